@@ -1,0 +1,128 @@
+"""Every error Govorun raises, in one tree, named by what the catcher can do.
+
+BotError
+├── ConfigError              start-up only: names the setting, what it should be, where to get it
+├── UserError                its text may be shown to the user
+│   ├── BadInput
+│   ├── NotAllowed
+│   └── LimitReached         .retry_after
+├── ModelError               never shown verbatim
+│   ├── ModelUnavailable     .retry_after; try again later
+│   │   └── StreamCut        the answer stopped in the middle; what arrived was already given out
+│   ├── OutcomeUnknown       the request may have been carried out: never repeat it blindly
+│   ├── ModelRefused         the service will not do this: another question may work
+│   ├── ContextOverflow      .limit, .given tokens: shorten and ask again
+│   ├── ModelDenied          key, role, folder, money: the operator must act
+│   └── ModelProtocolError   the server said something that we do not understand
+├── TransportError           the messenger: see bot/telegram/api.py for what each means
+│   ├── TransportUnavailable .retry_after
+│   ├── Refused              a call was refused for good
+│   └── Unauthorized         the bot's token
+└── Lost                     storage or transport gone for good: stop, let the supervisor restart
+"""
+
+from __future__ import annotations
+
+
+class BotError(Exception):
+    """Something went wrong in Govorun."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip().splitlines()[0])
+
+
+class ConfigError(BotError):
+    """A setting is missing or wrong."""
+
+
+class UserError(BotError):
+    """The text of this error may be shown to the user."""
+
+
+class BadInput(UserError):
+    """The input can't be used as it is."""
+
+
+class NotAllowed(UserError):
+    """This user may not do this."""
+
+
+class LimitReached(UserError):
+    """A limit was reached."""
+
+    def __init__(self, message: str = "", *, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ModelError(BotError):
+    """The model service failed. `trace` is the server's own id of the request, for its support."""
+
+    def __init__(self, message: str = "", *, trace: str = "") -> None:
+        super().__init__(message)
+        self.trace = trace
+
+
+class ModelUnavailable(ModelError):
+    """The model service can't answer now."""
+
+    def __init__(self, message: str = "", *, retry_after: float = 0.0, trace: str = "") -> None:
+        super().__init__(message, trace=trace)
+        self.retry_after = retry_after
+
+
+class StreamCut(ModelUnavailable):
+    """The answer stopped in the middle."""
+
+
+class OutcomeUnknown(ModelError):
+    """The connection broke after the request was sent: it may have been carried out."""
+
+
+class ModelRefused(ModelError):
+    """The service refused the request by its rules."""
+
+
+class ContextOverflow(ModelError):
+    """The prompt is longer than the model's window."""
+
+    def __init__(self, message: str = "", *, limit: int = 0, given: int = 0, trace: str = "") -> None:
+        super().__init__(message, trace=trace)
+        self.limit = limit
+        self.given = given
+
+
+class ModelDenied(ModelError):
+    """The key, its role, the folder or the account does not allow this request."""
+
+
+class ModelProtocolError(ModelError):
+    """The server's answer can't be understood."""
+
+
+class TransportError(BotError):
+    """The messenger failed."""
+
+
+class TransportUnavailable(TransportError):
+    """The messenger can't be reached, or asks to wait."""
+
+    def __init__(self, message: str = "", *, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Refused(TransportError):
+    """The messenger refused a call for good."""
+
+
+class Unauthorized(TransportError):
+    """The messenger does not know this bot's token."""
+
+
+class StorageUnavailable(BotError):
+    """The database can't be written now."""
+
+
+class Lost(BotError):
+    """Storage or transport is gone for good."""

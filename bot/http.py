@@ -1,0 +1,402 @@
+"""HTTP to the services: one pool, deadlines, line and event readers, errors without secrets. Begin at `Http`.
+
+The only module that knows httpx. Nothing raised here contains an address beyond its host, a header or a body.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from random import Random
+from typing import Any, NamedTuple, TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+
+from bot.clock import Clock
+from bot.errors import ModelError, ModelProtocolError, ModelUnavailable, OutcomeUnknown, StreamCut
+
+CONNECT = 10.0  # seconds for name, TCP and TLS together
+LINE = 1 << 20
+BODY = 12 << 20
+STREAM = 64 << 20  # a native stream repeats the whole text in every line
+LONGEST_WAIT = 3600.0
+
+# Raised before a byte of the request can have been written.
+UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.ProxyError)
+
+T = TypeVar("T")
+
+
+# --- answers ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer, whatever its status. Header names are lower-case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """Raises `ModelProtocolError`."""
+        return parse_json(self.body)
+
+
+class Event(NamedTuple):
+    """One server-sent event."""
+
+    name: str
+    data: str
+
+
+class Stream:
+    """An open answer that is read piece by piece, once, by one of `lines`, `events` and `body`.
+
+    All three raise `StreamCut` when the connection breaks, falls silent or runs out of time after something was read
+    and `ModelUnavailable` before (`OutcomeUnknown` instead of both where the request must not be repeated), and
+    `ModelProtocolError` when a size limit is passed. An end that only looks clean is for the caller to notice.
+    """
+
+    def __init__(
+        self, response: httpx.Response, *, ends: float, idle: float, limit: int = STREAM, repeatable: bool = True
+    ) -> None:
+        self.status = response.status_code
+        self.headers: Mapping[str, str] = response.headers
+        self._response = response
+        self._source = response.aiter_raw()
+        self._host = response.url.host
+        self._ends = ends
+        self._idle = idle
+        self._limit = limit
+        self._repeatable = repeatable
+        self._size = 0
+
+    async def lines(self) -> AsyncGenerator[str]:
+        """The lines without their ends, the last one also where its end is missing. Lines end with LF or CR LF only."""
+        splitter = LineSplitter()
+        while piece := await self._next():
+            for line in splitter.feed(piece):
+                yield line
+        for line in splitter.rest():
+            yield line
+
+    async def events(self) -> AsyncGenerator[Event]:
+        """The server-sent events that carry data, the last one also where the blank line after it is missing."""
+        name, data = "", []
+        async for line in self.lines():
+            if line:
+                field, _, value = line.partition(":")
+                value = value.removeprefix(" ")
+                if field == "data":
+                    data.append(value)
+                elif field == "event":
+                    name = value
+            elif data:
+                yield Event(name, "\n".join(data))
+                name, data = "", []
+        if data:
+            yield Event(name, "\n".join(data))
+
+    async def body(self) -> bytes:
+        pieces = []
+        while piece := await self._next():
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    async def drain(self, seconds: float) -> None:
+        """Read to the end, if it comes within so many seconds, so that the connection can be used again."""
+        self._ends = min(self._ends, asyncio.get_running_loop().time() + seconds)
+        try:
+            while await self._next():
+                pass
+        except ModelError:
+            return  # what mattered was read; the connection is closed instead of kept
+
+    async def _next(self) -> bytes:
+        """The next piece, b"" at the end."""
+        now = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout_at(min(self._ends, now + self._idle)):
+                piece = await anext(self._source, b"")
+        except TimeoutError:
+            raise self._broken("ran out of time") from None
+        except (httpx.HTTPError, httpx.StreamError, OSError) as error:
+            raise self._broken(f"the connection broke ({_root(error)})") from None
+        self._size += len(piece)
+        if self._size > self._limit:
+            raise ModelProtocolError(f"{self._host}: the answer is larger than {self._limit} bytes")
+        return piece
+
+    async def close(self) -> None:
+        if isinstance(self._source, AsyncGenerator):
+            await self._source.aclose()
+        await self._response.aclose()
+
+    def _broken(self, what: str) -> ModelError:
+        trace = self.headers.get("x-server-trace-id", "")
+        if not self._repeatable:
+            return OutcomeUnknown(f"{self._host}: {what}", trace=trace)
+        kind = StreamCut if self._size else ModelUnavailable
+        return kind(f"{self._host}: {what}", trace=trace)
+
+
+# --- the client -------------------------------------------------------------------------------------------------------
+
+
+class Http:
+    """One pool of connections. Close it, or use it as an async context manager.
+
+    Redirects are not followed, certificates are checked, the proxy variables of the environment are obeyed except for
+    the `direct` hosts. Statuses are not judged here, apart from redirects, which raise `ModelProtocolError`.
+    """
+
+    def __init__(self, *, connections: int = 300, direct: Sequence[str] = ()) -> None:
+        for name in ("httpx", "httpcore"):
+            logging.getLogger(name).setLevel(logging.WARNING)  # at INFO they log whole addresses
+        self._client = httpx.AsyncClient(
+            timeout=httpx.Timeout(None, connect=CONNECT),
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=50, keepalive_expiry=15.0),
+            headers={"user-agent": "govorun", "accept-encoding": "identity"},
+            mounts={f"all://{host}": None for host in direct},
+        )
+
+    async def __aenter__(self) -> Http:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def post_json(
+        self,
+        url: str,
+        body: Any,
+        *,
+        headers: Mapping[str, str] | None = None,
+        total: float,
+        repeatable: bool = True,
+        limit: int = BODY,
+    ) -> Answer:
+        """Send `body` as JSON and return the whole answer within `total` seconds.
+
+        Not `repeatable`: a request that may have arrived and was not answered raises `OutcomeUnknown`.
+        """
+        request = self._request("POST", url, headers, dump_json(body))
+        return await self._whole(request, total=total, repeatable=repeatable, limit=limit)
+
+    async def get_json(
+        self, url: str, *, headers: Mapping[str, str] | None = None, total: float, limit: int = BODY
+    ) -> Answer:
+        return await self._whole(self._request("GET", url, headers), total=total, repeatable=True, limit=limit)
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        url: str,
+        body: Any,
+        *,
+        headers: Mapping[str, str] | None = None,
+        total: float,
+        idle: float,
+        limit: int = STREAM,
+    ) -> AsyncIterator[Stream]:
+        """Send `body` as JSON and give the answer as soon as its head is there. Leaving closes the connection.
+
+        `total` seconds for everything, `idle` seconds of silence at most, the wait for the head included.
+        """
+        ends = asyncio.get_running_loop().time() + total
+        request = self._request("POST", url, headers, dump_json(body))
+        response = await self._open(request, min(total, idle), repeatable=True)
+        opened = Stream(response, ends=ends, idle=idle, limit=limit)
+        try:
+            yield opened
+        finally:
+            await opened.close()
+
+    def _request(
+        self, method: str, url: str, headers: Mapping[str, str] | None, content: bytes | None = None
+    ) -> httpx.Request:
+        given = dict(headers or {})
+        if content is not None:
+            given["content-type"] = "application/json"
+        try:
+            return self._client.build_request(method, url, headers=given, content=content)
+        except (httpx.InvalidURL, ValueError):
+            raise ModelProtocolError(f"{_host(url)}: the request can't be written: address or header") from None
+
+    async def _whole(self, request: httpx.Request, *, total: float, repeatable: bool, limit: int) -> Answer:
+        ends = asyncio.get_running_loop().time() + total
+        response = await self._open(request, total, repeatable=repeatable)
+        stream = Stream(response, ends=ends, idle=total, limit=limit, repeatable=repeatable)
+        try:
+            return Answer(stream.status, stream.headers, await stream.body())
+        finally:
+            await stream.close()
+
+    async def _open(self, request: httpx.Request, seconds: float, *, repeatable: bool) -> httpx.Response:
+        host = request.url.host
+        unanswered = ModelUnavailable if repeatable else OutcomeUnknown
+        try:
+            async with asyncio.timeout(seconds):
+                response = await self._client.send(request, stream=True)
+        except UNSENT as error:
+            raise ModelUnavailable(f"{host}: no connection ({_root(error)})") from None
+        except httpx.LocalProtocolError:
+            raise ModelProtocolError(f"{host}: the request can't be written: a header is malformed") from None
+        except TimeoutError:
+            raise unanswered(f"{host}: no answer within {seconds:.0f} s") from None
+        except (httpx.HTTPError, OSError) as error:
+            raise unanswered(f"{host}: the connection broke ({_root(error)})") from None
+        if problem := _head_problem(response):
+            await response.aclose()
+            raise ModelProtocolError(f"{host}: {problem}")
+        return response
+
+
+def _head_problem(response: httpx.Response) -> str:
+    if 300 <= response.status_code < 400:
+        return f"a redirect ({response.status_code}) was not followed"
+    if response.headers.get("content-encoding", "identity") != "identity":
+        return "the answer is compressed, which was not asked for"
+    return ""
+
+
+def _root(error: BaseException) -> str:
+    """The kind of the first cause. Only its name: h11 puts header values into its messages, proxies put addresses."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return type(error).__name__
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or "?"
+    except ValueError:
+        return "?"
+
+
+# --- lines and JSON ---------------------------------------------------------------------------------------------------
+
+
+class LineSplitter:
+    """Bytes in, lines of text out, wherever the bytes were divided.
+
+    Unlike `str.splitlines` it divides at LF and CR LF only: U+2028 or U+000B inside a JSON string ends nothing.
+    Invalid UTF-8 becomes U+FFFD, a byte order mark at the start is dropped. Raises `ModelProtocolError` for a line of
+    more than `limit` bytes.
+    """
+
+    def __init__(self, limit: int = LINE) -> None:
+        self._limit = limit
+        self._open = bytearray()
+        self._first = True
+
+    def feed(self, data: bytes) -> list[str]:
+        *whole, tail = data.split(b"\n")
+        lines = []
+        for part in whole:
+            if self._open:
+                part = bytes(self._open) + part
+                self._open.clear()
+            lines.append(self._text(part))
+        self._open += tail
+        self._check(len(self._open))
+        return lines
+
+    def rest(self) -> list[str]:
+        """The last line, if it did not end."""
+        part = bytes(self._open)
+        self._open.clear()
+        return [self._text(part)] if part else []
+
+    def _text(self, line: bytes) -> str:
+        self._check(len(line))
+        if self._first:
+            self._first = False
+            line = line.removeprefix(b"\xef\xbb\xbf")
+        return line.removesuffix(b"\r").decode("utf-8", "replace")
+
+    def _check(self, size: int) -> None:
+        if size > self._limit:
+            raise ModelProtocolError(f"a line is longer than {self._limit} bytes")
+
+
+def parse_json(raw: str | bytes) -> Any:
+    """Raises `ModelProtocolError`. Strings may hold halves of surrogate pairs: see `whole_text`."""
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        raise ModelProtocolError("the answer is not JSON") from None
+
+
+def dump_json(value: Any) -> bytes:
+    """Compact UTF-8. What is not valid Unicode goes as U+FFFD."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return whole_text(text).encode()
+
+
+def whole_text(text: str) -> str:
+    """`text` with surrogate pairs joined and lone halves as U+FFFD: databases and sockets raise on halves."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+# --- trying again -----------------------------------------------------------------------------------------------------
+
+
+class Retry:
+    """Waits between tries: longer each time, by chance, so that those who failed together don't return together."""
+
+    def __init__(
+        self, clock: Clock, random: Random, *, first: float = 0.5, factor: float = 2.0, longest: float = 10.0
+    ) -> None:
+        self.clock = clock
+        self._random = random
+        self._first = first
+        self._factor = factor
+        self._longest = longest
+
+    def delay(self, attempt: int, retry_after: float = 0.0) -> float:
+        """Seconds to wait after failure number `attempt` (from 1); never less than `retry_after`."""
+        step = min(self._longest, self._first * self._factor ** (attempt - 1))
+        return retry_after + step * self._random.uniform(0.5, 1.0)
+
+    async def pause(self, attempt: int, error: ModelUnavailable, until: float) -> bool:
+        """Wait, unless the wait would not end before `until` (of the clock's `monotonic`): then False at once."""
+        delay = self.delay(attempt, error.retry_after)
+        if self.clock.monotonic() + delay >= until:
+            return False
+        await self.clock.sleep(delay)
+        return True
+
+    async def call(self, action: Callable[[], Awaitable[T]], *, until: float, tries: int = 3) -> T:
+        """Await `action` until it does not raise `ModelUnavailable`, at most `tries` times."""
+        attempt = 1
+        while True:
+            try:
+                return await action()
+            except ModelUnavailable as error:
+                if attempt >= tries or not await self.pause(attempt, error, until):
+                    raise
+            attempt += 1
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float:
+    """Seconds to wait by the header Retry-After (seconds or a date, `now` is Unix time), 0 where it says nothing."""
+    value = headers.get("retry-after", "").strip()
+    try:
+        seconds = float(value) if value[:1].isdigit() else parsedate_to_datetime(value).timestamp() - now
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
+    return min(max(seconds, 0.0), LONGEST_WAIT)

@@ -1,0 +1,177 @@
+"""Pictures: ordered once, followed by a job across restarts, delivered as photos with buttons.
+
+The way: `order` stores an operation and its job; the job (`draw`) submits it, stores the id before the first poll,
+then polls by putting itself back with a later `due`, and at the end stores the JPEG in the outbox in one commit with
+the end of the operation. Each accepted submit costs money, so its outcome is never guessed: see `_submit`.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from bot.clock import Clock
+from bot.errors import BadInput, ModelDenied, ModelRefused, OutcomeUnknown
+from bot.outbox import Effect, settle
+from bot.storage.operations import Operation
+from bot.storage.store import Store, Tx
+from bot.texts.catalog import say
+from bot.types import (
+    Address,
+    Button,
+    Drawing,
+    Failed,
+    Finished,
+    Incoming,
+    Job,
+    Outgoing,
+    Painter,
+    Pending,
+    Reply,
+    Transport,
+)
+
+KIND = "image"
+LONGEST_PROMPT = 500  # characters (YandexART)
+RATIOS = ((1, 1), (16, 9), (9, 16))
+PATIENCE = 3 * 3600.0  # seconds: the service says "from a few seconds up to a few hours" and keeps a picture 12 h
+SHORTEST_POLL, LONGEST_POLL = 2.0, 30.0
+MOST_SUBMITS = 2  # a kill -9 between the request and its answer leaves the outcome unknown: once more, then ask
+
+
+@dataclass(slots=True)
+class Images:
+    """`painter` None: this bot does not draw."""
+
+    store: Store
+    painter: Painter | None
+    clock: Clock
+    transport: Transport
+    random: random.Random
+
+    async def order(self, incoming: Incoming, reply: Reply, language: str, drawing: Drawing) -> None:
+        """Take an order: check it, store it, and leave the rest to the job. Raises `BadInput`."""
+        if self.painter is None:
+            raise BadInput(say(language, "image.off"))
+        if not drawing.prompt.strip():
+            raise BadInput(say(language, "image.usage"))
+        if (length := len(drawing.prompt)) > LONGEST_PROMPT:
+            raise BadInput(say(language, "image.long", limit=LONGEST_PROMPT, length=length))
+
+        async def store_it(tx: Tx) -> None:
+            request = {
+                "prompt": drawing.prompt, "seed": drawing.seed, "width": drawing.width, "height": drawing.height,
+                "language": language, "reply_to": 0 if incoming.private else incoming.message_id,
+            }  # fmt: skip
+            await tx.operations.add(KIND, incoming.id, incoming.address, incoming.user.id, request)
+            await tx.jobs.add(Job(KIND, incoming.id, incoming.address, {}, due=self.clock.time()))
+
+        await settle(self.store, incoming, reply, also=store_it)
+
+    def seed(self) -> int:
+        """A seed for a new picture; 0 would leave it to the service, and "same, but…" needs to know it."""
+        return self.random.randrange(1, 2**63)
+
+    async def draw(self, job: Job) -> None:
+        """The job: one step of the operation."""
+        async with self.store.read() as tx:
+            operation = await tx.operations.of(job.address.bot, job.key)
+        if operation is None or operation.state in ("done", "failed"):
+            await self.store.write(lambda tx: tx.jobs.done(job))
+            return
+        await self.transport.reply(job.address, job.key).busy("photo")
+        if self.painter is None:
+            await self._fail(job, operation, "image.off")
+        elif operation.state == "running":
+            await self._poll(job, operation, self.painter)
+        elif operation.submits < MOST_SUBMITS:
+            await self._submit(job, operation, self.painter)
+        else:
+            await self._fail(job, operation, "image.unknown")
+
+    async def _submit(self, job: Job, operation: Operation, painter: Painter) -> None:
+        await self.store.write(lambda tx: tx.operations.submitting(operation.id))
+        try:
+            name = await painter.submit(_drawing(operation))
+        except (ModelRefused, BadInput):
+            await self._fail(job, operation, "image.refused")
+        except OutcomeUnknown:
+            await self._fail(job, operation, "image.unknown")
+        except ModelDenied:
+            await self._fail(job, operation, "error.denied")
+        else:
+            due = self.clock.time() + SHORTEST_POLL
+
+            async def running(tx: Tx) -> None:
+                await tx.operations.running(operation.id, name)
+                await tx.jobs.again(job, due)
+
+            await self.store.write(running)
+
+    async def _poll(self, job: Job, operation: Operation, painter: Painter) -> None:
+        outcome = await painter.poll(operation.operation)
+        age = self.clock.time() - operation.at
+        match outcome:
+            case Finished(jpeg):
+                await self._deliver(job, operation, jpeg)
+            case Failed(_, refused=refused):
+                await self._fail(job, operation, "image.refused" if refused else "image.failed")
+            case Pending() if age > PATIENCE:
+                await self._fail(job, operation, "image.slow")
+            case Pending():
+                wait = min(max(SHORTEST_POLL, age / 10), LONGEST_POLL)
+                await self.store.write(lambda tx: tx.jobs.again(job, self.clock.time() + wait))
+
+    async def _deliver(self, job: Job, operation: Operation, jpeg: bytes) -> None:
+        async def work(tx: Tx) -> None:
+            buttons = await self._buttons(tx, operation)
+            photo = Outgoing(_drawing(operation).prompt, True, jpeg, buttons, reply_to=operation.request["reply_to"])
+            await tx.deliveries.add(job.key, job.address, photo)
+            await tx.operations.end(operation.id, "done")
+            await tx.jobs.done(job)
+
+        await self._end(job, work)
+
+    async def _fail(self, job: Job, operation: Operation, key: str) -> None:
+        language = operation.request["language"]
+
+        async def work(tx: Tx) -> None:
+            row = () if key == "image.refused" else ((await self._again(tx, operation),),)
+            sentence = Outgoing(say(language, key), True, b"", row, reply_to=operation.request["reply_to"])
+            await tx.deliveries.add(job.key, job.address, sentence)
+            await tx.operations.end(operation.id, "failed")
+            await tx.jobs.done(job)
+
+        await self._end(job, work)
+
+    async def _end(self, job: Job, work: Effect) -> None:
+        await self.store.write(work)
+        await self.transport.reply(job.address, job.key).finish()
+
+    async def _buttons(self, tx: Tx, operation: Operation) -> tuple[tuple[Button, ...], ...]:
+        language, where, user = operation.request["language"], operation.address, operation.user
+        wish = {"turn": operation.turn}
+        change = await tx.buttons.add(where, user, say(language, "image.change"), "image.change", **wish)
+        first = (await self._again(tx, operation), change)
+        drawn = _drawing(operation)
+        ratios = [
+            await tx.buttons.add(where, user, f"{width}:{height}", "image.ratio", **wish, width=width, height=height)
+            for width, height in RATIOS
+            if (width, height) != (drawn.width, drawn.height)
+        ]
+        return (first, tuple(ratios))
+
+    async def _again(self, tx: Tx, operation: Operation) -> Button:
+        label = say(operation.request["language"], "image.again")
+        return await tx.buttons.add(operation.address, operation.user, label, "image.again", turn=operation.turn)
+
+    async def drawing(self, address: Address, turn: str) -> Drawing | None:
+        """What was ordered in a turn."""
+        async with self.store.read() as tx:
+            operation = await tx.operations.of(address.bot, turn)
+        return _drawing(operation) if operation and operation.address.chat == address.chat else None
+
+
+def _drawing(operation: Operation) -> Drawing:
+    asked = operation.request
+    return Drawing(asked["prompt"], asked["seed"], asked["width"], asked["height"])

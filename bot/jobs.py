@@ -1,0 +1,72 @@
+"""The worker for what is done later. A job is a row; nobody sleeps in a loop for it, so a restart costs nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+from bot.clock import Clock
+from bot.storage.store import Store
+from bot.types import Job
+
+log = logging.getLogger(__name__)
+
+Work = Callable[[Job], Awaitable[None]]
+
+AT_ONCE = 8
+LONGEST_WAIT = 30.0  # seconds: the wall clock may jump
+FIRST_RETRY = 2.0
+LAST_RETRY = 300.0
+
+
+class Jobs:
+    """Runs due jobs. `kinds` says who does which kind of job.
+
+    A kind ends its job, or gives it a later `due`, in its own transaction (`tx.jobs`). When it raises, the job is
+    tried again after a growing wait.
+    """
+
+    def __init__(self, store: Store, clock: Clock, bot: int, kinds: Mapping[str, Work]) -> None:
+        self.store = store
+        self.clock = clock
+        self.bot = bot
+        self.kinds = kinds
+        self._wake = asyncio.Event()
+        self._running: set[tuple[str, str]] = set()
+
+    def wake(self) -> None:
+        """A job was added: look now."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                self._wake.clear()
+                async with self.store.read() as tx:
+                    due = await tx.jobs.due(self.bot, self.clock.time(), 4 * AT_ONCE)
+                    next_due = await tx.jobs.next_due(self.bot)
+                for job in due:
+                    if (job.kind, job.key) not in self._running and len(self._running) < AT_ONCE:
+                        self._running.add((job.kind, job.key))
+                        tasks.create_task(self._do(job))
+                await self._rest(next_due if not due else None)
+
+    async def _rest(self, until: float | None) -> None:
+        wait = LONGEST_WAIT if until is None else max(0.05, min(until - self.clock.time(), LONGEST_WAIT))
+        async with asyncio.TaskGroup() as race:
+            sleeper = race.create_task(self.clock.sleep(wait))
+            await asyncio.wait({sleeper, waker := race.create_task(self._wake.wait())}, return_when="FIRST_COMPLETED")
+            sleeper.cancel()
+            waker.cancel()
+
+    async def _do(self, job: Job) -> None:
+        try:
+            await self.kinds[job.kind](job)
+        except Exception:  # the worker's error boundary: one job must not end the others
+            log.exception("job %s %s failed (attempt %d)", job.kind, job.key, job.attempts + 1)
+            wait = min(FIRST_RETRY * 2**job.attempts, LAST_RETRY)
+            await self.store.write(lambda tx: tx.jobs.again(job, self.clock.time() + wait))
+        finally:
+            self._running.discard((job.kind, job.key))
+            self.wake()

@@ -1,0 +1,121 @@
+"""Requests in the name of one folder: headers, the shared gauge, one renewal of the token on a 401.
+
+Text, pictures and tokenizer ask through one `Account`, so that they share what the folder has: its quota and its key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Set
+from contextlib import asynccontextmanager
+from typing import Any
+
+from bot.errors import ModelError, ModelUnavailable
+from bot.http import Answer, Http, Retry, Stream, retry_after
+from bot.models.yandex import wire
+from bot.models.yandex.auth import Credentials
+
+log = logging.getLogger(__name__)
+
+
+class Account:
+    """`gauge` has one place for each generation that may be in flight: the quota counts those, not a rate."""
+
+    def __init__(
+        self,
+        folder: str,
+        *,
+        http: Http,
+        credentials: Credentials,
+        gauge: asyncio.Semaphore,
+        retry: Retry,
+        data_logging: bool = False,
+    ) -> None:
+        self.folder = folder
+        self.retry = retry
+        self.clock = retry.clock
+        self._http = http
+        self._credentials = credentials
+        self._gauge = gauge
+        self._data_logging = "true" if data_logging else "false"
+
+    @asynccontextmanager
+    async def place(self, until: float) -> AsyncIterator[None]:
+        """One place in the gauge. Raises `ModelUnavailable` where none is free before `until`."""
+        try:
+            async with asyncio.timeout(self._left(until)):
+                await self._gauge.acquire()
+        except TimeoutError:
+            raise ModelUnavailable("too many requests are waiting for the model") from None
+        try:
+            yield
+        finally:
+            self._gauge.release()
+
+    @asynccontextmanager
+    async def stream(self, url: str, body: Any, *, until: float, idle: float) -> AsyncIterator[Stream]:
+        """An open answer with status 200; any other raises what it means."""
+        renewed = False
+        while True:
+            headers = await self._headers()
+            async with self._http.stream(url, body, headers=headers, total=self._left(until), idle=idle) as stream:
+                if stream.status == 200:
+                    yield stream
+                    return
+                error = self._refusal(Answer(stream.status, stream.headers, await stream.body()), headers)
+            if renewed or not await self._renewed(error, headers):
+                raise error
+            renewed = True
+
+    async def post(self, url: str, body: Any, *, until: float, repeatable: bool = True) -> Answer:
+        """A whole answer with status 200; any other raises what it means."""
+
+        async def send(headers: dict[str, str]) -> Answer:
+            left = self._left(until)
+            return await self._http.post_json(url, body, headers=headers, total=left, repeatable=repeatable)
+
+        return await self._asked(send, {200}, repeatable=repeatable)
+
+    async def get(self, url: str, *, until: float) -> Answer:
+        """A whole answer with status 200 or 404; any other raises what it means."""
+
+        async def send(headers: dict[str, str]) -> Answer:
+            return await self._http.get_json(url, headers=headers, total=self._left(until))
+
+        return await self._asked(send, {200, 404})
+
+    async def _asked(
+        self, send: Callable[[dict[str, str]], Awaitable[Answer]], fine: Set[int], *, repeatable: bool = True
+    ) -> Answer:
+        renewed = False
+        while True:
+            headers = await self._headers()
+            answer = await send(headers)
+            if answer.status in fine:
+                return answer
+            error = self._refusal(answer, headers, repeatable=repeatable)
+            if renewed or not await self._renewed(error, headers):
+                raise error
+            renewed = True
+
+    async def _renewed(self, error: ModelError, headers: dict[str, str]) -> bool:
+        return isinstance(error, wire.Unauthenticated) and await self._credentials.renew(headers)
+
+    def _refusal(self, answer: Answer, headers: dict[str, str], *, repeatable: bool = True) -> ModelError:
+        trace = answer.headers.get("x-server-trace-id", "")
+        wait = retry_after(answer.headers, self.clock.time())
+        error = wire.refusal(answer.status, answer.body, retry_after=wait, trace=trace, repeatable=repeatable)
+        log.warning("AI Studio refused request %s (trace %s): %s", headers["x-client-request-id"], trace or "-", error)
+        return error
+
+    def _left(self, until: float) -> float:
+        return max(until - self.clock.monotonic(), 0.0)
+
+    async def _headers(self) -> dict[str, str]:
+        headers = await self._credentials.headers()
+        headers["x-folder-id"] = self.folder
+        headers["x-data-logging-enabled"] = self._data_logging
+        headers["x-client-request-id"] = str(uuid.uuid4())
+        return headers

@@ -1,0 +1,40 @@
+"""How a turn ends: in one transaction its answers are in the outbox, its effects stored and its updates done."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from bot.storage.store import Store, Tx
+from bot.types import Incoming, Outgoing, Reply
+
+Effect = Callable[[Tx], Awaitable[object]]
+
+
+async def settle(
+    store: Store, incoming: Incoming, reply: Reply, *answers: Outgoing, also: Effect | None = None
+) -> None:
+    """Commit the end of a turn, then deliver.
+
+    A crash before the commit leaves the updates open, so that the turn is done again; one after it leaves the answers
+    in the outbox, from where they are delivered. `also` may add what the answers depend on.
+    """
+
+    async def work(tx: Tx) -> None:
+        if also is not None:
+            await also(tx)
+        await put(tx, incoming, *answers)
+
+    await store.write(work)
+    await reply.finish()
+
+
+async def put(tx: Tx, incoming: Incoming, *answers: Outgoing) -> None:
+    """The same inside a transaction that is already open. The caller delivers after its commit."""
+    for number, answer in enumerate(answers):
+        await tx.deliveries.add(key(incoming.id, number), incoming.address, answer, marker=incoming.message_id)
+    await tx.updates.done(incoming.ids)
+
+
+def key(turn: str, number: int = 0) -> str:
+    """The name of a turn's answer in the outbox; the first carries the turn's own."""
+    return f"{turn}.{number}" if number else turn

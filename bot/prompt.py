@@ -1,0 +1,89 @@
+"""History and a budget in tokens -> what the model is asked. Pure: no I/O, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bot.types import Message, Part, Profile, Request, Text, Usage
+
+FIRST_RATIO = 2.5  # characters a token, before anything was learned: low for English, near for Russian
+SHARE = 0.2  # how much one answer's usage changes the ratio
+RESERVE = 64  # tokens for what the service adds around messages
+
+
+class Ratio:
+    """Characters a token, learned from the usage that a service reports. One for each model; starts careful."""
+
+    def __init__(self, value: float = FIRST_RATIO) -> None:
+        self.value = value
+
+    def learn(self, characters: int, usage: Usage) -> None:
+        """`characters` were counted by the service as `usage.prompt` tokens. Absurd counts are left out."""
+        if usage.prompt < 20 or not 0.5 <= characters / usage.prompt <= 12:
+            return
+        self.value += SHARE * (characters / usage.prompt - self.value)
+
+    def tokens(self, characters: int) -> int:
+        return int(characters / self.value) + 1
+
+
+def build(
+    system: str,
+    history: Sequence[Message],
+    profile: Profile,
+    ratio: Ratio,
+    *,
+    max_tokens: int,
+    temperature: float | None = None,
+    shrink: float = 1.0,
+) -> Request:
+    """The request for the last message of `history`.
+
+    The newest messages that fit into the window beside the answer are kept; the last one always stays. `shrink` < 1
+    makes the budget smaller, for a second try after the service found the prompt too long.
+    """
+    answer = min(max_tokens, profile.max_tokens)
+    budget = int((profile.window - answer - RESERVE) * shrink) - ratio.tokens(len(system))
+    turns = merged([message for message in history if _says_something(message)])
+    kept: list[Message] = []
+    for message in reversed(turns):
+        budget -= ratio.tokens(len(message.text))
+        if kept and budget < 0:
+            break
+        kept.append(message)
+    if kept and budget < 0 and len(kept) == 1:
+        kept[0] = _shortened(kept[0], max(int((budget + ratio.tokens(len(kept[0].text))) * ratio.value), 200))
+    while len(kept) > 1 and kept[-1].role == "assistant":
+        kept.pop()  # an answer whose question fell out of the window only confuses
+    messages = (*([Message.of("system", system)] if system else []), *reversed(kept))
+    return Request(messages, temperature=temperature, max_tokens=answer)
+
+
+def size(request: Request) -> int:
+    """The characters of a request: what `Ratio.learn` compares with the tokens."""
+    return sum(len(message.text) for message in request.messages)
+
+
+def merged(messages: Sequence[Message]) -> list[Message]:
+    """Messages of one role in a row as one: a question whose answer failed stands before the next question."""
+    result: list[Message] = []
+    for message in messages:
+        if result and result[-1].role == message.role:
+            parts: tuple[Part, ...] = (*result[-1].parts, *message.parts)
+            result[-1] = Message(message.role, parts)
+        else:
+            result.append(message)
+    return result
+
+
+def _says_something(message: Message) -> bool:
+    return bool(message.text.strip()) or any(not isinstance(part, Text) for part in message.parts)
+
+
+def _shortened(message: Message, characters: int) -> Message:
+    """The beginning and the end of a text that is longer than the whole window: questions stand at either end."""
+    text = message.text
+    if len(text) <= characters:
+        return message
+    half = characters // 2
+    return Message.of(message.role, f"{text[:half]}\n[…]\n{text[-half:]}")

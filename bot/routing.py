@@ -1,0 +1,32 @@
+"""Which model answers: the operator's list, and what a chat chose from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bot.types import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A model that users may choose, under the name that is stored and the title that is shown."""
+
+    name: str
+    title: str
+    model: Model
+
+
+class Routing:
+    """`offers` is the operator's list; its first is the default."""
+
+    def __init__(self, offers: Sequence[Offer]) -> None:
+        self.offers = tuple(offers)
+
+    @property
+    def default(self) -> Offer:
+        return self.offers[0]
+
+    def pick(self, chosen: str) -> Offer:
+        """The chosen model, or the default where nothing was chosen or the choice is no longer offered."""
+        return next((offer for offer in self.offers if offer.name == chosen), self.default)

@@ -1,0 +1,123 @@
+"""What happens in the sandbox, as one numbered stream: events for the page and a journal of calls. Begin with `Hub`.
+
+Every part of the sandbox publishes here; the page reads `after(seq)` and tests wait with `wait_for`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+
+from bot.clock import Clock, SystemClock
+
+Event = dict[str, Any]
+T = TypeVar("T")
+
+RING = 2_000
+JOURNAL = 500
+LONGEST = 2_000
+SECRETS = frozenset({"token", "secret_token", "authorization", "x-api-key", "api_key", "certificate"})
+
+
+class Hub:
+    """Numbers events and keeps the last 2,000 of them, and the last 500 entries of the journal."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
+        self._ring: deque[Event] = deque(maxlen=RING)
+        self._journal: deque[Event] = deque(maxlen=JOURNAL)
+        self._waiters: set[asyncio.Future[None]] = set()
+        self._entries = 0
+        self.seq = 0
+
+    def publish(self, type: str, **data: Any) -> int:
+        """Add an event and wake everybody who waits. Returns its number."""
+        self.seq += 1
+        self._ring.append({"seq": self.seq, "type": type, **data})
+        self.touch()
+        return self.seq
+
+    def journal(
+        self,
+        lane: str,
+        name: str,
+        *,
+        chat_id: int | None = None,
+        status: int = 200,
+        ms: float = 0.0,
+        summary: str = "",
+        detail: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write one line of the journal. `lane` is "update", "call" or "model"; `ms` is how long it took.
+
+        Long strings of `detail` are cut and what is named like a secret is left out.
+        """
+        self._entries += 1
+        entry = {
+            "n": self._entries,
+            "at": self._clock.time(),
+            "lane": lane,
+            "name": name,
+            "chat_id": chat_id,
+            "status": status,
+            "ms": round(ms, 1),
+            "summary": summary[:200],
+            "detail": presentable(detail or {}),
+        }
+        self._journal.append(entry)
+        self.publish("journal", entry=entry)
+
+    def entries(self) -> list[Event]:
+        """The last 500 entries, oldest first."""
+        return list(self._journal)
+
+    def after(self, seq: int) -> list[Event] | None:
+        """The events after number `seq`, oldest first; None when they are no longer all here."""
+        if seq > self.seq or (self._ring and seq < self._ring[0]["seq"] - 1):
+            return None
+        missing = self.seq - seq
+        return list(islice(self._ring, len(self._ring) - missing, None))
+
+    def touch(self) -> None:
+        """Wake those who wait, without an event."""
+        waiters, self._waiters = self._waiters, set()
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def changed(self) -> None:
+        """Return at the next event."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.add(waiter)
+        try:
+            await waiter
+        finally:
+            self._waiters.discard(waiter)
+
+    async def wait_for(self, predicate: Callable[[], T | None], timeout: float = 5.0) -> T:
+        """Return the first true value of `predicate`, looked at after every event. `timeout` is in real seconds.
+
+        Raises `TimeoutError`.
+        """
+        async with asyncio.timeout(timeout):
+            while not (found := predicate()):
+                await self.changed()
+            return found
+
+
+def presentable(value: Any, name: str = "") -> Any:
+    """`value` without secrets and with long strings cut, for the journal."""
+    if name.lower() in SECRETS:
+        return "…"
+    if isinstance(value, str):
+        return value if len(value) <= LONGEST else value[: LONGEST - 1] + "…"
+    if isinstance(value, bytes | bytearray):
+        return f"<{len(value)} bytes>"
+    if isinstance(value, Mapping):
+        return {str(key): presentable(item, str(key)) for key, item in value.items()}
+    if isinstance(value, Sequence):
+        return [presentable(item) for item in value]
+    return value if value is None or isinstance(value, bool | int | float) else str(value)

@@ -1,0 +1,170 @@
+"""Native text generation: completion (whole or as lines of JSON), completionAsync, and the tokenizer.
+
+Begin with `Texts.completion`. The stream's text is cumulative and every line has the usage so far, as recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+from zlib import crc32
+
+from aiohttp import web
+
+from bot.sandbox.studio_check import Access, Uri, check_text, check_window, native_messages, native_options, text_model
+from bot.sandbox.studio_faults import Fault, Stream, fail
+from bot.sandbox.studio_operations import COMPLETION, Operations
+from bot.sandbox.studio_quota import Quotas
+from bot.sandbox.studio_source import Messages, Source, Writing, phrases
+from bot.sandbox.studio_wire import TOKEN, Call, Json, count_tokens, encode, get, json_response
+
+VERSION = "09.02.2025"
+
+
+class Texts:
+    """`split` and `blank_lines` make the stream hostile: pieces of so many bytes, empty lines between the lines."""
+
+    def __init__(self, access: Access, quotas: Quotas, source: Source, operations: Operations) -> None:
+        self.split = 0
+        self.blank_lines = False
+        self._access = access
+        self._quotas = quotas
+        self._source = source
+        self._operations = operations
+
+    async def completion(self, call: Call) -> web.StreamResponse:
+        messages, streams, limit = self._check(call)
+        with self._quotas.session():
+            writing = self._source.next(messages, call)
+            if isinstance(writing, Fault):
+                return await fail(call, writing)
+            if writing.answer.raw:
+                return await self._raw(call, writing)
+            lines = self._lines(messages, writing, limit)
+            return await (self._stream(call, lines) if streams else self._whole(call, lines))
+
+    async def later(self, call: Call) -> web.StreamResponse:
+        """completionAsync: the text is written at once and shown when the operation is due."""
+        messages, _, limit = self._check(call)
+        self._quotas.take("completionAsync")
+        writing = self._source.next(messages, call)
+        if isinstance(writing, Fault):
+            return await fail(call, writing)
+        result: Json = {}
+        async for line, _ in self._lines(messages, writing, limit):
+            result = line
+        operation = self._operations.open("text", "Async GPT Completion", {"@type": COMPLETION, **result})
+        return json_response(call, operation)
+
+    async def tokenize(self, call: Call) -> web.Response:
+        text_model(call, self._access, get(call.body, "modelUri"), native=True)
+        check_text(call.body.get("text"))
+        self._quotas.take("tokenize")
+        return json_response(call, {"tokens": [START, *text_tokens(call.body["text"])], "modelVersion": VERSION})
+
+    async def tokenize_completion(self, call: Call) -> web.Response:
+        messages, _, _ = self._check(call)
+        self._quotas.take("tokenizeCompletion")
+        return json_response(call, {"tokens": template(messages), "modelVersion": VERSION})
+
+    def _check(self, call: Call) -> tuple[Messages, bool, int]:
+        uri: Uri = text_model(call, self._access, get(call.body, "modelUri"), native=True)
+        messages = native_messages(call.body)
+        streams, limit = native_options(call.body)
+        check_window(call, uri, prompt_tokens(messages))
+        call.seen.note = f"{uri.name}/{uri.version}, {len(messages)} messages"
+        return messages, streams, limit
+
+    async def _lines(self, messages: Messages, writing: Writing, limit: int) -> AsyncIterator[tuple[Json, bool]]:
+        """CompletionResponses with the text so far, each with whether it is the last."""
+        prompt = prompt_tokens(messages)
+        async for step in self._source.steps(writing, phrases, limit):
+            yield completion(step.text, step.status, prompt, step.tokens, writing.answer.usage), step.last
+
+    async def _stream(self, call: Call, lines: AsyncIterator[tuple[Json, bool]]) -> web.StreamResponse:
+        stream = Stream(call, "application/json", split=self.split)
+        opened = False
+        async for line, last in lines:
+            if not opened:
+                await stream.open()
+                opened = True
+            data = encode({"result": line}) + b"\n"
+            await stream.send(b"\n" + data if self.blank_lines else data, last=last)
+            _remember(call, line)
+        return await stream.end()
+
+    async def _whole(self, call: Call, lines: AsyncIterator[tuple[Json, bool]]) -> web.StreamResponse:
+        result: Json = {}
+        async for line, _ in lines:
+            result = line
+        _remember(call, result)
+        if call.fault is not None:
+            return await fail(call, call.fault)
+        return json_response(call, {"result": result})
+
+    async def _raw(self, call: Call, writing: Writing) -> web.StreamResponse:
+        return await raw(call, writing.answer.raw, writing.answer.raw_type or "application/json", self.split)
+
+
+async def raw(call: Call, pieces: Sequence[bytes], content_type: str, split: int) -> web.StreamResponse:
+    stream = Stream(call, content_type, split=split)
+    await stream.open()
+    for index, piece in enumerate(pieces):
+        await stream.send(piece, last=index == len(pieces) - 1)
+    return await stream.end()
+
+
+def completion(text: str, status: str, prompt: int, done: int, usage: Any = None) -> Json:
+    alternative = {"message": {"role": "assistant", "text": text}, "status": f"ALTERNATIVE_STATUS_{status}"}
+    counted = {
+        "inputTextTokens": str(prompt),
+        "completionTokens": str(done),
+        "totalTokens": str(prompt + done),
+        "completionTokensDetails": {"reasoningTokens": "0"},
+    }
+    found: Json = {"alternatives": [alternative], "usage": counted if usage is None else usage, "modelVersion": VERSION}
+    if usage == {}:
+        del found["usage"]
+    return found
+
+
+def _remember(call: Call, line: Json) -> None:
+    alternative = line["alternatives"][0]
+    call.seen.answer = alternative["message"]["text"]
+
+
+def prompt_tokens(messages: Messages) -> int:
+    """What `template` gives, only counted: the start, four for the answer's place and more for each message."""
+    return 9 + sum(5 + count_tokens(message["text"]) for message in messages)
+
+
+def text_tokens(text: str) -> list[Json]:
+    found = []
+    for match in TOKEN.finditer(text):
+        opens = match.start() == 0 or text[match.start() - 1].isspace()
+        found.append(_token("▁" + match[0] if opens else match[0]))
+    return found
+
+
+def template(messages: Messages) -> list[Json]:
+    """The prompt as the model sees it, in tokens: for one message "ping" it is the recorded one."""
+    found = [START]
+    for message in messages:
+        found += [_token(SPEAKERS[message["role"]]), _token(":"), *text_tokens(message["text"]), LINE, LINE]
+    return [*found, *map(_token, ("А", "сси", "стент", ":", "▁[", "EDIT", "ORS", "]")), SEPARATOR]
+
+
+def _token(text: str) -> Json:
+    return {"id": KNOWN_IDS.get(text) or str(1_000 + crc32(text.encode("utf-8", "replace")) % 125_000), "text": text}
+
+
+def _special(id: str, text: str) -> Json:
+    return {"id": id, "text": text, "special": True}
+
+
+START, LINE, SEPARATOR = _special("1", "<s>"), _special("3", "[NL]"), _special("4", "[SEP]")
+SPEAKERS = {"user": "▁Пользователь", "assistant": "▁Ассистент", "system": "▁Система"}
+KNOWN_IDS = {
+    "▁Пользователь": "16861", ":": "125851", "▁ping": "45533", "А": "125904", "сси": "845", "стент": "57590",
+    "▁[": "502", "EDIT": "32166", "ORS": "20386", "]": "125895",
+}  # fmt: skip

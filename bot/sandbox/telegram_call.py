@@ -1,0 +1,139 @@
+"""One call of the Bot API as it came over the wire, and the error that may answer it. Begin with `Call`.
+
+Telegram takes JSON, urlencoded and multipart bodies; in forms nested objects are JSON strings.
+`Call` hides which it was.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import BodyPartReader, web
+
+
+class ApiError(Exception):
+    """An answer with `ok: false`. `description` is complete, as Telegram writes it."""
+
+    def __init__(self, code: int, description: str, parameters: dict[str, Any] | None = None) -> None:
+        super().__init__(description)
+        self.code = code
+        self.description = description
+        self.parameters = parameters or {}
+
+    def body(self) -> dict[str, Any]:
+        body: dict[str, Any] = {"ok": False, "error_code": self.code, "description": self.description}
+        return {**body, "parameters": self.parameters} if self.parameters else body
+
+
+def bad(reason: str) -> ApiError:
+    """A 400. The first letter becomes small unless it belongs to a NAME_LIKE_THIS, as the server does it."""
+    shouting = len(reason) > 1 and (reason[1] == "_" or reason[1].isupper())
+    return ApiError(400, f"Bad Request: {reason if shouting else reason[:1].lower() + reason[1:]}")
+
+
+def too_many(seconds: int) -> ApiError:
+    return ApiError(429, f"Too Many Requests: retry after {seconds}", {"retry_after": seconds})
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    name: str
+    mime: str
+    data: bytes
+
+
+@dataclass(slots=True)
+class Call:
+    """Parameters by name. Values are strings (forms) or JSON values; the accessors understand both."""
+
+    method: str
+    params: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, Upload] = field(default_factory=dict)
+
+    def text(self, name: str) -> str:
+        """The parameter as a string; "" when it is absent."""
+        value = self.params.get(name)
+        if value is None:
+            return ""
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+    def integer(self, name: str, default: int = 0) -> int:
+        """The parameter as a number; `default` when it is absent or not a number."""
+        value = self.params.get(name)
+        try:
+            return default if value is None or isinstance(value, bool) else int(value)
+        except (TypeError, ValueError):
+            return default
+
+    def flag(self, name: str) -> bool:
+        return self.text(name).strip().lower() in {"true", "yes", "1"}
+
+    def parsed(self, name: str, what: str) -> Any:
+        """The parameter as JSON; None when it is absent. Raises a 400 that says `what` can't be parsed."""
+        value = self.params.get(name)
+        if not isinstance(value, str):
+            return value
+        if not value.strip():
+            return None
+        try:
+            return json.loads(value)
+        except ValueError:
+            raise bad(f"Can't parse {what} JSON object") from None
+
+    def file(self, name: str) -> Upload | str:
+        """What was given as a file: an upload (directly or as attach://part), or a file id or URL; "" for nothing."""
+        if name in self.files:
+            return self.files[name]
+        value = self.text(name)
+        if value.startswith("attach://"):
+            return self.files.get(value.removeprefix("attach://"), "")
+        return value
+
+    @property
+    def chat_id(self) -> int | None:
+        """The chat that the call is about, for the journal and for faults."""
+        return self.integer("chat_id") or None
+
+
+async def read(request: web.Request, method: str) -> Call:
+    """Read a request of any encoding. Raises `ApiError` for a body that can't be read."""
+    params: dict[str, Any] = dict(request.query)
+    kind = request.content_type
+    call = Call(method, params)
+    if request.method != "POST" or not request.body_exists:
+        return call
+    if kind == "application/json":
+        call.params |= await _json(request)
+    elif kind == "multipart/form-data":
+        await _multipart(request, call)
+    elif kind == "application/x-www-form-urlencoded":
+        form = await request.post()
+        call.params |= {name: value for name, value in form.items() if isinstance(value, str)}
+    return call
+
+
+async def _json(request: web.Request) -> dict[str, Any]:
+    try:
+        body = json.loads(await request.read())
+    except ValueError:
+        raise ApiError(400, "Bad Request: can't parse request JSON object") from None
+    if not isinstance(body, dict):
+        raise ApiError(400, "Bad Request: object expected")
+    return body
+
+
+async def _multipart(request: web.Request, call: Call) -> None:
+    size = 0
+    async for part in await request.multipart():
+        if not isinstance(part, BodyPartReader) or part.name is None:
+            raise ApiError(400, "Bad Request: can't parse multipart body")
+        data = bytes(await part.read())
+        size += len(data)
+        if size > request.client_max_size:
+            raise ApiError(413, "Request Entity Too Large")
+        if part.filename is None:
+            call.params[part.name] = data.decode("utf-8", "replace")
+        else:
+            call.files[part.name] = Upload(part.filename, part.headers.get("Content-Type", ""), data)

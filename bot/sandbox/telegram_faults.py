@@ -1,0 +1,114 @@
+"""What may go wrong with the sandbox's Telegram, on purpose. Begin with `Faults.take`.
+
+Two ways: shares of all calls (the sliders of the page), and exact failures of the next calls (tests).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+DESCRIPTIONS = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    409: "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running",
+    413: "Request Entity Too Large",
+    500: "Internal Server Error",
+    502: "Bad Gateway",
+    504: "Gateway Timeout",
+}
+
+
+@dataclass(slots=True)
+class Fault:
+    """How to fail, and for how many calls (`times` None: until `remove`).
+
+    `apply` carries the call out first, so that only the answer is lost. `reset` cuts the connection instead of
+    answering; `raw` sends exactly these bytes instead of HTTP and closes; `body` answers with `code` and these bytes.
+    `delay` is in seconds and goes before everything. With `code` 0 the call is only delayed.
+    """
+
+    method: str
+    code: int = 500
+    description: str = ""
+    parameters: dict[str, Any] = field(default_factory=dict)
+    times: int | None = 1
+    chat_id: int | None = None
+    apply: bool = False
+    reset: bool = False
+    body: bytes = b""
+    raw: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    delay: float = 0.0
+    hits: int = 0
+
+    def remove(self) -> None:
+        """Fail no more."""
+        self.times = self.hits
+
+    @property
+    def spent(self) -> bool:
+        return self.times is not None and self.hits >= self.times
+
+    def answer(self) -> dict[str, Any]:
+        """The `ok: false` body."""
+        parameters = dict(self.parameters)
+        description = self.description or DESCRIPTIONS.get(self.code, "Internal Server Error")
+        if self.code == 429 and not self.description:
+            parameters = parameters or {"retry_after": 3}
+            description = f"Too Many Requests: retry after {parameters.get('retry_after', 3)}"
+        body: dict[str, Any] = {"ok": False, "error_code": self.code, "description": description}
+        return {**body, "parameters": parameters} if parameters else body
+
+
+class Faults:
+    """The exact failures in the order they were asked for, and the shares: 0..1 of all calls, `latency_ms` for each."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._random = chance
+        self._exact: list[Fault] = []
+        self.shares: dict[str, float] = {"flood": 0.0, "error500": 0.0, "reset": 0.0, "latency_ms": 0}
+
+    def add(self, fault: Fault) -> Fault:
+        self._exact.append(fault)
+        return fault
+
+    def clear(self) -> None:
+        """Forget the exact failures and set all shares to 0."""
+        self._exact.clear()
+        self.shares = dict.fromkeys(self.shares, 0.0)
+
+    def set_shares(self, given: Mapping[str, Any]) -> None:
+        """Change some shares. Raises `ValueError` for an unknown name or a number that can't be."""
+        changed = dict(self.shares)
+        for name, value in given.items():
+            top = 60_000.0 if name == "latency_ms" else 1.0
+            known = name in changed and isinstance(value, int | float) and not isinstance(value, bool)
+            if not known or not 0 <= value <= top:
+                raise ValueError(
+                    f"{name} must be a number from 0 to {top:g}" if name in changed else f"no fault {name}"
+                )
+            changed[name] = value
+        self.shares = changed
+
+    def take(self, method: str, chat_id: int | None) -> Fault | None:
+        """The failure that this call meets, if any."""
+        self._exact = [fault for fault in self._exact if not fault.spent]
+        for fault in self._exact:
+            if fault.method.lower() in {method.lower(), "*"} and fault.chat_id in {None, chat_id}:
+                fault.hits += 1
+                return fault
+        return self._by_chance(method)
+
+    def _by_chance(self, method: str) -> Fault | None:
+        throw = self._random.random()
+        for name, code in (("flood", 429), ("error500", 500), ("reset", 0)):
+            if throw < self.shares[name]:
+                wait = {"retry_after": self._random.randint(1, 3)} if name == "flood" else {}
+                return Fault(method, code, parameters=wait, reset=name == "reset")
+            throw -= self.shares[name]
+        return None

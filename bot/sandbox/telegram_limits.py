@@ -1,0 +1,94 @@
+"""How fast a bot may speak: the flood limits of the Bot API. Begin with `Limits.wait`.
+
+Telegram leaves the exact numbers open; these are the documented ones, and a chat that ran into them stays closed until
+the wait is over, whoever asks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict, deque
+from dataclasses import dataclass, field
+
+SPEAKING = frozenset(
+    {
+        "sendmessage", "sendrichmessage", "sendphoto", "senddocument", "sendvoice", "copymessage", "forwardmessage",
+        "editmessagetext", "editmessagecaption", "editmessagereplymarkup",
+    }
+)  # fmt: skip
+SHOWING = frozenset({"sendmessagedraft", "sendrichmessagedraft", "sendchataction"})
+
+
+@dataclass(slots=True)
+class Limits:
+    """The numbers, and what was used of them. Rates are messages a second; edits count like sends.
+
+    `private_burst` messages may follow each other at once in a private chat, then `private_rate` a second; a group
+    takes `group_minute` in a minute; all chats together take `overall` in a second. Drafts and chat actions have a
+    budget of their own: `drafts_short` in 5 s and `drafts_long` in 30 s for each chat.
+    """
+
+    on: bool = True
+    private_rate: float = 1.0
+    private_burst: int = 5
+    group_minute: int = 20
+    overall: int = 30
+    drafts_short: int = 20
+    drafts_long: int = 40
+    flood_wait: int = 3
+    _closed: dict[int, float] = field(default_factory=dict)
+    _levels: dict[int, tuple[float, float]] = field(default_factory=dict)
+    _minutes: defaultdict[int, deque[float]] = field(default_factory=lambda: defaultdict(deque))
+    _drafts: defaultdict[int, deque[float]] = field(default_factory=lambda: defaultdict(deque))
+    _all: deque[float] = field(default_factory=deque)
+
+    def wait(self, method: str, chat_id: int, private: bool, now: float) -> int:
+        """Count a call. Returns 0, or the seconds of `retry_after` when it must be refused. `now` is monotonic."""
+        method = method.lower()
+        if not self.on:
+            return 0
+        if method in SHOWING:
+            return self._draft(chat_id, now)
+        return self._message(chat_id, private, now) if method in SPEAKING else 0
+
+    def _message(self, chat_id: int, private: bool, now: float) -> int:
+        if (left := self._closed.get(chat_id, 0.0) - now) > 0:
+            return math.ceil(left)
+        allowed = self._private(chat_id, now) if private else self._group(chat_id, now)
+        if not allowed:
+            self._closed[chat_id] = now + self.flood_wait
+            return self.flood_wait
+        _forget(self._all, now - 1)
+        self._all.append(now)
+        return 1 if len(self._all) > self.overall else 0
+
+    def _private(self, chat_id: int, now: float) -> bool:
+        level, at = self._levels.get(chat_id, (0.0, now))
+        level = max(level - (now - at) * self.private_rate, 0.0)
+        allowed = level + 1 <= self.private_burst + 1e-9
+        self._levels[chat_id] = (level + allowed, now)
+        return allowed
+
+    def _group(self, chat_id: int, now: float) -> bool:
+        sent = self._minutes[chat_id]
+        _forget(sent, now - 60)
+        if len(sent) >= self.group_minute:
+            return False
+        sent.append(now)
+        return True
+
+    def _draft(self, chat_id: int, now: float) -> int:
+        shown = self._drafts[chat_id]
+        _forget(shown, now - 30)
+        recent = sum(at > now - 5 for at in shown)
+        if len(shown) >= self.drafts_long:
+            return max(1, min(self.flood_wait, math.ceil(shown[0] + 30 - now)))
+        if recent >= self.drafts_short:
+            return max(1, min(self.flood_wait, math.ceil(shown[-self.drafts_short] + 5 - now)))
+        shown.append(now)
+        return 0
+
+
+def _forget(times: deque[float], before: float) -> None:
+    while times and times[0] <= before:
+        times.popleft()

@@ -1,0 +1,74 @@
+"""Users and chats: who wrote, and what was chosen where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import insert, select, update
+
+from bot.storage.rows import Subject
+from bot.storage.tables import (
+    Awaited,
+    ButtonRow,
+    Chat,
+    Conversation,
+    Delivery,
+    Job,
+    Message,
+    Operation,
+    UsageRow,
+    User,
+)
+from bot.types import Address
+from bot.types import User as Person
+
+SEEN_USER = insert(User).prefix_with("OR IGNORE", dialect="sqlite")
+SEEN_CHAT = insert(Chat).prefix_with("OR IGNORE", dialect="sqlite")
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What was chosen in a chat; "" means the operator's default."""
+
+    language: str = ""
+    model: str = ""
+    streaming: str = ""
+
+
+class Chats(Subject):
+    async def seen(self, address: Address, user: Person, *, private: bool) -> None:
+        """Remember who wrote where; a chat that was gone is back."""
+        now = self.clock.time()
+        chat = {
+            "bot": address.bot, "id": address.chat, "is_private": private, "is_gone": False,
+            "language": "", "model": "", "streaming": "", "first_seen": now,
+        }  # fmt: skip
+        await self.connection.execute(SEEN_CHAT, chat)
+        person = {"bot": address.bot, "id": user.id, "name": user.name[:256], "language": user.language[:16]}
+        await self.connection.execute(SEEN_USER, {**person, "first_seen": now})
+
+    async def choices(self, address: Address) -> Choices:
+        query = select(Chat.language, Chat.model, Chat.streaming).where(
+            Chat.bot == address.bot, Chat.id == address.chat
+        )
+        row = (await self.connection.execute(query)).one_or_none()
+        return Choices(*row) if row else Choices()
+
+    async def choose(self, address: Address, **choice: str) -> None:
+        await self._set(address.bot, address.chat, **choice)
+
+    async def gone(self, bot: int, chat: int, *, gone: bool) -> None:
+        await self._set(bot, chat, is_gone=gone)
+
+    async def move(self, bot: int, old: int, new: int) -> None:
+        """A group became a supergroup: the same chat under a new id, in every table."""
+        target = (await self.connection.execute(select(Chat.id).where(Chat.bot == bot, Chat.id == new))).first()
+        if target is None:
+            await self.connection.execute(update(Chat).where(Chat.bot == bot, Chat.id == old).values(id=new))
+        for table in (Conversation, Message, Delivery, Operation, Job, UsageRow, ButtonRow):
+            await self.connection.execute(update(table).where(table.bot == bot, table.chat == old).values(chat=new))
+        await self.connection.execute(update(Awaited).where(Awaited.bot == bot).values(expires=0.0))
+
+    async def _set(self, bot: int, chat: int, **values: Any) -> None:
+        await self.connection.execute(update(Chat).where(Chat.bot == bot, Chat.id == chat).values(**values))

@@ -1,0 +1,46 @@
+"""Jobs: what is done later."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from sqlalchemy import delete, func, insert, select, update
+
+from bot.storage.rows import Subject, address, columns
+from bot.storage.tables import Job as Table
+from bot.types import Job
+
+ADD = insert(Table).prefix_with("OR IGNORE", dialect="sqlite")
+
+
+class Jobs(Subject):
+    async def add(self, job: Job) -> None:
+        """Add a job; one with the same kind and key is already there or nothing happens."""
+        row = {
+            **columns(job.address), "kind": job.kind, "key": job.key, "payload": json.dumps(job.payload),
+            "due": job.due, "attempts": job.attempts,
+        }  # fmt: skip
+        await self.connection.execute(ADD, row)
+
+    async def due(self, bot: int, now: float, most: int) -> Sequence[Job]:
+        query = select(Table).where(Table.bot == bot, Table.due <= now).order_by(Table.due, Table.id).limit(most)
+        return [
+            Job(row.kind, row.key, address(row), json.loads(row.payload), row.due, row.attempts)
+            for row in await self.connection.execute(query)
+        ]
+
+    async def next_due(self, bot: int) -> float | None:
+        return await self.connection.scalar(select(func.min(Table.due)).where(Table.bot == bot))
+
+    async def again(self, job: Job, due: float) -> None:
+        await self.connection.execute(
+            update(Table)
+            .where(Table.bot == job.address.bot, Table.kind == job.kind, Table.key == job.key)
+            .values(due=due, attempts=Table.attempts + 1)
+        )
+
+    async def done(self, job: Job) -> None:
+        await self.connection.execute(
+            delete(Table).where(Table.bot == job.address.bot, Table.kind == job.kind, Table.key == job.key)
+        )

@@ -1,0 +1,63 @@
+"""Conversations and what was said in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, insert, select, update
+
+from bot.storage.rows import Subject, at, columns, dump_parts, load_parts
+from bot.storage.tables import Conversation, Message
+from bot.types import Address, Part, Role
+from bot.types import Message as Said
+
+HISTORY = (
+    select(Message.turn, Message.role, Message.parts)
+    .where(Message.conversation_id == bindparam("conversation"))
+    .order_by(Message.id.desc())
+    .limit(bindparam("most"))
+)
+ADD = insert(Message).prefix_with("OR IGNORE", dialect="sqlite")
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    turn: str
+    message: Said
+
+
+class Messages(Subject):
+    async def conversation(self, address: Address) -> int:
+        """The id of the conversation that goes on at an address, begun when there is none."""
+        query = select(Conversation.id).where(at(Conversation, address)).order_by(Conversation.id.desc()).limit(1)
+        found = (await self.connection.execute(query)).scalar_one_or_none()
+        return found if found is not None else await self.begin(address)
+
+    async def begin(self, address: Address) -> int:
+        """Begin a new conversation: the next prompt remembers nothing of the old one."""
+        row = {**columns(address), "at": self.clock.time()}
+        return int((await self.connection.execute(insert(Conversation).returning(Conversation.id), row)).scalar_one())
+
+    async def add(
+        self, conversation: int, address: Address, turn: str, role: Role, parts: tuple[Part, ...], *, ending: str = ""
+    ) -> None:
+        """Add what was said. The same role of the same turn is added once, however often it is tried."""
+        row = {
+            "conversation_id": conversation, "bot": address.bot, "chat": address.chat, "turn": turn, "role": role,
+            "parts": dump_parts(parts), "ending": ending, "at": self.clock.time(),
+        }  # fmt: skip
+        await self.connection.execute(ADD, row)
+
+    async def revise(self, address: Address, turn: str, parts: tuple[Part, ...]) -> None:
+        """The user edited the question of a turn."""
+        await self.connection.execute(
+            update(Message)
+            .where(Message.bot == address.bot, Message.turn == turn, Message.role == "user")
+            .values(parts=dump_parts(parts))
+        )
+
+    async def last(self, conversation: int, most: int) -> Sequence[Remembered]:
+        """The newest messages of a conversation, oldest first."""
+        rows = await self.connection.execute(HISTORY, {"conversation": conversation, "most": most})
+        return [Remembered(row.turn, Said(row.role, load_parts(row.parts))) for row in rows][::-1]

@@ -1,0 +1,70 @@
+"""What a service does for us over minutes. The id of an operation is a row before the first poll."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import insert, select, update
+
+from bot.storage.rows import Subject, address, columns
+from bot.storage.tables import Operation as Table
+from bot.types import Address
+
+ADD = insert(Table).prefix_with("OR IGNORE", dialect="sqlite")
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """`state`: asked, submitting (the outcome of the submit is not known), running, done, failed."""
+
+    id: int
+    kind: str
+    turn: str
+    address: Address
+    user: int
+    request: Mapping[str, Any]
+    state: str
+    operation: str
+    submits: int
+    at: float
+
+
+class Operations(Subject):
+    async def add(self, kind: str, turn: str, where: Address, user: int, request: Mapping[str, Any]) -> None:
+        row = {
+            **columns(where),
+            "kind": kind,
+            "turn": turn,
+            "user": user,
+            "request": json.dumps(request, ensure_ascii=False),
+            "state": "asked",
+            "operation": "",
+            "submits": 0,
+            "at": self.clock.time(),
+        }
+        await self.connection.execute(ADD, row)
+
+    async def of(self, bot: int, turn: str) -> Operation | None:
+        query = select(Table).where(Table.bot == bot, Table.turn == turn)
+        row = (await self.connection.execute(query)).one_or_none()
+        if row is None:
+            return None
+        return Operation(
+            row.id, row.kind, row.turn, address(row), row.user, json.loads(row.request), row.state, row.operation,
+            row.submits, row.at,
+        )  # fmt: skip
+
+    async def submitting(self, id_: int) -> None:
+        await self._set(id_, state="submitting", submits=Table.submits + 1)
+
+    async def running(self, id_: int, operation: str) -> None:
+        await self._set(id_, state="running", operation=operation)
+
+    async def end(self, id_: int, state: str) -> None:
+        await self._set(id_, state=state)
+
+    async def _set(self, id_: int, **values: Any) -> None:
+        await self.connection.execute(update(Table).where(Table.id == id_).values(**values))

@@ -1,0 +1,79 @@
+"""What the subjects share: an address as columns, parts of a message and an answer as JSON text."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, and_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.clock import Clock
+from bot.types import Address, Attachment, Button, Image, Outgoing, Part, Text, ToolCall, ToolResult
+
+KINDS: dict[str, type[Any]] = {kind.__name__.lower(): kind for kind in (Text, Image, Attachment, ToolCall, ToolResult)}
+
+
+class Subject:
+    """Questions about one subject, inside a transaction that somebody else commits."""
+
+    def __init__(self, connection: AsyncConnection, clock: Clock) -> None:
+        self.connection = connection
+        self.clock = clock
+
+
+def columns(address: Address) -> dict[str, Any]:
+    return {
+        "transport": address.transport,
+        "bot": address.bot,
+        "connection": address.connection,
+        "chat": address.chat,
+        "thread": address.thread,
+    }
+
+
+def at(table: Any, address: Address) -> ColumnElement[bool]:
+    return and_(
+        table.bot == address.bot,
+        table.chat == address.chat,
+        table.thread == address.thread,
+        table.connection == address.connection,
+    )
+
+
+def address(row: Row[Any]) -> Address:
+    return Address(row.transport, row.bot, row.chat, row.thread, row.connection)
+
+
+def dump_parts(parts: tuple[Part, ...]) -> str:
+    rows = []
+    for part in parts:
+        row = {"is": type(part).__name__.lower(), **asdict(part)}
+        if isinstance(part, Image):
+            row["data"] = base64.b64encode(part.data).decode()
+        rows.append(row)
+    return json.dumps(rows, ensure_ascii=False)
+
+
+def load_parts(text: str) -> tuple[Part, ...]:
+    parts: list[Part] = []
+    for row in json.loads(text):
+        kind = KINDS[row.pop("is")]
+        if kind is Image:
+            row["data"] = base64.b64decode(row["data"])
+        parts.append(kind(**row))
+    return tuple(parts)
+
+
+def dump_outgoing(outgoing: Outgoing) -> str:
+    row = asdict(outgoing)
+    del row["photo"]  # a column of its own
+    return json.dumps(row, ensure_ascii=False)
+
+
+def load_outgoing(text: str, photo: bytes | None) -> Outgoing:
+    row = json.loads(text)
+    row["buttons"] = tuple(tuple(Button(**button) for button in line) for line in row["buttons"])
+    return Outgoing(**row, photo=photo or b"")

@@ -1,0 +1,61 @@
+"""The inbox: every update is here before Telegram is told that we have it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from sqlalchemy import bindparam, delete, insert, select, update
+
+from bot.storage.rows import Subject
+from bot.storage.tables import Update
+from bot.types import Received
+
+INSERT = insert(Update).prefix_with("OR IGNORE", dialect="sqlite").returning(Update.id)
+BEGIN = update(Update).where(Update.id == bindparam("row"), Update.state.in_(("new", "begun"))).values(state="begun")
+DONE = update(Update).where(Update.id == bindparam("row")).values(state="done", raw="")
+
+
+class Updates(Subject):
+    async def add(self, bot: int, update_id: int, once: str, raw: str) -> Received | None:
+        """Keep an update; None when it, or the same thing under another id, is already here."""
+        now = self.clock.time()
+        row = {
+            "bot": bot, "update_id": update_id, "once": once or None, "raw": raw,
+            "state": "new", "attempts": 0, "at": now, "reason": "",
+        }  # fmt: skip
+        id_ = (await self.connection.execute(INSERT, row)).scalar_one_or_none()
+        return None if id_ is None else Received(id_, bot, update_id, raw, 0, datetime.fromtimestamp(now, UTC))
+
+    async def open(self, bot: int) -> Sequence[Received]:
+        """What is not done, oldest first."""
+        query = select(Update).where(Update.bot == bot, Update.state.in_(("new", "begun"))).order_by(Update.id)
+        return [
+            Received(row.id, row.bot, row.update_id, row.raw, row.attempts, datetime.fromtimestamp(row.at, UTC))
+            for row in await self.connection.execute(query)
+        ]
+
+    async def count_attempts(self, bot: int) -> None:
+        """At a start: what had been begun was interrupted once more."""
+        await self.connection.execute(
+            update(Update)
+            .where(Update.bot == bot, Update.state == "begun")
+            .values(attempts=Update.attempts + 1, state="new")
+        )
+
+    async def begin(self, ids: Sequence[int]) -> None:
+        for id_ in ids:
+            await self.connection.execute(BEGIN, {"row": id_})
+
+    async def done(self, ids: Sequence[int]) -> None:
+        for id_ in ids:
+            await self.connection.execute(DONE, {"row": id_})
+
+    async def bury(self, id_: int, reason: str) -> None:
+        """A row that can't be worked on; its raw update is kept for the operator."""
+        await self.connection.execute(update(Update).where(Update.id == id_).values(state="dead", reason=reason[:500]))
+
+    async def forget(self, before: float) -> int:
+        """Delete what was finished before that time: update ids begin anew after a week of silence."""
+        result = await self.connection.execute(delete(Update).where(Update.state == "done", Update.at < before))
+        return result.rowcount

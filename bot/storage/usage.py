@@ -1,0 +1,31 @@
+"""The ledger of what models were paid for, in tokens."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, insert, select
+
+from bot.storage.rows import Subject
+from bot.storage.tables import UsageRow
+from bot.types import Address, Usage
+
+ADD = insert(UsageRow)
+
+
+class Ledger(Subject):
+    async def add(
+        self, address: Address, user: int, turn: str, model: str, usage: Usage, *, mode: str = "sync"
+    ) -> None:
+        row = {
+            "bot": address.bot, "chat": address.chat, "user": user, "turn": turn, "model": model, "mode": mode,
+            "prompt": usage.prompt, "completion": usage.completion, "reasoning": usage.reasoning,
+            "at": self.clock.time(),
+        }  # fmt: skip
+        await self.connection.execute(ADD, row)
+
+    async def total(self, bot: int, chat: int) -> Usage:
+        query = select(
+            func.coalesce(func.sum(UsageRow.prompt), 0),
+            func.coalesce(func.sum(UsageRow.completion), 0),
+            func.coalesce(func.sum(UsageRow.reasoning), 0),
+        ).where(UsageRow.bot == bot, UsageRow.chat == chat)
+        return Usage(*(await self.connection.execute(query)).one())

@@ -1,0 +1,130 @@
+"""How often Telegram may be called: what is allowed, and how to spend it well.
+
+Telegram publishes one budget exactly: drafts and chat actions share 20 calls in 5 s and 40 in 30 s a chat
+(core.telegram.org/api/bots/ai). For messages about 30 a second over all chats, 1 a second in a private chat after a
+short burst, 20 a minute in a group are known to be safe; what is beyond is told by `retry_after`, which is obeyed for
+the chat that earned it. Edits count like messages. Everything here is arithmetic on a clock: nothing waits inside.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+
+DRAFTS = ((20, 5.0), (40, 30.0))  # calls in seconds, all of them at once
+PRIVATE_BURST = 4.0  # Telegram forgives about 5
+GROUP_RATE, GROUP_BURST = 20 / 60, 4.0
+FASTEST_DRAFT, SLOWEST_DRAFT = 0.2, 0.95  # seconds between drafts: with a full budget, and with one that is spent
+KEPT_CHATS = 4096
+
+
+class Bucket:
+    """`rate` calls a second after a burst of `size`. A rate of 0 is no limit."""
+
+    def __init__(self, rate: float, size: float) -> None:
+        self.rate = rate
+        self.size = size
+        self._level = size
+        self._at = 0.0
+
+    def wait(self, now: float) -> float:
+        """Seconds until a call may be made."""
+        if not self.rate:
+            return 0.0
+        self._level = min(self.size, self._level + max(0.0, now - self._at) * self.rate)
+        self._at = now
+        return max(0.0, (1 - self._level) / self.rate)
+
+    def take(self) -> None:
+        self._level -= 1
+
+
+class Window:
+    """At most `n` calls in `s` seconds, for several (n, s) at once."""
+
+    def __init__(self, limits: tuple[tuple[int, float], ...] = DRAFTS) -> None:
+        self.limits = limits
+        self._calls: deque[float] = deque(maxlen=max(most for most, _ in limits))
+
+    def wait(self, now: float) -> float:
+        """Seconds until a call may be made."""
+        return max(self._until(most, seconds) - now for most, seconds in self.limits)
+
+    def left(self, now: float) -> float:
+        """The share of the longest limit that is not spent: 1 = all of it."""
+        most, seconds = max(self.limits, key=lambda limit: limit[1])
+        return 1 - sum(now - at < seconds for at in self._calls) / most
+
+    def take(self, now: float) -> None:
+        self._calls.append(now)
+
+    def _until(self, most: int, seconds: float) -> float:
+        # A little later than allowed: what we time at the start of a call is timed there at its arrival.
+        return self._calls[-most] + seconds + 0.1 if len(self._calls) >= most else float("-inf")
+
+
+@dataclass(slots=True)
+class ChatBudget:
+    messages: Bucket
+    drafts: Window = field(default_factory=Window)
+    held: float = 0.0  # until when the chat waits because Telegram said so
+    drafts_held: float = 0.0
+    last_draft: float = float("-inf")
+
+
+class Budget:
+    """The budget of one bot token. `rate` and `chat_rate` are messages a second; 0 is no limit of our own."""
+
+    def __init__(self, rate: float, chat_rate: float) -> None:
+        self.chat_rate = chat_rate
+        self._all = Bucket(rate, max(rate, 1.0))
+        self._chats: OrderedDict[int, ChatBudget] = OrderedDict()
+
+    def message_wait(self, chat: int, now: float) -> float:
+        """Seconds until a message or an edit may be sent to a chat."""
+        budget = self._of(chat)
+        return max(budget.held - now, budget.messages.wait(now), self._all.wait(now), 0.0)
+
+    def take_message(self, chat: int) -> None:
+        self._of(chat).messages.take()
+        self._all.take()
+
+    def draft_wait(self, chat: int, now: float) -> float:
+        """Seconds until the next draft should be sent.
+
+        The budget is spent early, so that short answers feel instant, and slower the less of it is left.
+        """
+        budget = self._of(chat)
+        left = max(0.0, budget.drafts.left(now))
+        pace = FASTEST_DRAFT + (SLOWEST_DRAFT - FASTEST_DRAFT) * (1 - left) ** 2
+        return max(budget.last_draft + pace - now, budget.drafts.wait(now), budget.drafts_held - now, 0.0)
+
+    def action_fits(self, chat: int, now: float) -> bool:
+        """Whether a chat action may be shown: it spends the budget of drafts."""
+        budget = self._of(chat)
+        return budget.drafts.wait(now) <= 0 and budget.drafts_held <= now
+
+    def take_draft(self, chat: int, now: float) -> None:
+        budget = self._of(chat)
+        budget.drafts.take(now)
+        budget.last_draft = now
+
+    def hold(self, chat: int, until: float, *, drafts: bool = False) -> None:
+        """Telegram said to wait."""
+        budget = self._of(chat)
+        if drafts:
+            budget.drafts_held = max(budget.drafts_held, until)
+        else:
+            budget.held = max(budget.held, until)
+
+    def _of(self, chat: int) -> ChatBudget:
+        found = self._chats.get(chat)
+        if found is None:
+            unlimited = not self.chat_rate
+            rate, burst = (self.chat_rate, PRIVATE_BURST) if chat > 0 or unlimited else (GROUP_RATE, GROUP_BURST)
+            found = self._chats[chat] = ChatBudget(Bucket(rate, burst))
+            if len(self._chats) > KEPT_CHATS:
+                self._chats.popitem(last=False)
+        else:
+            self._chats.move_to_end(chat)
+        return found

@@ -1,0 +1,213 @@
+"""The outbox, emptied: every finished answer reaches its chat once, in order, whatever Telegram says meanwhile.
+
+Begin with `Deliverer.deliver`. A send has no idempotency key, so after one whose outcome is unknown (the connection
+broke, the process died) the chat is searched for what it may have left behind before it is sent again: editing a
+message into what it already is answers "not modified", which is the proof. See `_find`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+import bot.telegram.lazy  # noqa: F401  isort: skip  before aiogram
+
+from aiogram.types import InlineKeyboardMarkup
+
+from bot.clock import Clock
+from bot.errors import Refused, TransportUnavailable, Unauthorized
+from bot.telegram import screen
+from bot.telegram.api import Api, Flood, Gone, Moved, NoMessage, NoThread, NotModified, NotSent
+from bot.telegram.budget import Budget
+from bot.telegram.screen import Rung, Screen
+from bot.types import Address, Delivery, DeliveryState, Outbox
+
+log = logging.getLogger(__name__)
+
+FIRST_BACKOFF, LAST_BACKOFF = 0.5, 30.0  # seconds
+TOKEN_PAUSE = 60.0  # seconds between tries while Telegram does not know our token
+LOOK_AHEAD = 24  # message ids behind the newest known one that an unconfirmed send may have got
+MOST_PROBES = 32
+SUPERGROUP = -1_000_000_000_000  # ids below have message ids of their own; all other chats of a bot share theirs
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a delivery has come, and what was learned on the way."""
+
+    delivery: Delivery
+    rung: Rung
+    ids: list[int]
+    done: int
+    doubt: bool  # the next send may already have been carried out
+    thread: bool = True
+    document: bool = False
+    wait: float = FIRST_BACKOFF
+
+
+@dataclass(slots=True)
+class Deliverer:
+    api: Api
+    outbox: Outbox
+    budget: Budget
+    clock: Clock
+    tasks: asyncio.TaskGroup
+    rich: bool = True
+    _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
+    _users: Counter[str] = field(default_factory=Counter)
+    _newest_ids: dict[int, int] = field(default_factory=dict)
+    _left: int = 0  # deliveries up to this id are from before the start
+
+    async def recover(self) -> None:
+        """At a start: deliver what was left. Rows that were being sent are looked for first."""
+        self._left = await self.outbox.newest(self.api.id)
+        for address in await self.outbox.waiting(self.api.id):
+            self.tasks.create_task(self.deliver(address))
+
+    def saw(self, chat: int, message_id: int) -> None:
+        """A message id that exists: what was sent before it has a lower one."""
+        line = chat if chat < SUPERGROUP else 0
+        self._newest_ids[line] = max(self._newest_ids.get(line, 0), message_id)
+
+    async def deliver(self, address: Address) -> None:
+        """Deliver everything the outbox holds for an address, in order. Returns when that is done."""
+        key = address.key
+        lock = self._locks.setdefault(key, asyncio.Lock())
+        self._users[key] += 1
+        try:
+            async with lock:
+                while (delivery := await self.outbox.next(address)) is not None:
+                    address = await self._one(delivery)
+        finally:
+            self._users[key] -= 1
+            if not self._users[key]:
+                del self._locks[key], self._users[key]
+
+    async def permit(self, chat: int) -> None:
+        """Wait until a message or an edit may be sent to a chat."""
+        while (wait := self.budget.message_wait(chat, self.clock.monotonic())) > 0:
+            await self.clock.sleep(wait)
+        self.budget.take_message(chat)
+
+    def flooded(self, chat: int, error: Flood, *, drafts: bool = False) -> None:
+        self.budget.hold(chat, self.clock.monotonic() + error.retry_after + 0.2, drafts=drafts)
+        log.warning("chat %d: Telegram asks to wait %.0f s%s", chat, error.retry_after, " for drafts" if drafts else "")
+
+    async def _one(self, delivery: Delivery) -> Address:
+        """Deliver one row, or bury it. Returns the address under which the chat is known afterwards."""
+        progress = Progress(
+            delivery,
+            Rung.RICH if self.rich else Rung.ENTITIES,
+            list(delivery.message_ids),
+            delivery.done,
+            doubt=delivery.state is DeliveryState.SENDING and delivery.id <= self._left,
+        )
+        while True:
+            try:
+                await self._parts(progress)
+                return delivery.address
+            except Gone as error:
+                log.info("chat %d can't be reached: %s", delivery.address.chat, error)
+                await self.outbox.gone(delivery.address.bot, delivery.address.chat)
+                return delivery.address
+            except Moved as error:
+                await self.outbox.move(delivery.address.bot, delivery.address.chat, error.new)
+                return replace(delivery.address, chat=error.new)
+            except Unauthorized:
+                log.error("Telegram does not know BOT_TOKEN any more: finished answers wait in the outbox")
+                await self.clock.sleep(TOKEN_PAUSE)
+            except TransportUnavailable as error:
+                await self._wait(progress, error)
+            except Refused as error:
+                if not _simpler(progress, error):
+                    log.error("delivery %d was refused for good: %s", delivery.id, error)
+                    await self.outbox.bury(delivery, str(error))
+                    return delivery.address
+
+    async def _wait(self, progress: Progress, error: TransportUnavailable) -> None:
+        chat = progress.delivery.address.chat
+        if isinstance(error, Flood):
+            self.flooded(chat, error)
+            return
+        progress.doubt = progress.doubt or not isinstance(error, NotSent)
+        log.warning("delivery %d: %s; again in %.1f s", progress.delivery.id, error, progress.wait)
+        await self.clock.sleep(progress.wait)
+        progress.wait = min(progress.wait * 2, LAST_BACKOFF)
+
+    async def _parts(self, progress: Progress) -> None:
+        delivery = progress.delivery
+        screens = self._screens(progress)
+        while progress.done < len(screens):
+            last = progress.done == len(screens) - 1
+            message_id = await self._part(progress, screens[progress.done], last=last)
+            progress.ids[progress.done : progress.done + 1] = [message_id]
+            progress.done += 1
+            progress.doubt = False
+            self.saw(delivery.address.chat, message_id)
+            await self.outbox.progress(delivery, progress.ids, done=progress.done, sent=last)
+
+    def _screens(self, progress: Progress) -> list[Screen]:
+        try:
+            return screen.finished(progress.delivery.outgoing, progress.rung)
+        except Exception:  # formatting never costs an answer: a defect in it ends here, and is told to the operator
+            log.exception("delivery %d can't be formatted: sent as plain text", progress.delivery.id)
+            progress.rung = Rung.PLAIN
+            return screen.finished(progress.delivery.outgoing, progress.rung)
+
+    async def _part(self, progress: Progress, part: Screen, *, last: bool) -> int:
+        delivery = progress.delivery
+        chat = delivery.address.chat
+        if progress.done < len(progress.ids):
+            return await self._edit(progress, part, progress.ids[progress.done], last=last)
+        if progress.doubt and (found := await self._find(progress, part, last=last)):
+            return found
+        await self.permit(chat)
+        outgoing = delivery.outgoing
+        if progress.document:
+            return (await self.api.call(screen.as_document(part, delivery.address, outgoing))).message_id
+        method = screen.send(part, delivery.address, outgoing, last=last, thread=progress.thread)
+        return (await self.api.call(method)).message_id
+
+    async def _edit(self, progress: Progress, part: Screen, message_id: int, *, last: bool) -> int:
+        """Make a message that already stands in the chat what it should be: may be repeated at will."""
+        to = progress.delivery.address
+        markup = screen.keyboard(progress.delivery.outgoing) if last else None
+        inline = markup if isinstance(markup, InlineKeyboardMarkup) else None
+        await self.permit(to.chat)
+        with suppress(NotModified):  # it already is
+            await self.api.call(screen.edit(part, to, message_id, inline))
+        return message_id
+
+    async def _find(self, progress: Progress, part: Screen, *, last: bool) -> int:
+        """The id of a message that an unconfirmed send has left in the chat; 0 when there is none."""
+        to = progress.delivery.address
+        ours = await self.outbox.ours(to)
+        newest = self._newest_ids.get(to.chat if to.chat < SUPERGROUP else 0, 0)
+        marker = max([progress.delivery.marker, *progress.ids])
+        probed = [id_ for id_ in range(marker + 1, max(newest, marker) + LOOK_AHEAD + 1) if id_ not in ours]
+        for id_ in probed[:MOST_PROBES] if marker else []:
+            try:
+                return await self._edit(progress, part, id_, last=last)
+            except NoMessage:
+                continue
+        return 0
+
+
+def _simpler(progress: Progress, error: Refused) -> bool:
+    """Change the way of sending after a refusal; False when there is no other way left."""
+    if isinstance(error, NoThread) and progress.thread:
+        progress.thread = False
+    elif progress.delivery.outgoing.photo and not progress.document:
+        progress.document = True
+    elif isinstance(error, NoMessage) and progress.done < len(progress.ids):
+        del progress.ids[progress.done :]
+    elif progress.rung < Rung.PLAIN:
+        progress.rung = Rung(progress.rung + 1)
+    elif progress.done < len(progress.ids):
+        del progress.ids[progress.done :]
+    else:
+        return False
+    return True

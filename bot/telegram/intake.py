@@ -1,0 +1,138 @@
+"""From raw updates to the handler: on disk first, then read one by one, pieces joined, handed on.
+
+Begin with `Intake.accept`: polling (`polling.py`) and the webhook (`webhook.py`) both end there, and so does a start
+after a crash. Only when it returns may Telegram be told that we have the updates.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from bot.clock import Clock
+from bot.telegram import updates
+from bot.types import Handler, Inbox, Incoming, Kind, Received, Reply
+
+log = logging.getLogger(__name__)
+
+PASTE_QUIET = 0.8  # seconds after a piece that is as long as a message can be
+ALBUM_QUIET = 1.0  # seconds after a part of an album
+
+
+@dataclass(slots=True)
+class Gathering:
+    """Messages that are one question: the parts of an album, or a long paste that a client has cut."""
+
+    incoming: Incoming
+    album: str
+    timer: asyncio.Task[None] | None = None
+
+
+@dataclass(slots=True)
+class Intake:
+    """`reply` makes the way back for what came in; `handler` must not block (see `middleware.InOrder`)."""
+
+    inbox: Inbox
+    clock: Clock
+    me: updates.Me
+    reply: Callable[[Incoming, str], Reply]
+    handler: Handler
+    saw: Callable[[int, int], None]
+    tasks: asyncio.TaskGroup
+    last: float = 0.0  # when something was last accepted, monotonic
+    _open: dict[tuple[str, int], Gathering] = field(default_factory=dict)
+
+    async def recover(self) -> None:
+        """At a start: work on what was accepted and not finished, in the old order."""
+        rows = await self.inbox.open(self.me.id)
+        if rows:
+            log.info("%d updates are left from before: working on them", len(rows))
+        await self._dispatch([(row, json.loads(row.raw)) for row in rows])
+
+    async def accept(self, raw: Sequence[dict[str, Any]]) -> None:
+        """Commit updates to the inbox, then hand them on. Raises `StorageUnavailable`: nothing was accepted then."""
+        by_id = {int(update["update_id"]): update for update in raw if isinstance(update.get("update_id"), int)}
+        new = await self.inbox.accept(
+            self.me.id,
+            [(id_, updates.once(update), json.dumps(update, ensure_ascii=True)) for id_, update in by_id.items()],
+        )
+        self.last = self.clock.monotonic()
+        await self._dispatch([(row, by_id[row.update_id]) for row in new])
+
+    async def _dispatch(self, rows: Sequence[tuple[Received, dict[str, Any]]]) -> None:
+        nothing_to_do: list[int] = []
+        for row, update in rows:
+            try:
+                incoming = updates.read(update, [row], self.me)
+            except updates.Bad as error:
+                log.warning("update %d can't be read and is set aside: %s", row.update_id, error)
+                await self.inbox.quarantine(row.id, str(error))
+                continue
+            if incoming is None:
+                nothing_to_do.append(row.id)
+            else:
+                self.saw(incoming.address.chat, incoming.message_id)
+                await self._gather(incoming, update)
+        if nothing_to_do:
+            await self.inbox.done(nothing_to_do)
+
+    async def _gather(self, incoming: Incoming, update: dict[str, Any]) -> None:
+        if incoming.kind is not Kind.MESSAGE:
+            await self._hand_on(incoming, update)
+            return
+        key = (incoming.address.key, incoming.user.id)
+        album, long = updates.album(update), updates.goes_on(incoming.text) and not incoming.text.startswith("/")
+        waiting = self._open.get(key)
+        if waiting is not None and waiting.album != album:
+            await self._close(key)
+            waiting = None
+        if waiting is not None:
+            waiting.incoming = _joined(waiting.incoming, incoming)
+        elif album or long:
+            waiting = self._open[key] = Gathering(incoming, album)
+        else:
+            await self._hand_on(incoming, update)
+            return
+        if album or long:
+            self._restart(key, waiting)
+        else:  # a short piece is the last one
+            await self._close(key)
+
+    def _restart(self, key: tuple[str, int], gathering: Gathering) -> None:
+        if gathering.timer is not None:
+            gathering.timer.cancel()
+        gathering.timer = self.tasks.create_task(self._close_later(key, gathering))
+
+    async def _close_later(self, key: tuple[str, int], gathering: Gathering) -> None:
+        await self.clock.sleep(ALBUM_QUIET if gathering.album else PASTE_QUIET)
+        if self._open.get(key) is gathering:
+            gathering.timer = None
+            await self._close(key)
+
+    async def _close(self, key: tuple[str, int]) -> None:
+        gathering = self._open.pop(key)
+        if gathering.timer is not None:
+            gathering.timer.cancel()
+        await self._hand_on(gathering.incoming, {})
+
+    async def _hand_on(self, incoming: Incoming, update: dict[str, Any]) -> None:
+        press = update.get("callback_query", {}).get("id", "") if "callback_query" in update else ""
+        await self.handler(incoming, self.reply(incoming, str(press)))
+
+
+def _joined(first: Incoming, more: Incoming) -> Incoming:
+    """Clients cut a paste at 4,096 characters, at a white space where there is one, and drop that."""
+    glue = "" if len(first.text) % 4096 == 0 and first.text else "\n"
+    text = glue.join(part for part in (first.text, more.text) if part)
+    return replace(
+        first,
+        text=text,
+        parts=(*first.parts, *more.parts),
+        ids=(*first.ids, *more.ids),
+        message_id=more.message_id,
+        attempts=max(first.attempts, more.attempts),
+    )

@@ -1,0 +1,168 @@
+"""An answer while it is being written: drafts in private chats, edits of one message elsewhere.
+
+Nothing here is promised: a frame that does not fit into the budget is dropped, never queued. What counts is the
+outbox. `Live.end` returns when no frame is under way, so that the finished message can't be overtaken by a draft.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Literal
+
+from bot.errors import Refused, TransportError
+from bot.telegram import screen
+from bot.telegram.api import BadMarkup, Flood, NotModified
+from bot.telegram.delivery import Deliverer
+from bot.telegram.screen import Rung, Screen
+from bot.types import Address, Outgoing
+
+log = logging.getLogger(__name__)
+
+Mode = Literal["draft", "edit", "off"]
+
+THINKING_AFTER = 0.6  # seconds of silence before "Thinking…": most models are quicker, and each draft counts
+KEEP_ALIVE = 20.0  # a draft lives 30 s
+EDIT_PRIVATE, EDIT_GROUP = 1.5, 5.0  # seconds between edits
+FRAME_DEADLINE = 10.0
+END_DEADLINE = 1.0
+
+
+class Live:
+    """The view of one answer. `turn` names it in the outbox; `stop_label` stands on the Stop button of edits."""
+
+    def __init__(self, deliverer: Deliverer, address: Address, turn: str, mode: Mode, stop_label: str) -> None:
+        self.deliverer = deliverer
+        self.address = address
+        self.turn = turn
+        self.mode = mode
+        self.stop_label = stop_label
+        self.text = ""
+        self._rung = Rung.RICH if deliverer.rich else Rung.ENTITIES
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._in_flight = False
+        self._ended = False
+
+    def begin(self) -> None:
+        """The model was asked: from now on something is shown."""
+        if self._task is None and self.mode != "off" and not self._ended:
+            self._task = self.deliverer.tasks.create_task(self._run())
+
+    def change(self, text: str) -> None:
+        self.text = text
+        self._changed.set()
+
+    async def end(self) -> None:
+        self._ended = True
+        if self._task is None:
+            return
+        if self._in_flight:
+            await asyncio.wait({self._task}, timeout=END_DEADLINE)
+        self._task.cancel()
+        await asyncio.wait({self._task})
+
+    async def _run(self) -> None:
+        try:
+            if self.mode == "draft":
+                await self._drafts()
+            if self.mode == "edit":
+                await self._edits()
+        except Exception:  # a view that breaks must not cost the answer, nor end the bot
+            log.exception("turn %s: the live view broke", self.turn)
+
+    async def _wait_for_change(self, seconds: float) -> None:
+        if not self._changed.is_set():
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._changed.wait()
+            except TimeoutError:
+                pass
+        self._changed.clear()
+
+    # --- drafts -------------------------------------------------------------------------------------------------------
+
+    async def _drafts(self) -> None:
+        """Ends by being cancelled, or by changing the mode where Telegram takes no drafts."""
+        draft_id = int(self.turn.partition(".")[0]) or 1
+        clock, budget, chat = self.deliverer.clock, self.deliverer.budget, self.address.chat
+        shown: Screen | None = None
+        shown_at = 0.0
+        while not self._ended and self.mode == "draft":
+            await self._wait_for_change(KEEP_ALIVE if shown else THINKING_AFTER)
+            while (wait := budget.draft_wait(chat, clock.monotonic())) > 0:
+                await clock.sleep(wait)
+            self._changed.clear()  # what came meanwhile is in this frame
+            frame = screen.growing(self.text, self._rung)
+            if frame == shown and clock.monotonic() - shown_at < KEEP_ALIVE - 1:
+                continue
+            budget.take_draft(chat, clock.monotonic())
+            if await self._draft(frame, draft_id):
+                shown, shown_at = frame, clock.monotonic()
+
+    async def _draft(self, frame: Screen, draft_id: int) -> bool:
+        self._in_flight = True
+        try:
+            await self.deliverer.api.call(screen.draft(frame, self.address, draft_id), deadline=FRAME_DEADLINE)
+            return True
+        except Flood as error:
+            self.deliverer.flooded(self.address.chat, error, drafts=True)
+        except BadMarkup:
+            self._descend()
+        except Refused:
+            self.mode = "edit"
+        except TransportError as error:
+            log.debug("a draft was dropped: %s", error)
+        finally:
+            self._in_flight = False
+        self._changed.set()
+        return False
+
+    def _descend(self) -> None:
+        if self._rung < Rung.PLAIN:
+            self._rung = Rung(self._rung + 1)
+        else:
+            self.mode = "edit"
+
+    # --- edits --------------------------------------------------------------------------------------------------------
+
+    async def _edits(self) -> None:
+        pace = EDIT_PRIVATE if self.address.chat > 0 else EDIT_GROUP
+        clock, budget, chat = self.deliverer.clock, self.deliverer.budget, self.address.chat
+        message_id = await self.deliverer.outbox.placed(self.turn, self.address)
+        shown = Screen()
+        while not self._ended:
+            await self._changed.wait()
+            # The finished answer needs a place in the budget too.
+            while (wait := budget.message_wait(chat, clock.monotonic())) > 0:
+                await clock.sleep(wait)
+            self._changed.clear()
+            frame = screen.growing(self.text, Rung.ENTITIES)  # whether a text can be edited into blocks is not told
+            if frame.text and frame != shown:
+                message_id = await self._edit(frame, message_id)
+                shown = frame
+                await clock.sleep(pace)
+
+    async def _edit(self, frame: Screen, message_id: int) -> int:
+        deliverer, chat = self.deliverer, self.address.chat
+        deliverer.budget.take_message(chat)
+        stop = screen.stop_keyboard(self.stop_label)
+        self._in_flight = True
+        try:
+            if message_id:
+                await deliverer.api.call(screen.edit(frame, self.address, message_id, stop), deadline=FRAME_DEADLINE)
+            else:
+                method = screen.send(frame, self.address, Outgoing(), last=False)
+                sent = await deliverer.api.call(method.model_copy(update={"reply_markup": stop}))
+                message_id = sent.message_id
+                deliverer.saw(chat, message_id)
+                await deliverer.outbox.place(self.turn, self.address, message_id)
+        except NotModified:
+            pass
+        except Flood as error:
+            deliverer.flooded(chat, error)
+        except TransportError as error:
+            log.debug("an edit was dropped: %s", error)
+        finally:
+            self._in_flight = False
+        return message_id

@@ -1,0 +1,31 @@
+"""What no model text may carry to a screen: controls, lone surrogates, bidirectional overrides, invisible tags."""
+
+from __future__ import annotations
+
+import re
+
+_LINE_ENDS = re.compile("\r\n?|[\u2028\u2029]")
+_REMOVED = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # controls, except tab and newline
+    "\u202a-\u202e\u2066-\u2069"  # text that reads in another order than it is written
+    "\ufeff\U000e0000-\U000e007f]"  # a byte order mark; tags, which a reader cannot see
+)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_SUSPECT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff\U000e0000-\U000e007f]")
+
+_VISIBLE = re.compile(
+    "[^\\s\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\uffa0]"
+)
+
+
+def clean(text: str) -> str:
+    """`text` without anything that hides, reorders or breaks what is read. Line ends become newlines."""
+    if not _SUSPECT.search(text):
+        return text
+    text = _SURROGATE.sub("\ufffd", _LINE_ENDS.sub("\n", text))
+    return _REMOVED.sub("", text)
+
+
+def is_visible(text: str) -> bool:
+    """Whether a reader sees anything: Telegram refuses a message of blanks and zero-width characters."""
+    return _VISIBLE.search(text) is not None

@@ -1,0 +1,15 @@
+"""The last rung: the model's own text, unformatted, when Telegram refused everything better."""
+
+from __future__ import annotations
+
+from bot.telegram.render.cleaning import clean
+from bot.telegram.render.cutting import cut
+
+
+def plain(markdown: str, note: str = "", limit: int = 4_096) -> list[str]:
+    """The text as it was written, in order, each part at most `limit` UTF-16 units; `note` ends the last one."""
+    text, note = clean(markdown).strip(), clean(note).strip()
+    whole = f"{text}\n\n{note}" if text and note else text or note
+    together = len(whole) - len(note) if text and note and len(note) < limit // 2 else 1 << 60
+    borders = [at for at in range(len(text)) if text.startswith("\n\n", at)] if len(whole) > limit else []
+    return [whole[start:end] for start, end in cut(whole, limit, borders=borders, together=together)]

@@ -1,0 +1,74 @@
+"""A table as text: aligned columns where they fit a phone, else row by row. Begin with `grid` and `lines`."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from bot.telegram.render.document import BOLD, Run, Runs, Table, text_of
+
+MAX_WIDTH = 60
+MAX_REPEATED = 4_000  # characters of headers repeated over all rows
+
+_SIMPLE = re.compile("[ -~\u00a0-\u02ff\u0370-\u058f\u2010-\u2027]*")
+
+
+def grid(table: Table) -> str:
+    """Columns aligned with blanks, for a monospaced block; "" if too wide, or if links or line breaks would be lost."""
+    rows = [[text_of(cell) for cell in row] for row in (table.header, *table.rows)]
+    if any(run.url or "\n" in run.text for row in (table.header, *table.rows) for cell in row for run in cell):
+        return ""
+    widths = [max(width(row[column]) for row in rows) for column in range(len(table.aligns))]
+    if sum(widths) + 3 * (len(widths) - 1) > MAX_WIDTH:
+        return ""
+    drawn = [_row(row, widths, table.aligns) for row in rows]
+    drawn.insert(1, "-+-".join("-" * each for each in widths))
+    return "\n".join(drawn)
+
+
+def _row(row: list[str], widths: list[int], aligns: tuple[str, ...]) -> str:
+    columns = zip(row, widths, aligns, strict=True)
+    return " | ".join(_pad(cell, size, align) for cell, size, align in columns).rstrip()
+
+
+def _pad(text: str, size: int, align: str) -> str:
+    missing = size - width(text)
+    left = missing if align == "right" else missing // 2 if align == "center" else 0
+    return " " * left + text + " " * (missing - left)
+
+
+def width(text: str) -> int:
+    """Columns that `text` takes in a monospaced face."""
+    if _SIMPLE.fullmatch(text):
+        return len(text)
+    return sum(_columns(char) for char in text)
+
+
+def _columns(char: str) -> int:
+    if unicodedata.category(char) in {"Mn", "Me", "Cf"}:
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def lines(table: Table) -> list[Runs]:
+    """A line "header: value" for each filled cell, an empty one between rows; whole rows if headers are too long."""
+    headers = [text_of(cell) for cell in table.header]
+    if not table.rows or sum(map(len, headers)) * len(table.rows) > MAX_REPEATED:
+        return [_barred(row) for row in (table.header, *table.rows)]
+    found: list[Runs] = []
+    for row in table.rows:
+        found += [()] if found else []
+        found += [_labelled(header, cell) for header, cell in zip(headers, row, strict=True) if cell]
+    return found
+
+
+def _labelled(header: str, cell: Runs) -> Runs:
+    label = header.replace("\n", " ").rstrip(":")
+    return (Run(label, BOLD), Run(": "), *cell) if label else cell
+
+
+def _barred(row: tuple[Runs, ...]) -> Runs:
+    found: list[Run] = []
+    for index, cell in enumerate(row):
+        found += [Run(" | "), *cell] if index else cell
+    return tuple(found)

@@ -1,0 +1,92 @@
+"""The way back from an update: `types.Reply` on Telegram."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import Literal
+
+import bot.telegram.lazy  # noqa: F401  isort: skip  before aiogram
+
+from aiogram.methods import AnswerCallbackQuery, GetChatMember, SendChatAction
+
+from bot.errors import TransportError
+from bot.telegram.delivery import Deliverer
+from bot.telegram.live import Live, Mode
+from bot.texts.catalog import say
+from bot.types import Address
+
+log = logging.getLogger(__name__)
+
+ACTION_DEADLINE = 10.0
+ACTIONS = {"typing": "typing", "photo": "upload_photo"}
+
+
+@dataclass(slots=True)
+class TelegramReply:
+    """`turn` names the answer in the outbox; `callback` is the id of the button press that is answered."""
+
+    deliverer: Deliverer
+    address: Address
+    turn: str
+    mode: Mode = "off"
+    private: bool = True
+    language: str = ""
+    callback: str = ""
+    _live: Live | None = field(default=None)
+
+    def begin(self, mode: str = "") -> None:
+        wish: Mode = self.mode if mode not in ("draft", "edit", "off") else mode  # type: ignore[assignment]
+        if wish == "draft" and (not self.private or self.address.connection):
+            wish = "edit"
+        self._live = Live(self.deliverer, self.address, self.turn, wish, "⏹ " + say(self.language, "stop"))
+        self._live.begin()
+
+    def append(self, text: str) -> None:
+        if self._live is not None:
+            self._live.change(self._live.text + text)
+
+    def replace(self, text: str) -> None:
+        if self._live is not None:
+            self._live.change(text)
+
+    async def finish(self) -> None:
+        await self.close()
+        await self.deliverer.deliver(self.address)
+
+    async def close(self) -> None:
+        if self._live is not None:
+            await self._live.end()
+            self._live = None
+
+    async def acknowledge(self, text: str = "") -> None:
+        if self.callback:
+            self.deliverer.tasks.create_task(self._acknowledge(text))
+
+    async def _acknowledge(self, text: str) -> None:
+        method = AnswerCallbackQuery(callback_query_id=self.callback, text=text[:200] or None)
+        try:
+            await self.deliverer.api.call(method, deadline=ACTION_DEADLINE)
+        except TransportError as error:  # a press older than 150 s; what it asked for is done all the same
+            log.debug("a button press was not acknowledged: %s", error)
+
+    async def busy(self, kind: Literal["typing", "photo"]) -> None:
+        budget, now = self.deliverer.budget, self.deliverer.clock.monotonic()
+        if not budget.action_fits(self.address.chat, now):
+            return
+        budget.take_draft(self.address.chat, now)
+        method = SendChatAction(
+            chat_id=self.address.chat, message_thread_id=self.address.thread or None, action=ACTIONS[kind]
+        )
+        try:
+            await self.deliverer.api.call(method, deadline=ACTION_DEADLINE)
+        except TransportError as error:
+            log.debug("a chat action was dropped: %s", error)
+
+    async def is_admin(self, user: int) -> bool:
+        try:
+            member = await self.deliverer.api.call(GetChatMember(chat_id=self.address.chat, user_id=user))
+        except TransportError as error:
+            log.warning("chat %d: can't see who is an administrator: %s", self.address.chat, error)
+            return False
+        return member.status in ("creator", "administrator")

@@ -1,0 +1,160 @@
+"""An `Outgoing` or a half-written answer -> what Telegram shows: a list of parts, and the calls that send them.
+
+The ladder of a text is rich blocks (only where it needs them), entities, plain text; `rung` says how far down we are.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+import bot.telegram.lazy  # noqa: F401  isort: skip  before aiogram
+
+from aiogram.methods import (
+    EditMessageCaption,
+    EditMessageText,
+    SendDocument,
+    SendMessage,
+    SendMessageDraft,
+    SendPhoto,
+    SendRichMessage,
+    SendRichMessageDraft,
+    TelegramMethod,
+)
+from aiogram.types import (
+    BufferedInputFile,
+    ForceReply,
+    InlineKeyboardButton,
+    InlineKeyboardMarkup,
+    InputRichMessage,
+    LinkPreviewOptions,
+    Message,
+    MessageEntity,
+    ReplyParameters,
+)
+
+from bot.telegram import render
+from bot.types import Address, Button, Outgoing
+
+LIMIT = 4096
+CAPTION_LIMIT = 1024
+STOP = "stop"  # the callback data of the Stop button: it needs no rights but to see the chat
+NO_PREVIEW = LinkPreviewOptions(is_disabled=True)  # a preview fetches what the model wrote
+
+
+class Rung(IntEnum):
+    RICH = 0
+    ENTITIES = 1
+    PLAIN = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """One message: a text with entities, or blocks, or a photo with its caption."""
+
+    text: str = ""
+    entities: tuple[dict[str, Any], ...] = ()
+    blocks: str = ""  # JSON of an InputRichMessage: hashable, and compared to find out whether anything changed
+    photo: bytes = b""
+
+    def rich(self) -> InputRichMessage:
+        return InputRichMessage.model_validate(json.loads(self.blocks))
+
+    def marks(self) -> list[MessageEntity]:
+        return [MessageEntity.model_validate(entity) for entity in self.entities]
+
+
+def finished(outgoing: Outgoing, rung: Rung) -> list[Screen]:
+    """The messages of a finished answer, at least one."""
+    if outgoing.photo:
+        return [Screen(text=render.plain(outgoing.text, limit=CAPTION_LIMIT)[0], photo=outgoing.photo)]
+    if outgoing.plain or rung is Rung.PLAIN:
+        return [Screen(part) for part in render.plain(outgoing.text, outgoing.note, LIMIT)]
+    document = render.parse(outgoing.text)
+    if rung is Rung.RICH and render.needs_rich(document) and (blocks := render.rich(document, outgoing.note)):
+        return [Screen(blocks=json.dumps(blocks, ensure_ascii=False))]
+    pieces = render.pieces(document, LIMIT, outgoing.note)
+    return [Screen(piece.text, piece.entities) for piece in pieces] or [Screen(outgoing.note or "…")]
+
+
+def growing(markdown: str, rung: Rung) -> Screen:
+    """What to show of an answer that is being written; the end of it where it outgrew one message."""
+    document = render.parse(render.draft(markdown))
+    if rung is Rung.RICH and render.needs_rich(document) and (blocks := render.rich(document)):
+        return Screen(blocks=json.dumps(blocks, ensure_ascii=False))
+    pieces = render.pieces(document, LIMIT)
+    return Screen(pieces[-1].text, pieces[-1].entities) if pieces else Screen()
+
+
+# --- calls ------------------------------------------------------------------------------------------------------------
+
+
+def send(
+    screen: Screen, to: Address, outgoing: Outgoing, *, last: bool, thread: bool = True
+) -> TelegramMethod[Message]:
+    where: dict[str, Any] = {"chat_id": to.chat}
+    if thread and to.thread:
+        where["message_thread_id"] = to.thread
+    if to.connection:
+        where["business_connection_id"] = to.connection
+    if last and (markup := keyboard(outgoing)):
+        where["reply_markup"] = markup
+    if outgoing.reply_to:
+        where["reply_parameters"] = ReplyParameters(message_id=outgoing.reply_to, allow_sending_without_reply=True)
+    if screen.photo:
+        file = BufferedInputFile(screen.photo, "picture.jpg")
+        return SendPhoto(**where, photo=file, caption=screen.text or None, parse_mode=None)
+    if screen.blocks:
+        return SendRichMessage(**where, rich_message=screen.rich())
+    return SendMessage(
+        **where, text=screen.text, entities=screen.marks() or None, parse_mode=None, link_preview_options=NO_PREVIEW
+    )
+
+
+def as_document(screen: Screen, to: Address, outgoing: Outgoing) -> TelegramMethod[Message]:
+    """The same photo as a file: for one that Telegram does not take as a photo."""
+    file = BufferedInputFile(screen.photo, "picture.jpg")
+    return SendDocument(
+        chat_id=to.chat, message_thread_id=to.thread or None, document=file, caption=screen.text or None,
+        reply_markup=keyboard(outgoing), parse_mode=None,
+    )  # fmt: skip
+
+
+def edit(screen: Screen, to: Address, message_id: int, markup: InlineKeyboardMarkup | None) -> TelegramMethod[Any]:
+    where: dict[str, Any] = {"chat_id": to.chat, "message_id": message_id, "reply_markup": markup}
+    if to.connection:
+        where["business_connection_id"] = to.connection
+    if screen.photo:
+        return EditMessageCaption(**where, caption=screen.text or None, parse_mode=None)
+    if screen.blocks:
+        return EditMessageText(**where, rich_message=screen.rich())
+    return EditMessageText(
+        **where, text=screen.text, entities=screen.marks() or None, parse_mode=None, link_preview_options=NO_PREVIEW
+    )
+
+
+def draft(screen: Screen, to: Address, draft_id: int) -> TelegramMethod[bool]:
+    where: dict[str, Any] = {"chat_id": to.chat, "draft_id": draft_id, "can_stop": True, "keep_on_stop": True}
+    if to.thread:
+        where["message_thread_id"] = to.thread
+    if screen.blocks:
+        return SendRichMessageDraft(**where, rich_message=screen.rich())
+    return SendMessageDraft(**where, text=screen.text, entities=screen.marks() or None, parse_mode=None)
+
+
+def keyboard(outgoing: Outgoing) -> InlineKeyboardMarkup | ForceReply | None:
+    if outgoing.buttons:
+        return _inline(outgoing.buttons)
+    return ForceReply(force_reply=True, selective=True) if outgoing.ask_reply else None
+
+
+def stop_keyboard(label: str) -> InlineKeyboardMarkup:
+    return _inline(((Button(label, STOP),),))
+
+
+def _inline(rows: tuple[tuple[Button, ...], ...]) -> InlineKeyboardMarkup:
+    return InlineKeyboardMarkup(
+        inline_keyboard=[[InlineKeyboardButton(text=b.label, callback_data=b.data) for b in row] for row in rows]
+    )

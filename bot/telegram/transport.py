@@ -1,0 +1,123 @@
+"""Telegram as a whole: intake, delivery and what is between them, started and stopped in the right order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import bot.telegram.lazy  # noqa: F401  isort: skip  before aiogram
+
+from aiogram.methods import GetMe, SetMyCommands
+from aiogram.types import BotCommand
+
+from bot.clock import Clock
+from bot.errors import ConfigError, Refused, TransportError, TransportUnavailable, Unauthorized
+from bot.telegram import webhook
+from bot.telegram.api import Api
+from bot.telegram.budget import Budget
+from bot.telegram.delivery import Deliverer
+from bot.telegram.intake import Intake
+from bot.telegram.live import Mode
+from bot.telegram.polling import Poller
+from bot.telegram.reply import TelegramReply
+from bot.telegram.updates import Me
+from bot.types import Address, Handler, Inbox, Incoming, Kind, Outbox
+
+log = logging.getLogger(__name__)
+
+FIRST_BACKOFF, LAST_BACKOFF = 0.5, 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`rate` and `chat_rate`: messages a second over all chats and in a private one; 0 is no limit of our own."""
+
+    streaming: Mode = "draft"
+    rich: bool = True
+    rate: float = 28.0
+    chat_rate: float = 1.0
+    webhook_url: str = ""
+    webhook_secret: str = ""
+    webhook_host: str = "127.0.0.1"
+    webhook_port: int = 8443
+
+
+class Telegram:
+    """One bot on Telegram. `tasks` holds everything that it starts."""
+
+    def __init__(
+        self, api: Api, inbox: Inbox, outbox: Outbox, clock: Clock, tasks: asyncio.TaskGroup, options: Options
+    ) -> None:
+        self.api = api
+        self.inbox = inbox
+        self.clock = clock
+        self.tasks = tasks
+        self.options = options
+        budget = Budget(options.rate, options.chat_rate)
+        self.deliverer = Deliverer(api, outbox, budget, clock, tasks, options.rich)
+        self.poller: Poller | None = None
+        self._webhook: webhook.Webhook | None = None
+        self._polling: asyncio.Task[None] | None = None
+
+    async def start(self, handler: Handler, menu: Mapping[str, Sequence[tuple[str, str]]]) -> None:
+        """Say who we are, deliver and work on what is left, then take updates. Raises `ConfigError`."""
+        me = await self._me()
+        await self.deliverer.recover()
+        intake = Intake(self.inbox, self.clock, me, self._reply, handler, self.deliverer.saw, self.tasks)
+        await intake.recover()
+        options = self.options
+        if options.webhook_url:
+            self._webhook = webhook.Webhook(
+                self.api, intake, url=options.webhook_url, secret=options.webhook_secret,
+                host=options.webhook_host, port=options.webhook_port,
+            )  # fmt: skip
+            await self._webhook.start()
+        else:
+            self.poller = Poller(self.api, intake, self.clock)
+            self._polling = self.tasks.create_task(self.poller.run())
+        self.tasks.create_task(self._set_menu(menu))
+        log.info("@%s takes updates by %s", me.username, "webhook" if self._webhook else "polling")
+
+    async def stop_intake(self) -> None:
+        """No new updates from here on; Telegram is told which ones we have."""
+        if self._webhook is not None:
+            await self._webhook.close()
+        if self.poller is not None and self._polling is not None:
+            self._polling.cancel()
+            await asyncio.wait({self._polling})
+            await self.poller.confirm()
+
+    def reply(self, address: Address, turn: str) -> TelegramReply:
+        return TelegramReply(self.deliverer, address, turn)
+
+    def _reply(self, incoming: Incoming, callback: str) -> TelegramReply:
+        return TelegramReply(
+            self.deliverer, incoming.address, incoming.id, self.options.streaming, incoming.private,
+            incoming.user.language, callback if incoming.kind in (Kind.BUTTON, Kind.STOP) else "",
+        )  # fmt: skip
+
+    async def _me(self) -> Me:
+        """Ask until there is an answer: at a boot the network may come later than we do."""
+        wait = FIRST_BACKOFF
+        while True:
+            try:
+                me = await self.api.call(GetMe())
+                return Me(me.id, me.username or "")
+            except (Unauthorized, Refused):
+                raise ConfigError("BOT_TOKEN: Telegram does not know it; copy it anew from @BotFather") from None
+            except TransportUnavailable as error:
+                log.warning("%s: trying again in %.0f s", error, wait)
+                await self.clock.sleep(max(error.retry_after, wait))
+                wait = min(wait * 2, LAST_BACKOFF)
+
+    async def _set_menu(self, menu: Mapping[str, Sequence[tuple[str, str]]]) -> None:
+        try:
+            if not self._webhook:
+                await webhook.remove(self.api)
+            for language, commands in menu.items():
+                rows = [BotCommand(command=name, description=text) for name, text in commands]
+                await self.api.call(SetMyCommands(commands=rows, language_code=language or None))
+        except TransportError as error:  # the menu is a convenience: the bot works without
+            log.warning("the menu of commands was not set: %s", error)

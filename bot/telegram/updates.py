@@ -1,0 +1,267 @@
+"""What we read of an update, and what it means. Begin with `read`; `once` and `lane` are for the inbox and the queues.
+
+Only the fields that are used are looked at, each by itself: an update with something newer, stranger or broken in
+another place is read like any other. (A client that validates whole updates goes deaf when one has an unknown tag.)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bot.telegram.screen import STOP
+from bot.types import Address, Attachment, Incoming, Kind, Received, User
+
+ALLOWED = (
+    "message",
+    "edited_message",
+    "callback_query",
+    "my_chat_member",
+    "message_reaction",
+    "stopped_message_generation",
+)
+ATTACHMENTS = (
+    "photo", "voice", "document", "video", "video_note", "audio", "sticker", "animation", "location", "contact",
+    "poll", "dice", "venue", "story", "checklist", "paid_media",
+)  # fmt: skip
+SERVICE_SENDERS = {777000, 1087968824, 136817688}  # Telegram, an anonymous administrator, a channel: nobody in person
+MAX_ID = 2**62
+PIECE = 3900  # UTF-16 units: a text as long as this was probably cut by the sender's client, and goes on
+
+
+class Read(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class ReadUser(Read):
+    id: int = Field(ge=-MAX_ID, le=MAX_ID)
+    is_bot: bool = False
+    first_name: str = ""
+    language_code: str = ""
+
+
+class ReadChat(Read):
+    id: int = Field(ge=-MAX_ID, le=MAX_ID)
+    type: str = ""
+
+
+class ReadReply(Read):
+    message_id: int = 0
+    sender: ReadUser | None = Field(None, alias="from")
+
+
+class ReadMessage(Read):
+    message_id: int = Field(ge=0, le=MAX_ID)
+    chat: ReadChat
+
+
+class Bad(ValueError):
+    """The update has nothing that can be worked on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Me:
+    """The bot itself, as `getMe` told."""
+
+    id: int
+    username: str
+
+
+def once(update: dict[str, Any]) -> str:
+    """A name for what happened that is the same when Telegram sends it under another update id; "" for none."""
+    for kind in ("message", "edited_message"):
+        message = update.get(kind)
+        if isinstance(message, dict) and isinstance(message.get("chat"), dict):
+            return f"{message['chat'].get('id')}/{message.get('message_id')}/{message.get('edit_date', '')}"[:255]
+    press = update.get("callback_query")
+    return f"press/{press.get('id')}"[:255] if isinstance(press, dict) else ""
+
+
+def read(update: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
+    """What the update means; None for what the bot has nothing to do with. Raises `Bad`."""
+    for name, reader in READERS.items():
+        if isinstance(body := update.get(name), dict):
+            try:
+                return reader(body, rows, me)
+            except ValidationError as error:
+                places = sorted({".".join(str(step) for step in problem["loc"]) for problem in error.errors()})
+                raise Bad(f"{name}: unreadable {', '.join(places)}") from None
+    return None
+
+
+def album(update: dict[str, Any]) -> str:
+    """The id of the album that the update is a part of."""
+    message = update.get("message")
+    found = message.get("media_group_id") if isinstance(message, dict) else None
+    return found if isinstance(found, str) else ""
+
+
+def goes_on(text: str) -> bool:
+    """Whether a text is so long that its end probably comes in the next message."""
+    return len(text) >= PIECE // 2 and len(text.encode("utf-16-le", "replace")) // 2 >= PIECE
+
+
+# --- readers ----------------------------------------------------------------------------------------------------------
+
+
+def _message(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
+    message = ReadMessage.model_validate(body)
+    moved = body.get("migrate_to_chat_id")
+    if isinstance(moved, int):
+        return Incoming(
+            str(rows[0].id), _address(body, message, me), User(0), Kind.MOVED, ids=_ids(rows), data=str(moved)
+        )
+    user = _user(body)
+    if user is None or user.is_bot or not (isinstance(body.get("text"), str) or _attachments(body)):
+        return None  # bots don't talk to bots; service messages say nothing
+    return _said(Kind.MESSAGE, body, message, user, rows, me)
+
+
+def _edited(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
+    message = ReadMessage.model_validate(body)
+    user = _user(body)
+    if user is None or user.is_bot or not _text(body):
+        return None
+    return _said(Kind.EDIT, body, message, user, rows, me)
+
+
+def _said(
+    kind: Kind, body: dict[str, Any], message: ReadMessage, user: User, rows: Sequence[Received], me: Me
+) -> Incoming | None:
+    text = _text(body)
+    private = message.chat.type == "private"
+    addressed, text = (True, text) if private else _addressed(body, text, me)
+    if not addressed:
+        return None
+    if kind is Kind.MESSAGE and re.match(r"/stop(@\w+)?$", text.strip(), re.IGNORECASE):
+        kind = Kind.STOP
+    return Incoming(
+        id=str(rows[0].id),
+        address=_address(body, message, me),
+        user=user,
+        kind=kind,
+        text=text,
+        parts=_attachments(body),
+        at=_date(body.get("date")),
+        ids=_ids(rows),
+        private=private,
+        message_id=message.message_id,
+        reply_to=_reply(body).message_id,
+        attempts=max(row.attempts for row in rows),
+    )
+
+
+def _press(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
+    user = ReadUser.model_validate(body.get("from"))
+    place = body.get("message")
+    if not isinstance(place, dict):
+        return None
+    message = ReadMessage.model_validate(place)
+    data = body.get("data") if isinstance(body.get("data"), str) else ""
+    return Incoming(
+        id=str(rows[0].id),
+        address=_address(place, message, me),
+        user=User(user.id, user.first_name, user.language_code, user.is_bot),
+        kind=Kind.STOP if data == STOP else Kind.BUTTON,
+        ids=_ids(rows),
+        data=str(data),
+        private=message.chat.type == "private",
+        message_id=message.message_id,
+        attempts=max(row.attempts for row in rows),
+    )
+
+
+def _stopped(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
+    chat = ReadChat.model_validate(body.get("chat"))
+    address = Address("telegram", me.id, chat.id, _number(body.get("message_thread_id")))
+    return Incoming(str(rows[0].id), address, User(0), Kind.STOP, ids=_ids(rows))
+
+
+def _member(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
+    chat = ReadChat.model_validate(body.get("chat"))
+    new = body.get("new_chat_member")
+    status = new.get("status") if isinstance(new, dict) else ""
+    kind = Kind.GONE if status in ("kicked", "left") else Kind.BACK
+    return Incoming(str(rows[0].id), Address("telegram", me.id, chat.id), User(0), kind, ids=_ids(rows))
+
+
+READERS = {
+    "message": _message,
+    "edited_message": _edited,
+    "callback_query": _press,
+    "stopped_message_generation": _stopped,
+    "my_chat_member": _member,
+}
+
+# --- fields -----------------------------------------------------------------------------------------------------------
+
+
+def _text(body: dict[str, Any]) -> str:
+    text = body.get("text") or body.get("caption")
+    if not isinstance(text, str):
+        return ""
+    # NUL can't be stored everywhere, and half a surrogate pair can't be encoded at all.
+    text = text.replace("\0", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return "" if BLANK.fullmatch(text) else text
+
+
+BLANK = re.compile(r"[\s\u2800\u3164\u200b-\u200f\u2060\ufeff]*")
+
+
+def _attachments(body: dict[str, Any]) -> tuple[Attachment, ...]:
+    for kind in ATTACHMENTS:
+        value = body.get(kind)
+        if kind == "photo" and isinstance(value, list):
+            value = value[-1] if value else {}
+        if isinstance(value, dict):
+            file = value.get("file_id")
+            return (Attachment(kind, file if isinstance(file, str) else "", _number(value.get("file_size"))),)
+    return ()
+
+
+def _user(body: dict[str, Any]) -> User | None:
+    if not isinstance(body.get("from"), dict) or isinstance(body.get("sender_chat"), dict):
+        return None
+    user = ReadUser.model_validate(body["from"])
+    return None if user.id in SERVICE_SENDERS else User(user.id, user.first_name, user.language_code, user.is_bot)
+
+
+def _addressed(body: dict[str, Any], text: str, me: Me) -> tuple[bool, str]:
+    """Whether a message in a group is for the bot, and what it says without the mention."""
+    command = re.match(r"/\w+(?:@(\w+))?", text)
+    if command:
+        return (command[1] or me.username).lower() == me.username.lower(), text
+    mention = re.compile(rf"@{re.escape(me.username)}\b[,:]?\s*", re.IGNORECASE)
+    if me.username and mention.search(text):
+        return True, mention.sub("", text, count=1).strip()
+    sender = _reply(body).sender
+    return sender is not None and sender.id == me.id, text
+
+
+def _reply(body: dict[str, Any]) -> ReadReply:
+    try:
+        return ReadReply.model_validate(body.get("reply_to_message") or {})
+    except ValidationError:
+        return ReadReply.model_validate({})
+
+
+def _address(body: dict[str, Any], message: ReadMessage, me: Me) -> Address:
+    thread = _number(body.get("message_thread_id")) if body.get("is_topic_message") is True else 0
+    return Address("telegram", me.id, message.chat.id, thread)
+
+
+def _ids(rows: Sequence[Received]) -> tuple[int, ...]:
+    return tuple(row.id for row in rows)
+
+
+def _number(value: Any) -> int:
+    return value if isinstance(value, int) and 0 <= value <= MAX_ID else 0
+
+
+def _date(value: Any) -> datetime | None:
+    return datetime.fromtimestamp(value, UTC) if isinstance(value, int) and 0 <= value < 2**34 else None

@@ -1,0 +1,86 @@
+"""The webhook: 200 is answered only after the update is in the inbox, and bad input never gets a 5xx.
+
+A 5xx or a timeout makes Telegram send the update again and holds up its chat meanwhile; so what can't be an update is
+refused for good, and what can't be stored now is asked for again.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import logging
+import secrets
+from urllib.parse import urlsplit
+
+import bot.telegram.lazy  # noqa: F401  isort: skip  before aiogram
+
+from aiogram.methods import DeleteWebhook, SetWebhook
+from aiohttp import web
+
+from bot.errors import ConfigError, Refused, StorageUnavailable
+from bot.telegram.api import Api
+from bot.telegram.intake import Intake
+from bot.telegram.updates import ALLOWED
+
+log = logging.getLogger(__name__)
+
+SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105  the header's name
+LARGEST_BODY = 2 * 1024 * 1024
+MOST_CONNECTIONS = 40
+
+
+class Webhook:
+    """`url` is what Telegram calls, `host` and `port` where this process listens (a proxy with TLS stands between)."""
+
+    def __init__(self, api: Api, intake: Intake, *, url: str, secret: str, host: str, port: int) -> None:
+        self.api = api
+        self.intake = intake
+        self.url = url
+        self.secret = secret or secrets.token_urlsafe(32)
+        self.host = host
+        self.port = port
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        """Listen, then tell Telegram. Raises `ConfigError` when the address can't be used."""
+        server = web.Application(client_max_size=LARGEST_BODY)
+        server.router.add_post(urlsplit(self.url).path or "/", self.receive)
+        self._runner = web.AppRunner(server, access_log=None)
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, self.host, self.port).start()
+        except OSError as error:
+            raise ConfigError(f"WEBHOOK_HOST, WEBHOOK_PORT: can't listen on {self.host}:{self.port}: {error}") from None
+        method = SetWebhook(
+            url=self.url, secret_token=self.secret, max_connections=MOST_CONNECTIONS, allowed_updates=list(ALLOWED)
+        )
+        try:
+            await self.api.call(method)
+        except Refused as error:
+            raise ConfigError(f"WEBHOOK_URL: Telegram refuses {self.url}: {error}") from None
+
+    async def close(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def receive(self, request: web.Request) -> web.Response:
+        given = request.headers.get(SECRET_HEADER, "").encode("utf-8", "surrogateescape")
+        if not hmac.compare_digest(given, self.secret.encode()):
+            return web.Response(status=401)
+        try:
+            update = json.loads(await request.read())
+        except (ValueError, RecursionError):
+            return web.Response(status=400)
+        if not isinstance(update, dict) or not isinstance(update.get("update_id"), int):
+            return web.Response(status=400)
+        try:
+            await self.intake.accept([update])
+        except StorageUnavailable as error:
+            log.error("an update is left at Telegram: %s", error)
+            return web.Response(status=503, headers={"Retry-After": "5"})
+        return web.Response()
+
+
+async def remove(api: Api) -> None:
+    """Polling does not work while a webhook is set."""
+    await api.call(DeleteWebhook(drop_pending_updates=False))

@@ -1,0 +1,24 @@
+"""Every sentence the bot says, by key and language. Begin with `say`; the sentences are in `en.py` and `ru.py`."""
+
+from __future__ import annotations
+
+from bot.texts import en, ru
+
+LANGUAGES = {"en": en.TEXTS, "ru": ru.TEXTS}
+NAMES = {"en": "English", "ru": "Русский"}
+
+
+def known(language: str) -> str:
+    """The language the bot speaks for an IETF tag ("ru-RU" -> "ru"); English for those it does not know."""
+    short = language.partition("-")[0].lower()
+    if short in LANGUAGES:
+        return short
+    return "ru" if short in {"be", "uk", "kk"} else "en"
+
+
+def say(language: str, key: str, /, **values: object) -> str:
+    """The sentence `key` in `language` (a tag or ""). Values are put in as they are: foreign text is never a format."""
+    sentence = LANGUAGES[known(language)][key]
+    for name, value in values.items():
+        sentence = sentence.replace("{" + name + "}", str(value))
+    return sentence

@@ -1,0 +1,460 @@
+"""The words of Govorun: frozen values, and the protocols between its rooms. Read this, then `app.py`, then `chat.py`.
+
+Values have no identity and no date of their own; storage adds those. What must survive a restart is made of plain data,
+so that it can be a row. Durations are seconds, sizes are bytes, lengths of text are characters (code points) unless a
+name says otherwise; datetimes are aware and UTC; money is `Decimal`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Literal, Protocol
+
+# --- who and where ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where an answer goes. Storable: a picture finds its way to the user after a restart.
+
+    `bot` is the bot's own numeric id, `connection` a Telegram business connection id ("" for none), `thread` a topic
+    id (0 for none). The four together are the key of a conversation, everywhere.
+    """
+
+    transport: str
+    bot: int
+    chat: int
+    thread: int = 0
+    connection: str = ""
+
+    @property
+    def key(self) -> str:
+        return f"{self.bot}/{self.connection}/{self.chat}/{self.thread}"
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who speaks. Only `id` is trusted: names are what people typed. `id` 0: nobody in person (a channel)."""
+
+    id: int
+    name: str = ""
+    language: str = ""
+    is_bot: bool = False
+
+
+# --- what is said -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    data: bytes
+    mime: str = "image/jpeg"
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """Something that came with a message and stayed at the transport: `ref` is the transport's own name for it."""
+
+    kind: str
+    ref: str
+    size: int = 0
+    mime: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    id: str
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    id: str
+    name: str
+    content: str
+
+
+Part = Text | Image | Attachment | ToolCall | ToolResult
+Role = Literal["system", "user", "assistant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One thing that was said, as the model sees it."""
+
+    role: Role
+    parts: tuple[Part, ...]
+
+    @classmethod
+    def of(cls, role: Role, text: str) -> Message:
+        return cls(role, (Text(text),))
+
+    @property
+    def text(self) -> str:
+        return "\n".join(part.text for part in self.parts if isinstance(part, Text))
+
+
+class Kind(StrEnum):
+    """What an `Incoming` is. `STOP` never waits behind the answer that it stops."""
+
+    MESSAGE = "message"
+    EDIT = "edit"
+    BUTTON = "button"
+    STOP = "stop"
+    GONE = "gone"  # the user blocked the bot, or the bot was removed from the chat
+    BACK = "back"
+    MOVED = "moved"  # the chat has a new id
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """What arrived, from anywhere.
+
+    `id` is unique for ever in its bot and names the turn (the answer's delivery carries it too). `ids` are all the
+    inbox rows it was made of: several where Telegram split a long paste or an album. `data` is what a button
+    carries, or the new chat id of `MOVED`. `private` is a chat of two; `addressed` says that in a group the bot
+    itself was spoken to. `message_id` and `reply_to` are the transport's own numbers. `attempts` counts how often the
+    process died while this was being worked on.
+    """
+
+    id: str
+    address: Address
+    user: User
+    kind: Kind = Kind.MESSAGE
+    text: str = ""
+    parts: tuple[Part, ...] = ()
+    at: datetime | None = None
+    ids: tuple[int, ...] = ()
+    data: str = ""
+    private: bool = True
+    addressed: bool = True
+    message_id: int = 0
+    reply_to: int = 0
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A row of the inbox: an update as it came, already on disk."""
+
+    id: int
+    bot: int
+    update_id: int
+    raw: str
+    attempts: int
+    at: datetime
+
+
+# --- what goes out ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """A button under an answer. `data` is a key of a stored row (see `storage.buttons`), never the parameters."""
+
+    label: str
+    data: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One finished thing to deliver: a text in Markdown (or, `plain`, just as it is) or a photo with its caption.
+
+    `note` is a line in the bot's own voice below the text ("stopped", "cut short"): it can't be mistaken for the
+    model's. `reply_to` quotes that message of the chat where it still exists.
+    """
+
+    text: str = ""
+    plain: bool = False
+    photo: bytes = b""
+    buttons: tuple[tuple[Button, ...], ...] = ()
+    note: str = ""
+    reply_to: int = 0
+    ask_reply: bool = False
+
+
+class DeliveryState(StrEnum):
+    STREAMING = "streaming"  # the answer is being written; `message_ids` hold what already stands in the chat
+    PENDING = "pending"  # finished, to be delivered
+    SENDING = "sending"  # a send was started and its outcome is not known
+    SENT = "sent"
+    DEAD = "dead"  # can't be delivered: blocked, gone, refused
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A row of the outbox. `done` parts of it stand in the chat as `message_ids`, in order.
+
+    `marker` is the highest message id that was known in the chat when the send in question began: what it may have
+    left behind has a higher one.
+    """
+
+    id: int
+    key: str
+    address: Address
+    outgoing: Outgoing
+    state: DeliveryState = DeliveryState.PENDING
+    message_ids: tuple[int, ...] = ()
+    done: int = 0
+    marker: int = 0
+    attempts: int = 0
+    due: float = 0.0
+
+
+class Reply(Protocol):
+    """The way back to where an `Incoming` came from. The transport owns pacing, splitting and markup.
+
+    `begin` opens a live view of the answer (`mode`: draft, edit or off; "" is the operator's choice); `append` and
+    `replace` change it and never block or fail: it is shown as far as the transport can. What counts is the
+    `Outgoing` in the outbox: `finish` ends the live view and delivers what the outbox holds for this address, in
+    order, and returns when that is done. `close` ends the live view without an answer.
+    """
+
+    @property
+    def address(self) -> Address: ...
+
+    def begin(self, mode: str = "") -> None: ...
+
+    def append(self, text: str) -> None: ...
+
+    def replace(self, text: str) -> None: ...
+
+    async def finish(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def acknowledge(self, text: str = "") -> None:
+        """Answer a button press (the spinner goes away; `text` is a short toast). Does nothing for other kinds."""
+        ...
+
+    async def busy(self, kind: Literal["typing", "photo"]) -> None:
+        """Show for some seconds that something is being done. May be dropped."""
+        ...
+
+    async def is_admin(self, user: int) -> bool:
+        """Whether the user may change settings of this chat: asked anew each time, never remembered."""
+        ...
+
+
+class Transport(Protocol):
+    """Where replies come from when there is no `Incoming` at hand: a job that ends after a restart."""
+
+    def reply(self, address: Address, turn: str) -> Reply: ...
+
+
+Handler = Callable[[Incoming, Reply], Awaitable[None]]
+
+# --- models -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a model can do and costs, as data. An unknown model gets the defaults, which are safe for all.
+
+    `window` is in tokens, prompt and answer together. Prices are of 1,000 tokens.
+    """
+
+    window: int = 8_192
+    max_tokens: int = 2_000
+    vision: bool = False
+    tools: bool = False
+    reasoning: bool = False
+    asynchronous: bool = False
+    native: bool = True
+    price_in: Decimal = Decimal(0)
+    price_out: Decimal = Decimal(0)
+    currency: str = "RUB"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a model is asked. `max_tokens` limits the answer; None leaves it to the server."""
+
+    messages: tuple[Message, ...]
+    temperature: float | None = None
+    max_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens as the server counted them. `reasoning` tokens are part of `completion`."""
+
+    prompt: int = 0
+    completion: int = 0
+    reasoning: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.prompt + self.completion
+
+
+class Finish(StrEnum):
+    """How an answer ended."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    FILTERED = "filtered"
+    TOOLS = "tools"
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of an answer: `text` is what is new. With `replaces`, `text` is the whole answer so far instead.
+
+    The last chunk of every complete stream has `finish`; a stream that ends without it raises `StreamCut`.
+    """
+
+    text: str = ""
+    replaces: bool = False
+    finish: Finish | None = None
+    usage: Usage | None = None
+    calls: tuple[ToolCall, ...] = ()
+
+
+class Model(Protocol):
+    """Who answers. A whole answer is a joined stream.
+
+    `stream` raises only the `ModelError`s of `errors.py`; closing the iterator closes the connection.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def profile(self) -> Profile: ...
+
+    def stream(self, request: Request) -> AsyncGenerator[Chunk, None]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """What a picture is made from. The same prompt, seed and ratio give the same picture.
+
+    `prompt` has at most 500 characters (YandexART); `width` and `height` are a ratio, not pixels.
+    """
+
+    prompt: str
+    seed: int
+    width: int = 1
+    height: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The operation ended without a result. `refused`: by the rules of the service, so trying again is no use."""
+
+    reason: str
+    refused: bool = False
+
+
+class Painter(Protocol):
+    """Draws pictures as operations: `submit` costs money each time it is accepted, `poll` costs nothing."""
+
+    async def submit(self, drawing: Drawing) -> str:
+        """Return the operation id. Raises `ModelRefused`, `ModelUnavailable`, `OutcomeUnknown`, ..."""
+        ...
+
+    async def poll(self, operation: str) -> Pending | Finished | Failed:
+        """`Finished.data` is a JPEG."""
+        ...
+
+
+# --- what is done later -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is done later. `key` is unique in its `kind` and makes it run once; `due` is a Unix time."""
+
+    kind: str
+    key: str
+    address: Address
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    due: float = 0.0
+    attempts: int = 0
+
+
+# --- what a transport needs from storage ------------------------------------------------------------------------------
+
+
+class Inbox(Protocol):
+    """Updates on disk. An update is confirmed to the sender only after `accept` returned."""
+
+    async def accept(self, bot: int, updates: Sequence[tuple[int, str, str]]) -> Sequence[Received]:
+        """Commit (update id, once-only key, raw JSON) and return the rows that were new, in order."""
+        ...
+
+    async def open(self, bot: int) -> Sequence[Received]:
+        """The rows that are not done yet, oldest first. Counts an attempt for each that had been begun."""
+        ...
+
+    async def done(self, ids: Sequence[int]) -> None: ...
+
+    async def quarantine(self, id: int, reason: str) -> None: ...
+
+
+class Outbox(Protocol):
+    """Finished answers on disk. Every change is committed when the call returns."""
+
+    async def waiting(self, bot: int) -> Sequence[Address]:
+        """The addresses with something to deliver."""
+        ...
+
+    async def next(self, address: Address) -> Delivery | None:
+        """The oldest delivery of the address that is finished and not sent."""
+        ...
+
+    async def place(self, key: str, address: Address, message_id: int) -> None:
+        """Remember the message in which the answer of turn `key` is being written."""
+        ...
+
+    async def placed(self, key: str, address: Address) -> int:
+        """That message's id, or 0."""
+        ...
+
+    async def newest(self, bot: int) -> int:
+        """The id of the newest delivery: at a start, those up to here are left from before."""
+        ...
+
+    async def ours(self, address: Address) -> set[int]:
+        """The ids of the newest messages of the chat that are known to be ours."""
+        ...
+
+    async def begin(self, delivery: Delivery, marker: int) -> None:
+        """State SENDING: from here on the outcome is unknown until `progress`."""
+        ...
+
+    async def progress(self, delivery: Delivery, message_ids: Sequence[int], *, done: int, sent: bool) -> None: ...
+
+    async def postpone(self, delivery: Delivery, due: float, *, begun: bool = False) -> None: ...
+
+    async def bury(self, delivery: Delivery, reason: str) -> None: ...
+
+    async def gone(self, bot: int, chat: int) -> None:
+        """The chat can't be reached: everything for it is dead."""
+        ...
+
+    async def move(self, bot: int, old: int, new: int) -> None:
+        """The chat has a new id: rename it everywhere, in one transaction."""
+        ...
