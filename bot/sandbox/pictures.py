@@ -35,14 +35,16 @@ def draw(prompt: str, seed: int, width: int = 1, height: int = 1) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """Everything below an outline: `line[x]` is its distance from the top, the colours are of its own top and bottom."""
+    """Everything below an outline: `line[x]` is its distance from the top; the colours are of top and bottom."""
 
     line: list[float]
+    base: float
     top: Colour
     bottom: Colour
     depth: float
     grain: float
     waves: bool = False
+    lit: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +89,14 @@ def _layers(
         base = ground + (height - ground) * (share - 0.25) * 0.95
         colour = _mixed(_mixed(sky, far, 0.35 + 0.65 * share), near, share * share)
         line = _outline(words, number, count, chance, width, base, height)
+        if "forest" in words:
+            colour = _mixed(colour, FOREST, 0.25 + 0.6 * share)
         wet = "sea" in words and number > 0
         if wet:
             colour = _mixed(colour, SEA, 0.75)
         bottom = _mixed(colour, (0.0, 0.0, 0.0), 0.35)
-        found.append(Layer(line, colour, bottom, height * 0.3, 0.35 + 0.65 * share, wet))
+        lit = 0.16 if "city" in words and number < count - 1 else 0.0
+        found.append(Layer(line, min(line), colour, bottom, height * 0.3, 0.35 + 0.65 * share, wet, lit))
     return found
 
 
@@ -138,8 +143,8 @@ def _skyline(chance: random.Random, width: int, base: float, tall: float) -> lis
 
 
 def _mixed(first: Colour, second: Colour, share: float) -> Colour:
-    red, green, blue = (a + (b - a) * share for a, b in zip(first, second, strict=True))
-    return red, green, blue
+    a, b, c = first
+    return a + (second[0] - a) * share, b + (second[1] - b) * share, c + (second[2] - c) * share
 
 
 def _shifted(colour: Colour, chance: random.Random) -> Colour:
@@ -194,7 +199,7 @@ class _Painter:
 
     def _block(self, column: int, row: int, above: list[Colour], below: list[Colour]) -> None:
         layer, clean = self._owner(column, row)
-        if not clean or self._on_sun_rim(column, row):
+        if not clean or (layer < 0 and self._on_sun_rim(column, row)):
             self._pixels(column, row)
         elif layer < 0:
             corners = (above[column], above[column + 1], below[column], below[column + 1])
@@ -234,6 +239,9 @@ class _Painter:
 
     def _layer_block(self, number: int, column: int, row: int) -> None:
         layer = self._scene.layers[number]
+        if layer.lit and column % 2 and row % 2 and self._random() < layer.lit:
+            self._window(_ycc(self._ground(layer, column * 8 + 4, row * 8 + 4)))
+            return
         top = _ycc(self._ground(layer, column * 8 + 4, row * 8))
         end = _ycc(self._ground(layer, column * 8 + 4, row * 8 + 8))
         grain = self._pick(1 + int(layer.grain * 2.9))
@@ -242,7 +250,7 @@ class _Painter:
             self._encoder.smooth(channel, (top[channel] + end[channel]) / 2, 0.0, end[channel] - top[channel], texture)
 
     def _ground(self, layer: Layer, x: int, y: int) -> Colour:
-        deep = min(max(y - layer.line[min(x, len(layer.line) - 1)], 0.0) / layer.depth, 1.0)
+        deep = min(max(y - layer.base, 0.0) / layer.depth, 1.0)
         colour = _mixed(layer.top, layer.bottom, deep)
         if layer.waves:
             glitter = self._glitter(x, y)
@@ -270,31 +278,50 @@ class _Painter:
         self._encoder.smooth(1, colour[1], 0.0, 0.0)
         self._encoder.smooth(2, colour[2], 0.0, 0.0)
 
+    def _window(self, wall: Colour) -> None:
+        light = _mixed(wall, _ycc((255.0, 214.0, 130.0)), 0.4 + 0.5 * self._random())
+        for channel in range(3):
+            inside, outside = light[channel], wall[channel]
+            samples = [inside if 2 <= at % 8 <= 5 and 1 <= at // 8 <= 6 else outside for at in range(64)]
+            self._encoder.exact(channel, samples)
+
     def _pixels(self, column: int, row: int) -> None:
         """A block with an edge in it: every pixel has the colour of the nearest thing, softened at the outline."""
         left, top = column * 8, row * 8
-        sky = _ycc(self._sky(left + 4, top + 4))
-        disc = _ycc(self._scene.sun_colour)
-        grounds = [_ycc(self._ground(layer, left + 4, top + 4)) for layer in self._scene.layers]
-        pixels = [self._pixel(x, y, sky, disc, grounds) for y in range(top, top + 8) for x in range(left, left + 8)]
+        back = _ycc(self._sky(left + 4, top + 4))
+        edges: list[tuple[list[float], Colour]] = []
+        for layer, borders in zip(self._scene.layers, self._borders, strict=True):
+            high, low = borders[column]
+            colour = _ycc(self._ground(layer, left + 4, top + 4))
+            if low <= top - 1:
+                back, edges = colour, []
+            elif high < top + 9:
+                edges.append((layer.line, colour))
+        across, down = range(left, left + 8), range(top, top + 8)
+        rim = self._on_sun_rim(column, row)
+        pixels = [self._rim(x, y, back) if rim else back for y in down for x in across]
+        for line, colour in edges:
+            pixels = _covered(pixels, line[left : left + 8], top, colour)
         for channel in range(3):
             self._encoder.exact(channel, [pixel[channel] for pixel in pixels])
 
-    def _pixel(self, x: int, y: int, sky: Colour, disc: Colour, grounds: list[Colour]) -> Colour:
-        colour = sky
+    def _rim(self, x: int, y: int, back: Colour) -> Colour:
         sun_x, sun_y, radius = self._scene.sun
         inside = radius - math.hypot(x - sun_x, y - sun_y) + 0.5
-        if inside > 0:
-            colour = _mixed(colour, disc, min(inside, 1.0))
-        for layer, ground in zip(self._scene.layers, grounds, strict=True):
-            covered = y - layer.line[x] + 0.5
-            if covered > 0:
-                colour = _mixed(colour, ground, min(covered, 1.0))
-        return colour
+        return _mixed(back, _ycc(self._scene.sun_colour), min(max(inside, 0.0), 1.0))
 
     def _pick(self, strength: int) -> tuple[str, str, str]:
         grains = self._grains[strength]
         return grains[int(self._random() * len(grains))]
+
+
+def _covered(pixels: list[Colour], line: list[float], top: int, colour: Colour) -> list[Colour]:
+    """64 pixels with everything below an outline in a colour; the pixels on the outline are mixed."""
+    found = []
+    for at, pixel in enumerate(pixels):
+        share = top + at // 8 - line[at % 8] + 0.5
+        found.append(pixel if share <= 0 else colour if share >= 1 else _mixed(pixel, colour, share))
+    return found
 
 
 def _column_bounds(line: list[float], width: int) -> list[tuple[float, float]]:
@@ -321,6 +348,7 @@ def _ycc(colour: Colour) -> Colour:
 
 NO_GRAIN = tail(())
 STAR = ((0, 0, 1.0), (1, 0, 0.45), (-1, 0, 0.45), (0, 1, 0.45), (0, -1, 0.45))
+FOREST: Colour = (26.0, 62.0, 48.0)
 SEA: Colour = (28.0, 96.0, 128.0)
 WORDS = {
     "sea": r"\bsea|ocean|lake|wave|ship|beach|мор[еяс]|океан|озер|волн|корабл|пляж|река|реки",

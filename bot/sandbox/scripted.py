@@ -70,7 +70,7 @@ def _memory(messages: Messages, language: Language) -> str:
     earlier = _turns(messages)[:-1]
     if not earlier:
         return NOTHING[language]
-    rows = []
+    rows: list[str] = []
     for message in earlier:
         one_line = " ".join(message["text"].split())
         short = one_line if len(one_line) <= 120 else one_line[:120].rstrip() + "…"

@@ -1,4 +1,4 @@
-"""The long answer of the scripted model: an essay of about 9,000 characters in each language. Begin with `ESSAY`."""
+"""The long answer of the scripted model: an essay of about 8,300 characters in each language. Begin with `ESSAY`."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ friend than one that always knows. With this the letter is finished, and the ink
 
 ---
 
-That was the long answer: twelve sections, a good nine thousand characters, and not one of them thought of just now. I
+That was the long answer: twelve sections, a good eight thousand characters, and not one of them thought of just now. I
 am the scripted model, and I say this every time.
 """),
     "ru": _unwrapped("""
@@ -279,7 +279,7 @@ am the scripted model, and I say this every time.
 
 ---
 
-Это был длинный ответ: двенадцать разделов, добрых девять тысяч знаков, и ни один не придуман прямо сейчас. Я —
+Это был длинный ответ: двенадцать разделов, добрых восемь тысяч знаков, и ни один не придуман прямо сейчас. Я —
 учебная модель песочницы и говорю это каждый раз.
 """),
 }

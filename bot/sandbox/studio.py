@@ -252,6 +252,7 @@ class Studio:
         body = _parse(await request.read()) if request.method == "POST" else dict(request.query)
         seen = Seen(route.name, body, seen_headers(request), self.clock.monotonic(), request.path)
         self.requests.append(seen)
+        del self.requests[:-REMEMBERED]
         local = request.transport.get_extra_info("sockname") if request.transport else None
         here = "operation" if local and self.operation_url.endswith(f":{local[1]}") else "llm"
         call = Call(request, route.name, route.shape, body, seen, headers=reply_headers(request))
@@ -329,6 +330,7 @@ def _parse(raw: bytes) -> Json:
     return found if isinstance(found, dict) else {"\0broken": str(found)[:200]}
 
 
+REMEMBERED = 5_000
 METADATA = "/computeMetadata/v1/instance/service-accounts/default/token"
 METHODS: tuple[Literal["GET", "POST"], ...] = ("GET", "POST")
 UNBUILT: tuple[tuple[str, Shape], ...] = (

@@ -100,6 +100,7 @@ class Stream:
 
     def __init__(self, call: Call, content_type: str, *, split: int = 0) -> None:
         self.sent = 0
+        self.is_open = False
         self._call = call
         self._split = split
         self._fault = call.fault if call.fault and call.fault.after_chunks is not None else None
@@ -111,6 +112,7 @@ class Stream:
         if self._call.shape == "openai":
             self._response.headers["cache-control"] = "no-cache"
         await self._response.prepare(self._call.request)
+        self.is_open = True
 
     async def send(self, data: bytes, *, last: bool = False) -> None:
         """Write one piece. Raises `Broken` where the fault is due."""
@@ -126,6 +128,11 @@ class Stream:
             await self._write(data)
         await self._response.write_eof()
         return self._response
+
+    async def fail(self, problem: Problem) -> web.StreamResponse:
+        """End the body with an error of ours: as a line of its own, since the status is out already."""
+        self._fault = None
+        return await self.end(self._line(problem_json(self._call.shape, problem)))
 
     async def _break_when_due(self, last: bool) -> None:
         if self._fault and (self._fault.after_chunks == self.sent or (last and self._fault.after_chunks == -1)):
@@ -149,7 +156,10 @@ class Stream:
     def _error_line(self, fault: Fault) -> bytes:
         if isinstance(fault.body, str | bytes):
             return fault.body.encode() if isinstance(fault.body, str) else fault.body
-        line = encode(fault.body or problem_json(self._call.shape, fault.problem))
+        return self._line(fault.body or problem_json(self._call.shape, fault.problem))
+
+    def _line(self, value: Mapping[str, Any]) -> bytes:
+        line = encode(value)
         return b"data: " + line + b"\n\n" if self._call.shape == "openai" else line + b"\n"
 
     async def _write(self, data: bytes) -> None:

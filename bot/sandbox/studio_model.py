@@ -1,7 +1,7 @@
 """Who writes the sandbox's answers: the scripted model, one on this machine, or one behind a URL.
 
-Begin with `ModelSwitch`. The native wire stays the same whoever writes. A change goes on in the background and tells how far it is; until it is
-complete the former model answers, and if it fails it goes on answering.
+Begin with `ModelSwitch`. The native wire stays the same whoever writes. A change goes on in the background and tells
+how far it is; until it is complete the former model answers, and if it fails it goes on answering.
 """
 
 from __future__ import annotations

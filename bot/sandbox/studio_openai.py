@@ -102,7 +102,7 @@ class OpenAi:
         uri = any_model(self._access, model, "emb", EMBEDDINGS | V2_EMBEDDINGS)
         given = call.body.get("input")
         texts = given if isinstance(given, list) else [given]
-        if len(texts) != 1:
+        if len(texts) != 1 or not isinstance(texts[0], str):
             raise Problem(3, "input must be one text")
         if call.body.get("encoding_format", "float") != "float":
             raise Problem(3, "encoding_format must be float")
@@ -129,13 +129,19 @@ class OpenAi:
 
     async def _stream(self, call: Call, talk: Talk, writing: Writing, limit: int) -> web.StreamResponse:
         stream, count = Stream(call, "text/event-stream", split=self.split), 0
-        async for step in self._source.steps(writing, tokens if talk.open else sentences, limit):
-            if count == 0:
-                await stream.open()
-            for data, last in _chunks(talk, step, first=count == 0):
-                await stream.send(data, last=last)
-            count = step.tokens
-            call.seen.answer = step.text
+        try:
+            async for step in self._source.steps(writing, tokens if talk.open else sentences, limit):
+                first = not stream.is_open
+                if first:
+                    await stream.open()
+                for data, last in _chunks(talk, step, first=first):
+                    await stream.send(data, last=last)
+                count = step.tokens
+                call.seen.answer = step.text
+        except Problem as problem:
+            if not stream.is_open:
+                raise
+            return await stream.fail(problem)
         if talk.open and "no_usage" not in talk.quirks:
             await stream.send(talk.usage_chunk(count))
         return await stream.end(b"" if "no_done" in talk.quirks else b"data: [DONE]\n\n")

@@ -61,6 +61,8 @@ class Operations:
         due = self._clock.monotonic() + self.seconds[what]
         operation = Operation(id, what, description, now, due, self.polls[what], result, error, never)
         self.all[id] = operation
+        while len(self.all) > REMEMBERED:
+            del self.all[next(iter(self.all))]
         return _shown(operation)
 
     async def poll(self, call: Call) -> web.Response:
@@ -123,5 +125,6 @@ def stamp(at: float, *, milliseconds: bool = False) -> str:
     return text.replace("+00:00", "Z")
 
 
+REMEMBERED = 500
 PREFIX: dict[What, str] = {"text": "d7q", "art": "fbv"}
 HOSTS: dict[What, str] = {"text": "operation", "art": "llm"}

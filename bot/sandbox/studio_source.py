@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from bot.clock import Clock
+from bot.errors import ModelError
 from bot.sandbox import scripted
 from bot.sandbox.studio_faults import Fault, Faults
-from bot.sandbox.studio_wire import TOKEN, Call, count_tokens
+from bot.sandbox.studio_wire import TOKEN, Call, Problem, count_tokens
 
 Status = Literal["FINAL", "TRUNCATED_FINAL", "CONTENT_FILTER", "TOOL_CALLS", "UNSPECIFIED"]
 Quirk = Literal["no_usage", "no_done", "no_finish"]
@@ -103,25 +105,27 @@ class Source:
     async def steps(self, writing: Writing, split: Split, limit: int) -> AsyncIterator[Step]:
         """The answer in its time, at most `limit` tokens of it (0: all); the content filter may come in between."""
         filtered, text, count = self._faults.happens("filter"), "", 0
-        async for piece, last in self._flow(writing, split):
-            before = text
-            text = piece if writing.answer.cumulative else text + piece
-            count += max(count_tokens(piece), 1)
-            status = str(writing.answer.status) if last else "PARTIAL"
-            if limit and (count > limit or (count == limit and not last)):
-                text, count, status = shorten(text, count - limit), limit, "TRUNCATED_FINAL"
-            elif filtered and (last or count > 20):
-                text, status = FILTERED, "CONTENT_FILTER"
-            added = text[len(before) :] if text.startswith(before) else text
-            yield Step(added, text, count, status, last or status != "PARTIAL")
-            if status != "PARTIAL":
-                return
+        async with aclosing(self._flow(writing, split)) as flow:
+            async for piece, last in flow:
+                before = text
+                text = piece if writing.answer.cumulative else text + piece
+                count += max(count_tokens(piece), 1)
+                status = str(writing.answer.status) if last else "PARTIAL"
+                if limit and (count > limit or (count == limit and not last)):
+                    text, count, status = shorten(text, count - limit), limit, "TRUNCATED_FINAL"
+                elif filtered and (last or count > 20):
+                    text, status = FILTERED, "CONTENT_FILTER"
+                added = text[len(before) :] if text.startswith(before) else text
+                yield Step(added, text, count, status, last or status != "PARTIAL")
+                if status != "PARTIAL":
+                    return
 
-    async def _flow(self, writing: Writing, split: Split) -> AsyncIterator[tuple[str, bool]]:
+    async def _flow(self, writing: Writing, split: Split) -> AsyncGenerator[tuple[str, bool]]:
         """The pieces, each with whether it is the last. An answer has at least one, maybe empty."""
         if writing.live is not None:
-            async for item in _with_last(writing.live):
-                yield item
+            async with aclosing(_with_last(writing.live)) as pieces_now:
+                async for item in pieces_now:
+                    yield item
             return
         pieces, slow = writing.pieces(split), max(self._faults.shares["slow"], 0.01)
         speed = self.speed * writing.pace / slow
@@ -135,12 +139,19 @@ class Source:
             yield piece, index == last
 
 
-async def _with_last(live: AsyncIterator[str]) -> AsyncIterator[tuple[str, bool]]:
+async def _with_last(live: AsyncIterator[str]) -> AsyncGenerator[tuple[str, bool]]:
+    """Pieces as they come, each with whether it is the last; a model that fails is the service's failure."""
     held: str | None = None
-    async for piece in live:
-        if held is not None:
-            yield held, False
-        held = piece
+    try:
+        async for piece in live:
+            if held is not None:
+                yield held, False
+            held = piece
+    except ModelError as error:
+        raise Problem(14, str(error)) from error
+    finally:
+        if isinstance(live, AsyncGenerator):
+            await live.aclose()
     yield held or "", True
 
 

@@ -16,7 +16,7 @@ from bot.sandbox.studio_faults import Fault, Stream, fail
 from bot.sandbox.studio_operations import COMPLETION, Operations
 from bot.sandbox.studio_quota import Quotas
 from bot.sandbox.studio_source import Messages, Source, Writing, phrases
-from bot.sandbox.studio_wire import TOKEN, Call, Json, count_tokens, encode, get, json_response
+from bot.sandbox.studio_wire import TOKEN, Call, Json, Problem, count_tokens, encode, get, json_response
 
 VERSION = "09.02.2025"
 
@@ -83,14 +83,17 @@ class Texts:
 
     async def _stream(self, call: Call, lines: AsyncIterator[tuple[Json, bool]]) -> web.StreamResponse:
         stream = Stream(call, "application/json", split=self.split)
-        opened = False
-        async for line, last in lines:
-            if not opened:
-                await stream.open()
-                opened = True
-            data = encode({"result": line}) + b"\n"
-            await stream.send(b"\n" + data if self.blank_lines else data, last=last)
-            _remember(call, line)
+        try:
+            async for line, last in lines:
+                if not stream.is_open:
+                    await stream.open()
+                data = encode({"result": line}) + b"\n"
+                await stream.send(b"\n" + data if self.blank_lines else data, last=last)
+                _remember(call, line)
+        except Problem as problem:
+            if not stream.is_open:
+                raise
+            return await stream.fail(problem)
         return await stream.end()
 
     async def _whole(self, call: Call, lines: AsyncIterator[tuple[Json, bool]]) -> web.StreamResponse:

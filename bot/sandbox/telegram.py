@@ -37,9 +37,10 @@ PEOPLE = (
 class Telegram(Actions):
     """A Bot API server with its people and chats.
 
-    `limits` False lets the bot speak as fast as it likes; `topics` switches topics in private chats on; `privacy` hides
-    in groups what is not meant for the bot; `careful` is the server's guard against crash loops; with `cross_edits` off
-    rich and plain messages can't be edited into each other. Times come from `clock`; `seed` makes the shares of faults
+    `limits` False lets the bot speak as fast as it likes; `topics` switches topics in private chats on; `privacy`
+    hides in groups what is not meant for the bot; `careful` is the server's guard against crash loops; with
+    `cross_edits` off rich and plain messages can't be edited into each other. Times come from `clock`, whose `sleep`
+    must really wait: one that jumps would end every draft and every poll at once. `seed` makes the shares of faults
     and the pauses repeatable.
     """
 

@@ -86,7 +86,7 @@ def _command(item: Any) -> dict[str, str]:
 
 def _scope(call: Call) -> tuple[str, str]:
     scope = call.parsed("scope", "BotCommandScope") or {"type": "default"}
-    if not isinstance(scope, dict) or scope.get("type") not in SCOPES:
+    if not isinstance(scope, dict) or str(scope.get("type")) not in SCOPES:
         raise bad("can't parse BotCommandScope: Unsupported type specified")
     language = call.text("language_code")
     if language and not re.fullmatch("[a-z]{2}", language):

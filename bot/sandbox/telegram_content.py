@@ -131,7 +131,7 @@ def reply(call: Call, chat: Chat) -> Reply:
     if not isinstance(given, dict):
         raise bad("Object expected as reply parameters")
     number = given.get("message_id") or 0
-    if not number:
+    if not isinstance(number, int) or not number:
         return Reply()
     original = chat.messages.get(number)
     if original is None:

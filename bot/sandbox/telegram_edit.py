@@ -71,6 +71,8 @@ def delete_messages(api: Api, call: Call) -> bool:
     numbers = call.parsed("message_ids", "message identifiers")
     if not isinstance(numbers, list) or not 1 <= len(numbers) <= 100:
         raise bad("message identifiers are not specified")
+    if not all(isinstance(number, int) for number in numbers):
+        raise bad("Message identifier must be a Number")
     found = [number for number in numbers if number in chat.messages]
     if not all(_deletable(api, chat, chat.messages[number]) for number in found):
         raise bad("message can't be deleted")
@@ -88,7 +90,7 @@ def set_message_reaction(api: Api, call: Call) -> bool:
     if not isinstance(given, list) or len(given) > 1:
         raise bad("REACTIONS_TOO_MANY")
     emoji = given[0].get("emoji") if given and isinstance(given[0], dict) else None
-    if given and emoji not in REACTIONS:
+    if given and str(emoji) not in REACTIONS:
         raise bad("REACTION_INVALID")
     react(api, chat, number, api.state.profile.id, emoji)
     return True

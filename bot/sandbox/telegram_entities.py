@@ -81,7 +81,7 @@ def _checked(item: Any) -> Entity:
         if not isinstance(item.get(name), int) or isinstance(item.get(name), bool):
             raise bad(f'Can\'t parse MessageEntity: Field "{name}" must be a Number')
     kind = item.get("type")
-    if kind not in GIVEN | FOUND:
+    if not isinstance(kind, str) or kind not in GIVEN | FOUND:
         raise bad("Can't parse MessageEntity: Unsupported type specified")
     for name, types in REQUIRED.get(kind, {}).items():
         if not isinstance(item.get(name), types):

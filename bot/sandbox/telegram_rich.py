@@ -243,7 +243,7 @@ class _Check:
             raise bad("RICH_MESSAGE_DEPTH_TOO_MUCH")
         if isinstance(given, list):
             return [self.text(item, depth) for item in given]
-        if not isinstance(given, dict) or given.get("type") not in TEXT_FIELDS:
+        if not isinstance(given, dict) or str(given.get("type")) not in TEXT_FIELDS:
             kind = given.get("type") if isinstance(given, dict) else type(given).__name__
             raise bad(f'Can\'t parse RichText: unsupported type "{kind}"')
         return self.object(given, depth)

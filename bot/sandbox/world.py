@@ -28,17 +28,16 @@ class Studio(Protocol):
     """What the page needs from the AI Studio side."""
 
     @property
-    def faults(self) -> Mapping[str, Any]: ...
+    def faults(self) -> Mapping[str, float]: ...
 
-    @faults.setter
-    def faults(self, values: Mapping[str, Any]) -> None:
-        """Change some of them. Raises `ValueError`."""
+    def set_faults(self, partial: Mapping[str, float]) -> Mapping[str, float]:
+        """Change some of them. Raises `ValueError` with a sentence."""
         ...
 
     def model_state(self) -> dict[str, Any]: ...
 
-    async def switch(self, kind: str, name: str) -> None:
-        """Answer with another model. Raises `ValueError`."""
+    async def switch(self, kind: str, name: str = "") -> object:
+        """Answer with another model. Raises `ValueError` with a sentence."""
         ...
 
 
@@ -74,9 +73,9 @@ class World:
         """Tell the page that the bot's process changed."""
         self._hub.publish("bot", bot=self._bot())
 
-    def show_model(self) -> None:
-        """Tell the page that the model, or its progress, changed."""
-        self._hub.publish("model", model=self._studio.model_state())
+    def show_model(self, state: dict[str, Any] | None = None) -> None:
+        """Tell the page that the model, or its progress, changed (the `on_model` of the studio)."""
+        self._hub.publish("model", model=state or self._studio.model_state())
 
     # --- looking ------------------------------------------------------------------------------------------------------
 
@@ -269,7 +268,7 @@ class World:
                 raise ValueError(f"{name} must be an object")
         self._telegram.faults.set_shares(body.get("telegram", {}))
         if body.get("model"):
-            self._studio.faults = body["model"]
+            self._studio.set_faults(body["model"])
         self._hub.publish("faults", faults=self._faults())
         return {"faults": self._faults()}
 

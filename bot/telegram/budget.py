@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 DRAFTS = ((20, 5.0), (40, 30.0))  # calls in seconds, all of them at once
 PRIVATE_BURST = 4.0  # Telegram forgives about 5
 GROUP_RATE, GROUP_BURST = 20 / 60, 4.0
-FASTEST_DRAFT, SLOWEST_DRAFT = 0.2, 0.95  # seconds between drafts: with a full budget, and with one that is spent
+FASTEST_DRAFT, SLOWEST_DRAFT = 0.2, 3.0  # seconds between drafts
+EARLY = 0.4  # how much sooner a draft is sent than an even spending of what is left would send it
 KEPT_CHATS = 4096
 
 
@@ -50,10 +51,11 @@ class Window:
         """Seconds until a call may be made."""
         return max(self._until(most, seconds) - now for most, seconds in self.limits)
 
-    def left(self, now: float) -> float:
-        """The share of the longest limit that is not spent: 1 = all of it."""
+    def even(self, now: float) -> float:
+        """Seconds between calls that would spend what is left of the longest limit until the first of it returns."""
         most, seconds = max(self.limits, key=lambda limit: limit[1])
-        return 1 - sum(now - at < seconds for at in self._calls) / most
+        spent = [at for at in self._calls if now - at < seconds]
+        return (spent[0] + seconds - now if spent else seconds) / max(most - len(spent), 1)
 
     def take(self, now: float) -> None:
         self._calls.append(now)
@@ -92,11 +94,11 @@ class Budget:
     def draft_wait(self, chat: int, now: float) -> float:
         """Seconds until the next draft should be sent.
 
-        The budget is spent early, so that short answers feel instant, and slower the less of it is left.
+        The budget is spent early, so that short answers feel instant, and slower the less of it is left, so that a
+        long one never stands still.
         """
         budget = self._of(chat)
-        left = max(0.0, budget.drafts.left(now))
-        pace = FASTEST_DRAFT + (SLOWEST_DRAFT - FASTEST_DRAFT) * (1 - left) ** 2
+        pace = min(max(EARLY * budget.drafts.even(now), FASTEST_DRAFT), SLOWEST_DRAFT)
         return max(budget.last_draft + pace - now, budget.drafts.wait(now), budget.drafts_held - now, 0.0)
 
     def action_fits(self, chat: int, now: float) -> bool:

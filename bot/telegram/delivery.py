@@ -29,7 +29,8 @@ log = logging.getLogger(__name__)
 
 FIRST_BACKOFF, LAST_BACKOFF = 0.5, 30.0  # seconds
 TOKEN_PAUSE = 60.0  # seconds between tries while Telegram does not know our token
-LOOK_AHEAD = 24  # message ids behind the newest known one that an unconfirmed send may have got
+# How many message ids behind the newest known one an unconfirmed send may have got: other chats count in the same line.
+LOOK_AHEAD, LOOK_AHEAD_AFTER_START = 6, 24
 MOST_PROBES = 32
 SUPERGROUP = -1_000_000_000_000  # ids below have message ids of their own; all other chats of a bot share theirs
 
@@ -43,6 +44,9 @@ class Progress:
     ids: list[int]
     done: int
     doubt: bool  # the next send may already have been carried out
+    marker: int  # what it may have left has a higher id
+    ahead: int = LOOK_AHEAD
+    cleared: set[int] = field(default_factory=set)  # ids that it has not got
     thread: bool = True
     document: bool = False
     wait: float = FIRST_BACKOFF
@@ -104,6 +108,8 @@ class Deliverer:
             list(delivery.message_ids),
             delivery.done,
             doubt=delivery.state is DeliveryState.SENDING and delivery.id <= self._left,
+            marker=delivery.marker,
+            ahead=LOOK_AHEAD_AFTER_START if delivery.id <= self._left else LOOK_AHEAD,
         )
         while True:
             try:
@@ -145,7 +151,7 @@ class Deliverer:
             message_id = await self._part(progress, screens[progress.done], last=last)
             progress.ids[progress.done : progress.done + 1] = [message_id]
             progress.done += 1
-            progress.doubt = False
+            progress.doubt, progress.ahead = False, LOOK_AHEAD
             self.saw(delivery.address.chat, message_id)
             await self.outbox.progress(delivery, progress.ids, done=progress.done, sent=last)
 
@@ -165,6 +171,7 @@ class Deliverer:
         if progress.doubt and (found := await self._find(progress, part, last=last)):
             return found
         await self.permit(chat)
+        progress.marker = max(progress.marker, self._newest(chat))
         outgoing = delivery.outgoing
         if progress.document:
             return (await self.api.call(screen.as_document(part, delivery.address, outgoing))).message_id
@@ -184,16 +191,19 @@ class Deliverer:
     async def _find(self, progress: Progress, part: Screen, *, last: bool) -> int:
         """The id of a message that an unconfirmed send has left in the chat; 0 when there is none."""
         to = progress.delivery.address
-        ours = await self.outbox.ours(to)
-        newest = self._newest_ids.get(to.chat if to.chat < SUPERGROUP else 0, 0)
-        marker = max([progress.delivery.marker, *progress.ids])
-        probed = [id_ for id_ in range(marker + 1, max(newest, marker) + LOOK_AHEAD + 1) if id_ not in ours]
-        for id_ in probed[:MOST_PROBES] if marker else []:
+        known = await self.outbox.ours(to) | progress.cleared
+        first, last_id = progress.marker + 1, max(self._newest(to.chat), progress.marker) + progress.ahead
+        for id_ in [id_ for id_ in range(first, last_id + 1) if id_ not in known][:MOST_PROBES]:
             try:
                 return await self._edit(progress, part, id_, last=last)
             except NoMessage:
-                continue
+                progress.cleared.add(id_)  # so that a broken connection does not begin the search anew
+        progress.doubt = False
+        progress.cleared.clear()  # the next send may well get one of these
         return 0
+
+    def _newest(self, chat: int) -> int:
+        return self._newest_ids.get(chat if chat < SUPERGROUP else 0, 0)
 
 
 def _simpler(progress: Progress, error: Refused) -> bool:

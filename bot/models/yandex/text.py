@@ -70,7 +70,10 @@ class YandexText:
             reader.end()
             return chunk or Chunk()
 
-        chunk = await self._account.retry.call(ask, until=until, tries=TRIES)
+        try:
+            chunk = await self._account.retry.call(ask, until=until, tries=TRIES)
+        except StreamCut as error:
+            raise _whole(error) from None
         return chunk.text, chunk.usage, chunk.finish or Finish.STOP
 
     async def count(self, text: str) -> int:

@@ -56,10 +56,13 @@ def cut(
     """
     parts: list[Span] = []
     at, size = _next(text, 0, verbatim), len(text.rstrip())
+    last = (
+        len(text[:together].rstrip()) - 1 if together < size else size
+    )  # so that what stays together has something before it
     while at < size:
         end = min(_reach(text, at, limit), max(stop(at), at + 1))
         if end < size:
-            end = _best(text, at, end if end < together else max(at + 1, together - 1), borders)
+            end = _best(text, at, min(end, max(at + 1, last)), borders)
         stripped = at + len(text[at : min(end, size)].rstrip())
         if is_visible(text[at:stripped]):
             parts.append((at, stripped))

@@ -12,7 +12,7 @@ from bisect import bisect_right
 from typing import Any
 
 from markdown_it import MarkdownIt
-from markdown_it.rules_block import StateBlock
+from markdown_it.rules_block import StateBlock, list_block
 from markdown_it.rules_inline import StateInline
 from markdown_it.rules_inline.emphasis import tokenize as commonmark_emphasis
 from markdown_it.token import Token
@@ -42,6 +42,7 @@ class Markdown(MarkdownIt):
         self.block.ruler.enable("table")
         self.block.ruler.before("table", "deep", deep)
         self.block.ruler.before("fence", "formula", formula_block, {"alt": ["paragraph", "blockquote", "list"]})
+        self.block.ruler.at("list", listing, {"alt": ["paragraph", "blockquote"]})
         self.inline.ruler.at("emphasis", emphasis)
         self.inline.ruler.before("escape", "formula", formula)
         self.inline.ruler.at("link", link)
@@ -82,11 +83,22 @@ def deep(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     return True
 
 
+def listing(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    """CommonMark's list, but an item indented by four blanks is one too: there is no indented code to take it for."""
+    if not silent:
+        return list_block(state, start, end, silent)
+    indent, state.listIndent = state.listIndent, -1
+    found = list_block(state, start, end, silent)
+    state.listIndent = indent
+    return found
+
+
 def formula_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     r"""`\[ … \]` and `$$ … $$` on lines of their own, where lists and rules must not be seen inside."""
     opening = _line(state, start)[:2]
     closing = {"\\[": "\\]", "$$": "$$"}.get(opening)
-    if not closing:
+    begin = state.bMarks[start] + state.tShift[start] + 2
+    if not closing or state.src.find(closing, begin, begin + MAX_FORMULA) < 0:
         return False
     found: list[str] = []
     for line in range(start, min(end, start + MAX_FORMULA_LINES)):

@@ -20,7 +20,9 @@ _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.I)
 _OPEN = frozenset({"http", "https", "mailto", "tel"})
 _SHUT = frozenset({"javascript", "vbscript", "file", "ftp", "tg", "ton", "sms", "intent", "data", "blob"})
 _HOST = re.compile(r"(?:[\w-]+\.)*[\w-]+\.?|\[[0-9a-f:.]+\]", re.I)
-_ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.-]*://|www\.)[^\s<>]+|(?:[\w-]+\.)+[^\W\d_]{2,}(?:[/?#:][^\s<>]*)?", re.I)
+_ADDRESS = re.compile(
+    r"(?:[a-z][a-z0-9+.-]{0,20}://|www\.)[^\s<>]+|(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,}(?:[/?#:][^\s<>]*)?", re.I
+)
 _NAME = re.compile(r"\s*[@/]\w")
 _FILE = re.compile(
     r"\.(?:js|mjs|jsx|ts|tsx|json|txt|html?|css|ya?ml|toml|exe|cfg|ini|php|java|cpp|hpp|go|kt|csv|xml|pdf|docx|xlsx)$",

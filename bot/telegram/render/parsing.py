@@ -40,7 +40,6 @@ MAX_REMEMBERED = 1_500  # characters of an inline text that is kept parsed
 
 _MARKDOWN = Markdown()
 _SPECIAL = re.compile(r"[!*<\\\[_`~$]")
-_LINE_BREAK = re.compile(r"[ \t]*\n[ \t]*")
 _CHECKBOX = re.compile(r"\[([ xX])\][ \t]+")
 _BR = re.compile(r"<br\s*/?>", re.I)
 _LANGUAGE = re.compile(r"[\w+#.-]{1,32}")
@@ -174,7 +173,7 @@ _READERS: dict[str, Callable[[Token, Iterator[Token]], Block | None]] = {
 def inline(source: str) -> Runs:
     """The runs of one block's text. While an answer grows, its finished blocks are found in memory."""
     if not _SPECIAL.search(source):
-        text = _LINE_BREAK.sub("\n", source) if "\n" in source else source
+        text = "\n".join(line.strip(" \t") for line in source.split("\n")) if "\n" in source else source
         return (Run(text),) if is_visible(text) else ()
     return _remembered(source) if len(source) <= MAX_REMEMBERED else _runs(source)
 

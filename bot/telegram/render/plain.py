@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from bot.telegram.render.cleaning import clean
 from bot.telegram.render.cutting import cut
 
@@ -11,5 +13,5 @@ def plain(markdown: str, note: str = "", limit: int = 4_096) -> list[str]:
     text, note = clean(markdown).strip(), clean(note).strip()
     whole = f"{text}\n\n{note}" if text and note else text or note
     together = len(whole) - len(note) if text and note and len(note) < limit // 2 else 1 << 60
-    borders = [at for at in range(len(text)) if text.startswith("\n\n", at)] if len(whole) > limit else []
+    borders = [found.start() for found in re.finditer("\n\n", text)]
     return [whole[start:end] for start, end in cut(whole, limit, borders=borders, together=together)]

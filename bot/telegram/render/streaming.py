@@ -22,7 +22,7 @@ MAX_READ = 3_000  # characters at the end of a line that are read for what is un
 
 Pairs = dict[int, int]  # closing bracket by opening one
 
-_PREFIX = r"[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)*[ \t>]*"
+_PREFIX = r"[ \t>]*+(?:(?:[-*+]|\d{1,9}[.)])[ \t]++)*+[ \t>]*+"  # of quotes and list items, around a block
 _FENCE = re.compile(rf"^{_PREFIX}(`{{3,}}|~{{3,}})([^\n]*)", re.M)
 _MARKER_LINE = re.compile(
     rf"{_PREFIX}(?:#{{1,6}}|[-+*_=~`|:]+[-+*_=~`|: \t]*|\d{{1,9}}[.)]|\[[ xX]?\]?|\\|\${{1,2}})?[ \t]*"
@@ -40,19 +40,12 @@ def draft(markdown: str) -> str:
     fence = _open_fence(markdown)
     if fence is not None:
         return _inside_fence(markdown, fence)
-    text = _without_open_display(markdown)
-    while text:
-        start = text.rfind("\n") + 1
-        line = text[start:]
-        if line and _is_unfinished_line(text, start):
-            text = text[:start].rstrip("\n") if start else ""
-            return _without_lone_header(text)
-        start = max(start, len(text) - MAX_READ)
-        held = _held(text[start:])
-        if start + held >= len(text):
-            break
-        text = text[: start + held]
-    return _without_lone_header(text)
+    text = _without_unfinished_line(_without_open_display(markdown))
+    start = max(text.rfind("\n") + 1, len(text) - MAX_READ)
+    held = text[: start + _held(text[start:])]
+    if held != text:
+        held = _without_unfinished_line(held)
+    return _without_lone_header(held)
 
 
 def tail(source: Document | str, limit: int = LIMIT) -> Piece:
@@ -86,16 +79,19 @@ def _inside_fence(text: str, fence: re.Match[str]) -> str:
     return text[: start - 1] if line and not line.strip(fence[1][0]) else text
 
 
-def _is_unfinished_line(text: str, start: int) -> bool:
-    """Whether the last line can't be read yet: a marker with nothing behind it, or a row of a table."""
+def _without_unfinished_line(text: str) -> str:
+    """Holds back a last line that can't be read yet: a marker with nothing behind it, or a row of a table."""
+    start = text.rfind("\n") + 1
     line = text[start:]
-    if _MARKER_LINE.fullmatch(line) or _TABLE_LINE.match(line):
-        return True
-    return (
-        bool(start)
-        and "|" in text[text.rfind("\n", 0, start - 1) + 1 : start]
-        and bool(_DELIMITER_LINE.fullmatch(line))
-    )
+    if not line or not (_MARKER_LINE.fullmatch(line) or _TABLE_LINE.match(line) or _is_half_delimiter(text, start)):
+        return text
+    return text[:start].rstrip("\n")
+
+
+def _is_half_delimiter(text: str, start: int) -> bool:
+    """Whether the last line may become the dashes below a header without outer bars."""
+    above = text[text.rfind("\n", 0, max(start - 1, 0)) + 1 : start]
+    return "|" in above and _DELIMITER_LINE.fullmatch(text, start) is not None
 
 
 def _without_lone_header(text: str) -> str:

@@ -1,0 +1,156 @@
+"""`govorun sandbox`: Telegram and AI Studio on loopback, the real bot as a process, and a chat page in the browser."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+import webbrowser
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import typer
+from aiohttp import web
+
+from bot.errors import ConfigError
+from bot.sandbox.hub import Hub
+from bot.sandbox.process import BotProcess
+from bot.sandbox.studio import Studio
+from bot.sandbox.telegram import Telegram
+from bot.sandbox.world import World
+
+log = logging.getLogger(__name__)
+
+PAGE = Path(__file__).with_name("page")
+FIRST_PORT = 8765
+SAVE_EVERY = 2.0  # seconds between looks whether the chats have changed
+PIECES_A_SECOND, FIRST_PIECE, PICTURE = 30.0, 0.4, 3.0
+
+
+class Sandbox:
+    """Everything that `make run` starts. `directory` keeps the chats, the bot's database and its log."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.directory = directory.absolute()
+        self.hub = Hub()
+        self.telegram = Telegram(hub=self.hub, topics=True)
+        self.studio = Studio(hub=self.hub, models_dir=self.directory / "models", on_model=self._model_changed)
+        self.studio.speed, self.studio.ttft = PIECES_A_SECOND, FIRST_PIECE
+        self.studio.operations.seconds["art"] = PICTURE
+        self.bot: BotProcess | None = None
+        self.world: World | None = None
+        self.url = ""
+        self._runner: web.AppRunner | None = None
+        self._saved = -1
+
+    async def start(self, port: int | None = None) -> str:
+        """Start everything and return the address of the page. Raises `ConfigError` when `port` is taken."""
+        self._load()
+        telegram_url, _ = await self.telegram.start(), await self.studio.start()
+        self.bot = BotProcess(self.directory, self._settings(telegram_url), self._bot_changed)
+        self.world = World(self.telegram, self.studio, self.bot.state, self.bot.control)
+        page = self.world.app()
+        page.router.add_get("/", _index)
+        page.router.add_static("/", PAGE)
+        self._runner = web.AppRunner(page, access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        self.url = await _listen(self._runner, port)
+        await self.bot.start()
+        return self.url
+
+    async def close(self) -> None:
+        """Stop the bot in order, keep the chats, stop the servers."""
+        if self.bot is not None:
+            await self.bot.close()
+        self._save()
+        if self._runner is not None:
+            await self._runner.cleanup()
+        await self.studio.close()
+        await self.telegram.close()
+
+    async def keep(self) -> None:
+        """Save the chats whenever they changed, until cancelled."""
+        while True:
+            await asyncio.sleep(SAVE_EVERY)
+            self._save()
+
+    def _settings(self, telegram_url: str) -> dict[str, str]:
+        return {
+            **self.studio.settings(),
+            "BOT_TOKEN": self.telegram.token,
+            "TELEGRAM_API_URL": telegram_url,
+            "ACCESS": "open",
+            "DATABASE_URL": f"sqlite+aiosqlite:///{self.directory / 'govorun.db'}",
+        }
+
+    def _bot_changed(self) -> None:
+        if self.world is not None:
+            self.world.show_bot()
+
+    def _model_changed(self, _state: Mapping[str, Any]) -> None:
+        if self.world is not None:
+            self.world.show_model()
+
+    @property
+    def _file(self) -> Path:
+        return self.directory / "chats.json"
+
+    def _load(self) -> None:
+        if not self._file.exists():
+            return
+        try:
+            self.telegram.load(json.loads(self._file.read_text()))
+        except (ValueError, KeyError, TypeError) as error:
+            aside = self._file.with_suffix(".broken.json")
+            self._file.rename(aside)
+            log.warning("the kept chats can't be read (%s); they are aside in %s", error, aside)
+        self._saved = self.hub.seq
+
+    def _save(self) -> None:
+        if self._saved == self.hub.seq:
+            return
+        self._saved = self.hub.seq
+        part = self._file.with_suffix(".part")
+        part.write_text(json.dumps(self.telegram.dump()))
+        part.replace(self._file)
+
+
+async def serve(directory: Path, port: int | None, *, browser: bool) -> None:
+    """Run the sandbox until Ctrl-C. Nothing is left running afterwards."""
+    sandbox = Sandbox(directory)
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    try:
+        url = await sandbox.start(port)
+        typer.echo(f"\n  Govorun's sandbox:  {url}\n\n  Ctrl-C stops it. Everything is kept in {sandbox.directory}\n")
+        if browser and (sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+            webbrowser.open(url)
+        keeper = asyncio.create_task(sandbox.keep())
+        await ended.wait()
+        keeper.cancel()
+    finally:
+        await sandbox.close()
+
+
+async def _index(_request: web.Request) -> web.FileResponse:
+    return web.FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-store"})
+
+
+async def _listen(runner: web.AppRunner, port: int | None) -> str:
+    """A port that was asked for is taken or refused; without one the first free of a few, then any."""
+    for candidate in [port] if port is not None else [*range(FIRST_PORT, FIRST_PORT + 10), 0]:
+        site = web.TCPSite(runner, "127.0.0.1", candidate)
+        try:
+            await site.start()
+        except OSError as error:
+            if port is not None:
+                raise ConfigError(f"--port {port} is taken: {error.strerror}") from None
+            continue
+        return f"http://127.0.0.1:{runner.addresses[-1][1]}/"
+    raise ConfigError("no free port for the page")

@@ -1,0 +1,35 @@
+"use strict";
+/** Photos, voice messages and files in a bubble. */
+import { h } from "./dom.js";
+import { icon } from "./icons.js";
+import { viewPhoto } from "./toast.js";
+import { size, t } from "./words.js";
+import { fileAddress } from "./wire.js";
+
+const WIDEST = 400;
+const TALLEST = 440;
+
+/** A photo that opens at full size; its place is kept while it loads. @param {any[]} sizes PhotoSize, the largest last */
+export function photoView(sizes) {
+  const best = sizes?.[sizes.length - 1];
+  if (!best) return h("span", null, t("photoWord"));
+  const scale = Math.min(1, WIDEST / (best.width || WIDEST), TALLEST / (best.height || TALLEST));
+  const address = fileAddress(best.file_id);
+  const image = h("img", { src: address, alt: t("photoWord"), width: Math.round((best.width || WIDEST) * scale), height: Math.round((best.height || WIDEST) * scale), decoding: "async" });
+  return h("button", { type: "button", class: "photo", "data-testid": "photo", onclick: () => viewPhoto(address) }, image);
+}
+
+/** @param {any} voice */
+export function audioPlayer(voice) {
+  return h("div", { class: "voice", "data-testid": "voice" },
+    h("audio", { controls: true, preload: "metadata", src: fileAddress(voice.file_id) }),
+    voice.title || voice.file_name ? h("small", null, voice.title ?? voice.file_name) : null);
+}
+
+/** @param {any} file */
+export function fileRow(file) {
+  const name = file.file_name ?? t("file");
+  return h("a", { class: "document", href: fileAddress(file.file_id), download: name, "data-testid": "document" },
+    h("span", { class: "document-icon" }, icon("file")),
+    h("span", { class: "document-words" }, h("b", null, name), h("small", null, size(file.file_size ?? 0))));
+}

@@ -1,0 +1,253 @@
+"use strict";
+/**
+ * What the page knows, and who wants to hear of changes. Begin with `apply` (one event of the wire) and `on`.
+ *
+ * Changes are gathered and told once a frame, so hundreds of events a second cost one drawing each frame.
+ *
+ * @typedef {{id: number, type: string, title: string, members: number[], is_forum?: boolean, topics: Topic[]}} Chat
+ * @typedef {{id: number, name: string, icon_color: number}} Topic
+ * @typedef {Record<string, any> & {message_id: number, date: number}} Message A Bot API message plus `reactions`.
+ * @typedef {{chat_id: number, thread_id: number, draft_id: number, text: string, entities: any[],
+ *   rich_message: any, can_stop: boolean, keep_on_stop: boolean, thinking: boolean}} Draft
+ * @typedef {{n: number, at: number, lane: string, name: string, chat_id: number | null, status: number, ms: number,
+ *   summary: string, detail: any}} Entry
+ */
+
+const JOURNAL_LENGTH = 1000;
+const ACTION_MS = 5500;
+const SLOWEST_FRAME_MS = 300;
+
+export const state = {
+  seq: 0,
+  ready: false,
+  connection: "connecting",
+  bot: /** @type {any} */ ({}),
+  users: /** @type {Map<number, any>} */ (new Map()),
+  chats: /** @type {Map<number, Chat>} */ (new Map()),
+  messages: /** @type {Map<number, Map<number, Message>>} */ (new Map()),
+  drafts: /** @type {Map<string, Draft>} */ (new Map()),
+  actions: /** @type {Map<string, {action: string, until: number}>} */ (new Map()),
+  commands: /** @type {Record<string, any[]>} */ ({}),
+  journal: /** @type {Entry[]} */ ([]),
+  faults: /** @type {any} */ ({}),
+  model: /** @type {any} */ ({}),
+  me: 0,
+  chat: 0,
+  thread: 0,
+};
+
+/** @param {number} chat @param {number} thread */
+export const placeKey = (chat, thread) => `${chat}:${thread || 0}`;
+export const here = () => placeKey(state.chat, state.thread);
+
+/** The topic a message belongs to; in a group without topics a reply's thread number means nothing. @param {Message} message */
+export const threadOf = (message) => (message.is_topic_message ? message.message_thread_id ?? 0 : 0);
+
+// --- who hears ---------------------------------------------------------------------------------------------------------
+
+/** @type {Map<string, Set<(keys: Set<any>) => void>>} */
+const listeners = new Map();
+/** @type {Map<string, Set<any>>} */
+let dirty = new Map();
+let frame = 0;
+let timer = 0;
+
+/**
+ * Call `listener` in the next frame after a change. Topics: chats, selection, messages (keys: message ids of the
+ * selected chat, or "all"), draft, action, bot, model, faults, journal (keys: entries, or "all"), commands, connection.
+ * @param {string | string[]} topics @param {(keys: Set<any>) => void} listener
+ */
+export function on(topics, listener) {
+  for (const topic of [topics].flat()) {
+    if (!listeners.has(topic)) listeners.set(topic, new Set());
+    listeners.get(topic)?.add(listener);
+  }
+}
+
+/** @param {string} topic @param {any} [key] */
+export function touch(topic, key = "all") {
+  if (!dirty.has(topic)) dirty.set(topic, new Set());
+  dirty.get(topic)?.add(key);
+  if (frame) return;
+  frame = requestAnimationFrame(tell);
+  timer = setTimeout(tell, SLOWEST_FRAME_MS);
+}
+
+function tell() {
+  cancelAnimationFrame(frame);
+  clearTimeout(timer);
+  frame = 0;
+  const changed = dirty;
+  dirty = new Map();
+  /** @type {Map<(keys: Set<any>) => void, Set<any>>} */
+  const calls = new Map();
+  for (const [topic, keys] of changed) {
+    for (const listener of listeners.get(topic) ?? []) calls.set(listener, union(calls.get(listener), keys));
+  }
+  for (const [listener, keys] of calls) listener(keys);
+}
+
+/** @param {Set<any> | undefined} one @param {Set<any>} other */
+const union = (one, other) => (one ? new Set([...one, ...other]) : other);
+
+// --- what changes ------------------------------------------------------------------------------------------------------
+
+/** Take a whole snapshot. @param {any} snapshot */
+export function load(snapshot) {
+  Object.assign(state, {
+    seq: snapshot.seq,
+    ready: true,
+    bot: snapshot.bot,
+    commands: snapshot.commands ?? {},
+    journal: snapshot.journal ?? [],
+    faults: snapshot.faults ?? {},
+    model: snapshot.model ?? {},
+  });
+  state.users = new Map(snapshot.users.map((/** @type {any} */ user) => [user.id, user]));
+  state.chats = new Map(snapshot.chats.map((/** @type {Chat} */ chat) => [chat.id, chat]));
+  state.messages = new Map();
+  for (const [id, list] of Object.entries(snapshot.messages ?? {})) {
+    state.messages.set(Number(id), new Map(list.map((/** @type {Message} */ item) => [item.message_id, item])));
+  }
+  state.drafts = new Map(snapshot.drafts.map((/** @type {Draft} */ draft) => [placeKey(draft.chat_id, draft.thread_id), draft]));
+  state.actions.clear();
+  for (const topic of listeners.keys()) touch(topic);
+}
+
+/** Take one event of the wire. Returns false when the page has to load the whole state again. @param {any} event */
+export function apply(event) {
+  if (event.type === "reset") return false;
+  if (event.seq <= state.seq) return true;
+  state.seq = event.seq;
+  return CHANGES[event.type]?.(event) !== false;
+}
+
+/** @param {number} chat @returns {Map<number, Message>} */
+export function messagesOf(chat) {
+  if (!state.messages.has(chat)) state.messages.set(chat, new Map());
+  return /** @type {Map<number, Message>} */ (state.messages.get(chat));
+}
+
+/** @param {number} chat @param {any} key */
+function touchMessages(chat, key) {
+  if (chat === state.chat) touch("messages", key);
+  touch("chats");
+}
+
+/** @type {Record<string, (event: any) => void | boolean>} */
+const CHANGES = {
+  message({ chat_id, message }) {
+    messagesOf(chat_id).set(message.message_id, message);
+    if (message.from?.is_bot) clearAction(placeKey(chat_id, threadOf(message)));
+    touchMessages(chat_id, message.message_id);
+  },
+  deleted({ chat_id, message_ids }) {
+    for (const id of message_ids) messagesOf(chat_id).delete(id);
+    for (const id of message_ids) touchMessages(chat_id, id);
+  },
+  draft({ draft }) {
+    const key = placeKey(draft.chat_id, draft.thread_id);
+    const isNew = !state.drafts.has(key);
+    state.drafts.set(key, draft);
+    touch("draft", key);
+    if (isNew) touch("chats");
+  },
+  draft_gone({ chat_id, thread_id }) {
+    state.drafts.delete(placeKey(chat_id, thread_id));
+    touch("draft", placeKey(chat_id, thread_id));
+    touch("chats");
+  },
+  action({ chat_id, thread_id, action }) {
+    const key = placeKey(chat_id, thread_id);
+    state.actions.set(key, { action, until: Date.now() + ACTION_MS });
+    touch("action", key);
+    setTimeout(() => (state.actions.get(key)?.until ?? 0) <= Date.now() && clearAction(key), ACTION_MS + 50);
+  },
+  reaction({ chat_id, message_id, reactions }) {
+    const message = messagesOf(chat_id).get(message_id);
+    if (!message) return;
+    messagesOf(chat_id).set(message_id, { ...message, reactions });
+    touchMessages(chat_id, message_id);
+  },
+  commands({ commands }) {
+    state.commands = commands;
+    touch("commands");
+  },
+  chat({ chat }) {
+    const isNewPerson = chat.type === "private" && !state.users.has(chat.id);
+    state.chats.set(chat.id, chat);
+    touch("chats");
+    if (chat.id === state.chat) touch("selection");
+    return !isNewPerson;
+  },
+  journal({ entry }) {
+    state.journal.push(entry);
+    if (state.journal.length > JOURNAL_LENGTH) state.journal.splice(0, state.journal.length - JOURNAL_LENGTH);
+    touch("journal", entry);
+  },
+  faults({ faults }) {
+    state.faults = faults;
+    touch("faults");
+  },
+  bot({ bot }) {
+    state.bot = bot;
+    touch("bot");
+  },
+  model({ model }) {
+    state.model = model;
+    touch("model");
+  },
+  callback_answer(event) {
+    answered(event);
+  },
+};
+
+/** @param {string} key */
+function clearAction(key) {
+  if (state.actions.delete(key)) touch("action", key);
+}
+
+/** @type {(event: any) => void} */
+let answered = () => {};
+/** Hear of answers to button presses, at once. @param {(event: any) => void} listener */
+export function onAnswer(listener) {
+  answered = listener;
+}
+
+// --- who I am and where ------------------------------------------------------------------------------------------------
+
+const SAVED = "govorun.place";
+
+/** Choose a chat of the person I am. @param {number} chat @param {number} [thread] */
+export function select(chat, thread = 0) {
+  state.chat = chat;
+  state.thread = thread;
+  const saved = JSON.stringify({ me: state.me, chat, thread });
+  sessionStorage.setItem(SAVED, saved);
+  localStorage.setItem(SAVED, saved);
+  touch("selection");
+  touch("chats");
+}
+
+/** Be somebody else, in their private chat. @param {number} user */
+export function become(user) {
+  state.me = user;
+  select(state.chats.has(user) ? user : chatsOf(user)[0]?.id ?? 0);
+}
+
+/** Go where this tab was before the reload, or where any tab was, or to the first person. */
+export function restore() {
+  const saved = JSON.parse(sessionStorage.getItem(SAVED) ?? localStorage.getItem(SAVED) ?? "{}");
+  const person = state.users.has(saved.me) ? saved.me : [...state.users.keys()][0] ?? 0;
+  const chat = state.chats.get(saved.chat);
+  if (!chat?.members.includes(person)) return become(person);
+  state.me = person;
+  return select(chat.id, chat.topics.some((topic) => topic.id === saved.thread) ? saved.thread : 0);
+}
+
+/** @param {number} user @returns {Chat[]} */
+export const chatsOf = (user) => [...state.chats.values()].filter((chat) => chat.members.includes(user));
+
+/** @param {Chat | undefined} chat */
+export const hasTopics = (chat) =>
+  Boolean(chat && (chat.topics.length || chat.is_forum || (chat.type === "private" && state.bot.has_topics_enabled)));

@@ -1,0 +1,88 @@
+"""The whole check: format, lint, import rules, types, migrations, tests. `check.py lint` and `check.py unit` are parts.
+
+What tests need beyond PyPI is found or installed here: Chromium for the page (Debian's package when this runs as
+root). In CI a missing piece is an error; elsewhere its tests are skipped, loudly.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+
+
+def run(title: str, *command: str, **environment: str) -> None:
+    started = time.monotonic()
+    print(f"--- {title}", flush=True)
+    result = subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, check=False)
+    if result.returncode:
+        sys.exit(f"--- {title}: failed ({result.returncode})")
+    print(f"--- {title}: {time.monotonic() - started:.0f} s", flush=True)
+
+
+def tool(name: str, *arguments: str) -> tuple[str, ...]:
+    return (str(BIN / name), *arguments)
+
+
+def lint() -> None:
+    run("format", *tool("ruff", "format", "--check", "."))
+    run("lint", *tool("ruff", "check", "."))
+    run("import rules", *tool("lint-imports", "--no-cache"))
+    run("types", *tool("mypy"))
+    run("settings example", sys.executable, "scripts/env_example.py", "--check")
+
+
+def migrations() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite+aiosqlite:///{folder}/check.db"
+        run("migrations", *tool("alembic", "upgrade", "head"), DATABASE_URL=url)
+        run("migrations match the tables", *tool("alembic", "check"), DATABASE_URL=url)
+
+
+def browser() -> None:
+    if any(shutil.which(name) for name in CHROMIUM):
+        return
+    if shutil.which("apt-get") and os.geteuid() == 0:
+        run(
+            "install Chromium",
+            "sh",
+            "-c",
+            "apt-get update -qq && apt-get install -y -qq chromium fonts-noto-color-emoji >/dev/null",
+        )
+    elif os.environ.get("CI"):
+        sys.exit("--- Chromium is missing: install Debian's package chromium")
+    else:
+        print("--- NO CHROMIUM: the tests of the chat page will be skipped (apt-get install chromium)", flush=True)
+
+
+def unit() -> None:
+    run("unit tests", *tool("pytest", "-q", "-n", "2", "-m", "not e2e and not page"))
+
+
+def whole() -> None:
+    coverage = ("--cov=bot", "--cov-report=term:skip-covered", "--cov-fail-under=85")
+    run("tests", *tool("pytest", "-q", "-n", "2", "-m", "not e2e and not page", *coverage))
+    run("tests of whole processes", *tool("pytest", "-q", "-m", "e2e or page"))
+
+
+def main() -> None:
+    wish = sys.argv[1] if len(sys.argv) > 1 else "all"
+    if wish in ("all", "lint"):
+        lint()
+    if wish == "all":
+        migrations()
+        browser()
+        whole()
+    if wish == "unit":
+        unit()
+
+
+main()

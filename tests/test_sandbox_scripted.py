@@ -1,0 +1,118 @@
+"""What the scripted model says, and the pictures that are drawn by rule."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+
+import pytest
+
+from bot.sandbox import jpeg, pictures, scripted
+from bot.sandbox.studio_source import phrases, sentences, tokens
+
+
+def say(*texts: str) -> str:
+    roles = ("user", "assistant")
+    return scripted.answer([{"role": roles[at % 2], "text": text} for at, text in enumerate(texts)])
+
+
+@pytest.mark.parametrize(
+    ("question", "mark"),
+    [
+        ("Hello!", "scripted model of the sandbox"),
+        ("Привет, кто ты?", "учебная модель песочницы"),
+        ("show me a table", "|:-------|"),
+        ("Нарисуй таблицу планет", "| Планета |"),
+        ("write some code", "```python"),
+        ("напиши код", "```python"),
+        ("a list of teas", "   - water"),
+        ("Список дел, пожалуйста", "1. **Пакетик**"),
+        ("a formula please", "$$"),
+        ("какая формула?", "$$"),
+        ("my tasks", "- [ ] "),
+        ("список задач", "- [x] "),
+        ("something slow", "**Stop**"),
+        ("instant", "without any waiting"),
+    ],
+)
+def test_a_word_brings_its_kind_of_answer(question: str, mark: str) -> None:
+    assert mark in say(question)
+
+
+def test_every_answer_is_in_the_language_of_the_question() -> None:
+    for russian in ("таблица", "код", "список", "формула", "задачи", "длинный", "медленно", "что я сказал?", "абв"):
+        assert re.search("[а-я]{3}", say(russian))
+    for english in ("table", "code", "list", "formula", "task", "long", "slow", "do you remember?", "abc"):
+        assert not re.search("[а-я]{3}", say(english))
+
+
+def test_it_quotes_the_question_and_counts_what_it_was_given() -> None:
+    answer = say("one", "two", "Why is\nthe sea salt?")
+    assert "> Why is\n> the sea salt?" in answer
+    assert "**2** earlier messages" in answer
+
+
+def test_it_remembers_exactly_what_it_was_given() -> None:
+    answer = say("My cat is called Murka", "A fine name", "what did I say?")
+    assert "1. **You:** My cat is called Murka" in answer
+    assert "2. **I:** A fine name" in answer
+    assert "nothing yet" in say("what did I say?")
+
+
+@pytest.mark.parametrize("question", ["a long answer", "длинный ответ"])
+def test_the_long_answer_needs_more_than_two_messages(question: str) -> None:
+    answer = say(question)
+    assert 8_200 < len(answer) < 10_000
+    assert answer.startswith("# ")
+    assert len(re.findall(r"^## \d+\. ", answer, re.MULTILINE)) >= 12
+    paragraphs = answer.split("\n\n")
+    assert len(set(paragraphs)) == len(paragraphs)
+    assert answer.count("**") % 2 == 0
+
+
+@pytest.mark.parametrize("split", [phrases, sentences, tokens])
+@pytest.mark.parametrize("text", ["", " ", "a", "  two  words\n\n", "Утконос — зверь.\n\n```\nx = 1\n```\n", "я" * 999])
+def test_pieces_joined_are_the_text(split: object, text: str) -> None:
+    assert callable(split)
+    assert "".join(split(text)) == text
+
+
+def test_a_picture_is_a_baseline_jpeg_of_its_size() -> None:
+    data = pictures.draw("закат над морем", 7)
+    assert data[:4] == b"\xff\xd8\xff\xe0"
+    assert data[-2:] == b"\xff\xd9"
+    at = data.index(b"\xff\xc0")
+    assert data[at + 4] == 8
+    assert int.from_bytes(data[at + 5 : at + 7], "big") == 1024
+    assert int.from_bytes(data[at + 7 : at + 9], "big") == 1024
+    assert 50_000 < len(data) < 400_000
+
+
+def test_the_same_prompt_and_seed_give_the_same_picture() -> None:
+    first = pictures.draw("forest", 1)
+    assert pictures.draw("forest", 1) == first
+    assert pictures.draw("forest", 2) != first
+    assert pictures.draw("city", 1) != first
+
+
+@pytest.mark.parametrize("ratio", [(1, 1), (2, 1), (3, 4), (16, 9), (1, 100)])
+def test_sizes_keep_the_ratio_and_the_area(ratio: tuple[int, int]) -> None:
+    width, height = pictures.size_of(*ratio)
+    wanted = max(ratio[0] / ratio[1], 0.25)
+    assert width % 8 == height % 8 == 0
+    assert abs(width * height / 2**20 - 1) < 0.02
+    assert abs(width / height / wanted - 1) < 0.02
+
+
+def test_the_transform_agrees_with_its_definition() -> None:
+    flat = jpeg.transform([16.0] * 64)
+    assert abs(flat[0] - 128.0) < 1e-9
+    assert max(map(abs, flat[1:])) < 1e-9
+    ramp = jpeg.transform([(at % 8 - 3.5) / 8 for at in range(64)])
+    assert abs(ramp[1] - jpeg.RAMP) < 1e-9
+
+
+def test_code_tables_are_complete_and_no_code_begins_another() -> None:
+    codes = sorted(jpeg.AC.values())
+    assert len(codes) == 162
+    assert not any(after.startswith(before) for before, after in pairwise(codes))
