@@ -93,14 +93,23 @@ class Chat:
 
         return await self.store.write(work)
 
-    async def again(self, incoming: Incoming) -> Begun:
-        """The same for a question that is already saved: the last one of the conversation has no answer yet."""
+    async def again(self, incoming: Incoming, turn: str) -> Begun | None:
+        """The same for the question of an earlier turn, whose answer failed or broke off and is forgotten.
 
-        async def work(tx: Tx) -> Begun:
+        None: the conversation has gone on since.
+        """
+
+        async def work(tx: Tx) -> Begun | None:
             await tx.updates.begin(incoming.ids)
             choices = await tx.chats.choices(incoming.address)
             conversation = await tx.messages.conversation(incoming.address)
-            history = [row.message for row in await tx.messages.last(conversation, self.options.history)]
+            rows = list(await tx.messages.last(conversation, self.options.history))
+            if rows and rows[-1].message.role == "assistant" and rows[-1].turn == turn:
+                await tx.messages.forget(incoming.address, turn, "assistant")
+                rows.pop()
+            if not rows or rows[-1].turn != turn:
+                return None
+            history = [row.message for row in rows]
             return Begun(conversation, history, choices, choices.language or incoming.user.language)
 
         return await self.store.write(work)

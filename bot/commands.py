@@ -153,12 +153,12 @@ class Commands:
         await reply.acknowledge()
         await run(self, incoming, reply, action)
 
-    async def press_retry(self, incoming: Incoming, reply: Reply, _action: Action) -> None:
-        begun = await self.chat.again(incoming)
-        if begun.history and begun.history[-1].role == "user":
-            await self.chat.answer(incoming, reply, begun)
-        else:  # it was answered meanwhile
+    async def press_retry(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        begun = await self.chat.again(incoming, action.payload["turn"])
+        if begun is None:
             await settle(self.store, incoming, reply)
+        else:
+            await self.chat.answer(incoming, reply, begun)
 
     async def press_image(self, incoming: Incoming, reply: Reply, action: Action) -> None:
         """Again (another seed) or in another ratio (the same)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select
 
 from bot.storage.rows import Subject, at, columns, dump_parts, load_parts
 from bot.storage.tables import Conversation, Message
@@ -49,12 +49,11 @@ class Messages(Subject):
         }  # fmt: skip
         await self.connection.execute(ADD, row)
 
-    async def revise(self, address: Address, turn: str, parts: tuple[Part, ...]) -> None:
-        """The user edited the question of a turn."""
+    async def forget(self, address: Address, turn: str, role: Role) -> None:
         await self.connection.execute(
-            update(Message)
-            .where(Message.bot == address.bot, Message.turn == turn, Message.role == "user")
-            .values(parts=dump_parts(parts))
+            delete(Message).where(
+                Message.bot == address.bot, Message.chat == address.chat, Message.turn == turn, Message.role == role
+            )
         )
 
     async def last(self, conversation: int, most: int) -> Sequence[Remembered]:

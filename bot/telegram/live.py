@@ -29,14 +29,20 @@ END_DEADLINE = 1.0
 
 
 class Live:
-    """The view of one answer. `turn` names it in the outbox; `stop_label` stands on the Stop button of edits."""
+    """The view of one answer. `turn` names it in the outbox.
 
-    def __init__(self, deliverer: Deliverer, address: Address, turn: str, mode: Mode, stop_label: str) -> None:
+    `stop_label` stands on the Stop button of a message that is edited, and `quote` is the message that it answers.
+    """
+
+    def __init__(
+        self, deliverer: Deliverer, address: Address, turn: str, mode: Mode, *, stop_label: str, quote: int
+    ) -> None:
         self.deliverer = deliverer
         self.address = address
         self.turn = turn
         self.mode = mode
         self.stop_label = stop_label
+        self.quote = quote
         self.text = ""
         self._rung = Rung.RICH if deliverer.rich else Rung.ENTITIES
         self._changed = asyncio.Event()
@@ -152,7 +158,7 @@ class Live:
             if message_id:
                 await deliverer.api.call(screen.edit(frame, self.address, message_id, stop), deadline=FRAME_DEADLINE)
             else:
-                method = screen.send(frame, self.address, Outgoing(), last=False)
+                method = screen.send(frame, self.address, Outgoing(reply_to=self.quote), last=False)
                 sent = await deliverer.api.call(method.model_copy(update={"reply_markup": stop}))
                 message_id = sent.message_id
                 deliverer.saw(chat, message_id)

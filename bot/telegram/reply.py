@@ -33,13 +33,16 @@ class TelegramReply:
     private: bool = True
     language: str = ""
     callback: str = ""
+    message_id: int = 0
     _live: Live | None = field(default=None)
 
     def begin(self, mode: str = "") -> None:
         wish: Mode = self.mode if mode not in ("draft", "edit", "off") else mode  # type: ignore[assignment]
         if wish == "draft" and (not self.private or self.address.connection):
             wish = "edit"
-        self._live = Live(self.deliverer, self.address, self.turn, wish, "⏹ " + say(self.language, "stop"))
+        label = "⏹ " + say(self.language, "stop")
+        quote = 0 if self.private else self.message_id
+        self._live = Live(self.deliverer, self.address, self.turn, wish, stop_label=label, quote=quote)
         self._live.begin()
 
     def append(self, text: str) -> None:

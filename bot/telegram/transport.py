@@ -95,7 +95,7 @@ class Telegram:
     def _reply(self, incoming: Incoming, callback: str) -> TelegramReply:
         return TelegramReply(
             self.deliverer, incoming.address, incoming.id, self.options.streaming, incoming.private,
-            incoming.user.language, callback if incoming.kind in (Kind.BUTTON, Kind.STOP) else "",
+            incoming.user.language, callback if incoming.kind in (Kind.BUTTON, Kind.STOP) else "", incoming.message_id,
         )  # fmt: skip
 
     async def _me(self) -> Me:

@@ -1,0 +1,117 @@
+"""The stage for tests of the whole bot: the sandbox's servers, the app as production builds it, and virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from virtual_loop import LoopClock
+
+from bot.app import App, build
+from bot.sandbox.studio import Studio
+from bot.sandbox.telegram import Telegram, buttons_of
+from bot.settings import Settings, load
+
+T = TypeVar("T")
+ANNA, BORIS, TEAM = 1001, 1002, -1001000000001
+PATIENCE = 900.0  # virtual seconds
+
+
+@dataclass
+class Stage:
+    """Anna and Boris are people, TEAM is a group. `start` and `stop` are the bot's process, as far as one loop can."""
+
+    telegram: Telegram
+    studio: Studio
+    settings: Settings
+    clock: LoopClock
+    app: App | None = None
+    _ended: asyncio.Event | None = None
+    _task: asyncio.Task[None] | None = None
+
+    async def start(self, **changes: Any) -> App:
+        self.settings = self.settings.model_copy(update=changes)
+        ready: asyncio.Future[App] = asyncio.get_running_loop().create_future()
+        self._task = asyncio.create_task(self._live(ready))
+        await asyncio.wait([ready, self._task], return_when=asyncio.FIRST_COMPLETED)  # type: ignore[type-var]
+        if not ready.done():
+            await self._task
+        self.app = await ready
+        return self.app
+
+    async def _live(self, ready: asyncio.Future[App]) -> None:
+        async with build(self.settings, clock=self.clock, seed=1) as app:
+            ready.set_result(app)
+            await app.run()
+
+    async def stop(self) -> None:
+        """SIGTERM: the orderly way."""
+        assert self.app is not None
+        assert self._task is not None
+        self.app.stop()
+        await self._task
+
+    async def crash(self) -> None:
+        """The process is gone from one moment to the next, as far as one loop can: everything is cancelled."""
+        assert self._task is not None
+        self._task.cancel()
+        await asyncio.wait({self._task})
+
+    async def until(self, found: Callable[[], T | None]) -> T:
+        return await self.telegram.wait_for(found, PATIENCE)
+
+    async def texts(self, count: int, chat: int = ANNA, thread: int | None = None) -> list[str]:
+        """Wait until the bot has said so many messages in a chat."""
+        await self.until(lambda: len(self.telegram.texts(chat, thread)) >= count or None)
+        return self.telegram.texts(chat, thread)
+
+    async def ask(self, text: str, chat: int = ANNA, user: int | None = None, thread: int = 0) -> str:
+        """Say something and wait for the next message of the bot."""
+        before = len(self.telegram.texts(chat, thread or None))
+        self.telegram.say(chat, text, user, thread)
+        return (await self.texts(before + 1, chat, thread or None))[-1]
+
+    async def press(self, label: str, chat: int = ANNA, user: int | None = None) -> None:
+        """Press the newest button with that label."""
+        for message in reversed(self.telegram.transcript(chat)):
+            for button in buttons_of(message):
+                if button["text"] == label:
+                    self.telegram.press(chat, message["message_id"], button["callback_data"], user)
+                    return
+        raise AssertionError(f"there is no button {label!r}")
+
+    def prompts(self) -> list[list[dict[str, str]]]:
+        """What the model was asked: the messages of each request."""
+        return [seen.body["messages"] for seen in self.studio.seen("completion")]
+
+
+@asynccontextmanager
+async def opened(folder: Path, template: Path, **changes: Any) -> AsyncIterator[Stage]:
+    clock = LoopClock()
+    telegram = Telegram(clock=clock, limits=False, topics=True, seed=1)
+    studio = Studio(clock=clock, quotas=False)
+    await telegram.start()
+    await studio.start()
+    database = folder / "govorun.db"
+    shutil.copy(template, database)
+    settings = load(
+        _env_file=None,
+        bot_token=telegram.token,
+        telegram_api_url=telegram.url,
+        access="open",
+        database_url=f"sqlite+aiosqlite:///{database}",
+        **{name.lower(): value for name, value in studio.settings().items()},
+    )
+    stage = Stage(telegram, studio, settings.model_copy(update=changes), clock)
+    try:
+        yield stage
+    finally:
+        if stage._task is not None and not stage._task.done():
+            await stage.crash()
+        await telegram.close()
+        await studio.close()
