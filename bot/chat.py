@@ -41,8 +41,11 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """What the first transaction of a turn found. `awaited`: this message answers a question of the bot instead."""
+    """What the first transaction of a turn found. `turn` is the one whose question is answered (an earlier one when it
+    is tried again). `awaited`: this message answers a question of the bot instead.
+    """
 
+    turn: str
     conversation: int
     history: Sequence[Message]
     choices: Choices
@@ -85,11 +88,11 @@ class Chat:
             language = choices.language or incoming.user.language
             awaited = await tx.buttons.awaited(incoming.address, incoming.user.id)
             if awaited is not None:
-                return Begun(0, (), choices, language, awaited)
+                return Begun("", 0, (), choices, language, awaited)
             conversation = await tx.messages.conversation(incoming.address)
             await tx.messages.add(conversation, incoming.address, incoming.id, "user", (Text(incoming.text),))
             history = [row.message for row in await tx.messages.last(conversation, self.options.history)]
-            return Begun(conversation, history, choices, language)
+            return Begun(incoming.id, conversation, history, choices, language)
 
         return await self.store.write(work)
 
@@ -110,7 +113,7 @@ class Chat:
             if not rows or rows[-1].turn != turn:
                 return None
             history = [row.message for row in rows]
-            return Begun(conversation, history, choices, choices.language or incoming.user.language)
+            return Begun(turn, conversation, history, choices, choices.language or incoming.user.language)
 
         return await self.store.write(work)
 
@@ -195,12 +198,12 @@ class Chat:
             await tx.usage.add(incoming.address, incoming.user.id, incoming.id, offer.name, written.usage)
         outgoing = self._outgoing(incoming, begun.language, written)
         if written.error is not None and not isinstance(written.error, ModelRefused | ContextOverflow):
-            retry = await tx.buttons.add(incoming.address, 0, say(begun.language, "retry"), "retry", turn=incoming.id)
+            retry = await tx.buttons.add(incoming.address, 0, say(begun.language, "retry"), "retry", turn=begun.turn)
             outgoing = Outgoing(outgoing.text, outgoing.plain, b"", ((retry,),), outgoing.note, outgoing.reply_to)
         if written.text.strip() and not outgoing.plain:
             ending = "stopped" if written.stopped else "cut" if written.error else str(written.finish)
             said = (Text(written.text),)
-            await tx.messages.add(begun.conversation, incoming.address, incoming.id, "assistant", said, ending=ending)
+            await tx.messages.add(begun.conversation, incoming.address, begun.turn, "assistant", said, ending=ending)
         await put(tx, incoming, outgoing)
 
     def _outgoing(self, incoming: Incoming, language: str, written: Written) -> Outgoing:
