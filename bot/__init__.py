@@ -1,0 +1,26 @@
+"""Govorun: a chatbot framework on Yandex AI Studio, and a Telegram bot made of it.
+
+Begin reading with `types.py`, then `app.py`, then `chat.py`. `bot.app.build` makes a bot from `bot.settings.Settings`.
+"""
+
+from bot.errors import BotError, ModelError, UserError
+from bot.types import Address, Chunk, Handler, Incoming, Message, Model, Outgoing, Painter, Reply, Request, User
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Address",
+    "BotError",
+    "Chunk",
+    "Handler",
+    "Incoming",
+    "Message",
+    "Model",
+    "ModelError",
+    "Outgoing",
+    "Painter",
+    "Reply",
+    "Request",
+    "User",
+    "UserError",
+]
