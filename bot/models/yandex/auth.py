@@ -14,15 +14,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import SecretStr
 
 from bot.clock import Clock
 from bot.errors import ConfigError, ModelDenied, ModelProtocolError, ModelUnavailable
 from bot.http import Answer, Http
-from bot.models.yandex.service_account import ServiceAccountKey
 from bot.settings import Settings
+
+if TYPE_CHECKING:
+    from bot.models.yandex.service_account import ServiceAccountKey
 
 log = logging.getLogger(__name__)
 
@@ -176,6 +178,9 @@ def credentials(settings: Settings, http: Http, clock: Clock) -> Credentials:
 
 def read_key(path: Path) -> ServiceAccountKey:
     """Read an authorized key of a service account. Raises `ConfigError` that says what is wrong with it."""
+    # Here, because it loads a library of 8 MB that no other credential needs.
+    from bot.models.yandex.service_account import ServiceAccountKey
+
     name = f"YC_SERVICE_ACCOUNT_KEY_FILE ({path})"
     try:
         value = json.loads(path.read_bytes())
