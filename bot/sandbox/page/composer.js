@@ -1,0 +1,161 @@
+"use strict";
+/** Writing: the growing field, reply and edit, Stop, suggestions. Attachments and commands have files of their own. */
+import { startAttach } from "./attach.js";
+import { hideCommands, keyInCommands, startCommands, suggestCommands } from "./command-menu.js";
+import { byId, fill, h } from "./dom.js";
+import { icon } from "./icons.js";
+import { isMine, nameOf, summary } from "./people.js";
+import { messagesIn } from "./reading.js";
+import { here, on, state } from "./state.js";
+import { t } from "./words.js";
+import { post } from "./wire.js";
+
+const TALLEST = 220;
+
+/** @type {HTMLTextAreaElement} */
+const field = byId("composer");
+
+/** What the text will do: answer a message, change one, or neither. @type {{kind: "reply" | "edit", message: any} | null} */
+let intent = null;
+/** Texts not sent yet, by place. @type {Map<string, string>} */
+const unsent = new Map();
+let place = "";
+
+export function startComposer() {
+  field.placeholder = t("message");
+  field.setAttribute("aria-label", t("message"));
+  field.addEventListener("input", typed);
+  field.addEventListener("keydown", key);
+  byId("send").addEventListener("click", () => void submit());
+  byId("stop").addEventListener("click", () => void stop());
+  on("selection", changePlace);
+  on("draft", drawStop);
+  on("selection", drawStop);
+  document.addEventListener("reply-to", (event) => setIntent("reply", /** @type {CustomEvent} */ (event).detail));
+  document.addEventListener("edit-message", (event) => setIntent("edit", /** @type {CustomEvent} */ (event).detail));
+  document.addEventListener("click", commandClicked);
+  startCommands(say, prefill);
+  startAttach();
+}
+
+/** Send a text in the selected place. @param {string} text @param {number} [replyTo] */
+export function say(text, replyTo) {
+  const body = { chat_id: state.chat, user_id: state.me, text, thread_id: state.thread || undefined, reply_to: replyTo };
+  return post("send", body);
+}
+
+/** Put a text into the field, to be completed. @param {string} text */
+export function prefill(text) {
+  field.value = text;
+  typed();
+  field.focus();
+}
+
+// --- the field ---------------------------------------------------------------------------------------------------------
+
+function typed() {
+  field.style.height = "auto";
+  field.style.height = `${Math.min(field.scrollHeight, TALLEST)}px`;
+  field.style.overflowY = field.scrollHeight > TALLEST ? "auto" : "hidden";
+  byId("send").classList.toggle("ready", Boolean(field.value.trim()));
+  if (!intent) suggestCommands(field.value);
+}
+
+/** @param {KeyboardEvent} event */
+function key(event) {
+  if (event.isComposing) return;
+  if (keyInCommands(event)) return event.preventDefault();
+  if (event.key === "Enter" && !event.shiftKey) {
+    event.preventDefault();
+    void submit();
+  } else if (event.key === "Escape" && intent) {
+    cancelIntent();
+  } else if (event.key === "ArrowUp" && !field.value && !event.altKey) {
+    const last = lastOwn();
+    if (last) setIntent("edit", last);
+    if (last) event.preventDefault();
+  }
+}
+
+function lastOwn() {
+  const chat = state.chats.get(state.chat);
+  return chat && messagesIn(chat, state.thread).reverse().find((message) => isMine(message) && message.text);
+}
+
+async function submit() {
+  const text = field.value.trim();
+  if (!text || !state.chat) return;
+  const purpose = intent;
+  clear();
+  const isEdit = purpose?.kind === "edit";
+  const answer = isEdit
+    ? await post("edit", { chat_id: state.chat, user_id: state.me, message_id: purpose.message.message_id, text })
+    : await say(text, purpose?.message.message_id);
+  if (!answer && !field.value) prefill(text);
+}
+
+function clear() {
+  field.value = "";
+  hideCommands();
+  intent = null;
+  drawIntent();
+  typed();
+}
+
+function changePlace() {
+  if (here() === place) return;
+  if (field.value && !intent) unsent.set(place, field.value);
+  else unsent.delete(place);
+  place = here();
+  clear();
+  field.value = unsent.get(place) ?? "";
+  typed();
+}
+
+/** A click on a command in any message sends it. @param {MouseEvent} event */
+function commandClicked(event) {
+  const command = /** @type {Element} */ (event.target).closest?.("[data-command]")?.getAttribute("data-command");
+  if (command) void say(command);
+}
+
+// --- reply and edit ----------------------------------------------------------------------------------------------------
+
+/** @param {"reply" | "edit"} kind @param {any} message */
+function setIntent(kind, message) {
+  intent = { kind, message };
+  drawIntent();
+  if (kind === "edit") field.value = message.text;
+  typed();
+  field.focus();
+}
+
+function cancelIntent() {
+  if (intent?.kind === "edit") field.value = "";
+  intent = null;
+  drawIntent();
+  typed();
+  field.focus();
+}
+
+function drawIntent() {
+  const bar = byId("intent");
+  bar.hidden = !intent;
+  byId("send").classList.toggle("editing", intent?.kind === "edit");
+  if (!intent) return;
+  fill(bar, icon(intent.kind === "edit" ? "pencil" : "reply"),
+    h("span", { class: "intent-words" }, h("b", null, intent.kind === "edit" ? t("editing") : nameOf(intent.message.from)), h("span", null, summary(intent.message))),
+    h("button", { type: "button", class: "icon-button", title: t("cancel"), "aria-label": t("cancel"), "data-testid": "intent-cancel", onclick: cancelIntent }, icon("close")));
+}
+
+// --- Stop --------------------------------------------------------------------------------------------------------------
+
+function drawStop() {
+  byId("stop").hidden = !state.drafts.get(here())?.can_stop;
+}
+
+async function stop() {
+  const draft = state.drafts.get(here());
+  if (!draft) return;
+  byId("stop").hidden = true;
+  await post("stop", { chat_id: draft.chat_id, thread_id: draft.thread_id || undefined, draft_id: draft.draft_id });
+}

@@ -1,0 +1,74 @@
+"use strict";
+/** The bar above the messages: whose chat it is, what the bot is doing, and what can be done with the chat. */
+import { byId, fill, h } from "./dom.js";
+import { newTopic } from "./create.js";
+import { dots } from "./draft.js";
+import { openMenu } from "./menu.js";
+import { chatAvatar, chatTitle } from "./people.js";
+import { hasTopics, here, on, select, state } from "./state.js";
+import { toast } from "./toast.js";
+import { t } from "./words.js";
+import { post } from "./wire.js";
+
+const ACTIONS = {
+  typing: "typing", upload_photo: "uploading", record_voice: "recording", upload_voice: "recording", upload_document: "sendingFile",
+};
+
+export function startHeader() {
+  on(["selection", "chats", "bot", "action", "draft"], draw);
+  on("connection", drawConnection);
+  byId("chat-more").addEventListener("click", (/** @type {Event} */ event) => more(/** @type {Element} */ (event.currentTarget)));
+  byId("back").addEventListener("click", () => document.body.classList.remove("in-chat"));
+  drawConnection();
+}
+
+let shown = "";
+
+function draw() {
+  const chat = state.chats.get(state.chat);
+  const topic = chat?.topics.find((one) => one.id === state.thread);
+  const action = state.drafts.has(here()) ? "typing" : ACTIONS[state.actions.get(here())?.action ?? ""] ?? "";
+  const title = topic ? topic.name : chat ? chatTitle(chat) : t("nothingHere");
+  const key = JSON.stringify([chat?.id, title, action, state.bot.running, chat?.members.length, Boolean(topic)]);
+  if (key === shown) return;
+  shown = key;
+  fill(byId("chat-title"), chat ? chatAvatar(chat) : null,
+    h("div", null, h("h1", null, title),
+      h("p", { class: action ? "live" : null, "data-testid": "chat-status", "aria-live": "polite" }, action ? [t(action), dots()] : status(chat, Boolean(topic)))));
+  document.title = chat ? `${title} · Govorun` : "Govorun";
+}
+
+/** @param {import("./state.js").Chat | undefined} chat @param {boolean} inTopic */
+function status(chat, inTopic) {
+  if (!chat) return "";
+  if (inTopic) return chatTitle(chat);
+  if (chat.type !== "private") return t("membersCount", { n: chat.members.length + 1 });
+  return state.bot.running === false ? h("span", { class: "warn" }, t("botDown")) : t("bot");
+}
+
+/** @param {Element} button */
+function more(button) {
+  const chat = state.chats.get(state.chat);
+  if (!chat) return;
+  const block = (/** @type {boolean} */ blocked) => async () => {
+    if (await post("block", { user_id: state.me, blocked })) toast(t(blocked ? "blocked" : "unblocked"));
+  };
+  const items = [
+    hasTopics(chat) ? { label: t("newTopic"), icon: "topic", run: newTopic } : null,
+    state.thread ? { label: t("deleteTopic"), icon: "trash", danger: true, testid: "delete-topic", run: deleteTopic } : null,
+    chat.type === "private" ? { label: t("blockBot"), icon: "block", danger: true, testid: "block", run: block(true) } : null,
+    chat.type === "private" ? { label: t("unblockBot"), icon: "check", testid: "unblock", run: block(false) } : null,
+  ];
+  openMenu(button, /** @type {any} */ (items.filter(Boolean)));
+}
+
+async function deleteTopic() {
+  const { chat, thread } = state;
+  if (await post("delete_topic", { chat_id: chat, thread_id: thread })) select(chat);
+}
+
+function drawConnection() {
+  const line = byId("connection");
+  line.hidden = state.connection === "open";
+  fill(line, t(state.connection === "lost" ? "reconnecting" : "connecting"), dots());
+}

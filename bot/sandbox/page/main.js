@@ -1,0 +1,40 @@
+"use strict";
+/**
+ * The chat page of the sandbox. Read `state.js`, then `wire.js`, then `chat.js`.
+ *
+ * Hooks for tests (data-testid):
+ *   app, connection, toast, menu, dialog, dialog-ok, dialog-cancel, alert, photo-view, json-view
+ *   account, user-<id>, add, new-user, new-user-here, new-group, new-topic, new-name, new-language, new-forum
+ *   chat-<id>, chat-<id>-<thread>, unread, back, chat-title, chat-status, chat-more, delete-topic, block, unblock
+ *   messages, empty, start, earlier, message-<id> (data-from="bot" or "user"), draft, photo, voice, document, code-copy
+ *   reply-of-<id>, menu-<id>, menu-reply, menu-copy, menu-edit, menu-json, react-<emoji>, reaction-<id>-<emoji>
+ *   button-<callback data, else label>
+ *   composer, send, stop, jump, intent, intent-cancel, commands-button, command-menu, command-<name>
+ *   attach, attach-photo, attach-document, attach-voice, file-input, upload, caption, drop
+ *   hints, hint-<n>, hints-hide
+ *   panel, panel-toggle, panel-close, tab-journal, tab-faults, tab-process
+ *   journal, journal-entry (data-lane, data-name), journal-filter, journal-clear, lane-<update|call|model>
+ *   fault-<telegram|model>-<name>, fault-<telegram|model>-<name>-switch, faults-clear
+ *   bot-state, bot-kill, bot-stop, bot-start, bot-restart
+ *   model-scripted, model-local, model-url, model-progress, model-error, reset, reset-dialog
+ */
+import { startChat } from "./chat.js";
+import { startComposer } from "./composer.js";
+import { startHeader } from "./header.js";
+import { startHints } from "./hints.js";
+import { icon } from "./icons.js";
+import { startPanel } from "./panel.js";
+import { startSidebar } from "./sidebar.js";
+import { translate } from "./words.js";
+import { connect } from "./wire.js";
+
+translate();
+for (const place of document.querySelectorAll("[data-icon]")) place.prepend(icon(place.getAttribute("data-icon") ?? ""));
+startChat();
+startSidebar();
+startHeader();
+startComposer();
+startHints();
+startPanel();
+document.body.classList.add("in-chat");
+void connect();

@@ -1,0 +1,99 @@
+"use strict";
+/** One message as a row: avatar, bubble, keyboard, reactions. Begin with `messageRow`. */
+import { h } from "./dom.js";
+import { icon } from "./icons.js";
+import { inlineKeyboard } from "./keyboard.js";
+import { messageMenu, toggleReaction } from "./message-menu.js";
+import { avatar, isMine, nameOf, serviceText, summary } from "./people.js";
+import { patchBlocks } from "./render-blocks.js";
+import { renderText } from "./render-entities.js";
+import { audioPlayer, fileRow, photoView } from "./render-media.js";
+import { state } from "./state.js";
+import { clock, t } from "./words.js";
+
+/** @param {import("./state.js").Message} message @returns {HTMLElement} */
+export function messageRow(message) {
+  const service = serviceText(message);
+  const from = message.from?.is_bot ? "bot" : "user";
+  const attributes = { "data-testid": `message-${message.message_id}`, "data-id": message.message_id, "data-from": from };
+  if (service) return h("div", { ...attributes, class: "row service" }, h("span", null, service));
+  const side = isMine(message) ? "out" : "in";
+  const row = h("div", { ...attributes, class: `row ${side}` },
+    side === "in" && state.chats.get(state.chat)?.type !== "private" ? avatar(message.from?.id, nameOf(message.from), "small") : null,
+    h("div", { class: "stack" }, bubble(message, side), inlineKeyboard(message)));
+  row.addEventListener("contextmenu", (event) => {
+    if (/** @type {Element} */ (event.target).closest("a, audio") || String(getSelection())) return;
+    event.preventDefault();
+    messageMenu(message, { x: event.clientX, y: event.clientY });
+  });
+  return row;
+}
+
+/** @param {any} message @param {string} side */
+function bubble(message, side) {
+  const isPhotoOnly = message.photo && !message.caption;
+  const isRich = Boolean(message.rich_message);
+  const classes = ["bubble", isPhotoOnly && "photo-only", message.photo && "with-photo", isRich && "rich", isLoneEmoji(message) && "lone-emoji"];
+  const more = h("button", {
+    type: "button", class: "bubble-more icon-button", title: t("more"), "aria-label": t("more"), "aria-haspopup": "menu", "data-testid": `menu-${message.message_id}`,
+    onclick: (/** @type {Event} */ event) => messageMenu(message, /** @type {Element} */ (event.currentTarget)),
+  }, icon("down"));
+  return h("div", { class: classes.filter(Boolean).join(" ") },
+    side === "in" ? h("div", { class: `sender color-text-${Math.abs(message.from?.id ?? 0) % 7}` }, nameOf(message.from)) : null,
+    quoted(message), content(message), reactions(message), meta(message), more);
+}
+
+/** @param {any} message */
+function content(message) {
+  if (message.rich_message) {
+    const box = h("div", { class: "blocks" });
+    patchBlocks(box, message.rich_message.blocks, message);
+    return box;
+  }
+  const words = message.text ?? message.caption;
+  const text = words ? h("div", { class: "text" }, renderText(words, message.entities ?? message.caption_entities)) : null;
+  return [media(message), text];
+}
+
+/** @param {any} message */
+function media(message) {
+  if (message.photo) return photoView(message.photo);
+  if (message.voice || message.audio) return audioPlayer(message.voice ?? message.audio);
+  const file = message.document ?? message.video ?? message.animation ?? message.video_note;
+  if (file) return fileRow(file);
+  return message.text === undefined ? h("div", { class: "unsupported" }, t("unsupported")) : null;
+}
+
+/** @param {any} message */
+function quoted(message) {
+  const original = message.reply_to_message;
+  if (!original || original.message_id === message.message_thread_id) return null;
+  const go = () => document.dispatchEvent(new CustomEvent("go-to-message", { detail: original.message_id }));
+  return h("button", { type: "button", class: "quoted", "data-testid": `reply-of-${message.message_id}`, onclick: go },
+    h("b", null, nameOf(original.from)), h("span", null, message.quote?.text ?? summary(original)));
+}
+
+/** @param {any} message */
+function reactions(message) {
+  const all = Object.entries(message.reactions ?? {}).filter(([, people]) => people.length);
+  if (!all.length) return null;
+  return h("div", { class: "reactions" }, all.map(([emoji, people]) => {
+    const mine = people.includes(state.me);
+    return h("button", {
+      type: "button", class: `reaction ${mine ? "mine" : ""}`, "aria-pressed": String(mine), "data-testid": `reaction-${message.message_id}-${emoji}`,
+      onclick: () => toggleReaction(message, emoji),
+    }, emoji, h("span", null, people.length));
+  }));
+}
+
+/** @param {any} message */
+function meta(message) {
+  const full = new Date(message.date * 1000).toLocaleString(navigator.language);
+  return h("span", { class: "meta", title: full },
+    message.edit_date ? h("span", { class: "edited" }, t("edited")) : null, clock(message.date));
+}
+
+const LONE_EMOJI = /^(?:\p{Extended_Pictographic}(?:\uFE0F|\u200D\p{Extended_Pictographic}|[\u{1F3FB}-\u{1F3FF}])*){1,3}$/u;
+
+/** @param {any} message */
+const isLoneEmoji = (message) => Boolean(message.text && message.text.length <= 24 && LONE_EMOJI.test(message.text));

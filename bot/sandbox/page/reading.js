@@ -1,0 +1,41 @@
+"use strict";
+/** How far each person has read each place; kept over reloads. */
+import { messagesOf, placeKey, state, threadOf, touch } from "./state.js";
+
+const SAVED = "govorun.read";
+
+/** @type {Record<string, number>} "person/chat:thread" to the highest message id seen */
+const seen = JSON.parse(localStorage.getItem(SAVED) ?? "{}");
+
+/** @param {number} chat @param {number} thread */
+const key = (chat, thread) => `${state.me}/${placeKey(chat, thread)}`;
+
+/** The messages of a place in a chat. @param {import("./state.js").Chat} chat @param {number} thread */
+export function messagesIn(chat, thread) {
+  const all = [...messagesOf(chat.id).values()];
+  return chat.topics.length ? all.filter((message) => threadOf(message) === thread) : all;
+}
+
+/** @param {import("./state.js").Chat} chat @param {number} thread */
+export function unread(chat, thread) {
+  const messages = messagesIn(chat, thread);
+  const newest = messages[messages.length - 1]?.message_id ?? 0;
+  const read = Math.min(seen[key(chat.id, thread)] ?? 0, newest);
+  return messages.filter((message) => message.message_id > read && message.from?.id !== state.me).length;
+}
+
+export function unreadHere() {
+  const chat = state.chats.get(state.chat);
+  return chat ? unread(chat, state.thread) : 0;
+}
+
+/** Everything in the selected place is read. */
+export function markRead() {
+  const chat = state.chats.get(state.chat);
+  if (!chat) return;
+  const newest = messagesIn(chat, state.thread).pop()?.message_id ?? 0;
+  if (seen[key(chat.id, state.thread)] === newest) return;
+  seen[key(chat.id, state.thread)] = newest;
+  localStorage.setItem(SAVED, JSON.stringify(seen));
+  touch("chats");
+}
