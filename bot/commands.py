@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bot.chat import Begun, Chat
 from bot.errors import NotAllowed
 from bot.images import Images
-from bot.outbox import settle
+from bot.outbox import Effect, settle
 from bot.storage.buttons import Action
 from bot.storage.chats import Choices
 from bot.storage.store import Store, Tx
@@ -36,10 +36,10 @@ class Commands:
         await KINDS.get(incoming.kind, Commands.message)(self, incoming, reply)
 
     async def message(self, incoming: Incoming, reply: Reply) -> None:
-        word, _, rest = incoming.text.strip().partition(" ")
+        word, *rest = incoming.text.split(maxsplit=1) or [""]
         if incoming.text.startswith("/") and len(word) > 1:
-            await self._command(incoming, reply, word, rest.strip())
-        elif not incoming.text.strip():
+            await self._command(incoming, reply, word, "".join(rest).strip())
+        elif not word:
             sentence = "unsupported" if incoming.parts else "empty.question"
             await self._say(incoming, reply, say(await self._language(incoming), sentence))
         else:
@@ -50,14 +50,16 @@ class Commands:
                 await self.chat.answer(incoming, reply, begun)
 
     async def _command(self, incoming: Incoming, reply: Reply, word: str, rest: str) -> None:
-        head, _, more = word.partition("\n")
-        command = COMMANDS.get(head.partition("@")[0].lower())
-        if command is None:
-            language = await self._language(incoming)
-            await self._say(incoming, reply, say(language, "unknown.command", command=head[:64]))
-        else:
+        name, at, _ = word.partition("@")
+        command = COMMANDS.get(name.lower())
+        if command is not None:
             await self._seen(incoming)
-            await command.run(self, incoming, reply, f"{more} {rest}".strip())
+            await command.run(self, incoming, reply, rest)
+        elif incoming.private or at:
+            language = await self._language(incoming)
+            await self._say(incoming, reply, say(language, "unknown.command", command=word[:64]))
+        else:  # in a group it is probably another bot's
+            await settle(self.store, incoming, reply)
 
     async def edit(self, incoming: Incoming, reply: Reply) -> None:
         """The question was already answered or is being answered: what it says now is asked as a new one.
@@ -207,18 +209,22 @@ class Commands:
 
     async def _awaited(self, incoming: Incoming, reply: Reply, begun: Begun, action: Action) -> None:
         """The user answered the bot's question "what should be different?"."""
+
+        async def forget(tx: Tx) -> None:
+            await tx.buttons.forget(incoming.address, incoming.user.id)
+
         drawn = await self.images.drawing(incoming.address, action.payload["turn"])
-        await self.store.write(lambda tx: tx.buttons.forget(incoming.address, incoming.user.id))
-        if drawn is None:
+        if drawn is None or self.images.painter is None:
+            await self.store.write(forget)
             await self.chat.answer(incoming, reply, await self.chat.begin(incoming))
-        else:
+        else:  # what is too long is refused and may be said again
             wish = Drawing(f"{drawn.prompt}, {incoming.text.strip()}", drawn.seed, drawn.width, drawn.height)
-            await self._order(incoming, reply, wish)
+            await self._order(incoming, reply, wish, forget)
 
     # --- what several need --------------------------------------------------------------------------------------------
 
-    async def _order(self, incoming: Incoming, reply: Reply, drawing: Drawing) -> None:
-        await self.images.order(incoming, reply, await self._language(incoming), drawing)
+    async def _order(self, incoming: Incoming, reply: Reply, drawing: Drawing, also: Effect | None = None) -> None:
+        await self.images.order(incoming, reply, await self._language(incoming), drawing, also)
         self.wake_jobs()
 
     async def _offer(

@@ -11,7 +11,7 @@ import random
 from dataclasses import dataclass
 
 from bot.clock import Clock
-from bot.errors import BadInput, ModelDenied, ModelRefused, OutcomeUnknown
+from bot.errors import BadInput, ModelDenied, ModelError, ModelRefused, ModelUnavailable, OutcomeUnknown
 from bot.outbox import Effect, settle
 from bot.storage.operations import Operation
 from bot.storage.store import Store, Tx
@@ -35,6 +35,7 @@ KIND = "image"
 LONGEST_PROMPT = 500  # characters (YandexART)
 RATIOS = ((1, 1), (16, 9), (9, 16))
 PATIENCE = 3 * 3600.0  # seconds: the service says "from a few seconds up to a few hours" and keeps a picture 12 h
+ORDERING = 300.0  # seconds that a service which takes no orders is asked again
 SHORTEST_POLL, LONGEST_POLL = 2.0, 30.0
 MOST_SUBMITS = 2  # a kill -9 between the request and its answer leaves the outcome unknown: once more, then ask
 
@@ -49,8 +50,13 @@ class Images:
     transport: Transport
     random: random.Random
 
-    async def order(self, incoming: Incoming, reply: Reply, language: str, drawing: Drawing) -> None:
-        """Take an order: check it, store it, and leave the rest to the job. Raises `BadInput`."""
+    async def order(
+        self, incoming: Incoming, reply: Reply, language: str, drawing: Drawing, also: Effect | None = None
+    ) -> None:
+        """Take an order: check it, store it (and what it changes, `also`), leave the rest to the job.
+
+        Raises `BadInput`.
+        """
         if self.painter is None:
             raise BadInput(say(language, "image.off"))
         if not drawing.prompt.strip():
@@ -65,6 +71,8 @@ class Images:
             }  # fmt: skip
             await tx.operations.add(KIND, incoming.id, incoming.address, incoming.user.id, request)
             await tx.jobs.add(Job(KIND, incoming.id, incoming.address, {}, due=self.clock.time()))
+            if also is not None:
+                await also(tx)
 
         await settle(self.store, incoming, reply, also=store_it)
 
@@ -99,6 +107,8 @@ class Images:
             await self._fail(job, operation, "image.unknown")
         except ModelDenied:
             await self._fail(job, operation, "error.denied")
+        except ModelUnavailable as error:
+            await self._order_later(job, operation, error)
         else:
             due = self.clock.time() + SHORTEST_POLL
 
@@ -108,9 +118,28 @@ class Images:
 
             await self.store.write(running)
 
-    async def _poll(self, job: Job, operation: Operation, painter: Painter) -> None:
-        outcome = await painter.poll(operation.operation)
+    async def _order_later(self, job: Job, operation: Operation, error: ModelUnavailable) -> None:
+        """The order was certainly not taken: nothing is paid yet, and it may be repeated."""
         age = self.clock.time() - operation.at
+        if age > ORDERING:
+            await self._fail(job, operation, "image.failed")
+            return
+        due = self.clock.time() + max(error.retry_after, SHORTEST_POLL, age / 4)
+
+        async def asked(tx: Tx) -> None:
+            await tx.operations.not_submitted(operation.id)
+            await tx.jobs.again(job, due)
+
+        await self.store.write(asked)
+
+    async def _poll(self, job: Job, operation: Operation, painter: Painter) -> None:
+        age = self.clock.time() - operation.at
+        try:
+            outcome = await painter.poll(operation.operation)
+        except ModelError:
+            if age <= PATIENCE:
+                raise  # the worker asks again, ever more rarely
+            outcome = Pending()
         match outcome:
             case Finished(jpeg):
                 await self._deliver(job, operation, jpeg)

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 from bot.clock import Clock
+from bot.errors import StorageUnavailable
 from bot.storage.store import Store
 from bot.types import Job
 
@@ -18,6 +19,7 @@ AT_ONCE = 8
 LONGEST_WAIT = 30.0  # seconds: the wall clock may jump
 FIRST_RETRY = 2.0
 LAST_RETRY = 300.0
+MOST_DOUBLINGS = 10
 
 
 class Jobs:
@@ -43,14 +45,15 @@ class Jobs:
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self._wake.clear()
+                now = self.clock.time()
                 async with self.store.read() as tx:
-                    due = await tx.jobs.due(self.bot, self.clock.time(), 4 * AT_ONCE)
-                    next_due = await tx.jobs.next_due(self.bot)
+                    due = await tx.jobs.due(self.bot, now, 4 * AT_ONCE)
+                    next_due = await tx.jobs.next_due(self.bot, now)
                 for job in due:
                     if (job.kind, job.key) not in self._running and len(self._running) < AT_ONCE:
                         self._running.add((job.kind, job.key))
                         tasks.create_task(self._do(job))
-                await self._rest(next_due if not due else None)
+                await self._rest(next_due)
 
     async def _rest(self, until: float | None) -> None:
         wait = LONGEST_WAIT if until is None else max(0.05, min(until - self.clock.time(), LONGEST_WAIT))
@@ -65,8 +68,15 @@ class Jobs:
             await self.kinds[job.kind](job)
         except Exception:  # the worker's error boundary: one job must not end the others
             log.exception("job %s %s failed (attempt %d)", job.kind, job.key, job.attempts + 1)
-            wait = min(FIRST_RETRY * 2**job.attempts, LAST_RETRY)
-            await self.store.write(lambda tx: tx.jobs.again(job, self.clock.time() + wait))
+            await self._put_back(job)
         finally:
             self._running.discard((job.kind, job.key))
             self.wake()
+
+    async def _put_back(self, job: Job) -> None:
+        wait = min(FIRST_RETRY * 2 ** min(job.attempts, MOST_DOUBLINGS), LAST_RETRY)
+        try:
+            await self.store.write(lambda tx: tx.jobs.again(job, self.clock.time() + wait, failed=True))
+        except StorageUnavailable as error:  # the row says what it said before: due
+            log.error("job %s %s can't be put back: %s", job.kind, job.key, error)
+            await self.clock.sleep(wait)

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 MOST_ATTEMPTS = 3  # crashes while working on one message before it is given up
 LONGEST_BACKOFF = 30.0
 AT_ONCE = (Kind.STOP, Kind.GONE, Kind.BACK)
+NOBODYS = (*AT_ONCE, Kind.MOVED)
 
 
 class InOrder:
@@ -89,7 +90,9 @@ class InOrder:
 
 
 def _amend(lane: deque[tuple[Incoming, Reply]], edit: Incoming) -> bool:
-    """An edit of a question that still waits replaces it."""
+    """An edit of a question that still waits replaces it. Not by a command: those run once, when they are sent."""
+    if edit.text.startswith("/"):
+        return False
     for place in range(1, len(lane)):
         waiting, reply = lane[place]
         if waiting.message_id == edit.message_id:
@@ -152,15 +155,13 @@ class Admit:
     async def __call__(self, incoming: Incoming, reply: Reply) -> None:
         if self.allows(incoming):
             await self.handler(incoming, reply)
-        elif incoming.kind is Kind.MESSAGE and incoming.private:
+        elif incoming.kind in (Kind.MESSAGE, Kind.STOP) and incoming.private and not incoming.data:
             sentence = say(incoming.user.language, "closed", id=incoming.user.id)
             await settle(self.store, incoming, reply, Outgoing(sentence, plain=True))
         else:
-            if incoming.kind is Kind.BUTTON:
-                await reply.acknowledge(say(incoming.user.language, "closed", id=incoming.user.id))
+            await reply.acknowledge(say(incoming.user.language, "closed", id=incoming.user.id))
             await settle(self.store, incoming, reply)
 
     def allows(self, incoming: Incoming) -> bool:
-        """What has no user (Telegram's Stop button, a chat that moved) is let through: it asks for nothing."""
-        nobody = incoming.kind in (*AT_ONCE, Kind.MOVED)
-        return self.is_open or nobody or incoming.user.id in self.owners
+        """What has no user (Telegram's own Stop button, a chat that moved) is let through: it asks for nothing."""
+        return self.is_open or incoming.user.id in self.owners or (not incoming.user.id and incoming.kind in NOBODYS)

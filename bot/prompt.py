@@ -9,6 +9,8 @@ from bot.types import Message, Part, Profile, Request, Text, Usage
 FIRST_RATIO = 2.5  # characters a token, before anything was learned: low for English, near for Russian
 SHARE = 0.2  # how much one answer's usage changes the ratio
 RESERVE = 64  # tokens for what the service adds around messages
+SHORTEST = 200  # characters of the last turn that stay in any case
+GAP = "\n[…]\n"
 
 
 class Ratio:
@@ -44,19 +46,25 @@ def build(
     """
     answer = min(max_tokens, profile.max_tokens)
     budget = int((profile.window - answer - RESERVE) * shrink) - ratio.tokens(len(system))
-    turns = merged([message for message in history if _says_something(message)])
+    kept = _newest(merged([message for message in history if _says_something(message)]), budget, ratio)
+    messages = (*([Message.of("system", system)] if system else []), *kept)
+    return Request(messages, temperature=temperature, max_tokens=answer)
+
+
+def _newest(turns: Sequence[Message], budget: int, ratio: Ratio) -> list[Message]:
+    """The newest turns that fit into `budget` tokens, oldest first. The last one always stays, shortened if need be."""
     kept: list[Message] = []
     for message in reversed(turns):
-        budget -= ratio.tokens(len(message.text))
-        if kept and budget < 0:
+        tokens = ratio.tokens(len(message.text))
+        if tokens > budget:
+            if not kept:
+                kept = [_shortened(message, max(int((budget - 1) * ratio.value), SHORTEST))]
             break
         kept.append(message)
-    if kept and budget < 0 and len(kept) == 1:
-        kept[0] = _shortened(kept[0], max(int((budget + ratio.tokens(len(kept[0].text))) * ratio.value), 200))
+        budget -= tokens
     while len(kept) > 1 and kept[-1].role == "assistant":
         kept.pop()  # an answer whose question fell out of the window only confuses
-    messages = (*([Message.of("system", system)] if system else []), *reversed(kept))
-    return Request(messages, temperature=temperature, max_tokens=answer)
+    return kept[::-1]
 
 
 def size(request: Request) -> int:
@@ -85,5 +93,6 @@ def _shortened(message: Message, characters: int) -> Message:
     text = message.text
     if len(text) <= characters:
         return message
-    half = characters // 2
-    return Message.of(message.role, f"{text[:half]}\n[…]\n{text[-half:]}")
+    half = (characters - len(GAP)) // 2
+    others = [part for part in message.parts if not isinstance(part, Text)]
+    return Message(message.role, (Text(f"{text[:half]}{GAP}{text[-half:]}"), *others))

@@ -68,7 +68,8 @@ class Chats(Subject):
             await self.connection.execute(update(Chat).where(Chat.bot == bot, Chat.id == old).values(id=new))
         for table in (Conversation, Message, Delivery, Operation, Job, UsageRow, ButtonRow):
             await self.connection.execute(update(table).where(table.bot == bot, table.chat == old).values(chat=new))
-        await self.connection.execute(update(Awaited).where(Awaited.bot == bot).values(expires=0.0))
+        here = Awaited.key.like(f"{bot}/%/{old}/%")
+        await self.connection.execute(update(Awaited).where(Awaited.bot == bot, here).values(expires=0.0))
 
     async def _set(self, bot: int, chat: int, **values: Any) -> None:
         await self.connection.execute(update(Chat).where(Chat.bot == bot, Chat.id == chat).values(**values))

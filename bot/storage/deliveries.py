@@ -13,7 +13,9 @@ from bot.storage.tables import Delivery as Table
 from bot.types import Address, Delivery, DeliveryState, Outgoing
 
 OPEN = (DeliveryState.PENDING.value, DeliveryState.SENDING.value)
-BY_KEY = select(Table.id).where(Table.bot == bindparam("b"), Table.key == bindparam("k"))
+PLACE_OF = select(Table.id, Table.state, Table.message_ids).where(
+    Table.bot == bindparam("b"), Table.key == bindparam("k")
+)
 INSERT = insert(Table)
 CHANGE = update(Table).where(Table.id == bindparam("row"))
 
@@ -34,8 +36,12 @@ class Deliveries(Subject):
             await self._change(row.id, **finished, state=DeliveryState.SENDING.value)
 
     async def place(self, key: str, where: Address, message_id: int) -> None:
-        if await self._id(where.bot, key) is None:
+        """The answer of `key` is being shown in that message, which it takes over, even where it was finished first."""
+        row = (await self.connection.execute(PLACE_OF, {"b": where.bot, "k": key})).one_or_none()
+        if row is None:
             await self._insert(key, where, DeliveryState.STREAMING, (message_id,), outgoing=dump_outgoing(Outgoing()))
+        elif row.state in OPEN and row.message_ids == "[]":
+            await self._change(row.id, message_ids=json.dumps([message_id]))
 
     async def placed(self, key: str, where: Address) -> int:
         query = select(Table.message_ids).where(Table.bot == where.bot, Table.key == key)
@@ -89,9 +95,6 @@ class Deliveries(Subject):
             select(Table.message_ids).where(Table.bot == bot, Table.chat == chat).order_by(Table.id.desc()).limit(200)
         )
         return {id_ for (ids,) in await self.connection.execute(query) for id_ in json.loads(ids)}
-
-    async def _id(self, bot: int, key: str) -> int | None:
-        return (await self.connection.execute(BY_KEY, {"b": bot, "k": key})).scalar_one_or_none()
 
     async def _insert(
         self, key: str, where: Address, state: DeliveryState, ids: tuple[int, ...], **values: Any

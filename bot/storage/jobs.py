@@ -30,14 +30,17 @@ class Jobs(Subject):
             for row in await self.connection.execute(query)
         ]
 
-    async def next_due(self, bot: int) -> float | None:
-        return await self.connection.scalar(select(func.min(Table.due)).where(Table.bot == bot))
+    async def next_due(self, bot: int, now: float) -> float | None:
+        """When the next job becomes due that is not yet."""
+        query = select(func.min(Table.due)).where(Table.bot == bot, Table.due > now)
+        return (await self.connection.execute(query)).scalar_one()
 
-    async def again(self, job: Job, due: float) -> None:
+    async def again(self, job: Job, due: float, *, failed: bool = False) -> None:
+        """Put a job back. `attempts` counts how often it failed since it last went on."""
         await self.connection.execute(
             update(Table)
             .where(Table.bot == job.address.bot, Table.kind == job.kind, Table.key == job.key)
-            .values(due=due, attempts=Table.attempts + 1)
+            .values(due=due, attempts=Table.attempts + 1 if failed else 0)
         )
 
     async def done(self, job: Job) -> None:

@@ -13,7 +13,7 @@ from bot.types import Address, Part, Role
 from bot.types import Message as Said
 
 HISTORY = (
-    select(Message.turn, Message.role, Message.parts)
+    select(Message.turn, Message.role, Message.parts, Message.ending)
     .where(Message.conversation_id == bindparam("conversation"))
     .order_by(Message.id.desc())
     .limit(bindparam("most"))
@@ -23,8 +23,11 @@ ADD = insert(Message).prefix_with("OR IGNORE", dialect="sqlite")
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
+    """`ending` is how an answer ended: stop, length, stopped, cut."""
+
     turn: str
     message: Said
+    ending: str = ""
 
 
 class Messages(Subject):
@@ -50,13 +53,12 @@ class Messages(Subject):
         await self.connection.execute(ADD, row)
 
     async def forget(self, address: Address, turn: str, role: Role) -> None:
+        here = select(Conversation.id).where(at(Conversation, address))
         await self.connection.execute(
-            delete(Message).where(
-                Message.bot == address.bot, Message.chat == address.chat, Message.turn == turn, Message.role == role
-            )
+            delete(Message).where(Message.conversation_id.in_(here), Message.turn == turn, Message.role == role)
         )
 
     async def last(self, conversation: int, most: int) -> Sequence[Remembered]:
         """The newest messages of a conversation, oldest first."""
         rows = await self.connection.execute(HISTORY, {"conversation": conversation, "most": most})
-        return [Remembered(row.turn, Said(row.role, load_parts(row.parts))) for row in rows][::-1]
+        return [Remembered(row.turn, Said(row.role, load_parts(row.parts)), row.ending) for row in rows][::-1]

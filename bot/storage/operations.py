@@ -60,6 +60,10 @@ class Operations(Subject):
     async def submitting(self, id_: int) -> None:
         await self._set(id_, state="submitting", submits=Table.submits + 1)
 
+    async def not_submitted(self, id_: int) -> None:
+        """The service did not take what was being submitted: as if it had not been tried."""
+        await self._set(id_, state="asked", submits=Table.submits - 1)
+
     async def running(self, id_: int, operation: str) -> None:
         await self._set(id_, state="running", operation=operation)
 

@@ -18,6 +18,7 @@ from aiogram.exceptions import (
     ClientDecodeError,
     TelegramAPIError,
     TelegramConflictError,
+    TelegramEntityTooLarge,
     TelegramForbiddenError,
     TelegramMigrateToChat,
     TelegramNetworkError,
@@ -42,7 +43,7 @@ class Unknown(TransportUnavailable):
 
 
 class Flood(TransportUnavailable):
-    """Telegram asks to wait `retry_after` seconds."""
+    """Telegram asks to wait `retry_after` seconds; 0: it did not say how long."""
 
 
 class Conflict(TransportUnavailable):
@@ -132,6 +133,8 @@ class Api:
             raise Unauthorized() from None
         except TelegramConflictError as error:
             raise Conflict(_harmless(error.message)) from None
+        except TelegramEntityTooLarge as error:  # aiogram counts it among the broken connections
+            raise Refused(_harmless(error.message)) from None
         except TelegramNetworkError as error:
             raise _network(error) from None
         except (TelegramServerError, ClientDecodeError) as error:
@@ -154,8 +157,10 @@ def _network(error: TelegramNetworkError) -> TransportUnavailable:
     return Unknown(f"the connection to Telegram broke ({type(cause).__name__})")
 
 
-def _refusal(message: str) -> Refused:
+def _refusal(message: str) -> Refused | Flood:
     text = message.lower()
+    if text.startswith("too many requests"):
+        return Flood()
     for kind, texts in REFUSALS:
         if any(part in text for part in texts):
             return kind(_harmless(message))

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 
 DRAFTS = ((20, 5.0), (40, 30.0))  # calls in seconds, all of them at once
 PRIVATE_BURST = 4.0  # Telegram forgives about 5
-GROUP_RATE, GROUP_BURST = 20 / 60, 4.0
+GROUP_RATE, GROUP_BURST = 16 / 60, 4.0  # no minute has more than 20, the one with the burst included
 FASTEST_DRAFT, SLOWEST_DRAFT = 0.2, 3.0  # seconds between drafts
 EARLY = 0.4  # how much sooner a draft is sent than an even spending of what is left would send it
+GRAIN = 1e-6  # seconds: a shorter wait is none (sums of fractions come out a little off)
 KEPT_CHATS = 4096
 
 
@@ -41,15 +42,15 @@ class Bucket:
 
 
 class Window:
-    """At most `n` calls in `s` seconds, for several (n, s) at once."""
+    """At most `n` calls in `s` seconds, for several (n, s) at once; no limit when there is none."""
 
     def __init__(self, limits: tuple[tuple[int, float], ...] = DRAFTS) -> None:
         self.limits = limits
-        self._calls: deque[float] = deque(maxlen=max(most for most, _ in limits))
+        self._calls: deque[float] = deque(maxlen=max((most for most, _ in limits), default=0))
 
     def wait(self, now: float) -> float:
         """Seconds until a call may be made."""
-        return max(self._until(most, seconds) - now for most, seconds in self.limits)
+        return max((self._until(most, seconds) - now for most, seconds in self.limits), default=0.0)
 
     def even(self, now: float) -> float:
         """Seconds between calls that would spend what is left of the longest limit until the first of it returns."""
@@ -79,17 +80,18 @@ class Budget:
 
     def __init__(self, rate: float, chat_rate: float) -> None:
         self.chat_rate = chat_rate
-        self._all = Bucket(rate, max(rate, 1.0))
+        # A bucket of that size would let through twice as many in its first second.
+        self._all = Window(((most, most / rate),) if rate and (most := max(int(rate), 1)) else ())
         self._chats: OrderedDict[int, ChatBudget] = OrderedDict()
 
     def message_wait(self, chat: int, now: float) -> float:
         """Seconds until a message or an edit may be sent to a chat."""
         budget = self._of(chat)
-        return max(budget.held - now, budget.messages.wait(now), self._all.wait(now), 0.0)
+        return _grained(max(budget.held - now, budget.messages.wait(now), self._all.wait(now)))
 
-    def take_message(self, chat: int) -> None:
+    def take_message(self, chat: int, now: float) -> None:
         self._of(chat).messages.take()
-        self._all.take()
+        self._all.take(now)
 
     def draft_wait(self, chat: int, now: float) -> float:
         """Seconds until the next draft should be sent.
@@ -99,7 +101,7 @@ class Budget:
         """
         budget = self._of(chat)
         pace = min(max(EARLY * budget.drafts.even(now), FASTEST_DRAFT), SLOWEST_DRAFT)
-        return max(budget.last_draft + pace - now, budget.drafts.wait(now), budget.drafts_held - now, 0.0)
+        return _grained(max(budget.last_draft + pace - now, budget.drafts.wait(now), budget.drafts_held - now))
 
     def action_fits(self, chat: int, now: float) -> bool:
         """Whether a chat action may be shown: it spends the budget of drafts."""
@@ -130,3 +132,7 @@ class Budget:
         else:
             self._chats.move_to_end(chat)
         return found
+
+
+def _grained(wait: float) -> float:
+    return wait if wait > GRAIN else 0.0

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 import bot.telegram.lazy  # noqa: F401  isort: skip  before aiogram
 
-from aiogram.types import InlineKeyboardMarkup
+from aiogram.types import InlineKeyboardMarkup, Message
 
 from bot.clock import Clock
 from bot.errors import Refused, TransportUnavailable, Unauthorized
@@ -28,6 +28,7 @@ from bot.types import Address, Delivery, DeliveryState, Outbox
 log = logging.getLogger(__name__)
 
 FIRST_BACKOFF, LAST_BACKOFF = 0.5, 30.0  # seconds
+UNTOLD_WAIT, LONGEST_UNTOLD_WAIT = 5.0, 80.0  # seconds, where Telegram refuses for flood and does not say how long
 TOKEN_PAUSE = 60.0  # seconds between tries while Telegram does not know our token
 # How many message ids behind the newest known one an unconfirmed send may have got: other chats count in the same line.
 LOOK_AHEAD, LOOK_AHEAD_AFTER_START = 6, 24
@@ -45,11 +46,13 @@ class Progress:
     done: int
     doubt: bool  # the next send may already have been carried out
     marker: int  # what it may have left has a higher id
+    stored: int | None  # the marker on disk, where a search after a crash begins; None: the row is not SENDING there
     ahead: int = LOOK_AHEAD
     cleared: set[int] = field(default_factory=set)  # ids that it has not got
     thread: bool = True
     document: bool = False
     wait: float = FIRST_BACKOFF
+    untold: float = UNTOLD_WAIT
 
 
 @dataclass(slots=True)
@@ -60,6 +63,7 @@ class Deliverer:
     clock: Clock
     tasks: asyncio.TaskGroup
     rich: bool = True
+    doubted: set[str] = field(default_factory=set)  # turns whose live view may have left a message that nobody knows
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
     _users: Counter[str] = field(default_factory=Counter)
     _newest_ids: dict[int, int] = field(default_factory=dict)
@@ -77,8 +81,12 @@ class Deliverer:
         self._newest_ids[line] = max(self._newest_ids.get(line, 0), message_id)
 
     async def deliver(self, address: Address) -> None:
-        """Deliver everything the outbox holds for an address, in order. Returns when that is done."""
-        key = address.key
+        """Deliver everything the outbox holds for an address, in order. Returns when that is done.
+
+        One delivery at a time in a chat, its topics included: a search for what an unconfirmed send has left must not
+        meet another send.
+        """
+        key = f"{address.connection}/{address.chat}"
         lock = self._locks.setdefault(key, asyncio.Lock())
         self._users[key] += 1
         try:
@@ -94,11 +102,14 @@ class Deliverer:
         """Wait until a message or an edit may be sent to a chat."""
         while (wait := self.budget.message_wait(chat, self.clock.monotonic())) > 0:
             await self.clock.sleep(wait)
-        self.budget.take_message(chat)
+        self.budget.take_message(chat, self.clock.monotonic())
 
-    def flooded(self, chat: int, error: Flood, *, drafts: bool = False) -> None:
-        self.budget.hold(chat, self.clock.monotonic() + error.retry_after + 0.2, drafts=drafts)
-        log.warning("chat %d: Telegram asks to wait %.0f s%s", chat, error.retry_after, " for drafts" if drafts else "")
+    def flooded(self, chat: int, error: Flood, *, drafts: bool = False, untold: float = UNTOLD_WAIT) -> float:
+        """Leave a chat alone for as long as Telegram says, or for `untold` seconds. Returns the seconds."""
+        wait = (error.retry_after or untold) + 0.2
+        self.budget.hold(chat, self.clock.monotonic() + wait, drafts=drafts)
+        log.warning("chat %d: Telegram asks to wait %.0f s%s", chat, wait, " for drafts" if drafts else "")
+        return wait
 
     async def _one(self, delivery: Delivery) -> Address:
         """Deliver one row, or bury it. Returns the address under which the chat is known afterwards."""
@@ -107,10 +118,15 @@ class Deliverer:
             Rung.RICH if self.rich else Rung.ENTITIES,
             list(delivery.message_ids),
             delivery.done,
-            doubt=delivery.state is DeliveryState.SENDING and delivery.id <= self._left,
+            doubt=(delivery.state is DeliveryState.SENDING and delivery.id <= self._left)
+            or delivery.key in self.doubted,
             marker=delivery.marker,
+            stored=delivery.marker if delivery.state is DeliveryState.SENDING else None,
             ahead=LOOK_AHEAD_AFTER_START if delivery.id <= self._left else LOOK_AHEAD,
         )
+        self.doubted.discard(delivery.key)
+        if (still := delivery.due - self.clock.time()) > 0:  # a flood wait that a restart has interrupted
+            self.budget.hold(delivery.address.chat, self.clock.monotonic() + still)
         while True:
             try:
                 await self._parts(progress)
@@ -136,7 +152,11 @@ class Deliverer:
     async def _wait(self, progress: Progress, error: TransportUnavailable) -> None:
         chat = progress.delivery.address.chat
         if isinstance(error, Flood):
-            self.flooded(chat, error)
+            wait = self.flooded(chat, error, untold=progress.untold)
+            progress.untold = min(progress.untold * 2, LONGEST_UNTOLD_WAIT)
+            # On disk, so that a restart keeps the wait; and this send was certainly not carried out.
+            await self.outbox.postpone(progress.delivery, self.clock.time() + wait, begun=progress.doubt)
+            progress.stored = progress.stored if progress.doubt else None
             return
         progress.doubt = progress.doubt or not isinstance(error, NotSent)
         log.warning("delivery %d: %s; again in %.1f s", progress.delivery.id, error, progress.wait)
@@ -154,6 +174,7 @@ class Deliverer:
             progress.doubt, progress.ahead = False, LOOK_AHEAD
             self.saw(delivery.address.chat, message_id)
             await self.outbox.progress(delivery, progress.ids, done=progress.done, sent=last)
+            progress.stored = max(progress.ids)
 
     def _screens(self, progress: Progress) -> list[Screen]:
         try:
@@ -167,26 +188,36 @@ class Deliverer:
         delivery = progress.delivery
         chat = delivery.address.chat
         if progress.done < len(progress.ids):
-            return await self._edit(progress, part, progress.ids[progress.done], last=last)
+            message_id = progress.ids[progress.done]
+            with suppress(NotModified):  # it already is
+                await self._edit(progress, part, message_id, last=last)
+            return message_id
         if progress.doubt and (found := await self._find(progress, part, last=last)):
             return found
         await self.permit(chat)
-        progress.marker = max(progress.marker, self._newest(chat))
+        await self._mark(progress)
         outgoing = delivery.outgoing
         if progress.document:
-            return (await self.api.call(screen.as_document(part, delivery.address, outgoing))).message_id
+            document = screen.as_document(part, delivery.address, outgoing, thread=progress.thread)
+            return (await self.api.call(document)).message_id
         method = screen.send(part, delivery.address, outgoing, last=last, thread=progress.thread)
         return (await self.api.call(method)).message_id
 
-    async def _edit(self, progress: Progress, part: Screen, message_id: int, *, last: bool) -> int:
+    async def _mark(self, progress: Progress) -> None:
+        """Note what is known when a send begins: on disk only where a search from the old marker would miss it."""
+        progress.marker = max(progress.marker, self._newest(progress.delivery.address.chat))
+        if progress.stored is None or progress.marker >= progress.stored + LOOK_AHEAD_AFTER_START // 2:
+            await self.outbox.begin(progress.delivery, progress.marker)
+            progress.stored = progress.marker
+
+    async def _edit(self, progress: Progress, part: Screen, message_id: int, *, last: bool) -> Message | bool:
         """Make a message that already stands in the chat what it should be: may be repeated at will."""
         to = progress.delivery.address
         markup = screen.keyboard(progress.delivery.outgoing) if last else None
         inline = markup if isinstance(markup, InlineKeyboardMarkup) else None
         await self.permit(to.chat)
-        with suppress(NotModified):  # it already is
-            await self.api.call(screen.edit(part, to, message_id, inline))
-        return message_id
+        edited: Message | bool = await self.api.call(screen.edit(part, to, message_id, inline))
+        return edited
 
     async def _find(self, progress: Progress, part: Screen, *, last: bool) -> int:
         """The id of a message that an unconfirmed send has left in the chat; 0 when there is none."""
@@ -194,16 +225,31 @@ class Deliverer:
         known = await self.outbox.ours(to) | progress.cleared
         first, last_id = progress.marker + 1, max(self._newest(to.chat), progress.marker) + progress.ahead
         for id_ in [id_ for id_ in range(first, last_id + 1) if id_ not in known][:MOST_PROBES]:
-            try:
-                return await self._edit(progress, part, id_, last=last)
-            except NoMessage:
-                progress.cleared.add(id_)  # so that a broken connection does not begin the search anew
+            if await self._is_there(progress, part, id_, last=last):
+                return id_
+            progress.cleared.add(id_)  # so that a broken connection does not begin the search anew
         progress.doubt = False
         progress.cleared.clear()  # the next send may well get one of these
         return 0
 
+    async def _is_there(self, progress: Progress, part: Screen, message_id: int, *, last: bool) -> bool:
+        try:
+            edited = await self._edit(progress, part, message_id, last=last)
+        except NotModified:
+            return True
+        except NoMessage:
+            return False
+        # It was ours and said something else: the answer of another topic, whose own search puts that right.
+        return not isinstance(edited, Message) or _thread(edited) == (
+            progress.delivery.address.thread if progress.thread else 0
+        )
+
     def _newest(self, chat: int) -> int:
         return self._newest_ids.get(chat if chat < SUPERGROUP else 0, 0)
+
+
+def _thread(message: Message) -> int:
+    return (message.message_thread_id or 0) if message.is_topic_message else 0
 
 
 def _simpler(progress: Progress, error: Refused) -> bool:
@@ -216,6 +262,7 @@ def _simpler(progress: Progress, error: Refused) -> bool:
         del progress.ids[progress.done :]
     elif progress.rung < Rung.PLAIN:
         progress.rung = Rung(progress.rung + 1)
+        progress.done = 0  # simpler parts end elsewhere: those that stand already are edited to fit
     elif progress.done < len(progress.ids):
         del progress.ids[progress.done :]
     else:

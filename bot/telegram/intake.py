@@ -19,6 +19,8 @@ from bot.types import Handler, Inbox, Incoming, Kind, Received, Reply
 
 log = logging.getLogger(__name__)
 
+Key = tuple[str, int, str]  # conversation, user, album ("" for a paste)
+
 PASTE_QUIET = 0.8  # seconds after a piece that is as long as a message can be
 ALBUM_QUIET = 1.0  # seconds after a part of an album
 
@@ -44,7 +46,7 @@ class Intake:
     saw: Callable[[int, int], None]
     tasks: asyncio.TaskGroup
     last: float = 0.0  # when something was last accepted, monotonic
-    _open: dict[tuple[str, int], Gathering] = field(default_factory=dict)
+    _open: dict[Key, Gathering] = field(default_factory=dict)
 
     async def recover(self) -> None:
         """At a start: work on what was accepted and not finished, in the old order."""
@@ -53,9 +55,9 @@ class Intake:
             log.info("%d updates are left from before: working on them", len(rows))
         await self._dispatch([(row, json.loads(row.raw)) for row in rows])
 
-    async def accept(self, raw: Sequence[dict[str, Any]]) -> None:
+    async def accept(self, raw: Sequence[Any]) -> None:
         """Commit updates to the inbox, then hand them on. Raises `StorageUnavailable`: nothing was accepted then."""
-        by_id = {int(update["update_id"]): update for update in raw if isinstance(update.get("update_id"), int)}
+        by_id = {id_: update for update in raw if (id_ := updates.number(update)) is not None}
         new = await self.inbox.accept(
             self.me.id,
             [(id_, updates.once(update), json.dumps(update, ensure_ascii=True)) for id_, update in by_id.items()],
@@ -84,12 +86,10 @@ class Intake:
         if incoming.kind is not Kind.MESSAGE:
             await self._hand_on(incoming, update)
             return
-        key = (incoming.address.key, incoming.user.id)
         album, long = updates.album(update), updates.goes_on(incoming.text) and not incoming.text.startswith("/")
+        key = (incoming.address.key, incoming.user.id, album)
+        await self._close_others(key)
         waiting = self._open.get(key)
-        if waiting is not None and waiting.album != album:
-            await self._close(key)
-            waiting = None
         if waiting is not None:
             waiting.incoming = _joined(waiting.incoming, incoming)
         elif album or long:
@@ -102,26 +102,31 @@ class Intake:
         else:  # a short piece is the last one
             await self._close(key)
 
-    def _restart(self, key: tuple[str, int], gathering: Gathering) -> None:
+    async def _close_others(self, key: Key) -> None:
+        """What the same user began before is whole now, except that albums may come through each other."""
+        for other in [other for other in self._open if other[:2] == key[:2] and other != key]:
+            if not (key[2] and other[2]):
+                await self._close(other)
+
+    def _restart(self, key: Key, gathering: Gathering) -> None:
         if gathering.timer is not None:
             gathering.timer.cancel()
         gathering.timer = self.tasks.create_task(self._close_later(key, gathering))
 
-    async def _close_later(self, key: tuple[str, int], gathering: Gathering) -> None:
+    async def _close_later(self, key: Key, gathering: Gathering) -> None:
         await self.clock.sleep(ALBUM_QUIET if gathering.album else PASTE_QUIET)
         if self._open.get(key) is gathering:
             gathering.timer = None
             await self._close(key)
 
-    async def _close(self, key: tuple[str, int]) -> None:
+    async def _close(self, key: Key) -> None:
         gathering = self._open.pop(key)
         if gathering.timer is not None:
             gathering.timer.cancel()
         await self._hand_on(gathering.incoming, {})
 
     async def _hand_on(self, incoming: Incoming, update: dict[str, Any]) -> None:
-        press = update.get("callback_query", {}).get("id", "") if "callback_query" in update else ""
-        await self.handler(incoming, self.reply(incoming, str(press)))
+        await self.handler(incoming, self.reply(incoming, updates.press(update)))
 
 
 def _joined(first: Incoming, more: Incoming) -> Incoming:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import Literal
 
 from bot.errors import Refused, TransportError
 from bot.telegram import screen
-from bot.telegram.api import BadMarkup, Flood, NotModified
+from bot.telegram.api import BadMarkup, Flood, NotModified, NotSent
 from bot.telegram.delivery import Deliverer
 from bot.telegram.screen import Rung, Screen
 from bot.types import Address, Outgoing
@@ -47,7 +48,8 @@ class Live:
         self._rung = Rung.RICH if deliverer.rich else Rung.ENTITIES
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._in_flight = False
+        self._landed = asyncio.Event()  # no frame is under way
+        self._landed.set()
         self._ended = False
 
     def begin(self) -> None:
@@ -63,8 +65,9 @@ class Live:
         self._ended = True
         if self._task is None:
             return
-        if self._in_flight:
-            await asyncio.wait({self._task}, timeout=END_DEADLINE)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(END_DEADLINE):
+                await self._landed.wait()
         self._task.cancel()
         await asyncio.wait({self._task})
 
@@ -107,7 +110,7 @@ class Live:
                 shown, shown_at = frame, clock.monotonic()
 
     async def _draft(self, frame: Screen, draft_id: int) -> bool:
-        self._in_flight = True
+        self._landed.clear()
         try:
             await self.deliverer.api.call(screen.draft(frame, self.address, draft_id), deadline=FRAME_DEADLINE)
             return True
@@ -120,7 +123,7 @@ class Live:
         except TransportError as error:
             log.debug("a draft was dropped: %s", error)
         finally:
-            self._in_flight = False
+            self._landed.set()
         self._changed.set()
         return False
 
@@ -151,18 +154,13 @@ class Live:
 
     async def _edit(self, frame: Screen, message_id: int) -> int:
         deliverer, chat = self.deliverer, self.address.chat
-        deliverer.budget.take_message(chat)
-        stop = screen.stop_keyboard(self.stop_label)
-        self._in_flight = True
+        deliverer.budget.take_message(chat, deliverer.clock.monotonic())
+        self._landed.clear()
         try:
-            if message_id:
-                await deliverer.api.call(screen.edit(frame, self.address, message_id, stop), deadline=FRAME_DEADLINE)
-            else:
-                method = screen.send(frame, self.address, Outgoing(reply_to=self.quote), last=False)
-                sent = await deliverer.api.call(method.model_copy(update={"reply_markup": stop}))
-                message_id = sent.message_id
-                deliverer.saw(chat, message_id)
-                await deliverer.outbox.place(self.turn, self.address, message_id)
+            if not message_id:
+                return await self._place(frame)
+            stop = screen.stop_keyboard(self.stop_label)
+            await deliverer.api.call(screen.edit(frame, self.address, message_id, stop), deadline=FRAME_DEADLINE)
         except NotModified:
             pass
         except Flood as error:
@@ -170,5 +168,28 @@ class Live:
         except TransportError as error:
             log.debug("an edit was dropped: %s", error)
         finally:
-            self._in_flight = False
+            self._landed.set()
         return message_id
+
+    async def _place(self, frame: Screen) -> int:
+        """Send the message that is edited from then on.
+
+        When it is not told whether that was done, the view ends: a second one would stay in the chat for ever, and the
+        finished answer looks for the first.
+        """
+        deliverer = self.deliverer
+        method = screen.send(frame, self.address, Outgoing(reply_to=self.quote), last=False)
+        stop = screen.stop_keyboard(self.stop_label)
+        deliverer.doubted.add(self.turn)
+        try:
+            sent = await deliverer.api.call(method.model_copy(update={"reply_markup": stop}))
+        except (Flood, NotSent, Refused):
+            deliverer.doubted.discard(self.turn)
+            raise
+        except TransportError:
+            self._ended = True
+            raise
+        deliverer.saw(self.address.chat, sent.message_id)
+        await deliverer.outbox.place(self.turn, self.address, sent.message_id)
+        deliverer.doubted.discard(self.turn)
+        return sent.message_id

@@ -37,6 +37,9 @@ class TelegramReply:
     _live: Live | None = field(default=None)
 
     def begin(self, mode: str = "") -> None:
+        if self._live is not None:  # the turn is begun anew: the view that is open goes on with it
+            self._live.change("")
+            return
         wish: Mode = self.mode if mode not in ("draft", "edit", "off") else mode  # type: ignore[assignment]
         if wish == "draft" and (not self.private or self.address.connection):
             wish = "edit"

@@ -113,11 +113,12 @@ def send(
     )
 
 
-def as_document(screen: Screen, to: Address, outgoing: Outgoing) -> TelegramMethod[Message]:
+def as_document(screen: Screen, to: Address, outgoing: Outgoing, *, thread: bool = True) -> TelegramMethod[Message]:
     """The same photo as a file: for one that Telegram does not take as a photo."""
+    topic = (to.thread if thread else 0) or None
     file = BufferedInputFile(screen.photo, "picture.jpg")
     return SendDocument(
-        chat_id=to.chat, message_thread_id=to.thread or None, document=file, caption=screen.text or None,
+        chat_id=to.chat, message_thread_id=topic, document=file, caption=screen.text or None,
         reply_markup=keyboard(outgoing), parse_mode=None,
     )  # fmt: skip
 

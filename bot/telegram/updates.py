@@ -10,9 +10,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from bot.telegram.screen import STOP
 from bot.types import Address, Attachment, Incoming, Kind, Received, User
@@ -34,6 +34,16 @@ MAX_ID = 2**62
 PIECE = 3900  # UTF-16 units: a text as long as this was probably cut by the sender's client, and goes on
 
 
+def whole(value: Any) -> str:
+    """A text that can be stored and sent: no NUL, no half of a surrogate pair. What is no text is ""."""
+    if not isinstance(value, str):
+        return ""
+    return value.replace("\0", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+Name = Annotated[str, BeforeValidator(whole)]
+
+
 class Read(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -41,8 +51,8 @@ class Read(BaseModel):
 class ReadUser(Read):
     id: int = Field(ge=-MAX_ID, le=MAX_ID)
     is_bot: bool = False
-    first_name: str = ""
-    language_code: str = ""
+    first_name: Name = ""
+    language_code: Name = ""
 
 
 class ReadChat(Read):
@@ -51,7 +61,7 @@ class ReadChat(Read):
 
 
 class ReadReply(Read):
-    message_id: int = 0
+    message_id: int = Field(0, ge=0, le=MAX_ID)
     sender: ReadUser | None = Field(None, alias="from")
 
 
@@ -72,14 +82,29 @@ class Me:
     username: str
 
 
+def number(update: Any) -> int | None:
+    """The update's id; None for what is no update at all, and could not be kept."""
+    found = update.get("update_id") if isinstance(update, dict) else None
+    return found if isinstance(found, int) and not isinstance(found, bool) and 0 <= found <= MAX_ID else None
+
+
 def once(update: dict[str, Any]) -> str:
     """A name for what happened that is the same when Telegram sends it under another update id; "" for none."""
     for kind in ("message", "edited_message"):
         message = update.get(kind)
         if isinstance(message, dict) and isinstance(message.get("chat"), dict):
-            return f"{message['chat'].get('id')}/{message.get('message_id')}/{message.get('edit_date', '')}"[:255]
+            place, id_, edited = message["chat"].get("id"), message.get("message_id"), message.get("edit_date", "")
+            known = isinstance(place, int) and isinstance(id_, int) and isinstance(edited, int | str)
+            return whole(f"{place}/{id_}/{edited}")[:255] if known else ""
     press = update.get("callback_query")
-    return f"press/{press.get('id')}"[:255] if isinstance(press, dict) else ""
+    id_ = whole(press.get("id")) if isinstance(press, dict) else ""
+    return f"press/{id_}"[:255] if id_ else ""
+
+
+def press(update: dict[str, Any]) -> str:
+    """The id under which a button press is answered; "" when the update is none."""
+    query = update.get("callback_query")
+    return whole(query.get("id")) if isinstance(query, dict) else ""
 
 
 def read(update: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
@@ -112,7 +137,7 @@ def goes_on(text: str) -> bool:
 def _message(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
     message = ReadMessage.model_validate(body)
     moved = body.get("migrate_to_chat_id")
-    if isinstance(moved, int):
+    if isinstance(moved, int) and -MAX_ID <= moved < 0:
         return Incoming(
             str(rows[0].id), _address(body, message, me), User(0), Kind.MOVED, ids=_ids(rows), data=str(moved)
         )
@@ -162,14 +187,14 @@ def _press(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming |
     if not isinstance(place, dict):
         return None
     message = ReadMessage.model_validate(place)
-    data = body.get("data") if isinstance(body.get("data"), str) else ""
+    data = whole(body.get("data"))
     return Incoming(
         id=str(rows[0].id),
         address=_address(place, message, me),
         user=User(user.id, user.first_name, user.language_code, user.is_bot),
         kind=Kind.STOP if data == STOP else Kind.BUTTON,
         ids=_ids(rows),
-        data=str(data),
+        data=data,
         private=message.chat.type == "private",
         message_id=message.message_id,
         attempts=max(row.attempts for row in rows),
@@ -202,11 +227,7 @@ READERS = {
 
 
 def _text(body: dict[str, Any]) -> str:
-    text = body.get("text") or body.get("caption")
-    if not isinstance(text, str):
-        return ""
-    # NUL can't be stored everywhere, and half a surrogate pair can't be encoded at all.
-    text = text.replace("\0", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    text = whole(body.get("text")) or whole(body.get("caption"))
     return "" if BLANK.fullmatch(text) else text
 
 
@@ -220,7 +241,7 @@ def _attachments(body: dict[str, Any]) -> tuple[Attachment, ...]:
             value = value[-1] if value else {}
         if isinstance(value, dict):
             file = value.get("file_id")
-            return (Attachment(kind, file if isinstance(file, str) else "", _number(value.get("file_size"))),)
+            return (Attachment(kind, whole(file), _number(value.get("file_size"))),)
     return ()
 
 

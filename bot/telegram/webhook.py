@@ -20,7 +20,7 @@ from aiohttp import web
 from bot.errors import ConfigError, Refused, StorageUnavailable
 from bot.telegram.api import Api
 from bot.telegram.intake import Intake
-from bot.telegram.updates import ALLOWED
+from bot.telegram.updates import ALLOWED, number
 
 log = logging.getLogger(__name__)
 
@@ -68,10 +68,10 @@ class Webhook:
         if not hmac.compare_digest(given, self.secret.encode()):
             return web.Response(status=401)
         try:
-            update = json.loads(await request.read())
+            update = json.loads(await request.read()) if request.content_type == "application/json" else None
         except (ValueError, RecursionError):
             return web.Response(status=400)
-        if not isinstance(update, dict) or not isinstance(update.get("update_id"), int):
+        if number(update) is None:
             return web.Response(status=400)
         try:
             await self.intake.accept([update])

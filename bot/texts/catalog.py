@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from bot.texts import en, ru
 
 LANGUAGES = {"en": en.TEXTS, "ru": ru.TEXTS}
+PLACE = re.compile(r"\{(\w+)\}")
 NAMES = {"en": "English", "ru": "Русский"}
 
 
@@ -18,7 +21,4 @@ def known(language: str) -> str:
 
 def say(language: str, key: str, /, **values: object) -> str:
     """The sentence `key` in `language` (a tag or ""). Values are put in as they are: foreign text is never a format."""
-    sentence = LANGUAGES[known(language)][key]
-    for name, value in values.items():
-        sentence = sentence.replace("{" + name + "}", str(value))
-    return sentence
+    return PLACE.sub(lambda place: str(values[place[1]]), LANGUAGES[known(language)][key])

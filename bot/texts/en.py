@@ -27,7 +27,6 @@ TEXTS: dict[str, str] = {
     "image.usage": "Write what to draw after the command: /image a lighthouse in a storm",
     "image.long": "A description may have {limit} characters, yours has {length}. Make it shorter.",
     "image.off": "I can't draw here: the operator has not set up a model for pictures.",
-    "image.wait": "Drawing: {prompt}",
     "image.refused": "This can't be drawn by the rules of the service. Describe something else.",
     "image.failed": "The picture did not work out. Try again.",
     "image.slow": "The picture takes too long; I have given up on it. Try again later.",

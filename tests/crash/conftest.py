@@ -1,0 +1,37 @@
+"""The fork server and what else the worlds of these tests are made from."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from crash.driver import Nursery
+
+TESTS = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def fork_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The socket of a fork server that lives as long as the tests."""
+    socket = tmp_path_factory.mktemp("fork") / "socket"
+    environment = {**os.environ, "PYTHONPATH": f"{TESTS}{os.pathsep}{TESTS.parent}"}
+    command = [sys.executable, "-m", "crash.forkserver", str(socket)]
+    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE) as server:
+        until = time.monotonic() + 30
+        while not socket.exists() and time.monotonic() < until:
+            assert server.poll() is None
+            time.sleep(0.02)
+        yield socket
+        assert server.stdin is not None
+        server.stdin.close()
+
+
+@pytest.fixture
+def nursery(fork_server: Path, template: Path, tmp_path: Path) -> Nursery:
+    return Nursery(fork_server, template, tmp_path)
