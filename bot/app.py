@@ -85,7 +85,9 @@ async def build(settings: Settings, *, clock: Clock | None = None, seed: int | N
     clock = clock or SystemClock()
     chance = random.Random(seed)  # noqa: S311  seeds of pictures and jitter, no secrets
     async with Store.open(settings.database_url, clock) as store, Http(direct=[settings.yc_metadata_addr]) as http:
-        api = Api(settings.bot_token.get_secret_value(), settings.telegram_api_url, settings.telegram_proxy)
+        api = Api(
+            settings.bot_token.get_secret_value(), settings.telegram_api_url, settings.telegram_proxy.get_secret_value()
+        )
         try:
             async with asyncio.TaskGroup() as tasks:
                 app = _wire(settings, store, http, api, clock, chance, tasks)

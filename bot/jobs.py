@@ -45,13 +45,14 @@ class Jobs:
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self._wake.clear()
-                now = self.clock.time()
+                now, busy = self.clock.time(), set(self._running)
                 async with self.store.read() as tx:
                     due = await tx.jobs.due(self.bot, now, 4 * AT_ONCE)
                     next_due = await tx.jobs.next_due(self.bot, now)
                 for job in due:
-                    if (job.kind, job.key) not in self._running and len(self._running) < AT_ONCE:
-                        self._running.add((job.kind, job.key))
+                    # A job that ended while we were reading stands here as it was before.
+                    if (name := (job.kind, job.key)) not in busy and len(self._running) < AT_ONCE:
+                        self._running.add(name)
                         tasks.create_task(self._do(job))
                 await self._rest(next_due)
 

@@ -5,18 +5,23 @@ The names are the ones operators already know; the environment names of the vend
 
 from __future__ import annotations
 
+import json
 import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, BaseModel, Field, SecretStr, ValidationError, field_validator
+from pydantic import AliasChoices, BaseModel, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.errors import ConfigError
 
 TOKEN_SHAPE = re.compile(r"\d{1,20}:[A-Za-z0-9_-]{3,}")
-PLACEHOLDER = re.compile(r"^(<.*>|your[-_ ].*|changeme|xxx+|\.\.\.)$", re.IGNORECASE)
+FOLDER_SHAPE = re.compile(r"[A-Za-z0-9_-]+")
+PLACEHOLDER = re.compile(r"(<.*>|your[-_ ].*|changeme|xxx+|.*\.\.\.)?", re.IGNORECASE)
+URL_SHAPE = re.compile(r"(https?)://(\[[0-9a-fA-F:]+\]|[\w.-]+)(:\d{1,5})?(/[^\s?#]*)?")
+THIS_MACHINE = re.compile(r"localhost|\[::1\]|127(\.\d{1,3}){3}")
 
 
 class ModelEntry(BaseModel):
@@ -32,7 +37,7 @@ class ModelEntry(BaseModel):
 
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
-        env_file=".env", env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+        env_file=".env", env_file_encoding="utf-8-sig", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
     )
 
     # --- The three that a bot can't do without
@@ -58,7 +63,9 @@ class Settings(BaseSettings):
         True, description="Send tables, task lists, formulas and answers over 4,096 characters as rich messages"
     )
     telegram_api_url: str = Field("https://api.telegram.org", description="Bot API server")
-    telegram_proxy: str = Field("", description="Proxy for Telegram only: http://user:password@host:port")
+    telegram_proxy: SecretStr = Field(
+        SecretStr(""), description="Proxy for Telegram only: http://user:password@host:port"
+    )
     telegram_rate: float = Field(
         28.0, ge=0, description="Messages a second over all chats (Telegram allows about 30); 0 = no limit of our own"
     )
@@ -68,7 +75,7 @@ class Settings(BaseSettings):
     webhook_url: str = Field("", description="Public https address of the webhook; empty = long polling")
     webhook_secret: SecretStr = Field(SecretStr(""), description="1-256 of A-Z a-z 0-9 _ - ; made up when empty")
     webhook_host: str = Field("127.0.0.1", description="Where the webhook server listens")
-    webhook_port: int = Field(8443, description="... and its port")
+    webhook_port: int = Field(8443, ge=1, le=65535, description="... and its port")
     shutdown_grace: float = Field(20.0, ge=0, description="Seconds that running answers get when the bot is stopped")
 
     # --- Yandex AI Studio
@@ -82,7 +89,7 @@ class Settings(BaseSettings):
     yc_metadata: bool = Field(False, description="Take the IAM token from the metadata service of the virtual machine")
     yc_metadata_addr: str = Field("169.254.169.254", description="Address of the metadata service")
     model: str = Field("yandexgpt", description="The model that answers: a name, name/version or a whole gpt:// URI")
-    models: list[ModelEntry] = Field(
+    models: Annotated[list[ModelEntry], NoDecode] = Field(
         default_factory=list,
         description="Models that users may choose with /model, as JSON: "
         '[{"name":"yandexgpt","title":"Pro"},{"name":"yandexgpt-lite"}]; empty = the built-in list',
@@ -111,21 +118,41 @@ class Settings(BaseSettings):
     @field_validator("owners", mode="before")
     @classmethod
     def _ids(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return tuple(part for part in re.split(r"[,\s]+", value.strip()) if part)
-        return value
+        return tuple(part for part in re.split(r"[,;\s]+", value) if part) if isinstance(value, str) else value
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _rows(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value) if value else []
+        except ValueError:
+            raise ValueError("a JSON list is expected") from None
 
     @field_validator(
         "telegram_api_url", "yc_llm_url", "yc_operation_url", "yc_image_operation_url", "yc_openai_url", "yc_iam_url"
     )
     @classmethod
     def _url(cls, value: str) -> str:
-        if not re.match(r"https?://[^\s/]+", value):
+        found = URL_SHAPE.fullmatch(value)
+        if found is None:
             raise ValueError("an address like https://host is expected")
-        host = re.sub(r"^https?://(\[[^\]]*\]|[^:/]*).*", r"\1", value)
-        if value.startswith("http://") and host not in {"localhost", "[::1]"} and not host.startswith("127."):
+        if found[1] == "http" and not THIS_MACHINE.fullmatch(found[2]):
             raise ValueError("http:// is taken only for this machine (127.0.0.1): keys would travel unprotected")
         return value.rstrip("/")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _bare(cls, value: Any, info: ValidationInfo) -> Any:
+        """What was copied with a space, a line end or quotes around it. A prompt is taken to the letter.
+
+        Defined last, because it runs first.
+        """
+        if not isinstance(value, str) or info.field_name == "system_prompt":
+            return value
+        value = value.strip()
+        return value[1:-1].strip() if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value
 
     @property
     def bot_id(self) -> int:
@@ -133,8 +160,10 @@ class Settings(BaseSettings):
 
     def secrets(self) -> list[str]:
         """Everything that no log line may contain."""
-        values = (getattr(self, name) for name in type(self).model_fields)
-        return [found for value in values if isinstance(value, SecretStr) and (found := value.get_secret_value())]
+        values = (getattr(self, name) for name in type(self).model_fields if name != "telegram_proxy")
+        password = urlsplit(self.telegram_proxy.get_secret_value()).password
+        found = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+        return [secret for secret in (*found, password) if secret]
 
 
 WHERE = {
@@ -150,30 +179,36 @@ def load(**given: Any) -> Settings:
     try:
         return Settings(**given)
     except ValidationError as error:
-        lines = []
-        for problem in error.errors(include_input=False, include_url=False):
-            name = str(problem["loc"][0]).upper() if problem["loc"] else "settings"
-            known = Settings.model_fields.get(name.lower())
-            lines.append(f"{name}: {problem['msg']}" + (f" ({known.description})" if known else ""))
-        raise ConfigError("\n".join(lines)) from None
+        problems = error.errors(include_input=False, include_url=False)
+        raise ConfigError("\n".join(_line(problem["loc"], problem["msg"]) for problem in problems)) from None
+    except UnicodeDecodeError:
+        raise ConfigError(".env: is not in UTF-8; save it in that encoding") from None
+
+
+def _line(place: tuple[int | str, ...], message: str) -> str:
+    """One wrong value: its name, what is wrong and what it is for."""
+    name, *inside = (str(step) for step in place)
+    field = Settings.model_fields.get(name.lower())
+    where = f"{name.upper()} ({'.'.join(inside)})" if inside else name.upper()
+    return f"{where}: {message}" + (f" ({field.description})" if field else "")
 
 
 def require(settings: Settings) -> None:
     """Check what a bot on Telegram can't do without. Raises `ConfigError` that names it and where to get it."""
     lines = []
     token = settings.bot_token.get_secret_value()
-    if not token or PLACEHOLDER.match(token):
+    if PLACEHOLDER.fullmatch(token):
         lines.append(f"BOT_TOKEN is missing: {WHERE['bot_token']}")
     elif not TOKEN_SHAPE.fullmatch(token):
         lines.append(f"BOT_TOKEN does not look like 123456:ABC-DEF...: {WHERE['bot_token']}")
-    keys = (settings.yc_api_key, settings.yc_iam_token, settings.yc_oauth_token)
-    given = [key.get_secret_value() for key in keys if key.get_secret_value()]
-    if any(PLACEHOLDER.match(key) for key in given) or not (
-        given or settings.yc_service_account_key_file or settings.yc_metadata
-    ):
+    keys = [key.get_secret_value() for key in (settings.yc_api_key, settings.yc_iam_token, settings.yc_oauth_token)]
+    has_key = any(not PLACEHOLDER.fullmatch(key) for key in keys)
+    if not (has_key or settings.yc_service_account_key_file or settings.yc_metadata):
         lines.append(f"YC_API_KEY is missing: {WHERE['yc_api_key']}")
-    if not settings.yc_folder_id or PLACEHOLDER.match(settings.yc_folder_id):
+    if PLACEHOLDER.fullmatch(settings.yc_folder_id):
         lines.append(f"YC_FOLDER_ID is missing: {WHERE['yc_folder_id']}")
+    elif not FOLDER_SHAPE.fullmatch(settings.yc_folder_id):
+        lines.append(f"YC_FOLDER_ID does not look like b1g...: {WHERE['yc_folder_id']}")
     if settings.yc_service_account_key_file and not settings.yc_service_account_key_file.is_file():
         lines.append(f"YC_SERVICE_ACCOUNT_KEY_FILE: there is no file {settings.yc_service_account_key_file}")
     if lines:

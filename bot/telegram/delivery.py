@@ -143,10 +143,11 @@ class Deliverer:
                 await self.clock.sleep(TOKEN_PAUSE)
             except TransportUnavailable as error:
                 await self._wait(progress, error)
-            except Refused as error:
+            except (Refused, ValueError) as error:  # ValueError: aiogram itself does not take it
                 if not _simpler(progress, error):
-                    log.error("delivery %d was refused for good: %s", delivery.id, error)
-                    await self.outbox.bury(delivery, str(error))
+                    reason = str(error) if isinstance(error, Refused) else type(error).__name__  # others quote the text
+                    log.error("delivery %d was refused for good: %s", delivery.id, reason)
+                    await self.outbox.bury(delivery, reason)
                     return delivery.address
 
     async def _wait(self, progress: Progress, error: TransportUnavailable) -> None:
@@ -252,7 +253,7 @@ def _thread(message: Message) -> int:
     return (message.message_thread_id or 0) if message.is_topic_message else 0
 
 
-def _simpler(progress: Progress, error: Refused) -> bool:
+def _simpler(progress: Progress, error: Exception) -> bool:
     """Change the way of sending after a refusal; False when there is no other way left."""
     if isinstance(error, NoThread) and progress.thread:
         progress.thread = False

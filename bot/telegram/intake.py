@@ -53,15 +53,13 @@ class Intake:
         rows = await self.inbox.open(self.me.id)
         if rows:
             log.info("%d updates are left from before: working on them", len(rows))
-        await self._dispatch([(row, json.loads(row.raw)) for row in rows])
+        await self._dispatch([(row, _loaded(row.raw)) for row in rows])
 
     async def accept(self, raw: Sequence[Any]) -> None:
         """Commit updates to the inbox, then hand them on. Raises `StorageUnavailable`: nothing was accepted then."""
         by_id = {id_: update for update in raw if (id_ := updates.number(update)) is not None}
-        new = await self.inbox.accept(
-            self.me.id,
-            [(id_, updates.once(update), json.dumps(update, ensure_ascii=True)) for id_, update in by_id.items()],
-        )
+        kept = [(id_, updates.once(update), _dumped(update)) for id_, update in by_id.items()]
+        new = await self.inbox.accept(self.me.id, kept)
         self.last = self.clock.monotonic()
         await self._dispatch([(row, by_id[row.update_id]) for row in new])
 
@@ -127,6 +125,22 @@ class Intake:
 
     async def _hand_on(self, incoming: Incoming, update: dict[str, Any]) -> None:
         await self.handler(incoming, self.reply(incoming, updates.press(update)))
+
+
+def _dumped(update: dict[str, Any]) -> str:
+    """An update as it came. One that is nested too deep to be written down is no message: only its number is kept."""
+    try:
+        return json.dumps(update)
+    except RecursionError:
+        return json.dumps({"update_id": update["update_id"]})
+
+
+def _loaded(raw: str) -> dict[str, Any]:
+    try:
+        found = json.loads(raw)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _joined(first: Incoming, more: Incoming) -> Incoming:

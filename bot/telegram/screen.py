@@ -40,6 +40,7 @@ from bot.types import Address, Button, Outgoing
 
 LIMIT = 4096
 CAPTION_LIMIT = 1024
+NOTHING = "…"  # an answer without anything to see is still an answer
 STOP = "stop"  # the callback data of the Stop button: it needs no rights but to see the chat
 NO_PREVIEW = LinkPreviewOptions(is_disabled=True)  # a preview fetches what the model wrote
 
@@ -69,14 +70,15 @@ class Screen:
 def finished(outgoing: Outgoing, rung: Rung) -> list[Screen]:
     """The messages of a finished answer, at least one."""
     if outgoing.photo:
-        return [Screen(text=render.plain(outgoing.text, limit=CAPTION_LIMIT)[0], photo=outgoing.photo)]
+        caption = render.plain(outgoing.text, limit=CAPTION_LIMIT)
+        return [Screen(text=caption[0] if caption else "", photo=outgoing.photo)]
     if outgoing.plain or rung is Rung.PLAIN:
-        return [Screen(part) for part in render.plain(outgoing.text, outgoing.note, LIMIT)]
+        return [Screen(part) for part in render.plain(outgoing.text, outgoing.note, LIMIT)] or [Screen(NOTHING)]
     document = render.parse(outgoing.text)
     if rung is Rung.RICH and render.needs_rich(document) and (blocks := render.rich(document, outgoing.note)):
         return [Screen(blocks=json.dumps(blocks, ensure_ascii=False))]
     pieces = render.pieces(document, LIMIT, outgoing.note)
-    return [Screen(piece.text, piece.entities) for piece in pieces] or [Screen(outgoing.note or "…")]
+    return [Screen(piece.text, piece.entities) for piece in pieces] or [Screen(outgoing.note or NOTHING)]
 
 
 def growing(markdown: str, rung: Rung) -> Screen:
@@ -118,8 +120,8 @@ def as_document(screen: Screen, to: Address, outgoing: Outgoing, *, thread: bool
     topic = (to.thread if thread else 0) or None
     file = BufferedInputFile(screen.photo, "picture.jpg")
     return SendDocument(
-        chat_id=to.chat, message_thread_id=topic, document=file, caption=screen.text or None,
-        reply_markup=keyboard(outgoing), parse_mode=None,
+        chat_id=to.chat, message_thread_id=topic, business_connection_id=to.connection or None, document=file,
+        caption=screen.text or None, reply_markup=keyboard(outgoing), parse_mode=None,
     )  # fmt: skip
 
 

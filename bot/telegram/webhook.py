@@ -6,6 +6,7 @@ refused for good, and what can't be stored now is asked for again.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 import logging
@@ -17,7 +18,7 @@ import bot.telegram.lazy  # noqa: F401  isort: skip  before aiogram
 from aiogram.methods import DeleteWebhook, SetWebhook
 from aiohttp import web
 
-from bot.errors import ConfigError, Refused, StorageUnavailable
+from bot.errors import ConfigError, Refused, StorageUnavailable, TransportUnavailable
 from bot.telegram.api import Api
 from bot.telegram.intake import Intake
 from bot.telegram.updates import ALLOWED, number
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105  the header's name
 LARGEST_BODY = 2 * 1024 * 1024
 MOST_CONNECTIONS = 40
+SHUTDOWN = 5.0  # seconds that a request under way gets when the bot stops
+FIRST_BACKOFF, LAST_BACKOFF = 1.0, 30.0  # seconds between tries to set it: Telegram takes one a second
 
 
 class Webhook:
@@ -39,29 +42,42 @@ class Webhook:
         self.secret = secret or secrets.token_urlsafe(32)
         self.host = host
         self.port = port
-        self._runner: web.AppRunner | None = None
+        self._listening: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Listen, then tell Telegram. Raises `ConfigError` when the address can't be used."""
         server = web.Application(client_max_size=LARGEST_BODY)
         server.router.add_post(urlsplit(self.url).path or "/", self.receive)
-        self._runner = web.AppRunner(server, access_log=None)
-        await self._runner.setup()
+        runner = web.AppRunner(server, access_log=None, shutdown_timeout=SHUTDOWN)
+        await runner.setup()
+        self._listening = self.intake.tasks.create_task(_listen(runner))
         try:
-            await web.TCPSite(self._runner, self.host, self.port).start()
+            await web.TCPSite(runner, self.host, self.port).start()
         except OSError as error:
             raise ConfigError(f"WEBHOOK_HOST, WEBHOOK_PORT: can't listen on {self.host}:{self.port}: {error}") from None
+        await self._tell()
+
+    async def _tell(self) -> None:
+        """Tell Telegram where we are, until it has heard it."""
         method = SetWebhook(
             url=self.url, secret_token=self.secret, max_connections=MOST_CONNECTIONS, allowed_updates=list(ALLOWED)
         )
-        try:
-            await self.api.call(method)
-        except Refused as error:
-            raise ConfigError(f"WEBHOOK_URL: Telegram refuses {self.url}: {error}") from None
+        wait = FIRST_BACKOFF
+        while True:
+            try:
+                await self.api.call(method)
+                return
+            except Refused as error:
+                raise ConfigError(f"WEBHOOK_URL: Telegram refuses {self.url}: {error}") from None
+            except TransportUnavailable as error:
+                log.warning("the webhook is not set: %s: trying again in %.0f s", error, max(error.retry_after, wait))
+                await self.intake.clock.sleep(max(error.retry_after, wait))
+                wait = min(wait * 2, LAST_BACKOFF)
 
     async def close(self) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._listening is not None:
+            self._listening.cancel()
+            await asyncio.wait({self._listening})
 
     async def receive(self, request: web.Request) -> web.Response:
         given = request.headers.get(SECRET_HEADER, "").encode("utf-8", "surrogateescape")
@@ -79,6 +95,14 @@ class Webhook:
             log.error("an update is left at Telegram: %s", error)
             return web.Response(status=503, headers={"Retry-After": "5"})
         return web.Response()
+
+
+async def _listen(runner: web.AppRunner) -> None:
+    """Keep a server open until it is closed, or everything is."""
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await runner.cleanup()
 
 
 async def remove(api: Api) -> None:

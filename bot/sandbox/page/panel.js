@@ -12,8 +12,8 @@ const TABS = ["journal", "faults", "process"];
 export function startPanel() {
   for (const name of TABS) byId(`tab-${name}`).addEventListener("click", () => showTab(name));
   byId("tabs").addEventListener("keydown", step);
-  byId("panel-toggle").addEventListener("click", () => setOpen(!document.body.classList.contains("with-panel")));
-  byId("panel-close").addEventListener("click", () => setOpen(false));
+  byId("panel-toggle").addEventListener("click", () => choose(!document.body.classList.contains("with-panel")));
+  byId("panel-close").addEventListener("click", () => choose(false));
   const saved = JSON.parse(localStorage.getItem(SAVED) ?? "{}");
   setOpen(innerWidth >= WIDE && saved.open !== false);
   showTab(TABS.includes(saved.tab) ? saved.tab : "journal");
@@ -27,6 +27,11 @@ function setOpen(open) {
   document.body.classList.toggle("with-panel", open);
   byId("panel-toggle").setAttribute("aria-pressed", String(open));
   byId("panel").inert = !open;
+}
+
+/** @param {boolean} open */
+function choose(open) {
+  setOpen(open);
   save({ open });
 }
 

@@ -1,0 +1,1 @@
+"""`govorun doctor`. Begin at `examination.py`."""

@@ -1,0 +1,44 @@
+"""Asks everything that the bot depends on, for real, and says what to do about it. Begin with `examine`.
+
+Each leg is a generator of findings; the dearest thing that one of them does is to let each model say a few tokens.
+Pictures are not bought.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from bot.clock import Clock, SystemClock
+from bot.doctor.finding import Finding, Verdict, cleaner
+from bot.doctor.machine import check_database, check_proxies, check_settings
+from bot.doctor.studio import check_picture, check_studio
+from bot.doctor.telegram import check_telegram
+from bot.settings import Settings
+
+
+async def examine(
+    settings: Settings, *, clock: Clock | None = None, env_file: Path = Path(".env")
+) -> AsyncIterator[Finding]:
+    """All findings, leg by leg, without secrets. What can't work without a missing setting is not tried."""
+    clean = cleaner(settings)
+    async for finding in _examine(settings, clock or SystemClock(), env_file):
+        yield Finding(finding.leg, finding.verdict, clean(finding.text), clean(finding.advice))
+
+
+async def _examine(settings: Settings, clock: Clock, env_file: Path) -> AsyncIterator[Finding]:
+    found = list(check_settings(settings, env_file))
+    for finding in found:
+        yield finding
+    wrong = {finding.text.partition(" ")[0].rstrip(":") for finding in found if finding.verdict is Verdict.FAIL}
+    async for finding in check_database(settings):
+        yield finding
+    for finding in check_proxies(settings):
+        yield finding
+    if "BOT_TOKEN" not in wrong:
+        async for finding in check_telegram(settings):
+            yield finding
+    if not any(name.startswith("YC_") for name in wrong):
+        async for finding in check_studio(settings, clock):
+            yield finding
+    yield check_picture(settings)

@@ -1,0 +1,192 @@
+"""What can be checked on this machine: settings, the database and its disk, proxies."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import closing
+from difflib import get_close_matches
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.doctor.finding import PROXY, Finding, Verdict, fail, ok, place, secret, warn
+from bot.errors import ConfigError
+from bot.settings import WHERE, Settings, require
+from bot.storage import schema
+
+TIGHT, FULL = 500, 50  # MB of free disk
+
+# --- settings ---------------------------------------------------------------------------------------------------------
+
+
+def unreadable(error: ConfigError) -> Iterator[Finding]:
+    """The findings for settings that could not even be read."""
+    for line in str(error).splitlines():
+        what, _, how = line.partition(": ")
+        yield fail("settings", what, how) if re.search(" (is|does) ", what) else fail("settings", line)
+
+
+def check_settings(settings: Settings, env_file: Path) -> Iterator[Finding]:
+    try:
+        require(settings)
+    except ConfigError as error:
+        yield from unreadable(error)
+    else:
+        who = "ACCESS=open" if settings.access == "open" else f"ACCESS=closed, {len(settings.owners)} owner(s)"
+        yield ok("settings", f"nothing is missing; MODEL={settings.model}, {who}")
+    yield from _odd_values(settings)
+    if env_file.is_file():
+        yield from _odd_file(env_file)
+
+
+def _odd_values(settings: Settings) -> Iterator[Finding]:
+    if settings.access == "closed" and not settings.owners:
+        advice = "Write to the bot: it tells you your id. Then OWNERS=that number, or ACCESS=open"
+        yield warn("settings", "OWNERS is empty and ACCESS=closed: the bot answers nobody", advice)
+    key = secret(settings.yc_api_key)
+    for beginning, (what, advice) in MISTAKEN.items():
+        if key.startswith(beginning):
+            yield warn("settings", f"YC_API_KEY looks like {what}", advice)
+    if settings.yc_folder_id and not FOLDER_ID.fullmatch(settings.yc_folder_id):
+        text = "YC_FOLDER_ID does not look like the id of a folder (20 small letters and digits)"
+        yield warn("settings", text, WHERE["yc_folder_id"])
+    if settings.webhook_url and not settings.webhook_url.startswith("https://"):
+        yield warn(
+            "settings", "WEBHOOK_URL is no https:// address", "Telegram takes only those (ports 443, 80, 88, 8443)"
+        )
+    if not WEBHOOK_SECRET.fullmatch(secret(settings.webhook_secret)):
+        advice = "Use A-Z a-z 0-9 _ - only, or leave it empty: then one is made up"
+        yield fail("settings", "WEBHOOK_SECRET has letters that Telegram refuses", advice)
+
+
+def _odd_file(path: Path) -> Iterator[Finding]:
+    """Only the names in the file are looked at."""
+    mode = path.stat().st_mode & 0o777
+    if os.name == "posix" and mode & 0o077:
+        advice = f"chmod 600 {path}"
+        yield warn("settings", f"{path} holds secrets and others on this machine can use it (mode {mode:o})", advice)
+    known = [name.upper() for name in Settings.model_fields] + ["YC_TOKEN"]
+    for name in ASSIGNED.findall(path.read_text("utf-8", "replace")):
+        if name.upper() not in known:
+            close = get_close_matches(name.upper(), known, 1)
+            advice = f"Did you mean {close[0]}?" if close else "`.env.example` has all settings"
+            yield warn("settings", f"{name} in {path} is no setting of Govorun", advice)
+
+
+# --- database ---------------------------------------------------------------------------------------------------------
+
+
+async def check_database(settings: Settings) -> AsyncIterator[Finding]:
+    try:
+        url = make_url(settings.database_url)
+        file = _file(url)
+        new = file is not None and not file.exists()
+        revision = None if new else await schema.current(settings.database_url)
+    except (ConfigError, SQLAlchemyError, ImportError) as error:
+        advice = "For a file beside the bot: DATABASE_URL=sqlite+aiosqlite:///govorun.db"
+        text = str(error) if isinstance(error, ConfigError) else f"DATABASE_URL can't be used ({type(error).__name__})"
+        yield fail("database", text, advice)
+        return
+    if revision is not None and revision > schema.HEAD:
+        text = f"was written by a newer version of Govorun (schema {revision}, this one knows {schema.HEAD})"
+        yield fail("database", text, "Update Govorun, or use the backup from before the update")
+    elif file is None:
+        yield ok("database", f"{url.render_as_string(hide_password=True)} opens; {_schema(revision)}")
+    else:
+        yield await asyncio.to_thread(_on_disk, file, "will be made" if new else _schema(revision))
+
+
+def _file(url: URL) -> Path | None:
+    kept = url.get_backend_name() == "sqlite" and url.database not in (None, "", ":memory:")
+    return Path(str(url.database)) if kept else None
+
+
+def _schema(revision: str | None) -> str:
+    if revision == schema.HEAD:
+        return f"schema {revision} is current"
+    return (
+        "empty, filled at the start"
+        if revision is None
+        else f"schema {revision} is brought to {schema.HEAD} at the start"
+    )
+
+
+def _on_disk(file: Path, state: str) -> Finding:
+    """Whether it can be written now, is whole, and has room to grow."""
+    folder = file.absolute().parent
+    if trouble := _unwritable(file, folder):
+        return fail("database", f"{file}: {trouble}", "The user who runs the bot must own the file and its folder")
+    if file.exists() and (damage := _damage(file)):
+        return fail("database", f"{file} is damaged: {damage}", "Stop the bot and put a backup in its place")
+    free = shutil.disk_usage(folder).free // 1_000_000
+    text = f"{file}: {state}; {free:,} MB of disk are free"
+    if free < TIGHT:
+        verdict = Verdict.FAIL if free < FULL else Verdict.WARN
+        return Finding("database", verdict, text, "Make room: without it no message can be kept, and none is answered")
+    return ok("database", text)
+
+
+def _unwritable(file: Path, folder: Path) -> str:
+    if not folder.is_dir():
+        return "its folder does not exist"
+    if not os.access(folder, os.W_OK):
+        return "its folder can't be written"
+    if not file.exists():
+        return ""
+    try:
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=rw", uri=True, timeout=1)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+    except sqlite3.Error as error:
+        return str(error)
+    return ""
+
+
+def _damage(file: Path) -> str:
+    """The first complaint of SQLite's own check, which reads the whole file."""
+    try:
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=1)) as connection:
+            complaint = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+    except sqlite3.Error as error:
+        return str(error)
+    return "" if complaint == "ok" else complaint
+
+
+# --- proxies ----------------------------------------------------------------------------------------------------------
+
+
+def check_proxies(settings: Settings) -> Iterator[Finding]:
+    telegram = settings.telegram_proxy.get_secret_value()
+    if telegram and not PROXY.match(telegram):
+        advice = "TELEGRAM_PROXY=http://user:password@host:port, or socks5://host:port"
+        yield fail("proxies", "TELEGRAM_PROXY is no address of a proxy", advice)
+        return
+    studio = environment_proxy(settings.yc_llm_url)
+    to_telegram = f"through {place(telegram)}" if telegram else "directly"
+    to_studio = f"through {place(studio)}, from the environment" if studio else "directly"
+    yield ok("proxies", f"to Telegram {to_telegram}; to AI Studio {to_studio}")
+
+
+def environment_proxy(url: str) -> str:
+    parts, proxies = urlsplit(url), getproxies()
+    if proxy_bypass(parts.hostname or ""):
+        return ""
+    return proxies.get(parts.scheme) or proxies.get("all") or ""
+
+
+FOLDER_ID = re.compile(r"[a-z0-9]{20}")
+WEBHOOK_SECRET = re.compile(r"[A-Za-z0-9_-]{0,256}")
+ASSIGNED = re.compile(r"^[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)[ \t]*=", re.MULTILINE)
+MISTAKEN: Mapping[str, tuple[str, str]] = {
+    "t1.": ("an IAM token", "Put it into YC_IAM_TOKEN (it lives 12 hours), or make an API key"),
+    "y0_": ("an OAuth token", "Put it into YC_OAUTH_TOKEN, or make an API key"),
+    "aje": ("the id of a key or of a service account", "The secret itself is needed: it is shown once, AQVN..."),
+}

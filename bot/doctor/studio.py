@@ -1,0 +1,166 @@
+"""AI Studio: the way there, the key, each model, the tokenizer. Begin with `check_studio`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from email.utils import parsedate_to_datetime
+from random import Random
+
+from bot.clock import Clock
+from bot.doctor.finding import PATIENCE, Finding, Verdict, fail, ok, place, secret, warn
+from bot.doctor.machine import environment_proxy
+from bot.errors import BotError, ConfigError, ModelError, ModelProtocolError, ModelUnavailable
+from bot.http import Http
+from bot.models import catalog
+from bot.models.yandex import names, wire
+from bot.models.yandex.auth import credentials
+from bot.models.yandex.service import YandexStudio
+from bot.settings import WHERE, Settings
+from bot.types import Message, Request
+
+SKEW = 30.0  # seconds that the clocks may differ
+
+
+async def check_studio(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
+    try:
+        http = Http(direct=[settings.yc_metadata_addr])
+    except (ConfigError, ImportError, ValueError) as error:  # a kind of proxy that is not known, or has no library
+        yield fail("proxies", str(error), "Look at HTTPS_PROXY and ALL_PROXY; an http:// proxy works")
+        return
+    async with http:
+        network = await _network(settings, http, clock)
+        yield network
+        if network.verdict is Verdict.FAIL:
+            return
+        auth = await _auth(settings, http, clock)
+        yield auth
+        if auth.verdict is not Verdict.FAIL:
+            async for finding in _models(settings, http, clock):
+                yield finding
+
+
+async def _network(settings: Settings, http: Http, clock: Clock) -> Finding:
+    """Any answer will do; its date also tells whether our clock is right."""
+    host = place(settings.yc_llm_url)
+    try:
+        answer = await http.get_json(settings.yc_llm_url + "/", total=PATIENCE)
+        there = parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
+    except (ModelProtocolError, ValueError, TypeError):
+        return ok("network", f"{host} answers")
+    except ModelError as error:
+        return fail("network", str(error), _way_to_studio(settings))
+    behind = there - clock.time()
+    if abs(behind) > SKEW:
+        text = f"{host} answers; this machine's clock is {abs(behind):.0f} s {'behind' if behind > 0 else 'ahead'}"
+        return warn("network", text, "Let the time be set by NTP: tokens and reminders depend on it")
+    return ok("network", f"{host} answers; the clocks agree")
+
+
+def _way_to_studio(settings: Settings) -> str:
+    if proxy := environment_proxy(settings.yc_llm_url):
+        return f"Is the proxy {place(proxy)} (HTTPS_PROXY) up, and does it lead there?"
+    return (
+        "Is the address open from this network? If a proxy is needed: HTTPS_PROXY=http://host:port; look at YC_LLM_URL"
+    )
+
+
+async def _auth(settings: Settings, http: Http, clock: Clock) -> Finding:
+    used, *ignored = [name for name, given in _credentials(settings).items() if given]
+    beside = f" ({', '.join(ignored)} not needed)" if ignored else ""
+    try:
+        await credentials(settings, http, clock).headers()
+    except BotError as error:
+        unreachable = isinstance(error, ModelUnavailable)
+        return fail("auth", str(error), _way_to_studio(settings) if unreachable else NEW[used])
+    if used in ("YC_API_KEY", "YC_IAM_TOKEN"):
+        return ok("auth", f"{used} is sent as it is{beside}; the models say whether it is good")
+    return ok("auth", f"{used} gave an IAM token{beside}")
+
+
+def _credentials(settings: Settings) -> Mapping[str, object]:
+    """In the order in which they count, see `bot.models.yandex.auth`."""
+    return {
+        "YC_API_KEY": secret(settings.yc_api_key),
+        "YC_IAM_TOKEN": secret(settings.yc_iam_token),
+        "YC_OAUTH_TOKEN": secret(settings.yc_oauth_token),
+        "YC_SERVICE_ACCOUNT_KEY_FILE": settings.yc_service_account_key_file,
+        "YC_METADATA": settings.yc_metadata,
+    }
+
+
+async def _models(settings: Settings, http: Http, clock: Clock) -> AsyncIterator[Finding]:
+    studio = YandexStudio(settings.model_copy(update={"answer_deadline": PATIENCE}), http, clock, Random())  # noqa: S311
+    for name in dict.fromkeys([settings.model, *(entry.name for entry in settings.models)]):
+        try:
+            yield await _says(studio, name, clock)
+        except BotError as error:
+            yield fail("text", f"{name}: {error}", _next_step(error, name, settings))
+            if isinstance(error, wire.Unauthenticated) or RIGHT_FOLDER.search(str(error)):
+                return  # the others would be told the same
+    try:
+        yield ok("tokenizer", f"counts ({await studio.text().count(GREETING)} tokens in {GREETING!r}); it is free")
+    except BotError as error:
+        yield warn("tokenizer", str(error), _next_step(error, settings.model, settings))
+
+
+async def _says(studio: YandexStudio, name: str, clock: Clock) -> Finding:
+    model, started = studio.text(name), clock.monotonic()
+    _, usage, _ = await model.complete(Request((Message.of("user", GREETING),), temperature=0, max_tokens=5))
+    price = f", {usage.total} tokens" if usage else ""
+    return ok("text", f"{name} answers ({clock.monotonic() - started:.1f} s{price})")
+
+
+def _next_step(error: BotError, name: str, settings: Settings) -> str:
+    words = str(error)
+    if found := RIGHT_FOLDER.search(words):
+        if found[1] == settings.yc_folder_id:
+            return f"{name!r} names another folder than the key's: write the name of the model alone"
+        return f"YC_FOLDER_ID={found[1]} is the folder of this key; a key works only in its own folder"
+    if isinstance(error, wire.Unauthenticated):
+        return NEW[next(name for name, given in _credentials(settings).items() if given)]
+    if isinstance(error, ConfigError):
+        return "`govorun models list` shows the names"
+    if isinstance(error, ModelUnavailable):
+        return _trouble(words)
+    if wire.MONEY.search(words):
+        return "console.yandex.cloud -> Billing: is the account active, is there money, does this folder belong to it?"
+    if words.startswith("403"):
+        return ROLE
+    if not catalog.profile(name, settings.models).native:
+        return "This model is not served by the native API, which Govorun uses; `govorun models list` shows others"
+    return "Check the name: `govorun models list`"
+
+
+def _trouble(words: str) -> str:
+    if words.startswith("429"):
+        return "The quota is used up, perhaps by another program with this folder: wait, or ask for more in the console"
+    return (
+        "The service is in trouble or out of reach: try again in some minutes; status.yandex.cloud tells what is known"
+    )
+
+
+def check_picture(settings: Settings) -> Finding:
+    if not settings.image_model:
+        return ok("image", "IMAGE_MODEL is empty: there is no /image")
+    try:
+        uri = names.uri(settings.image_model, settings.yc_folder_id, "art")
+    except ConfigError as error:
+        return fail("image", f"IMAGE_MODEL: {error}", "IMAGE_MODEL=yandex-art, or empty for no /image")
+    return ok("image", f"{uri} is a good name; no picture was bought to try it (role ai.imageGeneration.user)")
+
+
+GREETING = "Привет"
+RIGHT_FOLDER = re.compile(r"does not match with service account folder ID '([\w-]+)'")
+ROLE = (
+    "Give the service account the role ai.languageModels.user in this folder (console.yandex.cloud -> your folder -> "
+    "Access bindings), and the key the scope yc.ai.foundationModels.execute"
+)
+NEW: Mapping[str, str] = {
+    "YC_API_KEY": f"The key is wrong, expired or deleted; a new one: {WHERE['yc_api_key']}",
+    "YC_IAM_TOKEN": "IAM tokens live 12 hours: `yc iam create-token` makes one. An API key (YC_API_KEY) lasts",
+    "YC_OAUTH_TOKEN": "The token is wrong or expired; an API key (YC_API_KEY) of a service account is better",
+    "YC_SERVICE_ACCOUNT_KEY_FILE": "A new key: `yc iam key create --service-account-name NAME --output key.json`; "
+    "a clock that is wrong spoils good ones too",
+    "YC_METADATA": "Link a service account to this virtual machine, or use YC_API_KEY",
+}

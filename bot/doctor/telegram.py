@@ -1,0 +1,64 @@
+"""Telegram: the token, the bot behind it, and how its updates come."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from bot.doctor.finding import PATIENCE, Finding, fail, ok, place, secret, warn
+from bot.errors import ConfigError, Refused, TransportError, Unauthorized
+from bot.settings import WHERE, Settings
+
+if TYPE_CHECKING:
+    from aiogram.types import User, WebhookInfo
+
+BACKLOG = 100  # updates that may wait before it is worth a word
+
+
+async def check_telegram(settings: Settings) -> AsyncIterator[Finding]:
+    from bot.telegram.api import Api  # isort: skip  before aiogram
+    from aiogram.methods import GetMe, GetWebhookInfo
+
+    try:
+        api = Api(secret(settings.bot_token), settings.telegram_api_url, secret(settings.telegram_proxy))
+    except (ConfigError, ValueError, RuntimeError) as error:  # a token or a proxy that the library refuses
+        yield fail("telegram", str(error), "Look at BOT_TOKEN and TELEGRAM_PROXY")
+        return
+    try:
+        yield _me(await api.call(GetMe(), deadline=PATIENCE))
+        yield _updates(settings, await api.call(GetWebhookInfo(), deadline=PATIENCE))
+    except (Unauthorized, Refused):
+        yield fail("telegram", "Telegram does not know this BOT_TOKEN", f"{WHERE['bot_token']} (or /mybots, API Token)")
+    except TransportError as error:
+        yield fail("telegram", f"{place(settings.telegram_api_url)}: {error}", _way_to_telegram(settings))
+    finally:
+        await api.close()
+
+
+def _me(me: User) -> Finding:
+    topics = "on" if me.has_topics_enabled else "off"
+    groups = "everything" if me.can_read_all_group_messages else "only what is meant for it"
+    return ok("telegram", f"@{me.username} ({me.id}); topics in private chats: {topics}; in groups it sees {groups}")
+
+
+def _updates(settings: Settings, info: WebhookInfo) -> Finding:
+    waiting = f"{info.pending_update_count} updates wait"
+    if info.url and not settings.webhook_url:
+        text = f"a webhook at {place(info.url)} is set, but WEBHOOK_URL is empty; {waiting}"
+        advice = "Another program may use this bot: `govorun run` takes the webhook away. Use a bot of its own for each"
+        return warn("updates", text, advice)
+    if info.url and info.url != settings.webhook_url:
+        text = f"the webhook is set to {place(info.url)}, not to WEBHOOK_URL; {waiting}"
+        return warn("updates", text, "`govorun run` sets it to WEBHOOK_URL")
+    if info.url and info.last_error_message:
+        text = f"Telegram could not deliver to the webhook: {info.last_error_message}; {waiting}"
+        return warn("updates", text, f"WEBHOOK_URL must lead to {settings.webhook_host}:{settings.webhook_port}")
+    if info.pending_update_count > BACKLOG:
+        return warn("updates", waiting, "The bot answers them when it runs; if it does run, look at its log")
+    return ok("updates", f"by {'webhook' if settings.webhook_url else 'polling'}; {waiting}")
+
+
+def _way_to_telegram(settings: Settings) -> str:
+    if proxy := secret(settings.telegram_proxy):
+        return f"Is the proxy {place(proxy)} (TELEGRAM_PROXY) up, and does it lead there?"
+    return "Is Telegram open from this network? If not: TELEGRAM_PROXY, or TELEGRAM_API_URL for a server of your own"

@@ -1,0 +1,153 @@
+"""Buttons: keys of rows that belong to a person in a chat, and end."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from stage import ANNA, BORIS, TEAM, Stage
+from virtual_loop import VirtualLoop
+
+from bot.sandbox import pictures
+from bot.sandbox.telegram import buttons_of
+from bot.storage.buttons import LIFE
+from bot.texts.catalog import say
+
+JPEG = pictures.draw("a cat", 1, 1, 1)
+FORGED = ["", "x", "admin:1", "page:99999999999999999999", "../../etc", "language.set", "\u202e" * 8, "a" * 64, "%00"]
+
+
+async def test_forged_data_is_answered_and_does_nothing(stage: Stage) -> None:
+    await stage.start()
+    await stage.ask("/model")
+    message = stage.telegram.transcript(ANNA)[-1]["message_id"]
+    for data in FORGED:
+        stage.telegram.press(ANNA, message, data)
+    answers = await _answers(stage, len(FORGED))
+    assert answers == [say("en", "old.button")] * len(FORGED)
+    assert len(stage.telegram.texts(ANNA)) == 1
+
+
+async def test_another_persons_button_is_not_ones_own(stage: Stage) -> None:
+    await stage.start()
+    stage.studio.paint(JPEG, JPEG)
+    await stage.ask("/image@govorun_sandbox_bot a cat", TEAM, ANNA)
+    await stage.press("Again", TEAM, BORIS)
+    assert await _answers(stage, 1) == [say("ru", "old.button")]
+    assert stage.studio.bought == 1
+    await stage.press("Again", TEAM, ANNA)
+    await stage.texts(2, TEAM)
+    assert stage.studio.bought == 2
+
+
+async def test_a_button_of_one_chat_does_nothing_in_another(stage: Stage) -> None:
+    await stage.start()
+    await stage.ask("/settings")
+    key = buttons_of(stage.telegram.transcript(ANNA)[-1])[0]["callback_data"]
+    message = stage.telegram.say(TEAM, "hello", ANNA)
+    stage.telegram.press(TEAM, message["message_id"], key, ANNA)
+    assert await _answers(stage, 1) == [say("en", "old.button")]
+    assert stage.telegram.texts(TEAM) == []
+
+
+async def test_a_button_ends_after_a_month(stage: Stage) -> None:
+    await stage.start()
+    await stage.ask("/model")
+    await _later(stage, LIFE - 60)
+    await stage.press("YandexGPT Lite")
+    await stage.texts(2)
+    await stage.ask("/model")
+    await _later(stage, LIFE + 60)
+    await stage.press("YandexGPT Pro")
+    assert (await _answers(stage, 2))[-1] == say("en", "old.button")
+    assert "YandexGPT Lite" in await stage.ask("/model")
+
+
+async def test_a_button_works_after_a_restart_and_in_an_old_message(stage: Stage) -> None:
+    await stage.start()
+    await stage.ask("/model")
+    await stage.crash()
+    await stage.start()
+    await stage.ask("hello")
+    await stage.press("YandexGPT Lite")
+    assert (await stage.texts(3))[-1] == say("en", "model.chosen", model="YandexGPT Lite")
+
+
+async def test_a_setting_pressed_twice_is_set_twice_and_each_press_is_answered(stage: Stage) -> None:
+    await stage.start()
+    await stage.ask("/model")
+    await stage.press("YandexGPT Lite")
+    await stage.press("YandexGPT Lite")
+    assert (await stage.texts(3))[1:] == [say("en", "model.chosen", model="YandexGPT Lite")] * 2
+    assert await _answers(stage, 2) == ["", ""]
+
+
+async def test_a_press_that_arrives_twice_is_one(stage: Stage) -> None:
+    await stage.start()
+    await stage.ask("/model")
+    message = stage.telegram.transcript(ANNA)[-1]
+    press = {
+        "id": "4000000000001",
+        "from": {"id": ANNA, "is_bot": False, "first_name": "Anna", "language_code": "en"},
+        "message": message,
+        "chat_instance": "1",
+        "data": buttons_of(message)[1]["callback_data"],
+    }
+    for _ in range(5):
+        stage.telegram.push_raw({"callback_query": press})
+    await stage.texts(2)
+    await stage.ask("hello")
+    assert len(stage.telegram.texts(ANNA)) == 3
+
+
+async def test_a_press_on_a_message_that_is_gone_works(stage: Stage) -> None:
+    await stage.start()
+    await stage.ask("/model")
+    message = stage.telegram.transcript(ANNA)[-1]
+    stage.telegram.delete(ANNA, message["message_id"])
+    stage.telegram.press(ANNA, message["message_id"], buttons_of(message)[1]["callback_data"])
+    assert (await stage.texts(1))[-1] == say("en", "model.chosen", model="YandexGPT Lite")
+
+
+async def test_try_again_pressed_twice_gives_one_answer(stage: Stage) -> None:
+    await stage.start()
+    stage.studio.set_faults({"error500": 1.0})
+    await stage.ask("hello")
+    stage.studio.set_faults({"error500": 0.0})
+    asked = len(stage.prompts())
+    stage.studio.script("here I am", "here I am again")
+    await stage.press("Try again")
+    await stage.press("Try again")
+    await stage.texts(2)
+    await _answers(stage, 2)
+    await asyncio.sleep(60)
+    assert stage.telegram.texts(ANNA)[1:] == ["here I am"]
+    assert len(stage.prompts()) == asked + 1
+
+
+async def test_try_again_after_the_conversation_went_on_does_nothing(stage: Stage) -> None:
+    await stage.start()
+    stage.studio.set_faults({"error500": 1.0})
+    await stage.ask("hello")
+    stage.studio.set_faults({"error500": 0.0})
+    await stage.ask("something else")
+    asked = len(stage.prompts())
+    await stage.press("Try again")
+    await _answers(stage, 1)
+    await asyncio.sleep(60)
+    assert len(stage.prompts()) == asked
+
+
+async def _answers(stage: Stage, count: int) -> list[str]:
+    """The toasts of the first presses."""
+    await stage.until(lambda: len(stage.telegram.calls_of("answerCallbackQuery")) >= count or None)
+    return [call.params.get("text", "") for call in stage.telegram.calls_of("answerCallbackQuery")]
+
+
+async def _later(stage: Stage, seconds: float) -> None:
+    """The bot is off for a while."""
+    loop: Any = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    await stage.stop()
+    loop.now += seconds
+    await stage.start()

@@ -1,0 +1,272 @@
+"""The webhook through a real server: only Telegram's word is taken, and taken only when it is on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import socket
+import sqlite3
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+from pydantic import SecretStr
+from stage import ANNA, BORIS, Stage
+from telegram_side import counted, inbox, rows, settled, soon
+
+from bot.errors import ConfigError
+
+SECRET = "the-secret_of_7_tests"
+HEADER = "X-Telegram-Bot-Api-Secret-Token"
+JSON = "application/json"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def update(number: int, text: str = "hello", chat: int = ANNA) -> dict[str, Any]:
+    person = {"id": chat, "is_bot": False, "first_name": "Anna", "language_code": "en"}
+    said = {"message_id": number, "date": 1_800_000_000, "from": person, "chat": {"id": chat, "type": "private"}}
+    return {"update_id": number, "message": {**said, "text": text}}
+
+
+class Door:
+    """The bot's webhook, and a stranger before it who may send what he likes."""
+
+    def __init__(self, stage: Stage, port: int, session: aiohttp.ClientSession) -> None:
+        self.stage = stage
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}/hook"
+        self.session = session
+
+    async def knock(self, body: bytes | Any, secret: str | None = SECRET, kind: str = JSON) -> int:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        headers = {"Content-Type": kind, **({HEADER: secret} if secret is not None else {})}
+        async with self.session.post(self.url, data=io.BytesIO(data), headers=headers) as response:
+            return response.status
+
+    async def raw(self, head: bytes) -> int:
+        """Send bytes as they are; the status of the answer."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(head)
+        await writer.drain()
+        line = await reader.readline()
+        writer.close()
+        await writer.wait_closed()
+        return int(line.split()[1])
+
+
+@pytest.fixture
+async def door(stage: Stage) -> AsyncIterator[Door]:
+    port = free_port()
+    await stage.start(webhook_url=f"http://127.0.0.1:{port}/hook", webhook_port=port, webhook_secret=SecretStr(SECRET))
+    await soon(stage, lambda: stage.telegram.webhook.info()["url"])
+    async with aiohttp.ClientSession() as session:
+        yield Door(stage, port, session)
+
+
+# --- the ordinary way -------------------------------------------------------------------------------------------------
+
+
+async def test_updates_come_in_and_are_answered(stage: Stage, door: Door) -> None:
+    stage.studio.script("by webhook")
+    assert await stage.ask("hello") == "by webhook"
+    assert stage.telegram.pending == 0
+    assert not stage.telegram.calls_of("getUpdates")
+
+
+async def test_the_order_of_a_chat_is_kept(stage: Stage, door: Door) -> None:
+    stage.studio.answer(lambda messages: messages[-1]["text"])
+    texts = [f"question {number}" for number in range(6)]
+    for text in texts:
+        stage.telegram.say(ANNA, text)
+        stage.telegram.say(BORIS, text)
+    assert await stage.texts(6) == texts
+    assert await stage.texts(6, BORIS) == texts
+
+
+async def test_a_stop_button_reaches_a_running_answer(stage: Stage, door: Door) -> None:
+    stage.studio.speed = 5
+    stage.studio.script(counted(500))
+    stage.telegram.say(ANNA, "count")
+    draft = await stage.until(lambda: next((d for d in stage.telegram.drafts if "word3" in d["text"]), None))
+    stage.telegram.stop(ANNA, draft["draft_id"])
+    assert (await stage.texts(1))[0].endswith("stopped")
+
+
+async def test_an_update_is_taken_only_when_it_is_on_disk(stage: Stage, door: Door) -> None:
+    path = stage.settings.database_url.partition(":///")[2]
+    with sqlite3.connect(path) as disk:
+        disk.execute("ALTER TABLE updates RENAME TO hidden")
+    assert await door.knock(update(7, "kept")) == 503
+    with sqlite3.connect(path) as disk:
+        disk.execute("ALTER TABLE hidden RENAME TO updates")
+    disk.close()
+    assert await door.knock(update(7, "kept")) == 200
+    assert rows(stage, "SELECT update_id FROM updates") == [(7,)]
+    await settled(stage, "sent")
+
+
+async def test_two_hundred_means_that_a_crash_loses_nothing(stage: Stage, door: Door) -> None:
+    stage.studio.ttft = 30.0
+    assert await door.knock(update(7)) == 200
+    await stage.crash()
+    assert len(inbox(stage)) == 1
+    stage.studio.ttft = 0.0
+    await stage.start()
+    await settled(stage, "sent")
+    assert len(stage.telegram.texts(ANNA)) == 1
+
+
+async def test_a_stop_and_a_start_lose_and_double_nothing(stage: Stage, door: Door) -> None:
+    stage.studio.answer(lambda messages: messages[-1]["text"])
+    assert await stage.ask("one") == "one"
+    await stage.stop()
+    stage.telegram.say(ANNA, "two")
+    await stage.clock.sleep(5)
+    await stage.start()
+    assert await stage.texts(2) == ["one", "two"]
+    await stage.clock.sleep(60)
+    assert stage.telegram.pending == 0
+    assert len(stage.prompts()) == 2
+
+
+# --- strangers --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("secret", [None, "", "wrong", SECRET + "x", SECRET[:-1], SECRET.upper(), "ключ", "\u2028"])
+async def test_without_the_secret_nothing_is_taken(stage: Stage, door: Door, secret: str | None) -> None:
+    assert await door.knock(update(7), secret) == 401
+    assert inbox(stage) == []
+
+
+async def test_a_secret_of_raw_bytes_is_refused(stage: Stage, door: Door) -> None:
+    body = json.dumps(update(7)).encode()
+    for secret in (b"\xff\xfe\x80", b"\xc3\x28", SECRET.encode() + b"\xff"):
+        head = (
+            b"POST /hook HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s: %s\r\n\r\n"
+        )
+        status = await door.raw(head % (len(body), HEADER.encode(), secret) + body)
+        assert status in (400, 401)
+    assert inbox(stage) == []
+
+
+async def test_forged_addresses_open_nothing(stage: Stage, door: Door) -> None:
+    headers = {"X-Forwarded-For": "149.154.167.220", "Content-Type": JSON, HEADER: "guess"}
+    async with door.session.post(door.url, data=json.dumps(update(7)), headers=headers) as response:
+        assert response.status == 401
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"{", b"", b"null", b"[]", b"5", b'"x"', b"{}", b'{"update_id":"7"}', b'{"update_id":true}', b"\xff\xfe",
+     b'{"update_id":-1}', b'{"update_id":' + b"9" * 30 + b"}", b'{"update_id":' + b"9" * 5000 + b"}",
+     b'{"update_id":7.5}', b"[" * 100_000, b'{"update_id":7,"message":' + b"[" * 100_000],
+)  # fmt: skip
+async def test_what_is_no_update_is_refused_for_good(stage: Stage, door: Door, body: bytes) -> None:
+    assert await door.knock(body) == 400
+    assert inbox(stage) == []
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
+async def test_only_json_is_read(stage: Stage, door: Door, kind: str) -> None:
+    assert await door.knock(update(7), kind=kind) == 400
+    assert inbox(stage) == []
+
+
+@pytest.mark.parametrize("depth", [50, 300, 490, 900, 2000])
+async def test_depth_never_breaks_the_server(stage: Stage, door: Door, depth: int) -> None:
+    body = b'{"update_id":7,"message":{"message_id":1,"x":' + b"[" * depth + b"]" * depth + b"}}"
+    assert await door.knock(body) in (200, 400)
+    stage.studio.script("still here")
+    assert await stage.ask("hello") == "still here"
+
+
+@pytest.mark.parametrize(("size", "status"), [(1_500_000, 200), (2_500_000, 413)])
+async def test_large_bodies(stage: Stage, door: Door, size: int, status: int) -> None:
+    assert await door.knock({**update(7, "large"), "filler": "x" * size}) == status
+    assert len(inbox(stage)) == (status == 200)
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+async def test_other_methods_and_places_are_not_there(stage: Stage, door: Door, method: str) -> None:
+    async with door.session.request(method, door.url, headers={HEADER: SECRET}) as response:
+        assert response.status == 405
+    async with door.session.post(door.url + "/../etc", json=update(7), headers={HEADER: SECRET}) as response:
+        assert response.status == 404
+
+
+async def test_an_unreadable_update_is_taken_and_set_aside(stage: Stage, door: Door) -> None:
+    """A refusal would bring it again and again, and hold up its chat."""
+    assert await door.knock({"update_id": 7, "message": {"chat": 5}}) == 200
+    await soon(stage, lambda: inbox(stage) == ["dead"])
+    stage.studio.script("still here")
+    assert await stage.ask("hello") == "still here"
+
+
+# --- the same thing twice ---------------------------------------------------------------------------------------------
+
+
+async def test_the_same_update_at_once_from_many_connections_is_answered_once(stage: Stage, door: Door) -> None:
+    assert await asyncio.gather(*(door.knock(update(7)) for _ in range(8))) == [200] * 8
+    await settled(stage, "sent")
+    assert len(stage.prompts()) == 1
+
+
+async def test_the_same_message_under_another_number_is_answered_once(stage: Stage, door: Door) -> None:
+    assert await door.knock(update(7)) == 200
+    assert await door.knock({**update(7), "update_id": 8}) == 200
+    await settled(stage, "sent")
+    assert len(inbox(stage)) == 1
+
+
+# --- the start --------------------------------------------------------------------------------------------------------
+
+
+async def test_telegram_is_told_the_address_the_secret_and_what_to_send(stage: Stage, door: Door) -> None:
+    told = stage.telegram.calls_of("setWebhook")[-1].params
+    assert told["url"] == door.url
+    assert told["secret_token"] == SECRET
+    assert "stopped_message_generation" in json.loads(told["allowed_updates"])
+
+
+@pytest.mark.parametrize("fault", [{"code": 429, "parameters": {"retry_after": 2}}, {"code": 502}, {"reset": True}])
+async def test_a_webhook_that_can_not_be_set_at_once_is_set_later(stage: Stage, fault: dict[str, Any]) -> None:
+    port = free_port()
+    stage.telegram.fail_next("setWebhook", times=2, **fault)
+    await stage.start(webhook_url=f"http://127.0.0.1:{port}/hook", webhook_port=port)
+    assert await stage.ask("hello")
+
+
+async def test_an_address_that_telegram_refuses_is_said(stage: Stage) -> None:
+    port = free_port()
+    stage.telegram.fail_next("setWebhook", code=400, description="Bad Request: bad webhook: HTTPS url must be provided")
+    await stage.start(webhook_url=f"http://127.0.0.1:{port}/hook", webhook_port=port)
+    assert stage._task is not None
+    with pytest.RaisesGroup(ConfigError, flatten_subgroups=True) as caught:
+        await stage._task
+    assert "WEBHOOK_URL" in str(caught.value.exceptions)
+
+
+async def test_a_port_that_is_taken_is_said(stage: Stage) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        await stage.start(webhook_url=f"http://127.0.0.1:{port}/hook", webhook_port=port)
+        assert stage._task is not None
+        with pytest.RaisesGroup(ConfigError, flatten_subgroups=True) as caught:
+            await stage._task
+    assert "WEBHOOK_PORT" in str(caught.value.exceptions)
+
+
+async def test_going_back_to_polling_takes_the_webhook_away(stage: Stage, door: Door) -> None:
+    await stage.stop()
+    await stage.start(webhook_url="")
+    stage.studio.script("by polling")
+    assert await stage.ask("hello") == "by polling"
