@@ -128,13 +128,7 @@ def _abilities(profile: Profile) -> str:
 def main() -> None:
     """The entry point: errors of ours end in their sentence, not in a traceback."""
     try:
-        app(standalone_mode=False)
-    except typer.Exit as exit_:
-        sys.exit(exit_.exit_code)
-    except typer.Abort:
-        sys.exit(130)
-    except KeyboardInterrupt:
-        sys.exit(130)
+        app()
     except BotError as error:
         typer.echo(f"govorun: {error}", err=True)
         sys.exit(2)

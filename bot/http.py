@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from bot.clock import Clock
-from bot.errors import ModelError, ModelProtocolError, ModelUnavailable, OutcomeUnknown, StreamCut
+from bot.errors import ConfigError, ModelError, ModelProtocolError, ModelUnavailable, OutcomeUnknown, StreamCut
 
 CONNECT = 10.0  # seconds for name, TCP and TLS together
 LINE = 1 << 20
@@ -163,12 +163,17 @@ class Http:
     def __init__(self, *, connections: int = 300, direct: Sequence[str] = ()) -> None:
         for name in ("httpx", "httpcore"):
             logging.getLogger(name).setLevel(logging.WARNING)  # at INFO they log whole addresses
-        self._client = httpx.AsyncClient(
-            timeout=httpx.Timeout(None, connect=CONNECT),
-            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=IDLE, keepalive_expiry=15.0),
-            headers={"user-agent": "govorun", "accept-encoding": "identity"},
-            mounts={f"all://{host}": None for host in direct},
-        )
+        try:
+            self._client = httpx.AsyncClient(
+                timeout=httpx.Timeout(None, connect=CONNECT),
+                limits=httpx.Limits(max_connections=connections, max_keepalive_connections=IDLE, keepalive_expiry=15.0),
+                headers={"user-agent": "govorun", "accept-encoding": "identity"},
+                mounts={f"all://{host}": None for host in direct},
+            )
+        except (ValueError, ImportError):  # its text repeats the address, password included
+            raise ConfigError(
+                "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY: no address of a proxy that works here; http://host:port does"
+            ) from None
 
     async def __aenter__(self) -> Http:
         return self

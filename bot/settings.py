@@ -21,6 +21,8 @@ TOKEN_SHAPE = re.compile(r"\d{1,20}:[A-Za-z0-9_-]{3,}")
 FOLDER_SHAPE = re.compile(r"[A-Za-z0-9_-]+")
 PLACEHOLDER = re.compile(r"(<.*>|your[-_ ].*|changeme|xxx+|.*\.\.\.)?", re.IGNORECASE)
 URL_SHAPE = re.compile(r"(https?)://(\[[0-9a-fA-F:]+\]|[\w.-]+)(:\d{1,5})?(/[^\s?#]*)?")
+DATABASE_SHAPE = re.compile(r"sqlite\+aiosqlite:///[^\s?]+")
+PROXY_SHAPE = re.compile(r"((https?|socks[45]h?)://([^\s@/]+@)?[^\s@/:]+:\d{1,5}/?)?")
 THIS_MACHINE = re.compile(r"localhost|\[::1\]|127(\.\d{1,3}){3}")
 
 
@@ -114,6 +116,20 @@ class Settings(BaseSettings):
         2, gt=0, description="Days that handled updates are remembered (so that none is taken twice)"
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged")
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, value: str) -> str:
+        if not DATABASE_SHAPE.fullmatch(value):
+            raise ValueError("sqlite+aiosqlite:///file.db is expected")
+        return value
+
+    @field_validator("telegram_proxy")
+    @classmethod
+    def _proxy(cls, value: SecretStr) -> SecretStr:
+        if not PROXY_SHAPE.fullmatch(value.get_secret_value()):
+            raise ValueError("an address like http://user:password@host:port or socks5://host:port is expected")
+        return value
 
     @field_validator("owners", mode="before")
     @classmethod

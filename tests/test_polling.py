@@ -166,6 +166,33 @@ async def test_a_bot_that_starts_before_the_network_waits_for_it(
     assert 2 <= len(tries) <= 12
 
 
+async def _turned_away(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+    await writer.drain()
+    writer.close()
+
+
+@pytest.mark.parametrize("listening", [True, False])
+async def test_a_proxy_that_does_not_let_us_through_is_tried_again(
+    stage: Stage, caplog: pytest.LogCaptureFixture, listening: bool
+) -> None:
+    server = await asyncio.start_server(_turned_away, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    if not listening:
+        server.close()
+        await server.wait_closed()
+    await stage.start(telegram_proxy=f"http://user:hush@127.0.0.1:{port}")
+    await stage.clock.sleep(40)
+    assert stage._task is not None
+    assert not stage._task.done()
+    assert len([line for line in caplog.messages if "no connection to Telegram" in line]) >= 2
+    assert "hush" not in caplog.text
+    await stage.crash()
+    server.close()
+    await server.wait_closed()
+
+
 async def test_a_wrong_token_is_said_at_the_start(stage: Stage) -> None:
     stage.telegram.fail_next("getMe", code=401, times=None)
     await stage.start()

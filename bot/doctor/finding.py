@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -66,6 +65,3 @@ def place(url: str) -> str:
     """Host and port of an address: what stands before and behind may be secret."""
     parts = urlsplit(url if "://" in url else f"//{url}")
     return parts.netloc.rpartition("@")[2] or "?"
-
-
-PROXY = re.compile(r"(https?|socks[45]h?)://([^\s@/]+@)?[^\s@/:]+:\d{1,5}/?$")

@@ -17,7 +17,7 @@ from urllib.request import getproxies, proxy_bypass
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot.doctor.finding import PROXY, Finding, Verdict, fail, ok, place, secret, warn
+from bot.doctor.finding import Finding, Verdict, fail, ok, place, secret, warn
 from bot.errors import ConfigError
 from bot.settings import WHERE, Settings, require
 from bot.storage import schema
@@ -165,10 +165,6 @@ def _damage(file: Path) -> str:
 
 def check_proxies(settings: Settings) -> Iterator[Finding]:
     telegram = settings.telegram_proxy.get_secret_value()
-    if telegram and not PROXY.match(telegram):
-        advice = "TELEGRAM_PROXY=http://user:password@host:port, or socks5://host:port"
-        yield fail("proxies", "TELEGRAM_PROXY is no address of a proxy", advice)
-        return
     studio = environment_proxy(settings.yc_llm_url)
     to_telegram = f"through {place(telegram)}" if telegram else "directly"
     to_studio = f"through {place(studio)}, from the environment" if studio else "directly"

@@ -27,6 +27,8 @@ from aiogram.exceptions import (
     TelegramUnauthorizedError,
 )
 from aiogram.methods import TelegramMethod
+from aiohttp_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError
+from aiohttp_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError
 
 from bot.errors import Refused, TransportUnavailable, Unauthorized
 
@@ -137,12 +139,18 @@ class Api:
             raise Refused(_harmless(error.message)) from None
         except TelegramNetworkError as error:
             raise _network(error) from None
+        except (ProxyError, ProxyConnectionError, ProxyTimeoutError):
+            raise NotSent("no connection through TELEGRAM_PROXY") from None
         except (TelegramServerError, ClientDecodeError) as error:
             raise Unknown(f"Telegram answered with an error of its own ({type(error).__name__})") from None
         except TelegramForbiddenError as error:
             raise Gone(_harmless(error.message)) from None
         except TelegramAPIError as error:
             raise _refusal(error.message) from None
+        except (ProxyConnectionError, ProxyError, ProxyTimeoutError) as error:  # aiogram lets them through
+            raise NotSent(
+                f"no connection to Telegram: the proxy does not let us through ({type(error).__name__})"
+            ) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise Unknown(f"Telegram's answer can't be read ({type(error).__name__})") from None
 
