@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from sandbox_client import Client
 from stage import ANNA, BORIS, Stage
 from telegram_side import counted, inbox, settled, soon
@@ -182,11 +183,11 @@ async def test_a_proxy_that_does_not_let_us_through_is_tried_again(
     if not listening:
         server.close()
         await server.wait_closed()
-    await stage.start(telegram_proxy=f"http://user:hush@127.0.0.1:{port}")
+    await stage.start(telegram_proxy=SecretStr(f"http://user:hush@127.0.0.1:{port}"))
     await stage.clock.sleep(40)
     assert stage._task is not None
     assert not stage._task.done()
-    assert len([line for line in caplog.messages if "no connection to Telegram" in line]) >= 2
+    assert len([line for line in caplog.messages if "no connection" in line]) >= 2
     assert "hush" not in caplog.text
     await stage.crash()
     server.close()

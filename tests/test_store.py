@@ -196,13 +196,24 @@ async def test_on_a_full_disk_nobody_of_a_crowd_is_told_something_wrong(store: S
 
 
 async def test_a_read_only_database_is_said(database: Path) -> None:
-    async with Store.open(_url(database), SystemClock()) as store:
-        await store.write(_pragma("query_only=ON"))
-        with pytest.raises(StorageUnavailable):
-            await store.write(_adding(1))
-        await store.write(_pragma("query_only=OFF"))
-        await store.write(_adding(2))
-    assert _elsewhere(database) == [2]
+    other = sqlite3.connect(database)
+    other.execute("SELECT * FROM updates").fetchall()  # the shared memory of the WAL is there
+    async with Store.open(f"sqlite+aiosqlite:///file:{database}?mode=ro&uri=true", SystemClock()) as store:
+        outcomes = await asyncio.gather(store.write(_adding(1)), store.write(_adding(2)), return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [StorageUnavailable] * 2
+        async with store.read() as tx:
+            assert await _updates(tx) == []
+    other.close()
+
+
+async def test_a_database_that_can_not_be_opened_is_said_at_once(database: Path) -> None:
+    url = f"sqlite+aiosqlite:///file:{database}?mode=ro&uri=true"
+    with sqlite3.connect(database) as other:
+        other.execute("PRAGMA journal_mode=DELETE")
+    other.close()
+    with pytest.raises(StorageUnavailable):
+        async with Store.open(url, SystemClock()):
+            pass
 
 
 async def test_a_database_that_another_program_locks_is_said_and_not_lost(store: Store, database: Path) -> None:

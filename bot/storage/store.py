@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -86,10 +86,17 @@ class Store:
     @classmethod
     @asynccontextmanager
     async def open(cls, url: str, clock: Clock) -> AsyncIterator[Store]:
-        """Bring the schema up to date, then open. Raises `ConfigError` for a database that is not ours."""
+        """Bring the schema up to date, then open.
+
+        Raises `ConfigError` for a database that is not ours, `StorageUnavailable` for one that can't be opened now.
+        """
         await schema.upgrade(url)
         store = cls(url, clock)
-        store._task = asyncio.create_task(store._run(), name="storage writer")
+        try:
+            connection = await store._writing.connect()
+        except DBAPIError as error:
+            raise _mapped(error) from error
+        store._task = asyncio.create_task(store._run(connection), name="storage writer")
         try:
             yield store
         finally:
@@ -113,8 +120,8 @@ class Store:
         async with self._reading.connect() as connection, connection.begin():
             yield Tx(connection, self.clock)
 
-    async def _run(self) -> None:
-        async with self._writing.connect() as connection:
+    async def _run(self, connection: AsyncConnection) -> None:
+        async with aclosing(connection):
             while (batch := await self._gather()) is not None:
                 await self._commit(connection, batch)
 
@@ -138,6 +145,10 @@ class Store:
                 tx = Tx(connection, self.clock)
                 for work, done in batch:
                     outcomes.append((done, *(await _apart(tx, work) if len(batch) > 1 else (await work(tx), None))))
+        except _Undone:
+            for one in batch:
+                await self._commit(connection, [one])
+            return
         except Exception as error:  # the commit, or the only work: nobody's changes are on disk
             outcomes = [(done, None, error) for _, done in batch]
         for done, result, failure in outcomes:
@@ -154,12 +165,19 @@ class Store:
         await self._writing.dispose()
 
 
+class _Undone(Exception):
+    """SQLite has undone a whole group because of one work in it (a full disk): each has to be done by itself."""
+
+
 async def _apart(tx: Tx, work: Work) -> tuple[Any, Exception | None]:
-    """Run one work of a group in a savepoint, so that its failure undoes only its own changes."""
+    """Run one work of a group in a savepoint, so that its failure undoes only its own changes. Raises `_Undone`."""
     try:
         async with tx.connection.begin_nested():
             return await work(tx), None
     except Exception as error:  # it goes to the caller who waits for it
+        raw = (await tx.connection.get_raw_connection()).driver_connection
+        if not getattr(raw, "in_transaction", True):
+            raise _Undone from error
         return None, error
 
 

@@ -28,7 +28,6 @@ from aiogram.exceptions import (
 )
 from aiogram.methods import TelegramMethod
 from aiohttp_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError
-from aiohttp_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError
 
 from bot.errors import Refused, TransportUnavailable, Unauthorized
 
@@ -147,10 +146,6 @@ class Api:
             raise Gone(_harmless(error.message)) from None
         except TelegramAPIError as error:
             raise _refusal(error.message) from None
-        except (ProxyConnectionError, ProxyError, ProxyTimeoutError) as error:  # aiogram lets them through
-            raise NotSent(
-                f"no connection to Telegram: the proxy does not let us through ({type(error).__name__})"
-            ) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise Unknown(f"Telegram's answer can't be read ({type(error).__name__})") from None
 

@@ -26,7 +26,16 @@ export function messageRow(message) {
     event.preventDefault();
     messageMenu(message, { x: event.clientX, y: event.clientY });
   });
+  row.addEventListener("click", (event) => tapped(event, message));
   return row;
+}
+
+/** On a touch screen a tap on a bubble opens its menu. @param {MouseEvent} event @param {any} message */
+function tapped(event, message) {
+  const target = /** @type {Element} */ (event.target);
+  if (matchMedia("(hover: hover)").matches || String(getSelection())) return;
+  if (!target.closest(".bubble") || target.closest("a, button, summary, audio, .spoiler, .table-scroll, .code-block")) return;
+  messageMenu(message, { x: event.clientX, y: event.clientY });
 }
 
 /** @param {any} message @param {string} side */

@@ -2,6 +2,7 @@
 /** Rich messages: blocks and rich text as nodes. Begin with `renderBlocks`; `patchBlocks` changes only what differs. */
 import { h, link } from "./dom.js";
 import { richButton } from "./keyboard.js";
+import { renderMath } from "./math.js";
 import { codeBlock, command, expandable, spoiler } from "./render-entities.js";
 import { icon } from "./icons.js";
 import { t } from "./words.js";
@@ -96,7 +97,7 @@ const TEXTS = {
   cashtag: wrap("span", "link"),
   bot_command: (inside, text) => command(text.bot_command ?? plainText(text.text), inside()),
   custom_emoji: (inside, text) => text.alternative_text ?? "",
-  mathematical_expression: (inside, text) => h("span", { class: "math" }, text.expression),
+  mathematical_expression: (inside, text) => h("span", { class: "math", title: text.expression }, renderMath(text.expression ?? "")),
   reference: wrap("span", "reference"),
   reference_link: wrap("sup", "link"),
   anchor: () => null,
@@ -158,7 +159,7 @@ const BLOCKS = {
   pre: (block) => codeBlock(plainText(block.text), block.language),
   footer: (block, message) => h("footer", null, richText(block.text, message)),
   divider: () => h("hr", null),
-  mathematical_expression: (block) => h("div", { class: "math-block math", tabindex: 0 }, block.expression),
+  mathematical_expression: (block) => h("div", { class: "math-block math", tabindex: 0, title: block.expression }, renderMath(block.expression ?? "")),
   anchor: () => h("span", { hidden: true }),
   list,
   blockquote: (block, message, depth) => h("blockquote", null, renderBlocks(block.blocks, message, depth), credit(block, message)),

@@ -94,9 +94,9 @@ const WORDS = {
   journal: ["Journal", "Журнал"],
   faults: ["Faults", "Сбои"],
   process: ["Bot and model", "Бот и модель"],
-  laneUpdate: ["Updates in", "Обновления"],
-  laneCall: ["Bot API calls", "Вызовы Bot API"],
-  laneModel: ["Model requests", "Запросы к модели"],
+  laneUpdate: ["Updates", "Обновления"],
+  laneCall: ["Bot API calls", "Вызовы API"],
+  laneModel: ["Model", "Модель"],
   filter: ["Filter: name, text, status", "Фильтр: имя, текст, статус"],
   clear: ["Clear", "Очистить"],
   journalEmpty: ["Write to the bot: every update, call and model request appears here.",
@@ -190,7 +190,7 @@ const midnight = (date) => new Date(date.getFullYear(), date.getMonth(), date.ge
 
 /** @param {number} bytes */
 export function size(bytes) {
-  if (bytes < 1024) return `${bytes} B`;
-  const unit = bytes < 1024 ** 2 ? 1 : 2;
-  return `${(bytes / 1024 ** unit).toFixed(bytes < 10 * 1024 ** unit ? 1 : 0)} ${["B", "KB", "MB"][unit]}`;
+  const units = COLUMN ? ["Б", "КБ", "МБ"] : ["B", "KB", "MB"];
+  const unit = bytes < 1000 ? 0 : bytes < 1e6 ? 1 : 2;
+  return `${(bytes / 1000 ** unit).toFixed(unit && bytes < 10 * 1000 ** unit ? 1 : 0)} ${units[unit]}`;
 }
