@@ -57,6 +57,7 @@ class App:
         await self.stopping.wait()
         await self.telegram.stop_intake()
         await self.handler.drain(self.settings.shutdown_grace)
+        await self.store.write(lambda tx: tx.updates.park(self.telegram.api.id))
         for task in background:
             task.cancel()
 

@@ -76,7 +76,7 @@ class Chat:
     clock: Clock
     options: Options = field(default_factory=Options)
     _ratios: defaultdict[str, prompt.Ratio] = field(default_factory=lambda: defaultdict(prompt.Ratio))
-    _scopes: dict[str, asyncio.Timeout] = field(default_factory=dict)
+    _scopes: dict[str, tuple[str, asyncio.Timeout]] = field(default_factory=dict)
 
     async def begin(self, incoming: Incoming) -> Begun:
         """Transaction 1: save the question, read what is needed to answer it."""
@@ -117,6 +117,13 @@ class Chat:
 
         return await self.store.write(work)
 
+    async def was_asked(self, incoming: Incoming) -> bool:
+        """Whether the conversation has a question with these words."""
+        async with self.store.read() as tx:
+            conversation = await tx.messages.current(incoming.address)
+            rows = await tx.messages.last(conversation, self.options.history) if conversation is not None else []
+        return Message.of("user", incoming.text) in [row.message for row in rows]
+
     async def answer(self, incoming: Incoming, reply: Reply, begun: Begun) -> None:
         offer = self.routing.pick(begun.choices.model)
         reply.begin(begun.choices.streaming)
@@ -124,10 +131,13 @@ class Chat:
         await self.store.write(lambda tx: self._save(tx, incoming, begun, offer, written))
         await reply.finish()
 
-    def stop(self, key: str) -> bool:
-        """Stop the answer that is being written at an address; what was written stays. False: there is none."""
-        scope = self._scopes.get(key)
-        if scope is None:
+    def stop(self, key: str, turn: str = "") -> bool:
+        """Stop the answer that is being written at an address; what was written stays.
+
+        With `turn` only the answer of that turn. False: there is nothing to stop.
+        """
+        writing, scope = self._scopes.get(key, ("", None))
+        if scope is None or turn not in ("", writing):
             return False
         scope.reschedule(asyncio.get_running_loop().time())
         return True
@@ -138,7 +148,7 @@ class Chat:
         try:
             # A deadline that is set only when somebody presses Stop: it ends the wait wherever the stream is.
             async with asyncio.timeout(None) as scope:
-                self._scopes[key] = scope
+                self._scopes[key] = incoming.id, scope
                 written = await self._insist(reply, begun, offer, written)
         except TimeoutError:
             written.stopped = True

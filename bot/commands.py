@@ -64,15 +64,17 @@ class Commands:
     async def edit(self, incoming: Incoming, reply: Reply) -> None:
         """The question was already answered or is being answered: what it says now is asked as a new one.
 
-        An edit into a command does nothing: commands run once, when they are sent.
+        An edit into a command does nothing: commands run once, when they are sent. Nor does one that leaves the words
+        as they are: Telegram tells of those too.
         """
-        if incoming.text.strip() and not incoming.text.startswith("/"):
+        is_question = incoming.text.strip() and not incoming.text.startswith("/")
+        if is_question and not await self.chat.was_asked(incoming):
             await self.message(incoming, reply)
         else:
             await settle(self.store, incoming, reply)
 
     async def stop(self, incoming: Incoming, reply: Reply) -> None:
-        stopped = self.chat.stop(incoming.address.key)
+        stopped = self.chat.stop(incoming.address.key, incoming.data)
         await reply.acknowledge()
         if stopped or not incoming.text:
             await settle(self.store, incoming, reply)

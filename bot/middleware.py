@@ -73,6 +73,8 @@ class InOrder:
             await asyncio.wait(self._workers, timeout=seconds)
         for worker in self._workers:
             worker.cancel()
+        if self._workers:
+            await asyncio.wait(self._workers)
 
     async def _work(self, key: str, lane: deque[tuple[Incoming, Reply]]) -> None:
         try:

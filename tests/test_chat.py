@@ -223,3 +223,41 @@ async def test_tokens_are_booked(stage: Stage) -> None:
         usage = await tx.usage.total(app.telegram.api.id, ANNA)
     assert usage.prompt > 0
     assert usage.completion > 0
+
+
+async def test_an_edit_that_leaves_the_words_is_not_answered_again(stage: Stage) -> None:
+    await stage.start()
+    question = stage.telegram.say(ANNA, "how are you?")
+    await stage.texts(1)
+    stage.telegram.edit(ANNA, question["message_id"], "how are you?")
+    assert await stage.ask("and now?") == stage.telegram.texts(ANNA)[1]
+    assert len(stage.prompts()) == 2
+
+
+async def test_the_button_of_an_old_draft_does_not_stop_the_next_answer(stage: Stage) -> None:
+    stage.studio.speed = 5
+    await stage.start()
+    stage.studio.script([f"old{number} " for number in range(20)], [f"new{number} " for number in range(20)])
+    stage.telegram.say(ANNA, "first")
+    old = await stage.until(lambda: next(iter(stage.telegram.drafts), None))
+    await stage.texts(1)
+    stage.telegram.say(ANNA, "second")
+    await stage.until(lambda: next((d for d in stage.telegram.drafts if "new3" in d["text"]), None))
+    press = {"chat": {"id": ANNA, "type": "private"}, "draft_id": old["draft_id"]}
+    stage.telegram.push_raw({"stopped_message_generation": press})
+    assert "new19" in (await stage.texts(2))[1]
+
+
+async def test_orderly_stops_are_no_crashes(stage: Stage) -> None:
+    stage.studio.speed = 0.05
+    stage.studio.answer(lambda messages: "slow " * 200)
+    await stage.start(shutdown_grace=1.0)
+    stage.telegram.say(ANNA, "a slow question")
+    for _ in range(4):
+        await stage.until(lambda: stage.telegram.drafts or None)
+        await stage.stop()
+        await stage.start()
+    stage.studio.speed = 0
+    await stage.stop()
+    await stage.start()
+    assert (await stage.texts(1))[0].startswith("slow slow")

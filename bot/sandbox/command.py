@@ -85,6 +85,7 @@ class Sandbox:
             "BOT_TOKEN": self.telegram.token,
             "TELEGRAM_API_URL": telegram_url,
             "ACCESS": "open",
+            "SHUTDOWN_GRACE": "2",  # Ctrl-C should not wait for an essay; the next start writes it anew
             "DATABASE_URL": f"sqlite+aiosqlite:///{self.directory / 'govorun.db'}",
         }
 

@@ -31,10 +31,14 @@ class Remembered:
 
 
 class Messages(Subject):
-    async def conversation(self, address: Address) -> int:
-        """The id of the conversation that goes on at an address, begun when there is none."""
+    async def current(self, address: Address) -> int | None:
+        """The id of the conversation that goes on at an address."""
         query = select(Conversation.id).where(at(Conversation, address)).order_by(Conversation.id.desc()).limit(1)
-        found = (await self.connection.execute(query)).scalar_one_or_none()
+        return (await self.connection.execute(query)).scalar_one_or_none()
+
+    async def conversation(self, address: Address) -> int:
+        """The same; it is begun when there is none."""
+        found = await self.current(address)
         return found if found is not None else await self.begin(address)
 
     async def begin(self, address: Address) -> int:

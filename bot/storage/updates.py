@@ -43,6 +43,12 @@ class Updates(Subject):
             .values(attempts=Update.attempts + 1, state="new")
         )
 
+    async def park(self, bot: int) -> None:
+        """At an orderly stop: what is being worked on goes on later, and that is no crash."""
+        await self.connection.execute(
+            update(Update).where(Update.bot == bot, Update.state == "begun").values(state="new")
+        )
+
     async def begin(self, ids: Sequence[int]) -> None:
         for id_ in ids:
             await self.connection.execute(BEGIN, {"row": id_})

@@ -36,7 +36,7 @@ def load() -> bool:
         for module in _modules():
             _give(module, names)
     else:
-        _build()
+        aiogram = _again()
     setattr(aiogram, "_built_on_demand", bool(names))  # noqa: B010
     return bool(names)
 
@@ -69,12 +69,11 @@ def _mentioned(model: type) -> set[str]:
     return {name for text in annotations if isinstance(text, str) for name in NAME.findall(text)}
 
 
-def _build() -> None:
-    """The plain way: build all, as aiogram does."""
-    for module in _modules():
-        for value in list(vars(module).values()):
-            if isinstance(value, type) and issubclass(value, BaseModel):
-                value.model_rebuild(raise_errors=False)
+def _again() -> ModuleType:
+    """Import aiogram as it is: only it knows how its models are built."""
+    for name in [name for name in sys.modules if name == "aiogram" or name.startswith("aiogram.")]:
+        del sys.modules[name]
+    return importlib.import_module("aiogram")
 
 
 load()

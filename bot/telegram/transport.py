@@ -76,7 +76,7 @@ class Telegram:
             await self._webhook.start()
         else:
             self.poller = Poller(self.api, intake, self.clock)
-            self._polling = self.tasks.create_task(self.poller.run())
+            self._polling = self.tasks.create_task(self._poll(self.poller))
         self.tasks.create_task(self._set_menu(menu))
         log.info("@%s takes updates by %s", me.username, "webhook" if self._webhook else "polling")
 
@@ -112,10 +112,15 @@ class Telegram:
                 await self.clock.sleep(max(error.retry_after, wait))
                 wait = min(wait * 2, LAST_BACKOFF)
 
+    async def _poll(self, poller: Poller) -> None:
+        try:
+            await webhook.remove(self.api)
+        except TransportError as error:  # then the first poll says what is wrong
+            log.warning("can't see whether a webhook is set: %s", error)
+        await poller.run()
+
     async def _set_menu(self, menu: Mapping[str, Sequence[tuple[str, str]]]) -> None:
         try:
-            if not self._webhook:
-                await webhook.remove(self.api)
             for language, commands in menu.items():
                 rows = [BotCommand(command=name, description=text) for name, text in commands]
                 await self.api.call(SetMyCommands(commands=rows, language_code=language or None))

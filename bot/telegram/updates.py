@@ -184,8 +184,8 @@ def _said(
 def _press(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
     user = ReadUser.model_validate(body.get("from"))
     place = body.get("message")
-    if not isinstance(place, dict):
-        return None
+    if not isinstance(place, dict):  # not one of ours, or too old to be shown: it only wants an answer
+        place = {"chat": {"id": user.id, "type": "private"}, "message_id": 0}
     message = ReadMessage.model_validate(place)
     data = whole(body.get("data"))
     return Incoming(
@@ -194,7 +194,7 @@ def _press(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming |
         user=User(user.id, user.first_name, user.language_code, user.is_bot),
         kind=Kind.STOP if data == STOP else Kind.BUTTON,
         ids=_ids(rows),
-        data=data,
+        data="" if data == STOP else data,
         private=message.chat.type == "private",
         message_id=message.message_id,
         attempts=max(row.attempts for row in rows),
@@ -204,7 +204,9 @@ def _press(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming |
 def _stopped(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
     chat = ReadChat.model_validate(body.get("chat"))
     address = Address("telegram", me.id, chat.id, _number(body.get("message_thread_id")))
-    return Incoming(str(rows[0].id), address, User(0), Kind.STOP, ids=_ids(rows))
+    # A draft has the id of its turn (`Live`): the button of an old one must not stop the next answer.
+    turn = str(_number(body.get("draft_id")) or "")
+    return Incoming(str(rows[0].id), address, User(0), Kind.STOP, ids=_ids(rows), data=turn)
 
 
 def _member(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import bot.telegram.lazy  # noqa: F401  isort: skip  before aiogram
 
-from aiogram.methods import DeleteWebhook, SetWebhook
+from aiogram.methods import DeleteWebhook, GetWebhookInfo, SetWebhook
 from aiohttp import web
 
 from bot.errors import ConfigError, Refused, StorageUnavailable, TransportUnavailable
@@ -106,5 +106,8 @@ async def _listen(runner: web.AppRunner) -> None:
 
 
 async def remove(api: Api) -> None:
-    """Polling does not work while a webhook is set."""
-    await api.call(DeleteWebhook(drop_pending_updates=False))
+    """Polling does not work while a webhook is set; the one that is there is named in the log before it goes."""
+    info = await api.call(GetWebhookInfo())
+    if info.url:
+        log.warning("the webhook to %s is removed: this bot polls (WEBHOOK_URL is empty)", urlsplit(info.url).hostname)
+        await api.call(DeleteWebhook(drop_pending_updates=False))
