@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 
 import bot.telegram.lazy  # noqa: F401  isort: skip  before aiogram
 
+from aiogram.methods import TelegramMethod
 from aiogram.types import InlineKeyboardMarkup, Message
 
 from bot.clock import Clock
@@ -31,7 +32,7 @@ FIRST_BACKOFF, LAST_BACKOFF = 0.5, 30.0  # seconds
 UNTOLD_WAIT, LONGEST_UNTOLD_WAIT = 5.0, 80.0  # seconds, where Telegram refuses for flood and does not say how long
 TOKEN_PAUSE = 60.0  # seconds between tries while Telegram does not know our token
 # How many message ids behind the newest known one an unconfirmed send may have got: other chats count in the same line.
-LOOK_AHEAD, LOOK_AHEAD_AFTER_START = 6, 24
+LOOK_AHEAD, LOOK_AHEAD_AFTER_START = 3, 24
 MOST_PROBES = 32
 SUPERGROUP = -1_000_000_000_000  # ids below have message ids of their own; all other chats of a bot share theirs
 
@@ -67,6 +68,7 @@ class Deliverer:
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
     _users: Counter[str] = field(default_factory=Counter)
     _newest_ids: dict[int, int] = field(default_factory=dict)
+    _flying: int = 0  # sends under way: each may have got an id that is not known yet
     _left: int = 0  # deliveries up to this id are from before the start
 
     async def recover(self) -> None:
@@ -197,12 +199,17 @@ class Deliverer:
             return found
         await self.permit(chat)
         await self._mark(progress)
-        outgoing = delivery.outgoing
+        self._flying += 1
+        try:
+            return (await self.api.call(self._method(progress, part, last=last))).message_id
+        finally:
+            self._flying -= 1
+
+    def _method(self, progress: Progress, part: Screen, *, last: bool) -> TelegramMethod[Message]:
+        to, outgoing = progress.delivery.address, progress.delivery.outgoing
         if progress.document:
-            document = screen.as_document(part, delivery.address, outgoing, thread=progress.thread)
-            return (await self.api.call(document)).message_id
-        method = screen.send(part, delivery.address, outgoing, last=last, thread=progress.thread)
-        return (await self.api.call(method)).message_id
+            return screen.as_document(part, to, outgoing, thread=progress.thread)
+        return screen.send(part, to, outgoing, last=last, thread=progress.thread)
 
     async def _mark(self, progress: Progress) -> None:
         """Note what is known when a send begins: on disk only where a search from the old marker would miss it."""
@@ -224,10 +231,12 @@ class Deliverer:
         """The id of a message that an unconfirmed send has left in the chat; 0 when there is none."""
         to = progress.delivery.address
         known = await self.outbox.ours(to) | progress.cleared
-        first, last_id = progress.marker + 1, max(self._newest(to.chat), progress.marker) + progress.ahead
+        first = progress.marker + 1
+        last_id = max(self._newest(to.chat), progress.marker) + progress.ahead + self._flying
         for id_ in [id_ for id_ in range(first, last_id + 1) if id_ not in known][:MOST_PROBES]:
             if await self._is_there(progress, part, id_, last=last):
                 return id_
+            progress.wait = FIRST_BACKOFF  # Telegram answers
             progress.cleared.add(id_)  # so that a broken connection does not begin the search anew
         progress.doubt = False
         progress.cleared.clear()  # the next send may well get one of these
