@@ -64,13 +64,13 @@ def browser() -> None:
 
 
 def unit() -> None:
-    run("unit tests", *tool("pytest", "-q", "-n", "2", "-m", "not e2e and not page"))
+    run("unit tests", *tool("pytest", "-q", "-n", "2", "-m", "not stage and not e2e and not page"))
 
 
 def whole() -> None:
     coverage = ("--cov=bot", "--cov-report=term:skip-covered", "--cov-fail-under=85")
     run("tests", *tool("pytest", "-q", "-n", "2", "-m", "not e2e and not page", *coverage))
-    run("tests of whole processes", *tool("pytest", "-q", "-m", "e2e or page"))
+    run("tests of whole processes", *tool("pytest", "-q", "-m", "e2e or page", "--timeout=300"))
 
 
 def main() -> None:

@@ -29,6 +29,12 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> M
     return {"virtual time": VirtualLoop} if staged else {"real time": asyncio.SelectorEventLoop}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "stage" in getattr(item, "fixturenames", ()):
+            item.add_marker("stage")
+
+
 @pytest.fixture
 async def stage(tmp_path: Path, template: Path) -> AsyncIterator[Stage]:
     async with opened(tmp_path, template) as stage:
