@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from virtual_loop import VirtualLoop
 from bot.images import PATIENCE, RATIOS
 from bot.sandbox import pictures
 from bot.sandbox.studio_faults import Cut
-from bot.sandbox.telegram import Message, buttons_of
+from bot.sandbox.telegram import buttons_of
+from bot.sandbox.telegram_state import Message
 from bot.storage import buttons
 from bot.texts.catalog import say
 
@@ -179,7 +181,7 @@ async def test_polls_become_rarer(stage: Stage) -> None:
     stage.studio.operations.seconds["art"] = 200
     await _draw(stage, "/image a cat")
     times = [seen.at for seen in stage.studio.seen("operation")]
-    waits = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    waits = [later - earlier for earlier, later in pairwise(times)]
     assert 1.9 <= waits[0] < 3
     assert 10 < waits[-1] <= 31
     assert len(times) < 60

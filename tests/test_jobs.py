@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
 from stage import ANNA, Stage
 
@@ -65,7 +66,7 @@ async def test_a_failing_job_is_tried_again_ever_later_and_stops_no_other(stage:
         await _add(store, "note", "2", stage.clock.time() + 100)
         jobs.wake()
         await asyncio.sleep(110)
-        waits = [later - earlier for earlier, later in zip(tries, tries[1:], strict=False)]
+        waits = [later - earlier for earlier, later in pairwise(tries)]
         assert [round(wait) for wait in waits] == [FIRST_RETRY * 2**number for number in range(len(waits))]
         assert len(waits) == 5
         assert [key for key, _ in done] == ["2"]

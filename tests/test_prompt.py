@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -31,7 +33,7 @@ def test_the_prompt_is_well_formed(history: list[Message], profile: Profile, rat
     assert messages[0].role == "system"
     roles = [message.role for message in messages[1:]]
     assert "system" not in roles
-    assert all(earlier != later for earlier, later in zip(roles, roles[1:], strict=False))
+    assert all(earlier != later for earlier, later in pairwise(roles))
     assert all(message.text.strip() for message in messages)
     assert len(roles) <= 1 or roles[0] == "user"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 
 from stage import ANNA, BORIS, TEAM, Stage
@@ -92,6 +93,16 @@ async def test_streaming_off_shows_no_draft_and_edit_grows_one_message(stage: St
         await stage.until(lambda: "word19" in stage.telegram.texts(ANNA)[-1] or None)
         assert (len(stage.telegram.calls_of("sendMessageDraft")) > before[0]) == bool(drafts), label
         assert (len(stage.telegram.calls_of("editMessageText")) > before[1]) == edits, label
+
+
+async def test_a_short_answer_in_a_group_stands_there_once(stage: Stage) -> None:
+    """It may be finished before the message that shows it growing is known."""
+    await stage.start()
+    for number in range(4):
+        stage.studio.script(f"answer {number}")
+        stage.telegram.say(TEAM, "@govorun_sandbox_bot hello", ANNA)
+        await asyncio.sleep(20)
+    assert stage.telegram.texts(TEAM) == [f"answer {number}" for number in range(4)]
 
 
 async def test_settings_show_what_was_chosen(stage: Stage) -> None:

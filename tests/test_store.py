@@ -20,7 +20,7 @@ from sqlalchemy.exc import OperationalError
 from bot.clock import SystemClock
 from bot.errors import StorageUnavailable
 from bot.storage.store import GROUP, Store, Tx
-from bot.types import Address, DeliveryState, Outgoing, Text, User
+from bot.types import Address, Delivery, DeliveryState, Outgoing, Text, User
 
 WHERE = Address("telegram", 42, 1001)
 Write = Callable[[Tx], Coroutine[Any, Any, int]]
@@ -197,6 +197,7 @@ async def test_on_a_full_disk_nobody_of_a_crowd_is_told_something_wrong(store: S
 
 async def test_a_read_only_database_is_said(database: Path) -> None:
     other = sqlite3.connect(database)
+    other.execute("PRAGMA journal_mode=WAL")
     other.execute("SELECT * FROM updates").fetchall()  # the shared memory of the WAL is there
     async with Store.open(f"sqlite+aiosqlite:///file:{database}?mode=ro&uri=true", SystemClock()) as store:
         outcomes = await asyncio.gather(store.write(_adding(1)), store.write(_adding(2)), return_exceptions=True)
@@ -288,8 +289,7 @@ async def test_an_answer_takes_over_the_message_it_was_shown_in_whichever_was_fi
             delivery = await tx.deliveries.next(WHERE)
         assert delivery is not None
         seen.append((delivery.outgoing.text, delivery.message_ids, delivery.state))
-        sent = delivery.id
-        await store.write(lambda tx, sent=sent: tx.deliveries.progress(sent, (1,), done=1, sent=True))  # type: ignore[misc]
+        await store.write(_sending(delivery))
     sending = DeliveryState.SENDING
     assert seen == [("placed first", (70,), sending), ("finished first", (80,), sending)]
 
@@ -323,7 +323,7 @@ async def test_forgetting_an_answer_leaves_the_question_and_other_chats(store: S
         conversations = [await tx.messages.conversation(where) for where in (WHERE, other)]
         for conversation, where in zip(conversations, (WHERE, other), strict=True):
             for role in ("user", "assistant"):
-                await tx.messages.add(conversation, where, "1", role, (Text(role),))  # type: ignore[arg-type]
+                await tx.messages.add(conversation, where, "1", role, (Text(role),))
         await tx.messages.forget(WHERE, "1", "assistant")
         return [[row.message.role for row in await tx.messages.last(found, 10)] for found in conversations]
 
@@ -388,6 +388,10 @@ def _adding(number: int, size: int = 2) -> Write:
         return 1
 
     return work
+
+
+def _sending(delivery: Delivery) -> Callable[[Tx], Coroutine[Any, Any, None]]:
+    return lambda tx: tx.deliveries.progress(delivery.id, (1,), done=1, sent=True)
 
 
 def _pragma(setting: str) -> Write:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, delete, insert, select
+from sqlalchemy import and_, bindparam, delete, insert, select
 
 from bot.storage.rows import Subject
 from bot.storage.tables import Awaited, ButtonRow
@@ -17,6 +17,12 @@ from bot.types import Address, Button
 LIFE = 30 * 24 * 3600.0  # seconds: buttons live for ever in a chat, what they do does not
 PATIENCE = 15 * 60.0  # seconds that a question of the bot stands
 ADD = insert(ButtonRow)
+AWAITED = select(Awaited.action, Awaited.payload).where(
+    Awaited.bot == bindparam("b"),
+    Awaited.key == bindparam("k"),
+    Awaited.user == bindparam("u"),
+    Awaited.expires > bindparam("now"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +64,8 @@ class Buttons(Subject):
         await self.connection.execute(insert(Awaited), row)
 
     async def awaited(self, address: Address, user: int) -> Action | None:
-        query = select(Awaited.action, Awaited.payload).where(_of(address, user), Awaited.expires > self.clock.time())
-        row = (await self.connection.execute(query)).one_or_none()
+        values = {"b": address.bot, "k": address.key, "u": user, "now": self.clock.time()}
+        row = (await self.connection.execute(AWAITED, values)).one_or_none()
         return Action(row.action, json.loads(row.payload)) if row else None
 
     async def forget(self, address: Address, user: int) -> None:

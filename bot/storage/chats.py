@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from bot.storage.rows import Subject
 from bot.storage.tables import (
@@ -25,6 +25,7 @@ from bot.types import User as Person
 
 SEEN_USER = insert(User).prefix_with("OR IGNORE", dialect="sqlite")
 SEEN_CHAT = insert(Chat).prefix_with("OR IGNORE", dialect="sqlite")
+CHOICES = select(Chat.language, Chat.model, Chat.streaming).where(Chat.bot == bindparam("b"), Chat.id == bindparam("c"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +50,7 @@ class Chats(Subject):
         await self.connection.execute(SEEN_USER, {**person, "first_seen": now})
 
     async def choices(self, address: Address) -> Choices:
-        query = select(Chat.language, Chat.model, Chat.streaming).where(
-            Chat.bot == address.bot, Chat.id == address.chat
-        )
-        row = (await self.connection.execute(query)).one_or_none()
+        row = (await self.connection.execute(CHOICES, {"b": address.bot, "c": address.chat})).one_or_none()
         return Choices(*row) if row else Choices()
 
     async def choose(self, address: Address, **choice: str) -> None:

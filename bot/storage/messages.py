@@ -12,6 +12,17 @@ from bot.storage.tables import Conversation, Message
 from bot.types import Address, Part, Role
 from bot.types import Message as Said
 
+CURRENT = (
+    select(Conversation.id)
+    .where(
+        Conversation.bot == bindparam("b"),
+        Conversation.chat == bindparam("c"),
+        Conversation.thread == bindparam("t"),
+        Conversation.connection == bindparam("n"),
+    )
+    .order_by(Conversation.id.desc())
+    .limit(1)
+)
 HISTORY = (
     select(Message.turn, Message.role, Message.parts, Message.ending)
     .where(Message.conversation_id == bindparam("conversation"))

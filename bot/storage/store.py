@@ -200,11 +200,13 @@ def _engine(url: str, *, writer: bool) -> AsyncEngine:
         else create_async_engine(url, poolclass=AsyncAdaptedQueuePool, pool_size=4, max_overflow=0)
     )
     if engine.dialect.name == "sqlite":
-        _sqlite(engine, writer=writer)
+        prepare_sqlite(engine, writer=writer)
     return engine
 
 
-def _sqlite(engine: AsyncEngine, *, writer: bool) -> None:
+def prepare_sqlite(engine: AsyncEngine, *, writer: bool) -> None:
+    """What every connection to SQLite is told first; a connection that only reads is told so too."""
+
     @event.listens_for(engine.sync_engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # we begin transactions ourselves, below

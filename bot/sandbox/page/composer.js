@@ -20,6 +20,8 @@ let intent = null;
 /** Texts not sent yet, by place. @type {Map<string, string>} */
 const unsent = new Map();
 let place = "";
+/** Enter was pressed before the chats were here. */
+let isEarly = false;
 
 export function startComposer() {
   field.placeholder = t("message");
@@ -55,7 +57,7 @@ export function prefill(text) {
 
 function typed() {
   field.style.height = "auto";
-  field.style.height = `${Math.min(field.scrollHeight, TALLEST)}px`;
+  if (field.scrollHeight) field.style.height = `${Math.min(field.scrollHeight, TALLEST)}px`;
   field.style.overflowY = field.scrollHeight > TALLEST ? "auto" : "hidden";
   byId("send").classList.toggle("ready", Boolean(field.value.trim()));
   if (!intent) suggestCommands(field.value);
@@ -84,7 +86,8 @@ function lastOwn() {
 
 async function submit() {
   const text = field.value.trim();
-  if (!text || !state.chat) return;
+  isEarly = !state.chat;
+  if (!text || isEarly) return;
   const purpose = intent;
   clear();
   const isEdit = purpose?.kind === "edit";
@@ -103,13 +106,20 @@ function clear() {
 }
 
 function changePlace() {
-  if (here() === place) return;
+  if (here() === place || !state.chat) return;
+  if (!place) return begin();
   if (field.value && !intent) unsent.set(place, field.value);
   else unsent.delete(place);
   place = here();
   clear();
   field.value = unsent.get(place) ?? "";
   typed();
+}
+
+/** The first place: what was written while the page was loading stays, and goes if it was to go. */
+function begin() {
+  place = here();
+  if (isEarly) void submit();
 }
 
 /** A click on a command in any message sends it. @param {MouseEvent} event */

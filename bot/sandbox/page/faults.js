@@ -49,7 +49,7 @@ function control(side, name, key, scale) {
   const set = (/** @type {number} */ value) => void post("faults", { [side]: { [name]: value } });
   const value = h("output", { for: id });
   const range = /** @type {HTMLInputElement} */ (h("input", { type: "range", id, min: scale.calm, max: scale.top, step: scale.step, "data-testid": id }));
-  const flick = /** @type {HTMLInputElement} */ (h("input", { type: "checkbox", role: "switch", class: "switch", "aria-label": t(key), "data-testid": `${id}-switch` }));
+  const flick = /** @type {HTMLInputElement} */ (h("input", { type: "checkbox", role: "switch", class: "switch", "aria-label": t(key), "data-testid": `fault-${side}-${name}-switch` }));
   const box = h("div", { class: "fault" },
     h("label", { class: "fault-head" }, h("span", { class: "grow" }, h("b", null, t(key)), h("small", null, t(`${key}Note`))), value, flick), range);
   const show = (/** @type {number} */ now) => {

@@ -5,6 +5,8 @@ import { on, state, touch } from "./state.js";
 import { t } from "./words.js";
 
 const LINES = 400;
+/** Calls that come by the dozen while an answer is written: a run of them is one line with a count. */
+const STREAMED = /Draft$|^editMessageText$|^sendChatAction$/;
 const LANES = { update: "laneUpdate", call: "laneCall", model: "laneModel" };
 
 /** @type {HTMLElement} */
@@ -51,32 +53,45 @@ const fits = (entry) =>
 
 function drawAll() {
   const entries = state.journal.filter(fits).slice(-LINES);
-  fill(list, entries.length ? entries.map(line) : h("p", { class: "hint" }, t("journalEmpty")));
+  fill(list, entries.length ? null : h("p", { class: "hint" }, t("journalEmpty")));
+  entries.forEach(put);
   if (stuck) bottom();
 }
 
 /** @param {Set<import("./state.js").Entry>} entries */
 function append(entries) {
-  const fresh = [...entries].filter(fits).slice(-LINES).map(line);
+  const fresh = [...entries].filter(fits).slice(-LINES);
   if (!fresh.length) return;
   list.querySelector(".hint")?.remove();
-  list.append(...fresh);
+  fresh.forEach(put);
   while (list.childElementCount > LINES) list.firstElementChild?.remove();
   if (stuck) bottom();
+}
+
+/** Add a line, or count one more in the last. @param {import("./state.js").Entry} entry */
+function put(entry) {
+  const last = /** @type {HTMLElement | null} */ (list.lastElementChild);
+  const key = `${entry.name} ${entry.chat_id} ${entry.status}`;
+  const goesOn = last?.dataset.key === key && STREAMED.test(entry.name) && !last.querySelector("[aria-expanded=true]");
+  const count = goesOn ? Number(last.dataset.count) + 1 : 1;
+  const fresh = line(entry, count);
+  Object.assign(fresh.dataset, { key, count });
+  if (goesOn) last.replaceWith(fresh);
+  else list.append(fresh);
 }
 
 function bottom() {
   list.scrollTop = list.scrollHeight;
 }
 
-/** @param {import("./state.js").Entry} entry */
-function line(entry) {
+/** @param {import("./state.js").Entry} entry @param {number} count */
+function line(entry, count) {
   const detail = h("pre", { class: "json", hidden: !open.has(entry.n) });
   if (open.has(entry.n)) detail.textContent = JSON.stringify(entry.detail, null, 2);
   const head = h("button", { type: "button", class: "entry-head", "aria-expanded": String(open.has(entry.n)) },
     h("span", { class: "track" }, h("i")),
     h("span", { class: "entry-name" }, entry.name),
-    h("span", { class: "entry-summary" }, entry.summary),
+    h("span", { class: "entry-summary" }, count > 1 ? h("b", null, `×${count} `) : null, entry.summary),
     h("span", { class: `entry-status ${colour(entry.status)}` }, entry.status || "—"),
     h("span", { class: "entry-ms" }, milliseconds(entry.ms)));
   head.addEventListener("click", () => toggle(entry, head, detail));
@@ -95,7 +110,7 @@ function toggle(entry, head, detail) {
 const colour = (status) => (status === 0 ? "lost" : status < 400 ? "good" : status === 429 ? "wait" : "bad");
 
 /** @param {number} ms */
-const milliseconds = (ms) => (ms >= 10_000 ? `${(ms / 1000).toFixed(0)} s` : ms >= 1000 ? `${(ms / 1000).toFixed(1)} s` : t("ms", { n: Math.round(ms) }));
+const milliseconds = (ms) => (ms >= 1000 ? t("seconds", { n: (ms / 1000).toFixed(ms < 10_000 ? 1 : 0) }) : t("ms", { n: Math.round(ms) }));
 
 /** @param {number} unix */
 const stamp = (unix) => new Date(unix * 1000).toLocaleTimeString(navigator.language, { hour12: false, fractionalSecondDigits: 3 });

@@ -13,7 +13,7 @@
  *   attach, attach-photo, attach-document, attach-voice, file-input, upload, caption, drop
  *   hints, hint-<n>, hints-hide
  *   panel, panel-toggle, panel-close, tab-journal, tab-faults, tab-process
- *   journal, journal-entry (data-lane, data-name), journal-filter, journal-clear, lane-<update|call|model>
+ *   journal, journal-entry (data-lane, data-name, data-count), journal-filter, journal-clear, lane-<update|call|model>
  *   fault-<telegram|model>-<name>, fault-<telegram|model>-<name>-switch, faults-clear
  *   bot-state, bot-kill, bot-stop, bot-start, bot-restart
  *   model-scripted, model-local, model-url, model-progress, model-error, reset, reset-dialog

@@ -91,9 +91,12 @@ function reactions(message) {
     return h("button", {
       type: "button", class: `reaction ${mine ? "mine" : ""}`, "aria-pressed": String(mine), "data-testid": `reaction-${message.message_id}-${emoji}`,
       onclick: () => toggleReaction(message, emoji),
-    }, emoji, h("span", null, people.length));
+    }, pretty(emoji), h("span", null, people.length));
   }));
 }
+
+/** The wire has the bare heart, which is a black letter in most fonts. @param {string} emoji */
+const pretty = (emoji) => (emoji === "❤" ? "❤\uFE0F" : emoji);
 
 /** @param {any} message */
 function meta(message) {

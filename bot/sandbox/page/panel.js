@@ -16,6 +16,7 @@ export function startPanel() {
   byId("panel-close").addEventListener("click", () => choose(false));
   const saved = JSON.parse(localStorage.getItem(SAVED) ?? "{}");
   setOpen(innerWidth >= WIDE && saved.open !== false);
+  matchMedia(`(max-width: ${WIDE - 1}px)`).addEventListener("change", (event) => event.matches && setOpen(false));
   showTab(TABS.includes(saved.tab) ? saved.tab : "journal");
   startJournal();
   startFaults();

@@ -42,7 +42,6 @@ const WORDS = {
   thinking: ["Thinking", "Думает"],
   stop: ["Stop", "Остановить"],
   send: ["Send", "Отправить"],
-  save: ["Save", "Сохранить"],
   attach: ["Attach", "Прикрепить"],
   photo: ["Photo", "Фото"],
   file: ["File", "Файл"],
@@ -89,7 +88,6 @@ const WORDS = {
   service: ["Service message", "Служебное сообщение"],
   unsupported: ["The sandbox does not show this kind of message", "Песочница не показывает такие сообщения"],
   buttonUnsupported: ["This kind of button does nothing in the sandbox", "Такая кнопка в песочнице ничего не делает"],
-  openLink: ["Open", "Открыть"],
   photoWord: ["Photo", "Фото"],
   journal: ["Journal", "Журнал"],
   faults: ["Faults", "Сбои"],
@@ -125,6 +123,7 @@ const WORDS = {
   contentFilter: ["Model refuses", "Модель отказывается"],
   contentFilterNote: ["Its safety filter is triggered", "Срабатывает фильтр безопасности"],
   ms: ["{n} ms", "{n} мс"],
+  seconds: ["{n} s", "{n} с"],
   running: ["Running", "Работает"],
   stopped: ["Not running", "Не запущен"],
   pid: ["process {n}", "процесс {n}"],
@@ -148,7 +147,6 @@ const WORDS = {
   failed: ["Did not work: {why}", "Не вышло: {why}"],
   offline: ["the sandbox does not answer", "песочница не отвечает"],
   expand: ["Show more", "Развернуть"],
-  collapse: ["Show less", "Свернуть"],
   nothingHere: ["Choose a chat", "Выберите чат"],
 };
 

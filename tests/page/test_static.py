@@ -1,0 +1,111 @@
+"""What can be said about the chat page by reading its files, without a browser."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+PAGE = Path(__file__).parents[2] / "bot" / "sandbox" / "page"
+FILES = sorted(PAGE.iterdir())
+MODULES = sorted(PAGE.glob("*.js"))
+STYLES = sorted(PAGE.glob("*.css"))
+NAMESPACE = "http://www.w3.org/2000/svg"
+
+
+def read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def documented() -> set[str]:
+    """The hooks that main.js promises to tests; what varies is <...>."""
+    comment = read(PAGE / "main.js").split("Hooks for tests", 1)[1].split("*/", 1)[0]
+    listed = re.sub(r"\((?:data-|data)[^)]*\)", "", comment.split("\n", 1)[1])
+    words = re.sub(r"<[^>]*>", lambda found: found[0].replace(" ", "_").replace(",", ""), listed.replace("*", " "))
+    return {word for word in re.split(r"[,\s]+", words) if word}
+
+
+def pattern(hook: str) -> str:
+    """How the source writes a hook: a template has `${...}` where the hook has <...>."""
+    return r"[^\"'`\s]*".join(re.escape(part) for part in re.split(r"<[^>]*>", hook))
+
+
+def test_every_documented_hook_is_set_by_the_page() -> None:
+    sources = "\n".join(read(path) for path in [*MODULES, PAGE / "index.html"] if path.name != "main.js")
+    # What stands in one quoted place, templates with their expressions removed.
+    quoted = set(re.findall(r'"([^"\n]+)"', sources))
+    quoted |= {re.sub(r"\$\{(?:[^{}]|\{[^}]*\})*\}", "X", found) for found in re.findall(r"`([^`\n]+)`", sources)}
+    built = {"bot-kill": "kill", "bot-stop": "stop", "bot-start": "start", "bot-restart": "restart"}
+    built |= {
+        "model-scripted": "scripted",
+        "model-local": "local",
+        "model-url": "url",
+        "lane-<update|call|model>": "lane-X",
+    }
+    missing = [
+        hook for hook in documented() if not any(re.fullmatch(pattern(built.get(hook, hook)), one) for one in quoted)
+    ]
+    assert len(documented()) > 80
+    assert missing == []
+
+
+def test_every_hook_of_the_html_is_documented() -> None:
+    in_html = set(re.findall(r'data-testid="([^"]+)"', read(PAGE / "index.html")))
+    assert in_html - documented() == set()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_nothing_is_fetched_from_elsewhere(path: Path) -> None:
+    addresses = set(re.findall(r"(?:https?:)?//[A-Za-z0-9][\w.-]*\.[a-z]{2,}[^\s\"'`)]*", read(path)))
+    assert addresses - {NAMESPACE} == set()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
+def test_data_never_becomes_markup(path: Path) -> None:
+    source = re.sub(r"/\*.*?\*/", "", read(path), flags=re.DOTALL)
+    found = re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|srcdoc", source)
+    assert found == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
+def test_a_module_is_strict_short_and_imports_what_exists(path: Path) -> None:
+    source = read(path)
+    assert source.startswith('"use strict";\n')
+    assert source.count("\n") <= 400
+    for names, target in re.findall(r"^import \{([^}]+)\} from \"\./([\w-]+\.js)\";$", source, re.MULTILINE):
+        exported = set(
+            re.findall(r"^export (?:async )?(?:function|const|let) (\w+)", read(PAGE / target), re.MULTILINE)
+        )
+        assert {name.strip() for name in names.split(",")} <= exported, target
+
+
+@pytest.mark.parametrize("path", STYLES, ids=lambda path: path.name)
+def test_a_style_closes_what_it_opens(path: Path) -> None:
+    source = read(path)
+    assert source.count("{") == source.count("}")
+    assert "@import" not in source
+
+
+def test_every_word_exists_in_both_languages_and_is_used() -> None:
+    words = read(PAGE / "words.js").split("const COLUMN", 1)[0]
+    known = set(re.findall(r"^  (\w+): \[", words, re.MULTILINE))
+    sources = "\n".join(read(path) for path in [*MODULES, PAGE / "index.html"] if path.name != "words.js")
+    asked = set(re.findall(r"\bt\(\"(\w+)\"", sources)) | set(re.findall(r'data-t(?:-title)?="(\w+)"', sources))
+    assert asked - known == set()
+    quoted = set(re.findall(r'"(\w+)"', sources + read(PAGE / "words.js").split("const COLUMN", 1)[1]))
+    built = {f"{key}Note" for key in quoted} | {"telegramFaults", "modelFaults"}
+    assert known - quoted - built == set()
+    for key, english, russian in re.findall(r'^  (\w+): \[\s*"([^"]+)",\s*"([^"]+)",?\s*\]', words, re.MULTILINE):
+        assert set(re.findall(r"\{\w+\}", english)) == set(re.findall(r"\{\w+\}", russian)), key
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs node to parse JavaScript")
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
+def test_a_module_parses(path: Path) -> None:
+    node = shutil.which("node") or "node"
+    command = [node, "--check", "--input-type=module", "-"]
+    done = subprocess.run(command, input=read(path), text=True, capture_output=True, check=False, timeout=20)
+    assert done.returncode == 0, done.stderr

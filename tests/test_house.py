@@ -1,0 +1,70 @@
+"""The rules of the house that no linter knows."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+import bot
+from bot import commands, images
+from bot.types import Kind
+
+ROOT = Path(__file__).parents[1]
+MODULES = sorted((ROOT / "bot").rglob("*.py"))
+TESTS = {path: path.read_text() for path in (ROOT / "tests").rglob("test_*.py") if path != Path(__file__)}
+LONGEST_FILE = 500
+LONGEST_FUNCTION = 60
+
+
+def test_the_public_names_are_there_sorted_and_documented() -> None:
+    assert bot.__all__ == sorted(bot.__all__)
+    for name in bot.__all__:
+        thing = getattr(bot, name)
+        if inspect.isclass(thing):
+            assert thing.__doc__, name
+    assert re.fullmatch(r"\d+\.\d+\.\d+\S*", bot.__version__)
+
+
+def test_nothing_but_the_public_names_is_imported_into_the_package() -> None:
+    tree = ast.parse((ROOT / "bot" / "__init__.py").read_text())
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert imported == set(bot.__all__)
+
+
+@pytest.mark.parametrize("name", [name.removeprefix("/") for name in commands.COMMANDS])
+def test_each_command_is_tested(name: str) -> None:
+    assert any(f'"/{name}' in text for text in TESTS.values()), f"no test says /{name}"
+
+
+@pytest.mark.parametrize("name", commands.ACTIONS)
+def test_each_button_is_tested(name: str) -> None:
+    assert any(f'"{name}"' in text for text in TESTS.values()), f"no test names the button {name}"
+
+
+@pytest.mark.parametrize("kind", [images.KIND])
+def test_each_kind_of_job_is_tested(kind: str) -> None:
+    assert any(f"test_{kind}" in path.name for path in TESTS)
+
+
+def test_each_kind_of_incoming_is_handled_and_tested() -> None:
+    assert set(commands.KINDS) == set(Kind)
+    for kind in Kind:
+        assert any(f"Kind.{kind.name}" in text for text in TESTS.values()), kind
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_says_what_it_is_for_and_is_not_too_long(path: Path) -> None:
+    text = path.read_text()
+    tree = ast.parse(text)
+    if not tree.body:
+        return
+    assert ast.get_docstring(tree), "no docstring"
+    assert len(text.splitlines()) <= LONGEST_FILE
+    assert not re.search(r"\b(TODO|FIXME|XXX)\b", text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert (node.end_lineno or 0) - node.lineno < LONGEST_FUNCTION, node.name
