@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from page.chromium import Page
 
 BOT = "document.querySelectorAll('[data-testid^=message-][data-from=bot]').length"
-SCENE = ("Show me a table", "Write code", "/image a lighthouse in a storm")
+SCENE = ("/image a lighthouse in a storm", "Write code", "Show me a table")
 
 
 async def main(folder: Path) -> None:

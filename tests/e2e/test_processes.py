@@ -91,7 +91,7 @@ async def test_a_sandbox_that_is_killed_takes_its_bot_along(tmp_path: Path) -> N
         process.signal(signal.SIGKILL)
         await process.ended()
     async with asyncio.timeout(PATIENCE):
-        while working_in(tmp_path / "world"):  # noqa: ASYNC110 - another process, whose end nobody tells us
+        while working_in(tmp_path / "world"):
             await asyncio.sleep(0.05)
 
 
