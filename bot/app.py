@@ -17,6 +17,7 @@ from bot.chat import Chat
 from bot.chat import Options as ChatOptions
 from bot.clock import Clock, SystemClock
 from bot.commands import Commands, menu
+from bot.errors import StorageUnavailable
 from bot.http import Http
 from bot.images import KIND, Images
 from bot.jobs import Jobs
@@ -73,7 +74,10 @@ class App:
                 await tx.updates.forget(before)
                 await tx.buttons.sweep()
 
-            await self.store.write(work)
+            try:
+                await self.store.write(work)
+            except StorageUnavailable as error:  # it can wait for the next time
+                log.warning("nothing was cleaned up: %s", error)
             await self.clock.sleep(SWEEP)
 
 

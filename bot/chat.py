@@ -25,6 +25,7 @@ from bot.types import Chunk, Finish, Incoming, Message, Outgoing, Reply, Text, U
 
 log = logging.getLogger(__name__)
 
+CUT = "cut"  # how an answer ended that broke off
 CUT_TRIES = 3  # how often an answer that breaks off is begun anew in the same place
 
 
@@ -107,10 +108,10 @@ class Chat:
             choices = await tx.chats.choices(incoming.address)
             conversation = await tx.messages.conversation(incoming.address)
             rows = list(await tx.messages.last(conversation, self.options.history))
-            if rows and rows[-1].message.role == "assistant" and rows[-1].turn == turn:
+            if rows and rows[-1].turn == turn and rows[-1].ending == CUT:
                 await tx.messages.forget(incoming.address, turn, "assistant")
                 rows.pop()
-            if not rows or rows[-1].turn != turn:
+            if not rows or rows[-1].turn != turn or rows[-1].message.role != "user":
                 return None
             history = [row.message for row in rows]
             return Begun(turn, conversation, history, choices, choices.language or incoming.user.language)
@@ -211,7 +212,7 @@ class Chat:
             retry = await tx.buttons.add(incoming.address, 0, say(begun.language, "retry"), "retry", turn=begun.turn)
             outgoing = Outgoing(outgoing.text, outgoing.plain, b"", ((retry,),), outgoing.note, outgoing.reply_to)
         if written.text.strip() and not outgoing.plain:
-            ending = "stopped" if written.stopped else "cut" if written.error else str(written.finish)
+            ending = "stopped" if written.stopped else CUT if written.error else str(written.finish)
             said = (Text(written.text),)
             await tx.messages.add(begun.conversation, incoming.address, begun.turn, "assistant", said, ending=ending)
         await put(tx, incoming, outgoing)

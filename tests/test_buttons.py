@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import pytest
 from sqlalchemy import text
 from stage import ANNA, BORIS, TEAM, Stage
 from virtual_loop import VirtualLoop
@@ -137,7 +136,6 @@ async def test_every_button_does_something(stage: Stage) -> None:
     }  # fmt: skip
 
 
-@pytest.mark.xfail(strict=True, reason="Chat.again forgets an answer that is whole")
 async def test_try_again_pressed_twice_gives_one_answer(stage: Stage) -> None:
     await stage.start()
     stage.studio.set_faults({"error500": 1.0})

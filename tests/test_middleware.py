@@ -217,9 +217,9 @@ async def test_a_full_disk_loses_no_question(stage: Stage, caplog: pytest.LogCap
     assert not any(record.levelno >= logging.CRITICAL for record in caplog.records)
 
 
-@pytest.mark.xfail(run=False, reason="App._sweep lets StorageUnavailable end the bot")
 async def test_a_clean_up_that_finds_the_database_locked_does_not_end_the_bot(stage: Stage) -> None:
     app = await stage.start()
+    await stage.ask("are you there?")
     await app.store.write(lambda tx: tx.connection.execute(text("PRAGMA busy_timeout=0")))
     other = sqlite3.connect(stage.settings.database_url.partition("///")[2], isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
