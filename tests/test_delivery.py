@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from itertools import pairwise
 from typing import Any
 
 import pytest
 from sandbox_client import jpeg_header
+from sqlalchemy import text
 from stage import ANNA, BORIS, TEAM, Stage
 from telegram_side import QUESTION, counted, deliveries, loud, said, settled, soon, words
 
@@ -503,3 +505,19 @@ async def test_an_answer_that_can_not_even_be_asked_for_ends_and_blocks_nobody(
     await settled(stage, "dead")
     assert await stage.ask("go on") == "and on"
     assert "private words" not in caplog.text
+
+
+async def test_a_disk_that_fails_after_a_send_does_not_double_the_answer(stage: Stage) -> None:
+    app = await stage.start()
+    await stage.ask("hello")
+    await app.store.write(lambda tx: tx.connection.execute(text("PRAGMA busy_timeout=0")))
+    other = sqlite3.connect(stage.settings.database_url.partition("///")[2], isolation_level=None)
+    stage.telegram.fail_next("sendMessage", apply=True, reset=True)
+    stage.telegram.say(ANNA, "again")
+    await stage.texts(2)
+    other.execute("BEGIN IMMEDIATE")
+    await asyncio.sleep(60)
+    other.execute("ROLLBACK")
+    other.close()
+    await stage.ask("and now?")
+    assert len(stage.telegram.texts(ANNA)) == 3

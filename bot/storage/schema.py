@@ -25,6 +25,7 @@ def scripts() -> Path:
 
 async def current(url: str) -> str | None:
     """The revision of a database; None for an empty one. Raises `ConfigError` for one that is not ours."""
+    _look_for_folder(url)
     engine = create_async_engine(url, poolclass=NullPool)
     try:
         async with engine.connect() as connection:
@@ -51,6 +52,14 @@ async def upgrade(url: str) -> None:
             f"DATABASE_URL: {_shown(url)} was written by a newer version of Govorun ({revision} > {HEAD})"
         )
     await asyncio.to_thread(_alembic, url)
+
+
+def _look_for_folder(url: str) -> None:
+    """SQLite only says "unable to open", and its driver leaves a thread behind."""
+    place = make_url(url)
+    path = Path(place.database or "")
+    if place.get_backend_name() == "sqlite" and not path.parent.is_dir() and not str(path).startswith("file:"):
+        raise ConfigError(f"DATABASE_URL: {_shown(url)} can't be opened: there is no folder {path.parent}")
 
 
 def configuration(url: str) -> Any:

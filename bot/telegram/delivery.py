@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import bot.telegram.lazy  # noqa: F401  isort: skip  before aiogram
 
@@ -19,7 +21,7 @@ from aiogram.methods import TelegramMethod
 from aiogram.types import InlineKeyboardMarkup, Message
 
 from bot.clock import Clock
-from bot.errors import Refused, TransportUnavailable, Unauthorized
+from bot.errors import Refused, StorageUnavailable, TransportUnavailable, Unauthorized
 from bot.telegram import screen
 from bot.telegram.api import Api, Flood, Gone, Moved, NoMessage, NoThread, NotModified, NotSent
 from bot.telegram.budget import Budget
@@ -135,10 +137,10 @@ class Deliverer:
                 return delivery.address
             except Gone as error:
                 log.info("chat %d can't be reached: %s", delivery.address.chat, error)
-                await self.outbox.gone(delivery.address.bot, delivery.address.chat)
+                await self._kept(self.outbox.gone, delivery.address.bot, delivery.address.chat)
                 return delivery.address
             except Moved as error:
-                await self.outbox.move(delivery.address.bot, delivery.address.chat, error.new)
+                await self._kept(self.outbox.move, delivery.address.bot, delivery.address.chat, error.new)
                 return replace(delivery.address, chat=error.new)
             except Unauthorized:
                 log.error("Telegram does not know BOT_TOKEN any more: finished answers wait in the outbox")
@@ -149,7 +151,7 @@ class Deliverer:
                 if not _simpler(progress, error):
                     reason = str(error) if isinstance(error, Refused) else type(error).__name__  # others quote the text
                     log.error("delivery %d was refused for good: %s", delivery.id, reason)
-                    await self.outbox.bury(delivery, reason)
+                    await self._kept(self.outbox.bury, delivery, reason)
                     return delivery.address
 
     async def _wait(self, progress: Progress, error: TransportUnavailable) -> None:
@@ -158,7 +160,7 @@ class Deliverer:
             wait = self.flooded(chat, error, untold=progress.untold)
             progress.untold = min(progress.untold * 2, LONGEST_UNTOLD_WAIT)
             # On disk, so that a restart keeps the wait; and this send was certainly not carried out.
-            await self.outbox.postpone(progress.delivery, self.clock.time() + wait, begun=progress.doubt)
+            await self._kept(self.outbox.postpone, progress.delivery, self.clock.time() + wait, begun=progress.doubt)
             progress.stored = progress.stored if progress.doubt else None
             return
         progress.doubt = progress.doubt or not isinstance(error, NotSent)
@@ -176,7 +178,7 @@ class Deliverer:
             progress.done += 1
             progress.doubt, progress.ahead = False, LOOK_AHEAD
             self.saw(delivery.address.chat, message_id)
-            await self.outbox.progress(delivery, progress.ids, done=progress.done, sent=last)
+            await self._kept(self.outbox.progress, delivery, progress.ids, done=progress.done, sent=last)
             progress.stored = max(progress.ids)
 
     def _screens(self, progress: Progress) -> list[Screen]:
@@ -215,7 +217,7 @@ class Deliverer:
         """Note what is known when a send begins: on disk only where a search from the old marker would miss it."""
         progress.marker = max(progress.marker, self._newest(progress.delivery.address.chat))
         if progress.stored is None or progress.marker >= progress.stored + LOOK_AHEAD_AFTER_START // 2:
-            await self.outbox.begin(progress.delivery, progress.marker)
+            await self._kept(self.outbox.begin, progress.delivery, progress.marker)
             progress.stored = progress.marker
 
     async def _edit(self, progress: Progress, part: Screen, message_id: int, *, last: bool) -> Message | bool:
@@ -253,6 +255,17 @@ class Deliverer:
         return not isinstance(edited, Message) or _thread(edited) == (
             progress.delivery.address.thread if progress.thread else 0
         )
+
+    async def _kept(self, change: Callable[..., Awaitable[None]], *what: Any, **how: Any) -> None:
+        """Write down what happened, however long the disk takes: what is forgotten is sent twice."""
+        wait = FIRST_BACKOFF
+        while True:
+            try:
+                return await change(*what, **how)
+            except StorageUnavailable as error:
+                log.error("%s; again in %.1f s", error, wait)
+                await self.clock.sleep(wait)
+                wait = min(wait * 2, LAST_BACKOFF)
 
     def _newest(self, chat: int) -> int:
         return self._newest_ids.get(chat if chat < SUPERGROUP else 0, 0)
