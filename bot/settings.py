@@ -206,7 +206,7 @@ def _line(place: tuple[int | str, ...], message: str) -> str:
     name, *inside = (str(step) for step in place)
     field = Settings.model_fields.get(name.lower())
     where = f"{name.upper()} ({'.'.join(inside)})" if inside else name.upper()
-    return f"{where}: {message}" + (f" ({field.description})" if field else "")
+    return f"{where}: {message.removeprefix('Value error, ')}" + (f" ({field.description})" if field else "")
 
 
 def require(settings: Settings) -> None:

@@ -39,7 +39,7 @@ class Choices:
 
 class Chats(Subject):
     async def seen(self, address: Address, user: Person, *, private: bool) -> None:
-        """Remember who wrote where; a chat that was gone is back."""
+        """Remember who wrote where, once."""
         now = self.clock.time()
         chat = {
             "bot": address.bot, "id": address.chat, "is_private": private, "is_gone": False,
