@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from alembic import context
-from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
 from bot.settings import load
-from bot.storage.store import prepare_sqlite
 from bot.storage.tables import Base
+from bot.storage.thread import prepare_sqlite, synchronous
 
 
 def run(connection: Connection) -> None:
@@ -27,15 +24,14 @@ def run(connection: Connection) -> None:
         context.run_migrations()
 
 
-async def main() -> None:
-    url = context.config.attributes.get("url") or load().database_url
-    engine = create_async_engine(url, poolclass=NullPool)
+def main() -> None:
+    engine = create_engine(synchronous(context.config.attributes.get("url") or load().database_url), poolclass=NullPool)
     if engine.dialect.name == "sqlite":
         prepare_sqlite(engine, writer=True)
-    async with engine.connect() as connection:
-        await connection.run_sync(run)
-        await connection.commit()
-    await engine.dispose()
+    with engine.connect() as connection:
+        run(connection)
+        connection.commit()
+    engine.dispose()
 
 
-asyncio.run(main())
+main()

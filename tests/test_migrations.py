@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import re
+import shutil
+import signal
 import sqlite3
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,6 +34,16 @@ def test_a_fresh_database_is_what_the_tables_say(template: Path) -> None:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "render_as_batch": True})
         assert compare_metadata(context, Base.metadata) == []
     engine.dispose()
+
+
+def test_an_empty_database_is_made_at_once_as_the_steps_would_make_it(tmp_path: Path, template: Path) -> None:
+    command.upgrade(schema.configuration(_url(tmp_path / "steps.db")), "head")
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'steps.db'}")
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "render_as_batch": True})
+        assert compare_metadata(context, Base.metadata) == []
+    engine.dispose()
+    assert _tables(tmp_path / "steps.db") == _tables(template)
 
 
 def test_head_is_the_newest_migration_and_there_is_one_line_of_them() -> None:
@@ -114,9 +130,109 @@ async def test_a_file_that_was_cut_short_is_refused(tmp_path: Path, template: Pa
         await schema.upgrade(_url(path))
 
 
+async def test_f89_a_spoilt_page_is_found_at_the_start_and_the_way_out_is_named(tmp_path: Path, template: Path) -> None:
+    path = tmp_path / "bot.db"
+    raw = bytearray(template.read_bytes())
+    raw[5 * 4096 : 6 * 4096] = b"\xff" * 4096
+    path.write_bytes(raw)
+    with pytest.raises(ConfigError, match=r"(damaged|malformed).*restore a backup with `govorun restore FILE`"):
+        await schema.upgrade(_url(path))
+    assert path.read_bytes() == raw
+
+
+async def test_f89_changes_that_have_lost_their_database_are_not_thrown_away(tmp_path: Path, template: Path) -> None:
+    """SQLite deletes a WAL that it finds beside an empty database."""
+    path, wal = tmp_path / "bot.db", tmp_path / "bot.db-wal"
+    wal.write_bytes(b"the only copy")
+    for empty in (False, True):
+        if empty:
+            path.touch()
+        with pytest.raises(ConfigError, match=r"bot\.db-wal still has its changes"):
+            await schema.upgrade(_url(path))
+        assert wal.read_bytes() == b"the only copy"
+
+
+async def test_f89_a_wal_that_is_cut_short_is_read_as_far_as_it_is_whole(tmp_path: Path, template: Path) -> None:
+    """What a power cut leaves looks the same: nothing can tell that more had been there."""
+    path = Path(shutil.copy(template, tmp_path / "bot.db"))
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA journal_mode=WAL")
+    for number in range(3):
+        connection.execute("INSERT INTO users VALUES (42, ?, 'Anna', 'en', 0)", (number,))
+        connection.commit()
+    cut = tmp_path / "cut.db"
+    shutil.copy(path, cut)
+    wal = Path(f"{path}-wal").read_bytes()
+    Path(f"{cut}-wal").write_bytes(wal[: len(wal) - 100])
+    connection.close()
+    await schema.upgrade(_url(cut))
+    assert _rows(cut, "users") == [(42, number, "Anna", "en", 0.0) for number in range(2)]
+
+
 async def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"can't be opened: there is no folder .*nowhere"):
         await schema.upgrade(_url(tmp_path / "nowhere" / "bot.db"))
+
+
+# --- from every earlier revision --------------------------------------------------------------------------------------
+
+EARLIER = sorted(schema.known() - {schema.HEAD})
+
+
+@pytest.mark.parametrize("revision", EARLIER)
+async def test_p20_a_database_of_every_earlier_revision_comes_forward_with_all_its_rows(
+    tmp_path: Path, template: Path, revision: str
+) -> None:
+    path = _filled(tmp_path / "bot.db", revision)
+    before = {table: _columns(path, table) for table in _names(path)}
+    rows = {table: _rows(path, table, columns) for table, columns in before.items()}
+    assert all(rows.values()), "a table without rows proves nothing"
+    await schema.upgrade(_url(path))
+    assert _tables(path) == _tables(template)
+    for table, was in rows.items():
+        kept = [name for name in before[table] if name in _columns(path, table)]
+        places = [before[table].index(name) for name in kept]
+        assert _rows(path, table, kept) == [tuple(row[place] for place in places) for row in was], table
+
+
+@pytest.mark.parametrize("revision", EARLIER)
+async def test_f90_a_migration_that_is_killed_at_any_write_is_finished_by_the_next_start(
+    tmp_path: Path, template: Path, revision: str
+) -> None:
+    """Killed with its process, at each statement that changes something; the rows are all there afterwards."""
+    old = _filled(tmp_path / "old.db", revision)
+    users = _rows(old, "users")
+    with _dying(10**6) as seen:
+        await schema.upgrade(_url(Path(shutil.copy(old, tmp_path / "whole.db"))))
+    for number in {0, len(seen) // 2, len(seen) - 1}:
+        path = Path(shutil.copy(old, tmp_path / f"{number}.db"))
+        code = f"import asyncio, test_migrations; asyncio.run(test_migrations.killed({str(path)!r}, {number}))"
+        places = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+        done = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", code, env={**os.environ, "PYTHONPATH": os.pathsep.join(places)}
+        )
+        assert await done.wait() == -signal.SIGKILL
+        await schema.upgrade(_url(path))
+        assert _tables(path) == _tables(template), f"killed at statement {number}"
+        assert _rows(path, "users") == users
+        copies = [copy for copy in tmp_path.glob(f"{number}.db-backup-*") if copy.suffix != ".part"]
+        assert copies
+        assert all(_rows(copy, "users") == users for copy in copies)
+
+
+async def killed(path: str, at: int) -> None:
+    """In a process of its own: bring a database up to date, and be killed at one of the statements."""
+    with _dying(at, lambda: os.kill(os.getpid(), signal.SIGKILL)):
+        await schema.upgrade(_url(Path(path)))
+
+
+async def test_f106_a_revision_that_nobody_knows_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = _filled(tmp_path / "bot.db", EARLIER[0])
+    _execute(path, "UPDATE alembic_version SET version_num = '0002abc'")
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match="written by a newer version of Govorun"):
+        await schema.upgrade(_url(path))
+    assert path.read_bytes() == before
 
 
 async def test_an_upgrade_that_dies_at_any_statement_is_finished_by_the_next_start(
@@ -134,7 +250,7 @@ async def test_an_upgrade_that_dies_at_any_statement_is_finished_by_the_next_sta
 
 
 @contextmanager
-def _dying(at: int) -> Iterator[list[str]]:
+def _dying(at: int, strike: Callable[[], None] = lambda: None) -> Iterator[list[str]]:
     """The database fails at one of the statements that change it: what was not committed is rolled back."""
     seen: list[str] = []
 
@@ -142,6 +258,7 @@ def _dying(at: int) -> Iterator[list[str]]:
         if statement.lstrip().upper().startswith(("CREATE", "INSERT", "ALTER", "DROP")):
             seen.append(statement)
             if len(seen) == at + 1:
+                strike()
                 return "SELECT nothing", values
         return statement, values
 
@@ -156,12 +273,54 @@ def _url(path: Path) -> str:
     return f"sqlite+aiosqlite:///{path}"
 
 
-def _tables(path: Path) -> dict[str, str]:
+def _tables(path: Path) -> dict[str, list[str]]:
+    """What each table and index is made of, in no order: steps add what comes later at the end."""
     connection = sqlite3.connect(path)
     rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'")
-    found = dict(rows.fetchall())
+    found = {name: sorted(re.split(r"[\s,()]+", sql)) for name, sql in rows}
     connection.close()
     return found
+
+
+def _filled(path: Path, revision: str) -> Path:
+    """A database of that revision with two rows in every table."""
+    command.upgrade(schema.configuration(_url(path)), revision)
+    connection = sqlite3.connect(path)
+    for table in sorted(_names(path), key=lambda name: name != "conversations"):
+        columns = connection.execute(f"PRAGMA table_info({table})").fetchall()
+        for number in (1, 2):
+            values = [_value(type_, number) for _, _, type_, *_ in columns]
+            connection.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(values))})", values)
+    connection.commit()
+    connection.close()
+    return path
+
+
+def _value(type_: str, number: int) -> object:
+    if "CHAR" in type_ or type_ == "TEXT":
+        return f"text {number} \u043f\u0440\u0438\u0432\u0435\u0442"
+    if type_ == "BLOB":
+        return b"\xff\xd8"
+    return number % 2 if type_ == "BOOLEAN" else number + 0.5 if type_ == "FLOAT" else number
+
+
+def _names(path: Path) -> set[str]:
+    return {name for name, sql in _tables(path).items() if "TABLE" in sql} - {"alembic_version"}
+
+
+def _columns(path: Path, table: str) -> list[str]:
+    connection = sqlite3.connect(path)
+    found = [name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")]
+    connection.close()
+    return found
+
+
+def _rows(path: Path, table: str, columns: Sequence[str] = ("*",)) -> list[tuple[object, ...]]:
+    connection = sqlite3.connect(path)
+    names = ", ".join(name if name == "*" else f'"{name}"' for name in columns)
+    rows = connection.execute(f"SELECT {names} FROM {table} ORDER BY rowid").fetchall()
+    connection.close()
+    return rows
 
 
 def _execute(path: Path, *statements: str) -> None:

@@ -9,7 +9,8 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
-from collections.abc import AsyncIterator, Callable, Coroutine
+import threading
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,13 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from bot.clock import SystemClock
-from bot.errors import StorageUnavailable
-from bot.storage.store import GROUP, Store, Tx
+from bot.errors import Lost, StorageUnavailable
+from bot.storage.files import alone
+from bot.storage.store import GROUP, READERS, Store, Tx
 from bot.types import Address, Delivery, DeliveryState, Outgoing, Text, User
 
 WHERE = Address("telegram", 42, 1001)
-Write = Callable[[Tx], Coroutine[Any, Any, int]]
+Write = Callable[[Tx], int]
 
 
 @pytest.fixture
@@ -47,26 +49,34 @@ async def test_a_write_returns_when_it_is_on_disk(store: Store, database: Path) 
 
 
 async def test_a_reader_sees_what_was_committed_and_only_that(store: Store) -> None:
-    async with store.read() as before:
-        assert await _updates(before) == []
-        await store.write(_adding(1))
-        assert await _updates(before) == []  # one state of the database
-    async with store.read() as after:
-        assert await _updates(after) == [1]
+    begun, go_on = threading.Event(), threading.Event()
+
+    def look_twice(tx: Tx) -> tuple[list[int], list[int]]:
+        before = _updates(tx)
+        begun.set()
+        go_on.wait(10)
+        return before, _updates(tx)
+
+    looking = asyncio.create_task(store.read(look_twice))
+    await asyncio.to_thread(begun.wait, 10)
+    await store.write(_adding(1))
+    go_on.set()
+    assert await looking == ([], [])  # one state of the database
+    assert await store.read(_updates) == [1]
 
 
 async def test_a_work_reads_its_own_changes_and_returns_its_result(store: Store) -> None:
-    async def work(tx: Tx) -> list[int]:
-        await _adding(1)(tx)
-        return await _updates(tx)
+    def work(tx: Tx) -> list[int]:
+        _adding(1)(tx)
+        return _updates(tx)
 
     assert await store.write(work) == [1]
 
 
 @pytest.mark.parametrize("crowd", [1, 3, GROUP * 2 + 5])
 async def test_a_failing_work_undoes_only_itself(store: Store, database: Path, crowd: int) -> None:
-    async def failing(tx: Tx) -> int:
-        await _adding(9_999)(tx)
+    def failing(tx: Tx) -> int:
+        _adding(9_999)(tx)
         raise RuntimeError("broken")
 
     works = [failing if number % 3 == 1 else _adding(number) for number in range(crowd)]
@@ -76,8 +86,8 @@ async def test_a_failing_work_undoes_only_itself(store: Store, database: Path, c
 
 
 async def test_a_lone_failing_work_leaves_nothing(store: Store, database: Path) -> None:
-    async def failing(tx: Tx) -> int:
-        await _adding(1)(tx)
+    def failing(tx: Tx) -> int:
+        _adding(1)(tx)
         raise RuntimeError("broken")
 
     with pytest.raises(RuntimeError):
@@ -90,9 +100,9 @@ async def test_writes_are_done_in_the_order_they_were_asked(store: Store) -> Non
     order: list[int] = []
 
     def noting(number: int) -> Write:
-        async def work(tx: Tx) -> int:
+        def work(tx: Tx) -> int:
             order.append(number)
-            return await _adding(number)(tx)
+            return _adding(number)(tx)
 
         return work
 
@@ -100,10 +110,9 @@ async def test_writes_are_done_in_the_order_they_were_asked(store: Store) -> Non
     assert order == list(range(GROUP + 10))
 
 
-async def test_readers_can_not_write(store: Store) -> None:
+async def test_readers_can_not_write_and_that_is_a_defect_that_no_waiting_heals(store: Store) -> None:
     with pytest.raises(OperationalError, match="readonly"):
-        async with store.read() as tx:
-            await tx.updates.add(42, 1, "", "{}")
+        await store.read(_adding(1))
     await store.write(_adding(2))
 
 
@@ -133,13 +142,8 @@ async def test_a_cancelled_callers_work_is_committed_and_the_writer_lives(store:
 async def test_cancelled_readers_leave_no_old_view_behind(store: Store) -> None:
     chance = random.Random(2)
 
-    async def read() -> None:
-        async with store.read() as tx:
-            await _updates(tx)
-            await _updates(tx)
-
     for number in range(150):
-        task = asyncio.create_task(read())
+        task = asyncio.create_task(store.read(_updates))
         for _ in range(number % 40):
             await asyncio.sleep(0)
         if number % 2:
@@ -148,14 +152,8 @@ async def test_cancelled_readers_leave_no_old_view_behind(store: Store) -> None:
         await asyncio.wait({task})
     await store.write(_adding(7))
 
-    async def see() -> list[int]:
-        async with store.read() as tx:
-            found = await _updates(tx)
-            await asyncio.sleep(0.01)  # so that every connection of the pool is used
-            return found
-
     async with asyncio.timeout(3):
-        assert await asyncio.gather(*(see() for _ in range(8))) == [[7]] * 8
+        assert await asyncio.gather(*(store.read(_updates) for _ in range(8))) == [[7]] * 8
 
 
 async def test_closing_waits_for_what_was_asked(database: Path) -> None:
@@ -173,8 +171,7 @@ async def test_a_full_disk_is_said_and_it_goes_on_when_there_is_room(store: Stor
     await _limit(store, 0)
     with pytest.raises(StorageUnavailable, match="full"):
         await store.write(_adding(1, size=200_000))
-    async with store.read() as tx:
-        assert await _updates(tx) == []
+    assert await store.read(_updates) == []
     await _limit(store, 1_000)
     await store.write(_adding(2, size=200_000))
     assert _elsewhere(database) == [2]
@@ -202,8 +199,7 @@ async def test_a_read_only_database_is_said(database: Path) -> None:
     async with Store.open(f"sqlite+aiosqlite:///file:{database}?mode=ro&uri=true", SystemClock()) as store:
         outcomes = await asyncio.gather(store.write(_adding(1)), store.write(_adding(2)), return_exceptions=True)
         assert [type(outcome) for outcome in outcomes] == [StorageUnavailable] * 2
-        async with store.read() as tx:
-            assert await _updates(tx) == []
+        assert await store.read(_updates) == []
     other.close()
 
 
@@ -230,13 +226,127 @@ async def test_a_database_that_another_program_locks_is_said_and_not_lost(store:
 
 
 async def test_sqlite_keeps_what_it_was_told_over_a_power_cut(store: Store) -> None:
-    async def look(tx: Tx) -> dict[str, Any]:
+    def look(tx: Tx) -> dict[str, Any]:
         names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
-        return {name: (await tx.connection.execute(text(f"PRAGMA {name}"))).scalar_one() for name in names}
+        return {name: tx.connection.execute(text(f"PRAGMA {name}")).scalar_one() for name in names}
 
     assert await store.write(look) == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 5000}
-    async with store.read() as tx:
-        assert (await tx.connection.execute(text("PRAGMA query_only"))).scalar_one() == 1
+    assert await store.read(lambda tx: tx.connection.scalar(text("PRAGMA query_only"))) == 1
+
+
+async def test_p18_readers_never_checkpoint_and_the_writer_closes_last(store: Store, database: Path) -> None:
+    """A WAL that one connection checkpoints while another commits can be corrupted by SQLite before 3.51.3."""
+    pragma = "PRAGMA wal_autocheckpoint"
+    readers = [store.read(lambda tx: tx.connection.exec_driver_sql(pragma).scalar()) for _ in range(2 * READERS)]
+    assert await asyncio.gather(*readers) == [0] * 2 * READERS
+    assert await store.write(lambda tx: tx.connection.exec_driver_sql(pragma).scalar()) == 1_000
+
+
+async def test_a_closed_store_leaves_one_file(database: Path) -> None:
+    async with Store.open(_url(database), SystemClock()) as store:
+        await store.write(_adding(1))
+        await store.read(_updates)
+    assert [path.name for path in database.parent.iterdir()] == [database.name]
+
+
+async def test_t31_nobody_else_can_read_what_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+    async with Store.open(_url(path), SystemClock()) as store:
+        with alone(_url(path)):
+            await store.write(_adding(1))
+            modes = {file.name: oct(file.stat().st_mode & 0o777) for file in tmp_path.iterdir()}
+    assert modes == dict.fromkeys(("new.db", "new.db-wal", "new.db-shm", "new.db.lock"), "0o600")
+
+
+async def test_a_check_is_a_commit_and_says_what_stands_in_its_way(store: Store, database: Path) -> None:
+    before = Path(f"{database}-wal").stat().st_size
+    await store.check()
+    assert Path(f"{database}-wal").stat().st_size > before
+    await store.write(_pragma("busy_timeout=50"))
+    other = sqlite3.connect(database, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StorageUnavailable, match="locked"):
+        await store.check()
+    other.execute("ROLLBACK")
+    other.close()
+    await store.check()
+
+
+async def test_a_question_that_the_disk_can_not_answer_is_said_as_such(store: Store) -> None:
+    with pytest.raises(StorageUnavailable, match="can't be read: unable to open"):
+        await store.read(lambda tx: tx.connection.exec_driver_sql("ATTACH '/nowhere/x.db' AS elsewhere"))
+    assert await store.read(_updates) == []
+
+
+async def test_an_outage_is_a_line_when_it_comes_and_a_line_when_it_goes(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    await _limit(store, 0)
+    for number in range(5):
+        with pytest.raises(StorageUnavailable):
+            await store.write(_adding(number, size=200_000))
+    await _limit(store, 1_000)
+    await store.write(_adding(9, size=200_000))
+    said = [record.getMessage() for record in caplog.records if record.name.startswith("bot")]
+    assert len(said) == 2
+    assert said[0] == "writing to the database: the database can't be written: database or disk is full"
+    assert said[1].startswith("writing to the database: works again after")
+
+
+def _replaced(path: Path) -> None:
+    (other := path.with_name("other")).touch()
+    other.replace(path)
+
+
+@pytest.mark.parametrize(
+    ("ending", "spoil"), [("", Path.unlink), ("", _replaced), ("-wal", Path.unlink), ("-wal", _replaced)]
+)
+async def test_f86_a_database_that_is_gone_takes_nothing_more(
+    store: Store, database: Path, ending: str, spoil: Callable[[Path], None]
+) -> None:
+    await store.write(_adding(1))
+    spoil(Path(f"{database}{ending}"))
+    for _ in range(2):
+        with pytest.raises(Lost, match="while it was in use"):
+            await store.write(_adding(2))
+    with pytest.raises(Lost, match="while it was in use"):
+        await store.watch()
+
+
+async def test_f89_damage_that_is_met_while_running_ends_it_with_the_way_out(database: Path) -> None:
+    async with Store.open(_url(database), SystemClock()) as store:
+        await store.write(lambda tx: [tx.updates.add(42, n, "", f"needle{n:04} " + "x" * 900) for n in range(300)])
+    async with Store.open(_url(database), SystemClock()) as store:
+        raw = database.read_bytes()
+        page = raw.index(b"needle0250") // 4_096
+        with database.open("r+b") as file:
+            file.seek(4_096 * page)
+            file.write(b"\xff" * 4_096)
+        with pytest.raises(Lost, match=r"damaged.*govorun restore FILE"):
+            await store.read(lambda tx: tx.updates.open(42))
+        with pytest.raises(Lost, match="damaged"):
+            await store.write(_adding(1))
+        with pytest.raises(Lost, match="damaged"):
+            await store.watch()
+
+
+@pytest.mark.parametrize(
+    "impossible",
+    [
+        lambda tx: tx.updates.add(42, 2**63, "", "{}"),
+        lambda tx: tx.updates.add(42, 1, "\ud800", "{}"),
+        lambda tx: tx.updates.add(42, 1, "", "half \ud83d"),
+        lambda tx: tx.connection.exec_driver_sql("SELECT length(zeroblob(2000000000) || 'x')").scalar(),
+    ],
+)
+async def test_f93_what_no_row_can_hold_is_its_writers_own_trouble(
+    store: Store, database: Path, impossible: Write
+) -> None:
+    works = [_adding(1), impossible, _adding(2)]
+    outcomes = await asyncio.gather(*map(store.write, works), return_exceptions=True)
+    assert [isinstance(outcome, BaseException) for outcome in outcomes] == [False, True, False]
+    assert not isinstance(outcomes[1], StorageUnavailable | Lost)  # waiting would not help
+    assert _elsewhere(database) == [1, 2]
 
 
 def test_what_was_told_stays_after_a_kill(database: Path) -> None:
@@ -271,9 +381,9 @@ def test_what_was_told_stays_after_a_kill(database: Path) -> None:
 
 
 async def test_an_update_is_accepted_once_by_id_and_by_what_it_says(store: Store) -> None:
-    async def work(tx: Tx) -> list[bool]:
+    def work(tx: Tx) -> list[bool]:
         asked = ((42, 1, "a"), (42, 1, "b"), (42, 2, "a"), (43, 1, "a"), (42, 3, ""), (42, 4, ""))
-        return [await tx.updates.add(bot, id_, once, "{}") is not None for bot, id_, once in asked]
+        return [tx.updates.add(bot, id_, once, "{}") is not None for bot, id_, once in asked]
 
     assert await store.write(work) == [True, False, False, True, True, True]
 
@@ -285,8 +395,7 @@ async def test_an_answer_takes_over_the_message_it_was_shown_in_whichever_was_fi
     await store.write(lambda tx: tx.deliveries.place("2", WHERE, 80))
     seen = []
     for _ in range(2):
-        async with store.read() as tx:
-            delivery = await tx.deliveries.next(WHERE)
+        delivery = await store.read(lambda tx: tx.deliveries.next(WHERE))
         assert delivery is not None
         seen.append((delivery.outgoing.text, delivery.message_ids, delivery.state))
         await store.write(_sending(delivery))
@@ -296,22 +405,20 @@ async def test_an_answer_takes_over_the_message_it_was_shown_in_whichever_was_fi
 
 async def test_a_message_that_is_shown_too_late_does_not_change_what_was_sent(store: Store) -> None:
     await store.write(lambda tx: tx.deliveries.add("1", WHERE, Outgoing("sent")))
-    async with store.read() as tx:
-        delivery = await tx.deliveries.next(WHERE)
+    delivery = await store.read(lambda tx: tx.deliveries.next(WHERE))
     assert delivery is not None
     await store.write(lambda tx: tx.deliveries.progress(delivery.id, (90,), done=1, sent=True))
     await store.write(lambda tx: tx.deliveries.place("1", WHERE, 91))
-    async with store.read() as tx:
-        assert await tx.deliveries.placed("1", WHERE) == 90
+    assert await store.read(lambda tx: tx.deliveries.placed("1", WHERE)) == 90
 
 
 async def test_the_same_turn_is_remembered_once(store: Store) -> None:
-    async def work(tx: Tx) -> list[str]:
-        conversation = await tx.messages.conversation(WHERE)
+    def work(tx: Tx) -> list[str]:
+        conversation = tx.messages.conversation(WHERE)
         for said in ("first", "again"):
-            await tx.messages.add(conversation, WHERE, "1", "user", (Text(said),))
-        await tx.messages.add(conversation, WHERE, "1", "assistant", (Text("answer"),), ending="cut")
-        return [row.message.text + row.ending for row in await tx.messages.last(conversation, 10)]
+            tx.messages.add(conversation, WHERE, "1", "user", (Text(said),))
+        tx.messages.add(conversation, WHERE, "1", "assistant", (Text("answer"),), ending="cut")
+        return [row.message.text + row.ending for row in tx.messages.last(conversation, 10)]
 
     assert await store.write(work) == ["first", "answercut"]
 
@@ -319,13 +426,13 @@ async def test_the_same_turn_is_remembered_once(store: Store) -> None:
 async def test_forgetting_an_answer_leaves_the_question_and_other_chats(store: Store) -> None:
     other = Address("telegram", 42, 1002)
 
-    async def work(tx: Tx) -> list[list[str]]:
-        conversations = [await tx.messages.conversation(where) for where in (WHERE, other)]
+    def work(tx: Tx) -> list[list[str]]:
+        conversations = [tx.messages.conversation(where) for where in (WHERE, other)]
         for conversation, where in zip(conversations, (WHERE, other), strict=True):
             for role in ("user", "assistant"):
-                await tx.messages.add(conversation, where, "1", role, (Text(role),))
-        await tx.messages.forget(WHERE, "1", "assistant")
-        return [[row.message.role for row in await tx.messages.last(found, 10)] for found in conversations]
+                tx.messages.add(conversation, where, "1", role, (Text(role),))
+        tx.messages.forget(WHERE, "1", "assistant")
+        return [[row.message.role for row in tx.messages.last(found, 10)] for found in conversations]
 
     assert await store.write(work) == [["user"], ["user", "assistant"]]
 
@@ -334,24 +441,24 @@ async def test_a_group_that_moves_takes_everything_along_and_disturbs_nobody(sto
     group, new, other = Address("telegram", 42, -5), Address("telegram", 42, -1005), Address("telegram", 42, -55)
     person = User(7, "Anna", "en")
 
-    async def prepare(tx: Tx) -> int:
+    def prepare(tx: Tx) -> int:
         for where in (group, other):
-            await tx.chats.seen(where, person, private=False)
-            await tx.chats.choose(where, model="lite")
-            await tx.buttons.wait_for(where, 7, "image.change", turn="1")
-        await tx.deliveries.add("1", group, Outgoing("waiting"))
-        return await tx.messages.conversation(group)
+            tx.chats.seen(where, person, private=False)
+            tx.chats.choose(where, model="lite")
+            tx.buttons.wait_for(where, 7, "image.change", turn="1")
+        tx.deliveries.add("1", group, Outgoing("waiting"))
+        return tx.messages.conversation(group)
 
     conversation = await store.write(prepare)
     await store.write(lambda tx: tx.chats.move(42, -5, -1005))
 
-    async def look(tx: Tx) -> None:
-        assert (await tx.chats.choices(new)).model == "lite"
-        assert await tx.messages.conversation(new) == conversation
-        assert (await tx.deliveries.next(new)) is not None
-        assert (await tx.deliveries.next(group)) is None
-        assert await tx.buttons.awaited(group, 7) is None
-        assert await tx.buttons.awaited(other, 7) is not None
+    def look(tx: Tx) -> None:
+        assert tx.chats.choices(new).model == "lite"
+        assert tx.messages.conversation(new) == conversation
+        assert tx.deliveries.next(new) is not None
+        assert tx.deliveries.next(group) is None
+        assert tx.buttons.awaited(group, 7) is None
+        assert tx.buttons.awaited(other, 7) is not None
 
     await store.write(look)
 
@@ -359,10 +466,10 @@ async def test_a_group_that_moves_takes_everything_along_and_disturbs_nobody(sto
 async def test_text_of_every_kind_comes_back_as_it_was(store: Store) -> None:
     said = '\'; DROP TABLE messages;-- %_%\\ \u202e 😀 \x0b \ufeff {"a": 1}'
 
-    async def work(tx: Tx) -> str:
-        conversation = await tx.messages.conversation(WHERE)
-        await tx.messages.add(conversation, WHERE, "1", "user", (Text(said),))
-        return (await tx.messages.last(conversation, 1))[0].message.text
+    def work(tx: Tx) -> str:
+        conversation = tx.messages.conversation(WHERE)
+        tx.messages.add(conversation, WHERE, "1", "user", (Text(said),))
+        return tx.messages.last(conversation, 1)[0].message.text
 
     assert await store.write(work) == said
 
@@ -383,20 +490,20 @@ def _url(path: Path) -> str:
 
 
 def _adding(number: int, size: int = 2) -> Write:
-    async def work(tx: Tx) -> int:
-        await tx.updates.add(42, number, "", "x" * size)
+    def work(tx: Tx) -> int:
+        tx.updates.add(42, number, "", "x" * size)
         return 1
 
     return work
 
 
-def _sending(delivery: Delivery) -> Callable[[Tx], Coroutine[Any, Any, None]]:
+def _sending(delivery: Delivery) -> Callable[[Tx], None]:
     return lambda tx: tx.deliveries.progress(delivery.id, (1,), done=1, sent=True)
 
 
 def _pragma(setting: str) -> Write:
-    async def work(tx: Tx) -> int:
-        await tx.connection.execute(text(f"PRAGMA {setting}"))
+    def work(tx: Tx) -> int:
+        tx.connection.execute(text(f"PRAGMA {setting}"))
         return 1
 
     return work
@@ -405,15 +512,15 @@ def _pragma(setting: str) -> Write:
 async def _limit(store: Store, pages: int) -> None:
     """The disk has room for so many pages more; a PRAGMA can't make it smaller than the file."""
 
-    async def work(tx: Tx) -> None:
-        count = (await tx.connection.execute(text("PRAGMA page_count"))).scalar_one()
-        await tx.connection.execute(text(f"PRAGMA max_page_count={count + pages}"))
+    def work(tx: Tx) -> None:
+        count = tx.connection.execute(text("PRAGMA page_count")).scalar_one()
+        tx.connection.execute(text(f"PRAGMA max_page_count={count + pages}"))
 
     await store.write(work)
 
 
-async def _updates(tx: Tx) -> list[int]:
-    return list((await tx.connection.execute(text("SELECT update_id FROM updates ORDER BY id"))).scalars())
+def _updates(tx: Tx) -> list[int]:
+    return list(tx.connection.execute(text("SELECT update_id FROM updates ORDER BY id")).scalars())
 
 
 def _elsewhere(path: Path) -> list[int]:

@@ -18,14 +18,19 @@ QUIET = 0.01  # real seconds without an event before the loop believes that noth
 TASKS = Path("/proc/self/task")
 
 
-def others_work() -> bool:
-    """Whether another thread of the process runs or waits for the disk (Linux; elsewhere nobody is asked)."""
+def others() -> tuple[bool, list[str]]:
+    """Whether another thread of the process runs or waits for the disk, and how much each has run so far.
+
+    A thread that waits for Python's lock, because we have it, looks like one that has nothing to do; but then it has
+    run since we last looked. (Linux; elsewhere nobody is asked.)
+    """
     me = str(threading.get_native_id())
     try:
-        others = [name for name in os.listdir(TASKS) if name != me]
-        return any((TASKS / name / "stat").read_text().rpartition(")")[2].split()[0] in "RD" for name in others)
+        folders = [TASKS / name for name in os.listdir(TASKS) if name != me]
+        states = [(folder / "stat").read_text().rpartition(")")[2].split()[0] for folder in folders]
+        return bool({"R", "D"} & {*states}), [(folder / "schedstat").read_text() for folder in folders]
     except OSError:  # one that has just ended
-        return False
+        return False, []
 
 
 class _Selector(selectors.DefaultSelector):
@@ -37,8 +42,11 @@ class _Selector(selectors.DefaultSelector):
         events = super().select(0)
         if events or timeout <= 0:
             return events
-        while not (events := super().select(QUIET)) and others_work():
-            pass
+        _, ran = others()
+        while not (events := super().select(QUIET)):
+            before, (works, ran) = ran, others()
+            if not works and ran == before:
+                break
         if not events:
             self.loop.now += timeout
         return events
@@ -56,13 +64,17 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class LoopClock:
-    """The loop's time as a `Clock`; the wall clock begins in January 2027."""
+    """The running loop's time as a `Clock`, for other threads too; the wall clock begins in January 2027."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.shift = 0.0  # how far the wall clock has jumped
 
     def monotonic(self) -> float:
-        return asyncio.get_running_loop().time()
+        return self._loop.time()
 
     def time(self) -> float:
-        return 1_800_000_000.0 + self.monotonic()
+        return 1_800_000_000.0 + self.monotonic() + self.shift
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(max(seconds, 0.0))

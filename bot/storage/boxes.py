@@ -1,83 +1,93 @@
-"""The inbox and the outbox as a transport sees them (`types.Inbox`, `types.Outbox`): each call is a transaction."""
+"""The inbox and the outbox as a transport sees them (`types.Inbox`, `types.Outbox`): each call is a transaction.
+
+Only `accept` says that the disk fails: Telegram keeps what was not accepted. All others wait until it works again,
+since what they forgot would be done twice.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 from bot.storage.store import Store, Tx
 from bot.types import Address, Delivery, Received
 
+T = TypeVar("T")
 
-class StoredInbox:
+
+class Box:
     def __init__(self, store: Store) -> None:
         self.store = store
 
+    async def write(self, work: Callable[[Tx], T]) -> T:
+        return await self.store.patiently(lambda: self.store.write(work))
+
+    async def read(self, question: Callable[[Tx], T]) -> T:
+        return await self.store.patiently(lambda: self.store.read(question))
+
+
+class StoredInbox(Box):
     async def accept(self, bot: int, updates: Sequence[tuple[int, str, str]]) -> Sequence[Received]:
-        async def work(tx: Tx) -> list[Received]:
-            added = [await tx.updates.add(bot, *update) for update in updates]
+        def work(tx: Tx) -> list[Received]:
+            added = [tx.updates.add(bot, *update) for update in updates]
             return [row for row in added if row is not None]
 
         return await self.store.write(work)
 
     async def open(self, bot: int) -> Sequence[Received]:
-        async def work(tx: Tx) -> Sequence[Received]:
-            await tx.updates.count_attempts(bot)
-            return await tx.updates.open(bot)
+        def work(tx: Tx) -> Sequence[Received]:
+            tx.updates.count_attempts(bot)
+            return tx.updates.open(bot)
 
-        return await self.store.write(work)
+        return await self.write(work)
 
     async def done(self, ids: Sequence[int]) -> None:
-        await self.store.write(lambda tx: tx.updates.done(ids))
+        await self.write(lambda tx: tx.updates.done(ids))
 
     async def quarantine(self, id: int, reason: str) -> None:
-        await self.store.write(lambda tx: tx.updates.bury(id, reason))
+        await self.write(lambda tx: tx.updates.bury(id, reason))
+
+    async def find(self, bot: int, once: str) -> int | None:
+        return await self.read(lambda tx: tx.updates.find(bot, once))
 
 
-class StoredOutbox:
-    def __init__(self, store: Store) -> None:
-        self.store = store
-
+class StoredOutbox(Box):
     async def waiting(self, bot: int) -> Sequence[Address]:
-        async with self.store.read() as tx:
-            return await tx.deliveries.waiting(bot)
+        return await self.read(lambda tx: tx.deliveries.waiting(bot))
 
     async def next(self, address: Address) -> Delivery | None:
-        async with self.store.read() as tx:
-            return await tx.deliveries.next(address)
+        return await self.read(lambda tx: tx.deliveries.next(address))
 
-    async def place(self, key: str, address: Address, message_id: int) -> None:
-        await self.store.write(lambda tx: tx.deliveries.place(key, address, message_id))
+    async def place(self, key: str, address: Address, message_id: int = 0) -> None:
+        await self.write(lambda tx: tx.deliveries.place(key, address, message_id))
 
-    async def placed(self, key: str, address: Address) -> int:
-        async with self.store.read() as tx:
-            return await tx.deliveries.placed(key, address)
+    async def growing(self, bot: int) -> Mapping[str, int]:
+        return await self.read(lambda tx: tx.deliveries.growing(bot))
 
     async def ours(self, address: Address) -> set[int]:
-        async with self.store.read() as tx:
-            return await tx.deliveries.known_ids(address.bot, address.chat)
+        return await self.read(lambda tx: tx.deliveries.known_ids(address.bot, address.chat))
 
     async def newest(self, bot: int) -> int:
-        async with self.store.read() as tx:
-            return await tx.deliveries.newest(bot)
+        return await self.read(lambda tx: tx.deliveries.newest(bot))
 
     async def begin(self, delivery: Delivery, marker: int) -> None:
-        await self.store.write(lambda tx: tx.deliveries.begin(delivery.id, marker))
+        await self.write(lambda tx: tx.deliveries.begin(delivery.id, marker))
 
     async def progress(self, delivery: Delivery, message_ids: Sequence[int], *, done: int, sent: bool) -> None:
-        await self.store.write(lambda tx: tx.deliveries.progress(delivery.id, message_ids, done=done, sent=sent))
+        await self.write(lambda tx: tx.deliveries.progress(delivery.id, message_ids, done=done, sent=sent))
 
     async def postpone(self, delivery: Delivery, due: float, *, begun: bool = False) -> None:
-        await self.store.write(lambda tx: tx.deliveries.postpone(delivery.id, due, begun=begun))
+        await self.write(lambda tx: tx.deliveries.postpone(delivery.id, due, begun=begun))
 
     async def bury(self, delivery: Delivery, reason: str) -> None:
-        await self.store.write(lambda tx: tx.deliveries.bury(delivery.id, reason))
+        await self.write(lambda tx: tx.deliveries.bury(delivery.id, reason))
 
     async def gone(self, bot: int, chat: int) -> None:
-        async def work(tx: Tx) -> None:
-            await tx.deliveries.gone(bot, chat)
-            await tx.chats.gone(bot, chat, gone=True)
+        def work(tx: Tx) -> None:
+            tx.deliveries.gone(bot, chat)
+            tx.chats.gone(bot, chat, gone=True)
 
-        await self.store.write(work)
+        await self.write(work)
 
     async def move(self, bot: int, old: int, new: int) -> None:
-        await self.store.write(lambda tx: tx.chats.move(bot, old, new))
+        await self.write(lambda tx: tx.chats.move(bot, old, new))

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, insert, select
+from sqlalchemy import and_, bindparam, delete, insert, select, update
 
 from bot.storage.rows import Subject
-from bot.storage.tables import Awaited, ButtonRow
-from bot.types import Address, Button
+from bot.storage.tables import Awaited, ButtonRow, Delivery
+from bot.types import Address, Button, DeliveryState
 
 LIFE = 30 * 24 * 3600.0  # seconds: buttons live for ever in a chat, what they do does not
 PATIENCE = 15 * 60.0  # seconds that a question of the bot stands
@@ -25,57 +25,79 @@ AWAITED = select(Awaited.action, Awaited.payload).where(
 )
 
 
+PRESSED = (
+    select(ButtonRow.action, ButtonRow.payload, Delivery.state, Delivery.message_ids, Delivery.marker)
+    .join(Delivery, and_(Delivery.bot == ButtonRow.bot, Delivery.key == ButtonRow.delivery))
+    .where(
+        ButtonRow.key == bindparam("button"),
+        ButtonRow.bot == bindparam("b"),
+        ButtonRow.chat == bindparam("c"),
+        ButtonRow.user.in_((0, bindparam("u"))),
+        ButtonRow.expires > bindparam("now"),
+    )
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Action:
+    """What a button does, or what an awaited message is for. `key` is the button's own."""
+
     name: str
     payload: Mapping[str, Any]
+    key: str = ""
 
 
 class Buttons(Subject):
-    async def add(self, address: Address, user: int, label: str, action: str, **payload: Any) -> Button:
-        """A button that only `user` may press (0: anybody in the chat), and only in this chat."""
+    def add(self, address: Address, delivery: str, user: int, label: str, action: str, **payload: Any) -> Button:
+        """A button that only `user` may press (0: anybody in the chat), only in this chat, under that answer."""
         key = secrets.token_urlsafe(12)
         row = {
-            "key": key, "bot": address.bot, "chat": address.chat, "user": user, "action": action,
+            "key": key, "bot": address.bot, "chat": address.chat, "delivery": delivery, "user": user, "action": action,
             "payload": json.dumps(payload, ensure_ascii=False), "expires": self.clock.time() + LIFE,
         }  # fmt: skip
-        await self.connection.execute(ADD, row)
+        self.connection.execute(ADD, row)
         return Button(label, key)
 
-    async def press(self, address: Address, user: int, key: str) -> Action | None:
-        """What a pressed button does; None when it is forged, foreign or too old."""
-        query = select(ButtonRow.action, ButtonRow.payload).where(
-            ButtonRow.key == key,
-            ButtonRow.bot == address.bot,
-            ButtonRow.chat == address.chat,
-            ButtonRow.user.in_((0, user)),
-            ButtonRow.expires > self.clock.time(),
-        )
-        row = (await self.connection.execute(query)).one_or_none()
-        return Action(row.action, json.loads(row.payload)) if row else None
+    def press(self, address: Address, user: int, key: str, message_id: int) -> Action | None:
+        """What a pressed button does; None when it is forged, foreign, used, too old or under another message."""
+        values = {"button": key, "b": address.bot, "c": address.chat, "u": user, "now": self.clock.time()}
+        row = self.connection.execute(PRESSED, values).one_or_none()
+        if row is None or not _stands(row, message_id):
+            return None
+        return Action(row.action, json.loads(row.payload), key)
 
-    async def wait_for(self, address: Address, user: int, action: str, **payload: Any) -> None:
+    def use_up(self, key: str) -> None:
+        """A button that works once has worked."""
+        self.connection.execute(update(ButtonRow).where(ButtonRow.key == key).values(expires=0.0))
+
+    def wait_for(self, address: Address, user: int, action: str, **payload: Any) -> None:
         """The next message of this user here is the answer to a question of the bot."""
-        await self.forget(address, user)
+        self.forget(address, user)
         row = {
             "bot": address.bot, "key": address.key, "user": user, "action": action,
             "payload": json.dumps(payload, ensure_ascii=False), "expires": self.clock.time() + PATIENCE,
         }  # fmt: skip
-        await self.connection.execute(insert(Awaited), row)
+        self.connection.execute(insert(Awaited), row)
 
-    async def awaited(self, address: Address, user: int) -> Action | None:
+    def awaited(self, address: Address, user: int) -> Action | None:
         values = {"b": address.bot, "k": address.key, "u": user, "now": self.clock.time()}
-        row = (await self.connection.execute(AWAITED, values)).one_or_none()
+        row = self.connection.execute(AWAITED, values).one_or_none()
         return Action(row.action, json.loads(row.payload)) if row else None
 
-    async def forget(self, address: Address, user: int) -> None:
-        await self.connection.execute(delete(Awaited).where(_of(address, user)))
+    def forget(self, address: Address, user: int) -> None:
+        self.connection.execute(delete(Awaited).where(_of(address, user)))
 
-    async def sweep(self) -> None:
+    def sweep(self) -> None:
         """Delete what has ended."""
         now = self.clock.time()
-        await self.connection.execute(delete(ButtonRow).where(ButtonRow.expires < now))
-        await self.connection.execute(delete(Awaited).where(Awaited.expires < now))
+        self.connection.execute(delete(ButtonRow).where(ButtonRow.expires < now))
+        self.connection.execute(delete(Awaited).where(Awaited.expires < now))
+
+
+def _stands(row: Any, message_id: int) -> bool:
+    """Whether the answer is that message. One that is just being sent has no id yet, only one above its marker."""
+    sending = row.state == DeliveryState.SENDING and message_id > row.marker
+    return message_id > 0 and (message_id in json.loads(row.message_ids) or sending)
 
 
 def _of(address: Address, user: int) -> Any:

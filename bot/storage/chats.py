@@ -17,6 +17,8 @@ from bot.storage.tables import (
     Job,
     Message,
     Operation,
+    Reservation,
+    Spending,
     UsageRow,
     User,
 )
@@ -26,6 +28,8 @@ from bot.types import User as Person
 SEEN_USER = insert(User).prefix_with("OR IGNORE", dialect="sqlite")
 SEEN_CHAT = insert(Chat).prefix_with("OR IGNORE", dialect="sqlite")
 CHOICES = select(Chat.language, Chat.model, Chat.streaming).where(Chat.bot == bindparam("b"), Chat.id == bindparam("c"))
+BACK = update(Chat).where(Chat.bot == bindparam("b"), Chat.id == bindparam("c"), Chat.is_gone).values(is_gone=False)
+IS_GONE = select(Chat.is_gone).where(Chat.bot == bindparam("b"), Chat.id == bindparam("c"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,36 +42,46 @@ class Choices:
 
 
 class Chats(Subject):
-    async def seen(self, address: Address, user: Person, *, private: bool) -> None:
+    def seen(self, address: Address, user: Person, *, private: bool) -> None:
         """Remember who wrote where, once."""
         now = self.clock.time()
         chat = {
             "bot": address.bot, "id": address.chat, "is_private": private, "is_gone": False,
             "language": "", "model": "", "streaming": "", "first_seen": now,
         }  # fmt: skip
-        await self.connection.execute(SEEN_CHAT, chat)
+        self.connection.execute(SEEN_CHAT, chat)
         person = {"bot": address.bot, "id": user.id, "name": user.name[:256], "language": user.language[:16]}
-        await self.connection.execute(SEEN_USER, {**person, "first_seen": now})
+        self.connection.execute(SEEN_USER, {**person, "first_seen": now})
 
-    async def choices(self, address: Address) -> Choices:
-        row = (await self.connection.execute(CHOICES, {"b": address.bot, "c": address.chat})).one_or_none()
+    def choices(self, address: Address) -> Choices:
+        row = self.connection.execute(CHOICES, {"b": address.bot, "c": address.chat}).one_or_none()
         return Choices(*row) if row else Choices()
 
-    async def choose(self, address: Address, **choice: str) -> None:
-        await self._set(address.bot, address.chat, **choice)
+    def choose(self, address: Address, **choice: str) -> None:
+        self._set(address.bot, address.chat, **choice)
 
-    async def gone(self, bot: int, chat: int, *, gone: bool) -> None:
-        await self._set(bot, chat, is_gone=gone)
+    def gone(self, bot: int, chat: int, *, gone: bool) -> None:
+        self._set(bot, chat, is_gone=gone)
 
-    async def move(self, bot: int, old: int, new: int) -> None:
+    def back(self, address: Address) -> None:
+        """Somebody spoke there: the chat can be reached, whatever a refusal said before."""
+        self.connection.execute(BACK, {"b": address.bot, "c": address.chat})
+
+    def is_gone(self, address: Address) -> bool:
+        return bool(self.connection.execute(IS_GONE, {"b": address.bot, "c": address.chat}).scalar_one_or_none())
+
+    def move(self, bot: int, old: int, new: int) -> None:
         """A group became a supergroup: the same chat under a new id, in every table."""
-        target = (await self.connection.execute(select(Chat.id).where(Chat.bot == bot, Chat.id == new))).first()
+        target = self.connection.execute(select(Chat.id).where(Chat.bot == bot, Chat.id == new)).first()
         if target is None:
-            await self.connection.execute(update(Chat).where(Chat.bot == bot, Chat.id == old).values(id=new))
-        for table in (Conversation, Message, Delivery, Operation, Job, UsageRow, ButtonRow):
-            await self.connection.execute(update(table).where(table.bot == bot, table.chat == old).values(chat=new))
+            self.connection.execute(update(Chat).where(Chat.bot == bot, Chat.id == old).values(id=new))
+        for table in (Conversation, Message, Delivery, Operation, Job, UsageRow, ButtonRow, Reservation):
+            self.connection.execute(update(table).where(table.bot == bot, table.chat == old).values(chat=new))
+        spent = update(Spending).prefix_with("OR IGNORE", dialect="sqlite")
+        moved = (Spending.bot == bot, Spending.scope == "chat", Spending.subject == old)
+        self.connection.execute(spent.where(*moved).values(subject=new))
         here = Awaited.key.like(f"{bot}/%/{old}/%")
-        await self.connection.execute(update(Awaited).where(Awaited.bot == bot, here).values(expires=0.0))
+        self.connection.execute(update(Awaited).where(Awaited.bot == bot, here).values(expires=0.0))
 
-    async def _set(self, bot: int, chat: int, **values: Any) -> None:
-        await self.connection.execute(update(Chat).where(Chat.bot == bot, Chat.id == chat).values(**values))
+    def _set(self, bot: int, chat: int, **values: Any) -> None:
+        self.connection.execute(update(Chat).where(Chat.bot == bot, Chat.id == chat).values(**values))

@@ -15,35 +15,35 @@ ADD = insert(Table).prefix_with("OR IGNORE", dialect="sqlite")
 
 
 class Jobs(Subject):
-    async def add(self, job: Job) -> None:
+    def add(self, job: Job) -> None:
         """Add a job; one with the same kind and key is already there or nothing happens."""
         row = {
             **columns(job.address), "kind": job.kind, "key": job.key, "payload": json.dumps(job.payload),
             "due": job.due, "attempts": job.attempts,
         }  # fmt: skip
-        await self.connection.execute(ADD, row)
+        self.connection.execute(ADD, row)
 
-    async def due(self, bot: int, now: float, most: int) -> Sequence[Job]:
+    def due(self, bot: int, now: float, most: int) -> Sequence[Job]:
         query = select(Table).where(Table.bot == bot, Table.due <= now).order_by(Table.due, Table.id).limit(most)
         return [
             Job(row.kind, row.key, address(row), json.loads(row.payload), row.due, row.attempts)
-            for row in await self.connection.execute(query)
+            for row in self.connection.execute(query)
         ]
 
-    async def next_due(self, bot: int, now: float) -> float | None:
+    def next_due(self, bot: int, now: float) -> float | None:
         """When the next job becomes due that is not yet."""
         query = select(func.min(Table.due)).where(Table.bot == bot, Table.due > now)
-        return (await self.connection.execute(query)).scalar_one()
+        return self.connection.execute(query).scalar_one()
 
-    async def again(self, job: Job, due: float, *, failed: bool = False) -> None:
+    def again(self, job: Job, due: float, *, failed: bool = False) -> None:
         """Put a job back. `attempts` counts how often it failed since it last went on."""
-        await self.connection.execute(
+        self.connection.execute(
             update(Table)
             .where(Table.bot == job.address.bot, Table.kind == job.kind, Table.key == job.key)
             .values(due=due, attempts=Table.attempts + 1 if failed else 0)
         )
 
-    async def done(self, job: Job) -> None:
-        await self.connection.execute(
+    def done(self, job: Job) -> None:
+        self.connection.execute(
             delete(Table).where(Table.bot == job.address.bot, Table.kind == job.kind, Table.key == job.key)
         )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from bot.storage.rows import Subject, at, columns, dump_parts, load_parts
 from bot.storage.tables import Conversation, Message
-from bot.types import Address, Part, Role
+from bot.types import Address, Part, Role, Text
 from bot.types import Message as Said
 
 CURRENT = (
@@ -42,22 +42,22 @@ class Remembered:
 
 
 class Messages(Subject):
-    async def current(self, address: Address) -> int | None:
+    def current(self, address: Address) -> int | None:
         """The id of the conversation that goes on at an address."""
         query = select(Conversation.id).where(at(Conversation, address)).order_by(Conversation.id.desc()).limit(1)
-        return (await self.connection.execute(query)).scalar_one_or_none()
+        return self.connection.execute(query).scalar_one_or_none()
 
-    async def conversation(self, address: Address) -> int:
+    def conversation(self, address: Address) -> int:
         """The same; it is begun when there is none."""
-        found = await self.current(address)
-        return found if found is not None else await self.begin(address)
+        found = self.current(address)
+        return found if found is not None else self.begin(address)
 
-    async def begin(self, address: Address) -> int:
+    def begin(self, address: Address) -> int:
         """Begin a new conversation: the next prompt remembers nothing of the old one."""
         row = {**columns(address), "at": self.clock.time()}
-        return int((await self.connection.execute(insert(Conversation).returning(Conversation.id), row)).scalar_one())
+        return int(self.connection.execute(insert(Conversation).returning(Conversation.id), row).scalar_one())
 
-    async def add(
+    def add(
         self, conversation: int, address: Address, turn: str, role: Role, parts: tuple[Part, ...], *, ending: str = ""
     ) -> None:
         """Add what was said. The same role of the same turn is added once, however often it is tried."""
@@ -65,15 +65,26 @@ class Messages(Subject):
             "conversation_id": conversation, "bot": address.bot, "chat": address.chat, "turn": turn, "role": role,
             "parts": dump_parts(parts), "ending": ending, "at": self.clock.time(),
         }  # fmt: skip
-        await self.connection.execute(ADD, row)
+        self.connection.execute(ADD, row)
 
-    async def forget(self, address: Address, turn: str, role: Role) -> None:
+    def replace(self, conversation: int, turn: str, text: str) -> None:
+        """A question was edited: these are its words now."""
+        here = (Message.conversation_id == conversation, Message.turn == turn, Message.role == "user")
+        self.connection.execute(update(Message).where(*here).values(parts=dump_parts((Text(text),))))
+
+    def has(self, address: Address, turn: str) -> bool:
+        """Whether a turn was ever a question here, in this conversation or one before."""
         here = select(Conversation.id).where(at(Conversation, address))
-        await self.connection.execute(
+        query = select(Message.id).where(Message.conversation_id.in_(here), Message.turn == turn)
+        return self.connection.execute(query.limit(1)).first() is not None
+
+    def forget(self, address: Address, turn: str, role: Role) -> None:
+        here = select(Conversation.id).where(at(Conversation, address))
+        self.connection.execute(
             delete(Message).where(Message.conversation_id.in_(here), Message.turn == turn, Message.role == role)
         )
 
-    async def last(self, conversation: int, most: int) -> Sequence[Remembered]:
+    def last(self, conversation: int, most: int) -> Sequence[Remembered]:
         """The newest messages of a conversation, oldest first."""
-        rows = await self.connection.execute(HISTORY, {"conversation": conversation, "most": most})
+        rows = self.connection.execute(HISTORY, {"conversation": conversation, "most": most})
         return [Remembered(row.turn, Said(row.role, load_parts(row.parts)), row.ending) for row in rows][::-1]

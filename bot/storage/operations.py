@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 
 from bot.storage.rows import Subject, address, columns
 from bot.storage.tables import Operation as Table
@@ -33,7 +33,7 @@ class Operation:
 
 
 class Operations(Subject):
-    async def add(self, kind: str, turn: str, where: Address, user: int, request: Mapping[str, Any]) -> None:
+    def add(self, kind: str, turn: str, where: Address, user: int, request: Mapping[str, Any]) -> None:
         row = {
             **columns(where),
             "kind": kind,
@@ -45,11 +45,11 @@ class Operations(Subject):
             "submits": 0,
             "at": self.clock.time(),
         }
-        await self.connection.execute(ADD, row)
+        self.connection.execute(ADD, row)
 
-    async def of(self, bot: int, turn: str) -> Operation | None:
+    def of(self, bot: int, turn: str) -> Operation | None:
         query = select(Table).where(Table.bot == bot, Table.turn == turn)
-        row = (await self.connection.execute(query)).one_or_none()
+        row = self.connection.execute(query).one_or_none()
         if row is None:
             return None
         return Operation(
@@ -57,18 +57,23 @@ class Operations(Subject):
             row.submits, row.at,
         )  # fmt: skip
 
-    async def submitting(self, id_: int) -> None:
-        await self._set(id_, state="submitting", submits=Table.submits + 1)
+    def ordered(self, bot: int, since: float) -> int:
+        """How many the service has accepted since a time: each was paid."""
+        query = select(func.count()).where(Table.bot == bot, Table.at >= since, Table.operation != "")
+        return int(self.connection.execute(query).scalar_one())
 
-    async def not_submitted(self, id_: int) -> None:
+    def submitting(self, id_: int) -> None:
+        self._set(id_, state="submitting", submits=Table.submits + 1)
+
+    def not_submitted(self, id_: int) -> None:
         """The service did not take what was being submitted: as if it had not been tried."""
-        await self._set(id_, state="asked", submits=Table.submits - 1)
+        self._set(id_, state="asked", submits=Table.submits - 1)
 
-    async def running(self, id_: int, operation: str) -> None:
-        await self._set(id_, state="running", operation=operation)
+    def running(self, id_: int, operation: str) -> None:
+        self._set(id_, state="running", operation=operation)
 
-    async def end(self, id_: int, state: str) -> None:
-        await self._set(id_, state=state)
+    def end(self, id_: int, state: str) -> None:
+        self._set(id_, state=state)
 
-    async def _set(self, id_: int, **values: Any) -> None:
-        await self.connection.execute(update(Table).where(Table.id == id_).values(**values))
+    def _set(self, id_: int, **values: Any) -> None:
+        self.connection.execute(update(Table).where(Table.id == id_).values(**values))

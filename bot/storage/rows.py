@@ -7,8 +7,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Connection, Row, and_
 
 from bot.clock import Clock
 from bot.types import Address, Attachment, Button, Image, Outgoing, Part, Text, ToolCall, ToolResult
@@ -19,7 +18,7 @@ KINDS: dict[str, type[Any]] = {kind.__name__.lower(): kind for kind in (Text, Im
 class Subject:
     """Questions about one subject, inside a transaction that somebody else commits."""
 
-    def __init__(self, connection: AsyncConnection, clock: Clock) -> None:
+    def __init__(self, connection: Connection, clock: Clock) -> None:
         self.connection = connection
         self.clock = clock
 

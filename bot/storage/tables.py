@@ -121,6 +121,7 @@ class Delivery(Addressed, Base):
     __table_args__ = (
         UniqueConstraint("bot", "key"),
         Index("ix_deliveries_open", "bot", "state", "chat", "id"),
+        Index("ix_deliveries_chat", "bot", "chat", "id"),
     )
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     key: Mapped[str] = mapped_column(String(80))
@@ -169,7 +170,7 @@ class UsageRow(Base):
     """The ledger, in tokens (prices change): one row for each request that a model was paid for."""
 
     __tablename__ = "usage"
-    __table_args__ = (Index("ix_usage_chat", "bot", "chat", "at"),)
+    __table_args__ = (Index("ix_usage_chat", "bot", "chat", "at"), Index("ix_usage_day", "bot", "at"))
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     bot: Mapped[int] = mapped_column(BigInteger)
     chat: Mapped[int] = mapped_column(BigInteger)
@@ -183,13 +184,44 @@ class UsageRow(Base):
     at: Mapped[float] = mapped_column(Float)
 
 
+class Spending(Base):
+    """What was spent on a day (days since 1970, UTC) in a scope: by a user, in a chat, by the bot (subject 0)."""
+
+    __tablename__ = "spending"
+    bot: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    day: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(8), primary_key=True)  # tokens, images
+    scope: Mapped[str] = mapped_column(String(4), primary_key=True)
+    subject: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    amount: Mapped[int] = mapped_column(BigInteger)
+
+
+class Reservation(Base):
+    """Held back from a day's caps for something under way; what it really costs is settled when it ends."""
+
+    __tablename__ = "reservations"
+    __table_args__ = (Index("ix_reservations_day", "bot", "day", "kind"),)
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    bot: Mapped[int] = mapped_column(BigInteger)
+    day: Mapped[int] = mapped_column(BigInteger)
+    kind: Mapped[str] = mapped_column(String(8))
+    user: Mapped[int] = mapped_column(BigInteger)
+    chat: Mapped[int] = mapped_column(BigInteger)
+    amount: Mapped[int] = mapped_column(BigInteger)
+    at: Mapped[float] = mapped_column(Float)
+
+
 class ButtonRow(Base):
-    """What a button does. Callback data can be forged, so it is only the random `key` of such a row."""
+    """What a button does. Callback data can be forged, so it is only the random `key` of such a row.
+
+    `delivery` is the key of the answer that it stands under: pressed anywhere else it does nothing.
+    """
 
     __tablename__ = "buttons"
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
     bot: Mapped[int] = mapped_column(BigInteger)
     chat: Mapped[int] = mapped_column(BigInteger)
+    delivery: Mapped[str] = mapped_column(String(80), server_default="")
     user: Mapped[int] = mapped_column(BigInteger)  # 0: anybody in the chat
     action: Mapped[str] = mapped_column(String(32))
     payload: Mapped[str] = mapped_column(Text)

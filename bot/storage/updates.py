@@ -17,51 +17,54 @@ DONE = update(Update).where(Update.id == bindparam("row")).values(state="done", 
 
 
 class Updates(Subject):
-    async def add(self, bot: int, update_id: int, once: str, raw: str) -> Received | None:
+    def add(self, bot: int, update_id: int, once: str, raw: str) -> Received | None:
         """Keep an update; None when it, or the same thing under another id, is already here."""
         now = self.clock.time()
         row = {
             "bot": bot, "update_id": update_id, "once": once or None, "raw": raw,
             "state": "new", "attempts": 0, "at": now, "reason": "",
         }  # fmt: skip
-        id_ = (await self.connection.execute(INSERT, row)).scalar_one_or_none()
+        id_ = self.connection.execute(INSERT, row).scalar_one_or_none()
         return None if id_ is None else Received(id_, bot, update_id, raw, 0, datetime.fromtimestamp(now, UTC))
 
-    async def open(self, bot: int) -> Sequence[Received]:
+    def find(self, bot: int, once: str) -> int | None:
+        """The id of the row of what happened, by its name."""
+        query = select(Update.id).where(Update.bot == bot, Update.once == once)
+        return self.connection.execute(query).scalar_one_or_none()
+
+    def open(self, bot: int) -> Sequence[Received]:
         """What is not done, oldest first."""
         query = select(Update).where(Update.bot == bot, Update.state.in_(("new", "begun"))).order_by(Update.id)
         return [
             Received(row.id, row.bot, row.update_id, row.raw, row.attempts, datetime.fromtimestamp(row.at, UTC))
-            for row in await self.connection.execute(query)
+            for row in self.connection.execute(query)
         ]
 
-    async def count_attempts(self, bot: int) -> None:
+    def count_attempts(self, bot: int) -> None:
         """At a start: what had been begun was interrupted once more."""
-        await self.connection.execute(
+        self.connection.execute(
             update(Update)
             .where(Update.bot == bot, Update.state == "begun")
             .values(attempts=Update.attempts + 1, state="new")
         )
 
-    async def park(self, bot: int) -> None:
+    def park(self, bot: int) -> None:
         """At an orderly stop: what is being worked on goes on later, and that is no crash."""
-        await self.connection.execute(
-            update(Update).where(Update.bot == bot, Update.state == "begun").values(state="new")
-        )
+        self.connection.execute(update(Update).where(Update.bot == bot, Update.state == "begun").values(state="new"))
 
-    async def begin(self, ids: Sequence[int]) -> None:
+    def begin(self, ids: Sequence[int]) -> None:
         for id_ in ids:
-            await self.connection.execute(BEGIN, {"row": id_})
+            self.connection.execute(BEGIN, {"row": id_})
 
-    async def done(self, ids: Sequence[int]) -> None:
+    def done(self, ids: Sequence[int]) -> None:
         for id_ in ids:
-            await self.connection.execute(DONE, {"row": id_})
+            self.connection.execute(DONE, {"row": id_})
 
-    async def bury(self, id_: int, reason: str) -> None:
+    def bury(self, id_: int, reason: str) -> None:
         """A row that can't be worked on; its raw update is kept for the operator."""
-        await self.connection.execute(update(Update).where(Update.id == id_).values(state="dead", reason=reason[:500]))
+        self.connection.execute(update(Update).where(Update.id == id_).values(state="dead", reason=reason[:500]))
 
-    async def forget(self, before: float) -> int:
+    def forget(self, before: float) -> int:
         """Delete what was finished before that time: update ids begin anew after a week of silence."""
-        result = await self.connection.execute(delete(Update).where(Update.state == "done", Update.at < before))
+        result = self.connection.execute(delete(Update).where(Update.state == "done", Update.at < before))
         return result.rowcount

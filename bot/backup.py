@@ -1,0 +1,64 @@
+"""`govorun backup`, `restore` and `verify`: what an operator does with copies of the database.
+
+The bot may run during a backup and a verification, and must not during a restore.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from bot.errors import BadInput, ConfigError
+from bot.storage import copies, schema
+from bot.storage.files import alone, path_of
+
+
+def save(url: str, target: Path | None = None) -> Path:
+    """Copy the database to `target` (None: beside it, named after the time) and examine the copy.
+
+    Raises `BadInput` where it can't be made, or is not sound; a copy that is not sound is left for inspection.
+    """
+    source = _place(url)
+    if not source.exists():
+        raise ConfigError(f"DATABASE_URL: there is no {source} to copy")
+    target = target or source.with_name(f"{source.name}-backup-{copies.stamp()}")
+    copies.copy(source, target)
+    _insist(target)
+    return target
+
+
+def restore(url: str, source: Path) -> Path | None:
+    """Put a copy in the place of the database. Returns where the replaced one is kept, None where there was none.
+
+    Raises `ConfigError` while a bot runs, `BadInput` for a copy that is not sound; then nothing was changed.
+    """
+    place = _place(url)
+    with alone(url), copies.spare(place) as new:
+        _insist(source)
+        copies.copy(source, new)
+        _insist(new)
+        return copies.put(new, place)
+
+
+def verify(url: str, path: Path | None = None) -> Iterator[tuple[bool, str]]:
+    """What is to be said about a database (None: the bot's own): whether it is as it should be, and a line."""
+    path = path or _place(url)
+    report = copies.examine(path, schema.known())
+    yield not report.problems, f"{path}: schema {report.revision or 'unknown'}"
+    for problem in report.problems:
+        yield False, problem
+    for what, count in report.open.items():
+        if count:
+            yield True, f"{count} {what}"
+
+
+def _insist(path: Path) -> None:
+    if problems := copies.examine(path, schema.known()).problems:
+        raise BadInput(f"{path} is not sound: {'; '.join(problems)}")
+
+
+def _place(url: str) -> Path:
+    place = path_of(url)
+    if place is None:
+        raise ConfigError("DATABASE_URL: a database in memory can't be copied")
+    return place

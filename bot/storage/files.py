@@ -1,0 +1,92 @@
+"""The files of a database: where they are, whose they are, and whether they are still there."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy.engine import make_url
+
+from bot.errors import ConfigError, Lost
+
+PRIVATE = 0o600  # what people write is nobody else's business on this machine
+BESIDE = ("-wal", "-shm")  # what an open database keeps beside itself
+RESTORE = "restore a backup with `govorun restore FILE`"
+ADVICE = f"put the right file there and start again, or {RESTORE}"
+
+
+def path_of(url: str) -> Path | None:
+    """The file of a database; None when it is kept in memory."""
+    name = make_url(url).database or ""
+    return Path(name.removeprefix("file:")) if name not in ("", ":memory:") else None
+
+
+def claim(path: Path) -> None:
+    """Make the file of a new database, for its owner alone: what SQLite puts beside it gets the same mode."""
+    if not path.exists():
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, PRIVATE))
+
+
+@contextmanager
+def alone(url: str) -> Iterator[None]:
+    """Hold the lock file beside a database. Raises `ConfigError` when another process has it."""
+    database = path_of(url)
+    if database is None:
+        yield
+        return
+    try:
+        lock = os.open(f"{database}.lock", os.O_CREAT | os.O_WRONLY, PRIVATE)
+    except OSError as error:
+        raise ConfigError(f"DATABASE_URL: can't write beside {database}: {error.strerror}") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise ConfigError(
+            f"DATABASE_URL: another Govorun works with {database}; stop it first, or use another file"
+        ) from None
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
+def on_disk(folder: Path) -> None:
+    """Wait until the names in a folder are on disk: a file that was synced can still be without its name."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+class Watch:
+    """The files of an open database as they were at first sight: what is committed must be under these names.
+
+    Without it a deleted database would go on taking updates that nobody will ever see again.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._paths = [f"{path}{ending}" for ending in ("", *BESIDE)] if path else []
+        self._seen: dict[str, tuple[int, int]] = {}
+
+    def look(self) -> None:
+        """Raises `Lost` when one of them was deleted or replaced."""
+        if found := self.moved():
+            raise Lost(f"{found} while it was in use: {ADVICE}")
+
+    def moved(self) -> str:
+        """Which of them is no longer what it was, and how; empty while all are."""
+        for path in self._paths:
+            try:
+                found = os.stat(path)
+            except OSError as error:
+                if path in self._seen:
+                    return f"{path} is gone ({error.strerror})"
+                continue
+            if self._seen.setdefault(path, (found.st_dev, found.st_ino)) != (found.st_dev, found.st_ino):
+                return f"{path} was replaced by another file"
+        return ""
