@@ -90,11 +90,16 @@ async def serve(*script: Play) -> AsyncIterator[RawServer]:
         await server.wait_closed()
 
 
-def closed_port() -> str:
-    """An address where nobody listens."""
+def free_port() -> int:
+    """A port where nobody listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+        return int(probe.getsockname()[1])
+
+
+def closed_port() -> str:
+    """An address where nobody listens."""
+    return f"http://127.0.0.1:{free_port()}"
 
 
 # --- what to play -----------------------------------------------------------------------------------------------------

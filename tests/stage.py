@@ -14,8 +14,9 @@ from virtual_loop import LoopClock
 
 from bot.app import App, build
 from bot.sandbox.studio import Studio
-from bot.sandbox.telegram import Telegram, buttons_of
+from bot.sandbox.telegram import TOKEN, Telegram, buttons_of
 from bot.settings import Settings, load
+from bot.telegram.screen import STOP
 
 T = TypeVar("T")
 ANNA, BORIS, TEAM = 1001, 1002, -1001000000001
@@ -56,6 +57,11 @@ class Stage:
         self.app.stop()
         await self._task
 
+    async def ended(self) -> None:
+        """Wait until the bot ends by itself. Raises what it ended with."""
+        assert self._task is not None
+        await self._task
+
     async def crash(self) -> None:
         """The process is gone from one moment to the next, as far as one loop can: everything is cancelled."""
         assert self._task is not None
@@ -66,9 +72,14 @@ class Stage:
         return await self.telegram.wait_for(found, PATIENCE)
 
     async def texts(self, count: int, chat: int = ANNA, thread: int | None = None) -> list[str]:
-        """Wait until the bot has said so many messages in a chat."""
-        await self.until(lambda: len(self.telegram.texts(chat, thread)) >= count or None)
+        """Wait until the bot has said so many messages in a chat, and none of them still grows."""
+        await self.until(lambda: (len(self.telegram.texts(chat, thread)) >= count and not self.growing(chat)) or None)
         return self.telegram.texts(chat, thread)
+
+    def growing(self, chat: int = ANNA) -> bool:
+        """Whether a message of the chat has a Stop button."""
+        buttons = [button for message in self.telegram.transcript(chat) for button in buttons_of(message)]
+        return any(button.get("callback_data") == STOP for button in buttons)
 
     async def ask(self, text: str, chat: int = ANNA, user: int | None = None, thread: int = 0) -> str:
         """Say something and wait for the next message of the bot."""
@@ -91,9 +102,9 @@ class Stage:
 
 
 @asynccontextmanager
-async def opened(folder: Path, template: Path, **changes: Any) -> AsyncIterator[Stage]:
+async def opened(folder: Path, template: Path, token: str = TOKEN, **changes: Any) -> AsyncIterator[Stage]:
     clock = LoopClock()
-    telegram = Telegram(clock=clock, limits=False, topics=True, seed=1)
+    telegram = Telegram(token, clock=clock, limits=False, topics=True, seed=1)
     studio = Studio(clock=clock, quotas=False)
     await telegram.start()
     await studio.start()

@@ -299,7 +299,7 @@ async def test_a_placeholder_that_the_user_deleted_is_replaced_by_one_answer(sta
     await stage.start(streaming="edit")
     stage.studio.script(counted(12))
     stage.telegram.say(ANNA, "count")
-    await stage.texts(1)
+    await stage.until(lambda: stage.growing() or None)
     stage.telegram.delete(ANNA, said(stage)[0]["message_id"])
     await settled(stage, "sent")
     assert [text.split()[-1] for text in stage.telegram.texts(ANNA)] == ["word11"]

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from sandbox_client import png
 from stage import ANNA, BORIS, TEAM, Stage
 from telegram_side import QUESTION, counted, inbox, rows, said, settled, soon
+from virtual import VirtualClock
 
-TOKEN_BOT = {"id": 4200000042, "is_bot": True, "first_name": "Govorun"}
+from bot.errors import StorageUnavailable
+from bot.telegram.intake import Intake
+from bot.telegram.updates import Me
+from bot.types import Handler, Incoming, Received, Reply
+
+TOKEN_BOT: dict[str, Any] = {"id": 4200000042, "is_bot": True, "first_name": "Govorun"}
 PERSON = {"id": ANNA, "is_bot": False, "first_name": "Anna", "language_code": "en"}
 PLACE = {"id": ANNA, "type": "private", "first_name": "Anna"}
 UNSUPPORTED = "I read only text so far. Write your question in words."
@@ -117,43 +126,6 @@ async def test_an_album_that_a_crash_interrupts_is_one_turn_after_it(stage: Stag
     assert await stage.texts(1) == ["whole"]
     await stage.clock.sleep(5)
     assert questions(stage) == ["look"]
-
-
-# --- edits ------------------------------------------------------------------------------------------------------------
-
-
-async def test_an_edit_of_a_question_that_waits_replaces_it(stage: Stage) -> None:
-    stage.studio.speed = 5
-    await stage.start()
-    stage.studio.script(counted(20), "second")
-    stage.telegram.say(ANNA, "first")
-    waiting = stage.telegram.say(ANNA, "secnd")
-    await soon(stage, stage.prompts)
-    stage.telegram.edit(ANNA, waiting["message_id"], "second")
-    await stage.texts(2)
-    await stage.clock.sleep(10)
-    assert questions(stage) == ["first", "second"]
-    assert set(inbox(stage)) == {"done"}
-
-
-async def test_an_edit_after_the_answer_is_answered_anew(stage: Stage) -> None:
-    await stage.start()
-    stage.studio.script("to the first", "to the second")
-    asked = stage.telegram.say(ANNA, "first")
-    await stage.texts(1)
-    stage.telegram.edit(ANNA, asked["message_id"], "second")
-    assert await stage.texts(2) == ["to the first", "to the second"]
-
-
-async def test_an_edit_into_a_command_does_nothing(stage: Stage) -> None:
-    await stage.start()
-    asked = stage.telegram.say(ANNA, "first")
-    await stage.texts(1)
-    stage.telegram.edit(ANNA, asked["message_id"], "/new")
-    await stage.clock.sleep(5)
-    assert len(stage.telegram.texts(ANNA)) == 1
-    await stage.ask("go on")
-    assert len(stage.prompts()[-1]) > 2
 
 
 # --- the same thing twice ---------------------------------------------------------------------------------------------
@@ -275,7 +247,7 @@ async def test_no_hostile_update_stops_the_queue(stage: Stage) -> None:
     assert stage.telegram.texts(ANNA) == []
     assert stage.telegram.texts(TEAM) == []
     assert questions(stage) == ["are you there?"]
-    assert set(inbox(stage)) == {"done", "dead"}
+    await soon(stage, lambda: set(inbox(stage)) == {"done", "dead"} or None)
     reasons = [reason for (reason,) in rows(stage, "SELECT reason FROM updates WHERE state = 'dead'")]
     assert len(reasons) >= 15
     assert all(reason.partition(":")[0] in ("message", "callback_query", "my_chat_member", "edited_message",
@@ -299,7 +271,7 @@ async def test_a_hostile_update_is_survived_by_the_next_start_too(stage: Stage, 
 
 async def test_what_is_strange_beside_the_words_costs_no_answer(stage: Stage) -> None:
     stage.studio.answer(lambda messages: "ok " + messages[-1]["text"].split()[0])
-    await stage.start()
+    await stage.start(chat_queue=20)
     for update in SPOKEN.values():
         stage.telegram.push_raw(update)
     numbers = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -389,3 +361,72 @@ async def test_questions_that_wait_in_a_crash_are_answered_in_their_order(stage:
     await stage.start()
     assert [text[:2] for text in await stage.texts(4)] == ["q0", "q1", "q2", "q3"]
     assert len(await stage.texts(1, TEAM)) == 1
+
+
+# --- a disk that fails in between -------------------------------------------------------------------------------------
+
+
+class Flaky:
+    """An inbox whose disk is full each time after something was accepted, twice."""
+
+    def __init__(self) -> None:
+        self.set_aside: dict[int, str] = {}
+        self.ended: list[int] = []
+        self.failures = 2
+
+    async def accept(self, bot: int, updates: Sequence[tuple[int, str, str]]) -> list[Received]:
+        at = datetime(2027, 1, 1, tzinfo=UTC)
+        return [Received(id_, bot, id_, raw, 0, at) for id_, _, raw in updates]
+
+    async def open(self, bot: int) -> list[Received]:
+        return []
+
+    async def done(self, ids: Sequence[int]) -> None:
+        self.ended += ids
+
+    async def quarantine(self, id: int, reason: str) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise StorageUnavailable("the disk is full")
+        self.set_aside[id] = reason
+
+    async def find(self, bot: int, once: str) -> int | None:
+        raise StorageUnavailable("the disk is full")
+
+
+async def accepted(*given: Any, handler: Handler) -> Flaky:
+    """What an inbox with a failing disk holds after these updates."""
+    inbox, dismissed = Flaky(), list[Any]()
+
+    def no_reply(incoming: Incoming, callback: str) -> Any:
+        return None
+
+    async with asyncio.TaskGroup() as tasks:
+        me = Me(TOKEN_BOT["id"], "govorun_bot")
+        intake = Intake(inbox, VirtualClock(), me, no_reply, handler, lambda *_: None, dismissed.append, tasks)
+        await intake.accept(given)
+    return inbox
+
+
+async def test_a_disk_that_fails_while_one_update_is_set_aside_costs_the_others_nothing() -> None:
+    heard: list[str] = []
+
+    async def handler(incoming: Incoming, reply: Reply) -> None:
+        heard.append(incoming.text)
+
+    broken, idle = {"update_id": 1, "message": {"chat": 5}}, {"update_id": 2, "poll": {}}
+    inbox = await accepted(broken, idle, {"update_id": 3, "message": message(1, text="hello")}, handler=handler)
+    assert heard == ["hello"]
+    assert list(inbox.set_aside) == [1]
+    assert inbox.ended == [2]
+
+
+async def test_an_edit_that_can_not_be_looked_up_changes_nothing() -> None:
+    heard: list[tuple[str, str]] = []
+
+    async def handler(incoming: Incoming, reply: Reply) -> None:
+        heard.append((incoming.text, incoming.of))
+
+    edited = message(1, text="hello", edit_date=1_800_000_001)
+    await accepted({"update_id": 1, "edited_message": edited}, handler=handler)
+    assert heard == [("hello", "")]

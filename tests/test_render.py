@@ -47,10 +47,10 @@ def covered(piece: Piece, entity: dict[str, Any]) -> str:
         ("a\nb  \nc\\\nd", "a\nb\nc\nd", []),
         ("---", "———", []),
         ("\\*a\\* 1\\. b\\_c", "*a* 1. b_c", []),
-        ("[a](https://ex.org/x_y)", "a", [("text_link", "a")]),
-        ("[**a** b](https://ex.org)", "a b", [("text_link", "a b"), ("bold", "a")]),
+        ("[a](https://ex.org/x_y)", "a (https://ex.org/x_y)", [("text_link", "a")]),
+        ("[**a** b](https://ex.org)", "a b (https://ex.org)", [("text_link", "a b"), ("bold", "a")]),
         ("<https://ex.org>", "https://ex.org", [("text_link", "https://ex.org")]),
-        ("![кот](https://ex.org/c.png)", "кот", [("text_link", "кот")]),
+        ("![кот](https://ex.org/c.png)", "кот (https://ex.org/c.png)", [("text_link", "кот")]),
         ("![](https://ex.org/c.png)", "https://ex.org/c.png", [("text_link", "https://ex.org/c.png")]),
         ("[](https://ex.org)", "https://ex.org", [("text_link", "https://ex.org")]),
     ],
@@ -186,9 +186,9 @@ def test_a_price_or_an_escaped_bracket_is_no_formula(text: str) -> None:
         ("[x](http://[::1)", "x (http://[::1)"),
     ],
 )
-def test_other_targets_than_web_mail_and_telephone_are_no_links(markdown: str, text: str) -> None:
+def test_other_targets_than_web_mail_and_telephone_are_dead(markdown: str, text: str) -> None:
     assert shown(markdown) == text
-    assert looks(markdown) == []
+    assert looks(markdown) == ([("code", text[3:-1])] if "(" in text else [])
 
 
 @pytest.mark.parametrize(
@@ -205,21 +205,22 @@ def test_other_targets_than_web_mail_and_telephone_are_no_links(markdown: str, t
         ("[https://a.ru/pay](https://a.ru/other)", "https://a.ru/pay (https://a.ru/other)"),
         ("[почта](mailto:a@ex.org?subject=x)", "почта (a@ex.org)"),
         ("[звоните](tel:+79990001122)", "звоните (+79990001122)"),
-        ("[ex.org](https://www.ex.org/a)", "ex.org"),
+        ("[ex.org](https://www.ex.org/a)", "ex.org (https://www.ex.org/a)"),
+        ("[ex.org/a](https://www.ex.org/a)", "ex.org/a"),
         ("[https://ex.org/a](https://ex.org/a)", "https://ex.org/a"),
-        ("[the manual](https://ex.org/a)", "the manual"),
-        ("[config.json](https://ex.org/a)", "config.json"),
+        ("[the manual](https://ex.org/a?q=я)", "the manual (https://ex.org/a?q=я)"),
+        ("[config.json](https://ex.org/a)", "config.json (https://ex.org/a)"),
         ("[+7 999 000-11-22](tel:+79990001122)", "+7 999 000-11-22"),
     ],
 )
-def test_a_link_that_pretends_to_lead_elsewhere_shows_where_it_leads(markdown: str, text: str) -> None:
+def test_every_link_shows_where_it_leads(markdown: str, text: str) -> None:
     assert shown(markdown) == text
     assert [kind for kind, _ in looks(markdown)] == ["text_link"]
 
 
 def test_an_address_with_brackets_stays_whole() -> None:
     (piece,) = pieces(parse("[a](https://ex.org/x_(y)?q=я)"))
-    assert piece.text == "a"
+    assert piece.text == "a (https://ex.org/x_(y)?q=я)"
     assert piece.entities[0]["url"] == "https://ex.org/x_(y)?q=%D1%8F"
 
 
@@ -243,3 +244,20 @@ def test_an_answer_of_nothing_but_markup_is_shown_as_it_is(markdown: str) -> Non
 @pytest.mark.parametrize("mark", [">", "- ", "> - ", "1. "])
 def test_nesting_without_end_keeps_the_text(mark: str) -> None:
     assert shown(mark * 3_000 + "слово").endswith("слово")
+
+
+@pytest.mark.parametrize(
+    ("info", "language", "text"),
+    [
+        ("python", "python", "x"),
+        ("C++ title=a", "c++", "x"),
+        ("js {1,3}", "js", "x"),
+        ("", "", "x"),
+        ("**Important:** read this", "", "**Important:** read this\nx"),
+        ("| a | b |", "", "| a | b |\nx"),
+    ],
+)
+def test_words_behind_a_fence_are_a_language_or_are_shown(info: str, language: str, text: str) -> None:
+    (piece,) = pieces(parse(f"```{info}\nx\n```"))
+    assert piece.text == text
+    assert piece.entities[0].get("language", "") == language

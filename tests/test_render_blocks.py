@@ -63,7 +63,8 @@ def test_inline_looks_become_rich_text() -> None:
             "text": ["a ", {"type": "bold", "text": "b "}, {"type": "bold", "text": {"type": "italic", "text": "c"}}],
         }
     ]
-    assert blocks("[a](https://ex.org)")[0]["text"] == {"type": "url", "text": "a", "url": "https://ex.org"}
+    link = {"type": "url", "text": "a", "url": "https://ex.org"}
+    assert blocks("[a](https://ex.org)")[0]["text"] == [link, " (https://ex.org)"]
     assert blocks("\\(a^2\\)")[0]["text"] == {"type": "mathematical_expression", "expression": "a^2"}
 
 

@@ -61,7 +61,7 @@ def test_a_caption_is_cut_and_has_no_markup() -> None:
 
 
 def test_a_photo_needs_no_words() -> None:
-    assert screen.finished(Outgoing("", plain=True, photo=b"jpeg"), Rung.PLAIN)[0].photo == b"jpeg"
+    assert screen.finished(Outgoing("", plain=True, photo=b"jpeg"), Rung.RICH)[0].photo == b"jpeg"
 
 
 @given(MARKDOWN, st.sampled_from(Rung), st.sampled_from(["", "stopped"]))

@@ -53,7 +53,9 @@ def test_a_topic_is_part_of_the_address_only_where_it_is_one() -> None:
     assert (topic.address.thread, reply_thread.address.thread) == (12, 0)
 
 
-@pytest.mark.parametrize("text", ["\u2800", "\u200b\u200d", "\u3164", " ", "\n\t", "\ufeff", "\0"])
+@pytest.mark.parametrize(
+    "text", ["\u2800", "\u200b\u200d", "\u3164", " ", ".", "\n\t", "\ufeff", "\0", "\u0301", "\x1b"]
+)
 def test_a_text_without_anything_to_read_is_empty(text: str) -> None:
     found = read(text=text)
     assert found is not None
@@ -62,7 +64,7 @@ def test_a_text_without_anything_to_read_is_empty(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("a\0b", "ab"), ("x\ud83dy", "x\ufffdy"), ("\ud83d\ude00", "😀"), ("\u202eabc", "\u202eabc"), (".", ".")],
+    [("a\0b", "ab"), ("x\ud83dy", "x\ufffdy"), ("\ud83d\ude00", "😀"), ("\u202eabc", "\u202eabc"), ("?", "?")],
 )
 def test_a_text_can_always_be_stored(text: str, expected: str) -> None:
     found = read(text=text)
@@ -236,6 +238,22 @@ def test_the_same_thing_has_the_same_name_under_another_number() -> None:
     edited = {"update_id": 3, "edited_message": message(edit_date=5)}
     assert updates.once(edited) != updates.once(one)
     assert updates.once({"update_id": 4, "message": message(chat=TEAM)}) != updates.once(one)
+
+
+def test_two_edits_of_one_second_are_two_and_a_repeated_one_is_one() -> None:
+    edits = [{"edited_message": message(text, edit_date=5)} for text in ("a", "b", "a")]
+    first, second, again = (updates.once(edit) for edit in edits)
+    assert first == again != second
+    assert updates.original(edits[0]) == updates.once({"message": message()})
+
+
+def test_a_date_of_an_edit_may_be_anything() -> None:
+    deep: Any = []
+    for _ in range(5000):
+        deep = [deep]
+    dates: tuple[Any, ...] = (deep, {}, "\ud800", 10**300, -1, True, 1.5)
+    for date in dates:
+        updates.once({"edited_message": message(edit_date=date)}).encode()
 
 
 def test_broken_things_are_not_taken_for_one_another() -> None:

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
+import inspect
 import io
 import json
+import re
 import socket
 import sqlite3
+import textwrap
+import zlib
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
 import pytest
 from pydantic import SecretStr
+from raw_server import free_port
+from sqlalchemy import text as sql
 from stage import ANNA, BORIS, Stage
 from telegram_side import counted, inbox, rows, settled, soon
 
 from bot.errors import ConfigError
+from bot.telegram.webhook import Webhook
 
 SECRET = "the-secret_of_7_tests"
 HEADER = "X-Telegram-Bot-Api-Secret-Token"
 JSON = "application/json"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def update(number: int, text: str = "hello", chat: int = ANNA) -> dict[str, Any]:
@@ -100,13 +103,13 @@ async def test_a_stop_button_reaches_a_running_answer(stage: Stage, door: Door) 
 
 
 async def test_an_update_is_taken_only_when_it_is_on_disk(stage: Stage, door: Door) -> None:
-    path = stage.settings.database_url.partition(":///")[2]
-    with sqlite3.connect(path) as disk:
-        disk.execute("ALTER TABLE updates RENAME TO hidden")
+    assert stage.app is not None
+    await stage.app.store.write(lambda tx: tx.connection.execute(sql("PRAGMA busy_timeout=0")))
+    other = sqlite3.connect(stage.settings.database_url.partition(":///")[2], isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
     assert await door.knock(update(7, "kept")) == 503
-    with sqlite3.connect(path) as disk:
-        disk.execute("ALTER TABLE hidden RENAME TO updates")
-    disk.close()
+    other.execute("ROLLBACK")
+    other.close()
     assert await door.knock(update(7, "kept")) == 200
     assert rows(stage, "SELECT update_id FROM updates") == [(7,)]
     await settled(stage, "sent")
@@ -270,3 +273,117 @@ async def test_going_back_to_polling_takes_the_webhook_away(stage: Stage, door: 
     await stage.start(webhook_url="")
     stage.studio.script("by polling")
     assert await stage.ask("hello") == "by polling"
+
+
+# --- bodies that are meant to hurt ------------------------------------------------------------------------------------
+
+POST = f"POST /hook HTTP/1.1\r\nHost: x\r\nContent-Type: {JSON}\r\n{HEADER}: {SECRET}\r\n".encode()
+
+
+async def test_t7_a_body_that_drips_is_given_up_after_ten_seconds(stage: Stage, door: Door) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+    writer.write(POST + b'Content-Length: 100\r\n\r\n{"update_id":')
+    await writer.drain()
+    began = stage.clock.monotonic()
+    assert int((await reader.readline()).split()[1]) == 408
+    assert 9 <= stage.clock.monotonic() - began <= 12
+    writer.close()
+    await writer.wait_closed()
+    assert inbox(stage) == []
+
+
+async def test_t7_a_hundred_bodies_that_drip_keep_nobody_waiting(stage: Stage, door: Door) -> None:
+    streams = [await asyncio.open_connection("127.0.0.1", door.port) for _ in range(100)]
+    for _, writer in streams:
+        writer.write(POST + b"Content-Length: 2000000\r\n\r\n{")
+        await writer.drain()
+    stage.studio.script("still here")
+    assert await stage.ask("hello") == "still here"
+    for _, writer in streams:
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_t7_a_body_that_ends_before_its_length_is_no_update(stage: Stage, door: Door) -> None:
+    for sent in (b"", b"{", json.dumps(update(7)).encode()):
+        _, writer = await asyncio.open_connection("127.0.0.1", door.port)
+        writer.write(POST + b"Content-Length: 100000\r\n\r\n" + sent)
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+    stage.studio.script("still here")
+    assert await stage.ask("hello") == "still here"
+    assert len(inbox(stage)) == 1
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        (b"Content-Length: -1\r\n", b""),
+        (b"Content-Length: x\r\n", b""),
+        (b"Content-Length: 5\r\nContent-Length: 6\r\n", b"{}{}{}"),
+        (b"Transfer-Encoding: chunked\r\n", b"zz\r\n"),
+        (b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", b"0\r\n\r\n"),
+        (b"Content-Encoding: gzip\r\nContent-Length: 8\r\n", b"not gzip"),
+        (b"Content-Encoding: deflate\r\nContent-Length: 8\r\n", b"not gzip"),
+        (b"X: " + b"a" * 20_000 + b"\r\nContent-Length: 2\r\n", b"{}"),
+    ],
+)
+async def test_t7_broken_http_is_the_senders_fault(stage: Stage, door: Door, headers: bytes, body: bytes) -> None:
+    assert 400 <= await door.raw(POST + headers + b"\r\n" + body) < 500
+    assert inbox(stage) == []
+    stage.studio.script("still here")
+    assert await stage.ask("hello") == "still here"
+
+
+async def test_t7_a_body_without_a_length_is_cut_at_two_megabytes(stage: Stage, door: Door) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+    writer.write(POST + b"Transfer-Encoding: chunked\r\n\r\n")
+    piece = b"%x\r\n%s\r\n" % (65_536, b"[" * 65_536)
+    with suppress(ConnectionError):
+        for _ in range(1000):  # 64 MB
+            writer.write(piece)
+            await writer.drain()
+    assert int((await reader.readline()).split()[1]) == 413
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
+    assert inbox(stage) == []
+
+
+async def test_t7_a_small_body_that_unpacks_to_a_large_one_is_refused(stage: Stage, door: Door) -> None:
+    packed = zlib.compress(json.dumps({**update(7), "filler": "x" * 50_000_000}).encode(), 9)
+    assert len(packed) < 100_000
+    head = b"Content-Encoding: deflate\r\nContent-Length: %d\r\n\r\n" % len(packed)
+    assert 400 <= await door.raw(POST + head + packed) < 500
+    assert inbox(stage) == []
+
+
+async def test_f58_an_update_that_nests_too_deep_is_taken_and_answered(stage: Stage, door: Door) -> None:
+    """A refusal would bring it again for a day, and hold up its chat meanwhile."""
+    deep = '{"type":"blockquote","blocks":[' * 600 + '"x"' + "]}" * 600
+    body = json.dumps(update(7, "deep"))[:-2] + f',"rich_message":{{"blocks":[{deep}]}}}}}}'
+    stage.studio.script("read")
+    assert await door.knock(body.encode()) == 200
+    await settled(stage, "sent")
+    assert stage.telegram.texts(ANNA) == ["read"]
+
+
+def test_t6_the_secret_is_compared_as_bytes_in_constant_time() -> None:
+    tree = ast.parse(textwrap.dedent(inspect.getsource(Webhook.receive)))
+    compared = [node for node in ast.walk(tree) if isinstance(node, ast.Compare)]
+    assert not [one for one in compared if "secret" in ast.unparse(one).lower()]
+    assert "hmac.compare_digest" in ast.unparse(tree)
+
+
+async def test_t6_a_secret_that_nobody_set_is_made_of_32_random_characters(stage: Stage) -> None:
+    port = free_port()
+    secrets: set[str] = set()
+    for _ in range(2):
+        await stage.start(webhook_url=f"http://127.0.0.1:{port}/hook", webhook_port=port)
+        told = await soon(stage, lambda: stage.telegram.calls_of("setWebhook")[len(secrets) :])
+        secrets.add(told[-1].params["secret_token"])
+        await stage.stop()
+        await stage.clock.sleep(5)
+    assert len(secrets) == 2
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]{32,256}", secret) for secret in secrets)

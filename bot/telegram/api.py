@@ -5,14 +5,14 @@ Begin with `Api.call`. Errors leave here without the token: aiogram's and aiohtt
 
 from __future__ import annotations
 
+import asyncio
 import re
-from typing import Any, TypeVar
+from typing import Any
 
 import bot.telegram.lazy  # noqa: F401  isort: skip  before aiogram
 
 import aiohttp
 from aiogram import Bot
-from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
 from aiogram.exceptions import (
     ClientDecodeError,
@@ -22,6 +22,7 @@ from aiogram.exceptions import (
     TelegramForbiddenError,
     TelegramMigrateToChat,
     TelegramNetworkError,
+    TelegramNotFound,
     TelegramRetryAfter,
     TelegramServerError,
     TelegramUnauthorizedError,
@@ -29,10 +30,13 @@ from aiogram.exceptions import (
 from aiogram.methods import TelegramMethod
 from aiohttp_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError
 
-from bot.errors import Refused, TransportUnavailable, Unauthorized
+from bot.errors import Refused, TransportError, TransportUnavailable, Unauthorized
+from bot.metrics import Metrics
+from bot.telegram.session import Session, Unacceptable
 
-T = TypeVar("T")
 TIMEOUT = 30.0  # seconds a call may take
+MOST_PATIENCE = 60.0  # ... and more where answers come late: giving up before they do, nothing would ever be confirmed
+QUICK = 10.0  # seconds: such an answer says that all is well again
 
 
 class NotSent(TransportUnavailable):
@@ -118,14 +122,32 @@ class Api:
     Raises `Flood`, `NotSent`, `Unknown`, `Conflict` (all `TransportUnavailable`), `Unauthorized`, or a `Refused`.
     """
 
-    def __init__(self, token: str, url: str, proxy: str = "") -> None:
-        session = AiohttpSession(proxy=proxy or None, api=TelegramAPIServer.from_base(url), timeout=TIMEOUT)
+    def __init__(self, token: str, url: str, proxy: str = "", metrics: Metrics | None = None) -> None:
+        session = Session(proxy=proxy or None, api=TelegramAPIServer.from_base(url), timeout=TIMEOUT)
         self.bot = Bot(token, session=session)
         self.id = self.bot.id
+        self.metrics = metrics or Metrics()
+        self._patience = 0.0  # seconds that every call gets more, because answers have been late
 
-    async def call(self, method: TelegramMethod[T], *, deadline: float = TIMEOUT) -> T:
+    async def call(self, method: TelegramMethod[Any], *, deadline: float = TIMEOUT) -> Any:
+        """Returns `result` as Telegram's JSON."""
         try:
-            return await self.bot(method, request_timeout=int(deadline))
+            result = await self._call(method, deadline)
+        except TransportError as error:
+            cause = type(error).__name__
+            self.metrics.telegram_requests.add(method.__api_method__, cause)
+            self.metrics.errors.add("telegram", cause)
+            raise
+        self.metrics.telegram_requests.add(method.__api_method__, "ok")
+        return result
+
+    async def _call(self, method: TelegramMethod[Any], deadline: float) -> Any:
+        seconds, begun = deadline + self._patience, asyncio.get_running_loop().time()
+        try:
+            result = await self.bot(method, request_timeout=int(seconds))
+            if asyncio.get_running_loop().time() - begun < QUICK:
+                self._patience = 0.0
+            return result
         except TelegramRetryAfter as error:
             raise Flood(retry_after=float(error.retry_after)) from None
         except TelegramMigrateToChat as error:
@@ -137,6 +159,8 @@ class Api:
         except TelegramEntityTooLarge as error:  # aiogram counts it among the broken connections
             raise Refused(_harmless(error.message)) from None
         except TelegramNetworkError as error:
+            if type(error.__cause__) is TimeoutError:
+                self._patience = min(max(self._patience, seconds), MOST_PATIENCE)
             raise _network(error) from None
         except (ProxyError, ProxyConnectionError, ProxyTimeoutError):
             raise NotSent("no connection through TELEGRAM_PROXY") from None
@@ -144,6 +168,8 @@ class Api:
             raise Unknown(f"Telegram answered with an error of its own ({type(error).__name__})") from None
         except TelegramForbiddenError as error:
             raise Gone(_harmless(error.message)) from None
+        except TelegramNotFound as error:
+            raise _not_found(error.message) from None
         except TelegramAPIError as error:
             raise _refusal(error.message) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -155,9 +181,18 @@ class Api:
 
 def _network(error: TelegramNetworkError) -> TransportUnavailable:
     cause: Any = error.__cause__ or error.__context__
-    if isinstance(cause, aiohttp.ClientConnectorError):
+    if isinstance(cause, aiohttp.ClientConnectorCertificateError):
+        return NotSent("the server's certificate is not Telegram's: something stands between")
+    if isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
         return NotSent("no connection to Telegram")
+    if isinstance(cause, Unacceptable):
+        return Unknown(f"Telegram's answer is not taken: {cause}")
     return Unknown(f"the connection to Telegram broke ({type(cause).__name__})")
+
+
+def _not_found(message: str) -> Refused | Unauthorized | Flood:
+    """A server that finds no bot at our token says just this; what it misses else it names."""
+    return Unauthorized() if message == "Not Found" else _refusal(message)
 
 
 def _refusal(message: str) -> Refused | Flood:

@@ -3,7 +3,9 @@
 Telegram publishes one budget exactly: drafts and chat actions share 20 calls in 5 s and 40 in 30 s a chat
 (core.telegram.org/api/bots/ai). For messages about 30 a second over all chats, 1 a second in a private chat after a
 short burst, 20 a minute in a group are known to be safe; what is beyond is told by `retry_after`, which is obeyed for
-the chat that earned it. Edits count like messages. Everything here is arithmetic on a clock: nothing waits inside.
+the chat that earned it. Edits count like messages, and drafts do not: two budgets, and an answer uses both. It begins
+as drafts and becomes a message when it has had its share of them (`lands`), which is edited from then on. Everything
+here is arithmetic on a clock: nothing waits inside.
 """
 
 from __future__ import annotations
@@ -12,10 +14,14 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 
 DRAFTS = ((20, 5.0), (40, 30.0))  # calls in seconds, all of them at once
-PRIVATE_BURST = 4.0  # Telegram forgives about 5
+PRIVATE_BURST = 4.5  # Telegram forgives about 5
 GROUP_RATE, GROUP_BURST = 16 / 60, 4.0  # no minute has more than 20, the one with the burst included
-FASTEST_DRAFT, SLOWEST_DRAFT = 0.2, 3.0  # seconds between drafts
+FASTEST_DRAFT, SLOWEST_DRAFT = 0.22, 3.0  # seconds between drafts
 EARLY = 0.4  # how much sooner a draft is sent than an even spending of what is left would send it
+SHARE = 10  # drafts of an answer in a chat that goes on: four answers in 30 s is as fast as people talk
+LANDING = 3.0  # messages that must be free before an answer becomes one: fewer would make it slower than drafts
+EDIT_PRIVATE, EDIT_GROUP, EDIT_CAREFUL = 0.36, 5.0, 1.5  # seconds between the edits of an answer, at best
+CAREFUL = 3600.0  # seconds that a chat is treated with care after Telegram complained of messages there
 GRAIN = 1e-6  # seconds: a shorter wait is none (sums of fractions come out a little off)
 KEPT_CHATS = 4096
 
@@ -29,13 +35,13 @@ class Bucket:
         self._level = size
         self._at = 0.0
 
-    def wait(self, now: float) -> float:
-        """Seconds until a call may be made."""
+    def wait(self, now: float, calls: float = 1.0) -> float:
+        """Seconds until so many calls may be made at once."""
         if not self.rate:
             return 0.0
         self._level = min(self.size, self._level + max(0.0, now - self._at) * self.rate)
         self._at = now
-        return max(0.0, (1 - self._level) / self.rate)
+        return max(0.0, (calls - self._level) / self.rate)
 
     def take(self) -> None:
         self._level -= 1
@@ -48,22 +54,27 @@ class Window:
         self.limits = limits
         self._calls: deque[float] = deque(maxlen=max((most for most, _ in limits), default=0))
 
-    def wait(self, now: float) -> float:
-        """Seconds until a call may be made."""
-        return max((self._until(most, seconds) - now for most, seconds in self.limits), default=0.0)
+    def wait(self, now: float, share: float = 1.0) -> float:
+        """Seconds until a call may be made by somebody who may use that share of the limits."""
+        return max((self._until(int(most * share), seconds) - now for most, seconds in self.limits), default=0.0)
 
     def even(self, now: float) -> float:
         """Seconds between calls that would spend what is left of the longest limit until the first of it returns."""
-        most, seconds = max(self.limits, key=lambda limit: limit[1])
+        _, seconds = max(self.limits, key=lambda limit: limit[1])
         spent = [at for at in self._calls if now - at < seconds]
-        return (spent[0] + seconds - now if spent else seconds) / max(most - len(spent), 1)
+        return (spent[0] + seconds - now if spent else seconds) / max(self.left(now), 1)
+
+    def left(self, now: float) -> int:
+        """Calls that may still be made within the longest limit."""
+        most, seconds = max(self.limits, key=lambda limit: limit[1])
+        return most - sum(now - at < seconds for at in self._calls)
 
     def take(self, now: float) -> None:
         self._calls.append(now)
 
     def _until(self, most: int, seconds: float) -> float:
         # A little later than allowed: what we time at the start of a call is timed there at its arrival.
-        return self._calls[-most] + seconds + 0.1 if len(self._calls) >= most else float("-inf")
+        return self._calls[-most] + seconds + 0.1 if 0 < most <= len(self._calls) else float("-inf")
 
 
 @dataclass(slots=True)
@@ -73,6 +84,8 @@ class ChatBudget:
     held: float = 0.0  # until when the chat waits because Telegram said so
     drafts_held: float = 0.0
     last_draft: float = float("-inf")
+    last_message: float = float("-inf")
+    careful: float = float("-inf")  # until when Telegram's last complaint is remembered
 
 
 class Budget:
@@ -85,22 +98,47 @@ class Budget:
         self._chats: OrderedDict[int, ChatBudget] = OrderedDict()
 
     def message_wait(self, chat: int, now: float) -> float:
-        """Seconds until a message or an edit may be sent to a chat."""
+        """Seconds until a message or an edit may be sent to a chat, as far as the chat is concerned."""
         budget = self._of(chat)
-        return _grained(max(budget.held - now, budget.messages.wait(now), self._all.wait(now)))
+        return _grained(max(budget.held - now, budget.messages.wait(now)))
 
-    def take_message(self, chat: int, now: float) -> None:
-        self._of(chat).messages.take()
-        self._all.take(now)
+    def bot_wait(self, now: float) -> float:
+        """Seconds until one may be sent to any chat at all."""
+        return _grained(self._all.wait(now))
 
-    def draft_wait(self, chat: int, now: float) -> float:
-        """Seconds until the next draft should be sent.
+    def edit_wait(self, chat: int, now: float) -> float:
+        """Seconds until a half-written answer should be edited: the whole one must never wait for its halves.
 
-        The budget is spent early, so that short answers feel instant, and slower the less of it is left, so that a
-        long one never stands still.
+        One message of the chat's budget and half of the bot's stay free.
         """
         budget = self._of(chat)
-        pace = min(max(EARLY * budget.drafts.even(now), FASTEST_DRAFT), SLOWEST_DRAFT)
+        pace = EDIT_GROUP if chat < 0 else EDIT_CAREFUL if budget.careful > now else EDIT_PRIVATE
+        shown = max(budget.last_message + pace, budget.last_draft + FASTEST_DRAFT)
+        waits = (budget.held - now, shown - now, budget.messages.wait(now, 2.0))
+        return _grained(max(*waits, self._all.wait(now, share=0.5)))
+
+    def lands(self, chat: int, now: float) -> bool:
+        """Whether an answer that has had its share of drafts should go on as a message."""
+        budget = self._of(chat)
+        calm = max(budget.held, budget.careful) <= now and self._all.wait(now, share=0.5) <= 0
+        return calm and budget.messages.wait(now, LANDING) <= 0
+
+    def take_message(self, chat: int, now: float) -> None:
+        budget = self._of(chat)
+        budget.messages.take()
+        budget.last_message = now
+        self._all.take(now)
+
+    def draft_wait(self, chat: int, now: float, sent: int = SHARE) -> float:
+        """Seconds until the next draft of an answer should be sent, which has had `sent` of them.
+
+        Its share of the budget is spent at once, so that it feels instant; what is beyond slower the less is left, so
+        that a long one never stands still.
+        """
+        budget = self._of(chat)
+        has_its_share = sent < SHARE and budget.drafts.left(now) >= SHARE - sent
+        early = 0.0 if has_its_share else EARLY * budget.drafts.even(now)
+        pace = min(max(early, FASTEST_DRAFT), SLOWEST_DRAFT)
         return _grained(max(budget.last_draft + pace - now, budget.drafts.wait(now), budget.drafts_held - now))
 
     def action_fits(self, chat: int, now: float) -> bool:
@@ -120,6 +158,7 @@ class Budget:
             budget.drafts_held = max(budget.drafts_held, until)
         else:
             budget.held = max(budget.held, until)
+            budget.careful = until + CAREFUL
 
     def _of(self, chat: int) -> ChatBudget:
         found = self._chats.get(chat)

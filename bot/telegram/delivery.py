@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,8 +19,10 @@ import bot.telegram.lazy  # noqa: F401  isort: skip  before aiogram
 from aiogram.methods import TelegramMethod
 from aiogram.types import InlineKeyboardMarkup, Message
 
+from bot import turns
 from bot.clock import Clock
-from bot.errors import Refused, StorageUnavailable, TransportUnavailable, Unauthorized
+from bot.errors import Refused, TransportError, TransportUnavailable, Unauthorized
+from bot.outage import Outage
 from bot.telegram import screen
 from bot.telegram.api import Api, Flood, Gone, Moved, NoMessage, NoThread, NotModified, NotSent
 from bot.telegram.budget import Budget
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 
 FIRST_BACKOFF, LAST_BACKOFF = 0.5, 30.0  # seconds
 UNTOLD_WAIT, LONGEST_UNTOLD_WAIT = 5.0, 80.0  # seconds, where Telegram refuses for flood and does not say how long
+ACTION_DEADLINE = 10.0
+LONG_FLOOD = 600.0  # seconds: a wait that the operator should know of
 TOKEN_PAUSE = 60.0  # seconds between tries while Telegram does not know our token
 # How many message ids behind the newest known one an unconfirmed send may have got: other chats count in the same line.
 LOOK_AHEAD, LOOK_AHEAD_AFTER_START = 3, 24
@@ -52,6 +55,9 @@ class Progress:
     stored: int | None  # the marker on disk, where a search after a crash begins; None: the row is not SENDING there
     ahead: int = LOOK_AHEAD
     cleared: set[int] = field(default_factory=set)  # ids that it has not got
+    touched: set[int] = field(default_factory=set)  # ids that a search may have edited without hearing of it
+    was_left: bool = False  # from before the start
+    looks: int = 0
     thread: bool = True
     document: bool = False
     wait: float = FIRST_BACKOFF
@@ -66,16 +72,23 @@ class Deliverer:
     clock: Clock
     tasks: asyncio.TaskGroup
     rich: bool = True
+    growing: dict[str, int] = field(default_factory=dict)  # messages that had landed before the start, by their turns
     doubted: set[str] = field(default_factory=set)  # turns whose live view may have left a message that nobody knows
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
+    _gate: asyncio.Lock = field(default_factory=asyncio.Lock)
     _users: Counter[str] = field(default_factory=Counter)
     _newest_ids: dict[int, int] = field(default_factory=dict)
     _flying: int = 0  # sends under way: each may have got an id that is not known yet
     _left: int = 0  # deliveries up to this id are from before the start
+    outage: Outage = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.outage = Outage("delivering answers", self.clock)
 
     async def recover(self) -> None:
         """At a start: deliver what was left. Rows that were being sent are looked for first."""
         self._left = await self.outbox.newest(self.api.id)
+        self.growing.update(await self.outbox.growing(self.api.id))
         for address in await self.outbox.waiting(self.api.id):
             self.tasks.create_task(self.deliver(address))
 
@@ -96,23 +109,48 @@ class Deliverer:
         try:
             async with lock:
                 while (delivery := await self.outbox.next(address)) is not None:
-                    address = await self._one(delivery)
+                    with turns.about(delivery.key.partition(".")[0]):
+                        address = await self._one(delivery)
         finally:
             self._users[key] -= 1
             if not self._users[key]:
                 del self._locks[key], self._users[key]
 
     async def permit(self, chat: int) -> None:
-        """Wait until a message or an edit may be sent to a chat."""
-        while (wait := self.budget.message_wait(chat, self.clock.monotonic())) > 0:
-            await self.clock.sleep(wait)
-        self.budget.take_message(chat, self.clock.monotonic())
+        """Wait until a message or an edit may be sent to a chat.
+
+        For a place in the budget of the whole bot people queue: thousands who all look for it would keep us busy.
+        """
+        while True:
+            while (wait := self.budget.message_wait(chat, self.clock.monotonic())) > 0:
+                await self.clock.sleep(wait)
+            async with self._gate:
+                while (wait := self.budget.bot_wait(self.clock.monotonic())) > 0:
+                    await self.clock.sleep(wait)
+                if self.budget.message_wait(chat, self.clock.monotonic()) <= 0:
+                    self.budget.take_message(chat, self.clock.monotonic())
+                    return
+
+    async def act(self, address: Address, action: str) -> None:
+        """Show for five seconds that something is being done, where the budget has room for it."""
+        if not self.budget.action_fits(address.chat, self.clock.monotonic()):
+            return
+        self.budget.take_draft(address.chat, self.clock.monotonic())
+        try:
+            await self.api.call(screen.action(address, action), deadline=ACTION_DEADLINE)
+        except Flood as error:
+            self.flooded(address.chat, error, drafts=True)
+        except TransportError as error:
+            log.debug("a chat action was dropped: %s", error)
 
     def flooded(self, chat: int, error: Flood, *, drafts: bool = False, untold: float = UNTOLD_WAIT) -> float:
         """Leave a chat alone for as long as Telegram says, or for `untold` seconds. Returns the seconds."""
         wait = (error.retry_after or untold) + 0.2
         self.budget.hold(chat, self.clock.monotonic() + wait, drafts=drafts)
-        log.warning("chat %d: Telegram asks to wait %.0f s%s", chat, wait, " for drafts" if drafts else "")
+        self.api.metrics.flood_waits.add()
+        self.api.metrics.flood_wait_seconds.add(by=wait)
+        level = logging.ERROR if wait > LONG_FLOOD else logging.WARNING
+        log.log(level, "chat %d: Telegram asks to wait %.0f s%s", chat, wait, " for drafts" if drafts else "")
         return wait
 
     async def _one(self, delivery: Delivery) -> Address:
@@ -127,6 +165,7 @@ class Deliverer:
             marker=delivery.marker,
             stored=delivery.marker if delivery.state is DeliveryState.SENDING else None,
             ahead=LOOK_AHEAD_AFTER_START if delivery.id <= self._left else LOOK_AHEAD,
+            was_left=delivery.id <= self._left,
         )
         self.doubted.discard(delivery.key)
         if (still := delivery.due - self.clock.time()) > 0:  # a flood wait that a restart has interrupted
@@ -137,13 +176,14 @@ class Deliverer:
                 return delivery.address
             except Gone as error:
                 log.info("chat %d can't be reached: %s", delivery.address.chat, error)
-                await self._kept(self.outbox.gone, delivery.address.bot, delivery.address.chat)
+                await self.outbox.gone(delivery.address.bot, delivery.address.chat)
+                self.api.metrics.deliveries.add("gone")
                 return delivery.address
             except Moved as error:
-                await self._kept(self.outbox.move, delivery.address.bot, delivery.address.chat, error.new)
+                await self.outbox.move(delivery.address.bot, delivery.address.chat, error.new)
                 return replace(delivery.address, chat=error.new)
             except Unauthorized:
-                log.error("Telegram does not know BOT_TOKEN any more: finished answers wait in the outbox")
+                self.outage.failed("Telegram does not know BOT_TOKEN any more: they wait in the outbox", grave=True)
                 await self.clock.sleep(TOKEN_PAUSE)
             except TransportUnavailable as error:
                 await self._wait(progress, error)
@@ -151,7 +191,8 @@ class Deliverer:
                 if not _simpler(progress, error):
                     reason = str(error) if isinstance(error, Refused) else type(error).__name__  # others quote the text
                     log.error("delivery %d was refused for good: %s", delivery.id, reason)
-                    await self._kept(self.outbox.bury, delivery, reason)
+                    await self.outbox.bury(delivery, reason)
+                    self.api.metrics.deliveries.add("dead")
                     return delivery.address
 
     async def _wait(self, progress: Progress, error: TransportUnavailable) -> None:
@@ -160,26 +201,33 @@ class Deliverer:
             wait = self.flooded(chat, error, untold=progress.untold)
             progress.untold = min(progress.untold * 2, LONGEST_UNTOLD_WAIT)
             # On disk, so that a restart keeps the wait; and this send was certainly not carried out.
-            await self._kept(self.outbox.postpone, progress.delivery, self.clock.time() + wait, begun=progress.doubt)
+            await self.outbox.postpone(progress.delivery, self.clock.time() + wait, begun=progress.doubt)
             progress.stored = progress.stored if progress.doubt else None
             return
         progress.doubt = progress.doubt or not isinstance(error, NotSent)
-        log.warning("delivery %d: %s; again in %.1f s", progress.delivery.id, error, progress.wait)
+        self.outage.failed(str(error))
         await self.clock.sleep(progress.wait)
         progress.wait = min(progress.wait * 2, LAST_BACKOFF)
 
     async def _parts(self, progress: Progress) -> None:
         delivery = progress.delivery
         screens = self._screens(progress)
+        if delivery.outgoing.outdated and len(screens) > len(progress.ids):
+            # There is no room for the mark, and neither a word nor a message more is worth it: it stays as it is.
+            await self.outbox.progress(delivery, progress.ids, done=len(progress.ids), sent=True)
+            return
         while progress.done < len(screens):
             last = progress.done == len(screens) - 1
             message_id = await self._part(progress, screens[progress.done], last=last)
             progress.ids[progress.done : progress.done + 1] = [message_id]
             progress.done += 1
             progress.doubt, progress.ahead = False, LOOK_AHEAD
+            self.outage.over()
             self.saw(delivery.address.chat, message_id)
-            await self._kept(self.outbox.progress, delivery, progress.ids, done=progress.done, sent=last)
+            await self.outbox.progress(delivery, progress.ids, done=progress.done, sent=last)
             progress.stored = max(progress.ids)
+            turns.current.get().moved = self.clock.monotonic()
+        self.api.metrics.deliveries.add("sent")
 
     def _screens(self, progress: Progress) -> list[Screen]:
         try:
@@ -194,7 +242,8 @@ class Deliverer:
         chat = delivery.address.chat
         if progress.done < len(progress.ids):
             message_id = progress.ids[progress.done]
-            with suppress(NotModified):  # it already is
+            fine = (NotModified, NoMessage) if delivery.outgoing.outdated else (NotModified,)
+            with suppress(*fine):  # it already is, or is gone
                 await self._edit(progress, part, message_id, last=last)
             return message_id
         if progress.doubt and (found := await self._find(progress, part, last=last)):
@@ -203,13 +252,14 @@ class Deliverer:
         await self._mark(progress)
         self._flying += 1
         try:
-            return (await self.api.call(self._method(progress, part, last=last))).message_id
+            sent = await self.api.call(self._method(progress, part, last=last))
+            return int(sent["message_id"])
         finally:
             self._flying -= 1
 
     def _method(self, progress: Progress, part: Screen, *, last: bool) -> TelegramMethod[Message]:
         to, outgoing = progress.delivery.address, progress.delivery.outgoing
-        if progress.document:
+        if progress.document and part.photo:
             return screen.as_document(part, to, outgoing, thread=progress.thread)
         return screen.send(part, to, outgoing, last=last, thread=progress.thread)
 
@@ -217,17 +267,16 @@ class Deliverer:
         """Note what is known when a send begins: on disk only where a search from the old marker would miss it."""
         progress.marker = max(progress.marker, self._newest(progress.delivery.address.chat))
         if progress.stored is None or progress.marker >= progress.stored + LOOK_AHEAD_AFTER_START // 2:
-            await self._kept(self.outbox.begin, progress.delivery, progress.marker)
+            await self.outbox.begin(progress.delivery, progress.marker)
             progress.stored = progress.marker
 
-    async def _edit(self, progress: Progress, part: Screen, message_id: int, *, last: bool) -> Message | bool:
+    async def _edit(self, progress: Progress, part: Screen, message_id: int, *, last: bool) -> Any:
         """Make a message that already stands in the chat what it should be: may be repeated at will."""
         to = progress.delivery.address
         markup = screen.keyboard(progress.delivery.outgoing) if last else None
         inline = markup if isinstance(markup, InlineKeyboardMarkup) else None
         await self.permit(to.chat)
-        edited: Message | bool = await self.api.call(screen.edit(part, to, message_id, inline))
-        return edited
+        return await self.api.call(screen.edit(part, to, message_id, inline))
 
     async def _find(self, progress: Progress, part: Screen, *, last: bool) -> int:
         """The id of a message that an unconfirmed send has left in the chat; 0 when there is none."""
@@ -245,34 +294,44 @@ class Deliverer:
         return 0
 
     async def _is_there(self, progress: Progress, part: Screen, message_id: int, *, last: bool) -> bool:
+        """Whether a message is ours and stands where it should. Edits it into `part`, which is harmless then.
+
+        Where it was the answer of another topic, that one's own search puts it right.
+        """
         try:
             edited = await self._edit(progress, part, message_id, last=last)
         except NotModified:
-            return True
+            if message_id not in progress.touched and not (progress.was_left and _may_have_topics(progress)):
+                return True
+            edited = await self._seen(progress, part, message_id)  # it may say this because a search has edited it
         except NoMessage:
             return False
-        # It was ours and said something else: the answer of another topic, whose own search puts that right.
-        return not isinstance(edited, Message) or _thread(edited) == (
-            progress.delivery.address.thread if progress.thread else 0
-        )
+        except TransportUnavailable:
+            progress.touched.add(message_id)
+            raise
+        if isinstance(edited, dict) and _thread(edited) != (progress.delivery.address.thread if progress.thread else 0):
+            return False
+        with suppress(NotModified):
+            await self._edit(progress, part, message_id, last=last)
+        return True
 
-    async def _kept(self, change: Callable[..., Awaitable[None]], *what: Any, **how: Any) -> None:
-        """Write down what happened, however long the disk takes: what is forgotten is sent twice."""
-        wait = FIRST_BACKOFF
-        while True:
-            try:
-                return await change(*what, **how)
-            except StorageUnavailable as error:
-                log.error("%s; again in %.1f s", error, wait)
-                await self.clock.sleep(wait)
-                wait = min(wait * 2, LAST_BACKOFF)
+    async def _seen(self, progress: Progress, part: Screen, message_id: int) -> Any:
+        """The message, which Telegram tells only when an edit changes it: here its button, to a new one each time."""
+        progress.looks += 1
+        button = screen.stop_keyboard("…" * progress.looks)
+        await self.permit(progress.delivery.address.chat)
+        return await self.api.call(screen.edit(part, progress.delivery.address, message_id, button))
 
     def _newest(self, chat: int) -> int:
         return self._newest_ids.get(chat if chat < SUPERGROUP else 0, 0)
 
 
-def _thread(message: Message) -> int:
-    return (message.message_thread_id or 0) if message.is_topic_message else 0
+def _may_have_topics(progress: Progress) -> bool:
+    return progress.delivery.address.chat < 0 or progress.delivery.address.thread != 0
+
+
+def _thread(message: dict[str, Any]) -> int:
+    return (message.get("message_thread_id") or 0) if message.get("is_topic_message") else 0
 
 
 def _simpler(progress: Progress, error: Exception) -> bool:

@@ -7,14 +7,16 @@ after a crash. Only when it returns may Telegram be told that we have the update
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import Any
 
 from bot.clock import Clock
-from bot.telegram import updates
+from bot.errors import StorageUnavailable
+from bot.metrics import Metrics
+from bot.telegram import raw, updates
 from bot.types import Handler, Inbox, Incoming, Kind, Received, Reply
 
 log = logging.getLogger(__name__)
@@ -23,20 +25,27 @@ Key = tuple[str, int, str]  # conversation, user, album ("" for a paste)
 
 PASTE_QUIET = 0.8  # seconds after a piece that is as long as a message can be
 ALBUM_QUIET = 1.0  # seconds after a part of an album
+MOST_PIECES = 16  # of one question: who sends for ever is answered all the same
+MOST_ALBUMS = 1000  # whose late parts are known as such
+AT_A_TIME = 100  # updates of an earlier run, handed on at one go
+FIRST_BACKOFF, LAST_BACKOFF = 1.0, 30.0  # seconds between tries to write down what became of an update
 
 
 @dataclass(slots=True)
 class Gathering:
     """Messages that are one question: the parts of an album, or a long paste that a client has cut."""
 
-    incoming: Incoming
+    pieces: list[Incoming]
     album: str
     timer: asyncio.Task[None] | None = None
 
 
 @dataclass(slots=True)
 class Intake:
-    """`reply` makes the way back for what came in; `handler` must not block (see `middleware.InOrder`)."""
+    """`reply` makes the way back for what came in; `handler` must not block (see `middleware.InOrder`).
+
+    `dismiss` ends what Telegram asks in an update that the bot has nothing to do with (see `queries.py`).
+    """
 
     inbox: Inbox
     clock: Clock
@@ -44,43 +53,91 @@ class Intake:
     reply: Callable[[Incoming, str], Reply]
     handler: Handler
     saw: Callable[[int, int], None]
+    dismiss: Callable[[dict[str, Any]], None]
     tasks: asyncio.TaskGroup
+    metrics: Metrics = field(default_factory=Metrics)
     last: float = 0.0  # when something was last accepted, monotonic
     _open: dict[Key, Gathering] = field(default_factory=dict)
+    _albums: dict[Key, int] = field(default_factory=dict)  # the first messages of the last albums
 
     async def recover(self) -> None:
         """At a start: work on what was accepted and not finished, in the old order."""
         rows = await self.inbox.open(self.me.id)
         if rows:
             log.info("%d updates are left from before: working on them", len(rows))
-        await self._dispatch([(row, _loaded(row.raw)) for row in rows])
+        for first in range(0, len(rows), AT_A_TIME):
+            left = [(row, _loaded(row.raw)) for row in rows[first : first + AT_A_TIME]]
+            await self._dispatch(left, accepted=True)
+            await asyncio.sleep(0)  # thousands would keep everybody else waiting for seconds
 
-    async def accept(self, raw: Sequence[Any]) -> None:
+    async def accept(self, given: Sequence[Any]) -> None:
         """Commit updates to the inbox, then hand them on. Raises `StorageUnavailable`: nothing was accepted then."""
-        by_id = {id_: update for update in raw if (id_ := updates.number(update)) is not None}
-        kept = [(id_, updates.once(update), _dumped(update)) for id_, update in by_id.items()]
+        by_id = {id_: update for update in given if (id_ := updates.number(update)) is not None}
+        if 0 < len(by_id) < len(given):
+            log.warning("%d of %d updates have no number of their own: ignored", len(given) - len(by_id), len(given))
+        kept = [(id_, updates.once(update), raw.dumps(update)) for id_, update in by_id.items()]
         new = await self.inbox.accept(self.me.id, kept)
         self.last = self.clock.monotonic()
+        self.metrics.updates.add("taken", by=len(new))
+        self.metrics.updates.add("ignored", by=len(given) - len(by_id))
+        self.metrics.updates.add("repeated", by=len(by_id) - len(new))
         await self._dispatch([(row, by_id[row.update_id]) for row in new])
 
-    async def _dispatch(self, rows: Sequence[tuple[Received, dict[str, Any]]]) -> None:
-        nothing_to_do: list[int] = []
+    async def _dispatch(self, rows: Sequence[tuple[Received, dict[str, Any]]], *, accepted: bool = False) -> None:
+        idle: list[int] = []
+        broken: dict[int, str] = {}
         for row, update in rows:
             try:
                 incoming = updates.read(update, [row], self.me)
             except updates.Bad as error:
-                log.warning("update %d can't be read and is set aside: %s", row.update_id, error)
-                await self.inbox.quarantine(row.id, str(error))
-                continue
-            if incoming is None:
-                nothing_to_do.append(row.id)
+                broken[row.id] = str(error)
+            except Exception as error:  # a defect of ours: it costs this update, never those behind it
+                log.exception("update %d broke the reader", row.update_id)
+                broken[row.id] = f"the reader failed: {type(error).__name__}"
             else:
-                self.saw(incoming.address.chat, incoming.message_id)
-                await self._gather(incoming, update)
-        if nothing_to_do:
-            await self.inbox.done(nothing_to_do)
+                if incoming is not None:
+                    incoming = await self._known(incoming, update)
+                    self.saw(incoming.address.chat, incoming.message_id)
+                    came = self.clock.monotonic()
+                    await self._gather(replace(incoming, came=came, accepted=accepted), update)
+                    continue
+                idle.append(row.id)
+            self.dismiss(update)
+        self.metrics.updates.add("unreadable", by=len(broken))
+        self.metrics.updates.add("idle", by=len(idle))
+        if idle or broken:
+            self.tasks.create_task(self._set_aside(idle, broken))
+
+    async def _known(self, incoming: Incoming, update: dict[str, Any]) -> Incoming:
+        """An edit, with the turn of the message that it changes. Where that can't be looked up it changes nothing."""
+        if incoming.kind is not Kind.EDIT:
+            return incoming
+        try:
+            row = await self.inbox.find(self.me.id, updates.original(update))
+        except StorageUnavailable as error:
+            log.error("%s: an edit is not followed", error)
+            row = None
+        return replace(incoming, of="" if row is None else str(row))
+
+    async def _set_aside(self, idle: Sequence[int], broken: dict[int, str]) -> None:
+        """Write down what needs no work. The rest of the batch never waits for it, nor fails with it."""
+        wait = FIRST_BACKOFF
+        for id_, reason in broken.items():
+            log.warning("the update in row %d can't be read and is set aside: %s", id_, reason)
+        while True:
+            try:
+                for id_, reason in broken.items():
+                    await self.inbox.quarantine(id_, reason)
+                await self.inbox.done(idle)
+                return
+            except StorageUnavailable as error:
+                log.error("%s; trying again in %.0f s", error, wait)
+                await self.clock.sleep(wait)
+                wait = min(wait * 2, LAST_BACKOFF)
 
     async def _gather(self, incoming: Incoming, update: dict[str, Any]) -> None:
+        if incoming.kind is Kind.EDIT and self._amended(incoming):
+            return
         if incoming.kind is not Kind.MESSAGE:
             await self._hand_on(incoming, update)
             return
@@ -89,16 +146,28 @@ class Intake:
         await self._close_others(key)
         waiting = self._open.get(key)
         if waiting is not None:
-            waiting.incoming = _joined(waiting.incoming, incoming)
+            waiting.pieces.append(incoming)
         elif album or long:
-            waiting = self._open[key] = Gathering(incoming, album)
+            incoming = replace(incoming, quotes=self._albums.get(key, 0))  # a part that comes late
+            waiting = self._open[key] = Gathering([incoming], album)
         else:
             await self._hand_on(incoming, update)
             return
-        if album or long:
+        if (album or long) and len(waiting.pieces) < MOST_PIECES:
             self._restart(key, waiting)
         else:  # a short piece is the last one
             await self._close(key)
+
+    def _amended(self, edit: Incoming) -> bool:
+        """An edit of a piece that still waits for the others replaces it. An edit into a command does nothing."""
+        if edit.text.startswith("/"):
+            return False
+        for key, gathering in self._open.items():
+            for place, piece in enumerate(gathering.pieces):
+                if key[0] == edit.address.key and piece.message_id == edit.message_id:
+                    gathering.pieces[place] = replace(piece, text=edit.text, ids=(*piece.ids, *edit.ids))
+                    return True
+        return False
 
     async def _close_others(self, key: Key) -> None:
         """What the same user began before is whole now, except that albums may come through each other."""
@@ -119,26 +188,23 @@ class Intake:
 
     async def _close(self, key: Key) -> None:
         gathering = self._open.pop(key)
+        if gathering.album:
+            self._albums.setdefault(key, gathering.pieces[0].message_id)
+            if len(self._albums) > MOST_ALBUMS:
+                del self._albums[next(iter(self._albums))]
         if gathering.timer is not None:
             gathering.timer.cancel()
-        await self._hand_on(gathering.incoming, {})
+        await self._hand_on(reduce(_joined, gathering.pieces), {})
 
     async def _hand_on(self, incoming: Incoming, update: dict[str, Any]) -> None:
         await self.handler(incoming, self.reply(incoming, updates.press(update)))
 
 
-def _dumped(update: dict[str, Any]) -> str:
-    """An update as it came. One that is nested too deep to be written down is no message: only its number is kept."""
+def _loaded(text: str) -> dict[str, Any]:
+    """An update as it was kept; one that is cut is none."""
     try:
-        return json.dumps(update)
-    except RecursionError:
-        return json.dumps({"update_id": update["update_id"]})
-
-
-def _loaded(raw: str) -> dict[str, Any]:
-    try:
-        found = json.loads(raw)
-    except (ValueError, RecursionError):
+        found = raw.loads(text)
+    except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -154,4 +220,5 @@ def _joined(first: Incoming, more: Incoming) -> Incoming:
         ids=(*first.ids, *more.ids),
         message_id=more.message_id,
         attempts=max(first.attempts, more.attempts),
+        relayed=first.relayed or more.relayed,
     )

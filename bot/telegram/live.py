@@ -1,4 +1,4 @@
-"""An answer while it is being written: drafts in private chats, edits of one message elsewhere.
+"""An answer while it is being written: drafts in private chats until it lands as a message, edits of that message.
 
 Nothing here is promised: a frame that does not fit into the budget is dropped, never queued. What counts is the
 outbox. `Live.end` returns when no frame is under way, so that the finished message can't be overtaken by a draft.
@@ -11,9 +11,10 @@ import logging
 from contextlib import suppress
 from typing import Literal
 
-from bot.errors import Refused, TransportError
+from bot.errors import Lost, Refused, TransportError, Unauthorized
 from bot.telegram import screen
 from bot.telegram.api import BadMarkup, Flood, NotModified, NotSent
+from bot.telegram.budget import SHARE
 from bot.telegram.delivery import Deliverer
 from bot.telegram.screen import Rung, Screen
 from bot.types import Address, Outgoing
@@ -23,8 +24,9 @@ log = logging.getLogger(__name__)
 Mode = Literal["draft", "edit", "off"]
 
 THINKING_AFTER = 0.6  # seconds of silence before "Thinking…": most models are quicker, and each draft counts
+BREATH = 0.03  # seconds: an answer that comes at once needs no draft
 KEEP_ALIVE = 20.0  # a draft lives 30 s
-EDIT_PRIVATE, EDIT_GROUP = 1.5, 5.0  # seconds between edits
+TYPING = 4.5  # seconds: it is shown for 5
 FRAME_DEADLINE = 10.0
 END_DEADLINE = 1.0
 
@@ -45,6 +47,7 @@ class Live:
         self.stop_label = stop_label
         self.quote = quote
         self.text = ""
+        self._unseen = 0.0  # since when there is something that was not shown
         self._rung = Rung.RICH if deliverer.rich else Rung.ENTITIES
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -54,11 +57,13 @@ class Live:
 
     def begin(self) -> None:
         """The model was asked: from now on something is shown."""
-        if self._task is None and self.mode != "off" and not self._ended:
+        if self._task is None and not self._ended:
             self._task = self.deliverer.tasks.create_task(self._run())
 
     def change(self, text: str) -> None:
         self.text = text
+        if text and not self._unseen:
+            self._unseen = self.deliverer.clock.monotonic()
         self._changed.set()
 
     async def end(self) -> None:
@@ -73,12 +78,28 @@ class Live:
 
     async def _run(self) -> None:
         try:
-            if self.mode == "draft":
-                await self._drafts()
-            if self.mode == "edit":
-                await self._edits()
+            placed = self.deliverer.growing.pop(self.turn, None)
+            if self.mode != "draft":
+                await self._type()
+            elif not placed:  # else it had landed before a restart
+                await self._drafts(may_land=placed is None)
+            if placed != 0:  # 0: a restart came while it was being sent, and the finished answer will look for it
+                await self._edits(placed or 0)
+        except Lost:
+            raise
         except Exception:  # a view that breaks must not cost the answer, nor end the bot
             log.exception("turn %s: the live view broke", self.turn)
+
+    async def _type(self) -> None:
+        """Where no draft says "Thinking…": typing, until there is something to show."""
+        await self._wait_for_change(THINKING_AFTER)
+        while not self.text:
+            await self.deliverer.act(self.address, "typing")
+            await self._wait_for_change(TYPING)
+        while self.mode == "off":
+            await self.deliverer.clock.sleep(TYPING)
+            await self.deliverer.act(self.address, "typing")
+        self._changed.set()
 
     async def _wait_for_change(self, seconds: float) -> None:
         if not self._changed.is_set():
@@ -91,23 +112,39 @@ class Live:
 
     # --- drafts -------------------------------------------------------------------------------------------------------
 
-    async def _drafts(self) -> None:
-        """Ends by being cancelled, or by changing the mode where Telegram takes no drafts."""
+    async def _drafts(self, *, may_land: bool) -> None:
+        """Ends by being cancelled, or by changing the mode: where the answer lands, and where no drafts are taken."""
         draft_id = int(self.turn.partition(".")[0]) or 1
         clock, budget, chat = self.deliverer.clock, self.deliverer.budget, self.address.chat
         shown: Screen | None = None
-        shown_at = 0.0
+        shown_at, drafts = 0.0, 0
         while not self._ended and self.mode == "draft":
             await self._wait_for_change(KEEP_ALIVE if shown else THINKING_AFTER)
-            while (wait := budget.draft_wait(chat, clock.monotonic())) > 0:
+            if shown is None and self.text:
+                await clock.sleep(BREATH)
+            if may_land and drafts >= SHARE and self._lands():
+                self.mode = "edit"
+                self._changed.set()
+                return
+            while (wait := budget.draft_wait(chat, clock.monotonic(), drafts)) > 0:
                 await clock.sleep(wait)
             self._changed.clear()  # what came meanwhile is in this frame
             frame = screen.growing(self.text, self._rung)
             if frame == shown and clock.monotonic() - shown_at < KEEP_ALIVE - 1:
                 continue
+            drafts += 1
             budget.take_draft(chat, clock.monotonic())
+            unseen, self._unseen = self._unseen, 0.0
             if await self._draft(frame, draft_id):
                 shown, shown_at = frame, clock.monotonic()
+                self._seen(unseen)
+            else:
+                self._unseen = unseen
+
+    def _lands(self) -> bool:
+        """Blocks stay drafts: whether a text can be edited into them is not told."""
+        is_free = self.deliverer.budget.lands(self.address.chat, self.deliverer.clock.monotonic())
+        return is_free and not screen.growing(self.text, self._rung).blocks
 
     async def _draft(self, frame: Screen, draft_id: int) -> bool:
         self._landed.clear()
@@ -121,11 +158,17 @@ class Live:
         except Refused:
             self.mode = "edit"
         except TransportError as error:
+            self._ended = self._ended or isinstance(error, Unauthorized)  # then nothing can be shown at all
             log.debug("a draft was dropped: %s", error)
         finally:
             self._landed.set()
         self._changed.set()
         return False
+
+    def _seen(self, since: float) -> None:
+        """What came at that time is shown now; 0.0: the frame had nothing new."""
+        if since:
+            self.deliverer.api.metrics.text_lag_seconds.observe(self.deliverer.clock.monotonic() - since)
 
     def _descend(self) -> None:
         if self._rung < Rung.PLAIN:
@@ -135,22 +178,20 @@ class Live:
 
     # --- edits --------------------------------------------------------------------------------------------------------
 
-    async def _edits(self) -> None:
-        pace = EDIT_PRIVATE if self.address.chat > 0 else EDIT_GROUP
+    async def _edits(self, message_id: int) -> None:
         clock, budget, chat = self.deliverer.clock, self.deliverer.budget, self.address.chat
-        message_id = await self.deliverer.outbox.placed(self.turn, self.address)
         shown = Screen()
         while not self._ended:
             await self._changed.wait()
-            # The finished answer needs a place in the budget too.
-            while (wait := budget.message_wait(chat, clock.monotonic())) > 0:
+            while (wait := budget.edit_wait(chat, clock.monotonic())) > 0:
                 await clock.sleep(wait)
             self._changed.clear()
             frame = screen.growing(self.text, Rung.ENTITIES)  # whether a text can be edited into blocks is not told
             if frame.text and frame != shown:
+                unseen, self._unseen = self._unseen, 0.0
                 message_id = await self._edit(frame, message_id)
+                self._seen(unseen)
                 shown = frame
-                await clock.sleep(pace)
 
     async def _edit(self, frame: Screen, message_id: int) -> int:
         deliverer, chat = self.deliverer, self.address.chat
@@ -166,6 +207,7 @@ class Live:
         except Flood as error:
             deliverer.flooded(chat, error)
         except TransportError as error:
+            self._ended = self._ended or isinstance(error, Unauthorized)
             log.debug("an edit was dropped: %s", error)
         finally:
             self._landed.set()
@@ -180,16 +222,18 @@ class Live:
         deliverer = self.deliverer
         method = screen.send(frame, self.address, Outgoing(reply_to=self.quote), last=False)
         stop = screen.stop_keyboard(self.stop_label)
+        await deliverer.outbox.place(self.turn, self.address)
         deliverer.doubted.add(self.turn)
         try:
             sent = await deliverer.api.call(method.model_copy(update={"reply_markup": stop}))
-        except (Flood, NotSent, Refused):
+        except (Flood, NotSent, Refused, Unauthorized):
             deliverer.doubted.discard(self.turn)
             raise
         except TransportError:
             self._ended = True
             raise
-        deliverer.saw(self.address.chat, sent.message_id)
-        await deliverer.outbox.place(self.turn, self.address, sent.message_id)
+        message_id = int(sent["message_id"])
+        deliverer.saw(self.address.chat, message_id)
+        await deliverer.outbox.place(self.turn, self.address, message_id)
         deliverer.doubted.discard(self.turn)
-        return sent.message_id
+        return message_id

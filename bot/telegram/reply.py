@@ -8,7 +8,7 @@ from typing import Literal
 
 import bot.telegram.lazy  # noqa: F401  isort: skip  before aiogram
 
-from aiogram.methods import AnswerCallbackQuery, GetChatMember, SendChatAction
+from aiogram.methods import AnswerCallbackQuery, GetChatMember
 
 from bot.errors import TransportError
 from bot.telegram.delivery import Deliverer
@@ -77,17 +77,7 @@ class TelegramReply:
             log.debug("a button press was not acknowledged: %s", error)
 
     async def busy(self, kind: Literal["typing", "photo"]) -> None:
-        budget, now = self.deliverer.budget, self.deliverer.clock.monotonic()
-        if not budget.action_fits(self.address.chat, now):
-            return
-        budget.take_draft(self.address.chat, now)
-        method = SendChatAction(
-            chat_id=self.address.chat, message_thread_id=self.address.thread or None, action=ACTIONS[kind]
-        )
-        try:
-            await self.deliverer.api.call(method, deadline=ACTION_DEADLINE)
-        except TransportError as error:
-            log.debug("a chat action was dropped: %s", error)
+        await self.deliverer.act(self.address, ACTIONS[kind])
 
     async def is_admin(self, user: int) -> bool:
         try:
@@ -95,4 +85,4 @@ class TelegramReply:
         except TransportError as error:
             log.warning("chat %d: can't see who is an administrator: %s", self.address.chat, error)
             return False
-        return member.status in ("creator", "administrator")
+        return member.get("status") in ("creator", "administrator")

@@ -15,6 +15,7 @@ import bot.telegram.lazy  # noqa: F401  isort: skip  before aiogram
 from aiogram.methods import (
     EditMessageCaption,
     EditMessageText,
+    SendChatAction,
     SendDocument,
     SendMessage,
     SendMessageDraft,
@@ -69,11 +70,12 @@ class Screen:
 
 def finished(outgoing: Outgoing, rung: Rung) -> list[Screen]:
     """The messages of a finished answer, at least one."""
-    if outgoing.photo:
+    if outgoing.photo and rung is not Rung.PLAIN:
         caption = render.plain(outgoing.text, limit=CAPTION_LIMIT)
         return [Screen(text=caption[0] if caption else "", photo=outgoing.photo)]
     if outgoing.plain or rung is Rung.PLAIN:
-        return [Screen(part) for part in render.plain(outgoing.text, outgoing.note, LIMIT)] or [Screen(NOTHING)]
+        text = outgoing.instead if outgoing.photo else outgoing.text
+        return [Screen(part) for part in render.plain(text, outgoing.note, LIMIT)] or [Screen(NOTHING)]
     document = render.parse(outgoing.text)
     if rung is Rung.RICH and render.needs_rich(document) and (blocks := render.rich(document, outgoing.note)):
         return [Screen(blocks=json.dumps(blocks, ensure_ascii=False))]
@@ -145,6 +147,12 @@ def draft(screen: Screen, to: Address, draft_id: int) -> TelegramMethod[bool]:
     if screen.blocks:
         return SendRichMessageDraft(**where, rich_message=screen.rich())
     return SendMessageDraft(**where, text=screen.text, entities=screen.marks() or None, parse_mode=None)
+
+
+def action(to: Address, name: str) -> TelegramMethod[bool]:
+    return SendChatAction(
+        chat_id=to.chat, message_thread_id=to.thread or None, business_connection_id=to.connection or None, action=name
+    )
 
 
 def keyboard(outgoing: Outgoing) -> InlineKeyboardMarkup | ForceReply | None:

@@ -6,15 +6,17 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import bot.telegram.lazy  # noqa: F401  isort: skip  before aiogram
 
-from aiogram.methods import GetMe, SetMyCommands
+from aiogram.methods import GetMe, SetMyCommands, TelegramMethod
 from aiogram.types import BotCommand
 
 from bot.clock import Clock
 from bot.errors import ConfigError, Refused, TransportError, TransportUnavailable, Unauthorized
-from bot.telegram import webhook
+from bot.outage import Outage
+from bot.telegram import queries, webhook
 from bot.telegram.api import Api
 from bot.telegram.budget import Budget
 from bot.telegram.delivery import Deliverer
@@ -23,6 +25,7 @@ from bot.telegram.live import Mode
 from bot.telegram.polling import Poller
 from bot.telegram.reply import TelegramReply
 from bot.telegram.updates import Me
+from bot.telegram.watch import Watch
 from bot.types import Address, Handler, Inbox, Incoming, Kind, Outbox
 
 log = logging.getLogger(__name__)
@@ -58,14 +61,19 @@ class Telegram:
         budget = Budget(options.rate, options.chat_rate)
         self.deliverer = Deliverer(api, outbox, budget, clock, tasks, options.rich)
         self.poller: Poller | None = None
+        self.watch: Watch | None = None
         self._webhook: webhook.Webhook | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._polling: asyncio.Task[None] | None = None
 
     async def start(self, handler: Handler, menu: Mapping[str, Sequence[tuple[str, str]]]) -> None:
         """Say who we are, deliver and work on what is left, then take updates. Raises `ConfigError`."""
         me = await self._me()
         await self.deliverer.recover()
-        intake = Intake(self.inbox, self.clock, me, self._reply, handler, self.deliverer.saw, self.tasks)
+        intake = Intake(
+            self.inbox, self.clock, me, self._reply, handler, self.deliverer.saw, self._dismiss, self.tasks,
+            self.api.metrics,
+        )  # fmt: skip
         await intake.recover()
         options = self.options
         if options.webhook_url:
@@ -74,16 +82,24 @@ class Telegram:
                 host=options.webhook_host, port=options.webhook_port,
             )  # fmt: skip
             await self._webhook.start()
+            self.watch = Watch(self.api, intake, options.webhook_url)
+            self._watching = self.tasks.create_task(self.watch.run())
         else:
             self.poller = Poller(self.api, intake, self.clock)
             self._polling = self.tasks.create_task(self._poll(self.poller))
         self.tasks.create_task(self._set_menu(menu))
         log.info("@%s takes updates by %s", me.username, "webhook" if self._webhook else "polling")
 
+    @property
+    def takes_updates(self) -> bool:
+        return self.poller is not None or self.watch is not None
+
     async def stop_intake(self) -> None:
         """No new updates from here on; Telegram is told which ones we have."""
         if self._webhook is not None:
             await self._webhook.close()
+        if self._watching is not None:
+            self._watching.cancel()
         if self.poller is not None and self._polling is not None:
             self._polling.cancel()
             await asyncio.wait({self._polling})
@@ -98,17 +114,28 @@ class Telegram:
             incoming.user.language, callback if incoming.kind in (Kind.BUTTON, Kind.STOP) else "", incoming.message_id,
         )  # fmt: skip
 
+    def _dismiss(self, update: dict[str, Any]) -> None:
+        if (method := queries.dismissal(update)) is not None:
+            self.tasks.create_task(self._say_no(method))
+
+    async def _say_no(self, method: TelegramMethod[bool]) -> None:
+        try:
+            await self.api.call(method, deadline=queries.DEADLINE)
+        except TransportError as error:  # it has run out meanwhile
+            log.debug("a question of Telegram was not answered: %s", error)
+
     async def _me(self) -> Me:
         """Ask until there is an answer: at a boot the network may come later than we do."""
-        wait = FIRST_BACKOFF
+        wait, outage = FIRST_BACKOFF, Outage("reaching Telegram", self.clock)
         while True:
             try:
                 me = await self.api.call(GetMe())
-                return Me(me.id, me.username or "")
+                outage.over()
+                return Me(me["id"], me.get("username", ""))
             except (Unauthorized, Refused):
                 raise ConfigError("BOT_TOKEN: Telegram does not know it; copy it anew from @BotFather") from None
             except TransportUnavailable as error:
-                log.warning("%s: trying again in %.0f s", error, wait)
+                outage.failed(str(error))
                 await self.clock.sleep(max(error.retry_after, wait))
                 wait = min(wait * 2, LAST_BACKOFF)
 

@@ -7,10 +7,12 @@ another place is read like any other. (A client that validates whole updates goe
 from __future__ import annotations
 
 import re
+import unicodedata
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeGuard
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -24,13 +26,17 @@ ALLOWED = (
     "my_chat_member",
     "message_reaction",
     "stopped_message_generation",
+    "pre_checkout_query",  # nothing is sold here: somebody has to say so within ten seconds
+    "shipping_query",
 )
 ATTACHMENTS = (
     "photo", "voice", "document", "video", "video_note", "audio", "sticker", "animation", "location", "contact",
     "poll", "dice", "venue", "story", "checklist", "paid_media",
 )  # fmt: skip
 SERVICE_SENDERS = {777000, 1087968824, 136817688}  # Telegram, an anonymous administrator, a channel: nobody in person
+RELAYED = ("forward_origin", "forward_date", "forward_from", "via_bot")
 MAX_ID = 2**62
+FIRST_DATE = 1_376_000_000  # August 2013
 PIECE = 3900  # UTF-16 units: a text as long as this was probably cut by the sender's client, and goes on
 
 
@@ -41,7 +47,14 @@ def whole(value: Any) -> str:
     return value.replace("\0", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-Name = Annotated[str, BeforeValidator(whole)]
+def name(value: Any) -> str:
+    """What somebody calls himself, in one line from left to right: no control characters, no marks of direction."""
+    return "".join(sign for sign in whole(value) if unicodedata.category(sign) not in UNSEEN or sign in JOINERS)[:128]
+
+
+UNSEEN = ("Cc", "Cf", "Zl", "Zp")
+JOINERS = "\u200c\u200d"  # inside emoji and Indic or Persian words
+Name = Annotated[str, BeforeValidator(name)]
 
 
 class Read(BaseModel):
@@ -49,7 +62,7 @@ class Read(BaseModel):
 
 
 class ReadUser(Read):
-    id: int = Field(ge=-MAX_ID, le=MAX_ID)
+    id: int = Field(ge=1, le=MAX_ID)
     is_bot: bool = False
     first_name: Name = ""
     language_code: Name = ""
@@ -93,12 +106,26 @@ def once(update: dict[str, Any]) -> str:
     for kind in ("message", "edited_message"):
         message = update.get(kind)
         if isinstance(message, dict) and isinstance(message.get("chat"), dict):
-            place, id_, edited = message["chat"].get("id"), message.get("message_id"), message.get("edit_date", "")
-            known = isinstance(place, int) and isinstance(id_, int) and isinstance(edited, int | str)
-            return whole(f"{place}/{id_}/{edited}")[:255] if known else ""
+            place, id_ = message["chat"].get("id"), message.get("message_id")
+            known = isinstance(place, int) and isinstance(id_, int)
+            return f"{place}/{id_}/{_version(message)}"[:255] if known else ""
     press = update.get("callback_query")
     id_ = whole(press.get("id")) if isinstance(press, dict) else ""
     return f"press/{id_}"[:255] if id_ else ""
+
+
+def _version(message: dict[str, Any]) -> str:
+    """Nothing for a message as it was sent. Two edits can be of the same second, but not with the same words."""
+    edited = message.get("edit_date")
+    words = whole(message.get("text")) or whole(message.get("caption"))
+    if edited is None:
+        return ""
+    return f"{whole(str(edited)) if isinstance(edited, int | str) else '?'}/{zlib.crc32(words.encode()):x}"
+
+
+def original(update: dict[str, Any]) -> str:
+    """What `once` names the message that an edit changes."""
+    return once({"message": {**update["edited_message"], "edit_date": None}})
 
 
 def press(update: dict[str, Any]) -> str:
@@ -136,10 +163,10 @@ def goes_on(text: str) -> bool:
 
 def _message(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
     message = ReadMessage.model_validate(body)
-    moved = body.get("migrate_to_chat_id")
-    if isinstance(moved, int) and -MAX_ID <= moved < 0:
+    if moved := _moved(body, message):
+        old, new = moved
         return Incoming(
-            str(rows[0].id), _address(body, message, me), User(0), Kind.MOVED, ids=_ids(rows), data=str(moved)
+            str(rows[0].id), Address("telegram", me.id, old), User(0), Kind.MOVED, ids=_ids(rows), data=str(new)
         )
     user = _user(body)
     if user is None or user.is_bot or not (isinstance(body.get("text"), str) or _attachments(body)):
@@ -159,8 +186,8 @@ def _said(
     kind: Kind, body: dict[str, Any], message: ReadMessage, user: User, rows: Sequence[Received], me: Me
 ) -> Incoming | None:
     text = _text(body)
-    private = message.chat.type == "private"
-    addressed, text = (True, text) if private else _addressed(body, text, me)
+    private = message.chat.id > 0  # the ids of people; a kind of chat that we don't know has one of the two as well
+    addressed, text = _addressed(body, text, me, private=private)
     if not addressed:
         return None
     if kind is Kind.MESSAGE and re.match(r"/stop(@\w+)?$", text.strip(), re.IGNORECASE):
@@ -172,17 +199,20 @@ def _said(
         kind=kind,
         text=text,
         parts=_attachments(body),
-        at=_date(body.get("date")),
+        at=_date(body.get("edit_date") or body.get("date")),
         ids=_ids(rows),
         private=private,
         message_id=message.message_id,
         reply_to=_reply(body).message_id,
         attempts=max(row.attempts for row in rows),
+        relayed=any(name in body for name in RELAYED),
     )
 
 
 def _press(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
-    user = ReadUser.model_validate(body.get("from"))
+    user = _user(body)
+    if user is None or user.is_bot:
+        return None
     place = body.get("message")
     if not isinstance(place, dict):  # not one of ours, or too old to be shown: it only wants an answer
         place = {"chat": {"id": user.id, "type": "private"}, "message_id": 0}
@@ -191,11 +221,11 @@ def _press(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming |
     return Incoming(
         id=str(rows[0].id),
         address=_address(place, message, me),
-        user=User(user.id, user.first_name, user.language_code, user.is_bot),
+        user=user,
         kind=Kind.STOP if data == STOP else Kind.BUTTON,
         ids=_ids(rows),
         data="" if data == STOP else data,
-        private=message.chat.type == "private",
+        private=message.chat.id > 0,
         message_id=message.message_id,
         attempts=max(row.attempts for row in rows),
     )
@@ -230,10 +260,15 @@ READERS = {
 
 def _text(body: dict[str, Any]) -> str:
     text = whole(body.get("text")) or whole(body.get("caption"))
-    return "" if BLANK.fullmatch(text) else text
+    return text if any(not _is_blank(sign) for sign in text) else ""
 
 
-BLANK = re.compile(r"[\s\u2800\u3164\u200b-\u200f\u2060\ufeff]*")
+def _is_blank(sign: str) -> bool:
+    """Whether there is nothing to read in a character: spaces, controls, marks on nothing, fillers, full stops."""
+    return sign in BLANK or unicodedata.category(sign) in (*UNSEEN, "Zs", "Mn")
+
+
+BLANK = "\u2800\u3164\u115f\u1160\uffa0.…"
 
 
 def _attachments(body: dict[str, Any]) -> tuple[Attachment, ...]:
@@ -247,6 +282,20 @@ def _attachments(body: dict[str, Any]) -> tuple[Attachment, ...]:
     return ()
 
 
+def _moved(body: dict[str, Any], message: ReadMessage) -> tuple[int, int] | None:
+    """The old and the new id of a group that became a supergroup; both chats are told, in any order."""
+    to, came = body.get("migrate_to_chat_id"), body.get("migrate_from_chat_id")
+    if _is_group(to) and _is_group(message.chat.id):
+        return message.chat.id, to
+    if _is_group(came) and _is_group(message.chat.id):
+        return came, message.chat.id
+    return None
+
+
+def _is_group(id_: Any) -> TypeGuard[int]:
+    return isinstance(id_, int) and -MAX_ID <= id_ < 0
+
+
 def _user(body: dict[str, Any]) -> User | None:
     if not isinstance(body.get("from"), dict) or isinstance(body.get("sender_chat"), dict):
         return None
@@ -254,11 +303,15 @@ def _user(body: dict[str, Any]) -> User | None:
     return None if user.id in SERVICE_SENDERS else User(user.id, user.first_name, user.language_code, user.is_bot)
 
 
-def _addressed(body: dict[str, Any], text: str, me: Me) -> tuple[bool, str]:
-    """Whether a message in a group is for the bot, and what it says without the mention."""
+def _addressed(body: dict[str, Any], text: str, me: Me, *, private: bool) -> tuple[bool, str]:
+    """Whether a message is for the bot, and what it says without the mention. In private all is, but for commands that
+    name another bot.
+    """
     command = re.match(r"/\w+(?:@(\w+))?", text)
     if command:
         return (command[1] or me.username).lower() == me.username.lower(), text
+    if private:
+        return True, text
     mention = re.compile(rf"@{re.escape(me.username)}\b[,:]?\s*", re.IGNORECASE)
     if me.username and mention.search(text):
         return True, mention.sub("", text, count=1).strip()
@@ -283,8 +336,9 @@ def _ids(rows: Sequence[Received]) -> tuple[int, ...]:
 
 
 def _number(value: Any) -> int:
-    return value if isinstance(value, int) and 0 <= value <= MAX_ID else 0
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_ID else 0
 
 
 def _date(value: Any) -> datetime | None:
-    return datetime.fromtimestamp(value, UTC) if isinstance(value, int) and 0 <= value < 2**34 else None
+    """None for what can't be the time of a message: before there was Telegram, or far from now."""
+    return datetime.fromtimestamp(value, UTC) if isinstance(value, int) and FIRST_DATE <= value < 2**34 else None

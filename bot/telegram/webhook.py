@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import json
 import logging
 import secrets
 from urllib.parse import urlsplit
@@ -19,6 +18,8 @@ from aiogram.methods import DeleteWebhook, GetWebhookInfo, SetWebhook
 from aiohttp import web
 
 from bot.errors import ConfigError, Refused, StorageUnavailable, TransportUnavailable
+from bot.outage import Outage
+from bot.telegram import raw
 from bot.telegram.api import Api
 from bot.telegram.intake import Intake
 from bot.telegram.updates import ALLOWED, number
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105  the header's name
 LARGEST_BODY = 2 * 1024 * 1024
+READ_DEADLINE = 10.0  # seconds that a body may take
 MOST_CONNECTIONS = 40
 SHUTDOWN = 5.0  # seconds that a request under way gets when the bot stops
 FIRST_BACKOFF, LAST_BACKOFF = 1.0, 30.0  # seconds between tries to set it: Telegram takes one a second
@@ -62,15 +64,16 @@ class Webhook:
         method = SetWebhook(
             url=self.url, secret_token=self.secret, max_connections=MOST_CONNECTIONS, allowed_updates=list(ALLOWED)
         )
-        wait = FIRST_BACKOFF
+        wait, outage = FIRST_BACKOFF, Outage("setting the webhook", self.intake.clock)
         while True:
             try:
                 await self.api.call(method)
+                outage.over()
                 return
             except Refused as error:
                 raise ConfigError(f"WEBHOOK_URL: Telegram refuses {self.url}: {error}") from None
             except TransportUnavailable as error:
-                log.warning("the webhook is not set: %s: trying again in %.0f s", error, max(error.retry_after, wait))
+                outage.failed(str(error))
                 await self.intake.clock.sleep(max(error.retry_after, wait))
                 wait = min(wait * 2, LAST_BACKOFF)
 
@@ -83,9 +86,15 @@ class Webhook:
         given = request.headers.get(SECRET_HEADER, "").encode("utf-8", "surrogateescape")
         if not hmac.compare_digest(given, self.secret.encode()):
             return web.Response(status=401)
+        if request.content_type != "application/json":
+            return web.Response(status=400)
         try:
-            update = json.loads(await request.read()) if request.content_type == "application/json" else None
-        except (ValueError, RecursionError):
+            async with asyncio.timeout(READ_DEADLINE):
+                body = await request.read()
+            update = raw.loads(body)
+        except TimeoutError:
+            return web.Response(status=408)
+        except (ValueError, web.RequestPayloadError):
             return web.Response(status=400)
         if number(update) is None:
             return web.Response(status=400)
@@ -108,6 +117,6 @@ async def _listen(runner: web.AppRunner) -> None:
 async def remove(api: Api) -> None:
     """Polling does not work while a webhook is set; the one that is there is named in the log before it goes."""
     info = await api.call(GetWebhookInfo())
-    if info.url:
-        log.warning("the webhook to %s is removed: this bot polls (WEBHOOK_URL is empty)", urlsplit(info.url).hostname)
+    if url := info.get("url"):
+        log.warning("the webhook to %s is removed: this bot polls (WEBHOOK_URL is empty)", urlsplit(url).hostname)
         await api.call(DeleteWebhook(drop_pending_updates=False))

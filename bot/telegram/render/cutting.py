@@ -25,11 +25,6 @@ _MAX_CLUSTER = 32
 Span = tuple[int, int]
 
 
-def units(text: str) -> int:
-    """The length of `text` in UTF-16 code units, which Telegram counts offsets in."""
-    return len(text) if text.isascii() else len(text) + len(_ASTRAL.findall(text))
-
-
 class Offsets:
     """Positions in a text as UTF-16 code units."""
 

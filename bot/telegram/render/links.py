@@ -1,9 +1,8 @@
-"""Which links may be links, and which must show where they lead. Begin with `link`.
+"""Which links may be links, and how each shows where it leads. Begin with `link`.
 
-Only http, https, mailto and tel targets become links. A link whose text is plain words ("the manual") stays a text
-link: Telegram asks before it opens one and names the address. A text that itself looks like an address, a mention or
-a command, but not like the target, is a lie that may survive that question: there the true target is shown behind it.
-Addresses of mailto and tel are always shown, as not every client opens them.
+Only http, https, mailto and tel targets become links, and no address hides behind words: it stands after them, unless
+the words are that address. So nobody opens what he has not read, and nothing leaves a chat by a tap on "here". Other
+targets (`tg:`, `javascript:`, a file) are shown as code, where they do nothing.
 """
 
 from __future__ import annotations
@@ -14,20 +13,12 @@ from urllib.parse import unquote, urlsplit
 
 from markdown_it.common.normalize_url import normalizeLink
 
-from bot.telegram.render.document import Run, text_of
+from bot.telegram.render.document import CODE, Run, text_of
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.I)
 _OPEN = frozenset({"http", "https", "mailto", "tel"})
 _SHUT = frozenset({"javascript", "vbscript", "file", "ftp", "tg", "ton", "sms", "intent", "data", "blob"})
 _HOST = re.compile(r"(?:[\w-]+\.)*[\w-]+\.?|\[[0-9a-f:.]+\]", re.I)
-_ADDRESS = re.compile(
-    r"(?:[a-z][a-z0-9+.-]{0,20}://|www\.)[^\s<>]+|(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,}(?:[/?#:][^\s<>]*)?", re.I
-)
-_NAME = re.compile(r"\s*[@/]\w")
-_FILE = re.compile(
-    r"\.(?:js|mjs|jsx|ts|tsx|json|txt|html?|css|ya?ml|toml|exe|cfg|ini|php|java|cpp|hpp|go|kt|csv|xml|pdf|docx|xlsx)$",
-    re.I,
-)
 
 
 def scheme(href: str) -> str:
@@ -42,14 +33,16 @@ def is_target(href: str) -> bool:
 
 
 def link(runs: list[Run], href: str) -> list[Run]:
-    """The runs of a link's text, as they may be shown: linked, with the target behind them, or as text alone."""
+    """The runs of a link's text, as they may be shown: linked, with the address behind them, or as text alone."""
     text = text_of(tuple(runs))
     url = _allowed(href)
     if not url:
-        return runs if href.startswith("#") or scheme(href) == "data" else [*runs, Run(f" ({href})" if text else href)]
+        return runs if href.startswith("#") or scheme(href) == "data" else [*runs, *_dead(href, bool(text))]
+    # As the model wrote it, but for a name that may look like another one.
+    address = href.strip() if _host(href.strip()).isascii() else url
     if not text.strip():
-        return [Run(url, url=url)]
-    shown = _shown(text, url)
+        return [Run(address, url=url)]
+    shown = _shown(text, address)
     return [replace(run, url=url) for run in runs] + ([Run(f" ({shown})")] if shown else [])
 
 
@@ -70,23 +63,17 @@ def _host(url: str) -> str:
         return ""
 
 
-def _shown(text: str, url: str) -> str:
-    """What must stand behind the text so that nobody is led astray; "" if the text is honest."""
-    kind, _, address = url.partition(":")
+def _dead(href: str, behind: bool) -> list[Run]:
+    return [Run(" ("), Run(href, CODE), Run(")")] if behind else [Run(href, CODE)]
+
+
+def _shown(text: str, address: str) -> str:
+    """What must stand behind the text so that the address can be read; "" if the text is the address."""
+    kind, _, rest = address.partition(":")
     if kind.lower() in {"mailto", "tel"}:
-        address = unquote(address.partition("?")[0])
-        return "" if address.replace("-", "") in re.sub(r"[\s()-]", "", text) else address
-    if _NAME.match(text):
-        return url
-    return url if any(not _same(found[0], url) for found in _ADDRESS.finditer(text)) else ""
-
-
-def _same(claim: str, url: str) -> bool:
-    bare = re.sub(r"^[a-z][a-z0-9+.-]*://", "", claim, flags=re.I)
-    if bare == claim and "/" not in claim and _FILE.search(claim):
-        return True
-    path = bare[len(re.split(r"[/?#]", bare, maxsplit=1)[0]) :].strip("/….,;:!?)")
-    return _host(normalizeLink(f"http://{bare}")) == _host(url) and (not path or _spoken(bare) in _spoken(url))
+        name = unquote(rest.partition("?")[0])
+        return "" if name.replace("-", "") in re.sub(r"[\s()-]", "", text) else name
+    return "" if _spoken(text.strip()) == _spoken(address) else address
 
 
 def _spoken(url: str) -> str:

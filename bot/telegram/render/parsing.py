@@ -13,6 +13,7 @@ from markdown_it.token import Token
 
 from bot.telegram.render import links
 from bot.telegram.render.cleaning import clean, is_visible
+from bot.telegram.render.defusing import defused
 from bot.telegram.render.document import (
     BOLD,
     CODE,
@@ -43,6 +44,7 @@ _SPECIAL = re.compile(r"[!*<\\\[_`~$]")
 _CHECKBOX = re.compile(r"\[([ xX])\][ \t]+")
 _BR = re.compile(r"<br\s*/?>", re.I)
 _LANGUAGE = re.compile(r"[\w+#.-]{1,32}")
+_ATTRIBUTES = re.compile(r"(?:\s*(?:\{[^{}]*\}|[\w-]+=\S+))*")
 
 
 def parse(markdown: str) -> Document:
@@ -50,7 +52,7 @@ def parse(markdown: str) -> Document:
     text = clean(markdown)
     found = tuple(_blocks(iter(_MARKDOWN.blocks(text)))) if text else ()
     if not found and is_visible(text):  # nothing but markup, such as a lone fence: better seen than lost
-        found = (Paragraph((Run(text.strip()),)),)
+        found = (Paragraph(tuple(defused(text.strip()))),)
     return Document(found)
 
 
@@ -83,13 +85,19 @@ def _content(tokens: Iterator[Token]) -> Runs:
 
 
 def _fence(token: Token, _: Iterator[Token]) -> Block | None:
+    language, rest = _info(token.info.strip())
     text = "\n".join(token.content.rstrip().split("\n")).lstrip("\n")
-    language = _LANGUAGE.match(token.info.strip())
+    text = f"{rest}\n{text}".rstrip("\n") if rest else text
     if not is_visible(text):
         return None
-    if language and language[0].lower() == "math":
-        return Formula(text.strip())
-    return Code(text, language[0].lower() if language else "")
+    return Formula(text.strip()) if language == "math" else Code(text, language)
+
+
+def _info(info: str) -> tuple[str, str]:
+    """The language behind a fence, and words that are none: what a model writes there by mistake is not lost."""
+    found = _LANGUAGE.match(info)
+    rest = info[found.end() :] if found else info
+    return (found[0].lower(), "") if found and _ATTRIBUTES.fullmatch(rest) else ("", info)
 
 
 def _formula(token: Token, _: Iterator[Token]) -> Block:
@@ -174,7 +182,7 @@ def inline(source: str) -> Runs:
     """The runs of one block's text. While an answer grows, its finished blocks are found in memory."""
     if not _SPECIAL.search(source):
         text = "\n".join(line.strip(" \t") for line in source.split("\n")) if "\n" in source else source
-        return (Run(text),) if is_visible(text) else ()
+        return tuple(defused(text)) if is_visible(text) else ()
     return _remembered(source) if len(source) <= MAX_REMEMBERED else _runs(source)
 
 
@@ -222,7 +230,7 @@ class _Page:
 
     def _flush(self) -> None:
         if self.text:
-            self.runs.append(Run("".join(self.text), self.style))
+            self.runs += defused("".join(self.text), self.style)
             self.text.clear()
 
     def _add_object(self, token: Token) -> None:
@@ -240,12 +248,12 @@ class _Page:
 
     def _add_image(self, token: Token) -> None:
         """A picture is never fetched: its description links to it. Inside a link it is that link's text."""
-        text = text_of(inline(token.content))
-        described = [Run(text, self.style)] if text else []
+        described = defused(text_of(inline(token.content)), self.style)
+        address = str(token.attrs["src"])
         if self.links:
-            self.runs += described
+            self.runs += [*described, Run(f" ({address})" if described else address)]
         else:
-            self.runs += links.link(described, str(token.attrs["src"]))
+            self.runs += links.link(described, address)
 
 
 _STYLES = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from bot.telegram.render.defusing import defused
 from bot.telegram.render.document import BOLD, Run, Runs, Table, text_of
 
 MAX_WIDTH = 60
@@ -52,19 +53,18 @@ def _columns(char: str) -> int:
 
 def lines(table: Table) -> list[Runs]:
     """A line "header: value" for each filled cell, an empty one between rows; whole rows if headers are too long."""
-    headers = [text_of(cell) for cell in table.header]
-    if not table.rows or sum(map(len, headers)) * len(table.rows) > MAX_REPEATED:
+    if not table.rows or sum(len(text_of(cell)) for cell in table.header) * len(table.rows) > MAX_REPEATED:
         return [_barred(row) for row in (table.header, *table.rows)]
     found: list[Runs] = []
     for row in table.rows:
         found += [()] if found else []
-        found += [_labelled(header, cell) for header, cell in zip(headers, row, strict=True) if cell]
+        found += [_labelled(header, cell) for header, cell in zip(table.header, row, strict=True) if cell]
     return found
 
 
-def _labelled(header: str, cell: Runs) -> Runs:
-    label = header.replace("\n", " ").rstrip(":")
-    return (Run(label, BOLD), Run(": "), *cell) if label else cell
+def _labelled(header: Runs, cell: Runs) -> Runs:
+    label = defused(text_of(header).replace("\n", " ").rstrip(":"), BOLD)
+    return (*label, Run(": "), *cell) if label else cell
 
 
 def _barred(row: tuple[Runs, ...]) -> Runs:
