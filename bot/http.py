@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,15 +17,26 @@ from random import Random
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
-import httpx
+# httpx brings its command line along (click, rich, pygments) wherever it can be imported: 4 MB that a bot never uses.
+sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
+import httpx  # noqa: E402
 
-from bot.clock import Clock
-from bot.errors import ConfigError, ModelError, ModelProtocolError, ModelUnavailable, OutcomeUnknown, StreamCut
+from bot.clock import Clock  # noqa: E402
+from bot.errors import (  # noqa: E402
+    ConfigError,
+    ModelError,
+    ModelProtocolError,
+    ModelUnavailable,
+    OutcomeUnknown,
+    StreamCut,
+)
 
 CONNECT = 10.0  # seconds for name, TCP and TLS together
 LINE = 1 << 20
 BODY = 12 << 20
-IDLE = 12  # connections kept; for each request httpcore does work for their square: 50 cost twice the CPU (measured)
+# Connections of a pool, and how many of them are kept. httpcore looks through all of a pool at both ends of a request:
+# with 100 in one pool that was a quarter of the CPU.
+POOL, IDLE = 16, 8
 STREAM = 64 << 20  # a native stream repeats the whole text in every line
 LONGEST_WAIT = 3600.0
 
@@ -153,22 +165,29 @@ class Stream:
 
 
 class Http:
-    """One pool of connections. Close it, or use it as an async context manager.
+    """Pools of connections, another one when those that are there are busy. Close it, or use it as an async context
+    manager.
 
     Redirects are not followed, certificates are checked, the proxy variables of the environment are obeyed except for
     the `direct` hosts (such as the metadata service, whose answer is a token). Statuses are not judged here, apart from
     redirects, which raise `ModelProtocolError`.
     """
 
-    def __init__(self, *, connections: int = 300, direct: Sequence[str] = ()) -> None:
+    def __init__(self, *, direct: Sequence[str] = ()) -> None:
         for name in ("httpx", "httpcore"):
             logging.getLogger(name).setLevel(logging.WARNING)  # at INFO they log whole addresses
+        self._direct = direct
+        self._tls = httpx.create_ssl_context()
+        self._pools: dict[httpx.AsyncClient, int] = {self._another(): 0}  # how many requests are open in each
+
+    def _another(self) -> httpx.AsyncClient:
         try:
-            self._client = httpx.AsyncClient(
+            return httpx.AsyncClient(
+                verify=self._tls,
                 timeout=httpx.Timeout(None, connect=CONNECT),
-                limits=httpx.Limits(max_connections=connections, max_keepalive_connections=IDLE, keepalive_expiry=15.0),
+                limits=httpx.Limits(max_connections=POOL, max_keepalive_connections=IDLE, keepalive_expiry=15.0),
                 headers={"user-agent": "govorun", "accept-encoding": "identity"},
-                mounts={f"all://{host}": None for host in direct},
+                mounts={f"all://{host}": None for host in self._direct},
             )
         except (ValueError, ImportError):  # its text repeats the address, password included
             raise ConfigError(
@@ -182,7 +201,8 @@ class Http:
         await self.close()
 
     async def close(self) -> None:
-        await self._client.aclose()
+        for pool in self._pools:
+            await pool.aclose()
 
     async def post_json(
         self,
@@ -223,12 +243,12 @@ class Http:
         """
         ends = asyncio.get_running_loop().time() + total
         request = self._request("POST", url, headers, dump_json(body))
-        response = await self._open(request, min(total, idle), repeatable=True)
-        opened = Stream(response, ends=ends, idle=idle, limit=limit)
-        try:
-            yield opened
-        finally:
-            await opened.close()
+        async with self._sent(request, min(total, idle), repeatable=True) as response:
+            opened = Stream(response, ends=ends, idle=idle, limit=limit)
+            try:
+                yield opened
+            finally:
+                await opened.close()
 
     def _request(
         self, method: str, url: str, headers: Mapping[str, str] | None, content: bytes | None = None
@@ -237,25 +257,37 @@ class Http:
         if content is not None:
             given["content-type"] = "application/json"
         try:
-            return self._client.build_request(method, url, headers=given, content=content)
+            return next(iter(self._pools)).build_request(method, url, headers=given, content=content)
         except (httpx.InvalidURL, ValueError):
             raise ModelProtocolError(f"{_host(url)}: the request can't be written: address or header") from None
 
     async def _whole(self, request: httpx.Request, *, total: float, repeatable: bool, limit: int) -> Answer:
         ends = asyncio.get_running_loop().time() + total
-        response = await self._open(request, total, repeatable=repeatable)
-        stream = Stream(response, ends=ends, idle=total, limit=limit, repeatable=repeatable)
-        try:
-            return Answer(stream.status, stream.headers, await stream.body())
-        finally:
-            await stream.close()
+        async with self._sent(request, total, repeatable=repeatable) as response:
+            stream = Stream(response, ends=ends, idle=total, limit=limit, repeatable=repeatable)
+            try:
+                return Answer(stream.status, stream.headers, await stream.body())
+            finally:
+                await stream.close()
 
-    async def _open(self, request: httpx.Request, seconds: float, *, repeatable: bool) -> httpx.Response:
+    @asynccontextmanager
+    async def _sent(self, request: httpx.Request, seconds: float, *, repeatable: bool) -> AsyncIterator[httpx.Response]:
+        """The answer to a request, which is closed inside. The pool is the first that has a place."""
+        pool = next((pool for pool, busy in self._pools.items() if busy < POOL), None) or self._another()
+        self._pools[pool] = self._pools.get(pool, 0) + 1
+        try:
+            yield await self._open(pool, request, seconds, repeatable=repeatable)
+        finally:
+            self._pools[pool] -= 1
+
+    async def _open(
+        self, pool: httpx.AsyncClient, request: httpx.Request, seconds: float, *, repeatable: bool
+    ) -> httpx.Response:
         host = request.url.host
         unanswered = ModelUnavailable if repeatable else OutcomeUnknown
         try:
             async with asyncio.timeout(seconds):
-                response = await self._client.send(request, stream=True)
+                response = await pool.send(request, stream=True)
         except UNSENT as error:
             raise ModelUnavailable(f"{host}: no connection ({_root(error)})") from None
         except httpx.LocalProtocolError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bot.breaker import Breaker
 from bot.types import Model
 
 
@@ -15,6 +16,11 @@ class Offer:
     name: str
     title: str
     model: Model
+
+    @property
+    def rests(self) -> bool:
+        """Whether it is known not to answer now."""
+        return isinstance(self.model, Breaker) and self.model.rests
 
 
 class Routing:
@@ -30,3 +36,7 @@ class Routing:
     def pick(self, chosen: str) -> Offer:
         """The chosen model, or the default where nothing was chosen or the choice is no longer offered."""
         return next((offer for offer in self.offers if offer.name == chosen), self.default)
+
+    def ready(self, chosen: Offer) -> Offer:
+        """The offer to ask now: the chosen one, or while that is known not to answer the first that may."""
+        return next((offer for offer in (chosen, *self.offers) if not offer.rests), chosen)

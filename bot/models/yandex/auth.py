@@ -156,11 +156,11 @@ def credentials(settings: Settings, http: Http, clock: Clock) -> Credentials:
 
     Raises `ConfigError` where none is, and for a key file that can't be used.
     """
-    if key := _clean("YC_API_KEY", settings.yc_api_key):
+    if key := settings.yc_api_key.get_secret_value():
         return Fixed("Api-Key", key)
-    if token := _clean("YC_IAM_TOKEN", settings.yc_iam_token):
+    if token := settings.yc_iam_token.get_secret_value():
         return Fixed("Bearer", token)
-    if oauth := _clean("YC_OAUTH_TOKEN", settings.yc_oauth_token):
+    if oauth := settings.yc_oauth_token.get_secret_value():
         proof = {"yandexPassportOauthToken": oauth}
         return Renewed(Exchange(settings.yc_iam_url, http, clock, lambda: proof, "YC_OAUTH_TOKEN"), clock)
     if settings.yc_service_account_key_file:
@@ -197,14 +197,6 @@ def read_key(path: Path) -> ServiceAccountKey:
         return ServiceAccountKey(value["id"], value["service_account_id"], value["private_key"])
     except ValueError as error:
         raise ConfigError(f"{name}: private_key {error}") from None
-
-
-def _clean(name: str, setting: SecretStr) -> str:
-    """A copied key may bring spaces and quotes along, but no letters that no header can carry."""
-    value = setting.get_secret_value().strip().strip("\"'")
-    if value and not re.fullmatch(r"[!-~]+", value):
-        raise ConfigError(f"{name}: has spaces or letters that no key has; copy it again")
-    return value
 
 
 def _secret(value: Any) -> SecretStr:

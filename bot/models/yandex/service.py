@@ -7,6 +7,7 @@ from random import Random
 
 from bot.clock import Clock
 from bot.http import Http, Retry
+from bot.metrics import Metrics
 from bot.models import catalog
 from bot.models.yandex import names
 from bot.models.yandex.account import Account
@@ -19,7 +20,9 @@ from bot.settings import Settings
 class YandexStudio:
     """Raises `ConfigError` where the settings name no usable key. `http` stays the caller's to close."""
 
-    def __init__(self, settings: Settings, http: Http, clock: Clock, random: Random) -> None:
+    def __init__(
+        self, settings: Settings, http: Http, clock: Clock, random: Random, metrics: Metrics | None = None
+    ) -> None:
         self._settings = settings
         self._account = Account(
             settings.yc_folder_id,
@@ -28,7 +31,9 @@ class YandexStudio:
             gauge=asyncio.Semaphore(settings.yc_concurrency),
             retry=Retry(clock, random),
             data_logging=settings.yc_data_logging,
+            metrics=metrics,
         )
+        self.outage = self._account.outage
 
     def text(self, name: str = "") -> YandexText:
         """The model of that name or URI, MODEL where it is empty. Raises `ConfigError` for a name that is none."""

@@ -1,0 +1,55 @@
+"""What is said about a service that fails: a line when it goes, an alarm when it stays away, a line when it is back."""
+
+from __future__ import annotations
+
+import logging
+
+from bot.clock import Clock
+
+log = logging.getLogger(__name__)
+
+ALARM = 60.0  # seconds after which a failure is no passing one any more; also the shortest time between two lines
+LONGEST_SILENCE = 3600.0
+
+
+class Outage:
+    """The state of one service as its user sees it. `since` is when it went (monotonic), None while it works; `at` is
+    when it last failed.
+
+    However often it fails, an outage is one warning at once, one error after a minute, then ever fewer, at last one an
+    hour. A new reason begins anew, but never sooner than a minute after the last line.
+    """
+
+    def __init__(self, name: str, clock: Clock) -> None:
+        self.name = name
+        self.since: float | None = None
+        self.at = 0.0
+        self.reason = ""
+        self.grave = False
+        self._clock = clock
+        self._said = self._next = float("-inf")
+        self._pause = ALARM
+        self._told = False  # that it is away: then its return must be told too
+
+    def failed(self, reason: str, *, grave: bool = False) -> None:
+        """The service failed. `reason` goes into the log; `grave` is an error at once, since it will not pass."""
+        now = self._clock.monotonic()
+        self.since = now if self.since is None else self.since
+        self.at, self.grave = now, grave
+        if reason != self.reason:
+            self.reason, self._pause, self._next = reason, ALARM, min(self._next, self._said + ALARM)
+        if now < self._next:
+            return
+        away = now - self.since
+        lasting = f" (for {away:.0f} s now)" if away >= ALARM else ""
+        log.log(logging.ERROR if grave or lasting else logging.WARNING, "%s: %s%s", self.name, reason, lasting)
+        self._said, self._next, self._told = now, now + self._pause, True
+        self._pause = min(2 * self._pause, LONGEST_SILENCE)
+
+    def over(self) -> None:
+        """The service works."""
+        if self.since is None:
+            return
+        if self._told:
+            log.warning("%s: works again after %.0f s", self.name, self._clock.monotonic() - self.since)
+        self.since, self.reason, self.grave, self._told = None, "", False, False
