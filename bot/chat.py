@@ -10,22 +10,25 @@ import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from bot import prompt
+from bot import edits, prompt, turns
 from bot.clock import Clock
-from bot.errors import ContextOverflow, ModelDenied, ModelError, ModelRefused, StreamCut
+from bot.errors import ContextOverflow, LimitReached, ModelError, ModelRefused, StreamCut
+from bot.limits import TOKENS, Budget
 from bot.outbox import put
 from bot.routing import Offer, Routing
 from bot.storage.buttons import Action
 from bot.storage.chats import Choices
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Chunk, Finish, Incoming, Message, Outgoing, Reply, Text, Usage
+from bot.types import Address, Incoming, Message, Outgoing, Reply, Request, Text
+from bot.written import CUT, Written
 
 log = logging.getLogger(__name__)
 
-CUT = "cut"  # how an answer ended that broke off
+GRACE = 1.0  # seconds after the deadline in which a model may say itself that it is over
+LATE = 3600.0  # seconds after which an answer begs pardon
 CUT_TRIES = 3  # how often an answer that breaks off is begun anew in the same place
 
 
@@ -43,7 +46,8 @@ class Options:
 @dataclass(frozen=True, slots=True)
 class Begun:
     """What the first transaction of a turn found. `turn` is the one whose question is answered (an earlier one when it
-    is tried again). `awaited`: this message answers a question of the bot instead.
+    is tried again). `held` is what is held back from the budgets for the answer. `awaited`: this message answers a
+    question of the bot instead.
     """
 
     turn: str
@@ -51,23 +55,23 @@ class Begun:
     history: Sequence[Message]
     choices: Choices
     language: str
+    held: int = 0
     awaited: Action | None = None
 
 
 @dataclass(slots=True)
-class Written:
-    """An answer while it is being written, and how it ended."""
+class Running:
+    """An answer that is being written, and how to end that. `turn` is the one that it answers, `asked` its words."""
 
-    text: str = ""
-    finish: Finish | None = None
-    usage: Usage | None = None
-    stopped: bool = False
-    error: ModelError | None = None
+    address: Address
+    turn: str
+    asked: str
+    scope: asyncio.Timeout
+    outdated: bool = False
 
-    def add(self, chunk: Chunk) -> None:
-        self.text = chunk.text if chunk.replaces else self.text + chunk.text
-        self.usage = chunk.usage or self.usage
-        self.finish = chunk.finish or self.finish
+    def end(self) -> None:
+        if not self.scope.expired():  # somebody else has just ended it
+            self.scope.reschedule(asyncio.get_running_loop().time())
 
 
 @dataclass(slots=True)
@@ -76,24 +80,28 @@ class Chat:
     routing: Routing
     clock: Clock
     options: Options = field(default_factory=Options)
+    budget: Budget = field(default_factory=Budget)
     _ratios: defaultdict[str, prompt.Ratio] = field(default_factory=lambda: defaultdict(prompt.Ratio))
-    _scopes: dict[str, tuple[str, asyncio.Timeout]] = field(default_factory=dict)
+    _running: dict[str, Running] = field(default_factory=dict)
 
     async def begin(self, incoming: Incoming) -> Begun:
-        """Transaction 1: save the question, read what is needed to answer it."""
+        """Transaction 1: save the question, read what is needed to answer it.
 
-        async def work(tx: Tx) -> Begun:
-            await tx.updates.begin(incoming.ids)
-            await tx.chats.seen(incoming.address, incoming.user, private=incoming.private)
-            choices = await tx.chats.choices(incoming.address)
+        Raises `LimitReached`: then nothing is saved.
+        """
+
+        def work(tx: Tx) -> Begun:
+            tx.updates.begin(incoming.ids)
+            tx.chats.seen(incoming.address, incoming.user, private=incoming.private)
+            choices = tx.chats.choices(incoming.address)
             language = choices.language or incoming.user.language
-            awaited = await tx.buttons.awaited(incoming.address, incoming.user.id)
+            awaited = tx.buttons.awaited(incoming.address, incoming.user.id)
             if awaited is not None:
-                return Begun("", 0, (), choices, language, awaited)
-            conversation = await tx.messages.conversation(incoming.address)
-            await tx.messages.add(conversation, incoming.address, incoming.id, "user", (Text(incoming.text),))
-            history = [row.message for row in await tx.messages.last(conversation, self.options.history)]
-            return Begun(incoming.id, conversation, history, choices, language)
+                return Begun("", 0, (), choices, language, awaited=awaited)
+            conversation = tx.messages.conversation(incoming.address)
+            tx.messages.add(conversation, incoming.address, incoming.id, "user", (Text(incoming.text),))
+            history = [row.message for row in tx.messages.last(conversation, self.options.history)]
+            return self._held(tx, incoming, Begun(incoming.id, conversation, history, choices, language))
 
         return await self.store.write(work)
 
@@ -103,33 +111,55 @@ class Chat:
         None: the conversation has gone on since.
         """
 
-        async def work(tx: Tx) -> Begun | None:
-            await tx.updates.begin(incoming.ids)
-            choices = await tx.chats.choices(incoming.address)
-            conversation = await tx.messages.conversation(incoming.address)
-            rows = list(await tx.messages.last(conversation, self.options.history))
+        def work(tx: Tx) -> Begun | None:
+            tx.updates.begin(incoming.ids)
+            choices = tx.chats.choices(incoming.address)
+            conversation = tx.messages.conversation(incoming.address)
+            rows = list(tx.messages.last(conversation, self.options.history))
             if rows and rows[-1].turn == turn and rows[-1].ending == CUT:
-                await tx.messages.forget(incoming.address, turn, "assistant")
+                tx.messages.forget(incoming.address, turn, "assistant")
                 rows.pop()
             if not rows or rows[-1].turn != turn or rows[-1].message.role != "user":
                 return None
             history = [row.message for row in rows]
-            return Begun(turn, conversation, history, choices, choices.language or incoming.user.language)
+            language = choices.language or incoming.user.language
+            return self._held(tx, incoming, Begun(turn, conversation, history, choices, language))
 
         return await self.store.write(work)
 
-    async def was_asked(self, incoming: Incoming) -> bool:
-        """Whether the conversation has a question with these words."""
-        async with self.store.read() as tx:
-            conversation = await tx.messages.current(incoming.address)
-            rows = await tx.messages.last(conversation, self.options.history) if conversation is not None else []
-        return Message.of("user", incoming.text) in [row.message for row in rows]
+    def _held(self, tx: Tx, incoming: Incoming, begun: Begun) -> Begun:
+        """Hold back what the answer can cost; nothing is reckoned where nothing is limited."""
+        if not self.budget.tokens:
+            return begun
+        offer = self.routing.pick(begun.choices.model)
+        most = prompt.most(self._request(begun, offer), self._ratio(offer))
+        return replace(begun, held=self.budget.reserve(tx, incoming, TOKENS, most, begun.language))
+
+    async def revise(self, incoming: Incoming) -> Begun | None:
+        """The same for a question that was edited. None: there is nothing to answer (see `edits`)."""
+
+        def work(tx: Tx) -> Begun | None:
+            tx.updates.begin(incoming.ids)
+            choices = tx.chats.choices(incoming.address)
+            language = choices.language or incoming.user.language
+            conversation = edits.apply(tx, incoming, language)
+            if conversation is None:
+                return None
+            history = [row.message for row in tx.messages.last(conversation, self.options.history)]
+            return self._held(tx, incoming, Begun(incoming.of, conversation, history, choices, language))
+
+        return await self.store.write(work)
 
     async def answer(self, incoming: Incoming, reply: Reply, begun: Begun) -> None:
-        offer = self.routing.pick(begun.choices.model)
         reply.begin(begun.choices.streaming)
-        written = await self._write(incoming, reply, begun, offer)
-        await self.store.write(lambda tx: self._save(tx, incoming, begun, offer, written))
+        turn = turns.current.get()
+        written = await self._write(incoming, reply, begun)
+        turn.model = written.offer.name
+        turn.ended(written.ending(), written.usages, written.text)
+        if written.error is not None:
+            turn.failed(written.error)
+        # What the model was paid for is not asked for again because the disk is full just now.
+        await self.store.patiently(lambda: self.store.write(lambda tx: self._save(tx, incoming, begun, written)))
         await reply.finish()
 
     def stop(self, key: str, turn: str = "") -> bool:
@@ -137,119 +167,156 @@ class Chat:
 
         With `turn` only the answer of that turn. False: there is nothing to stop.
         """
-        writing, scope = self._scopes.get(key, ("", None))
-        if scope is None or turn not in ("", writing):
-            return False
-        scope.reschedule(asyncio.get_running_loop().time())
-        return True
+        found = [run for id_, run in self._running.items() if run.address.key == key and turn in ("", id_)]
+        for run in found:
+            run.end()
+        return bool(found)
 
-    async def _write(self, incoming: Incoming, reply: Reply, begun: Begun, offer: Offer) -> Written:
-        written = Written()
-        key = incoming.address.key
+    def leave(self, bot: int, chat: int) -> None:
+        """Stop every answer that is being written in a chat, in all its topics."""
+        for run in self._running.values():
+            if (run.address.bot, run.address.chat) == (bot, chat):
+                run.end()
+
+    def outdate(self, edit: Incoming) -> None:
+        """A question was edited while its answer is being written: that ends, and is marked as outdated."""
+        for run in self._running.values():
+            if (run.address, run.turn) == (edit.address, edit.of) and run.asked != edit.text:
+                run.outdated = True
+                run.end()
+
+    async def _write(self, incoming: Incoming, reply: Reply, begun: Begun) -> Written:
+        wanted = self.routing.pick(begun.choices.model)
+        written = Written(wanted, self.routing.ready(wanted), [begun.held] if begun.held else [])
         try:
             # A deadline that is set only when somebody presses Stop: it ends the wait wherever the stream is.
             async with asyncio.timeout(None) as scope:
-                self._scopes[key] = incoming.id, scope
-                written = await self._insist(reply, begun, offer, written)
+                run = self._running[incoming.id] = Running(incoming.address, begun.turn, begun.history[-1].text, scope)
+                await self._insist(incoming, reply, begun, written)
         except TimeoutError:
-            written.stopped = True
+            written.stopped, written.outdated = True, run.outdated
         finally:
-            del self._scopes[key]
+            del self._running[incoming.id]
         return written
 
-    async def _insist(self, reply: Reply, begun: Begun, offer: Offer, written: Written) -> Written:
+    async def _insist(self, incoming: Incoming, reply: Reply, begun: Begun, written: Written) -> None:
         """Ask until there is a whole answer: shorter when the prompt was too long, anew when the stream broke."""
         shrink, cuts, longest = 1.0, 0, ""
-        end = self.clock.monotonic() + self.options.deadline
+        end = asyncio.get_running_loop().time() + self.options.deadline
         while True:
             try:
-                await self._stream(reply, begun, offer, written, shrink)
-                return written
+                return await self._stream(reply, begun, written, shrink, end)
             except ContextOverflow as error:
                 if shrink < 1:
                     written.error = error
-                    return written
+                    return None
                 shrink = 0.8 * (error.limit / error.given if error.given else 0.75)
-            except StreamCut as error:
-                cuts += 1
-                longest = max(longest, written.text, key=len)
-                if cuts == CUT_TRIES or self.clock.monotonic() > end:
-                    written.text, written.error = longest, error
-                    return written
-                written.text, written.finish = "", None
-                reply.replace("")
-            except ModelError as error:
+            except ModelRefused as error:
                 written.text, written.error = longest, error
-                return written
+                return None
+            except ModelError as error:
+                longest = max(longest, written.text, key=len)
+                again = cuts + 1 < CUT_TRIES and self._may_help(written, error, end)
+                if not again or not await self._may_repeat(incoming, begun, written):
+                    written.text, written.error = longest, error
+                    return None
+                cuts += 1
+                reply.replace("")
 
-    async def _stream(self, reply: Reply, begun: Begun, offer: Offer, written: Written, shrink: float) -> None:
-        ratio = self._ratios[offer.name]
-        request = prompt.build(
+    def _may_help(self, written: Written, error: ModelError, end: float) -> bool:
+        """Whether to ask once more: the same model after a cut, another one where this one is left alone now."""
+        if asyncio.get_running_loop().time() >= end:
+            return False
+        if isinstance(error, StreamCut):
+            return True
+        other = self.routing.ready(written.wanted)
+        if written.text or not written.offer.rests or other is written.offer:
+            return False
+        written.offer = other
+        return True
+
+    async def _may_repeat(self, incoming: Incoming, begun: Begun, written: Written) -> bool:
+        """What broke off was paid: asking again is paid again, and has to fit into the budgets too."""
+        if not begun.held:
+            return True
+        try:
+            again = await self.store.write(lambda tx: self._held(tx, incoming, begun))
+        except LimitReached:
+            return False
+        written.held.append(again.held)
+        return True
+
+    async def _stream(self, reply: Reply, begun: Begun, written: Written, shrink: float, end: float) -> None:
+        offer = written.offer
+        ratio, request = self._ratio(offer), self._request(begun, offer, shrink)
+        written.begin()
+        try:
+            async with asyncio.timeout_at(end + GRACE) as late:
+                await self._follow(reply, offer, request, written)
+        except TimeoutError:
+            if not late.expired():
+                raise
+            raise StreamCut("the answer took too long") from None
+        finally:
+            written.bill(request, ratio)
+        if written.usage:
+            ratio.learn(prompt.size(request), written.usage)
+
+    def _ratio(self, offer: Offer) -> prompt.Ratio:
+        return self._ratios[offer.name]
+
+    def _request(self, begun: Begun, offer: Offer, shrink: float = 1.0) -> Request:
+        return prompt.build(
             self.options.system or say(begun.language, "system"),
             begun.history,
             offer.model.profile,
-            ratio,
+            self._ratio(offer),
             max_tokens=self.options.max_tokens,
             temperature=self.options.temperature,
             shrink=shrink,
         )
+
+    async def _follow(self, reply: Reply, offer: Offer, request: Request, written: Written) -> None:
+        turn = turns.current.get()
+        turn.requests += 1
         async with aclosing(offer.model.stream(request)) as chunks:
             async for chunk in chunks:
+                turn.wrote(self.clock.monotonic())
                 written.add(chunk)
                 if chunk.replaces:
                     reply.replace(written.text)
                 elif chunk.text:
                     reply.append(chunk.text)
-        if written.usage:
-            ratio.learn(prompt.size(request), written.usage)
 
-    async def _save(self, tx: Tx, incoming: Incoming, begun: Begun, offer: Offer, written: Written) -> None:
+    def _save(self, tx: Tx, incoming: Incoming, begun: Begun, written: Written) -> None:
         """Transaction 2: history, ledger, outbox, inbox."""
-        if written.usage:
-            await tx.usage.add(incoming.address, incoming.user.id, incoming.id, offer.name, written.usage)
+        for model, usage in written.usages:
+            tx.usage.add(incoming.address, incoming.user.id, incoming.id, model, usage)
+        for number, held in enumerate(written.held):
+            tx.spending.settle(held, 0 if number else written.cost)
+        if written.outdated and not written.text.strip() and not tx.deliveries.placed(incoming.id, incoming.address):
+            put(tx, incoming)  # nobody has seen anything of it
+            return
         outgoing = self._outgoing(incoming, begun.language, written)
         if written.error is not None and not isinstance(written.error, ModelRefused | ContextOverflow):
-            retry = await tx.buttons.add(incoming.address, 0, say(begun.language, "retry"), "retry", turn=begun.turn)
+            where, user, label = incoming.address, incoming.user.id, say(begun.language, "retry")
+            retry = tx.buttons.add(where, incoming.id, user, label, "retry", turn=begun.turn)
             outgoing = Outgoing(outgoing.text, outgoing.plain, b"", ((retry,),), outgoing.note, outgoing.reply_to)
-        if written.text.strip() and not outgoing.plain:
-            ending = "stopped" if written.stopped else CUT if written.error else str(written.finish)
+        if written.text.strip() and not outgoing.plain and not written.outdated:
+            ending = written.ending()
             said = (Text(written.text),)
-            await tx.messages.add(begun.conversation, incoming.address, begun.turn, "assistant", said, ending=ending)
-        await put(tx, incoming, outgoing)
+            tx.messages.add(begun.conversation, incoming.address, begun.turn, "assistant", said, ending=ending)
+        put(tx, incoming, outgoing)
 
     def _outgoing(self, incoming: Incoming, language: str, written: Written) -> Outgoing:
-        quoted = 0 if incoming.private else incoming.message_id
-        text = written.text if written.text.strip() and written.finish is not Finish.FILTERED else ""
+        quoted = incoming.quotes or (0 if incoming.private else incoming.message_id)
+        text = written.words()
         if text:
-            return Outgoing(text, note=_note(language, written), reply_to=quoted)
-        return Outgoing(say(language, _apology(written)), plain=True, reply_to=quoted)
+            note = "; ".join(filter(None, (written.note(language), self._late(incoming, language))))
+            return Outgoing(text, note=note, reply_to=quoted)
+        return Outgoing(say(language, written.apology()), plain=True, reply_to=quoted)
 
-
-def _note(language: str, written: Written) -> str:
-    if written.stopped:
-        return say(language, "stop.note")
-    if written.error is not None:
-        return say(language, "cut.note")
-    return say(language, "length.note") if written.finish is Finish.LENGTH else ""
-
-
-def _apology(written: Written) -> str:
-    """The key of what is said when there is no answer."""
-    if written.stopped:
-        return "stop.empty"
-    if written.finish is Finish.FILTERED:
-        return "filtered"
-    if written.error is None:
-        return "empty.answer"
-    log.warning("no answer: %s: %s (trace %s)", type(written.error).__name__, written.error, written.error.trace or "-")
-    for kind, key in APOLOGIES:
-        if isinstance(written.error, kind):
-            return key
-    return "error.unavailable"
-
-
-APOLOGIES: tuple[tuple[type[ModelError], str], ...] = (
-    (ContextOverflow, "error.long"),
-    (ModelRefused, "error.refused"),
-    (ModelDenied, "error.denied"),
-)
+    def _late(self, incoming: Incoming, language: str) -> str:
+        """What is said below an answer to a message that had to wait for a bot that was away."""
+        waited = self.clock.time() - incoming.at.timestamp() if incoming.at else 0.0
+        return say(language, "late.note") if waited > LATE else ""

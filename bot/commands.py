@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from bot import edits
+from bot.access import RULES, Access, Actor, Decision
+from bot.access import Action as Act
 from bot.chat import Begun, Chat
-from bot.errors import NotAllowed
+from bot.errors import LimitReached, NotAllowed
 from bot.images import Images
-from bot.outbox import Effect, settle
+from bot.outbox import Effect, settle, tell
 from bot.storage.buttons import Action
 from bot.storage.chats import Choices
+from bot.storage.spending import DAY
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import NAMES, known, say
 from bot.types import Button, Drawing, Incoming, Kind, Outgoing, Reply
@@ -22,6 +26,13 @@ STREAMING = ("draft", "edit", "off")
 class Command:
     run: Callable[[Commands, Incoming, Reply, str], Awaitable[None]]
     in_menu: bool = True
+    act: Act = Act.TALK
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    run: Callable[[Commands, Incoming, Reply, Action], Awaitable[None]]
+    act: Act = Act.TALK
 
 
 @dataclass(slots=True)
@@ -31,6 +42,7 @@ class Commands:
     images: Images
     streaming: str
     wake_jobs: Callable[[], None]
+    access: Access
 
     async def __call__(self, incoming: Incoming, reply: Reply) -> None:
         await KINDS.get(incoming.kind, Commands.message)(self, incoming, reply)
@@ -41,7 +53,7 @@ class Commands:
             await self._command(incoming, reply, word, "".join(rest).strip())
         elif not word:
             sentence = "unsupported" if incoming.parts else "empty.question"
-            await self._say(incoming, reply, say(await self._language(incoming), sentence))
+            await tell(self.store, incoming, reply, sentence)
         else:
             begun = await self.chat.begin(incoming)
             if begun.awaited is not None:
@@ -52,23 +64,20 @@ class Commands:
     async def _command(self, incoming: Incoming, reply: Reply, word: str, rest: str) -> None:
         name, at, _ = word.partition("@")
         command = COMMANDS.get(name.lower())
-        if command is not None:
+        if command is not None and await self._may(incoming, reply, command.act) is Decision.ALLOWED:
             await self._seen(incoming)
             await command.run(self, incoming, reply, rest)
         elif incoming.private or at:
-            language = await self._language(incoming)
-            await self._say(incoming, reply, say(language, "unknown.command", command=word[:64]))
+            await tell(self.store, incoming, reply, "unknown.command", command=word[:64])
         else:  # in a group it is probably another bot's
             await settle(self.store, incoming, reply)
 
     async def edit(self, incoming: Incoming, reply: Reply) -> None:
-        """The question was already answered or is being answered: what it says now is asked as a new one.
-
-        An edit into a command does nothing: commands run once, when they are sent. Nor does one that leaves the words
-        as they are: Telegram tells of those too.
-        """
+        """A question that was edited: see `edits`."""
         is_question = incoming.text.strip() and not incoming.text.startswith("/")
-        if is_question and not await self.chat.was_asked(incoming):
+        if is_question and (begun := await self.chat.revise(incoming)) is not None:
+            await self.chat.answer(incoming, reply, begun)
+        elif is_question and await self.store.read(lambda tx: edits.is_first(tx, incoming)):
             await self.message(incoming, reply)
         else:
             await settle(self.store, incoming, reply)
@@ -79,17 +88,18 @@ class Commands:
         if stopped or not incoming.text:
             await settle(self.store, incoming, reply)
         else:
-            await self._say(incoming, reply, say(await self._language(incoming), "stop.nothing"))
+            await tell(self.store, incoming, reply, "stop.nothing")
 
     async def gone(self, incoming: Incoming, reply: Reply) -> None:
-        self.chat.stop(incoming.address.key)
         where = incoming.address
         away = incoming.kind is Kind.GONE
+        if away:
+            self.chat.leave(where.bot, where.chat)
 
-        async def work(tx: Tx) -> None:
-            await tx.chats.gone(where.bot, where.chat, gone=away)
+        def work(tx: Tx) -> None:
+            tx.chats.gone(where.bot, where.chat, gone=away)
             if away:
-                await tx.deliveries.gone(where.bot, where.chat)
+                tx.deliveries.gone(where.bot, where.chat)
 
         await settle(self.store, incoming, reply, also=work)
 
@@ -100,20 +110,19 @@ class Commands:
     # --- commands -----------------------------------------------------------------------------------------------------
 
     async def start(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        language = await self._language(incoming)
-        await self._say(incoming, reply, say(language, "start", name=incoming.user.name))
+        await tell(self.store, incoming, reply, "start", name=incoming.user.name)
 
     async def help(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         language = await self._language(incoming)
         lines = "\n".join(f"/{name} - {text}" for name, text in menu(language, images=self.images.painter is not None))
-        await self._say(incoming, reply, say(language, "help", commands=lines))
+        await tell(self.store, incoming, reply, "help", commands=lines)
 
     async def new(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         language = await self._language(incoming)
 
-        async def begin(tx: Tx) -> None:
-            await tx.messages.begin(incoming.address)
-            await tx.buttons.forget(incoming.address, incoming.user.id)
+        def begin(tx: Tx) -> None:
+            tx.messages.begin(incoming.address)
+            tx.buttons.forget(incoming.address, incoming.user.id)
 
         sentence = Outgoing(say(language, "new"), plain=True)
         await settle(self.store, incoming, reply, sentence, also=begin)
@@ -142,20 +151,39 @@ class Commands:
         names = ("language", "model", "streaming")
         await self._offer(incoming, reply, text, [(say(language, f"settings.{n}"), f"settings.{n}", {}) for n in names])
 
+    async def spending(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
+        """For owners: what today has cost, beside the budgets of the bot."""
+        today = self.chat.clock.time() // DAY * DAY
+
+        def question(tx: Tx) -> tuple[int, int]:
+            bot = incoming.address.bot
+            return tx.usage.since(bot, today).total, tx.operations.ordered(bot, today)
+
+        tokens, images = await self.store.read(question)
+        budget = self.chat.budget
+        await tell(
+            self.store, incoming, reply, "spending", tokens=tokens, most_tokens=budget.tokens.bot or "∞",
+            images=images, most_images=budget.images.bot or "∞",
+        )  # fmt: skip
+
     # --- buttons ------------------------------------------------------------------------------------------------------
 
     async def button(self, incoming: Incoming, reply: Reply) -> None:
-        async with self.store.read() as tx:
-            action = await tx.buttons.press(incoming.address, incoming.user.id, incoming.data)
-            choices = await tx.chats.choices(incoming.address)
+        def pressed(tx: Tx) -> tuple[Action | None, Choices]:
+            action = tx.buttons.press(incoming.address, incoming.user.id, incoming.data, incoming.message_id)
+            return action, tx.chats.choices(incoming.address)
+
+        action, choices = await self.store.read(pressed)
         language = choices.language or incoming.user.language
-        run = ACTIONS.get(action.name) if action else None
-        if action is None or run is None:
+        press = PRESSES.get(action.name) if action else None
+        if action is None or press is None:
             await reply.acknowledge(say(language, "old.button"))
             await settle(self.store, incoming, reply)
-            return
-        await reply.acknowledge()
-        await run(self, incoming, reply, action)
+        elif await self._may(incoming, reply, press.act) is not Decision.ALLOWED:
+            raise NotAllowed(say(language, "admins.only"))
+        else:
+            await reply.acknowledge()
+            await press.run(self, incoming, reply, action)
 
     async def press_retry(self, incoming: Incoming, reply: Reply, action: Action) -> None:
         begun = await self.chat.again(incoming, action.payload["turn"])
@@ -165,15 +193,20 @@ class Commands:
             await self.chat.answer(incoming, reply, begun)
 
     async def press_image(self, incoming: Incoming, reply: Reply, action: Action) -> None:
-        """Again (another seed) or in another ratio (the same)."""
+        """Again (another seed) or in another ratio (the same). It costs money: the button works once."""
+
+        def use_up(tx: Tx) -> None:
+            tx.buttons.use_up(action.key)
+
         drawn = await self.images.drawing(incoming.address, action.payload["turn"])
         if drawn is None:
             await settle(self.store, incoming, reply)
         elif action.name == "image.again":
-            await self._order(incoming, reply, Drawing(drawn.prompt, self.images.seed(), drawn.width, drawn.height))
+            wish = Drawing(drawn.prompt, self.images.seed(), drawn.width, drawn.height)
+            await self._order(incoming, reply, wish, use_up)
         else:
             wish = Drawing(drawn.prompt, drawn.seed, action.payload["width"], action.payload["height"])
-            await self._order(incoming, reply, wish)
+            await self._order(incoming, reply, wish, use_up)
 
     async def press_change(self, incoming: Incoming, reply: Reply, action: Action) -> None:
         language = await self._language(incoming)
@@ -197,9 +230,7 @@ class Commands:
         await self._offer(incoming, reply, say(language, "settings.choose"), options)
 
     async def press_set(self, incoming: Incoming, reply: Reply, action: Action) -> None:
-        """Store a choice of the chat. In a group its administrators decide."""
-        if not incoming.private and not await reply.is_admin(incoming.user.id):
-            raise NotAllowed(say(await self._language(incoming), "admins.only"))
+        """Store a choice of the chat."""
         language = action.payload.get("language") or await self._language(incoming)
         sentence = say(language, "settings.saved")
         if "model" in action.payload:
@@ -212,8 +243,8 @@ class Commands:
     async def _awaited(self, incoming: Incoming, reply: Reply, begun: Begun, action: Action) -> None:
         """The user answered the bot's question "what should be different?"."""
 
-        async def forget(tx: Tx) -> None:
-            await tx.buttons.forget(incoming.address, incoming.user.id)
+        def forget(tx: Tx) -> None:
+            tx.buttons.forget(incoming.address, incoming.user.id)
 
         drawn = await self.images.drawing(incoming.address, action.payload["turn"])
         if drawn is None or self.images.painter is None:
@@ -221,7 +252,11 @@ class Commands:
             await self.chat.answer(incoming, reply, await self.chat.begin(incoming))
         else:  # what is too long is refused and may be said again
             wish = Drawing(f"{drawn.prompt}, {incoming.text.strip()}", drawn.seed, drawn.width, drawn.height)
-            await self._order(incoming, reply, wish, forget)
+            try:
+                await self._order(incoming, reply, wish, forget)
+            except LimitReached:  # it may not be said again soon: what comes next is a question as any other
+                await self.store.write(forget)
+                raise
 
     # --- what several need --------------------------------------------------------------------------------------------
 
@@ -232,26 +267,30 @@ class Commands:
     async def _offer(
         self, incoming: Incoming, reply: Reply, text: str, options: list[tuple[str, str, dict[str, str]]]
     ) -> None:
-        async def work(tx: Tx) -> tuple[tuple[Button, ...], ...]:
+        def work(tx: Tx) -> tuple[tuple[Button, ...], ...]:
             where, user = incoming.address, incoming.user.id
-            return tuple([(await tx.buttons.add(where, user, label, act, **kept),) for label, act, kept in options])
+            return tuple(
+                [(tx.buttons.add(where, incoming.id, user, label, act, **kept),) for label, act, kept in options]
+            )
 
         rows = await self.store.write(work)
         await settle(self.store, incoming, reply, Outgoing(text, plain=True, buttons=rows))
 
-    async def _say(self, incoming: Incoming, reply: Reply, sentence: str) -> None:
-        await settle(self.store, incoming, reply, Outgoing(sentence, plain=True))
+    async def _may(self, incoming: Incoming, reply: Reply, act: Act) -> Decision:
+        """Whether this user may do that here, now. Who administers a group is asked anew each time."""
+        asked = RULES[act].chat_administrator and not incoming.private
+        administers = asked and await reply.is_admin(incoming.user.id)
+        return self.access.authorize(Actor.of(incoming, administers=administers), act)
 
     async def _seen(self, incoming: Incoming) -> None:
-        async def work(tx: Tx) -> None:
-            await tx.updates.begin(incoming.ids)
-            await tx.chats.seen(incoming.address, incoming.user, private=incoming.private)
+        def work(tx: Tx) -> None:
+            tx.updates.begin(incoming.ids)
+            tx.chats.seen(incoming.address, incoming.user, private=incoming.private)
 
         await self.store.write(work)
 
     async def _choices(self, incoming: Incoming) -> Choices:
-        async with self.store.read() as tx:
-            return await tx.chats.choices(incoming.address)
+        return await self.store.read(lambda tx: tx.chats.choices(incoming.address))
 
     async def _language(self, incoming: Incoming) -> str:
         return (await self._choices(incoming)).language or incoming.user.language
@@ -282,17 +321,18 @@ COMMANDS: dict[str, Command] = {
     "/img": Command(Commands.image, in_menu=False),
     "/model": Command(Commands.model),
     "/settings": Command(Commands.settings),
+    "/spending": Command(Commands.spending, in_menu=False, act=Act.ADMINISTER),
 }
 
-ACTIONS: dict[str, Callable[[Commands, Incoming, Reply, Action], Awaitable[None]]] = {
-    "retry": Commands.press_retry,
-    "image.again": Commands.press_image,
-    "image.ratio": Commands.press_image,
-    "image.change": Commands.press_change,
-    "settings.language": Commands.press_settings,
-    "settings.model": Commands.press_settings,
-    "settings.streaming": Commands.press_settings,
-    "language.set": Commands.press_set,
-    "model.set": Commands.press_set,
-    "streaming.set": Commands.press_set,
+PRESSES: dict[str, Press] = {
+    "retry": Press(Commands.press_retry),
+    "image.again": Press(Commands.press_image),
+    "image.ratio": Press(Commands.press_image),
+    "image.change": Press(Commands.press_change),
+    "settings.language": Press(Commands.press_settings),
+    "settings.model": Press(Commands.press_settings),
+    "settings.streaming": Press(Commands.press_settings),
+    "language.set": Press(Commands.press_set, Act.CHOOSE),
+    "model.set": Press(Commands.press_set, Act.CHOOSE),
+    "streaming.set": Press(Commands.press_set, Act.CHOOSE),
 }

@@ -8,10 +8,19 @@ the end of the operation. Each accepted submit costs money, so its outcome is ne
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bot.clock import Clock
-from bot.errors import BadInput, ModelDenied, ModelError, ModelRefused, ModelUnavailable, OutcomeUnknown
+from bot.errors import (
+    BadInput,
+    ModelDenied,
+    ModelError,
+    ModelProtocolError,
+    ModelRefused,
+    ModelUnavailable,
+    OutcomeUnknown,
+)
+from bot.limits import IMAGES, Budget
 from bot.outbox import Effect, settle
 from bot.storage.operations import Operation
 from bot.storage.store import Store, Tx
@@ -49,13 +58,14 @@ class Images:
     clock: Clock
     transport: Transport
     random: random.Random
+    budget: Budget = field(default_factory=Budget)
 
     async def order(
         self, incoming: Incoming, reply: Reply, language: str, drawing: Drawing, also: Effect | None = None
     ) -> None:
         """Take an order: check it, store it (and what it changes, `also`), leave the rest to the job.
 
-        Raises `BadInput`.
+        Raises `BadInput`, `LimitReached`.
         """
         if self.painter is None:
             raise BadInput(say(language, "image.off"))
@@ -64,15 +74,16 @@ class Images:
         if (length := len(drawing.prompt)) > LONGEST_PROMPT:
             raise BadInput(say(language, "image.long", limit=LONGEST_PROMPT, length=length))
 
-        async def store_it(tx: Tx) -> None:
+        def store_it(tx: Tx) -> None:
             request = {
                 "prompt": drawing.prompt, "seed": drawing.seed, "width": drawing.width, "height": drawing.height,
                 "language": language, "reply_to": 0 if incoming.private else incoming.message_id,
+                "held": self.budget.reserve(tx, incoming, IMAGES, 1, language),
             }  # fmt: skip
-            await tx.operations.add(KIND, incoming.id, incoming.address, incoming.user.id, request)
-            await tx.jobs.add(Job(KIND, incoming.id, incoming.address, {}, due=self.clock.time()))
+            tx.operations.add(KIND, incoming.id, incoming.address, incoming.user.id, request)
+            tx.jobs.add(Job(KIND, incoming.id, incoming.address, {}, due=self.clock.time()))
             if also is not None:
-                await also(tx)
+                also(tx)
 
         await settle(self.store, incoming, reply, also=store_it)
 
@@ -82,10 +93,14 @@ class Images:
 
     async def draw(self, job: Job) -> None:
         """The job: one step of the operation."""
-        async with self.store.read() as tx:
-            operation = await tx.operations.of(job.address.bot, job.key)
+        operation, gone = await self.store.read(
+            lambda tx: (tx.operations.of(job.address.bot, job.key), tx.chats.is_gone(job.address))
+        )
         if operation is None or operation.state in ("done", "failed"):
             await self.store.write(lambda tx: tx.jobs.done(job))
+            return
+        if gone:
+            await self._abandon(job, operation)
             return
         await self.transport.reply(job.address, job.key).busy("photo")
         if self.painter is None:
@@ -103,7 +118,7 @@ class Images:
             name = await painter.submit(_drawing(operation))
         except (ModelRefused, BadInput):
             await self._fail(job, operation, "image.refused")
-        except OutcomeUnknown:
+        except (OutcomeUnknown, ModelProtocolError):  # whatever answered: it may have been carried out
             await self._fail(job, operation, "image.unknown")
         except ModelDenied:
             await self._fail(job, operation, "error.denied")
@@ -112,11 +127,13 @@ class Images:
         else:
             due = self.clock.time() + SHORTEST_POLL
 
-            async def running(tx: Tx) -> None:
-                await tx.operations.running(operation.id, name)
-                await tx.jobs.again(job, due)
+            def running(tx: Tx) -> None:
+                tx.operations.running(operation.id, name)
+                self._pay(tx, operation, 1)
+                tx.jobs.again(job, due)
 
-            await self.store.write(running)
+            # Without its id on disk the order would be made, and paid, once more.
+            await self.store.patiently(lambda: self.store.write(running))
 
     async def _order_later(self, job: Job, operation: Operation, error: ModelUnavailable) -> None:
         """The order was certainly not taken: nothing is paid yet, and it may be repeated."""
@@ -126,9 +143,9 @@ class Images:
             return
         due = self.clock.time() + max(error.retry_after, SHORTEST_POLL, age / 4)
 
-        async def asked(tx: Tx) -> None:
-            await tx.operations.not_submitted(operation.id)
-            await tx.jobs.again(job, due)
+        def asked(tx: Tx) -> None:
+            tx.operations.not_submitted(operation.id)
+            tx.jobs.again(job, due)
 
         await self.store.write(asked)
 
@@ -152,52 +169,70 @@ class Images:
                 await self.store.write(lambda tx: tx.jobs.again(job, self.clock.time() + wait))
 
     async def _deliver(self, job: Job, operation: Operation, jpeg: bytes) -> None:
-        async def work(tx: Tx) -> None:
-            buttons = await self._buttons(tx, operation)
-            photo = Outgoing(_drawing(operation).prompt, True, jpeg, buttons, reply_to=operation.request["reply_to"])
-            await tx.deliveries.add(job.key, job.address, photo)
-            await tx.operations.end(operation.id, "done")
-            await tx.jobs.done(job)
+        def work(tx: Tx) -> None:
+            buttons = self._buttons(tx, operation)
+            asked = operation.request
+            otherwise = say(asked["language"], "image.undelivered")
+            photo = Outgoing(asked["prompt"], True, jpeg, buttons, reply_to=asked["reply_to"], instead=otherwise)
+            tx.deliveries.add(job.key, job.address, photo)
+            tx.operations.end(operation.id, "done")
+            tx.jobs.done(job)
 
         await self._end(job, work)
 
     async def _fail(self, job: Job, operation: Operation, key: str) -> None:
         language = operation.request["language"]
 
-        async def work(tx: Tx) -> None:
-            row = () if key == "image.refused" else ((await self._again(tx, operation),),)
+        def work(tx: Tx) -> None:
+            row = () if key == "image.refused" else ((self._again(tx, operation),),)
             sentence = Outgoing(say(language, key), True, b"", row, reply_to=operation.request["reply_to"])
-            await tx.deliveries.add(job.key, job.address, sentence)
-            await tx.operations.end(operation.id, "failed")
-            await tx.jobs.done(job)
+            tx.deliveries.add(job.key, job.address, sentence)
+            tx.operations.end(operation.id, "failed")
+            self._pay(tx, operation, 1 if key == "image.unknown" else 0)
+            tx.jobs.done(job)
 
         await self._end(job, work)
+
+    def _pay(self, tx: Tx, operation: Operation, pictures: int) -> None:
+        """Settle what was held back, once: a picture that was ordered is paid, whatever comes of it."""
+        if held := operation.request.get("held", 0):
+            tx.spending.settle(held, pictures)
+
+    async def _abandon(self, job: Job, operation: Operation) -> None:
+        """Nobody is there any more: nothing is ordered, asked for or sent."""
+
+        def work(tx: Tx) -> None:
+            tx.operations.end(operation.id, "failed")
+            self._pay(tx, operation, 0)
+            tx.jobs.done(job)
+
+        await self.store.write(work)
 
     async def _end(self, job: Job, work: Effect) -> None:
         await self.store.write(work)
         await self.transport.reply(job.address, job.key).finish()
 
-    async def _buttons(self, tx: Tx, operation: Operation) -> tuple[tuple[Button, ...], ...]:
+    def _buttons(self, tx: Tx, operation: Operation) -> tuple[tuple[Button, ...], ...]:
         language, where, user = operation.request["language"], operation.address, operation.user
-        wish = {"turn": operation.turn}
-        change = await tx.buttons.add(where, user, say(language, "image.change"), "image.change", **wish)
-        first = (await self._again(tx, operation), change)
+        turn = operation.turn
+        change = tx.buttons.add(where, turn, user, say(language, "image.change"), "image.change", turn=turn)
+        first = (self._again(tx, operation), change)
         drawn = _drawing(operation)
         ratios = [
-            await tx.buttons.add(where, user, f"{width}:{height}", "image.ratio", **wish, width=width, height=height)
+            tx.buttons.add(where, turn, user, f"{width}:{height}", "image.ratio", turn=turn, width=width, height=height)
             for width, height in RATIOS
             if (width, height) != (drawn.width, drawn.height)
         ]
         return (first, tuple(ratios))
 
-    async def _again(self, tx: Tx, operation: Operation) -> Button:
+    def _again(self, tx: Tx, operation: Operation) -> Button:
         label = say(operation.request["language"], "image.again")
-        return await tx.buttons.add(operation.address, operation.user, label, "image.again", turn=operation.turn)
+        turn = operation.turn
+        return tx.buttons.add(operation.address, turn, operation.user, label, "image.again", turn=turn)
 
     async def drawing(self, address: Address, turn: str) -> Drawing | None:
         """What was ordered in a turn."""
-        async with self.store.read() as tx:
-            operation = await tx.operations.of(address.bot, turn)
+        operation = await self.store.read(lambda tx: tx.operations.of(address.bot, turn))
         return _drawing(operation) if operation and operation.address.chat == address.chat else None
 
 

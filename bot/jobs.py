@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+from bot import turns
 from bot.clock import Clock
-from bot.errors import StorageUnavailable
-from bot.storage.store import Store
+from bot.errors import BotError, StorageUnavailable
+from bot.storage.store import Store, Tx
 from bot.types import Job
 
 log = logging.getLogger(__name__)
@@ -45,16 +46,18 @@ class Jobs:
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self._wake.clear()
-                now, busy = self.clock.time(), set(self._running)
-                async with self.store.read() as tx:
-                    due = await tx.jobs.due(self.bot, now, 4 * AT_ONCE)
-                    next_due = await tx.jobs.next_due(self.bot, now)
+                busy = set(self._running)
+                due, next_due = await self.store.patiently(lambda: self.store.read(self._due))
                 for job in due:
                     # A job that ended while we were reading stands here as it was before.
                     if (name := (job.kind, job.key)) not in busy and len(self._running) < AT_ONCE:
                         self._running.add(name)
                         tasks.create_task(self._do(job))
                 await self._rest(next_due)
+
+    def _due(self, tx: Tx) -> tuple[Sequence[Job], float | None]:
+        now = self.clock.time()
+        return tx.jobs.due(self.bot, now, 4 * AT_ONCE), tx.jobs.next_due(self.bot, now)
 
     async def _rest(self, until: float | None) -> None:
         wait = LONGEST_WAIT if until is None else max(0.05, min(until - self.clock.time(), LONGEST_WAIT))
@@ -66,7 +69,13 @@ class Jobs:
 
     async def _do(self, job: Job) -> None:
         try:
-            await self.kinds[job.kind](job)
+            with turns.about(job.key):
+                await self.kinds[job.kind](job)
+        except StorageUnavailable:  # it was said when it was met; the row says what it said before: due
+            await self.clock.sleep(FIRST_RETRY)
+        except BotError as error:  # a service that fails: which one and how is in the words
+            log.warning("job %s %s is put back (attempt %d): %s", job.kind, job.key, job.attempts + 1, error)
+            await self._put_back(job)
         except Exception:  # the worker's error boundary: one job must not end the others
             log.exception("job %s %s failed (attempt %d)", job.kind, job.key, job.attempts + 1)
             await self._put_back(job)
@@ -76,8 +85,5 @@ class Jobs:
 
     async def _put_back(self, job: Job) -> None:
         wait = min(FIRST_RETRY * 2 ** min(job.attempts, MOST_DOUBLINGS), LAST_RETRY)
-        try:
-            await self.store.write(lambda tx: tx.jobs.again(job, self.clock.time() + wait, failed=True))
-        except StorageUnavailable as error:  # the row says what it said before: due
-            log.error("job %s %s can't be put back: %s", job.kind, job.key, error)
-            await self.clock.sleep(wait)
+        due = self.clock.time() + wait
+        await self.store.patiently(lambda: self.store.write(lambda tx: tx.jobs.again(job, due, failed=True)))

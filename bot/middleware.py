@@ -1,9 +1,10 @@
 """What stands between the transport and the commands: each is a handler around a handler. `app.py` lists them.
 
-in order      one queue a conversation; Stop never waits in it
-  -> boundary    errors become replies
-    -> admit        who may talk to this bot
-      -> commands
+door          what is too much is turned away politely
+  -> in order    one queue a conversation; Stop never waits in it
+    -> boundary    errors become replies
+      -> admit        who may talk to this bot
+        -> commands
 """
 
 from __future__ import annotations
@@ -12,35 +13,133 @@ import asyncio
 import logging
 import secrets
 from collections import deque
-from collections.abc import Collection, Coroutine
-from dataclasses import replace
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field, replace
+from math import ceil
 from typing import Any
 
-from bot.clock import Clock
-from bot.errors import StorageUnavailable, UserError
-from bot.outbox import settle
+from bot import turns
+from bot.access import Access, Action, Actor, Decision
+from bot.clock import Clock, SystemClock
+from bot.errors import Lost, StorageUnavailable, UserError
+from bot.limits import Limits, Pace
+from bot.outbox import settle, tell
 from bot.storage.store import Store
 from bot.texts.catalog import say
+from bot.turns import Turns
 from bot.types import Handler, Incoming, Kind, Outgoing, Reply
 
 log = logging.getLogger(__name__)
 
 MOST_ATTEMPTS = 3  # crashes while working on one message before it is given up
-LONGEST_BACKOFF = 30.0
+APART = 2.0  # seconds between the last tries of several messages: only one of them may be what ends the process
 AT_ONCE = (Kind.STOP, Kind.GONE, Kind.BACK)
-NOBODYS = (*AT_ONCE, Kind.MOVED)
+SIGNALS = (Kind.GONE, Kind.BACK, Kind.MOVED)  # what the messenger tells of itself
+ONE_A_MINUTE = 60.0
+TOO_LONG = "limit.long"
+NUMBERS_TOLD = 5  # how often in a row a stranger is told the own number
+
+
+@dataclass(slots=True)
+class Door:
+    """Turns away what is too much before it is queued: one sentence a minute in a chat, the rest in silence.
+
+    What passes goes into `queue`. Nothing is awaited but that, and nothing is kept of what was turned away.
+    """
+
+    queue: InOrder
+    store: Store
+    clock: Clock
+    tasks: asyncio.TaskGroup
+    access: Access
+    limits: Limits
+    _people: Pace = field(init=False)
+    _told: Pace = field(init=False)
+
+    def __post_init__(self) -> None:
+        rate = self.limits.user_rate
+        self._people = Pace(ONE_A_MINUTE / rate if rate else 0.0, self.limits.user_burst)
+        self._told = Pace(ONE_A_MINUTE, 1)
+
+    async def __call__(self, incoming: Incoming, reply: Reply) -> None:
+        passes = incoming.accepted or _is_signal(incoming)  # what was let in once is not turned away by a restart
+        too_much = None if passes else self._too_much(incoming)
+        if too_much is None:
+            await self.queue(incoming, reply)
+            return
+        away = TurnedAway(self.store, *too_much, told=self._tells(incoming, too_much[0]))
+        self.tasks.create_task(self._turn_away(incoming, reply, away))
+
+    async def _turn_away(self, incoming: Incoming, reply: Reply, away: TurnedAway) -> None:
+        with self.queue.turns.open(incoming) as turn:
+            turn.ending = "refused"
+            await Boundary(away, self.store)(incoming, reply)
+
+    def _too_much(self, incoming: Incoming) -> tuple[str, dict[str, object]] | None:
+        """The key of the sentence that says why, and its values."""
+        limits, length = self.limits, len(incoming.text)
+        waiting = self.queue.waiting(incoming)
+        if waiting > limits.chat_queue and incoming.kind is not Kind.BUTTON:  # presses take no time
+            return "limit.queue", {"count": limits.chat_queue}
+        if self.queue.size >= (limits.queue if waiting else 2 * limits.queue):
+            return "limit.busy", {}
+        if wait := self._pace(incoming):
+            return "limit.rate", {"seconds": ceil(wait)}
+        if length > limits.longest:
+            return TOO_LONG, {"length": length, "limit": limits.longest}
+        return None
+
+    def _tells(self, incoming: Incoming, sentence: str) -> bool:
+        """Whether to say why. Who sends something too long is no flood, and is told each time."""
+        if sentence == TOO_LONG or incoming.kind is Kind.BUTTON:
+            return True
+        return not self._told.take(incoming.address.chat, self.clock.monotonic())
+
+    def _pace(self, incoming: Incoming) -> float:
+        """Seconds until this user may write again. Whoever asked too much can still say Stop: it has its own pace."""
+        if self.access.authorize(Actor.of(incoming), Action.EXCEED) is Decision.ALLOWED:
+            return 0.0
+        return self._people.take((incoming.user.id, incoming.kind is Kind.STOP), self.clock.monotonic())
+
+
+@dataclass(frozen=True, slots=True)
+class TurnedAway:
+    """Ends the turn of what was too much: with the sentence or, not `told`, only in the inbox. A press gets a toast."""
+
+    store: Store
+    sentence: str
+    values: dict[str, object]
+    told: bool
+
+    async def __call__(self, incoming: Incoming, reply: Reply) -> None:
+        if incoming.kind is Kind.BUTTON:
+            await _toast(self.store, incoming, reply, self.sentence, **self.values)
+        elif self.told:
+            await tell(self.store, incoming, reply, self.sentence, **self.values)
+        else:
+            await reply.acknowledge()
+            await self.store.write(lambda tx: tx.updates.done(incoming.ids))
 
 
 class InOrder:
     """One queue a conversation: its messages are worked on one after the other, other conversations do not wait.
 
     Calling it only puts the message into its queue. Buttons have a queue of their own beside the conversation's: a
-    setting can be changed while an answer is being written.
+    setting can be changed while an answer is being written. `outdate` is told of an edit that replaces nothing
+    here: the answer that is being written may be to what the message said before. An edit into a command is neither.
     """
 
-    def __init__(self, handler: Handler, tasks: asyncio.TaskGroup) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        tasks: asyncio.TaskGroup,
+        turns: Turns | None = None,
+        outdate: Callable[[Incoming], None] = lambda _: None,
+    ) -> None:
         self.handler = handler
+        self.outdate = outdate
         self.tasks = tasks
+        self.turns = turns or Turns(SystemClock())
         self._lanes: dict[str, deque[tuple[Incoming, Reply]]] = {}
         self._workers: set[asyncio.Task[None]] = set()
 
@@ -48,21 +147,43 @@ class InOrder:
         if incoming.kind in AT_ONCE:
             self._start(self._at_once(incoming, reply))
             return
-        key = incoming.address.key + ("#button" if incoming.kind is Kind.BUTTON else "")
+        key = _lane(incoming)
         lane = self._lanes.get(key)
+        if incoming.kind is Kind.EDIT and not incoming.text.startswith("/"):
+            if lane is not None and _amend(lane, incoming):
+                return
+            self.outdate(incoming)
         if lane is None:
             lane = self._lanes[key] = deque()
-            lane.append((incoming, reply))
-            self._start(self._work(key, lane))
-        elif not (incoming.kind is Kind.EDIT and _amend(lane, incoming)):
-            lane.append((incoming, reply))
+            self._start(self._work(lane))
+        lane.append((incoming, reply))
+        if incoming.kind is Kind.MOVED:  # what comes next, in the chat's new place, must find its conversation there
+            self._lanes.setdefault(replace(incoming.address, chat=int(incoming.data)).key, self._lanes[key])
+
+    @property
+    def size(self) -> int:
+        """How much is waiting or being worked on."""
+        lanes = {id(lane): len(lane) for lane in self._lanes.values()}
+        return sum(lanes.values()) + len(self._workers) - len(lanes)
+
+    def waiting(self, incoming: Incoming) -> int:
+        """How many are before this one, the one that is worked on included; 0 where it waits for nobody."""
+        lane = self._lanes.get(_lane(incoming), ())
+        amends = incoming.kind is Kind.EDIT and any(one.message_id == incoming.message_id for one, _ in lane)
+        return 0 if amends or incoming.kind in AT_ONCE else len(lane)
 
     async def _at_once(self, incoming: Incoming, reply: Reply) -> None:
-        await self.handler(incoming, reply)
+        with self.turns.open(incoming):
+            await self.handler(incoming, reply)
 
     @property
     def busy(self) -> bool:
         return bool(self._workers)
+
+    def lanes(self) -> list[tuple[str, list[int]]]:
+        """The turn at the head of each lane, and the inbox rows that are in it."""
+        open_lanes = [lane for lane in self._lanes.values() if lane]
+        return [(lane[0][0].id, [row for incoming, _ in lane for row in incoming.ids]) for lane in open_lanes]
 
     async def drain(self, seconds: float) -> None:
         """Let what runs come to its end, then cancel it: its rows are open and will be worked on after a restart."""
@@ -76,14 +197,16 @@ class InOrder:
         if self._workers:
             await asyncio.wait(self._workers)
 
-    async def _work(self, key: str, lane: deque[tuple[Incoming, Reply]]) -> None:
+    async def _work(self, lane: deque[tuple[Incoming, Reply]]) -> None:
         try:
             while lane:
                 incoming, reply = lane[0]  # it stays in the lane while it is worked on, but can't be amended
-                await self.handler(incoming, reply)
+                with self.turns.open(incoming):
+                    await self.handler(incoming, reply)
                 lane.popleft()
         finally:
-            del self._lanes[key]
+            for key in [key for key, one in self._lanes.items() if one is lane]:
+                del self._lanes[key]
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = self.tasks.create_task(work)
@@ -91,10 +214,12 @@ class InOrder:
         task.add_done_callback(self._workers.discard)
 
 
+def _lane(incoming: Incoming) -> str:
+    return incoming.address.key + ("#button" if incoming.kind is Kind.BUTTON else "")
+
+
 def _amend(lane: deque[tuple[Incoming, Reply]], edit: Incoming) -> bool:
-    """An edit of a question that still waits replaces it. Not by a command: those run once, when they are sent."""
-    if edit.text.startswith("/"):
-        return False
+    """An edit of a question that still waits replaces it."""
     for place in range(1, len(lane)):
         waiting, reply = lane[place]
         if waiting.message_id == edit.message_id:
@@ -106,64 +231,85 @@ def _amend(lane: deque[tuple[Incoming, Reply]], edit: Incoming) -> bool:
 class Boundary:
     """Errors become replies; a traceback goes to the log under a code that the user is told."""
 
-    def __init__(self, handler: Handler, store: Store, clock: Clock) -> None:
+    def __init__(self, handler: Handler, store: Store) -> None:
         self.handler = handler
         self.store = store
-        self.clock = clock
+        self._last_try = float("-inf")  # when the newest of them begins or began
 
     async def __call__(self, incoming: Incoming, reply: Reply) -> None:
-        wait = 1.0
-        while True:
-            try:
-                await self._handle(incoming, reply)
-                return
-            except StorageUnavailable as error:  # nothing was changed, so nothing is lost: wait for the disk
-                log.error("%s; trying again in %.0f s", error, wait)
-                await self.clock.sleep(wait)
-                wait = min(wait * 2, LONGEST_BACKOFF)
+        if incoming.attempts == MOST_ATTEMPTS - 1:
+            await self._stand_apart()
+        # Where the disk fails nothing was changed, so the turn can be begun anew.
+        await self.store.patiently(lambda: self._handle(incoming, reply))
+
+    async def _stand_apart(self) -> None:
+        """Wait until the others that were there at the same crashes have had time to end the process again.
+
+        What waits has not begun, so that no crash is counted for it.
+        """
+        now = self.store.clock.monotonic()
+        self._last_try = max(now, self._last_try + APART)
+        await self.store.clock.sleep(self._last_try - now)
 
     async def _handle(self, incoming: Incoming, reply: Reply) -> None:
-        language = incoming.user.language
         if incoming.attempts >= MOST_ATTEMPTS:
             log.error("turn %s: given up after %d crashes", incoming.id, incoming.attempts)
-            await self._say(incoming, reply, say(language, "error.crashed"))
+            await reply.acknowledge()
+            await tell(self.store, incoming, reply, "error.crashed")
             return
         try:
             await self.handler(incoming, reply)
-        except StorageUnavailable:
+        except (StorageUnavailable, Lost):
             raise
         except UserError as error:
-            await self._say(incoming, reply, str(error))
-        except Exception:  # the one place where every error ends
+            await reply.acknowledge()
+            await settle(self.store, incoming, reply, Outgoing(str(error), plain=True))
+        except Exception as error:  # the one place where every error ends
+            turns.current.get().failed(error)
             code = secrets.token_hex(3)
             log.exception("turn %s failed: code %s", incoming.id, code)
-            await self._say(incoming, reply, say(language, "error.bug", code=code))
-
-    async def _say(self, incoming: Incoming, reply: Reply, sentence: str) -> None:
-        if incoming.kind is Kind.BUTTON:
             await reply.acknowledge()
-        await settle(self.store, incoming, reply, Outgoing(sentence, plain=True))
+            await tell(self.store, incoming, reply, "error.bug", code=code)
 
 
 class Admit:
-    """Closed by default: only owners pass, others are told their number once a message."""
+    """Closed by default: whom the operator did not let in is told the own number, a few times."""
 
-    def __init__(self, handler: Handler, store: Store, *, is_open: bool, owners: Collection[int]) -> None:
+    def __init__(self, handler: Handler, store: Store, clock: Clock, access: Access) -> None:
         self.handler = handler
         self.store = store
-        self.is_open = is_open
-        self.owners = frozenset(owners)
+        self.clock = clock
+        self.access = access
+        self._told = Pace(ONE_A_MINUTE, NUMBERS_TOLD)
 
     async def __call__(self, incoming: Incoming, reply: Reply) -> None:
-        if self.allows(incoming):
+        action = Action.SIGNAL if _is_signal(incoming) else Action.TALK
+        decision = self.access.authorize(Actor.of(incoming), action)
+        if decision is Decision.ALLOWED:
             await self.handler(incoming, reply)
-        elif incoming.kind in (Kind.MESSAGE, Kind.STOP) and incoming.private and not incoming.data:
-            sentence = say(incoming.user.language, "closed", id=incoming.user.id)
-            await settle(self.store, incoming, reply, Outgoing(sentence, plain=True))
+        elif decision is Decision.NOT_IN_PERSON:  # a word to a program could begin a conversation without an end
+            await reply.acknowledge()
+            await settle(self.store, incoming, reply)
         else:
-            await reply.acknowledge(say(incoming.user.language, "closed", id=incoming.user.id))
+            await self._refuse(incoming, reply)
+
+    async def _refuse(self, incoming: Incoming, reply: Reply) -> None:
+        user, speaks = incoming.user.id, incoming.kind in (Kind.MESSAGE, Kind.STOP) and not incoming.data
+        if not speaks:
+            await _toast(self.store, incoming, reply, "closed", id=user)
+        elif incoming.private and not self._told.take(user, self.clock.monotonic()):
+            await tell(self.store, incoming, reply, "closed", id=user)
+        else:
             await settle(self.store, incoming, reply)
 
-    def allows(self, incoming: Incoming) -> bool:
-        """What has no user (Telegram's own Stop button, a chat that moved) is let through: it asks for nothing."""
-        return self.is_open or incoming.user.id in self.owners or (not incoming.user.id and incoming.kind in NOBODYS)
+
+def _is_signal(incoming: Incoming) -> bool:
+    """What has no user is a signal where it asks for nothing: Telegram does not say who pressed its own Stop button."""
+    return incoming.kind in SIGNALS or (incoming.kind is Kind.STOP and not incoming.user.id)
+
+
+async def _toast(store: Store, incoming: Incoming, reply: Reply, sentence: str, **values: object) -> None:
+    """Answer a press with a short sentence that stays for a moment."""
+    choices = await store.read(lambda tx: tx.chats.choices(incoming.address))
+    await reply.acknowledge(say(choices.language or incoming.user.language, sentence, **values))
+    await settle(store, incoming, reply)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from bot.storage.store import Store, Tx
+from bot.texts.catalog import say
 from bot.types import Incoming, Outgoing, Reply
 
-Effect = Callable[[Tx], Awaitable[object]]
+Effect = Callable[[Tx], object]
 
 
 async def settle(
@@ -19,20 +20,33 @@ async def settle(
     in the outbox, from where they are delivered. `also` may add what the answers depend on.
     """
 
-    async def work(tx: Tx) -> None:
+    def work(tx: Tx) -> None:
         if also is not None:
-            await also(tx)
-        await put(tx, incoming, *answers)
+            also(tx)
+        put(tx, incoming, *answers)
 
     await store.write(work)
     await reply.finish()
 
 
-async def put(tx: Tx, incoming: Incoming, *answers: Outgoing) -> None:
+async def tell(store: Store, incoming: Incoming, reply: Reply, sentence: str, /, **values: object) -> None:
+    """End a turn with a sentence of the bot's own, by its key, in the language that was chosen in the chat."""
+
+    def work(tx: Tx) -> None:
+        language = tx.chats.choices(incoming.address).language or incoming.user.language
+        put(tx, incoming, Outgoing(say(language, sentence, **values), plain=True))
+
+    await store.write(work)
+    await reply.finish()
+
+
+def put(tx: Tx, incoming: Incoming, *answers: Outgoing) -> None:
     """The same inside a transaction that is already open. The caller delivers after its commit."""
     for number, answer in enumerate(answers):
-        await tx.deliveries.add(key(incoming.id, number), incoming.address, answer, marker=incoming.message_id)
-    await tx.updates.done(incoming.ids)
+        tx.deliveries.add(key(incoming.id, number), incoming.address, answer, marker=incoming.message_id)
+    if incoming.user.id:
+        tx.chats.back(incoming.address)
+    tx.updates.done(incoming.ids)
 
 
 def key(turn: str, number: int = 0) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from bot.types import Message, Part, Profile, Request, Text, Usage
@@ -11,6 +12,7 @@ SHARE = 0.2  # how much one answer's usage changes the ratio
 RESERVE = 64  # tokens for what the service adds around messages
 SHORTEST = 200  # characters of the last turn that stay in any case
 GAP = "\n[…]\n"
+HIDDEN = re.compile("(\U0001f3f4[\U000e0030-\U000e007a]{2,6}\U000e007f)|[\U000e0000-\U000e01ef]")  # tags; flags stay
 
 
 class Ratio:
@@ -41,12 +43,17 @@ def build(
 ) -> Request:
     """The request for the last message of `history`.
 
-    The newest messages that fit into the window beside the answer are kept; the last one always stays. `shrink` < 1
-    makes the budget smaller, for a second try after the service found the prompt too long.
+    The newest messages that fit into the window beside the answer are kept; the last one always stays. `shrink` < 1 is
+    for a second try after the service found the prompt too long: at most so much of what the first one had.
     """
     answer = min(max_tokens, profile.max_tokens)
-    budget = int((profile.window - answer - RESERVE) * shrink) - ratio.tokens(len(system))
-    kept = _newest(merged([message for message in history if _says_something(message)]), budget, ratio)
+    frame = ratio.tokens(len(system))
+    budget = profile.window - answer - RESERVE - frame
+    turns = merged([message for message in map(_seen, history) if _says_something(message)])
+    kept = _newest(turns, budget, ratio)
+    if shrink < 1:
+        used = frame + sum(ratio.tokens(len(message.text)) for message in kept)
+        kept = _newest(turns, min(budget, int(used * shrink) - frame), ratio)
     messages = (*([Message.of("system", system)] if system else []), *kept)
     return Request(messages, temperature=temperature, max_tokens=answer)
 
@@ -67,6 +74,11 @@ def _newest(turns: Sequence[Message], budget: int, ratio: Ratio) -> list[Message
     return kept[::-1]
 
 
+def most(request: Request, ratio: Ratio) -> int:
+    """The most tokens that a request can cost, as far as one can know before."""
+    return ratio.tokens(size(request)) + RESERVE + (request.max_tokens or 0)
+
+
 def size(request: Request) -> int:
     """The characters of a request: what `Ratio.learn` compares with the tokens."""
     return sum(len(message.text) for message in request.messages)
@@ -82,6 +94,14 @@ def merged(messages: Sequence[Message]) -> list[Message]:
         else:
             result.append(message)
     return result
+
+
+def _seen(message: Message) -> Message:
+    """Without what only a model can read: invisible letters are a way to give it orders behind a person's back."""
+    if not any(isinstance(part, Text) and HIDDEN.search(part.text) for part in message.parts):
+        return message
+    parts = [Text(HIDDEN.sub(r"\1", part.text)) if isinstance(part, Text) else part for part in message.parts]
+    return Message(message.role, tuple(parts))
 
 
 def _says_something(message: Message) -> bool:

@@ -6,13 +6,18 @@ The names are the ones operators already know; the environment names of the vend
 from __future__ import annotations
 
 import json
+import os
 import re
+from collections.abc import Iterable
 from decimal import Decimal
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
+from dotenv import dotenv_values
 from pydantic import AliasChoices, BaseModel, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticUseDefault
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.errors import ConfigError
@@ -23,6 +28,11 @@ PLACEHOLDER = re.compile(r"(<.*>|your[-_ ].*|changeme|xxx+|.*\.\.\.)?", re.IGNOR
 URL_SHAPE = re.compile(r"(https?)://(\[[0-9a-fA-F:]+\]|[\w.-]+)(:\d{1,5})?(/[^\s?#]*)?")
 DATABASE_SHAPE = re.compile(r"sqlite\+aiosqlite:///[^\s?]+")
 PROXY_SHAPE = re.compile(r"((https?|socks[45]h?)://([^\s@/]+@)?[^\s@/:]+:\d{1,5}/?)?")
+KEY_SHAPE = re.compile(r"[!-~]*")  # what can stand in a header
+HOST_SHAPE = re.compile(r"[\w.-]+(:\d{1,5})?|\[?[0-9a-fA-F:]+\]?")
+SECRET_SHAPE = re.compile(r"([A-Za-z0-9_-]{16,256})?")
+ONE_LINE = re.compile(r"[^\x00-\x1f\x7f]*")
+SIMILAR = 0.85  # how alike a name that is no setting must be to one that is
 THIS_MACHINE = re.compile(r"localhost|\[::1\]|127(\.\d{1,3}){3}")
 
 
@@ -39,8 +49,9 @@ class ModelEntry(BaseModel):
 
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
-        env_file=".env", env_file_encoding="utf-8-sig", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
-    )
+        env_file=".env", env_file_encoding="utf-8-sig", env_ignore_empty=True,
+        extra="ignore", hide_input_in_errors=True, allow_inf_nan=False,
+    )  # fmt: skip
 
     # --- The three that a bot can't do without
     bot_token: SecretStr = Field(SecretStr(""), description="Telegram bot token, from @BotFather: 123456:ABC-...")
@@ -56,10 +67,32 @@ class Settings(BaseSettings):
     owners: Annotated[tuple[int, ...], NoDecode] = Field(
         (), description="Numeric Telegram ids of the owners, separated by commas (the bot tells you yours)"
     )
+    user_rate: float | None = Field(
+        None,
+        ge=0,
+        description="Messages a minute from one user, after a burst; 0 = no limit; empty = as many as may be answered "
+        "in a private chat (TELEGRAM_CHAT_RATE). Owners have none",
+    )
+    user_burst: int = Field(20, gt=0, description="... and how many may come at once")
+    chat_queue: int = Field(
+        5, gt=0, description="Messages that may wait in one conversation behind the one that is being answered"
+    )
+    queue_size: int = Field(
+        200, gt=0, description="... and in all conversations together; twice as many where none is one's own"
+    )
+    longest_question: int = Field(50_000, gt=0, description="Longest question, in characters")
+    user_daily_tokens: int = Field(
+        0, ge=0, description="Tokens a day (UTC) for one user, questions and answers; 0 = no limit. Owners have none"
+    )
+    chat_daily_tokens: int = Field(0, ge=0, description="... in one chat")
+    daily_tokens: int = Field(0, ge=0, description="... and for the whole bot, owners included")
+    user_daily_images: int = Field(0, ge=0, description="Pictures a day for one user; 0 = no limit. Owners have none")
+    daily_images: int = Field(0, ge=0, description="... and for the whole bot, owners included")
     streaming: Literal["draft", "edit", "off"] = Field(
         "draft",
         description="How answers appear while they are written: draft = native drafts with a Stop button in private "
-        "chats, edit = one message edited as it grows, off = whole answers only. Groups use edit instead of draft",
+        "chats, then a message that is edited; edit = one message edited as it grows, off = whole answers only. Groups "
+        "use edit instead of draft",
     )
     rich_messages: bool = Field(
         True, description="Send tables, task lists, formulas and answers over 4,096 characters as rich messages"
@@ -75,7 +108,7 @@ class Settings(BaseSettings):
         1.0, ge=0, description="Messages a second in one private chat, after a short burst; 0 = no limit of our own"
     )
     webhook_url: str = Field("", description="Public https address of the webhook; empty = long polling")
-    webhook_secret: SecretStr = Field(SecretStr(""), description="1-256 of A-Z a-z 0-9 _ - ; made up when empty")
+    webhook_secret: SecretStr = Field(SecretStr(""), description="16-256 of A-Z a-z 0-9 _ - ; made up when empty")
     webhook_host: str = Field("127.0.0.1", description="Where the webhook server listens")
     webhook_port: int = Field(8443, ge=1, le=65535, description="... and its port")
     shutdown_grace: float = Field(20.0, ge=0, description="Seconds that running answers get when the bot is stopped")
@@ -96,7 +129,7 @@ class Settings(BaseSettings):
         description="Models that users may choose with /model, as JSON: "
         '[{"name":"yandexgpt","title":"Pro"},{"name":"yandexgpt-lite"}]; empty = the built-in list',
     )
-    image_model: str = Field("yandex-art", description="The model that draws; empty = no /image")
+    image_model: str = Field("yandex-art", description="The model that draws; none = no /image")
     temperature: float = Field(0.3, ge=0, le=1, description="0 = always the likeliest word, 1 = free")
     max_tokens: int = Field(2000, gt=0, description="Longest answer, in tokens")
     system_prompt: str = Field("", description="Who the bot is; empty = a helpful assistant")
@@ -116,6 +149,16 @@ class Settings(BaseSettings):
         2, gt=0, description="Days that handled updates are remembered (so that none is taken twice)"
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged")
+    log_format: Literal["text", "json"] = Field("text", description="How: lines of text, or one JSON object a line")
+    log_content: bool = Field(
+        False, description="Questions and answers stand in the log: to look into a problem, never for long"
+    )
+
+    # --- Health
+    health_port: int = Field(
+        0, ge=0, le=65535, description="Port of /healthz, /readyz, /livez and /metrics; 0 = no such server"
+    )
+    health_host: str = Field("127.0.0.1", description="Where that server listens; it asks nobody for a password")
 
     @field_validator("database_url")
     @classmethod
@@ -129,6 +172,47 @@ class Settings(BaseSettings):
     def _proxy(cls, value: SecretStr) -> SecretStr:
         if not PROXY_SHAPE.fullmatch(value.get_secret_value()):
             raise ValueError("an address like http://user:password@host:port or socks5://host:port is expected")
+        return value
+
+    @field_validator("yc_api_key", "yc_iam_token", "yc_oauth_token")
+    @classmethod
+    def _key(cls, value: SecretStr) -> SecretStr:
+        key = value.get_secret_value()
+        if not KEY_SHAPE.fullmatch(key) and not PLACEHOLDER.fullmatch(key):
+            raise ValueError("has spaces or letters that no key has; copy it again")
+        return value
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _secret(cls, value: SecretStr) -> SecretStr:
+        if not SECRET_SHAPE.fullmatch(value.get_secret_value()):
+            raise ValueError("16 to 256 of A-Z a-z 0-9 _ - are expected, or nothing")
+        return value
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _public(cls, value: str) -> str:
+        return cls._url(value) if value else value
+
+    @field_validator("webhook_host", "health_host", "yc_metadata_addr")
+    @classmethod
+    def _host(cls, value: str) -> str:
+        if not HOST_SHAPE.fullmatch(value):
+            raise ValueError("a name or an address of a machine is expected")
+        return value
+
+    @field_validator("model", "image_model")
+    @classmethod
+    def _name(cls, value: str, info: ValidationInfo) -> str:
+        if not ONE_LINE.fullmatch(value):
+            raise ValueError("one line is expected")
+        return "" if info.field_name == "image_model" and value.lower() in ("none", "off") else value
+
+    @field_validator("owners")
+    @classmethod
+    def _people(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if any(number <= 0 for number in value):
+            raise ValueError("ids of people are positive numbers; the others are chats")
         return value
 
     @field_validator("owners", mode="before")
@@ -161,14 +245,17 @@ class Settings(BaseSettings):
     @field_validator("*", mode="before")
     @classmethod
     def _bare(cls, value: Any, info: ValidationInfo) -> Any:
-        """What was copied with a space, a line end or quotes around it. A prompt is taken to the letter.
+        """What was copied with a space, a line end or quotes around it; nothing but these is the default.
 
-        Defined last, because it runs first.
+        A prompt is taken to the letter. Defined last, because it runs first.
         """
         if not isinstance(value, str) or info.field_name == "system_prompt":
             return value
-        value = value.strip()
-        return value[1:-1].strip() if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" else value
+        bare = value.strip()
+        bare = bare[1:-1].strip() if len(bare) > 1 and bare[0] == bare[-1] and bare[0] in "'\"" else bare
+        if value and not bare:
+            raise PydanticUseDefault
+        return bare
 
     @property
     def bot_id(self) -> int:
@@ -207,6 +294,18 @@ def _line(place: tuple[int | str, ...], message: str) -> str:
     field = Settings.model_fields.get(name.lower())
     where = f"{name.upper()} ({'.'.join(inside)})" if inside else name.upper()
     return f"{where}: {message.removeprefix('Value error, ')}" + (f" ({field.description})" if field else "")
+
+
+def misspelt(env_file: Path = Path(".env")) -> list[str]:
+    """A sentence for each name, in the environment or in `.env`, that is no setting but nearly one."""
+    known = {name.upper() for name in Settings.model_fields} | {"YC_TOKEN"}
+    given = {name.upper() for name in (*os.environ, *_names_in(env_file))} - known
+    near = {name: get_close_matches(name, known, 1, SIMILAR) for name in sorted(given)}
+    return [f"{name} is no setting of Govorun; did you mean {found[0]}?" for name, found in near.items() if found]
+
+
+def _names_in(env_file: Path) -> Iterable[str]:
+    return dotenv_values(env_file, encoding="utf-8-sig") if env_file.is_file() else ()
 
 
 def require(settings: Settings) -> None:

@@ -125,7 +125,10 @@ class Incoming:
     inbox rows it was made of: several where Telegram split a long paste or an album. `data` is what a button
     carries, or the new chat id of `MOVED`. `private` is a chat of two; `addressed` says that in a group the bot
     itself was spoken to. `message_id` and `reply_to` are the transport's own numbers. `attempts` counts how often the
-    process died while this was being worked on.
+    process died while this was being worked on. `of` is the turn of the message that an edit changes ("": it is not
+    known any more). `quotes`: the message that the answer should quote, 0 for the usual one. `relayed`: forwarded, or
+    put in by another bot. `came` is when this process took it in (of the clock's `monotonic`); `accepted`: an earlier
+    one had already taken it.
     """
 
     id: str
@@ -142,6 +145,11 @@ class Incoming:
     message_id: int = 0
     reply_to: int = 0
     attempts: int = 0
+    of: str = ""
+    quotes: int = 0
+    relayed: bool = False
+    came: float | None = None
+    accepted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +179,10 @@ class Button:
 class Outgoing:
     """One finished thing to deliver: a text in Markdown (or, `plain`, just as it is) or a photo with its caption.
 
+    `instead` is what is said where a photo can't be delivered in any way.
     `note` is a line in the bot's own voice below the text ("stopped", "cut short"): it can't be mistaken for the
-    model's. `reply_to` quotes that message of the chat where it still exists.
+    model's. `outdated`: an old answer that is only marked as such; where its messages are gone, nothing is sent.
+    `reply_to` quotes that message of the chat where it still exists.
     """
 
     text: str = ""
@@ -182,6 +192,8 @@ class Outgoing:
     note: str = ""
     reply_to: int = 0
     ask_reply: bool = False
+    outdated: bool = False
+    instead: str = ""
 
 
 class DeliveryState(StrEnum):
@@ -413,6 +425,10 @@ class Inbox(Protocol):
 
     async def quarantine(self, id: int, reason: str) -> None: ...
 
+    async def find(self, bot: int, once: str) -> int | None:
+        """The id of the row that was accepted under a once-only key, while it is remembered."""
+        ...
+
 
 class Outbox(Protocol):
     """Finished answers on disk. Every change is committed when the call returns."""
@@ -425,12 +441,12 @@ class Outbox(Protocol):
         """The oldest delivery of the address that is finished and not sent."""
         ...
 
-    async def place(self, key: str, address: Address, message_id: int) -> None:
-        """Remember the message in which the answer of turn `key` is being written."""
+    async def place(self, key: str, address: Address, message_id: int = 0) -> None:
+        """Remember the message in which the answer of turn `key` is being written; 0: it is about to be sent."""
         ...
 
-    async def placed(self, key: str, address: Address) -> int:
-        """That message's id, or 0."""
+    async def growing(self, bot: int) -> Mapping[str, int]:
+        """At a start: those messages' ids by the keys of their turns; 0 where it is only known that it may be there."""
         ...
 
     async def newest(self, bot: int) -> int:

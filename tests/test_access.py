@@ -1,10 +1,77 @@
-"""Who may talk to the bot: closed by default."""
+"""Who may do what: closed by default, one table for messages, edits and presses (P23, T12, T15-T17, T20)."""
 
 from __future__ import annotations
 
-from stage import ANNA, BORIS, TEAM, Stage
+import asyncio
+from itertools import product
+from typing import Any
 
+import pytest
+from stage import ANNA, BORIS, TEAM, Stage
+from telegram_side import inbox, said, soon
+
+from bot.access import Access, Action, Actor, Decision
+from bot.sandbox import pictures
+from bot.sandbox.telegram import buttons_of
 from bot.texts.catalog import say
+
+OWNERS = frozenset({ANNA, 1087968824})
+POLICIES = [Access(is_open, owners) for is_open in (False, True) for owners in (frozenset[int](), OWNERS)]
+ACTORS = [
+    Actor(id_, is_bot, private, firsthand, administers)
+    for id_ in (0, -100, ANNA, BORIS)
+    for is_bot, private, firsthand, administers in product((False, True), repeat=4)
+]
+PERSON = {"id": ANNA, "is_bot": False, "first_name": "Anna", "language_code": "en"}
+JPEG = pictures.draw("a cat", 1, 1, 1)
+
+# --- the table --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_programs_and_nobody_may_do_nothing_but_signal(policy: Access) -> None:
+    for actor in ACTORS:
+        if actor.is_bot or actor.id <= 0:
+            assert _allowed(policy, actor) == {Action.SIGNAL}
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_the_bot_is_administered_by_its_owners_in_private_with_their_own_words(policy: Access) -> None:
+    for actor in ACTORS:
+        is_owner = actor.id in policy.owners and not actor.is_bot
+        assert (Action.ADMINISTER in _allowed(policy, actor)) == (is_owner and actor.private and actor.firsthand)
+        assert (Action.EXCEED in _allowed(policy, actor)) == is_owner
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_closed_bot_is_for_its_owners_and_a_group_for_its_administrators(policy: Access) -> None:
+    for actor in ACTORS:
+        is_let_in = actor.id > 0 and not actor.is_bot and (policy.is_open or actor.id in policy.owners)
+        assert (Action.TALK in _allowed(policy, actor)) == is_let_in
+        decides = is_let_in and (actor.private or actor.administers)
+        assert (Action.CHOOSE in _allowed(policy, actor)) == decides
+
+
+def test_a_refusal_says_what_is_missing() -> None:
+    policy = Access(is_open=True, owners=OWNERS)
+    owner = Actor(ANNA, private=True, firsthand=True)
+    reasons = {
+        Actor(0): Decision.NOT_IN_PERSON,
+        Actor(BORIS, private=True, firsthand=True): Decision.NOT_OWNER,
+        Actor(ANNA, firsthand=True): Decision.NOT_PRIVATE,
+        Actor(ANNA, private=True): Decision.NOT_FIRSTHAND,
+        owner: Decision.ALLOWED,
+    }
+    assert {actor: policy.authorize(actor, Action.ADMINISTER) for actor in reasons} == reasons
+    assert Access().authorize(owner, Action.TALK) is Decision.CLOSED
+    assert policy.authorize(Actor(BORIS), Action.CHOOSE) is Decision.NOT_ADMINISTRATOR
+
+
+def _allowed(policy: Access, actor: Actor) -> set[Action]:
+    return {action for action in Action if policy.authorize(actor, action) is Decision.ALLOWED}
+
+
+# --- who talks --------------------------------------------------------------------------------------------------------
 
 
 async def test_an_owner_talks_and_a_stranger_is_told_the_own_number_once_a_message(stage: Stage) -> None:
@@ -80,3 +147,137 @@ async def test_nobody_in_person_is_nobodys_owner(stage: Stage) -> None:
     stage.studio.script("for Anna")
     await stage.ask("@govorun_sandbox_bot hello", TEAM, ANNA)
     assert stage.telegram.texts(TEAM) == ["for Anna"]
+
+
+async def test_a_stranger_who_floods_is_told_the_number_a_few_times_only(stage: Stage) -> None:
+    await stage.start(access="closed", owners=(ANNA,))
+    for number in range(1, 9):
+        stage.telegram.say(BORIS, "hello")
+        await soon(stage, lambda number=number: inbox(stage) == ["done"] * number or None)  # type: ignore[misc]
+    await asyncio.sleep(10)
+    assert stage.telegram.texts(BORIS) == [say("ru", "closed", id=BORIS)] * 5
+
+
+async def test_a_bot_gets_no_answer_however_it_speaks(stage: Stage) -> None:
+    """T12: two programs could talk to each other for ever."""
+    await stage.start(owners=(ANNA,))
+    robot = {"id": 777, "is_bot": True, "first_name": "Robot"}
+    place = {"id": 777, "type": "private", "first_name": "Robot"}
+    message = {"message_id": 5, "date": 1_800_000_000, "chat": place, "from": robot, "text": "hello"}
+    for update in (
+        {"message": message},
+        {"edited_message": {**message, "edit_date": 1_800_000_001}},
+        {"message": {**message, "message_id": 6, "text": "/stop"}},
+        {"callback_query": {"id": "1", "from": robot, "message": message, "data": "x", "chat_instance": "1"}},
+    ):
+        stage.telegram.push_raw(update)
+    await soon(stage, lambda: inbox(stage) == ["done"] * 4 or None)
+    await stage.ask("are you there?")
+    assert [call.chat_id for call in stage.telegram.calls_of("sendMessage")] == [ANNA]
+    assert len(stage.prompts()) == 1
+
+
+# --- what only owners may ---------------------------------------------------------------------------------------------
+
+
+async def test_an_owner_asks_what_the_day_has_cost(stage: Stage) -> None:
+    stage.studio.paint(JPEG)
+    await stage.start(owners=(ANNA,), daily_images=9)
+    await stage.ask("hello", BORIS)
+    await stage.ask("/image a cat", BORIS)
+    answer = await stage.ask("/spending")
+    assert answer.endswith("1 of 9 pictures.")
+    assert " of ∞ tokens" in answer
+    assert "Today (UTC): 0 " not in answer
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"forward_origin": {"type": "user", "date": 1, "sender_user": PERSON}},
+        {"forward_origin": {"type": "hidden_user", "date": 1, "sender_user_name": "Anna"}},
+        {"via_bot": {"id": 9, "is_bot": True, "first_name": "Inline"}},
+        {"from": {**PERSON, "id": BORIS}},
+        {"from": {**PERSON, "id": BORIS, "username": "anna"}},
+        {"chat": {"id": TEAM, "type": "supergroup", "title": "Team"}, "text": "/spending@govorun_sandbox_bot"},
+    ],
+)
+async def test_an_owners_command_works_only_from_the_owners_own_hand(stage: Stage, how: dict[str, Any]) -> None:
+    """T15, T20. Others learn not even that there is such a command."""
+    await stage.start(owners=(ANNA,))
+    place = {"id": ANNA, "type": "private", "first_name": "Anna"}
+    message = {"message_id": 900, "date": 1_800_000_000, "chat": place, "from": PERSON, "text": "/spending", **how}
+    stage.telegram.push_raw({"message": message})
+    answer = (await stage.texts(1, message["chat"]["id"]))[0]
+    assert answer.startswith(say("en", "unknown.command", command="/spending")[:20])
+
+
+async def test_an_edit_into_an_owners_command_does_nothing(stage: Stage) -> None:
+    await stage.start(owners=(ANNA,))
+    message = stage.telegram.say(ANNA, "hello")
+    await stage.texts(1)
+    stage.telegram.edit(ANNA, message["message_id"], "/spending")
+    await soon(stage, lambda: inbox(stage) == ["done"] * 2 or None)
+    assert not any("tokens" in text for text in stage.telegram.texts(ANNA))
+
+
+# --- buttons ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_key_works_only_under_the_message_it_was_put_under(stage: Stage) -> None:
+    """T17: the same person, in the same chat, on another message of the bot, and on none."""
+    await stage.start()
+    await stage.ask("hello")
+    await stage.ask("/model")
+    answer, menu = said(stage)
+    key = buttons_of(menu)[1]["callback_data"]
+    stage.telegram.press(ANNA, answer["message_id"], key)
+    press = {"id": "4000000000009", "from": PERSON, "data": key, "chat_instance": "1"}
+    stage.telegram.push_raw({"callback_query": {**press, "inline_message_id": "AAAA"}})
+    stage.telegram.push_raw({"callback_query": {**press, "id": "5", "message": {**menu, "message_id": 0, "date": 0}}})
+    assert await _toasts(stage, 3) == [say("en", "old.button")] * 3
+    stage.telegram.press(ANNA, menu["message_id"], key)
+    assert (await _toasts(stage, 4))[3] == ""
+    assert (await stage.texts(3))[2] == say("en", "model.chosen", model="YandexGPT Lite")
+
+
+async def test_a_picture_is_ordered_once_by_a_button_however_often_it_is_pressed(stage: Stage) -> None:
+    stage.studio.paint(*[JPEG] * 5)
+    await stage.start()
+    await stage.ask("/image a cat")
+    photo = said(stage)[-1]
+    again = next(button["callback_data"] for button in buttons_of(photo) if button["text"] == "Again")
+    for _ in range(5):
+        stage.telegram.press(ANNA, photo["message_id"], again)
+    assert sorted(await _toasts(stage, 5)) == ["", *[say("en", "old.button")] * 4]
+    await asyncio.sleep(600)
+    assert stage.studio.bought == 2
+
+
+async def test_in_a_group_only_who_asked_may_ask_again(stage: Stage) -> None:
+    await stage.start()
+    stage.studio.set_faults({"error500": 1.0})
+    await stage.ask("@govorun_sandbox_bot hello", TEAM, ANNA)
+    stage.studio.set_faults({"error500": 0.0})
+    asked = len(stage.prompts())
+    await stage.press("Try again", TEAM, BORIS)
+    assert await _toasts(stage, 1) == [say("ru", "old.button")]
+    assert len(stage.prompts()) == asked
+    await stage.press("Try again", TEAM, ANNA)
+    await stage.texts(2, TEAM)
+    assert len(stage.prompts()) == asked + 1
+
+
+async def test_a_button_works_after_a_crash_between_its_sending_and_our_knowing(stage: Stage) -> None:
+    """Until Telegram has answered, the message has no number of ours: any newer one may be it."""
+    await stage.start()
+    stage.telegram.fail_next("sendMessage", reset=True, apply=True)
+    await stage.ask("/model")
+    menu = said(stage)[-1]
+    stage.telegram.press(ANNA, menu["message_id"], buttons_of(menu)[1]["callback_data"])
+    assert await _toasts(stage, 1) == [""]
+
+
+async def _toasts(stage: Stage, count: int) -> list[str]:
+    await soon(stage, lambda: len(stage.telegram.calls_of("answerCallbackQuery")) >= count or None)
+    return [call.params.get("text", "") for call in stage.telegram.calls_of("answerCallbackQuery")]

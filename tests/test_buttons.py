@@ -167,9 +167,8 @@ async def test_try_again_after_the_conversation_went_on_does_nothing(stage: Stag
 
 async def _unpressed(store: Store, stage: Stage, pressed: set[str]) -> tuple[Message, dict[str, Any], str] | None:
     """A button in the chat whose action was not pressed yet."""
-    async with store.read() as tx:
-        rows = await tx.connection.execute(text("SELECT key, action FROM buttons"))
-        actions: dict[str, str] = {row.key: row.action for row in rows}
+    rows = await store.read(lambda tx: tx.connection.execute(text("SELECT key, action FROM buttons")).all())
+    actions: dict[str, str] = {row.key: row.action for row in rows}
     for message in stage.telegram.transcript(ANNA):
         for button in buttons_of(message):
             if (action := actions[button["callback_data"]]) not in pressed:

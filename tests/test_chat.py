@@ -219,8 +219,7 @@ async def test_a_topic_is_a_conversation_of_its_own(stage: Stage) -> None:
 async def test_tokens_are_booked(stage: Stage) -> None:
     app = await stage.start()
     await stage.ask("hello")
-    async with app.store.read() as tx:
-        usage = await tx.usage.total(app.telegram.api.id, ANNA)
+    usage = await app.store.read(lambda tx: tx.usage.total(app.telegram.api.id, ANNA))
     assert usage.prompt > 0
     assert usage.completion > 0
 

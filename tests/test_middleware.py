@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import text
 from stage import ANNA, BORIS, Stage
 
+from bot.access import Access
 from bot.errors import LimitReached, NotAllowed, StorageUnavailable
 from bot.middleware import MOST_ATTEMPTS, Admit, Boundary, InOrder
 from bot.storage.store import Store, Tx
@@ -161,11 +162,26 @@ async def test_what_crashed_the_process_three_times_is_given_up(stage: Stage) ->
     assert len(handled) == 2
 
 
+async def test_what_went_wrong_is_said_in_the_language_chosen_in_the_chat(stage: Stage) -> None:
+    where = Address("telegram", 42, 1)
+    async with Store.open(stage.settings.database_url, stage.clock) as store:
+
+        def choose(tx: Tx) -> None:
+            tx.chats.seen(where, User(7, "Anna", "en"), private=True)
+            tx.chats.choose(where, language="ru")
+
+        await store.write(choose)
+    said, _ = await _bounded(stage, _raising(ValueError("a bug")))
+    assert said[0].startswith(say("ru", "error.bug", code="")[:20])
+    said, _ = await _bounded(stage, _raising(ValueError("a bug")), attempts=MOST_ATTEMPTS)
+    assert said == [say("ru", "error.crashed")]
+
+
 async def test_a_failing_press_is_acknowledged(stage: Stage) -> None:
     async with Store.open(stage.settings.database_url, stage.clock) as store:
         incoming = _said(1, "", Kind.BUTTON)
         reply = Silence(incoming.address)
-        await Boundary(_raising(NotAllowed("no")), store, stage.clock)(incoming, reply)
+        await Boundary(_raising(NotAllowed("no")), store)(incoming, reply)
     assert reply.toasts == [""]
     assert reply.finished == 1
 
@@ -176,7 +192,7 @@ async def test_cancelling_passes_through(stage: Stage) -> None:
 
     async with Store.open(stage.settings.database_url, stage.clock) as store:
         incoming = _said(1, "hello")
-        boundary = Boundary(handler, store, stage.clock)
+        boundary = Boundary(handler, store)
         task = asyncio.ensure_future(boundary(incoming, Silence(incoming.address)))
         await asyncio.sleep(0)
         task.cancel()
@@ -261,7 +277,7 @@ async def test_a_closed_bot_lets_in_owners_and_what_nobody_in_person_did(
 
     async with Store.open(stage.settings.database_url, stage.clock) as store:
         incoming = _said(1, "", kind, user=user)
-        await Admit(handler, store, is_open=False, owners=[1])(incoming, Silence(incoming.address))
+        await Admit(handler, store, stage.clock, Access(owners=frozenset({1})))(incoming, Silence(incoming.address))
     assert bool(passed) == allowed
 
 
@@ -300,10 +316,8 @@ async def _bounded(stage: Stage, handler: Handler, attempts: int = 0) -> tuple[l
         row = await store.write(lambda tx: tx.updates.add(42, next(NUMBERS), "", "{}"))
         assert row is not None
         incoming = Incoming(str(row.id), where, User(7, "Anna", "en"), ids=(row.id,), attempts=attempts)
-        await Boundary(handler, store, stage.clock)(incoming, Silence(where))
-        async with store.read() as tx:
-            delivery = await tx.deliveries.next(where)
-            open_ = await tx.updates.open(42)
+        await Boundary(handler, store)(incoming, Silence(where))
+        delivery, open_ = await store.read(lambda tx: (tx.deliveries.next(where), tx.updates.open(42)))
         assert delivery is not None
         await store.write(lambda tx: tx.deliveries.bury(delivery.id, "seen"))
         return [_words(delivery.outgoing)], list(open_)
@@ -315,9 +329,9 @@ def _words(outgoing: Outgoing) -> str:
 
 
 async def _room(store: Store, pages: int) -> None:
-    async def work(tx: Tx) -> None:
-        count = (await tx.connection.execute(text("PRAGMA page_count"))).scalar_one()
-        await tx.connection.execute(text(f"PRAGMA max_page_count={count + pages}"))
+    def work(tx: Tx) -> None:
+        count = tx.connection.execute(text("PRAGMA page_count")).scalar_one()
+        tx.connection.execute(text(f"PRAGMA max_page_count={count + pages}"))
 
     await store.write(work)
 

@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from bot.errors import ConfigError
-from bot.settings import Settings, load, require
+from bot.settings import Settings, load, misspelt, require
 
 ROOT = Path(__file__).parents[1]
 GOOD = {"BOT_TOKEN": "123456:ABC-def_ghi", "YC_API_KEY": "AQVNsecretsecret", "YC_FOLDER_ID": "b1gaaaabbbbccccdddde"}
@@ -171,6 +171,108 @@ def test_a_wrong_row_of_the_models_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     assert line.startswith("MODELS (1.name): ")
 
 
+# --- every setting (F105) ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_refuses_what_it_can_not_be(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    for value in wrong_values(name):
+        (line,) = refused(monkeypatch, **{name.upper(): value})
+        assert line.startswith(name.upper()), (value, line)
+        assert "hush" not in line or name == "yc_service_account_key_file"
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_that_says_nothing_has_its_default(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    default = Settings.model_fields[name].get_default(call_default_factory=True)
+    for value in ("", "   ", '""', "' '", "\n", "\t"):
+        monkeypatch.setenv(name.upper(), value)
+        assert getattr(load(), name) == (value if name == "system_prompt" else default)
+
+
+@pytest.mark.parametrize("name", [name for name in Settings.model_fields if name != "system_prompt"])
+def test_every_setting_is_the_same_between_spaces_and_quotes(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    value = good_value(name)
+    found = []
+    for before, after in [("", ""), *PAIRS]:
+        monkeypatch.setenv(name.upper(), f"{before}{value}{after}")
+        found.append(getattr(load(), name))
+    assert found == [found[0]] * len(found)
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+@pytest.mark.parametrize("place", ["environment", ".env"])
+def test_every_setting_is_offered_for_a_name_with_a_letter_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, place: str
+) -> None:
+    odd = name.upper()[: len(name) // 2] + name.upper()[len(name) // 2 + 1 :]
+    if place == "environment":
+        monkeypatch.setenv(odd, "hush")
+    else:
+        (tmp_path / ".env").write_text(f"{odd}=hush\n")
+    assert misspelt() == [f"{odd} is no setting of Govorun; did you mean {name.upper()}?"]
+
+
+def test_names_that_are_nothing_like_a_setting_are_left_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("COMPOSE_PROJECT_NAME=x\nPOSTGRES_PASSWORD=x\nyc_token=x\nmodel=x\n")
+    assert misspelt() == []
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_the_placeholders_of_the_example_are_missing_values(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    (placeholder,) = re.findall(rf"# {name}: .*?(\S+\.\.\.)", (ROOT / ".env.example").read_text())
+    (line,) = refused(monkeypatch, **{name: placeholder})
+    assert line.startswith(f"{name} is missing: ")
+
+
+def test_pictures_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert given(monkeypatch).image_model == "yandex-art"
+    assert given(monkeypatch, IMAGE_MODEL="none").image_model == ""
+
+
+def wrong_values(name: str) -> list[str]:
+    """Values that a setting can't have; none for a text that may be anything."""
+    return WRONG[name] if name in WRONG else WRONG_TYPES.get(str(Settings.model_fields[name].annotation), ["hush"])
+
+
+def good_value(name: str) -> str:
+    default = Settings.model_fields[name].get_default(call_default_factory=True)
+    shown = default.get_secret_value() if isinstance(default, SecretStr) else default
+    return GOODS.get(name) or GOOD.get(name.upper()) or str(shown)
+
+
+WRONG_TYPES = {
+    "<class 'int'>": ["hush", "1.5", "nan", "1e400", "-1"],
+    "<class 'float'>": ["hush", "nan", "inf", "-1"],
+    "float | None": ["hush", "nan", "inf", "-1"],
+    "<class 'bool'>": ["hush", "2"],
+}
+NO_KEY = ["hush hush", "hush\nhush", "hush-ключ"]
+NO_URL = ["hush.example", "ftp://hush", "http://hush.example", "https://hush\nhush", "javascript:hush"]
+NO_NAME = ["hush\nhush", "hush\x1b[31m"]
+NO_HOST = ["hush hush", "http://hush", "hush/hush", "hush\nhush"]
+WRONG = {
+    "bot_token": ["hush", "123456:hu\nsh"],
+    **dict.fromkeys(("yc_api_key", "yc_iam_token", "yc_oauth_token"), NO_KEY),
+    **dict.fromkeys((name for name in Settings.model_fields if re.search("_url$", name)), NO_URL),
+    **dict.fromkeys(("webhook_host", "health_host", "yc_metadata_addr"), NO_HOST),
+    **dict.fromkeys(("model", "image_model"), NO_NAME),
+    "yc_folder_id": ["hush hush", "hush/hush"],
+    "database_url": ["hush", "postgresql://hush", "sqlite:///hush.db"],
+    "owners": ["@hush", "1001,hush", "-100123", "0"],
+    "models": ["hush", '["hush"]', "{}"],
+    "webhook_secret": ["hush", "hush hush hush hush", "hush" * 100],
+    "telegram_proxy": ["hush", "ftp://hush:1", "http://hush"],
+    "yc_service_account_key_file": ["hush/nowhere.json"],
+    "system_prompt": [],
+}
+GOODS = {
+    "owners": "1001", "user_rate": "30", "models": '[{"name": "yandexgpt"}]', "webhook_url": "https://bot.example/hook",
+    "webhook_secret": "sixteen-letters-and-more", "telegram_proxy": "socks5://host:1080", "yc_iam_token": "t1.token",
+    "yc_oauth_token": "y0_token", "yc_service_account_key_file": "key.json", "access": "open", "log_level": "DEBUG",
+}  # fmt: skip
+
+
 # --- lists and addresses ----------------------------------------------------------------------------------------------
 
 
@@ -277,7 +379,7 @@ def test_every_setting_is_explained_in_the_example() -> None:
 def test_secrets_are_all_known_and_in_no_representation(monkeypatch: pytest.MonkeyPatch) -> None:
     secrets: dict[str, Any] = {
         "BOT_TOKEN": "123456:hush-token", "YC_API_KEY": "hush-key", "YC_IAM_TOKEN": "hush-iam",
-        "YC_OAUTH_TOKEN": "hush-oauth", "WEBHOOK_SECRET": "hush-webhook",
+        "YC_OAUTH_TOKEN": "hush-oauth", "WEBHOOK_SECRET": "hush-webhook-hush",
     }  # fmt: skip
     settings = given(monkeypatch, **secrets, TELEGRAM_PROXY="http://user:hush-proxy@proxy.example:1")
     assert set(settings.secrets()) == {*secrets.values(), "hush-proxy"}

@@ -15,6 +15,7 @@ from bot.texts.catalog import LANGUAGES, NAMES, known, say
 
 BOT = Path(__file__).parents[1] / "bot"
 PLACES = re.compile(r"\{(\w*)\}")
+KEY_AT = {"say": 1, "tell": 3}  # which argument is the key
 # Keys that the code puts together.
 MADE = {f"command.{name[1:]}" for name, command in COMMANDS.items()} | {f"streaming.{mode}" for mode in STREAMING}
 
@@ -89,12 +90,14 @@ def _strings() -> set[str]:
 
 
 def _calls() -> list[tuple[str, str, set[str]]]:
-    """(place, key, names of the values) of each `say` whose key stands there."""
+    """(place, key, names of the values) of each call that says something and whose key stands there."""
     found = []
     for path, tree in _sources():
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "say":
-                key = node.args[1]
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+                continue
+            if len(node.args) > (place := KEY_AT.get(node.func.id, len(node.args))):
+                key = node.args[place]
                 if isinstance(key, ast.Constant):
                     names = {keyword.arg or "" for keyword in node.keywords}
                     found.append((f"{path}:{node.lineno}", str(key.value), names))

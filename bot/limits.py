@@ -1,0 +1,121 @@
+"""How much: the pace of people, and what a day may cost. `middleware.Door` and the features ask; here it is decided.
+
+Rates count by the monotonic clock and live in memory, so a jump of the wall clock locks nobody out. Budgets live in
+the database by day (UTC), so a restart resets nothing. Owners are held to the queues and to the budgets of the bot as a
+whole, not to what a user or a chat may use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from math import ceil
+
+from bot.access import Access, Action, Actor, Decision
+from bot.errors import LimitReached
+from bot.storage.spending import BOT, CHAT, DAY, USER, Caps
+from bot.storage.store import Tx
+from bot.texts.catalog import say
+from bot.types import Incoming
+
+TOKENS, IMAGES = "tokens", "images"
+SOON = 60.0  # seconds after which what is only held back is probably free again
+FEW = 1000  # keys of a pace that need no clearing
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the door lets through. Rates are messages a minute; 0 is no limit.
+
+    `chat_queue` messages may wait in one conversation behind the one that is being answered, `queue` in all of them
+    (twice as many where none of them is one's own); a question may have `longest` characters.
+    """
+
+    user_rate: float = 60.0
+    user_burst: int = 20
+    chat_queue: int = 5
+    queue: int = 200
+    longest: int = 50_000
+
+
+class Pace:
+    """So many at once, then one every `interval` seconds, for each key; an `interval` of 0 is no limit.
+
+    A key that has its whole burst again is forgotten, so memory is bounded by those who came lately.
+    """
+
+    def __init__(self, interval: float, burst: int) -> None:
+        self.interval = interval
+        self.burst = burst
+        self._even: dict[Hashable, float] = {}  # when the key has its whole burst again
+        self._most = FEW
+
+    def take(self, key: Hashable, now: float) -> float:
+        """Take one at `now` (monotonic): 0.0, or the seconds until there is one again."""
+        even = max(self._even.get(key, now), now) + self.interval
+        wait = even - now - self.burst * self.interval
+        if wait > 1e-9:
+            return wait
+        if self.interval:
+            self._even[key] = even
+            self._clear(now)
+        return 0.0
+
+    def __len__(self) -> int:
+        return len(self._even)
+
+    def _clear(self, now: float) -> None:
+        if len(self._even) > self._most:
+            self._even = {key: even for key, even in self._even.items() if even > now}
+            self._most = max(FEW, 2 * len(self._even))
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a day may cost, in tokens and in pictures."""
+
+    access: Access = field(default_factory=Access)
+    tokens: Caps = field(default_factory=Caps)
+    images: Caps = field(default_factory=Caps)
+
+    def caps(self, kind: str) -> Caps:
+        return self.tokens if kind == TOKENS else self.images
+
+    def reserve(self, tx: Tx, incoming: Incoming, kind: str, amount: int, language: str) -> int:
+        """Hold `amount` back for this turn. Returns what `tx.spending.settle` takes; 0 where nothing is limited.
+
+        Raises `LimitReached` with a sentence; what the transaction has done is then to be undone.
+        """
+        caps = self.caps(kind)
+        if not caps:
+            return 0
+        where, user = incoming.address, incoming.user.id
+        if self.access.authorize(Actor.of(incoming), Action.EXCEED) is Decision.ALLOWED:
+            caps = Caps(bot=caps.bot)
+        held = tx.spending.reserve(kind, amount, where, user, caps)
+        if held is None:
+            raise _refusal(language, kind, tx.spending.used_up(kind, where, user, caps), tx.clock.time())
+        return held
+
+
+def _refusal(language: str, kind: str, scope: str, now: float) -> LimitReached:
+    """`scope`: whose share of the day is spent, "" where work under way only holds the rest of it."""
+    if not scope:
+        return LimitReached(say(language, "limit.soon"), retry_after=SOON)
+    rest = DAY - now % DAY
+    return LimitReached(say(language, SENTENCES[kind, scope], wait=duration(language, rest)), retry_after=rest)
+
+
+def duration(language: str, seconds: float) -> str:
+    """A time to wait, rounded up: "5 h 20 min", "3 min"."""
+    hours, minutes = divmod(ceil(seconds / 60), 60)
+    return say(language, "duration.hours" if hours else "duration.minutes", hours=hours, minutes=minutes)
+
+
+SENTENCES = {
+    (TOKENS, USER): "limit.tokens.user",
+    (TOKENS, CHAT): "limit.tokens.chat",
+    (TOKENS, BOT): "limit.tokens.bot",
+    (IMAGES, USER): "limit.images.user",
+    (IMAGES, BOT): "limit.images.bot",
+}
