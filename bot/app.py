@@ -1,6 +1,6 @@
 """The composition: settings -> `App`. The only place that chooses implementations; read it second.
 
-Telegram (intake) -> in order -> boundary -> admit -> commands -> chat -> model
+Telegram (intake) -> door -> in order -> boundary -> admit -> commands -> chat -> model
                                                                     -> outbox -> Telegram (delivery)
 """
 
@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 
+from bot.access import Access
+from bot.breaker import Breaker
 from bot.chat import Chat
 from bot.chat import Options as ChatOptions
 from bot.clock import Clock, SystemClock
@@ -21,20 +23,26 @@ from bot.errors import StorageUnavailable
 from bot.http import Http
 from bot.images import KIND, Images
 from bot.jobs import Jobs
-from bot.middleware import Admit, Boundary, InOrder
+from bot.limits import TOKENS, Budget, Limits
+from bot.metrics import Metrics
+from bot.middleware import Admit, Boundary, Door, InOrder
 from bot.models.yandex.service import YandexStudio
+from bot.outage import Outage
 from bot.routing import Offer, Routing
 from bot.settings import Settings
 from bot.storage.boxes import StoredInbox, StoredOutbox
+from bot.storage.spending import Caps
 from bot.storage.store import Store, Tx
 from bot.telegram.api import Api
 from bot.telegram.transport import Options as TelegramOptions
 from bot.telegram.transport import Telegram
+from bot.turns import Turns
 from bot.types import Painter
 
 log = logging.getLogger(__name__)
 
 SWEEP = 3600.0  # seconds between clean-ups
+LONG_DEAD = 3600.0  # seconds after which an answer whose end was never stored is paid in full
 
 
 @dataclass(slots=True)
@@ -44,35 +52,62 @@ class App:
     settings: Settings
     store: Store
     telegram: Telegram
+    door: Door
     handler: InOrder
     jobs: Jobs
     clock: Clock
     tasks: asyncio.TaskGroup
     stopping: asyncio.Event
+    metrics: Metrics
+    turns: Turns
+    model_outage: Outage
+    background: list[asyncio.Task[None]] = field(default_factory=list)
+    _starting: asyncio.Timeout | None = None
 
     async def run(self) -> None:
         draws = bool(self.settings.image_model)
         menus = {"": menu("en", images=draws), "ru": menu("ru", images=draws)}
-        background = [self.tasks.create_task(self.jobs.run()), self.tasks.create_task(self._sweep())]
-        await self.telegram.start(self.handler, menus)
+        for name, work in (("jobs", self.jobs.run()), ("sweep", self._sweep()), ("storage", self.store.watch())):
+            self.background.append(self.tasks.create_task(work, name=name))
+        await self._start(menus)
         await self.stopping.wait()
         await self.telegram.stop_intake()
         await self.handler.drain(self.settings.shutdown_grace)
         await self.store.write(lambda tx: tx.updates.park(self.telegram.api.id))
-        for task in background:
+        for task in self.background:
             task.cancel()
 
     def stop(self) -> None:
         """Take nothing new, let running answers finish, park the rest in the database."""
         self.stopping.set()
+        if self._starting is not None:
+            self._starting.reschedule(asyncio.get_running_loop().time())
+
+    async def _start(self, menus: Mapping[str, Sequence[tuple[str, str]]]) -> None:
+        """Begin to work, or leave it when `stop` is called first: Telegram or the disk may be away for hours."""
+        try:
+            # A deadline that is set only by `stop`.
+            async with asyncio.timeout(0 if self.stopping.is_set() else None) as self._starting:
+                await self.store.patiently(
+                    lambda: self.store.write(lambda tx: tx.spending.settle_dead(self.telegram.api.id, TOKENS))
+                )
+                await self.telegram.start(self.door, menus)
+        except TimeoutError:
+            if not self.stopping.is_set():
+                raise
+        finally:
+            self._starting = None
 
     async def _sweep(self) -> None:
         while True:
-            before = self.clock.time() - self.settings.update_days * 86_400
+            now = self.clock.time()
+            before = now - self.settings.update_days * 86_400
 
-            async def work(tx: Tx, before: float = before) -> None:
-                await tx.updates.forget(before)
-                await tx.buttons.sweep()
+            def work(tx: Tx, now: float = now, before: float = before) -> None:
+                tx.updates.forget(before)
+                tx.buttons.sweep()
+                tx.spending.settle_dead(self.telegram.api.id, TOKENS, before=now - LONG_DEAD)
+                tx.spending.sweep()
 
             try:
                 await self.store.write(work)
@@ -82,24 +117,33 @@ class App:
 
 
 @asynccontextmanager
-async def build(settings: Settings, *, clock: Clock | None = None, seed: int | None = None) -> AsyncIterator[App]:
+async def build(
+    settings: Settings, *, clock: Clock | None = None, seed: int | None = None, routing: Routing | None = None
+) -> AsyncIterator[App]:
     """Everything a bot is made of, opened; closed again when the block is left. Raises `ConfigError`.
 
     What runs in the background is cancelled when the block ends: `App.run` inside it is the orderly way to stop.
+    `routing` offers other models than the settings name.
     """
     clock = clock or SystemClock()
     chance = random.Random(seed)  # noqa: S311  seeds of pictures and jitter, no secrets
-    async with Store.open(settings.database_url, clock) as store, Http(direct=[settings.yc_metadata_addr]) as http:
+    metrics = Metrics()
+    async with Http(direct=[settings.yc_metadata_addr]) as http, AsyncExitStack() as stack:
+        studio = YandexStudio(settings, http, clock, chance, metrics)
+        routing, painter = routing or _routing(settings, studio, clock), studio.art()
+        # The database comes after all that may be wrong in the settings: a start that is refused changes nothing.
+        store = await stack.enter_async_context(Store.open(settings.database_url, clock, metrics))
         api = Api(
-            settings.bot_token.get_secret_value(), settings.telegram_api_url, settings.telegram_proxy.get_secret_value()
+            settings.bot_token.get_secret_value(),
+            settings.telegram_api_url,
+            settings.telegram_proxy.get_secret_value(),
+            metrics,
         )
         try:
             async with asyncio.TaskGroup() as tasks:
-                app = _wire(settings, store, http, api, clock, chance, tasks)
-                try:
-                    yield app
-                finally:  # what was not stopped in order is parked: every state that matters is in the database
-                    tasks.create_task(_end())
+                app = _wire(settings, store, studio, routing, painter, api, clock, chance, tasks)
+                yield app
+                raise _End  # what was not stopped in order is cancelled: every state that matters is in the database
         except* _End:
             pass
         finally:
@@ -109,30 +153,37 @@ async def build(settings: Settings, *, clock: Clock | None = None, seed: int | N
 def _wire(
     settings: Settings,
     store: Store,
-    http: Http,
+    studio: YandexStudio,
+    routing: Routing,
+    painter: Painter | None,
     api: Api,
     clock: Clock,
     chance: random.Random,
     tasks: asyncio.TaskGroup,
 ) -> App:
-    studio = YandexStudio(settings, http, clock, chance)
+    metrics = api.metrics
+    turns = Turns(clock, metrics, settings.log_content)
     telegram = Telegram(api, StoredInbox(store), StoredOutbox(store), clock, tasks, _telegram(settings))
-    painter: Painter | None = studio.art()
-    images = Images(store, painter, clock, telegram, chance)
+    access = Access(settings.access == "open", frozenset(settings.owners))
+    budget = _budget(settings, access)
+    images = Images(store, painter, clock, telegram, chance, budget)
     jobs = Jobs(store, clock, api.id, {KIND: images.draw})
-    chat = Chat(store, _routing(settings, studio), clock, _chat(settings))
-    commands = Commands(store, chat, images, settings.streaming, jobs.wake)
-    admit = Admit(commands, store, is_open=settings.access == "open", owners=settings.owners)
-    handler = InOrder(Boundary(admit, store, clock), tasks)
-    return App(settings, store, telegram, handler, jobs, clock, tasks, asyncio.Event())
+    chat = Chat(store, routing, clock, _chat(settings), budget)
+    commands = Commands(store, chat, images, settings.streaming, jobs.wake, access)
+    admit = Admit(commands, store, clock, access)
+    handler = InOrder(Boundary(admit, store), tasks, turns, chat.outdate)
+    door = Door(handler, store, clock, tasks, access, _limits(settings))
+    return App(
+        settings, store, telegram, door, handler, jobs, clock, tasks, asyncio.Event(), metrics, turns, studio.outage
+    )
 
 
-def _routing(settings: Settings, studio: YandexStudio) -> Routing:
+def _routing(settings: Settings, studio: YandexStudio, clock: Clock) -> Routing:
     names = [(entry.name, entry.title or entry.name) for entry in settings.models] or DEFAULT_MODELS
     if settings.model not in [name for name, _ in names]:
         names = [(settings.model, settings.model), *names]
     names = sorted(names, key=lambda row: row[0] != settings.model)
-    return Routing([Offer(name, title, studio.text(name)) for name, title in names])
+    return Routing([Offer(name, title, Breaker(studio.text(name), clock)) for name, title in names])
 
 
 def _chat(settings: Settings) -> ChatOptions:
@@ -142,6 +193,21 @@ def _chat(settings: Settings) -> ChatOptions:
         max_tokens=settings.max_tokens,
         deadline=settings.answer_deadline,
     )
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        user_rate=60 * settings.telegram_chat_rate if settings.user_rate is None else settings.user_rate,
+        user_burst=settings.user_burst,
+        chat_queue=settings.chat_queue,
+        queue=settings.queue_size,
+        longest=settings.longest_question,
+    )
+
+
+def _budget(settings: Settings, access: Access) -> Budget:
+    tokens = Caps(settings.user_daily_tokens, settings.chat_daily_tokens, settings.daily_tokens)
+    return Budget(access, tokens, Caps(settings.user_daily_images, bot=settings.daily_images))
 
 
 def _telegram(settings: Settings) -> TelegramOptions:
@@ -159,10 +225,6 @@ def _telegram(settings: Settings) -> TelegramOptions:
 
 class _End(Exception):
     """Ends a task group: what still runs in it is cancelled."""
-
-
-async def _end() -> None:
-    raise _End
 
 
 DEFAULT_MODELS = [("yandexgpt", "YandexGPT Pro"), ("yandexgpt-lite", "YandexGPT Lite")]

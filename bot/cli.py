@@ -29,15 +29,17 @@ app.add_typer(models, name="models")
 def run() -> None:
     """Run the bot on Telegram (BOT_TOKEN, YC_API_KEY and YC_FOLDER_ID from the environment or .env)."""
     from bot import logs, running
-    from bot.settings import load, require
+    from bot.settings import load, misspelt, require
 
     settings = load()
     try:
         require(settings)
     except ConfigError as error:
-        raise ConfigError(f"{error}\nTo try the bot without any account: govorun sandbox") from None
-    logs.configure(settings.log_level, settings.secrets())
-    asyncio.run(running.serve(settings))
+        hints = [*misspelt(), "To try the bot without any account: govorun sandbox"]
+        raise ConfigError("\n".join([str(error), *hints])) from None
+    with logs.standard_streams():
+        logs.configure(settings.log_level, settings.secrets(), settings.log_format)
+        running.run(settings)
 
 
 @app.command()
@@ -57,9 +59,47 @@ def migrate() -> None:
     """Bring the database to the newest schema (`run` does this by itself)."""
     from bot.settings import load
     from bot.storage import schema
+    from bot.storage.files import alone
 
-    asyncio.run(schema.upgrade(load().database_url))
+    url = load().database_url
+    with alone(url):
+        asyncio.run(schema.upgrade(url))
     typer.echo(f"The database has schema {schema.HEAD}.")
+
+
+@app.command()
+def backup(
+    file: Path | None = typer.Argument(None, help="Where to; beside the database, named after the time, if not given."),
+) -> None:
+    """Copy the database while the bot runs, and check the copy."""
+    from bot import backup
+    from bot.settings import load
+
+    typer.echo(f"{backup.save(load().database_url, file)} is a sound copy of the database.")
+
+
+@app.command()
+def restore(file: Path = typer.Argument(help="A copy that `govorun backup` has made.")) -> None:
+    """Put a copy in the place of the database, after a check. Stop the bot first; the replaced database is kept."""
+    from bot import backup
+    from bot.settings import load
+
+    kept = backup.restore(load().database_url, file)
+    typer.echo(f"{file} is the database now." + (f" The one before is kept as {kept}." if kept else ""))
+
+
+@app.command()
+def verify(
+    file: Path | None = typer.Argument(None, help="A copy of the database; the database itself if not given."),
+) -> None:
+    """Check every page, index and link of a database, and say what is open in it (exit code 1 if it is damaged)."""
+    from bot import backup
+    from bot.settings import load
+
+    lines = list(backup.verify(load().database_url, file))
+    for good, line in lines:
+        typer.echo(f"{typer.style('ok  ', fg='green') if good else typer.style('FAIL', fg='red')}  {line}")
+    sys.exit(0 if all(good for good, _ in lines) else 1)
 
 
 @app.command()
@@ -77,7 +117,7 @@ def doctor() -> None:
         settings = load()
     except ConfigError as error:
         sys.exit(1 if [finding for finding in unreadable(error) if _tell(finding)] else 0)
-    logs.configure("ERROR", settings.secrets())
+    logs.configure("CRITICAL", settings.secrets())  # the findings say it
     sys.exit(1 if asyncio.run(failures()) else 0)
 
 

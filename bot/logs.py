@@ -1,23 +1,30 @@
 """Logging for the process: one line an event, no secret in any of them, no message text.
 
 `Redaction` looks at the finished line, tracebacks included: a token inside the URL inside a foreign exception is
-replaced like any other.
+replaced like any other. Every line names the turn that it is about (`turns.current`), where it is about one.
 """
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import re
 import sys
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, Literal
 from urllib.parse import quote
+
+from bot import turns
 
 TOKEN = re.compile(r"(?:(?<=bot)|\b)\d{6,}(?::|%3A)[A-Za-z0-9_-]{30,}")
 YANDEX = re.compile(r"\b(?:AQVN[A-Za-z0-9_-]{20,}|t1\.[A-Za-z0-9_=.-]{20,}|y[0-3]_[A-Za-z0-9_-]{20,})")
 CONTROLS = (*range(32), *range(127, 160), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 WRITTEN_OUT = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in CONTROLS}
 NOISY = ("httpx", "httpcore", "aiogram", "aiosqlite", "asyncio", "alembic")
+STANDARD_STREAMS = 3  # the numbers below it are standard input, output and error
 
 
 class Redaction(logging.Formatter):
@@ -28,7 +35,7 @@ class Redaction(logging.Formatter):
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+        super().__init__("%(asctime)s %(levelname)-7s %(name)s%(about)s: %(message)s")
         forms = (
             form
             for secret in secrets
@@ -38,6 +45,8 @@ class Redaction(logging.Formatter):
         self._secrets = sorted(set(forms), key=len, reverse=True)
 
     def formatMessage(self, record: logging.LogRecord) -> str:
+        turn = turns.current.get().name
+        record.about = f" [turn {turn}]" if turn else ""
         return self._clean(super().formatMessage(record))
 
     def formatException(self, ei: Any) -> str:
@@ -52,9 +61,59 @@ class Redaction(logging.Formatter):
         return YANDEX.sub("***", TOKEN.sub("***", text)).translate(WRITTEN_OUT)
 
 
-def configure(level: str, secrets: Iterable[str]) -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(Redaction(secrets))
+class JsonLines(Redaction):
+    """The same as one JSON object a line: `time` (UTC), `level`, `logger`, `turn`, `message`, `error`, and the values
+    that came with the record as `extra={"fields": {...}}`.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        row: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+        }
+        if turn := turns.current.get().name:
+            row["turn"] = turn
+        row["message"] = self._clean(record.getMessage())
+        for name, value in getattr(record, "fields", {}).items():
+            row[name] = self._clean(value) if isinstance(value, str) else value
+        if record.exc_info:
+            row["error"] = self.formatException(record.exc_info)
+        if record.stack_info:
+            row["stack"] = self.formatStack(record.stack_info)
+        return json.dumps(row, ensure_ascii=False)
+
+
+SHAPES = {"text": Redaction, "json": JsonLines}
+
+
+def configure(level: str, secrets: Iterable[str], shape: Literal["text", "json"] = "text") -> None:
+    """Log to standard error. A log that can't be written (closed, its disk full) is gone, and nothing else with it."""
+    logging.raiseExceptions = False
+    handler = logging.StreamHandler(sys.stderr) if sys.stderr else logging.NullHandler()
+    handler.setFormatter(SHAPES[shape](secrets))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+@contextmanager
+def standard_streams() -> Iterator[None]:
+    """Live with standard streams that are closed or lead to a full disk.
+
+    What a supervisor has closed is opened: otherwise a file of ours gets its number, and a library that prints to
+    standard error writes into it. What could not be written in the end is dropped: it is no failure of the bot.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) < STANDARD_STREAMS:
+        pass
+    try:
+        yield
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except OSError:
+                os.dup2(number, stream.fileno())
+            except AttributeError:  # it was closed at the start: then there is none
+                continue
+        os.close(number)

@@ -1,53 +1,58 @@
-"""The bot as a process: signals, the lock on its database, and how it ends."""
+"""The bot as a process: its event loop, signals, the lock on its database, the health server, and how it ends."""
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
+import logging
 import os
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import nullcontext
 
-from sqlalchemy.engine import make_url
-
-from bot.app import build
-from bot.errors import BotError, ConfigError
+from bot.announce import announce
+from bot.app import App, build
+from bot.errors import BotError
+from bot.loop import WatchedLoop
+from bot.probes import serving
 from bot.settings import Settings
+from bot.storage.files import alone
+
+log = logging.getLogger(__name__)
+
+DEFECT = 70  # the exit status: EX_SOFTWARE
+
+
+def run(settings: Settings) -> None:
+    """Run the bot until it is stopped, on an event loop that tells when it is held up. Raises as `serve`.
+
+    A defect that ends it goes into the log, where no secret stands, and not to the interpreter, which prints it all.
+    """
+    with asyncio.Runner(loop_factory=WatchedLoop) as runner:
+        try:
+            runner.run(serve(settings))
+        except BotError:
+            raise
+        except Exception:
+            log.critical("the bot ends because of a defect", exc_info=True)
+            raise SystemExit(DEFECT) from None
 
 
 async def serve(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT, then drain; a second signal ends at once. Raises the error that ended the bot."""
     with alone(settings.database_url):
         try:
-            async with build(settings) as app:
+            async with build(settings) as app, serving(app) as health:
+                announce(settings, health)
                 _on_signals(app.stop)
-                await app.run()
+                await _watched(app)
         except* BotError as group:
             raise _first(group) from None
 
 
-@contextmanager
-def alone(url: str) -> Iterator[None]:
-    """Hold the lock file beside an SQLite database. Raises `ConfigError` when another process has it."""
-    database = make_url(url).database
-    if not url.startswith("sqlite") or not database or database == ":memory:":
-        yield
-        return
-    path = Path(database + ".lock")
-    try:
-        handle = path.open("a")
-    except OSError as error:
-        raise ConfigError(f"DATABASE_URL: can't write beside {database}: {error.strerror}") from None
-    with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ConfigError(
-                f"DATABASE_URL: another Govorun works with {database}; stop it first, or use another file"
-            ) from None
-        yield
+async def _watched(app: App) -> None:
+    loop = asyncio.get_running_loop()
+    with loop.watched(app.metrics) if isinstance(loop, WatchedLoop) else nullcontext():
+        await app.run()
 
 
 def _on_signals(stop: Callable[[], None]) -> None:

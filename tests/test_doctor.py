@@ -160,8 +160,6 @@ async def test_a_closed_bot_without_owners_is_told_how_to_let_somebody_in(patien
         ("yc_api_key", "y0_AgAAAA", Verdict.WARN, "an OAuth token"),
         ("yc_api_key", "ajeabcdefghijklmnop", Verdict.WARN, "the id of a key"),
         ("yc_folder_id", "my-folder", Verdict.WARN, "YC_FOLDER_ID"),
-        ("webhook_url", "http://bot.example", Verdict.WARN, "WEBHOOK_URL"),
-        ("webhook_secret", "пароль", Verdict.FAIL, "WEBHOOK_SECRET"),
         ("yc_service_account_key_file", "nowhere.json", Verdict.FAIL, "YC_SERVICE_ACCOUNT_KEY_FILE"),
     ],
 )

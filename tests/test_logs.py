@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import io
+import json
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 from urllib.parse import quote
 
 import pytest
+from stage import ANNA, BORIS, Stage
+from telegram_side import soon
 
-from bot import logs
-from bot.logs import Redaction
+from bot import logs, turns
+from bot.logs import JsonLines, Redaction
+from bot.sandbox.studio import Answer
 
 TOKEN = "4200000042:AAsandboxSandboxSandboxSandboxSandbox1"
 OTHER = "123456789:BBanotherAnotherAnotherAnotherAnother"
@@ -22,6 +32,17 @@ def line(message: str, *args: object, error: BaseException | None = None) -> str
     info = (type(error), error, error.__traceback__) if error else None
     record = logging.LogRecord("bot.test", logging.WARNING, __file__, 1, message, args, info)
     return Redaction(SECRETS).format(record)
+
+
+def row(message: str, *args: object, error: BaseException | None = None, **fields: object) -> dict[str, Any]:
+    """The same as JSON."""
+    info = (type(error), error, error.__traceback__) if error else None
+    record = logging.LogRecord("bot.test", logging.WARNING, __file__, 1, message, args, info)
+    record.fields = fields
+    written = JsonLines(SECRETS).format(record)
+    assert len(written.splitlines()) == 1
+    found: dict[str, Any] = json.loads(written)
+    return found
 
 
 def raised(text: str) -> BaseException:
@@ -104,6 +125,151 @@ def test_a_traceback_keeps_its_lines_but_can_forge_no_record() -> None:
     assert all(text.startswith(" ") or not text for text in rest)
 
 
+# --- JSON -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_json_line_has_what_a_text_line_has_and_the_values_by_name() -> None:
+    found = row("%s of %d", "two", 3, tokens=5, model="yandexgpt")
+    assert found.pop("time").endswith("+00:00")
+    assert found == {
+        "level": "WARNING", "logger": "bot.test", "message": "two of 3", "tokens": 5, "model": "yandexgpt",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("secret", [*SECRETS, OTHER])
+def test_no_secret_is_in_any_value_of_a_json_line(secret: str) -> None:
+    found = row("%s", secret, error=raised(f"GET /bot{secret}/getMe"), url=f"https://host/bot{secret}")
+    assert "Traceback" in found["error"]
+    assert secret not in json.dumps(found)
+    assert json.dumps(found).count("***") >= 4
+
+
+def test_control_characters_are_written_out_in_json_too() -> None:
+    found = row("a name: %s", "Anna\x1b[2J\u202e\n", name="\u2028")
+    assert (found["message"], found["name"]) == (r"a name: Anna\x1b[2J\u202e\x0a", r"\u2028")
+
+
+# --- the turn ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_line_names_the_turn_that_it_is_about() -> None:
+    with turns.about("1234"):
+        assert line("it broke").endswith(" WARNING bot.test [turn 1234]: it broke")
+        assert row("it broke")["turn"] == "1234"
+        with turns.about("1235"):
+            assert "[turn 1235]" in line("another")
+        assert "[turn 1234]" in line("again")
+    assert "turn" not in line("nobody's")
+
+
+@contextmanager
+def written(shape: str = "text", level: int = logging.INFO) -> Iterator[io.StringIO]:
+    """What a bot in this process writes into its log."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(logs.SHAPES[shape](SECRETS))
+    logger = logging.getLogger("bot")
+    before = logger.level
+    logger.setLevel(level)
+    logger.addHandler(handler)
+    try:
+        yield stream
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+
+
+def summaries(stream: io.StringIO) -> list[dict[str, Any]]:
+    return [found for text in stream.getvalue().splitlines() if "ending" in (found := json.loads(text))]
+
+
+async def test_an_answer_is_summed_up_in_one_line(stage: Stage) -> None:
+    stage.studio.ttft = 0.5
+    with written("json") as log:
+        app = await stage.start()
+        stage.studio.script("one two three")
+        await stage.ask("hello")
+        await soon(stage, lambda: not app.turns.running)
+    (found,) = summaries(log)
+    assert (found["turn"], found["chat"], found["user"]) == ("1", ANNA, ANNA)
+    assert (found["ending"], found["model"], found["requests"]) == ("stop", "yandexgpt", 1)
+    assert found["prompt_tokens"] > 0
+    assert found["completion_tokens"] > 0
+    assert 0 <= found["queue"] <= found["first_token"] <= found["last_token"] <= found["delivered"]
+    assert found["first_token"] >= 0.5
+    assert found["request"] == stage.studio.seen("completion")[0].headers["x-client-request-id"]
+
+
+async def test_a_message_that_waited_says_how_long(stage: Stage) -> None:
+    stage.studio.speed = 10
+    with written("json") as log:
+        app = await stage.start()
+        stage.studio.script([f"word{number} " for number in range(50)], "second")
+        stage.telegram.say(ANNA, "count")
+        stage.telegram.say(ANNA, "and then?")
+        await stage.texts(2)
+        await soon(stage, lambda: not app.turns.running)
+    first, second = summaries(log)
+    assert first["queue"] < 1
+    assert second["queue"] >= 4
+    assert second["first_token"] >= second["queue"]
+
+
+async def test_an_answer_that_failed_says_why(stage: Stage) -> None:
+    with written("json") as log:
+        app = await stage.start()
+        stage.studio.set_faults({"error500": 1.0})
+        await stage.ask("hello")
+        await soon(stage, lambda: not app.turns.running)
+    (found,) = summaries(log)
+    assert (found["ending"], found["error"]) == ("cut", "ModelUnavailable")
+
+
+async def test_trouble_on_the_way_names_the_turn(stage: Stage) -> None:
+    with written() as log:
+        await stage.start()
+        await stage.ask("hello", BORIS)
+        stage.studio.fail_next("completion", status=500)
+        stage.telegram.fail_next("sendMessage", code=429, parameters={"retry_after": 3})
+        await stage.ask("hello")
+    lines = log.getvalue().splitlines()
+    for about in ("AI Studio refused request", "Telegram asks to wait"):
+        assert [text for text in lines if about in text and "[turn 2]" in text], about
+
+
+async def test_a_picture_is_followed_under_the_name_of_its_turn(stage: Stage) -> None:
+    with written() as log:
+        await stage.start()
+        stage.telegram.fail_next("sendPhoto", code=429, parameters={"retry_after": 3})
+        stage.telegram.say(ANNA, "/image a cat")
+        await stage.until(lambda: stage.telegram.transcript(ANNA)[-1].get("photo"))
+    assert [text for text in log.getvalue().splitlines() if "asks to wait" in text and "[turn 1]" in text]
+
+
+async def test_what_people_say_is_in_no_line_unless_the_operator_wants_it(stage: Stage) -> None:
+    with written(level=logging.DEBUG) as log:
+        app = await stage.start()
+        stage.studio.script("a purple answer", Answer(["a purple answer"], status="CONTENT_FILTER"))
+        await stage.ask("a purple question")
+        await stage.ask("a purple question")
+        stage.studio.fail_next("completion", status=500, times=9)
+        stage.telegram.fail_next("sendMessage", code=400, description="Bad Request: can't parse entities", times=2)
+        await stage.ask("a purple question")
+        await soon(stage, lambda: not app.turns.running)
+    assert "purple" not in log.getvalue()
+    assert "ending=cut" in log.getvalue()
+
+
+async def test_with_log_content_questions_and_answers_are_logged(stage: Stage) -> None:
+    with written("json") as log:
+        app = await stage.start(log_content=True)
+        stage.studio.script("a purple answer")
+        await stage.ask("a purple\nquestion")
+        await soon(stage, lambda: not app.turns.running)
+    (found,) = summaries(log)
+    assert (found["question"], found["answer"]) == (r"a purple\x0aquestion", "a purple answer")
+
+
 # --- the process ------------------------------------------------------------------------------------------------------
 
 
@@ -143,3 +309,32 @@ def test_configuring_twice_does_not_double_the_lines(root: logging.Logger, capsy
     logs.configure("INFO", [])
     logging.getLogger("bot").warning("once")
     assert capsys.readouterr().err.count("once") == 1
+
+
+def test_json_is_chosen_by_its_name(root: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("INFO", SECRETS, "json")
+    logging.getLogger("bot").info("token %s", TOKEN)
+    assert json.loads(capsys.readouterr().err)["message"] == "token ***"
+
+
+BROKEN = """
+import contextlib, logging, os, sys
+from bot import logs
+with logs.standard_streams():
+    logs.configure("INFO", [])
+    for _ in range(1000):
+        logging.getLogger("bot").info("a line")
+    file = os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY)
+    with contextlib.suppress(OSError):
+        os.write(2, b"a library complains")
+    os.write(file, b"went on")
+"""
+
+
+@pytest.mark.parametrize("streams", [">/dev/full 2>/dev/full", "<&- >&- 2>&-", "2>&-", ">&- 2>/dev/full"])
+def test_f104_a_log_that_can_not_be_written_is_all_that_is_lost(streams: str, tmp_path: Any) -> None:
+    command = f"exec '{sys.executable}' -c '{BROKEN}' '{tmp_path}/file' {streams}"
+    bare = {"PATH": os.environ["PATH"], "PYTHONPATH": os.getcwd()}
+    done = subprocess.run(["/bin/sh", "-c", command], env=bare, check=False)
+    assert done.returncode == 0
+    assert (tmp_path / "file").read_bytes() == b"went on"

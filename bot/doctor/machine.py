@@ -58,13 +58,6 @@ def _odd_values(settings: Settings) -> Iterator[Finding]:
     if settings.yc_folder_id and not FOLDER_ID.fullmatch(settings.yc_folder_id):
         text = "YC_FOLDER_ID does not look like the id of a folder (20 small letters and digits)"
         yield warn("settings", text, WHERE["yc_folder_id"])
-    if settings.webhook_url and not settings.webhook_url.startswith("https://"):
-        yield warn(
-            "settings", "WEBHOOK_URL is no https:// address", "Telegram takes only those (ports 443, 80, 88, 8443)"
-        )
-    if not WEBHOOK_SECRET.fullmatch(secret(settings.webhook_secret)):
-        advice = "Use A-Z a-z 0-9 _ - only, or leave it empty: then one is made up"
-        yield fail("settings", "WEBHOOK_SECRET has letters that Telegram refuses", advice)
 
 
 def _odd_file(path: Path) -> Iterator[Finding]:
@@ -179,7 +172,6 @@ def environment_proxy(url: str) -> str:
 
 
 FOLDER_ID = re.compile(r"[a-z0-9]{20}")
-WEBHOOK_SECRET = re.compile(r"[A-Za-z0-9_-]{0,256}")
 ASSIGNED = re.compile(r"^[ \t]*(?:export[ \t]+)?([A-Za-z_]\w*)[ \t]*=", re.MULTILINE)
 MISTAKEN: Mapping[str, tuple[str, str]] = {
     "t1.": ("an IAM token", "Put it into YC_IAM_TOKEN (it lives 12 hours), or make an API key"),

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from typing import Any
 
 from bot.doctor.finding import PATIENCE, Finding, fail, ok, place, secret, warn
 from bot.errors import ConfigError, Refused, TransportError, Unauthorized
 from bot.settings import WHERE, Settings
-
-if TYPE_CHECKING:
-    from aiogram.types import User, WebhookInfo
 
 BACKLOG = 100  # updates that may wait before it is worth a word
 
@@ -35,25 +32,27 @@ async def check_telegram(settings: Settings) -> AsyncIterator[Finding]:
         await api.close()
 
 
-def _me(me: User) -> Finding:
-    topics = "on" if me.has_topics_enabled else "off"
-    groups = "everything" if me.can_read_all_group_messages else "only what is meant for it"
-    return ok("telegram", f"@{me.username} ({me.id}); topics in private chats: {topics}; in groups it sees {groups}")
+def _me(me: dict[str, Any]) -> Finding:
+    topics = "on" if me.get("has_topics_enabled") else "off"
+    groups = "everything" if me.get("can_read_all_group_messages") else "only what is meant for it"
+    name, id_ = me.get("username"), me["id"]
+    return ok("telegram", f"@{name} ({id_}); topics in private chats: {topics}; in groups it sees {groups}")
 
 
-def _updates(settings: Settings, info: WebhookInfo) -> Finding:
-    waiting = f"{info.pending_update_count} updates wait"
-    if info.url and not settings.webhook_url:
-        text = f"a webhook at {place(info.url)} is set, but WEBHOOK_URL is empty; {waiting}"
+def _updates(settings: Settings, info: dict[str, Any]) -> Finding:
+    url, count = info.get("url", ""), info.get("pending_update_count", 0)
+    waiting = f"{count} updates wait"
+    if url and not settings.webhook_url:
+        text = f"a webhook at {place(url)} is set, but WEBHOOK_URL is empty; {waiting}"
         advice = "Another program may use this bot: `govorun run` takes the webhook away. Use a bot of its own for each"
         return warn("updates", text, advice)
-    if info.url and info.url != settings.webhook_url:
-        text = f"the webhook is set to {place(info.url)}, not to WEBHOOK_URL; {waiting}"
+    if url and url != settings.webhook_url:
+        text = f"the webhook is set to {place(url)}, not to WEBHOOK_URL; {waiting}"
         return warn("updates", text, "`govorun run` sets it to WEBHOOK_URL")
-    if info.url and info.last_error_message:
-        text = f"Telegram could not deliver to the webhook: {info.last_error_message}; {waiting}"
+    if url and (problem := info.get("last_error_message")):
+        text = f"Telegram could not deliver to the webhook: {problem}; {waiting}"
         return warn("updates", text, f"WEBHOOK_URL must lead to {settings.webhook_host}:{settings.webhook_port}")
-    if info.pending_update_count > BACKLOG:
+    if count > BACKLOG:
         return warn("updates", waiting, "The bot answers them when it runs; if it does run, look at its log")
     return ok("updates", f"by {'webhook' if settings.webhook_url else 'polling'}; {waiting}")
 

@@ -1,0 +1,43 @@
+"""What a start says: which versions work with what, and what the operator should think about again."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import stat
+from pathlib import Path
+
+from bot import __version__
+from bot.settings import Settings, misspelt
+from bot.storage import schema
+
+log = logging.getLogger(__name__)
+
+OTHERS = stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
+LIMITS = ("user_daily_tokens", "chat_daily_tokens", "daily_tokens")
+
+
+def announce(settings: Settings, health: str) -> None:
+    """Say it in the log. `health` is the address of the health server, "" for none."""
+    models = ", ".join(entry.name for entry in settings.models) or settings.model
+    log.info("Govorun %s, schema %s, SQLite %s", __version__, schema.HEAD, sqlite3.sqlite_version)
+    log.info(
+        "access: %s, owners: %d, models: %s, pictures: %s, health: %s",
+        settings.access, len(settings.owners), models, settings.image_model or "none", health or "off",
+    )  # fmt: skip
+    for warning in warnings(settings):
+        log.warning(warning)
+
+
+def warnings(settings: Settings, env_file: Path = Path(".env")) -> list[str]:
+    """What works, and is probably not meant so."""
+    found = misspelt(env_file)
+    if env_file.exists() and env_file.stat().st_mode & OTHERS:
+        found.append(f"{env_file} holds keys and can be read by others on this machine: chmod 600 {env_file}")
+    if settings.log_content:
+        found.append("LOG_CONTENT is on: what people write and are answered stands in the log")
+    if settings.access == "open" and not any(getattr(settings, name) for name in LIMITS):
+        found.append("ACCESS=open and no budget for a day: everybody may spend your money (DAILY_TOKENS, ...)")
+    if settings.access == "closed" and not settings.owners:
+        found.append("ACCESS=closed and OWNERS is empty: the bot answers nobody, and tells everybody their number")
+    return found
