@@ -4,7 +4,7 @@ VENV := .venv
 UV := $(VENV)/bin/uv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint fmt unit setup clean
+.PHONY: run test lint fmt unit bench crash setup clean
 
 run: $(VENV)/.ready
 	$(BIN)/govorun sandbox
@@ -21,6 +21,14 @@ unit: $(VENV)/.ready
 fmt: $(VENV)/.ready
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.ready
+	$(BIN)/python -m bench
+
+# Every strike at every point, 1,000 kills, a pause of 90 s and a minute with a rival: see docs/testing.md.
+crash: $(VENV)/.ready
+	PYTHONPATH=.:tests $(BIN)/python -m crash $(CRASH)
+	CRASH_PAUSE=90 CRASH_QUARREL=60 $(BIN)/pytest -q --timeout=600 tests/crash -k "pause or two_bots"
 
 setup: $(VENV)/.ready
 

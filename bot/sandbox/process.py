@@ -48,7 +48,7 @@ class BotProcess:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "bot", "run",
                 cwd=self.directory, env=self._environment, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
                 start_new_session=True,  # Ctrl-C is ours: the bot is stopped in order
             )  # fmt: skip
         self._watch = asyncio.create_task(self._wait(self._process))
@@ -74,7 +74,7 @@ class BotProcess:
         self._on_change()
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Between fork and exec: whatever ends the sandbox, the kernel ends the bot too (Linux; elsewhere it can't)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

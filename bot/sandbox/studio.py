@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol
 from aiohttp import web
 
 from bot.clock import Clock, SystemClock
+from bot.sandbox import connections
 from bot.sandbox.studio_art import Art, Outcome
 from bot.sandbox.studio_check import Access, require_body
 from bot.sandbox.studio_faults import Broken, Cut, Fault, Faults, fail
@@ -157,10 +158,20 @@ class Studio:
         after_chunks: int | None = None,
         cut: Cut = "",
         hang: bool = False,
+        apply: bool = False,
     ) -> None:
         """Spoil the next calls of a route (`"*"`: of any). `Fault` says what the arguments mean."""
-        fault = Fault(status, body, headers or {}, after_chunks, cut, hang)
+        fault = Fault(status, body, headers or {}, after_chunks, cut, hang, apply)
         self._faults.plan(route, fault, times)
+
+    @property
+    def planned(self) -> int:
+        """Failures that were asked for and that no request has met yet."""
+        return self._faults.planned
+
+    def cut(self) -> int:
+        """Reset every open connection, whatever is under way on it. Returns how many there were."""
+        return connections.reset_all(self._runner)
 
     def script(self, *answers: str | Sequence[str] | Answer | Fault) -> None:
         """Queue answers: a text, a list of pieces, an `Answer` with all details, or a `Fault` in its place.
@@ -263,15 +274,17 @@ class Studio:
         call.fault = self._faults.pick(route.name, streams=route.streams)
         if (late := self._faults.shares["latency_ms"]) > 0:
             await self.clock.sleep(late / 1_000)
-        if call.fault is not None and call.fault.after_chunks is None:
-            return await fail(call, call.fault)
+        fault = call.fault if call.fault and call.fault.after_chunks is None else None
+        if fault is not None and not fault.apply:
+            return await fail(call, fault)
         try:
             require_body(call)
             if not route.public:
                 self.access.admit(call)
-            return await route.handler(call)
+            response = await route.handler(call)
         except Problem as problem:
-            return problem_response(call, problem)
+            response = problem_response(call, problem)
+        return response if fault is None else await fail(call, fault)
 
     def _write_down(self, call: Call, ms: float) -> None:
         if self._hub is None:

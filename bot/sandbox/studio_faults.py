@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-import socket
-import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from aiohttp import web
 
+from bot.sandbox import connections
 from bot.sandbox.studio_quota import session_quota
 from bot.sandbox.studio_wire import GRPC_OF, Call, Problem, encode, problem_json
 
@@ -30,6 +29,7 @@ class Fault:
     last. `status` is then an error inside a stream that began with 200. `cut` breaks the connection: `reset` (RST),
     `fin` (closed in the middle of a chunked body), `short` (closed before Content-Length was reached), `clean` (a
     complete body that lacks its end). `hang`: nothing more comes. A `body` of text is sent as it is, a mapping as JSON.
+    `apply` carries the request out first, so that only its answer is lost; of a stream it is the last piece.
     """
 
     status: int = 0
@@ -38,6 +38,7 @@ class Fault:
     after_chunks: int | None = None
     cut: Cut = ""
     hang: bool = False
+    apply: bool = False
 
     @property
     def problem(self) -> Problem:
@@ -63,11 +64,16 @@ class Faults:
     def plan(self, route: str, fault: Fault, times: int) -> None:
         self._plan += [(route, fault)] * times
 
+    @property
+    def planned(self) -> int:
+        """Faults that no call has met yet."""
+        return len(self._plan)
+
     def pick(self, route: str, *, streams: bool) -> Fault | None:
         for index, (name, fault) in enumerate(self._plan):
             if name in (route, "*"):
                 del self._plan[index]
-                return fault
+                return replace(fault, after_chunks=-1) if fault.apply and streams else fault
         return None if route in UNHURT else self._by_chance(streams)
 
     def _by_chance(self, streams: bool) -> Fault | None:
@@ -208,10 +214,7 @@ def disconnect(call: Call, *, reset: bool) -> None:
     if transport is None:
         return
     if reset:
-        raw = transport.get_extra_info("socket")
-        if raw is not None:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        transport.abort()
+        connections.reset(transport)
     else:
         transport.close()
 

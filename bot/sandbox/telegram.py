@@ -40,8 +40,8 @@ class Telegram(Actions):
     `limits` False lets the bot speak as fast as it likes; `topics` switches topics in private chats on; `privacy`
     hides in groups what is not meant for the bot; `careful` is the server's guard against crash loops; with
     `cross_edits` off rich and plain messages can't be edited into each other. Times come from `clock`, whose `sleep`
-    must really wait: one that jumps would end every draft and every poll at once. `seed` makes the shares of faults
-    and the pauses repeatable.
+    must really wait: one that jumps would end every draft and every poll at once. Answers take `distance` seconds to
+    the bot. `seed` makes the shares of faults and the pauses repeatable.
     """
 
     def __init__(
@@ -58,6 +58,7 @@ class Telegram(Actions):
         careful: bool = False,
         cross_edits: bool = True,
         first_update: int = 100_000_001,
+        distance: float = 0.0,
         seed: int | None = None,
     ) -> None:
         clock = clock or SystemClock()
@@ -73,6 +74,7 @@ class Telegram(Actions):
         self.limits = limits if isinstance(limits, Limits) else Limits(on=limits)
         super().__init__(Api(state, updates, self.webhook, cross_edits))
         self._server = Server(token, self.api, self.faults, self.limits)
+        self._server.distance = distance
         self._reaper: asyncio.Task[None] | None = None
         for person in PEOPLE:
             state.add_person(Person(person.id, person.first_name, person.username, person.language_code))
@@ -100,6 +102,10 @@ class Telegram(Actions):
     async def up(self) -> None:
         """Listen again on the same port."""
         await self._server.start(int(self.url.rpartition(":")[2]))
+
+    def cut(self) -> int:
+        """Reset every open connection, whatever is under way on it. Returns how many there were."""
+        return self._server.cut()
 
     @property
     def url(self) -> str:

@@ -29,7 +29,7 @@ class Fault:
 
     `apply` carries the call out first, so that only the answer is lost. `reset` cuts the connection instead of
     answering; `raw` sends exactly these bytes instead of HTTP and closes; `body` answers with `code` and these bytes.
-    `delay` is in seconds and goes before everything. With `code` 0 the call is only delayed.
+    `delay` is in seconds and goes before everything but what `apply` carries out. With `code` 0 nothing else happens.
     """
 
     method: str
@@ -45,6 +45,10 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     delay: float = 0.0
     hits: int = 0
+
+    @property
+    def fails(self) -> bool:
+        return bool(self.code or self.reset or self.raw)
 
     def remove(self) -> None:
         """Fail no more."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.sandbox import telegram_account, telegram_edit, telegram_send, telegram_show
+from bot.sandbox import connections, telegram_account, telegram_edit, telegram_send, telegram_show
 from bot.sandbox.telegram_api import Api, Method
 from bot.sandbox.telegram_call import ApiError, Call, read, too_many
 from bot.sandbox.telegram_faults import Fault, Faults
@@ -64,7 +64,10 @@ class _Outcome:
 
 
 class Server:
-    """Listens on loopback. `methods` of Telegram that are not in the tables answer 404."""
+    """Listens on loopback. Methods of Telegram that are not in the tables answer 404.
+
+    `distance` is how many seconds the answer to a call that was carried out takes to the bot.
+    """
 
     def __init__(self, token: str, api: Api, faults: Faults, limits: Limits) -> None:
         self._token = token
@@ -74,6 +77,7 @@ class Server:
         self._runner: web.AppRunner | None = None
         self.calls: deque[ApiCall] = deque(maxlen=REMEMBERED)
         self.url = ""
+        self.distance = 0.0
 
     async def start(self, port: int) -> str:
         """Listen on 127.0.0.1; port 0 takes a free one. Returns the address."""
@@ -97,6 +101,10 @@ class Server:
             await self._runner.cleanup()
             self._runner = None
 
+    def cut(self) -> int:
+        """Reset every open connection, whatever is under way on it. Returns how many there were."""
+        return connections.reset_all(self._runner)
+
     # --- methods ------------------------------------------------------------------------------------------------------
 
     async def _call(self, request: web.Request) -> web.StreamResponse:
@@ -112,13 +120,19 @@ class Server:
         except ApiError as error:
             return _json(error.code, error.body())
         fault = self._faults.take(name, call.chat_id)
+        if fault is not None and fault.apply and fault.fails:  # what is slow then is the way back
+            outcome = await self.execute(call)
+            await self._delay(fault)
+            self._record(call, outcome, 0 if fault.reset or fault.raw else fault.code, started, fault)
+            return _fail(request, fault)
         await self._delay(fault)
-        if fault is None or not (fault.code or fault.reset or fault.raw):
+        if fault is None or not fault.fails:
             outcome = await self.execute(call)
             self._record(call, outcome, outcome.status, started)
+            if self.distance and name != "getUpdates":
+                await self._api.state.clock.sleep(self.distance)
             return _json(outcome.status, outcome.body())
-        outcome = await self.execute(call) if fault.apply else _Outcome()
-        self._record(call, outcome, 0 if fault.reset or fault.raw else fault.code, started, fault)
+        self._record(call, _Outcome(), 0 if fault.reset or fault.raw else fault.code, started, fault)
         return _fail(request, fault)
 
     async def execute(self, call: Call) -> _Outcome:
@@ -235,7 +249,7 @@ def _fail(request: web.Request, fault: Fault) -> web.Response:
             transport.write(fault.raw)
             transport.close()
         else:
-            transport.abort()
+            connections.reset(transport)
     if fault.body:
         kind = fault.headers.get("Content-Type", "application/json")
         headers = {name: value for name, value in fault.headers.items() if name.lower() != "content-type"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from bot.sandbox.telegram_api import Api, Method
 from bot.sandbox.telegram_call import Call, bad
 from bot.sandbox.telegram_content import formatted
@@ -58,6 +60,13 @@ def answer_callback_query(api: Api, call: Call) -> bool:
     return True
 
 
+def decline(api: Api, call: Call, *, query: str) -> bool:
+    """Payments are only ever declined here: there is nothing that could be sold."""
+    if not call.text(query) or call.flag("ok") or not call.text("error_message"):
+        raise bad("QUERY_ID_INVALID")
+    return True
+
+
 def _draft(api: Api, call: Call, found: Formatted, rich_message: dict[str, object] | None) -> bool:
     chat = api.state.chat(api.chat_id(call))
     _check_place(chat)
@@ -92,4 +101,6 @@ METHODS: dict[str, Method] = {
     "sendRichMessageDraft": send_rich_message_draft,
     "sendChatAction": send_chat_action,
     "answerCallbackQuery": answer_callback_query,
+    "answerPreCheckoutQuery": partial(decline, query="pre_checkout_query_id"),
+    "answerShippingQuery": partial(decline, query="shipping_query_id"),
 }

@@ -58,7 +58,10 @@ class Pending:
 
 
 class Updates:
-    """What waits for the bot. `careful` is the server's guard against crash loops (same offset at once)."""
+    """What waits for the bot. `careful` is the server's guard against crash loops (same offset at once).
+
+    `polled` is the monotonic time of the last getUpdates.
+    """
 
     def __init__(self, clock: Clock, hub: Hub, first_id: int, *, careful: bool = False) -> None:
         self._clock = clock
@@ -67,9 +70,9 @@ class Updates:
         self._pending: list[Pending] = []
         self._poll: asyncio.Future[str] | None = None
         self._last_offset: int | None = None
-        self._last_poll = 0.0
         self._next_conflict = 0.0
         self._stopping = False
+        self.polled = 0.0
         self.next_id = first_id
         self.allowed: frozenset[str] = DEFAULT_KINDS
         self.webhook_active = False
@@ -186,11 +189,11 @@ class Updates:
     def _guard(self, offset: int, limit: int, timeout: int) -> tuple[int, int]:
         now = self._clock.monotonic()
         if self._careful and offset == self._last_offset:
-            if now < self._last_poll + 3:
+            if now < self.polled + 3:
                 timeout = max(timeout, 3)
-            if now < self._last_poll + 0.5:
+            if now < self.polled + 0.5:
                 limit = 1
-        self._last_offset, self._last_poll = offset, now
+        self._last_offset, self.polled = offset, now
         return limit, timeout
 
     def _confirm_below(self, offset: int) -> None:

@@ -7,29 +7,36 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from crash.driver import Nursery
+from crash.world import Nursery
 
 TESTS = Path(__file__).parents[1]
 
 
-@pytest.fixture(scope="session")
-def fork_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The socket of a fork server that lives as long as the tests."""
-    socket = tmp_path_factory.mktemp("fork") / "socket"
+@contextmanager
+def forking(directory: Path) -> Iterator[Path]:
+    """The socket of a fork server that lives as long as the block."""
+    socket = directory / "socket"
     environment = {**os.environ, "PYTHONPATH": f"{TESTS}{os.pathsep}{TESTS.parent}"}
     command = [sys.executable, "-m", "crash.forkserver", str(socket)]
     with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE) as server:
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while not socket.exists() and time.monotonic() < until:
             assert server.poll() is None
             time.sleep(0.02)
         yield socket
         assert server.stdin is not None
         server.stdin.close()
+
+
+@pytest.fixture(scope="session")
+def fork_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with forking(tmp_path_factory.mktemp("fork")) as socket:
+        yield socket
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
 """Starts victims quickly: one process imports the bot once, then each victim is a fork of it (20 ms, not 1 s).
 
 It has no threads and no event loop, so a fork of it is as good as a new process. Each connection to its socket is one
-victim: the order comes in (`{"directory", "environment"}`, a line of JSON), the process id goes out, and when the
-victim has ended, its exit status (negative: the signal). It ends when its standard input is closed.
+victim: the order comes in (`{"directory", "environment"}`, a line of JSON), the process id goes out, then a line
+`stopped` each time the victim stands still, and when it has ended, its exit status (negative: the signal). The server
+ends when its standard input is closed.
 """
 
 from __future__ import annotations
@@ -15,9 +16,8 @@ import signal
 import socket
 import sys
 import traceback
+from contextlib import nullcontext, suppress
 from typing import Any
-
-import bot.telegram.lazy  # noqa: F401  isort: skip  before aiogram
 
 from aiogram.methods import EditMessageText, SendMessage
 from aiogram.types import Message
@@ -25,8 +25,9 @@ from aiogram.types import Message
 from crash import victim
 
 LOG = "bot.log"
+STOPPED = b"stopped\n"
 PR_SET_PDEATHSIG = 1
-LOOK = 0.01  # seconds between looks at who has ended
+LOOK = 0.01  # seconds between looks at who stands still or has ended
 
 
 def warm() -> None:
@@ -52,17 +53,20 @@ def serve(path: str) -> None:
                     _become(order)
                 victims[pid] = connection
                 connection.sendall(f"{pid}\n".encode())
-            _bury(victims)
+            _tell(victims)
 
 
-def _bury(victims: dict[int, socket.socket]) -> None:
-    """Tell whoever waits which victims have ended."""
+def _tell(victims: dict[int, socket.socket]) -> None:
+    """Tell whoever waits which victims stand still, and which have ended."""
     while victims:
-        pid, status = os.waitpid(-1, os.WNOHANG)
+        pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
         if not pid:
             return
-        with victims.pop(pid) as connection:
-            connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+        stopped = os.WIFSTOPPED(status)
+        news = STOPPED if stopped else f"{os.waitstatus_to_exitcode(status)}\n".encode()
+        connection = victims[pid] if stopped else victims.pop(pid)
+        with suppress(OSError), nullcontext() if stopped else connection:  # nobody may be there any more
+            connection.sendall(news)
 
 
 def _become(order: dict[str, Any]) -> None:
@@ -78,7 +82,9 @@ def _become(order: dict[str, Any]) -> None:
         for number in (1, 2):
             os.dup2(log, number)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        status = victim.run()
+        victim.run()
+    except SystemExit as end:
+        status = int(end.code or 0)
     except BaseException:
         traceback.print_exc()
     finally:

@@ -21,7 +21,9 @@ MARK = re.compile(r"\bmark(\d+)-(\d+)-(\d+)-(\d+)\b")
 APOLOGIES = tuple(
     words.split("{")[0] for texts in (en.TEXTS, ru.TEXTS) for key, words in texts.items() if key.startswith("error.")
 )
+NOTES = tuple(texts.TEXTS[key] for texts in (en, ru) for key in ("cut.note", "stop.note", "length.note"))
 SHORT = 8_000  # characters: a prompt below that must hold the whole conversation
+WINDOW = 40  # turns: ... except where it is longer than that
 
 
 class Mark(NamedTuple):
@@ -46,7 +48,12 @@ class Question:
 
 @dataclass(slots=True)
 class Verdict:
-    """What went wrong, a sentence each. `strays` are messages that nobody needs: left-over placeholders."""
+    """What went wrong, a sentence each.
+
+    `ghosts` are answers in a prompt that no user saw, `gaps` what a prompt lacks, `halves` parts of an answer that
+    stand alone and do not say so, `strays` messages that nobody needs: left-over placeholders. `others` is for what
+    only a scenario knows. `apologies` are no fault: how many questions have one instead of an answer.
+    """
 
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
@@ -54,20 +61,23 @@ class Verdict:
     ghosts: list[str] = field(default_factory=list)
     gaps: list[str] = field(default_factory=list)
     leaks: list[str] = field(default_factory=list)
+    halves: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
     strays: list[str] = field(default_factory=list)
+    apologies: int = 0
 
     def faults(self, strays_allowed: int = 0) -> list[str]:
-        found = [
-            f"{name}: {sentence}"
-            for name in ("lost", "doubled", "unordered", "ghosts", "gaps", "leaks")
-            for sentence in getattr(self, name)
-        ]
-        return found + [f"stray: {sentence}" for sentence in self.strays[strays_allowed:]]
+        """Everything, each sentence after the name of its kind."""
+        found = [f"{name}: {sentence}" for name in COLUMNS for sentence in getattr(self, name)]
+        return found + [f"strays: {sentence}" for sentence in self.strays[strays_allowed:]]
+
+
+COLUMNS = ("lost", "doubled", "unordered", "ghosts", "gaps", "leaks", "halves", "others")
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What stands in a chat for a question: the whole answer, which is one trial in one or more messages."""
+    """What stands in a chat for a question: one trial in one or more messages, whole or marked as broken off."""
 
     question: Question
     trial: int
@@ -106,6 +116,12 @@ def whole(found: Sequence[Mark]) -> set[tuple[int, int]]:
     return {(question, trial) for (question, trial, of), there in sentences.items() if len(there) == of}
 
 
+def outcomes(texts: Sequence[str]) -> set[tuple[int, int]]:
+    """The (question, trial) that need nothing more: whole, or with a note that says why they are not."""
+    noted = {mark[:2] for text in texts if text.rstrip().endswith(NOTES) for mark in marks(text)}
+    return whole([mark for text in texts for mark in marks(text)]) | noted
+
+
 def is_apology(text: str) -> bool:
     return text.startswith(APOLOGIES)
 
@@ -116,21 +132,22 @@ def is_apology(text: str) -> bool:
 def _chat(
     verdict: Verdict, place: Place, asked: Sequence[Question], messages: Sequence[Mapping[str, Any]]
 ) -> dict[int, Answer]:
-    said = {message["message_id"]: marks(text_of(dict(message))) for message in messages}
-    apologies = 0
-    for message in messages:
-        if not said[message["message_id"]]:
-            if is_apology(text_of(dict(message))):
-                apologies += 1
-            else:
-                verdict.strays.append(f"{place}: {text_of(dict(message))[:60]!r}")
-    answers = {}
+    texts = {message["message_id"]: text_of(dict(message)) for message in messages}
+    said = {id_: marks(text) for id_, text in texts.items()}
+    unmarked = [texts[id_] for id_, found in said.items() if not found]
+    apologies = sum(map(is_apology, unmarked))
+    verdict.strays += [f"{place}: {text[:60]!r}" for text in unmarked if not is_apology(text)]
+    done, answers = outcomes(list(texts.values())), {}
     for question in asked:
         own = {id_: found for id_, found in said.items() if found and found[0].question == question.number}
-        if answer := _answer(verdict, question, own):
+        trials = sorted(trial for number, trial in done if number == question.number)
+        if answer := _answer(verdict, question, own, trials):
             answers[question.number] = answer
-    lost = [question for question in asked if question.number not in answers]
-    verdict.lost += [f"question {question.number} in {place}" for question in lost[apologies:]]
+    open_ = [question for question in asked if question.number not in answers]
+    verdict.apologies += apologies
+    verdict.lost += [f"question {question.number} in {place}" for question in open_[apologies:]]
+    if apologies > len(open_):
+        verdict.doubled.append(f"{place}: {apologies} apologies for {len(open_)} questions without an answer")
     foreign = {mark.question for found in said.values() for mark in found} - {question.number for question in asked}
     verdict.leaks += [f"{place} shows an answer to question {number}, asked elsewhere" for number in sorted(foreign)]
     placed = [answers[question.number].messages for question in asked if question.number in answers]
@@ -139,16 +156,21 @@ def _chat(
     return answers
 
 
-def _answer(verdict: Verdict, question: Question, own: Mapping[int, Sequence[Mark]]) -> Answer | None:
-    """The answer that stands; what stands beside it is a double when it is one again, else a stray."""
-    trials = sorted(trial for _, trial in whole([mark for found in own.values() for mark in found]))
+def _answer(
+    verdict: Verdict, question: Question, own: Mapping[int, Sequence[Mark]], trials: Sequence[int]
+) -> Answer | None:
+    """The answer that stands, the first of `trials`; what stands beside it is a double if it is one again, else a
+    stray, and without an answer half of one.
+    """
     for trial in trials[1:]:
         verdict.doubled.append(f"question {question.number} is answered by trials {trials[0]} and {trial}")
     needed: dict[int, frozenset[int]] = {}
     for id_, found in own.items():
         sentences = frozenset(mark.sentence for mark in found)
         others = [frozenset(m.sentence for m in more) for other, more in own.items() if other != id_]
-        if found[0].trial not in trials:
+        if not trials:
+            verdict.halves.append(f"message {id_} holds a part of trial {found[0].trial} of {question.number}, no more")
+        elif found[0].trial not in trials:
             verdict.strays.append(f"message {id_} holds a part of trial {found[0].trial} of {question.number}")
         elif sentences in needed.values():
             verdict.doubled.append(f"question {question.number}: sentences {sorted(sentences)} stand twice")
@@ -189,7 +211,9 @@ def _prompt(
             _shown(verdict, text, now, answers)
     found = [_name(role, text) for role, text in turns]
     history = _history(now, questions, answers)
-    if found != history[-len(found) :] or (len(found) < len(history) and sum(len(t) for _, t in turns) < SHORT):
+    if found != history[-len(found) :] or (
+        len(found) < min(len(history), WINDOW) and sum(len(t) for _, t in turns) < SHORT
+    ):
         verdict.gaps.append(f"the prompt of {now.number} is {found}, the chat was {history}")
 
 

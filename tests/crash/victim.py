@@ -1,14 +1,18 @@
-"""The bot with a bomb in it: `run` serves like `govorun run`, and kills its own process at one exact point.
+"""The bot that something happens to: `run` serves like `govorun run`, and stands still at one exact point.
 
-Points are counted from the first `getUpdates` on (with `CRASH_FROM=start`: from the start, so that what recovery does
-counts too). `CRASH_AT` is one of
+There it has stopped itself, all its threads, until somebody lets it go on (SIGCONT) or ends it: who watches it
+(`forkserver`, `process`) sees that and does what is to be done at this point. Points are counted from the first
+`getUpdates` on (with `CRASH_FROM=start`: from the start, so that what recovery does counts too). `CRASH_AT` is one of
 
     before:7               the 7th `Store.write` was asked for: all that came before it has happened outside
     after:7                the 7th `Store.write` is committed, its caller never hears of it
+    ask:sendMessage:2      the 2nd `sendMessage` is about to be called
+    call:sendMessage:2     Telegram's answer to it has arrived, nothing was done with it; a `getUpdates` counts when
+                           it brought something
+    model.ask:1            the model is about to be asked for the 1st time
     model:3                the 3rd streamed chunk of the model has arrived
-    paint:1                the 1st order of a picture was answered
-    call:sendMessage:2     Telegram's answer to the 2nd `sendMessage` has arrived, nothing was done with it; a
-                           `getUpdates` counts when it brought something
+    paint.ask:1, paint:1   the 1st order of a picture is about to be sent, was answered
+    poll.ask:1, poll:1     it is about to be asked about, that was answered
 
 and every point that is passed becomes a line of the file `trace`, so that a run without `CRASH_AT` lists them all.
 The product knows nothing of this: its methods are wrapped from here.
@@ -16,29 +20,28 @@ The product knows nothing of this: its methods are wrapped from here.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-from bot import logs, running, settings
+from bot import cli
 from bot.models.yandex.art import YandexArt
 from bot.models.yandex.text import YandexText
 from bot.storage.store import Store, Work
 from bot.telegram.api import Api
-from bot.types import Chunk, Drawing, Request
+from bot.types import Chunk, Request
 
 TRACE = "trace"
 BIRTH = "born"  # the line of the trace with which a process begins
 
 
 class Bomb:
-    """Counts what happens by kind, and ends the process at the point `at`."""
+    """Counts what happens by kind, and stops the process at the point `at`."""
 
     def __init__(self, at: str, trace: Path, *, armed: bool) -> None:
         self.at = at
@@ -60,59 +63,79 @@ class Bomb:
             return
         os.write(self._trace, f"{kind}:{number} {what}\n".encode())
         if self.at == f"{kind}:{number}":
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    def pass_by(self, kind: str, what: str = "") -> None:
+        self.passing(kind, self.count(kind), what)
 
 
 def plant(bomb: Bomb) -> None:
-    """Wrap what commits, what calls Telegram, and what the model says."""
-    write, call, stream, submit = Store.write, Api.call, YandexText.stream, YandexArt.submit
+    """Wrap what commits, what calls Telegram, and what the services say."""
+    _plant_store(bomb)
+    _plant_telegram(bomb)
+    _plant_model(bomb)
+    YandexArt.submit = _around(bomb, "paint", YandexArt.submit)  # type: ignore[method-assign]
+    YandexArt.poll = _around(bomb, "poll", YandexArt.poll)  # type: ignore[method-assign]
 
-    async def counted_write(self: Store, work: Work) -> Any:
-        number, what = bomb.count("write"), work.__qualname__.replace(".<locals>", "")
+
+def _plant_store(bomb: Bomb) -> None:
+    write = Store.write
+
+    async def counted(self: Store, work: Work) -> Any:
+        number, what = bomb.count("write"), getattr(work, "__qualname__", "").replace(".<locals>", "")
         bomb.passing("before", number, what)
         result = await write(self, work)
         bomb.passing("after", number, what)
         return result
 
-    async def counted_call(self: Api, method: Any, **options: Any) -> Any:
+    Store.write = counted  # type: ignore[method-assign]
+
+
+def _plant_telegram(bomb: Bomb) -> None:
+    call = Api.call
+
+    async def counted(self: Api, method: Any, **options: Any) -> Any:
         name = method.__api_method__
         bomb.armed = bomb.armed or name == "getUpdates"
-        kind, result = f"call:{name}", None
+        bomb.pass_by(f"ask:{name}")
         try:
             result = await call(self, method, **options)
         except Exception as error:  # a refusal is an answer too
-            bomb.passing(kind, bomb.count(kind), type(error).__name__)
+            bomb.pass_by(f"call:{name}", type(error).__name__)
             raise
         if result != []:
-            bomb.passing(kind, bomb.count(kind))
+            bomb.pass_by(f"call:{name}")
         return result
 
-    async def counted_stream(self: YandexText, request: Request) -> AsyncGenerator[Chunk]:
+    Api.call = counted  # type: ignore[method-assign]
+
+
+def _plant_model(bomb: Bomb) -> None:
+    stream = YandexText.stream
+
+    async def counted(self: YandexText, request: Request) -> AsyncGenerator[Chunk]:
+        bomb.pass_by("model.ask")
         async with aclosing(stream(self, request)) as chunks:
             async for chunk in chunks:
-                bomb.passing("model", bomb.count("model"))
+                bomb.pass_by("model")
                 yield chunk
 
-    async def counted_submit(self: YandexArt, drawing: Drawing) -> str:
-        operation = await submit(self, drawing)
-        bomb.passing("paint", bomb.count("paint"))
-        return operation
-
-    YandexArt.submit = counted_submit  # type: ignore[method-assign]
-    Store.write = counted_write  # type: ignore[method-assign]
-    Api.call = counted_call  # type: ignore[method-assign]
-    YandexText.stream = counted_stream  # type: ignore[method-assign]
+    YandexText.stream = counted  # type: ignore[method-assign]
 
 
-def run() -> int:
-    """Serve in this process with the settings of the environment. Returns the exit status."""
+def _around(bomb: Bomb, kind: str, method: Callable[..., Awaitable[Any]]) -> Any:
+    async def counted(self: YandexArt, what: Any) -> Any:
+        bomb.pass_by(f"{kind}.ask")
+        result = await method(self, what)
+        bomb.pass_by(kind)
+        return result
+
+    return counted
+
+
+def run() -> None:
+    """Be `govorun run` with the settings of the environment. Ends with `SystemExit`."""
     armed = os.environ.get("CRASH_FROM") == "start"
     plant(Bomb(os.environ.get("CRASH_AT", ""), Path(TRACE), armed=armed))
-    found = settings.load()
-    logs.configure(found.log_level, found.secrets())
-    asyncio.run(running.serve(found))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(run())
+    sys.argv = ["govorun", "run"]
+    cli.main()
