@@ -38,6 +38,8 @@ def lint() -> None:
     run("import rules", *tool("lint-imports", "--no-cache"))
     run("types", *tool("mypy"))
     run("settings example", sys.executable, "scripts/env_example.py", "--check")
+    run("secrets", sys.executable, "scripts/secret_scan.py")
+    run("dependencies", sys.executable, "scripts/audit.py")
 
 
 def migrations() -> None:
@@ -63,6 +65,18 @@ def browser() -> None:
         print("--- NO CHROMIUM: the tests of the chat page will be skipped (apt-get install chromium)", flush=True)
 
 
+def compiler() -> None:
+    """For the library between a process and its disk (`tests/disk/disk.c`)."""
+    if shutil.which("cc") or shutil.which("gcc"):
+        return
+    if shutil.which("apt-get") and os.geteuid() == 0:
+        run("install gcc", "sh", "-c", "apt-get update -qq && apt-get install -y -qq gcc libc6-dev >/dev/null")
+    elif os.environ.get("CI"):
+        sys.exit("--- A C compiler is missing: install Debian's packages gcc and libc6-dev")
+    else:
+        print("--- NO C COMPILER: power cuts and failing disks will not be tested (apt-get install gcc)", flush=True)
+
+
 def unit() -> None:
     run("unit tests", *tool("pytest", "-q", "-n", "2", "-m", "not stage and not e2e and not page"))
 
@@ -70,7 +84,10 @@ def unit() -> None:
 def whole() -> None:
     coverage = ("--cov=bot", "--cov-report=term:skip-covered", "--cov-fail-under=85")
     run("tests", *tool("pytest", "-q", "-n", "2", "-m", "not e2e and not page", *coverage))
-    run("tests of whole processes", *tool("pytest", "-q", "-m", "e2e or page", "--timeout=300"))
+    run(
+        "tests of whole processes",
+        *tool("pytest", "-q", "-n", "2", "--dist", "loadfile", "-m", "e2e or page", "--timeout=300"),
+    )
 
 
 def main() -> None:
@@ -80,6 +97,7 @@ def main() -> None:
     if wish == "all":
         migrations()
         browser()
+        compiler()
         whole()
     if wish == "unit":
         unit()
