@@ -29,6 +29,18 @@ def test_the_public_names_are_there_sorted_and_documented() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+\S*", bot.__version__)
 
 
+def test_every_promise_fault_and_threat_has_a_line_and_every_test_in_it_exists() -> None:
+    text = (ROOT / "docs" / "promises.md").read_text()
+    ids = [row.split("|")[1] for row in text.splitlines() if re.match(r"\| [PFT]\d", row)]
+    found: dict[str, set[int]] = {"P": set(), "F": set(), "T": set()}
+    for kind, first, last in re.findall(r"([PFT])(\d+)(?:-[PFT]?(\d+))?", ",".join(ids)):
+        found[kind].update(range(int(first), int(last or first) + 1))
+    assert found == {"P": {*range(1, 33)}, "F": {*range(1, 113)}, "T": {*range(1, 41)}}
+    assert [path for path in re.findall(r"tests/[\w/]+\.(?:py|c)", text) if not (ROOT / path).exists()] == []
+    names = {name.rstrip("_") for name in re.findall(r"::(test_\w+)", text)}
+    assert [name for name in names if not any(name in source for source in TESTS.values())] == []
+
+
 def test_nothing_but_the_public_names_is_imported_into_the_package() -> None:
     tree = ast.parse((ROOT / "bot" / "__init__.py").read_text())
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
@@ -40,7 +52,7 @@ def test_each_command_is_tested(name: str) -> None:
     assert any(f'"/{name}' in text for text in TESTS.values()), f"no test says /{name}"
 
 
-@pytest.mark.parametrize("name", commands.ACTIONS)
+@pytest.mark.parametrize("name", commands.PRESSES)
 def test_each_button_is_tested(name: str) -> None:
     assert any(f'"{name}"' in text for text in TESTS.values()), f"no test names the button {name}"
 
