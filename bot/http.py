@@ -6,7 +6,6 @@ The only module that knows httpx. Nothing raised here contains an address beyond
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -21,6 +20,7 @@ from urllib.parse import urlsplit
 sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
 import httpx  # noqa: E402
 
+from bot.alarm import Alarm  # noqa: E402
 from bot.clock import Clock  # noqa: E402
 from bot.errors import (  # noqa: E402
     ConfigError,
@@ -30,9 +30,9 @@ from bot.errors import (  # noqa: E402
     OutcomeUnknown,
     StreamCut,
 )
+from bot.lines import LineSplitter, dump_json, parse_json  # noqa: E402
 
 CONNECT = 10.0  # seconds for name, TCP and TLS together
-LINE = 1 << 20
 BODY = 12 << 20
 # Connections of a pool, and how many of them are kept. httpcore looks through all of a pool at both ends of a request:
 # with 100 in one pool that was a quarter of the CPU.
@@ -90,6 +90,7 @@ class Stream:
         self._limit = limit
         self._repeatable = repeatable
         self._size = 0
+        self._alarm = Alarm()
 
     async def lines(self) -> AsyncGenerator[str]:
         """The lines without their ends, the last one also where its end is missing. Lines end with LF or CR LF only."""
@@ -135,9 +136,8 @@ class Stream:
 
     async def _next(self) -> bytes:
         """The next piece, b"" at the end."""
-        now = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout_at(min(self._ends, now + self._idle)):
+            with self._alarm.set(min(self._ends, self._alarm.loop.time() + self._idle)):
                 piece = await anext(self._source, b"")
         except TimeoutError:
             raise self._broken("ran out of time") from None
@@ -149,6 +149,7 @@ class Stream:
         return piece
 
     async def close(self) -> None:
+        self._alarm.remove()
         if isinstance(self._source, AsyncGenerator):
             await self._source.aclose()
         await self._response.aclose()
@@ -322,74 +323,6 @@ def _host(url: str) -> str:
         return urlsplit(url).hostname or "?"
     except ValueError:
         return "?"
-
-
-# --- lines and JSON ---------------------------------------------------------------------------------------------------
-
-
-class LineSplitter:
-    """Bytes in, lines of text out, wherever the bytes were divided.
-
-    Unlike `str.splitlines` it divides at LF and CR LF only: U+2028 or U+000B inside a JSON string ends nothing.
-    Invalid UTF-8 becomes U+FFFD, a byte order mark at the start is dropped. Raises `ModelProtocolError` for a line of
-    more than `limit` bytes.
-    """
-
-    def __init__(self, limit: int = LINE) -> None:
-        self._limit = limit
-        self._open = bytearray()
-        self._first = True
-
-    def feed(self, data: bytes) -> list[str]:
-        *whole, tail = data.split(b"\n")
-        lines = []
-        for part in whole:
-            if self._open:
-                part = bytes(self._open) + part
-                self._open.clear()
-            lines.append(self._text(part))
-        self._open += tail
-        self._check(len(self._open))
-        return lines
-
-    def rest(self) -> list[str]:
-        """The last line, if it did not end."""
-        part = bytes(self._open)
-        self._open.clear()
-        return [self._text(part)] if part else []
-
-    def _text(self, line: bytes) -> str:
-        self._check(len(line))
-        if self._first:
-            self._first = False
-            line = line.removeprefix(b"\xef\xbb\xbf")
-        return line.removesuffix(b"\r").decode("utf-8", "replace")
-
-    def _check(self, size: int) -> None:
-        if size > self._limit:
-            raise ModelProtocolError(f"a line is longer than {self._limit} bytes")
-
-
-def parse_json(raw: str | bytes) -> Any:
-    """Raises `ModelProtocolError`. Strings may hold halves of surrogate pairs: see `whole_text`."""
-    try:
-        return json.loads(raw)
-    except (ValueError, RecursionError):
-        raise ModelProtocolError("the answer is not JSON") from None
-
-
-def dump_json(value: Any) -> bytes:
-    """Compact UTF-8. What is not valid Unicode goes as U+FFFD."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        return whole_text(text).encode()
-
-
-def whole_text(text: str) -> str:
-    """`text` with surrogate pairs joined and lone halves as U+FFFD: databases and sockets raise on halves."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 # --- trying again -----------------------------------------------------------------------------------------------------

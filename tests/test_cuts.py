@@ -23,7 +23,8 @@ from telegram_side import QUESTION, said
 from virtual import VirtualClock
 
 from bot.errors import ModelProtocolError, ModelUnavailable, StreamCut
-from bot.http import Http, LineSplitter
+from bot.http import Http
+from bot.lines import LineSplitter
 from bot.models.yandex import wire
 from bot.models.yandex.service import YandexStudio
 from bot.sandbox.telegram import buttons_of, text_of

@@ -26,7 +26,8 @@ from raw_server import (
 from virtual import VirtualClock
 
 from bot.errors import ModelError, ModelProtocolError, ModelUnavailable, OutcomeUnknown, StreamCut
-from bot.http import Http, LineSplitter, Retry, dump_json, parse_json, retry_after, whole_text
+from bot.http import Http, Retry, retry_after
+from bot.lines import LineSplitter, dump_json, parse_json, whole_text
 
 SECRET = "AQVN-secret-key"
 HEADERS = {"authorization": f"Api-Key {SECRET}"}

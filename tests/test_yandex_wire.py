@@ -20,7 +20,7 @@ from bot.errors import (
     OutcomeUnknown,
     StreamCut,
 )
-from bot.http import LineSplitter
+from bot.lines import LineSplitter
 from bot.models.yandex import wire
 from bot.types import Chunk, Finish, Image, Message, Request, Text, ToolCall, ToolResult, Usage
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Row, bindparam, insert, select, update
 
-from bot.storage.rows import Subject, address, at, columns, dump_outgoing, load_outgoing
+from bot.storage.rows import Subject, address, at, columns, dump_outgoing, here, load_outgoing, spot
 from bot.storage.tables import Delivery as Table
 from bot.types import Address, Delivery, DeliveryState, Outgoing
 
@@ -20,6 +20,8 @@ PLACE_OF = select(Table.id, Table.state, Table.message_ids).where(
 )
 GONE = "the chat can't be reached"
 INSERT = insert(Table)
+# `+ 0` keeps SQLite from walking through all the chat ever got, in the order of ids, to find the open ones
+NEXT = select(Table.__table__).where(here(Table), Table.state.in_(OPEN)).order_by(Table.id + 0).limit(1)
 CHANGE = update(Table).where(Table.id == bindparam("row"))
 
 
@@ -31,8 +33,7 @@ class Deliveries(Subject):
         SENDING from the start: the send follows at once, and a commit more would only say so. `marker`: see `Delivery`.
         """
         finished = {"outgoing": dump_outgoing(outgoing), "photo": outgoing.photo or None, "marker": marker}
-        query = select(Table.id, Table.state).where(Table.bot == where.bot, Table.key == key)
-        row = self.connection.execute(query).one_or_none()
+        row = self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none()
         if row is None:
             self._insert(key, where, DeliveryState.SENDING, (), **finished)
         elif row.state == DeliveryState.STREAMING:
@@ -72,9 +73,7 @@ class Deliveries(Subject):
         return {key: next(iter(json.loads(ids)), 0) for key, ids in self.connection.execute(query)}
 
     def next(self, where: Address) -> Delivery | None:
-        # `+ 0` keeps SQLite from walking through all the chat ever got, in the order of ids, to find the open ones
-        query = select(Table).where(at(Table, where), Table.state.in_(OPEN)).order_by(Table.id + 0).limit(1)
-        row = self.connection.execute(query).one_or_none()
+        row = self.connection.execute(NEXT, spot(where)).one_or_none()
         return _delivery(row) if row else None
 
     def waiting(self, bot: int) -> Sequence[Address]:
@@ -86,7 +85,7 @@ class Deliveries(Subject):
         return [Address(*row) for row in self.connection.execute(query)]
 
     def newest(self, bot: int) -> int:
-        query = select(Table.id).where(Table.bot + 0 == bot).order_by(Table.id.desc()).limit(1)  # `+ 0`: see `next`
+        query = select(Table.id).where(Table.bot + 0 == bot).order_by(Table.id.desc()).limit(1)  # `+ 0`: see `NEXT`
         return self.connection.scalar(query) or 0
 
     def begin(self, id_: int, marker: int) -> None:

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
-from bot.storage.rows import Subject, at, columns, dump_parts, load_parts
+from bot.storage.rows import Subject, at, columns, dump_parts, here, load_parts, spot
 from bot.storage.tables import Conversation, Message
 from bot.types import Address, Part, Role, Text
 from bot.types import Message as Said
 
-CURRENT = (
-    select(Conversation.id)
-    .where(
-        Conversation.bot == bindparam("b"),
-        Conversation.chat == bindparam("c"),
-        Conversation.thread == bindparam("t"),
-        Conversation.connection == bindparam("n"),
-    )
-    .order_by(Conversation.id.desc())
-    .limit(1)
-)
+CURRENT = select(Conversation.id).where(here(Conversation)).order_by(Conversation.id.desc()).limit(1)
 HISTORY = (
     select(Message.turn, Message.role, Message.parts, Message.ending)
     .where(Message.conversation_id == bindparam("conversation"))
@@ -44,8 +35,7 @@ class Remembered:
 class Messages(Subject):
     def current(self, address: Address) -> int | None:
         """The id of the conversation that goes on at an address."""
-        query = select(Conversation.id).where(at(Conversation, address)).order_by(Conversation.id.desc()).limit(1)
-        return self.connection.execute(query).scalar_one_or_none()
+        return self.connection.execute(CURRENT, spot(address)).scalar_one_or_none()
 
     def conversation(self, address: Address) -> int:
         """The same; it is begun when there is none."""
@@ -86,5 +76,5 @@ class Messages(Subject):
 
     def last(self, conversation: int, most: int) -> Sequence[Remembered]:
         """The newest messages of a conversation, oldest first."""
-        rows = self.connection.execute(HISTORY, {"conversation": conversation, "most": most})
-        return [Remembered(row.turn, Said(row.role, load_parts(row.parts)), row.ending) for row in rows][::-1]
+        rows: Iterable[Any] = self.connection.execute(HISTORY, {"conversation": conversation, "most": most})
+        return [Remembered(turn, Said(role, load_parts(parts)), ending) for turn, role, parts, ending in rows][::-1]

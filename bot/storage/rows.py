@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam
 
 from bot.clock import Clock
 from bot.types import Address, Attachment, Button, Image, Outgoing, Part, Text, ToolCall, ToolResult
@@ -40,6 +40,20 @@ def at(table: Any, address: Address) -> ColumnElement[bool]:
         table.thread == address.thread,
         table.connection == address.connection,
     )
+
+
+def here(table: Any) -> ColumnElement[bool]:
+    """The same for a statement that is made once: building one costs more than carrying it out. See `spot`."""
+    return and_(
+        table.bot == bindparam("b"),
+        table.chat == bindparam("c"),
+        table.thread == bindparam("t"),
+        table.connection == bindparam("n"),
+    )
+
+
+def spot(address: Address) -> dict[str, Any]:
+    return {"b": address.bot, "c": address.chat, "t": address.thread, "n": address.connection}
 
 
 def address(row: Row[Any]) -> Address:

@@ -21,7 +21,7 @@ from bot.errors import (
     OutcomeUnknown,
     StreamCut,
 )
-from bot.http import parse_json, whole_text
+from bot.lines import parse_json, whole_text
 from bot.types import Chunk, Finish, Message, Request, ToolCall, ToolResult, Usage
 
 LONGEST_TEXT = 100_000  # characters the server takes in one message
@@ -127,7 +127,7 @@ def stream_error(value: Mapping[str, Any], *, trace: str = "") -> ModelError | N
 
 def _details(value: Any) -> tuple[int, str]:
     """gRPC code and message of an error body, 0 and "" where it has none."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         return 0, ""
     error = value.get("error")
     source: Mapping[str, Any] = error if isinstance(error, Mapping) else value
@@ -169,7 +169,7 @@ class StreamReader:
         except ModelProtocolError:
             self._broken = True  # no fault of the server's words if this is the last line, cut in the middle: see `end`
             return None
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict):
             raise ModelProtocolError("a line of the answer is not an object", trace=self._trace)
         if error := stream_error(value, trace=self._trace):
             raise error
@@ -218,7 +218,7 @@ def _mended(text: str, *, last: bool) -> str:
 
 
 def _usage(value: Any) -> Usage | None:
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         return None
     prompt, completion = _number(value.get("inputTextTokens")), _number(value.get("completionTokens"))
     if prompt is None or completion is None:
@@ -252,7 +252,7 @@ def _whole_number(value: Any) -> Any:
 
 
 def _mapping(value: Any, otherwise: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else otherwise or {}
+    return value if isinstance(value, dict) else otherwise or {}
 
 
 def _number(value: Any) -> int | None:

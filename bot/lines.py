@@ -1,0 +1,75 @@
+"""Bytes -> lines -> JSON, whatever a server sends: halves of characters, lines without end, no JSON at all."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from bot.errors import ModelProtocolError
+
+LINE = 1 << 20  # bytes
+
+
+class LineSplitter:
+    """Bytes in, lines of text out, wherever the bytes were divided.
+
+    Unlike `str.splitlines` it divides at LF and CR LF only: U+2028 or U+000B inside a JSON string ends nothing.
+    Invalid UTF-8 becomes U+FFFD, a byte order mark at the start is dropped. Raises `ModelProtocolError` for a line of
+    more than `limit` bytes.
+    """
+
+    def __init__(self, limit: int = LINE) -> None:
+        self._limit = limit
+        self._open = bytearray()
+        self._first = True
+
+    def feed(self, data: bytes) -> list[str]:
+        *whole, tail = data.split(b"\n")
+        lines = []
+        for part in whole:
+            if self._open:
+                part = bytes(self._open) + part
+                self._open.clear()
+            lines.append(self._text(part))
+        self._open += tail
+        self._check(len(self._open))
+        return lines
+
+    def rest(self) -> list[str]:
+        """The last line, if it did not end."""
+        part = bytes(self._open)
+        self._open.clear()
+        return [self._text(part)] if part else []
+
+    def _text(self, line: bytes) -> str:
+        self._check(len(line))
+        if self._first:
+            self._first = False
+            line = line.removeprefix(b"\xef\xbb\xbf")
+        return line.removesuffix(b"\r").decode("utf-8", "replace")
+
+    def _check(self, size: int) -> None:
+        if size > self._limit:
+            raise ModelProtocolError(f"a line is longer than {self._limit} bytes")
+
+
+def parse_json(raw: str | bytes) -> Any:
+    """Raises `ModelProtocolError`. Strings may hold halves of surrogate pairs: see `whole_text`."""
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        raise ModelProtocolError("the answer is not JSON") from None
+
+
+def dump_json(value: Any) -> bytes:
+    """Compact UTF-8. What is not valid Unicode goes as U+FFFD."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return whole_text(text).encode()
+
+
+def whole_text(text: str) -> str:
+    """`text` with surrogate pairs joined and lone halves as U+FFFD: databases and sockets raise on halves."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
