@@ -34,8 +34,8 @@ from bot.lines import LineSplitter, dump_json, parse_json  # noqa: E402
 
 CONNECT = 10.0  # seconds for name, TCP and TLS together
 BODY = 12 << 20
-# Connections of a pool, and how many of them are kept. httpcore goes through a pool at both ends of a request and asks the
-# system about each idle one: with 100 in one pool that was a quarter of the CPU.
+# Connections of a pool, and how many of them are kept. At both ends of a request httpcore goes through its pool and
+# asks the system about each idle one: with 100 in one pool that was a quarter of the CPU.
 POOL, IDLE = 16, 4
 STREAM = 64 << 20  # a native stream repeats the whole text in every line
 LONGEST_WAIT = 3600.0
