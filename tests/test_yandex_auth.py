@@ -97,7 +97,7 @@ async def test_spaces_and_quotes_around_a_key_are_dropped(http: Http) -> None:
 def test_a_key_that_no_header_can_carry_is_told_at_the_start(key: str) -> None:
     with pytest.raises(ConfigError, match="YC_API_KEY") as caught:
         load(yc_api_key=key)
-    assert "AQVN" not in str(caught.value)
+    assert key not in str(caught.value)
 
 
 async def test_a_key_that_is_refused_can_not_be_renewed(http: Http) -> None:
