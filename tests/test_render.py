@@ -210,6 +210,9 @@ def test_other_targets_than_web_mail_and_telephone_are_dead(markdown: str, text:
         ("[https://ex.org/a](https://ex.org/a)", "https://ex.org/a"),
         ("[the manual](https://ex.org/a?q=я)", "the manual (https://ex.org/a?q=я)"),
         ("[config.json](https://ex.org/a)", "config.json (https://ex.org/a)"),
+        ("[Moscow](https://ex.org/wiki/Moscow)", "Moscow"),
+        ("[Moscow](https://ex.org/wiki/Moscow?q=1)", "Moscow (https://ex.org/wiki/Moscow?q=1)"),
+        ("[Moscow](https://a@ex.org/Moscow)", "Moscow (https://a@ex.org/Moscow)"),
         ("[+7 999 000-11-22](tel:+79990001122)", "+7 999 000-11-22"),
     ],
 )

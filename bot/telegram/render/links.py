@@ -1,8 +1,9 @@
 """Which links may be links, and how each shows where it leads. Begin with `link`.
 
 Only http, https, mailto and tel targets become links, and no address hides behind words: it stands after them, unless
-the words are that address. So nobody opens what he has not read, and nothing leaves a chat by a tap on "here". Other
-targets (`tg:`, `javascript:`, a file) are shown as code, where they do nothing.
+the words are that address, or the name of its page (Telegram asks before it opens one, and names the host). So nobody
+opens what he has not read, and nothing leaves a chat by a tap on "here". Other targets (`tg:`, `javascript:`, a file)
+are shown as code, where they do nothing.
 """
 
 from __future__ import annotations
@@ -73,7 +74,15 @@ def _shown(text: str, address: str) -> str:
     if kind.lower() in {"mailto", "tel"}:
         name = unquote(rest.partition("?")[0])
         return "" if name.replace("-", "") in re.sub(r"[\s()-]", "", text) else name
-    return "" if _spoken(text.strip()) == _spoken(address) else address
+    return "" if _spoken(text.strip()) == _spoken(address) or _names_page(text, address) else address
+
+
+def _names_page(text: str, address: str) -> bool:
+    """`[Moscow](https://en.wikipedia.org/wiki/Moscow)`: the words are the page, and nothing else is carried along."""
+    parts = urlsplit(address)
+    page = unquote(parts.path.rpartition("/")[2]).replace("_", " ").casefold()
+    is_bare = not (parts.query or parts.fragment or "@" in parts.netloc) and "xn--" not in parts.netloc
+    return is_bare and page == text.strip().casefold() and page.isalnum()
 
 
 def _spoken(url: str) -> str:
