@@ -20,6 +20,7 @@ from pydantic import SecretStr
 from raw_server import free_port
 from stage import ANNA, BORIS, TEAM, Stage
 from telegram_side import rows, soon
+from virtual import VirtualClock
 
 from bot.sandbox.telegram import Telegram, buttons_of
 from bot.telegram.updates import once
@@ -231,7 +232,7 @@ def _bytes(update: dict[str, Any], chance: random.Random) -> bytes:
 
 def recorded() -> list[dict[str, Any]]:
     """One update of every kind that people cause in the sandbox."""
-    telegram = Telegram(topics=True)
+    telegram = Telegram(topics=True, clock=VirtualClock())  # a seed gives the same updates at any time
     telegram.updates.ask(["message", "edited_message", "callback_query", "my_chat_member", "message_reaction",
                           "stopped_message_generation"])  # fmt: skip
     first = telegram.say(STRANGERS[0], f"{WORD} hello")
