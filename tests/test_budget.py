@@ -73,6 +73,15 @@ def test_a_crowd_never_gets_more_than_the_rate_in_a_second() -> None:
     assert times[-1] < 10
 
 
+@pytest.mark.parametrize("rate", [1, 2, 28])
+def test_edits_leave_half_of_the_bots_rate_to_whole_answers_however_small_it_is(rate: int) -> None:
+    budget = Budget(rate, 0)
+    for chat in range(1, max(rate // 2, 1) + 1):
+        assert budget.edit_wait(chat, 10.0) == 0
+        budget.take_message(chat, 10.0)
+    assert budget.edit_wait(99, 10.0) > 0
+
+
 def test_a_group_never_gets_more_than_twenty_in_a_minute() -> None:
     budget, now = Budget(28, 1), 0.0
     times = []

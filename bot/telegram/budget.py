@@ -56,7 +56,9 @@ class Window:
 
     def wait(self, now: float, share: float = 1.0) -> float:
         """Seconds until a call may be made by somebody who may use that share of the limits."""
-        return max((self._until(int(most * share), seconds) - now for most, seconds in self.limits), default=0.0)
+        return max(
+            (self._until(max(int(most * share), 1), seconds) - now for most, seconds in self.limits), default=0.0
+        )
 
     def even(self, now: float) -> float:
         """Seconds between calls that would spend what is left of the longest limit until the first of it returns."""
@@ -74,7 +76,7 @@ class Window:
 
     def _until(self, most: int, seconds: float) -> float:
         # A little later than allowed: what we time at the start of a call is timed there at its arrival.
-        return self._calls[-most] + seconds + 0.1 if 0 < most <= len(self._calls) else float("-inf")
+        return self._calls[-most] + seconds + 0.1 if most <= len(self._calls) else float("-inf")
 
 
 @dataclass(slots=True)
