@@ -298,12 +298,15 @@ class Deliverer:
 
         Where it was the answer of another topic, that one's own search puts it right.
         """
+        looked = False
         try:
-            edited = await self._edit(progress, part, message_id, last=last)
-        except NotModified:
-            if message_id not in progress.touched and not (progress.was_left and _may_have_topics(progress)):
-                return True
-            edited = await self._seen(progress, part, message_id)  # it may say this because a search has edited it
+            try:
+                edited = await self._edit(progress, part, message_id, last=last)
+            except NotModified:
+                if message_id not in progress.touched and not (progress.was_left and _may_have_topics(progress)):
+                    return True
+                looked = True  # it may say this because a search has edited it
+                edited = await self._seen(progress, part, message_id)
         except NoMessage:
             return False
         except TransportUnavailable:
@@ -311,16 +314,18 @@ class Deliverer:
             raise
         if isinstance(edited, dict) and _thread(edited) != (progress.delivery.address.thread if progress.thread else 0):
             return False
-        with suppress(NotModified):
+        if looked:
             await self._edit(progress, part, message_id, last=last)
         return True
 
     async def _seen(self, progress: Progress, part: Screen, message_id: int) -> Any:
-        """The message, which Telegram tells only when an edit changes it: here its button, to a new one each time."""
-        progress.looks += 1
-        button = screen.stop_keyboard("…" * progress.looks)
-        await self.permit(progress.delivery.address.chat)
-        return await self.api.call(screen.edit(part, progress.delivery.address, message_id, button))
+        """The message, which Telegram tells only when an edit changes it: here its button, to one that it has not."""
+        while True:
+            progress.looks += 1
+            button = screen.stop_keyboard("…" * progress.looks)
+            await self.permit(progress.delivery.address.chat)
+            with suppress(NotModified):  # a look before a crash had got so far
+                return await self.api.call(screen.edit(part, progress.delivery.address, message_id, button))
 
     def _newest(self, chat: int) -> int:
         return self._newest_ids.get(chat if chat < SUPERGROUP else 0, 0)
