@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import insert, stored
 from stage import ANNA, Stage
 from typer.testing import CliRunner, Result
 
@@ -45,11 +46,11 @@ async def test_p20_a_backup_while_the_bot_writes_is_whole_and_locks_nobody_out(d
             before = set(told)
             target = database.with_name(f"{len(copied)}.db")
             copied.append(await asyncio.to_thread(backup.save, _url(database), target))
-            assert before <= set(_numbers(target))
+            assert before <= set(stored(target))
         assert not writing.done() or writing.exception() is None
         writing.cancel()
         await asyncio.wait({writing})
-    assert set(told) <= set(_numbers(database))
+    assert set(told) <= set(stored(database))
 
 
 def test_t31_a_backup_is_one_private_file(database: Path) -> None:
@@ -58,7 +59,7 @@ def test_t31_a_backup_is_one_private_file(database: Path) -> None:
     assert saved.parent == database.parent
     assert _mode(saved) == 0o600
     assert {path.name for path in database.parent.iterdir()} == {database.name, saved.name}
-    assert _numbers(saved) == [1]
+    assert stored(saved) == [1]
 
 
 def test_a_backup_of_a_killed_bot_has_what_is_only_in_its_wal(database: Path, tmp_path: Path) -> None:
@@ -66,11 +67,11 @@ def test_a_backup_of_a_killed_bot_has_what_is_only_in_its_wal(database: Path, tm
     dead.mkdir()
     connection = sqlite3.connect(database)
     connection.execute("PRAGMA journal_mode=WAL")
-    _insert(connection, 7)
+    insert(connection, 7)
     for ending in ("", "-wal"):
         shutil.copy(f"{database}{ending}", dead / f"bot.db{ending}")
     connection.close()
-    assert _numbers(backup.save(_url(dead / "bot.db"))) == [7]
+    assert stored(backup.save(_url(dead / "bot.db"))) == [7]
 
 
 def test_a_backup_never_replaces_a_file(database: Path, tmp_path: Path) -> None:
@@ -104,7 +105,7 @@ def test_p20_a_restored_backup_is_the_database_and_the_replaced_one_stands_besid
     _add(database, 2)
     kept = backup.restore(_url(database), saved)
     assert kept is not None
-    assert (_numbers(database), _numbers(kept)) == ([1], [1, 2])
+    assert (stored(database), stored(kept)) == ([1], [1, 2])
     assert {_mode(path) for path in database.parent.iterdir()} == {0o600}
     assert {path.name for path in database.parent.iterdir()} == {
         database.name, f"{database.name}.lock", saved.name, kept.name
@@ -122,7 +123,7 @@ def test_a_wal_of_the_replaced_database_is_kept_with_it_and_not_written_into_the
     assert Path(f"{database}-wal").stat().st_size
     kept = backup.restore(_url(database), saved)
     assert kept is not None
-    assert (_numbers(database), _numbers(kept)) == ([], [9])
+    assert (stored(database), stored(kept)) == ([], [9])
 
 
 def test_restore_refuses_while_a_bot_runs(database: Path) -> None:
@@ -189,7 +190,7 @@ def test_a_damaged_database_is_replaced_too_and_kept_as_it_was(database: Path) -
     damaged = database.read_bytes()
     kept = backup.restore(_url(database), saved)
     assert kept is not None
-    assert _numbers(database) == [1]
+    assert stored(database) == [1]
     assert kept.read_bytes() == damaged
 
 
@@ -198,20 +199,20 @@ def test_the_wal_of_a_database_that_can_not_be_opened_goes_with_it(database: Pat
     saved = backup.save(_url(database))
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
-        _insert(connection, 9)
+        insert(connection, 9)
         wal = Path(f"{database}-wal").read_bytes()
     database.write_bytes(b"no database " * 400)
     Path(f"{database}-wal").write_bytes(wal)
     kept = backup.restore(_url(database), saved)
     assert kept is not None
-    assert _numbers(database) == []
+    assert stored(database) == []
     assert Path(f"{kept}-wal").read_bytes() == wal
 
 
 def test_restore_where_there_is_no_database_yet(database: Path, tmp_path: Path) -> None:
     _add(database, 1)
     assert backup.restore(_url(tmp_path / "new.db"), database) is None
-    assert _numbers(tmp_path / "new.db") == [1]
+    assert stored(tmp_path / "new.db") == [1]
 
 
 # --- a restored backup and Telegram -----------------------------------------------------------------------------------
@@ -259,7 +260,7 @@ async def test_p20_a_migration_copies_the_database_first_and_says_so(
     (copy,) = tmp_path.glob("bot.db-backup-0001-*")
     assert str(copy) in caplog.text
     assert copies.examine(copy, schema.known()).revision == "0001"
-    assert (_numbers(copy), _numbers(path)) == ([5], [5])
+    assert (stored(copy), stored(path)) == ([5], [5])
     assert _mode(copy) == 0o600
 
 
@@ -366,20 +367,7 @@ def _old(path: Path) -> Path:
 
 def _add(path: Path, number: int) -> None:
     with closing(sqlite3.connect(path)) as connection:
-        _insert(connection, number)
-
-
-def _insert(connection: sqlite3.Connection, number: int) -> None:
-    connection.execute(
-        "INSERT INTO updates (bot, update_id, raw, state, attempts, at, reason) VALUES (42, ?, '', 'new', 0, 0, '')",
-        (number,),
-    )
-    connection.commit()
-
-
-def _numbers(path: Path) -> list[int]:
-    with closing(sqlite3.connect(path)) as connection:
-        return [number for (number,) in connection.execute("SELECT update_id FROM updates ORDER BY update_id")]
+        insert(connection, number)
 
 
 def _mode(path: Path) -> int:

@@ -11,6 +11,8 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+from databases import insert, stored
+
 from bot.storage import schema
 from bot.storage.copies import examine
 
@@ -28,11 +30,11 @@ async def test_p20_a_restore_that_is_killed_at_any_change_of_names_leaves_one_wh
         saved = _database(folder / "saved.db", template, NEW)
         _killed_bot(folder / "bot.db", template)
         ends.append(await _restored(shim, folder, saved, kill_at=len(ends) + 1))
-        found = _numbers(folder / "bot.db")
+        found = stored(folder / "bot.db")
         assert found in (OLD, NEW), f"after {len(ends)} changes of names"
         assert not examine(folder / "bot.db", schema.known()).problems
         kept = list(folder.glob("bot.db-replaced-*Z"))
-        assert found == OLD or [_numbers(path) for path in kept] == [OLD]
+        assert found == OLD or [stored(path) for path in kept] == [OLD]
     assert ends[-1] == 0
     assert found == NEW
     assert len(ends) > 3
@@ -45,7 +47,7 @@ def _killed_bot(path: Path, template: Path) -> None:
     shutil.copy(path, living)
     with closing(sqlite3.connect(living)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
-        _insert(connection, OLD[1])
+        insert(connection, OLD[1])
         for ending in ("", "-wal"):
             shutil.copy(f"{living}{ending}", f"{path}{ending}")
     living.unlink()
@@ -55,21 +57,8 @@ def _database(path: Path, template: Path, numbers: list[int]) -> Path:
     shutil.copy(template, path)
     with closing(sqlite3.connect(path)) as connection:
         for number in numbers:
-            _insert(connection, number)
+            insert(connection, number)
     return path
-
-
-def _insert(connection: sqlite3.Connection, number: int) -> None:
-    connection.execute(
-        "INSERT INTO updates (bot, update_id, raw, state, attempts, at, reason) VALUES (42, ?, '', 'new', 0, 0, '')",
-        (number,),
-    )
-    connection.commit()
-
-
-def _numbers(path: Path) -> list[int]:
-    with closing(sqlite3.connect(path)) as connection:
-        return [number for (number,) in connection.execute("SELECT update_id FROM updates ORDER BY update_id")]
 
 
 async def _restored(shim: Path, folder: Path, saved: Path, *, kill_at: int) -> int:
