@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import combinations
 
 import pytest
@@ -206,37 +206,46 @@ def test_the_note_ends_the_last_piece_and_fits() -> None:
     assert plain("", "x") == ["x"]
 
 
-HOSTILE = {
-    "brackets": "[" * 2_000 + "]" * 2_000,
-    "half links": "[a](" * 4_000,
-    "quotes": ">" * 3_000,
-    "stars": "*" * 20_000,
-    "open stars": "*a " * 5_000,
-    "closed stars": "*a* " * 4_000,
-    "table": "|a|b|c|\n|-|-|-|\n" + "|x|**y**|`z`|\n" * 300,
-    "fences": "```\n" * 700,
-    "ticks": "".join("`" * count + "a" for count in range(200)),
-    "dollars": "$$\n" * 5_000,
-    "displays": "\\[\n" * 5_000,
-    "tags": "<http://" * 3_000,
-    "lists": "".join("  " * depth + "- a\n" for depth in range(150)),
-    "blanks": "a" + " " * 16_000 + "b\nc",
-    "blanks in a list": "```\n```\n-" + " " * 16_000 + "b",
-    "items in a line": "- " * 8_000 + "b",
-    "a long word as a link": f"[{'a' * 16_000}](https://ex.org)",
-    "dots as a link": f"[{'a.' * 8_000}1](https://ex.org)",
-    "accents": "e" + "\u0301" * 4_000,
+HOSTILE: dict[str, Callable[[int], str]] = {
+    "brackets": lambda n: "[" * 1_000 * n + "]" * 1_000 * n,
+    "half links": lambda n: "[a](" * 2_000 * n,
+    "quotes": lambda n: ">" * 1_500 * n,
+    "stars": lambda n: "*" * 10_000 * n,
+    "open stars": lambda n: "*a " * 2_500 * n,
+    "closed stars": lambda n: "*a* " * 2_000 * n,
+    "table": lambda n: "|a|b|c|\n|-|-|-|\n" + "|x|**y**|`z`|\n" * 150 * n,
+    "fences": lambda n: "```\n" * 350 * n,
+    "ticks": lambda n: "".join("`" * count + "a" for count in range(100)) * n,
+    "dollars": lambda n: "$$\n" * 2_500 * n,
+    "displays": lambda n: "\\[\n" * 2_500 * n,
+    "tags": lambda n: "<http://" * 1_500 * n,
+    "lists": lambda n: "".join("  " * depth + "- a\n" for depth in range(75)) * n,
+    "blanks": lambda n: "a" + " " * 8_000 * n + "b\nc",
+    "blanks in a list": lambda n: "```\n```\n-" + " " * 8_000 * n + "b",
+    "items in a line": lambda n: "- " * 4_000 * n + "b",
+    "a long word as a link": lambda n: f"[{'a' * 8_000 * n}](https://ex.org)",
+    "dots as a link": lambda n: f"[{'a.' * 4_000 * n}1](https://ex.org)",
+    "accents": lambda n: "e" + "\u0301" * 2_000 * n,
 }
 
 
+def spent(text: str) -> float:
+    """Processor seconds for all that is done with an answer; the best of three: a busy machine does not count."""
+
+    def once() -> float:
+        began = time.process_time()
+        document = parse(text)
+        pieces(document)
+        rich(document)
+        needs_rich(document)
+        plain(text)
+        draft(text)
+        return time.process_time() - began
+
+    return min(once() for _ in range(3))
+
+
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_text_takes_no_more_time_than_its_length_allows(name: str) -> None:
+def test_twice_as_much_hostile_text_takes_no_more_than_about_twice_the_work(name: str) -> None:
     text = HOSTILE[name]
-    began = time.process_time()
-    document = parse(text)
-    pieces(document)
-    rich(document)
-    needs_rich(document)
-    plain(text)
-    draft(text)
-    assert time.process_time() - began < 1  # measured: under 0.1; a quadratic rule takes many seconds
+    assert spent(text(2)) < 3 * spent(text(1)) + 0.2  # measured: 0.1 in all; a quadratic rule takes many seconds
