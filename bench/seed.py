@@ -12,11 +12,11 @@ from typing import Any
 
 from sqlalchemy import Table, insert, select
 
+from bot.boxes import DeliveryState
 from bot.clock import SystemClock
 from bot.settings import load
 from bot.storage.store import Store, Tx
 from bot.storage.tables import Base
-from bot.types import DeliveryState
 
 GROWING = {"messages": "turn", "deliveries": "key", "usage": "turn"}  # table: what names the turn in it
 

@@ -17,11 +17,13 @@ from bot.access import Access
 from bot.breaker import Breaker
 from bot.chat import Chat
 from bot.chat import Options as ChatOptions
+from bot.choices import Choosing
 from bot.clock import Clock, SystemClock
-from bot.commands import Commands, menu
+from bot.commands import Commands
 from bot.errors import StorageUnavailable
+from bot.features import joined
 from bot.http import Http
-from bot.images import KIND, Images
+from bot.images import Images
 from bot.jobs import Jobs
 from bot.limits import TOKENS, Budget, Limits
 from bot.metrics import Metrics
@@ -52,6 +54,7 @@ class App:
     settings: Settings
     store: Store
     telegram: Telegram
+    commands: Commands
     door: Door
     handler: InOrder
     jobs: Jobs
@@ -65,8 +68,7 @@ class App:
     _starting: asyncio.Timeout | None = None
 
     async def run(self) -> None:
-        draws = bool(self.settings.image_model)
-        menus = {"": menu("en", images=draws), "ru": menu("ru", images=draws)}
+        menus = {"": self.commands.menu("en"), "ru": self.commands.menu("ru")}
         for name, work in (("jobs", self.jobs.run()), ("sweep", self._sweep()), ("storage", self.store.watch())):
             self.background.append(self.tasks.create_task(work, name=name))
         await self._start(menus)
@@ -166,16 +168,21 @@ def _wire(
     telegram = Telegram(api, StoredInbox(store), StoredOutbox(store), clock, tasks, _telegram(settings))
     access = Access(settings.access == "open", frozenset(settings.owners))
     budget = _budget(settings, access)
-    images = Images(store, painter, clock, telegram, chance, budget)
-    jobs = Jobs(store, clock, api.id, {KIND: images.draw})
+    jobs = Jobs(store, clock, api.id)
+    features = [
+        Images(store, painter, clock, telegram, chance, jobs.wake, budget).feature(),
+        Choosing(store, routing, settings.streaming).feature(),
+    ]
+    jobs.kinds.update(joined(features).jobs)
     chat = Chat(store, routing, clock, _chat(settings), budget)
-    commands = Commands(store, chat, images, settings.streaming, jobs.wake, access)
+    commands = Commands(store, chat, access, features)
     admit = Admit(commands, store, clock, access)
     handler = InOrder(Boundary(admit, store), tasks, turns, chat.outdate)
     door = Door(handler, store, clock, tasks, access, _limits(settings))
     return App(
-        settings, store, telegram, door, handler, jobs, clock, tasks, asyncio.Event(), metrics, turns, studio.outage
-    )
+        settings, store, telegram, commands, door, handler, jobs, clock, tasks, asyncio.Event(), metrics, turns,
+        studio.outage,
+    )  # fmt: skip
 
 
 def _routing(settings: Settings, studio: YandexStudio, clock: Clock) -> Routing:

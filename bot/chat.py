@@ -301,7 +301,7 @@ class Chat:
         if written.error is not None and not isinstance(written.error, ModelRefused | ContextOverflow):
             where, user, label = incoming.address, incoming.user.id, say(begun.language, "retry")
             retry = tx.buttons.add(where, incoming.id, user, label, "retry", turn=begun.turn)
-            outgoing = Outgoing(outgoing.text, outgoing.plain, b"", ((retry,),), outgoing.note, outgoing.reply_to)
+            outgoing = replace(outgoing, buttons=((retry,),))
         if written.text.strip() and not outgoing.plain and not written.outdated:
             ending = written.ending()
             said = (Text(written.text),)

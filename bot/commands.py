@@ -1,48 +1,55 @@
-"""Words with a slash, buttons, and everything else to the chat. The table at the foot is the menu too."""
+"""Finds what somebody meant: a word with a slash, a button, an answer to a question of the bot; all else is the chat's.
+
+What the words and buttons do stands in the features that `app.py` lists; here are those of the conversation itself.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 
 from bot import edits
 from bot.access import RULES, Access, Actor, Decision
 from bot.access import Action as Act
-from bot.chat import Begun, Chat
-from bot.errors import LimitReached, NotAllowed
-from bot.images import Images
-from bot.outbox import Effect, settle, tell
+from bot.chat import Chat
+from bot.errors import NotAllowed
+from bot.features import Command, Feature, Press, joined
+from bot.outbox import language, settle, tell
 from bot.storage.buttons import Action
 from bot.storage.chats import Choices
 from bot.storage.spending import DAY
 from bot.storage.store import Store, Tx
-from bot.texts.catalog import NAMES, known, say
-from bot.types import Button, Drawing, Incoming, Kind, Outgoing, Reply
-
-STREAMING = ("draft", "edit", "off")
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    run: Callable[[Commands, Incoming, Reply, str], Awaitable[None]]
-    in_menu: bool = True
-    act: Act = Act.TALK
-
-
-@dataclass(frozen=True, slots=True)
-class Press:
-    run: Callable[[Commands, Incoming, Reply, Action], Awaitable[None]]
-    act: Act = Act.TALK
+from bot.texts.catalog import say
+from bot.types import Incoming, Kind, Outgoing, Reply
 
 
 @dataclass(slots=True)
 class Commands:
     store: Store
     chat: Chat
-    images: Images
-    streaming: str
-    wake_jobs: Callable[[], None]
     access: Access
+    features: Sequence[Feature] = ()
+    _known: Feature = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._known = joined([self.feature(), *self.features])
+
+    def feature(self) -> Feature:
+        return Feature(
+            commands={
+                "/start": Command(self.start, in_menu=False),
+                "/help": Command(self.help),
+                "/new": Command(self.new),
+                "/stop": Command(lambda incoming, reply, _rest: self.stop(incoming, reply)),
+                "/spending": Command(self.spending, in_menu=False, act=Act.ADMINISTER),
+            },
+            presses={"retry": Press(self.press_retry)},
+        )
+
+    def menu(self, language: str) -> list[tuple[str, str]]:
+        """Name and description of every command in the menu."""
+        shown = [name.removeprefix("/") for name, command in self._known.commands.items() if command.in_menu]
+        return [(name, say(language, f"command.{name}")) for name in shown]
 
     async def __call__(self, incoming: Incoming, reply: Reply) -> None:
         await KINDS.get(incoming.kind, Commands.message)(self, incoming, reply)
@@ -57,16 +64,23 @@ class Commands:
         else:
             begun = await self.chat.begin(incoming)
             if begun.awaited is not None:
-                await self._awaited(incoming, reply, begun, begun.awaited)
+                await self._awaited(incoming, reply, begun.awaited)
             else:
                 await self.chat.answer(incoming, reply, begun)
 
+    async def _awaited(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        """This message was asked for by the bot; where that has no meaning any more, it is a question as any other."""
+        answer = self._known.awaits.get(action.name)
+        if answer is None or not await answer(incoming, reply, action):
+            await self.store.write(lambda tx: tx.buttons.forget(incoming.address, incoming.user.id))
+            await self.chat.answer(incoming, reply, await self.chat.begin(incoming))
+
     async def _command(self, incoming: Incoming, reply: Reply, word: str, rest: str) -> None:
         name, at, _ = word.partition("@")
-        command = COMMANDS.get(name.lower())
+        command = self._known.commands.get(name.lower())
         if command is not None and await self._may(incoming, reply, command.act) is Decision.ALLOWED:
             await self._seen(incoming)
-            await command.run(self, incoming, reply, rest)
+            await command.run(incoming, reply, rest)
         elif incoming.private or at:
             await tell(self.store, incoming, reply, "unknown.command", command=word[:64])
         else:  # in a group it is probably another bot's
@@ -113,43 +127,19 @@ class Commands:
         await tell(self.store, incoming, reply, "start", name=incoming.user.name)
 
     async def help(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        language = await self._language(incoming)
-        lines = "\n".join(f"/{name} - {text}" for name, text in menu(language, images=self.images.painter is not None))
+        menu = self.menu(await language(self.store, incoming))
+        lines = "\n".join(f"/{name} - {text}" for name, text in menu)
         await tell(self.store, incoming, reply, "help", commands=lines)
 
     async def new(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        language = await self._language(incoming)
+        chosen = await language(self.store, incoming)
 
         def begin(tx: Tx) -> None:
             tx.messages.begin(incoming.address)
             tx.buttons.forget(incoming.address, incoming.user.id)
 
-        sentence = Outgoing(say(language, "new"), plain=True)
+        sentence = Outgoing(say(chosen, "new"), plain=True)
         await settle(self.store, incoming, reply, sentence, also=begin)
-
-    async def image(self, incoming: Incoming, reply: Reply, rest: str) -> None:
-        await self._order(incoming, reply, Drawing(rest, self.images.seed()))
-
-    async def model(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        choices = await self._choices(incoming)
-        language = choices.language or incoming.user.language
-        routing = self.chat.routing
-        now = routing.pick(choices.model)
-        options = [(offer.title, "model.set", {"model": offer.name}) for offer in routing.offers]
-        text = say(language, "model.choose", model=now.title)
-        if choices.model and now.name != choices.model:
-            text = say(language, "model.gone", old=choices.model, new=now.title) + "\n" + text
-        await self._offer(incoming, reply, text, options)
-
-    async def settings(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        choices = await self._choices(incoming)
-        language = choices.language or incoming.user.language
-        text = say(
-            language, "settings", language=NAMES[known(language)], model=self.chat.routing.pick(choices.model).title,
-            streaming=say(language, f"streaming.{choices.streaming or self.streaming}"),
-        )  # fmt: skip
-        names = ("language", "model", "streaming")
-        await self._offer(incoming, reply, text, [(say(language, f"settings.{n}"), f"settings.{n}", {}) for n in names])
 
     async def spending(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         """For owners: what today has cost, beside the budgets of the bot."""
@@ -175,7 +165,7 @@ class Commands:
 
         action, choices = await self.store.read(pressed)
         language = choices.language or incoming.user.language
-        press = PRESSES.get(action.name) if action else None
+        press = self._known.presses.get(action.name) if action else None
         if action is None or press is None:
             await reply.acknowledge(say(language, "old.button"))
             await settle(self.store, incoming, reply)
@@ -183,7 +173,7 @@ class Commands:
             raise NotAllowed(say(language, "admins.only"))
         else:
             await reply.acknowledge()
-            await press.run(self, incoming, reply, action)
+            await press.run(incoming, reply, action)
 
     async def press_retry(self, incoming: Incoming, reply: Reply, action: Action) -> None:
         begun = await self.chat.again(incoming, action.payload["turn"])
@@ -192,89 +182,7 @@ class Commands:
         else:
             await self.chat.answer(incoming, reply, begun)
 
-    async def press_image(self, incoming: Incoming, reply: Reply, action: Action) -> None:
-        """Again (another seed) or in another ratio (the same). It costs money: the button works once."""
-
-        def use_up(tx: Tx) -> None:
-            tx.buttons.use_up(action.key)
-
-        drawn = await self.images.drawing(incoming.address, action.payload["turn"])
-        if drawn is None:
-            await settle(self.store, incoming, reply)
-        elif action.name == "image.again":
-            wish = Drawing(drawn.prompt, self.images.seed(), drawn.width, drawn.height)
-            await self._order(incoming, reply, wish, use_up)
-        else:
-            wish = Drawing(drawn.prompt, drawn.seed, action.payload["width"], action.payload["height"])
-            await self._order(incoming, reply, wish, use_up)
-
-    async def press_change(self, incoming: Incoming, reply: Reply, action: Action) -> None:
-        language = await self._language(incoming)
-        user, turn = incoming.user.id, action.payload["turn"]
-        question = Outgoing(say(language, "image.change.ask"), plain=True, ask_reply=True)
-        await settle(
-            self.store, incoming, reply, question,
-            also=lambda tx: tx.buttons.wait_for(incoming.address, user, "image.change", turn=turn),
-        )  # fmt: skip
-
-    async def press_settings(self, incoming: Incoming, reply: Reply, action: Action) -> None:
-        language = await self._language(incoming)
-        if action.name == "settings.model":
-            await self.model(incoming, reply, "")
-            return
-        options = (
-            [(title, "language.set", {"language": code}) for code, title in NAMES.items()]
-            if action.name == "settings.language"
-            else [(say(language, f"streaming.{mode}"), "streaming.set", {"streaming": mode}) for mode in STREAMING]
-        )
-        await self._offer(incoming, reply, say(language, "settings.choose"), options)
-
-    async def press_set(self, incoming: Incoming, reply: Reply, action: Action) -> None:
-        """Store a choice of the chat."""
-        language = action.payload.get("language") or await self._language(incoming)
-        sentence = say(language, "settings.saved")
-        if "model" in action.payload:
-            sentence = say(language, "model.chosen", model=self.chat.routing.pick(action.payload["model"]).title)
-        await settle(
-            self.store, incoming, reply, Outgoing(sentence, plain=True),
-            also=lambda tx: tx.chats.choose(incoming.address, **action.payload),
-        )  # fmt: skip
-
-    async def _awaited(self, incoming: Incoming, reply: Reply, begun: Begun, action: Action) -> None:
-        """The user answered the bot's question "what should be different?"."""
-
-        def forget(tx: Tx) -> None:
-            tx.buttons.forget(incoming.address, incoming.user.id)
-
-        drawn = await self.images.drawing(incoming.address, action.payload["turn"])
-        if drawn is None or self.images.painter is None:
-            await self.store.write(forget)
-            await self.chat.answer(incoming, reply, await self.chat.begin(incoming))
-        else:  # what is too long is refused and may be said again
-            wish = Drawing(f"{drawn.prompt}, {incoming.text.strip()}", drawn.seed, drawn.width, drawn.height)
-            try:
-                await self._order(incoming, reply, wish, forget)
-            except LimitReached:  # it may not be said again soon: what comes next is a question as any other
-                await self.store.write(forget)
-                raise
-
     # --- what several need --------------------------------------------------------------------------------------------
-
-    async def _order(self, incoming: Incoming, reply: Reply, drawing: Drawing, also: Effect | None = None) -> None:
-        await self.images.order(incoming, reply, await self._language(incoming), drawing, also)
-        self.wake_jobs()
-
-    async def _offer(
-        self, incoming: Incoming, reply: Reply, text: str, options: list[tuple[str, str, dict[str, str]]]
-    ) -> None:
-        def work(tx: Tx) -> tuple[tuple[Button, ...], ...]:
-            where, user = incoming.address, incoming.user.id
-            return tuple(
-                [(tx.buttons.add(where, incoming.id, user, label, act, **kept),) for label, act, kept in options]
-            )
-
-        rows = await self.store.write(work)
-        await settle(self.store, incoming, reply, Outgoing(text, plain=True, buttons=rows))
 
     async def _may(self, incoming: Incoming, reply: Reply, act: Act) -> Decision:
         """Whether this user may do that here, now. Who administers a group is asked anew each time."""
@@ -289,18 +197,6 @@ class Commands:
 
         await self.store.write(work)
 
-    async def _choices(self, incoming: Incoming) -> Choices:
-        return await self.store.read(lambda tx: tx.chats.choices(incoming.address))
-
-    async def _language(self, incoming: Incoming) -> str:
-        return (await self._choices(incoming)).language or incoming.user.language
-
-
-def menu(language: str, *, images: bool) -> list[tuple[str, str]]:
-    """Name and description of every command in the menu."""
-    shown = [name.removeprefix("/") for name, command in COMMANDS.items() if command.in_menu]
-    return [(name, say(language, f"command.{name}")) for name in shown if images or name != "image"]
-
 
 KINDS: dict[Kind, Callable[[Commands, Incoming, Reply], Awaitable[None]]] = {
     Kind.MESSAGE: Commands.message,
@@ -310,29 +206,4 @@ KINDS: dict[Kind, Callable[[Commands, Incoming, Reply], Awaitable[None]]] = {
     Kind.GONE: Commands.gone,
     Kind.BACK: Commands.gone,
     Kind.MOVED: Commands.moved,
-}
-
-COMMANDS: dict[str, Command] = {
-    "/start": Command(Commands.start, in_menu=False),
-    "/help": Command(Commands.help),
-    "/new": Command(Commands.new),
-    "/stop": Command(lambda self, incoming, reply, _rest: self.stop(incoming, reply)),
-    "/image": Command(Commands.image),
-    "/img": Command(Commands.image, in_menu=False),
-    "/model": Command(Commands.model),
-    "/settings": Command(Commands.settings),
-    "/spending": Command(Commands.spending, in_menu=False, act=Act.ADMINISTER),
-}
-
-PRESSES: dict[str, Press] = {
-    "retry": Press(Commands.press_retry),
-    "image.again": Press(Commands.press_image),
-    "image.ratio": Press(Commands.press_image),
-    "image.change": Press(Commands.press_change),
-    "settings.language": Press(Commands.press_settings),
-    "settings.model": Press(Commands.press_settings),
-    "settings.streaming": Press(Commands.press_settings),
-    "language.set": Press(Commands.press_set, Act.CHOOSE),
-    "model.set": Press(Commands.press_set, Act.CHOOSE),
-    "streaming.set": Press(Commands.press_set, Act.CHOOSE),
 }

@@ -8,11 +8,13 @@ the end of the operation. Each accepted submit costs money, so its outcome is ne
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 from bot.clock import Clock
 from bot.errors import (
     BadInput,
+    LimitReached,
     ModelDenied,
     ModelError,
     ModelProtocolError,
@@ -20,8 +22,11 @@ from bot.errors import (
     ModelUnavailable,
     OutcomeUnknown,
 )
+from bot.features import Command, Feature, Press
 from bot.limits import IMAGES, Budget
 from bot.outbox import Effect, settle
+from bot.outbox import language as language_of
+from bot.storage.buttons import Action
 from bot.storage.operations import Operation
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
@@ -30,6 +35,7 @@ from bot.types import (
     Button,
     Drawing,
     Failed,
+    File,
     Finished,
     Incoming,
     Job,
@@ -58,15 +64,70 @@ class Images:
     clock: Clock
     transport: Transport
     random: random.Random
+    wake_jobs: Callable[[], None]
     budget: Budget = field(default_factory=Budget)
 
-    async def order(
-        self, incoming: Incoming, reply: Reply, language: str, drawing: Drawing, also: Effect | None = None
-    ) -> None:
+    def feature(self) -> Feature:
+        """`/image` stays a command where the bot does not draw: it says so."""
+        again = ("image.again", "image.ratio")
+        return Feature(
+            commands={
+                "/image": Command(self.image, in_menu=self.painter is not None),
+                "/img": Command(self.image, in_menu=False),
+            },
+            presses={**{name: Press(self.press) for name in again}, "image.change": Press(self.press_change)},
+            awaits={"image.change": self.change},
+            jobs={KIND: self.draw},
+        )
+
+    # --- orders -------------------------------------------------------------------------------------------------------
+
+    async def image(self, incoming: Incoming, reply: Reply, rest: str) -> None:
+        await self.order(incoming, reply, Drawing(rest, self.seed()))
+
+    async def press(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        """Again (another seed) or in another ratio (the same). It costs money: the button works once."""
+        drawn = await self.drawing(incoming.address, action.payload["turn"])
+        if drawn is None:
+            await settle(self.store, incoming, reply)
+        elif action.name == "image.again":
+            wish = replace(drawn, seed=self.seed())
+            await self.order(incoming, reply, wish, lambda tx: tx.buttons.use_up(action.key))
+        else:
+            wish = replace(drawn, width=action.payload["width"], height=action.payload["height"])
+            await self.order(incoming, reply, wish, lambda tx: tx.buttons.use_up(action.key))
+
+    async def press_change(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        user, turn = incoming.user.id, action.payload["turn"]
+        sentence = say(await language_of(self.store, incoming), "image.change.ask")
+        await settle(
+            self.store, incoming, reply, Outgoing(sentence, plain=True, ask_reply=True),
+            also=lambda tx: tx.buttons.wait_for(incoming.address, user, "image.change", turn=turn),
+        )  # fmt: skip
+
+    async def change(self, incoming: Incoming, reply: Reply, action: Action) -> bool:
+        """The user answered the question "what should be different?". What is too long may be said again."""
+
+        def forget(tx: Tx) -> None:
+            tx.buttons.forget(incoming.address, incoming.user.id)
+
+        drawn = await self.drawing(incoming.address, action.payload["turn"])
+        if drawn is None or self.painter is None:
+            return False
+        try:
+            wish = replace(drawn, prompt=f"{drawn.prompt}, {incoming.text.strip()}")
+            await self.order(incoming, reply, wish, forget)
+        except LimitReached:  # it may not be said again soon: what comes next is a question as any other
+            await self.store.write(forget)
+            raise
+        return True
+
+    async def order(self, incoming: Incoming, reply: Reply, drawing: Drawing, also: Effect | None = None) -> None:
         """Take an order: check it, store it (and what it changes, `also`), leave the rest to the job.
 
         Raises `BadInput`, `LimitReached`.
         """
+        language = await language_of(self.store, incoming)
         if self.painter is None:
             raise BadInput(say(language, "image.off"))
         if not drawing.prompt.strip():
@@ -86,10 +147,13 @@ class Images:
                 also(tx)
 
         await settle(self.store, incoming, reply, also=store_it)
+        self.wake_jobs()
 
     def seed(self) -> int:
         """A seed for a new picture; 0 would leave it to the service, and "same, but…" needs to know it."""
         return self.random.randrange(1, 2**63)
+
+    # --- the job ------------------------------------------------------------------------------------------------------
 
     async def draw(self, job: Job) -> None:
         """The job: one step of the operation."""
@@ -173,7 +237,7 @@ class Images:
             buttons = self._buttons(tx, operation)
             asked = operation.request
             otherwise = say(asked["language"], "image.undelivered")
-            photo = Outgoing(asked["prompt"], True, jpeg, buttons, reply_to=asked["reply_to"], instead=otherwise)
+            photo = Outgoing(asked["prompt"], True, File(jpeg), buttons, reply_to=asked["reply_to"], instead=otherwise)
             tx.deliveries.add(job.key, job.address, photo)
             tx.operations.end(operation.id, "done")
             tx.jobs.done(job)
@@ -185,7 +249,7 @@ class Images:
 
         def work(tx: Tx) -> None:
             row = () if key == "image.refused" else ((self._again(tx, operation),),)
-            sentence = Outgoing(say(language, key), True, b"", row, reply_to=operation.request["reply_to"])
+            sentence = Outgoing(say(language, key), True, None, row, reply_to=operation.request["reply_to"])
             tx.deliveries.add(job.key, job.address, sentence)
             tx.operations.end(operation.id, "failed")
             self._pay(tx, operation, 1 if key == "image.unknown" else 0)

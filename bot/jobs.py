@@ -24,17 +24,17 @@ MOST_DOUBLINGS = 10
 
 
 class Jobs:
-    """Runs due jobs. `kinds` says who does which kind of job.
+    """Runs due jobs. `kinds` says who does which kind of job; it may still grow until `run`.
 
     A kind ends its job, or gives it a later `due`, in its own transaction (`tx.jobs`). When it raises, the job is
     tried again after a growing wait.
     """
 
-    def __init__(self, store: Store, clock: Clock, bot: int, kinds: Mapping[str, Work]) -> None:
+    def __init__(self, store: Store, clock: Clock, bot: int, kinds: Mapping[str, Work] | None = None) -> None:
         self.store = store
         self.clock = clock
         self.bot = bot
-        self.kinds = kinds
+        self.kinds = dict(kinds or {})
         self._wake = asyncio.Event()
         self._running: set[tuple[str, str]] = set()
 

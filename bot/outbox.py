@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
@@ -38,6 +38,33 @@ async def tell(store: Store, incoming: Incoming, reply: Reply, sentence: str, /,
 
     await store.write(work)
     await reply.finish()
+
+
+async def offer(
+    store: Store,
+    incoming: Incoming,
+    reply: Reply,
+    text: str,
+    options: Sequence[tuple[str, str, Mapping[str, str]]],
+    *,
+    also: Effect | None = None,
+) -> None:
+    """End a turn with a text and buttons below each other: label, action and what the action is told."""
+
+    def work(tx: Tx) -> None:
+        if also is not None:
+            also(tx)
+        where, user = incoming.address, incoming.user.id
+        rows = tuple((tx.buttons.add(where, incoming.id, user, label, act, **kept),) for label, act, kept in options)
+        put(tx, incoming, Outgoing(text, plain=True, buttons=rows))
+
+    await store.write(work)
+    await reply.finish()
+
+
+async def language(store: Store, incoming: Incoming) -> str:
+    """The language that was chosen in the chat, or the user's own."""
+    return (await store.read(lambda tx: tx.chats.choices(incoming.address))).language or incoming.user.language
 
 
 def put(tx: Tx, incoming: Incoming, *answers: Outgoing) -> None:

@@ -7,7 +7,7 @@ name says otherwise; datetimes are aware and UTC; money is `Decimal`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -152,18 +152,6 @@ class Incoming:
     accepted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A row of the inbox: an update as it came, already on disk."""
-
-    id: int
-    bot: int
-    update_id: int
-    raw: str
-    attempts: int
-    at: datetime
-
-
 # --- what goes out ----------------------------------------------------------------------------------------------------
 
 
@@ -176,10 +164,19 @@ class Button:
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
-    """One finished thing to deliver: a text in Markdown (or, `plain`, just as it is) or a photo with its caption.
+class File:
+    """A file that is sent: a picture (JPEG, PNG), a voice note (OggOpus), or anything as a document."""
 
-    `instead` is what is said where a photo can't be delivered in any way.
+    data: bytes
+    kind: Literal["photo", "voice", "document"] = "photo"
+    name: str = "picture.jpg"
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One finished thing to deliver: a text in Markdown (or, `plain`, just as it is) or a file with its caption.
+
+    `instead` is what is said where a file can't be delivered in any way.
     `note` is a line in the bot's own voice below the text ("stopped", "cut short"): it can't be mistaken for the
     model's. `outdated`: an old answer that is only marked as such; where its messages are gone, nothing is sent.
     `reply_to` quotes that message of the chat where it still exists.
@@ -187,41 +184,13 @@ class Outgoing:
 
     text: str = ""
     plain: bool = False
-    photo: bytes = b""
+    file: File | None = None
     buttons: tuple[tuple[Button, ...], ...] = ()
     note: str = ""
     reply_to: int = 0
     ask_reply: bool = False
     outdated: bool = False
     instead: str = ""
-
-
-class DeliveryState(StrEnum):
-    STREAMING = "streaming"  # the answer is being written; `message_ids` hold what already stands in the chat
-    PENDING = "pending"  # finished, to be delivered
-    SENDING = "sending"  # a send was started and its outcome is not known
-    SENT = "sent"
-    DEAD = "dead"  # can't be delivered: blocked, gone, refused
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """A row of the outbox. `done` parts of it stand in the chat as `message_ids`, in order.
-
-    `marker` is the highest message id that was known in the chat when the send in question began: what it may have
-    left behind has a higher one.
-    """
-
-    id: int
-    key: str
-    address: Address
-    outgoing: Outgoing
-    state: DeliveryState = DeliveryState.PENDING
-    message_ids: tuple[int, ...] = ()
-    done: int = 0
-    marker: int = 0
-    attempts: int = 0
-    due: float = 0.0
 
 
 class Reply(Protocol):
@@ -242,6 +211,10 @@ class Reply(Protocol):
 
     def replace(self, text: str) -> None: ...
 
+    def show(self, doing: str) -> None:
+        """Say below what is written so far what is being done ("searching the web…"); the next text takes it away."""
+        ...
+
     async def finish(self) -> None: ...
 
     async def close(self) -> None: ...
@@ -250,7 +223,7 @@ class Reply(Protocol):
         """Answer a button press (the spinner goes away; `text` is a short toast). Does nothing for other kinds."""
         ...
 
-    async def busy(self, kind: Literal["typing", "photo"]) -> None:
+    async def busy(self, kind: Literal["typing", "photo", "voice", "document"]) -> None:
         """Show for some seconds that something is being done. May be dropped."""
         ...
 
@@ -290,12 +263,30 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
+class Ability:
+    """A tool as a model sees it: `parameters` is the JSON schema of an object."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
-    """What a model is asked. `max_tokens` limits the answer; None leaves it to the server."""
+    """What a model is asked. `max_tokens` limits the answer; None leaves it to the server.
+
+    `choice` says which of the `tools` is to be called: "" leaves it to the model, "none", "required" (some), or a name.
+    `schema` is the JSON schema that the answer has to follow. `reasoning`: "" is the model's own way, else "none",
+    "low", "medium" or "high"; a model without it answers as always.
+    """
 
     messages: tuple[Message, ...]
     temperature: float | None = None
     max_tokens: int | None = None
+    tools: tuple[Ability, ...] = ()
+    choice: str = ""
+    schema: Mapping[str, Any] | None = None
+    reasoning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,8 +312,20 @@ class Finish(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """What an answer rests on: a page of the web (`url`), or a page of a document (`page`, from 1)."""
+
+    title: str
+    url: str = ""
+    page: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """A piece of an answer: `text` is what is new. With `replaces`, `text` is the whole answer so far instead.
+
+    `thought` is new text of a reasoning that the model shows; `doing` names what it does meanwhile by itself
+    ("web_search").
 
     The last chunk of every complete stream has `finish`; a stream that ends without it raises `StreamCut`.
     """
@@ -332,6 +335,9 @@ class Chunk:
     finish: Finish | None = None
     usage: Usage | None = None
     calls: tuple[ToolCall, ...] = ()
+    thought: str = ""
+    doing: str = ""
+    sources: tuple[Source, ...] = ()
 
 
 class Model(Protocol):
@@ -373,11 +379,37 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """The answer of a model that was asked to answer later."""
+
+    text: str
+    finish: Finish = Finish.STOP
+    usage: Usage | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """The operation ended without a result. `refused`: by the rules of the service, so trying again is no use."""
 
     reason: str
     refused: bool = False
+
+
+class Later(Protocol):
+    """A model that answers later, for less: `submit` costs money each time it is accepted, `poll` costs nothing.
+
+    Both raise the `ModelError`s of `errors.py`; `submit` may raise `OutcomeUnknown`.
+    """
+
+    async def submit(self, request: Request) -> str:
+        """Return the operation id."""
+        ...
+
+    async def poll(self, operation: str) -> Pending | Answered | Failed: ...
+
+    async def cancel(self, operation: str) -> bool:
+        """Whether the service has taken it back; what it did until then may be paid."""
+        ...
 
 
 class Painter(Protocol):
@@ -405,72 +437,3 @@ class Job:
     payload: Mapping[str, Any] = field(default_factory=dict)
     due: float = 0.0
     attempts: int = 0
-
-
-# --- what a transport needs from storage ------------------------------------------------------------------------------
-
-
-class Inbox(Protocol):
-    """Updates on disk. An update is confirmed to the sender only after `accept` returned."""
-
-    async def accept(self, bot: int, updates: Sequence[tuple[int, str, str]]) -> Sequence[Received]:
-        """Commit (update id, once-only key, raw JSON) and return the rows that were new, in order."""
-        ...
-
-    async def open(self, bot: int) -> Sequence[Received]:
-        """The rows that are not done yet, oldest first. Counts an attempt for each that had been begun."""
-        ...
-
-    async def done(self, ids: Sequence[int]) -> None: ...
-
-    async def quarantine(self, id: int, reason: str) -> None: ...
-
-    async def find(self, bot: int, once: str) -> int | None:
-        """The id of the row that was accepted under a once-only key, while it is remembered."""
-        ...
-
-
-class Outbox(Protocol):
-    """Finished answers on disk. Every change is committed when the call returns."""
-
-    async def waiting(self, bot: int) -> Sequence[Address]:
-        """The addresses with something to deliver."""
-        ...
-
-    async def next(self, address: Address) -> Delivery | None:
-        """The oldest delivery of the address that is finished and not sent."""
-        ...
-
-    async def place(self, key: str, address: Address, message_id: int = 0) -> None:
-        """Remember the message in which the answer of turn `key` is being written; 0: it is about to be sent."""
-        ...
-
-    async def growing(self, bot: int) -> Mapping[str, int]:
-        """At a start: those messages' ids by the keys of their turns; 0 where it is only known that it may be there."""
-        ...
-
-    async def newest(self, bot: int) -> int:
-        """The id of the newest delivery: at a start, those up to here are left from before."""
-        ...
-
-    async def ours(self, address: Address) -> set[int]:
-        """The ids of the newest messages of the chat that are known to be ours."""
-        ...
-
-    async def begin(self, delivery: Delivery, marker: int) -> None:
-        """State SENDING: from here on the outcome is unknown until `progress`."""
-        ...
-
-    async def progress(self, delivery: Delivery, message_ids: Sequence[int], *, done: int, sent: bool) -> None: ...
-
-    async def postpone(self, delivery: Delivery, due: float, *, begun: bool = False) -> None: ...
-
-    async def bury(self, delivery: Delivery, reason: str) -> None: ...
-
-    async def gone(self, bot: int, chat: int) -> None:
-        """The chat can't be reached: everything for it is dead."""
-        ...
-
-    async def move(self, bot: int, old: int, new: int) -> None:
-        """The chat has a new id: rename it everywhere, in one transaction."""
-        ...

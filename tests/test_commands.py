@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from stage import ANNA, BORIS, TEAM, Stage
 
-from bot.commands import COMMANDS, menu
 from bot.sandbox import pictures
 from bot.sandbox.telegram import buttons_of
 from bot.texts.catalog import say
@@ -37,19 +36,15 @@ async def test_each_plain_command_answers_in_the_persons_language(stage: Stage, 
 
 
 async def test_help_lists_the_menu_of_which_telegram_is_told_in_both_languages(stage: Stage) -> None:
-    await stage.start()
+    app = await stage.start()
     for chat, code in LANGUAGE_OF.items():
         text = await stage.ask("/help", chat)
-        for name, description in menu(code, images=True):
+        for name, description in app.commands.menu(code):
             assert f"/{name} - {description}" in text
     shown = stage.telegram.snapshot()["commands"]
     for code, language in (("", "en"), ("ru", "ru")):
-        expected = [
-            {"command": name.removeprefix("/"), "description": say(language, f"command.{name.removeprefix('/')}")}
-            for name, command in COMMANDS.items()
-            if command.in_menu
-        ]
-        assert shown[code] == expected
+        rows = app.commands.menu(language)
+        assert shown[code] == [{"command": name, "description": text} for name, text in rows]
     assert [row["command"] for row in shown[""]] == ["help", "new", "stop", "image", "model", "settings"]
 
 

@@ -13,10 +13,11 @@ from stage import ANNA, BORIS, TEAM, Stage
 from telegram_side import QUESTION, counted, inbox, rows, said, settled, soon
 from virtual import VirtualClock
 
+from bot.boxes import Received
 from bot.errors import StorageUnavailable
 from bot.telegram.intake import Intake
 from bot.telegram.updates import Me
-from bot.types import Handler, Incoming, Received, Reply
+from bot.types import Handler, Incoming, Reply
 
 TOKEN_BOT: dict[str, Any] = {"id": 4200000042, "is_bot": True, "first_name": "Govorun"}
 PERSON = {"id": ANNA, "is_bot": False, "first_name": "Anna", "language_code": "en"}

@@ -43,7 +43,9 @@ class Silence:
     async def acknowledge(self, text: str = "") -> None:
         self.toasts.append(text)
 
-    async def busy(self, kind: Literal["typing", "photo"]) -> None: ...
+    def show(self, doing: str) -> None: ...
+
+    async def busy(self, kind: Literal["typing", "photo", "voice", "document"]) -> None: ...
 
     async def is_admin(self, user: int) -> bool:
         return False

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bot.telegram import screen
 from bot.telegram.screen import CAPTION_LIMIT, LIMIT, Rung, Screen
-from bot.types import Address, Button, Outgoing
+from bot.types import Address, Button, File, Outgoing
 
 ANNA = Address("telegram", 1, 1001)
 TOPIC = Address("telegram", 1, 1001, thread=12)
@@ -54,14 +54,14 @@ def test_a_note_stands_below_on_every_rung() -> None:
 
 
 def test_a_caption_is_cut_and_has_no_markup() -> None:
-    (part,) = screen.finished(Outgoing("😀" * 2000, photo=b"jpeg"), Rung.RICH)
-    assert part.photo == b"jpeg"
+    (part,) = screen.finished(Outgoing("😀" * 2000, file=File(b"jpeg")), Rung.RICH)
+    assert part.file == File(b"jpeg")
     assert units(part.text) <= CAPTION_LIMIT
     assert part.entities == ()
 
 
 def test_a_photo_needs_no_words() -> None:
-    assert screen.finished(Outgoing("", plain=True, photo=b"jpeg"), Rung.RICH)[0].photo == b"jpeg"
+    assert screen.finished(Outgoing("", plain=True, file=File(b"jpeg")), Rung.RICH)[0].file == File(b"jpeg")
 
 
 @given(MARKDOWN, st.sampled_from(Rung), st.sampled_from(["", "stopped"]))
@@ -94,11 +94,11 @@ def test_no_call_has_a_parse_mode_or_a_preview() -> None:
     for method in (screen.send(text, ANNA, Outgoing(), last=True), screen.edit(text, ANNA, 5, None)):
         assert fields(method)["link_preview_options"].is_disabled is True
         assert "parse_mode" not in fields(method)
-    photo = Screen("caption", photo=b"jpeg")
+    photo = Screen("caption", file=File(b"jpeg"))
     others: list[Any] = [
         screen.send(photo, ANNA, Outgoing(), last=True),
         screen.edit(photo, ANNA, 5, None),
-        screen.as_document(photo, ANNA, Outgoing()),
+        screen.send(screen.as_document(photo), ANNA, Outgoing(), last=True),
         screen.draft(text, ANNA, 7),
     ]
     assert not [method for method in others if "parse_mode" in fields(method)]
@@ -108,18 +108,17 @@ def test_a_topic_and_a_business_connection_go_along() -> None:
     part = Screen("hello")
     assert fields(screen.send(part, TOPIC, Outgoing(), last=True))["message_thread_id"] == 12
     assert "message_thread_id" not in fields(screen.send(part, TOPIC, Outgoing(), last=True, thread=False))
-    assert fields(screen.as_document(Screen(photo=b"x"), TOPIC, Outgoing()))["message_thread_id"] == 12
-    assert "message_thread_id" not in fields(screen.as_document(Screen(photo=b"x"), TOPIC, Outgoing(), thread=False))
+    assert fields(screen.send(Screen(file=File(b"x")), TOPIC, Outgoing(), last=True))["message_thread_id"] == 12
     assert fields(screen.draft(part, TOPIC, 7))["message_thread_id"] == 12
     for method in (
         screen.send(part, SHOP, Outgoing(), last=True),
         screen.edit(part, SHOP, 5, None),
-        screen.as_document(Screen(photo=b"x"), SHOP, Outgoing()),
+        screen.send(screen.as_document(Screen(file=File(b"x"))), SHOP, Outgoing(), last=True),
     ):
         assert fields(method)["business_connection_id"] == "b7"
 
 
-@pytest.mark.parametrize("part", [Screen("hello"), Screen(photo=b"x"), Screen(blocks='{"blocks":[]}')])
+@pytest.mark.parametrize("part", [Screen("hello"), Screen(file=File(b"x")), Screen(blocks='{"blocks":[]}')])
 def test_a_quote_is_wished_for_and_never_insisted_on(part: Screen) -> None:
     found = fields(screen.send(part, ANNA, Outgoing(reply_to=5), last=False))["reply_parameters"]
     assert (found.message_id, found.allow_sending_without_reply) == (5, True)

@@ -18,11 +18,12 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
+from bot.boxes import Delivery, DeliveryState
 from bot.clock import SystemClock
 from bot.errors import Lost, StorageUnavailable
 from bot.storage.files import alone
 from bot.storage.store import GROUP, READERS, Store, Tx
-from bot.types import Address, Delivery, DeliveryState, Outgoing, Text, User
+from bot.types import Address, Outgoing, Text, User
 
 WHERE = Address("telegram", 42, 1001)
 Write = Callable[[Tx], int]

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.boxes import Received
 from bot.telegram import updates
 from bot.telegram.updates import Bad, Me
-from bot.types import Attachment, Incoming, Kind, Received
+from bot.types import Attachment, Incoming, Kind
 
 ME = Me(4200000042, "govorun_bot")
 ROW = Received(7, ME.id, 1, "", 0, datetime(2027, 1, 1, tzinfo=UTC))

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
+from bot.boxes import Delivery, Received
 from bot.storage.store import Store, Tx
-from bot.types import Address, Delivery, Received
+from bot.types import Address
 
 T = TypeVar("T")
 

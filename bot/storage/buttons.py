@@ -10,9 +10,10 @@ from typing import Any
 
 from sqlalchemy import and_, bindparam, delete, insert, select, update
 
+from bot.boxes import DeliveryState
 from bot.storage.rows import Subject
 from bot.storage.tables import Awaited, ButtonRow, Delivery
-from bot.types import Address, Button, DeliveryState
+from bot.types import Address, Button
 
 LIFE = 30 * 24 * 3600.0  # seconds: buttons live for ever in a chat, what they do does not
 PATIENCE = 15 * 60.0  # seconds that a question of the bot stands

@@ -9,9 +9,10 @@ from typing import Any
 
 from sqlalchemy import Row, bindparam, insert, select, update
 
+from bot.boxes import Delivery, DeliveryState
 from bot.storage.rows import Subject, address, at, columns, dump_outgoing, here, load_outgoing, spot
 from bot.storage.tables import Delivery as Table
-from bot.types import Address, Delivery, DeliveryState, Outgoing
+from bot.types import Address, Outgoing
 
 OPEN = (DeliveryState.PENDING.value, DeliveryState.SENDING.value)
 GROWING = (*OPEN, DeliveryState.STREAMING.value)
@@ -32,7 +33,11 @@ class Deliveries(Subject):
         Where the answer was already being shown in a message (`place`), it takes over that message. The row is
         SENDING from the start: the send follows at once, and a commit more would only say so. `marker`: see `Delivery`.
         """
-        finished = {"outgoing": dump_outgoing(outgoing), "photo": outgoing.photo or None, "marker": marker}
+        finished = {
+            "outgoing": dump_outgoing(outgoing),
+            "photo": outgoing.file.data if outgoing.file else None,
+            "marker": marker,
+        }
         row = self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none()
         if row is None:
             self._insert(key, where, DeliveryState.SENDING, (), **finished)

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam
 
 from bot.clock import Clock
-from bot.types import Address, Attachment, Button, Image, Outgoing, Part, Text, ToolCall, ToolResult
+from bot.types import Address, Attachment, Button, File, Image, Outgoing, Part, Text, ToolCall, ToolResult
 
 KINDS: dict[str, type[Any]] = {kind.__name__.lower(): kind for kind in (Text, Image, Attachment, ToolCall, ToolResult)}
 
@@ -82,11 +82,13 @@ def load_parts(text: str) -> tuple[Part, ...]:
 
 def dump_outgoing(outgoing: Outgoing) -> str:
     row = asdict(outgoing)
-    del row["photo"]  # a column of its own
+    if row["file"]:
+        del row["file"]["data"]  # a column of its own
     return json.dumps(row, ensure_ascii=False)
 
 
-def load_outgoing(text: str, photo: bytes | None) -> Outgoing:
+def load_outgoing(text: str, data: bytes | None) -> Outgoing:
     row = json.loads(text)
     row["buttons"] = tuple(tuple(Button(**button) for button in line) for line in row["buttons"])
-    return Outgoing(**row, photo=photo or b"")
+    file = row.pop("file", None) or {}
+    return Outgoing(**row, file=File(data, **file) if data else None)

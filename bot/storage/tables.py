@@ -16,6 +16,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -70,6 +71,8 @@ class User(Base):
     name: Mapped[str] = mapped_column(String(256))
     language: Mapped[str] = mapped_column(String(16))  # as Telegram tells it
     first_seen: Mapped[float] = mapped_column(Float)
+    model: Mapped[str] = mapped_column(String(200), server_default="")
+    timezone: Mapped[str] = mapped_column(String(64), server_default="")  # IANA name, as the user told
 
 
 class Chat(Base):
@@ -84,24 +87,42 @@ class Chat(Base):
     model: Mapped[str] = mapped_column(String(200))
     streaming: Mapped[str] = mapped_column(String(8))
     first_seen: Mapped[float] = mapped_column(Float)
+    persona: Mapped[str] = mapped_column(String(64), server_default="")
+    reasoning: Mapped[str] = mapped_column(String(8), server_default="")
+    mirrors: Mapped[bool] = mapped_column(server_default=false())  # voice is answered with voice
+    is_allowed: Mapped[bool] = mapped_column(server_default=false())  # a group that an admin let in
 
 
 class Conversation(Addressed, Base):
-    """What one prompt may remember. `/new` begins another one at the same address; the newest counts."""
+    """What one prompt may remember: a tree of messages, of which the branch that ends in `head` is shown.
+
+    `/new` begins another one at the same address; the one that was begun or chosen last (`chosen`) counts.
+    """
 
     __tablename__ = "conversations"
-    __table_args__ = (Index("ix_conversations_address", "bot", "chat", "thread", "connection", "id"),)
+    __table_args__ = (Index("ix_conversations_address", "bot", "chat", "thread", "connection", "chosen", "id"),)
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     at: Mapped[float] = mapped_column(Float)
+    chosen: Mapped[float] = mapped_column(Float, server_default="0")
+    head: Mapped[int | None] = mapped_column(BigInteger)
+    title: Mapped[str] = mapped_column(String(128), server_default="")
+    named_by: Mapped[str] = mapped_column(String(8), server_default="")  # model, user; "" for no name yet
+    is_pinned: Mapped[bool] = mapped_column(server_default=false())
+    is_archived: Mapped[bool] = mapped_column(server_default=false())
 
 
 class Message(Base):
-    """History. An answer is added in the commit that puts it into the outbox."""
+    """History. An answer is added in the commit that puts it into the outbox.
+
+    `parent` is the message that this one goes on from; messages with the same parent are versions of each other.
+    `place` is the transport's number of a question, `sources` what an answer rests on (JSON).
+    """
 
     __tablename__ = "messages"
     __table_args__ = (
         UniqueConstraint("conversation_id", "turn", "role"),
         Index("ix_messages_history", "conversation_id", "id"),
+        Index("ix_messages_versions", "conversation_id", "parent"),
     )
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     conversation_id: Mapped[int] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"))
@@ -111,6 +132,153 @@ class Message(Base):
     role: Mapped[str] = mapped_column(String(16))
     parts: Mapped[str] = mapped_column(Text)
     ending: Mapped[str] = mapped_column(String(16))  # of an answer: stop, length, stopped, cut
+    at: Mapped[float] = mapped_column(Float)
+    parent: Mapped[int | None] = mapped_column(BigInteger)
+    user: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    place: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    model: Mapped[str] = mapped_column(String(200), server_default="")
+    sources: Mapped[str] = mapped_column(Text, server_default="[]")
+
+
+class Summary(Base):
+    """What an older part of a conversation said, up to the message `upto`: the newest version counts."""
+
+    __tablename__ = "summaries"
+    __table_args__ = (UniqueConstraint("conversation_id", "version"),)
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    conversation_id: Mapped[int] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"))
+    version: Mapped[int] = mapped_column(Integer)
+    text: Mapped[str] = mapped_column(Text)
+    upto: Mapped[int] = mapped_column(BigInteger)
+    author: Mapped[str] = mapped_column(String(8))  # model, user
+    at: Mapped[float] = mapped_column(Float)
+
+
+class Fact(Base):
+    """What a conversation never forgets: pinned by hand, with every prompt."""
+
+    __tablename__ = "facts"
+    __table_args__ = (Index("ix_facts_conversation", "conversation_id", "id"),)
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    conversation_id: Mapped[int] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"))
+    user: Mapped[int] = mapped_column(BigInteger)
+    text: Mapped[str] = mapped_column(Text)
+    at: Mapped[float] = mapped_column(Float)
+
+
+class Blob(Base):
+    """A file that came with a question or was made for an answer."""
+
+    __tablename__ = "blobs"
+    __table_args__ = (Index("ix_blobs_chat", "bot", "chat", "id"), Index("ix_blobs_user", "bot", "user", "id"))
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    bot: Mapped[int] = mapped_column(BigInteger)
+    chat: Mapped[int] = mapped_column(BigInteger)
+    user: Mapped[int] = mapped_column(BigInteger)
+    mime: Mapped[str] = mapped_column(String(100))
+    name: Mapped[str] = mapped_column(String(255))
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+    at: Mapped[float] = mapped_column(Float)
+
+
+class Document(Base):
+    """A document that was asked about; its text stands in `passages`."""
+
+    __tablename__ = "documents"
+    __table_args__ = (Index("ix_documents_conversation", "conversation_id", "id"),)
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    conversation_id: Mapped[int] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"))
+    turn: Mapped[str] = mapped_column(String(64))
+    user: Mapped[int] = mapped_column(BigInteger)
+    name: Mapped[str] = mapped_column(String(255))
+    pages: Mapped[int] = mapped_column(Integer)
+    characters: Mapped[int] = mapped_column(Integer)
+    at: Mapped[float] = mapped_column(Float)
+
+
+class Passage(Base):
+    """A piece of a document: `page` counts from 1, `vector` is float32 (little endian), empty where there is none."""
+
+    __tablename__ = "passages"
+    __table_args__ = (Index("ix_passages_document", "document_id", "id"),)
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    document_id: Mapped[int] = mapped_column(ForeignKey("documents.id", ondelete="CASCADE"))
+    page: Mapped[int] = mapped_column(Integer)
+    text: Mapped[str] = mapped_column(Text)
+    vector: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+
+class Feedback(Base):
+    """What somebody thought of an answer: `message_id` is its row in `messages`, `value` 1 or -1.
+
+    `prompt` is what the model was asked (JSON), so that the judgement can be understood later.
+    """
+
+    __tablename__ = "feedback"
+    __table_args__ = (UniqueConstraint("message_id", "user"),)
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    message_id: Mapped[int] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"))
+    bot: Mapped[int] = mapped_column(BigInteger)
+    chat: Mapped[int] = mapped_column(BigInteger)
+    user: Mapped[int] = mapped_column(BigInteger)
+    value: Mapped[int] = mapped_column(Integer)
+    sign: Mapped[str] = mapped_column(String(64))
+    model: Mapped[str] = mapped_column(String(200))
+    prompt: Mapped[str] = mapped_column(Text)
+    at: Mapped[float] = mapped_column(Float)
+
+
+class Member(Base):
+    """Whom the bot knows with a role: admin, operator, user, or blocked. Owners stand in the settings or here."""
+
+    __tablename__ = "members"
+    bot: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    user: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    role: Mapped[str] = mapped_column(String(16))
+    expires: Mapped[float | None] = mapped_column(Float)
+    by: Mapped[int] = mapped_column(BigInteger)
+    at: Mapped[float] = mapped_column(Float)
+
+
+class Invite(Base):
+    """A link that lets people in. Only the hash of its code is kept."""
+
+    __tablename__ = "invites"
+    __table_args__ = (UniqueConstraint("bot", "code"),)
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    bot: Mapped[int] = mapped_column(BigInteger)
+    code: Mapped[str] = mapped_column(String(64))  # SHA-256, hex
+    role: Mapped[str] = mapped_column(String(16))
+    uses: Mapped[int] = mapped_column(Integer)  # that are left
+    expires: Mapped[float] = mapped_column(Float)
+    member_seconds: Mapped[float | None] = mapped_column(Float)  # how long those whom it let in may stay
+    by: Mapped[int] = mapped_column(BigInteger)
+    at: Mapped[float] = mapped_column(Float)
+
+
+class Application(Base):
+    """Somebody asked to be let in, or a group was: the admins decide once. `subject` is a user's or a chat's id."""
+
+    __tablename__ = "applications"
+    bot: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    subject: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    name: Mapped[str] = mapped_column(String(256))
+    state: Mapped[str] = mapped_column(String(10))  # open, allowed, refused
+    by: Mapped[int] = mapped_column(BigInteger)
+    at: Mapped[float] = mapped_column(Float)
+
+
+class Audit(Base):
+    """What was done by somebody with rights: never changed, never deleted with a user."""
+
+    __tablename__ = "audit"
+    __table_args__ = (Index("ix_audit_at", "bot", "at"),)
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    bot: Mapped[int] = mapped_column(BigInteger)
+    actor: Mapped[int] = mapped_column(BigInteger)
+    action: Mapped[str] = mapped_column(String(40))
+    subject: Mapped[str] = mapped_column(String(80))
+    details: Mapped[str] = mapped_column(Text)
     at: Mapped[float] = mapped_column(Float)
 
 
@@ -167,10 +335,14 @@ class Job(Addressed, Base):
 
 
 class UsageRow(Base):
-    """The ledger, in tokens (prices change): one row for each request that a model was paid for."""
+    """The ledger: one row for each request that was paid for, in tokens, and in millionths of the currency (`cost`)."""
 
     __tablename__ = "usage"
-    __table_args__ = (Index("ix_usage_chat", "bot", "chat", "at"), Index("ix_usage_day", "bot", "at"))
+    __table_args__ = (
+        Index("ix_usage_chat", "bot", "chat", "at"),
+        Index("ix_usage_day", "bot", "at"),
+        Index("ix_usage_user", "bot", "user", "at"),
+    )
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     bot: Mapped[int] = mapped_column(BigInteger)
     chat: Mapped[int] = mapped_column(BigInteger)
@@ -182,6 +354,7 @@ class UsageRow(Base):
     completion: Mapped[int] = mapped_column(BigInteger)
     reasoning: Mapped[int] = mapped_column(BigInteger)
     at: Mapped[float] = mapped_column(Float)
+    cost: Mapped[int] = mapped_column(BigInteger, server_default="0")
 
 
 class Spending(Base):
@@ -190,7 +363,7 @@ class Spending(Base):
     __tablename__ = "spending"
     bot: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     day: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    kind: Mapped[str] = mapped_column(String(8), primary_key=True)  # tokens, images
+    kind: Mapped[str] = mapped_column(String(8), primary_key=True)  # tokens, images, money (millionths)
     scope: Mapped[str] = mapped_column(String(4), primary_key=True)
     subject: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     amount: Mapped[int] = mapped_column(BigInteger)

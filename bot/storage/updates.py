@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
+from bot.boxes import Received
 from bot.storage.rows import Subject
 from bot.storage.tables import Update
-from bot.types import Received
 
 INSERT = insert(Update).prefix_with("OR IGNORE", dialect="sqlite").returning(Update.id)
 BEGIN = update(Update).where(Update.id == bindparam("row"), Update.state.in_(("new", "begun"))).values(state="begun")

@@ -20,6 +20,7 @@ from aiogram.methods import TelegramMethod
 from aiogram.types import InlineKeyboardMarkup, Message
 
 from bot import turns
+from bot.boxes import Delivery, DeliveryState, Outbox
 from bot.clock import Clock
 from bot.errors import Refused, TransportError, TransportUnavailable, Unauthorized
 from bot.outage import Outage
@@ -27,7 +28,7 @@ from bot.telegram import screen
 from bot.telegram.api import Api, Flood, Gone, Moved, NoMessage, NoThread, NotModified, NotSent
 from bot.telegram.budget import Budget
 from bot.telegram.screen import Rung, Screen
-from bot.types import Address, Delivery, DeliveryState, Outbox
+from bot.types import Address
 
 log = logging.getLogger(__name__)
 
@@ -259,8 +260,7 @@ class Deliverer:
 
     def _method(self, progress: Progress, part: Screen, *, last: bool) -> TelegramMethod[Message]:
         to, outgoing = progress.delivery.address, progress.delivery.outgoing
-        if progress.document and part.photo:
-            return screen.as_document(part, to, outgoing, thread=progress.thread)
+        part = screen.as_document(part) if progress.document else part
         return screen.send(part, to, outgoing, last=last, thread=progress.thread)
 
     async def _mark(self, progress: Progress) -> None:
@@ -343,7 +343,7 @@ def _simpler(progress: Progress, error: Exception) -> bool:
     """Change the way of sending after a refusal; False when there is no other way left."""
     if isinstance(error, NoThread) and progress.thread:
         progress.thread = False
-    elif progress.delivery.outgoing.photo and not progress.document:
+    elif progress.delivery.outgoing.file and not progress.document:
         progress.document = True
     elif isinstance(error, NoMessage) and progress.done < len(progress.ids):
         del progress.ids[progress.done :]

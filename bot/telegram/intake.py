@@ -13,11 +13,12 @@ from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any
 
+from bot.boxes import Inbox, Received
 from bot.clock import Clock
 from bot.errors import StorageUnavailable
 from bot.metrics import Metrics
 from bot.telegram import raw, updates
-from bot.types import Handler, Inbox, Incoming, Kind, Received, Reply
+from bot.types import Handler, Incoming, Kind, Reply
 
 log = logging.getLogger(__name__)
 

@@ -47,6 +47,7 @@ class Live:
         self.stop_label = stop_label
         self.quote = quote
         self.text = ""
+        self.doing = ""  # said below the text
         self._unseen = 0.0  # since when there is something that was not shown
         self._rung = Rung.RICH if deliverer.rich else Rung.ENTITIES
         self._changed = asyncio.Event()
@@ -61,9 +62,13 @@ class Live:
             self._task = self.deliverer.tasks.create_task(self._run())
 
     def change(self, text: str) -> None:
-        self.text = text
+        self.text, self.doing = text, ""
         if text and not self._unseen:
             self._unseen = self.deliverer.clock.monotonic()
+        self._changed.set()
+
+    def show(self, doing: str) -> None:
+        self.doing = doing
         self._changed.set()
 
     async def end(self) -> None:
@@ -93,7 +98,7 @@ class Live:
     async def _type(self) -> None:
         """Where no draft says "Thinking…": typing, until there is something to show."""
         await self._wait_for_change(THINKING_AFTER)
-        while not self.text:
+        while not (self.text or self.doing):
             await self.deliverer.act(self.address, "typing")
             await self._wait_for_change(TYPING)
         while self.mode == "off":
@@ -120,7 +125,7 @@ class Live:
         shown_at, drafts = 0.0, 0
         while not self._ended and self.mode == "draft":
             await self._wait_for_change(KEEP_ALIVE if shown else THINKING_AFTER)
-            if shown is None and self.text:
+            if shown is None and (self.text or self.doing):
                 await clock.sleep(BREATH)
             if may_land and drafts >= SHARE and self._lands():
                 self.mode = "edit"
@@ -129,7 +134,7 @@ class Live:
             while (wait := budget.draft_wait(chat, clock.monotonic(), drafts)) > 0:
                 await clock.sleep(wait)
             self._changed.clear()  # what came meanwhile is in this frame
-            frame = screen.growing(self.text, self._rung)
+            frame = screen.growing(self.text, self._rung, self.doing)
             if frame == shown and clock.monotonic() - shown_at < KEEP_ALIVE - 1:
                 continue
             drafts += 1
@@ -186,7 +191,8 @@ class Live:
             while (wait := budget.edit_wait(chat, clock.monotonic())) > 0:
                 await clock.sleep(wait)
             self._changed.clear()
-            frame = screen.growing(self.text, Rung.ENTITIES)  # whether a text can be edited into blocks is not told
+            # No blocks: whether a text can be edited into them is not told.
+            frame = screen.growing(self.text, Rung.ENTITIES, self.doing)
             if frame.text and frame != shown:
                 unseen, self._unseen = self._unseen, 0.0
                 message_id = await self._edit(frame, message_id)

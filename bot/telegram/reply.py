@@ -19,7 +19,7 @@ from bot.types import Address
 log = logging.getLogger(__name__)
 
 ACTION_DEADLINE = 10.0
-ACTIONS = {"typing": "typing", "photo": "upload_photo"}
+ACTIONS = {"typing": "typing", "photo": "upload_photo", "voice": "record_voice", "document": "upload_document"}
 
 
 @dataclass(slots=True)
@@ -56,6 +56,10 @@ class TelegramReply:
         if self._live is not None:
             self._live.change(text)
 
+    def show(self, doing: str) -> None:
+        if self._live is not None:
+            self._live.show(doing)
+
     async def finish(self) -> None:
         await self.close()
         await self.deliverer.deliver(self.address)
@@ -76,7 +80,7 @@ class TelegramReply:
         except TransportError as error:  # a press older than 150 s; what it asked for is done all the same
             log.debug("a button press was not acknowledged: %s", error)
 
-    async def busy(self, kind: Literal["typing", "photo"]) -> None:
+    async def busy(self, kind: Literal["typing", "photo", "voice", "document"]) -> None:
         await self.deliverer.act(self.address, ACTIONS[kind])
 
     async def is_admin(self, user: int) -> bool:

@@ -6,7 +6,7 @@ The ladder of a text is rich blocks (only where it needs them), entities, plain 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
@@ -22,6 +22,7 @@ from aiogram.methods import (
     SendPhoto,
     SendRichMessage,
     SendRichMessageDraft,
+    SendVoice,
     TelegramMethod,
 )
 from aiogram.types import (
@@ -37,7 +38,7 @@ from aiogram.types import (
 )
 
 from bot.telegram import render
-from bot.types import Address, Button, Outgoing
+from bot.types import Address, Button, File, Outgoing
 
 LIMIT = 4096
 CAPTION_LIMIT = 1024
@@ -54,12 +55,12 @@ class Rung(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """One message: a text with entities, or blocks, or a photo with its caption."""
+    """One message: a text with entities, or blocks, or a file with its caption."""
 
     text: str = ""
     entities: tuple[dict[str, Any], ...] = ()
     blocks: str = ""  # JSON of an InputRichMessage: hashable, and compared to find out whether anything changed
-    photo: bytes = b""
+    file: File | None = None
 
     def rich(self) -> InputRichMessage:
         return InputRichMessage.model_validate(json.loads(self.blocks))
@@ -70,11 +71,11 @@ class Screen:
 
 def finished(outgoing: Outgoing, rung: Rung) -> list[Screen]:
     """The messages of a finished answer, at least one."""
-    if outgoing.photo and rung is not Rung.PLAIN:
+    if outgoing.file and rung is not Rung.PLAIN:
         caption = render.plain(outgoing.text, limit=CAPTION_LIMIT)
-        return [Screen(text=caption[0] if caption else "", photo=outgoing.photo)]
+        return [Screen(text=caption[0] if caption else "", file=outgoing.file)]
     if outgoing.plain or rung is Rung.PLAIN:
-        text = outgoing.instead if outgoing.photo else outgoing.text
+        text = outgoing.instead if outgoing.file else outgoing.text
         return [Screen(part) for part in render.plain(text, outgoing.note, LIMIT)] or [Screen(NOTHING)]
     document = render.parse(outgoing.text)
     if rung is Rung.RICH and render.needs_rich(document) and (blocks := render.rich(document, outgoing.note)):
@@ -83,12 +84,12 @@ def finished(outgoing: Outgoing, rung: Rung) -> list[Screen]:
     return [Screen(piece.text, piece.entities) for piece in pieces] or [Screen(outgoing.note or NOTHING)]
 
 
-def growing(markdown: str, rung: Rung) -> Screen:
+def growing(markdown: str, rung: Rung, note: str = "") -> Screen:
     """What to show of an answer that is being written; the end of it where it outgrew one message."""
     document = render.parse(render.draft(markdown))
-    if rung is Rung.RICH and render.needs_rich(document) and (blocks := render.rich(document)):
+    if rung is Rung.RICH and render.needs_rich(document) and (blocks := render.rich(document, note)):
         return Screen(blocks=json.dumps(blocks, ensure_ascii=False))
-    pieces = render.pieces(document, LIMIT)
+    pieces = render.pieces(document, LIMIT, note)
     return Screen(pieces[-1].text, pieces[-1].entities) if pieces else Screen()
 
 
@@ -107,9 +108,16 @@ def send(
         where["reply_markup"] = markup
     if outgoing.reply_to:
         where["reply_parameters"] = ReplyParameters(message_id=outgoing.reply_to, allow_sending_without_reply=True)
-    if screen.photo:
-        file = BufferedInputFile(screen.photo, "picture.jpg")
-        return SendPhoto(**where, photo=file, caption=screen.text or None, parse_mode=None)
+    if screen.file:
+        file = BufferedInputFile(screen.file.data, screen.file.name)
+        caption: dict[str, Any] = {"caption": screen.text or None, "parse_mode": None}
+        match screen.file.kind:
+            case "photo":
+                return SendPhoto(**where, photo=file, **caption)
+            case "voice":
+                return SendVoice(**where, voice=file, **caption)
+            case _:
+                return SendDocument(**where, document=file, **caption)
     if screen.blocks:
         return SendRichMessage(**where, rich_message=screen.rich())
     return SendMessage(
@@ -117,21 +125,16 @@ def send(
     )
 
 
-def as_document(screen: Screen, to: Address, outgoing: Outgoing, *, thread: bool = True) -> TelegramMethod[Message]:
-    """The same photo as a file: for one that Telegram does not take as a photo."""
-    topic = (to.thread if thread else 0) or None
-    file = BufferedInputFile(screen.photo, "picture.jpg")
-    return SendDocument(
-        chat_id=to.chat, message_thread_id=topic, business_connection_id=to.connection or None, document=file,
-        caption=screen.text or None, reply_markup=keyboard(outgoing), parse_mode=None,
-    )  # fmt: skip
+def as_document(screen: Screen) -> Screen:
+    """The same file as a document: for one that Telegram does not take as a picture or a voice note."""
+    return replace(screen, file=replace(screen.file, kind="document")) if screen.file else screen
 
 
 def edit(screen: Screen, to: Address, message_id: int, markup: InlineKeyboardMarkup | None) -> TelegramMethod[Any]:
     where: dict[str, Any] = {"chat_id": to.chat, "message_id": message_id, "reply_markup": markup}
     if to.connection:
         where["business_connection_id"] = to.connection
-    if screen.photo:
+    if screen.file:
         return EditMessageCaption(**where, caption=screen.text or None, parse_mode=None)
     if screen.blocks:
         return EditMessageText(**where, rich_message=screen.rich())

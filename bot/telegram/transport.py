@@ -13,6 +13,7 @@ import bot.telegram.lazy  # noqa: F401  isort: skip  before aiogram
 from aiogram.methods import GetMe, SetMyCommands, TelegramMethod
 from aiogram.types import BotCommand
 
+from bot.boxes import Inbox, Outbox
 from bot.clock import Clock
 from bot.errors import ConfigError, Refused, TransportError, TransportUnavailable, Unauthorized
 from bot.outage import Outage
@@ -26,7 +27,7 @@ from bot.telegram.polling import Poller
 from bot.telegram.reply import TelegramReply
 from bot.telegram.updates import Me
 from bot.telegram.watch import Watch
-from bot.types import Address, Handler, Inbox, Incoming, Kind, Outbox
+from bot.types import Address, Handler, Incoming, Kind
 
 log = logging.getLogger(__name__)
 

@@ -16,8 +16,9 @@ from typing import Annotated, Any, TypeGuard
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from bot.boxes import Received
 from bot.telegram.screen import STOP
-from bot.types import Address, Attachment, Incoming, Kind, Received, User
+from bot.types import Address, Attachment, Incoming, Kind, User
 
 ALLOWED = (
     "message",

@@ -16,11 +16,12 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from bot.boxes import Delivery, DeliveryState
 from bot.clock import SystemClock
 from bot.errors import StorageUnavailable
 from bot.storage.boxes import StoredInbox, StoredOutbox
 from bot.storage.store import Store
-from bot.types import Address, Delivery, DeliveryState, Outgoing, User
+from bot.types import Address, Outgoing, User
 
 BOT = 42
 WHERE = Address("telegram", BOT, 1001)

@@ -16,11 +16,12 @@ import pytest
 from stage import ANNA, BORIS, Stage
 from telegram_side import rows, soon
 
+from bot.boxes import Delivery, DeliveryState
 from bot.errors import Lost, StorageUnavailable
 from bot.jobs import Jobs
 from bot.storage.boxes import StoredInbox, StoredOutbox
 from bot.storage.store import Store, Tx
-from bot.types import Address, Delivery, DeliveryState, Job, Outgoing
+from bot.types import Address, Job, Outgoing
 
 WHERE = Address("telegram", 42, ANNA)
 DELIVERY = Delivery(1, "1", WHERE, Outgoing("answer"), DeliveryState.PENDING, (), 0, 0, 0, 0.0)

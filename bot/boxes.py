@@ -1,0 +1,117 @@
+"""What a transport needs from storage: updates on disk before they are confirmed, answers before they are sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from bot.types import Address, Outgoing
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A row of the inbox: an update as it came, already on disk."""
+
+    id: int
+    bot: int
+    update_id: int
+    raw: str
+    attempts: int
+    at: datetime
+
+
+class DeliveryState(StrEnum):
+    STREAMING = "streaming"  # the answer is being written; `message_ids` hold what already stands in the chat
+    PENDING = "pending"  # finished, to be delivered
+    SENDING = "sending"  # a send was started and its outcome is not known
+    SENT = "sent"
+    DEAD = "dead"  # can't be delivered: blocked, gone, refused
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A row of the outbox. `done` parts of it stand in the chat as `message_ids`, in order.
+
+    `marker` is the highest message id that was known in the chat when the send in question began: what it may have
+    left behind has a higher one.
+    """
+
+    id: int
+    key: str
+    address: Address
+    outgoing: Outgoing
+    state: DeliveryState = DeliveryState.PENDING
+    message_ids: tuple[int, ...] = ()
+    done: int = 0
+    marker: int = 0
+    attempts: int = 0
+    due: float = 0.0
+
+
+class Inbox(Protocol):
+    """Updates on disk. An update is confirmed to the sender only after `accept` returned."""
+
+    async def accept(self, bot: int, updates: Sequence[tuple[int, str, str]]) -> Sequence[Received]:
+        """Commit (update id, once-only key, raw JSON) and return the rows that were new, in order."""
+        ...
+
+    async def open(self, bot: int) -> Sequence[Received]:
+        """The rows that are not done yet, oldest first. Counts an attempt for each that had been begun."""
+        ...
+
+    async def done(self, ids: Sequence[int]) -> None: ...
+
+    async def quarantine(self, id: int, reason: str) -> None: ...
+
+    async def find(self, bot: int, once: str) -> int | None:
+        """The id of the row that was accepted under a once-only key, while it is remembered."""
+        ...
+
+
+class Outbox(Protocol):
+    """Finished answers on disk. Every change is committed when the call returns."""
+
+    async def waiting(self, bot: int) -> Sequence[Address]:
+        """The addresses with something to deliver."""
+        ...
+
+    async def next(self, address: Address) -> Delivery | None:
+        """The oldest delivery of the address that is finished and not sent."""
+        ...
+
+    async def place(self, key: str, address: Address, message_id: int = 0) -> None:
+        """Remember the message in which the answer of turn `key` is being written; 0: it is about to be sent."""
+        ...
+
+    async def growing(self, bot: int) -> Mapping[str, int]:
+        """At a start: those messages' ids by the keys of their turns; 0 where it is only known that it may be there."""
+        ...
+
+    async def newest(self, bot: int) -> int:
+        """The id of the newest delivery: at a start, those up to here are left from before."""
+        ...
+
+    async def ours(self, address: Address) -> set[int]:
+        """The ids of the newest messages of the chat that are known to be ours."""
+        ...
+
+    async def begin(self, delivery: Delivery, marker: int) -> None:
+        """State SENDING: from here on the outcome is unknown until `progress`."""
+        ...
+
+    async def progress(self, delivery: Delivery, message_ids: Sequence[int], *, done: int, sent: bool) -> None: ...
+
+    async def postpone(self, delivery: Delivery, due: float, *, begun: bool = False) -> None: ...
+
+    async def bury(self, delivery: Delivery, reason: str) -> None: ...
+
+    async def gone(self, bot: int, chat: int) -> None:
+        """The chat can't be reached: everything for it is dead."""
+        ...
+
+    async def move(self, bot: int, old: int, new: int) -> None:
+        """The chat has a new id: rename it everywhere, in one transaction."""
+        ...

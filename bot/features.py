@@ -1,0 +1,68 @@
+"""What a feature brings to the bot: commands, buttons, and what it does with a message that the bot has asked for.
+
+A feature is a class in a file of its own, whose method `feature` returns one of these. `app.py` lists them, and
+`commands.py` finds in the list what somebody meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from bot.access import Action as Act
+from bot.jobs import Work
+from bot.storage.buttons import Action
+from bot.types import Incoming, Reply
+
+V = TypeVar("V")
+Said = Callable[[Incoming, Reply, str], Awaitable[None]]  # the rest of the line is what stands after the command
+Pressed = Callable[[Incoming, Reply, Action], Awaitable[None]]
+Awaited = Callable[[Incoming, Reply, Action], Awaitable[bool]]  # False: it is a question like any other, after all
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """`act` is what one needs the right for; `in_menu` also stands in the list of /help."""
+
+    run: Said
+    in_menu: bool = True
+    act: Act = Act.TALK
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """What the buttons of one action do (`tx.buttons.add`)."""
+
+    run: Pressed
+    act: Act = Act.TALK
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """`commands` by their words ("/image"); `presses` by the action of a button; `awaits` by the action that
+    `tx.buttons.wait_for` was given: what is done with the user's next message. `jobs` by their kind: what is done
+    later.
+    """
+
+    commands: Mapping[str, Command] = field(default_factory=dict)
+    presses: Mapping[str, Press] = field(default_factory=dict)
+    awaits: Mapping[str, Awaited] = field(default_factory=dict)
+    jobs: Mapping[str, Work] = field(default_factory=dict)
+
+
+def joined(features: Sequence[Feature]) -> Feature:
+    """All of them as one. Two that want the same word are a mistake of the programmer."""
+    return Feature(
+        _united([feature.commands for feature in features]),
+        _united([feature.presses for feature in features]),
+        _united([feature.awaits for feature in features]),
+        _united([feature.jobs for feature in features]),
+    )
+
+
+def _united(tables: Sequence[Mapping[str, V]]) -> dict[str, V]:
+    names = [name for table in tables for name in table]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"two features want {', '.join(twice)}")
+    return {name: value for table in tables for name, value in table.items()}
