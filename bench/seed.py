@@ -10,7 +10,7 @@ import asyncio
 import sys
 from typing import Any
 
-from sqlalchemy import Table, insert, select
+from sqlalchemy import Table, insert, select, text
 
 from bot.boxes import DeliveryState
 from bot.clock import SystemClock
@@ -19,6 +19,16 @@ from bot.storage.store import Store, Tx
 from bot.storage.tables import Base
 
 GROWING = {"messages": "turn", "deliveries": "key", "usage": "turn"}  # table: what names the turn in it
+
+# What was copied stands in a row, each message after the one before.
+CHAIN = text(
+    "UPDATE messages SET parent = (SELECT max(before.id) FROM messages AS before"
+    " WHERE before.conversation_id = messages.conversation_id AND before.id < messages.id) WHERE chat = :chat"
+)
+TIP = text(
+    "UPDATE conversations SET head = (SELECT max(id) FROM messages WHERE conversation_id = conversations.id)"
+    " WHERE chat = :chat"
+)
 
 
 async def seed(url: str, chat: int, messages: int) -> None:
@@ -30,6 +40,8 @@ async def seed(url: str, chat: int, messages: int) -> None:
             rows = _last_turn(tx, table, chat)
             copies = [_copy(row, column, number) for number in range(messages // 2) for row in rows]
             tx.connection.execute(insert(table), copies)
+        tx.connection.execute(CHAIN, {"chat": chat})
+        tx.connection.execute(TIP, {"chat": chat})
 
     async with Store.open(url, SystemClock()) as store:
         await store.write(work)

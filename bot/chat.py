@@ -8,27 +8,26 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
-from bot import edits, prompt, turns
+from bot import branches, ending, prompt, turns
+from bot.branches import Place
 from bot.clock import Clock
 from bot.errors import ContextOverflow, LimitReached, ModelError, ModelRefused, StreamCut
 from bot.limits import TOKENS, Budget
-from bot.outbox import put
 from bot.routing import Offer, Routing
 from bot.storage.buttons import Action
 from bot.storage.chats import Choices
+from bot.storage.messages import Remembered
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Address, Incoming, Message, Outgoing, Reply, Request, Text
-from bot.written import CUT, Written
+from bot.types import Address, Incoming, Message, Part, Reply, Request, Text
+from bot.written import Begun, Written
 
 log = logging.getLogger(__name__)
 
 GRACE = 1.0  # seconds after the deadline in which a model may say itself that it is over
-LATE = 3600.0  # seconds after which an answer begs pardon
 CUT_TRIES = 3  # how often an answer that breaks off is begun anew in the same place
 
 
@@ -43,29 +42,12 @@ class Options:
     history: int = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """What the first transaction of a turn found. `turn` is the one whose question is answered (an earlier one when it
-    is tried again). `held` is what is held back from the budgets for the answer. `awaited`: this message answers a
-    question of the bot instead.
-    """
-
-    turn: str
-    conversation: int
-    history: Sequence[Message]
-    choices: Choices
-    language: str
-    held: int = 0
-    awaited: Action | None = None
-
-
 @dataclass(slots=True)
 class Running:
-    """An answer that is being written, and how to end that. `turn` is the one that it answers, `asked` its words."""
+    """An answer that is being written, and how to end that."""
 
     address: Address
-    turn: str
-    asked: str
+    question: Remembered
     scope: asyncio.Timeout
     outdated: bool = False
 
@@ -84,8 +66,8 @@ class Chat:
     _ratios: defaultdict[str, prompt.Ratio] = field(default_factory=lambda: defaultdict(prompt.Ratio))
     _running: dict[str, Running] = field(default_factory=dict)
 
-    async def begin(self, incoming: Incoming) -> Begun:
-        """Transaction 1: save the question, read what is needed to answer it.
+    async def begin(self, incoming: Incoming, parts: tuple[Part, ...] = ()) -> Begun:
+        """Transaction 1: save the question (its text and other `parts`), read what is needed to answer it.
 
         Raises `LimitReached`: then nothing is saved.
         """
@@ -97,35 +79,40 @@ class Chat:
             language = choices.language or incoming.user.language
             awaited = tx.buttons.awaited(incoming.address, incoming.user.id)
             if awaited is not None:
-                return Begun("", 0, (), choices, language, awaited=awaited)
-            conversation = tx.messages.conversation(incoming.address)
-            tx.messages.add(conversation, incoming.address, incoming.id, "user", (Text(incoming.text),))
-            history = [row.message for row in tx.messages.last(conversation, self.options.history)]
-            return self._held(tx, incoming, Begun(incoming.id, conversation, history, choices, language))
+                return Begun(None, (), choices, language, awaited=awaited)
+            place = branches.follow(tx, incoming, (Text(incoming.text), *parts))
+            return self._begun(tx, incoming, place, choices)
 
         return await self.store.write(work)
 
-    async def again(self, incoming: Incoming, turn: str) -> Begun | None:
-        """The same for the question of an earlier turn, whose answer failed or broke off and is forgotten.
-
-        None: the conversation has gone on since.
-        """
+    async def again(self, incoming: Incoming, pressed: Action) -> Begun | None:
+        """The same where a button asks for another answer, or for the rest of one. None: it is not known any more."""
 
         def work(tx: Tx) -> Begun | None:
-            tx.updates.begin(incoming.ids)
-            choices = tx.chats.choices(incoming.address)
-            conversation = tx.messages.conversation(incoming.address)
-            rows = list(tx.messages.last(conversation, self.options.history))
-            if rows and rows[-1].turn == turn and rows[-1].ending == CUT:
-                tx.messages.forget(incoming.address, turn, "assistant")
-                rows.pop()
-            if not rows or rows[-1].turn != turn or rows[-1].message.role != "user":
-                return None
-            history = [row.message for row in rows]
-            language = choices.language or incoming.user.language
-            return self._held(tx, incoming, Begun(turn, conversation, history, choices, language))
+            if pressed.name == branches.RESUME:
+                place = branches.resume(tx, incoming, pressed.payload["answer"])
+            else:
+                place = branches.again(tx, incoming, pressed.payload["question"])
+            return self._found(tx, incoming, place, pressed.key)
 
         return await self.store.write(work)
+
+    async def revise(self, incoming: Incoming) -> Begun | None:
+        """The same for a question that was edited. None: there is nothing to answer."""
+        return await self.store.write(lambda tx: self._found(tx, incoming, branches.revise(tx, incoming)))
+
+    def _found(self, tx: Tx, incoming: Incoming, place: Place | None, pressed: str = "") -> Begun | None:
+        if place is None:
+            return None
+        tx.updates.begin(incoming.ids)
+        return self._begun(tx, incoming, place, tx.chats.choices(incoming.address), pressed)
+
+    def _begun(self, tx: Tx, incoming: Incoming, place: Place, choices: Choices, pressed: str = "") -> Begun:
+        language = choices.language or incoming.user.language
+        history = prompt.spoken(branches.history(tx, place, self.options.history))
+        if place.resumed is not None:
+            history = [*history, Message.of("user", say(language, "resume.prompt"))]
+        return self._held(tx, incoming, Begun(place, history, choices, language, pressed=pressed))
 
     def _held(self, tx: Tx, incoming: Incoming, begun: Begun) -> Begun:
         """Hold back what the answer can cost; nothing is reckoned where nothing is limited."""
@@ -135,31 +122,20 @@ class Chat:
         most = prompt.most(self._request(begun, offer), self._ratio(offer))
         return replace(begun, held=self.budget.reserve(tx, incoming, TOKENS, most, begun.language))
 
-    async def revise(self, incoming: Incoming) -> Begun | None:
-        """The same for a question that was edited. None: there is nothing to answer (see `edits`)."""
-
-        def work(tx: Tx) -> Begun | None:
-            tx.updates.begin(incoming.ids)
-            choices = tx.chats.choices(incoming.address)
-            language = choices.language or incoming.user.language
-            conversation = edits.apply(tx, incoming, language)
-            if conversation is None:
-                return None
-            history = [row.message for row in tx.messages.last(conversation, self.options.history)]
-            return self._held(tx, incoming, Begun(incoming.of, conversation, history, choices, language))
-
-        return await self.store.write(work)
-
     async def answer(self, incoming: Incoming, reply: Reply, begun: Begun) -> None:
-        reply.begin(begun.choices.streaming)
+        place = begun.place
+        assert place is not None  # noqa: S101  only a question is answered
+        reply.begin(begun.choices.streaming, self._over(place))
+        if begun.prefix:
+            reply.replace(begun.prefix)
         turn = turns.current.get()
-        written = await self._write(incoming, reply, begun)
+        written = await self._write(incoming, reply, begun, place)
         turn.model = written.offer.name
         turn.ended(written.ending(), written.usages, written.text)
         if written.error is not None:
             turn.failed(written.error)
         # What the model was paid for is not asked for again because the disk is full just now.
-        await self.store.patiently(lambda: self.store.write(lambda tx: self._save(tx, incoming, begun, written)))
+        await self.store.patiently(lambda: self.store.write(lambda tx: ending.save(tx, incoming, begun, written)))
         await reply.finish()
 
     def stop(self, key: str, turn: str = "") -> bool:
@@ -181,17 +157,19 @@ class Chat:
     def outdate(self, edit: Incoming) -> None:
         """A question was edited while its answer is being written: that ends, and is marked as outdated."""
         for run in self._running.values():
-            if (run.address, run.turn) == (edit.address, edit.of) and run.asked != edit.text:
+            asked = run.question
+            is_it = asked.place == edit.message_id if asked.place else asked.turn == edit.of
+            if run.address == edit.address and is_it and asked.text != edit.text:
                 run.outdated = True
                 run.end()
 
-    async def _write(self, incoming: Incoming, reply: Reply, begun: Begun) -> Written:
+    async def _write(self, incoming: Incoming, reply: Reply, begun: Begun, place: Place) -> Written:
         wanted = self.routing.pick(begun.choices.model)
         written = Written(wanted, self.routing.ready(wanted), [begun.held] if begun.held else [])
         try:
             # A deadline that is set only when somebody presses Stop: it ends the wait wherever the stream is.
             async with asyncio.timeout(None) as scope:
-                run = self._running[incoming.id] = Running(incoming.address, begun.turn, begun.history[-1].text, scope)
+                run = self._running[incoming.id] = Running(incoming.address, place.question, scope)
                 await self._insist(incoming, reply, begun, written)
         except TimeoutError:
             written.stopped, written.outdated = True, run.outdated
@@ -221,7 +199,7 @@ class Chat:
                     written.text, written.error = longest, error
                     return None
                 cuts += 1
-                reply.replace("")
+                reply.replace(begun.prefix)
 
     def _may_help(self, written: Written, error: ModelError, end: float) -> bool:
         """Whether to ask once more: the same model after a cut, another one where this one is left alone now."""
@@ -252,7 +230,7 @@ class Chat:
         written.begin()
         try:
             async with asyncio.timeout_at(end + GRACE) as late:
-                await self._follow(reply, offer, request, written)
+                await self._follow(reply, offer, request, written, begun.prefix)
         except TimeoutError:
             if not late.expired():
                 raise
@@ -261,6 +239,11 @@ class Chat:
             written.bill(request, ratio)
         if written.usage:
             ratio.learn(prompt.size(request), written.usage)
+
+    @staticmethod
+    def _over(place: Place) -> int:
+        """The message that the answer is written over while it grows: the last where it goes on."""
+        return (place.over[-1] if place.resumed else place.over[0]) if place.over else 0
 
     def _ratio(self, offer: Offer) -> prompt.Ratio:
         return self._ratios[offer.name]
@@ -276,7 +259,7 @@ class Chat:
             shrink=shrink,
         )
 
-    async def _follow(self, reply: Reply, offer: Offer, request: Request, written: Written) -> None:
+    async def _follow(self, reply: Reply, offer: Offer, request: Request, written: Written, prefix: str) -> None:
         turn = turns.current.get()
         turn.requests += 1
         async with aclosing(offer.model.stream(request)) as chunks:
@@ -284,39 +267,6 @@ class Chat:
                 turn.wrote(self.clock.monotonic())
                 written.add(chunk)
                 if chunk.replaces:
-                    reply.replace(written.text)
+                    reply.replace(prefix + written.text)
                 elif chunk.text:
                     reply.append(chunk.text)
-
-    def _save(self, tx: Tx, incoming: Incoming, begun: Begun, written: Written) -> None:
-        """Transaction 2: history, ledger, outbox, inbox."""
-        for model, usage in written.usages:
-            tx.usage.add(incoming.address, incoming.user.id, incoming.id, model, usage)
-        for number, held in enumerate(written.held):
-            tx.spending.settle(held, 0 if number else written.cost)
-        if written.outdated and not written.text.strip() and not tx.deliveries.placed(incoming.id, incoming.address):
-            put(tx, incoming)  # nobody has seen anything of it
-            return
-        outgoing = self._outgoing(incoming, begun.language, written)
-        if written.error is not None and not isinstance(written.error, ModelRefused | ContextOverflow):
-            where, user, label = incoming.address, incoming.user.id, say(begun.language, "retry")
-            retry = tx.buttons.add(where, incoming.id, user, label, "retry", turn=begun.turn)
-            outgoing = replace(outgoing, buttons=((retry,),))
-        if written.text.strip() and not outgoing.plain and not written.outdated:
-            ending = written.ending()
-            said = (Text(written.text),)
-            tx.messages.add(begun.conversation, incoming.address, begun.turn, "assistant", said, ending=ending)
-        put(tx, incoming, outgoing)
-
-    def _outgoing(self, incoming: Incoming, language: str, written: Written) -> Outgoing:
-        quoted = incoming.quotes or (0 if incoming.private else incoming.message_id)
-        text = written.words()
-        if text:
-            note = "; ".join(filter(None, (written.note(language), self._late(incoming, language))))
-            return Outgoing(text, note=note, reply_to=quoted)
-        return Outgoing(say(language, written.apology()), plain=True, reply_to=quoted)
-
-    def _late(self, incoming: Incoming, language: str) -> str:
-        """What is said below an answer to a message that had to wait for a bot that was away."""
-        waited = self.clock.time() - incoming.at.timestamp() if incoming.at else 0.0
-        return say(language, "late.note") if waited > LATE else ""

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-from bot import edits
+from bot import branches
 from bot.access import RULES, Access, Actor, Decision
 from bot.access import Action as Act
 from bot.chat import Chat
 from bot.errors import NotAllowed
 from bot.features import Command, Feature, Press, joined
-from bot.outbox import language, settle, tell
+from bot.outbox import language, put, settle, tell
 from bot.storage.buttons import Action
 from bot.storage.chats import Choices
 from bot.storage.spending import DAY
@@ -43,7 +43,11 @@ class Commands:
                 "/stop": Command(lambda incoming, reply, _rest: self.stop(incoming, reply)),
                 "/spending": Command(self.spending, in_menu=False, act=Act.ADMINISTER),
             },
-            presses={"retry": Press(self.press_retry)},
+            presses={
+                "retry": Press(self.press_again),
+                "resume": Press(self.press_again),
+                "version": Press(self.press_version),
+            },
         )
 
     def menu(self, language: str) -> list[tuple[str, str]]:
@@ -87,11 +91,11 @@ class Commands:
             await settle(self.store, incoming, reply)
 
     async def edit(self, incoming: Incoming, reply: Reply) -> None:
-        """A question that was edited: see `edits`."""
+        """A question that was edited: see `branches`."""
         is_question = incoming.text.strip() and not incoming.text.startswith("/")
         if is_question and (begun := await self.chat.revise(incoming)) is not None:
             await self.chat.answer(incoming, reply, begun)
-        elif is_question and await self.store.read(lambda tx: edits.is_first(tx, incoming)):
+        elif is_question and await self.store.read(lambda tx: branches.is_first(tx, incoming)):
             await self.message(incoming, reply)
         else:
             await settle(self.store, incoming, reply)
@@ -175,12 +179,24 @@ class Commands:
             await reply.acknowledge()
             await press.run(incoming, reply, action)
 
-    async def press_retry(self, incoming: Incoming, reply: Reply, action: Action) -> None:
-        begun = await self.chat.again(incoming, action.payload["turn"])
+    async def press_again(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        """Another answer to the same question, or the rest of one."""
+        begun = await self.chat.again(incoming, action)
         if begun is None:
             await settle(self.store, incoming, reply)
         else:
             await self.chat.answer(incoming, reply, begun)
+
+    async def press_version(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        """Another version of an answer: it is shown in the same place, and the conversation goes on from it."""
+
+        def work(tx: Tx) -> None:
+            chosen = tx.chats.choices(incoming.address).language or incoming.user.language
+            version = branches.turn_to(tx, incoming, action.payload["answer"], chosen)
+            put(tx, incoming, *([version] if version is not None else []))
+
+        await self.store.write(work)
+        await reply.finish()
 
     # --- what several need --------------------------------------------------------------------------------------------
 

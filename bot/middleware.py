@@ -24,6 +24,7 @@ from bot.clock import Clock, SystemClock
 from bot.errors import Lost, StorageUnavailable, UserError
 from bot.limits import Limits, Pace
 from bot.outbox import settle, tell
+from bot.storage.buttons import QUEUED
 from bot.storage.store import Store
 from bot.texts.catalog import say
 from bot.turns import Turns
@@ -32,11 +33,13 @@ from bot.types import Handler, Incoming, Kind, Outgoing, Reply
 log = logging.getLogger(__name__)
 
 MOST_ATTEMPTS = 3  # crashes while working on one message before it is given up
+SOOTHING = 2.0  # seconds after which a press that waits is confirmed
 APART = 2.0  # seconds between the last tries of several messages: only one of them may be what ends the process
 AT_ONCE = (Kind.STOP, Kind.GONE, Kind.BACK)
 SIGNALS = (Kind.GONE, Kind.BACK, Kind.MOVED)  # what the messenger tells of itself
 ONE_A_MINUTE = 60.0
 TOO_LONG = "limit.long"
+ASIDE = "#button"  # ends the name of the queue for buttons that don't wait for the conversation
 NUMBERS_TOLD = 5  # how often in a row a stranger is told the own number
 
 
@@ -124,7 +127,7 @@ class TurnedAway:
 class InOrder:
     """One queue a conversation: its messages are worked on one after the other, other conversations do not wait.
 
-    Calling it only puts the message into its queue. Buttons have a queue of their own beside the conversation's: a
+    Calling it only puts the message into its queue. Most buttons have a queue of their own beside the conversation's: a
     setting can be changed while an answer is being written. `outdate` is told of an edit that replaces nothing
     here: the answer that is being written may be to what the message said before. An edit into a command is neither.
     """
@@ -156,9 +159,16 @@ class InOrder:
         if lane is None:
             lane = self._lanes[key] = deque()
             self._start(self._work(lane))
+        elif incoming.kind is Kind.BUTTON and not key.endswith(ASIDE):
+            self._start(self._soothe(reply))
         lane.append((incoming, reply))
         if incoming.kind is Kind.MOVED:  # what comes next, in the chat's new place, must find its conversation there
             self._lanes.setdefault(replace(incoming.address, chat=int(incoming.data)).key, self._lanes[key])
+
+    async def _soothe(self, reply: Reply) -> None:
+        """What a press asks for may have to wait for an answer: it must not look lost meanwhile."""
+        await self.turns.clock.sleep(SOOTHING)
+        await reply.acknowledge()
 
     @property
     def size(self) -> int:
@@ -215,7 +225,8 @@ class InOrder:
 
 
 def _lane(incoming: Incoming) -> str:
-    return incoming.address.key + ("#button" if incoming.kind is Kind.BUTTON else "")
+    aside = incoming.kind is Kind.BUTTON and not incoming.data.startswith(QUEUED)
+    return incoming.address.key + (ASIDE if aside else "")
 
 
 def _amend(lane: deque[tuple[Incoming, Reply]], edit: Incoming) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
@@ -45,7 +46,7 @@ async def offer(
     incoming: Incoming,
     reply: Reply,
     text: str,
-    options: Sequence[tuple[str, str, Mapping[str, str]]],
+    options: Sequence[tuple[str, str, Mapping[str, Any]]],
     *,
     also: Effect | None = None,
 ) -> None:

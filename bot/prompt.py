@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from bot.storage.messages import Remembered
 from bot.types import Message, Part, Profile, Request, Text, Usage
 
 FIRST_RATIO = 2.5  # characters a token, before anything was learned: low for English, near for Russian
@@ -56,6 +57,23 @@ def build(
         kept = _newest(turns, min(budget, int(used * shrink) - frame), ratio)
     messages = (*([Message.of("system", system)] if system else []), *kept)
     return Request(messages, temperature=temperature, max_tokens=answer)
+
+
+def spoken(said: Sequence[Remembered]) -> list[Message]:
+    """What was said as the model reads it: with the names of who asks, where there are several."""
+    if len({row.speaker for row in said if row.message.role == "user"}) < 2:
+        return [row.message for row in said]
+    return [_named(row) for row in said]
+
+
+def _named(row: Remembered) -> Message:
+    if row.message.role != "user" or not row.speaker:
+        return row.message
+    return Message(row.message.role, (Text(f"{row.speaker}: {row.text}"), *_others(row.message)))
+
+
+def _others(message: Message) -> tuple[Part, ...]:
+    return tuple(part for part in message.parts if not isinstance(part, Text))
 
 
 def _newest(turns: Sequence[Message], budget: int, ratio: Ratio) -> list[Message]:
@@ -114,5 +132,4 @@ def _shortened(message: Message, characters: int) -> Message:
     if len(text) <= characters:
         return message
     half = (characters - len(GAP)) // 2
-    others = [part for part in message.parts if not isinstance(part, Text)]
-    return Message(message.role, (Text(f"{text[:half]}{GAP}{text[-half:]}"), *others))
+    return Message(message.role, (Text(f"{text[:half]}{GAP}{text[-half:]}"), *_others(message)))

@@ -178,7 +178,7 @@ class Outgoing:
 
     `instead` is what is said where a file can't be delivered in any way.
     `note` is a line in the bot's own voice below the text ("stopped", "cut short"): it can't be mistaken for the
-    model's. `outdated`: an old answer that is only marked as such; where its messages are gone, nothing is sent.
+    model's.
     `reply_to` quotes that message of the chat where it still exists.
     """
 
@@ -189,14 +189,14 @@ class Outgoing:
     note: str = ""
     reply_to: int = 0
     ask_reply: bool = False
-    outdated: bool = False
     instead: str = ""
 
 
 class Reply(Protocol):
     """The way back to where an `Incoming` came from. The transport owns pacing, splitting and markup.
 
-    `begin` opens a live view of the answer (`mode`: draft, edit or off; "" is the operator's choice); `append` and
+    `begin` opens a live view of the answer (`mode`: draft, edit or off; "" is the operator's choice; `over`: it is
+    written over that message of ours); `append` and
     `replace` change it and never block or fail: it is shown as far as the transport can. What counts is the
     `Outgoing` in the outbox: `finish` ends the live view and delivers what the outbox holds for this address, in
     order, and returns when that is done. `close` ends the live view without an answer.
@@ -205,7 +205,7 @@ class Reply(Protocol):
     @property
     def address(self) -> Address: ...
 
-    def begin(self, mode: str = "") -> None: ...
+    def begin(self, mode: str = "", over: int = 0) -> None: ...
 
     def append(self, text: str) -> None: ...
 

@@ -4,18 +4,41 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bot import prompt
+from bot.branches import CUT, Place
 from bot.errors import ContextOverflow, ModelDenied, ModelError, ModelRefused
 from bot.routing import Offer
+from bot.storage.buttons import Action
+from bot.storage.chats import Choices
 from bot.texts.catalog import say
-from bot.types import Chunk, Finish, Request, Usage
+from bot.types import Chunk, Finish, Message, Request, Usage
 
 log = logging.getLogger(__name__)
 
 SILENT = re.compile(r"[\s\u200b-\u200f\u2060\ufeff\u2800\u3164*_~`#>|<!\-]*")  # white space and bare marks say nothing
-CUT = "cut"  # how an answer ended that broke off
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What the first transaction of a turn found. `held` is what is held back from the budgets for the answer,
+    `pressed` the key of the button that asked for it. `awaited`: this message answers a question of the bot instead.
+    """
+
+    place: Place | None
+    history: Sequence[Message]
+    choices: Choices
+    language: str
+    held: int = 0
+    pressed: str = ""
+    awaited: Action | None = None
+
+    @property
+    def prefix(self) -> str:
+        """What was written before of an answer that goes on."""
+        return self.place.resumed.text if self.place is not None and self.place.resumed is not None else ""
 
 
 @dataclass(slots=True)

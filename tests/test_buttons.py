@@ -7,9 +7,11 @@ from typing import Any
 
 from sqlalchemy import text
 from stage import ANNA, BORIS, TEAM, Stage
+from telegram_side import deliveries, inbox, soon
 from virtual_loop import VirtualLoop
 
 from bot.sandbox import pictures
+from bot.sandbox.studio import Answer
 from bot.sandbox.telegram import buttons_of
 from bot.sandbox.telegram_state import Message
 from bot.storage.buttons import LIFE
@@ -115,23 +117,30 @@ async def test_a_press_on_a_message_that_is_gone_works(stage: Stage) -> None:
 async def test_every_button_does_something(stage: Stage) -> None:
     app = await stage.start()
     stage.studio.paint(*[JPEG] * 9)
+    await stage.ask("hi")
+    await stage.press("↻")
+    await soon(
+        stage, lambda: "›" in [button["text"] for button in buttons_of(stage.telegram.transcript(ANNA)[-1])] or None
+    )
     stage.studio.set_faults({"error500": 1.0})
     await stage.ask("hello")
     stage.studio.set_faults({"error500": 0.0})
+    stage.studio.script(Answer(["half"], status="TRUNCATED_FINAL"), " of it", "another")
     pressed: set[str] = set()
-    for said in ("", "/image a cat", "/settings", "/model"):
+    for said in ("hello again", "/image a cat", "/settings", "/model"):
         if said:
             await stage.ask(said)
         while fresh := await _unpressed(app.store, stage, pressed):
             message, button, action = fresh
-            before = len(stage.telegram.texts(ANNA))
             stage.telegram.press(ANNA, message["message_id"], button["callback_data"])
-            await stage.texts(before + 1)
             pressed.add(action)
+            await _answers(stage, len(pressed))
+            await soon(stage, lambda: {*inbox(stage), *deliveries(stage)} == {"done", "sent"} or None)
     toasts = await _answers(stage, len(pressed))
     assert set(toasts) == {""}
     assert pressed == {
-        "retry", "image.again", "image.ratio", "image.change", "settings.language", "settings.model",
+        "retry", "resume", "version", "image.again", "image.ratio", "image.change", "settings.language",
+        "settings.model",
         "settings.streaming", "language.set", "model.set", "streaming.set",
     }  # fmt: skip
 
@@ -145,24 +154,25 @@ async def test_try_again_pressed_twice_gives_one_answer(stage: Stage) -> None:
     stage.studio.script("here I am", "here I am again")
     await stage.press("Try again")
     await stage.press("Try again")
-    await stage.texts(2)
+    await stage.until(lambda: stage.telegram.texts(ANNA) == ["here I am"] or None)
     await _answers(stage, 2)
     await asyncio.sleep(60)
-    assert stage.telegram.texts(ANNA)[1:] == ["here I am"]
+    assert stage.telegram.texts(ANNA) == ["here I am"]
     assert len(stage.prompts()) == asked + 1
 
 
-async def test_try_again_after_the_conversation_went_on_does_nothing(stage: Stage) -> None:
+async def test_try_again_after_the_conversation_went_on_answers_and_leaves_it_where_it_is(stage: Stage) -> None:
     await stage.start()
     stage.studio.set_faults({"error500": 1.0})
     await stage.ask("hello")
     stage.studio.set_faults({"error500": 0.0})
+    stage.studio.script("to something else", "to hello", "to the last")
     await stage.ask("something else")
-    asked = len(stage.prompts())
     await stage.press("Try again")
-    await _answers(stage, 1)
-    await asyncio.sleep(60)
-    assert len(stage.prompts()) == asked
+    await stage.until(lambda: stage.telegram.texts(ANNA) == ["to hello", "to something else"] or None)
+    assert [part["text"] for part in stage.prompts()[-1][1:]] == ["hello"]
+    await stage.ask("and?")
+    assert [part["text"] for part in stage.prompts()[-1][1:]] == ["hello\nsomething else", "to something else", "and?"]
 
 
 async def _unpressed(store: Store, stage: Stage, pressed: set[str]) -> tuple[Message, dict[str, Any], str] | None:

@@ -112,7 +112,7 @@ async def test_an_answer_that_stays_cut_is_kept_and_marked(stage: Stage) -> None
     assert "interrupted" in text
     stage.studio.answer(lambda messages: "all of it")
     await stage.press("Try again")
-    assert (await stage.texts(2))[1] == "all of it"
+    await stage.until(lambda: stage.telegram.texts(ANNA) == ["all of it"] or None)
 
 
 async def test_a_prompt_over_the_window_is_shortened_once(stage: Stage) -> None:
@@ -164,7 +164,7 @@ async def test_a_model_that_is_down_is_said_with_a_way_to_try_again(stage: Stage
     stage.studio.set_faults({"error500": 0.0})
     stage.studio.script("here I am")
     await stage.press("Try again")
-    assert (await stage.texts(2))[1] == "here I am"
+    await stage.until(lambda: stage.telegram.texts(ANNA) == ["here I am"] or None)
 
 
 async def test_a_refused_key_is_for_the_operator_to_mend(stage: Stage) -> None:

@@ -211,7 +211,7 @@ async def test_an_edit_that_changes_nothing_is_a_success(stage: Stage) -> None:
     stage.studio.script(counted(9))
     fault = stage.telegram.fail_next("editMessageText", code=502, apply=True, times=None)
     stage.telegram.say(ANNA, "count")
-    await soon(stage, lambda: said(stage) and "reply_markup" not in said(stage)[0])
+    await soon(stage, lambda: (said(stage) and not stage.growing()) or None)
     assert deliveries(stage) == ["sending"]
     fault.remove()
     await settled(stage, "sent")

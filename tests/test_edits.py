@@ -18,6 +18,11 @@ def questions(stage: Stage) -> list[str]:
     return [prompt[-1]["text"] for prompt in stage.prompts()]
 
 
+async def shows(stage: Stage, *texts: str, chat: int = ANNA) -> None:
+    """The bot's messages in a chat become these."""
+    await soon(stage, lambda: stage.telegram.texts(chat) == list(texts) or None)
+
+
 async def nothing_more(stage: Stage, count: int, chat: int = ANNA) -> None:
     """The bot has said that many messages, and says no more."""
     await stage.clock.sleep(60)
@@ -50,11 +55,10 @@ async def test_an_edit_during_the_answer_ends_it_and_is_answered(stage: Stage, s
     await soon(stage, stage.prompts)
     await stage.clock.sleep(20)
     stage.telegram.edit(ANNA, asked["message_id"], "second")
-    half, whole = await stage.texts(2)
-    assert (half.startswith("word0"), half.endswith(OUTDATED), whole) == (True, True, "to the second")
+    await shows(stage, "to the second")
     assert stage.clock.monotonic() < 60
     assert [part["text"] for part in stage.prompts()[-1][1:]] == ["second"]
-    await nothing_more(stage, 2)
+    await nothing_more(stage, 1)
 
 
 async def test_an_edit_before_the_first_word_leaves_no_trace_of_the_first_answer(stage: Stage) -> None:
@@ -79,9 +83,8 @@ async def test_an_edit_during_the_answer_survives_a_crash(stage: Stage) -> None:
     await soon(stage, lambda: len(stage.prompts()) == 2 or None)
     await stage.crash()
     await stage.start()
-    half, whole = await stage.texts(2)
-    assert (half.startswith("word0"), half.endswith(OUTDATED), whole) == (True, True, "to the second")
-    await nothing_more(stage, 2)
+    await shows(stage, "to the second")
+    await nothing_more(stage, 1)
     assert questions(stage) == ["first", "second", "second"]
 
 
@@ -99,34 +102,36 @@ async def test_an_edit_of_a_piece_that_still_waits_for_the_others_replaces_it(st
 # --- after the answer -------------------------------------------------------------------------------------------------
 
 
-async def test_an_edit_of_the_last_question_is_answered_again_and_the_old_answer_is_marked(stage: Stage) -> None:
+async def test_an_edit_of_the_last_question_is_answered_again_in_the_same_message(stage: Stage) -> None:
     await stage.start()
     stage.studio.script("to the first", "to the second", "to the third")
     asked = stage.telegram.say(ANNA, "first")
-    await stage.texts(1)
+    await shows(stage, "to the first")
     stage.telegram.edit(ANNA, asked["message_id"], "second")
-    old, new = await stage.texts(2)
-    assert (old, new) == (f"to the first\n\n{OUTDATED}", "to the second")
+    await shows(stage, "to the second")
     stage.telegram.edit(ANNA, asked["message_id"], "third")
-    await soon(stage, lambda: stage.telegram.texts(ANNA)[2:] or None)
-    assert stage.telegram.texts(ANNA)[1:] == [f"to the second\n\n{OUTDATED}", "to the third"]
+    await shows(stage, "to the third")
     assert [part["text"] for part in stage.prompts()[-1][1:]] == ["third"]
-    await nothing_more(stage, 3)
+    await nothing_more(stage, 1)
 
 
-async def test_an_edit_of_an_older_question_does_nothing(stage: Stage) -> None:
+async def test_an_edit_of_an_older_question_begins_a_branch_there_and_the_way_back_is_a_button(stage: Stage) -> None:
     await stage.start()
-    stage.studio.script("to the first", "to the second", "to the third")
+    stage.studio.script("to the first", "to the second", "to the other", "to the third", "to the fourth")
     asked = stage.telegram.say(ANNA, "first")
-    await stage.texts(1)
+    await shows(stage, "to the first")
     await stage.ask("second")
-    stage.telegram.edit(ANNA, asked["message_id"], "frist")
-    await nothing_more(stage, 2)
+    stage.telegram.edit(ANNA, asked["message_id"], "other")
+    await shows(stage, "to the other", "to the second")
+    assert questions(stage)[-1] == "other"
     await stage.ask("third")
+    assert [part["text"] for part in stage.prompts()[-1][1:]] == ["other", "to the other", "third"]
+    await stage.press("‹")
+    await shows(stage, f"to the first\n\n{say('en', 'version.of', question='first')}", "to the second", "to the third")
+    await stage.ask("fourth")
     assert [part["text"] for part in stage.prompts()[-1][1:]] == [
-        "first", "to the first", "second", "to the second", "third",
+        "first", "to the first", "second", "to the second", "fourth",
     ]  # fmt: skip
-    assert not [text for text in stage.telegram.texts(ANNA) if OUTDATED in text]
 
 
 @pytest.mark.parametrize("words", ["first", "/new", "/start", "/image a cat", "\u2800"])
@@ -194,43 +199,27 @@ async def test_an_old_answer_that_was_deleted_is_not_sent_again(stage: Stage) ->
     assert rows(stage, "SELECT state FROM deliveries") == [("sent",), ("sent",)]
 
 
-async def test_a_long_old_answer_is_marked_at_its_end_and_no_part_is_added(stage: Stage) -> None:
+async def test_a_short_answer_takes_the_place_of_a_long_one(stage: Stage) -> None:
     await stage.start(rich_messages=False)
     stage.studio.script("word " * 1638, "short")
     asked = stage.telegram.say(ANNA, "first")
     parts = await stage.texts(2)
     assert sum(map(len, parts)) > 8000
     stage.telegram.edit(ANNA, asked["message_id"], "second")
-    await soon(stage, lambda: "short" in stage.telegram.texts(ANNA) or None)
-    await stage.clock.sleep(30)
-    assert len(stage.telegram.texts(ANNA)) == 3
+    await shows(stage, "short")
+    await nothing_more(stage, 1)
 
 
-async def test_the_edit_of_a_failed_question_is_answered_and_its_old_button_does_nothing(stage: Stage) -> None:
+async def test_the_edit_of_a_failed_question_is_answered_in_place_of_the_apology(stage: Stage) -> None:
     await stage.start()
     stage.studio.set_faults({"error500": 1.0})
     asked = stage.telegram.say(ANNA, "first")
     await stage.texts(1)
     stage.studio.set_faults({"error500": 0.0})
     stage.studio.script("to the second")
-    before = len(stage.prompts())
     stage.telegram.edit(ANNA, asked["message_id"], "second")
-    assert (await stage.texts(2))[1] == "to the second"
-    await stage.press("Try again")
-    await stage.clock.sleep(30)
-    assert len(stage.prompts()) == before + 1
-
-
-async def test_an_edit_of_an_older_question_that_failed_does_nothing(stage: Stage) -> None:
-    await stage.start()
-    stage.studio.set_faults({"error500": 1.0})
-    asked = stage.telegram.say(ANNA, "first")
-    await stage.texts(1)
-    await stage.ask("second")
-    before = len(stage.prompts())
-    stage.telegram.edit(ANNA, asked["message_id"], "frist")
-    await nothing_more(stage, 2)
-    assert len(stage.prompts()) == before
+    await shows(stage, "to the second")
+    await nothing_more(stage, 1)
 
 
 async def test_an_edit_while_the_question_is_tried_again_ends_that(stage: Stage) -> None:
@@ -242,13 +231,11 @@ async def test_an_edit_while_the_question_is_tried_again_ends_that(stage: Stage)
     stage.studio.speed = 5
     stage.studio.script(counted(500), "to the second")
     await stage.press("Try again")
-    await soon(stage, lambda: stage.telegram.drafts or None)
-    await stage.clock.sleep(10)
+    await soon(stage, lambda: "word3" in "".join(stage.telegram.texts(ANNA)) or None)
     stage.telegram.edit(ANNA, asked["message_id"], "second")
-    await soon(stage, lambda: "to the second" in stage.telegram.texts(ANNA) or None)
+    await shows(stage, "to the second")
     assert stage.clock.monotonic() < 90
-    await nothing_more(stage, 3)
-    assert [text.endswith(OUTDATED) for text in stage.telegram.texts(ANNA)].count(True) == 1
+    await nothing_more(stage, 1)
     assert [part["text"] for part in stage.prompts()[-1][1:]] == ["second"]
 
 
@@ -283,8 +270,8 @@ async def test_an_edit_that_comes_twice_is_answered_once(stage: Stage) -> None:
     edited: dict[str, Any] = {**asked, "text": "second", "edit_date": 1_800_000_009}
     for _ in range(3):
         stage.telegram.push_raw({"edited_message": edited})
-    await stage.texts(2)
-    await nothing_more(stage, 2)
+    await soon(stage, lambda: len(stage.prompts()) == 2 or None)
+    await nothing_more(stage, 1)
 
 
 async def test_many_edits_in_a_row_end_with_one_answer_to_the_last(stage: Stage) -> None:
@@ -300,8 +287,7 @@ async def test_many_edits_in_a_row_end_with_one_answer_to_the_last(stage: Stage)
     assert [text for text in stage.telegram.texts(ANNA) if OUTDATED not in text] == ["to draft 5"]
 
 
-async def test_a_question_asked_while_an_old_one_is_tried_again_is_answered_too(stage: Stage) -> None:
-    """Two answers of one conversation at once: each ends by itself."""
+async def test_a_question_asked_while_an_old_one_is_tried_again_waits_for_it(stage: Stage) -> None:
     await stage.start()
     stage.studio.set_faults({"error500": 1.0})
     await stage.ask("first")
@@ -309,7 +295,7 @@ async def test_a_question_asked_while_an_old_one_is_tried_again_is_answered_too(
     stage.studio.speed = 5
     stage.studio.script(counted(30), counted(10, "other"))
     await stage.press("Try again")
-    await soon(stage, lambda: stage.telegram.drafts or None)
+    await soon(stage, lambda: "word3" in "".join(stage.telegram.texts(ANNA)) or None)
     stage.telegram.say(ANNA, "second")
-    texts = await stage.texts(3)
-    assert {text.split()[-1] for text in texts[1:]} == {"word29", "other9"}
+    await soon(stage, lambda: [text.split()[-1] for text in stage.telegram.texts(ANNA)] == ["word29", "other9"] or None)
+    assert [part["text"].split()[-1] for part in stage.prompts()[-1][1:]] == ["first", "word29", "second"]

@@ -59,7 +59,7 @@ QUESTIONS: dict[str, Callable[[Tx], Any]] = {
     "the ids of our messages": lambda tx: tx.deliveries.known_ids(BOT, CHAT),
     "the latest of the history": lambda tx: tx.messages.last(tx.messages.conversation(HERE), 40),
     "the conversation": lambda tx: tx.messages.current(HERE),
-    "whether a turn is known": lambda tx: tx.messages.has(HERE, "1"),
+    "whether a turn is known": lambda tx: tx.messages.of_turn(HERE, "1", "user"),
     "the choices of the chat": lambda tx: tx.chats.choices(HERE),
     "the updates that are open": lambda tx: tx.updates.open(BOT),
 }

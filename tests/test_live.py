@@ -279,7 +279,7 @@ async def test_a_placeholder_whose_confirmation_was_lost_becomes_the_answer(stag
     stage.telegram.say(ANNA, "count")
     await settled(stage, "sent")
     assert [text.split()[-1] for text in stage.telegram.texts(ANNA)] == ["word11"]
-    assert not buttons_of(said(stage)[0])
+    assert not stage.growing()
 
 
 async def test_an_edited_answer_survives_a_crash_as_one_message(stage: Stage) -> None:
@@ -317,7 +317,7 @@ async def test_the_stop_button_of_a_growing_message_stops_it(stage: Stage) -> No
     stage.telegram.press(TEAM, message["message_id"], button["callback_data"], BORIS)
     await settled(stage, "sent")
     assert stage.telegram.texts(TEAM)[0].endswith("stopped")
-    assert not buttons_of(said(stage, TEAM)[0])
+    assert not stage.growing(TEAM)
     await soon(stage, lambda: stage.telegram.calls_of("answerCallbackQuery"))
 
 

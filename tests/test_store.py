@@ -424,18 +424,29 @@ async def test_the_same_turn_is_remembered_once(store: Store) -> None:
     assert await store.write(work) == ["first", "answercut"]
 
 
-async def test_forgetting_an_answer_leaves_the_question_and_other_chats(store: Store) -> None:
-    other = Address("telegram", 42, 1002)
+async def test_a_branch_is_read_from_its_tip_and_the_other_one_stays(store: Store) -> None:
+    def texts(tx: Tx, conversation: int) -> list[str]:
+        return [row.text for row in tx.messages.last(conversation, 10)]
 
-    def work(tx: Tx) -> list[list[str]]:
-        conversations = [tx.messages.conversation(where) for where in (WHERE, other)]
-        for conversation, where in zip(conversations, (WHERE, other), strict=True):
-            for role in ("user", "assistant"):
-                tx.messages.add(conversation, where, "1", role, (Text(role),))
-        tx.messages.forget(WHERE, "1", "assistant")
-        return [[row.message.role for row in tx.messages.last(found, 10)] for found in conversations]
+    def work(tx: Tx) -> None:
+        conversation = tx.messages.conversation(WHERE)
+        first = tx.messages.add(conversation, WHERE, "1", "user", (Text("question"),), place=7)
+        one = tx.messages.add(conversation, WHERE, "1", "assistant", (Text("one"),))
+        tx.messages.add(conversation, WHERE, "2", "user", (Text("next"),))
+        two = tx.messages.add(conversation, WHERE, "3", "assistant", (Text("two"),), parent=first)
+        assert texts(tx, conversation) == ["question", "two"]
+        answer = tx.messages.get(one)
+        assert answer is not None
+        assert tx.messages.versions(answer) == [one, two]
+        tx.messages.show(answer)
+        assert texts(tx, conversation) == ["question", "one", "next"]
+        assert [row.text for row in tx.messages.path(two, 1)] == ["two"]
+        edited = tx.messages.add(conversation, WHERE, "4", "user", (Text("edited"),), parent=0, place=7)
+        three = tx.messages.add(conversation, WHERE, "4", "assistant", (Text("three"),), parent=edited)
+        assert tx.messages.versions(answer) == [one, two, three]
+        assert texts(tx, conversation) == ["edited", "three"]
 
-    assert await store.write(work) == [["user"], ["user", "assistant"]]
+    await store.write(work)
 
 
 async def test_a_group_that_moves_takes_everything_along_and_disturbs_nobody(store: Store) -> None:

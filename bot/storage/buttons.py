@@ -17,6 +17,7 @@ from bot.types import Address, Button
 
 LIFE = 30 * 24 * 3600.0  # seconds: buttons live for ever in a chat, what they do does not
 PATIENCE = 15 * 60.0  # seconds that a question of the bot stands
+QUEUED = "q."
 ADD = insert(ButtonRow)
 AWAITED = select(Awaited.action, Awaited.payload).where(
     Awaited.bot == bindparam("b"),
@@ -49,9 +50,22 @@ class Action:
 
 
 class Buttons(Subject):
-    def add(self, address: Address, delivery: str, user: int, label: str, action: str, **payload: Any) -> Button:
-        """A button that only `user` may press (0: anybody in the chat), only in this chat, under that answer."""
-        key = secrets.token_urlsafe(12)
+    def add(
+        self,
+        address: Address,
+        delivery: str,
+        user: int,
+        label: str,
+        action: str,
+        *,
+        queued: bool = False,
+        **payload: Any,
+    ) -> Button:
+        """A button that only `user` may press (0: anybody in the chat), only in this chat, under that answer.
+
+        `queued`: what it does waits for its turn in the conversation, as a message would.
+        """
+        key = (QUEUED if queued else "") + secrets.token_urlsafe(12)
         row = {
             "key": key, "bot": address.bot, "chat": address.chat, "delivery": delivery, "user": user, "action": action,
             "payload": json.dumps(payload, ensure_ascii=False), "expires": self.clock.time() + LIFE,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Row, bindparam, insert, select, update
 
 from bot.boxes import Delivery, DeliveryState
-from bot.storage.rows import Subject, address, at, columns, dump_outgoing, here, load_outgoing, spot
+from bot.storage.rows import Subject, address, columns, dump_outgoing, here, load_outgoing, spot
 from bot.storage.tables import Delivery as Table
 from bot.types import Address, Outgoing
 
@@ -19,11 +19,20 @@ GROWING = (*OPEN, DeliveryState.STREAMING.value)
 PLACE_OF = select(Table.id, Table.state, Table.message_ids).where(
     Table.bot == bindparam("b"), Table.key == bindparam("k")
 )
+LOOK_BACK = 1000  # answers of a chat among which a message is sought
 GONE = "the chat can't be reached"
 INSERT = insert(Table)
 # `+ 0` keeps SQLite from walking through all the chat ever got, in the order of ids, to find the open ones
 NEXT = select(Table.__table__).where(here(Table), Table.state.in_(OPEN)).order_by(Table.id + 0).limit(1)
 CHANGE = update(Table).where(Table.id == bindparam("row"))
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An answer in the chat: its key in the outbox, and the ids of its messages in order."""
+
+    key: str
+    ids: tuple[int, ...]
 
 
 class Deliveries(Subject):
@@ -61,15 +70,28 @@ class Deliveries(Subject):
         ids = json.loads(row.message_ids) if row else [None]
         return ids[0] if ids else 0
 
-    def outdate(self, where: Address, text: str, note: str) -> None:
-        """Mark the newest delivered answer with these words: its messages are edited where they still stand."""
-        query = select(Table).where(at(Table, where), Table.state == DeliveryState.SENT.value)
-        for row in self.connection.execute(query.order_by(Table.id.desc()).limit(20)):
-            shown = load_outgoing(row.outgoing, None)
-            if shown.text == text and not shown.outdated:
-                changed = dump_outgoing(replace(shown, note=note, buttons=(), outdated=True))
-                self._change(row.id, outgoing=changed, done=0, state=DeliveryState.PENDING.value)
-                return
+    def over(self, key: str, where: Address, ids: Sequence[int]) -> None:
+        """The answer of `key` will be written over these messages, once."""
+        if self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none() is None:
+            self._insert(key, where, DeliveryState.STREAMING, tuple(ids), outgoing=dump_outgoing(Outgoing()))
+
+    def shown(self, where: Address, message_id: int, *, but: str = "") -> Shown | None:
+        """What stands in a message of the chat: the newest answer that was put there, `but` not the one of that key."""
+        newest = (
+            select(Table.key, Table.message_ids)
+            .where(Table.bot == where.bot, Table.chat == where.chat, Table.key != but)
+            .order_by(Table.id.desc())
+            .limit(LOOK_BACK)
+        )
+        for key, ids in self.connection.execute(newest):
+            if message_id in (found := json.loads(ids)):
+                return Shown(key, tuple(found))
+        return None
+
+    def ids(self, where: Address, key: str) -> tuple[int, ...]:
+        """The messages in which an answer stands."""
+        row = self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none()
+        return tuple(json.loads(row.message_ids)) if row else ()
 
     def growing(self, bot: int) -> dict[str, int]:
         query = select(Table.key, Table.message_ids).where(

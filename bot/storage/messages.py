@@ -1,38 +1,88 @@
-"""Conversations and what was said in them."""
+"""Conversations and what was said in them: a tree for each, of which the branch that ends in `head` is shown.
+
+A question that was edited and an answer that was asked for again are versions: `versions` lists the answers that share
+one place in the chat, `show` puts another of them on the shown branch. `path` is a branch as the model reads it.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, insert, literal, or_, select, update
+from sqlalchemy.orm import aliased
 
 from bot.storage.rows import Subject, at, columns, dump_parts, here, load_parts, spot
-from bot.storage.tables import Conversation, Message
-from bot.types import Address, Part, Role, Text
+from bot.storage.tables import Conversation, Message, User
+from bot.types import Address, Part, Role, Source
 from bot.types import Message as Said
 
-CURRENT = select(Conversation.id).where(here(Conversation)).order_by(Conversation.id.desc()).limit(1)
-HISTORY = (
-    select(Message.turn, Message.role, Message.parts, Message.ending)
-    .where(Message.conversation_id == bindparam("conversation"))
-    .order_by(Message.id.desc())
-    .limit(bindparam("most"))
+CURRENT = (
+    select(Conversation.id)
+    .where(here(Conversation))
+    .order_by(Conversation.chosen.desc(), Conversation.id.desc())
+    .limit(1)
 )
-ADD = insert(Message).prefix_with("OR IGNORE", dialect="sqlite")
+HEAD = select(Conversation.head).where(Conversation.id == bindparam("conversation"))
+FIELDS = (
+    Message.id, Message.conversation_id, Message.turn, Message.role, Message.parts, Message.ending, Message.parent,
+    Message.place, Message.model, Message.sources,
+)  # fmt: skip
+ADD = insert(Message).prefix_with("OR IGNORE", dialect="sqlite").returning(Message.id)
+MOVE_HEAD = update(Conversation).where(Conversation.id == bindparam("conversation")).values(head=bindparam("tip"))
+FOUND = select(Message.id).where(
+    Message.conversation_id == bindparam("conversation"), Message.turn == bindparam("t"), Message.role == bindparam("r")
+)
+QUESTION, ANSWER = aliased(Message), aliased(Message)
+
+
+def _walk() -> Any:
+    """From a message up to the root, `most` steps."""
+    walk = (
+        select(Message.id, Message.parent, literal(1).label("steps"))
+        .where(Message.id == bindparam("tip"))
+        .cte("walk", recursive=True)
+    )
+    up = select(Message.id, Message.parent, walk.c.steps + 1).join(walk, Message.id == walk.c.parent)
+    return walk.union_all(up.where(walk.c.steps < bindparam("most")))
+
+
+WALK = _walk()
+PATH = (
+    select(*FIELDS, User.name)
+    .join(WALK, Message.id == WALK.c.id)
+    .join(User, (User.bot == Message.bot) & (User.id == Message.user), isouter=True)
+    .order_by(Message.id)
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """`ending` is how an answer ended: stop, length, stopped, cut."""
+    """`ending` is how an answer ended: stop, length, stopped, cut. `place` is the transport's number of a question,
+    `speaker` the name of who asked it.
+    """
 
+    id: int
+    conversation: int
     turn: str
     message: Said
     ending: str = ""
+    parent: int | None = None
+    place: int = 0
+    model: str = ""
+    sources: tuple[Source, ...] = ()
+    speaker: str = ""
+
+    @property
+    def text(self) -> str:
+        return self.message.text
 
 
 class Messages(Subject):
+    # --- conversations ------------------------------------------------------------------------------------------------
+
     def current(self, address: Address) -> int | None:
         """The id of the conversation that goes on at an address."""
         return self.connection.execute(CURRENT, spot(address)).scalar_one_or_none()
@@ -44,37 +94,122 @@ class Messages(Subject):
 
     def begin(self, address: Address) -> int:
         """Begin a new conversation: the next prompt remembers nothing of the old one."""
-        row = {**columns(address), "at": self.clock.time()}
+        now = self.clock.time()
+        row = {**columns(address), "at": now, "chosen": now}
         return int(self.connection.execute(insert(Conversation).returning(Conversation.id), row).scalar_one())
 
+    def head(self, conversation: int) -> int | None:
+        """The message that the next one goes on from."""
+        return self.connection.execute(HEAD, {"conversation": conversation}).scalar_one_or_none()
+
+    # --- what is said -------------------------------------------------------------------------------------------------
+
     def add(
-        self, conversation: int, address: Address, turn: str, role: Role, parts: tuple[Part, ...], *, ending: str = ""
-    ) -> None:
-        """Add what was said. The same role of the same turn is added once, however often it is tried."""
+        self,
+        conversation: int,
+        address: Address,
+        turn: str,
+        role: Role,
+        parts: tuple[Part, ...],
+        *,
+        parent: int | None = None,
+        ending: str = "",
+        user: int = 0,
+        place: int = 0,
+        model: str = "",
+        sources: Sequence[Source] = (),
+    ) -> int:
+        """Add what was said after `parent` (None: at the tip); it is the tip of the shown branch then. Returns its id.
+
+        The same role of the same turn is added once, however often it is tried.
+        """
         row = {
             "conversation_id": conversation, "bot": address.bot, "chat": address.chat, "turn": turn, "role": role,
-            "parts": dump_parts(parts), "ending": ending, "at": self.clock.time(),
+            "parts": dump_parts(parts), "ending": ending, "at": self.clock.time(), "user": user, "place": place,
+            "parent": self.head(conversation) if parent is None else parent or None, "model": model,
+            "sources": json.dumps([asdict(source) for source in sources], ensure_ascii=False),
         }  # fmt: skip
-        self.connection.execute(ADD, row)
+        added = self.connection.execute(ADD, row).scalar_one_or_none()
+        if added is None:
+            added = self.connection.execute(FOUND, {"conversation": conversation, "t": turn, "r": role}).scalar_one()
+        self.move(conversation, added)
+        return int(added)
 
-    def replace(self, conversation: int, turn: str, text: str) -> None:
-        """A question was edited: these are its words now."""
-        here = (Message.conversation_id == conversation, Message.turn == turn, Message.role == "user")
-        self.connection.execute(update(Message).where(*here).values(parts=dump_parts((Text(text),))))
+    def move(self, conversation: int, tip: int) -> None:
+        """The next message goes on from `tip`."""
+        self.connection.execute(MOVE_HEAD, {"conversation": conversation, "tip": tip})
 
-    def has(self, address: Address, turn: str) -> bool:
-        """Whether a turn was ever a question here, in this conversation or one before."""
-        here = select(Conversation.id).where(at(Conversation, address))
-        query = select(Message.id).where(Message.conversation_id.in_(here), Message.turn == turn)
-        return self.connection.execute(query.limit(1)).first() is not None
+    def extend(self, message: int, parts: tuple[Part, ...], ending: str) -> None:
+        """An answer that had broken off goes on: these are its words now, and it is what the next question follows."""
+        values = {"parts": dump_parts(parts), "ending": ending}
+        conversation = self.connection.execute(
+            update(Message).where(Message.id == message).values(**values).returning(Message.conversation_id)
+        ).scalar_one()
+        self.move(conversation, message)
 
-    def forget(self, address: Address, turn: str, role: Role) -> None:
-        here = select(Conversation.id).where(at(Conversation, address))
-        self.connection.execute(
-            delete(Message).where(Message.conversation_id.in_(here), Message.turn == turn, Message.role == role)
-        )
+    # --- branches -----------------------------------------------------------------------------------------------------
 
     def last(self, conversation: int, most: int) -> Sequence[Remembered]:
-        """The newest messages of a conversation, oldest first."""
-        rows: Iterable[Any] = self.connection.execute(HISTORY, {"conversation": conversation, "most": most})
-        return [Remembered(turn, Said(role, load_parts(parts)), ending) for turn, role, parts, ending in rows][::-1]
+        """The newest messages of the shown branch, oldest first."""
+        tip = self.head(conversation)
+        return self.path(tip, most) if tip is not None else []
+
+    def path(self, tip: int, most: int) -> Sequence[Remembered]:
+        """The branch that ends in `tip`, its newest `most` messages, oldest first."""
+        rows: Iterable[Any] = self.connection.execute(PATH, {"tip": tip, "most": most})
+        return [_remembered(row, row.name or "") for row in rows]
+
+    def get(self, message: int) -> Remembered | None:
+        row = self.connection.execute(select(*FIELDS).where(Message.id == message)).one_or_none()
+        return _remembered(row) if row else None
+
+    def of_turn(self, address: Address, turn: str, role: Role) -> Remembered | None:
+        """What was said in a turn, in this conversation of the address or one before."""
+        return self._one(address, Message.turn == turn, Message.role == role)
+
+    def at_place(self, address: Address, place: int) -> Remembered | None:
+        """The newest version of the question that stands in that message of the chat."""
+        here = (Message.bot == address.bot, Message.chat == address.chat, Message.place == place)
+        return self._one(address, *here, Message.role == "user") if place else None
+
+    def versions(self, answer: Remembered) -> Sequence[int]:
+        """The ids of all answers that share a place with this one: to the same question, or to one edited into it."""
+        question = self.get(answer.parent) if answer.parent is not None else None
+        return self.answers(question) if question is not None else [answer.id]
+
+    def answers(self, question: Remembered) -> Sequence[int]:
+        """The ids of the answers to a question and to its other versions, oldest first."""
+        edited = QUESTION.place == question.place if question.place else literal(value=False)
+        same = or_(QUESTION.id == question.id, (QUESTION.parent.is_not_distinct_from(question.parent)) & edited)
+        query = (
+            select(ANSWER.id)
+            .join(QUESTION, ANSWER.parent == QUESTION.id)
+            .where(QUESTION.conversation_id == question.conversation, QUESTION.role == "user", same)
+            .where(ANSWER.conversation_id == question.conversation, ANSWER.role == "assistant")
+            .order_by(ANSWER.id)
+        )
+        return self.connection.scalars(query).all()
+
+    def show(self, message: Remembered) -> None:
+        """Show the branch that leads through a message, to the newest that was said after it."""
+        tip = message.id
+        newer = select(Message.id).where(
+            Message.conversation_id == message.conversation, Message.parent == bindparam("p")
+        )
+        while (child := self.connection.scalar(newer.order_by(Message.id.desc()).limit(1), {"p": tip})) is not None:
+            tip = child
+        self.move(message.conversation, tip)
+
+    def _one(self, address: Address, *what: Any) -> Remembered | None:
+        conversations = select(Conversation.id).where(at(Conversation, address))
+        query = select(*FIELDS).where(Message.conversation_id.in_(conversations), *what)
+        row = self.connection.execute(query.order_by(Message.id.desc()).limit(1)).one_or_none()
+        return _remembered(row) if row else None
+
+
+def _remembered(row: Any, speaker: str = "") -> Remembered:
+    sources = tuple(Source(**source) for source in json.loads(row.sources))
+    said = Said(row.role, load_parts(row.parts))
+    return Remembered(
+        row.id, row.conversation_id, row.turn, said, row.ending, row.parent, row.place, row.model, sources, speaker
+    )

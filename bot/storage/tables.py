@@ -123,6 +123,7 @@ class Message(Base):
         UniqueConstraint("conversation_id", "turn", "role"),
         Index("ix_messages_history", "conversation_id", "id"),
         Index("ix_messages_versions", "conversation_id", "parent"),
+        Index("ix_messages_place", "bot", "chat", "place"),
     )
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     conversation_id: Mapped[int] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"))

@@ -213,10 +213,6 @@ class Deliverer:
     async def _parts(self, progress: Progress) -> None:
         delivery = progress.delivery
         screens = self._screens(progress)
-        if delivery.outgoing.outdated and len(screens) > len(progress.ids):
-            # There is no room for the mark, and neither a word nor a message more is worth it: it stays as it is.
-            await self.outbox.progress(delivery, progress.ids, done=len(progress.ids), sent=True)
-            return
         while progress.done < len(screens):
             last = progress.done == len(screens) - 1
             message_id = await self._part(progress, screens[progress.done], last=last)
@@ -225,10 +221,20 @@ class Deliverer:
             progress.doubt, progress.ahead = False, LOOK_AHEAD
             self.outage.over()
             self.saw(delivery.address.chat, message_id)
+            if last:
+                await self._take_away(progress)
             await self.outbox.progress(delivery, progress.ids, done=progress.done, sent=last)
             progress.stored = max(progress.ids)
             turns.current.get().moved = self.clock.monotonic()
         self.api.metrics.deliveries.add("sent")
+
+    async def _take_away(self, progress: Progress) -> None:
+        """A new version that is shorter than the one it was written over leaves messages behind: delete them."""
+        while len(progress.ids) > progress.done:
+            await self.permit(progress.delivery.address.chat)
+            with suppress(Refused):  # it is gone, or too old to be deleted
+                await self.api.call(screen.delete(progress.delivery.address, progress.ids[-1]))
+            progress.ids.pop()
 
     def _screens(self, progress: Progress) -> list[Screen]:
         try:
@@ -243,8 +249,7 @@ class Deliverer:
         chat = delivery.address.chat
         if progress.done < len(progress.ids):
             message_id = progress.ids[progress.done]
-            fine = (NotModified, NoMessage) if delivery.outgoing.outdated else (NotModified,)
-            with suppress(*fine):  # it already is, or is gone
+            with suppress(NotModified):  # it already is
                 await self._edit(progress, part, message_id, last=last)
             return message_id
         if progress.doubt and (found := await self._find(progress, part, last=last)):

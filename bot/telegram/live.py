@@ -34,11 +34,20 @@ END_DEADLINE = 1.0
 class Live:
     """The view of one answer. `turn` names it in the outbox.
 
-    `stop_label` stands on the Stop button of a message that is edited, and `quote` is the message that it answers.
+    `stop_label` stands on the Stop button of a message that is edited, `quote` is the message that it answers, and
+    `over` a message of ours that the answer is written over.
     """
 
     def __init__(
-        self, deliverer: Deliverer, address: Address, turn: str, mode: Mode, *, stop_label: str, quote: int
+        self,
+        deliverer: Deliverer,
+        address: Address,
+        turn: str,
+        mode: Mode,
+        *,
+        stop_label: str,
+        quote: int,
+        over: int = 0,
     ) -> None:
         self.deliverer = deliverer
         self.address = address
@@ -46,6 +55,7 @@ class Live:
         self.mode = mode
         self.stop_label = stop_label
         self.quote = quote
+        self.over = over
         self.text = ""
         self.doing = ""  # said below the text
         self._unseen = 0.0  # since when there is something that was not shown
@@ -84,6 +94,7 @@ class Live:
     async def _run(self) -> None:
         try:
             placed = self.deliverer.growing.pop(self.turn, None)
+            placed = self.over or placed
             if self.mode != "draft":
                 await self._type()
             elif not placed:  # else it had landed before a restart

@@ -36,7 +36,7 @@ class TelegramReply:
     message_id: int = 0
     _live: Live | None = field(default=None)
 
-    def begin(self, mode: str = "") -> None:
+    def begin(self, mode: str = "", over: int = 0) -> None:
         if self._live is not None:  # the turn is begun anew: the view that is open goes on with it
             self._live.change("")
             return
@@ -45,7 +45,7 @@ class TelegramReply:
             wish = "edit"
         label = "⏹ " + say(self.language, "stop")
         quote = 0 if self.private else self.message_id
-        self._live = Live(self.deliverer, self.address, self.turn, wish, stop_label=label, quote=quote)
+        self._live = Live(self.deliverer, self.address, self.turn, wish, stop_label=label, quote=quote, over=over)
         self._live.begin()
 
     def append(self, text: str) -> None:
@@ -71,10 +71,11 @@ class TelegramReply:
 
     async def acknowledge(self, text: str = "") -> None:
         if self.callback:
-            self.deliverer.tasks.create_task(self._acknowledge(text))
+            callback, self.callback = self.callback, ""
+            self.deliverer.tasks.create_task(self._acknowledge(callback, text))
 
-    async def _acknowledge(self, text: str) -> None:
-        method = AnswerCallbackQuery(callback_query_id=self.callback, text=text[:200] or None)
+    async def _acknowledge(self, callback: str, text: str) -> None:
+        method = AnswerCallbackQuery(callback_query_id=callback, text=text[:200] or None)
         try:
             await self.deliverer.api.call(method, deadline=ACTION_DEADLINE)
         except TransportError as error:  # a press older than 150 s; what it asked for is done all the same

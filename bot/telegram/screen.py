@@ -13,6 +13,7 @@ from typing import Any
 import bot.telegram.lazy  # noqa: F401  isort: skip  before aiogram
 
 from aiogram.methods import (
+    DeleteMessage,
     EditMessageCaption,
     EditMessageText,
     SendChatAction,
@@ -141,6 +142,10 @@ def edit(screen: Screen, to: Address, message_id: int, markup: InlineKeyboardMar
     return EditMessageText(
         **where, text=screen.text, entities=screen.marks() or None, parse_mode=None, link_preview_options=NO_PREVIEW
     )
+
+
+def delete(to: Address, message_id: int) -> TelegramMethod[bool]:
+    return DeleteMessage(chat_id=to.chat, message_id=message_id)
 
 
 def draft(screen: Screen, to: Address, draft_id: int) -> TelegramMethod[bool]:

@@ -175,6 +175,7 @@ def upgrade() -> None:
     op.add_column("messages", sa.Column("model", sa.String(length=200), server_default="", nullable=False))
     op.add_column("messages", sa.Column("sources", sa.Text(), server_default="[]", nullable=False))
     op.create_index("ix_messages_versions", "messages", ["conversation_id", "parent"], unique=False)
+    op.create_index("ix_messages_place", "messages", ["bot", "chat", "place"], unique=False)
     op.add_column("usage", sa.Column("cost", sa.BigInteger(), server_default="0", nullable=False))
     op.create_index("ix_usage_user", "usage", ["bot", "user", "at"], unique=False)
     op.add_column("users", sa.Column("model", sa.String(length=200), server_default="", nullable=False))
@@ -204,6 +205,7 @@ def downgrade() -> None:
 
     with op.batch_alter_table("messages", schema=None) as batch_op:
         batch_op.drop_index("ix_messages_versions")
+        batch_op.drop_index("ix_messages_place")
         batch_op.drop_column("sources")
         batch_op.drop_column("model")
         batch_op.drop_column("place")

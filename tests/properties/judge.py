@@ -83,7 +83,9 @@ class Judge:
             self._outcomes(place)
             self._strays(place)
         for asked in self.world.brain.asked:
-            self._no_ghost(asked, self.world.shown(self.world.places[asked.token]), "ever")
+            place = self.world.places[asked.token]
+            if not self.presses.get(place, 0):  # else another version may have taken its place
+                self._no_ghost(asked, self.world.shown(place), "ever")
 
     def places(self) -> list[Place]:
         return list(dict.fromkeys(question.place for question in self.questions.values()))
@@ -170,7 +172,8 @@ class Judge:
             assert tokens == asked_here, f"P5: questions out of order: {tokens}"
         if self.world.lives == 1:  # after a restart the next question may be asked while answers are still delivered
             self._no_ghost(asked, asked.shown, "at that moment")
-        self._no_gap(asked)
+        if not self.presses.get(place, 0):  # another answer may stand outside the branch that goes on
+            self._no_gap(asked)
 
     def _no_ghost(self, asked: Asked, shown: list[str], when: str) -> None:
         there = answers(shown)

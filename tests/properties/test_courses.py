@@ -74,7 +74,7 @@ def test_a_question_during_a_second_try_is_answered_too(world: World) -> None:
     world.telegram.say(ANNA, "q2 please")
     world.settle()
     judge.finally_()
-    assert [text[:5] for text in world.shown(HERE)] == ["re q1", "re q1", "re q2"]
+    assert [text[:5] for text in world.shown(HERE)] == ["re q1", "re q2"]
 
 
 def test_a_group_s_settings_can_be_opened_and_changed_by_buttons(world: World) -> None:
@@ -87,8 +87,7 @@ def test_a_group_s_settings_can_be_opened_and_changed_by_buttons(world: World) -
     assert world.shown(THERE)[-1] == "From now on Two answers here."
 
 
-def test_a_mark_that_does_not_fit_into_the_message_costs_no_word_of_it(world: World) -> None:
-    """The answer has exactly 4,096 characters; with "outdated" below it, it would need a second message."""
+def test_an_answer_that_fills_its_message_is_replaced_in_it(world: World) -> None:
     judge = judged(world, "q10", "q2")
     world.brain.plans.append(Plan(pieces=10, words=60, pause=0.05))
     question = world.telegram.say(ANNA, "q10 please")
@@ -99,4 +98,4 @@ def test_a_mark_that_does_not_fit_into_the_message_costs_no_word_of_it(world: Wo
     world.telegram.edit(ANNA, question["message_id"], "q2 please")
     world.settle()
     judge.finally_()
-    assert [text[:6] for text in world.shown(HERE)] == ["re q10", "re q2 "]
+    assert [text[:6] for text in world.shown(HERE)] == ["re q2 "]

@@ -24,6 +24,7 @@ from properties.world import ANNA, BORIS, TEAM, Place, World
 RETRY = sentences("retry")
 EXAMPLES = {"short": (30, 30), "long": (3_000, 60)}
 COUNT, STEPS = EXAMPLES[os.environ.get("HYPOTHESIS_PROFILE", "short")]
+STEERING = {"↻", "‹", "›", *sentences("resume")}
 SENDS = st.sampled_from(["sendMessage", "sendRichMessage", "editMessageText", "sendMessageDraft", "getUpdates", "*"])
 ENDINGS = st.sampled_from(["whole", "whole", "whole", "cut", "down", "refused", "empty", "length", "filtered"])
 PLANS = st.builds(
@@ -83,8 +84,9 @@ class Course(RuleBasedStateMachine):
         place, user, message, _ = self.said[-1 - back % len(self.said)]
         number = message["message_id"]
         old = [token for where, _, said, token in self.said if (where[0], said["message_id"]) == (place[0], number)][-1]
-        counts = not self.judge.questions[old].void and old == self.last.get(place)
-        token = self._ask(place, reorders=True, void=not counts)
+        if self.judge.questions[old].void or old != self.last.get(place):
+            return  # that begins a branch: tests/test_edits.py
+        token = self._ask(place, reorders=True, void=False)
         self.judge.questions[old].void = True
         fresh = self.world.telegram.edit(place[0], message["message_id"], self._words(place, token), user)
         self.said.append((place, user, fresh, token))
@@ -121,9 +123,12 @@ class Course(RuleBasedStateMachine):
 
     @rule(where=st.integers(0, 3), nth=st.integers(0, 9), other=st.booleans())
     def press(self, where: int, nth: int, other: bool) -> None:
-        """Any button that stands in a chat, however old, by anybody there, as often as one likes."""
+        """Any button that stands in a chat, however old, by anybody there, as often as one likes.
+
+        But for those that lead from one version to another: tests/test_branches.py.
+        """
         place = self.places[where]
-        there = [(m, button) for m in self.world.messages(place) for button in buttons_of(m)]
+        there = [(m, b) for m in self.world.messages(place) for b in buttons_of(m) if b["text"] not in STEERING]
         if there:
             message, button = there[-1 - nth % len(there)]
             if button["text"] in RETRY:

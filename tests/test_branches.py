@@ -1,0 +1,175 @@
+"""A conversation one can steer: other answers, the way between versions, going on, replies to what was said before."""
+
+from __future__ import annotations
+
+import pytest
+from stage import ANNA, BORIS, TEAM, Stage
+from telegram_side import QUESTION, counted, soon
+
+from bot.sandbox.studio import Answer
+from bot.sandbox.telegram import buttons_of
+from bot.texts.catalog import say
+
+
+def labels(stage: Stage, chat: int = ANNA) -> list[str]:
+    """What stands below the newest message of a chat."""
+    return [button["text"] for button in buttons_of(stage.telegram.transcript(chat)[-1])]
+
+
+def asked(stage: Stage) -> list[str]:
+    """The last prompt without the system's part."""
+    return [part["text"] for part in stage.prompts()[-1][1:]]
+
+
+async def shows(stage: Stage, *texts: str, chat: int = ANNA) -> None:
+    await soon(stage, lambda: (stage.telegram.texts(chat) == list(texts) and not stage.growing(chat)) or None)
+
+
+async def test_another_answer_takes_the_place_of_the_first_and_both_can_be_seen(stage: Stage) -> None:
+    await stage.start()
+    stage.studio.script("one", "two", "three", "four")
+    await stage.ask("question")
+    assert labels(stage) == ["↻"]
+    await stage.press("↻")
+    await shows(stage, "two")
+    assert labels(stage) == ["‹", "2/2", "›", "↻"]
+    assert asked(stage) == ["question"]
+    await stage.press("‹")
+    await shows(stage, "one")
+    assert labels(stage) == ["‹", "1/2", "›", "↻"]
+    await stage.ask("next")
+    assert asked(stage) == ["question", "one", "next"]
+    assert stage.telegram.texts(ANNA) == ["one", "three"]
+
+
+async def test_the_way_between_versions_goes_round(stage: Stage) -> None:
+    await stage.start()
+    stage.studio.script("one", "two")
+    await stage.ask("question")
+    await stage.press("↻")
+    await shows(stage, "two")
+    await stage.press("›")
+    await shows(stage, "one")
+    await stage.press("1/2")
+    await stage.clock.sleep(5)
+    assert stage.telegram.texts(ANNA) == ["one"]
+
+
+@pytest.mark.parametrize("streaming", ["draft", "edit", "off"])
+async def test_another_answer_is_seen_as_it_grows_and_survives_a_crash(stage: Stage, streaming: str) -> None:
+    await stage.start(streaming=streaming)
+    stage.studio.script("one")
+    await stage.ask("question")
+    stage.studio.speed = 5
+    stage.studio.script(counted(100), counted(20, "whole"))
+    await stage.press("↻")
+    await soon(stage, lambda: len(stage.prompts()) == 2 or None)
+    if streaming != "off":
+        await soon(stage, lambda: stage.telegram.texts(ANNA)[0].startswith("word0") or None)
+    assert not stage.telegram.drafts
+    await stage.crash()
+    await stage.start()
+    await soon(stage, lambda: "whole19" in stage.telegram.texts(ANNA)[0] or None)
+    assert len(stage.telegram.texts(ANNA)) == 1
+    await stage.press("‹")
+    await shows(stage, "one")
+
+
+async def test_a_version_that_does_not_come_about_leaves_the_one_before(stage: Stage) -> None:
+    await stage.start()
+    stage.studio.script("one")
+    await stage.ask("question")
+    stage.studio.set_faults({"error500": 1.0})
+    await stage.press("↻")
+    await shows(stage, f"one\n\n{say('en', 'error.unavailable')}")
+    assert labels(stage) == ["↻"]
+
+
+async def test_a_short_version_of_a_long_answer_leaves_no_piece_behind(stage: Stage) -> None:
+    await stage.start(rich_messages=False)
+    stage.studio.script("word " * 1638, "short")
+    await stage.ask("question")
+    await stage.texts(2)
+    await stage.press("↻")
+    await shows(stage, "short")
+    await stage.press("‹")
+    await soon(stage, lambda: len(stage.telegram.texts(ANNA)) == 2 or None)
+
+
+async def test_an_answer_that_was_stopped_goes_on_where_it_ended(stage: Stage) -> None:
+    stage.studio.speed = 5
+    await stage.start()
+    stage.studio.script(counted(100), "and the end")
+    stage.telegram.say(ANNA, "question")
+    await soon(stage, lambda: "word9" in str(stage.telegram.drafts) or None)
+    stage.telegram.say(ANNA, "/stop")
+    half = (await stage.texts(1))[0].removesuffix("\n\nstopped")
+    assert labels(stage) == ["↻", "Continue"]
+    await stage.press("Continue")
+    await soon(stage, lambda: stage.telegram.texts(ANNA)[0].endswith("and the end") or None)
+    await shows(stage, f"{half.strip()} and the end")
+    assert asked(stage)[-1] == say("en", "resume.prompt")
+    assert asked(stage)[1].strip() == half.strip()
+    await stage.ask("next")
+    assert asked(stage)[1].endswith("and the end")
+    assert len(asked(stage)) == 3
+
+
+async def test_an_answer_that_was_cut_short_can_go_on_more_than_once(stage: Stage) -> None:
+    await stage.start()
+    stage.studio.script(
+        Answer(["a"], status="TRUNCATED_FINAL"), Answer(["b"], status="TRUNCATED_FINAL"), "c", "to the next"
+    )
+    await stage.ask("question")
+    for _ in range(2):
+        await stage.press("Continue")
+        await stage.clock.sleep(5)
+    await shows(stage, "abc")
+    assert labels(stage) == ["↻"]
+
+
+async def test_a_reply_to_an_older_message_goes_on_from_there(stage: Stage) -> None:
+    await stage.start()
+    stage.studio.script("one", "two", "three", "four")
+    question = stage.telegram.say(ANNA, "first")
+    await stage.texts(1)
+    answer = stage.telegram.transcript(ANNA)[-1]["message_id"]
+    await stage.ask("second")
+    stage.telegram.say(ANNA, "back to it", reply_to=answer)
+    await stage.texts(3)
+    assert asked(stage) == ["first", "one", "back to it"]
+    stage.telegram.say(ANNA, "and", reply_to=question["message_id"])
+    await stage.texts(4)
+    assert asked(stage) == ["first\nand"]
+
+
+async def test_a_reply_to_something_unknown_goes_on_as_always(stage: Stage) -> None:
+    await stage.start()
+    await stage.ask("/help")
+    helped = stage.telegram.transcript(ANNA)[-1]["message_id"]
+    stage.studio.script("one", "two")
+    await stage.ask("first")
+    stage.telegram.say(ANNA, "second", reply_to=helped)
+    await stage.texts(3)
+    assert asked(stage) == ["first", "one", "second"]
+
+
+async def test_in_a_group_the_model_reads_who_speaks_as_soon_as_there_are_two(stage: Stage) -> None:
+    await stage.start()
+    stage.studio.script("one", "two", "three")
+    await stage.ask(QUESTION, TEAM, ANNA)
+    assert asked(stage) == ["what now?"]
+    await stage.ask(QUESTION, TEAM, BORIS)
+    names = [stage.telegram.state.people[person].first_name for person in (ANNA, BORIS)]
+    assert asked(stage) == [f"{names[0]}: what now?", "one", f"{names[1]}: what now?"]
+
+
+async def test_only_who_asked_may_ask_for_another_answer(stage: Stage) -> None:
+    await stage.start()
+    stage.studio.script("one", "two")
+    await stage.ask(QUESTION, TEAM, ANNA)
+    await stage.press("↻", TEAM, BORIS)
+    await stage.clock.sleep(5)
+    assert stage.telegram.texts(TEAM) == ["one"]
+    await stage.press("↻", TEAM, ANNA)
+    await shows(stage, "two", chat=TEAM)
