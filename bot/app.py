@@ -14,12 +14,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 from bot.access import Access
+from bot.aside import Aside
 from bot.breaker import Breaker
 from bot.chat import Chat
 from bot.chat import Options as ChatOptions
+from bot.chats import ChatList
 from bot.choices import Choosing
 from bot.clock import Clock, SystemClock
 from bot.commands import Commands
+from bot.context import Context
 from bot.errors import StorageUnavailable
 from bot.features import joined
 from bot.http import Http
@@ -168,13 +171,16 @@ def _wire(
     telegram = Telegram(api, StoredInbox(store), StoredOutbox(store), clock, tasks, _telegram(settings))
     access = Access(settings.access == "open", frozenset(settings.owners))
     budget = _budget(settings, access)
-    jobs = Jobs(store, clock, api.id)
+    jobs, options = Jobs(store, clock, api.id), _chat(settings)
+    aside = Aside(store, studio.text(settings.helper_model), budget)
     features = [
         Images(store, painter, clock, telegram, chance, jobs.wake, budget).feature(),
         Choosing(store, routing, settings.streaming).feature(),
+        ChatList(store, telegram, aside).feature(),
+        Context(store, routing, aside, settings.system_prompt, options.history).feature(),
     ]
     jobs.kinds.update(joined(features).jobs)
-    chat = Chat(store, routing, clock, _chat(settings), budget)
+    chat = Chat(store, routing, clock, options, budget, jobs.wake)
     commands = Commands(store, chat, access, features)
     admit = Admit(commands, store, clock, access)
     handler = InOrder(Boundary(admit, store), tasks, turns, chat.outdate)
@@ -199,6 +205,8 @@ def _chat(settings: Settings) -> ChatOptions:
         temperature=settings.temperature,
         max_tokens=settings.max_tokens,
         deadline=settings.answer_deadline,
+        names_topics=settings.name_chats,
+        summaries=settings.summaries,
     )
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
-from bot import branches, ending, prompt, turns
+from bot import branches, chats, context, ending, prompt, turns
 from bot.branches import Place
 from bot.clock import Clock
 from bot.errors import ContextOverflow, LimitReached, ModelError, ModelRefused, StreamCut
@@ -33,13 +34,18 @@ CUT_TRIES = 3  # how often an answer that breaks off is begun anew in the same p
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to answer. `history` is the number of messages that are looked at, before the budget cuts further."""
+    """How to answer. `history` is the number of messages that are looked at, before the budget cuts further.
+
+    `names_topics` and `summaries`: a cheap model does that in the background.
+    """
 
     system: str = ""
     temperature: float = 0.3
     max_tokens: int = 2000
     deadline: float = 120.0
     history: int = 60
+    names_topics: bool = False
+    summaries: bool = False
 
 
 @dataclass(slots=True)
@@ -63,6 +69,7 @@ class Chat:
     clock: Clock
     options: Options = field(default_factory=Options)
     budget: Budget = field(default_factory=Budget)
+    wake_jobs: Callable[[], None] = lambda: None
     _ratios: defaultdict[str, prompt.Ratio] = field(default_factory=lambda: defaultdict(prompt.Ratio))
     _running: dict[str, Running] = field(default_factory=dict)
 
@@ -109,10 +116,16 @@ class Chat:
 
     def _begun(self, tx: Tx, incoming: Incoming, place: Place, choices: Choices, pressed: str = "") -> Begun:
         language = choices.language or incoming.user.language
-        history = prompt.spoken(branches.history(tx, place, self.options.history))
+        branch = branches.history(tx, place, self.options.history)
+        kept, branch = context.apply(tx, place.question.conversation, branch)
+        history = prompt.spoken(branch)
+        if self.options.summaries:
+            context.wants_summary(tx, incoming.address, branch, incoming.user.id, language)
         if place.resumed is not None:
             history = [*history, Message.of("user", say(language, "resume.prompt"))]
-        return self._held(tx, incoming, Begun(place, history, choices, language, pressed=pressed))
+        return self._held(
+            tx, incoming, Begun(place, history, choices, language, kept.preface(language), pressed=pressed)
+        )
 
     def _held(self, tx: Tx, incoming: Incoming, begun: Begun) -> Begun:
         """Hold back what the answer can cost; nothing is reckoned where nothing is limited."""
@@ -135,8 +148,15 @@ class Chat:
         if written.error is not None:
             turn.failed(written.error)
         # What the model was paid for is not asked for again because the disk is full just now.
-        await self.store.patiently(lambda: self.store.write(lambda tx: ending.save(tx, incoming, begun, written)))
+        await self.store.patiently(lambda: self.store.write(lambda tx: self._save(tx, incoming, begun, written)))
+        self.wake_jobs()
         await reply.finish()
+
+    def _save(self, tx: Tx, incoming: Incoming, begun: Begun, written: Written) -> None:
+        ending.save(tx, incoming, begun, written)
+        first = begun.place is not None and begun.place.question.parent is None
+        if first and written.words() and incoming.address.thread and incoming.private and self.options.names_topics:
+            chats.wants_name(tx, begun.conversation, incoming.address, incoming.user.id, begun.language)
 
     def stop(self, key: str, turn: str = "") -> bool:
         """Stop the answer that is being written at an address; what was written stays.
@@ -250,7 +270,7 @@ class Chat:
 
     def _request(self, begun: Begun, offer: Offer, shrink: float = 1.0) -> Request:
         return prompt.build(
-            self.options.system or say(begun.language, "system"),
+            "\n\n".join(filter(None, (self.options.system or say(begun.language, "system"), begun.preface))),
             begun.history,
             offer.model.profile,
             self._ratio(offer),

@@ -12,6 +12,7 @@ from bot import branches
 from bot.access import RULES, Access, Actor, Decision
 from bot.access import Action as Act
 from bot.chat import Chat
+from bot.chats import wants_name
 from bot.errors import NotAllowed
 from bot.features import Command, Feature, Press, joined
 from bot.outbox import language, put, settle, tell
@@ -125,6 +126,16 @@ class Commands:
         where, new = incoming.address, int(incoming.data)
         await settle(self.store, incoming, reply, also=lambda tx: tx.chats.move(where.bot, where.chat, new))
 
+    async def topic(self, incoming: Incoming, reply: Reply) -> None:
+        """A topic was made or renamed: the name that a person gave it stays."""
+
+        def work(tx: Tx) -> None:
+            conversation = tx.messages.conversation(incoming.address)
+            if incoming.data:
+                tx.conversations.name(conversation, incoming.data, "user")
+
+        await settle(self.store, incoming, reply, also=work)
+
     # --- commands -----------------------------------------------------------------------------------------------------
 
     async def start(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
@@ -139,11 +150,18 @@ class Commands:
         chosen = await language(self.store, incoming)
 
         def begin(tx: Tx) -> None:
-            tx.messages.begin(incoming.address)
+            self._put_aside(tx, incoming, chosen)
             tx.buttons.forget(incoming.address, incoming.user.id)
 
         sentence = Outgoing(say(chosen, "new"), plain=True)
         await settle(self.store, incoming, reply, sentence, also=begin)
+
+    def _put_aside(self, tx: Tx, incoming: Incoming, chosen: str) -> None:
+        """Begin a new conversation; the old one is named, so that it can be found in /chats."""
+        old = tx.messages.current(incoming.address)
+        if old is not None and tx.messages.head(old) is not None and self.chat.options.names_topics:
+            wants_name(tx, old, incoming.address, incoming.user.id, chosen)
+        tx.messages.begin(incoming.address)
 
     async def spending(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         """For owners: what today has cost, beside the budgets of the bot."""
@@ -222,4 +240,5 @@ KINDS: dict[Kind, Callable[[Commands, Incoming, Reply], Awaitable[None]]] = {
     Kind.GONE: Commands.gone,
     Kind.BACK: Commands.gone,
     Kind.MOVED: Commands.moved,
+    Kind.TOPIC: Commands.topic,
 }

@@ -133,6 +133,11 @@ class Settings(BaseSettings):
     temperature: float = Field(0.3, ge=0, le=1, description="0 = always the likeliest word, 1 = free")
     max_tokens: int = Field(2000, gt=0, description="Longest answer, in tokens")
     system_prompt: str = Field("", description="Who the bot is; empty = a helpful assistant")
+    helper_model: str = Field(
+        "yandexgpt-lite", description="The cheap model that names conversations and summarises long ones"
+    )
+    name_chats: bool = Field(True, description="It names topics, and conversations that /new puts aside")
+    summaries: bool = Field(True, description="It summarises what is too old to be sent whole (see /context)")
     yc_concurrency: int = Field(10, gt=0, description="Requests in flight (the folder's quota; 10 unless raised)")
     yc_data_logging: bool = Field(False, description="Let the service keep requests to improve its models")
     answer_deadline: float = Field(120.0, gt=0, description="Seconds an answer may take in all")
@@ -201,7 +206,7 @@ class Settings(BaseSettings):
             raise ValueError("a name or an address of a machine is expected")
         return value
 
-    @field_validator("model", "image_model")
+    @field_validator("model", "image_model", "helper_model")
     @classmethod
     def _name(cls, value: str, info: ValidationInfo) -> str:
         if not ONE_LINE.fullmatch(value):

@@ -115,6 +115,7 @@ class Kind(StrEnum):
     GONE = "gone"  # the user blocked the bot, or the bot was removed from the chat
     BACK = "back"
     MOVED = "moved"  # the chat has a new id
+    TOPIC = "topic"  # a topic was made or renamed; `data` is its name, "" where nobody has given it one yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +237,10 @@ class Transport(Protocol):
     """Where replies come from when there is no `Incoming` at hand: a job that ends after a restart."""
 
     def reply(self, address: Address, turn: str) -> Reply: ...
+
+    async def rename(self, address: Address, title: str) -> None:
+        """Name the topic of an address; one that is gone or can't be named stays as it is."""
+        ...
 
 
 Handler = Callable[[Incoming, Reply], Awaitable[None]]

@@ -23,17 +23,24 @@ SILENT = re.compile(r"[\s\u200b-\u200f\u2060\ufeff\u2800\u3164*_~`#>|<!\-]*")  #
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """What the first transaction of a turn found. `held` is what is held back from the budgets for the answer,
-    `pressed` the key of the button that asked for it. `awaited`: this message answers a question of the bot instead.
+    """What the first transaction of a turn found.
+
+    `preface` is what is kept besides the history, `held` what is held back from the budgets for the answer, `pressed`
+    the key of the button that asked for it. `awaited`: this message answers a question of the bot instead.
     """
 
     place: Place | None
     history: Sequence[Message]
     choices: Choices
     language: str
+    preface: str = ""
     held: int = 0
     pressed: str = ""
     awaited: Action | None = None
+
+    @property
+    def conversation(self) -> int:
+        return self.place.question.conversation if self.place is not None else 0
 
     @property
     def prefix(self) -> str:

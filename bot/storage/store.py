@@ -30,9 +30,11 @@ from bot.storage import (
     backlog,
     buttons,
     chats,
+    conversations,
     copies,
     deliveries,
     jobs,
+    memory,
     messages,
     operations,
     schema,
@@ -69,6 +71,14 @@ class Tx:
     @cached_property
     def messages(self) -> messages.Messages:
         return messages.Messages(self.connection, self.clock)
+
+    @cached_property
+    def conversations(self) -> conversations.Conversations:
+        return conversations.Conversations(self.connection, self.clock)
+
+    @cached_property
+    def memory(self) -> memory.Memory:
+        return memory.Memory(self.connection, self.clock)
 
     @cached_property
     def deliveries(self) -> deliveries.Deliveries:

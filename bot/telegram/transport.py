@@ -10,7 +10,7 @@ from typing import Any
 
 import bot.telegram.lazy  # noqa: F401  isort: skip  before aiogram
 
-from aiogram.methods import GetMe, SetMyCommands, TelegramMethod
+from aiogram.methods import EditForumTopic, GetMe, SetMyCommands, TelegramMethod
 from aiogram.types import BotCommand
 
 from bot.boxes import Inbox, Outbox
@@ -32,6 +32,7 @@ from bot.types import Address, Handler, Incoming, Kind
 log = logging.getLogger(__name__)
 
 FIRST_BACKOFF, LAST_BACKOFF = 0.5, 30.0
+LONGEST_NAME = 128  # characters of the name of a topic
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,13 @@ class Telegram:
 
     def reply(self, address: Address, turn: str) -> TelegramReply:
         return TelegramReply(self.deliverer, address, turn)
+
+    async def rename(self, address: Address, title: str) -> None:
+        method = EditForumTopic(chat_id=address.chat, message_thread_id=address.thread, name=title[:LONGEST_NAME])
+        try:
+            await self.api.call(method)
+        except Refused as error:
+            log.info("chat %d: topic %d keeps its name: %s", address.chat, address.thread, error)
 
     def _reply(self, incoming: Incoming, callback: str) -> TelegramReply:
         return TelegramReply(

@@ -170,9 +170,22 @@ def _message(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming
             str(rows[0].id), Address("telegram", me.id, old), User(0), Kind.MOVED, ids=_ids(rows), data=str(new)
         )
     user = _user(body)
+    if user is not None and not user.is_bot and (topic := _topic(body)) is not None:
+        return Incoming(
+            str(rows[0].id), _address(body, message, me), user, Kind.TOPIC, ids=_ids(rows), data=topic,
+            private=message.chat.id > 0,
+        )  # fmt: skip
     if user is None or user.is_bot or not (isinstance(body.get("text"), str) or _attachments(body)):
         return None  # bots don't talk to bots; service messages say nothing
     return _said(Kind.MESSAGE, body, message, user, rows, me)
+
+
+def _topic(body: dict[str, Any]) -> str | None:
+    """The name that somebody gave a topic, "" for one that its first message will name; None: this is no such event."""
+    made, renamed = body.get("forum_topic_created"), body.get("forum_topic_edited")
+    if isinstance(made, dict):
+        return "" if made.get("is_name_implicit") is True else name(made.get("name"))
+    return name(renamed.get("name")) if isinstance(renamed, dict) and renamed.get("name") else None
 
 
 def _edited(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
