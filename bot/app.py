@@ -25,11 +25,14 @@ from bot.features import joined
 from bot.http import Http
 from bot.images import Images
 from bot.jobs import Jobs
+from bot.joining import Joining
 from bot.limits import TOKENS, Budget, Limits
+from bot.members import Members
 from bot.metrics import Metrics
 from bot.middleware import Admit, Boundary, Door, InOrder
 from bot.models.yandex.service import YandexStudio
 from bot.outage import Outage
+from bot.roll import Roll
 from bot.routing import Offer, Routing
 from bot.settings import Settings
 from bot.storage.boxes import StoredInbox, StoredOutbox
@@ -64,6 +67,7 @@ class App:
     metrics: Metrics
     turns: Turns
     model_outage: Outage
+    joining: Joining
     background: list[asyncio.Task[None]] = field(default_factory=list)
     _starting: asyncio.Timeout | None = None
 
@@ -108,6 +112,7 @@ class App:
             def work(tx: Tx, now: float = now, before: float = before) -> None:
                 tx.updates.forget(before)
                 tx.buttons.sweep()
+                tx.members.sweep()
                 tx.spending.settle_dead(self.telegram.api.id, TOKENS, before=now - LONG_DEAD)
                 tx.spending.sweep()
 
@@ -144,6 +149,7 @@ async def build(
         try:
             async with asyncio.TaskGroup() as tasks:
                 app = _wire(settings, store, studio, routing, painter, api, clock, chance, tasks)
+                await app.joining.open()
                 yield app
                 raise _End  # what was not stopped in order is cancelled: every state that matters is in the database
         except* _End:
@@ -166,22 +172,26 @@ def _wire(
     metrics = api.metrics
     turns = Turns(clock, metrics, settings.log_content)
     telegram = Telegram(api, StoredInbox(store), StoredOutbox(store), clock, tasks, _telegram(settings))
-    access = Access(settings.access == "open", frozenset(settings.owners))
+    roll = Roll(store, api.id)
+    access = Access(settings.access == "open", frozenset(settings.owners), roll)
+    joining = Joining(store, access, roll, clock, telegram, tasks)
     budget = _budget(settings, access)
     jobs = Jobs(store, clock, api.id)
     features = [
         Images(store, painter, clock, telegram, chance, jobs.wake, budget).feature(),
         Choosing(store, routing, settings.streaming).feature(),
+        joining.feature(),
+        Members(store, access, roll, telegram.link).feature(),
     ]
     jobs.kinds.update(joined(features).jobs)
     chat = Chat(store, routing, clock, _chat(settings), budget)
-    commands = Commands(store, chat, access, features)
-    admit = Admit(commands, store, clock, access)
+    commands = Commands(store, chat, access, features, roll.load)
+    admit = Admit(commands, access, joining.refuse)
     handler = InOrder(Boundary(admit, store), tasks, turns, chat.outdate)
     door = Door(handler, store, clock, tasks, access, _limits(settings))
     return App(
         settings, store, telegram, commands, door, handler, jobs, clock, tasks, asyncio.Event(), metrics, turns,
-        studio.outage,
+        studio.outage, joining,
     )  # fmt: skip
 
 

@@ -29,6 +29,7 @@ class Commands:
     chat: Chat
     access: Access
     features: Sequence[Feature] = ()
+    moved_to: Callable[[], Awaitable[None]] | None = None
     _known: Feature = field(init=False)
 
     def __post_init__(self) -> None:
@@ -37,7 +38,6 @@ class Commands:
     def feature(self) -> Feature:
         return Feature(
             commands={
-                "/start": Command(self.start, in_menu=False),
                 "/help": Command(self.help),
                 "/new": Command(self.new),
                 "/stop": Command(lambda incoming, reply, _rest: self.stop(incoming, reply)),
@@ -120,14 +120,20 @@ class Commands:
     async def moved(self, incoming: Incoming, reply: Reply) -> None:
         where, new = incoming.address, int(incoming.data)
         await settle(self.store, incoming, reply, also=lambda tx: tx.chats.move(where.bot, where.chat, new))
+        if self.moved_to is not None:
+            await self.moved_to()
 
     # --- commands -----------------------------------------------------------------------------------------------------
 
-    async def start(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        await tell(self.store, incoming, reply, "start", name=incoming.user.name)
-
     async def help(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        menu = self.menu(await language(self.store, incoming))
+        """The menu, and what only some may do to those who may."""
+        chosen, actor = await language(self.store, incoming), Actor.of(incoming)
+        special = [
+            (word.removeprefix("/"), say(chosen, f"command.{word.removeprefix('/')}"))
+            for word, command in self._known.commands.items()
+            if command.act is not Act.TALK and self.access.authorize(actor, command.act) is Decision.ALLOWED
+        ]
+        menu = [*self.menu(chosen), *special]
         lines = "\n".join(f"/{name} - {text}" for name, text in menu)
         await tell(self.store, incoming, reply, "help", commands=lines)
 
@@ -169,7 +175,7 @@ class Commands:
         if action is None or press is None:
             await reply.acknowledge(say(language, "old.button"))
             await settle(self.store, incoming, reply)
-        elif await self._may(incoming, reply, press.act) is not Decision.ALLOWED:
+        elif not await self._may_press(incoming, reply, press, action):
             raise NotAllowed(say(language, "admins.only"))
         else:
             await reply.acknowledge()
@@ -187,8 +193,13 @@ class Commands:
     async def _may(self, incoming: Incoming, reply: Reply, act: Act) -> Decision:
         """Whether this user may do that here, now. Who administers a group is asked anew each time."""
         asked = RULES[act].chat_administrator and not incoming.private
-        administers = asked and await reply.is_admin(incoming.user.id)
+        administers = asked and (Actor.of(incoming).is_group or await reply.is_admin(incoming.user.id))
         return self.access.authorize(Actor.of(incoming, administers=administers), act)
+
+    async def _may_press(self, incoming: Incoming, reply: Reply, press: Press, action: Action) -> bool:
+        if await self._may(incoming, reply, press.act) is not Decision.ALLOWED:
+            return False
+        return not action.of_group or await reply.is_admin(incoming.user.id)
 
     async def _seen(self, incoming: Incoming) -> None:
         def work(tx: Tx) -> None:

@@ -38,7 +38,10 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Who speaks. Only `id` is trusted: names are what people typed. `id` 0: nobody in person (a channel)."""
+    """Who speaks. Only `id` is trusted: names are what people typed. `id` 0: nobody in person (a channel).
+
+    The id of the chat is the group itself: one of its administrators who speaks without a name.
+    """
 
     id: int
     name: str = ""
@@ -128,7 +131,7 @@ class Incoming:
     process died while this was being worked on. `of` is the turn of the message that an edit changes ("": it is not
     known any more). `quotes`: the message that the answer should quote, 0 for the usual one. `relayed`: forwarded, or
     put in by another bot. `came` is when this process took it in (of the clock's `monotonic`); `accepted`: an earlier
-    one had already taken it.
+    one had already taken it. `title` is what a group is called, as far as that is told.
     """
 
     id: str
@@ -150,6 +153,7 @@ class Incoming:
     relayed: bool = False
     came: float | None = None
     accepted: bool = False
+    title: str = ""
 
 
 # --- what goes out ----------------------------------------------------------------------------------------------------

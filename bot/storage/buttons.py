@@ -27,13 +27,13 @@ AWAITED = select(Awaited.action, Awaited.payload).where(
 
 
 PRESSED = (
-    select(ButtonRow.action, ButtonRow.payload, Delivery.state, Delivery.message_ids, Delivery.marker)
+    select(ButtonRow.action, ButtonRow.payload, ButtonRow.user, Delivery.state, Delivery.message_ids, Delivery.marker)
     .join(Delivery, and_(Delivery.bot == ButtonRow.bot, Delivery.key == ButtonRow.delivery))
     .where(
         ButtonRow.key == bindparam("button"),
         ButtonRow.bot == bindparam("b"),
         ButtonRow.chat == bindparam("c"),
-        ButtonRow.user.in_((0, bindparam("u"))),
+        ButtonRow.user.in_((0, bindparam("u"), bindparam("c"))),
         ButtonRow.expires > bindparam("now"),
     )
 )
@@ -41,11 +41,15 @@ PRESSED = (
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What a button does, or what an awaited message is for. `key` is the button's own."""
+    """What a button does, or what an awaited message is for. `key` is the button's own.
+
+    `of_group`: made for an anonymous administrator, so that only an administrator of the group may press it.
+    """
 
     name: str
     payload: Mapping[str, Any]
     key: str = ""
+    of_group: bool = False
 
 
 class Buttons(Subject):
@@ -65,7 +69,7 @@ class Buttons(Subject):
         row = self.connection.execute(PRESSED, values).one_or_none()
         if row is None or not _stands(row, message_id):
             return None
-        return Action(row.action, json.loads(row.payload), key)
+        return Action(row.action, json.loads(row.payload), key, row.user < 0)
 
     def use_up(self, key: str) -> None:
         """A button that works once has worked."""

@@ -111,6 +111,15 @@ class Deliveries(Subject):
     def bury(self, id_: int, reason: str) -> None:
         self._change(id_, state=DeliveryState.DEAD.value, reason=reason[:500])
 
+    def blank(self, bot: int, key: str) -> None:
+        """Forget the words of an answer that was sent: what is secret stands in its chat only."""
+        query = select(Table.id, Table.outgoing).where(
+            Table.bot == bot, Table.key == key, Table.state == DeliveryState.SENT.value
+        )
+        for row in self.connection.execute(query).all():
+            empty = replace(load_outgoing(row.outgoing, None), text="")
+            self._change(row.id, outgoing=dump_outgoing(empty))
+
     def gone(self, bot: int, chat: int) -> None:
         self.connection.execute(
             update(Table)
