@@ -13,20 +13,22 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
-from bot.access import Access
+from bot import money
+from bot.access import Access, Role
 from bot.breaker import Breaker
 from bot.chat import Chat
 from bot.chat import Options as ChatOptions
 from bot.choices import Choosing
 from bot.clock import Clock, SystemClock
 from bot.commands import Commands
+from bot.confirming import Confirming
 from bot.errors import StorageUnavailable
 from bot.features import joined
 from bot.http import Http
-from bot.images import Images
+from bot.images import Images, Price
 from bot.jobs import Jobs
 from bot.joining import Joining
-from bot.limits import TOKENS, Budget, Limits
+from bot.limits import MONEY, TOKENS, Budget, Limits, Share
 from bot.members import Members
 from bot.metrics import Metrics
 from bot.middleware import Admit, Boundary, Door, InOrder
@@ -43,6 +45,7 @@ from bot.telegram.transport import Options as TelegramOptions
 from bot.telegram.transport import Telegram
 from bot.turns import Turns
 from bot.types import Painter
+from bot.usage import Accounts
 
 log = logging.getLogger(__name__)
 
@@ -94,15 +97,18 @@ class App:
         try:
             # A deadline that is set only by `stop`.
             async with asyncio.timeout(0 if self.stopping.is_set() else None) as self._starting:
-                await self.store.patiently(
-                    lambda: self.store.write(lambda tx: tx.spending.settle_dead(self.telegram.api.id, TOKENS))
-                )
+                await self.store.patiently(lambda: self.store.write(self._settle_dead))
                 await self.telegram.start(self.door, menus)
         except TimeoutError:
             if not self.stopping.is_set():
                 raise
         finally:
             self._starting = None
+
+    def _settle_dead(self, tx: Tx, before: float | None = None) -> None:
+        bot = self.telegram.api.id
+        tx.spending.settle_dead(bot, TOKENS, before=before)
+        tx.spending.settle_dead(bot, MONEY, before=before, spare=tx.operations.holding(bot))
 
     async def _sweep(self) -> None:
         while True:
@@ -113,7 +119,7 @@ class App:
                 tx.updates.forget(before)
                 tx.buttons.sweep()
                 tx.members.sweep()
-                tx.spending.settle_dead(self.telegram.api.id, TOKENS, before=now - LONG_DEAD)
+                self._settle_dead(tx, now - LONG_DEAD)
                 tx.spending.sweep()
 
             try:
@@ -178,13 +184,17 @@ def _wire(
     budget = _budget(settings, access)
     jobs = Jobs(store, clock, api.id)
     features = [
-        Images(store, painter, clock, telegram, chance, jobs.wake, budget).feature(),
+        Images(store, painter, clock, telegram, chance, jobs.wake, budget, _picture(settings)).feature(),
         Choosing(store, routing, settings.streaming).feature(),
         joining.feature(),
         Members(store, access, roll, telegram.link).feature(),
     ]
     jobs.kinds.update(joined(features).jobs)
     chat = Chat(store, routing, clock, _chat(settings), budget)
+    features += [
+        Confirming(store, chat).feature(),
+        Accounts(store, access, budget, clock, settings.currency).feature(),
+    ]
     commands = Commands(store, chat, access, features, roll.load)
     admit = Admit(commands, access, joining.refuse)
     handler = InOrder(Boundary(admit, store), tasks, turns, chat.outdate)
@@ -201,6 +211,10 @@ def _routing(settings: Settings, studio: YandexStudio, clock: Clock) -> Routing:
         names = [(settings.model, settings.model), *names]
     names = sorted(names, key=lambda row: row[0] != settings.model)
     return Routing([Offer(name, title, Breaker(studio.text(name), clock)) for name, title in names])
+
+
+def _picture(settings: Settings) -> Price:
+    return Price(money.millionths(settings.image_price), settings.currency, settings.image_model)
 
 
 def _chat(settings: Settings) -> ChatOptions:
@@ -223,8 +237,25 @@ def _limits(settings: Settings) -> Limits:
 
 
 def _budget(settings: Settings, access: Access) -> Budget:
-    tokens = Caps(settings.user_daily_tokens, settings.chat_daily_tokens, settings.daily_tokens)
-    return Budget(access, tokens, Caps(settings.user_daily_images, bot=settings.daily_images))
+    of = money.millionths
+    day, month = settings.role_daily_money, settings.role_monthly_money
+    shares = {
+        Role[name.upper()]: Share(
+            of(day[name]) if name in day else None, of(month[name]) if name in month else None
+        )
+        for name in {**day, **month}
+    }  # fmt: skip
+    return Budget(
+        access,
+        Caps(settings.user_daily_tokens, settings.chat_daily_tokens, settings.daily_tokens),
+        Caps(settings.user_daily_images, bot=settings.daily_images),
+        Caps(
+            of(settings.user_daily_money), of(settings.chat_daily_money), of(settings.daily_money),
+            of(settings.user_monthly_money), of(settings.chat_monthly_money), of(settings.monthly_money),
+        ),
+        shares,
+        of(settings.confirm_above),
+    )  # fmt: skip
 
 
 def _telegram(settings: Settings) -> TelegramOptions:

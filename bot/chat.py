@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
-from bot import edits, prompt, turns
+from bot import edits, money, prompt, turns
 from bot.clock import Clock
 from bot.errors import ContextOverflow, LimitReached, ModelError, ModelRefused, StreamCut
-from bot.limits import TOKENS, Budget
+from bot.limits import Budget, Held
 from bot.outbox import put
 from bot.routing import Offer, Routing
 from bot.storage.buttons import Action
@@ -46,8 +46,8 @@ class Options:
 @dataclass(frozen=True, slots=True)
 class Begun:
     """What the first transaction of a turn found. `turn` is the one whose question is answered (an earlier one when it
-    is tried again). `held` is what is held back from the budgets for the answer. `awaited`: this message answers a
-    question of the bot instead.
+    is tried again). `held` is what is held back from the budgets for the answer. `price`: so much, in millionths, that
+    the user is asked first. `awaited`: this message answers a question of the bot instead.
     """
 
     turn: str
@@ -55,8 +55,9 @@ class Begun:
     history: Sequence[Message]
     choices: Choices
     language: str
-    held: int = 0
+    held: Held = field(default_factory=Held)
     awaited: Action | None = None
+    price: int = 0
 
 
 @dataclass(slots=True)
@@ -105,15 +106,18 @@ class Chat:
 
         return await self.store.write(work)
 
-    async def again(self, incoming: Incoming, turn: str) -> Begun | None:
+    async def again(
+        self, incoming: Incoming, turn: str, *, model: str = "", agreed: bool = False
+    ) -> Begun | None:  # fmt: skip
         """The same for the question of an earlier turn, whose answer failed or broke off and is forgotten.
 
-        None: the conversation has gone on since.
+        None: the conversation has gone on since. `model` answers this time; `agreed`: the price is known.
         """
 
         def work(tx: Tx) -> Begun | None:
             tx.updates.begin(incoming.ids)
             choices = tx.chats.choices(incoming.address)
+            choices = replace(choices, model=model) if model else choices
             conversation = tx.messages.conversation(incoming.address)
             rows = list(tx.messages.last(conversation, self.options.history))
             if rows and rows[-1].turn == turn and rows[-1].ending == CUT:
@@ -123,17 +127,35 @@ class Chat:
                 return None
             history = [row.message for row in rows]
             language = choices.language or incoming.user.language
-            return self._held(tx, incoming, Begun(turn, conversation, history, choices, language))
+            begun = Begun(turn, conversation, history, choices, language)
+            return self._held(tx, incoming, begun, agreed=agreed)
 
         return await self.store.write(work)
 
-    def _held(self, tx: Tx, incoming: Incoming, begun: Begun) -> Begun:
-        """Hold back what the answer can cost; nothing is reckoned where nothing is limited."""
-        if not self.budget.tokens:
+    def _held(self, tx: Tx, incoming: Incoming, begun: Begun, *, agreed: bool = False) -> Begun:
+        """Hold back what the answer can cost, or ask first; nothing is reckoned where nothing is limited."""
+        if not self.budget:
             return begun
-        offer = self.routing.pick(begun.choices.model)
-        most = prompt.most(self._request(begun, offer), self._ratio(offer))
-        return replace(begun, held=self.budget.reserve(tx, incoming, TOKENS, most, begun.language))
+        tokens, price = self._most(begun, self.routing.pick(begun.choices.model))
+        if self.budget.asks(price) and not agreed:
+            return replace(begun, price=price)
+        return replace(begun, held=self.budget.hold(tx, incoming, tokens, price, begun.language))
+
+    def _most(self, begun: Begun, offer: Offer) -> tuple[int, int]:
+        """The most that the answer of a model can cost: tokens, and millionths of the currency."""
+        usage = prompt.most(self._request(begun, offer), self._ratio(offer))
+        return usage.total, money.cost(offer.model.profile, usage)
+
+    async def _ask_first(self, incoming: Incoming, reply: Reply, begun: Begun) -> None:
+        """The answer is expensive: say so, and offer the cheapest model."""
+        language, price = begun.language, begun.price
+        now = self.routing.pick(begun.choices.model)
+        prices = [(self._most(begun, offer)[1], offer) for offer in self.routing.offers if offer is not now]
+        less, offer = min(prices, key=lambda row: row[0], default=(price, now))
+        currency = now.model.profile.currency
+        cheaper = (offer.name, offer.title, money.shown(language, less, currency)) if less < price else None
+        sentence, choices = money.question(language, begun.turn, money.shown(language, price, currency), cheaper)
+        await money.ask_first(self.store, incoming, reply, sentence, *choices)
 
     async def revise(self, incoming: Incoming) -> Begun | None:
         """The same for a question that was edited. None: there is nothing to answer (see `edits`)."""
@@ -151,6 +173,9 @@ class Chat:
         return await self.store.write(work)
 
     async def answer(self, incoming: Incoming, reply: Reply, begun: Begun) -> None:
+        if begun.price:
+            await self._ask_first(incoming, reply, begun)
+            return
         reply.begin(begun.choices.streaming)
         turn = turns.current.get()
         written = await self._write(incoming, reply, begun)
@@ -240,7 +265,7 @@ class Chat:
         if not begun.held:
             return True
         try:
-            again = await self.store.write(lambda tx: self._held(tx, incoming, begun))
+            again = await self.store.write(lambda tx: self._held(tx, incoming, begun, agreed=True))
         except LimitReached:
             return False
         written.held.append(again.held)
@@ -291,9 +316,10 @@ class Chat:
     def _save(self, tx: Tx, incoming: Incoming, begun: Begun, written: Written) -> None:
         """Transaction 2: history, ledger, outbox, inbox."""
         for model, usage in written.usages:
-            tx.usage.add(incoming.address, incoming.user.id, incoming.id, model, usage)
+            price = money.cost(self.routing.pick(model).model.profile, usage)
+            money.book(tx, incoming.address, incoming.user.id, incoming.id, model, usage, price)
         for number, held in enumerate(written.held):
-            tx.spending.settle(held, 0 if number else written.cost)
+            held.settle(tx, 0 if number else written.cost, 0 if number else written.money)
         if written.outdated and not written.text.strip() and not tx.deliveries.placed(incoming.id, incoming.address):
             put(tx, incoming)  # nobody has seen anything of it
             return

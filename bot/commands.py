@@ -17,7 +17,6 @@ from bot.features import Command, Feature, Press, joined
 from bot.outbox import language, settle, tell
 from bot.storage.buttons import Action
 from bot.storage.chats import Choices
-from bot.storage.spending import DAY
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Incoming, Kind, Outgoing, Reply
@@ -41,7 +40,6 @@ class Commands:
                 "/help": Command(self.help),
                 "/new": Command(self.new),
                 "/stop": Command(lambda incoming, reply, _rest: self.stop(incoming, reply)),
-                "/spending": Command(self.spending, in_menu=False, act=Act.ADMINISTER),
             },
             presses={"retry": Press(self.press_retry)},
         )
@@ -146,21 +144,6 @@ class Commands:
 
         sentence = Outgoing(say(chosen, "new"), plain=True)
         await settle(self.store, incoming, reply, sentence, also=begin)
-
-    async def spending(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        """For owners: what today has cost, beside the budgets of the bot."""
-        today = self.chat.clock.time() // DAY * DAY
-
-        def question(tx: Tx) -> tuple[int, int]:
-            bot = incoming.address.bot
-            return tx.usage.since(bot, today).total, tx.operations.ordered(bot, today)
-
-        tokens, images = await self.store.read(question)
-        budget = self.chat.budget
-        await tell(
-            self.store, incoming, reply, "spending", tokens=tokens, most_tokens=budget.tokens.bot or "∞",
-            images=images, most_images=budget.images.bot or "∞",
-        )  # fmt: skip
 
     # --- buttons ------------------------------------------------------------------------------------------------------
 

@@ -251,7 +251,8 @@ Handler = Callable[[Incoming, Reply], Awaitable[None]]
 class Profile:
     """What a model can do and costs, as data. An unknown model gets the defaults, which are safe for all.
 
-    `window` is in tokens, prompt and answer together. Prices are of 1,000 tokens.
+    `window` is in tokens, prompt and answer together. Prices are of 1,000 tokens;
+    `async_share` is the part of them that an answer given later costs.
     """
 
     window: int = 8_192
@@ -264,6 +265,7 @@ class Profile:
     price_in: Decimal = Decimal(0)
     price_out: Decimal = Decimal(0)
     currency: str = "RUB"
+    async_share: Decimal = Decimal("0.5")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,9 @@ import logging
 import re
 from dataclasses import dataclass, field
 
-from bot import prompt
+from bot import money, prompt
 from bot.errors import ContextOverflow, ModelDenied, ModelError, ModelRefused
+from bot.limits import Held
 from bot.routing import Offer
 from bot.texts.catalog import say
 from bot.types import Chunk, Finish, Request, Usage
@@ -24,12 +25,12 @@ class Written:
 
     `wanted` is the model that was chosen, `offer` the one that is asked: another where that is known not to answer.
     A stream that breaks off is begun anew, and each was paid: `usages` are the models and what the service told, `cost`
-    is their tokens (guessed where it told nothing), `held` the reservations for them.
+    is their tokens and `money` their price in millionths (guessed where it told nothing), `held` what is held back.
     """
 
     wanted: Offer
     offer: Offer
-    held: list[int]
+    held: list[Held]
     text: str = ""
     finish: Finish | None = None
     usage: Usage | None = None
@@ -38,6 +39,7 @@ class Written:
     error: ModelError | None = None
     usages: list[tuple[str, Usage]] = field(default_factory=list)
     cost: int = 0
+    money: int = 0
 
     def begin(self) -> None:
         self.text, self.finish, self.usage = "", None, None
@@ -48,11 +50,14 @@ class Written:
         self.finish = chunk.finish or self.finish
 
     def bill(self, request: Request, ratio: prompt.Ratio) -> None:
-        if self.usage:
-            self.usages.append((self.offer.name, self.usage))
-            self.cost += self.usage.total
+        usage = self.usage
+        if usage:
+            self.usages.append((self.offer.name, usage))
         elif self.text:
-            self.cost += ratio.tokens(prompt.size(request) + len(self.text))
+            usage = Usage(ratio.tokens(prompt.size(request)), ratio.tokens(len(self.text)))
+        if usage:
+            self.cost += usage.total
+            self.money += money.cost(self.offer.model.profile, usage)
 
     def words(self) -> str:
         """What can be shown of it; nothing where it is only white space and marks, or was filtered."""

@@ -224,17 +224,6 @@ async def test_a_bot_gets_no_answer_however_it_speaks(stage: Stage) -> None:
 # --- what only owners may ---------------------------------------------------------------------------------------------
 
 
-async def test_an_owner_asks_what_the_day_has_cost(stage: Stage) -> None:
-    stage.studio.paint(JPEG)
-    await stage.start(owners=(ANNA,), daily_images=9)
-    await stage.ask("hello", BORIS)
-    await stage.ask("/image a cat", BORIS)
-    answer = await stage.ask("/spending")
-    assert answer.endswith("1 of 9 pictures.")
-    assert " of ∞ tokens" in answer
-    assert "Today (UTC): 0 " not in answer
-
-
 @pytest.mark.parametrize(
     "how",
     [
@@ -243,26 +232,26 @@ async def test_an_owner_asks_what_the_day_has_cost(stage: Stage) -> None:
         {"via_bot": {"id": 9, "is_bot": True, "first_name": "Inline"}},
         {"from": {**PERSON, "id": BORIS}},
         {"from": {**PERSON, "id": BORIS, "username": "anna"}},
-        {"chat": {"id": TEAM, "type": "supergroup", "title": "Team"}, "text": "/spending@govorun_sandbox_bot"},
+        {"chat": {"id": TEAM, "type": "supergroup", "title": "Team"}, "text": "/audit@govorun_sandbox_bot"},
     ],
 )
 async def test_an_owners_command_works_only_from_the_owners_own_hand(stage: Stage, how: dict[str, Any]) -> None:
     """T15, T20. Others learn not even that there is such a command."""
     await stage.start(owners=(ANNA,))
     place = {"id": ANNA, "type": "private", "first_name": "Anna"}
-    message = {"message_id": 900, "date": 1_800_000_000, "chat": place, "from": PERSON, "text": "/spending", **how}
+    message = {"message_id": 900, "date": 1_800_000_000, "chat": place, "from": PERSON, "text": "/audit", **how}
     stage.telegram.push_raw({"message": message})
     answer = (await stage.texts(1, message["chat"]["id"]))[0]
-    assert answer.startswith(say("en", "unknown.command", command="/spending")[:20])
+    assert answer.startswith(say("en", "unknown.command", command="/audit")[:20])
 
 
 async def test_an_edit_into_an_owners_command_does_nothing(stage: Stage) -> None:
     await stage.start(owners=(ANNA,))
     message = stage.telegram.say(ANNA, "hello")
     await stage.texts(1)
-    stage.telegram.edit(ANNA, message["message_id"], "/spending")
+    stage.telegram.edit(ANNA, message["message_id"], "/audit")
     await soon(stage, lambda: inbox(stage) == ["done"] * 2 or None)
-    assert not any("tokens" in text for text in stage.telegram.texts(ANNA))
+    assert say("en", "audit.empty") not in stage.telegram.texts(ANNA)
 
 
 # --- buttons ----------------------------------------------------------------------------------------------------------
