@@ -24,8 +24,8 @@ class Written:
     """An answer while it is being written, and how it ended.
 
     `wanted` is the model that was chosen, `offer` the one that is asked: another where that is known not to answer.
-    A stream that breaks off is begun anew, and each was paid: `usages` are the models and what the service told, `cost`
-    is their tokens and `money` their price in millionths (guessed where it told nothing), `held` what is held back.
+    A stream that breaks off is begun anew, and each was paid: `usages` are the models and what the service told
+    (guessed where it told nothing), `cost` their tokens, `money` their price in millionths, `held` what is held back.
     """
 
     wanted: Offer
@@ -51,11 +51,10 @@ class Written:
 
     def bill(self, request: Request, ratio: prompt.Ratio) -> None:
         usage = self.usage
-        if usage:
-            self.usages.append((self.offer.name, usage))
-        elif self.text:
+        if usage is None and self.text:
             usage = Usage(ratio.tokens(prompt.size(request)), ratio.tokens(len(self.text)))
-        if usage:
+        if usage is not None:
+            self.usages.append((self.offer.name, usage))
             self.cost += usage.total
             self.money += money.cost(self.offer.model.profile, usage)
 

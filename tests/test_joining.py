@@ -215,11 +215,8 @@ async def test_a_group_hears_one_sentence_until_an_admin_allows_it(stage: Stage)
 
 async def test_a_group_that_calls_the_bot_is_asked_for(stage: Stage) -> None:
     await _closed(stage)
-    member = {"user": {"id": 1, "is_bot": True, "first_name": "x"}, "status": "member"}
-    person = {"id": BORIS, "is_bot": False, "first_name": "Boris", "language_code": "ru"}
-    chat = {"id": TEAM, "type": "supergroup", "title": "Team"}
-    change = {"chat": chat, "from": person, "date": 1_800_000_000, "old_chat_member": member, "new_chat_member": member}
-    stage.telegram.push_raw({"my_chat_member": change})
+    stage.telegram.kick(TEAM)
+    stage.telegram.kick(TEAM, gone=False, user_id=BORIS)
     assert await stage.texts(1, ANNA) == [say("en", "group.question", name="Team", id=TEAM)]
     assert await stage.texts(1, TEAM) == [say("ru", "group.waiting")]
 
@@ -266,10 +263,9 @@ async def test_an_anonymous_admin_speaks_for_the_group_and_a_channel_for_nobody(
     channel = {"id": -1007, "type": "channel", "title": "News"}
     stage.telegram.push_raw({"message": {**message, "sender_chat": channel}})
     stage.telegram.push_raw({"message": {**message, "message_id": 901, "from": {**sender, "id": 777000}}})
-    stage.telegram.push_raw({"message": {**message, "message_id": 902, "sender_chat": group}})
+    stage.telegram.say(TEAM, MENTION, ANNA, anonymous=True)
     assert await stage.texts(1, TEAM) == ["for the group"]
-    settings = {**message, "message_id": 903, "sender_chat": group, "text": "/model@govorun_sandbox_bot"}
-    stage.telegram.push_raw({"message": settings})
+    stage.telegram.say(TEAM, "/model@govorun_sandbox_bot", ANNA, anonymous=True)
     await stage.texts(2, TEAM)
     assert len(stage.prompts()) == 1
     label = buttons_of(said(stage, TEAM)[-1])[1]["text"]
