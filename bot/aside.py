@@ -6,9 +6,9 @@ from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from bot import prompt
+from bot import money, prompt
 from bot.errors import LimitReached, ModelError
-from bot.limits import TOKENS, Budget
+from bot.limits import Budget
 from bot.storage.store import Store, Tx
 from bot.types import Incoming, Job, Message, Model, Request, Usage, User
 
@@ -34,23 +34,24 @@ class Aside:
         request = Request(messages, temperature=0.2, max_tokens=longest)
         incoming = Incoming(job.key, job.address, User(int(job.payload["user"])))
         most = prompt.most(request, self._ratio)
+        price = money.cost(self.model.profile, most)
         try:
-            held = await self.store.write(lambda tx: self.budget.reserve(tx, incoming, TOKENS, most, ""))
+            held = await self.store.write(lambda tx: self.budget.hold(tx, incoming, most.total, price, ""))
         except LimitReached:
             return False
         try:
             answer, usage = await self._answer(request)
         except ModelError:
-            await self.store.write(lambda tx: tx.spending.settle(held, 0))
+            await self.store.write(lambda tx: held.settle(tx, 0, 0))
             if job.attempts + 1 >= MOST_TRIES:
                 return False
             raise
 
         def work(tx: Tx) -> None:
-            cost = usage.total if usage else self._ratio.tokens(prompt.size(request) + len(answer))
-            tx.spending.settle(held, cost)
-            if usage:
-                tx.usage.add(job.address, incoming.user.id, job.key, self.model.name, usage, mode=MODE)
+            spent = usage or Usage(self._ratio.tokens(prompt.size(request)), self._ratio.tokens(len(answer)))
+            cost = money.cost(self.model.profile, spent)
+            held.settle(tx, spent.total, cost)
+            money.book(tx, job.address, incoming.user.id, job.key, self.model.name, spent, cost, MODE)
             then(tx, answer)
 
         await self.store.write(work)

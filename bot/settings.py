@@ -32,6 +32,7 @@ KEY_SHAPE = re.compile(r"[!-~]*")  # what can stand in a header
 HOST_SHAPE = re.compile(r"[\w.-]+(:\d{1,5})?|\[?[0-9a-fA-F:]+\]?")
 SECRET_SHAPE = re.compile(r"([A-Za-z0-9_-]{16,256})?")
 ONE_LINE = re.compile(r"[^\x00-\x1f\x7f]*")
+CURRENCY_SHAPE = re.compile(r"[A-Z]{3}")
 SIMILAR = 0.85  # how alike a name that is no setting must be to one that is
 THIS_MACHINE = re.compile(r"localhost|\[::1\]|127(\.\d{1,3}){3}")
 
@@ -88,6 +89,28 @@ class Settings(BaseSettings):
     daily_tokens: int = Field(0, ge=0, description="... and for the whole bot, owners included")
     user_daily_images: int = Field(0, ge=0, description="Pictures a day for one user; 0 = no limit. Owners have none")
     daily_images: int = Field(0, ge=0, description="... and for the whole bot, owners included")
+    user_daily_money: Decimal = Field(
+        Decimal(0), ge=0, description="Money a day (UTC) for one user; 0 = no limit. Owners have none"
+    )
+    user_monthly_money: Decimal = Field(Decimal(0), ge=0, description="... and a month")
+    chat_daily_money: Decimal = Field(Decimal(0), ge=0, description="Money a day in one chat")
+    chat_monthly_money: Decimal = Field(Decimal(0), ge=0, description="... and a month")
+    daily_money: Decimal = Field(Decimal(0), ge=0, description="Money a day for the whole bot, owners included")
+    monthly_money: Decimal = Field(Decimal(0), ge=0, description="... and a month")
+    role_daily_money: Annotated[dict[Literal["user", "operator", "admin"], Decimal], NoDecode] = Field(
+        default_factory=dict,
+        description="Money a day for one user of a role instead of USER_DAILY_MONEY, as JSON: "
+        '{"operator": 50, "admin": 0}; 0 = no limit',
+    )
+    role_monthly_money: Annotated[dict[Literal["user", "operator", "admin"], Decimal], NoDecode] = Field(
+        default_factory=dict, description="... and a month instead of USER_MONTHLY_MONEY"
+    )
+    confirm_above: Decimal = Field(
+        Decimal(0), ge=0, description="What may cost more than this is asked about first, with its price; 0 = never"
+    )
+    image_price: Decimal = Field(Decimal("2.2"), ge=0, description="What one picture costs (see your price list)")
+    embedding_price: Decimal = Field(Decimal("0.01"), ge=0, description="What 1,000 tokens of embeddings cost")
+    currency: str = Field("RUB", description="What all these prices are in")
     streaming: Literal["draft", "edit", "off"] = Field(
         "draft",
         description="How answers appear while they are written: draft = native drafts with a Stop button in private "
@@ -234,6 +257,30 @@ class Settings(BaseSettings):
             return json.loads(value) if value else []
         except ValueError:
             raise ValueError("a JSON list is expected") from None
+
+    @field_validator("role_daily_money", "role_monthly_money", mode="before")
+    @classmethod
+    def _by_role(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value) if value else {}
+        except ValueError:
+            raise ValueError("a JSON object is expected") from None
+
+    @field_validator("role_daily_money", "role_monthly_money")
+    @classmethod
+    def _not_negative(cls, value: dict[str, Decimal]) -> dict[str, Decimal]:
+        if any(amount < 0 for amount in value.values()):
+            raise ValueError("amounts are 0 or more")
+        return value
+
+    @field_validator("currency")
+    @classmethod
+    def _currency(cls, value: str) -> str:
+        if not CURRENCY_SHAPE.fullmatch(value):
+            raise ValueError("three letters like RUB are expected")
+        return value
 
     @field_validator(
         "telegram_api_url", "yc_llm_url", "yc_operation_url", "yc_image_operation_url", "yc_openai_url", "yc_iam_url"

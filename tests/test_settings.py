@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -293,6 +294,16 @@ def test_owners_are_numbers_divided_by_what_people_use(
     monkeypatch: pytest.MonkeyPatch, value: str, owners: tuple[int, ...]
 ) -> None:
     assert given(monkeypatch, OWNERS=value).owners == owners
+
+
+def test_shares_of_roles_come_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert given(monkeypatch, ROLE_DAILY_MONEY='{"operator": 50, "admin": "0.5"}').role_daily_money == {
+        "operator": Decimal(50),
+        "admin": Decimal("0.5"),
+    }
+    for bad in ('{"owner": 1}', '{"operator": -1}', "[]", "50"):
+        with pytest.raises(ConfigError, match="ROLE_MONTHLY_MONEY"):
+            given(monkeypatch, ROLE_MONTHLY_MONEY=bad)
 
 
 def test_models_come_as_json(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -140,8 +140,8 @@ class Messages(Subject):
         self.move(conversation, added)
         return int(added)
 
-    def move(self, conversation: int, tip: int) -> None:
-        """The next message goes on from `tip`."""
+    def move(self, conversation: int, tip: int | None) -> None:
+        """The next message goes on from `tip`; None: it is the first."""
         self.connection.execute(MOVE_HEAD, {"conversation": conversation, "tip": tip})
 
     def extend(self, message: int, parts: tuple[Part, ...], ending: str) -> None:

@@ -27,6 +27,7 @@ from bot.errors import Lost, StorageUnavailable
 from bot.metrics import Metrics
 from bot.outage import Outage
 from bot.storage import (
+    audit,
     backlog,
     buttons,
     chats,
@@ -34,6 +35,7 @@ from bot.storage import (
     copies,
     deliveries,
     jobs,
+    members,
     memory,
     messages,
     operations,
@@ -99,6 +101,14 @@ class Tx:
     @cached_property
     def spending(self) -> spending.Ledgers:
         return spending.Ledgers(self.connection, self.clock)
+
+    @cached_property
+    def members(self) -> members.Members:
+        return members.Members(self.connection, self.clock)
+
+    @cached_property
+    def audit(self) -> audit.Log:
+        return audit.Log(self.connection, self.clock)
 
     @cached_property
     def backlog(self) -> backlog.Backlog:

@@ -62,6 +62,7 @@ class Telegram:
         self.options = options
         budget = Budget(options.rate, options.chat_rate)
         self.deliverer = Deliverer(api, outbox, budget, clock, tasks, options.rich)
+        self.username = ""
         self.poller: Poller | None = None
         self.watch: Watch | None = None
         self._webhook: webhook.Webhook | None = None
@@ -71,6 +72,7 @@ class Telegram:
     async def start(self, handler: Handler, menu: Mapping[str, Sequence[tuple[str, str]]]) -> None:
         """Say who we are, deliver and work on what is left, then take updates. Raises `ConfigError`."""
         me = await self._me()
+        self.username = me.username
         await self.deliverer.recover()
         intake = Intake(
             self.inbox, self.clock, me, self._reply, handler, self.deliverer.saw, self._dismiss, self.tasks,
@@ -106,6 +108,10 @@ class Telegram:
             self._polling.cancel()
             await asyncio.wait({self._polling})
             await self.poller.confirm()
+
+    def link(self, code: str) -> str:
+        """What opens a chat with the bot and says `/start code` there."""
+        return f"https://t.me/{self.username}?start={code}"
 
     def reply(self, address: Address, turn: str) -> TelegramReply:
         return TelegramReply(self.deliverer, address, turn)
