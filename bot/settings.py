@@ -16,7 +16,16 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import AliasChoices, BaseModel, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import PydanticUseDefault
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -36,15 +45,57 @@ SIMILAR = 0.85  # how alike a name that is no setting must be to one that is
 THIS_MACHINE = re.compile(r"localhost|\[::1\]|127(\.\d{1,3}){3}")
 
 
+def checked_url(value: str) -> str:
+    """The address of a service, without a slash at its end. Raises `ValueError`."""
+    found = URL_SHAPE.fullmatch(value)
+    if found is None:
+        raise ValueError("an address like https://host is expected")
+    if found[1] == "http" and not THIS_MACHINE.fullmatch(found[2]):
+        raise ValueError("http:// is taken only for this machine (127.0.0.1): keys would travel unprotected")
+    return value.rstrip("/")
+
+
 class ModelEntry(BaseModel):
-    """One row of MODELS: a name and what differs from the built-in profile of it."""
+    """One row of MODELS: a name and what differs from the built-in profile of it.
+
+    With a `url` it is a model of another server with an OpenAI-compatible API, called `model` there (the name, where it
+    is empty). `key` is its key, or `$NAME` for one that stands in the environment variable NAME.
+    """
+
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     name: str
     title: str = ""
-    window: int | None = None
-    max_tokens: int | None = None
+    window: int | None = Field(None, gt=0)
+    max_tokens: int | None = Field(None, gt=0)
     price_in: Decimal | None = None
     price_out: Decimal | None = None
+    currency: str | None = None
+    url: str = ""
+    key: SecretStr = SecretStr("")
+    model: str = ""
+    vision: bool | None = None
+    tools: bool | None = None
+    reasoning: bool | None = None
+    native: bool | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        return checked_url(value) if value else value
+
+    @field_validator("key")
+    @classmethod
+    def _secret(cls, value: SecretStr) -> SecretStr:
+        if not KEY_SHAPE.fullmatch(value.get_secret_value()):
+            raise ValueError("has spaces or letters that no key has; copy it again")
+        return value
+
+    @property
+    def secret(self) -> str:
+        """The key itself, "" where none is needed."""
+        key = self.key.get_secret_value()
+        return os.environ.get(key[1:], "").strip() if key.startswith("$") else key
 
 
 class Settings(BaseSettings):
@@ -127,7 +178,9 @@ class Settings(BaseSettings):
     models: Annotated[list[ModelEntry], NoDecode] = Field(
         default_factory=list,
         description="Models that users may choose with /model, as JSON: "
-        '[{"name":"yandexgpt","title":"Pro"},{"name":"yandexgpt-lite"}]; empty = the built-in list',
+        '[{"name":"yandexgpt","title":"Pro"},{"name":"yandexgpt-lite"}]; empty = the built-in list. A row with a url '
+        'is a model of another OpenAI-compatible server: {"name":"llama","url":"http://127.0.0.1:11434/v1",'
+        '"model":"llama3.2","tools":true,"window":8192}, with its key or $NAME of a variable in "key"',
     )
     image_model: str = Field("yandex-art", description="The model that draws; none = no /image")
     temperature: float = Field(0.3, ge=0, le=1, description="0 = always the likeliest word, 1 = free")
@@ -235,12 +288,7 @@ class Settings(BaseSettings):
     )
     @classmethod
     def _url(cls, value: str) -> str:
-        found = URL_SHAPE.fullmatch(value)
-        if found is None:
-            raise ValueError("an address like https://host is expected")
-        if found[1] == "http" and not THIS_MACHINE.fullmatch(found[2]):
-            raise ValueError("http:// is taken only for this machine (127.0.0.1): keys would travel unprotected")
-        return value.rstrip("/")
+        return checked_url(value)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -266,6 +314,7 @@ class Settings(BaseSettings):
         values = (getattr(self, name) for name in type(self).model_fields if name != "telegram_proxy")
         password = urlsplit(self.telegram_proxy.get_secret_value()).password
         found = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+        found += [entry.secret for entry in self.models]
         return [secret for secret in (*found, password) if secret]
 
 

@@ -9,12 +9,18 @@ from bot.clock import Clock
 from bot.http import Http, Retry
 from bot.metrics import Metrics
 from bot.models import catalog
+from bot.models.openai import OpenAIText
+from bot.models.openai_wire import YANDEX
+from bot.models.servers import Servers
+from bot.models.text import TextModel
 from bot.models.yandex import names
 from bot.models.yandex.account import Account
 from bot.models.yandex.art import YandexArt
 from bot.models.yandex.auth import credentials
+from bot.models.yandex.later import YandexLater
 from bot.models.yandex.text import YandexText
 from bot.settings import Settings
+from bot.types import Later
 
 
 class YandexStudio:
@@ -24,30 +30,58 @@ class YandexStudio:
         self, settings: Settings, http: Http, clock: Clock, random: Random, metrics: Metrics | None = None
     ) -> None:
         self._settings = settings
+        retry = Retry(clock, random)
+        self._servers = Servers(settings, http, retry, metrics)
         self._account = Account(
             settings.yc_folder_id,
             http=http,
             credentials=credentials(settings, http, clock),
             gauge=asyncio.Semaphore(settings.yc_concurrency),
-            retry=Retry(clock, random),
+            retry=retry,
             data_logging=settings.yc_data_logging,
             metrics=metrics,
         )
         self.outage = self._account.outage
 
-    def text(self, name: str = "") -> YandexText:
-        """The model of that name or URI, MODEL where it is empty. Raises `ConfigError` for a name that is none."""
+    def text(self, name: str = "") -> TextModel:
+        """The model of that name or URI, MODEL where it is empty, by the API that serves it.
+
+        A row of MODELS may name another server. Raises `ConfigError` for a name that is none.
+        """
         settings = self._settings
         name = name or settings.model
-        return YandexText(
+        entry = catalog.entry(name, settings.models)
+        if entry is not None and entry.url:
+            return self._servers.text(entry)
+        uri, profile = names.uri(name, settings.yc_folder_id), catalog.profile(name, settings.models)
+        deadline, idle = settings.answer_deadline, settings.idle_deadline
+        if profile.native:
+            return YandexText(name, uri, profile, self._account, url=settings.yc_llm_url, deadline=deadline, idle=idle)
+        return OpenAIText(
             name,
-            names.uri(name, settings.yc_folder_id),
-            catalog.profile(name, settings.models),
+            uri,
+            profile,
             self._account,
-            url=settings.yc_llm_url,
-            deadline=settings.answer_deadline,
-            idle=settings.idle_deadline,
+            url=settings.yc_openai_url,
+            deadline=deadline,
+            idle=idle,
+            dialect=YANDEX,
         )
+
+    def tokenizer(self) -> YandexText | None:
+        """MODEL where the service counts its tokens, which it does for its own models only."""
+        model = self.text()
+        return model if isinstance(model, YandexText) else None
+
+    def later(self, name: str = "") -> Later | None:
+        """The same model answering later, for less; None where it can't."""
+        settings = self._settings
+        name = name or settings.model
+        profile = catalog.profile(name, settings.models)
+        if not profile.asynchronous:
+            return None
+        uri = names.uri(name, settings.yc_folder_id)
+        return YandexLater(uri, profile, self._account, url=settings.yc_llm_url, operations=settings.yc_operation_url)
 
     def art(self) -> YandexArt | None:
         """The model that draws, None where IMAGE_MODEL is empty."""

@@ -142,7 +142,7 @@ def stream_error(value: Mapping[str, Any], *, trace: str = "") -> ModelError | N
         return None
     error = value["error"]
     code, message = _details(value)
-    status = _number(error.get("httpCode")) if isinstance(error, Mapping) else None
+    status = number(error.get("httpCode")) if isinstance(error, Mapping) else None
     if not code and not status and not message:
         return None
     if not status and 400 <= code < 600:  # the compatible servers tell the HTTP status as the code
@@ -158,7 +158,7 @@ def _details(value: Any) -> tuple[int, str]:
     source: Mapping[str, Any] = error if isinstance(error, Mapping) else value
     words = (source.get(key) for key in ("message", "error", "detail", "error_message"))
     message = next((word for word in words if isinstance(word, str) and word), "")
-    return _number(source.get("grpcCode")) or _number(source.get("code")) or 0, message
+    return number(source.get("grpcCode")) or number(source.get("code")) or 0, message
 
 
 def printable(message: str) -> str:
@@ -255,11 +255,11 @@ def _mended(text: str, *, last: bool) -> str:
 def _usage(value: Any) -> Usage | None:
     if not isinstance(value, dict):
         return None
-    prompt, completion = _number(value.get("inputTextTokens")), _number(value.get("completionTokens"))
+    prompt, completion = number(value.get("inputTextTokens")), number(value.get("completionTokens"))
     if prompt is None or completion is None:
         return None
     details = _mapping(value.get("completionTokensDetails"))
-    return Usage(prompt, completion, _number(details.get("reasoningTokens")) or 0)
+    return Usage(prompt, completion, number(details.get("reasoningTokens")) or 0)
 
 
 def _calls(message: Mapping[str, Any], taken: Set[str]) -> tuple[ToolCall, ...]:
@@ -303,7 +303,7 @@ def _mapping(value: Any, otherwise: Mapping[str, Any] | None = None) -> Mapping[
     return value if isinstance(value, dict) else otherwise or {}
 
 
-def _number(value: Any) -> int | None:
+def number(value: Any) -> int | None:
     """A number of at least 0, also where it is a string; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
