@@ -42,6 +42,7 @@ HOST_SHAPE = re.compile(r"[\w.-]+(:\d{1,5})?|\[?[0-9a-fA-F:]+\]?")
 SECRET_SHAPE = re.compile(r"([A-Za-z0-9_-]{16,256})?")
 ONE_LINE = re.compile(r"[^\x00-\x1f\x7f]*")
 SIMILAR = 0.85  # how alike a name that is no setting must be to one that is
+ENV_FILE = Path(".env")
 THIS_MACHINE = re.compile(r"localhost|\[::1\]|127(\.\d{1,3}){3}")
 
 
@@ -92,10 +93,15 @@ class ModelEntry(BaseModel):
         return value
 
     @property
+    def variable(self) -> str:
+        """The name of the variable that holds the key, "" where it stands here or none is needed."""
+        key = self.key.get_secret_value()
+        return key[1:] if key.startswith("$") else ""
+
+    @property
     def secret(self) -> str:
         """The key itself, "" where none is needed."""
-        key = self.key.get_secret_value()
-        return os.environ.get(key[1:], "").strip() if key.startswith("$") else key
+        return _variable(self.variable) if self.variable else self.key.get_secret_value()
 
 
 class Settings(BaseSettings):
@@ -345,12 +351,20 @@ def _line(place: tuple[int | str, ...], message: str) -> str:
     return f"{where}: {message.removeprefix('Value error, ')}" + (f" ({field.description})" if field else "")
 
 
-def misspelt(env_file: Path = Path(".env")) -> list[str]:
+def misspelt(env_file: Path = ENV_FILE) -> list[str]:
     """A sentence for each name, in the environment or in `.env`, that is no setting but nearly one."""
     known = {name.upper() for name in Settings.model_fields} | {"YC_TOKEN"}
     given = {name.upper() for name in (*os.environ, *_names_in(env_file))} - known
     near = {name: get_close_matches(name, known, 1, SIMILAR) for name in sorted(given)}
     return [f"{name} is no setting of Govorun; did you mean {found[0]}?" for name, found in near.items() if found]
+
+
+def _variable(name: str) -> str:
+    """A variable that is no setting of ours: of the environment, else of `.env`."""
+    value = os.environ.get(name) or (
+        dotenv_values(ENV_FILE, encoding="utf-8-sig").get(name) if ENV_FILE.is_file() else ""
+    )
+    return (value or "").strip()
 
 
 def _names_in(env_file: Path) -> Iterable[str]:

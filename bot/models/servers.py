@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from bot.errors import ConfigError
 from bot.http import Http, Retry
 from bot.metrics import Metrics
 from bot.models import catalog
@@ -28,6 +29,11 @@ class Servers:
         self._accounts: dict[tuple[str, str], Account] = {}
 
     def text(self, entry: ModelEntry) -> OpenAIText:
+        """Raises `ConfigError` where the row names a variable for its key that is not there."""
+        if entry.variable and not entry.secret:
+            raise ConfigError(
+                f"MODELS ({entry.name}): the variable {entry.variable}, which should hold its key, is empty"
+            )
         return OpenAIText(
             entry.name,
             entry.model or entry.name,
