@@ -60,7 +60,8 @@ class ModelEntry(BaseModel):
     """One row of MODELS: a name and what differs from the built-in profile of it.
 
     With a `url` it is a model of another server with an OpenAI-compatible API, called `model` there (the name, where it
-    is empty). `key` is its key, or `$NAME` for one that stands in the environment variable NAME.
+    is empty). `key` is its key, or `$NAME` for one that stands in the environment variable NAME. Without one it is of
+    AI Studio: `model` is its name there, `agent` the id of an agent from the console, `search` lets it search the web.
     """
 
     model_config = ConfigDict(hide_input_in_errors=True)
@@ -75,6 +76,8 @@ class ModelEntry(BaseModel):
     url: str = ""
     key: SecretStr = SecretStr("")
     model: str = ""
+    agent: str = ""
+    search: bool = False
     vision: bool | None = None
     tools: bool | None = None
     reasoning: bool | None = None
@@ -186,7 +189,8 @@ class Settings(BaseSettings):
         description="Models that users may choose with /model, as JSON: "
         '[{"name":"yandexgpt","title":"Pro"},{"name":"yandexgpt-lite"}]; empty = the built-in list. A row with a url '
         'is a model of another OpenAI-compatible server: {"name":"llama","url":"http://127.0.0.1:11434/v1",'
-        '"model":"llama3.2","tools":true,"window":8192}, with its key or $NAME of a variable in "key"',
+        '"model":"llama3.2","tools":true,"window":8192}, with its key or $NAME of a variable in "key". '
+        '"search":true lets a model search the web, "agent" is the id of one saved in the console',
     )
     image_model: str = Field("yandex-art", description="The model that draws; none = no /image")
     temperature: float = Field(0.3, ge=0, le=1, description="0 = always the likeliest word, 1 = free")

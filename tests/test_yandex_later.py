@@ -167,8 +167,7 @@ async def test_pictures_are_refused_before_anything_is_bought(world: World) -> N
     assert world.studio.seen("completionAsync") == []
 
 
-async def test_a_model_without_that_mode_says_so(world: World) -> None:
-    assert world.service.later("gpt-oss-120b") is None
+async def test_a_model_of_another_server_has_no_such_mode(world: World) -> None:
     row = ModelEntry(name="llama", url="http://127.0.0.1:1/v1")
     async with Http() as http:
         service = YandexStudio(settings(**world.studio.settings(), models=[row]), http, world.clock, Random(1))

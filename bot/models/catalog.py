@@ -20,12 +20,12 @@ def profile(name: str, extra: Sequence[ModelEntry] = ()) -> Profile:
     What a row of `extra` for the same model says counts more than the table; the tuned suffix (`@...`) does not matter,
     unless a row names it.
     """
-    model, version = parts(name)
-    found = PROFILES.get(f"{model}/{version}") or PROFILES.get(model) or Profile()
     row = entry(name, extra)
+    model, version = parts(row.model or name if row else name)
+    found = PROFILES.get(f"{model}/{version}") or PROFILES.get(model) or Profile()
     if row is None:
         return found
-    if row.url:
+    if row.url or row.agent:
         found = Profile(native=False)
     changes = row.model_dump(include=OVERRULED, exclude_none=True)
     found = replace(found, **changes)

@@ -6,7 +6,6 @@ trailing chunk that has no choices (vLLM), no finish reason at all (Alice), reas
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -99,8 +98,7 @@ def _content(message: Message, profile: Profile, dialect: Dialect) -> str | list
 def _part(part: Text | Image) -> dict[str, Any]:
     if isinstance(part, Text):
         return {"type": "text", "text": part.text}
-    data = base64.b64encode(part.data).decode()
-    return {"type": "image_url", "image_url": {"url": f"data:{part.mime};base64,{data}"}}
+    return {"type": "image_url", "image_url": {"url": wire.data_url(part)}}
 
 
 def _call(call: ToolCall) -> dict[str, Any]:

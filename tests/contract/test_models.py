@@ -1,4 +1,4 @@
-"""What the core may expect of every model: one suite over both APIs, four families, and a server that is not Yandex's.
+"""What the core may expect of every model: one suite over three APIs, four families, and a server that is not Yandex's.
 
 Each test runs over the sandbox's real server. What differs between them is data: see `KINDS`.
 """
@@ -34,10 +34,12 @@ KINDS: dict[str, dict[str, Any]] = {
     "qwen": {"name": "qwen3-235b-a22b-fp8"},
     "gpt-oss": {"name": "gpt-oss-120b"},
     "gemma": {"name": "gemma-3-27b-it"},
+    "searching": {"name": "pro-web", "model": "yandexgpt", "search": True},
+    "agent": {"name": "helper", "agent": "fvtsandboxagent000000"},
     "foreign": {"name": "llama", "model": QWEN, "key": SANDBOX_KEY, "tools": True},
 }
 SEES, SHOWS, HIDES = {"gemma"}, {"gpt-oss"}, {"native"}
-TELLS = {"native", "native lite", "qwen", "gpt-oss", "gemma", "foreign"}  # what a stream costs
+TELLS = {"native", "native lite", "searching", "agent", "qwen", "gpt-oss", "gemma", "foreign"}  # what a stream costs
 ASK = Request((Message.of("user", "Show me a table"),))
 CALCULATOR = Ability(
     "calculator",
@@ -66,7 +68,9 @@ class World:
         self.settings = Settings(_env_file=None, **given)
         self.service = YandexStudio(self.settings, http, VirtualClock(), Random(1))
         self.model: TextModel = self.service.text(self.row["name"])
-        self.route = "completion" if self.model.profile.native else "chat/completions"
+        chat = "completion" if self.model.profile.native else "chat/completions"
+        self.route = "responses" if kind in ("searching", "agent") else chat
+        self.begun = 6 if self.route == "responses" else 3  # events after which there is text, and more to come
         self.chunks: list[Chunk] = []
 
     async def ask(self, request: Request = ASK) -> Chunk:
@@ -184,7 +188,7 @@ async def test_a_passing_failure_costs_a_try(world: World) -> None:
 
 @pytest.mark.parametrize("cut", ["reset", "fin", "clean", "short"])
 async def test_a_cut_answer_is_never_passed_off_as_whole(world: World, cut: Any) -> None:
-    world.studio.fail_next(world.route, cut=cut, after_chunks=3)
+    world.studio.fail_next(world.route, cut=cut, after_chunks=world.begun)
     world.studio.script("One word after another makes an answer. " * 20)
     with pytest.raises(StreamCut):
         await world.ask()
@@ -201,14 +205,14 @@ async def test_what_broke_before_its_first_word_is_asked_again(world: World, cut
 
 
 async def test_an_error_in_the_middle_cuts_the_answer(world: World) -> None:
-    world.studio.fail_next(world.route, status=500, after_chunks=3)
+    world.studio.fail_next(world.route, status=500, after_chunks=world.begun)
     world.studio.script("One word after another makes an answer. " * 20)
     with pytest.raises(StreamCut):
         await world.ask()
 
 
 async def test_a_model_that_falls_silent_cuts_the_answer(world: World) -> None:
-    world.studio.fail_next(world.route, hang=True, after_chunks=3)
+    world.studio.fail_next(world.route, hang=True, after_chunks=world.begun)
     world.studio.script("One word after another makes an answer. " * 20)
     with pytest.raises(StreamCut, match="time"):
         await world.ask()

@@ -34,9 +34,7 @@ async def order(account: Account, url: str, body: dict[str, Any]) -> str:
 
 async def outcome(account: Account, url: str, operation: str) -> Mapping[str, Any] | Pending | Failed:
     """The response of an operation below `url`. Raises what says nothing about the operation itself."""
-    if not OPERATION.fullmatch(operation):
-        return Failed("this is no operation id")
-    value = await _asked(account, f"{url}/{operation}")
+    value = await asked(account, url, operation)
     if value is None:
         return UNKNOWN
     if value.get("done") is not True:
@@ -47,15 +45,16 @@ async def outcome(account: Account, url: str, operation: str) -> Mapping[str, An
 
 async def cancelled(account: Account, url: str, operation: str) -> bool:
     """Take an operation back, which is a GET. What was done already stays done."""
-    if not OPERATION.fullmatch(operation):
-        return False
-    value = await _asked(account, f"{url}/{operation}:cancel")
+    value = await asked(account, url, operation, ":cancel")
     error = value.get("error") if value else None
     return isinstance(error, Mapping) and error.get("code") == CANCELLED
 
 
-async def _asked(account: Account, url: str) -> Mapping[str, Any] | None:
-    answer = await account.get(url, until=account.clock.monotonic() + POLLING)
+async def asked(account: Account, url: str, operation: str, suffix: str = "") -> Mapping[str, Any] | None:
+    """An operation as it is now, None for one that the service does not know."""
+    if not OPERATION.fullmatch(operation):
+        return None
+    answer = await account.get(f"{url}/{operation}{suffix}", until=account.clock.monotonic() + POLLING)
     if answer.status == 404:
         return None
     value = answer.json()

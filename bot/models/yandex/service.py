@@ -18,6 +18,7 @@ from bot.models.yandex.account import Account
 from bot.models.yandex.art import YandexArt
 from bot.models.yandex.auth import credentials
 from bot.models.yandex.later import YandexLater
+from bot.models.yandex.responses import ResponsesLater, ResponsesText, Speaker
 from bot.models.yandex.text import YandexText
 from bot.settings import Settings
 from bot.types import Later
@@ -53,19 +54,35 @@ class YandexStudio:
         entry = catalog.entry(name, settings.models)
         if entry is not None and entry.url:
             return self._servers.text(entry)
-        uri, profile = names.uri(name, settings.yc_folder_id), catalog.profile(name, settings.models)
+        who, profile = self._speaker(name), catalog.profile(name, settings.models)
+        account, base = self._account, settings.yc_openai_url
         deadline, idle = settings.answer_deadline, settings.idle_deadline
+        if who.agent or who.search:
+            return ResponsesText(name, who, profile, account, url=base, deadline=deadline, idle=idle)
         if profile.native:
-            return YandexText(name, uri, profile, self._account, url=settings.yc_llm_url, deadline=deadline, idle=idle)
-        return OpenAIText(
+            return YandexText(name, who.uri, profile, account, url=settings.yc_llm_url, deadline=deadline, idle=idle)
+        return OpenAIText(name, who.uri, profile, account, url=base, deadline=deadline, idle=idle, dialect=YANDEX)
+
+    def _speaker(self, name: str, *, search: bool = False) -> Speaker:
+        entry, folder = catalog.entry(name, self._settings.models), self._settings.yc_folder_id
+        if entry is None:
+            return Speaker(names.uri(name, folder), search=search)
+        if entry.agent:
+            return Speaker(agent=entry.agent, search=entry.search or search)
+        return Speaker(names.uri(entry.model or name, folder), search=entry.search or search)
+
+    def searching(self, name: str = "") -> TextModel:
+        """That model with the web at hand: its chunks say when it searches, and on what the answer rests."""
+        settings = self._settings
+        name = name or settings.model
+        return ResponsesText(
             name,
-            uri,
-            profile,
+            self._speaker(name, search=True),
+            catalog.profile(name, settings.models),
             self._account,
             url=settings.yc_openai_url,
-            deadline=deadline,
-            idle=idle,
-            dialect=YANDEX,
+            deadline=settings.answer_deadline,
+            idle=settings.idle_deadline,
         )
 
     def tokenizer(self) -> YandexText | None:
@@ -74,14 +91,18 @@ class YandexStudio:
         return model if isinstance(model, YandexText) else None
 
     def later(self, name: str = "") -> Later | None:
-        """The same model answering later, for less; None where it can't."""
+        """The same model answering later, for less where `Profile.asynchronous`; None where it can't."""
         settings = self._settings
         name = name or settings.model
-        profile = catalog.profile(name, settings.models)
-        if not profile.asynchronous:
+        entry, profile = catalog.entry(name, settings.models), catalog.profile(name, settings.models)
+        if entry is not None and entry.url:
             return None
-        uri = names.uri(name, settings.yc_folder_id)
-        return YandexLater(uri, profile, self._account, url=settings.yc_llm_url, operations=settings.yc_operation_url)
+        who = self._speaker(name)
+        if not profile.asynchronous or who.search:
+            return ResponsesLater(who, profile, self._account, url=settings.yc_openai_url)
+        return YandexLater(
+            who.uri, profile, self._account, url=settings.yc_llm_url, operations=settings.yc_operation_url
+        )
 
     def art(self) -> YandexArt | None:
         """The model that draws, None where IMAGE_MODEL is empty."""

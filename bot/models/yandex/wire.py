@@ -6,6 +6,7 @@ or of another type, both shapes of errors, text that shrinks, halves of characte
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Mapping, Set
@@ -23,7 +24,7 @@ from bot.errors import (
     StreamCut,
 )
 from bot.lines import parse_json, whole_text
-from bot.types import Ability, Chunk, Finish, Message, Request, ToolCall, ToolResult, Usage
+from bot.types import Ability, Chunk, Finish, Image, Message, Request, ToolCall, ToolResult, Usage
 
 LONGEST_TEXT = 100_000  # characters the server takes in one message
 LONGEST_ANSWER = 200_000  # characters we take
@@ -61,6 +62,10 @@ def _wishes(request: Request) -> dict[str, Any]:
     if request.schema is not None:
         found["jsonSchema"] = {"schema": dict(request.schema)}
     return found
+
+
+def data_url(picture: Image) -> str:
+    return f"data:{picture.mime};base64,{base64.b64encode(picture.data).decode()}"
 
 
 def function(tool: Ability) -> dict[str, Any]:
