@@ -16,7 +16,16 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import AliasChoices, BaseModel, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import PydanticUseDefault
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -34,18 +43,69 @@ SECRET_SHAPE = re.compile(r"([A-Za-z0-9_-]{16,256})?")
 ONE_LINE = re.compile(r"[^\x00-\x1f\x7f]*")
 CURRENCY_SHAPE = re.compile(r"[A-Z]{3}")
 SIMILAR = 0.85  # how alike a name that is no setting must be to one that is
+ENV_FILE = Path(".env")
 THIS_MACHINE = re.compile(r"localhost|\[::1\]|127(\.\d{1,3}){3}")
 
 
+def checked_url(value: str) -> str:
+    """The address of a service, without a slash at its end. Raises `ValueError`."""
+    found = URL_SHAPE.fullmatch(value)
+    if found is None:
+        raise ValueError("an address like https://host is expected")
+    if found[1] == "http" and not THIS_MACHINE.fullmatch(found[2]):
+        raise ValueError("http:// is taken only for this machine (127.0.0.1): keys would travel unprotected")
+    return value.rstrip("/")
+
+
 class ModelEntry(BaseModel):
-    """One row of MODELS: a name and what differs from the built-in profile of it."""
+    """One row of MODELS: a name and what differs from the built-in profile of it.
+
+    With a `url` it is a model of another server with an OpenAI-compatible API, called `model` there (the name, where it
+    is empty). `key` is its key, or `$NAME` for one that stands in the environment variable NAME. Without one it is of
+    AI Studio: `model` is its name there, `agent` the id of an agent from the console, `search` lets it search the web.
+    """
+
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     name: str
     title: str = ""
-    window: int | None = None
-    max_tokens: int | None = None
+    window: int | None = Field(None, gt=0)
+    max_tokens: int | None = Field(None, gt=0)
     price_in: Decimal | None = None
     price_out: Decimal | None = None
+    currency: str | None = None
+    url: str = ""
+    key: SecretStr = SecretStr("")
+    model: str = ""
+    agent: str = ""
+    search: bool = False
+    vision: bool | None = None
+    tools: bool | None = None
+    reasoning: bool | None = None
+    native: bool | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        return checked_url(value) if value else value
+
+    @field_validator("key")
+    @classmethod
+    def _secret(cls, value: SecretStr) -> SecretStr:
+        if not KEY_SHAPE.fullmatch(value.get_secret_value()):
+            raise ValueError("has spaces or letters that no key has; copy it again")
+        return value
+
+    @property
+    def variable(self) -> str:
+        """The name of the variable that holds the key, "" where it stands here or none is needed."""
+        key = self.key.get_secret_value()
+        return key[1:] if key.startswith("$") else ""
+
+    @property
+    def secret(self) -> str:
+        """The key itself, "" where none is needed."""
+        return _variable(self.variable) if self.variable else self.key.get_secret_value()
 
 
 class Settings(BaseSettings):
@@ -150,7 +210,10 @@ class Settings(BaseSettings):
     models: Annotated[list[ModelEntry], NoDecode] = Field(
         default_factory=list,
         description="Models that users may choose with /model, as JSON: "
-        '[{"name":"yandexgpt","title":"Pro"},{"name":"yandexgpt-lite"}]; empty = the built-in list',
+        '[{"name":"yandexgpt","title":"Pro"},{"name":"yandexgpt-lite"}]; empty = the built-in list. A row with a url '
+        'is a model of another OpenAI-compatible server: {"name":"llama","url":"http://127.0.0.1:11434/v1",'
+        '"model":"llama3.2","tools":true,"window":8192}, with its key or $NAME of a variable in "key". '
+        '"search":true lets a model search the web, "agent" is the id of one saved in the console',
     )
     image_model: str = Field("yandex-art", description="The model that draws; none = no /image")
     temperature: float = Field(0.3, ge=0, le=1, description="0 = always the likeliest word, 1 = free")
@@ -287,12 +350,7 @@ class Settings(BaseSettings):
     )
     @classmethod
     def _url(cls, value: str) -> str:
-        found = URL_SHAPE.fullmatch(value)
-        if found is None:
-            raise ValueError("an address like https://host is expected")
-        if found[1] == "http" and not THIS_MACHINE.fullmatch(found[2]):
-            raise ValueError("http:// is taken only for this machine (127.0.0.1): keys would travel unprotected")
-        return value.rstrip("/")
+        return checked_url(value)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -318,6 +376,7 @@ class Settings(BaseSettings):
         values = (getattr(self, name) for name in type(self).model_fields if name != "telegram_proxy")
         password = urlsplit(self.telegram_proxy.get_secret_value()).password
         found = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+        found += [entry.secret for entry in self.models]
         return [secret for secret in (*found, password) if secret]
 
 
@@ -348,12 +407,20 @@ def _line(place: tuple[int | str, ...], message: str) -> str:
     return f"{where}: {message.removeprefix('Value error, ')}" + (f" ({field.description})" if field else "")
 
 
-def misspelt(env_file: Path = Path(".env")) -> list[str]:
+def misspelt(env_file: Path = ENV_FILE) -> list[str]:
     """A sentence for each name, in the environment or in `.env`, that is no setting but nearly one."""
     known = {name.upper() for name in Settings.model_fields} | {"YC_TOKEN"}
     given = {name.upper() for name in (*os.environ, *_names_in(env_file))} - known
     near = {name: get_close_matches(name, known, 1, SIMILAR) for name in sorted(given)}
     return [f"{name} is no setting of Govorun; did you mean {found[0]}?" for name, found in near.items() if found]
+
+
+def _variable(name: str) -> str:
+    """A variable that is no setting of ours: of the environment, else of `.env`."""
+    value = os.environ.get(name) or (
+        dotenv_values(ENV_FILE, encoding="utf-8-sig").get(name) if ENV_FILE.is_file() else ""
+    )
+    return (value or "").strip()
 
 
 def _names_in(env_file: Path) -> Iterable[str]:

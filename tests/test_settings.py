@@ -341,6 +341,22 @@ def test_no_key_travels_unprotected(monkeypatch: pytest.MonkeyPatch, setting: st
     assert line.startswith(setting.upper())
 
 
+@pytest.mark.parametrize("url", ["http://10.0.0.1:11434/v1", "ftp://127.0.0.1", "127.0.0.1:11434"])
+def test_a_server_of_a_model_has_an_address_that_keeps_its_key(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    (line,) = refused(monkeypatch, MODELS=json.dumps([{"name": "llama", "url": url, "key": "hush-row"}]))
+    assert line.startswith("MODELS (0.url): ")
+    assert "hush-row" not in line
+
+
+def test_the_key_of_a_server_may_stand_in_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"name": "one", "key": "hush-row"}, {"name": "two", "key": "$OTHER_KEY"}, {"name": "three"}]
+    monkeypatch.setenv("OTHER_KEY", " hush-variable ")
+    settings = given(monkeypatch, MODELS=json.dumps(rows))
+    assert [row.secret for row in settings.models] == ["hush-row", "hush-variable", ""]
+    assert settings.secrets()[-2:] == ["hush-row", "hush-variable"]
+    assert "hush" not in repr(settings) + str(settings.model_dump())
+
+
 # --- .env -------------------------------------------------------------------------------------------------------------
 
 
