@@ -4,6 +4,7 @@ Begin reading with `types.py`, then `app.py`, then `chat.py`. `bot.app.build` ma
 """
 
 from bot.errors import BotError, ModelError, UserError
+from bot.tools import Tool
 from bot.types import Address, Chunk, Handler, Incoming, Message, Model, Outgoing, Painter, Reply, Request, User
 
 __version__ = "0.1.0"
@@ -21,6 +22,7 @@ __all__ = [
     "Painter",
     "Reply",
     "Request",
+    "Tool",
     "User",
     "UserError",
 ]

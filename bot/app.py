@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
+from bot import calculator, searching, today
 from bot.access import Access
 from bot.breaker import Breaker
 from bot.chat import Chat
@@ -20,6 +21,7 @@ from bot.chat import Options as ChatOptions
 from bot.choices import Choosing
 from bot.clock import Clock, SystemClock
 from bot.commands import Commands
+from bot.confirming import Confirming
 from bot.errors import StorageUnavailable
 from bot.features import joined
 from bot.http import Http
@@ -31,6 +33,7 @@ from bot.middleware import Admit, Boundary, Door, InOrder
 from bot.models.yandex.service import YandexStudio
 from bot.outage import Outage
 from bot.routing import Offer, Routing
+from bot.searching import Searching
 from bot.settings import Settings
 from bot.storage.boxes import StoredInbox, StoredOutbox
 from bot.storage.spending import Caps
@@ -38,6 +41,8 @@ from bot.storage.store import Store, Tx
 from bot.telegram.api import Api
 from bot.telegram.transport import Options as TelegramOptions
 from bot.telegram.transport import Telegram
+from bot.toolbox import Toolbox
+from bot.tools import Tool
 from bot.turns import Turns
 from bot.types import Painter
 
@@ -120,12 +125,17 @@ class App:
 
 @asynccontextmanager
 async def build(
-    settings: Settings, *, clock: Clock | None = None, seed: int | None = None, routing: Routing | None = None
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    seed: int | None = None,
+    routing: Routing | None = None,
+    tools: Sequence[Tool] = (),
 ) -> AsyncIterator[App]:
     """Everything a bot is made of, opened; closed again when the block is left. Raises `ConfigError`.
 
     What runs in the background is cancelled when the block ends: `App.run` inside it is the orderly way to stop.
-    `routing` offers other models than the settings name.
+    `routing` offers other models than the settings name; `tools` are yours, beside those of the settings.
     """
     clock = clock or SystemClock()
     chance = random.Random(seed)  # noqa: S311  seeds of pictures and jitter, no secrets
@@ -143,7 +153,8 @@ async def build(
         )
         try:
             async with asyncio.TaskGroup() as tasks:
-                app = _wire(settings, store, studio, routing, painter, api, clock, chance, tasks)
+                toolbox = _tools(settings, studio, clock, tasks, tools)
+                app = _wire(settings, store, studio, routing, painter, api, clock, chance, tasks, toolbox)
                 yield app
                 raise _End  # what was not stopped in order is cancelled: every state that matters is in the database
         except* _End:
@@ -162,6 +173,7 @@ def _wire(
     clock: Clock,
     chance: random.Random,
     tasks: asyncio.TaskGroup,
+    toolbox: Toolbox | None = None,
 ) -> App:
     metrics = api.metrics
     turns = Turns(clock, metrics, settings.log_content)
@@ -172,10 +184,11 @@ def _wire(
     features = [
         Images(store, painter, clock, telegram, chance, jobs.wake, budget).feature(),
         Choosing(store, routing, settings.streaming).feature(),
+        Searching(store, studio.search() if "search" in settings.tools else None).feature(),
     ]
     jobs.kinds.update(joined(features).jobs)
-    chat = Chat(store, routing, clock, _chat(settings), budget)
-    commands = Commands(store, chat, access, features)
+    chat = Chat(store, routing, clock, _chat(settings), budget, toolbox or Toolbox())
+    commands = Commands(store, chat, access, [*features, Confirming(store, chat).feature()])
     admit = Admit(commands, store, clock, access)
     handler = InOrder(Boundary(admit, store), tasks, turns, chat.outdate)
     door = Door(handler, store, clock, tasks, access, _limits(settings))
@@ -191,6 +204,17 @@ def _routing(settings: Settings, studio: YandexStudio, clock: Clock) -> Routing:
         names = [(settings.model, settings.model), *names]
     names = sorted(names, key=lambda row: row[0] != settings.model)
     return Routing([Offer(name, title, Breaker(studio.text(name), clock)) for name, title in names])
+
+
+def _tools(
+    settings: Settings, studio: YandexStudio, clock: Clock, tasks: asyncio.TaskGroup, own: Sequence[Tool]
+) -> Toolbox:
+    made: dict[str, Callable[[], Tool]] = {
+        "time": today.tool,
+        "calculator": calculator.tool,
+        "search": lambda: searching.tool(studio.search()),
+    }
+    return Toolbox([*(made[name]() for name in dict.fromkeys(settings.tools)), *own])
 
 
 def _chat(settings: Settings) -> ChatOptions:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
-from bot import edits, prompt, turns
+from bot import acts, edits, prompt, sources, turns
 from bot.clock import Clock
 from bot.errors import ContextOverflow, LimitReached, ModelError, ModelRefused, StreamCut
 from bot.limits import TOKENS, Budget
@@ -20,8 +20,11 @@ from bot.outbox import put
 from bot.routing import Offer, Routing
 from bot.storage.buttons import Action
 from bot.storage.chats import Choices
+from bot.storage.operations import Operation
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
+from bot.toolbox import Steps, Toolbox
+from bot.tools import Asker
 from bot.types import Address, Incoming, Message, Outgoing, Reply, Request, Text
 from bot.written import CUT, Written
 
@@ -29,6 +32,7 @@ log = logging.getLogger(__name__)
 
 GRACE = 1.0  # seconds after the deadline in which a model may say itself that it is over
 LATE = 3600.0  # seconds after which an answer begs pardon
+DOINGS = {"web_search": "tool.doing.search"}  # what a model does by itself
 CUT_TRIES = 3  # how often an answer that breaks off is begun anew in the same place
 
 
@@ -47,7 +51,7 @@ class Options:
 class Begun:
     """What the first transaction of a turn found. `turn` is the one whose question is answered (an earlier one when it
     is tried again). `held` is what is held back from the budgets for the answer. `awaited`: this message answers a
-    question of the bot instead.
+    question of the bot instead. `act` is the action that was confirmed by this press, `steps` what led to it.
     """
 
     turn: str
@@ -57,6 +61,8 @@ class Begun:
     language: str
     held: int = 0
     awaited: Action | None = None
+    act: Operation | None = None
+    steps: Steps = field(default_factory=Steps)
 
 
 @dataclass(slots=True)
@@ -81,6 +87,7 @@ class Chat:
     clock: Clock
     options: Options = field(default_factory=Options)
     budget: Budget = field(default_factory=Budget)
+    toolbox: Toolbox = field(default_factory=Toolbox)
     _ratios: defaultdict[str, prompt.Ratio] = field(default_factory=lambda: defaultdict(prompt.Ratio))
     _running: dict[str, Running] = field(default_factory=dict)
 
@@ -101,7 +108,7 @@ class Chat:
             conversation = tx.messages.conversation(incoming.address)
             tx.messages.add(conversation, incoming.address, incoming.id, "user", (Text(incoming.text),))
             history = [row.message for row in tx.messages.last(conversation, self.options.history)]
-            return self._held(tx, incoming, Begun(incoming.id, conversation, history, choices, language))
+            return self.hold(tx, incoming, Begun(incoming.id, conversation, history, choices, language))
 
         return await self.store.write(work)
 
@@ -123,16 +130,16 @@ class Chat:
                 return None
             history = [row.message for row in rows]
             language = choices.language or incoming.user.language
-            return self._held(tx, incoming, Begun(turn, conversation, history, choices, language))
+            return self.hold(tx, incoming, Begun(turn, conversation, history, choices, language))
 
         return await self.store.write(work)
 
-    def _held(self, tx: Tx, incoming: Incoming, begun: Begun) -> Begun:
+    def hold(self, tx: Tx, incoming: Incoming, begun: Begun) -> Begun:
         """Hold back what the answer can cost; nothing is reckoned where nothing is limited."""
         if not self.budget.tokens:
             return begun
         offer = self.routing.pick(begun.choices.model)
-        most = prompt.most(self._request(begun, offer), self._ratio(offer))
+        most = prompt.most(self._request(begun, offer, begun.steps), self._ratio(offer))
         return replace(begun, held=self.budget.reserve(tx, incoming, TOKENS, most, begun.language))
 
     async def revise(self, incoming: Incoming) -> Begun | None:
@@ -146,7 +153,7 @@ class Chat:
             if conversation is None:
                 return None
             history = [row.message for row in tx.messages.last(conversation, self.options.history)]
-            return self._held(tx, incoming, Begun(incoming.of, conversation, history, choices, language))
+            return self.hold(tx, incoming, Begun(incoming.of, conversation, history, choices, language))
 
         return await self.store.write(work)
 
@@ -188,6 +195,7 @@ class Chat:
     async def _write(self, incoming: Incoming, reply: Reply, begun: Begun) -> Written:
         wanted = self.routing.pick(begun.choices.model)
         written = Written(wanted, self.routing.ready(wanted), [begun.held] if begun.held else [])
+        written.steps = begun.steps
         try:
             # A deadline that is set only when somebody presses Stop: it ends the wait wherever the stream is.
             async with asyncio.timeout(None) as scope:
@@ -202,26 +210,53 @@ class Chat:
     async def _insist(self, incoming: Incoming, reply: Reply, begun: Begun, written: Written) -> None:
         """Ask until there is a whole answer: shorter when the prompt was too long, anew when the stream broke."""
         shrink, cuts, longest = 1.0, 0, ""
+        await self._prepare(incoming, reply, begun)
         end = asyncio.get_running_loop().time() + self.options.deadline
         while True:
             try:
-                return await self._stream(reply, begun, written, shrink, end)
+                await self._stream(reply, begun, written, shrink, end)
+                paused = asyncio.get_running_loop().time()
+                if not written.calls or not await self._use_tools(incoming, reply, begun, written):
+                    return
+                end += asyncio.get_running_loop().time() - paused  # each tool has a deadline of its own
             except ContextOverflow as error:
                 if shrink < 1:
                     written.error = error
-                    return None
+                    return
                 shrink = 0.8 * (error.limit / error.given if error.given else 0.75)
             except ModelRefused as error:
                 written.text, written.error = longest, error
-                return None
+                return
             except ModelError as error:
                 longest = max(longest, written.text, key=len)
                 again = cuts + 1 < CUT_TRIES and self._may_help(written, error, end)
                 if not again or not await self._may_repeat(incoming, begun, written):
                     written.text, written.error = longest, error
-                    return None
+                    return
                 cuts += 1
-                reply.replace("")
+                reply.replace(written.before)
+
+    async def _prepare(self, incoming: Incoming, reply: Reply, begun: Begun) -> None:
+        """What comes before the model is asked: tools that are still starting, and an action that was confirmed."""
+        if self.routing.pick(begun.choices.model).model.profile.tools:
+            await self.toolbox.ready()
+        if begun.act is not None:
+            asker = await self._asker(incoming, begun)
+            await acts.perform(self.store, self.toolbox, begun.act, begun.steps, asker, reply)
+
+    async def _use_tools(self, incoming: Incoming, reply: Reply, begun: Begun, written: Written) -> bool:
+        """Do what the model called for; whether to ask it again, with what was found."""
+        new = written.text[len(written.before) :]
+        written.went_on()
+        reply.replace(written.before)
+        asker, profile = await self._asker(incoming, begun), written.offer.model.profile
+        again = await self.toolbox.step(written.steps, new, written.calls, asker, reply, profile)
+        return again and await self._may_repeat(incoming, begun, written)
+
+    async def _asker(self, incoming: Incoming, begun: Begun) -> Asker:
+        where, user = incoming.address, incoming.user.id
+        zone = await self.store.read(lambda tx: tx.chats.zone(where.bot, user))
+        return Asker(where, user, begun.language, zone, self.clock)
 
     def _may_help(self, written: Written, error: ModelError, end: float) -> bool:
         """Whether to ask once more: the same model after a cut, another one where this one is left alone now."""
@@ -240,19 +275,20 @@ class Chat:
         if not begun.held:
             return True
         try:
-            again = await self.store.write(lambda tx: self._held(tx, incoming, begun))
-        except LimitReached:
+            again = await self.store.write(lambda tx: self.hold(tx, incoming, begun))
+        except LimitReached as error:
+            written.limit = str(error) if written.calls else ""
             return False
         written.held.append(again.held)
         return True
 
     async def _stream(self, reply: Reply, begun: Begun, written: Written, shrink: float, end: float) -> None:
         offer = written.offer
-        ratio, request = self._ratio(offer), self._request(begun, offer, shrink)
+        ratio, request = self._ratio(offer), self._request(begun, offer, written.steps, shrink)
         written.begin()
         try:
             async with asyncio.timeout_at(end + GRACE) as late:
-                await self._follow(reply, offer, request, written)
+                await self._follow(reply, offer, request, written, begun.language)
         except TimeoutError:
             if not late.expired():
                 raise
@@ -265,18 +301,20 @@ class Chat:
     def _ratio(self, offer: Offer) -> prompt.Ratio:
         return self._ratios[offer.name]
 
-    def _request(self, begun: Begun, offer: Offer, shrink: float = 1.0) -> Request:
-        return prompt.build(
+    def _request(self, begun: Begun, offer: Offer, steps: Steps, shrink: float = 1.0) -> Request:
+        profile, ratio = offer.model.profile, self._ratio(offer)
+        request = prompt.build(
             self.options.system or say(begun.language, "system"),
             begun.history,
-            offer.model.profile,
-            self._ratio(offer),
+            self.toolbox.narrowed(profile, steps, ratio),
+            ratio,
             max_tokens=self.options.max_tokens,
             temperature=self.options.temperature,
             shrink=shrink,
         )
+        return self.toolbox.equipped(request, profile, steps, begun.language)
 
-    async def _follow(self, reply: Reply, offer: Offer, request: Request, written: Written) -> None:
+    async def _follow(self, reply: Reply, offer: Offer, request: Request, written: Written, language: str) -> None:
         turn = turns.current.get()
         turn.requests += 1
         async with aclosing(offer.model.stream(request)) as chunks:
@@ -287,6 +325,8 @@ class Chat:
                     reply.replace(written.text)
                 elif chunk.text:
                     reply.append(chunk.text)
+                if chunk.doing in DOINGS:
+                    reply.show(say(language, DOINGS[chunk.doing]))
 
     def _save(self, tx: Tx, incoming: Incoming, begun: Begun, written: Written) -> None:
         """Transaction 2: history, ledger, outbox, inbox."""
@@ -300,21 +340,39 @@ class Chat:
         outgoing = self._outgoing(incoming, begun.language, written)
         if written.error is not None and not isinstance(written.error, ModelRefused | ContextOverflow):
             where, user, label = incoming.address, incoming.user.id, say(begun.language, "retry")
-            retry = tx.buttons.add(where, incoming.id, user, label, "retry", turn=begun.turn)
+            action, turn = ("act.yes", begun.act.turn) if begun.act else ("retry", begun.turn)
+            retry = tx.buttons.add(where, incoming.id, user, label, action, turn=turn)
             outgoing = replace(outgoing, buttons=((retry,),))
         if written.text.strip() and not outgoing.plain and not written.outdated:
             ending = written.ending()
-            said = (Text(written.text),)
+            said = (*written.steps.parts, Text(written.text))
             tx.messages.add(begun.conversation, incoming.address, begun.turn, "assistant", said, ending=ending)
-        put(tx, incoming, outgoing)
+            if written.steps.sources:
+                tx.messages.rest_on(begun.conversation, begun.turn, written.steps.sources)
+        put(tx, incoming, *self._acted(tx, incoming, begun, written, outgoing))
+
+    def _acted(
+        self, tx: Tx, incoming: Incoming, begun: Begun, written: Written, outgoing: Outgoing
+    ) -> Sequence[Outgoing]:
+        """The answer, and what has to be said about actions: one that is to be confirmed, one that went wrong."""
+        steps, answers = written.steps, [outgoing]
+        if begun.act is not None and (written.error is None or steps.unsure):
+            tx.operations.end(begun.act.id, "done")
+        if steps.unsure:
+            answers.append(Outgoing(say(begun.language, "tool.unknown", tool=steps.unsure), plain=True))
+        if written.calls and steps.pending is not None:
+            answers = answers if written.words() else []
+            question = acts.ask(tx, incoming, begun.conversation, begun.turn, steps, len(answers))
+            answers.append(question)
+        return answers
 
     def _outgoing(self, incoming: Incoming, language: str, written: Written) -> Outgoing:
         quoted = incoming.quotes or (0 if incoming.private else incoming.message_id)
         text = written.words()
         if text:
             note = "; ".join(filter(None, (written.note(language), self._late(incoming, language))))
-            return Outgoing(text, note=note, reply_to=quoted)
-        return Outgoing(say(language, written.apology()), plain=True, reply_to=quoted)
+            return Outgoing(sources.under(text, written.steps.sources, language), note=note, reply_to=quoted)
+        return Outgoing(written.limit or say(language, written.apology()), plain=True, reply_to=quoted)
 
     def _late(self, incoming: Incoming, language: str) -> str:
         """What is said below an answer to a message that had to wait for a bot that was away."""

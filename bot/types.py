@@ -412,6 +412,20 @@ class Later(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a search came to: an answer whose marks [1], [2] count `sources`."""
+
+    text: str
+    sources: tuple[Source, ...] = ()
+
+
+class Searcher(Protocol):
+    """Searches the web and answers from what it found. Raises the `ModelError`s of `errors.py`."""
+
+    async def search(self, query: str) -> Findings: ...
+
+
 class Painter(Protocol):
     """Draws pictures as operations: `submit` costs money each time it is accepted, `poll` costs nothing."""
 

@@ -10,7 +10,8 @@ from bot import prompt
 from bot.errors import ContextOverflow, ModelDenied, ModelError, ModelRefused
 from bot.routing import Offer
 from bot.texts.catalog import say
-from bot.types import Chunk, Finish, Request, Usage
+from bot.toolbox import Steps
+from bot.types import Chunk, Finish, Request, ToolCall, Usage
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +25,9 @@ class Written:
 
     `wanted` is the model that was chosen, `offer` the one that is asked: another where that is known not to answer.
     A stream that breaks off is begun anew, and each was paid: `usages` are the models and what the service told, `cost`
-    is their tokens (guessed where it told nothing), `held` the reservations for them.
+    is their tokens (guessed where it told nothing), `held` the reservations for them. `before` is what it had said
+    before it called tools, and stays at the head of `text`; `calls` are those of the last request, `steps` what came of
+    those before. `limit` is the sentence of a budget that let it go no further.
     """
 
     wanted: Offer
@@ -38,12 +41,18 @@ class Written:
     error: ModelError | None = None
     usages: list[tuple[str, Usage]] = field(default_factory=list)
     cost: int = 0
+    before: str = ""
+    calls: tuple[ToolCall, ...] = ()
+    steps: Steps = field(default_factory=Steps)
+    limit: str = ""
 
     def begin(self) -> None:
-        self.text, self.finish, self.usage = "", None, None
+        self.text, self.finish, self.usage, self.calls = self.before, None, None, ()
 
     def add(self, chunk: Chunk) -> None:
-        self.text = chunk.text if chunk.replaces else self.text + chunk.text
+        self.text = self.before + chunk.text if chunk.replaces else self.text + chunk.text
+        self.calls += chunk.calls
+        self.steps.sources += chunk.sources
         self.usage = chunk.usage or self.usage
         self.finish = chunk.finish or self.finish
 
@@ -51,8 +60,13 @@ class Written:
         if self.usage:
             self.usages.append((self.offer.name, self.usage))
             self.cost += self.usage.total
-        elif self.text:
-            self.cost += ratio.tokens(prompt.size(request) + len(self.text))
+        elif self.calls or len(self.text) > len(self.before):
+            called = sum(len(call.name) + len(str(call.arguments)) for call in self.calls)
+            self.cost += ratio.tokens(prompt.size(request) + len(self.text) - len(self.before) + called)
+
+    def went_on(self) -> None:
+        """What it said before it called tools stays; what follows is another paragraph."""
+        self.before = f"{self.text.rstrip()}\n\n" if self.text.strip() else ""
 
     def words(self) -> str:
         """What can be shown of it; nothing where it is only white space and marks, or was filtered."""
@@ -67,6 +81,8 @@ class Written:
             return say(language, "outdated.note")
         if self.stopped:
             return say(language, "stop.note")
+        if self.limit:
+            return self.limit
         if self.error is not None:
             return say(language, "cut.note")
         if self.finish is Finish.LENGTH:
@@ -80,7 +96,7 @@ class Written:
         if self.finish is Finish.FILTERED:
             return "filtered"
         if self.error is None:
-            return "empty.answer"
+            return "tool.steps" if self.calls else "empty.answer"
         log.warning("no answer: %s: %s (trace %s)", type(self.error).__name__, self.error, self.error.trace or "-")
         for kind, key in APOLOGIES:
             if isinstance(self.error, kind):

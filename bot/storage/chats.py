@@ -57,6 +57,11 @@ class Chats(Subject):
         row = self.connection.execute(CHOICES, {"b": address.bot, "c": address.chat}).one_or_none()
         return Choices(*row) if row else Choices()
 
+    def zone(self, bot: int, user: int) -> str:
+        """The time zone that a user told (IANA name), "" for none."""
+        query = select(User.timezone).where(User.bot == bot, User.id == user)
+        return self.connection.execute(query).scalar_one_or_none() or ""
+
     def choose(self, address: Address, **choice: str) -> None:
         self._set(address.bot, address.chat, **choice)
 

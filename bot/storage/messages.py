@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from bot.storage.rows import Subject, at, columns, dump_parts, here, load_parts, spot
 from bot.storage.tables import Conversation, Message
-from bot.types import Address, Part, Role, Text
+from bot.types import Address, Part, Role, Source, Text
 from bot.types import Message as Said
 
 CURRENT = select(Conversation.id).where(here(Conversation)).order_by(Conversation.id.desc()).limit(1)
@@ -56,6 +57,12 @@ class Messages(Subject):
             "parts": dump_parts(parts), "ending": ending, "at": self.clock.time(),
         }  # fmt: skip
         self.connection.execute(ADD, row)
+
+    def rest_on(self, conversation: int, turn: str, sources: Sequence[Source]) -> None:
+        """Keep what the answer of a turn rests on."""
+        here = (Message.conversation_id == conversation, Message.turn == turn, Message.role == "assistant")
+        rows = json.dumps([asdict(source) for source in sources], ensure_ascii=False)
+        self.connection.execute(update(Message).where(*here).values(sources=rows))
 
     def replace(self, conversation: int, turn: str, text: str) -> None:
         """A question was edited: these are its words now."""
