@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
-from bot import calculator, searching, today
+from bot import calculator, mcp, searching, today
 from bot.access import Access
 from bot.breaker import Breaker
 from bot.chat import Chat
@@ -28,6 +28,7 @@ from bot.http import Http
 from bot.images import Images
 from bot.jobs import Jobs
 from bot.limits import TOKENS, Budget, Limits
+from bot.mcp import McpServer
 from bot.metrics import Metrics
 from bot.middleware import Admit, Boundary, Door, InOrder
 from bot.models.yandex.service import YandexStudio
@@ -137,6 +138,7 @@ async def build(
     What runs in the background is cancelled when the block ends: `App.run` inside it is the orderly way to stop.
     `routing` offers other models than the settings name; `tools` are yours, beside those of the settings.
     """
+    mcp.check(settings.mcp_servers)
     clock = clock or SystemClock()
     chance = random.Random(seed)  # noqa: S311  seeds of pictures and jitter, no secrets
     metrics = Metrics()
@@ -214,7 +216,10 @@ def _tools(
         "calculator": calculator.tool,
         "search": lambda: searching.tool(studio.search()),
     }
-    return Toolbox([*(made[name]() for name in dict.fromkeys(settings.tools)), *own])
+    return Toolbox(
+        [*(made[name]() for name in dict.fromkeys(settings.tools)), *own],
+        [McpServer(entry, clock, tasks) for entry in settings.mcp_servers],
+    )
 
 
 def _chat(settings: Settings) -> ChatOptions:

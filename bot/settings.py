@@ -59,7 +59,7 @@ class ModelEntry(BaseModel):
 class McpEntry(BaseModel):
     """One row of MCP_SERVERS: a program to start, or the address of a server. `headers` and `env` may be secret."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,24}$")
+    name: str = Field(pattern=r"^[A-Za-z0-9-]{1,24}$")
     command: str = ""
     args: list[str] = []
     env: dict[str, SecretStr] = {}

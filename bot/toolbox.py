@@ -81,9 +81,9 @@ class Toolbox:
 
     @property
     def tools(self) -> dict[str, Tool]:
-        """By name. A supplier can't take the name of a tool of ours."""
+        """By name. A supplier can't take the name of a tool of ours, nor of an earlier supplier's."""
         supplied = [tool for supplier in self.suppliers for tool in supplier.tools]
-        return {tool.name: tool for tool in (*supplied, *self.own)}
+        return {tool.name: tool for tool in (*reversed(supplied), *self.own)}
 
     @property
     def abilities(self) -> tuple[Ability, ...]:
