@@ -4,6 +4,7 @@ Begin reading with `types.py`, then `app.py`, then `chat.py`. `bot.app.build` ma
 """
 
 from bot.errors import BotError, ModelError, UserError
+from bot.structured import ask
 from bot.tools import Tool
 from bot.types import Address, Chunk, Handler, Incoming, Message, Model, Outgoing, Painter, Reply, Request, User
 
@@ -25,4 +26,5 @@ __all__ = [
     "Tool",
     "User",
     "UserError",
+    "ask",
 ]

@@ -62,7 +62,9 @@ class Signature:
 def schema_of(model: type[BaseModel]) -> dict[str, Any]:
     """The JSON schema of a model, without the titles that only repeat names: each costs tokens in every request."""
     schema: dict[str, Any] = _untitled(model.model_json_schema())
-    return {"type": "object", "properties": {}, **schema}
+    return (
+        schema if "properties" in schema or schema.get("type", "object") != "object" else {"properties": {}, **schema}
+    )
 
 
 def complaint(error: Exception) -> str:
