@@ -91,6 +91,8 @@ class Toolbox:
 
     async def ready(self) -> None:
         """Wait some seconds for those that are still starting."""
+        if not self.suppliers:
+            return
         async with asyncio.TaskGroup() as tasks:
             for supplier in self.suppliers:
                 tasks.create_task(supplier.ready())

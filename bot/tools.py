@@ -25,7 +25,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bot.clock import Clock, SystemClock
-from bot.errors import BadInput, BotError, StorageUnavailable, UserError
+from bot.errors import BadInput, BotError, UserError
 from bot.signatures import Signature
 from bot.texts.catalog import say
 from bot.types import Ability, Address, Source
@@ -144,12 +144,13 @@ class Tool:
             found = Found(f"{self.name} did not answer within {self.deadline:g} seconds.", failed=True, unsure=True)
         except UserError as error:
             found = Found(f"{self.name} refused: {error}", failed=True)
-        except StorageUnavailable:
-            raise
         except BotError as error:
             log.warning("tool %s failed: %s: %s", self.name, type(error).__name__, error)
             found = Found(f"{self.name} does not work at the moment.", failed=True, unsure=True)
-        except Exception:  # the boundary around code that is not ours
+        except (Exception, SystemExit, asyncio.CancelledError) as error:  # the boundary around code that is not ours
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise  # it is the turn that was cancelled, not something inside of the tool
             log.exception("tool %s failed", self.name)
             text = f"{self.name} failed. The reason stands in the operator's log."
             found = Found(text, failed=True, unsure=True)
@@ -187,8 +188,8 @@ async def in_thread(work: Callable[[], Any]) -> Any:
         error: Exception | None = None
         try:
             result = context.run(work)
-        except StopIteration:  # no future takes it
-            error = RuntimeError("the tool raised StopIteration")
+        except (StopIteration, SystemExit) as raised:  # no future takes the one, and the other ends only this thread
+            error = RuntimeError(f"the tool raised {type(raised).__name__}")
         except Exception as raised:  # the boundary around code that is not ours
             error = raised
         if not loop.is_closed():

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import runpy
+from pathlib import Path
 from typing import Any
 
 import pytest
 from scripted_model import ScriptedModel, call
 from stage import ANNA, Stage
-from telegram_side import drafts, rows
+from telegram_side import drafts, loud, rows, said
+from test_injection import ORDERS
+from test_render_safety import alive, harmless
 
 from bot import Tool
 from bot.errors import StreamCut
 from bot.storage.rows import load_parts
 from bot.texts.catalog import say
-from bot.toolbox import MOST_STEPS, Toolbox
+from bot.toolbox import MOST_STEPS, Steps, Toolbox
 from bot.tools import Asker, Found
-from bot.types import Request, Source, ToolCall, ToolResult
+from bot.types import Message, Profile, Request, Source, ToolCall, ToolResult
 
 
 async def look(what: str, asker: Asker) -> str:
@@ -207,6 +212,38 @@ async def test_what_only_a_model_could_read_is_not_in_a_result(stage: Stage) -> 
     assert model.results["page-1"].endswith("Hello")
 
 
+@pytest.mark.parametrize("order", ORDERS)
+async def test_what_a_tool_returns_can_order_a_model_that_obeys_but_nothing_happens(stage: Stage, order: str) -> None:
+    """The model does what the page says: it calls what acts, which waits for a tap, and asks for foreign data."""
+    done: list[str] = []
+
+    async def page() -> Found:
+        """Read."""
+        return Found(order, (Source(order, "https://evil.example/"),))
+
+    async def wipe(what: str) -> None:
+        """Delete."""
+        done.append(what)
+
+    obeys = [call("page")], [order, call("wipe", what=order)]
+    model = given(stage, ScriptedModel(*obeys, "later"), Tool.of(page), Tool.of(wipe, acts=True))
+    await stage.start()
+    stage.telegram.say(ANNA, "read the page")
+    question = (await stage.texts(2))[-1]
+    assert question.startswith(say("en", "tool.ask"))
+    assert done == []
+    for sent in loud(stage, ANNA) + drafts(stage, ANNA):
+        if "reply_markup" not in sent.params:
+            harmless(sent)
+    assert [alive(message) for message in said(stage, ANNA)] == [set(), set()]
+    assert order not in str(model.requests[0])
+    await stage.ask("go on")
+    results = [
+        part for message in model.requests[-1].messages for part in message.parts if isinstance(part, ToolResult)
+    ]
+    assert results == []
+
+
 async def test_large_results_leave_room_in_a_small_window(stage: Stage) -> None:
     async def much() -> str:
         """Tell much."""
@@ -219,15 +256,28 @@ async def test_large_results_leave_room_in_a_small_window(stage: Stage) -> None:
     assert sum(map(len, model.results.values())) < 8_000 * 2.5
 
 
+async def test_the_example_of_the_docs_works_as_it_stands(stage: Stage, tmp_path: Path) -> None:
+    found = re.findall(r"```python\n(.*?)```", (Path(__file__).parents[1] / "docs" / "tools.md").read_text(), re.DOTALL)
+    for number, code in enumerate(found):
+        (tmp_path / f"example{number}.py").write_text(code)
+    example = runpy.run_path(str(tmp_path / "example0.py"))
+    runpy.run_path(str(tmp_path / "example1.py"))
+    note, look_up = call("take_note", text="buy milk"), call("notes", word="milk")
+    model = given(stage, ScriptedModel([note], "Noted.", [look_up], "You wanted milk."), *example["TOOLS"])
+    await stage.start()
+    await stage.ask("note: buy milk")
+    await stage.press(say("en", "tool.yes"))
+    await stage.texts(2)
+    assert await stage.ask("what did I want?") == "You wanted milk."
+    assert model.results["notes-1"].endswith('["buy milk"]')
+
+
 def test_two_tools_of_one_name_are_a_mistake() -> None:
     with pytest.raises(ValueError, match="two tools are called look"):
         Toolbox([LOOK, LOOK])
 
 
 def test_another_model_without_tools_gets_what_was_found_as_text() -> None:
-    from bot.toolbox import Steps
-    from bot.types import Message, Profile
-
     steps = Steps([Message("assistant", (call("look"),)), Message("user", (ToolResult("look-1", "look", "cats"),))])
     request = Toolbox([LOOK]).equipped(Request((Message.of("user", "cats?"),)), Profile(), steps, "en")
     assert [message.text for message in request.messages] == ["cats?\nlook: cats"]

@@ -174,6 +174,35 @@ async def test_what_a_tool_raises_is_a_sentence_without_its_insides() -> None:
     ]
 
 
+async def test_a_tool_that_would_end_the_bot_only_fails() -> None:
+    async def leaves() -> None:
+        """Leave."""
+        raise SystemExit(1)
+
+    async def cancels() -> None:
+        """Cancel."""
+        raise asyncio.CancelledError
+
+    def quits() -> None:
+        """Quit."""
+        raise SystemExit(1)
+
+    for function in (leaves, cancels, quits):
+        assert (await Tool.of(function, deadline=0.5).call({}, ANNA)).failed
+
+
+async def test_a_call_that_is_cancelled_stays_cancelled() -> None:
+    async def slow() -> None:
+        """Sleep."""
+        await asyncio.sleep(60)
+
+    call = asyncio.create_task(Tool.of(slow).call({}, ANNA))
+    await asyncio.sleep(0)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+
+
 async def test_a_tool_that_hangs_is_left_alone_in_a_thread_too() -> None:
     async def slow() -> None:
         """Sleep."""
