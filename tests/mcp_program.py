@@ -1,4 +1,4 @@
-"""A small MCP server on standard input and output, for the tests. Its first argument says how it behaves."""
+"""A small MCP server for the tests. Its first argument says how it behaves; "http" and a port: it listens there."""
 
 from __future__ import annotations
 
@@ -59,4 +59,6 @@ if __name__ == "__main__":
         sys.stdout.flush()
     if how == "ends":
         sys.exit(3)
+    if how == "http":
+        server.run("streamable-http", host="127.0.0.1", port=int(sys.argv[2]))
     server.run()

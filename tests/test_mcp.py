@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -128,6 +129,33 @@ async def test_a_silent_server_costs_a_question_some_seconds_and_is_killed_at_th
         assert server.tools == ()
         assert asyncio.get_running_loop().time() - begun < 8
     assert "silent" not in _children()
+
+
+async def test_a_server_at_an_address_is_asked_over_http() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    silent = asyncio.subprocess.DEVNULL
+    program = await asyncio.create_subprocess_exec(sys.executable, PROGRAM, "http", str(port), stderr=silent)
+    try:
+        clock = Later()
+        where = {"command": "", "args": [], "url": f"http://127.0.0.1:{port}/mcp", "headers": {"X-Key": SecretStr("k")}}
+        async with started(clock=clock, **where) as server:
+            async with asyncio.timeout(30):
+                while not server.tools:  # it is not there at first, which is a failure like any other
+                    await server.ready()
+                    clock.shift += 100.0
+                    await asyncio.sleep(0.1)
+            found = await (await listed(server))["files_add"].call({"left": 2, "right": 3}, ANNA)
+            assert found.text == "5"
+            program.kill()
+            await program.wait()
+            found = await (await listed(server))["files_add"].call({"left": 2, "right": 3}, ANNA)
+            assert (found.failed, found.text) == (True, "files_add does not work at the moment.")
+    finally:
+        if program.returncode is None:
+            program.kill()
+            await program.wait()
 
 
 async def test_noise_on_its_output_does_no_harm() -> None:
