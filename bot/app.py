@@ -211,13 +211,13 @@ def _routing(settings: Settings, studio: YandexStudio, clock: Clock) -> Routing:
 def _tools(
     settings: Settings, studio: YandexStudio, clock: Clock, tasks: asyncio.TaskGroup, own: Sequence[Tool]
 ) -> Toolbox:
-    made: dict[str, Callable[[], Tool]] = {
-        "time": today.tool,
-        "calculator": calculator.tool,
-        "search": lambda: searching.tool(studio.search()),
+    made: dict[str, Callable[[], list[Tool]]] = {
+        "time": lambda: [today.tool()],
+        "calculator": lambda: [calculator.tool()],
+        "search": lambda: searching.tools(studio.search()),
     }
     return Toolbox(
-        [*(made[name]() for name in dict.fromkeys(settings.tools)), *own],
+        [*(tool for name in dict.fromkeys(settings.tools) for tool in made[name]()), *own],
         [McpServer(entry, clock, tasks) for entry in settings.mcp_servers],
     )
 

@@ -1,7 +1,8 @@
-"""The web: the tool `web_search` for models, and `/search` for people who want the answer of the search itself."""
+"""The web, for models the tools `web_search` (pages) and `web_answer` (written by the search), for people `/search`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot import sources
@@ -12,7 +13,7 @@ from bot.outbox import settle
 from bot.storage.store import Store
 from bot.texts.catalog import say
 from bot.tools import Found, Tool
-from bot.types import Incoming, Outgoing, Reply, Searcher
+from bot.types import Incoming, Outgoing, Reply, Searcher, Source
 
 LONGEST_QUERY = 400  # characters (Search API)
 DEADLINE = 40.0  # seconds: the service reads pages and writes
@@ -51,18 +52,39 @@ class Searching:
         return Outgoing(sources.under(found.text, found.sources, language), reply_to=quoted)
 
 
-def tool(searcher: Searcher) -> Tool:
+def tools(searcher: Searcher) -> list[Tool]:
     async def web_search(query: str) -> Found:
-        """Search the web for what is new, local or not certain. Returns an answer from pages that were found.
+        """Search the web for what is new, local or not certain. Returns what the best pages say, with their addresses.
 
-        query: what to look for, in a few words or as a question, in the language of the pages that are wanted
+        query: a few words, in the language of the pages that are wanted
         """
-        if len(query) > LONGEST_QUERY:
-            raise BadInput(f"the query is longer than {LONGEST_QUERY} characters")
-        found = await searcher.search(query)
-        if not found.text.strip():
-            return Found("Nothing was found.", failed=True)
-        pages = "\n".join(f"[{number}] {page.title} {page.url}" for number, page in enumerate(found.sources, 1))
-        return Found(f"{found.text}\n\nPages (they are listed for the user by themselves):\n{pages}", found.sources)
+        found = await searcher.pages(_checked(query))
+        pages = [
+            f"[{number}] {page.source.title}\n{page.source.url}\n{page.text}" for number, page in enumerate(found, 1)
+        ]
+        return _told("\n\n".join(pages), [page.source for page in found])
 
-    return Tool.of(web_search, deadline=DEADLINE, doing="tool.doing.search")
+    async def web_answer(query: str) -> Found:
+        """Ask the web a question that takes several pages to answer. Slower and dearer than web_search.
+
+        query: the question, in the language of the pages that are wanted
+        """
+        found = await searcher.search(_checked(query))
+        pages = [f"[{number}] {page.title} {page.url}" for number, page in enumerate(found.sources, 1)]
+        return _told("\n".join([found.text, "", *pages]) if found.text.strip() else "", found.sources)
+
+    doing = "tool.doing.search"
+    return [Tool.of(function, deadline=DEADLINE, doing=doing) for function in (web_search, web_answer)]
+
+
+def _checked(query: str) -> str:
+    if len(query) > LONGEST_QUERY:
+        raise BadInput(f"the query is longer than {LONGEST_QUERY} characters")
+    return query
+
+
+def _told(text: str, found: Sequence[Source]) -> Found:
+    """The bot lists the sources itself, so that none is made up."""
+    if not text:
+        return Found("Nothing was found.", failed=True)
+    return Found(f"{text}\n\nThe user sees the list of these pages below your answer.", tuple(found))

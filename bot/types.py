@@ -420,10 +420,24 @@ class Findings:
     sources: tuple[Source, ...] = ()
 
 
-class Searcher(Protocol):
-    """Searches the web and answers from what it found. Raises the `ModelError`s of `errors.py`."""
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """What a page says about a query, in a few sentences."""
 
-    async def search(self, query: str) -> Findings: ...
+    source: Source
+    text: str
+
+
+class Searcher(Protocol):
+    """Searches the web. Both raise the `ModelError`s of `errors.py`; each costs money whenever it is asked."""
+
+    async def search(self, query: str) -> Findings:
+        """An answer that the service has written from what it found."""
+        ...
+
+    async def pages(self, query: str) -> tuple[Excerpt, ...]:
+        """The pages themselves, best first."""
+        ...
 
 
 class Painter(Protocol):

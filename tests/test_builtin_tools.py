@@ -16,7 +16,7 @@ from telegram_side import rows
 from bot import today
 from bot.calculator import calculate
 from bot.clock import SystemClock
-from bot.errors import BadInput, ModelRefused
+from bot.errors import BadInput, ModelProtocolError, ModelRefused
 from bot.http import Http
 from bot.models.yandex.search import YandexSearch
 from bot.models.yandex.service import YandexStudio
@@ -160,23 +160,68 @@ async def test_searches_are_a_second_apart_and_none_is_bought_twice(studio: Stud
     assert second.at - first.at > 0.9
 
 
+async def test_pages_come_with_what_they_say(studio: Studio, searcher: YandexSearch) -> None:
+    first, *_ = found = await searcher.pages("cats & dogs")
+    assert len(found) == 3
+    assert first.source == Source("An encyclopedia: cats & dogs", "https://encyclopedia.example/article")
+    assert first.text == "Page 1 on cats & dogs. … And more."
+    body = studio.seen("web/search")[0].body
+    assert body["query"]["searchType"] == "SEARCH_TYPE_COM"
+    assert (await searcher.pages("кошки"))[0].text.startswith("Page 1 on кошки")
+    assert studio.seen("web/search")[1].body["query"]["searchType"] == "SEARCH_TYPE_RU"
+
+
+@pytest.mark.parametrize(
+    ("raw", "error"),
+    [
+        (b"<yandexsearch><response><error code='32'>limit</error></response></yandexsearch>", ModelRefused),
+        (b"<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///etc/passwd'>]><a>&b;</a>", ModelProtocolError),
+        (b"<a><b></a>", ModelProtocolError),
+        (b"", ModelProtocolError),
+    ],
+)
+async def test_pages_that_are_none_are_an_error(
+    studio: Studio, searcher: YandexSearch, raw: bytes, error: type[Exception]
+) -> None:
+    studio.search.raw.append(raw)
+    with pytest.raises(error):
+        await searcher.pages("x")
+
+
+async def test_where_nothing_is_found_there_are_no_pages(studio: Studio, searcher: YandexSearch) -> None:
+    studio.search.raw.append(b"<yandexsearch><response><error code='15'>nothing</error></response></yandexsearch>")
+    assert await searcher.pages("x") == ()
+
+
 async def test_the_model_searches_and_the_sources_stand_below_its_answer(stage: Stage) -> None:
     model = ScriptedModel([call("web_search", query="cats")], "They purr [1].")
     stage.given = {"routing": model.routing}
     await stage.start(tools=("search",))
     said = await stage.ask("cats?")
-    assert said.startswith("They purr [1].\n\nSources:\n1. An encyclopedia (https://encyclopedia.example/article)\n2. ")
-    assert "About cats: one source says so [1]" in model.results["web_search-1"]
+    assert said.startswith(
+        "They purr [1].\n\nSources:\n1. An encyclopedia: cats (https://encyclopedia.example/article)\n2. "
+    )
+    assert "Page 1 on cats. … And more." in model.results["web_search-1"]
     assert "news.example" in rows(stage, "SELECT sources FROM messages WHERE role = 'assistant'")[0][0]
 
 
-async def test_a_search_that_fails_is_said_to_the_model(stage: Stage) -> None:
-    model = ScriptedModel([call("web_search", query="cats")], "I can't look.")
+async def test_the_model_asks_the_search_for_an_answer(stage: Stage) -> None:
+    model = ScriptedModel([call("web_answer", query="cats")], "They purr [2].")
     stage.given = {"routing": model.routing}
-    stage.studio.fail_next("gen/search", status=503, times=9)
+    await stage.start(tools=("search",))
+    said = await stage.ask("cats?")
+    assert said.endswith("2. A newspaper (https://news.example/2026/11)")
+    assert "About cats: one source says so [1]" in model.results["web_answer-1"]
+
+
+@pytest.mark.parametrize(("name", "route"), [("web_search", "web/search"), ("web_answer", "gen/search")])
+async def test_a_search_that_fails_is_said_to_the_model(stage: Stage, name: str, route: str) -> None:
+    model = ScriptedModel([call(name, query="cats")], "I can't look.")
+    stage.given = {"routing": model.routing}
+    stage.studio.fail_next(route, status=503, times=9)
     await stage.start(tools=("search",))
     assert await stage.ask("cats?") == "I can't look."
-    assert model.results["web_search-1"] == "web_search does not work at the moment."
+    assert model.results[f"{name}-1"] == f"{name} does not work at the moment."
 
 
 async def test_people_search_with_a_command(stage: Stage) -> None:

@@ -139,7 +139,12 @@ async def test_a_server_at_an_address_is_asked_over_http() -> None:
     program = await asyncio.create_subprocess_exec(sys.executable, PROGRAM, "http", str(port), stderr=silent)
     try:
         clock = Later()
-        where = {"command": "", "args": [], "url": f"http://127.0.0.1:{port}/mcp", "headers": {"X-Key": SecretStr("k")}}
+        where: dict[str, Any] = {
+            "command": "",
+            "args": [],
+            "url": f"http://127.0.0.1:{port}/mcp",
+            "headers": {"X-Key": SecretStr("k")},
+        }
         async with started(clock=clock, **where) as server:
             async with asyncio.timeout(30):
                 while not server.tools:  # it is not there at first, which is a failure like any other

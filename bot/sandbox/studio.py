@@ -328,6 +328,7 @@ class Studio:
             Route("chat/completions", "POST", "/v1/chat/completions", "openai", self.openai.chat, streams=True),
             Route("embeddings", "POST", "/v1/embeddings", "openai", self.openai.embeddings),
             Route("gen/search", "POST", "/v2/gen/search", "stream", self.search.search),
+            Route("web/search", "POST", "/v2/web/search", "unary", self.search.pages),
             Route("tokens", "POST", "/iam/v1/tokens", "unary", self.small.token, public=True),
             Route("metadata", "GET", METADATA, "unary", self.small.metadata, public=True),
         ]

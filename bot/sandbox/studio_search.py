@@ -1,13 +1,15 @@
-"""The Search API of the sandbox: an answer with sources, made of nothing but the question.
+"""The Search API of the sandbox: an answer with sources, or pages, made of nothing but the question.
 
-`Search.answers` is a queue of what to answer instead: `(text, [(title, url, used)])`. `framing` is how the stream is
-written over REST, which nobody has documented: "object", "array" or "lines".
+`Search.answers` is a queue of what to answer instead: `(text, [(title, url, used)])`; `Search.raw` one of XML to give
+as pages. `framing` is how the stream of an answer is written over REST, which nobody has documented.
 """
 
 from __future__ import annotations
 
+import base64
 from collections import deque
 from collections.abc import Sequence
+from html import escape
 from typing import Literal
 
 from aiohttp import web
@@ -18,6 +20,7 @@ from bot.sandbox.studio_wire import Call, Json, Problem, encode, json_response
 Page = tuple[str, str, bool]
 MOST_MESSAGES = 100
 LONGEST_CONTENT = 16_384
+LONGEST_QUERY = 400
 PAGES: tuple[Page, ...] = (
     ("An encyclopedia", "https://encyclopedia.example/article", True),
     ("A shop", "https://shop.example/", False),
@@ -28,6 +31,7 @@ PAGES: tuple[Page, ...] = (
 class Search:
     def __init__(self, access: Access) -> None:
         self.answers: deque[tuple[str, Sequence[Page]]] = deque()
+        self.raw: deque[bytes] = deque()
         self.framing: Literal["object", "array", "lines"] = "lines"
         self.rejects = False
         self._access = access
@@ -49,6 +53,31 @@ class Search:
         if self.framing == "array":
             return web.Response(body=b"[" + encode(value) + b"]", headers=call.headers, content_type="application/json")
         return json_response(call, value if self.framing == "object" else {"result": value})
+
+    async def pages(self, call: Call) -> web.StreamResponse:
+        body = call.body
+        self._access.check_folder(str(body.get("folderId", "")))
+        query = body.get("query")
+        words = query.get("queryText") if isinstance(query, dict) else None
+        if not isinstance(words, str) or not 0 < len(words) <= LONGEST_QUERY:
+            raise Problem(3, f"query.query_text: 1-{LONGEST_QUERY} characters are expected")
+        raw = self.raw.popleft() if self.raw else _xml(words)
+        call.seen.answer = raw.decode(errors="replace")
+        return json_response(call, {"rawData": base64.b64encode(raw).decode()})
+
+
+def _xml(words: str) -> bytes:
+    """Found words stand in elements of their own."""
+    mark = f"<hlword>{escape(words)}</hlword>"
+    pages = "".join(
+        f'<group><doc id="Z{number}"><url>{escape(url)}</url><title>{escape(title)}: {mark}</title>'
+        f"<passages><passage>Page {number} on {mark}.</passage><passage>And more.</passage></passages></doc></group>"
+        for number, (title, url, _) in enumerate(PAGES, 1)
+    )
+    head = (
+        '<?xml version="1.0" encoding="utf-8"?><yandexsearch version="1.0"><response date="20261121T110000"><results>'
+    )
+    return f'{head}<grouping attr="d" mode="deep">{pages}</grouping></results></response></yandexsearch>'.encode()
 
 
 def _question(body: Json) -> str:
