@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
+import pytest
 from scripted_model import ScriptedModel, call
 from stage import ANNA, BORIS, TEAM, Stage
 from telegram_side import rows
 
 from bot import Tool
 from bot.errors import ModelRefused, ModelUnavailable
-from bot.sandbox.telegram import buttons_of
+from bot.sandbox.studio import Studio
+from bot.sandbox.telegram import Telegram, buttons_of
 from bot.texts.catalog import say
 from bot.toolbox import NOT_DONE, REFUSED
 
@@ -263,3 +270,47 @@ async def test_a_refusal_of_the_model_after_the_action_ends_it(stage: Stage) -> 
     await stage.press(YES)
     await stage.texts(3)
     assert post.sent == ["bob"]
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("moment", [0.0, 0.15, 0.3, 0.5])
+async def test_a_real_kill_at_any_moment_after_the_tap_never_does_it_twice(tmp_path: Path, moment: float) -> None:
+    telegram, studio = Telegram(limits=False), Studio(quotas=False)
+    environment = {"BOT_TOKEN": telegram.token, "TELEGRAM_API_URL": await telegram.start(), "ACCESS": "open"}
+    await studio.start()
+    environment |= {name.upper(): value for name, value in studio.settings().items()}
+    environment["DATABASE_URL"] = f"sqlite+aiosqlite:///{tmp_path}/govorun.db"
+    file = tmp_path / "written"
+    endings = {"It is written.", say("en", "tool.unknown", tool="write")}
+    try:
+        async with _acting(file, environment), asyncio.timeout(40):
+            telegram.say(ANNA, "write it")
+            await telegram.wait_for(lambda: telegram.texts(ANNA) or None, 30)
+            message = telegram.transcript(ANNA)[-1]
+            yes = next(button for button in buttons_of(message) if button["text"] == YES)
+            telegram.press(ANNA, message["message_id"], yes["callback_data"])
+            await asyncio.sleep(moment)
+        async with _acting(file, environment), asyncio.timeout(40):
+            await telegram.wait_for(lambda: endings & {*telegram.texts(ANNA)} or None, 30)
+        written = file.read_text().splitlines() if file.exists() else []
+        assert len(written) <= 1
+        assert written or "It is written." not in telegram.texts(ANNA)
+    finally:
+        await studio.close()
+        await telegram.close()
+
+
+@asynccontextmanager
+async def _acting(file: Path, environment: dict[str, str]) -> AsyncIterator[None]:
+    """The bot as a process, until the block ends: then it is killed."""
+    tests = Path(__file__).parent
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(tests / "acting_program.py"), str(file), "0.4", cwd=file.parent,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": f"{tests.parent}:{tests}", **environment},
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        yield
+    finally:
+        process.kill()
+        await process.wait()
