@@ -251,6 +251,7 @@ class Chat:
         reply.replace(written.before)
         asker, profile = await self._asker(incoming, begun), written.offer.model.profile
         again = await self.toolbox.step(written.steps, new, written.calls, asker, reply, profile)
+        turns.current.get().moved = self.clock.monotonic()
         return again and await self._may_repeat(incoming, begun, written)
 
     async def _asker(self, incoming: Incoming, begun: Begun) -> Asker:
@@ -356,7 +357,7 @@ class Chat:
     ) -> Sequence[Outgoing]:
         """The answer, and what has to be said about actions: one that is to be confirmed, one that went wrong."""
         steps, answers = written.steps, [outgoing]
-        if begun.act is not None and (written.error is None or steps.unsure):
+        if begun.act is not None and written.error is None:  # else a press goes on from what is known of it
             tx.operations.end(begun.act.id, "done")
         if steps.unsure:
             answers.append(Outgoing(say(begun.language, "tool.unknown", tool=steps.unsure), plain=True))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -126,7 +127,7 @@ class Toolbox:
         """
         if steps.count >= MOST_STEPS:
             return False
-        calls = calls[:MOST_CALLS]
+        calls = _distinct(calls[:MOST_CALLS])
         said = (Text(text),) if text.strip() else ()
         tools = self.tools
         action = next((call for call in calls if _is_action(tools.get(call.name), call)), None)
@@ -180,6 +181,16 @@ def result(call: str, name: str, found: Found, most: int) -> ToolResult:
     text = prompt.HIDDEN.sub(r"\1", found.text).strip() or "nothing"
     text = text if len(text) <= most else f"{text[:most]}\n[the rest was left out]"
     return ToolResult(call, name, text if found.failed else DATA.replace("{tool}", name) + text)
+
+
+def _distinct(calls: Sequence[ToolCall]) -> list[ToolCall]:
+    """With ids of their own: results are matched by them, and some models call two things by one."""
+    seen = Counter[str]()
+    found = []
+    for call in calls:
+        seen[call.id] += 1
+        found.append(call if seen[call.id] == 1 else replace(call, id=f"{call.id}-{seen[call.id]}"))
+    return found
 
 
 def _is_action(tool: Tool | None, call: ToolCall) -> bool:

@@ -170,6 +170,18 @@ async def test_an_action_that_is_late_is_said_to_be_unsure(stage: Stage) -> None
     assert "don't call it again" in model.results["send-1"]
 
 
+async def test_a_late_action_and_a_failing_model_can_be_gone_on_with(stage: Stage) -> None:
+    post = Post(seconds=100, deadline=5)
+    given(stage, post, [call("send", to="bob")], ModelUnavailable("away"), "I don't know.")
+    await stage.start()
+    await stage.ask("write to bob")
+    await stage.press(YES)
+    assert (await stage.texts(3))[-2:] == [say("en", "error.unavailable"), say("en", "tool.unknown", tool="send")]
+    await stage.press(say("en", "retry"))
+    assert (await stage.texts(4))[-1] == "I don't know."
+    assert post.sent == ["bob"]
+
+
 async def test_wrong_arguments_are_said_to_the_model_before_anybody_is_asked(stage: Stage) -> None:
     post = Post()
     model = given(stage, post, [call("send", text="hi")], "To whom?")
@@ -260,7 +272,7 @@ async def test_a_tap_that_does_not_fit_into_the_budget_can_be_repeated(stage: St
     assert (post.sent, states(stage)) == ([], ["asked"])
 
 
-async def test_a_refusal_of_the_model_after_the_action_ends_it(stage: Stage) -> None:
+async def test_a_refusal_of_the_model_after_the_action_does_not_repeat_the_action(stage: Stage) -> None:
     post = Post()
     given(stage, post, [call("send", to="bob")], ModelRefused("no"))
     await stage.start()

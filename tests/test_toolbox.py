@@ -76,6 +76,13 @@ async def test_calls_of_one_step_run_together(stage: Stage) -> None:
     assert [text[-1] for text in model.results.values()] == ["0", "1", "2"]
 
 
+async def test_two_calls_by_one_id_each_get_their_result(stage: Stage) -> None:
+    model = given(stage, ScriptedModel([call("look", "x", what="cats"), call("look", "x", what="dogs")], "Both."), LOOK)
+    await stage.start()
+    assert await stage.ask("cats and dogs?") == "Both."
+    assert [text.splitlines()[-1] for text in model.results.values()] == ["cats for 1001", "dogs for 1001"]
+
+
 async def test_what_is_being_done_is_shown_and_the_first_words_stay(stage: Stage) -> None:
     async def dig() -> str:
         """Dig."""
