@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
-from bot import money
+from bot import calculator, mcp, money, searching, today
 from bot.access import Access, Role
 from bot.aside import Aside
 from bot.breaker import Breaker
@@ -32,6 +32,7 @@ from bot.images import Images, Price
 from bot.jobs import Jobs
 from bot.joining import Joining
 from bot.limits import MONEY, TOKENS, Budget, Limits, Share
+from bot.mcp import McpServer
 from bot.members import Members
 from bot.metrics import Metrics
 from bot.middleware import Admit, Boundary, Door, InOrder
@@ -39,13 +40,17 @@ from bot.models.yandex.service import YandexStudio
 from bot.outage import Outage
 from bot.roll import Roll
 from bot.routing import Offer, Routing
+from bot.searching import Searching
 from bot.settings import Settings
 from bot.storage.boxes import StoredInbox, StoredOutbox
 from bot.storage.spending import Caps
 from bot.storage.store import Store, Tx
+from bot.taps import Taps
 from bot.telegram.api import Api
 from bot.telegram.transport import Options as TelegramOptions
 from bot.telegram.transport import Telegram
+from bot.toolbox import Toolbox
+from bot.tools import Tool
 from bot.turns import Turns
 from bot.types import Painter
 from bot.usage import Accounts
@@ -134,13 +139,19 @@ class App:
 
 @asynccontextmanager
 async def build(
-    settings: Settings, *, clock: Clock | None = None, seed: int | None = None, routing: Routing | None = None
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    seed: int | None = None,
+    routing: Routing | None = None,
+    tools: Sequence[Tool] = (),
 ) -> AsyncIterator[App]:
     """Everything a bot is made of, opened; closed again when the block is left. Raises `ConfigError`.
 
     What runs in the background is cancelled when the block ends: `App.run` inside it is the orderly way to stop.
-    `routing` offers other models than the settings name.
+    `routing` offers other models than the settings name; `tools` are yours, beside those of the settings.
     """
+    mcp.check(settings.mcp_servers)
     clock = clock or SystemClock()
     chance = random.Random(seed)  # noqa: S311  seeds of pictures and jitter, no secrets
     metrics = Metrics()
@@ -157,7 +168,8 @@ async def build(
         )
         try:
             async with asyncio.TaskGroup() as tasks:
-                app = _wire(settings, store, studio, routing, painter, api, clock, chance, tasks)
+                toolbox = _tools(settings, studio, clock, tasks, tools)
+                app = _wire(settings, store, studio, routing, painter, api, clock, chance, tasks, toolbox)
                 await app.joining.open()
                 yield app
                 raise _End  # what was not stopped in order is cancelled: every state that matters is in the database
@@ -177,6 +189,7 @@ def _wire(
     clock: Clock,
     chance: random.Random,
     tasks: asyncio.TaskGroup,
+    toolbox: Toolbox,
 ) -> App:
     metrics = api.metrics
     turns = Turns(clock, metrics, settings.log_content)
@@ -194,11 +207,13 @@ def _wire(
         Context(store, routing, aside, settings.system_prompt, options.history).feature(),
         joining.feature(),
         Members(store, access, roll, telegram.link).feature(),
+        Searching(store, studio.search() if "search" in settings.tools else None).feature(),
     ]
     jobs.kinds.update(joined(features).jobs)
-    chat = Chat(store, routing, clock, options, budget, jobs.wake)
+    chat = Chat(store, routing, clock, options, budget, toolbox, jobs.wake)
     features += [
         Confirming(store, chat).feature(),
+        Taps(store, chat).feature(),
         Accounts(store, access, budget, clock, settings.currency).feature(),
     ]
     commands = Commands(store, chat, access, features, roll.load)
@@ -221,6 +236,20 @@ def _routing(settings: Settings, studio: YandexStudio, clock: Clock) -> Routing:
 
 def _picture(settings: Settings) -> Price:
     return Price(money.millionths(settings.image_price), settings.currency, settings.image_model)
+
+
+def _tools(
+    settings: Settings, studio: YandexStudio, clock: Clock, tasks: asyncio.TaskGroup, own: Sequence[Tool]
+) -> Toolbox:
+    made: dict[str, Callable[[], list[Tool]]] = {
+        "time": lambda: [today.tool()],
+        "calculator": lambda: [calculator.tool()],
+        "search": lambda: searching.tools(studio.search()),
+    }
+    return Toolbox(
+        [*(tool for name in dict.fromkeys(settings.tools) for tool in made[name]()), *own],
+        [McpServer(entry, clock, tasks) for entry in settings.mcp_servers],
+    )
 
 
 def _chat(settings: Settings) -> ChatOptions:

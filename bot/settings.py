@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
@@ -25,6 +25,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_core import PydanticUseDefault
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -106,6 +107,26 @@ class ModelEntry(BaseModel):
     def secret(self) -> str:
         """The key itself, "" where none is needed."""
         return _variable(self.variable) if self.variable else self.key.get_secret_value()
+
+
+class McpEntry(BaseModel):
+    """One row of MCP_SERVERS: a program to start, or the address of a server. `headers` and `env` may be secret."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9-]{1,24}$")
+    command: str = ""
+    args: list[str] = []
+    env: dict[str, SecretStr] = {}
+    url: str = ""
+    headers: dict[str, SecretStr] = {}
+    deadline: float = Field(20.0, gt=0)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if bool(self.command) == bool(self.url):
+            raise ValueError("either a command or a url is expected")
+        if self.url:
+            Settings._url(self.url)
+        return self
 
 
 class Settings(BaseSettings):
@@ -233,6 +254,19 @@ class Settings(BaseSettings):
     yc_image_operation_url: str = Field("https://llm.api.cloud.yandex.net", description="Operations of pictures")
     yc_openai_url: str = Field("https://ai.api.cloud.yandex.net/v1", description="OpenAI-compatible API")
     yc_iam_url: str = Field("https://iam.api.cloud.yandex.net", description="IAM tokens")
+    yc_search_url: str = Field("https://searchapi.api.cloud.yandex.net", description="Search API")
+
+    # --- Tools
+    tools: Annotated[tuple[Literal["time", "calculator", "search"], ...], NoDecode] = Field(
+        ("time", "calculator"),
+        description="What models may use, separated by commas: time, calculator, search (the web, by the Search API, "
+        "which costs extra; also the command /search); none = nothing",
+    )
+    mcp_servers: Annotated[list[McpEntry], NoDecode] = Field(
+        default_factory=list,
+        description="Servers with more tools, as JSON: "
+        '[{"name":"files","command":"npx","args":["..."],"env":{}},{"name":"wiki","url":"https://...","headers":{}}]',
+    )
 
     # --- Storage and logs
     database_url: str = Field("sqlite+aiosqlite:///govorun.db", description="Where everything is kept")
@@ -311,7 +345,15 @@ class Settings(BaseSettings):
     def _ids(cls, value: Any) -> Any:
         return tuple(part for part in re.split(r"[,;\s]+", value) if part) if isinstance(value, str) else value
 
-    @field_validator("models", mode="before")
+    @field_validator("tools", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        names = tuple(part for part in re.split(r"[,;\s]+", value.lower()) if part)
+        return () if names in (("none",), ("off",)) else names
+
+    @field_validator("models", "mcp_servers", mode="before")
     @classmethod
     def _rows(cls, value: Any) -> Any:
         if not isinstance(value, str):
@@ -346,7 +388,13 @@ class Settings(BaseSettings):
         return value
 
     @field_validator(
-        "telegram_api_url", "yc_llm_url", "yc_operation_url", "yc_image_operation_url", "yc_openai_url", "yc_iam_url"
+        "telegram_api_url",
+        "yc_llm_url",
+        "yc_operation_url",
+        "yc_image_operation_url",
+        "yc_openai_url",
+        "yc_iam_url",
+        "yc_search_url",
     )
     @classmethod
     def _url(cls, value: str) -> str:
@@ -377,6 +425,8 @@ class Settings(BaseSettings):
         password = urlsplit(self.telegram_proxy.get_secret_value()).password
         found = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
         found += [entry.secret for entry in self.models]
+        for server in self.mcp_servers:
+            found += [value.get_secret_value() for value in (*server.env.values(), *server.headers.values())]
         return [secret for secret in (*found, password) if secret]
 
 

@@ -423,6 +423,34 @@ class Later(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a search came to: an answer whose marks [1], [2] count `sources`."""
+
+    text: str
+    sources: tuple[Source, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """What a page says about a query, in a few sentences."""
+
+    source: Source
+    text: str
+
+
+class Searcher(Protocol):
+    """Searches the web. Both raise the `ModelError`s of `errors.py`; each costs money whenever it is asked."""
+
+    async def search(self, query: str) -> Findings:
+        """An answer that the service has written from what it found."""
+        ...
+
+    async def pages(self, query: str) -> tuple[Excerpt, ...]:
+        """The pages themselves, best first."""
+        ...
+
+
 class Painter(Protocol):
     """Draws pictures as operations: `submit` costs money each time it is accepted, `poll` costs nothing."""
 

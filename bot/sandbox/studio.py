@@ -25,6 +25,7 @@ from bot.sandbox.studio_openai import OpenAi
 from bot.sandbox.studio_operations import Operations
 from bot.sandbox.studio_quota import Quotas
 from bot.sandbox.studio_responses import Responses
+from bot.sandbox.studio_search import Search
 from bot.sandbox.studio_small import Small
 from bot.sandbox.studio_source import Answer, AnswerFunction, Source
 from bot.sandbox.studio_text import Texts
@@ -106,6 +107,7 @@ class Studio:
         self.source = Source(self.clock, self._faults)
         self.art = Art(self.access, self.quotas, self.operations)
         self.small = Small(self.clock, self.access, self.quotas)
+        self.search = Search(self.access)
         self.texts = Texts(self.access, self.quotas, self.source, self.operations)
         self.openai = OpenAi(self.clock, self.access, self.quotas, self.source, self.small)
         self.responses = Responses(self.clock, self.access, self.quotas, self.source)
@@ -144,6 +146,7 @@ class Studio:
             "yc_image_operation_url": self.url,
             "yc_openai_url": f"{self.url}/v1",
             "yc_iam_url": self.url,
+            "yc_search_url": self.url,
             "yc_metadata_addr": self.url.removeprefix("http://"),
         }
 
@@ -329,6 +332,8 @@ class Studio:
             Route("response", "GET", "/v1/responses/{id:[^/]+}", "openai", self.responses.get),
             Route("response/cancel", "POST", "/v1/responses/{id:[^/]+}/cancel", "openai", self.responses.cancel),
             Route("embeddings", "POST", "/v1/embeddings", "openai", self.openai.embeddings),
+            Route("gen/search", "POST", "/v2/gen/search", "stream", self.search.search),
+            Route("web/search", "POST", "/v2/web/search", "unary", self.search.pages),
             Route("tokens", "POST", "/iam/v1/tokens", "unary", self.small.token, public=True),
             Route("metadata", "GET", METADATA, "unary", self.small.metadata, public=True),
         ]
@@ -361,5 +366,4 @@ UNBUILT: tuple[tuple[str, Shape], ...] = (
     ("/v1/conversations/{rest:.*}", "openai"),
     ("/speech/v1/stt:recognize", "unary"),
     ("/speech/v1/tts:synthesize", "unary"),
-    ("/v2/gen/search", "stream"),
 )

@@ -63,6 +63,11 @@ class Chats(Subject):
         told = select(User.language).where(User.bot == bot, User.id == user)
         return self.connection.scalar(chosen) or self.connection.scalar(told) or ""
 
+    def zone(self, bot: int, user: int) -> str:
+        """The time zone that a user told (IANA name), "" for none."""
+        query = select(User.timezone).where(User.bot == bot, User.id == user)
+        return self.connection.execute(query).scalar_one_or_none() or ""
+
     def choose(self, address: Address, **choice: str) -> None:
         self._set(address.bot, address.chat, **choice)
 

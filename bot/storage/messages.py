@@ -28,7 +28,7 @@ CURRENT = (
 HEAD = select(Conversation.head).where(Conversation.id == bindparam("conversation"))
 FIELDS = (
     Message.id, Message.conversation_id, Message.turn, Message.role, Message.parts, Message.ending, Message.parent,
-    Message.place, Message.model, Message.sources,
+    Message.place, Message.model, Message.sources, Message.user,
 )  # fmt: skip
 ADD = insert(Message).prefix_with("OR IGNORE", dialect="sqlite").returning(Message.id)
 MOVE_HEAD = update(Conversation).where(Conversation.id == bindparam("conversation")).values(head=bindparam("tip"))
@@ -75,6 +75,7 @@ class Remembered:
     model: str = ""
     sources: tuple[Source, ...] = ()
     speaker: str = ""
+    user: int = 0
 
     @property
     def text(self) -> str:
@@ -180,7 +181,9 @@ class Messages(Subject):
     def versions(self, answer: Remembered) -> Sequence[int]:
         """The ids of all answers that share a place with this one: to the same question, or to one edited into it."""
         question = self.get(answer.parent) if answer.parent is not None else None
-        return self.answers(question) if question is not None else [answer.id]
+        if question is None or question.message.role != "user":
+            return [answer.id]
+        return self.answers(question)
 
     def answers(self, question: Remembered) -> Sequence[int]:
         """The ids of the answers to a question and to its other versions, oldest first."""
@@ -216,5 +219,15 @@ def _remembered(row: Any, speaker: str = "") -> Remembered:
     sources = tuple(Source(**source) for source in json.loads(row.sources))
     said = Said(row.role, load_parts(row.parts))
     return Remembered(
-        row.id, row.conversation_id, row.turn, said, row.ending, row.parent, row.place, row.model, sources, speaker
+        row.id,
+        row.conversation_id,
+        row.turn,
+        said,
+        row.ending,
+        row.parent,
+        row.place,
+        row.model,
+        sources,
+        speaker,
+        row.user,
     )

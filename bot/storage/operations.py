@@ -77,6 +77,10 @@ class Operations(Subject):
     def running(self, id_: int, operation: str) -> None:
         self._set(id_, state="running", operation=operation)
 
+    def tell(self, id_: int, state: str, request: Mapping[str, Any]) -> None:
+        """It came so far; `request` says what it is about, and what is known of it now."""
+        self._set(id_, state=state, request=json.dumps(request, ensure_ascii=False))
+
     def end(self, id_: int, state: str) -> None:
         self._set(id_, state=state)
 

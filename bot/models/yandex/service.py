@@ -19,6 +19,7 @@ from bot.models.yandex.art import YandexArt
 from bot.models.yandex.auth import credentials
 from bot.models.yandex.later import YandexLater
 from bot.models.yandex.responses import ResponsesLater, ResponsesText, Speaker
+from bot.models.yandex.search import YandexSearch
 from bot.models.yandex.text import YandexText
 from bot.settings import Settings
 from bot.types import Later
@@ -111,3 +112,7 @@ class YandexStudio:
             return None
         uri = names.uri(settings.image_model, settings.yc_folder_id, "art")
         return YandexArt(uri, self._account, url=settings.yc_llm_url, operations=settings.yc_image_operation_url)
+
+    def search(self) -> YandexSearch:
+        """The web, as the Search API answers from it."""
+        return YandexSearch(self._account, url=self._settings.yc_search_url)
