@@ -62,13 +62,19 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """Something that came with a message and stayed at the transport: `ref` is the transport's own name for it."""
+    """Something that came with a message and stayed at the transport: `ref` is the transport's own name for it.
+
+    `name` is the file's, of a sticker the emoji that it stands for. `duration` is in seconds. `quoted`: it came with
+    the message that this one answers.
+    """
 
     kind: str
     ref: str
     size: int = 0
     mime: str = ""
     name: str = ""
+    duration: int = 0
+    quoted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +231,14 @@ class Reply(Protocol):
 
     async def busy(self, kind: Literal["typing", "photo", "voice", "document"]) -> None:
         """Show for some seconds that something is being done. May be dropped."""
+        ...
+
+    async def fetch(self, attachment: Attachment) -> bytes:
+        """The bytes of what came with a message.
+
+        Raises `TooLarge` before anything is asked where the size is known, `Refused` for what is not there any more,
+        and `TransportUnavailable` where the messenger does not hand it over now.
+        """
         ...
 
     async def is_admin(self, user: int) -> bool:
