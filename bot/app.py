@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 from bot.access import Access
+from bot.attached import Attached
 from bot.breaker import Breaker
 from bot.chat import Chat
 from bot.chat import Options as ChatOptions
@@ -175,7 +176,7 @@ def _wire(
     ]
     jobs.kinds.update(joined(features).jobs)
     chat = Chat(store, routing, clock, _chat(settings), budget)
-    commands = Commands(store, chat, access, features)
+    commands = Commands(store, chat, access, Attached(store, chat), features)
     admit = Admit(commands, store, clock, access)
     handler = InOrder(Boundary(admit, store), tasks, turns, chat.outdate)
     door = Door(handler, store, clock, tasks, access, _limits(settings))

@@ -22,7 +22,7 @@ from bot.storage.buttons import Action
 from bot.storage.chats import Choices
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Address, Incoming, Message, Outgoing, Reply, Request, Text
+from bot.types import Address, Attachment, Incoming, Message, Outgoing, Reply, Request, Text
 from bot.written import CUT, Written
 
 log = logging.getLogger(__name__)
@@ -99,7 +99,8 @@ class Chat:
             if awaited is not None:
                 return Begun("", 0, (), choices, language, awaited=awaited)
             conversation = tx.messages.conversation(incoming.address)
-            tx.messages.add(conversation, incoming.address, incoming.id, "user", (Text(incoming.text),))
+            said = (Text(incoming.text), *(part for part in incoming.parts if not isinstance(part, Attachment)))
+            tx.messages.add(conversation, incoming.address, incoming.id, "user", said, user=incoming.user.id)
             history = [row.message for row in tx.messages.last(conversation, self.options.history)]
             return self._held(tx, incoming, Begun(incoming.id, conversation, history, choices, language))
 
@@ -129,6 +130,7 @@ class Chat:
 
     def _held(self, tx: Tx, incoming: Incoming, begun: Begun) -> Begun:
         """Hold back what the answer can cost; nothing is reckoned where nothing is limited."""
+        begun = replace(begun, history=tx.blobs.shown(begun.history))
         if not self.budget.tokens:
             return begun
         offer = self.routing.pick(begun.choices.model)

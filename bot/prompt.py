@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from bot.types import Message, Part, Profile, Request, Text, Usage
+from bot.types import Image, Message, Part, Profile, Request, Text, Usage
 
 FIRST_RATIO = 2.5  # characters a token, before anything was learned: low for English, near for Russian
 SHARE = 0.2  # how much one answer's usage changes the ratio
 RESERVE = 64  # tokens for what the service adds around messages
 SHORTEST = 200  # characters of the last turn that stay in any case
+PICTURE = 700  # characters that a picture is reckoned as: 256 tokens for Gemma
+UNSEEN = "[picture]"
 GAP = "\n[…]\n"
 HIDDEN = re.compile("(\U0001f3f4[\U000e0030-\U000e007a]{2,6}\U000e007f)|[\U000e0000-\U000e01ef]")  # tags; flags stay
 
@@ -49,10 +51,11 @@ def build(
     answer = min(max_tokens, profile.max_tokens)
     frame = ratio.tokens(len(system))
     budget = profile.window - answer - RESERVE - frame
-    turns = merged([message for message in map(_seen, history) if _says_something(message)])
+    seen = (_seen(message, profile.vision) for message in history)
+    turns = merged([message for message in seen if _says_something(message)])
     kept = _newest(turns, budget, ratio)
     if shrink < 1:
-        used = frame + sum(ratio.tokens(len(message.text)) for message in kept)
+        used = frame + sum(ratio.tokens(weight(message)) for message in kept)
         kept = _newest(turns, min(budget, int(used * shrink) - frame), ratio)
     messages = (*([Message.of("system", system)] if system else []), *kept)
     return Request(messages, temperature=temperature, max_tokens=answer)
@@ -62,7 +65,7 @@ def _newest(turns: Sequence[Message], budget: int, ratio: Ratio) -> list[Message
     """The newest turns that fit into `budget` tokens, oldest first. The last one always stays, shortened if need be."""
     kept: list[Message] = []
     for message in reversed(turns):
-        tokens = ratio.tokens(len(message.text))
+        tokens = ratio.tokens(weight(message))
         if tokens > budget:
             if not kept:
                 kept = [_shortened(message, max(int((budget - 1) * ratio.value), SHORTEST))]
@@ -81,7 +84,12 @@ def most(request: Request, ratio: Ratio) -> int:
 
 def size(request: Request) -> int:
     """The characters of a request: what `Ratio.learn` compares with the tokens."""
-    return sum(len(message.text) for message in request.messages)
+    return sum(weight(message) for message in request.messages)
+
+
+def weight(message: Message) -> int:
+    """The characters of a message; a picture weighs as much as so many."""
+    return len(message.text) + PICTURE * sum(isinstance(part, Image) for part in message.parts)
 
 
 def merged(messages: Sequence[Message]) -> list[Message]:
@@ -96,12 +104,20 @@ def merged(messages: Sequence[Message]) -> list[Message]:
     return result
 
 
-def _seen(message: Message) -> Message:
-    """Without what only a model can read: invisible letters are a way to give it orders behind a person's back."""
-    if not any(isinstance(part, Text) and HIDDEN.search(part.text) for part in message.parts):
+def _seen(message: Message, vision: bool) -> Message:
+    """Without what only a model can read: invisible letters are a way to give it orders behind a person's back.
+
+    A picture that is not shown again, or not to this model, is a word.
+    """
+    if all(isinstance(part, Text) and not HIDDEN.search(part.text) for part in message.parts):
         return message
-    parts = [Text(HIDDEN.sub(r"\1", part.text)) if isinstance(part, Text) else part for part in message.parts]
-    return Message(message.role, tuple(parts))
+    return Message(message.role, tuple(_seen_part(part, vision) for part in message.parts))
+
+
+def _seen_part(part: Part, vision: bool) -> Part:
+    if isinstance(part, Text):
+        return Text(HIDDEN.sub(r"\1", part.text))
+    return Text(UNSEEN) if isinstance(part, Image) and not (vision and part.data) else part
 
 
 def _says_something(message: Message) -> bool:

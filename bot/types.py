@@ -56,8 +56,11 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Image:
+    """A picture. What storage gives back has no `data` but `blob`, the number under which it keeps them."""
+
     data: bytes
     mime: str = "image/jpeg"
+    blob: int = 0
 
 
 @dataclass(frozen=True, slots=True)

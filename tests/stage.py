@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from virtual_loop import LoopClock
 
 from bot.app import App, build
+from bot.routing import Routing
 from bot.sandbox.studio import Studio
 from bot.sandbox.telegram import TOKEN, Telegram, buttons_of
 from bot.settings import Settings, load
@@ -32,6 +33,7 @@ class Stage:
     settings: Settings
     clock: LoopClock
     app: App | None = None
+    routing: Routing | None = None  # other models than the settings name
     _ended: asyncio.Event | None = None
     _task: asyncio.Task[None] | None = None
 
@@ -46,7 +48,7 @@ class Stage:
         return self.app
 
     async def _live(self, ready: asyncio.Future[App]) -> None:
-        async with build(self.settings, clock=self.clock, seed=1) as app:
+        async with build(self.settings, clock=self.clock, seed=1, routing=self.routing) as app:
             ready.set_result(app)
             await app.run()
 

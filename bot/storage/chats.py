@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, insert, select, update
 from bot.storage.rows import Subject
 from bot.storage.tables import (
     Awaited,
+    Blob,
     ButtonRow,
     Chat,
     Conversation,
@@ -75,7 +76,7 @@ class Chats(Subject):
         target = self.connection.execute(select(Chat.id).where(Chat.bot == bot, Chat.id == new)).first()
         if target is None:
             self.connection.execute(update(Chat).where(Chat.bot == bot, Chat.id == old).values(id=new))
-        for table in (Conversation, Message, Delivery, Operation, Job, UsageRow, ButtonRow, Reservation):
+        for table in (Conversation, Message, Delivery, Operation, Job, UsageRow, ButtonRow, Reservation, Blob):
             self.connection.execute(update(table).where(table.bot == bot, table.chat == old).values(chat=new))
         spent = update(Spending).prefix_with("OR IGNORE", dialect="sqlite")
         moved = (Spending.bot == bot, Spending.scope == "chat", Spending.subject == old)

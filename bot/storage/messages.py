@@ -8,9 +8,10 @@ from typing import Any
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
+from bot.storage.blobs import Blobs
 from bot.storage.rows import Subject, at, columns, dump_parts, here, load_parts, spot
 from bot.storage.tables import Conversation, Message
-from bot.types import Address, Part, Role, Text
+from bot.types import Address, Image, Part, Role, Text
 from bot.types import Message as Said
 
 CURRENT = select(Conversation.id).where(here(Conversation)).order_by(Conversation.id.desc()).limit(1)
@@ -48,9 +49,21 @@ class Messages(Subject):
         return int(self.connection.execute(insert(Conversation).returning(Conversation.id), row).scalar_one())
 
     def add(
-        self, conversation: int, address: Address, turn: str, role: Role, parts: tuple[Part, ...], *, ending: str = ""
+        self,
+        conversation: int,
+        address: Address,
+        turn: str,
+        role: Role,
+        parts: tuple[Part, ...],
+        *,
+        ending: str = "",
+        user: int = 0,
     ) -> None:
-        """Add what was said. The same role of the same turn is added once, however often it is tried."""
+        """Add what was said, pictures as blobs. The same role of the same turn is added once, however often tried."""
+        if any(isinstance(part, Image) for part in parts):
+            if self._is_there(conversation, turn, role):
+                return
+            parts = Blobs(self.connection, self.clock).keep(address, user, parts)
         row = {
             "conversation_id": conversation, "bot": address.bot, "chat": address.chat, "turn": turn, "role": role,
             "parts": dump_parts(parts), "ending": ending, "at": self.clock.time(),
@@ -60,13 +73,19 @@ class Messages(Subject):
     def replace(self, conversation: int, turn: str, text: str) -> None:
         """A question was edited: these are its words now."""
         here = (Message.conversation_id == conversation, Message.turn == turn, Message.role == "user")
-        self.connection.execute(update(Message).where(*here).values(parts=dump_parts((Text(text),))))
+        old = self.connection.execute(select(Message.parts).where(*here)).scalar_one_or_none()
+        others = [part for part in load_parts(old or "[]") if not isinstance(part, Text)]
+        self.connection.execute(update(Message).where(*here).values(parts=dump_parts((Text(text), *others))))
 
     def has(self, address: Address, turn: str) -> bool:
         """Whether a turn was ever a question here, in this conversation or one before."""
         here = select(Conversation.id).where(at(Conversation, address))
         query = select(Message.id).where(Message.conversation_id.in_(here), Message.turn == turn)
         return self.connection.execute(query.limit(1)).first() is not None
+
+    def _is_there(self, conversation: int, turn: str, role: Role) -> bool:
+        here = (Message.conversation_id == conversation, Message.turn == turn, Message.role == role)
+        return self.connection.execute(select(Message.id).where(*here)).first() is not None
 
     def forget(self, address: Address, turn: str, role: Role) -> None:
         here = select(Conversation.id).where(at(Conversation, address))

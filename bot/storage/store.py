@@ -28,6 +28,7 @@ from bot.metrics import Metrics
 from bot.outage import Outage
 from bot.storage import (
     backlog,
+    blobs,
     buttons,
     chats,
     copies,
@@ -69,6 +70,10 @@ class Tx:
     @cached_property
     def messages(self) -> messages.Messages:
         return messages.Messages(self.connection, self.clock)
+
+    @cached_property
+    def blobs(self) -> blobs.Blobs:
+        return blobs.Blobs(self.connection, self.clock)
 
     @cached_property
     def deliveries(self) -> deliveries.Deliveries:
