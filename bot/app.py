@@ -21,6 +21,7 @@ from bot.chat import Options as ChatOptions
 from bot.choices import Choosing
 from bot.clock import Clock, SystemClock
 from bot.commands import Commands
+from bot.documents import Documents
 from bot.errors import StorageUnavailable
 from bot.features import joined
 from bot.http import Http
@@ -175,8 +176,9 @@ def _wire(
         Choosing(store, routing, settings.streaming).feature(),
     ]
     jobs.kinds.update(joined(features).jobs)
-    chat = Chat(store, routing, clock, _chat(settings), budget)
-    commands = Commands(store, chat, access, Attached(store, chat), features)
+    documents = Documents(store, studio.embeddings())
+    chat = Chat(store, routing, clock, _chat(settings), budget, documents)
+    commands = Commands(store, chat, access, Attached(store, chat, documents), features)
     admit = Admit(commands, store, clock, access)
     handler = InOrder(Boundary(admit, store), tasks, turns, chat.outdate)
     door = Door(handler, store, clock, tasks, access, _limits(settings))

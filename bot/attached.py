@@ -10,9 +10,10 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from bot import pictures
+from bot import pictures, reading
 from bot.access import Action as Act
 from bot.chat import Chat
+from bot.documents import Documents
 from bot.errors import BadInput, Refused, TooLarge, TransportError
 from bot.features import Feature, Press
 from bot.outbox import put, settle
@@ -27,6 +28,7 @@ MOST_PICTURES = 10  # of one question; an album has no more
 MEGABYTE = 1 << 20
 BLIND = "[The user attached a picture. You can't see pictures: say so.]"
 UNREAD = "[The user attached something that you can't see ({kind}): say so.]"
+VOICES = ("voice", "video_note", "audio")
 HEIC = (".heic", ".heif")
 
 
@@ -34,6 +36,7 @@ HEIC = (".heic", ".heif")
 class Attached:
     store: Store
     chat: Chat
+    documents: Documents
     _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))  # a picture is 150 MB while it opens
 
     def feature(self) -> Feature:
@@ -51,7 +54,11 @@ class Attached:
             raise BadInput(say(taking.language, "picture.many", most=MOST_PICTURES))
         for one in given:
             if one not in shown:
-                self._take_other(taking, one)
+                await self._take_other(taking, one)
+        if taking.read and not taking.text.strip() and not shown:
+            names = ", ".join(taking.read)
+            await settle(self.store, incoming, reply, Outgoing(say(taking.language, "document.read", name=names), True))
+            return None
         if shown and not await self._take_pictures(taking, shown):
             return None
         if not taking.text.strip() and not taking.parts:
@@ -130,13 +137,24 @@ class Attached:
 
     # --- everything else ----------------------------------------------------------------------------------------------
 
-    def _take_other(self, taking: _Taking, attachment: Attachment) -> None:
+    async def _take_other(self, taking: _Taking, attachment: Attachment) -> None:
         if attachment.name.lower().endswith(HEIC) or attachment.mime in ("image/heic", "image/heif"):
             raise BadInput(say(taking.language, "picture.heic"))
         if attachment.kind == "sticker" and attachment.name:
             taking.add(attachment.name)
+        elif attachment.kind == "document" and reading.can_read(attachment.name, attachment.mime):
+            await self._take_document(taking, attachment)
+        elif attachment.kind in VOICES and not attachment.quoted:
+            raise BadInput(say(taking.language, "voice.off"))
         elif not attachment.quoted:
             self._take_unread(taking, attachment)
+
+    async def _take_document(self, taking: _Taking, attachment: Attachment) -> None:
+        await taking.reply.busy("typing")
+        data, name = await self.fetched(taking, attachment), one_line(attachment.name) or "document"
+        mark = await self.documents.take(taking.incoming, data, name, attachment.mime, taking.language)
+        taking.parts.append(Text(mark))
+        taking.read.append(name)
 
     def _take_unread(self, taking: _Taking, attachment: Attachment) -> None:
         """What can't be read is not passed over in silence: the model is told, or the user."""
@@ -166,12 +184,18 @@ class _Taking:
     language: str
     text: str = ""
     parts: list[Part] = field(default_factory=list)
+    read: list[str] = field(default_factory=list)  # the names of documents
 
     def __post_init__(self) -> None:
         self.text = self.incoming.text
 
     def add(self, text: str) -> None:
         self.text = "\n".join(filter(None, (self.text, text)))
+
+
+def one_line(name: str) -> str:
+    """A file's name as it can be cited: square brackets are what citations stand in."""
+    return " ".join(name.translate({ord("["): "(", ord("]"): ")"}).split())[:100]
 
 
 def is_picture(attachment: Attachment) -> bool:

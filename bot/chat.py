@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 
 from bot import edits, prompt, turns
 from bot.clock import Clock
+from bot.documents import NOTHING, Documents, Found
+from bot.documents import budget as budget_of_documents
 from bot.errors import ContextOverflow, LimitReached, ModelError, ModelRefused, StreamCut
 from bot.limits import TOKENS, Budget
 from bot.outbox import put
@@ -57,6 +59,8 @@ class Begun:
     language: str
     held: int = 0
     awaited: Action | None = None
+    has_documents: bool = False
+    found: Found = NOTHING
 
 
 @dataclass(slots=True)
@@ -81,6 +85,7 @@ class Chat:
     clock: Clock
     options: Options = field(default_factory=Options)
     budget: Budget = field(default_factory=Budget)
+    documents: Documents | None = None
     _ratios: defaultdict[str, prompt.Ratio] = field(default_factory=lambda: defaultdict(prompt.Ratio))
     _running: dict[str, Running] = field(default_factory=dict)
 
@@ -130,11 +135,14 @@ class Chat:
 
     def _held(self, tx: Tx, incoming: Incoming, begun: Begun) -> Begun:
         """Hold back what the answer can cost; nothing is reckoned where nothing is limited."""
-        begun = replace(begun, history=tx.blobs.shown(begun.history))
+        has_documents = tx.documents.any(begun.conversation)
+        begun = replace(begun, history=tx.blobs.shown(begun.history), has_documents=has_documents)
         if not self.budget.tokens:
             return begun
         offer = self.routing.pick(begun.choices.model)
         most = prompt.most(self._request(begun, offer), self._ratio(offer))
+        if begun.has_documents:  # what they say of the question is looked up later
+            most += self._ratio(offer).tokens(budget_of_documents(offer.model.profile.window))
         return replace(begun, held=self.budget.reserve(tx, incoming, TOKENS, most, begun.language))
 
     async def revise(self, incoming: Incoming) -> Begun | None:
@@ -154,6 +162,9 @@ class Chat:
 
     async def answer(self, incoming: Incoming, reply: Reply, begun: Begun) -> None:
         reply.begin(begun.choices.streaming)
+        if begun.has_documents:
+            reply.show(say(begun.language, "document.searching"))
+            begun = await self._informed(begun)
         turn = turns.current.get()
         written = await self._write(incoming, reply, begun)
         turn.model = written.offer.name
@@ -163,6 +174,13 @@ class Chat:
         # What the model was paid for is not asked for again because the disk is full just now.
         await self.store.patiently(lambda: self.store.write(lambda tx: self._save(tx, incoming, begun, written)))
         await reply.finish()
+
+    async def _informed(self, begun: Begun) -> Begun:
+        """The same with what the documents of the conversation say of the question."""
+        if self.documents is None:
+            return begun
+        window, question = self.routing.pick(begun.choices.model).model.profile.window, begun.history[-1].text
+        return replace(begun, found=await self.documents.about(begun.conversation, question, window))
 
     def stop(self, key: str, turn: str = "") -> bool:
         """Stop the answer that is being written at an address; what was written stays.
@@ -270,7 +288,7 @@ class Chat:
     def _request(self, begun: Begun, offer: Offer, shrink: float = 1.0) -> Request:
         return prompt.build(
             self.options.system or say(begun.language, "system"),
-            begun.history,
+            prompt.informed(begun.history, begun.found.text),
             offer.model.profile,
             self._ratio(offer),
             max_tokens=self.options.max_tokens,

@@ -77,6 +77,14 @@ def _newest(turns: Sequence[Message], budget: int, ratio: Ratio) -> list[Message
     return kept[::-1]
 
 
+def informed(history: Sequence[Message], context: str) -> Sequence[Message]:
+    """The history with what is to be known for its last message, before it."""
+    if not context or not history:
+        return history
+    last = history[-1]
+    return [*history[:-1], Message(last.role, (Text(context), *last.parts))]
+
+
 def most(request: Request, ratio: Ratio) -> int:
     """The most tokens that a request can cost, as far as one can know before."""
     return ratio.tokens(size(request)) + RESERVE + (request.max_tokens or 0)

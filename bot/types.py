@@ -7,7 +7,7 @@ name says otherwise; datetimes are aware and UTC; money is `Decimal`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -438,6 +438,14 @@ class Painter(Protocol):
 
     async def poll(self, operation: str) -> Pending | Finished | Failed:
         """`Finished.data` is a JPEG."""
+        ...
+
+
+class Embedder(Protocol):
+    """Gives texts their place in a space where near means alike; questions and what is kept share it."""
+
+    async def embed(self, texts: Sequence[str], *, question: bool = False) -> list[list[float]]:
+        """A vector for each text. Raises the `ModelError`s of `errors.py`."""
         ...
 
 

@@ -33,6 +33,7 @@ from bot.storage import (
     chats,
     copies,
     deliveries,
+    documents,
     jobs,
     messages,
     operations,
@@ -74,6 +75,10 @@ class Tx:
     @cached_property
     def blobs(self) -> blobs.Blobs:
         return blobs.Blobs(self.connection, self.clock)
+
+    @cached_property
+    def documents(self) -> documents.Documents:
+        return documents.Documents(self.connection, self.clock)
 
     @cached_property
     def deliveries(self) -> deliveries.Deliveries:

@@ -13,6 +13,7 @@ from bot.models.yandex import names
 from bot.models.yandex.account import Account
 from bot.models.yandex.art import YandexArt
 from bot.models.yandex.auth import credentials
+from bot.models.yandex.embeddings import YandexEmbeddings
 from bot.models.yandex.text import YandexText
 from bot.settings import Settings
 
@@ -48,6 +49,9 @@ class YandexStudio:
             deadline=settings.answer_deadline,
             idle=settings.idle_deadline,
         )
+
+    def embeddings(self) -> YandexEmbeddings:
+        return YandexEmbeddings(self._account, url=self._settings.yc_llm_url)
 
     def art(self) -> YandexArt | None:
         """The model that draws, None where IMAGE_MODEL is empty."""
