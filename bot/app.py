@@ -42,6 +42,7 @@ from bot.telegram.transport import Options as TelegramOptions
 from bot.telegram.transport import Telegram
 from bot.turns import Turns
 from bot.types import Painter
+from bot.voice import Voice
 
 log = logging.getLogger(__name__)
 
@@ -171,14 +172,16 @@ def _wire(
     access = Access(settings.access == "open", frozenset(settings.owners))
     budget = _budget(settings, access)
     jobs = Jobs(store, clock, api.id)
+    voice = Voice(store, clock, telegram, studio.listener(), studio.speaker(), jobs.wake, settings.speech_seconds)
     features = [
+        voice.feature(),
         Images(store, painter, clock, telegram, chance, jobs.wake, budget).feature(),
         Choosing(store, routing, settings.streaming).feature(),
     ]
     jobs.kinds.update(joined(features).jobs)
     documents = Documents(store, studio.embeddings())
     chat = Chat(store, routing, clock, _chat(settings), budget, documents)
-    commands = Commands(store, chat, access, Attached(store, chat, documents), features)
+    commands = Commands(store, chat, access, Attached(store, chat, documents, voice), features)
     admit = Admit(commands, store, clock, access)
     handler = InOrder(Boundary(admit, store), tasks, turns, chat.outdate)
     door = Door(handler, store, clock, tasks, access, _limits(settings))

@@ -16,6 +16,7 @@ from bot.chat import Chat
 from bot.documents import Documents
 from bot.errors import BadInput, Refused, TooLarge, TransportError
 from bot.features import Feature, Press
+from bot.outbox import language as language_of
 from bot.outbox import put, settle
 from bot.routing import Offer
 from bot.storage.buttons import Action
@@ -23,6 +24,7 @@ from bot.storage.chats import Choices
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Attachment, Image, Incoming, Outgoing, Part, Reply, Text
+from bot.voice import Voice
 
 MOST_PICTURES = 10  # of one question; an album has no more
 MEGABYTE = 1 << 20
@@ -37,6 +39,7 @@ class Attached:
     store: Store
     chat: Chat
     documents: Documents
+    voice: Voice
     _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))  # a picture is 150 MB while it opens
 
     def feature(self) -> Feature:
@@ -145,7 +148,7 @@ class Attached:
         elif attachment.kind == "document" and reading.can_read(attachment.name, attachment.mime):
             await self._take_document(taking, attachment)
         elif attachment.kind in VOICES and not attachment.quoted:
-            raise BadInput(say(taking.language, "voice.off"))
+            await self._take_voice(taking, attachment)
         elif not attachment.quoted:
             self._take_unread(taking, attachment)
 
@@ -155,6 +158,17 @@ class Attached:
         mark = await self.documents.take(taking.incoming, data, name, attachment.mime, taking.language)
         taking.parts.append(Text(mark))
         taking.read.append(name)
+
+    async def _take_voice(self, taking: _Taking, attachment: Attachment) -> None:
+        self.voice.check(attachment, taking.language)
+        await taking.reply.busy("typing")
+        data = await self.fetched(taking, attachment)
+        taking.add(await self.voice.hear(taking.incoming, taking.reply, attachment, data, taking.language))
+
+    async def answered(self, incoming: Incoming) -> None:
+        """The question was answered: a spoken one may get a spoken answer."""
+        if any(isinstance(part, Attachment) and part.kind in VOICES and not part.quoted for part in incoming.parts):
+            await self.voice.mirror(incoming, await language_of(self.store, incoming))
 
     def _take_unread(self, taking: _Taking, attachment: Attachment) -> None:
         """What can't be read is not passed over in silence: the model is told, or the user."""

@@ -64,6 +64,7 @@ class Commands:
             await tell(self.store, incoming, reply, "empty.question")
         elif (question := await self.attached.take(incoming, reply)) is not None:
             await self._ask(question, reply)
+            await self.attached.answered(incoming)
 
     async def _ask(self, incoming: Incoming, reply: Reply) -> None:
         begun = await self.chat.begin(incoming)

@@ -141,6 +141,15 @@ class Settings(BaseSettings):
     yc_operation_url: str = Field("https://operation.api.cloud.yandex.net", description="Operations of text")
     yc_image_operation_url: str = Field("https://llm.api.cloud.yandex.net", description="Operations of pictures")
     yc_openai_url: str = Field("https://ai.api.cloud.yandex.net/v1", description="OpenAI-compatible API")
+    speech: Literal["off", "on"] = Field(
+        "off",
+        description="Listen to voice notes and answer with voice (SpeechKit; roles ai.speechkit-stt.user and "
+        "ai.speechkit-tts.user)",
+    )
+    speech_seconds: int = Field(1800, gt=0, description="Longest voice note that is listened to, in seconds")
+    speech_voice: str = Field("", description="Who speaks; empty = the service's own choice")
+    yc_stt_url: str = Field("https://stt.api.cloud.yandex.net", description="Recognition of speech")
+    yc_tts_url: str = Field("https://tts.api.cloud.yandex.net", description="Synthesis of speech")
     yc_iam_url: str = Field("https://iam.api.cloud.yandex.net", description="IAM tokens")
 
     # --- Storage and logs
@@ -201,7 +210,7 @@ class Settings(BaseSettings):
             raise ValueError("a name or an address of a machine is expected")
         return value
 
-    @field_validator("model", "image_model")
+    @field_validator("model", "image_model", "speech_voice")
     @classmethod
     def _name(cls, value: str, info: ValidationInfo) -> str:
         if not ONE_LINE.fullmatch(value):
@@ -231,7 +240,14 @@ class Settings(BaseSettings):
             raise ValueError("a JSON list is expected") from None
 
     @field_validator(
-        "telegram_api_url", "yc_llm_url", "yc_operation_url", "yc_image_operation_url", "yc_openai_url", "yc_iam_url"
+        "telegram_api_url",
+        "yc_llm_url",
+        "yc_operation_url",
+        "yc_image_operation_url",
+        "yc_openai_url",
+        "yc_iam_url",
+        "yc_stt_url",
+        "yc_tts_url",
     )
     @classmethod
     def _url(cls, value: str) -> str:

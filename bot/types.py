@@ -449,6 +449,38 @@ class Embedder(Protocol):
         ...
 
 
+class Listener(Protocol):
+    """Understands speech. A short note (`short`) is one request, a longer one an operation. Each is paid for.
+
+    All raise the `ModelError`s of `errors.py`; `hear` and `submit` may raise `OutcomeUnknown`.
+    """
+
+    def short(self, size: int, seconds: int) -> bool: ...
+
+    async def hear(self, sound: bytes, language: str) -> str:
+        """The words of a short OggOpus note; "" where nothing was said."""
+        ...
+
+    async def submit(self, sound: bytes, mime: str, language: str) -> str:
+        """Return the operation id. `mime` is audio/ogg (Opus), audio/mpeg or audio/wav."""
+        ...
+
+    async def poll(self, operation: str) -> Pending | Answered | Failed: ...
+
+
+class Speaker(Protocol):
+    """Speaks. Costs money each time."""
+
+    @property
+    def longest(self) -> int:
+        """The most characters of one text."""
+        ...
+
+    async def speak(self, text: str, language: str) -> bytes:
+        """OggOpus. Raises the `ModelError`s of `errors.py`; `OutcomeUnknown` too."""
+        ...
+
+
 # --- what is done later -----------------------------------------------------------------------------------------------
 
 

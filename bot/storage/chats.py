@@ -61,6 +61,14 @@ class Chats(Subject):
     def choose(self, address: Address, **choice: str) -> None:
         self._set(address.bot, address.chat, **choice)
 
+    def mirrors(self, address: Address) -> bool:
+        """Whether voice is answered with voice there."""
+        query = select(Chat.mirrors).where(Chat.bot == address.bot, Chat.id == address.chat)
+        return bool(self.connection.execute(query).scalar_one_or_none())
+
+    def mirror(self, address: Address, *, on: bool) -> None:
+        self._set(address.bot, address.chat, mirrors=on)
+
     def gone(self, bot: int, chat: int, *, gone: bool) -> None:
         self._set(bot, chat, is_gone=gone)
 

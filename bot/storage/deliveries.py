@@ -61,6 +61,12 @@ class Deliveries(Subject):
         ids = json.loads(row.message_ids) if row else [None]
         return ids[0] if ids else 0
 
+    def said(self, key: str, where: Address) -> str | None:
+        """The words of an answer that is already in the outbox, whatever became of it."""
+        query = select(Table.outgoing).where(Table.bot == where.bot, Table.key == key)
+        found = self.connection.execute(query).scalar_one_or_none()
+        return None if found is None else load_outgoing(found, None).text
+
     def outdate(self, where: Address, text: str, note: str) -> None:
         """Mark the newest delivered answer with these words: its messages are edited where they still stand."""
         query = select(Table).where(at(Table, where), Table.state == DeliveryState.SENT.value)

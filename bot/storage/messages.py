@@ -77,6 +77,15 @@ class Messages(Subject):
         others = [part for part in load_parts(old or "[]") if not isinstance(part, Text)]
         self.connection.execute(update(Message).where(*here).values(parts=dump_parts((Text(text), *others))))
 
+    def answer(self, address: Address, turn: str) -> str:
+        """The answer of a turn, "" where there is none."""
+        here = select(Conversation.id).where(at(Conversation, address))
+        query = select(Message.parts).where(
+            Message.conversation_id.in_(here), Message.turn == turn, Message.role == "assistant"
+        )
+        found = self.connection.execute(query.order_by(Message.id.desc()).limit(1)).scalar_one_or_none()
+        return Said("assistant", load_parts(found or "[]")).text
+
     def has(self, address: Address, turn: str) -> bool:
         """Whether a turn was ever a question here, in this conversation or one before."""
         here = select(Conversation.id).where(at(Conversation, address))

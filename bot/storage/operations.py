@@ -57,9 +57,11 @@ class Operations(Subject):
             row.submits, row.at,
         )  # fmt: skip
 
-    def ordered(self, bot: int, since: float) -> int:
-        """How many the service has accepted since a time: each was paid."""
-        query = select(func.count()).where(Table.bot == bot, Table.at >= since, Table.operation != "")
+    def ordered(self, bot: int, since: float, kind: str = "image") -> int:
+        """How many of a kind the service has accepted since a time: each was paid."""
+        query = select(func.count()).where(
+            Table.bot == bot, Table.kind == kind, Table.at >= since, Table.operation != ""
+        )
         return int(self.connection.execute(query).scalar_one())
 
     def submitting(self, id_: int) -> None:
