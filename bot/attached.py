@@ -29,6 +29,7 @@ from bot.voice import Voice
 MOST_PICTURES = 10  # of one question; an album has no more
 MEGABYTE = 1 << 20
 BLIND = "[The user attached a picture. You can't see pictures: say so.]"
+BLIND_QUOTED = "[The message answers a picture, which you can't see.]"
 UNREAD = "[The user attached something that you can't see ({kind}): say so.]"
 VOICES = ("voice", "video_note", "audio")
 HEIC = (".heic", ".heif")
@@ -73,6 +74,9 @@ class Attached:
     async def _take_pictures(self, taking: _Taking, shown: Sequence[Attachment]) -> bool:
         """False: the model that was chosen can't see, and the question waits for the tap that asks another."""
         wanted = self.chat.routing.pick(taking.choices.model)
+        if not wanted.model.profile.vision and all(one.quoted for one in shown):
+            taking.parts.append(Text(BLIND_QUOTED))  # the answer may have nothing to do with what is seen there
+            return True
         seeing = wanted if wanted.model.profile.vision else self._seeing()
         if seeing is None:
             self._say_blind(taking)

@@ -162,9 +162,6 @@ class Chat:
 
     async def answer(self, incoming: Incoming, reply: Reply, begun: Begun) -> None:
         reply.begin(begun.choices.streaming)
-        if begun.has_documents:
-            reply.show(say(begun.language, "document.searching"))
-            begun = await self._informed(begun)
         turn = turns.current.get()
         written = await self._write(incoming, reply, begun)
         turn.model = written.offer.name
@@ -175,10 +172,11 @@ class Chat:
         await self.store.patiently(lambda: self.store.write(lambda tx: self._save(tx, incoming, begun, written)))
         await reply.finish()
 
-    async def _informed(self, begun: Begun) -> Begun:
+    async def _informed(self, reply: Reply, begun: Begun) -> Begun:
         """The same with what the documents of the conversation say of the question."""
-        if self.documents is None:
+        if self.documents is None or not begun.has_documents:
             return begun
+        reply.show(say(begun.language, "document.searching"))
         window, question = self.routing.pick(begun.choices.model).model.profile.window, begun.history[-1].text
         return replace(begun, found=await self.documents.about(begun.conversation, question, window))
 
@@ -212,7 +210,7 @@ class Chat:
             # A deadline that is set only when somebody presses Stop: it ends the wait wherever the stream is.
             async with asyncio.timeout(None) as scope:
                 run = self._running[incoming.id] = Running(incoming.address, begun.turn, begun.history[-1].text, scope)
-                await self._insist(incoming, reply, begun, written)
+                await self._insist(incoming, reply, await self._informed(reply, begun), written)
         except TimeoutError:
             written.stopped, written.outdated = True, run.outdated
         finally:

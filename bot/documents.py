@@ -10,7 +10,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from bot import reading
 from bot.errors import BadInput, ModelError
@@ -48,11 +48,13 @@ class Documents:
 
     store: Store
     embedder: Embedder | None = None
+    _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
 
     async def take(self, incoming: Incoming, data: bytes, name: str, mime: str, language: str) -> str:
         """Read a document and keep it with the conversation. Returns what the history says of it. Raises `BadInput`."""
         try:
-            pages = await reading.read(data, name, mime)
+            async with self._gate:  # whoever sends slow documents keeps a thread each time
+                pages = await reading.read(data, name, mime)
         except reading.Unreadable as error:
             raise BadInput(_refusal(language, error.why, name)) from None
         passages = await asyncio.to_thread(cut, pages)

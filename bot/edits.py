@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bot.storage.store import Tx
 from bot.texts.catalog import say
-from bot.types import Incoming
+from bot.types import Incoming, Message, Text
 
 LONGEST = 4096  # characters of one message: a longer question was made of several, of which this edit is only a piece
 
@@ -24,7 +24,7 @@ def apply(tx: Tx, incoming: Incoming, language: str) -> int | None:
     turn = [row for row in said if row.turn == incoming.of]
     if conversation is None or not turn or turn[-1] is not said[-1] or turn[0].message.role != "user":
         return None
-    old = turn[0].message.text
+    old = _words(turn[0].message)
     if len(old) > LONGEST or (old == incoming.text and len(turn) == 2):
         return None  # the same words without an answer: it was interrupted here, and goes on
     tx.messages.replace(conversation, incoming.of, incoming.text)
@@ -32,6 +32,12 @@ def apply(tx: Tx, incoming: Incoming, language: str) -> int | None:
         tx.messages.forget(incoming.address, incoming.of, "assistant")
         tx.deliveries.outdate(incoming.address, turn[1].message.text, say(language, "outdated.note"))
     return conversation
+
+
+def _words(question: Message) -> str:
+    """What was written, without what the model is told of what came with it."""
+    first = question.parts[0] if question.parts else None
+    return first.text if isinstance(first, Text) else ""
 
 
 def is_first(tx: Tx, incoming: Incoming) -> bool:

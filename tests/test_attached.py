@@ -96,6 +96,37 @@ async def test_a_model_that_is_blind_points_to_one_that_sees_and_a_tap_asks_it(s
     assert len(eyes.requests) == 2
 
 
+async def test_a_sticker_is_a_picture_and_one_that_moves_is_its_emoji(stage: Stage) -> None:
+    stage.routing = Routing([Offer("eyes", "Eyes", Listed("eyes", Profile(vision=True)))])
+    await stage.start()
+    stage.telegram.upload(ANNA, picture(512, 300, "WEBP"), "sticker", name="😀")
+    assert await stage.texts(1) == ["eyes: '' [(512, 300)]"]
+    moving = {"file_id": "s", "emoji": "😢", "is_animated": True}
+    person = {"id": ANNA, "is_bot": False, "first_name": "Anna"}
+    message = {"message_id": 900, "chat": {"id": ANNA, "type": "private"}, "from": person, "date": 1_800_000_000}
+    stage.telegram.push_raw({"message": {**message, "sticker": moving}})
+    assert (await stage.texts(2))[-1] == "eyes: '😢' []"
+
+
+async def test_a_reply_to_a_picture_does_not_keep_a_blind_model_from_answering(stage: Stage) -> None:
+    blind, _ = offers(stage)
+    await stage.start()
+    sent = stage.telegram.upload(ANNA, picture(40, 20))
+    await stage.texts(1)
+    stage.telegram.say(ANNA, "thanks", reply_to=sent["message_id"])
+    assert (await stage.texts(2))[-1].startswith("blind: ")
+    assert "answers a picture, which you can't see" in blind.requests[0].messages[-1].text
+
+
+async def test_an_edit_of_a_caption_keeps_the_picture(stage: Stage) -> None:
+    stage.routing = Routing([Offer("eyes", "Eyes", Listed("eyes", Profile(vision=True)))])
+    await stage.start()
+    sent = stage.telegram.upload(ANNA, picture(40, 20), caption="what is thsi?")
+    await stage.texts(1)
+    stage.telegram.edit(ANNA, sent["message_id"], "what is this?")
+    assert (await stage.texts(2))[-1] == "eyes: 'what is this?' [(40, 20)]"
+
+
 async def test_a_pointer_that_is_tapped_late_only_chooses_the_model(stage: Stage) -> None:
     blind, eyes = offers(stage)
     await stage.start()

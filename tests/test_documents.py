@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pypdf import PdfReader, PdfWriter
 from stage import ANNA, Stage
-from telegram_side import rows
+from telegram_side import rows, soon
 
 from bot.documents import Found, cited
 from bot.passages import LONGEST, Passage, best, cut, unit
@@ -129,6 +129,29 @@ async def test_of_a_long_document_the_passages_that_speak_of_the_question_are_re
     await stage.ask("And who founded it?")
     assert len(stage.studio.seen("textEmbedding")) == before + 1  # what is reckoned is kept
     assert rows(stage, "SELECT count(*) FROM passages WHERE vector IS NULL") == [(0,)]
+
+
+async def test_a_reply_to_a_document_does_not_pay_for_it_again(stage: Stage) -> None:
+    await stage.start()
+    sent = stage.telegram.upload(ANNA, pdf(*LONG), "document", name="book.pdf")
+    await stage.texts(1)
+    await stage.ask("What is the capital of Freedonia?")
+    before = len(stage.studio.seen("textEmbedding"))
+    stage.telegram.say(ANNA, "And who founded Fredville?", reply_to=sent["message_id"])
+    await stage.texts(3)
+    assert len(stage.studio.seen("textEmbedding")) == before + 1
+    assert rows(stage, "SELECT count(*) FROM documents") == [(1,)]
+
+
+async def test_stop_ends_the_search_in_documents_too(stage: Stage) -> None:
+    await stage.start()
+    stage.telegram.upload(ANNA, pdf(*LONG), "document", name="book.pdf")
+    await stage.texts(1)
+    stage.telegram.say(ANNA, "What is the capital of Freedonia?")
+    await soon(stage, lambda: stage.studio.seen("textEmbedding") or None)
+    stage.telegram.say(ANNA, "/stop")
+    assert (await stage.texts(2))[-1] == say("en", "stop.empty")
+    assert stage.prompts() == []
 
 
 async def test_without_embeddings_the_words_are_searched(stage: Stage) -> None:

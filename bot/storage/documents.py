@@ -32,9 +32,14 @@ class Documents(Subject):
     def keep(
         self, conversation: int, turn: str, user: int, name: str, pages: int, passages: Sequence[tuple[int, str]]
     ) -> None:
-        """Keep a document as passages (page and text). One of the same name takes the place of the older one."""
+        """Keep a document as passages (page and text). One of the same name takes the place of the older one.
+
+        The same once more changes nothing: its vectors were paid for.
+        """
         same = (Document.conversation_id == conversation, Document.name == name)
         for (old,) in self.connection.execute(select(Document.id).where(*same)).all():
+            if self._is(old, passages):
+                return
             self.connection.execute(delete(Passage).where(Passage.document_id == old))
             self.connection.execute(delete(Document).where(Document.id == old))
         row = {
@@ -45,9 +50,9 @@ class Documents(Subject):
         rows = [{"document_id": id_, "page": page, "text": text, "vector": None} for page, text in passages]
         self.connection.execute(insert(Passage), rows)
 
-    def characters(self, conversation: int) -> int:
-        query = select(Document.characters).where(Document.conversation_id == conversation)
-        return sum(self.connection.scalars(query))
+    def _is(self, document: int, passages: Sequence[tuple[int, str]]) -> bool:
+        query = select(Passage.page, Passage.text).where(Passage.document_id == document).order_by(Passage.id)
+        return [(page, text) for page, text in self.connection.execute(query)] == list(passages)
 
     def passages(self, conversation: int) -> Sequence[Kept]:
         """Of all documents of a conversation, in their order."""

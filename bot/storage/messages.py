@@ -71,10 +71,10 @@ class Messages(Subject):
         self.connection.execute(ADD, row)
 
     def replace(self, conversation: int, turn: str, text: str) -> None:
-        """A question was edited: these are its words now."""
+        """A question was edited: these are its words now. What came with it, which stands after them, stays."""
         here = (Message.conversation_id == conversation, Message.turn == turn, Message.role == "user")
         old = self.connection.execute(select(Message.parts).where(*here)).scalar_one_or_none()
-        others = [part for part in load_parts(old or "[]") if not isinstance(part, Text)]
+        others = load_parts(old or "[]")[1:]
         self.connection.execute(update(Message).where(*here).values(parts=dump_parts((Text(text), *others))))
 
     def answer(self, address: Address, turn: str) -> str:

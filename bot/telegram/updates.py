@@ -305,7 +305,7 @@ def _quoted(body: dict[str, Any]) -> tuple[Attachment, ...]:
     return tuple(replace(one, quoted=True) for one in _attachments(answered) if one.kind in READABLE)
 
 
-READABLE = ("photo", "document", "sticker", "voice", "video_note")
+READABLE = ("photo", "document", "sticker")
 
 
 def _moved(body: dict[str, Any], message: ReadMessage) -> tuple[int, int] | None:
