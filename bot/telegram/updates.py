@@ -289,7 +289,8 @@ def _attachment(kind: str, value: dict[str, Any]) -> Attachment:
         still = value.get("is_animated") is not True and value.get("is_video") is not True
         mime, title = "image/webp" if still else moves, name(value.get("emoji"))
     else:
-        mime, title = name(value.get("mime_type")) or USUAL.get(kind, ""), name(value.get("file_name"))
+        told = name(value.get("mime_type")).partition(";")[0].strip()  # "audio/ogg; codecs=opus"
+        mime, title = told or USUAL.get(kind, ""), name(value.get("file_name"))
     size, duration = _number(value.get("file_size")), _number(value.get("duration"))
     return Attachment(kind, whole(value.get("file_id")), size, mime.lower(), title, duration)
 
