@@ -143,6 +143,17 @@ async def test_a_reply_to_a_document_does_not_pay_for_it_again(stage: Stage) -> 
     assert rows(stage, "SELECT count(*) FROM documents") == [(1,)]
 
 
+async def test_the_quota_of_embeddings_is_kept(stage: Stage) -> None:
+    await stage.start()
+    stage.studio.quotas.enabled = True
+    stage.telegram.upload(ANNA, pdf(*LONG), "document", name="book.pdf")
+    await stage.texts(1)
+    await stage.ask("What is the capital of Freedonia?")
+    asked_for = stage.studio.seen("textEmbedding")
+    assert len(asked_for) > 100
+    assert [seen.status for seen in asked_for] == [200] * len(asked_for)
+
+
 async def test_stop_ends_the_search_in_documents_too(stage: Stage) -> None:
     await stage.start()
     stage.telegram.upload(ANNA, pdf(*LONG), "document", name="book.pdf")

@@ -100,6 +100,35 @@ async def test_silence_and_failures_are_said(stage: Stage) -> None:
     assert len(stage.prompts()) == 1
 
 
+@pytest.mark.parametrize(
+    ("route", "body", "seconds"),
+    [
+        ("recognize", {"text": "no result"}, 5),
+        ("recognize", b"<html>", 5),
+        ("recognizeFileAsync", {"done": False}, 60),
+        ("operation", {"id": "x", "done": True, "error": {"code": 13, "message": "internal"}}, 60),
+        ("operation", b"[1]", 60),
+    ],
+)
+async def test_an_answer_that_makes_no_sense_is_said_and_not_asked_for_again(
+    stage: Stage, route: str, body: Any, seconds: int
+) -> None:
+    await stage.start(speech="on")
+    stage.studio.fail_next(route, status=200, body=body)
+    say_it(stage, "hello", seconds)
+    assert await stage.texts(1) == [say("en", "voice.failed")]
+    assert len(stage.studio.seen(route)) == 1
+    assert stage.prompts() == []
+
+
+async def test_a_recognition_is_read_line_by_line_whatever_stands_between(stage: Stage) -> None:
+    await stage.start(speech="on")
+    raw = '{"result":{"final":{"alternatives":[{"text":"two words"}]}}}'
+    stage.studio.fail_next("getRecognition", status=200, body=f'{{"result":{{"eouUpdate":{{}}}}}}\n\nnonsense\n{raw}\n')
+    say_it(stage, "ignored", 60)
+    assert (await stage.texts(2))[0] == f"{MARK}two words"
+
+
 async def test_a_mirror_answers_voice_with_voice_and_text(stage: Stage) -> None:
     await stage.start(speech="on")
     assert await stage.ask("/voice") == say("en", "voice.mirrors")
