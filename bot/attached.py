@@ -41,7 +41,7 @@ class Attached:
     chat: Chat
     documents: Documents
     voice: Voice
-    _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))  # a picture is 150 MB while it opens
+    _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))  # a picture is 200 MB while it opens
 
     def feature(self) -> Feature:
         return Feature(presses={"picture.ask": Press(self.press_ask, Act.CHOOSE)})

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 LONG_SIDE = 1280  # pixels
 QUALITY = 85
-MOST_PIXELS = 50_000_000  # of a picture that is opened: 150 MB while it is scaled
+MOST_PIXELS = 50_000_000  # of a picture that is opened
+MOST_OPENED = 25_000_000  # ... and of what is unpacked of it: a JPEG can be opened smaller than it is
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 MIMES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp")
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
@@ -54,9 +55,10 @@ def scaled(data: bytes) -> Image:
             if opened.width * opened.height > MOST_PIXELS:
                 raise TooManyPixels
             opened.draft("RGB", (LONG_SIDE, LONG_SIDE))
-            upright = ImageOps.exif_transpose(opened)
-            upright.thumbnail((LONG_SIDE, LONG_SIDE))
-            return Image(_jpeg(upright))
+            if opened.width * opened.height > MOST_OPENED:
+                raise TooManyPixels
+            opened.thumbnail((LONG_SIDE, LONG_SIDE))
+            return Image(_jpeg(ImageOps.exif_transpose(opened)))
     except TooManyPixels:
         raise
     except BROKEN as error:

@@ -196,6 +196,8 @@ def test_a_picture_is_turned_scaled_and_put_on_white() -> None:
 def test_a_picture_that_says_too_much_of_itself_is_not_opened() -> None:
     with pytest.raises(TooManyPixels):
         scaled(bomb(30_000, 30_000))
+    with pytest.raises(TooManyPixels):
+        scaled(bomb(6_000, 5_000))
     for data in (b"", b"\xff\xd8\xff", picture(99, 99)[:300], b"GIF89a", b"<svg/>"):
         with pytest.raises(NoPicture):
             scaled(data)

@@ -71,7 +71,7 @@ TEXTS: dict[str, str] = {
     "picture.ask": "Ask {model}",
     "picture.heic": "I can't open HEIC pictures. Send it as a photo, or as a JPEG or PNG file.",
     "picture.broken": "I can't open this picture: the file is damaged or not a picture. Send it as a photo.",
-    "picture.large": "This picture has too many pixels for me (50 million at most). Send it as a photo.",
+    "picture.large": "This picture has too many pixels for me. Send it as a photo.",
     "picture.many": "That is too many pictures for one question: I take {most}. Send them in parts.",
     "document.read": "I have read {name}. What would you like to know about it?",
     "document.searching": "reading the documents…",
