@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from bot import money, prompt
 from bot.branches import CUT, Place
+from bot.documents import NOTHING, Found
 from bot.errors import ContextOverflow, ModelDenied, ModelError, ModelRefused
 from bot.limits import Held
 from bot.routing import Offer
@@ -31,6 +32,7 @@ class Begun:
     `preface` is what is kept besides the history, `held` what is held back from the budgets for the answer, `pressed`
     the key of the button that asked for it. `price`: so much, in millionths, that the user is asked first. `awaited`:
     this message answers a question of the bot instead. `act`: an action that was confirmed, after these `steps`.
+    `found` is what the documents of the conversation say of the question.
     """
 
     place: Place | None
@@ -44,6 +46,8 @@ class Begun:
     price: int = 0
     act: Operation | None = None
     steps: Steps = field(default_factory=Steps)
+    has_documents: bool = False
+    found: Found = NOTHING
 
     @property
     def conversation(self) -> int:
@@ -82,6 +86,7 @@ class Written:
     calls: tuple[ToolCall, ...] = ()
     steps: Steps = field(default_factory=Steps)
     limit: str = ""
+    found: Found = NOTHING
 
     def begin(self) -> None:
         self.text, self.finish, self.usage, self.calls = self.before, None, None, ()
