@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -25,21 +25,27 @@ from bot.features import joined
 from bot.http import Http
 from bot.images import Images
 from bot.jobs import Jobs
+from bot.journal import Journal, beside
+from bot.later import KIND as LATER
+from bot.later import Options as LaterOptions
+from bot.later import Postponing
 from bot.limits import TOKENS, Budget, Limits
 from bot.metrics import Metrics
 from bot.middleware import Admit, Boundary, Door, InOrder
 from bot.models.yandex.service import YandexStudio
+from bot.orders import Orders
 from bot.outage import Outage
 from bot.routing import Offer, Routing
 from bot.settings import Settings
 from bot.storage.boxes import StoredInbox, StoredOutbox
+from bot.storage.files import path_of
 from bot.storage.spending import Caps
 from bot.storage.store import Store, Tx
 from bot.telegram.api import Api
 from bot.telegram.transport import Options as TelegramOptions
 from bot.telegram.transport import Telegram
 from bot.turns import Turns
-from bot.types import Painter
+from bot.types import Later, Painter
 
 log = logging.getLogger(__name__)
 
@@ -120,12 +126,17 @@ class App:
 
 @asynccontextmanager
 async def build(
-    settings: Settings, *, clock: Clock | None = None, seed: int | None = None, routing: Routing | None = None
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    seed: int | None = None,
+    routing: Routing | None = None,
+    later: Callable[[str], Later | None] = lambda _name: None,
 ) -> AsyncIterator[App]:
     """Everything a bot is made of, opened; closed again when the block is left. Raises `ConfigError`.
 
     What runs in the background is cancelled when the block ends: `App.run` inside it is the orderly way to stop.
-    `routing` offers other models than the settings name.
+    `routing` offers other models than the settings name; `later` is the asynchronous mode of a model by its name.
     """
     clock = clock or SystemClock()
     chance = random.Random(seed)  # noqa: S311  seeds of pictures and jitter, no secrets
@@ -143,7 +154,7 @@ async def build(
         )
         try:
             async with asyncio.TaskGroup() as tasks:
-                app = _wire(settings, store, studio, routing, painter, api, clock, chance, tasks)
+                app = _wire(settings, store, studio, routing, painter, api, clock, chance, tasks, later)
                 yield app
                 raise _End  # what was not stopped in order is cancelled: every state that matters is in the database
         except* _End:
@@ -162,6 +173,7 @@ def _wire(
     clock: Clock,
     chance: random.Random,
     tasks: asyncio.TaskGroup,
+    later: Callable[[str], Later | None] = lambda _name: None,
 ) -> App:
     metrics = api.metrics
     turns = Turns(clock, metrics, settings.log_content)
@@ -169,16 +181,24 @@ def _wire(
     access = Access(settings.access == "open", frozenset(settings.owners))
     budget = _budget(settings, access)
     jobs = Jobs(store, clock, api.id)
+    journal = Journal(clock, beside(path_of(settings.database_url)))
+    postponing = Postponing(
+        store, routing, later, clock, telegram, jobs.wake, journal, budget,
+        LaterOptions(settings.system_prompt, settings.temperature, settings.max_tokens),
+    )  # fmt: skip
+    orders = Orders(store, clock, {LATER: postponing.withdraw})
     features = [
         Images(store, painter, clock, telegram, chance, jobs.wake, budget).feature(),
         Choosing(store, routing, settings.streaming).feature(),
+        postponing.feature(),
+        orders.feature(),
     ]
     jobs.kinds.update(joined(features).jobs)
     chat = Chat(store, routing, clock, _chat(settings), budget)
     commands = Commands(store, chat, access, features)
     admit = Admit(commands, store, clock, access)
-    handler = InOrder(Boundary(admit, store), tasks, turns, chat.outdate)
-    door = Door(handler, store, clock, tasks, access, _limits(settings))
+    handler = InOrder(Boundary(admit, store, journal), tasks, turns, chat.outdate)
+    door = Door(handler, store, clock, tasks, access, _limits(settings), journal)
     return App(
         settings, store, telegram, commands, door, handler, jobs, clock, tasks, asyncio.Event(), metrics, turns,
         studio.outage,

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
@@ -22,6 +21,7 @@ from bot import turns
 from bot.access import Access, Action, Actor, Decision
 from bot.clock import Clock, SystemClock
 from bot.errors import Lost, StorageUnavailable, UserError
+from bot.journal import Journal
 from bot.limits import Limits, Pace
 from bot.outbox import settle, tell
 from bot.storage.store import Store
@@ -53,6 +53,7 @@ class Door:
     tasks: asyncio.TaskGroup
     access: Access
     limits: Limits
+    journal: Journal | None = None
     _people: Pace = field(init=False)
     _told: Pace = field(init=False)
 
@@ -73,7 +74,7 @@ class Door:
     async def _turn_away(self, incoming: Incoming, reply: Reply, away: TurnedAway) -> None:
         with self.queue.turns.open(incoming) as turn:
             turn.ending = "refused"
-            await Boundary(away, self.store)(incoming, reply)
+            await Boundary(away, self.store, self.journal)(incoming, reply)
 
     def _too_much(self, incoming: Incoming) -> tuple[str, dict[str, object]] | None:
         """The key of the sentence that says why, and its values."""
@@ -231,9 +232,10 @@ def _amend(lane: deque[tuple[Incoming, Reply]], edit: Incoming) -> bool:
 class Boundary:
     """Errors become replies; a traceback goes to the log under a code that the user is told."""
 
-    def __init__(self, handler: Handler, store: Store) -> None:
+    def __init__(self, handler: Handler, store: Store, journal: Journal | None = None) -> None:
         self.handler = handler
         self.store = store
+        self.journal = journal or Journal(store.clock)
         self._last_try = float("-inf")  # when the newest of them begins or began
 
     async def __call__(self, incoming: Incoming, reply: Reply) -> None:
@@ -266,7 +268,7 @@ class Boundary:
             await settle(self.store, incoming, reply, Outgoing(str(error), plain=True))
         except Exception as error:  # the one place where every error ends
             turns.current.get().failed(error)
-            code = secrets.token_hex(3)
+            code = self.journal.note(error, incoming.id)
             log.exception("turn %s failed: code %s", incoming.id, code)
             await reply.acknowledge()
             await tell(self.store, incoming, reply, "error.bug", code=code)

@@ -17,6 +17,7 @@ from bot.sandbox.studio import Studio
 from bot.sandbox.telegram import TOKEN, Telegram, buttons_of
 from bot.settings import Settings, load
 from bot.telegram.screen import STOP
+from bot.types import Later
 
 T = TypeVar("T")
 ANNA, BORIS, TEAM = 1001, 1002, -1001000000001
@@ -31,6 +32,7 @@ class Stage:
     studio: Studio
     settings: Settings
     clock: LoopClock
+    later: Callable[[str], Later | None] = lambda _name: None
     app: App | None = None
     _ended: asyncio.Event | None = None
     _task: asyncio.Task[None] | None = None
@@ -46,7 +48,7 @@ class Stage:
         return self.app
 
     async def _live(self, ready: asyncio.Future[App]) -> None:
-        async with build(self.settings, clock=self.clock, seed=1) as app:
+        async with build(self.settings, clock=self.clock, seed=1, later=self.later) as app:
             ready.set_result(app)
             await app.run()
 

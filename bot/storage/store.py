@@ -35,6 +35,7 @@ from bot.storage import (
     jobs,
     messages,
     operations,
+    said,
     schema,
     spending,
     updates,
@@ -77,6 +78,10 @@ class Tx:
     @cached_property
     def operations(self) -> operations.Operations:
         return operations.Operations(self.connection, self.clock)
+
+    @cached_property
+    def said(self) -> said.History:
+        return said.History(self.connection, self.clock)
 
     @cached_property
     def jobs(self) -> jobs.Jobs:
