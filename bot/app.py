@@ -22,6 +22,7 @@ from bot.clock import Clock, SystemClock
 from bot.commands import Commands
 from bot.errors import StorageUnavailable
 from bot.features import joined
+from bot.feedback import Opinions
 from bot.http import Http
 from bot.images import Images
 from bot.jobs import Jobs
@@ -187,15 +188,17 @@ def _wire(
         LaterOptions(settings.system_prompt, settings.temperature, settings.max_tokens),
     )  # fmt: skip
     orders = Orders(store, clock, {LATER: postponing.withdraw})
+    opinions = Opinions(store, settings.system_prompt)
     features = [
         Images(store, painter, clock, telegram, chance, jobs.wake, budget).feature(),
         Choosing(store, routing, settings.streaming).feature(),
         postponing.feature(),
         orders.feature(),
+        opinions.feature(),
     ]
     jobs.kinds.update(joined(features).jobs)
     chat = Chat(store, routing, clock, _chat(settings), budget)
-    commands = Commands(store, chat, access, features)
+    commands = Commands(store, chat, access, features, opinions.reaction)
     admit = Admit(commands, store, clock, access)
     handler = InOrder(Boundary(admit, store, journal), tasks, turns, chat.outdate)
     door = Door(handler, store, clock, tasks, access, _limits(settings), journal)

@@ -20,7 +20,7 @@ from bot.storage.chats import Choices
 from bot.storage.spending import DAY
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Incoming, Kind, Outgoing, Reply
+from bot.types import Handler, Incoming, Kind, Outgoing, Reply
 
 
 @dataclass(slots=True)
@@ -29,6 +29,7 @@ class Commands:
     chat: Chat
     access: Access
     features: Sequence[Feature] = ()
+    reactions: Handler | None = None
     _known: Feature = field(init=False)
 
     def __post_init__(self) -> None:
@@ -121,6 +122,12 @@ class Commands:
         where, new = incoming.address, int(incoming.data)
         await settle(self.store, incoming, reply, also=lambda tx: tx.chats.move(where.bot, where.chat, new))
 
+    async def reaction(self, incoming: Incoming, reply: Reply) -> None:
+        if self.reactions is None:
+            await settle(self.store, incoming, reply)
+        else:
+            await self.reactions(incoming, reply)
+
     # --- commands -----------------------------------------------------------------------------------------------------
 
     async def start(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
@@ -206,4 +213,5 @@ KINDS: dict[Kind, Callable[[Commands, Incoming, Reply], Awaitable[None]]] = {
     Kind.GONE: Commands.gone,
     Kind.BACK: Commands.gone,
     Kind.MOVED: Commands.moved,
+    Kind.REACTION: Commands.reaction,
 }

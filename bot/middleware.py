@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 MOST_ATTEMPTS = 3  # crashes while working on one message before it is given up
 APART = 2.0  # seconds between the last tries of several messages: only one of them may be what ends the process
 AT_ONCE = (Kind.STOP, Kind.GONE, Kind.BACK)
+TOUCHES = (Kind.BUTTON, Kind.REACTION)  # of what the bot wrote
 SIGNALS = (Kind.GONE, Kind.BACK, Kind.MOVED)  # what the messenger tells of itself
 ONE_A_MINUTE = 60.0
 TOO_LONG = "limit.long"
@@ -80,7 +81,7 @@ class Door:
         """The key of the sentence that says why, and its values."""
         limits, length = self.limits, len(incoming.text)
         waiting = self.queue.waiting(incoming)
-        if waiting > limits.chat_queue and incoming.kind is not Kind.BUTTON:  # presses take no time
+        if waiting > limits.chat_queue and incoming.kind not in TOUCHES:  # they take no time
             return "limit.queue", {"count": limits.chat_queue}
         if self.queue.size >= (limits.queue if waiting else 2 * limits.queue):
             return "limit.busy", {}
@@ -115,7 +116,7 @@ class TurnedAway:
     async def __call__(self, incoming: Incoming, reply: Reply) -> None:
         if incoming.kind is Kind.BUTTON:
             await _toast(self.store, incoming, reply, self.sentence, **self.values)
-        elif self.told:
+        elif self.told and incoming.kind is not Kind.REACTION:
             await tell(self.store, incoming, reply, self.sentence, **self.values)
         else:
             await reply.acknowledge()
@@ -216,7 +217,7 @@ class InOrder:
 
 
 def _lane(incoming: Incoming) -> str:
-    return incoming.address.key + ("#button" if incoming.kind is Kind.BUTTON else "")
+    return incoming.address.key + ("#button" if incoming.kind in TOUCHES else "")
 
 
 def _amend(lane: deque[tuple[Incoming, Reply]], edit: Incoming) -> bool:

@@ -115,6 +115,7 @@ class Kind(StrEnum):
     GONE = "gone"  # the user blocked the bot, or the bot was removed from the chat
     BACK = "back"
     MOVED = "moved"  # the chat has a new id
+    REACTION = "reaction"  # somebody put an emoji on a message, or took it away
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +123,13 @@ class Incoming:
     """What arrived, from anywhere.
 
     `id` is unique for ever in its bot and names the turn (the answer's delivery carries it too). `ids` are all the
-    inbox rows it was made of: several where Telegram split a long paste or an album. `data` is what a button
-    carries, or the new chat id of `MOVED`. `private` is a chat of two; `addressed` says that in a group the bot
-    itself was spoken to. `message_id` and `reply_to` are the transport's own numbers. `attempts` counts how often the
-    process died while this was being worked on. `of` is the turn of the message that an edit changes ("": it is not
-    known any more). `quotes`: the message that the answer should quote, 0 for the usual one. `relayed`: forwarded, or
-    put in by another bot. `came` is when this process took it in (of the clock's `monotonic`); `accepted`: an earlier
-    one had already taken it.
+    inbox rows it was made of: several where Telegram split a long paste or an album. `data` is what a button carries,
+    the new chat id of `MOVED`, or the emoji of a `REACTION` to `reply_to` ("": taken away). `private` is a chat of two;
+    `addressed` says that in a group the bot itself was spoken to. `message_id` and `reply_to` are the transport's own
+    numbers. `attempts` counts how often the process died while this was being worked on. `of` is the turn of the
+    message that an edit changes ("": it is not known any more). `quotes`: the message that the answer should quote, 0
+    for the usual one. `relayed`: forwarded, or put in by another bot. `came` is when this process took it in (of the
+    clock's `monotonic`); `accepted`: an earlier one had already taken it.
     """
 
     id: str

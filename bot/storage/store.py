@@ -32,6 +32,7 @@ from bot.storage import (
     chats,
     copies,
     deliveries,
+    feedback,
     jobs,
     messages,
     operations,
@@ -82,6 +83,10 @@ class Tx:
     @cached_property
     def said(self) -> said.History:
         return said.History(self.connection, self.clock)
+
+    @cached_property
+    def feedback(self) -> feedback.Opinions:
+        return feedback.Opinions(self.connection, self.clock)
 
     @cached_property
     def jobs(self) -> jobs.Jobs:
