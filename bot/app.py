@@ -36,6 +36,7 @@ from bot.middleware import Admit, Boundary, Door, InOrder
 from bot.models.yandex.service import YandexStudio
 from bot.orders import Orders
 from bot.outage import Outage
+from bot.privacy import Privacy, Retention
 from bot.routing import Offer, Routing
 from bot.settings import Settings
 from bot.storage.boxes import StoredInbox, StoredOutbox
@@ -108,6 +109,7 @@ class App:
             self._starting = None
 
     async def _sweep(self) -> None:
+        keep = Retention(self.settings.retention_private_days, self.settings.retention_group_days)
         while True:
             now = self.clock.time()
             before = now - self.settings.update_days * 86_400
@@ -120,6 +122,7 @@ class App:
 
             try:
                 await self.store.write(work)
+                await keep.sweep(self.store, self.telegram.api.id)
             except StorageUnavailable as error:  # it can wait for the next time
                 log.warning("nothing was cleaned up: %s", error)
             await self.clock.sleep(SWEEP)
@@ -194,6 +197,15 @@ def _wire(
         Choosing(store, routing, settings.streaming).feature(),
         postponing.feature(),
         orders.feature(),
+        Privacy(
+            store,
+            clock,
+            telegram,
+            jobs.wake,
+            lambda bot, place: chat.leave(bot, place),
+            lambda user: handler.works_for(user),
+            orders.leave,
+        ).feature(),
         opinions.feature(),
     ]
     jobs.kinds.update(joined(features).jobs)

@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 MOST_ATTEMPTS = 3  # crashes while working on one message before it is given up
 APART = 2.0  # seconds between the last tries of several messages: only one of them may be what ends the process
 AT_ONCE = (Kind.STOP, Kind.GONE, Kind.BACK)
+TOUCHED = "#button"  # the lane of these, beside that of the conversation
 TOUCHES = (Kind.BUTTON, Kind.REACTION)  # of what the bot wrote
 SIGNALS = (Kind.GONE, Kind.BACK, Kind.MOVED)  # what the messenger tells of itself
 ONE_A_MINUTE = 60.0
@@ -174,6 +175,11 @@ class InOrder:
         amends = incoming.kind is Kind.EDIT and any(one.message_id == incoming.message_id for one, _ in lane)
         return 0 if amends or incoming.kind in AT_ONCE else len(lane)
 
+    def works_for(self, user: int) -> bool:
+        """Whether something that this user has said waits or is being worked on; presses don't count."""
+        said = (incoming for key, lane in self._lanes.items() if not key.endswith(TOUCHED) for incoming, _ in lane)
+        return any(incoming.user.id == user for incoming in said)
+
     async def _at_once(self, incoming: Incoming, reply: Reply) -> None:
         with self.turns.open(incoming):
             await self.handler(incoming, reply)
@@ -217,7 +223,7 @@ class InOrder:
 
 
 def _lane(incoming: Incoming) -> str:
-    return incoming.address.key + ("#button" if incoming.kind in TOUCHES else "")
+    return incoming.address.key + (TOUCHED if incoming.kind in TOUCHES else "")
 
 
 def _amend(lane: deque[tuple[Incoming, Reply]], edit: Incoming) -> bool:
