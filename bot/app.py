@@ -37,6 +37,7 @@ from bot.models.yandex.service import YandexStudio
 from bot.orders import Orders
 from bot.outage import Outage
 from bot.privacy import Privacy, Retention
+from bot.reminders import Reminders
 from bot.routing import Offer, Routing
 from bot.settings import Settings
 from bot.storage.boxes import StoredInbox, StoredOutbox
@@ -207,6 +208,7 @@ def _wire(
             orders.leave,
         ).feature(),
         opinions.feature(),
+        Reminders(store, clock, telegram, jobs.wake).feature(),
     ]
     jobs.kinds.update(joined(features).jobs)
     chat = Chat(store, routing, clock, _chat(settings), budget)

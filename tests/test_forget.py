@@ -23,7 +23,7 @@ def _bytes(stage: Stage) -> bytes:
 
 
 async def _forget(stage: Stage) -> str:
-    """The sentence that says what was removed."""
+    """Press the button of "forget"; the sentence that says what was removed."""
     await stage.ask("/forget")
     before = len(stage.telegram.texts(ANNA))
     await stage.press(YES)

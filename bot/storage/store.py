@@ -37,6 +37,7 @@ from bot.storage import (
     jobs,
     messages,
     operations,
+    people,
     said,
     schema,
     spending,
@@ -92,6 +93,10 @@ class Tx:
     @cached_property
     def belongings(self) -> belongings.Belongings:
         return belongings.Belongings(self.connection, self.clock)
+
+    @cached_property
+    def people(self) -> people.People:
+        return people.People(self.connection, self.clock)
 
     @cached_property
     def jobs(self) -> jobs.Jobs:
