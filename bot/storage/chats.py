@@ -10,10 +10,12 @@ from sqlalchemy import bindparam, insert, select, update
 from bot.storage.rows import Subject
 from bot.storage.tables import (
     Awaited,
+    Blob,
     ButtonRow,
     Chat,
     Conversation,
     Delivery,
+    Feedback,
     Job,
     Message,
     Operation,
@@ -30,6 +32,9 @@ SEEN_CHAT = insert(Chat).prefix_with("OR IGNORE", dialect="sqlite")
 CHOICES = select(Chat.language, Chat.model, Chat.streaming).where(Chat.bot == bindparam("b"), Chat.id == bindparam("c"))
 BACK = update(Chat).where(Chat.bot == bindparam("b"), Chat.id == bindparam("c"), Chat.is_gone).values(is_gone=False)
 IS_GONE = select(Chat.is_gone).where(Chat.bot == bindparam("b"), Chat.id == bindparam("c"))
+
+
+MOVED = (Conversation, Message, Delivery, Operation, Job, UsageRow, ButtonRow, Reservation, Blob, Feedback)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,7 @@ class Chats(Subject):
         target = self.connection.execute(select(Chat.id).where(Chat.bot == bot, Chat.id == new)).first()
         if target is None:
             self.connection.execute(update(Chat).where(Chat.bot == bot, Chat.id == old).values(id=new))
-        for table in (Conversation, Message, Delivery, Operation, Job, UsageRow, ButtonRow, Reservation):
+        for table in MOVED:
             self.connection.execute(update(table).where(table.bot == bot, table.chat == old).values(chat=new))
         spent = update(Spending).prefix_with("OR IGNORE", dialect="sqlite")
         moved = (Spending.bot == bot, Spending.scope == "chat", Spending.subject == old)
