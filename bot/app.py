@@ -29,23 +29,32 @@ from bot.context import Context
 from bot.documents import Documents
 from bot.errors import StorageUnavailable
 from bot.features import joined
+from bot.feedback import Opinions
 from bot.http import Http
 from bot.images import Images, Price
 from bot.jobs import Jobs
 from bot.joining import Joining
+from bot.journal import Journal, beside
+from bot.later import KIND as LATER
+from bot.later import Options as LaterOptions
+from bot.later import Postponing
 from bot.limits import MONEY, TOKENS, Budget, Limits, Share
 from bot.mcp import McpServer
 from bot.members import Members
 from bot.metrics import Metrics
 from bot.middleware import Admit, Boundary, Door, InOrder
 from bot.models.yandex.service import YandexStudio
+from bot.orders import Orders
 from bot.outage import Outage
+from bot.privacy import Privacy, Retention
+from bot.reminders import Reminders
 from bot.roll import Roll
 from bot.routing import Offer, Routing
 from bot.searching import Searching
-from bot.services import Painter
+from bot.services import Later, Painter
 from bot.settings import Settings
 from bot.storage.boxes import StoredInbox, StoredOutbox
+from bot.storage.files import path_of
 from bot.storage.spending import Caps
 from bot.storage.store import Store, Tx
 from bot.taps import Taps
@@ -122,6 +131,7 @@ class App:
         tx.spending.settle_dead(bot, MONEY, before=before, spare=tx.operations.holding(bot))
 
     async def _sweep(self) -> None:
+        keep = Retention(self.settings.retention_private_days, self.settings.retention_group_days)
         while True:
             now = self.clock.time()
             before = now - self.settings.update_days * 86_400
@@ -135,6 +145,7 @@ class App:
 
             try:
                 await self.store.write(work)
+                await keep.sweep(self.store, self.telegram.api.id)
             except StorageUnavailable as error:  # it can wait for the next time
                 log.warning("nothing was cleaned up: %s", error)
             await self.clock.sleep(SWEEP)
@@ -148,11 +159,13 @@ async def build(
     seed: int | None = None,
     routing: Routing | None = None,
     tools: Sequence[Tool] = (),
+    later: Callable[[str], Later | None] | None = None,
 ) -> AsyncIterator[App]:
     """Everything a bot is made of, opened; closed again when the block is left. Raises `ConfigError`.
 
     What runs in the background is cancelled when the block ends: `App.run` inside it is the orderly way to stop.
-    `routing` offers other models than the settings name; `tools` are yours, beside those of the settings.
+    `routing` offers other models than the settings name, `later` other asynchronous modes of them; `tools` are yours,
+    beside those of the settings.
     """
     mcp.check(settings.mcp_servers)
     clock = clock or SystemClock()
@@ -171,8 +184,8 @@ async def build(
         )
         try:
             async with asyncio.TaskGroup() as tasks:
-                toolbox = _tools(settings, studio, clock, tasks, tools)
-                app = _wire(settings, store, studio, routing, painter, api, clock, chance, tasks, toolbox)
+                toolbox, modes = _tools(settings, studio, clock, tasks, tools), later or studio.later
+                app = _wire(settings, store, studio, routing, painter, api, clock, chance, tasks, toolbox, modes)
                 await app.joining.open()
                 yield app
                 raise _End  # what was not stopped in order is cancelled: every state that matters is in the database
@@ -193,6 +206,7 @@ def _wire(
     chance: random.Random,
     tasks: asyncio.TaskGroup,
     toolbox: Toolbox,
+    later: Callable[[str], Later | None],
 ) -> App:
     metrics = api.metrics
     turns = Turns(clock, metrics, settings.log_content)
@@ -203,27 +217,44 @@ def _wire(
     budget = _budget(settings, access)
     jobs, options = Jobs(store, clock, api.id), _chat(settings)
     aside = Aside(store, studio.text(settings.helper_model), budget)
+    journal = Journal(clock, beside(path_of(settings.database_url)))
     voice = Voice(store, clock, telegram, studio.listener(), studio.speaker(), jobs.wake, settings.speech_seconds)
     documents = Documents(store, studio.embeddings())
-    chat = Chat(store, routing, clock, options, budget, toolbox, documents, jobs.wake)
+    chat = Chat(store, routing, clock, options, budget, toolbox, documents, jobs.wake, journal)
+    postponing = Postponing(
+        store, routing, later, clock, telegram, jobs.wake, journal, budget,
+        LaterOptions(settings.system_prompt, settings.temperature, settings.max_tokens),
+    )  # fmt: skip
+    orders = Orders(store, clock, {LATER: postponing.withdraw})
+    opinions = Opinions(store, settings.system_prompt)
+
+    def works_for(user: int) -> bool:
+        return handler.works_for(user)
+
     features = [
         Images(store, painter, clock, telegram, chance, jobs.wake, budget, _picture(settings)).feature(),
         Choosing(store, routing, settings.streaming).feature(),
         ChatList(store, telegram, aside).feature(),
         Context(store, routing, aside, settings.system_prompt, options.history).feature(),
+        postponing.feature(),
+        orders.feature(),
         voice.feature(),
-        joining.feature(),
-        Members(store, access, roll, telegram.link).feature(),
         Searching(store, studio.search() if "search" in settings.tools else None).feature(),
         Confirming(store, chat).feature(),
         Taps(store, chat).feature(),
+        Reminders(store, clock, telegram, jobs.wake).feature(),
+        opinions.feature(),
         Accounts(store, access, budget, clock, settings.currency).feature(),
+        Privacy(store, clock, telegram, jobs.wake, chat.leave, works_for, orders.leave).feature(),
+        joining.feature(),
+        Members(store, access, roll, telegram.link).feature(),
     ]
     jobs.kinds.update(joined(features).jobs)
-    commands = Commands(store, chat, access, Attached(store, chat, documents, voice), features, roll.load)
+    attached = Attached(store, chat, documents, voice)
+    commands = Commands(store, chat, access, attached, features, roll.load, opinions.reaction)
     admit = Admit(commands, access, joining.refuse)
-    handler = InOrder(Boundary(admit, store), tasks, turns, chat.outdate)
-    door = Door(handler, store, clock, tasks, access, _limits(settings))
+    handler = InOrder(Boundary(admit, store, journal), tasks, turns, chat.outdate)
+    door = Door(handler, store, clock, tasks, access, _limits(settings), journal)
     return App(
         settings, store, telegram, commands, door, handler, jobs, clock, tasks, asyncio.Event(), metrics, turns,
         studio.outage, joining,

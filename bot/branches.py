@@ -65,7 +65,7 @@ def _answered(tx: Tx, said: Remembered | None) -> Remembered | None:
 def answer_in(tx: Tx, where: Address, message_id: int, *, but: str = "") -> Remembered | None:
     """The answer that stands in a message of the chat."""
     shown = tx.deliveries.shown(where, message_id, but=but)
-    return tx.messages.of_turn(where, shown.key, "assistant") if shown is not None else None
+    return tx.messages.of_turn(where, shown.of, "assistant") if shown is not None else None
 
 
 def revise(tx: Tx, incoming: Incoming) -> Place | None:
@@ -153,9 +153,23 @@ def turn_to(tx: Tx, incoming: Incoming, answer: int, language: str) -> Outgoing 
         return None
     tx.messages.show(version)
     words = other_words(tx, version)
-    note = say(language, "version.of", question=words) if words else ""
+    question = say(language, "version.of", question=words) if words else ""
+    note = "; ".join(filter(None, (mark(language, version), question)))
     rows = keyboard(tx, incoming.address, incoming.id, incoming.user.id, language, version)
-    return Outgoing(version.text, buttons=rows, note=note)
+    return Outgoing(version.text, buttons=rows, note=note, of=version.turn)
+
+
+def mark(language: str, answer: Remembered) -> str:
+    """What is said below an answer that had not come to its end."""
+    match answer.ending:
+        case "stopped":
+            return say(language, "stop.note")
+        case "length":
+            return say(language, "length.note")
+        case "cut":
+            return say(language, "cut.note")
+        case _:
+            return ""
 
 
 def other_words(tx: Tx, answer: Remembered) -> str:

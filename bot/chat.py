@@ -18,6 +18,7 @@ from bot.clock import Clock
 from bot.documents import Documents
 from bot.documents import budget as budget_of_documents
 from bot.errors import ContextOverflow, LimitReached, ModelError, ModelRefused, StreamCut
+from bot.journal import Journal
 from bot.limits import Budget
 from bot.routing import Offer, Routing
 from bot.storage.buttons import Action
@@ -90,6 +91,7 @@ class Chat:
     toolbox: Toolbox = field(default_factory=Toolbox)
     documents: Documents | None = None
     wake_jobs: Callable[[], None] = lambda: None
+    journal: Journal | None = None
     _ratios: defaultdict[str, prompt.Ratio] = field(default_factory=lambda: defaultdict(prompt.Ratio))
     _running: dict[str, Running] = field(default_factory=dict)
 
@@ -212,6 +214,7 @@ class Chat:
         turn.ended(written.ending(), written.usages, written.text)
         if written.error is not None:
             turn.failed(written.error)
+            written.code = self.journal.note(written.error, incoming.id) if self.journal is not None else ""
         # What the model was paid for is not asked for again because the disk is full just now.
         await self.store.patiently(lambda: self.store.write(lambda tx: self._save(tx, incoming, begun, written)))
         self.wake_jobs()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from bot.errors import BotError, ConfigError
+from bot.errors import BadInput, BotError, ConfigError
+
+NEWEST = 20  # failures that are listed
 
 if TYPE_CHECKING:
     from bot.doctor.finding import Finding
@@ -100,6 +103,44 @@ def verify(
     for good, line in lines:
         typer.echo(f"{typer.style('ok  ', fg='green') if good else typer.style('FAIL', fg='red')}  {line}")
     sys.exit(0 if all(good for good, _ in lines) else 1)
+
+
+@app.command()
+def feedback() -> None:
+    """Print what people thought of answers, one JSON object a line, with prompt, answer, model and sources."""
+    from bot.settings import load
+    from bot.storage.feedback import exported
+
+    for row in exported(_existing(load().database_url)):
+        typer.echo(json.dumps(row, ensure_ascii=False))
+
+
+@app.command()
+def log(code: str = typer.Argument("", help="The code that a user was told; without one the last failures.")) -> None:
+    """Explain a failure by the code that a user was told: what, where, why, and what to do about it."""
+    from bot.journal import beside, entries, explain
+    from bot.settings import load
+    from bot.storage.files import path_of
+
+    place = beside(path_of(load().database_url))
+    known = list(entries(place)) if place else []
+    if not code:
+        for entry in known[-NEWEST:]:
+            typer.echo("  ".join(explain(entry)[:2]))
+        return
+    found = [entry for entry in known if entry.code == code.strip().lower()]
+    if not found:
+        raise BadInput(f"there is no code {code} in {place}; codes older than some thousand failures are gone")
+    typer.echo("\n".join(explain(found[-1])))
+
+
+def _existing(url: str) -> str:
+    """The address of a database that is there. Raises `ConfigError`."""
+    from bot.storage.files import path_of
+
+    if (path := path_of(url)) is None or not path.exists():
+        raise ConfigError(f"DATABASE_URL: there is no database {path or url}")
+    return url
 
 
 @app.command()

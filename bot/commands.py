@@ -21,7 +21,7 @@ from bot.storage.buttons import Action
 from bot.storage.chats import Choices
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Incoming, Kind, Outgoing, Reply
+from bot.types import Handler, Incoming, Kind, Outgoing, Reply
 
 
 @dataclass(slots=True)
@@ -32,6 +32,7 @@ class Commands:
     attached: Attached
     features: Sequence[Feature] = ()
     moved_to: Callable[[], Awaitable[None]] | None = None
+    reactions: Handler | None = None
     _known: Feature = field(init=False)
 
     def __post_init__(self) -> None:
@@ -141,6 +142,12 @@ class Commands:
 
         await settle(self.store, incoming, reply, also=work)
 
+    async def reaction(self, incoming: Incoming, reply: Reply) -> None:
+        if self.reactions is None:
+            await settle(self.store, incoming, reply)
+        else:
+            await self.reactions(incoming, reply)
+
     # --- commands -----------------------------------------------------------------------------------------------------
 
     async def help(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
@@ -240,4 +247,5 @@ KINDS: dict[Kind, Callable[[Commands, Incoming, Reply], Awaitable[None]]] = {
     Kind.BACK: Commands.gone,
     Kind.MOVED: Commands.moved,
     Kind.TOPIC: Commands.topic,
+    Kind.REACTION: Commands.reaction,
 }

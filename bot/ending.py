@@ -37,13 +37,15 @@ def save(tx: Tx, incoming: Incoming, begun: Begun, written: Written) -> None:
             else _keyboard(tx, incoming, begun, answer)
         )
         text = sources.under(begun.prefix + text, written.steps.sources, begun.language)
-        outgoing = Outgoing(text, buttons=rows, note=_note(tx, incoming, begun.language, written))
+        outgoing = Outgoing(text, of=answer.turn, buttons=rows, note=_note(tx, incoming, begun.language, written))
     elif place.shown is not None:  # a version that did not come about: the one before stays
-        note = say(begun.language, written.apology())
-        outgoing = Outgoing(place.shown.text, note=note, buttons=_keyboard(tx, incoming, begun, place.shown))
+        note = "; ".join(filter(None, (branches.mark(begun.language, place.shown), written.sorry(begun.language))))
+        outgoing = Outgoing(
+            place.shown.text, of=place.shown.turn, note=note, buttons=_keyboard(tx, incoming, begun, place.shown)
+        )
     else:
         rows = _retry(tx, incoming, begun, place) if _failed(written) else ()
-        outgoing = Outgoing(written.limit or say(begun.language, written.apology()), plain=True, buttons=rows)
+        outgoing = Outgoing(written.sorry(begun.language), plain=True, buttons=rows)
     put(tx, incoming, *_acted(tx, incoming, begun, written, replace(outgoing, reply_to=_quoted(incoming))))
 
 

@@ -300,7 +300,14 @@ class Images:
         await self.store.write(work)
 
     async def _end(self, job: Job, work: Effect) -> None:
-        await self.store.write(work)
+        def unless_over(tx: Tx) -> None:
+            now = tx.operations.of(job.address.bot, job.key)
+            if now is None or now.state in ("done", "failed"):  # forgotten or cancelled while the service was asked
+                tx.jobs.done(job)
+            else:
+                work(tx)
+
+        await self.store.write(unless_over)
         await self.transport.reply(job.address, job.key).finish()
 
     def _buttons(self, tx: Tx, operation: Operation) -> tuple[tuple[Button, ...], ...]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
@@ -22,6 +21,7 @@ from bot import turns
 from bot.access import Access, Action, Actor, Decision
 from bot.clock import Clock, SystemClock
 from bot.errors import Lost, StorageUnavailable, UserError
+from bot.journal import Journal
 from bot.limits import Limits, Pace
 from bot.outbox import settle, tell
 from bot.storage.buttons import QUEUED
@@ -36,10 +36,11 @@ MOST_ATTEMPTS = 3  # crashes while working on one message before it is given up
 SOOTHING = 2.0  # seconds after which a press that waits is confirmed
 APART = 2.0  # seconds between the last tries of several messages: only one of them may be what ends the process
 AT_ONCE = (Kind.STOP, Kind.GONE, Kind.BACK)
+TOUCHED = "#button"  # the lane of these, beside that of the conversation
+TOUCHES = (Kind.BUTTON, Kind.REACTION)  # of what the bot wrote
 SIGNALS = (Kind.GONE, Kind.BACK, Kind.MOVED)  # what the messenger tells of itself
 ONE_A_MINUTE = 60.0
 TOO_LONG = "limit.long"
-ASIDE = "#button"  # ends the name of the queue for buttons that don't wait for the conversation
 Refusal = Callable[[Incoming, Reply, Decision], Awaitable[None]]
 
 
@@ -56,6 +57,7 @@ class Door:
     tasks: asyncio.TaskGroup
     access: Access
     limits: Limits
+    journal: Journal | None = None
     _people: Pace = field(init=False)
     _told: Pace = field(init=False)
 
@@ -76,13 +78,13 @@ class Door:
     async def _turn_away(self, incoming: Incoming, reply: Reply, away: TurnedAway) -> None:
         with self.queue.turns.open(incoming) as turn:
             turn.ending = "refused"
-            await Boundary(away, self.store)(incoming, reply)
+            await Boundary(away, self.store, self.journal)(incoming, reply)
 
     def _too_much(self, incoming: Incoming) -> tuple[str, dict[str, object]] | None:
         """The key of the sentence that says why, and its values."""
         limits, length = self.limits, len(incoming.text)
         waiting = self.queue.waiting(incoming)
-        if waiting > limits.chat_queue and incoming.kind is not Kind.BUTTON:  # presses take no time
+        if waiting > limits.chat_queue and incoming.kind not in TOUCHES:  # they take no time
             return "limit.queue", {"count": limits.chat_queue}
         if self.queue.size >= (limits.queue if waiting else 2 * limits.queue):
             return "limit.busy", {}
@@ -122,7 +124,7 @@ class TurnedAway:
     async def __call__(self, incoming: Incoming, reply: Reply) -> None:
         if incoming.kind is Kind.BUTTON:
             await _toast(self.store, incoming, reply, self.sentence, **self.values)
-        elif self.told:
+        elif self.told and incoming.kind is not Kind.REACTION:
             await tell(self.store, incoming, reply, self.sentence, **self.values)
         else:
             await reply.acknowledge()
@@ -164,7 +166,7 @@ class InOrder:
         if lane is None:
             lane = self._lanes[key] = deque()
             self._start(self._work(lane))
-        elif incoming.kind is Kind.BUTTON and not key.endswith(ASIDE):
+        elif incoming.kind is Kind.BUTTON and not key.endswith(TOUCHED):
             self._start(self._soothe(reply))
         lane.append((incoming, reply))
         if incoming.kind is Kind.MOVED:  # what comes next, in the chat's new place, must find its conversation there
@@ -186,6 +188,11 @@ class InOrder:
         lane = self._lanes.get(_lane(incoming), ())
         amends = incoming.kind is Kind.EDIT and any(one.message_id == incoming.message_id for one, _ in lane)
         return 0 if amends or incoming.kind in AT_ONCE else len(lane)
+
+    def works_for(self, user: int) -> bool:
+        """Whether something that this user has said waits or is being worked on; presses don't count."""
+        said = (incoming for key, lane in self._lanes.items() if not key.endswith(TOUCHED) for incoming, _ in lane)
+        return any(incoming.user.id == user for incoming in said)
 
     async def _at_once(self, incoming: Incoming, reply: Reply) -> None:
         with self.turns.open(incoming):
@@ -230,8 +237,8 @@ class InOrder:
 
 
 def _lane(incoming: Incoming) -> str:
-    aside = incoming.kind is Kind.BUTTON and not incoming.data.startswith(QUEUED)
-    return incoming.address.key + (ASIDE if aside else "")
+    aside = incoming.kind in TOUCHES and not incoming.data.startswith(QUEUED)
+    return incoming.address.key + (TOUCHED if aside else "")
 
 
 def _amend(lane: deque[tuple[Incoming, Reply]], edit: Incoming) -> bool:
@@ -247,9 +254,10 @@ def _amend(lane: deque[tuple[Incoming, Reply]], edit: Incoming) -> bool:
 class Boundary:
     """Errors become replies; a traceback goes to the log under a code that the user is told."""
 
-    def __init__(self, handler: Handler, store: Store) -> None:
+    def __init__(self, handler: Handler, store: Store, journal: Journal | None = None) -> None:
         self.handler = handler
         self.store = store
+        self.journal = journal or Journal(store.clock)
         self._last_try = float("-inf")  # when the newest of them begins or began
 
     async def __call__(self, incoming: Incoming, reply: Reply) -> None:
@@ -282,7 +290,7 @@ class Boundary:
             await settle(self.store, incoming, reply, Outgoing(str(error), plain=True))
         except Exception as error:  # the one place where every error ends
             turns.current.get().failed(error)
-            code = secrets.token_hex(3)
+            code = self.journal.note(error, incoming.id)
             log.exception("turn %s failed: code %s", incoming.id, code)
             await reply.acknowledge()
             await tell(self.store, incoming, reply, "error.bug", code=code)

@@ -195,6 +195,10 @@ class Settings(BaseSettings):
     update_days: int = Field(
         2, gt=0, description="Days that handled updates are remembered (so that none is taken twice)"
     )
+    retention_private_days: int = Field(
+        0, ge=0, description="Days that private conversations are kept, with their files; 0 = until /forget"
+    )
+    retention_group_days: int = Field(0, ge=0, description="... and those of groups; 0 = for ever")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="How much is logged")
     log_format: Literal["text", "json"] = Field("text", description="How: lines of text, or one JSON object a line")
     log_content: bool = Field(

@@ -128,6 +128,7 @@ class Kind(StrEnum):
     BACK = "back"
     MOVED = "moved"  # the chat has a new id
     TOPIC = "topic"  # a topic was made or renamed; `data` is its name, "" where nobody has given it one yet
+    REACTION = "reaction"  # somebody put an emoji on a message, or took it away
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,8 @@ class Incoming:
 
     `id` is unique for ever in its bot and names the turn (the answer's delivery carries it too). `ids` are all the
     inbox rows it was made of: several where Telegram split a long paste or an album. `data` is what a button
-    carries, or the new chat id of `MOVED`. `private` is a chat of two; `addressed` says that in a group the bot
+    carries, the new chat id of `MOVED`, the name of a `TOPIC`, or the emoji of a `REACTION` to `reply_to` ("": taken
+    away). `private` is a chat of two; `addressed` says that in a group the bot
     itself was spoken to. `message_id` and `reply_to` are the transport's own numbers. `attempts` counts how often the
     process died while this was being worked on. `of` is the turn of the message that an edit changes ("": it is not
     known any more). `quotes`: the message that the answer should quote, 0 for the usual one. `relayed`: forwarded, or
@@ -192,8 +194,9 @@ class Outgoing:
 
     `instead` is what is said where a file can't be delivered in any way.
     `note` is a line in the bot's own voice below the text ("stopped", "cut short"): it can't be mistaken for the
-    model's.
-    `reply_to` quotes that message of the chat where it still exists.
+    model's. `of` is the turn whose answer this shows, where it is another's than its own.
+    `reply_to` quotes that message of the chat where it still exists. `of` is the turn whose answer this shows, ""
+    where that is its own.
     """
 
     text: str = ""
@@ -204,6 +207,7 @@ class Outgoing:
     reply_to: int = 0
     ask_reply: bool = False
     instead: str = ""
+    of: str = ""
 
 
 class Reply(Protocol):

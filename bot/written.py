@@ -86,6 +86,7 @@ class Written:
     calls: tuple[ToolCall, ...] = ()
     steps: Steps = field(default_factory=Steps)
     limit: str = ""
+    code: str = ""
     found: Found = NOTHING
 
     def begin(self) -> None:
@@ -134,8 +135,15 @@ class Written:
             return say(language, "length.note")
         return say(language, "instead.note", model=self.offer.title) if self.offer is not self.wanted else ""
 
+    def sorry(self, language: str) -> str:
+        """What is said when there is no answer: the cause, the next step, and the code for the operator."""
+        if self.limit:
+            return self.limit
+        code = say(language, "error.code", code=self.code) if self.code else ""
+        return " ".join(filter(None, (say(language, self.apology()), code)))
+
     def apology(self) -> str:
-        """The key of what is said when there is no answer."""
+        """The key of it."""
         if self.stopped:
             return "stop.empty"
         if self.finish is Finish.FILTERED:

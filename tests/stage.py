@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -20,6 +21,7 @@ from bot.telegram.screen import STOP
 
 T = TypeVar("T")
 ANNA, BORIS, TEAM = 1001, 1002, -1001000000001
+CODE = re.compile(r" (?:Code|Код) [0-9a-f]{6}\.")
 PATIENCE = 900.0  # virtual seconds
 
 
@@ -73,9 +75,12 @@ class Stage:
         return await self.telegram.wait_for(found, PATIENCE)
 
     async def texts(self, count: int, chat: int = ANNA, thread: int | None = None) -> list[str]:
-        """Wait until the bot has said so many messages in a chat, and none of them still grows."""
+        """Wait until the bot has said so many messages in a chat, and none of them still grows.
+
+        Without the codes of failures, which are another each time.
+        """
         await self.until(lambda: (len(self.telegram.texts(chat, thread)) >= count and not self.growing(chat)) or None)
-        return self.telegram.texts(chat, thread)
+        return [CODE.sub("", text) for text in self.telegram.texts(chat, thread)]
 
     def growing(self, chat: int = ANNA) -> bool:
         """Whether a message of the chat has a Stop button."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from stage import ANNA, BORIS, TEAM, Stage
+from stage import ANNA, BORIS, CODE, TEAM, Stage
 from telegram_side import QUESTION, counted, soon
 
 from bot.sandbox.studio import Answer
@@ -22,7 +22,13 @@ def asked(stage: Stage) -> list[str]:
 
 
 async def shows(stage: Stage, *texts: str, chat: int = ANNA) -> None:
-    await soon(stage, lambda: (stage.telegram.texts(chat) == list(texts) and not stage.growing(chat)) or None)
+    await soon(
+        stage,
+        lambda: (
+            ([CODE.sub("", text) for text in stage.telegram.texts(chat)] == list(texts) and not stage.growing(chat))
+            or None
+        ),
+    )
 
 
 async def test_another_answer_takes_the_place_of_the_first_and_both_can_be_seen(stage: Stage) -> None:
@@ -53,6 +59,21 @@ async def test_the_way_between_versions_goes_round(stage: Stage) -> None:
     await stage.press("1/2")
     await stage.clock.sleep(5)
     assert stage.telegram.texts(ANNA) == ["one"]
+
+
+async def test_a_version_that_was_turned_to_is_the_one_that_others_are_counted_from(stage: Stage) -> None:
+    await stage.start()
+    stage.studio.script("one", "two", "three")
+    await stage.ask("question")
+    await stage.press("↻")
+    await shows(stage, "two")
+    await stage.press("‹")
+    await shows(stage, "one")
+    await stage.press("↻")
+    await shows(stage, "three")
+    assert labels(stage) == ["‹", "3/3", "›", "↻"]
+    await stage.ask("next")
+    assert asked(stage) == ["question", "three", "next"]
 
 
 @pytest.mark.parametrize("streaming", ["draft", "edit", "off"])

@@ -15,6 +15,7 @@ from bot.storage.tables import (
     Chat,
     Conversation,
     Delivery,
+    Feedback,
     Job,
     Message,
     Operation,
@@ -31,6 +32,9 @@ SEEN_CHAT = insert(Chat).prefix_with("OR IGNORE", dialect="sqlite")
 CHOICES = select(Chat.language, Chat.model, Chat.streaming).where(Chat.bot == bindparam("b"), Chat.id == bindparam("c"))
 BACK = update(Chat).where(Chat.bot == bindparam("b"), Chat.id == bindparam("c"), Chat.is_gone).values(is_gone=False)
 IS_GONE = select(Chat.is_gone).where(Chat.bot == bindparam("b"), Chat.id == bindparam("c"))
+
+
+MOVED = (Conversation, Message, Delivery, Operation, Job, UsageRow, ButtonRow, Reservation, Blob, Feedback)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,7 @@ class Chats(Subject):
         else:
             allowed = select(Chat.is_allowed).where(Chat.bot == bot, Chat.id == old)
             self._set(bot, new, is_allowed=Chat.is_allowed | func.coalesce(allowed.scalar_subquery(), 0))
-        for table in (Conversation, Message, Delivery, Operation, Job, UsageRow, ButtonRow, Reservation, Blob):
+        for table in MOVED:
             self.connection.execute(update(table).where(table.bot == bot, table.chat == old).values(chat=new))
         spent = update(Spending).prefix_with("OR IGNORE", dialect="sqlite")
         moved = (Spending.bot == bot, Spending.scope == "chat", Spending.subject == old)

@@ -29,10 +29,11 @@ CHANGE = update(Table).where(Table.id == bindparam("row"))
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """An answer in the chat: its key in the outbox, and the ids of its messages in order."""
+    """An answer in the chat: its key in the outbox, the ids of its messages in order, and the turn that it is of."""
 
     key: str
     ids: tuple[int, ...]
+    of: str
 
 
 class Deliveries(Subject):
@@ -89,14 +90,14 @@ class Deliveries(Subject):
     def shown(self, where: Address, message_id: int, *, but: str = "") -> Shown | None:
         """What stands in a message of the chat: the newest answer that was put there, `but` not the one of that key."""
         newest = (
-            select(Table.key, Table.message_ids)
+            select(Table.key, Table.message_ids, Table.outgoing)
             .where(Table.bot == where.bot, Table.chat == where.chat, Table.key != but)
             .order_by(Table.id.desc())
             .limit(LOOK_BACK)
         )
-        for key, ids in self.connection.execute(newest):
+        for key, ids, outgoing in self.connection.execute(newest):
             if message_id in (found := json.loads(ids)):
-                return Shown(key, tuple(found))
+                return Shown(key, tuple(found), load_outgoing(outgoing, None).of or key)
         return None
 
     def ids(self, where: Address, key: str) -> tuple[int, ...]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Row, delete, func, insert, select, update
 
 from bot.storage.rows import Subject, address, columns
 from bot.storage.tables import Job as Table
-from bot.types import Job
+from bot.types import Address, Job
 
 ADD = insert(Table).prefix_with("OR IGNORE", dialect="sqlite")
 
@@ -25,10 +26,17 @@ class Jobs(Subject):
 
     def due(self, bot: int, now: float, most: int) -> Sequence[Job]:
         query = select(Table).where(Table.bot == bot, Table.due <= now).order_by(Table.due, Table.id).limit(most)
-        return [
-            Job(row.kind, row.key, address(row), json.loads(row.payload), row.due, row.attempts)
-            for row in self.connection.execute(query)
-        ]
+        return [_job(row) for row in self.connection.execute(query)]
+
+    def of(self, where: Address, kind: str) -> Sequence[Job]:
+        """The jobs of a kind in a chat, the next one first."""
+        query = select(Table).where(Table.bot == where.bot, Table.chat == where.chat, Table.kind == kind)
+        return [_job(row) for row in self.connection.execute(query.order_by(Table.due, Table.id))]
+
+    def find(self, bot: int, kind: str, key: str) -> Job | None:
+        query = select(Table).where(Table.bot == bot, Table.kind == kind, Table.key == key)
+        row = self.connection.execute(query).one_or_none()
+        return _job(row) if row else None
 
     def next_due(self, bot: int, now: float) -> float | None:
         """When the next job becomes due that is not yet."""
@@ -47,3 +55,7 @@ class Jobs(Subject):
         self.connection.execute(
             delete(Table).where(Table.bot == job.address.bot, Table.kind == job.kind, Table.key == job.key)
         )
+
+
+def _job(row: Row[Any]) -> Job:
+    return Job(row.kind, row.key, address(row), json.loads(row.payload), row.due, row.attempts)

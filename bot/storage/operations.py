@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Row, func, insert, select, update
 
 from bot.storage.rows import Subject, address, columns
 from bot.storage.tables import Operation as Table
@@ -50,12 +50,15 @@ class Operations(Subject):
     def of(self, bot: int, turn: str) -> Operation | None:
         query = select(Table).where(Table.bot == bot, Table.turn == turn)
         row = self.connection.execute(query).one_or_none()
-        if row is None:
-            return None
-        return Operation(
-            row.id, row.kind, row.turn, address(row), row.user, json.loads(row.request), row.state, row.operation,
-            row.submits, row.at,
+        return _operation(row) if row else None
+
+    def open_of(self, where: Address, user: int) -> Sequence[Operation]:
+        """What is under way for a user in a chat, oldest first."""
+        query = select(Table).where(
+            Table.bot == where.bot, Table.chat == where.chat, Table.user == user,
+            Table.state.in_(("asked", "submitting", "running")),
         )  # fmt: skip
+        return [_operation(row) for row in self.connection.execute(query.order_by(Table.id))]
 
     def holding(self, bot: int) -> set[int]:
         """The reservations of money (`held_money` in the request) that operations under way will settle themselves."""
@@ -86,5 +89,16 @@ class Operations(Subject):
     def end(self, id_: int, state: str) -> None:
         self._set(id_, state=state)
 
+    def rewrite(self, id_: int, request: Mapping[str, Any]) -> None:
+        """Keep only this of what was asked for."""
+        self._set(id_, request=json.dumps(request, ensure_ascii=False))
+
     def _set(self, id_: int, **values: Any) -> None:
         self.connection.execute(update(Table).where(Table.id == id_).values(**values))
+
+
+def _operation(row: Row[Any]) -> Operation:
+    return Operation(
+        row.id, row.kind, row.turn, address(row), row.user, json.loads(row.request), row.state, row.operation,
+        row.submits, row.at,
+    )  # fmt: skip

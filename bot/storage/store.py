@@ -29,6 +29,7 @@ from bot.outage import Outage
 from bot.storage import (
     audit,
     backlog,
+    belongings,
     blobs,
     buttons,
     chats,
@@ -36,11 +37,14 @@ from bot.storage import (
     copies,
     deliveries,
     documents,
+    feedback,
     jobs,
     members,
     memory,
     messages,
     operations,
+    people,
+    said,
     schema,
     spending,
     updates,
@@ -99,6 +103,22 @@ class Tx:
     @cached_property
     def operations(self) -> operations.Operations:
         return operations.Operations(self.connection, self.clock)
+
+    @cached_property
+    def said(self) -> said.History:
+        return said.History(self.connection, self.clock)
+
+    @cached_property
+    def feedback(self) -> feedback.Opinions:
+        return feedback.Opinions(self.connection, self.clock)
+
+    @cached_property
+    def belongings(self) -> belongings.Belongings:
+        return belongings.Belongings(self.connection, self.clock)
+
+    @cached_property
+    def people(self) -> people.People:
+        return people.People(self.connection, self.clock)
 
     @cached_property
     def jobs(self) -> jobs.Jobs:
@@ -210,6 +230,19 @@ class Store:
         """Commit something that changes nothing but the disk. Raises `StorageUnavailable` when that does not work."""
         await self.write(lambda tx: tx.connection.exec_driver_sql("PRAGMA user_version=1"))
 
+    async def scrub(self) -> None:
+        """Leave no trace of what was deleted in the files: what was moved inside them leaves its old bytes behind.
+
+        Writes the whole database anew, so nothing else is written meanwhile: about a second for 200 MB. Raises
+        `StorageUnavailable`.
+        """
+        try:
+            await self._writer.run(_scrubbed, self._writer.connection)
+        except DBAPIError as error:
+            if (told := self._told(error, writing=True)) is error:
+                raise
+            raise told from error
+
     async def watch(self) -> None:
         """Return when the store was closed. Raises `Lost` when the database is, or what else ended the writer."""
         while not self._task.done():
@@ -295,6 +328,18 @@ async def _opened(url: str, threads: AsyncExitStack, *, writer: bool) -> Thread:
 def _asked(connection: Connection, question: Callable[[Tx], T], clock: Clock) -> T:
     with connection.begin():
         return question(Tx(connection, clock))
+
+
+def _scrubbed(connection: Connection) -> None:
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, sqlite3.Connection)  # noqa: S101  the only one that there is
+    for statement in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
+        try:
+            busy = raw.execute(statement).fetchone()
+        except sqlite3.Error as error:
+            raise DBAPIError.instance(statement, None, error, sqlite3.Error) from error
+        if busy is not None and busy[0]:
+            raise StorageUnavailable("a reader keeps old pages of the database alive")
 
 
 def _committed(connection: Connection, works: list[Work], clock: Clock, files: Watch) -> list[Outcome]:

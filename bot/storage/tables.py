@@ -210,7 +210,7 @@ class Passage(Base):
 
 
 class Feedback(Base):
-    """What somebody thought of an answer: `message_id` is its row in `messages`, `value` 1 or -1.
+    """What somebody thought of an answer: `message_id` is its row in `messages`, `value` 1, -1 or 0 (unclear).
 
     `prompt` is what the model was asked (JSON), so that the judgement can be understood later.
     """

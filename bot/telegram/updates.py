@@ -280,12 +280,25 @@ def _tongue(body: dict[str, Any]) -> str:
     return name(person.get("language_code")) if isinstance(person, dict) else ""
 
 
+def _reaction(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
+    user = _user({"from": body.get("user")})
+    if user is None or user.is_bot:
+        return None  # a channel, an anonymous administrator
+    message = ReadMessage.model_validate(body)
+    return Incoming(
+        str(rows[0].id), Address("telegram", me.id, message.chat.id), user, Kind.REACTION, ids=_ids(rows),
+        data=_emoji(body.get("new_reaction")), private=message.chat.id > 0, reply_to=message.message_id,
+        attempts=max(row.attempts for row in rows),
+    )  # fmt: skip
+
+
 READERS = {
     "message": _message,
     "edited_message": _edited,
     "callback_query": _press,
     "stopped_message_generation": _stopped,
     "my_chat_member": _member,
+    "message_reaction": _reaction,
 }
 
 # --- fields -----------------------------------------------------------------------------------------------------------
@@ -302,6 +315,15 @@ def _is_blank(sign: str) -> bool:
 
 
 BLANK = "\u2800\u3164\u115f\u1160\uffa0.…"
+
+
+def _emoji(value: Any) -> str:
+    """The newest of somebody's reactions to a message; a custom emoji only by its kind, "" for none."""
+    found = [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    if not found:
+        return ""
+    kind = whole(found[-1].get("type"))
+    return (whole(found[-1].get("emoji")) if kind == "emoji" else {"paid": "⭐"}.get(kind, kind))[:64] or "?"
 
 
 def _attachments(body: dict[str, Any]) -> tuple[Attachment, ...]:

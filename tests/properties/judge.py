@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from bot.middleware import MOST_ATTEMPTS
 from bot.texts.catalog import LANGUAGES
 from bot.types import Finish
 from properties.brain import TOKEN, WORD, Asked
@@ -51,7 +52,7 @@ class Answer:
 
     @property
     def marked(self) -> bool:
-        return self.end.endswith(sentences(*NOTES))
+        return any(note in self.end.rpartition("\n\n")[2] for note in sentences(*NOTES))
 
 
 @dataclass
@@ -101,7 +102,8 @@ class Judge:
     def _words(self, place: Place) -> None:
         """P4, and the bot never says that it has a defect."""
         for text in [*self.world.shown(place), *(draft["text"] for draft in self._drafts(place))]:
-            assert not text.startswith(sentences(*BROKEN)), f"{place}: {text}"
+            broken = BROKEN[:1] if self.kills >= MOST_ATTEMPTS else BROKEN  # then it may be given up
+            assert not text.startswith(sentences(*broken)), f"{place}: {text}"
             for token in TOKEN.findall(text):
                 assert self.world.places[token] == place, f"{token} leaked into {place}: {text[:80]}"
             for number, _ in WORD.findall(text):
@@ -144,7 +146,8 @@ class Judge:
         open_ = [
             q.token for q in self.questions.values() if q.place == place and not q.void and q.token not in answered
         ]
-        apologies = [text for text in shown if text.startswith(sentences(*APOLOGIES))]
+        # Where a new version did not come about, the apology stands below the one before.
+        apologies = [text for text in shown if any(sorry in text for sorry in sentences(*APOLOGIES))]
         assert len(open_) <= len(apologies), f"P1: {place}: {open_} have no answer, there are {apologies}"
         most = sum(q.place == place for q in self.questions.values()) + self.presses.get(place, 0)
         assert len(apologies) + len(answers(shown)) <= most, f"P2: {place}: more outcomes than questions"

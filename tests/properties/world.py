@@ -105,7 +105,9 @@ class World:
         routing = Routing([Offer("one", "One", self.brain), Offer("two", "Two", self.brain)])
         chance = random.Random(1)
         studio = YandexStudio(self.settings, HTTP, self.clock, chance, api.metrics)
-        return _wire(self.settings, store, studio, routing, studio.art(), api, self.clock, chance, tasks, Toolbox())
+        return _wire(
+            self.settings, store, studio, routing, studio.art(), api, self.clock, chance, tasks, Toolbox(), studio.later
+        )
 
     # --- time ---------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,208 @@
+"""Reminders: "/remind tomorrow 9:00 call mum", in the person's time zone, as jobs that are due then.
+
+The zone is asked once. A reminder that comes late says for when it was; one that repeats goes on from the time it was
+due, not from when it came. Tools set them through `Reminders.set`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+from bot import outbox, when
+from bot.clock import Clock
+from bot.errors import BadInput
+from bot.features import Command, Feature, Press
+from bot.orders import cancel_button
+from bot.storage.buttons import Action
+from bot.storage.store import Store, Tx
+from bot.texts.catalog import say
+from bot.types import Incoming, Job, Outgoing, Reply, Transport
+
+KIND = "reminder"
+LATE = 120.0  # seconds after which a reminder says for when it was
+MOST = 100  # reminders of one chat
+LONGEST = 500  # characters of what to be reminded of
+ZONES = (
+    "Europe/Kaliningrad", "Europe/Moscow", "Europe/Samara", "Asia/Yekaterinburg", "Asia/Omsk", "Asia/Krasnoyarsk",
+    "Asia/Irkutsk", "Asia/Vladivostok", "Europe/London", "Europe/Berlin", "America/New_York", "UTC",
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class Reminders:
+    store: Store
+    clock: Clock
+    transport: Transport
+    wake_jobs: Callable[[], None]
+
+    def feature(self) -> Feature:
+        return Feature(
+            commands={"/remind": Command(self.remind), "/timezone": Command(self.timezone, in_menu=False)},
+            presses={"reminder.zone": Press(self.press_zone)},
+            awaits={"reminder.zone": self.told_zone},
+            jobs={KIND: self.tell},
+        )
+
+    async def remind(self, incoming: Incoming, reply: Reply, rest: str) -> None:
+        known = await self.store.read(lambda tx: tx.people.timezone(incoming.address.bot, incoming.user.id))
+        where = when.zone(known)
+        language = await outbox.language(self.store, incoming)
+        if not rest.strip():
+            raise BadInput(say(language, "remind.usage"))
+        if where is None:
+            when_there = when.read(rest, self._now(UTC))
+            if when_there is None:
+                raise BadInput(say(language, "remind.unclear"))
+            await self._ask_zone(incoming, reply, language, rest)
+        else:
+            await self._settle(incoming, reply, language, rest, where)
+
+    async def timezone(self, incoming: Incoming, reply: Reply, rest: str) -> None:
+        """Change the zone; reminders that are set stay at their moments."""
+        language = await outbox.language(self.store, incoming)
+        if where := when.zone(rest):
+            await self._live_in(incoming, reply, language, where, "")
+        else:
+            await self._ask_zone(incoming, reply, language, "")
+
+    async def press_zone(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        where = when.zone(action.payload["zone"])
+        language = await outbox.language(self.store, incoming)
+        await self._live_in(incoming, reply, language, where or UTC, action.payload["text"])
+
+    async def told_zone(self, incoming: Incoming, reply: Reply, action: Action) -> bool:
+        """The answer to the question where somebody lives; what is no place is a question like any other."""
+        where = when.zone(incoming.text)
+        if where is None:
+            return False
+        await self._live_in(incoming, reply, await outbox.language(self.store, incoming), where, action.payload["text"])
+        return True
+
+    def set(self, tx: Tx, incoming: Incoming, language: str, said: str) -> str:
+        """Set a reminder inside a transaction, for a tool or a command: the sentence that repeats it.
+
+        Raises `BadInput` with a sentence where the time is not understood, is past, or the zone is not known yet. The
+        caller wakes the jobs after its commit.
+        """
+        where = when.zone(tx.people.timezone(incoming.address.bot, incoming.user.id))
+        if where is None:
+            raise BadInput(say(language, "remind.zone.unknown"))
+        return self._set(tx, incoming, language, said, where)[0]
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    async def _settle(self, incoming: Incoming, reply: Reply, language: str, said: str, where: tzinfo) -> None:
+        def work(tx: Tx) -> None:
+            sentence, key = self._set(tx, incoming, language, said, where)
+            cancel = cancel_button(tx, incoming, language, KIND, key)
+            outbox.put(tx, incoming, Outgoing(sentence, plain=True, buttons=((cancel,),)))
+
+        await self.store.write(work)
+        await reply.finish()
+        self.wake_jobs()
+
+    def _set(self, tx: Tx, incoming: Incoming, language: str, said: str, where: tzinfo) -> tuple[str, str]:
+        """The sentence and the key of the job."""
+        found = when.read(said, self._now(where))
+        if found is None or not found[1]:
+            raise BadInput(say(language, "remind.unclear" if found is None else "remind.usage"))
+        moment, text = found
+        before = tx.jobs.of(incoming.address, KIND)
+        if len(before) >= MOST or len(text) > LONGEST:
+            raise BadInput(say(language, "remind.much", most=MOST, longest=LONGEST))
+        number = sum(job.key.partition("-")[0] == incoming.id for job in before)
+        key = f"{incoming.id}-{number}" if number else incoming.id
+        shown = shown_time(language, moment.at, moment.repeat)
+        payload = {
+            "user": incoming.user.id, "text": text, "language": language, "zone": when.name_of(where),
+            "repeat": moment.repeat, "at": shown, "reply_to": incoming.message_id,
+        }  # fmt: skip
+        tx.jobs.add(Job(KIND, key, incoming.address, payload, due=moment.at.timestamp()))
+        return say(language, "remind.set", at=shown, zone=when.name_of(where), text=text), key
+
+    async def _live_in(self, incoming: Incoming, reply: Reply, language: str, where: tzinfo, said: str) -> None:
+        """Remember the zone, and set the reminder for which it was asked."""
+        bot, user = incoming.address.bot, incoming.user.id
+
+        def remember(tx: Tx) -> None:
+            tx.people.live_in(bot, user, when.name_of(where))
+            tx.buttons.forget(incoming.address, user)
+
+        await self.store.write(remember)
+        if said:
+            await self._settle(incoming, reply, language, said, where)
+            return
+        sentence = say(language, "remind.zone.set", zone=when.name_of(where), time=f"{self._now(where):%H:%M}")
+        await outbox.settle(self.store, incoming, reply, Outgoing(sentence, plain=True))
+
+    async def _ask_zone(self, incoming: Incoming, reply: Reply, language: str, said: str) -> None:
+        options = [(f"{name} {self._now(_zone(name)):%H:%M}", {"zone": name, "text": said}) for name in ZONES]
+        user = incoming.user.id
+
+        def work(tx: Tx) -> None:
+            where, turn = incoming.address, incoming.id
+            buttons = [tx.buttons.add(where, turn, user, label, "reminder.zone", **kept) for label, kept in options]
+            pairs = tuple(tuple(buttons[first : first + 2]) for first in range(0, len(buttons), 2))
+            tx.buttons.wait_for(where, user, "reminder.zone", text=said)
+            asked = Outgoing(say(language, "remind.zone.ask"), plain=True, buttons=pairs)
+            outbox.put(tx, incoming, asked)
+
+        await self.store.write(work)
+        await reply.finish()
+
+    def _now(self, where: tzinfo) -> datetime:
+        return datetime.fromtimestamp(self.clock.time(), where)
+
+    # --- the job ------------------------------------------------------------------------------------------------------
+
+    async def tell(self, job: Job) -> None:
+        """The job: say it, and put a repeated one back to its next time."""
+        asked, due = job.payload, job.due
+        sentence = f"⏰ {asked['text']}"
+        if self.clock.time() - due > LATE:
+            sentence += "\n" + say(str(asked["language"]), "remind.late", at=asked["at"])
+        again = self._following(asked, due)
+
+        def work(tx: Tx) -> None:
+            now = tx.jobs.find(job.address.bot, KIND, job.key)
+            if now is None or now.due != due:  # cancelled, or told already
+                return
+            if not tx.chats.is_gone(job.address):
+                told = Outgoing(sentence, plain=True, reply_to=int(asked["reply_to"]))
+                tx.deliveries.add(f"{job.key}.r{int(due)}", job.address, told)
+            if again is None:
+                tx.jobs.done(job)
+            else:
+                tx.jobs.again(job, again)
+
+        await self.store.write(work)
+        await self.transport.reply(job.address, job.key).finish()
+
+    def _following(self, asked: Mapping[str, Any], due: float) -> float | None:
+        """When it comes next: counted from when it was due, and not for times that are past."""
+        where = when.zone(str(asked["zone"]))
+        if not asked["repeat"] or where is None:
+            return None
+        at = datetime.fromtimestamp(due, where)
+        while at.timestamp() <= self.clock.time():
+            at = when.following(at, str(asked["repeat"]))
+        return at.timestamp()
+
+
+def shown_time(language: str, at: datetime, repeat: str) -> str:
+    """ "Sunday 22 November at 09:00", "every day at 09:00"."""
+    clock = f"{at:%H:%M}"
+    weekday = say(language, "weekdays").split()[at.weekday()]
+    if repeat == "day":
+        return say(language, "remind.daily", clock=clock)
+    if repeat == "week":
+        return say(language, "remind.weekly", weekday=weekday, clock=clock)
+    month = say(language, "months").split()[at.month - 1]
+    return say(language, "remind.at", weekday=weekday, day=at.day, month=month, year=at.year, clock=clock)
+
+
+def _zone(name: str) -> tzinfo:
+    return when.zone(name) or UTC

@@ -1,0 +1,61 @@
+"""What people thought of answers, with what the model was asked: one judgement of each person for each answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import create_engine, delete, select
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.pool import NullPool
+
+from bot.storage.rows import Subject, load_parts
+from bot.storage.said import Said
+from bot.storage.tables import Feedback as Table
+from bot.storage.tables import Message
+from bot.storage.thread import prepare_sqlite, synchronous
+from bot.types import Address
+from bot.types import Message as Words
+
+KEEP = sqlite.insert(Table)
+KEEP = KEEP.on_conflict_do_update(
+    index_elements=["message_id", "user"],
+    set_={name: KEEP.excluded[name] for name in ("value", "sign", "model", "prompt", "at")},
+)
+
+
+class Opinions(Subject):
+    def keep(self, where: Address, answer: Said, user: int, value: int, sign: str, asked: Sequence[Words]) -> None:
+        """This is what `user` thinks of the answer now."""
+        messages = [{"role": said.role, "text": said.text} for said in asked]
+        row = {
+            "message_id": answer.id, "bot": where.bot, "chat": where.chat, "user": user, "value": value,
+            "sign": sign[:64], "model": answer.model, "prompt": json.dumps(messages, ensure_ascii=False),
+            "at": self.clock.time(),
+        }  # fmt: skip
+        self.connection.execute(KEEP, row)
+
+    def forget(self, message_id: int, user: int) -> None:
+        self.connection.execute(delete(Table).where(Table.message_id == message_id, Table.user == user))
+
+
+def exported(url: str) -> Iterator[dict[str, Any]]:
+    """Every judgement in a database, the oldest first; the bot may run meanwhile."""
+    engine = create_engine(synchronous(url), poolclass=NullPool)
+    prepare_sqlite(engine, writer=False)
+    query = (
+        select(Table.__table__, Message.parts, Message.sources, Message.turn, Message.conversation_id)
+        .join(Message, Message.id == Table.message_id)
+        .order_by(Table.id)
+    )
+    with engine.connect() as connection:
+        for row in connection.execute(query):
+            text = "\n".join(part.text for part in load_parts(row.parts) if hasattr(part, "text"))
+            yield {
+                "at": datetime.fromtimestamp(row.at, UTC).isoformat(timespec="seconds"), "value": row.value,
+                "sign": row.sign, "model": row.model, "chat": row.chat, "user": row.user, "turn": row.turn,
+                "conversation": row.conversation_id, "prompt": json.loads(row.prompt), "answer": text,
+                "sources": json.loads(row.sources),
+            }  # fmt: skip

@@ -1,0 +1,115 @@
+"""Reminders come when they are due on the clock of the person's wall, once, also after the bot was away."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from stage import ANNA, BORIS, Stage
+from telegram_side import rows, soon
+
+from bot.reminders import KIND
+from bot.texts.catalog import say
+
+MOSCOW = ZoneInfo("Europe/Moscow")
+DUE = f"SELECT due FROM jobs WHERE kind = '{KIND}'"
+
+
+async def _begin(stage: Stage) -> None:
+    await stage.start()
+    await stage.ask("/timezone Moscow")
+
+
+async def test_the_zone_is_asked_once_and_the_reminder_repeated_back(stage: Stage) -> None:
+    await stage.start()
+    assert await stage.ask("/remind in 20 minutes tea") == say("en", "remind.zone.ask")
+    moscow = datetime.fromtimestamp(stage.clock.time(), MOSCOW)
+    await stage.press(f"Europe/Moscow {moscow:%H:%M}")  # a "reminder.zone"
+    told = (await stage.texts(2))[1]
+    assert told.startswith("I will remind you: ")
+    assert told.endswith("(Europe/Moscow): tea")
+    await asyncio.sleep(1100)
+    assert len(stage.telegram.texts(ANNA)) == 2
+    assert (await stage.texts(3))[2] == "⏰ tea"
+    assert (await stage.ask("/remind in 2 hours more tea")).endswith("(Europe/Moscow): more tea")
+
+
+async def test_the_zone_can_be_told_in_words(stage: Stage) -> None:
+    await stage.start()
+    stage.telegram.say(BORIS, "/remind через час чай")
+    await stage.texts(1, BORIS)
+    told = await stage.ask("Екатеринбург", BORIS)
+    assert told.startswith("Напомню: ")
+    assert told.endswith("(Asia/Yekaterinburg): чай")
+    assert rows(stage, f"SELECT timezone FROM users WHERE id = {BORIS}") == [("Asia/Yekaterinburg",)]
+    assert stage.prompts() == []
+
+
+async def test_what_is_no_place_is_a_question_like_any_other(stage: Stage) -> None:
+    await stage.start()
+    await stage.ask("/remind in 20 minutes tea")
+    stage.studio.script("hello")
+    assert await stage.ask("why do you ask?") == "hello"
+
+
+async def test_it_comes_at_its_time_on_the_wall(stage: Stage) -> None:
+    await _begin(stage)
+    told = await stage.ask("/remind tomorrow 9:00 call mum")
+    ((due,),) = rows(stage, DUE)
+    at = datetime.fromtimestamp(due, MOSCOW)
+    assert (at.hour, at.minute) == (9, 0)
+    assert f"{at:%A} {at.day} {at:%B %Y} at 09:00" in told
+
+
+async def test_it_survives_a_restart_and_says_when_it_is_late(stage: Stage) -> None:
+    await _begin(stage)
+    await stage.ask("/remind in 10 minutes tea")
+    await stage.crash()
+    await _away(stage, 3600)
+    assert (await stage.texts(3))[2].startswith("⏰ tea\n(late: ")
+    await asyncio.sleep(60)
+    assert len(stage.telegram.texts(ANNA)) == 3
+
+
+async def test_a_repeated_one_goes_on_from_when_it_was_due_and_not_for_days_past(stage: Stage) -> None:
+    await _begin(stage)
+    assert "every day at 08:00" in await stage.ask("/remind every day 8:00 pills")
+    ((first,),) = rows(stage, DUE)
+    await stage.stop()
+    await _away(stage, first - stage.clock.time() + 2 * 86_400 + 3600)
+    await stage.texts(3)
+    ((following,),) = rows(stage, DUE)
+    assert following == first + 3 * 86_400
+    await asyncio.sleep(60)
+    assert len(stage.telegram.texts(ANNA)) == 3
+
+
+async def test_it_can_be_cancelled_where_it_was_set_and_by_jobs(stage: Stage) -> None:
+    await _begin(stage)
+    await stage.ask("/remind in 20 minutes tea")
+    await stage.press("Cancel")
+    assert (await stage.texts(3))[2] == say("en", "jobs.cancelled")
+    await stage.ask("/remind every monday 9:00 report")
+    assert "reminder, every week, Monday at 09:00: report" in await stage.ask("/jobs")
+    await stage.press("Cancel 1")
+    await stage.texts(6)
+    assert rows(stage, DUE) == []
+    await asyncio.sleep(3600)
+    assert len(stage.telegram.texts(ANNA)) == 6
+
+
+async def test_what_is_not_understood_is_said_with_an_example(stage: Stage) -> None:
+    await _begin(stage)
+    assert await stage.ask("/remind") == say("en", "remind.usage")
+    assert await stage.ask("/remind call mum") == say("en", "remind.unclear")
+    assert await stage.ask("/remind tomorrow") == say("en", "remind.usage")
+    assert "500" in await stage.ask("/remind tomorrow " + "x" * 501)
+
+
+async def _away(stage: Stage, seconds: float) -> None:
+    loop: Any = asyncio.get_running_loop()
+    loop.now += seconds
+    await stage.start()
+    await soon(stage, lambda: True)
