@@ -1,4 +1,4 @@
-"""The composition: settings -> `App`. The only place that chooses implementations; read it second.
+"""The composition: settings -> `Bot`. The only place that chooses implementations; read it second.
 
 Telegram (intake) -> door -> in order -> boundary -> admit -> commands -> chat -> model
                                                                     -> outbox -> Telegram (delivery)
@@ -48,7 +48,7 @@ LONG_DEAD = 3600.0  # seconds after which an answer whose end was never stored i
 
 
 @dataclass(slots=True)
-class App:
+class Bot:
     """A bot that is built. `run` works until it is cancelled or `stop` was called; then it drains and returns."""
 
     settings: Settings
@@ -121,10 +121,10 @@ class App:
 @asynccontextmanager
 async def build(
     settings: Settings, *, clock: Clock | None = None, seed: int | None = None, routing: Routing | None = None
-) -> AsyncIterator[App]:
+) -> AsyncIterator[Bot]:
     """Everything a bot is made of, opened; closed again when the block is left. Raises `ConfigError`.
 
-    What runs in the background is cancelled when the block ends: `App.run` inside it is the orderly way to stop.
+    What runs in the background is cancelled when the block ends: `Bot.run` inside it is the orderly way to stop.
     `routing` offers other models than the settings name.
     """
     clock = clock or SystemClock()
@@ -162,7 +162,7 @@ def _wire(
     clock: Clock,
     chance: random.Random,
     tasks: asyncio.TaskGroup,
-) -> App:
+) -> Bot:
     metrics = api.metrics
     turns = Turns(clock, metrics, settings.log_content)
     telegram = Telegram(api, StoredInbox(store), StoredOutbox(store), clock, tasks, _telegram(settings))
@@ -179,7 +179,7 @@ def _wire(
     admit = Admit(commands, store, clock, access)
     handler = InOrder(Boundary(admit, store), tasks, turns, chat.outdate)
     door = Door(handler, store, clock, tasks, access, _limits(settings))
-    return App(
+    return Bot(
         settings, store, telegram, commands, door, handler, jobs, clock, tasks, asyncio.Event(), metrics, turns,
         studio.outage,
     )  # fmt: skip

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 
 from bot.announce import announce
-from bot.app import App, build
+from bot.app import Bot, build
 from bot.errors import BotError
 from bot.loop import WatchedLoop
 from bot.probes import serving
@@ -49,7 +49,7 @@ async def serve(settings: Settings) -> None:
             raise _first(group) from None
 
 
-async def _watched(app: App) -> None:
+async def _watched(app: Bot) -> None:
     loop = asyncio.get_running_loop()
     with loop.watched(app.metrics) if isinstance(loop, WatchedLoop) else nullcontext():
         await app.run()

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from virtual_loop import LoopClock
 
-from bot.app import App, build
+from bot.app import Bot, build
 from bot.sandbox.studio import Studio
 from bot.sandbox.telegram import TOKEN, Telegram, buttons_of
 from bot.settings import Settings, load
@@ -31,13 +31,13 @@ class Stage:
     studio: Studio
     settings: Settings
     clock: LoopClock
-    app: App | None = None
+    app: Bot | None = None
     _ended: asyncio.Event | None = None
     _task: asyncio.Task[None] | None = None
 
-    async def start(self, **changes: Any) -> App:
+    async def start(self, **changes: Any) -> Bot:
         self.settings = self.settings.model_copy(update=changes)
-        ready: asyncio.Future[App] = asyncio.get_running_loop().create_future()
+        ready: asyncio.Future[Bot] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._live(ready))
         await asyncio.wait([ready, self._task], return_when=asyncio.FIRST_COMPLETED)  # type: ignore[type-var]
         if not ready.done():
@@ -45,7 +45,7 @@ class Stage:
         self.app = await ready
         return self.app
 
-    async def _live(self, ready: asyncio.Future[App]) -> None:
+    async def _live(self, ready: asyncio.Future[Bot]) -> None:
         async with build(self.settings, clock=self.clock, seed=1) as app:
             ready.set_result(app)
             await app.run()
