@@ -1,17 +1,37 @@
 """Govorun: a chatbot framework on Yandex AI Studio, and a Telegram bot made of it.
 
-Begin reading with `types.py`, then `app.py`, then `chat.py`. `bot.app.build` makes a bot from `bot.settings.Settings`.
+To build on it begin with `App` (`docs/framework.md`); to read it with `types.py`, then `app.py`, then `chat.py`.
 """
 
 from bot.errors import BotError, ModelError, UserError
-from bot.types import Address, Chunk, Handler, Incoming, Message, Model, Outgoing, Painter, Reply, Request, User
+from bot.extension import command
+from bot.program import App
+from bot.types import (
+    Address,
+    Chunk,
+    File,
+    Finish,
+    Handler,
+    Incoming,
+    Message,
+    Model,
+    Outgoing,
+    Painter,
+    Profile,
+    Reply,
+    Request,
+    User,
+)
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Address",
+    "App",
     "BotError",
     "Chunk",
+    "File",
+    "Finish",
     "Handler",
     "Incoming",
     "Message",
@@ -19,8 +39,10 @@ __all__ = [
     "ModelError",
     "Outgoing",
     "Painter",
+    "Profile",
     "Reply",
     "Request",
     "User",
     "UserError",
+    "command",
 ]

@@ -21,6 +21,8 @@ from bot.choices import Choosing
 from bot.clock import Clock, SystemClock
 from bot.commands import Commands
 from bot.errors import StorageUnavailable
+from bot.extending import Extending
+from bot.extension import Extension
 from bot.features import joined
 from bot.http import Http
 from bot.images import Images
@@ -120,19 +122,25 @@ class Bot:
 
 @asynccontextmanager
 async def build(
-    settings: Settings, *, clock: Clock | None = None, seed: int | None = None, routing: Routing | None = None
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    seed: int | None = None,
+    routing: Routing | None = None,
+    extension: Extension | None = None,
 ) -> AsyncIterator[Bot]:
     """Everything a bot is made of, opened; closed again when the block is left. Raises `ConfigError`.
 
     What runs in the background is cancelled when the block ends: `Bot.run` inside it is the orderly way to stop.
-    `routing` offers other models than the settings name.
+    `routing` offers other models than the settings name; `extension` is what a programmer has added.
     """
-    clock = clock or SystemClock()
+    clock, extension = clock or SystemClock(), extension or Extension()
     chance = random.Random(seed)  # noqa: S311  seeds of pictures and jitter, no secrets
     metrics = Metrics()
     async with Http(direct=[settings.yc_metadata_addr]) as http, AsyncExitStack() as stack:
         studio = YandexStudio(settings, http, clock, chance, metrics)
-        routing, painter = routing or _routing(settings, studio, clock), studio.art()
+        routing = _extended(routing or _routing(settings, studio, clock), extension, clock)
+        painter = None if extension.only_models else studio.art()
         # The database comes after all that may be wrong in the settings: a start that is refused changes nothing.
         store = await stack.enter_async_context(Store.open(settings.database_url, clock, metrics))
         api = Api(
@@ -143,7 +151,7 @@ async def build(
         )
         try:
             async with asyncio.TaskGroup() as tasks:
-                app = _wire(settings, store, studio, routing, painter, api, clock, chance, tasks)
+                app = _wire(settings, store, studio, routing, painter, api, clock, chance, tasks, extension)
                 yield app
                 raise _End  # what was not stopped in order is cancelled: every state that matters is in the database
         except* _End:
@@ -162,7 +170,9 @@ def _wire(
     clock: Clock,
     chance: random.Random,
     tasks: asyncio.TaskGroup,
+    extension: Extension | None = None,
 ) -> Bot:
+    extension = extension or Extension()
     metrics = api.metrics
     turns = Turns(clock, metrics, settings.log_content)
     telegram = Telegram(api, StoredInbox(store), StoredOutbox(store), clock, tasks, _telegram(settings))
@@ -172,10 +182,11 @@ def _wire(
     features = [
         Images(store, painter, clock, telegram, chance, jobs.wake, budget).feature(),
         Choosing(store, routing, settings.streaming).feature(),
+        Extending(store, extension.commands).feature(),
     ]
     jobs.kinds.update(joined(features).jobs)
     chat = Chat(store, routing, clock, _chat(settings), budget)
-    commands = Commands(store, chat, access, features)
+    commands = Commands(store, chat, access, features, settings.greeting)
     admit = Admit(commands, store, clock, access)
     handler = InOrder(Boundary(admit, store), tasks, turns, chat.outdate)
     door = Door(handler, store, clock, tasks, access, _limits(settings))
@@ -191,6 +202,14 @@ def _routing(settings: Settings, studio: YandexStudio, clock: Clock) -> Routing:
         names = [(settings.model, settings.model), *names]
     names = sorted(names, key=lambda row: row[0] != settings.model)
     return Routing([Offer(name, title, Breaker(studio.text(name), clock)) for name, title in names])
+
+
+def _extended(routing: Routing, extension: Extension, clock: Clock) -> Routing:
+    """The programmer's own models first: code counts more than settings."""
+    own = [Offer(one.name, one.title, Breaker(one.model, clock)) for one in extension.models]
+    others = () if extension.only_models else routing.offers
+    names = {offer.name for offer in own}
+    return Routing([*own, *(offer for offer in others if offer.name not in names)])
 
 
 def _chat(settings: Settings) -> ChatOptions:

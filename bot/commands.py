@@ -19,7 +19,7 @@ from bot.storage.buttons import Action
 from bot.storage.chats import Choices
 from bot.storage.spending import DAY
 from bot.storage.store import Store, Tx
-from bot.texts.catalog import say
+from bot.texts.catalog import own, say
 from bot.types import Incoming, Kind, Outgoing, Reply
 
 
@@ -29,6 +29,7 @@ class Commands:
     chat: Chat
     access: Access
     features: Sequence[Feature] = ()
+    greeting: str = ""  # instead of the usual one
     _known: Feature = field(init=False)
 
     def __post_init__(self) -> None:
@@ -52,8 +53,8 @@ class Commands:
 
     def menu(self, language: str) -> list[tuple[str, str]]:
         """Name and description of every command in the menu."""
-        shown = [name.removeprefix("/") for name, command in self._known.commands.items() if command.in_menu]
-        return [(name, say(language, f"command.{name}")) for name in shown]
+        shown = {name.removeprefix("/"): row for name, row in self._known.commands.items() if row.in_menu}
+        return [(name, own(row.about, language) or say(language, f"command.{name}")) for name, row in shown.items()]
 
     async def __call__(self, incoming: Incoming, reply: Reply) -> None:
         await KINDS.get(incoming.kind, Commands.message)(self, incoming, reply)
@@ -128,7 +129,12 @@ class Commands:
     # --- commands -----------------------------------------------------------------------------------------------------
 
     async def start(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        await tell(self.store, incoming, reply, "start", name=incoming.user.name)
+        if self.greeting:
+            chosen = await language(self.store, incoming)
+            text = own(self.greeting, chosen, name=incoming.user.name)
+            await settle(self.store, incoming, reply, Outgoing(text, plain=True))
+        else:
+            await tell(self.store, incoming, reply, "start", name=incoming.user.name)
 
     async def help(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         menu = self.menu(await language(self.store, incoming))

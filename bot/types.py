@@ -151,6 +151,11 @@ class Incoming:
     came: float | None = None
     accepted: bool = False
 
+    @property
+    def rest(self) -> str:
+        """What stands after the first word: what a command was told."""
+        return "".join(self.text.split(maxsplit=1)[1:]).strip()
+
 
 # --- what goes out ----------------------------------------------------------------------------------------------------
 
