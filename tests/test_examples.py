@@ -1,0 +1,50 @@
+"""The examples, as somebody tests a bot who builds on Govorun: with nothing but the fixtures of `bot.testing`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bot import App
+from bot.program import find
+from bot.testing.studio import StudioSide
+from bot.testing.tg import Tg
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def bot_app(request: pytest.FixtureRequest) -> App:
+    """The App of the example that a test names with its marker."""
+    marker = request.node.get_closest_marker("example")
+    return find(str(ROOT / "examples" / marker.args[0])) if marker else App()
+
+
+@pytest.mark.example("persona_bot.py")
+async def test_the_pirate_greets_and_stays_in_the_role(tg: Tg, studio: StudioSide) -> None:
+    ann = tg.user("Ann")
+    assert (await ann.say("/start")).text.startswith("Ahoy, Ann!")
+    studio.says("Arr, that be a fine question.")
+    assert (await ann.say("Who are you?")).text == "Arr, that be a fine question."
+    assert studio.prompts[-1][0] == ("system", tg.stage.settings.system_prompt)
+    assert "Captain Brine" in studio.prompts[-1][0][1]
+
+
+@pytest.mark.example("persona_bot.py")
+async def test_the_pirate_flips_a_coin_for_what_he_is_told(tg: Tg) -> None:
+    said = await tg.user("Ann").say("/flip my hat")
+    assert said.text in ("You bet my hat. It is heads!", "You bet my hat. It is tails!")
+    assert "/flip - Flip a doubloon" in (await tg.user("Ann").say("/help")).text
+    assert "/flip - Подбросить дублон" in (await tg.user("Оля", "ru").say("/help")).text
+
+
+@pytest.mark.example("own_model.py")
+async def test_a_model_of_ones_own_answers_and_another_can_be_chosen(tg: Tg, studio: StudioSide) -> None:
+    ann = tg.user("Ann")
+    assert (await ann.say("one two three")).text == "three two one"
+    assert studio.requests == []
+    assert "✓ Backwards" in (await ann.say("/model")).buttons or "Backwards" in tg.last.text
+    await ann.press("YandexGPT Lite")
+    studio.says("I am another.")
+    assert (await ann.say("and now?")).text == "I am another."
