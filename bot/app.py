@@ -38,6 +38,7 @@ from bot.storage.boxes import StoredInbox, StoredOutbox
 from bot.storage.spending import Caps
 from bot.storage.store import Store, Tx
 from bot.telegram.api import Api
+from bot.telegram.routers import Routers, mounted
 from bot.telegram.transport import Options as TelegramOptions
 from bot.telegram.transport import Telegram
 from bot.turns import Turns
@@ -151,7 +152,12 @@ async def build(
         )
         try:
             async with asyncio.TaskGroup() as tasks:
-                app = _wire(settings, store, studio, routing, painter, api, clock, chance, tasks, extension)
+                routers = _routers(api, extension)
+                if routers is not None:
+                    stack.push_async_callback(routers.close)
+                app = _wire(
+                    settings, store, studio, routing, painter, api, clock, chance, tasks, extension, routers
+                )  # fmt: skip
                 yield app
                 raise _End  # what was not stopped in order is cancelled: every state that matters is in the database
         except* _End:
@@ -171,11 +177,12 @@ def _wire(
     chance: random.Random,
     tasks: asyncio.TaskGroup,
     extension: Extension | None = None,
+    routers: Routers | None = None,
 ) -> Bot:
     extension = extension or Extension()
     metrics = api.metrics
     turns = Turns(clock, metrics, settings.log_content)
-    telegram = Telegram(api, StoredInbox(store), StoredOutbox(store), clock, tasks, _telegram(settings))
+    telegram = Telegram(api, StoredInbox(store), StoredOutbox(store), clock, tasks, _telegram(settings, routers))
     access = Access(settings.access == "open", frozenset(settings.owners))
     budget = _budget(settings, access)
     jobs = Jobs(store, clock, api.id)
@@ -186,7 +193,7 @@ def _wire(
     ]
     jobs.kinds.update(joined(features).jobs)
     chat = Chat(store, routing, clock, _chat(settings), budget)
-    commands = Commands(store, chat, access, features, settings.greeting)
+    commands = Commands(store, chat, access, features, settings.greeting, routers.feed if routers else None)
     admit = Admit(commands, store, clock, access)
     handler = InOrder(Boundary(admit, store), tasks, turns, chat.outdate)
     door = Door(handler, store, clock, tasks, access, _limits(settings))
@@ -236,7 +243,14 @@ def _budget(settings: Settings, access: Access) -> Budget:
     return Budget(access, tokens, Caps(settings.user_daily_images, bot=settings.daily_images))
 
 
-def _telegram(settings: Settings) -> TelegramOptions:
+def _routers(api: Api, extension: Extension) -> Routers | None:
+    if not extension.routers:
+        return None
+    extension.dispatcher = extension.dispatcher or mounted(extension.routers)
+    return Routers(api, extension.dispatcher)
+
+
+def _telegram(settings: Settings, routers: Routers | None = None) -> TelegramOptions:
     return TelegramOptions(
         streaming=settings.streaming,
         rich=settings.rich_messages,
@@ -246,6 +260,7 @@ def _telegram(settings: Settings) -> TelegramOptions:
         webhook_secret=settings.webhook_secret.get_secret_value(),
         webhook_host=settings.webhook_host,
         webhook_port=settings.webhook_port,
+        others=routers.kinds if routers else (),
     )
 
 

@@ -14,6 +14,7 @@ from bot.access import Action as Act
 from bot.chat import Chat
 from bot.errors import NotAllowed
 from bot.features import Command, Feature, Press, joined
+from bot.mounted import Feed, Mounted
 from bot.outbox import language, put, settle, tell
 from bot.storage.buttons import Action
 from bot.storage.chats import Choices
@@ -30,9 +31,12 @@ class Commands:
     access: Access
     features: Sequence[Feature] = ()
     greeting: str = ""  # instead of the usual one
+    feed: Feed | None = None  # handlers that are not ours
+    beside: Mounted = field(init=False)
     _known: Feature = field(init=False)
 
     def __post_init__(self) -> None:
+        self.beside = Mounted(self.store, self.feed)
         self._known = joined([self.feature(), *self.features])
 
     def feature(self) -> Feature:
@@ -86,6 +90,8 @@ class Commands:
         if command is not None and await self._may(incoming, reply, command.act) is Decision.ALLOWED:
             await self._seen(incoming)
             await command.run(incoming, reply, rest)
+        elif await self.beside.take(incoming, reply):
+            return
         elif incoming.private or at:
             await tell(self.store, incoming, reply, "unknown.command", command=word[:64])
         else:  # in a group it is probably another bot's
@@ -125,6 +131,9 @@ class Commands:
     async def moved(self, incoming: Incoming, reply: Reply) -> None:
         where, new = incoming.address, int(incoming.data)
         await settle(self.store, incoming, reply, also=lambda tx: tx.chats.move(where.bot, where.chat, new))
+
+    async def other(self, incoming: Incoming, reply: Reply) -> None:
+        await self.beside.other(incoming, reply)
 
     # --- commands -----------------------------------------------------------------------------------------------------
 
@@ -176,6 +185,8 @@ class Commands:
         action, choices = await self.store.read(pressed)
         language = choices.language or incoming.user.language
         press = self._known.presses.get(action.name) if action else None
+        if action is None and await self.beside.take(incoming, reply):
+            return
         if action is None or press is None:
             await reply.acknowledge(say(language, "old.button"))
             await settle(self.store, incoming, reply)
@@ -228,4 +239,5 @@ KINDS: dict[Kind, Callable[[Commands, Incoming, Reply], Awaitable[None]]] = {
     Kind.GONE: Commands.gone,
     Kind.BACK: Commands.gone,
     Kind.MOVED: Commands.moved,
+    Kind.OTHER: Commands.other,
 }

@@ -23,7 +23,7 @@ from bot.access import Access, Action, Actor, Decision
 from bot.clock import Clock, SystemClock
 from bot.errors import Lost, StorageUnavailable, UserError
 from bot.limits import Limits, Pace
-from bot.outbox import settle, tell
+from bot.outbox import set_aside, settle, tell
 from bot.storage.buttons import QUEUED
 from bot.storage.store import Store
 from bot.texts.catalog import say
@@ -36,6 +36,7 @@ MOST_ATTEMPTS = 3  # crashes while working on one message before it is given up
 SOOTHING = 2.0  # seconds after which a press that waits is confirmed
 APART = 2.0  # seconds between the last tries of several messages: only one of them may be what ends the process
 AT_ONCE = (Kind.STOP, Kind.GONE, Kind.BACK)
+BESIDE = "#other"  # ... and of that for what only handlers know that are not ours
 SIGNALS = (Kind.GONE, Kind.BACK, Kind.MOVED)  # what the messenger tells of itself
 ONE_A_MINUTE = 60.0
 TOO_LONG = "limit.long"
@@ -81,6 +82,8 @@ class Door:
     def _too_much(self, incoming: Incoming) -> tuple[str, dict[str, object]] | None:
         """The key of the sentence that says why, and its values."""
         limits, length = self.limits, len(incoming.text)
+        if incoming.kind is Kind.OTHER:  # what people say to each other in a group is nobody's pace
+            return ("limit.busy", {}) if self.queue.size >= 2 * limits.queue else None
         waiting = self.queue.waiting(incoming)
         if waiting > limits.chat_queue and incoming.kind is not Kind.BUTTON:  # presses take no time
             return "limit.queue", {"count": limits.chat_queue}
@@ -94,6 +97,8 @@ class Door:
 
     def _tells(self, incoming: Incoming, sentence: str) -> bool:
         """Whether to say why. Who sends something too long is no flood, and is told each time."""
+        if incoming.kind is Kind.OTHER:
+            return False
         if sentence == TOO_LONG or incoming.kind is Kind.BUTTON:
             return True
         return not self._told.take(incoming.address.chat, self.clock.monotonic())
@@ -225,6 +230,8 @@ class InOrder:
 
 
 def _lane(incoming: Incoming) -> str:
+    if incoming.kind is Kind.OTHER:
+        return incoming.address.key + BESIDE
     aside = incoming.kind is Kind.BUTTON and not incoming.data.startswith(QUEUED)
     return incoming.address.key + (ASIDE if aside else "")
 
@@ -265,6 +272,9 @@ class Boundary:
     async def _handle(self, incoming: Incoming, reply: Reply) -> None:
         if incoming.attempts >= MOST_ATTEMPTS:
             log.error("turn %s: given up after %d crashes", incoming.id, incoming.attempts)
+            if incoming.kind is Kind.OTHER:
+                await set_aside(self.store, incoming, f"given up after {incoming.attempts} crashes")
+                return
             await reply.acknowledge()
             await tell(self.store, incoming, reply, "error.crashed")
             return
@@ -316,7 +326,7 @@ class Admit:
 
 def _is_signal(incoming: Incoming) -> bool:
     """What has no user is a signal where it asks for nothing: Telegram does not say who pressed its own Stop button."""
-    return incoming.kind in SIGNALS or (incoming.kind is Kind.STOP and not incoming.user.id)
+    return incoming.kind in SIGNALS or (incoming.kind in (Kind.STOP, Kind.OTHER) and not incoming.user.id)
 
 
 async def _toast(store: Store, incoming: Incoming, reply: Reply, sentence: str, **values: object) -> None:

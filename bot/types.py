@@ -115,6 +115,7 @@ class Kind(StrEnum):
     GONE = "gone"  # the user blocked the bot, or the bot was removed from the chat
     BACK = "back"
     MOVED = "moved"  # the chat has a new id
+    OTHER = "other"  # it means nothing to us; handlers that are mounted beside ours may know it
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,10 @@ FIRST_BACKOFF, LAST_BACKOFF = 0.5, 30.0
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`rate` and `chat_rate`: messages a second over all chats and in a private one; 0 is no limit of our own."""
+    """`rate` and `chat_rate`: messages a second over all chats and in a private one; 0 is no limit of our own.
+
+    `others` are kinds of updates that handlers know which are not ours.
+    """
 
     streaming: Mode = "draft"
     rich: bool = True
@@ -46,6 +49,7 @@ class Options:
     webhook_secret: str = ""
     webhook_host: str = "127.0.0.1"
     webhook_port: int = 8443
+    others: tuple[str, ...] = ()
 
 
 class Telegram:
@@ -73,7 +77,7 @@ class Telegram:
         await self.deliverer.recover()
         intake = Intake(
             self.inbox, self.clock, me, self._reply, handler, self.deliverer.saw, self._dismiss, self.tasks,
-            self.api.metrics,
+            self.api.metrics, self.options.others,
         )  # fmt: skip
         await intake.recover()
         options = self.options
