@@ -13,25 +13,33 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
-from bot.access import Access
+from bot import money
+from bot.access import Access, Role
+from bot.aside import Aside
 from bot.breaker import Breaker
 from bot.chat import Chat
 from bot.chat import Options as ChatOptions
+from bot.chats import ChatList
 from bot.choices import Choosing
 from bot.clock import Clock, SystemClock
 from bot.commands import Commands
+from bot.confirming import Confirming
+from bot.context import Context
 from bot.errors import StorageUnavailable
 from bot.extending import Extending
 from bot.extension import Extension
 from bot.features import joined
 from bot.http import Http
-from bot.images import Images
+from bot.images import Images, Price
 from bot.jobs import Jobs
-from bot.limits import TOKENS, Budget, Limits
+from bot.joining import Joining
+from bot.limits import MONEY, TOKENS, Budget, Limits, Share
+from bot.members import Members
 from bot.metrics import Metrics
 from bot.middleware import Admit, Boundary, Door, InOrder
 from bot.models.yandex.service import YandexStudio
 from bot.outage import Outage
+from bot.roll import Roll
 from bot.routing import Offer, Routing
 from bot.settings import Settings
 from bot.storage.boxes import StoredInbox, StoredOutbox
@@ -43,6 +51,7 @@ from bot.telegram.transport import Options as TelegramOptions
 from bot.telegram.transport import Telegram
 from bot.turns import Turns
 from bot.types import Painter
+from bot.usage import Accounts
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +76,7 @@ class Bot:
     metrics: Metrics
     turns: Turns
     model_outage: Outage
+    joining: Joining
     background: list[asyncio.Task[None]] = field(default_factory=list)
     _starting: asyncio.Timeout | None = None
 
@@ -93,15 +103,18 @@ class Bot:
         try:
             # A deadline that is set only by `stop`.
             async with asyncio.timeout(0 if self.stopping.is_set() else None) as self._starting:
-                await self.store.patiently(
-                    lambda: self.store.write(lambda tx: tx.spending.settle_dead(self.telegram.api.id, TOKENS))
-                )
+                await self.store.patiently(lambda: self.store.write(self._settle_dead))
                 await self.telegram.start(self.door, menus)
         except TimeoutError:
             if not self.stopping.is_set():
                 raise
         finally:
             self._starting = None
+
+    def _settle_dead(self, tx: Tx, before: float | None = None) -> None:
+        bot = self.telegram.api.id
+        tx.spending.settle_dead(bot, TOKENS, before=before)
+        tx.spending.settle_dead(bot, MONEY, before=before, spare=tx.operations.holding(bot))
 
     async def _sweep(self) -> None:
         while True:
@@ -111,7 +124,8 @@ class Bot:
             def work(tx: Tx, now: float = now, before: float = before) -> None:
                 tx.updates.forget(before)
                 tx.buttons.sweep()
-                tx.spending.settle_dead(self.telegram.api.id, TOKENS, before=now - LONG_DEAD)
+                tx.members.sweep()
+                self._settle_dead(tx, now - LONG_DEAD)
                 tx.spending.sweep()
 
             try:
@@ -158,6 +172,7 @@ async def build(
                 app = _wire(
                     settings, store, studio, routing, painter, api, clock, chance, tasks, extension, routers
                 )  # fmt: skip
+                await app.joining.open()
                 yield app
                 raise _End  # what was not stopped in order is cancelled: every state that matters is in the database
         except* _End:
@@ -183,23 +198,34 @@ def _wire(
     metrics = api.metrics
     turns = Turns(clock, metrics, settings.log_content)
     telegram = Telegram(api, StoredInbox(store), StoredOutbox(store), clock, tasks, _telegram(settings, routers))
-    access = Access(settings.access == "open", frozenset(settings.owners))
+    roll = Roll(store, api.id)
+    access = Access(settings.access == "open", frozenset(settings.owners), roll)
+    joining = Joining(store, access, roll, clock, telegram, tasks, settings.greeting)
     budget = _budget(settings, access)
-    jobs = Jobs(store, clock, api.id)
+    jobs, options = Jobs(store, clock, api.id), _chat(settings)
+    aside = Aside(store, studio.text(settings.helper_model), budget)
     features = [
-        Images(store, painter, clock, telegram, chance, jobs.wake, budget).feature(),
+        Images(store, painter, clock, telegram, chance, jobs.wake, budget, _picture(settings)).feature(),
         Choosing(store, routing, settings.streaming).feature(),
+        ChatList(store, telegram, aside).feature(),
+        Context(store, routing, aside, settings.system_prompt, options.history).feature(),
+        joining.feature(),
+        Members(store, access, roll, telegram.link).feature(),
         Extending(store, extension.commands).feature(),
     ]
     jobs.kinds.update(joined(features).jobs)
-    chat = Chat(store, routing, clock, _chat(settings), budget)
-    commands = Commands(store, chat, access, features, settings.greeting, routers.feed if routers else None)
-    admit = Admit(commands, store, clock, access)
+    chat = Chat(store, routing, clock, options, budget, jobs.wake)
+    features += [
+        Confirming(store, chat).feature(),
+        Accounts(store, access, budget, clock, settings.currency).feature(),
+    ]
+    commands = Commands(store, chat, access, features, roll.load, routers.feed if routers else None)
+    admit = Admit(commands, access, joining.refuse)
     handler = InOrder(Boundary(admit, store), tasks, turns, chat.outdate)
     door = Door(handler, store, clock, tasks, access, _limits(settings))
     return Bot(
         settings, store, telegram, commands, door, handler, jobs, clock, tasks, asyncio.Event(), metrics, turns,
-        studio.outage,
+        studio.outage, joining,
     )  # fmt: skip
 
 
@@ -219,12 +245,18 @@ def _extended(routing: Routing, extension: Extension, clock: Clock) -> Routing:
     return Routing([*own, *(offer for offer in others if offer.name not in names)])
 
 
+def _picture(settings: Settings) -> Price:
+    return Price(money.millionths(settings.image_price), settings.currency, settings.image_model)
+
+
 def _chat(settings: Settings) -> ChatOptions:
     return ChatOptions(
         system=settings.system_prompt,
         temperature=settings.temperature,
         max_tokens=settings.max_tokens,
         deadline=settings.answer_deadline,
+        names_topics=settings.name_chats,
+        summaries=settings.summaries,
     )
 
 
@@ -239,8 +271,25 @@ def _limits(settings: Settings) -> Limits:
 
 
 def _budget(settings: Settings, access: Access) -> Budget:
-    tokens = Caps(settings.user_daily_tokens, settings.chat_daily_tokens, settings.daily_tokens)
-    return Budget(access, tokens, Caps(settings.user_daily_images, bot=settings.daily_images))
+    of = money.millionths
+    day, month = settings.role_daily_money, settings.role_monthly_money
+    shares = {
+        Role[name.upper()]: Share(
+            of(day[name]) if name in day else None, of(month[name]) if name in month else None
+        )
+        for name in {**day, **month}
+    }  # fmt: skip
+    return Budget(
+        access,
+        Caps(settings.user_daily_tokens, settings.chat_daily_tokens, settings.daily_tokens),
+        Caps(settings.user_daily_images, bot=settings.daily_images),
+        Caps(
+            of(settings.user_daily_money), of(settings.chat_daily_money), of(settings.daily_money),
+            of(settings.user_monthly_money), of(settings.chat_monthly_money), of(settings.monthly_money),
+        ),
+        shares,
+        of(settings.confirm_above),
+    )  # fmt: skip
 
 
 def _routers(api: Api, extension: Extension) -> Routers | None:

@@ -121,7 +121,7 @@ def keyboard(
     number = versions.index(answer.id)
 
     def button(label: str, action: str, **what: int) -> Button:
-        return tx.buttons.add(where, delivery, user, label, action, queued=True, **what)
+        return tx.buttons.queued(where, delivery, user, label, action, **what)
 
     row = []
     if len(versions) > 1:

@@ -8,14 +8,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
-from bot import branches, ending, prompt, turns
+from bot import branches, chats, context, ending, money, prompt, turns
 from bot.branches import Place
 from bot.clock import Clock
 from bot.errors import ContextOverflow, LimitReached, ModelError, ModelRefused, StreamCut
-from bot.limits import TOKENS, Budget
+from bot.limits import Budget
 from bot.routing import Offer, Routing
 from bot.storage.buttons import Action
 from bot.storage.chats import Choices
@@ -33,13 +34,30 @@ CUT_TRIES = 3  # how often an answer that breaks off is begun anew in the same p
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to answer. `history` is the number of messages that are looked at, before the budget cuts further."""
+    """How to answer. `history` is the number of messages that are looked at, before the budget cuts further.
+
+    `names_topics` and `summaries`: a cheap model does that in the background.
+    """
 
     system: str = ""
     temperature: float = 0.3
     max_tokens: int = 2000
     deadline: float = 120.0
     history: int = 60
+    names_topics: bool = False
+    summaries: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a button that was `pressed` asks for: `model` answers this time; `agreed`: the price is known."""
+
+    pressed: str = ""
+    model: str = ""
+    agreed: bool = False
+
+
+NO_WISH = Wish()
 
 
 @dataclass(slots=True)
@@ -63,6 +81,7 @@ class Chat:
     clock: Clock
     options: Options = field(default_factory=Options)
     budget: Budget = field(default_factory=Budget)
+    wake_jobs: Callable[[], None] = lambda: None
     _ratios: defaultdict[str, prompt.Ratio] = field(default_factory=lambda: defaultdict(prompt.Ratio))
     _running: dict[str, Running] = field(default_factory=dict)
 
@@ -85,15 +104,20 @@ class Chat:
 
         return await self.store.write(work)
 
-    async def again(self, incoming: Incoming, pressed: Action) -> Begun | None:
-        """The same where a button asks for another answer, or for the rest of one. None: it is not known any more."""
+    async def again(
+        self, incoming: Incoming, pressed: Action, *, model: str = "", agreed: bool = False
+    ) -> Begun | None:
+        """The same where a button asks for another answer, or for the rest of one. None: it is not known any more.
+
+        `model` answers this time; `agreed`: the price is known.
+        """
 
         def work(tx: Tx) -> Begun | None:
             if pressed.name == branches.RESUME:
                 place = branches.resume(tx, incoming, pressed.payload["answer"])
             else:
                 place = branches.again(tx, incoming, pressed.payload["question"])
-            return self._found(tx, incoming, place, pressed.key)
+            return self._found(tx, incoming, place, Wish(pressed.key, model, agreed))
 
         return await self.store.write(work)
 
@@ -101,28 +125,57 @@ class Chat:
         """The same for a question that was edited. None: there is nothing to answer."""
         return await self.store.write(lambda tx: self._found(tx, incoming, branches.revise(tx, incoming)))
 
-    def _found(self, tx: Tx, incoming: Incoming, place: Place | None, pressed: str = "") -> Begun | None:
+    def _found(self, tx: Tx, incoming: Incoming, place: Place | None, wish: Wish = NO_WISH) -> Begun | None:
         if place is None:
             return None
         tx.updates.begin(incoming.ids)
-        return self._begun(tx, incoming, place, tx.chats.choices(incoming.address), pressed)
+        return self._begun(tx, incoming, place, tx.chats.choices(incoming.address), wish)
 
-    def _begun(self, tx: Tx, incoming: Incoming, place: Place, choices: Choices, pressed: str = "") -> Begun:
+    def _begun(self, tx: Tx, incoming: Incoming, place: Place, choices: Choices, wish: Wish = NO_WISH) -> Begun:
+        choices = replace(choices, model=wish.model) if wish.model else choices
         language = choices.language or incoming.user.language
-        history = prompt.spoken(branches.history(tx, place, self.options.history))
+        branch = branches.history(tx, place, self.options.history)
+        kept, branch = context.apply(tx, place.question.conversation, branch)
+        history = prompt.spoken(branch)
+        if self.options.summaries:
+            context.wants_summary(tx, incoming.address, branch, incoming.user.id, language)
         if place.resumed is not None:
             history = [*history, Message.of("user", say(language, "resume.prompt"))]
-        return self._held(tx, incoming, Begun(place, history, choices, language, pressed=pressed))
+        begun = Begun(place, history, choices, language, kept.preface(language), pressed=wish.pressed)
+        return self._held(tx, incoming, begun, agreed=wish.agreed)
 
-    def _held(self, tx: Tx, incoming: Incoming, begun: Begun) -> Begun:
-        """Hold back what the answer can cost; nothing is reckoned where nothing is limited."""
-        if not self.budget.tokens:
+    def _held(self, tx: Tx, incoming: Incoming, begun: Begun, *, agreed: bool = False) -> Begun:
+        """Hold back what the answer can cost, or ask first; nothing is reckoned where nothing is limited."""
+        if not self.budget:
             return begun
-        offer = self.routing.pick(begun.choices.model)
-        most = prompt.most(self._request(begun, offer), self._ratio(offer))
-        return replace(begun, held=self.budget.reserve(tx, incoming, TOKENS, most, begun.language))
+        tokens, price = self._most(begun, self.routing.pick(begun.choices.model))
+        if self.budget.asks(price) and not agreed:
+            return replace(begun, price=price)
+        return replace(begun, held=self.budget.hold(tx, incoming, tokens, price, begun.language))
+
+    def _most(self, begun: Begun, offer: Offer) -> tuple[int, int]:
+        """The most that the answer of a model can cost: tokens, and millionths of the currency."""
+        usage = prompt.most(self._request(begun, offer), self._ratio(offer))
+        return usage.total, money.cost(offer.model.profile, usage)
+
+    async def _ask_first(self, incoming: Incoming, reply: Reply, begun: Begun) -> None:
+        """The answer is expensive: say so, and offer the cheapest model."""
+        language, price, question = begun.language, begun.price, begun.place.question.id if begun.place else 0
+        now = self.routing.pick(begun.choices.model)
+        prices = [(self._most(begun, offer)[1], offer) for offer in self.routing.offers if offer is not now]
+        less, offer = min(prices, key=lambda row: row[0], default=(price, now))
+        currency = now.model.profile.currency
+        cheaper = (offer.name, offer.title, money.shown(language, less, currency)) if less < price else None
+        sentence, choices = money.question(language, question, money.shown(language, price, currency), cheaper)
+        await money.ask_first(
+            self.store, incoming, reply, sentence, *choices,
+            also=lambda tx: tx.deliveries.release(incoming.id, incoming.address),
+        )  # fmt: skip
 
     async def answer(self, incoming: Incoming, reply: Reply, begun: Begun) -> None:
+        if begun.price:
+            await self._ask_first(incoming, reply, begun)
+            return
         place = begun.place
         assert place is not None  # noqa: S101  only a question is answered
         reply.begin(begun.choices.streaming, self._over(place))
@@ -135,8 +188,20 @@ class Chat:
         if written.error is not None:
             turn.failed(written.error)
         # What the model was paid for is not asked for again because the disk is full just now.
-        await self.store.patiently(lambda: self.store.write(lambda tx: ending.save(tx, incoming, begun, written)))
+        await self.store.patiently(lambda: self.store.write(lambda tx: self._save(tx, incoming, begun, written)))
+        self.wake_jobs()
         await reply.finish()
+
+    def _save(self, tx: Tx, incoming: Incoming, begun: Begun, written: Written) -> None:
+        for model, usage in written.usages:
+            price = money.cost(self.routing.pick(model).model.profile, usage)
+            money.book(tx, incoming.address, incoming.user.id, incoming.id, model, usage, price)
+        for number, held in enumerate(written.held):
+            held.settle(tx, 0 if number else written.cost, 0 if number else written.money)
+        ending.save(tx, incoming, begun, written)
+        first = begun.place is not None and begun.place.question.parent is None
+        if first and written.words() and incoming.address.thread and incoming.private and self.options.names_topics:
+            chats.wants_name(tx, begun.conversation, incoming.address, incoming.user.id, begun.language)
 
     def stop(self, key: str, turn: str = "") -> bool:
         """Stop the answer that is being written at an address; what was written stays.
@@ -218,7 +283,7 @@ class Chat:
         if not begun.held:
             return True
         try:
-            again = await self.store.write(lambda tx: self._held(tx, incoming, begun))
+            again = await self.store.write(lambda tx: self._held(tx, incoming, begun, agreed=True))
         except LimitReached:
             return False
         written.held.append(again.held)
@@ -250,7 +315,7 @@ class Chat:
 
     def _request(self, begun: Begun, offer: Offer, shrink: float = 1.0) -> Request:
         return prompt.build(
-            self.options.system or say(begun.language, "system"),
+            "\n\n".join(filter(None, (self.options.system or say(begun.language, "system"), begun.preface))),
             begun.history,
             offer.model.profile,
             self._ratio(offer),

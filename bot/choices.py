@@ -10,7 +10,7 @@ from bot.outbox import offer, settle
 from bot.routing import Routing
 from bot.storage.buttons import Action
 from bot.storage.chats import Choices
-from bot.storage.store import Store
+from bot.storage.store import Store, Tx
 from bot.texts.catalog import NAMES, known, say
 from bot.types import Incoming, Outgoing, Reply
 
@@ -75,10 +75,14 @@ class Choosing:
         sentence = say(language, "settings.saved")
         if "model" in action.payload:
             sentence = say(language, "model.chosen", model=self.routing.pick(action.payload["model"]).title)
-        await settle(
-            self.store, incoming, reply, Outgoing(sentence, plain=True),
-            also=lambda tx: tx.chats.choose(incoming.address, **action.payload),
-        )  # fmt: skip
+
+        def work(tx: Tx) -> None:
+            where = incoming.address
+            tx.chats.choose(where, **action.payload)
+            if not incoming.private:
+                tx.audit.add(where.bot, incoming.user.id, "settings", where.chat, **action.payload)
+
+        await settle(self.store, incoming, reply, Outgoing(sentence, plain=True), also=work)
 
     async def _choices(self, incoming: Incoming) -> Choices:
         return await self.store.read(lambda tx: tx.chats.choices(incoming.address))

@@ -1,4 +1,4 @@
-"""How a turn of a conversation ends: what was written becomes history, ledger, outbox and inbox in one transaction."""
+"""How a turn of a conversation ends: what was written becomes history, outbox and inbox in one transaction."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ Rows = tuple[tuple[Button, ...], ...]
 
 
 def save(tx: Tx, incoming: Incoming, begun: Begun, written: Written) -> None:
-    """Transaction 2. The caller delivers after its commit."""
+    """The end of transaction 2, after the ledger. The caller delivers after its commit."""
     place = begun.place
     assert place is not None  # noqa: S101  only a question is answered
-    _book(tx, incoming, written)
     if begun.pressed:
         tx.buttons.use_up(begun.pressed)
     if written.outdated and not written.text.strip() and not tx.deliveries.placed(incoming.id, incoming.address):
@@ -40,13 +39,6 @@ def save(tx: Tx, incoming: Incoming, begun: Begun, written: Written) -> None:
         rows = _retry(tx, incoming, begun, place) if _failed(written) else ()
         outgoing = Outgoing(say(begun.language, written.apology()), plain=True, buttons=rows)
     put(tx, incoming, replace(outgoing, reply_to=_quoted(incoming)))
-
-
-def _book(tx: Tx, incoming: Incoming, written: Written) -> None:
-    for model, usage in written.usages:
-        tx.usage.add(incoming.address, incoming.user.id, incoming.id, model, usage)
-    for number, held in enumerate(written.held):
-        tx.spending.settle(held, 0 if number else written.cost)
 
 
 def _remember(tx: Tx, incoming: Incoming, place: Place, prefix: str, written: Written) -> Remembered:
@@ -79,7 +71,7 @@ def _retry(tx: Tx, incoming: Incoming, begun: Begun, place: Place) -> Rows:
     """Below what did not work out: once more."""
     where, label = incoming.address, say(begun.language, "retry")
     question = place.question.id
-    retry = tx.buttons.add(where, incoming.id, incoming.user.id, label, branches.RETRY, queued=True, question=question)
+    retry = tx.buttons.queued(where, incoming.id, incoming.user.id, label, branches.RETRY, question=question)
     return ((retry,),)
 
 

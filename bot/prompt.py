@@ -92,9 +92,9 @@ def _newest(turns: Sequence[Message], budget: int, ratio: Ratio) -> list[Message
     return kept[::-1]
 
 
-def most(request: Request, ratio: Ratio) -> int:
+def most(request: Request, ratio: Ratio) -> Usage:
     """The most tokens that a request can cost, as far as one can know before."""
-    return ratio.tokens(size(request)) + RESERVE + (request.max_tokens or 0)
+    return Usage(ratio.tokens(size(request)) + RESERVE, request.max_tokens or 0)
 
 
 def size(request: Request) -> int:

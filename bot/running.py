@@ -43,7 +43,7 @@ async def serve(settings: Settings, extension: Extension | None = None) -> None:
     with alone(settings.database_url):
         try:
             async with build(settings, extension=extension) as app, serving(app) as health:
-                announce(settings, health)
+                announce(settings, health, app.joining.code)
                 _on_signals(app.stop)
                 await _watched(app)
         except* BotError as group:

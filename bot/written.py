@@ -7,9 +7,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from bot import prompt
+from bot import money, prompt
 from bot.branches import CUT, Place
 from bot.errors import ContextOverflow, ModelDenied, ModelError, ModelRefused
+from bot.limits import Held
 from bot.routing import Offer
 from bot.storage.buttons import Action
 from bot.storage.chats import Choices
@@ -23,17 +24,26 @@ SILENT = re.compile(r"[\s\u200b-\u200f\u2060\ufeff\u2800\u3164*_~`#>|<!\-]*")  #
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """What the first transaction of a turn found. `held` is what is held back from the budgets for the answer,
-    `pressed` the key of the button that asked for it. `awaited`: this message answers a question of the bot instead.
+    """What the first transaction of a turn found.
+
+    `preface` is what is kept besides the history, `held` what is held back from the budgets for the answer, `pressed`
+    the key of the button that asked for it. `price`: so much, in millionths, that the user is asked first. `awaited`:
+    this message answers a question of the bot instead.
     """
 
     place: Place | None
     history: Sequence[Message]
     choices: Choices
     language: str
-    held: int = 0
+    preface: str = ""
+    held: Held = field(default_factory=Held)
     pressed: str = ""
     awaited: Action | None = None
+    price: int = 0
+
+    @property
+    def conversation(self) -> int:
+        return self.place.question.conversation if self.place is not None else 0
 
     @property
     def prefix(self) -> str:
@@ -46,13 +56,13 @@ class Written:
     """An answer while it is being written, and how it ended.
 
     `wanted` is the model that was chosen, `offer` the one that is asked: another where that is known not to answer.
-    A stream that breaks off is begun anew, and each was paid: `usages` are the models and what the service told, `cost`
-    is their tokens (guessed where it told nothing), `held` the reservations for them.
+    A stream that breaks off is begun anew, and each was paid: `usages` are the models and what the service told
+    (guessed where it told nothing), `cost` their tokens, `money` their price in millionths, `held` what is held back.
     """
 
     wanted: Offer
     offer: Offer
-    held: list[int]
+    held: list[Held]
     text: str = ""
     finish: Finish | None = None
     usage: Usage | None = None
@@ -61,6 +71,7 @@ class Written:
     error: ModelError | None = None
     usages: list[tuple[str, Usage]] = field(default_factory=list)
     cost: int = 0
+    money: int = 0
 
     def begin(self) -> None:
         self.text, self.finish, self.usage = "", None, None
@@ -71,11 +82,13 @@ class Written:
         self.finish = chunk.finish or self.finish
 
     def bill(self, request: Request, ratio: prompt.Ratio) -> None:
-        if self.usage:
-            self.usages.append((self.offer.name, self.usage))
-            self.cost += self.usage.total
-        elif self.text:
-            self.cost += ratio.tokens(prompt.size(request) + len(self.text))
+        usage = self.usage
+        if usage is None and self.text:
+            usage = Usage(ratio.tokens(prompt.size(request)), ratio.tokens(len(self.text)))
+        if usage is not None:
+            self.usages.append((self.offer.name, usage))
+            self.cost += usage.total
+            self.money += money.cost(self.offer.model.profile, usage)
 
     def words(self) -> str:
         """What can be shown of it; nothing where it is only white space and marks, or was filtered."""

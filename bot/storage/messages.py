@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, insert, literal, or_, select, update
+from sqlalchemy import bindparam, func, insert, literal, or_, select, update
 from sqlalchemy.orm import aliased
 
 from bot.storage.rows import Subject, at, columns, dump_parts, here, load_parts, spot
@@ -35,6 +35,7 @@ MOVE_HEAD = update(Conversation).where(Conversation.id == bindparam("conversatio
 FOUND = select(Message.id).where(
     Message.conversation_id == bindparam("conversation"), Message.turn == bindparam("t"), Message.role == bindparam("r")
 )
+LATER = 0.001  # seconds
 QUESTION, ANSWER = aliased(Message), aliased(Message)
 
 
@@ -94,9 +95,13 @@ class Messages(Subject):
 
     def begin(self, address: Address) -> int:
         """Begin a new conversation: the next prompt remembers nothing of the old one."""
-        now = self.clock.time()
-        row = {**columns(address), "at": now, "chosen": now}
+        row = {**columns(address), "at": self.clock.time(), "chosen": self.chosen_now(address)}
         return int(self.connection.execute(insert(Conversation).returning(Conversation.id), row).scalar_one())
+
+    def chosen_now(self, address: Address) -> float:
+        """A time for `chosen` that is later than all others there, whatever the clock says."""
+        query = select(func.max(Conversation.chosen)).where(at(Conversation, address))
+        return max(self.clock.time(), (self.connection.scalar(query) or 0.0) + LATER)
 
     def head(self, conversation: int) -> int | None:
         """The message that the next one goes on from."""
@@ -135,8 +140,8 @@ class Messages(Subject):
         self.move(conversation, added)
         return int(added)
 
-    def move(self, conversation: int, tip: int) -> None:
-        """The next message goes on from `tip`."""
+    def move(self, conversation: int, tip: int | None) -> None:
+        """The next message goes on from `tip`; None: it is the first."""
         self.connection.execute(MOVE_HEAD, {"conversation": conversation, "tip": tip})
 
     def extend(self, message: int, parts: tuple[Part, ...], ending: str) -> None:

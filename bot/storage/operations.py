@@ -57,6 +57,11 @@ class Operations(Subject):
             row.submits, row.at,
         )  # fmt: skip
 
+    def holding(self, bot: int) -> set[int]:
+        """The reservations of money (`held_money` in the request) that operations under way will settle themselves."""
+        query = select(Table.request).where(Table.bot == bot, Table.state.in_(("asked", "submitting", "running")))
+        return {json.loads(request).get("held_money", 0) for request in self.connection.scalars(query)}
+
     def ordered(self, bot: int, since: float) -> int:
         """How many the service has accepted since a time: each was paid."""
         query = select(func.count()).where(Table.bot == bot, Table.at >= since, Table.operation != "")

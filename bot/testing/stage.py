@@ -135,6 +135,8 @@ async def opened(
         bot_token=telegram.token,
         telegram_api_url=telegram.url,
         access="open",
+        name_chats=False,
+        summaries=False,
         database_url=f"sqlite+aiosqlite:///{database}",
         **{name.lower(): value for name, value in studio.settings().items()},
     )
