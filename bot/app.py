@@ -13,6 +13,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
+from pydantic import SecretStr
+
 from bot import money
 from bot.access import Access, Role
 from bot.aside import Aside
@@ -153,8 +155,11 @@ async def build(
     chance = random.Random(seed)  # noqa: S311  seeds of pictures and jitter, no secrets
     metrics = Metrics()
     async with Http(direct=[settings.yc_metadata_addr]) as http, AsyncExitStack() as stack:
+        if extension.only_models:  # nobody is asked with it
+            settings = settings.model_copy(update={"yc_api_key": SecretStr("none")})
         studio = YandexStudio(settings, http, clock, chance, metrics)
-        routing = _extended(routing or _routing(settings, studio, clock), extension, clock)
+        offered = routing.offers if routing else () if extension.only_models else _offers(settings, studio, clock)
+        routing = Routing(_extended(offered, extension, clock))
         painter = None if extension.only_models else studio.art()
         # The database comes after all that may be wrong in the settings: a start that is refused changes nothing.
         store = await stack.enter_async_context(Store.open(settings.database_url, clock, metrics))
@@ -203,7 +208,8 @@ def _wire(
     joining = Joining(store, access, roll, clock, telegram, tasks, settings.greeting)
     budget = _budget(settings, access)
     jobs, options = Jobs(store, clock, api.id), _chat(settings)
-    aside = Aside(store, studio.text(settings.helper_model), budget)
+    helper = extension.models[0].model if extension.only_models else studio.text(settings.helper_model)
+    aside = Aside(store, helper, budget)
     features = [
         Images(store, painter, clock, telegram, chance, jobs.wake, budget, _picture(settings)).feature(),
         Choosing(store, routing, settings.streaming).feature(),
@@ -229,20 +235,19 @@ def _wire(
     )  # fmt: skip
 
 
-def _routing(settings: Settings, studio: YandexStudio, clock: Clock) -> Routing:
+def _offers(settings: Settings, studio: YandexStudio, clock: Clock) -> Sequence[Offer]:
     names = [(entry.name, entry.title or entry.name) for entry in settings.models] or DEFAULT_MODELS
     if settings.model not in [name for name, _ in names]:
         names = [(settings.model, settings.model), *names]
     names = sorted(names, key=lambda row: row[0] != settings.model)
-    return Routing([Offer(name, title, Breaker(studio.text(name), clock)) for name, title in names])
+    return [Offer(name, title, Breaker(studio.text(name), clock)) for name, title in names]
 
 
-def _extended(routing: Routing, extension: Extension, clock: Clock) -> Routing:
+def _extended(offered: Sequence[Offer], extension: Extension, clock: Clock) -> Sequence[Offer]:
     """The programmer's own models first: code counts more than settings."""
     own = [Offer(one.name, one.title, Breaker(one.model, clock)) for one in extension.models]
-    others = () if extension.only_models else routing.offers
     names = {offer.name for offer in own}
-    return Routing([*own, *(offer for offer in others if offer.name not in names)])
+    return [*own, *(offer for offer in offered if offer.name not in names)]
 
 
 def _picture(settings: Settings) -> Price:

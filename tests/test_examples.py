@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,20 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
-def bot_app(request: pytest.FixtureRequest) -> App:
-    """The App of the example that a test names with its marker."""
+def bot_app(request: pytest.FixtureRequest, tmp_path: Path) -> App:
+    """The App of the file that a test names with its marker; of README.md the example in it, as it stands there."""
     marker = request.node.get_closest_marker("example")
-    return find(str(ROOT / "examples" / marker.args[0])) if marker else App()
+    assert marker is not None
+    file = ROOT / "examples" / marker.args[0]
+    if marker.args[0] == "README.md":
+        file = tmp_path / "mybot.py"
+        file.write_text(readme_example())
+    return find(str(file))
+
+
+def readme_example() -> str:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    return str(code)
 
 
 @pytest.mark.example("persona_bot.py")
@@ -48,3 +59,17 @@ async def test_a_model_of_ones_own_answers_and_another_can_be_chosen(tg: Tg, stu
     await ann.press("YandexGPT Lite")
     studio.says("I am another.")
     assert (await ann.say("and now?")).text == "I am another."
+
+
+# --- the README -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.example("README.md")
+async def test_the_readme_example_does_what_it_shows(tg: Tg, studio: StudioSide) -> None:
+    ann = tg.user("Ann")
+    assert (await ann.say("/start")).text == "Hello, Ann! What will it be?"
+    assert "flat white" in (await ann.say("/menu")).text
+    assert (await ann.say("/pay")).text == "Today it is on the house."
+    studio.says("Sure.")
+    assert (await ann.say("An espresso, please")).text == "Sure."
+    assert studio.prompts[-1][0] == ("system", "You are a barista of few words.")

@@ -72,7 +72,7 @@ async def stage(tmp_path: Path, govorun_template: Path, bot_app: App) -> AsyncIt
 
 @pytest.fixture
 def clock(stage: Stage) -> LoopClock:
-    """`await clock.sleep(3600)` is over at once, and everything that happens in an hour has happened."""
+    """`await clock.sleep(600)` takes about a second, and everything that happens in ten minutes has happened."""
     return stage.clock
 
 
