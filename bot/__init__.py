@@ -6,6 +6,9 @@ To build on it begin with `App` (`docs/framework.md`); to read it with `types.py
 from bot.errors import BotError, ModelError, UserError
 from bot.extension import command
 from bot.program import App
+from bot.services import Painter
+from bot.structured import ask
+from bot.tools import Tool
 from bot.types import (
     Address,
     Chunk,
@@ -16,7 +19,6 @@ from bot.types import (
     Message,
     Model,
     Outgoing,
-    Painter,
     Profile,
     Reply,
     Request,
@@ -42,7 +44,9 @@ __all__ = [
     "Profile",
     "Reply",
     "Request",
+    "Tool",
     "User",
     "UserError",
+    "ask",
     "command",
 ]

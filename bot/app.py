@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
-from bot import money
+from bot import calculator, mcp, money, searching, today
 from bot.access import Access, Role
 from bot.aside import Aside
+from bot.attached import Attached
 from bot.breaker import Breaker
 from bot.chat import Chat
 from bot.chat import Options as ChatOptions
@@ -27,6 +28,7 @@ from bot.clock import Clock, SystemClock
 from bot.commands import Commands
 from bot.confirming import Confirming
 from bot.context import Context
+from bot.documents import Documents
 from bot.errors import StorageUnavailable
 from bot.extending import Extending
 from bot.extension import Extension
@@ -36,6 +38,7 @@ from bot.images import Images, Price
 from bot.jobs import Jobs
 from bot.joining import Joining
 from bot.limits import MONEY, TOKENS, Budget, Limits, Share
+from bot.mcp import McpServer
 from bot.members import Members
 from bot.metrics import Metrics
 from bot.middleware import Admit, Boundary, Door, InOrder
@@ -43,17 +46,22 @@ from bot.models.yandex.service import YandexStudio
 from bot.outage import Outage
 from bot.roll import Roll
 from bot.routing import Offer, Routing
+from bot.searching import Searching
+from bot.services import Painter
 from bot.settings import Settings
 from bot.storage.boxes import StoredInbox, StoredOutbox
 from bot.storage.spending import Caps
 from bot.storage.store import Store, Tx
+from bot.taps import Taps
 from bot.telegram.api import Api
 from bot.telegram.routers import Routers, mounted
 from bot.telegram.transport import Options as TelegramOptions
 from bot.telegram.transport import Telegram
+from bot.toolbox import Toolbox
+from bot.tools import Tool
 from bot.turns import Turns
-from bot.types import Painter
 from bot.usage import Accounts
+from bot.voice import Voice
 
 log = logging.getLogger(__name__)
 
@@ -144,13 +152,16 @@ async def build(
     clock: Clock | None = None,
     seed: int | None = None,
     routing: Routing | None = None,
+    tools: Sequence[Tool] = (),
     extension: Extension | None = None,
 ) -> AsyncIterator[Bot]:
     """Everything a bot is made of, opened; closed again when the block is left. Raises `ConfigError`.
 
     What runs in the background is cancelled when the block ends: `Bot.run` inside it is the orderly way to stop.
-    `routing` offers other models than the settings name; `extension` is what a programmer has added.
+    `routing` offers other models than the settings name; `tools` are yours, beside those of the settings;
+    `extension` is all that a programmer has added.
     """
+    mcp.check(settings.mcp_servers)
     clock, extension = clock or SystemClock(), extension or Extension()
     chance = random.Random(seed)  # noqa: S311  seeds of pictures and jitter, no secrets
     metrics = Metrics()
@@ -171,11 +182,12 @@ async def build(
         )
         try:
             async with asyncio.TaskGroup() as tasks:
+                toolbox = _tools(settings, studio, clock, tasks, [*tools, *extension.tools])
                 routers = _routers(api, extension)
                 if routers is not None:
                     stack.push_async_callback(routers.close)
                 app = _wire(
-                    settings, store, studio, routing, painter, api, clock, chance, tasks, extension, routers
+                    settings, store, studio, routing, painter, api, clock, chance, tasks, toolbox, extension, routers
                 )  # fmt: skip
                 await app.joining.open()
                 yield app
@@ -196,6 +208,7 @@ def _wire(
     clock: Clock,
     chance: random.Random,
     tasks: asyncio.TaskGroup,
+    toolbox: Toolbox,
     extension: Extension | None = None,
     routers: Routers | None = None,
 ) -> Bot:
@@ -210,22 +223,26 @@ def _wire(
     jobs, options = Jobs(store, clock, api.id), _chat(settings)
     helper = extension.models[0].model if extension.only_models else studio.text(settings.helper_model)
     aside = Aside(store, helper, budget)
+    voice = Voice(store, clock, telegram, studio.listener(), studio.speaker(), jobs.wake, settings.speech_seconds)
+    documents = Documents(store, studio.embeddings())
+    chat = Chat(store, routing, clock, options, budget, toolbox, documents, jobs.wake)
     features = [
         Images(store, painter, clock, telegram, chance, jobs.wake, budget, _picture(settings)).feature(),
         Choosing(store, routing, settings.streaming).feature(),
         ChatList(store, telegram, aside).feature(),
         Context(store, routing, aside, settings.system_prompt, options.history).feature(),
+        voice.feature(),
         joining.feature(),
         Members(store, access, roll, telegram.link).feature(),
         Extending(store, extension.commands).feature(),
-    ]
-    jobs.kinds.update(joined(features).jobs)
-    chat = Chat(store, routing, clock, options, budget, jobs.wake)
-    features += [
+        Searching(store, studio.search() if "search" in settings.tools else None).feature(),
         Confirming(store, chat).feature(),
+        Taps(store, chat).feature(),
         Accounts(store, access, budget, clock, settings.currency).feature(),
     ]
-    commands = Commands(store, chat, access, features, roll.load, routers.feed if routers else None)
+    jobs.kinds.update(joined(features).jobs)
+    feed = routers.feed if routers else None
+    commands = Commands(store, chat, access, Attached(store, chat, documents, voice), features, roll.load, feed)
     admit = Admit(commands, access, joining.refuse)
     handler = InOrder(Boundary(admit, store), tasks, turns, chat.outdate)
     door = Door(handler, store, clock, tasks, access, _limits(settings))
@@ -252,6 +269,20 @@ def _extended(offered: Sequence[Offer], extension: Extension, clock: Clock) -> S
 
 def _picture(settings: Settings) -> Price:
     return Price(money.millionths(settings.image_price), settings.currency, settings.image_model)
+
+
+def _tools(
+    settings: Settings, studio: YandexStudio, clock: Clock, tasks: asyncio.TaskGroup, own: Sequence[Tool]
+) -> Toolbox:
+    made: dict[str, Callable[[], list[Tool]]] = {
+        "time": lambda: [today.tool()],
+        "calculator": lambda: [calculator.tool()],
+        "search": lambda: searching.tools(studio.search()),
+    }
+    return Toolbox(
+        [*(tool for name in dict.fromkeys(settings.tools) for tool in made[name]()), *own],
+        [McpServer(entry, clock, tasks) for entry in settings.mcp_servers],
+    )
 
 
 def _chat(settings: Settings) -> ChatOptions:

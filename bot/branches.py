@@ -27,7 +27,8 @@ class Place:
     """A question in its branch, and what stands in the chat where its answer will be.
 
     `over` are the messages that the answer is written over, `shown` the version that stands there, `resumed` the
-    answer that goes on. `tip` is where the conversation has gone meanwhile without the answer, and goes on.
+    answer that goes on. `tip` is where the conversation has gone meanwhile without the answer, and goes on;
+    `after` what the answer follows where that is not the question itself.
     """
 
     question: Remembered
@@ -35,12 +36,13 @@ class Place:
     shown: Remembered | None = None
     resumed: Remembered | None = None
     tip: int | None = None
+    after: int | None = None
 
 
 def follow(tx: Tx, incoming: Incoming, parts: tuple[Part, ...]) -> Place:
     """Save a question."""
     conversation = tx.messages.conversation(incoming.address)
-    before = replied(tx, incoming.address, incoming.reply_to)
+    before = _answered(tx, replied(tx, incoming.address, incoming.reply_to))
     parent = before.id if before is not None and before.conversation == conversation else None
     return _saved(tx, incoming, conversation, parts, parent)
 
@@ -51,6 +53,13 @@ def replied(tx: Tx, where: Address, message_id: int) -> Remembered | None:
         return None
     question = tx.messages.at_place(where, message_id)
     return question if question is not None else answer_in(tx, where, message_id)
+
+
+def _answered(tx: Tx, said: Remembered | None) -> Remembered | None:
+    """Who replies to a question goes on from its answer, where it has one."""
+    if said is None or said.message.role != "user":
+        return said
+    return next(iter(_answers(tx, said)[::-1]), said)
 
 
 def answer_in(tx: Tx, where: Address, message_id: int, *, but: str = "") -> Remembered | None:
@@ -117,6 +126,9 @@ def keyboard(
     tx: Tx, where: Address, delivery: str, user: int, language: str, answer: Remembered
 ) -> tuple[tuple[Button, ...], ...]:
     """What can be done with an answer: see its other versions, ask for another, let it go on."""
+    question = tx.messages.get(answer.parent) if answer.parent is not None else None
+    if question is None or question.message.role != "user":
+        return ()  # it only reports what was done after a tap: that is not done once more
     versions = list(tx.messages.versions(answer))
     number = versions.index(answer.id)
 
@@ -129,7 +141,7 @@ def keyboard(
         row += [button("‹", TURN, answer=before), button(f"{number + 1}/{len(versions)}", TURN, answer=answer.id)]
         row += [button("›", TURN, answer=after)]
     label = say(language, "retry") if answer.ending == CUT else "↻"
-    row.append(button(label, RETRY, question=answer.parent or 0))
+    row.append(button(label, RETRY, question=question.id))
     more = (button(say(language, "resume"), RESUME, answer=answer.id),)
     return (tuple(row), more) if answer.ending in UNFINISHED else (tuple(row),)
 

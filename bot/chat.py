@@ -12,23 +12,29 @@ from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
-from bot import branches, chats, context, ending, money, prompt, turns
+from bot import acts, branches, chats, context, ending, money, prompt, turns
 from bot.branches import Place
 from bot.clock import Clock
+from bot.documents import Documents
+from bot.documents import budget as budget_of_documents
 from bot.errors import ContextOverflow, LimitReached, ModelError, ModelRefused, StreamCut
 from bot.limits import Budget
 from bot.routing import Offer, Routing
 from bot.storage.buttons import Action
 from bot.storage.chats import Choices
 from bot.storage.messages import Remembered
+from bot.storage.operations import Operation
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Address, Incoming, Message, Part, Reply, Request, Text
+from bot.toolbox import Steps, Toolbox
+from bot.tools import Asker
+from bot.types import Address, Attachment, Incoming, Message, Reply, Request, Text
 from bot.written import Begun, Written
 
 log = logging.getLogger(__name__)
 
 GRACE = 1.0  # seconds after the deadline in which a model may say itself that it is over
+DOINGS = {"web_search": "tool.doing.search"}  # what a model does by itself
 CUT_TRIES = 3  # how often an answer that breaks off is begun anew in the same place
 
 
@@ -81,12 +87,14 @@ class Chat:
     clock: Clock
     options: Options = field(default_factory=Options)
     budget: Budget = field(default_factory=Budget)
+    toolbox: Toolbox = field(default_factory=Toolbox)
+    documents: Documents | None = None
     wake_jobs: Callable[[], None] = lambda: None
     _ratios: defaultdict[str, prompt.Ratio] = field(default_factory=lambda: defaultdict(prompt.Ratio))
     _running: dict[str, Running] = field(default_factory=dict)
 
-    async def begin(self, incoming: Incoming, parts: tuple[Part, ...] = ()) -> Begun:
-        """Transaction 1: save the question (its text and other `parts`), read what is needed to answer it.
+    async def begin(self, incoming: Incoming) -> Begun:
+        """Transaction 1: save the question, read what is needed to answer it.
 
         Raises `LimitReached`: then nothing is saved.
         """
@@ -99,6 +107,7 @@ class Chat:
             awaited = tx.buttons.awaited(incoming.address, incoming.user.id)
             if awaited is not None:
                 return Begun(None, (), choices, language, awaited=awaited)
+            parts = (part for part in incoming.parts if not isinstance(part, Attachment))
             place = branches.follow(tx, incoming, (Text(incoming.text), *parts))
             return self._begun(tx, incoming, place, choices)
 
@@ -133,16 +142,29 @@ class Chat:
 
     def _begun(self, tx: Tx, incoming: Incoming, place: Place, choices: Choices, wish: Wish = NO_WISH) -> Begun:
         choices = replace(choices, model=wish.model) if wish.model else choices
-        language = choices.language or incoming.user.language
+        begun = self._started(tx, place, choices, choices.language or incoming.user.language)
+        if self.options.summaries:
+            context.wants_summary(tx, incoming.address, place.question, len(begun.history), begun.language)
+        return self._held(tx, incoming, replace(begun, pressed=wish.pressed), agreed=wish.agreed)
+
+    def _started(self, tx: Tx, place: Place, choices: Choices, language: str) -> Begun:
+        """What the model will read."""
         branch = branches.history(tx, place, self.options.history)
         kept, branch = context.apply(tx, place.question.conversation, branch)
         history = prompt.spoken(branch)
-        if self.options.summaries:
-            context.wants_summary(tx, incoming.address, branch, incoming.user.id, language)
         if place.resumed is not None:
             history = [*history, Message.of("user", say(language, "resume.prompt"))]
-        begun = Begun(place, history, choices, language, kept.preface(language), pressed=wish.pressed)
-        return self._held(tx, incoming, begun, agreed=wish.agreed)
+        has_documents = tx.documents.any(place.question.conversation)
+        preface, history = kept.preface(language), tx.blobs.shown(history)
+        return Begun(place, history, choices, language, preface, has_documents=has_documents)
+
+    def went_on(self, tx: Tx, incoming: Incoming, place: Place, act: Operation, steps: Steps) -> Begun:
+        """The same for what comes after an action that was decided on: the conversation is as the model saw it then."""
+        choices = tx.chats.choices(incoming.address)
+        begun = replace(
+            self._started(tx, place, choices, choices.language or incoming.user.language), act=act, steps=steps
+        )
+        return self._held(tx, incoming, begun, agreed=True)
 
     def _held(self, tx: Tx, incoming: Incoming, begun: Begun, *, agreed: bool = False) -> Begun:
         """Hold back what the answer can cost, or ask first; nothing is reckoned where nothing is limited."""
@@ -155,7 +177,10 @@ class Chat:
 
     def _most(self, begun: Begun, offer: Offer) -> tuple[int, int]:
         """The most that the answer of a model can cost: tokens, and millionths of the currency."""
-        usage = prompt.most(self._request(begun, offer), self._ratio(offer))
+        usage = prompt.most(self._request(begun, offer, begun.steps), self._ratio(offer))
+        if begun.has_documents:  # what they say of the question is looked up later
+            room = self._ratio(offer).tokens(budget_of_documents(offer.model.profile.window))
+            usage = replace(usage, prompt=usage.prompt + room)
         return usage.total, money.cost(offer.model.profile, usage)
 
     async def _ask_first(self, incoming: Incoming, reply: Reply, begun: Begun) -> None:
@@ -203,6 +228,14 @@ class Chat:
         if first and written.words() and incoming.address.thread and incoming.private and self.options.names_topics:
             chats.wants_name(tx, begun.conversation, incoming.address, incoming.user.id, begun.language)
 
+    async def _informed(self, reply: Reply, begun: Begun) -> Begun:
+        """The same with what the documents of the conversation say of the question."""
+        if self.documents is None or not begun.has_documents:
+            return begun
+        reply.show(say(begun.language, "document.searching"))
+        window, question = self.routing.pick(begun.choices.model).model.profile.window, begun.history[-1].text
+        return replace(begun, found=await self.documents.about(begun.conversation, question, window))
+
     def stop(self, key: str, turn: str = "") -> bool:
         """Stop the answer that is being written at an address; what was written stays.
 
@@ -231,10 +264,13 @@ class Chat:
     async def _write(self, incoming: Incoming, reply: Reply, begun: Begun, place: Place) -> Written:
         wanted = self.routing.pick(begun.choices.model)
         written = Written(wanted, self.routing.ready(wanted), [begun.held] if begun.held else [])
+        written.steps = begun.steps
         try:
             # A deadline that is set only when somebody presses Stop: it ends the wait wherever the stream is.
             async with asyncio.timeout(None) as scope:
                 run = self._running[incoming.id] = Running(incoming.address, place.question, scope)
+                begun = await self._informed(reply, begun)
+                written.found = begun.found
                 await self._insist(incoming, reply, begun, written)
         except TimeoutError:
             written.stopped, written.outdated = True, run.outdated
@@ -245,26 +281,54 @@ class Chat:
     async def _insist(self, incoming: Incoming, reply: Reply, begun: Begun, written: Written) -> None:
         """Ask until there is a whole answer: shorter when the prompt was too long, anew when the stream broke."""
         shrink, cuts, longest = 1.0, 0, ""
+        await self._prepare(incoming, reply, begun)
         end = asyncio.get_running_loop().time() + self.options.deadline
         while True:
             try:
-                return await self._stream(reply, begun, written, shrink, end)
+                await self._stream(reply, begun, written, shrink, end)
+                paused = asyncio.get_running_loop().time()
+                if not written.calls or not await self._use_tools(incoming, reply, begun, written):
+                    return
+                end += asyncio.get_running_loop().time() - paused  # each tool has a deadline of its own
             except ContextOverflow as error:
                 if shrink < 1:
                     written.error = error
-                    return None
+                    return
                 shrink = 0.8 * (error.limit / error.given if error.given else 0.75)
             except ModelRefused as error:
                 written.text, written.error = longest, error
-                return None
+                return
             except ModelError as error:
                 longest = max(longest, written.text, key=len)
                 again = cuts + 1 < CUT_TRIES and self._may_help(written, error, end)
                 if not again or not await self._may_repeat(incoming, begun, written):
                     written.text, written.error = longest, error
-                    return None
+                    return
                 cuts += 1
-                reply.replace(begun.prefix)
+                reply.replace(begun.prefix + written.before)
+
+    async def _prepare(self, incoming: Incoming, reply: Reply, begun: Begun) -> None:
+        """What comes before the model is asked: tools that are still starting, and an action that was confirmed."""
+        if self.routing.pick(begun.choices.model).model.profile.tools:
+            await self.toolbox.ready()
+        if begun.act is not None:
+            asker = await self._asker(incoming, begun)
+            await acts.perform(self.store, self.toolbox, begun.act, begun.steps, asker, reply)
+
+    async def _use_tools(self, incoming: Incoming, reply: Reply, begun: Begun, written: Written) -> bool:
+        """Do what the model called for; whether to ask it again, with what was found."""
+        new = written.text[len(written.before) :]
+        written.went_on()
+        reply.replace(begun.prefix + written.before)
+        asker, profile = await self._asker(incoming, begun), written.offer.model.profile
+        again = await self.toolbox.step(written.steps, new, written.calls, asker, reply, profile)
+        turns.current.get().moved = self.clock.monotonic()
+        return again and await self._may_repeat(incoming, begun, written)
+
+    async def _asker(self, incoming: Incoming, begun: Begun) -> Asker:
+        where, user = incoming.address, incoming.user.id
+        zone = await self.store.read(lambda tx: tx.chats.zone(where.bot, user))
+        return Asker(where, user, begun.language, zone, self.clock)
 
     def _may_help(self, written: Written, error: ModelError, end: float) -> bool:
         """Whether to ask once more: the same model after a cut, another one where this one is left alone now."""
@@ -284,18 +348,19 @@ class Chat:
             return True
         try:
             again = await self.store.write(lambda tx: self._held(tx, incoming, begun, agreed=True))
-        except LimitReached:
+        except LimitReached as error:
+            written.limit = str(error) if written.calls else ""
             return False
         written.held.append(again.held)
         return True
 
     async def _stream(self, reply: Reply, begun: Begun, written: Written, shrink: float, end: float) -> None:
         offer = written.offer
-        ratio, request = self._ratio(offer), self._request(begun, offer, shrink)
+        ratio, request = self._ratio(offer), self._request(begun, offer, written.steps, shrink)
         written.begin()
         try:
             async with asyncio.timeout_at(end + GRACE) as late:
-                await self._follow(reply, offer, request, written, begun.prefix)
+                await self._follow(reply, request, written, begun)
         except TimeoutError:
             if not late.expired():
                 raise
@@ -313,25 +378,29 @@ class Chat:
     def _ratio(self, offer: Offer) -> prompt.Ratio:
         return self._ratios[offer.name]
 
-    def _request(self, begun: Begun, offer: Offer, shrink: float = 1.0) -> Request:
-        return prompt.build(
+    def _request(self, begun: Begun, offer: Offer, steps: Steps, shrink: float = 1.0) -> Request:
+        profile, ratio = offer.model.profile, self._ratio(offer)
+        request = prompt.build(
             "\n\n".join(filter(None, (self.options.system or say(begun.language, "system"), begun.preface))),
-            begun.history,
-            offer.model.profile,
-            self._ratio(offer),
+            prompt.informed(begun.history, begun.found.text),
+            self.toolbox.narrowed(profile, steps, ratio),
+            ratio,
             max_tokens=self.options.max_tokens,
             temperature=self.options.temperature,
             shrink=shrink,
         )
+        return self.toolbox.equipped(request, profile, steps, begun.language)
 
-    async def _follow(self, reply: Reply, offer: Offer, request: Request, written: Written, prefix: str) -> None:
+    async def _follow(self, reply: Reply, request: Request, written: Written, begun: Begun) -> None:
         turn = turns.current.get()
         turn.requests += 1
-        async with aclosing(offer.model.stream(request)) as chunks:
+        async with aclosing(written.offer.model.stream(request)) as chunks:
             async for chunk in chunks:
                 turn.wrote(self.clock.monotonic())
                 written.add(chunk)
                 if chunk.replaces:
-                    reply.replace(prefix + written.text)
+                    reply.replace(begun.prefix + written.text)
                 elif chunk.text:
                     reply.append(chunk.text)
+                if chunk.doing in DOINGS:
+                    reply.show(say(begun.language, DOINGS[chunk.doing]))

@@ -62,11 +62,10 @@ def apply(tx: Tx, conversation: int, branch: Sequence[Remembered]) -> tuple[Kept
     return Kept(facts, summary), [row for row in branch if row.id > summary.upto]
 
 
-def wants_summary(tx: Tx, where: Address, branch: Sequence[Remembered], user: int, language: str) -> None:
-    """Have a long conversation summarised soon. `branch` is what is not in a summary yet."""
-    if len(branch) >= ENOUGH:
-        last = branch[-1]
-        payload = {"user": user, "language": language, "conversation": last.conversation, "tip": last.id}
+def wants_summary(tx: Tx, where: Address, last: Remembered, count: int, language: str) -> None:
+    """Have a long conversation summarised soon: `count` messages up to the `last` are in no summary yet."""
+    if count >= ENOUGH:
+        payload = {"user": last.user, "language": language, "conversation": last.conversation, "tip": last.id}
         tx.jobs.add(Job(KIND, f"{last.conversation}/{last.id}", where, payload, due=tx.clock.time()))
 
 

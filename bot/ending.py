@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from bot import branches
+from bot import acts, branches, documents, sources
 from bot.branches import Place
 from bot.errors import ContextOverflow, ModelRefused
 from bot.outbox import put
@@ -30,19 +31,37 @@ def save(tx: Tx, incoming: Incoming, begun: Begun, written: Written) -> None:
     text = written.words()
     if text:
         answer = _remember(tx, incoming, place, begun.prefix, written)
-        rows = _keyboard(tx, incoming, begun, answer)
-        outgoing = Outgoing(begun.prefix + text, buttons=rows, note=_note(tx, incoming, begun.language, written))
+        rows = (
+            _retry(tx, incoming, begun, place)
+            if begun.act and _failed(written)
+            else _keyboard(tx, incoming, begun, answer)
+        )
+        text = sources.under(begun.prefix + text, written.steps.sources, begun.language)
+        outgoing = Outgoing(text, buttons=rows, note=_note(tx, incoming, begun.language, written))
     elif place.shown is not None:  # a version that did not come about: the one before stays
         note = say(begun.language, written.apology())
         outgoing = Outgoing(place.shown.text, note=note, buttons=_keyboard(tx, incoming, begun, place.shown))
     else:
         rows = _retry(tx, incoming, begun, place) if _failed(written) else ()
-        outgoing = Outgoing(say(begun.language, written.apology()), plain=True, buttons=rows)
-    put(tx, incoming, replace(outgoing, reply_to=_quoted(incoming)))
+        outgoing = Outgoing(written.limit or say(begun.language, written.apology()), plain=True, buttons=rows)
+    put(tx, incoming, *_acted(tx, incoming, begun, written, replace(outgoing, reply_to=_quoted(incoming))))
+
+
+def _acted(tx: Tx, incoming: Incoming, begun: Begun, written: Written, outgoing: Outgoing) -> Sequence[Outgoing]:
+    """The answer, and what has to be said about actions: one that is to be confirmed, one that went wrong."""
+    steps, answers = written.steps, [outgoing]
+    if begun.act is not None and written.error is None:  # else a press goes on from what is known of it
+        tx.operations.end(begun.act.id, "done")
+    if steps.unsure:
+        answers.append(Outgoing(say(begun.language, "tool.unknown", tool=steps.unsure), plain=True))
+    if written.calls and steps.pending is not None and begun.place is not None:
+        answers = answers if written.words() else []
+        answers.append(acts.ask(tx, incoming, begun.place.question.id, steps, len(answers)))
+    return answers
 
 
 def _remember(tx: Tx, incoming: Incoming, place: Place, prefix: str, written: Written) -> Remembered:
-    said = (Text(prefix + written.text),)
+    said = (*written.steps.parts, Text(prefix + written.text))
     if place.resumed is not None:
         answer = place.resumed.id
         tx.messages.extend(answer, said, written.ending())
@@ -50,7 +69,8 @@ def _remember(tx: Tx, incoming: Incoming, place: Place, prefix: str, written: Wr
         question = place.question
         answer = tx.messages.add(
             question.conversation, incoming.address, incoming.id, "assistant", said,
-            parent=question.id, ending=written.ending(), user=incoming.user.id, model=written.offer.name,
+            parent=place.after or question.id, ending=written.ending(), user=incoming.user.id,
+            model=written.offer.name, sources=(*written.steps.sources, *documents.cited(written.text, written.found)),
         )  # fmt: skip
     if place.tip is not None:
         tx.messages.move(place.question.conversation, place.tip)
@@ -70,6 +90,9 @@ def _keyboard(tx: Tx, incoming: Incoming, begun: Begun, answer: Remembered) -> R
 def _retry(tx: Tx, incoming: Incoming, begun: Begun, place: Place) -> Rows:
     """Below what did not work out: once more."""
     where, label = incoming.address, say(begun.language, "retry")
+    if begun.act is not None:
+        again = tx.buttons.queued(where, incoming.id, incoming.user.id, label, "act.yes", turn=begun.act.turn)
+        return ((again,),)
     question = place.question.id
     retry = tx.buttons.queued(where, incoming.id, incoming.user.id, label, branches.RETRY, question=question)
     return ((retry,),)

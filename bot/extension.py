@@ -1,4 +1,4 @@
-"""What a programmer adds to the bot, as values: commands, models, routers. Begin with `Extension`.
+"""What a programmer adds to the bot, as values: commands, tools, models, routers. Begin with `Extension`.
 
 `program.py` collects them, `app.py` connects them. Nothing here loads what a bot needs to run.
 """
@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bot.tools import Tool
 from bot.types import Incoming, Model, Outgoing, Reply
 
 if TYPE_CHECKING:
@@ -66,5 +67,6 @@ class Extension:
     commands: list[OwnCommand] = field(default_factory=list)
     models: list[OwnModel] = field(default_factory=list)
     only_models: bool = False
+    tools: list[Tool] = field(default_factory=list)
     routers: list[Router] = field(default_factory=list)
     dispatcher: Dispatcher | None = None

@@ -22,10 +22,11 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bot.errors import BotError, ConfigError
 from bot.extension import SANDBOX, About, Extension, OwnCommand, OwnModel, Run
+from bot.tools import Tool
 from bot.types import Model
 
 if TYPE_CHECKING:  # loaded when a bot is started
@@ -33,6 +34,7 @@ if TYPE_CHECKING:  # loaded when a bot is started
 
     from bot.settings import Settings
 
+T = TypeVar("T", bound=Tool | Callable[..., Any])
 _loading: contextvars.ContextVar[bool] = contextvars.ContextVar("loading", default=False)
 
 
@@ -42,9 +44,13 @@ class App:
     Making one and adding to it has no effect on anything outside.
     """
 
-    def __init__(self, *, commands: Iterable[OwnCommand] = (), **settings: Any) -> None:
+    def __init__(
+        self, *, commands: Iterable[OwnCommand] = (), tools: Iterable[Tool | Callable[..., Any]] = (), **settings: Any
+    ) -> None:
         self.given = settings
         self.extension = Extension(commands=list(commands))
+        for tool in tools:
+            self.tool(tool)
 
     def command(self, word: str, about: About = "", *, owners_only: bool = False) -> Callable[[Run], Run]:
         """Add a command: `async (incoming, reply) -> str | Outgoing | None`; `incoming.rest` stands after the word."""
@@ -54,6 +60,11 @@ class App:
             return run
 
         return add
+
+    def tool(self, tool: T) -> T:
+        """Let models call it: a `Tool`, or a typed function with a docstring (`Tool.of`)."""
+        self.extension.tools.append(tool if isinstance(tool, Tool) else Tool.of(tool))
+        return tool
 
     def model(self, name: str, model: Model, title: str = "") -> None:
         """Offer a model of your own. The first one answers where nobody has chosen another."""

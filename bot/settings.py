@@ -18,8 +18,6 @@ from urllib.parse import urlsplit
 from dotenv import dotenv_values
 from pydantic import (
     AliasChoices,
-    BaseModel,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
@@ -29,83 +27,19 @@ from pydantic import (
 from pydantic_core import PydanticUseDefault
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from bot.entries import ENV_FILE, KEY_SHAPE, McpEntry, ModelEntry, checked_url
 from bot.errors import ConfigError
 
 TOKEN_SHAPE = re.compile(r"\d{1,20}:[A-Za-z0-9_-]{3,}")
 FOLDER_SHAPE = re.compile(r"[A-Za-z0-9_-]+")
 PLACEHOLDER = re.compile(r"(<.*>|your[-_ ].*|changeme|xxx+|.*\.\.\.)?", re.IGNORECASE)
-URL_SHAPE = re.compile(r"(https?)://(\[[0-9a-fA-F:]+\]|[\w.-]+)(:\d{1,5})?(/[^\s?#]*)?")
 DATABASE_SHAPE = re.compile(r"sqlite\+aiosqlite:///[^\s?]+")
 PROXY_SHAPE = re.compile(r"((https?|socks[45]h?)://([^\s@/]+@)?[^\s@/:]+:\d{1,5}/?)?")
-KEY_SHAPE = re.compile(r"[!-~]*")  # what can stand in a header
 HOST_SHAPE = re.compile(r"[\w.-]+(:\d{1,5})?|\[?[0-9a-fA-F:]+\]?")
 SECRET_SHAPE = re.compile(r"([A-Za-z0-9_-]{16,256})?")
 ONE_LINE = re.compile(r"[^\x00-\x1f\x7f]*")
 CURRENCY_SHAPE = re.compile(r"[A-Z]{3}")
 SIMILAR = 0.85  # how alike a name that is no setting must be to one that is
-ENV_FILE = Path(".env")
-THIS_MACHINE = re.compile(r"localhost|\[::1\]|127(\.\d{1,3}){3}")
-
-
-def checked_url(value: str) -> str:
-    """The address of a service, without a slash at its end. Raises `ValueError`."""
-    found = URL_SHAPE.fullmatch(value)
-    if found is None:
-        raise ValueError("an address like https://host is expected")
-    if found[1] == "http" and not THIS_MACHINE.fullmatch(found[2]):
-        raise ValueError("http:// is taken only for this machine (127.0.0.1): keys would travel unprotected")
-    return value.rstrip("/")
-
-
-class ModelEntry(BaseModel):
-    """One row of MODELS: a name and what differs from the built-in profile of it.
-
-    With a `url` it is a model of another server with an OpenAI-compatible API, called `model` there (the name, where it
-    is empty). `key` is its key, or `$NAME` for one that stands in the environment variable NAME. Without one it is of
-    AI Studio: `model` is its name there, `agent` the id of an agent from the console, `search` lets it search the web.
-    """
-
-    model_config = ConfigDict(hide_input_in_errors=True)
-
-    name: str
-    title: str = ""
-    window: int | None = Field(None, gt=0)
-    max_tokens: int | None = Field(None, gt=0)
-    price_in: Decimal | None = None
-    price_out: Decimal | None = None
-    currency: str | None = None
-    url: str = ""
-    key: SecretStr = SecretStr("")
-    model: str = ""
-    agent: str = ""
-    search: bool = False
-    vision: bool | None = None
-    tools: bool | None = None
-    reasoning: bool | None = None
-    native: bool | None = None
-
-    @field_validator("url")
-    @classmethod
-    def _address(cls, value: str) -> str:
-        return checked_url(value) if value else value
-
-    @field_validator("key")
-    @classmethod
-    def _secret(cls, value: SecretStr) -> SecretStr:
-        if not KEY_SHAPE.fullmatch(value.get_secret_value()):
-            raise ValueError("has spaces or letters that no key has; copy it again")
-        return value
-
-    @property
-    def variable(self) -> str:
-        """The name of the variable that holds the key, "" where it stands here or none is needed."""
-        key = self.key.get_secret_value()
-        return key[1:] if key.startswith("$") else ""
-
-    @property
-    def secret(self) -> str:
-        """The key itself, "" where none is needed."""
-        return _variable(self.variable) if self.variable else self.key.get_secret_value()
 
 
 class Settings(BaseSettings):
@@ -233,7 +167,29 @@ class Settings(BaseSettings):
     yc_operation_url: str = Field("https://operation.api.cloud.yandex.net", description="Operations of text")
     yc_image_operation_url: str = Field("https://llm.api.cloud.yandex.net", description="Operations of pictures")
     yc_openai_url: str = Field("https://ai.api.cloud.yandex.net/v1", description="OpenAI-compatible API")
+    speech: Literal["off", "on"] = Field(
+        "off",
+        description="Listen to voice notes and answer with voice (SpeechKit; roles ai.speechkit-stt.user and "
+        "ai.speechkit-tts.user)",
+    )
+    speech_seconds: int = Field(1800, gt=0, description="Longest voice note that is listened to, in seconds")
+    speech_voice: str = Field("", description="Who speaks; empty = the service's own choice")
+    yc_stt_url: str = Field("https://stt.api.cloud.yandex.net", description="Recognition of speech")
+    yc_tts_url: str = Field("https://tts.api.cloud.yandex.net", description="Synthesis of speech")
     yc_iam_url: str = Field("https://iam.api.cloud.yandex.net", description="IAM tokens")
+    yc_search_url: str = Field("https://searchapi.api.cloud.yandex.net", description="Search API")
+
+    # --- Tools
+    tools: Annotated[tuple[Literal["time", "calculator", "search"], ...], NoDecode] = Field(
+        ("time", "calculator"),
+        description="What models may use, separated by commas: time, calculator, search (the web, by the Search API, "
+        "which costs extra; also the command /search); none = nothing",
+    )
+    mcp_servers: Annotated[list[McpEntry], NoDecode] = Field(
+        default_factory=list,
+        description="Servers with more tools, as JSON: "
+        '[{"name":"files","command":"npx","args":["..."],"env":{}},{"name":"wiki","url":"https://...","headers":{}}]',
+    )
 
     # --- Storage and logs
     database_url: str = Field("sqlite+aiosqlite:///govorun.db", description="Where everything is kept")
@@ -293,7 +249,7 @@ class Settings(BaseSettings):
             raise ValueError("a name or an address of a machine is expected")
         return value
 
-    @field_validator("model", "image_model", "helper_model")
+    @field_validator("model", "image_model", "helper_model", "speech_voice")
     @classmethod
     def _name(cls, value: str, info: ValidationInfo) -> str:
         if not ONE_LINE.fullmatch(value):
@@ -312,7 +268,15 @@ class Settings(BaseSettings):
     def _ids(cls, value: Any) -> Any:
         return tuple(part for part in re.split(r"[,;\s]+", value) if part) if isinstance(value, str) else value
 
-    @field_validator("models", mode="before")
+    @field_validator("tools", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        names = tuple(part for part in re.split(r"[,;\s]+", value.lower()) if part)
+        return () if names in (("none",), ("off",)) else names
+
+    @field_validator("models", "mcp_servers", mode="before")
     @classmethod
     def _rows(cls, value: Any) -> Any:
         if not isinstance(value, str):
@@ -347,7 +311,15 @@ class Settings(BaseSettings):
         return value
 
     @field_validator(
-        "telegram_api_url", "yc_llm_url", "yc_operation_url", "yc_image_operation_url", "yc_openai_url", "yc_iam_url"
+        "telegram_api_url",
+        "yc_llm_url",
+        "yc_operation_url",
+        "yc_image_operation_url",
+        "yc_openai_url",
+        "yc_iam_url",
+        "yc_search_url",
+        "yc_stt_url",
+        "yc_tts_url",
     )
     @classmethod
     def _url(cls, value: str) -> str:
@@ -378,6 +350,8 @@ class Settings(BaseSettings):
         password = urlsplit(self.telegram_proxy.get_secret_value()).password
         found = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
         found += [entry.secret for entry in self.models]
+        for server in self.mcp_servers:
+            found += [value.get_secret_value() for value in (*server.env.values(), *server.headers.values())]
         return [secret for secret in (*found, password) if secret]
 
 
@@ -414,14 +388,6 @@ def misspelt(env_file: Path = ENV_FILE) -> list[str]:
     given = {name.upper() for name in (*os.environ, *_names_in(env_file))} - known
     near = {name: get_close_matches(name, known, 1, SIMILAR) for name in sorted(given)}
     return [f"{name} is no setting of Govorun; did you mean {found[0]}?" for name, found in near.items() if found]
-
-
-def _variable(name: str) -> str:
-    """A variable that is no setting of ours: of the environment, else of `.env`."""
-    value = os.environ.get(name) or (
-        dotenv_values(ENV_FILE, encoding="utf-8-sig").get(name) if ENV_FILE.is_file() else ""
-    )
-    return (value or "").strip()
 
 
 def _names_in(env_file: Path) -> Iterable[str]:

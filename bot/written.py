@@ -9,13 +9,16 @@ from dataclasses import dataclass, field
 
 from bot import money, prompt
 from bot.branches import CUT, Place
+from bot.documents import NOTHING, Found
 from bot.errors import ContextOverflow, ModelDenied, ModelError, ModelRefused
 from bot.limits import Held
 from bot.routing import Offer
 from bot.storage.buttons import Action
 from bot.storage.chats import Choices
+from bot.storage.operations import Operation
 from bot.texts.catalog import say
-from bot.types import Chunk, Finish, Message, Request, Usage
+from bot.toolbox import Steps
+from bot.types import Chunk, Finish, Message, Request, ToolCall, Usage
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +31,8 @@ class Begun:
 
     `preface` is what is kept besides the history, `held` what is held back from the budgets for the answer, `pressed`
     the key of the button that asked for it. `price`: so much, in millionths, that the user is asked first. `awaited`:
-    this message answers a question of the bot instead.
+    this message answers a question of the bot instead. `act`: an action that was confirmed, after these `steps`.
+    `found` is what the documents of the conversation say of the question.
     """
 
     place: Place | None
@@ -40,6 +44,10 @@ class Begun:
     pressed: str = ""
     awaited: Action | None = None
     price: int = 0
+    act: Operation | None = None
+    steps: Steps = field(default_factory=Steps)
+    has_documents: bool = False
+    found: Found = NOTHING
 
     @property
     def conversation(self) -> int:
@@ -58,6 +66,8 @@ class Written:
     `wanted` is the model that was chosen, `offer` the one that is asked: another where that is known not to answer.
     A stream that breaks off is begun anew, and each was paid: `usages` are the models and what the service told
     (guessed where it told nothing), `cost` their tokens, `money` their price in millionths, `held` what is held back.
+    `before` is what it had said before it called tools, and stays at the head of `text`; `calls` are those of the last
+    request, `steps` what came of those before. `limit` is the sentence of a budget that let it go no further.
     """
 
     wanted: Offer
@@ -72,23 +82,36 @@ class Written:
     usages: list[tuple[str, Usage]] = field(default_factory=list)
     cost: int = 0
     money: int = 0
+    before: str = ""
+    calls: tuple[ToolCall, ...] = ()
+    steps: Steps = field(default_factory=Steps)
+    limit: str = ""
+    found: Found = NOTHING
 
     def begin(self) -> None:
-        self.text, self.finish, self.usage = "", None, None
+        self.text, self.finish, self.usage, self.calls = self.before, None, None, ()
 
     def add(self, chunk: Chunk) -> None:
-        self.text = chunk.text if chunk.replaces else self.text + chunk.text
+        self.text = self.before + chunk.text if chunk.replaces else self.text + chunk.text
+        self.calls += chunk.calls
+        self.steps.sources += chunk.sources
         self.usage = chunk.usage or self.usage
         self.finish = chunk.finish or self.finish
 
     def bill(self, request: Request, ratio: prompt.Ratio) -> None:
         usage = self.usage
-        if usage is None and self.text:
-            usage = Usage(ratio.tokens(prompt.size(request)), ratio.tokens(len(self.text)))
+        if usage is None and (self.calls or len(self.text) > len(self.before)):
+            called = sum(len(call.name) + len(str(call.arguments)) for call in self.calls)
+            new = len(self.text) - len(self.before) + called
+            usage = Usage(ratio.tokens(prompt.size(request)), ratio.tokens(new))
         if usage is not None:
             self.usages.append((self.offer.name, usage))
             self.cost += usage.total
             self.money += money.cost(self.offer.model.profile, usage)
+
+    def went_on(self) -> None:
+        """What it said before it called tools stays; what follows is another paragraph."""
+        self.before = f"{self.text.rstrip()}\n\n" if self.text.strip() else ""
 
     def words(self) -> str:
         """What can be shown of it; nothing where it is only white space and marks, or was filtered."""
@@ -103,6 +126,8 @@ class Written:
             return say(language, "outdated.note")
         if self.stopped:
             return say(language, "stop.note")
+        if self.limit:
+            return self.limit
         if self.error is not None:
             return say(language, "cut.note")
         if self.finish is Finish.LENGTH:
@@ -116,7 +141,7 @@ class Written:
         if self.finish is Finish.FILTERED:
             return "filtered"
         if self.error is None:
-            return "empty.answer"
+            return "tool.steps" if self.calls else "empty.answer"
         log.warning("no answer: %s: %s (trace %s)", type(self.error).__name__, self.error, self.error.trace or "-")
         for kind, key in APOLOGIES:
             if isinstance(self.error, kind):

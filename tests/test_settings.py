@@ -257,7 +257,7 @@ WRONG = {
     **dict.fromkeys(("yc_api_key", "yc_iam_token", "yc_oauth_token"), NO_KEY),
     **dict.fromkeys((name for name in Settings.model_fields if re.search("_url$", name)), NO_URL),
     **dict.fromkeys(("webhook_host", "health_host", "yc_metadata_addr"), NO_HOST),
-    **dict.fromkeys(("model", "image_model", "helper_model"), NO_NAME),
+    **dict.fromkeys(("model", "image_model", "helper_model", "speech_voice"), NO_NAME),
     "yc_folder_id": ["hush hush", "hush/hush"],
     "database_url": ["hush", "postgresql://hush", "sqlite:///hush.db"],
     "owners": ["@hush", "1001,hush", "-100123", "0"],
@@ -272,6 +272,7 @@ GOODS = {
     "owners": "1001", "user_rate": "30", "models": '[{"name": "yandexgpt"}]', "webhook_url": "https://bot.example/hook",
     "webhook_secret": "sixteen-letters-and-more", "telegram_proxy": "socks5://host:1080", "yc_iam_token": "t1.token",
     "yc_oauth_token": "y0_token", "yc_service_account_key_file": "key.json", "access": "open", "log_level": "DEBUG",
+    "tools": "time, search", "mcp_servers": '[{"name": "wiki", "url": "https://wiki.example/mcp"}]',
 }  # fmt: skip
 
 
@@ -399,6 +400,24 @@ def test_every_setting_is_explained_in_the_example() -> None:
     example = (ROOT / ".env.example").read_text()
     assert [name for name in Settings.model_fields if f"{name.upper()}=" not in example] == []
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_tools_are_named_and_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load().tools == ("time", "calculator")
+    for value, names in {"none": (), "search": ("search",), "Time; Search": ("time", "search")}.items():
+        assert given(monkeypatch, TOOLS=value).tools == names
+
+
+def test_a_server_with_tools_is_a_program_or_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = '{"name":"a","command":"run","args":["x"],"env":{"KEY":"hush"}},{"name":"b","url":"https://b.example/mcp"}'
+    settings = given(monkeypatch, MCP_SERVERS=f"[{row}]")
+    assert [server.name for server in settings.mcp_servers] == ["a", "b"]
+    assert settings.secrets()[-1] == "hush"
+    assert "hush" not in repr(settings)
+    one = '{"name":"a","command":"x","url":"https://x.example"}'
+    for wrong in ('{"name":"a"}', one, '{"name":"a b","command":"x"}', '{"name":"a","url":"http://x.example"}'):
+        with pytest.raises(ConfigError, match="MCP_SERVERS"):
+            given(monkeypatch, MCP_SERVERS=f"[{wrong}]")
 
 
 # --- secrets ----------------------------------------------------------------------------------------------------------

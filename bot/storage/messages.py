@@ -14,9 +14,10 @@ from typing import Any
 from sqlalchemy import bindparam, func, insert, literal, or_, select, update
 from sqlalchemy.orm import aliased
 
+from bot.storage.blobs import Blobs
 from bot.storage.rows import Subject, at, columns, dump_parts, here, load_parts, spot
 from bot.storage.tables import Conversation, Message, User
-from bot.types import Address, Part, Role, Source
+from bot.types import Address, Image, Part, Role, Source
 from bot.types import Message as Said
 
 CURRENT = (
@@ -28,7 +29,7 @@ CURRENT = (
 HEAD = select(Conversation.head).where(Conversation.id == bindparam("conversation"))
 FIELDS = (
     Message.id, Message.conversation_id, Message.turn, Message.role, Message.parts, Message.ending, Message.parent,
-    Message.place, Message.model, Message.sources,
+    Message.place, Message.model, Message.sources, Message.user,
 )  # fmt: skip
 ADD = insert(Message).prefix_with("OR IGNORE", dialect="sqlite").returning(Message.id)
 MOVE_HEAD = update(Conversation).where(Conversation.id == bindparam("conversation")).values(head=bindparam("tip"))
@@ -75,6 +76,7 @@ class Remembered:
     model: str = ""
     sources: tuple[Source, ...] = ()
     speaker: str = ""
+    user: int = 0
 
     @property
     def text(self) -> str:
@@ -124,10 +126,14 @@ class Messages(Subject):
         model: str = "",
         sources: Sequence[Source] = (),
     ) -> int:
-        """Add what was said after `parent` (None: at the tip); it is the tip of the shown branch then. Returns its id.
+        """Add what was said after `parent` (None: at the tip; 0: at the root), pictures as blobs. Returns its id.
+
+        It is the tip of the shown branch then.
 
         The same role of the same turn is added once, however often it is tried.
         """
+        if any(isinstance(part, Image) for part in parts) and not self._is_there(conversation, turn, role):
+            parts = Blobs(self.connection, self.clock).keep(address, user, parts)
         row = {
             "conversation_id": conversation, "bot": address.bot, "chat": address.chat, "turn": turn, "role": role,
             "parts": dump_parts(parts), "ending": ending, "at": self.clock.time(), "user": user, "place": place,
@@ -139,6 +145,9 @@ class Messages(Subject):
             added = self.connection.execute(FOUND, {"conversation": conversation, "t": turn, "r": role}).scalar_one()
         self.move(conversation, added)
         return int(added)
+
+    def _is_there(self, conversation: int, turn: str, role: Role) -> bool:
+        return self.connection.scalar(FOUND, {"conversation": conversation, "t": turn, "r": role}) is not None
 
     def move(self, conversation: int, tip: int | None) -> None:
         """The next message goes on from `tip`; None: it is the first."""
@@ -180,7 +189,9 @@ class Messages(Subject):
     def versions(self, answer: Remembered) -> Sequence[int]:
         """The ids of all answers that share a place with this one: to the same question, or to one edited into it."""
         question = self.get(answer.parent) if answer.parent is not None else None
-        return self.answers(question) if question is not None else [answer.id]
+        if question is None or question.message.role != "user":
+            return [answer.id]
+        return self.answers(question)
 
     def answers(self, question: Remembered) -> Sequence[int]:
         """The ids of the answers to a question and to its other versions, oldest first."""
@@ -216,5 +227,15 @@ def _remembered(row: Any, speaker: str = "") -> Remembered:
     sources = tuple(Source(**source) for source in json.loads(row.sources))
     said = Said(row.role, load_parts(row.parts))
     return Remembered(
-        row.id, row.conversation_id, row.turn, said, row.ending, row.parent, row.place, row.model, sources, speaker
+        row.id,
+        row.conversation_id,
+        row.turn,
+        said,
+        row.ending,
+        row.parent,
+        row.place,
+        row.model,
+        sources,
+        speaker,
+        row.user,
     )
