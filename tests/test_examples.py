@@ -38,8 +38,8 @@ async def test_the_pirate_greets_and_stays_in_the_role(tg: Tg, studio: StudioSid
     assert (await ann.say("/start")).text.startswith("Ahoy, Ann!")
     studio.says("Arr, that be a fine question.")
     assert (await ann.say("Who are you?")).text == "Arr, that be a fine question."
-    assert studio.prompts[-1][0] == ("system", tg.stage.settings.system_prompt)
-    assert "Captain Brine" in studio.prompts[-1][0][1]
+    role, prompt = studio.prompts[-1][0]
+    assert (role, prompt.startswith("You are Captain Brine")) == ("system", True)
 
 
 @pytest.mark.example("persona_bot.py")
@@ -48,6 +48,25 @@ async def test_the_pirate_flips_a_coin_for_what_he_is_told(tg: Tg) -> None:
     assert said.text in ("You bet my hat. It is heads!", "You bet my hat. It is tails!")
     assert "/flip - Flip a doubloon" in (await tg.user("Ann").say("/help")).text
     assert "/flip - Подбросить дублон" in (await tg.user("Оля", "ru").say("/help")).text
+
+
+@pytest.mark.example("tool_bot.py")
+async def test_the_library_looks_before_it_answers_and_lends_after_a_tap(tg: Tg, studio: StudioSide) -> None:
+    ann = tg.user("Ann")
+    studio.calls("stock", title="solaris")
+    studio.says("There are two.")
+    assert (await ann.say("Have you Solaris?")).text == "There are two."
+    studio.calls("lend", title="Solaris")
+    asked = await ann.say("I take it")
+    assert "Solaris" in asked.text
+    assert {"Do it", "Don't"} <= {*asked.buttons}
+    studio.says("It is yours.")
+    await ann.press("Do it")
+    assert "It is yours." in tg.last.text
+    studio.calls("stock")
+    studio.says("One is left.")
+    assert (await ann.say("And now?")).text == "One is left."
+    assert '"Solaris": 1' in str(studio.requests[-1].body)
 
 
 @pytest.mark.example("own_model.py")
@@ -72,4 +91,8 @@ async def test_the_readme_example_does_what_it_shows(tg: Tg, studio: StudioSide)
     assert (await ann.say("/pay")).text == "Today it is on the house."
     studio.says("Sure.")
     assert (await ann.say("An espresso, please")).text == "Sure."
-    assert studio.prompts[-1][0] == ("system", "You are a barista of few words.")
+    assert studio.prompts[-1][0][1].startswith("You are a barista of few words.")
+    studio.calls("left", drink="tea")
+    studio.says("Seven cups.")
+    assert (await ann.say("How much tea is left?")).text == "Seven cups."
+    assert studio.questions[-1].endswith("7")

@@ -21,6 +21,10 @@ class StudioSide:
         """The next answers of any model, in order: a text, or the pieces that it comes in."""
         self.server.script(*answers)
 
+    def calls(self, tool: str, /, **arguments: Any) -> None:
+        """The next answer is a call of that tool; what `says` has queued after it follows on the result."""
+        self.server.script(Answer(status="TOOL_CALLS", calls=[(tool, arguments)]))
+
     def fails(self, status: int = 503, times: int = 1, *, route: str = "*") -> None:
         """The next requests (of one route: "completion", "imageGenerationAsync", ...) are answered with an error."""
         self.server.fail_next(route, status=status, times=times)
@@ -47,7 +51,9 @@ class StudioSide:
 
 
 def _said(message: dict[str, Any]) -> tuple[str, str]:
-    content = message.get("text") or message.get("content") or ""
+    results = message.get("toolResultList", {}).get("toolResults", [])
+    found = "\n".join(result["functionResult"]["content"] for result in results)
+    content = message.get("text") or message.get("content") or found
     if isinstance(content, list):
         content = "\n".join(part.get("text", "") for part in content)
     return str(message.get("role", "")), str(content)
