@@ -29,7 +29,7 @@ from bot.extension import SANDBOX, About, Extension, OwnCommand, OwnModel, Run
 from bot.tools import Tool
 from bot.types import Model
 
-if TYPE_CHECKING:  # loaded when a bot is started
+if TYPE_CHECKING:
     from aiogram import Router
 
     from bot.settings import Settings

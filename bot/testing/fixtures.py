@@ -24,7 +24,7 @@ import pytest_asyncio
 from bot import App
 from bot.testing.virtual_loop import VirtualLoop
 
-if TYPE_CHECKING:  # they bring aiogram and the database, which most tests in the world do without
+if TYPE_CHECKING:
     from bot.testing.stage import Stage
     from bot.testing.studio import StudioSide
     from bot.testing.tg import Tg
