@@ -1,20 +1,39 @@
 """Govorun: a chatbot framework on Yandex AI Studio, and a Telegram bot made of it.
 
-Begin reading with `types.py`, then `app.py`, then `chat.py`. `bot.app.build` makes a bot from `bot.settings.Settings`.
+To build on it begin with `App` (`docs/framework.md`); to read it with `types.py`, then `app.py`, then `chat.py`.
 """
 
 from bot.errors import BotError, ModelError, UserError
+from bot.extension import command
+from bot.program import App
 from bot.services import Painter
 from bot.structured import ask
 from bot.tools import Tool
-from bot.types import Address, Chunk, Handler, Incoming, Message, Model, Outgoing, Reply, Request, User
+from bot.types import (
+    Address,
+    Chunk,
+    File,
+    Finish,
+    Handler,
+    Incoming,
+    Message,
+    Model,
+    Outgoing,
+    Profile,
+    Reply,
+    Request,
+    User,
+)
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Address",
+    "App",
     "BotError",
     "Chunk",
+    "File",
+    "Finish",
     "Handler",
     "Incoming",
     "Message",
@@ -22,10 +41,12 @@ __all__ = [
     "ModelError",
     "Outgoing",
     "Painter",
+    "Profile",
     "Reply",
     "Request",
     "Tool",
     "User",
     "UserError",
     "ask",
+    "command",
 ]

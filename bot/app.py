@@ -1,4 +1,4 @@
-"""The composition: settings -> `App`. The only place that chooses implementations; read it second.
+"""The composition: settings -> `Bot`. The only place that chooses implementations; read it second.
 
 Telegram (intake) -> door -> in order -> boundary -> admit -> commands -> chat -> model
                                                                     -> outbox -> Telegram (delivery)
@@ -12,6 +12,8 @@ import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+
+from pydantic import SecretStr
 
 from bot import calculator, mcp, money, searching, today
 from bot.access import Access, Role
@@ -28,6 +30,8 @@ from bot.confirming import Confirming
 from bot.context import Context
 from bot.documents import Documents
 from bot.errors import StorageUnavailable
+from bot.extending import Extending
+from bot.extension import Extension
 from bot.features import joined
 from bot.feedback import Opinions
 from bot.http import Http
@@ -59,6 +63,7 @@ from bot.storage.spending import Caps
 from bot.storage.store import Store, Tx
 from bot.taps import Taps
 from bot.telegram.api import Api
+from bot.telegram.routers import Routers, mounted
 from bot.telegram.transport import Options as TelegramOptions
 from bot.telegram.transport import Telegram
 from bot.toolbox import Toolbox
@@ -74,7 +79,7 @@ LONG_DEAD = 3600.0  # seconds after which an answer whose end was never stored i
 
 
 @dataclass(slots=True)
-class App:
+class Bot:
     """A bot that is built. `run` works until it is cancelled or `stop` was called; then it drains and returns."""
 
     settings: Settings
@@ -160,20 +165,25 @@ async def build(
     routing: Routing | None = None,
     tools: Sequence[Tool] = (),
     later: Callable[[str], Later | None] | None = None,
-) -> AsyncIterator[App]:
+    extension: Extension | None = None,
+) -> AsyncIterator[Bot]:
     """Everything a bot is made of, opened; closed again when the block is left. Raises `ConfigError`.
 
-    What runs in the background is cancelled when the block ends: `App.run` inside it is the orderly way to stop.
+    What runs in the background is cancelled when the block ends: `Bot.run` inside it is the orderly way to stop.
     `routing` offers other models than the settings name, `later` other asynchronous modes of them; `tools` are yours,
-    beside those of the settings.
+    beside those of the settings; `extension` is all that a programmer has added.
     """
     mcp.check(settings.mcp_servers)
-    clock = clock or SystemClock()
+    clock, extension = clock or SystemClock(), extension or Extension()
     chance = random.Random(seed)  # noqa: S311  seeds of pictures and jitter, no secrets
     metrics = Metrics()
     async with Http(direct=[settings.yc_metadata_addr]) as http, AsyncExitStack() as stack:
+        if extension.only_models:  # nobody is asked with it
+            settings = settings.model_copy(update={"yc_api_key": SecretStr("none")})
         studio = YandexStudio(settings, http, clock, chance, metrics)
-        routing, painter = routing or _routing(settings, studio, clock), studio.art()
+        offered = routing.offers if routing else () if extension.only_models else _offers(settings, studio, clock)
+        routing = Routing(_extended(offered, extension, clock))
+        painter = None if extension.only_models else studio.art()
         # The database comes after all that may be wrong in the settings: a start that is refused changes nothing.
         store = await stack.enter_async_context(Store.open(settings.database_url, clock, metrics))
         api = Api(
@@ -184,8 +194,14 @@ async def build(
         )
         try:
             async with asyncio.TaskGroup() as tasks:
-                toolbox, modes = _tools(settings, studio, clock, tasks, tools), later or studio.later
-                app = _wire(settings, store, studio, routing, painter, api, clock, chance, tasks, toolbox, modes)
+                toolbox = _tools(settings, studio, clock, tasks, [*tools, *extension.tools])
+                routers = _routers(api, extension)
+                if routers is not None:
+                    stack.push_async_callback(routers.close)
+                app = _wire(
+                    settings, store, studio, routing, painter, api, clock, chance, tasks, toolbox,
+                    later or studio.later, extension, routers,
+                )  # fmt: skip
                 await app.joining.open()
                 yield app
                 raise _End  # what was not stopped in order is cancelled: every state that matters is in the database
@@ -207,16 +223,19 @@ def _wire(
     tasks: asyncio.TaskGroup,
     toolbox: Toolbox,
     later: Callable[[str], Later | None],
-) -> App:
+    extension: Extension,
+    routers: Routers | None,
+) -> Bot:
     metrics = api.metrics
     turns = Turns(clock, metrics, settings.log_content)
-    telegram = Telegram(api, StoredInbox(store), StoredOutbox(store), clock, tasks, _telegram(settings))
+    telegram = Telegram(api, StoredInbox(store), StoredOutbox(store), clock, tasks, _telegram(settings, routers))
     roll = Roll(store, api.id)
     access = Access(settings.access == "open", frozenset(settings.owners), roll)
-    joining = Joining(store, access, roll, clock, telegram, tasks)
+    joining = Joining(store, access, roll, clock, telegram, tasks, settings.greeting)
     budget = _budget(settings, access)
     jobs, options = Jobs(store, clock, api.id), _chat(settings)
-    aside = Aside(store, studio.text(settings.helper_model), budget)
+    helper = extension.models[0].model if extension.only_models else studio.text(settings.helper_model)
+    aside = Aside(store, helper, budget)
     journal = Journal(clock, beside(path_of(settings.database_url)))
     voice = Voice(store, clock, telegram, studio.listener(), studio.speaker(), jobs.wake, settings.speech_seconds)
     documents = Documents(store, studio.embeddings())
@@ -248,25 +267,33 @@ def _wire(
         Privacy(store, clock, telegram, jobs.wake, chat.leave, works_for, orders.leave).feature(),
         joining.feature(),
         Members(store, access, roll, telegram.link).feature(),
+        Extending(store, extension.commands).feature(),
     ]
     jobs.kinds.update(joined(features).jobs)
-    attached = Attached(store, chat, documents, voice)
-    commands = Commands(store, chat, access, attached, features, roll.load, opinions.reaction)
+    attached, feed = Attached(store, chat, documents, voice), routers.feed if routers else None
+    commands = Commands(store, chat, access, attached, features, roll.load, opinions.reaction, feed)
     admit = Admit(commands, access, joining.refuse)
     handler = InOrder(Boundary(admit, store, journal), tasks, turns, chat.outdate)
     door = Door(handler, store, clock, tasks, access, _limits(settings), journal)
-    return App(
+    return Bot(
         settings, store, telegram, commands, door, handler, jobs, clock, tasks, asyncio.Event(), metrics, turns,
         studio.outage, joining,
     )  # fmt: skip
 
 
-def _routing(settings: Settings, studio: YandexStudio, clock: Clock) -> Routing:
+def _offers(settings: Settings, studio: YandexStudio, clock: Clock) -> Sequence[Offer]:
     names = [(entry.name, entry.title or entry.name) for entry in settings.models] or DEFAULT_MODELS
     if settings.model not in [name for name, _ in names]:
         names = [(settings.model, settings.model), *names]
     names = sorted(names, key=lambda row: row[0] != settings.model)
-    return Routing([Offer(name, title, Breaker(studio.text(name), clock)) for name, title in names])
+    return [Offer(name, title, Breaker(studio.text(name), clock)) for name, title in names]
+
+
+def _extended(offered: Sequence[Offer], extension: Extension, clock: Clock) -> Sequence[Offer]:
+    """The programmer's own models first: code counts more than settings."""
+    own = [Offer(one.name, one.title, Breaker(one.model, clock)) for one in extension.models]
+    names = {offer.name for offer in own}
+    return [*own, *(offer for offer in offered if offer.name not in names)]
 
 
 def _picture(settings: Settings) -> Price:
@@ -330,7 +357,14 @@ def _budget(settings: Settings, access: Access) -> Budget:
     )  # fmt: skip
 
 
-def _telegram(settings: Settings) -> TelegramOptions:
+def _routers(api: Api, extension: Extension) -> Routers | None:
+    if not extension.routers:
+        return None
+    extension.dispatcher = extension.dispatcher or mounted(extension.routers)
+    return Routers(api, extension.dispatcher)
+
+
+def _telegram(settings: Settings, routers: Routers | None = None) -> TelegramOptions:
     return TelegramOptions(
         streaming=settings.streaming,
         rich=settings.rich_messages,
@@ -340,6 +374,7 @@ def _telegram(settings: Settings) -> TelegramOptions:
         webhook_secret=settings.webhook_secret.get_secret_value(),
         webhook_host=settings.webhook_host,
         webhook_port=settings.webhook_port,
+        others=routers.kinds if routers else (),
     )
 
 

@@ -28,12 +28,19 @@ models = typer.Typer(help="Models: which there are, and local ones for the sandb
 app.add_typer(models, name="models")
 
 
+OWN = typer.Option("", "--app", help="A bot of your own: module:name or file.py:name of its App.")
+
+
 @app.command()
-def run() -> None:
+def run(own: str = OWN) -> None:
     """Run the bot on Telegram (BOT_TOKEN, YC_API_KEY and YC_FOLDER_ID from the environment or .env)."""
-    from bot import logs, running
+    from bot import logs, program, running
     from bot.settings import load, misspelt, require
 
+    if own:
+        found = program.find(own)
+        found.serve(found.settings())
+        return
     settings = load()
     try:
         require(settings)
@@ -50,11 +57,13 @@ def sandbox(
     port: int | None = typer.Option(None, help="Port of the page; a free one when not given."),
     directory: Path = typer.Option(Path(".govorun"), help="Where the chats and the bot's database are kept."),
     browser: bool = typer.Option(True, help="Open the page in the browser."),
+    own: str = OWN,
 ) -> None:
     """Try the bot with no account: Telegram and AI Studio on this machine, and a chat page in the browser."""
     from bot.sandbox import command
 
-    asyncio.run(command.serve(directory, port, browser=browser))
+    bot = [sys.executable, "-m", "bot", "run", "--app", own] if own else []
+    asyncio.run(command.serve(directory, port, browser=browser, bot=bot))
 
 
 @app.command()

@@ -16,11 +16,12 @@ from bot.chat import Chat
 from bot.chats import wants_name
 from bot.errors import NotAllowed
 from bot.features import Command, Feature, Press, joined
+from bot.mounted import Feed, Mounted
 from bot.outbox import language, put, settle, tell
 from bot.storage.buttons import Action
 from bot.storage.chats import Choices
 from bot.storage.store import Store, Tx
-from bot.texts.catalog import say
+from bot.texts.catalog import own, say
 from bot.types import Handler, Incoming, Kind, Outgoing, Reply
 
 
@@ -33,9 +34,12 @@ class Commands:
     features: Sequence[Feature] = ()
     moved_to: Callable[[], Awaitable[None]] | None = None
     reactions: Handler | None = None
+    feed: Feed | None = None  # handlers that are not ours
+    beside: Mounted = field(init=False)
     _known: Feature = field(init=False)
 
     def __post_init__(self) -> None:
+        self.beside = Mounted(self.store, self.feed)
         self._known = joined([self.feature(), self.attached.feature(), *self.features])
 
     def feature(self) -> Feature:
@@ -54,8 +58,7 @@ class Commands:
 
     def menu(self, language: str) -> list[tuple[str, str]]:
         """Name and description of every command in the menu."""
-        shown = [name.removeprefix("/") for name, command in self._known.commands.items() if command.in_menu]
-        return [(name, say(language, f"command.{name}")) for name in shown]
+        return [_line(word, command, language) for word, command in self._known.commands.items() if command.in_menu]
 
     async def __call__(self, incoming: Incoming, reply: Reply) -> None:
         await KINDS.get(incoming.kind, Commands.message)(self, incoming, reply)
@@ -90,6 +93,8 @@ class Commands:
         if command is not None and await self._may(incoming, reply, command.act) is Decision.ALLOWED:
             await self._seen(incoming)
             await command.run(incoming, reply, rest)
+        elif await self.beside.take(incoming, reply):
+            return
         elif incoming.private or at:
             await tell(self.store, incoming, reply, "unknown.command", command=word[:64])
         else:  # in a group it is probably another bot's
@@ -148,13 +153,16 @@ class Commands:
         else:
             await self.reactions(incoming, reply)
 
+    async def other(self, incoming: Incoming, reply: Reply) -> None:
+        await self.beside.other(incoming, reply)
+
     # --- commands -----------------------------------------------------------------------------------------------------
 
     async def help(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         """The menu, and what only some may do to those who may."""
         chosen, actor = await language(self.store, incoming), Actor.of(incoming)
         special = [
-            (word.removeprefix("/"), say(chosen, f"command.{word.removeprefix('/')}"))
+            _line(word, command, chosen)
             for word, command in self._known.commands.items()
             if command.act is not Act.TALK and self.access.authorize(actor, command.act) is Decision.ALLOWED
         ]
@@ -189,6 +197,8 @@ class Commands:
         action, choices = await self.store.read(pressed)
         language = choices.language or incoming.user.language
         press = self._known.presses.get(action.name) if action else None
+        if action is None and await self.beside.take(incoming, reply):
+            return
         if action is None or press is None:
             await reply.acknowledge(say(language, "old.button"))
             await settle(self.store, incoming, reply)
@@ -238,6 +248,12 @@ class Commands:
         await self.store.write(work)
 
 
+def _line(word: str, command: Command, language: str) -> tuple[str, str]:
+    """A command's name, and what it is for."""
+    name = word.removeprefix("/")
+    return name, own(command.about, language) or say(language, f"command.{name}")
+
+
 KINDS: dict[Kind, Callable[[Commands, Incoming, Reply], Awaitable[None]]] = {
     Kind.MESSAGE: Commands.message,
     Kind.EDIT: Commands.edit,
@@ -248,4 +264,5 @@ KINDS: dict[Kind, Callable[[Commands, Incoming, Reply], Awaitable[None]]] = {
     Kind.MOVED: Commands.moved,
     Kind.TOPIC: Commands.topic,
     Kind.REACTION: Commands.reaction,
+    Kind.OTHER: Commands.other,
 }

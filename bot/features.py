@@ -23,11 +23,14 @@ Awaited = Callable[[Incoming, Reply, Action], Awaitable[bool]]  # False: it is a
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """`act` is what one needs the right for; `in_menu` also stands in the list of /help."""
+    """`act` is what one needs the right for; `in_menu` also stands in the list of /help, with `about`: one text for all
+    languages or one for each; without it the texts have it.
+    """
 
     run: Said
     in_menu: bool = True
     act: Act = Act.TALK
+    about: str | Mapping[str, str] = ""
 
 
 @dataclass(frozen=True, slots=True)

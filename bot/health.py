@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from bot.app import App
+from bot.app import Bot
 from bot.errors import BotError
 from bot.limits import IMAGES, TOKENS
 from bot.outage import Outage
@@ -81,7 +81,7 @@ class Health:
     `patience`: seconds that the database may take.
     """
 
-    app: App
+    app: Bot
     patience: float = PATIENCE
     stuck: float = field(init=False)
     _last: Report | None = None

@@ -22,7 +22,7 @@ from bot.outbox import put, settle, tell
 from bot.roll import Roll
 from bot.storage.buttons import Action
 from bot.storage.store import Store, Tx
-from bot.texts.catalog import say
+from bot.texts.catalog import own, say
 from bot.types import Address, Button, Incoming, Kind, Outgoing, Reply, Transport
 
 NUMBERS_TOLD = 5  # how often in a row a stranger is told the own number
@@ -42,6 +42,7 @@ class Joining:
     clock: Clock
     transport: Transport
     tasks: asyncio.TaskGroup
+    greeting: str = ""  # instead of the usual one
     code: str = ""
     _told: Pace = field(default_factory=lambda: Pace(ONE_A_MINUTE, NUMBERS_TOLD))
     _tries: Pace = field(default_factory=lambda: Pace(ONE_AN_HOUR, TRIES))
@@ -206,6 +207,9 @@ class Joining:
         """`/start`, of somebody who is let in already: a link may give a higher role."""
         if rest and incoming.private and Actor.of(incoming).firsthand:
             await self._enter(incoming, reply, rest, inside=True)
+        elif self.greeting:
+            hello = own(self.greeting, incoming.user.language, name=incoming.user.name)
+            await settle(self.store, incoming, reply, Outgoing(hello, plain=True))
         else:
             await tell(self.store, incoming, reply, "start", name=incoming.user.name)
 

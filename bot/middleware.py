@@ -23,7 +23,7 @@ from bot.clock import Clock, SystemClock
 from bot.errors import Lost, StorageUnavailable, UserError
 from bot.journal import Journal
 from bot.limits import Limits, Pace
-from bot.outbox import settle, tell
+from bot.outbox import set_aside, settle, tell
 from bot.storage.buttons import QUEUED
 from bot.storage.store import Store
 from bot.texts.catalog import say
@@ -38,6 +38,7 @@ APART = 2.0  # seconds between the last tries of several messages: only one of t
 AT_ONCE = (Kind.STOP, Kind.GONE, Kind.BACK)
 TOUCHED = "#button"  # the lane of these, beside that of the conversation
 TOUCHES = (Kind.BUTTON, Kind.REACTION)  # of what the bot wrote
+BESIDE = "#other"  # ... and of that for what only handlers know that are not ours
 SIGNALS = (Kind.GONE, Kind.BACK, Kind.MOVED)  # what the messenger tells of itself
 ONE_A_MINUTE = 60.0
 TOO_LONG = "limit.long"
@@ -83,6 +84,8 @@ class Door:
     def _too_much(self, incoming: Incoming) -> tuple[str, dict[str, object]] | None:
         """The key of the sentence that says why, and its values."""
         limits, length = self.limits, len(incoming.text)
+        if incoming.kind is Kind.OTHER:  # what people say to each other in a group is nobody's pace
+            return ("limit.busy", {}) if self.queue.size >= 2 * limits.queue else None
         waiting = self.queue.waiting(incoming)
         if waiting > limits.chat_queue and incoming.kind not in TOUCHES:  # they take no time
             return "limit.queue", {"count": limits.chat_queue}
@@ -100,6 +103,8 @@ class Door:
         Where the bot may not speak it says nothing.
         """
         if self.access.authorize(Actor.of(incoming), Action.TALK) in (Decision.NOT_HERE, Decision.BLOCKED):
+            return False
+        if incoming.kind is Kind.OTHER:
             return False
         if sentence == TOO_LONG or incoming.kind is Kind.BUTTON:
             return True
@@ -237,6 +242,8 @@ class InOrder:
 
 
 def _lane(incoming: Incoming) -> str:
+    if incoming.kind is Kind.OTHER:
+        return incoming.address.key + BESIDE
     aside = incoming.kind in TOUCHES and not incoming.data.startswith(QUEUED)
     return incoming.address.key + (TOUCHED if aside else "")
 
@@ -278,6 +285,9 @@ class Boundary:
     async def _handle(self, incoming: Incoming, reply: Reply) -> None:
         if incoming.attempts >= MOST_ATTEMPTS:
             log.error("turn %s: given up after %d crashes", incoming.id, incoming.attempts)
+            if incoming.kind is Kind.OTHER:
+                await set_aside(self.store, incoming, f"given up after {incoming.attempts} crashes")
+                return
             await reply.acknowledge()
             await tell(self.store, incoming, reply, "error.crashed")
             return
@@ -318,7 +328,7 @@ class Admit:
 
 def _is_signal(incoming: Incoming) -> bool:
     """What has no user is a signal where it asks for nothing: Telegram does not say who pressed its own Stop button."""
-    return incoming.kind in SIGNALS or (incoming.kind is Kind.STOP and not incoming.user.id)
+    return incoming.kind in SIGNALS or (incoming.kind in (Kind.STOP, Kind.OTHER) and not incoming.user.id)
 
 
 async def _toast(store: Store, incoming: Incoming, reply: Reply, sentence: str, **values: object) -> None:

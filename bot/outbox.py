@@ -63,6 +63,16 @@ async def offer(
     await reply.finish()
 
 
+async def set_aside(store: Store, incoming: Incoming, reason: str) -> None:
+    """End a turn that can't be worked on, without a word: its updates are kept for the operator."""
+
+    def work(tx: Tx) -> None:
+        for row in incoming.ids:
+            tx.updates.bury(row, reason)
+
+    await store.write(work)
+
+
 async def language(store: Store, incoming: Incoming) -> str:
     """The language that was chosen in the chat, or the user's own."""
     return (await store.read(lambda tx: tx.chats.choices(incoming.address))).language or incoming.user.language

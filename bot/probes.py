@@ -12,7 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.app import App
+from bot.app import Bot
 from bot.errors import ConfigError
 from bot.health import Health, Report
 
@@ -24,7 +24,7 @@ Exposition = Callable[[Report], bytes]
 
 
 @asynccontextmanager
-async def serving(app: App, health: Health | None = None) -> AsyncIterator[str]:
+async def serving(app: Bot, health: Health | None = None) -> AsyncIterator[str]:
     """Answer while inside, if the operator wants it. Gives the address, or "". Raises `ConfigError`."""
     settings = app.settings
     if not settings.health_port:
@@ -45,7 +45,7 @@ async def serving(app: App, health: Health | None = None) -> AsyncIterator[str]:
 
 
 class Probes:
-    def __init__(self, app: App, health: Health, exposition: Exposition) -> None:
+    def __init__(self, app: Bot, health: Health, exposition: Exposition) -> None:
         self.app = app
         self.health = health
         self.exposition = exposition
@@ -72,7 +72,7 @@ class Probes:
         return web.Response(body=text, headers={"content-type": TEXT})
 
 
-def _application(app: App, health: Health) -> web.Application:
+def _application(app: Bot, health: Health) -> web.Application:
     # Here, because it loads a library that a bot without this server has no use for.
     from bot.exposition import exposition
 

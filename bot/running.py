@@ -10,8 +10,9 @@ from collections.abc import Callable
 from contextlib import nullcontext
 
 from bot.announce import announce
-from bot.app import App, build
+from bot.app import Bot, build
 from bot.errors import BotError
+from bot.extension import Extension
 from bot.loop import WatchedLoop
 from bot.probes import serving
 from bot.settings import Settings
@@ -22,14 +23,14 @@ log = logging.getLogger(__name__)
 DEFECT = 70  # the exit status: EX_SOFTWARE
 
 
-def run(settings: Settings) -> None:
+def run(settings: Settings, extension: Extension | None = None) -> None:
     """Run the bot until it is stopped, on an event loop that tells when it is held up. Raises as `serve`.
 
     A defect that ends it goes into the log, where no secret stands, and not to the interpreter, which prints it all.
     """
     with asyncio.Runner(loop_factory=WatchedLoop) as runner:
         try:
-            runner.run(serve(settings))
+            runner.run(serve(settings, extension))
         except BotError:
             raise
         except Exception:
@@ -37,11 +38,11 @@ def run(settings: Settings) -> None:
             raise SystemExit(DEFECT) from None
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, extension: Extension | None = None) -> None:
     """Run until SIGTERM or SIGINT, then drain; a second signal ends at once. Raises the error that ended the bot."""
     with alone(settings.database_url):
         try:
-            async with build(settings) as app, serving(app) as health:
+            async with build(settings, extension=extension) as app, serving(app) as health:
                 announce(settings, health, app.joining.code)
                 _on_signals(app.stop)
                 await _watched(app)
@@ -49,7 +50,7 @@ async def serve(settings: Settings) -> None:
             raise _first(group) from None
 
 
-async def _watched(app: App) -> None:
+async def _watched(app: Bot) -> None:
     loop = asyncio.get_running_loop()
     with loop.watched(app.metrics) if isinstance(loop, WatchedLoop) else nullcontext():
         await app.run()

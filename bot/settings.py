@@ -153,6 +153,7 @@ class Settings(BaseSettings):
     temperature: float = Field(0.3, ge=0, le=1, description="0 = always the likeliest word, 1 = free")
     max_tokens: int = Field(2000, gt=0, description="Longest answer, in tokens")
     system_prompt: str = Field("", description="Who the bot is; empty = a helpful assistant")
+    greeting: str = Field("", description="What /start says, {name} is who reads it; empty = the usual greeting")
     helper_model: str = Field(
         "yandexgpt-lite", description="The cheap model that names conversations and summarises long ones"
     )
@@ -397,23 +398,34 @@ def _names_in(env_file: Path) -> Iterable[str]:
     return dotenv_values(env_file, encoding="utf-8-sig") if env_file.is_file() else ()
 
 
-def require(settings: Settings) -> None:
-    """Check what a bot on Telegram can't do without. Raises `ConfigError` that names it and where to get it."""
+def has_key(settings: Settings) -> bool:
+    """Whether there is any way to be known at AI Studio."""
+    keys = [key.get_secret_value() for key in (settings.yc_api_key, settings.yc_iam_token, settings.yc_oauth_token)]
+    has_one = any(not PLACEHOLDER.fullmatch(key) for key in keys)
+    return has_one or bool(settings.yc_service_account_key_file) or settings.yc_metadata
+
+
+def require(settings: Settings, *, studio: bool = True) -> None:
+    """Check what a bot on Telegram can't do without. Raises `ConfigError` that names it and where to get it.
+
+    `studio` False: its models are not those of AI Studio.
+    """
     lines = []
     token = settings.bot_token.get_secret_value()
     if PLACEHOLDER.fullmatch(token):
         lines.append(f"BOT_TOKEN is missing: {WHERE['bot_token']}")
     elif not TOKEN_SHAPE.fullmatch(token):
         lines.append(f"BOT_TOKEN does not look like 123456:ABC-DEF...: {WHERE['bot_token']}")
-    keys = [key.get_secret_value() for key in (settings.yc_api_key, settings.yc_iam_token, settings.yc_oauth_token)]
-    has_key = any(not PLACEHOLDER.fullmatch(key) for key in keys)
-    if not (has_key or settings.yc_service_account_key_file or settings.yc_metadata):
-        lines.append(f"YC_API_KEY is missing: {WHERE['yc_api_key']}")
-    if PLACEHOLDER.fullmatch(settings.yc_folder_id):
-        lines.append(f"YC_FOLDER_ID is missing: {WHERE['yc_folder_id']}")
-    elif not FOLDER_SHAPE.fullmatch(settings.yc_folder_id):
-        lines.append(f"YC_FOLDER_ID does not look like b1g...: {WHERE['yc_folder_id']}")
-    if settings.yc_service_account_key_file and not settings.yc_service_account_key_file.is_file():
-        lines.append(f"YC_SERVICE_ACCOUNT_KEY_FILE: there is no file {settings.yc_service_account_key_file}")
-    if lines:
+    if lines := [*lines, *(_studio_lacks(settings) if studio else ())]:
         raise ConfigError("\n".join(lines))
+
+
+def _studio_lacks(settings: Settings) -> Iterable[str]:
+    if not has_key(settings):
+        yield f"YC_API_KEY is missing: {WHERE['yc_api_key']}"
+    if PLACEHOLDER.fullmatch(settings.yc_folder_id):
+        yield f"YC_FOLDER_ID is missing: {WHERE['yc_folder_id']}"
+    elif not FOLDER_SHAPE.fullmatch(settings.yc_folder_id):
+        yield f"YC_FOLDER_ID does not look like b1g...: {WHERE['yc_folder_id']}"
+    if settings.yc_service_account_key_file and not settings.yc_service_account_key_file.is_file():
+        yield f"YC_SERVICE_ACCOUNT_KEY_FILE: there is no file {settings.yc_service_account_key_file}"

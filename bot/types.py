@@ -129,6 +129,7 @@ class Kind(StrEnum):
     MOVED = "moved"  # the chat has a new id
     TOPIC = "topic"  # a topic was made or renamed; `data` is its name, "" where nobody has given it one yet
     REACTION = "reaction"  # somebody put an emoji on a message, or took it away
+    OTHER = "other"  # it means nothing to us; handlers that are mounted beside ours may know it
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +167,11 @@ class Incoming:
     came: float | None = None
     accepted: bool = False
     title: str = ""
+
+    @property
+    def rest(self) -> str:
+        """What stands after the first word: what a command was told."""
+        return "".join(self.text.split(maxsplit=1)[1:]).strip()
 
 
 # --- what goes out ----------------------------------------------------------------------------------------------------

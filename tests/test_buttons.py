@@ -8,7 +8,6 @@ from typing import Any
 from sqlalchemy import text
 from stage import ANNA, BORIS, TEAM, Stage
 from telegram_side import deliveries, inbox, soon
-from virtual_loop import VirtualLoop
 
 from bot.sandbox import pictures
 from bot.sandbox.studio import Answer
@@ -16,6 +15,7 @@ from bot.sandbox.telegram import buttons_of
 from bot.sandbox.telegram_state import Message
 from bot.storage.buttons import LIFE
 from bot.storage.store import Store
+from bot.testing.virtual_loop import VirtualLoop
 from bot.texts.catalog import say
 
 JPEG = pictures.draw("a cat", 1, 1, 1)

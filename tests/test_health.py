@@ -23,7 +23,7 @@ from raw_server import free_port
 from stage import ANNA, BORIS, Stage
 from telegram_side import rows, settled, soon
 
-from bot.app import App
+from bot.app import Bot
 from bot.errors import ConfigError
 from bot.health import CHECKS, Health, Report
 from bot.probes import serving
@@ -59,7 +59,7 @@ async def healthy(stage: Stage, **changes: Any) -> Health:
     return health
 
 
-def health_of(app: App) -> Health:
+def health_of(app: Bot) -> Health:
     """Virtual time passes while a thread waits for the disk: not the time to be impatient."""
     return Health(app, patience=600.0)
 
@@ -377,7 +377,7 @@ Get = Callable[[str], Any]
 
 
 @asynccontextmanager
-async def served(app: App) -> AsyncIterator[Get]:
+async def served(app: Bot) -> AsyncIterator[Get]:
     async with serving(app, health_of(app)) as address, aiohttp.ClientSession() as session:
 
         async def get(path: str) -> tuple[int, Any]:

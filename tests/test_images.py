@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from stage import ANNA, BORIS, TEAM, Stage
-from virtual_loop import VirtualLoop
 
 from bot.images import PATIENCE, RATIOS
 from bot.sandbox import pictures
@@ -16,6 +15,7 @@ from bot.sandbox.studio_faults import Cut
 from bot.sandbox.telegram import buttons_of
 from bot.sandbox.telegram_state import Message
 from bot.storage import buttons
+from bot.testing.virtual_loop import VirtualLoop
 from bot.texts.catalog import say
 
 JPEG = pictures.draw("a cat", 1, 1, 1)

@@ -12,7 +12,7 @@ from stage import ANNA, BORIS, TEAM, Stage
 from telegram_side import inbox, rows, said, soon
 
 from bot.access import Role
-from bot.app import App
+from bot.app import Bot
 from bot.members import Wish, may_set
 from bot.sandbox.telegram import buttons_of
 from bot.sandbox.telegram_state import Person
@@ -27,13 +27,13 @@ MENTION = "@govorun_sandbox_bot hello"
 ASK, ALLOW, REFUSE = say("ru", "join.ask"), say("en", "join.allow"), say("en", "join.refuse")
 
 
-async def _closed(stage: Stage, **changes: Any) -> App:
+async def _closed(stage: Stage, **changes: Any) -> Bot:
     """Anna owns it; Clara is a third person."""
     stage.telegram.state.add_person(Person(CLARA, "Clara", "", "en"))
     return await stage.start(**{"access": "closed", "owners": (ANNA,), **changes})
 
 
-async def _give(app: App, user: int, role: str, expires: float | None = None) -> None:
+async def _give(app: Bot, user: int, role: str, expires: float | None = None) -> None:
     await app.joining.roll.change(lambda tx: tx.members.put(app.telegram.api.id, user, role, ANNA, expires))
 
 

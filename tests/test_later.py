@@ -9,13 +9,13 @@ from itertools import pairwise
 
 from stage import ANNA, CODE, TEAM, Stage
 from telegram_side import rows, soon
-from virtual_loop import VirtualLoop
 
 from bot.errors import ModelDenied, ModelRefused, ModelUnavailable, OutcomeUnknown
 from bot.later import PATIENCE, later_button
 from bot.sandbox.telegram import buttons_of
 from bot.services import Answered, Failed, Later, Pending
 from bot.storage.store import Tx
+from bot.testing.virtual_loop import VirtualLoop
 from bot.texts.catalog import say
 from bot.types import Address, Finish, Incoming, Outgoing, Request, Usage, User
 

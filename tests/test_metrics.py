@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from stage import ANNA, BORIS, Stage
 from telegram_side import settled, soon
 
-from bot.app import App
+from bot.app import Bot
 from bot.exposition import exposition
 from bot.health import CHECKS, Health, Report, Rows
 from bot.metrics import Counter, Histogram, Metrics
@@ -88,7 +88,7 @@ def test_no_label_can_hold_a_person_or_a_text() -> None:
         assert set(getattr(metric, "labels", ())) <= allowed
 
 
-async def counted(stage: Stage, app: App) -> dict[str, float]:
+async def counted(stage: Stage, app: Bot) -> dict[str, float]:
     await soon(stage, lambda: not app.turns.running)
     return read(app.metrics, await Health(app, patience=600.0).report())
 

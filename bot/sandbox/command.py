@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import webbrowser
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import typer
 from aiohttp import web
 
 from bot.errors import ConfigError
+from bot.extension import SANDBOX
 from bot.sandbox.hub import Hub
 from bot.sandbox.process import BotProcess
 from bot.sandbox.studio import Studio
@@ -28,13 +29,18 @@ log = logging.getLogger(__name__)
 PAGE = Path(__file__).with_name("page")
 FIRST_PORT = 8765
 SAVE_EVERY = 2.0  # seconds between looks whether the chats have changed
+FOREIGN = ("YC_IAM_TOKEN", "YC_OAUTH_TOKEN", "YC_TOKEN", "YC_SERVICE_ACCOUNT_KEY_FILE", "WEBHOOK_URL", "TELEGRAM_PROXY")
 PIECES_A_SECOND, FIRST_PIECE, PICTURE = 30.0, 0.4, 3.0
 
 
 class Sandbox:
-    """Everything that `make run` starts. `directory` keeps the chats, the bot's database and its log."""
+    """Everything that `make run` starts. `directory` keeps the chats, the bot's database and its log.
 
-    def __init__(self, directory: Path) -> None:
+    `bot` is the command line of another bot than Govorun itself.
+    """
+
+    def __init__(self, directory: Path, bot: Sequence[str] = ()) -> None:
+        self.command = bot
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory.absolute()
         self.hub = Hub()
@@ -52,7 +58,7 @@ class Sandbox:
         """Start everything and return the address of the page. Raises `ConfigError` when `port` is taken."""
         self._load()
         telegram_url, _ = await self.telegram.start(), await self.studio.start()
-        self.bot = BotProcess(self.directory, self._settings(telegram_url), self._bot_changed)
+        self.bot = BotProcess(self.directory, self._settings(telegram_url), self._bot_changed, self.command)
         self.world = World(self.telegram, self.studio, self.bot.state, self.bot.control)
         page = self.world.app()
         page.router.add_get("/", _index)
@@ -80,7 +86,7 @@ class Sandbox:
             self._save()
 
     def _settings(self, telegram_url: str) -> dict[str, str]:
-        return {
+        settings = {
             **{name.upper(): value for name, value in self.studio.settings().items()},
             "SPEECH": "on",
             "BOT_TOKEN": self.telegram.token,
@@ -89,6 +95,7 @@ class Sandbox:
             "SHUTDOWN_GRACE": "2",  # Ctrl-C should not wait for an essay; the next start writes it anew
             "DATABASE_URL": f"sqlite+aiosqlite:///{self.directory / 'govorun.db'}",
         }
+        return {**settings, **dict.fromkeys(FOREIGN, ""), SANDBOX: ",".join([*settings, *FOREIGN])}
 
     def _bot_changed(self) -> None:
         if self.world is not None:
@@ -122,9 +129,9 @@ class Sandbox:
         part.replace(self._file)
 
 
-async def serve(directory: Path, port: int | None, *, browser: bool) -> None:
+async def serve(directory: Path, port: int | None, *, browser: bool, bot: Sequence[str] = ()) -> None:
     """Run the sandbox until Ctrl-C. Nothing is left running afterwards."""
-    sandbox = Sandbox(directory)
+    sandbox = Sandbox(directory, bot)
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)

@@ -7,7 +7,7 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,22 @@ KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "VIRTUAL_ENV")
 class BotProcess:
     """`govorun run` with its own settings and database in `directory`; what it prints goes to `bot.log` there.
 
-    `on_change` is called when it was started and when it ended, however that came.
+    `command` starts another bot, from where we were started and with what else is in our environment. `on_change` is
+    called when it was started and when it ended, however that came.
     """
 
-    def __init__(self, directory: Path, settings: Mapping[str, str], on_change: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        settings: Mapping[str, str],
+        on_change: Callable[[], None],
+        command: Sequence[str] = (),
+    ) -> None:
         self.directory = directory
         self.log = directory / "bot.log"
-        self._environment = {name: os.environ[name] for name in KEPT if name in os.environ} | dict(settings)
+        self._command = command or (sys.executable, "-m", "bot", "run")
+        self._from = None if command else directory
+        self._environment = {name: os.environ[name] for name in os.environ if command or name in KEPT} | dict(settings)
         self._on_change = on_change
         self._process: asyncio.subprocess.Process | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -46,8 +55,8 @@ class BotProcess:
             return
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "bot", "run",
-                cwd=self.directory, env=self._environment, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
+                *self._command,
+                cwd=self._from, env=self._environment, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
                 preexec_fn=die_with_parent,
                 start_new_session=True,  # Ctrl-C is ours: the bot is stopped in order
             )  # fmt: skip

@@ -32,6 +32,10 @@ class Updates(Subject):
         query = select(Update.id).where(Update.bot == bot, Update.once == once)
         return self.connection.execute(query).scalar_one_or_none()
 
+    def raw(self, id_: int) -> str:
+        """The update as it came; "" when it is done."""
+        return self.connection.execute(select(Update.raw).where(Update.id == id_)).scalar_one_or_none() or ""
+
     def open(self, bot: int) -> Sequence[Received]:
         """What is not done, oldest first."""
         query = select(Update).where(Update.bot == bot, Update.state.in_(("new", "begun"))).order_by(Update.id)

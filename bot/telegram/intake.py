@@ -57,9 +57,15 @@ class Intake:
     dismiss: Callable[[dict[str, Any]], None]
     tasks: asyncio.TaskGroup
     metrics: Metrics = field(default_factory=Metrics)
+    others: tuple[str, ...] = ()  # kinds of updates that are handed on although we don't know what they mean
     last: float = 0.0  # when something was last accepted, monotonic
     _open: dict[Key, Gathering] = field(default_factory=dict)
     _albums: dict[Key, int] = field(default_factory=dict)  # the first messages of the last albums
+
+    @property
+    def wanted(self) -> list[str]:
+        """What Telegram is asked for."""
+        return list(dict.fromkeys((*updates.ALLOWED, *self.others)))
 
     async def recover(self) -> None:
         """At a start: work on what was accepted and not finished, in the old order."""
@@ -90,6 +96,8 @@ class Intake:
         for row, update in rows:
             try:
                 incoming = updates.read(update, [row], self.me)
+                if incoming is None and self.others:
+                    incoming = updates.other(update, [row], self.me, self.others)
             except updates.Bad as error:
                 broken[row.id] = str(error)
             except Exception as error:  # a defect of ours: it costs this update, never those behind it

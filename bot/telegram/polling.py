@@ -16,7 +16,7 @@ from bot.errors import StorageUnavailable, TransportError, TransportUnavailable,
 from bot.outage import Outage
 from bot.telegram.api import Api, Conflict, Flood
 from bot.telegram.intake import Intake
-from bot.telegram.updates import ALLOWED, number
+from bot.telegram.updates import number
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +127,7 @@ class Poller:
             self._offset = max(known) + 1
 
     async def _get(self, timeout: int, limit: int = 100) -> list[Any]:
-        method = GetUpdates(offset=self._offset, limit=limit, timeout=timeout, allowed_updates=list(ALLOWED))
+        method = GetUpdates(offset=self._offset, limit=limit, timeout=timeout, allowed_updates=self.intake.wanted)
         batch = await self.api.call(method, deadline=timeout + GRACE)
         if not isinstance(batch, list):
             raise TransportUnavailable("Telegram's answer is no list of updates")

@@ -37,7 +37,10 @@ LONGEST_NAME = 128  # characters of the name of a topic
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`rate` and `chat_rate`: messages a second over all chats and in a private one; 0 is no limit of our own."""
+    """`rate` and `chat_rate`: messages a second over all chats and in a private one; 0 is no limit of our own.
+
+    `others` are kinds of updates that handlers know which are not ours.
+    """
 
     streaming: Mode = "draft"
     rich: bool = True
@@ -47,6 +50,7 @@ class Options:
     webhook_secret: str = ""
     webhook_host: str = "127.0.0.1"
     webhook_port: int = 8443
+    others: tuple[str, ...] = ()
 
 
 class Telegram:
@@ -76,7 +80,7 @@ class Telegram:
         await self.deliverer.recover()
         intake = Intake(
             self.inbox, self.clock, me, self._reply, handler, self.deliverer.saw, self._dismiss, self.tasks,
-            self.api.metrics,
+            self.api.metrics, self.options.others,
         )  # fmt: skip
         await intake.recover()
         options = self.options

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeGuard
@@ -147,6 +147,26 @@ def read(update: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming |
                 places = sorted({".".join(str(step) for step in problem["loc"]) for problem in error.errors()})
                 raise Bad(f"{name}: unreadable {', '.join(places)}") from None
     return None
+
+
+def other(update: dict[str, Any], rows: Sequence[Received], me: Me, kinds: Collection[str]) -> Incoming | None:
+    """An update of those kinds, for handlers that are not ours: only where it happened and who did it. Raises `Bad`."""
+    kind = next((name for name in kinds if isinstance(update.get(name), dict)), "")
+    if not kind:
+        return None
+    body = update[kind]
+    place = body.get("chat") or (body.get("message") or {}).get("chat") or {}
+    try:
+        user = _user({**body, "from": body.get("from") or body.get("user")}) or User(0)
+        chat = ReadChat.model_validate({"id": user.id or me.id, **place}).id
+    except (ValidationError, TypeError):
+        raise Bad(f"{kind}: unreadable chat or user") from None
+    address = Address("telegram", me.id, chat)
+    number = _number(body.get("message_id"))
+    return Incoming(
+        str(rows[0].id), address, user, Kind.OTHER, ids=_ids(rows), data=kind, private=chat > 0, message_id=number,
+        attempts=max(row.attempts for row in rows),
+    )  # fmt: skip
 
 
 def album(update: dict[str, Any]) -> str:

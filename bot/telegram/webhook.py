@@ -22,7 +22,7 @@ from bot.outage import Outage
 from bot.telegram import raw
 from bot.telegram.api import Api
 from bot.telegram.intake import Intake
-from bot.telegram.updates import ALLOWED, number
+from bot.telegram.updates import number
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class Webhook:
     async def _tell(self) -> None:
         """Tell Telegram where we are, until it has heard it."""
         method = SetWebhook(
-            url=self.url, secret_token=self.secret, max_connections=MOST_CONNECTIONS, allowed_updates=list(ALLOWED)
+            url=self.url, secret_token=self.secret, max_connections=MOST_CONNECTIONS, allowed_updates=self.intake.wanted
         )
         wait, outage = FIRST_BACKOFF, Outage("setting the webhook", self.intake.clock)
         while True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from bot.texts import en, ru
 
@@ -22,3 +23,13 @@ def known(language: str) -> str:
 def say(language: str, key: str, /, **values: object) -> str:
     """The sentence `key` in `language` (a tag or ""). Values are put in as they are: foreign text is never a format."""
     return PLACE.sub(lambda place: str(values[place[1]]), LANGUAGES[known(language)][key])
+
+
+def own(text: str | Mapping[str, str], language: str, /, **values: object) -> str:
+    """A sentence of the operator's or a programmer's own: one for all languages, or one for each. "": there is none.
+
+    What stands in braces and is no value stays as it is.
+    """
+    if not isinstance(text, str):
+        text = text.get(known(language)) or text.get("en") or next(iter(text.values()), "")
+    return PLACE.sub(lambda place: str(values.get(place[1], place[0])), text)

@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,16 @@ class Process:
         self._process = process
 
     @classmethod
-    @asynccontextmanager
-    async def start(cls, *arguments: str, directory: Path, **environment: str) -> AsyncIterator[Process]:
+    def start(cls, *arguments: str, directory: Path, **environment: str) -> AbstractAsyncContextManager[Process]:
         """Leaving the block kills what still runs."""
+        return cls.python("-m", "bot", *arguments, directory=directory, **environment)
+
+    @classmethod
+    @asynccontextmanager
+    async def python(cls, *arguments: str, directory: Path, **environment: str) -> AsyncIterator[Process]:
+        """The same with another program than Govorun's own."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "bot", *arguments, cwd=directory,
+            sys.executable, *arguments, cwd=directory,
             env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **environment},
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip

@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 
 from stage import opened
-from virtual_loop import VirtualLoop
 
 from bot.storage import schema
+from bot.testing.virtual_loop import VirtualLoop
 from fuzz.campaign import Campaign, Report, hooked
 
 UPDATES = 10_000

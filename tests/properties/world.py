@@ -13,7 +13,8 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from bot.app import App, _wire
+from bot.app import Bot, _wire
+from bot.extension import Extension
 from bot.http import Http
 from bot.models.yandex.service import YandexStudio
 from bot.routing import Offer, Routing
@@ -51,7 +52,7 @@ class World:
         shutil.copy(template, self.disk.path)
         self.settings = self._settings(changes)
         self.lives = 0
-        self.app: App | None = None
+        self.app: Bot | None = None
         self._process: asyncio.Task[None] | None = None
 
     def _settings(self, changes: dict[str, Any]) -> Settings:
@@ -101,13 +102,14 @@ class World:
         await store._close()
         self.disk.pull()
 
-    def _wired(self, store: Store, api: Api, tasks: asyncio.TaskGroup) -> App:
+    def _wired(self, store: Store, api: Api, tasks: asyncio.TaskGroup) -> Bot:
         routing = Routing([Offer("one", "One", self.brain), Offer("two", "Two", self.brain)])
         chance = random.Random(1)
         studio = YandexStudio(self.settings, HTTP, self.clock, chance, api.metrics)
         return _wire(
-            self.settings, store, studio, routing, studio.art(), api, self.clock, chance, tasks, Toolbox(), studio.later
-        )
+            self.settings, store, studio, routing, studio.art(), api, self.clock, chance, tasks, Toolbox(),
+            studio.later, Extension(), None,
+        )  # fmt: skip
 
     # --- time ---------------------------------------------------------------------------------------------------------
 

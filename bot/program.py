@@ -1,0 +1,163 @@
+"""A bot of your own: `App`. It collects what you add; only `run` loads what a bot needs, and starts it.
+
+    app = App(system_prompt="You are a pirate.")
+
+    @app.command("flip", "Flip a coin")
+    async def flip(incoming: Incoming, reply: Reply) -> str:
+        return random.choice(["Heads", "Tails"])
+
+    app.run()
+
+With BOT_TOKEN set it runs on Telegram, without it in the sandbox. See `docs/framework.md`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from bot.errors import BotError, ConfigError
+from bot.extension import SANDBOX, About, Extension, OwnCommand, OwnModel, Run
+from bot.tools import Tool
+from bot.types import Model
+
+if TYPE_CHECKING:
+    from aiogram import Router
+
+    from bot.settings import Settings
+
+T = TypeVar("T", bound=Tool | Callable[..., Any])
+_loading: contextvars.ContextVar[bool] = contextvars.ContextVar("loading", default=False)
+
+
+class App:
+    """Your bot: settings by their names in lower case, which count more than the environment, and what you add.
+
+    Making one and adding to it has no effect on anything outside.
+    """
+
+    def __init__(
+        self, *, commands: Iterable[OwnCommand] = (), tools: Iterable[Tool | Callable[..., Any]] = (), **settings: Any
+    ) -> None:
+        self.given = settings
+        self.extension = Extension(commands=list(commands))
+        for tool in tools:
+            self.tool(tool)
+
+    def command(self, word: str, about: About = "", *, owners_only: bool = False) -> Callable[[Run], Run]:
+        """Add a command: `async (incoming, reply) -> str | Outgoing | None`; `incoming.rest` stands after the word."""
+
+        def add(run: Run) -> Run:
+            self.extension.commands.append(OwnCommand(word, run, about, owners_only))
+            return run
+
+        return add
+
+    def tool(self, tool: T) -> T:
+        """Let models call it: a `Tool`, or a typed function with a docstring (`Tool.of`)."""
+        self.extension.tools.append(tool if isinstance(tool, Tool) else Tool.of(tool))
+        return tool
+
+    def model(self, name: str, model: Model, title: str = "") -> None:
+        """Offer a model of your own. The first one answers where nobody has chosen another."""
+        self.extension.models.append(OwnModel(name, title or name, model))
+
+    def include_router(self, router: Router) -> None:
+        """Mount a router of aiogram: it gets the updates, commands and buttons that Govorun has no meaning for."""
+        self.extension.routers.append(router)
+
+    def settings(self, **more: Any) -> Settings:
+        """What counts in the end; `more` counts most. Raises `ConfigError`."""
+        from bot.settings import Settings, load
+
+        for name in self.given:
+            if name not in Settings.model_fields:
+                raise ConfigError(f"{name} is no setting of Govorun; docs/framework.md tells what an App takes")
+        taken = os.environ.get(SANDBOX, "").lower().split(",")
+        given = {name: value for name, value in self.given.items() if name not in taken}
+        files: dict[str, Any] = {"_env_file": None} if SANDBOX in os.environ else {}
+        return load(**{**files, **given, **more})
+
+    def run(self) -> None:
+        """Run until it is stopped: on Telegram where BOT_TOKEN is set, in the sandbox where it is not."""
+        if _loading.get():  # `--app` looks for the App in this file, and runs it itself
+            return
+        try:
+            settings = self.settings()
+            if settings.bot_token.get_secret_value():
+                self.serve(settings)
+            else:
+                rehearse(_command_line())
+        except BotError as error:
+            sys.exit(f"govorun: {error}")
+
+    def serve(self, settings: Settings) -> None:
+        """Run on Telegram until it is stopped. Raises `ConfigError`."""
+        from bot import logs, running
+        from bot.settings import has_key, require
+
+        self.extension.only_models = bool(self.extension.models) and not has_key(settings)
+        require(settings, studio=not self.extension.only_models)
+        with logs.standard_streams():
+            logs.configure(settings.log_level, settings.secrets(), settings.log_format)
+            running.run(settings, self.extension)
+
+
+def rehearse(command: list[str]) -> None:
+    """Run the sandbox with a bot that this command line starts, until Ctrl-C."""
+    from bot.sandbox.command import serve
+
+    print("BOT_TOKEN is not set: this is the sandbox.", file=sys.stderr)  # noqa: T201  for people at a terminal
+    asyncio.run(serve(Path(".govorun"), None, browser=True, bot=command))
+
+
+def find(place: str) -> App:
+    """The App at "module:name" or "file.py:name" (the name is `app` when left out). Raises `ConfigError`."""
+    where, _, name = place.partition(":")
+    token = _loading.set(True)
+    try:
+        module = _module(where)
+    finally:
+        _loading.reset(token)
+    found = getattr(module, name or "app", None)
+    if not isinstance(found, App):
+        raise ConfigError(f"--app {place}: there is no App called {name or 'app'} in {where}")
+    return found
+
+
+def _module(where: str) -> ModuleType:
+    path = Path(where)
+    if path.suffix != ".py":
+        sys.path.insert(0, os.getcwd())
+        try:
+            return importlib.import_module(where)
+        except ModuleNotFoundError as error:
+            if error.name != where:
+                raise
+            raise ConfigError(f"--app {where}: there is no such module here") from None
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise ConfigError(f"--app {where}: there is no such file")
+    sys.path.insert(0, str(path.parent.absolute()))
+    module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _command_line() -> list[str]:
+    """What started this program, so that the sandbox can start it again as the bot."""
+    main = sys.modules["__main__"]
+    spec = getattr(main, "__spec__", None)
+    if spec is not None:
+        return [sys.executable, "-m", spec.name.removesuffix(".__main__"), *sys.argv[1:]]
+    if not hasattr(main, "__file__"):
+        raise ConfigError("the sandbox starts the bot as a program of its own: put it into a file")
+    return [sys.executable, str(Path(str(main.__file__)).absolute()), *sys.argv[1:]]

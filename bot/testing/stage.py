@@ -1,0 +1,152 @@
+"""The stage: the sandbox's servers, the bot as production builds it, and virtual time. Begin with `opened`."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from bot import App
+from bot.app import Bot, build
+from bot.sandbox.studio import Studio
+from bot.sandbox.telegram import TOKEN, Telegram, buttons_of
+from bot.settings import Settings
+from bot.telegram.screen import STOP
+from bot.testing.virtual_loop import LoopClock
+
+T = TypeVar("T")
+ANNA, BORIS, TEAM = 1001, 1002, -1001000000001
+CODE = re.compile(r" (?:Code|Код) [0-9a-f]{6}\.")
+PATIENCE = 900.0  # virtual seconds
+
+
+@dataclass
+class Stage:
+    """Anna and Boris are people, TEAM is a group. `start` and `stop` are the bot's process, as far as one loop can.
+
+    `given` goes to `build`: what the bot of a test has of its own.
+    """
+
+    telegram: Telegram
+    studio: Studio
+    settings: Settings
+    clock: LoopClock
+    app: Bot | None = None
+    given: dict[str, Any] = field(default_factory=dict)
+    _task: asyncio.Task[None] | None = None
+
+    async def start(self, **changes: Any) -> Bot:
+        self.settings = self.settings.model_copy(update=changes)
+        ready: asyncio.Future[Bot] = asyncio.get_running_loop().create_future()
+        self._task = asyncio.create_task(self._live(ready))
+        await asyncio.wait([ready, self._task], return_when=asyncio.FIRST_COMPLETED)  # type: ignore[type-var]
+        if not ready.done():
+            await self._task
+        self.app = await ready
+        return self.app
+
+    async def _live(self, ready: asyncio.Future[Bot]) -> None:
+        async with build(self.settings, clock=self.clock, seed=1, **self.given) as app:
+            ready.set_result(app)
+            await app.run()
+
+    async def stop(self) -> None:
+        """SIGTERM: the orderly way."""
+        self._running().stop()
+        await self._life()
+
+    async def ended(self) -> None:
+        """Wait until the bot ends by itself. Raises what it ended with."""
+        await self._life()
+
+    async def crash(self) -> None:
+        """The process is gone from one moment to the next, as far as one loop can: everything is cancelled."""
+        self._life().cancel()
+        await asyncio.wait({self._life()})
+
+    async def close(self) -> None:
+        """End whatever still runs, the servers too."""
+        if self._task is not None and not self._task.done():
+            await self.crash()
+        await self.telegram.close()
+        await self.studio.close()
+
+    def _running(self) -> Bot:
+        if self.app is None:
+            raise RuntimeError("start the bot first")
+        return self.app
+
+    def _life(self) -> asyncio.Task[None]:
+        if self._task is None:
+            raise RuntimeError("start the bot first")
+        return self._task
+
+    async def until(self, found: Callable[[], T | None]) -> T:
+        return await self.telegram.wait_for(found, PATIENCE)
+
+    async def texts(self, count: int, chat: int = ANNA, thread: int | None = None) -> list[str]:
+        """Wait until the bot has said so many messages in a chat, and none of them still grows.
+
+        Without the codes of failures, which are another each time.
+        """
+        await self.until(lambda: (len(self.telegram.texts(chat, thread)) >= count and not self.growing(chat)) or None)
+        return [CODE.sub("", text) for text in self.telegram.texts(chat, thread)]
+
+    def growing(self, chat: int = ANNA) -> bool:
+        """Whether a message of the chat has a Stop button."""
+        buttons = [button for message in self.telegram.transcript(chat) for button in buttons_of(message)]
+        return any(button.get("callback_data") == STOP for button in buttons)
+
+    async def ask(self, text: str, chat: int = ANNA, user: int | None = None, thread: int = 0) -> str:
+        """Say something and wait for the next message of the bot."""
+        before = len(self.telegram.texts(chat, thread or None))
+        self.telegram.say(chat, text, user, thread)
+        return (await self.texts(before + 1, chat, thread or None))[-1]
+
+    async def press(self, label: str, chat: int = ANNA, user: int | None = None) -> None:
+        """Press the newest button with that label."""
+        for message in reversed(self.telegram.transcript(chat)):
+            for button in buttons_of(message):
+                if button["text"] == label:
+                    self.telegram.press(chat, message["message_id"], button["callback_data"], user)
+                    return
+        raise AssertionError(f"there is no button {label!r}")
+
+    def prompts(self) -> list[list[dict[str, str]]]:
+        """What the model was asked: the messages of each request."""
+        return [seen.body["messages"] for seen in self.studio.seen("completion")]
+
+
+@asynccontextmanager
+async def opened(
+    folder: Path, template: Path, token: str = TOKEN, own: App | None = None, **changes: Any
+) -> AsyncIterator[Stage]:
+    """The servers listen, the database is a copy of `template`; the bot is not started. `changes` are settings."""
+    own = own or App()
+    clock = LoopClock()
+    telegram = Telegram(token, clock=clock, limits=False, topics=True, seed=1)
+    studio = Studio(clock=clock, quotas=False)
+    await telegram.start()
+    await studio.start()
+    database = folder / "govorun.db"
+    shutil.copy(template, database)
+    settings = own.settings(
+        _env_file=None,
+        bot_token=telegram.token,
+        telegram_api_url=telegram.url,
+        access="open",
+        name_chats=False,
+        summaries=False,
+        database_url=f"sqlite+aiosqlite:///{database}",
+        **{name.lower(): value for name, value in studio.settings().items()},
+    )
+    stage = Stage(telegram, studio, settings.model_copy(update=changes), clock, given={"extension": own.extension})
+    try:
+        yield stage
+    finally:
+        await stage.close()

@@ -1,0 +1,59 @@
+"""The models' side of a test: what they answer, how they fail, what they were asked. Begin with `StudioSide.says`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from bot.sandbox.studio import Answer, Studio
+from bot.sandbox.studio_wire import Seen
+
+TEXTS = ("completion", "chat/completions")
+
+
+@dataclass(frozen=True, slots=True)
+class StudioSide:
+    """`server` is the whole AI Studio of the sandbox, for what is not here."""
+
+    server: Studio
+
+    def says(self, *answers: str | list[str] | Answer) -> None:
+        """The next answers of any model, in order: a text, or the pieces that it comes in."""
+        self.server.script(*answers)
+
+    def calls(self, tool: str, /, **arguments: Any) -> None:
+        """The next answer is a call of that tool; what `says` has queued after it follows on the result."""
+        self.server.script(Answer(status="TOOL_CALLS", calls=[(tool, arguments)]))
+
+    def fails(self, status: int = 503, times: int = 1, *, route: str = "*") -> None:
+        """The next requests (of one route: "completion", "imageGenerationAsync", ...) are answered with an error."""
+        self.server.fail_next(route, status=status, times=times)
+
+    def breaks(self, after_chunks: int = 1, times: int = 1) -> None:
+        """The next answers break off after so many pieces."""
+        for route in TEXTS:
+            self.server.fail_next(route, cut="reset", after_chunks=after_chunks, times=times)
+
+    @property
+    def prompts(self) -> list[list[tuple[str, str]]]:
+        """What the models were asked: role and text of each message, request after request."""
+        return [[_said(message) for message in seen.body["messages"]] for seen in self.requests]
+
+    @property
+    def questions(self) -> list[str]:
+        """The last message of each prompt."""
+        return [prompt[-1][1] for prompt in self.prompts]
+
+    @property
+    def requests(self) -> list[Seen]:
+        """The requests for texts as they arrived (`Seen`), oldest first; those that failed too."""
+        return [seen for seen in self.server.requests if seen.route in TEXTS]
+
+
+def _said(message: dict[str, Any]) -> tuple[str, str]:
+    results = message.get("toolResultList", {}).get("toolResults", [])
+    found = "\n".join(result["functionResult"]["content"] for result in results)
+    content = message.get("text") or message.get("content") or found
+    if isinstance(content, list):
+        content = "\n".join(part.get("text", "") for part in content)
+    return str(message.get("role", "")), str(content)

@@ -1,0 +1,190 @@
+"""Telegram in a test: people who write, press and read. Begin with `Tg.user`, then `Person.say`.
+
+What people do returns when the bot has done all that it had to: each update is worked on and each answer delivered.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from bot.sandbox.telegram import Telegram, buttons_of, text_of
+from bot.testing.stage import PATIENCE, Stage
+
+T = TypeVar("T")
+
+LONGEST_LOOK = 5.0  # virtual seconds between looks whether the bot is done
+OPEN = """
+    SELECT (SELECT count(*) FROM updates WHERE state IN ('new', 'begun'))
+         + (SELECT count(*) FROM deliveries WHERE state IN ('streaming', 'pending', 'sending'))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message of the bot as it stands in the chat. `raw` is the Bot API's Message."""
+
+    raw: dict[str, Any]
+
+    @property
+    def text(self) -> str:
+        """The words: of a text, a caption or a rich message."""
+        return text_of(self.raw)
+
+    @property
+    def buttons(self) -> list[str]:
+        """The labels, row after row."""
+        return [button["text"] for button in buttons_of(self.raw)]
+
+    @property
+    def id(self) -> int:
+        return int(self.raw["message_id"])
+
+
+class Tg:
+    """`user` gives a person, `last` is what the bot said last where somebody has just done something."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self._place = 0
+
+    @property
+    def server(self) -> Telegram:
+        """The whole Telegram of the sandbox, for what is not here."""
+        return self.stage.telegram
+
+    def user(self, name: str, language: str = "en") -> Person:
+        """The person of that name: the same each time, new the first time."""
+        people = self.server.state.people
+        known = next((person.id for person in people.values() if person.first_name == name), None)
+        return Person(self, int(self.server.person(name, language)["id"]) if known is None else known)
+
+    def group(self, title: str, *members: Person) -> Group:
+        """A new group with the bot in it; the first member owns it."""
+        chat = self.server.group(title, [member.id for member in members])
+        return Group(self, int(chat["id"]))
+
+    @property
+    def last(self) -> Said:
+        return self.said(self._place)[-1]
+
+    def said(self, chat: int) -> list[Said]:
+        """The messages of the bot in a chat."""
+        me = self.server.state.profile.id
+        return [Said(message) for message in self.server.transcript(chat) if message["from"]["id"] == me]
+
+    # --- time and the process -----------------------------------------------------------------------------------------
+
+    async def until(self, found: Callable[[], T | None]) -> T:
+        """The first true value, in virtual time. Raises `TimeoutError`."""
+        pause, clock = 0.1, self.stage.clock
+        end = clock.monotonic() + PATIENCE
+        while not (value := found()):
+            if clock.monotonic() > end:
+                raise TimeoutError(f"it did not happen within {PATIENCE:.0f} virtual seconds")
+            await clock.sleep(pause)
+            pause = min(pause * 1.2, LONGEST_LOOK)
+        return value
+
+    async def settled(self) -> None:
+        """Wait until the bot has nothing left to do but what it does later: jobs, reminders."""
+        await self.until(lambda: not self.server.pending and not self._open())
+
+    async def restart(self) -> None:
+        """Stop the bot in order and start it again on the same database."""
+        await self.stage.stop()
+        await self.stage.start()
+
+    async def crash(self) -> None:
+        """The bot is gone from one moment to the next, and is started again on the same database."""
+        await self.stage.crash()
+        await self.stage.start()
+
+    def _open(self) -> int:
+        path = self.stage.settings.database_url.partition(":///")[2]
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+            return int(connection.execute(OPEN).fetchone()[0])
+
+    async def _done(self, chat: int) -> Said | None:
+        """After somebody has done something in a chat."""
+        self._place = chat
+        await self.settled()
+        found = self.said(chat)
+        return found[-1] if found else None
+
+    async def _answered(self, chat: int, before: int) -> Said:
+        last = await self._done(chat)
+        if last is None or len(self.said(chat)) == before:
+            raise AssertionError("the bot said nothing")
+        return last
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    tg: Tg
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody in Telegram: in the private chat with the bot, or with `to` in a group."""
+
+    tg: Tg
+    id: int
+
+    async def say(self, text: str, to: Group | None = None, *, reply_to: Said | None = None) -> Said:
+        """Write a message and read the answer: the last message of the bot. `AssertionError`: it said nothing."""
+        before = len(self.tg.said(self._chat(to)))
+        self.write(text, to, reply_to=reply_to)
+        return await self.tg._answered(self._chat(to), before)
+
+    def write(self, text: str, to: Group | None = None, *, reply_to: Said | None = None) -> None:
+        """Write a message and don't wait."""
+        self.tg._place = self._chat(to)
+        self.tg.server.say(self._chat(to), text, self.id, reply_to=reply_to.id if reply_to else None)
+
+    async def send(
+        self,
+        data: bytes,
+        kind: Literal["photo", "voice", "document"] = "photo",
+        caption: str = "",
+        *,
+        name: str = "",
+        mime: str = "",
+        to: Group | None = None,
+    ) -> Said:
+        """Send a file and read the answer."""
+        chat = self._chat(to)
+        before = len(self.tg.said(chat))
+        self.tg.server.upload(chat, data, kind, caption=caption, name=name, mime=mime, user_id=self.id)
+        return await self.tg._answered(chat, before)
+
+    async def press(self, label: str, to: Group | None = None) -> Said | None:
+        """Press the newest button with that label; returns the last message of the bot as it is then."""
+        chat = self._chat(to)
+        for message in reversed(self.tg.said(chat)):
+            for button in buttons_of(message.raw):
+                if button["text"] == label:
+                    self.tg.server.press(chat, message.id, button["callback_data"], self.id)
+                    return await self.tg._done(chat)
+        raise AssertionError(f"there is no button {label!r}; there are {self._labels(chat)}")
+
+    async def edit(self, text: str, to: Group | None = None) -> Said | None:
+        """Change one's own last message."""
+        chat = self._chat(to)
+        own = [message for message in self.tg.server.transcript(chat) if message["from"]["id"] == self.id]
+        self.tg.server.edit(chat, own[-1]["message_id"], text, self.id)
+        return await self.tg._done(chat)
+
+    def said(self, to: Group | None = None) -> list[Said]:
+        """What the bot has said in the chat."""
+        return self.tg.said(self._chat(to))
+
+    def _chat(self, to: Group | None) -> int:
+        return self.id if to is None else to.id
+
+    def _labels(self, chat: int) -> list[str]:
+        return [label for message in self.tg.said(chat) for label in message.buttons]

@@ -1,0 +1,26 @@
+"""A bot with a character of its own: who it is, how it greets, and a command. No account is needed to try it:
+
+python examples/persona_bot.py
+"""
+
+from __future__ import annotations
+
+import random
+
+from bot import App, Incoming, Reply
+
+app = App(
+    system_prompt="You are Captain Brine, an old pirate. Answer in two sentences at most, and never leave the role.",
+    greeting="Ahoy, {name}! Captain Brine at your service. Ask me anything, or let a coin decide: /flip.",
+    temperature=0.8,
+)
+
+
+@app.command("flip", {"en": "Flip a doubloon", "ru": "Подбросить дублон"})
+async def flip(incoming: Incoming, reply: Reply) -> str:
+    stake = incoming.rest or "your ship"
+    return f"You bet {stake}. It is **{random.choice(['heads', 'tails'])}**!"
+
+
+if __name__ == "__main__":
+    app.run()

@@ -1,0 +1,111 @@
+"""`bot.testing` itself: what people rely on who test their bot with it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bot.testing.studio import StudioSide
+from bot.testing.tg import Tg
+from bot.testing.virtual_loop import LoopClock
+
+ROOT = Path(__file__).parents[1]
+
+PROJECT = """
+import asyncio
+import pytest
+from bot import App
+
+@pytest.fixture
+def bot_app():
+    return App(greeting="Hello, {name}!")
+
+async def test_the_bot(tg, studio, clock):
+    assert (await tg.user("Ann").say("/start")).text == "Hello, Ann!"
+    await clock.sleep(300)
+    assert tg.last.text == "Hello, Ann!"
+
+async def test_something_else(tmp_path):
+    assert asyncio.get_running_loop().time() > 0
+"""
+
+
+async def test_a_busy_model_is_asked_again(tg: Tg, studio: StudioSide) -> None:
+    studio.fails(429, times=2)
+    studio.says("Here I am.")
+    assert (await tg.user("Ann").say("hi")).text == "Here I am."
+    assert tg.last.text == "Here I am."
+    assert [request.status for request in studio.requests] == [429, 429, 200]
+    assert studio.questions == ["hi"] * 3
+
+
+async def test_people_are_the_same_by_their_names_and_have_chats_of_their_own(tg: Tg, studio: StudioSide) -> None:
+    studio.says("To Ann.", "To Bob.")
+    ann, bob = tg.user("Ann"), tg.user("Bob", "ru")
+    await ann.say("hi")
+    await bob.say("hi")
+    assert tg.user("Ann") == ann
+    assert ([said.text for said in ann.said()], [said.text for said in bob.said()]) == (["To Ann."], ["To Bob."])
+    assert (await bob.say("/new")).text.startswith("Начинаем новый разговор")
+    assert tg.last == bob.said()[-1]
+
+
+async def test_in_a_group_the_bot_answers_who_speaks_to_it(tg: Tg, studio: StudioSide) -> None:
+    ann, bob = tg.user("Ann"), tg.user("Bob")
+    tg.stage.settings = tg.stage.settings.model_copy(update={"owners": (ann.id,)})
+    await tg.restart()
+    team = tg.group("Tea", ann, bob)
+    bob.write("what do you think?", team)
+    await tg.settled()
+    assert ann.said(team) == []
+
+
+async def test_a_press_shows_what_the_button_did_and_a_missing_one_is_named(tg: Tg) -> None:
+    ann = tg.user("Ann")
+    await ann.say("/settings")
+    pressed = await ann.press("Language")
+    assert pressed is not None
+    with pytest.raises(AssertionError, match="there is no button 'Nonsense'; there are"):
+        await ann.press("Nonsense")
+
+
+async def test_an_answer_that_breaks_off_and_a_crash_are_part_of_a_test(tg: Tg, studio: StudioSide) -> None:
+    ann = tg.user("Ann")
+    studio.breaks(after_chunks=1)
+    studio.says(["one ", "two ", "three"], ["one ", "two ", "three"])
+    assert "one two three" in (await ann.say("count")).text
+    studio.server.ttft = 60
+    ann.write("and on?")
+    await tg.until(lambda: len(studio.questions) >= 3)
+    studio.says("four")
+    await tg.crash()
+    await tg.settled()
+    assert len(ann.said()) == 2
+
+
+async def test_an_edit_and_a_picture_are_sent_and_silence_is_an_error(
+    tg: Tg, studio: StudioSide, clock: LoopClock
+) -> None:
+    ann = tg.user("Ann")
+    studio.says("Old.", "New.")
+    await ann.say("first")
+    before = clock.monotonic()
+    edited = await ann.edit("second")
+    assert edited is not None
+    assert "New." in edited.text
+    assert clock.monotonic() - before < 60
+    with pytest.raises(AssertionError, match="the bot said nothing"):
+        await ann.say("to others", tg.group("Tea", ann))
+
+
+def test_in_a_project_of_its_own_nothing_but_pytest_asyncio_is_needed(tmp_path: Path) -> None:
+    (tmp_path / "test_mine.py").write_text(PROJECT)
+    (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\n")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "bot.testing.plugin", "-p", "no:cacheprovider"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": ""}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=50)
+    assert "2 passed" in done.stdout, done.stdout + done.stderr
