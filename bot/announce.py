@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 from bot import __version__
+from bot.library import Library
 from bot.settings import Settings, misspelt
 from bot.storage import schema
 
@@ -40,4 +41,5 @@ def warnings(settings: Settings, env_file: Path = Path(".env")) -> list[str]:
         found.append("ACCESS=open and no budget for a day: everybody may spend your money (DAILY_TOKENS, ...)")
     if settings.access == "closed" and not settings.owners:
         found.append("ACCESS=closed and OWNERS is empty: the bot answers nobody, and tells everybody their number")
+    found += [f"{problem} (it is left out)" for problem in Library(settings.prompts_dir).problems()]
     return found

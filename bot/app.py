@@ -25,11 +25,13 @@ from bot.features import joined
 from bot.http import Http
 from bot.images import Images
 from bot.jobs import Jobs
+from bot.library import Library
 from bot.limits import TOKENS, Budget, Limits
 from bot.metrics import Metrics
 from bot.middleware import Admit, Boundary, Door, InOrder
 from bot.models.yandex.service import YandexStudio
 from bot.outage import Outage
+from bot.personas import Personas
 from bot.routing import Offer, Routing
 from bot.settings import Settings
 from bot.storage.boxes import StoredInbox, StoredOutbox
@@ -40,6 +42,7 @@ from bot.telegram.transport import Options as TelegramOptions
 from bot.telegram.transport import Telegram
 from bot.turns import Turns
 from bot.types import Painter
+from bot.writing import Writing
 
 log = logging.getLogger(__name__)
 
@@ -168,13 +171,15 @@ def _wire(
     telegram = Telegram(api, StoredInbox(store), StoredOutbox(store), clock, tasks, _telegram(settings))
     access = Access(settings.access == "open", frozenset(settings.owners))
     budget = _budget(settings, access)
-    jobs = Jobs(store, clock, api.id)
+    jobs, library = Jobs(store, clock, api.id), Library(settings.prompts_dir)
+    chat = Chat(store, routing, clock, _chat(settings), budget, library)
     features = [
+        Personas(store, chat).feature(),
+        Writing(store, chat).feature(),
         Images(store, painter, clock, telegram, chance, jobs.wake, budget).feature(),
-        Choosing(store, routing, settings.streaming).feature(),
+        Choosing(store, routing, settings.streaming, library).feature(),
     ]
     jobs.kinds.update(joined(features).jobs)
-    chat = Chat(store, routing, clock, _chat(settings), budget)
     commands = Commands(store, chat, access, features)
     admit = Admit(commands, store, clock, access)
     handler = InOrder(Boundary(admit, store), tasks, turns, chat.outdate)

@@ -14,7 +14,9 @@ from dataclasses import dataclass, field, replace
 from bot import branches, ending, prompt, turns
 from bot.branches import Place
 from bot.clock import Clock
+from bot.craft import said
 from bot.errors import ContextOverflow, LimitReached, ModelError, ModelRefused, StreamCut
+from bot.library import Library
 from bot.limits import TOKENS, Budget
 from bot.routing import Offer, Routing
 from bot.storage.buttons import Action
@@ -23,7 +25,7 @@ from bot.storage.messages import Remembered
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Address, Incoming, Message, Part, Reply, Request, Text
-from bot.written import Begun, Written
+from bot.written import REASONING, Begun, Written
 
 log = logging.getLogger(__name__)
 
@@ -63,20 +65,23 @@ class Chat:
     clock: Clock
     options: Options = field(default_factory=Options)
     budget: Budget = field(default_factory=Budget)
+    library: Library = field(default_factory=Library)
     _ratios: defaultdict[str, prompt.Ratio] = field(default_factory=lambda: defaultdict(prompt.Ratio))
     _running: dict[str, Running] = field(default_factory=dict)
 
-    async def begin(self, incoming: Incoming, parts: tuple[Part, ...] = ()) -> Begun:
+    async def begin(self, incoming: Incoming, parts: tuple[Part, ...] = (), *, last: bool = False) -> Begun:
         """Transaction 1: save the question (its text and other `parts`), read what is needed to answer it.
 
-        Raises `LimitReached`: then nothing is saved.
+        `last`: what the bot had waited for is complete with it. Raises `LimitReached`: then nothing is saved.
         """
 
         def work(tx: Tx) -> Begun:
             tx.updates.begin(incoming.ids)
             tx.chats.seen(incoming.address, incoming.user, private=incoming.private)
-            choices = tx.chats.choices(incoming.address)
+            choices = tx.chats.choices(incoming.address, incoming.user.id)
             language = choices.language or incoming.user.language
+            if last:
+                tx.buttons.forget(incoming.address, incoming.user.id)
             awaited = tx.buttons.awaited(incoming.address, incoming.user.id)
             if awaited is not None:
                 return Begun(None, (), choices, language, awaited=awaited)
@@ -105,14 +110,21 @@ class Chat:
         if place is None:
             return None
         tx.updates.begin(incoming.ids)
-        return self._begun(tx, incoming, place, tx.chats.choices(incoming.address), pressed)
+        choices = tx.chats.choices(incoming.address, incoming.user.id)
+        return self._begun(tx, incoming, place, choices, pressed)
 
     def _begun(self, tx: Tx, incoming: Incoming, place: Place, choices: Choices, pressed: str = "") -> Begun:
         language = choices.language or incoming.user.language
         history = prompt.spoken(branches.history(tx, place, self.options.history))
         if place.resumed is not None:
             history = [*history, Message.of("user", say(language, "resume.prompt"))]
-        return self._held(tx, incoming, Begun(place, history, choices, language, pressed=pressed))
+        persona = self.library.persona(choices.persona)
+        offer, gone = self.routing.settle(choices.model, choices.own_model, persona.model)
+        begun = Begun(
+            place, history, replace(choices, model=offer.name), language,
+            pressed=pressed, persona=persona, gone=tuple(name for name in gone if name != persona.model),
+        )  # fmt: skip
+        return self._held(tx, incoming, begun)
 
     def _held(self, tx: Tx, incoming: Incoming, begun: Begun) -> Begun:
         """Hold back what the answer can cost; nothing is reckoned where nothing is limited."""
@@ -130,7 +142,7 @@ class Chat:
             reply.replace(begun.prefix)
         turn = turns.current.get()
         written = await self._write(incoming, reply, begun, place)
-        turn.model = written.offer.name
+        turn.model, turn.persona = written.offer.name, begun.persona.label
         turn.ended(written.ending(), written.usages, written.text)
         if written.error is not None:
             turn.failed(written.error)
@@ -249,15 +261,17 @@ class Chat:
         return self._ratios[offer.name]
 
     def _request(self, begun: Begun, offer: Offer, shrink: float = 1.0) -> Request:
-        return prompt.build(
-            self.options.system or say(begun.language, "system"),
-            begun.history,
-            offer.model.profile,
+        persona, options, profile = begun.persona, self.options, offer.model.profile
+        request = prompt.build(
+            said(persona.system, begun.language, "").strip() or options.system or say(begun.language, "system"),
+            begun.shown,
+            profile,
             self._ratio(offer),
-            max_tokens=self.options.max_tokens,
-            temperature=self.options.temperature,
+            max_tokens=persona.max_tokens or options.max_tokens,
+            temperature=options.temperature if persona.temperature is None else persona.temperature,
             shrink=shrink,
         )
+        return replace(request, reasoning=REASONING.get(begun.choices.reasoning, "") if profile.reasoning else "")
 
     async def _follow(self, reply: Reply, offer: Offer, request: Request, written: Written, prefix: str) -> None:
         turn = turns.current.get()

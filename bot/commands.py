@@ -15,6 +15,7 @@ from bot.chat import Chat
 from bot.errors import NotAllowed
 from bot.features import Command, Feature, Press, joined
 from bot.outbox import language, put, settle, tell
+from bot.personas import welcome
 from bot.storage.buttons import Action
 from bot.storage.chats import Choices
 from bot.storage.spending import DAY
@@ -128,7 +129,8 @@ class Commands:
     # --- commands -----------------------------------------------------------------------------------------------------
 
     async def start(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        await tell(self.store, incoming, reply, "start", name=incoming.user.name)
+        await self.store.write(lambda tx: put(tx, incoming, welcome(tx, incoming, self.chat)))
+        await reply.finish()
 
     async def help(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         menu = self.menu(await language(self.store, incoming))

@@ -32,7 +32,9 @@ def save(tx: Tx, incoming: Incoming, begun: Begun, written: Written) -> None:
     if text:
         answer = _remember(tx, incoming, place, begun.prefix, written)
         rows = _keyboard(tx, incoming, begun, answer)
-        outgoing = Outgoing(begun.prefix + text, buttons=rows, note=_note(tx, incoming, begun.language, written))
+        if begun.gone:  # it is said below this answer, and only there
+            tx.chats.drop(incoming.address, incoming.user.id, begun.gone)
+        outgoing = Outgoing(begun.prefix + text, buttons=rows, note=_note(tx, incoming, begun, written))
     elif place.shown is not None:  # a version that did not come about: the one before stays
         note = say(begun.language, written.apology())
         outgoing = Outgoing(place.shown.text, note=note, buttons=_keyboard(tx, incoming, begun, place.shown))
@@ -83,10 +85,12 @@ def _retry(tx: Tx, incoming: Incoming, begun: Begun, place: Place) -> Rows:
     return ((retry,),)
 
 
-def _note(tx: Tx, incoming: Incoming, language: str, written: Written) -> str:
+def _note(tx: Tx, incoming: Incoming, begun: Begun, written: Written) -> str:
+    language = begun.language
     waited = tx.clock.time() - incoming.at.timestamp() if incoming.at else 0.0
     late = say(language, "late.note") if waited > LATE else ""
-    return "; ".join(filter(None, (written.note(language), late)))
+    gone = say(language, "gone.note", old=", ".join(begun.gone), new=written.offer.title) if begun.gone else ""
+    return "; ".join(filter(None, (written.note(language), gone, late)))
 
 
 def _quoted(incoming: Incoming) -> int:

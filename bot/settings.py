@@ -133,6 +133,10 @@ class Settings(BaseSettings):
     temperature: float = Field(0.3, ge=0, le=1, description="0 = always the likeliest word, 1 = free")
     max_tokens: int = Field(2000, gt=0, description="Longest answer, in tokens")
     system_prompt: str = Field("", description="Who the bot is; empty = a helpful assistant")
+    prompts_dir: Path = Field(
+        Path("prompts"),
+        description="Folder of your own personas and templates, see docs/personas.md; it may be missing",
+    )
     yc_concurrency: int = Field(10, gt=0, description="Requests in flight (the folder's quota; 10 unless raised)")
     yc_data_logging: bool = Field(False, description="Let the service keep requests to improve its models")
     answer_deadline: float = Field(120.0, gt=0, description="Seconds an answer may take in all")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from bot import prompt
 from bot.branches import CUT, Place
+from bot.craft import Persona
 from bot.errors import ContextOverflow, ModelDenied, ModelError, ModelRefused
 from bot.routing import Offer
 from bot.storage.buttons import Action
@@ -18,6 +19,8 @@ from bot.types import Chunk, Finish, Message, Request, Usage
 
 log = logging.getLogger(__name__)
 
+NOBODY = Persona(key="", version="", title={})
+REASONING = {"on": "medium", "off": "none"}  # what a chat chose -> what the model is told
 SILENT = re.compile(r"[\s\u200b-\u200f\u2060\ufeff\u2800\u3164*_~`#>|<!\-]*")  # white space and bare marks say nothing
 
 
@@ -25,6 +28,7 @@ SILENT = re.compile(r"[\s\u200b-\u200f\u2060\ufeff\u2800\u3164*_~`#>|<!\-]*")  #
 class Begun:
     """What the first transaction of a turn found. `held` is what is held back from the budgets for the answer,
     `pressed` the key of the button that asked for it. `awaited`: this message answers a question of the bot instead.
+    `choices.model` is the model that is to answer, whoever chose it; `gone` are choices that are offered no more.
     """
 
     place: Place | None
@@ -34,6 +38,13 @@ class Begun:
     held: int = 0
     pressed: str = ""
     awaited: Action | None = None
+    persona: Persona = NOBODY
+    gone: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> Sequence[Message]:
+        """The history, below what the persona's examples show."""
+        return [*self.persona.shown(self.language), *self.history]
 
     @property
     def prefix(self) -> str:

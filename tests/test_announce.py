@@ -57,3 +57,11 @@ def test_t4_keys_that_others_can_read_are_told(tmp_path: Path, mode: int) -> Non
 def test_what_is_probably_not_meant_so_is_told(tmp_path: Path, given: dict[str, Any], word: str) -> None:
     (told,) = warnings(settings(**given), tmp_path / "none")
     assert word in told
+
+
+def test_a_persona_that_can_not_be_read_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "personas").mkdir()
+    (tmp_path / "personas" / "pirate.toml").write_text('name = "Pirate"\n')
+    (told,) = warnings(settings(prompts_dir=tmp_path), tmp_path / "none")
+    assert "pirate.toml" in told
+    assert "title: is missing" in told

@@ -141,7 +141,7 @@ async def test_every_button_does_something(stage: Stage) -> None:
     assert pressed == {
         "retry", "resume", "version", "image.again", "image.ratio", "image.change", "settings.language",
         "settings.model",
-        "settings.streaming", "language.set", "model.set", "streaming.set",
+        "settings.streaming", "language.set", "model.set", "streaming.set", "model.everywhere", "model.mine",
     }  # fmt: skip
 
 

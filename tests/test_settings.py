@@ -265,6 +265,7 @@ WRONG = {
     "telegram_proxy": ["hush", "ftp://hush:1", "http://hush"],
     "yc_service_account_key_file": ["hush/nowhere.json"],
     "system_prompt": [],
+    "prompts_dir": [],
 }
 GOODS = {
     "owners": "1001", "user_rate": "30", "models": '[{"name": "yandexgpt"}]', "webhook_url": "https://bot.example/hook",
