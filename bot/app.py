@@ -24,6 +24,7 @@ from bot.errors import StorageUnavailable
 from bot.features import joined
 from bot.http import Http
 from bot.images import Images
+from bot.improving import Improving
 from bot.jobs import Jobs
 from bot.library import Library
 from bot.limits import TOKENS, Budget, Limits
@@ -176,7 +177,17 @@ def _wire(
     features = [
         Personas(store, chat).feature(),
         Writing(store, chat).feature(),
-        Images(store, painter, clock, telegram, chance, jobs.wake, budget).feature(),
+        Images(
+            store,
+            painter,
+            clock,
+            telegram,
+            chance,
+            jobs.wake,
+            budget,
+            Improving(store, routing, budget),
+            settings.image_improve,
+        ).feature(),
         Choosing(store, routing, settings.streaming, library).feature(),
     ]
     jobs.kinds.update(joined(features).jobs)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from bot.clock import Clock
 from bot.errors import (
@@ -23,8 +24,9 @@ from bot.errors import (
     OutcomeUnknown,
 )
 from bot.features import Command, Feature, Press
+from bot.improving import LONGEST, SHORT, Improving
 from bot.limits import IMAGES, Budget
-from bot.outbox import Effect, settle
+from bot.outbox import Effect, key, settle, tell
 from bot.outbox import language as language_of
 from bot.storage.buttons import Action
 from bot.storage.operations import Operation
@@ -47,7 +49,6 @@ from bot.types import (
 )
 
 KIND = "image"
-LONGEST_PROMPT = 500  # characters (YandexART)
 RATIOS = ((1, 1), (16, 9), (9, 16))
 PATIENCE = 3 * 3600.0  # seconds: the service says "from a few seconds up to a few hours" and keeps a picture 12 h
 ORDERING = 300.0  # seconds that a service which takes no orders is asked again
@@ -57,7 +58,7 @@ MOST_SUBMITS = 2  # a kill -9 between the request and its answer leaves the outc
 
 @dataclass(slots=True)
 class Images:
-    """`painter` None: this bot does not draw."""
+    """`painter` None: this bot does not draw. `improves`: when a short idea becomes a richer description."""
 
     store: Store
     painter: Painter | None
@@ -66,6 +67,8 @@ class Images:
     random: random.Random
     wake_jobs: Callable[[], None]
     budget: Budget = field(default_factory=Budget)
+    improving: Improving | None = None
+    improves: Literal["ask", "always", "never"] = "ask"
 
     def feature(self) -> Feature:
         """`/image` stays a command where the bot does not draw: it says so."""
@@ -75,7 +78,11 @@ class Images:
                 "/image": Command(self.image, in_menu=self.painter is not None),
                 "/img": Command(self.image, in_menu=False),
             },
-            presses={**{name: Press(self.press) for name in again}, "image.change": Press(self.press_change)},
+            presses={
+                **{name: Press(self.press) for name in again},
+                "image.change": Press(self.press_change),
+                "image.improve": Press(self.press_improve),
+            },
             awaits={"image.change": self.change},
             jobs={KIND: self.draw},
         )
@@ -83,7 +90,37 @@ class Images:
     # --- orders -------------------------------------------------------------------------------------------------------
 
     async def image(self, incoming: Incoming, reply: Reply, rest: str) -> None:
-        await self.order(incoming, reply, Drawing(rest, self.seed()))
+        drawing = Drawing(rest, self.seed())
+        if self.improves != "always" or not self._may_improve(drawing):
+            await self.order(incoming, reply, drawing)
+        elif better := await self._improved(incoming, reply, drawing):
+            await self.order(incoming, reply, better)
+        else:
+            sentence = Outgoing(say(await language_of(self.store, incoming), "image.improve.plain"), plain=True)
+            name, marker = key(incoming.id, 1), incoming.message_id  # the picture has the first name
+            await self.order(
+                incoming, reply, drawing, lambda tx: tx.deliveries.add(name, incoming.address, sentence, marker=marker)
+            )
+
+    async def press_improve(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        """The same picture from a richer description, which is shown below it."""
+        drawn = await self.drawing(incoming.address, action.payload["turn"])
+        if drawn is None or not self._may_improve(drawn):
+            await settle(self.store, incoming, reply)
+        elif (better := await self._improved(incoming, reply, drawn)) is None:
+            await tell(self.store, incoming, reply, "image.improve.failed")
+        else:
+            await self.order(incoming, reply, better, lambda tx: tx.buttons.use_up(action.key))
+
+    def _may_improve(self, drawing: Drawing) -> bool:
+        worth_it = bool(drawing.prompt.strip()) and len(drawing.prompt) <= SHORT
+        return worth_it and self.painter is not None and self.improving is not None and self.improves != "never"
+
+    async def _improved(self, incoming: Incoming, reply: Reply, drawing: Drawing) -> Drawing | None:
+        assert self.improving is not None  # noqa: S101  see _may_improve
+        await reply.busy("photo")
+        better = await self.improving.improve(incoming, drawing.prompt)
+        return replace(drawing, prompt=better) if better else None
 
     async def press(self, incoming: Incoming, reply: Reply, action: Action) -> None:
         """Again (another seed) or in another ratio (the same). It costs money: the button works once."""
@@ -132,8 +169,8 @@ class Images:
             raise BadInput(say(language, "image.off"))
         if not drawing.prompt.strip():
             raise BadInput(say(language, "image.usage"))
-        if (length := len(drawing.prompt)) > LONGEST_PROMPT:
-            raise BadInput(say(language, "image.long", limit=LONGEST_PROMPT, length=length))
+        if (length := len(drawing.prompt)) > LONGEST:
+            raise BadInput(say(language, "image.long", limit=LONGEST, length=length))
 
         def store_it(tx: Tx) -> None:
             request = {
@@ -287,7 +324,10 @@ class Images:
             for width, height in RATIOS
             if (width, height) != (drawn.width, drawn.height)
         ]
-        return (first, tuple(ratios))
+        if not self._may_improve(drawn):
+            return (first, tuple(ratios))
+        label = say(language, "image.improve")
+        return (first, tuple(ratios), (tx.buttons.add(where, turn, user, label, "image.improve", turn=turn),))
 
     def _again(self, tx: Tx, operation: Operation) -> Button:
         label = say(operation.request["language"], "image.again")

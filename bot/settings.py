@@ -137,6 +137,11 @@ class Settings(BaseSettings):
         Path("prompts"),
         description="Folder of your own personas and templates, see docs/personas.md; it may be missing",
     )
+    image_improve: Literal["ask", "always", "never"] = Field(
+        "ask",
+        description="Whether the model makes a richer description of an idea for /image, which costs its tokens: "
+        "ask = a button below the picture, always, never",
+    )
     yc_concurrency: int = Field(10, gt=0, description="Requests in flight (the folder's quota; 10 unless raised)")
     yc_data_logging: bool = Field(False, description="Let the service keep requests to improve its models")
     answer_deadline: float = Field(120.0, gt=0, description="Seconds an answer may take in all")

@@ -103,6 +103,15 @@ TEXTS: dict[str, str] = {
     "reasoning.on": "always",
     "reasoning.off": "never",
     "reasoning.auto": "as the model likes",
+    "image.improve": "✨ Richer description",
+    "image.improve.failed": "I could not make the description richer: the model does not answer now. Try again "
+    "in a minute.",
+    "image.improve.plain": "I could not make the description richer, so I draw your idea as it is.",
+    "image.improve.system": "You turn a short idea into a description for a model that draws pictures. "
+    "Describe what is seen: subject, surroundings, light, colours, composition, style. Keep everything that the "
+    "idea names and add nothing that contradicts it. Write in the language of the idea if it is Russian or "
+    "English, otherwise in English. One paragraph of at most 450 characters, no headings, no quotation marks, no "
+    "explanations: only the description.",
     "command.persona": "Who answers: translator, editor, teacher…",
     "command.write": "Write a text: article, post, newsletter…",
     "command.reasoning": "Think before answering: always, never",
