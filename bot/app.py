@@ -215,6 +215,7 @@ def _chat(settings: Settings) -> ChatOptions:
         temperature=settings.temperature,
         max_tokens=settings.max_tokens,
         deadline=settings.answer_deadline,
+        thoughts=settings.show_reasoning,
     )
 
 

@@ -35,13 +35,16 @@ CUT_TRIES = 3  # how often an answer that breaks off is begun anew in the same p
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to answer. `history` is the number of messages that are looked at, before the budget cuts further."""
+    """How to answer. `history` is the number of messages that are looked at, before the budget cuts further;
+    `thoughts`: what a model thinks may be seen.
+    """
 
     system: str = ""
     temperature: float = 0.3
     max_tokens: int = 2000
     deadline: float = 120.0
     history: int = 60
+    thoughts: bool = False
 
 
 @dataclass(slots=True)
@@ -279,7 +282,7 @@ class Chat:
         async with aclosing(offer.model.stream(request)) as chunks:
             async for chunk in chunks:
                 turn.wrote(self.clock.monotonic())
-                written.add(chunk)
+                written.add(chunk if self.options.thoughts else replace(chunk, thought=""))
                 if chunk.replaces:
                     reply.replace(prefix + written.text)
                 elif chunk.text:

@@ -34,7 +34,8 @@ def save(tx: Tx, incoming: Incoming, begun: Begun, written: Written) -> None:
         rows = _keyboard(tx, incoming, begun, answer)
         if begun.gone:  # it is said below this answer, and only there
             tx.chats.drop(incoming.address, incoming.user.id, begun.gone)
-        outgoing = Outgoing(begun.prefix + text, buttons=rows, note=_note(tx, incoming, begun, written))
+        note = _note(tx, incoming, begun, written)
+        outgoing = Outgoing(begun.prefix + text, buttons=rows, note=note, thought=written.thought)
     elif place.shown is not None:  # a version that did not come about: the one before stays
         note = say(begun.language, written.apology())
         outgoing = Outgoing(place.shown.text, note=note, buttons=_keyboard(tx, incoming, begun, place.shown))

@@ -142,6 +142,9 @@ class Settings(BaseSettings):
         description="Whether the model makes a richer description of an idea for /image, which costs its tokens: "
         "ask = a button below the picture, always, never",
     )
+    show_reasoning: bool = Field(
+        False, description="Show what models think before they answer, folded up above the answer, where they tell it"
+    )
     yc_concurrency: int = Field(10, gt=0, description="Requests in flight (the folder's quota; 10 unless raised)")
     yc_data_logging: bool = Field(False, description="Let the service keep requests to improve its models")
     answer_deadline: float = Field(120.0, gt=0, description="Seconds an answer may take in all")

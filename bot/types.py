@@ -179,7 +179,8 @@ class Outgoing:
     `instead` is what is said where a file can't be delivered in any way.
     `note` is a line in the bot's own voice below the text ("stopped", "cut short"): it can't be mistaken for the
     model's.
-    `reply_to` quotes that message of the chat where it still exists.
+    `thought` is what the model thought before, folded up above the text. `reply_to` quotes that message of the chat
+    where it still exists.
     """
 
     text: str = ""
@@ -190,6 +191,7 @@ class Outgoing:
     reply_to: int = 0
     ask_reply: bool = False
     instead: str = ""
+    thought: str = ""
 
 
 class Reply(Protocol):

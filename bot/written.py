@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 NOBODY = Persona(key="", version="", title={})
 REASONING = {"on": "medium", "off": "none"}  # what a chat chose -> what the model is told
+MOST_THOUGHT = 100_000  # characters
 SILENT = re.compile(r"[\s\u200b-\u200f\u2060\ufeff\u2800\u3164*_~`#>|<!\-]*")  # white space and bare marks say nothing
 
 
@@ -58,7 +59,8 @@ class Written:
 
     `wanted` is the model that was chosen, `offer` the one that is asked: another where that is known not to answer.
     A stream that breaks off is begun anew, and each was paid: `usages` are the models and what the service told, `cost`
-    is their tokens (guessed where it told nothing), `held` the reservations for them.
+    is their tokens (guessed where it told nothing), `held` the reservations for them. `thought` is its reasoning, where
+    the model shows that and the operator wants it seen.
     """
 
     wanted: Offer
@@ -72,12 +74,14 @@ class Written:
     error: ModelError | None = None
     usages: list[tuple[str, Usage]] = field(default_factory=list)
     cost: int = 0
+    thought: str = ""
 
     def begin(self) -> None:
-        self.text, self.finish, self.usage = "", None, None
+        self.text, self.finish, self.usage, self.thought = "", None, None, ""
 
     def add(self, chunk: Chunk) -> None:
         self.text = chunk.text if chunk.replaces else self.text + chunk.text
+        self.thought += chunk.thought[: MOST_THOUGHT - len(self.thought)]
         self.usage = chunk.usage or self.usage
         self.finish = chunk.finish or self.finish
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +14,15 @@ import pytest
 from stage import ANNA, BORIS, TEAM, Stage
 from telegram_side import rows, soon
 
+from bot.app import build
 from bot.craft import said
 from bot.library import SHIPPED, Library
+from bot.routing import Offer, Routing
 from bot.sandbox.telegram import buttons_of
 from bot.settings import ModelEntry
+from bot.telegram.screen import Rung, finished
 from bot.texts.catalog import LANGUAGES, say
+from bot.types import Chunk, Finish, Outgoing, Profile, Request
 
 PIRATE = """
 title.en = "Pirate"
@@ -345,3 +353,79 @@ async def test_reasoning_is_switched_only_where_the_model_can(stage: Stage) -> N
 
 def entries(*names: str) -> list[ModelEntry]:
     return [ModelEntry(name=name) for name in names]
+
+
+# --- models that think ------------------------------------------------------------------------------------------------
+
+
+class Thinker:
+    """A model that shows what it thinks."""
+
+    name = "thinker"
+    profile = Profile(reasoning=True)
+
+    def __init__(self, thought: str = "What is asked?\nThe answer is **two**, says @somebody.") -> None:
+        self.thought = thought
+        self.asked: list[Request] = []
+
+    async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
+        self.asked.append(request)
+        yield Chunk(thought=self.thought[:5])
+        yield Chunk(thought=self.thought[5:])
+        yield Chunk("Two", finish=Finish.STOP)
+
+
+@asynccontextmanager
+async def thinking(stage: Stage, model: Thinker, **changes: Any) -> AsyncIterator[None]:
+    settings = stage.settings.model_copy(update=changes)
+    routing = Routing([Offer("thinker", "Thinker", model)])
+    async with build(settings, clock=stage.clock, seed=1, routing=routing) as app:
+        running = asyncio.create_task(app.run())
+        yield
+        app.stop()
+        await running
+
+
+async def test_reasoning_is_asked_for_as_it_was_chosen(stage: Stage) -> None:
+    model = Thinker()
+    async with thinking(stage, model):
+        for label in ("reasoning.on", "reasoning.off", "reasoning.auto"):
+            await stage.ask("/reasoning")
+            await pressed(stage, say("en", label))
+            await stage.ask("one and one?")
+    assert [request.reasoning for request in model.asked] == ["medium", "none", ""]
+
+
+@pytest.mark.parametrize("streaming", ["draft", "edit"])
+async def test_what_a_model_thinks_is_folded_up_above_where_the_operator_shows_it(stage: Stage, streaming: str) -> None:
+    async with thinking(stage, Thinker(), show_reasoning=True, streaming=streaming):
+        await stage.ask("one and one?")
+    message = stage.telegram.transcript(ANNA)[-1]
+    thought = "What is asked?\nThe answer is **two**, says @somebody."
+    assert message["text"] == f"{thought}\n\nTwo"
+    quote = next(entity for entity in message["entities"] if entity["type"] == "expandable_blockquote")
+    assert (quote["offset"], quote["length"]) == (0, len(thought))
+    assert "mention" not in {entity["type"] for entity in message["entities"]}
+
+
+async def test_what_a_model_thinks_is_not_seen_otherwise_nor_told_to_the_model_again(stage: Stage) -> None:
+    model = Thinker()
+    async with thinking(stage, model):
+        assert await stage.ask("one and one?") == "Two"
+    async with thinking(stage, model, show_reasoning=True):
+        await stage.ask("sure?")
+        await stage.ask("really?")
+    assert "What is asked" not in str(model.asked)
+
+
+def test_a_long_thought_is_shortened_and_stands_above_blocks_too() -> None:
+    thought = "begin " + "word " * 2000 + "end"
+    (shown,) = finished(Outgoing("Two", thought=thought), Rung.RICH)
+    assert len(shown.text) < 2100
+    assert shown.text.startswith("begin word")
+    assert shown.text.endswith("word end\n\nTwo")
+    (rich,) = finished(Outgoing("| a | b |\n|---|---|\n| 1 | 2 |", thought="hm"), Rung.RICH)
+    blocks = json.loads(rich.blocks)["blocks"]
+    assert [block["type"] for block in blocks] == ["expandable_blockquote", "table"]
+    assert blocks[0]["text"] == "hm"
+    assert finished(Outgoing("Two", thought="hm"), Rung.PLAIN)[0].text == "Two"
