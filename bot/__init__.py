@@ -4,6 +4,8 @@ Begin reading with `types.py`, then `app.py`, then `chat.py`. `bot.app.build` ma
 """
 
 from bot.errors import BotError, ModelError, UserError
+from bot.structured import ask
+from bot.tools import Tool
 from bot.types import Address, Chunk, Handler, Incoming, Message, Model, Outgoing, Painter, Reply, Request, User
 
 __version__ = "0.1.0"
@@ -21,6 +23,8 @@ __all__ = [
     "Painter",
     "Reply",
     "Request",
+    "Tool",
     "User",
     "UserError",
+    "ask",
 ]

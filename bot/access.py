@@ -1,13 +1,15 @@
 """Who may do what: one table for messages, edits and button presses. Begin with `Access.authorize`; it is pure.
 
 Closed by default: what no rule allows is refused. Whether somebody is a person at all is the transport's knowledge
-(`User.id` 0 is nobody in person: an anonymous administrator, a channel, the service itself); programs never count.
+(`User.id` 0 is nobody in person: a channel, the service itself; the id of the chat is the group itself, for which an
+anonymous administrator speaks); programs never count. Whom the database knows stands in `roll.py`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from typing import Protocol
 
 from bot.types import Incoming, Kind
 
@@ -16,15 +18,24 @@ class Role(IntEnum):
     """Each may do what those before it may."""
 
     NOBODY = 0
-    STRANGER = 1
-    USER = 2
-    OWNER = 3
+    BLOCKED = 1
+    STRANGER = 2
+    USER = 3
+    OPERATOR = 4
+    ADMIN = 5
+    OWNER = 6
+
+    @property
+    def word(self) -> str:
+        """As it stands in the database and in settings."""
+        return self.name.lower()
 
 
 class Action(StrEnum):
     SIGNAL = "signal"  # what the messenger tells of itself: a chat moved, a draft was stopped
     TALK = "talk"  # ask, order, press what is one's own
     CHOOSE = "choose"  # settings of the chat
+    MANAGE = "manage"  # who is let in
     EXCEED = "exceed"  # go beyond the limits of a user
     ADMINISTER = "administer"  # the bot itself
 
@@ -34,8 +45,10 @@ class Decision(StrEnum):
 
     ALLOWED = "allowed"
     NOT_IN_PERSON = "not in person"
+    BLOCKED = "blocked"
     CLOSED = "closed"
-    NOT_OWNER = "not owner"
+    NOT_HERE = "not here"  # the group was not allowed
+    NOT_HIGH_ENOUGH = "not high enough"
     NOT_PRIVATE = "not private"
     NOT_FIRSTHAND = "not firsthand"
     NOT_ADMINISTRATOR = "not administrator"
@@ -45,8 +58,8 @@ class Decision(StrEnum):
 class Actor:
     """Who acts, and how. `id` is the numeric id of a person, 0 for nobody; names count for nothing.
 
-    `firsthand`: written here and now by that person; not forwarded, not edited, not put in by another bot.
-    `administers`: the messenger has just said that this person is an administrator of the chat.
+    `chat`: where. `firsthand`: written here and now by that person; not forwarded, not edited, not put in by another
+    bot. `administers`: the messenger has just said that this person is an administrator of the chat.
     """
 
     id: int
@@ -54,12 +67,18 @@ class Actor:
     private: bool = False
     firsthand: bool = False
     administers: bool = False
+    chat: int = 0
 
     @classmethod
     def of(cls, incoming: Incoming, *, administers: bool = False) -> Actor:
-        user = incoming.user
+        user, chat = incoming.user, incoming.address.chat
         firsthand = incoming.kind is not Kind.EDIT and not incoming.relayed
-        return cls(user.id, user.is_bot, incoming.private, firsthand, administers)
+        return cls(user.id, user.is_bot, incoming.private, firsthand, administers, chat)
+
+    @property
+    def is_group(self) -> bool:
+        """An anonymous administrator: the group itself speaks."""
+        return self.id < 0 and self.id == self.chat
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,27 +91,58 @@ class Rule:
     chat_administrator: bool = False
 
 
+class Known(Protocol):
+    """Whom and what the admins let in; asked for every message, so it answers from memory."""
+
+    def role(self, user: int) -> Role | None: ...
+
+    def allows(self, chat: int) -> bool: ...
+
+
+class Unknown:
+    """Nobody was let in yet."""
+
+    def role(self, user: int) -> Role | None:
+        return None
+
+    def allows(self, chat: int) -> bool:
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The operator's policy: `is_open` lets everybody in, `owners` may always."""
+    """The operator's policy: `is_open` lets everybody in, `owners` may always, `known` are those who were let in."""
 
     is_open: bool = False
     owners: frozenset[int] = frozenset()
+    known: Known = field(default_factory=Unknown)
 
     def authorize(self, actor: Actor, action: Action) -> Decision:
         rule, role = RULES[action], self.role(actor)
+        if role < Role.STRANGER < rule.role:
+            return Decision.BLOCKED if role is Role.BLOCKED else Decision.NOT_IN_PERSON
+        if rule.role > Role.STRANGER and not self.is_here(actor):
+            return Decision.NOT_HERE
         if role >= rule.role:
             return _circumstances(actor, rule)
-        if role is Role.NOBODY:
-            return Decision.NOT_IN_PERSON
-        return Decision.NOT_OWNER if role is Role.USER else Decision.CLOSED
+        return Decision.CLOSED if role is Role.STRANGER else Decision.NOT_HIGH_ENOUGH
 
     def role(self, actor: Actor) -> Role:
-        if actor.id <= 0 or actor.is_bot:
+        if actor.is_bot or not (actor.id > 0 or actor.is_group):
             return Role.NOBODY
+        if actor.is_group:
+            return Role.USER if self.is_here(actor) else Role.STRANGER
         if actor.id in self.owners:
             return Role.OWNER
-        return Role.USER if self.is_open else Role.STRANGER
+        let_in = self.is_open or (not actor.private and self.is_here(actor))
+        known = self.known.role(actor.id)
+        if known is not None:
+            return known
+        return Role.USER if let_in else Role.STRANGER
+
+    def is_here(self, actor: Actor) -> bool:
+        """Whether the bot may speak there at all: in private, or in a group that an admin allowed."""
+        return actor.private or self.is_open or self.known.allows(actor.chat)
 
 
 def _circumstances(actor: Actor, rule: Rule) -> Decision:
@@ -109,6 +159,7 @@ RULES = {
     Action.SIGNAL: Rule(Role.NOBODY),
     Action.TALK: Rule(Role.USER),
     Action.CHOOSE: Rule(Role.USER, chat_administrator=True),
+    Action.MANAGE: Rule(Role.ADMIN, private=True, firsthand=True),
     Action.EXCEED: Rule(Role.OWNER),
     Action.ADMINISTER: Rule(Role.OWNER, private=True, firsthand=True),
 }

@@ -18,8 +18,8 @@ OTHERS = stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
 LIMITS = ("user_daily_tokens", "chat_daily_tokens", "daily_tokens")
 
 
-def announce(settings: Settings, health: str) -> None:
-    """Say it in the log. `health` is the address of the health server, "" for none."""
+def announce(settings: Settings, health: str, code: str = "") -> None:
+    """Say it in the log. `health` is the address of the health server, "" for none; `code` makes the first owner."""
     models = ", ".join(entry.name for entry in settings.models) or settings.model
     log.info("Govorun %s, schema %s, SQLite %s", __version__, schema.HEAD, sqlite3.sqlite_version)
     log.info(
@@ -28,6 +28,10 @@ def announce(settings: Settings, health: str) -> None:
     )  # fmt: skip
     for warning in warnings(settings):
         log.warning(warning)
+    if code:
+        log.warning(
+            "this bot has no owner yet. To be it, send this to the bot: /start %s (works once, until a restart)", code
+        )
 
 
 def warnings(settings: Settings, env_file: Path = Path(".env")) -> list[str]:
@@ -39,7 +43,5 @@ def warnings(settings: Settings, env_file: Path = Path(".env")) -> list[str]:
         found.append("LOG_CONTENT is on: what people write and are answered stands in the log")
     if settings.access == "open" and not any(getattr(settings, name) for name in LIMITS):
         found.append("ACCESS=open and no budget for a day: everybody may spend your money (DAILY_TOKENS, ...)")
-    if settings.access == "closed" and not settings.owners:
-        found.append("ACCESS=closed and OWNERS is empty: the bot answers nobody, and tells everybody their number")
     found += [f"{problem} (it is left out)" for problem in Library(settings.prompts_dir).problems()]
     return found

@@ -9,40 +9,54 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
-from bot.access import Access
+from bot import calculator, mcp, money, searching, today
+from bot.access import Access, Role
+from bot.aside import Aside
 from bot.breaker import Breaker
 from bot.chat import Chat
 from bot.chat import Options as ChatOptions
+from bot.chats import ChatList
 from bot.choices import Choosing
 from bot.clock import Clock, SystemClock
 from bot.commands import Commands
+from bot.confirming import Confirming
+from bot.context import Context
 from bot.errors import StorageUnavailable
 from bot.features import joined
 from bot.http import Http
-from bot.images import Images
+from bot.images import Images, Price
 from bot.improving import Improving
 from bot.jobs import Jobs
+from bot.joining import Joining
 from bot.library import Library
-from bot.limits import TOKENS, Budget, Limits
+from bot.limits import MONEY, TOKENS, Budget, Limits, Share
+from bot.mcp import McpServer
+from bot.members import Members
 from bot.metrics import Metrics
 from bot.middleware import Admit, Boundary, Door, InOrder
 from bot.models.yandex.service import YandexStudio
 from bot.outage import Outage
 from bot.personas import Personas
+from bot.roll import Roll
 from bot.routing import Offer, Routing
+from bot.searching import Searching
 from bot.settings import Settings
 from bot.storage.boxes import StoredInbox, StoredOutbox
 from bot.storage.spending import Caps
 from bot.storage.store import Store, Tx
+from bot.taps import Taps
 from bot.telegram.api import Api
 from bot.telegram.transport import Options as TelegramOptions
 from bot.telegram.transport import Telegram
+from bot.toolbox import Toolbox
+from bot.tools import Tool
 from bot.turns import Turns
 from bot.types import Painter
+from bot.usage import Accounts
 from bot.writing import Writing
 
 log = logging.getLogger(__name__)
@@ -68,6 +82,7 @@ class App:
     metrics: Metrics
     turns: Turns
     model_outage: Outage
+    joining: Joining
     background: list[asyncio.Task[None]] = field(default_factory=list)
     _starting: asyncio.Timeout | None = None
 
@@ -94,15 +109,18 @@ class App:
         try:
             # A deadline that is set only by `stop`.
             async with asyncio.timeout(0 if self.stopping.is_set() else None) as self._starting:
-                await self.store.patiently(
-                    lambda: self.store.write(lambda tx: tx.spending.settle_dead(self.telegram.api.id, TOKENS))
-                )
+                await self.store.patiently(lambda: self.store.write(self._settle_dead))
                 await self.telegram.start(self.door, menus)
         except TimeoutError:
             if not self.stopping.is_set():
                 raise
         finally:
             self._starting = None
+
+    def _settle_dead(self, tx: Tx, before: float | None = None) -> None:
+        bot = self.telegram.api.id
+        tx.spending.settle_dead(bot, TOKENS, before=before)
+        tx.spending.settle_dead(bot, MONEY, before=before, spare=tx.operations.holding(bot))
 
     async def _sweep(self) -> None:
         while True:
@@ -112,7 +130,8 @@ class App:
             def work(tx: Tx, now: float = now, before: float = before) -> None:
                 tx.updates.forget(before)
                 tx.buttons.sweep()
-                tx.spending.settle_dead(self.telegram.api.id, TOKENS, before=now - LONG_DEAD)
+                tx.members.sweep()
+                self._settle_dead(tx, now - LONG_DEAD)
                 tx.spending.sweep()
 
             try:
@@ -124,13 +143,19 @@ class App:
 
 @asynccontextmanager
 async def build(
-    settings: Settings, *, clock: Clock | None = None, seed: int | None = None, routing: Routing | None = None
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    seed: int | None = None,
+    routing: Routing | None = None,
+    tools: Sequence[Tool] = (),
 ) -> AsyncIterator[App]:
     """Everything a bot is made of, opened; closed again when the block is left. Raises `ConfigError`.
 
     What runs in the background is cancelled when the block ends: `App.run` inside it is the orderly way to stop.
-    `routing` offers other models than the settings name.
+    `routing` offers other models than the settings name; `tools` are yours, beside those of the settings.
     """
+    mcp.check(settings.mcp_servers)
     clock = clock or SystemClock()
     chance = random.Random(seed)  # noqa: S311  seeds of pictures and jitter, no secrets
     metrics = Metrics()
@@ -147,7 +172,9 @@ async def build(
         )
         try:
             async with asyncio.TaskGroup() as tasks:
-                app = _wire(settings, store, studio, routing, painter, api, clock, chance, tasks)
+                toolbox = _tools(settings, studio, clock, tasks, tools)
+                app = _wire(settings, store, studio, routing, painter, api, clock, chance, tasks, toolbox)
+                await app.joining.open()
                 yield app
                 raise _End  # what was not stopped in order is cancelled: every state that matters is in the database
         except* _End:
@@ -166,17 +193,19 @@ def _wire(
     clock: Clock,
     chance: random.Random,
     tasks: asyncio.TaskGroup,
+    toolbox: Toolbox,
 ) -> App:
     metrics = api.metrics
     turns = Turns(clock, metrics, settings.log_content)
     telegram = Telegram(api, StoredInbox(store), StoredOutbox(store), clock, tasks, _telegram(settings))
-    access = Access(settings.access == "open", frozenset(settings.owners))
+    roll = Roll(store, api.id)
+    access = Access(settings.access == "open", frozenset(settings.owners), roll)
     budget = _budget(settings, access)
-    jobs, library = Jobs(store, clock, api.id), Library(settings.prompts_dir)
-    chat = Chat(store, routing, clock, _chat(settings), budget, library)
+    jobs, options, library = Jobs(store, clock, api.id), _chat(settings), Library(settings.prompts_dir)
+    joining = Joining(store, access, roll, clock, telegram, tasks, library)
+    aside = Aside(store, studio.text(settings.helper_model), budget)
+    improving = Improving(store, routing, budget)
     features = [
-        Personas(store, chat).feature(),
-        Writing(store, chat).feature(),
         Images(
             store,
             painter,
@@ -185,19 +214,33 @@ def _wire(
             chance,
             jobs.wake,
             budget,
-            Improving(store, routing, budget),
+            _picture(settings),
+            improving,
             settings.image_improve,
         ).feature(),
         Choosing(store, routing, settings.streaming, library).feature(),
+        ChatList(store, telegram, aside).feature(),
+        Context(store, routing, aside, settings.system_prompt, options.history, library).feature(),
+        joining.feature(),
+        Members(store, access, roll, telegram.link).feature(),
+        Searching(store, studio.search() if "search" in settings.tools else None).feature(),
     ]
     jobs.kinds.update(joined(features).jobs)
-    commands = Commands(store, chat, access, features)
-    admit = Admit(commands, store, clock, access)
+    chat = Chat(store, routing, clock, options, budget, toolbox, jobs.wake, library)
+    features += [
+        Personas(store, chat).feature(),
+        Writing(store, chat).feature(),
+        Confirming(store, chat).feature(),
+        Taps(store, chat).feature(),
+        Accounts(store, access, budget, clock, settings.currency).feature(),
+    ]
+    commands = Commands(store, chat, access, features, roll.load)
+    admit = Admit(commands, access, joining.refuse)
     handler = InOrder(Boundary(admit, store), tasks, turns, chat.outdate)
     door = Door(handler, store, clock, tasks, access, _limits(settings))
     return App(
         settings, store, telegram, commands, door, handler, jobs, clock, tasks, asyncio.Event(), metrics, turns,
-        studio.outage,
+        studio.outage, joining,
     )  # fmt: skip
 
 
@@ -209,6 +252,24 @@ def _routing(settings: Settings, studio: YandexStudio, clock: Clock) -> Routing:
     return Routing([Offer(name, title, Breaker(studio.text(name), clock)) for name, title in names])
 
 
+def _picture(settings: Settings) -> Price:
+    return Price(money.millionths(settings.image_price), settings.currency, settings.image_model)
+
+
+def _tools(
+    settings: Settings, studio: YandexStudio, clock: Clock, tasks: asyncio.TaskGroup, own: Sequence[Tool]
+) -> Toolbox:
+    made: dict[str, Callable[[], list[Tool]]] = {
+        "time": lambda: [today.tool()],
+        "calculator": lambda: [calculator.tool()],
+        "search": lambda: searching.tools(studio.search()),
+    }
+    return Toolbox(
+        [*(tool for name in dict.fromkeys(settings.tools) for tool in made[name]()), *own],
+        [McpServer(entry, clock, tasks) for entry in settings.mcp_servers],
+    )
+
+
 def _chat(settings: Settings) -> ChatOptions:
     return ChatOptions(
         system=settings.system_prompt,
@@ -216,6 +277,8 @@ def _chat(settings: Settings) -> ChatOptions:
         max_tokens=settings.max_tokens,
         deadline=settings.answer_deadline,
         thoughts=settings.show_reasoning,
+        names_topics=settings.name_chats,
+        summaries=settings.summaries,
     )
 
 
@@ -230,8 +293,25 @@ def _limits(settings: Settings) -> Limits:
 
 
 def _budget(settings: Settings, access: Access) -> Budget:
-    tokens = Caps(settings.user_daily_tokens, settings.chat_daily_tokens, settings.daily_tokens)
-    return Budget(access, tokens, Caps(settings.user_daily_images, bot=settings.daily_images))
+    of = money.millionths
+    day, month = settings.role_daily_money, settings.role_monthly_money
+    shares = {
+        Role[name.upper()]: Share(
+            of(day[name]) if name in day else None, of(month[name]) if name in month else None
+        )
+        for name in {**day, **month}
+    }  # fmt: skip
+    return Budget(
+        access,
+        Caps(settings.user_daily_tokens, settings.chat_daily_tokens, settings.daily_tokens),
+        Caps(settings.user_daily_images, bot=settings.daily_images),
+        Caps(
+            of(settings.user_daily_money), of(settings.chat_daily_money), of(settings.daily_money),
+            of(settings.user_monthly_money), of(settings.chat_monthly_money), of(settings.monthly_money),
+        ),
+        shares,
+        of(settings.confirm_above),
+    )  # fmt: skip
 
 
 def _telegram(settings: Settings) -> TelegramOptions:

@@ -27,7 +27,8 @@ class Place:
     """A question in its branch, and what stands in the chat where its answer will be.
 
     `over` are the messages that the answer is written over, `shown` the version that stands there, `resumed` the
-    answer that goes on. `tip` is where the conversation has gone meanwhile without the answer, and goes on.
+    answer that goes on. `tip` is where the conversation has gone meanwhile without the answer, and goes on;
+    `after` what the answer follows where that is not the question itself.
     """
 
     question: Remembered
@@ -35,6 +36,7 @@ class Place:
     shown: Remembered | None = None
     resumed: Remembered | None = None
     tip: int | None = None
+    after: int | None = None
 
 
 def follow(tx: Tx, incoming: Incoming, parts: tuple[Part, ...]) -> Place:
@@ -117,11 +119,14 @@ def keyboard(
     tx: Tx, where: Address, delivery: str, user: int, language: str, answer: Remembered
 ) -> tuple[tuple[Button, ...], ...]:
     """What can be done with an answer: see its other versions, ask for another, let it go on."""
+    question = tx.messages.get(answer.parent) if answer.parent is not None else None
+    if question is None or question.message.role != "user":
+        return ()  # it only reports what was done after a tap: that is not done once more
     versions = list(tx.messages.versions(answer))
     number = versions.index(answer.id)
 
     def button(label: str, action: str, **what: int) -> Button:
-        return tx.buttons.add(where, delivery, user, label, action, queued=True, **what)
+        return tx.buttons.queued(where, delivery, user, label, action, **what)
 
     row = []
     if len(versions) > 1:
@@ -129,7 +134,7 @@ def keyboard(
         row += [button("‹", TURN, answer=before), button(f"{number + 1}/{len(versions)}", TURN, answer=answer.id)]
         row += [button("›", TURN, answer=after)]
     label = say(language, "retry") if answer.ending == CUT else "↻"
-    row.append(button(label, RETRY, question=answer.parent or 0))
+    row.append(button(label, RETRY, question=question.id))
     more = (button(say(language, "resume"), RESUME, answer=answer.id),)
     return (tuple(row), more) if answer.ending in UNFINISHED else (tuple(row),)
 

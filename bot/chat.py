@@ -8,35 +8,41 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
-from bot import branches, ending, prompt, turns
+from bot import acts, branches, chats, context, ending, money, prompt, turns
 from bot.branches import Place
 from bot.clock import Clock
-from bot.craft import said
 from bot.errors import ContextOverflow, LimitReached, ModelError, ModelRefused, StreamCut
 from bot.library import Library
-from bot.limits import TOKENS, Budget
+from bot.limits import Budget
 from bot.routing import Offer, Routing
 from bot.storage.buttons import Action
 from bot.storage.chats import Choices
 from bot.storage.messages import Remembered
+from bot.storage.operations import Operation
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
+from bot.toolbox import Steps, Toolbox
+from bot.tools import Asker
 from bot.types import Address, Incoming, Message, Part, Reply, Request, Text
 from bot.written import REASONING, Begun, Written
 
 log = logging.getLogger(__name__)
 
 GRACE = 1.0  # seconds after the deadline in which a model may say itself that it is over
+DOINGS = {"web_search": "tool.doing.search"}  # what a model does by itself
 CUT_TRIES = 3  # how often an answer that breaks off is begun anew in the same place
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to answer. `history` is the number of messages that are looked at, before the budget cuts further;
-    `thoughts`: what a model thinks may be seen.
+    """How to answer. `history` is the number of messages that are looked at, before the budget cuts further.
+
+    `names_topics` and `summaries`: a cheap model does that in the background. `thoughts`: what a model thinks may be
+    seen.
     """
 
     system: str = ""
@@ -44,7 +50,21 @@ class Options:
     max_tokens: int = 2000
     deadline: float = 120.0
     history: int = 60
+    names_topics: bool = False
+    summaries: bool = False
     thoughts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a button that was `pressed` asks for: `model` answers this time; `agreed`: the price is known."""
+
+    pressed: str = ""
+    model: str = ""
+    agreed: bool = False
+
+
+NO_WISH = Wish()
 
 
 @dataclass(slots=True)
@@ -68,6 +88,8 @@ class Chat:
     clock: Clock
     options: Options = field(default_factory=Options)
     budget: Budget = field(default_factory=Budget)
+    toolbox: Toolbox = field(default_factory=Toolbox)
+    wake_jobs: Callable[[], None] = lambda: None
     library: Library = field(default_factory=Library)
     _ratios: defaultdict[str, prompt.Ratio] = field(default_factory=lambda: defaultdict(prompt.Ratio))
     _running: dict[str, Running] = field(default_factory=dict)
@@ -93,15 +115,20 @@ class Chat:
 
         return await self.store.write(work)
 
-    async def again(self, incoming: Incoming, pressed: Action) -> Begun | None:
-        """The same where a button asks for another answer, or for the rest of one. None: it is not known any more."""
+    async def again(
+        self, incoming: Incoming, pressed: Action, *, model: str = "", agreed: bool = False
+    ) -> Begun | None:
+        """The same where a button asks for another answer, or for the rest of one. None: it is not known any more.
+
+        `model` answers this time; `agreed`: the price is known.
+        """
 
         def work(tx: Tx) -> Begun | None:
             if pressed.name == branches.RESUME:
                 place = branches.resume(tx, incoming, pressed.payload["answer"])
             else:
                 place = branches.again(tx, incoming, pressed.payload["question"])
-            return self._found(tx, incoming, place, pressed.key)
+            return self._found(tx, incoming, place, Wish(pressed.key, model, agreed))
 
         return await self.store.write(work)
 
@@ -109,35 +136,74 @@ class Chat:
         """The same for a question that was edited. None: there is nothing to answer."""
         return await self.store.write(lambda tx: self._found(tx, incoming, branches.revise(tx, incoming)))
 
-    def _found(self, tx: Tx, incoming: Incoming, place: Place | None, pressed: str = "") -> Begun | None:
+    def _found(self, tx: Tx, incoming: Incoming, place: Place | None, wish: Wish = NO_WISH) -> Begun | None:
         if place is None:
             return None
         tx.updates.begin(incoming.ids)
         choices = tx.chats.choices(incoming.address, incoming.user.id)
-        return self._begun(tx, incoming, place, choices, pressed)
+        return self._begun(tx, incoming, place, choices, wish)
 
-    def _begun(self, tx: Tx, incoming: Incoming, place: Place, choices: Choices, pressed: str = "") -> Begun:
-        language = choices.language or incoming.user.language
-        history = prompt.spoken(branches.history(tx, place, self.options.history))
+    def _begun(self, tx: Tx, incoming: Incoming, place: Place, choices: Choices, wish: Wish = NO_WISH) -> Begun:
+        choices = replace(choices, model=wish.model) if wish.model else choices
+        begun = self._started(tx, place, choices, choices.language or incoming.user.language)
+        if self.options.summaries:
+            context.wants_summary(tx, incoming.address, place.question, len(begun.history), begun.language)
+        return self._held(tx, incoming, replace(begun, pressed=wish.pressed), agreed=wish.agreed)
+
+    def _started(self, tx: Tx, place: Place, choices: Choices, language: str) -> Begun:
+        """What the model will read."""
+        branch = branches.history(tx, place, self.options.history)
+        kept, branch = context.apply(tx, place.question.conversation, branch)
+        history = prompt.spoken(branch)
         if place.resumed is not None:
             history = [*history, Message.of("user", say(language, "resume.prompt"))]
         persona = self.library.persona(choices.persona)
         offer, gone = self.routing.settle(choices.model, choices.own_model, persona.model)
-        begun = Begun(
-            place, history, replace(choices, model=offer.name), language,
-            pressed=pressed, persona=persona, gone=tuple(name for name in gone if name != persona.model),
+        return Begun(
+            place, history, replace(choices, model=offer.name), language, kept.preface(language),
+            persona=persona, gone=tuple(name for name in gone if name != persona.model),
         )  # fmt: skip
-        return self._held(tx, incoming, begun)
 
-    def _held(self, tx: Tx, incoming: Incoming, begun: Begun) -> Begun:
-        """Hold back what the answer can cost; nothing is reckoned where nothing is limited."""
-        if not self.budget.tokens:
+    def went_on(self, tx: Tx, incoming: Incoming, place: Place, act: Operation, steps: Steps) -> Begun:
+        """The same for what comes after an action that was decided on: the conversation is as the model saw it then."""
+        choices = tx.chats.choices(incoming.address, incoming.user.id)
+        begun = replace(
+            self._started(tx, place, choices, choices.language or incoming.user.language), act=act, steps=steps
+        )
+        return self._held(tx, incoming, begun, agreed=True)
+
+    def _held(self, tx: Tx, incoming: Incoming, begun: Begun, *, agreed: bool = False) -> Begun:
+        """Hold back what the answer can cost, or ask first; nothing is reckoned where nothing is limited."""
+        if not self.budget:
             return begun
-        offer = self.routing.pick(begun.choices.model)
-        most = prompt.most(self._request(begun, offer), self._ratio(offer))
-        return replace(begun, held=self.budget.reserve(tx, incoming, TOKENS, most, begun.language))
+        tokens, price = self._most(begun, self.routing.pick(begun.choices.model))
+        if self.budget.asks(price) and not agreed:
+            return replace(begun, price=price)
+        return replace(begun, held=self.budget.hold(tx, incoming, tokens, price, begun.language))
+
+    def _most(self, begun: Begun, offer: Offer) -> tuple[int, int]:
+        """The most that the answer of a model can cost: tokens, and millionths of the currency."""
+        usage = prompt.most(self._request(begun, offer, begun.steps), self._ratio(offer))
+        return usage.total, money.cost(offer.model.profile, usage)
+
+    async def _ask_first(self, incoming: Incoming, reply: Reply, begun: Begun) -> None:
+        """The answer is expensive: say so, and offer the cheapest model."""
+        language, price, question = begun.language, begun.price, begun.place.question.id if begun.place else 0
+        now = self.routing.pick(begun.choices.model)
+        prices = [(self._most(begun, offer)[1], offer) for offer in self.routing.offers if offer is not now]
+        less, offer = min(prices, key=lambda row: row[0], default=(price, now))
+        currency = now.model.profile.currency
+        cheaper = (offer.name, offer.title, money.shown(language, less, currency)) if less < price else None
+        sentence, choices = money.question(language, question, money.shown(language, price, currency), cheaper)
+        await money.ask_first(
+            self.store, incoming, reply, sentence, *choices,
+            also=lambda tx: tx.deliveries.release(incoming.id, incoming.address),
+        )  # fmt: skip
 
     async def answer(self, incoming: Incoming, reply: Reply, begun: Begun) -> None:
+        if begun.price:
+            await self._ask_first(incoming, reply, begun)
+            return
         place = begun.place
         assert place is not None  # noqa: S101  only a question is answered
         reply.begin(begun.choices.streaming, self._over(place))
@@ -150,8 +216,20 @@ class Chat:
         if written.error is not None:
             turn.failed(written.error)
         # What the model was paid for is not asked for again because the disk is full just now.
-        await self.store.patiently(lambda: self.store.write(lambda tx: ending.save(tx, incoming, begun, written)))
+        await self.store.patiently(lambda: self.store.write(lambda tx: self._save(tx, incoming, begun, written)))
+        self.wake_jobs()
         await reply.finish()
+
+    def _save(self, tx: Tx, incoming: Incoming, begun: Begun, written: Written) -> None:
+        for model, usage in written.usages:
+            price = money.cost(self.routing.pick(model).model.profile, usage)
+            money.book(tx, incoming.address, incoming.user.id, incoming.id, model, usage, price)
+        for number, held in enumerate(written.held):
+            held.settle(tx, 0 if number else written.cost, 0 if number else written.money)
+        ending.save(tx, incoming, begun, written)
+        first = begun.place is not None and begun.place.question.parent is None
+        if first and written.words() and incoming.address.thread and incoming.private and self.options.names_topics:
+            chats.wants_name(tx, begun.conversation, incoming.address, incoming.user.id, begun.language)
 
     def stop(self, key: str, turn: str = "") -> bool:
         """Stop the answer that is being written at an address; what was written stays.
@@ -181,6 +259,7 @@ class Chat:
     async def _write(self, incoming: Incoming, reply: Reply, begun: Begun, place: Place) -> Written:
         wanted = self.routing.pick(begun.choices.model)
         written = Written(wanted, self.routing.ready(wanted), [begun.held] if begun.held else [])
+        written.steps = begun.steps
         try:
             # A deadline that is set only when somebody presses Stop: it ends the wait wherever the stream is.
             async with asyncio.timeout(None) as scope:
@@ -195,26 +274,54 @@ class Chat:
     async def _insist(self, incoming: Incoming, reply: Reply, begun: Begun, written: Written) -> None:
         """Ask until there is a whole answer: shorter when the prompt was too long, anew when the stream broke."""
         shrink, cuts, longest = 1.0, 0, ""
+        await self._prepare(incoming, reply, begun)
         end = asyncio.get_running_loop().time() + self.options.deadline
         while True:
             try:
-                return await self._stream(reply, begun, written, shrink, end)
+                await self._stream(reply, begun, written, shrink, end)
+                paused = asyncio.get_running_loop().time()
+                if not written.calls or not await self._use_tools(incoming, reply, begun, written):
+                    return
+                end += asyncio.get_running_loop().time() - paused  # each tool has a deadline of its own
             except ContextOverflow as error:
                 if shrink < 1:
                     written.error = error
-                    return None
+                    return
                 shrink = 0.8 * (error.limit / error.given if error.given else 0.75)
             except ModelRefused as error:
                 written.text, written.error = longest, error
-                return None
+                return
             except ModelError as error:
                 longest = max(longest, written.text, key=len)
                 again = cuts + 1 < CUT_TRIES and self._may_help(written, error, end)
                 if not again or not await self._may_repeat(incoming, begun, written):
                     written.text, written.error = longest, error
-                    return None
+                    return
                 cuts += 1
-                reply.replace(begun.prefix)
+                reply.replace(begun.prefix + written.before)
+
+    async def _prepare(self, incoming: Incoming, reply: Reply, begun: Begun) -> None:
+        """What comes before the model is asked: tools that are still starting, and an action that was confirmed."""
+        if self.routing.pick(begun.choices.model).model.profile.tools:
+            await self.toolbox.ready()
+        if begun.act is not None:
+            asker = await self._asker(incoming, begun)
+            await acts.perform(self.store, self.toolbox, begun.act, begun.steps, asker, reply)
+
+    async def _use_tools(self, incoming: Incoming, reply: Reply, begun: Begun, written: Written) -> bool:
+        """Do what the model called for; whether to ask it again, with what was found."""
+        new = written.text[len(written.before) :]
+        written.went_on()
+        reply.replace(begun.prefix + written.before)
+        asker, profile = await self._asker(incoming, begun), written.offer.model.profile
+        again = await self.toolbox.step(written.steps, new, written.calls, asker, reply, profile)
+        turns.current.get().moved = self.clock.monotonic()
+        return again and await self._may_repeat(incoming, begun, written)
+
+    async def _asker(self, incoming: Incoming, begun: Begun) -> Asker:
+        where, user = incoming.address, incoming.user.id
+        zone = await self.store.read(lambda tx: tx.chats.zone(where.bot, user))
+        return Asker(where, user, begun.language, zone, self.clock)
 
     def _may_help(self, written: Written, error: ModelError, end: float) -> bool:
         """Whether to ask once more: the same model after a cut, another one where this one is left alone now."""
@@ -233,19 +340,20 @@ class Chat:
         if not begun.held:
             return True
         try:
-            again = await self.store.write(lambda tx: self._held(tx, incoming, begun))
-        except LimitReached:
+            again = await self.store.write(lambda tx: self._held(tx, incoming, begun, agreed=True))
+        except LimitReached as error:
+            written.limit = str(error) if written.calls else ""
             return False
         written.held.append(again.held)
         return True
 
     async def _stream(self, reply: Reply, begun: Begun, written: Written, shrink: float, end: float) -> None:
         offer = written.offer
-        ratio, request = self._ratio(offer), self._request(begun, offer, shrink)
+        ratio, request = self._ratio(offer), self._request(begun, offer, written.steps, shrink)
         written.begin()
         try:
             async with asyncio.timeout_at(end + GRACE) as late:
-                await self._follow(reply, offer, request, written, begun.prefix)
+                await self._follow(reply, request, written, begun)
         except TimeoutError:
             if not late.expired():
                 raise
@@ -263,27 +371,30 @@ class Chat:
     def _ratio(self, offer: Offer) -> prompt.Ratio:
         return self._ratios[offer.name]
 
-    def _request(self, begun: Begun, offer: Offer, shrink: float = 1.0) -> Request:
-        persona, options, profile = begun.persona, self.options, offer.model.profile
+    def _request(self, begun: Begun, offer: Offer, steps: Steps, shrink: float = 1.0) -> Request:
+        profile, ratio, persona, options = offer.model.profile, self._ratio(offer), begun.persona, self.options
         request = prompt.build(
-            said(persona.system, begun.language, "").strip() or options.system or say(begun.language, "system"),
+            "\n\n".join(filter(None, (persona.orders(begun.language, options.system), begun.preface))),
             begun.shown,
-            profile,
-            self._ratio(offer),
+            self.toolbox.narrowed(profile, steps, ratio),
+            ratio,
             max_tokens=persona.max_tokens or options.max_tokens,
             temperature=options.temperature if persona.temperature is None else persona.temperature,
             shrink=shrink,
         )
-        return replace(request, reasoning=REASONING.get(begun.choices.reasoning, "") if profile.reasoning else "")
+        mode = REASONING.get(begun.choices.reasoning, "") if profile.reasoning else ""
+        return self.toolbox.equipped(replace(request, reasoning=mode), profile, steps, begun.language)
 
-    async def _follow(self, reply: Reply, offer: Offer, request: Request, written: Written, prefix: str) -> None:
+    async def _follow(self, reply: Reply, request: Request, written: Written, begun: Begun) -> None:
         turn = turns.current.get()
         turn.requests += 1
-        async with aclosing(offer.model.stream(request)) as chunks:
+        async with aclosing(written.offer.model.stream(request)) as chunks:
             async for chunk in chunks:
                 turn.wrote(self.clock.monotonic())
                 written.add(chunk if self.options.thoughts else replace(chunk, thought=""))
                 if chunk.replaces:
-                    reply.replace(prefix + written.text)
+                    reply.replace(begun.prefix + written.text)
                 elif chunk.text:
                     reply.append(chunk.text)
+                if chunk.doing in DOINGS:
+                    reply.show(say(begun.language, DOINGS[chunk.doing]))

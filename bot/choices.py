@@ -16,7 +16,7 @@ from bot.outbox import offer, settle, tell
 from bot.routing import Offer, Routing
 from bot.storage.buttons import Action
 from bot.storage.chats import Choices
-from bot.storage.store import Store
+from bot.storage.store import Store, Tx
 from bot.texts.catalog import NAMES, known, say
 from bot.types import Incoming, Outgoing, Reply
 
@@ -149,10 +149,14 @@ class Choosing:
         if "model" in action.payload:
             now, _ = self._now(replace(choices, model=action.payload["model"]))
             sentence = say(language, "model.chosen", model=now.title)
-        await settle(
-            self.store, incoming, reply, Outgoing(sentence, plain=True),
-            also=lambda tx: tx.chats.choose(incoming.address, **action.payload),
-        )  # fmt: skip
+
+        def work(tx: Tx) -> None:
+            where = incoming.address
+            tx.chats.choose(where, **action.payload)
+            if not incoming.private:
+                tx.audit.add(where.bot, incoming.user.id, "settings", where.chat, **action.payload)
+
+        await settle(self.store, incoming, reply, Outgoing(sentence, plain=True), also=work)
 
     async def _choices(self, incoming: Incoming) -> Choices:
         return await self.store.read(lambda tx: tx.chats.choices(incoming.address, incoming.user.id))

@@ -12,13 +12,12 @@ from bot import branches
 from bot.access import RULES, Access, Actor, Decision
 from bot.access import Action as Act
 from bot.chat import Chat
+from bot.chats import wants_name
 from bot.errors import NotAllowed
 from bot.features import Command, Feature, Press, joined
 from bot.outbox import language, put, settle, tell
-from bot.personas import welcome
 from bot.storage.buttons import Action
 from bot.storage.chats import Choices
-from bot.storage.spending import DAY
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Incoming, Kind, Outgoing, Reply
@@ -30,6 +29,7 @@ class Commands:
     chat: Chat
     access: Access
     features: Sequence[Feature] = ()
+    moved_to: Callable[[], Awaitable[None]] | None = None
     _known: Feature = field(init=False)
 
     def __post_init__(self) -> None:
@@ -38,11 +38,9 @@ class Commands:
     def feature(self) -> Feature:
         return Feature(
             commands={
-                "/start": Command(self.start, in_menu=False),
                 "/help": Command(self.help),
                 "/new": Command(self.new),
                 "/stop": Command(lambda incoming, reply, _rest: self.stop(incoming, reply)),
-                "/spending": Command(self.spending, in_menu=False, act=Act.ADMINISTER),
             },
             presses={
                 "retry": Press(self.press_again),
@@ -125,15 +123,30 @@ class Commands:
     async def moved(self, incoming: Incoming, reply: Reply) -> None:
         where, new = incoming.address, int(incoming.data)
         await settle(self.store, incoming, reply, also=lambda tx: tx.chats.move(where.bot, where.chat, new))
+        if self.moved_to is not None:
+            await self.moved_to()
+
+    async def topic(self, incoming: Incoming, reply: Reply) -> None:
+        """A topic was made or renamed: the name that a person gave it stays."""
+
+        def work(tx: Tx) -> None:
+            conversation = tx.messages.conversation(incoming.address)
+            if incoming.data:
+                tx.conversations.name(conversation, incoming.data, "user")
+
+        await settle(self.store, incoming, reply, also=work)
 
     # --- commands -----------------------------------------------------------------------------------------------------
 
-    async def start(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        await self.store.write(lambda tx: put(tx, incoming, welcome(tx, incoming, self.chat)))
-        await reply.finish()
-
     async def help(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        menu = self.menu(await language(self.store, incoming))
+        """The menu, and what only some may do to those who may."""
+        chosen, actor = await language(self.store, incoming), Actor.of(incoming)
+        special = [
+            (word.removeprefix("/"), say(chosen, f"command.{word.removeprefix('/')}"))
+            for word, command in self._known.commands.items()
+            if command.act is not Act.TALK and self.access.authorize(actor, command.act) is Decision.ALLOWED
+        ]
+        menu = [*self.menu(chosen), *special]
         lines = "\n".join(f"/{name} - {text}" for name, text in menu)
         await tell(self.store, incoming, reply, "help", commands=lines)
 
@@ -141,26 +154,18 @@ class Commands:
         chosen = await language(self.store, incoming)
 
         def begin(tx: Tx) -> None:
-            tx.messages.begin(incoming.address)
+            self._put_aside(tx, incoming, chosen)
             tx.buttons.forget(incoming.address, incoming.user.id)
 
         sentence = Outgoing(say(chosen, "new"), plain=True)
         await settle(self.store, incoming, reply, sentence, also=begin)
 
-    async def spending(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        """For owners: what today has cost, beside the budgets of the bot."""
-        today = self.chat.clock.time() // DAY * DAY
-
-        def question(tx: Tx) -> tuple[int, int]:
-            bot = incoming.address.bot
-            return tx.usage.since(bot, today).total, tx.operations.ordered(bot, today)
-
-        tokens, images = await self.store.read(question)
-        budget = self.chat.budget
-        await tell(
-            self.store, incoming, reply, "spending", tokens=tokens, most_tokens=budget.tokens.bot or "∞",
-            images=images, most_images=budget.images.bot or "∞",
-        )  # fmt: skip
+    def _put_aside(self, tx: Tx, incoming: Incoming, chosen: str) -> None:
+        """Begin a new conversation; the old one is named, so that it can be found in /chats."""
+        old = tx.messages.current(incoming.address)
+        if old is not None and tx.messages.head(old) is not None and self.chat.options.names_topics:
+            wants_name(tx, old, incoming.address, incoming.user.id, chosen)
+        tx.messages.begin(incoming.address)
 
     # --- buttons ------------------------------------------------------------------------------------------------------
 
@@ -175,7 +180,7 @@ class Commands:
         if action is None or press is None:
             await reply.acknowledge(say(language, "old.button"))
             await settle(self.store, incoming, reply)
-        elif await self._may(incoming, reply, press.act) is not Decision.ALLOWED:
+        elif not await self._may_press(incoming, reply, press, action):
             raise NotAllowed(say(language, "admins.only"))
         else:
             await reply.acknowledge()
@@ -205,8 +210,13 @@ class Commands:
     async def _may(self, incoming: Incoming, reply: Reply, act: Act) -> Decision:
         """Whether this user may do that here, now. Who administers a group is asked anew each time."""
         asked = RULES[act].chat_administrator and not incoming.private
-        administers = asked and await reply.is_admin(incoming.user.id)
+        administers = asked and (Actor.of(incoming).is_group or await reply.is_admin(incoming.user.id))
         return self.access.authorize(Actor.of(incoming, administers=administers), act)
+
+    async def _may_press(self, incoming: Incoming, reply: Reply, press: Press, action: Action) -> bool:
+        if await self._may(incoming, reply, press.act) is not Decision.ALLOWED:
+            return False
+        return not action.of_group or await reply.is_admin(incoming.user.id)
 
     async def _seen(self, incoming: Incoming) -> None:
         def work(tx: Tx) -> None:
@@ -224,4 +234,5 @@ KINDS: dict[Kind, Callable[[Commands, Incoming, Reply], Awaitable[None]]] = {
     Kind.GONE: Commands.gone,
     Kind.BACK: Commands.gone,
     Kind.MOVED: Commands.moved,
+    Kind.TOPIC: Commands.topic,
 }

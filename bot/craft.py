@@ -16,7 +16,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from bot.errors import ConfigError
-from bot.texts.catalog import LANGUAGES, known
+from bot.texts.catalog import LANGUAGES, known, say
 from bot.types import Message
 
 T = TypeVar("T")
@@ -102,6 +102,10 @@ class Persona(Prompt):
     model: str = ""
     temperature: float | None = Field(None, ge=0, le=1)
     max_tokens: int | None = Field(None, gt=0)
+
+    def orders(self, language: str, system: str) -> str:
+        """Its system prompt; `system` is the operator's, for one that has none."""
+        return said(self.system, language, "").strip() or system or say(language, "system")
 
     def shown(self, language: str) -> list[Message]:
         """The examples as a talk that the model has already had."""

@@ -1,10 +1,11 @@
-"""How a turn of a conversation ends: what was written becomes history, ledger, outbox and inbox in one transaction."""
+"""How a turn of a conversation ends: what was written becomes history, outbox and inbox in one transaction."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from bot import branches
+from bot import acts, branches, sources
 from bot.branches import Place
 from bot.errors import ContextOverflow, ModelRefused
 from bot.outbox import put
@@ -19,10 +20,9 @@ Rows = tuple[tuple[Button, ...], ...]
 
 
 def save(tx: Tx, incoming: Incoming, begun: Begun, written: Written) -> None:
-    """Transaction 2. The caller delivers after its commit."""
+    """The end of transaction 2, after the ledger. The caller delivers after its commit."""
     place = begun.place
     assert place is not None  # noqa: S101  only a question is answered
-    _book(tx, incoming, written)
     if begun.pressed:
         tx.buttons.use_up(begun.pressed)
     if written.outdated and not written.text.strip() and not tx.deliveries.placed(incoming.id, incoming.address):
@@ -31,29 +31,40 @@ def save(tx: Tx, incoming: Incoming, begun: Begun, written: Written) -> None:
     text = written.words()
     if text:
         answer = _remember(tx, incoming, place, begun.prefix, written)
-        rows = _keyboard(tx, incoming, begun, answer)
+        rows = (
+            _retry(tx, incoming, begun, place)
+            if begun.act and _failed(written)
+            else _keyboard(tx, incoming, begun, answer)
+        )
         if begun.gone:  # it is said below this answer, and only there
             tx.chats.drop(incoming.address, incoming.user.id, begun.gone)
+        text = sources.under(begun.prefix + text, written.steps.sources, begun.language)
         note = _note(tx, incoming, begun, written)
-        outgoing = Outgoing(begun.prefix + text, buttons=rows, note=note, thought=written.thought)
+        outgoing = Outgoing(text, buttons=rows, note=note, thought=written.thought)
     elif place.shown is not None:  # a version that did not come about: the one before stays
         note = say(begun.language, written.apology())
         outgoing = Outgoing(place.shown.text, note=note, buttons=_keyboard(tx, incoming, begun, place.shown))
     else:
         rows = _retry(tx, incoming, begun, place) if _failed(written) else ()
-        outgoing = Outgoing(say(begun.language, written.apology()), plain=True, buttons=rows)
-    put(tx, incoming, replace(outgoing, reply_to=_quoted(incoming)))
+        outgoing = Outgoing(written.limit or say(begun.language, written.apology()), plain=True, buttons=rows)
+    put(tx, incoming, *_acted(tx, incoming, begun, written, replace(outgoing, reply_to=_quoted(incoming))))
 
 
-def _book(tx: Tx, incoming: Incoming, written: Written) -> None:
-    for model, usage in written.usages:
-        tx.usage.add(incoming.address, incoming.user.id, incoming.id, model, usage)
-    for number, held in enumerate(written.held):
-        tx.spending.settle(held, 0 if number else written.cost)
+def _acted(tx: Tx, incoming: Incoming, begun: Begun, written: Written, outgoing: Outgoing) -> Sequence[Outgoing]:
+    """The answer, and what has to be said about actions: one that is to be confirmed, one that went wrong."""
+    steps, answers = written.steps, [outgoing]
+    if begun.act is not None and written.error is None:  # else a press goes on from what is known of it
+        tx.operations.end(begun.act.id, "done")
+    if steps.unsure:
+        answers.append(Outgoing(say(begun.language, "tool.unknown", tool=steps.unsure), plain=True))
+    if written.calls and steps.pending is not None and begun.place is not None:
+        answers = answers if written.words() else []
+        answers.append(acts.ask(tx, incoming, begun.place.question.id, steps, len(answers)))
+    return answers
 
 
 def _remember(tx: Tx, incoming: Incoming, place: Place, prefix: str, written: Written) -> Remembered:
-    said = (Text(prefix + written.text),)
+    said = (*written.steps.parts, Text(prefix + written.text))
     if place.resumed is not None:
         answer = place.resumed.id
         tx.messages.extend(answer, said, written.ending())
@@ -61,7 +72,8 @@ def _remember(tx: Tx, incoming: Incoming, place: Place, prefix: str, written: Wr
         question = place.question
         answer = tx.messages.add(
             question.conversation, incoming.address, incoming.id, "assistant", said,
-            parent=question.id, ending=written.ending(), user=incoming.user.id, model=written.offer.name,
+            parent=place.after or question.id, ending=written.ending(), user=incoming.user.id,
+            model=written.offer.name, sources=written.steps.sources,
         )  # fmt: skip
     if place.tip is not None:
         tx.messages.move(place.question.conversation, place.tip)
@@ -81,8 +93,11 @@ def _keyboard(tx: Tx, incoming: Incoming, begun: Begun, answer: Remembered) -> R
 def _retry(tx: Tx, incoming: Incoming, begun: Begun, place: Place) -> Rows:
     """Below what did not work out: once more."""
     where, label = incoming.address, say(begun.language, "retry")
+    if begun.act is not None:
+        again = tx.buttons.queued(where, incoming.id, incoming.user.id, label, "act.yes", turn=begun.act.turn)
+        return ((again,),)
     question = place.question.id
-    retry = tx.buttons.add(where, incoming.id, incoming.user.id, label, branches.RETRY, queued=True, question=question)
+    retry = tx.buttons.queued(where, incoming.id, incoming.user.id, label, branches.RETRY, question=question)
     return ((retry,),)
 
 

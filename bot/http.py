@@ -127,12 +127,16 @@ class Stream:
 
     async def drain(self, seconds: float) -> None:
         """Read to the end, if it comes within so many seconds, so that the connection can be used again."""
-        self._ends = min(self._ends, asyncio.get_running_loop().time() + seconds)
+        self.hurry(seconds)
         try:
             while await self._next():
                 pass
         except ModelError:
             return  # what mattered was read; the connection is closed instead of kept
+
+    def hurry(self, seconds: float) -> None:
+        """What is still to come has so many seconds at most."""
+        self._ends = min(self._ends, asyncio.get_running_loop().time() + seconds)
 
     async def _next(self) -> bytes:
         """The next piece, b"" at the end."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
+from bot import money
 from bot.clock import Clock
 from bot.errors import (
     BadInput,
@@ -25,7 +26,7 @@ from bot.errors import (
 )
 from bot.features import Command, Feature, Press
 from bot.improving import LONGEST, SHORT, Improving
-from bot.limits import IMAGES, Budget
+from bot.limits import IMAGES, MONEY, Budget
 from bot.outbox import Effect, key, settle, tell
 from bot.outbox import language as language_of
 from bot.storage.buttons import Action
@@ -46,6 +47,7 @@ from bot.types import (
     Pending,
     Reply,
     Transport,
+    Usage,
 )
 
 KIND = "image"
@@ -54,6 +56,15 @@ PATIENCE = 3 * 3600.0  # seconds: the service says "from a few seconds up to a f
 ORDERING = 300.0  # seconds that a service which takes no orders is asked again
 SHORTEST_POLL, LONGEST_POLL = 2.0, 30.0
 MOST_SUBMITS = 2  # a kill -9 between the request and its answer leaves the outcome unknown: once more, then ask
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What one picture costs, in millionths; `model` is what the ledger calls it."""
+
+    amount: int = 0
+    currency: str = "RUB"
+    model: str = "yandex-art"
 
 
 @dataclass(slots=True)
@@ -67,6 +78,7 @@ class Images:
     random: random.Random
     wake_jobs: Callable[[], None]
     budget: Budget = field(default_factory=Budget)
+    price: Price = field(default_factory=lambda: Price())
     improving: Improving | None = None
     improves: Literal["ask", "always", "never"] = "ask"
 
@@ -82,6 +94,7 @@ class Images:
                 **{name: Press(self.press) for name in again},
                 "image.change": Press(self.press_change),
                 "image.improve": Press(self.press_improve),
+                "price.draw": Press(self.press_draw),
             },
             awaits={"image.change": self.change},
             jobs={KIND: self.draw},
@@ -159,10 +172,17 @@ class Images:
             raise
         return True
 
-    async def order(self, incoming: Incoming, reply: Reply, drawing: Drawing, also: Effect | None = None) -> None:
+    async def press_draw(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        """The price is known."""
+        wish = Drawing(**action.payload)
+        await self.order(incoming, reply, wish, lambda tx: tx.buttons.use_up(action.key), agreed=True)
+
+    async def order(
+        self, incoming: Incoming, reply: Reply, drawing: Drawing, also: Effect | None = None, *, agreed: bool = False
+    ) -> None:
         """Take an order: check it, store it (and what it changes, `also`), leave the rest to the job.
 
-        Raises `BadInput`, `LimitReached`.
+        An expensive one is only asked about, until the user has `agreed`. Raises `BadInput`, `LimitReached`.
         """
         language = await language_of(self.store, incoming)
         if self.painter is None:
@@ -171,12 +191,16 @@ class Images:
             raise BadInput(say(language, "image.usage"))
         if (length := len(drawing.prompt)) > LONGEST:
             raise BadInput(say(language, "image.long", limit=LONGEST, length=length))
+        if self.budget.asks(self.price.amount) and not agreed:
+            await self._ask_first(incoming, reply, drawing, language, also)
+            return
 
         def store_it(tx: Tx) -> None:
             request = {
                 "prompt": drawing.prompt, "seed": drawing.seed, "width": drawing.width, "height": drawing.height,
                 "language": language, "reply_to": 0 if incoming.private else incoming.message_id,
                 "held": self.budget.reserve(tx, incoming, IMAGES, 1, language),
+                "held_money": self.budget.reserve(tx, incoming, MONEY, self.price.amount, language),
             }  # fmt: skip
             tx.operations.add(KIND, incoming.id, incoming.address, incoming.user.id, request)
             tx.jobs.add(Job(KIND, incoming.id, incoming.address, {}, due=self.clock.time()))
@@ -185,6 +209,15 @@ class Images:
 
         await settle(self.store, incoming, reply, also=store_it)
         self.wake_jobs()
+
+    async def _ask_first(
+        self, incoming: Incoming, reply: Reply, drawing: Drawing, language: str, also: Effect | None
+    ) -> None:  # fmt: skip
+        price = money.shown(language, self.price.amount, self.price.currency)
+        sentence = say(language, "price.picture", price=price)
+        choice = money.Choice(say(language, "price.draw"), "price.draw", asdict(drawing))
+        drop = money.Choice(say(language, "price.drop"), "price.drop", {})
+        await money.ask_first(self.store, incoming, reply, sentence, choice, drop, also=also)
 
     def seed(self) -> int:
         """A seed for a new picture; 0 would leave it to the service, and "same, but…" needs to know it."""
@@ -298,6 +331,11 @@ class Images:
         """Settle what was held back, once: a picture that was ordered is paid, whatever comes of it."""
         if held := operation.request.get("held", 0):
             tx.spending.settle(held, pictures)
+        if held := operation.request.get("held_money", 0):
+            tx.spending.settle(held, pictures * self.price.amount)
+        if pictures:
+            where, price = operation.address, self.price
+            money.book(tx, where, operation.user, operation.turn, price.model, Usage(), price.amount, money.IMAGE)
 
     async def _abandon(self, job: Job, operation: Operation) -> None:
         """Nobody is there any more: nothing is ordered, asked for or sent."""

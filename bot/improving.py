@@ -11,9 +11,9 @@ import re
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from bot import prompt
+from bot import money, prompt
 from bot.errors import ModelError
-from bot.limits import TOKENS, Budget
+from bot.limits import Budget, Held
 from bot.routing import Offer, Routing
 from bot.storage.chats import Choices
 from bot.storage.store import Store, Tx
@@ -22,6 +22,7 @@ from bot.types import Chunk, Finish, Incoming, Message, Request, Usage
 
 log = logging.getLogger(__name__)
 
+MODE = "aside"  # in the ledger
 LONGEST = 500  # characters (YandexART)
 SHORT = 200  # ... of an idea that is worth it
 DEADLINE = 40.0  # seconds
@@ -43,15 +44,14 @@ class Improving:
         where, user = incoming.address, incoming.user.id
         choices = await self.store.read(lambda tx: tx.chats.choices(where, user))
         offer, request = self._request(choices, choices.language or incoming.user.language, idea)
-        held = await self.store.write(lambda tx: self._hold(tx, incoming, choices, request))
+        held = await self.store.write(lambda tx: self._hold(tx, incoming, choices, offer, request))
         text, usage, finish = await self._ask(offer, request)
 
         def book(tx: Tx) -> None:
+            spent, price = usage or Usage(), money.cost(offer.model.profile, usage or Usage())
+            held.settle(tx, spent.total, price)
             if usage is not None:
-                tx.usage.add(where, user, incoming.id, offer.name, usage)
-            if held:
-                guess = prompt.Ratio().tokens(prompt.size(request) + len(text)) if text else 0
-                tx.spending.settle(held, usage.total if usage is not None else guess)
+                money.book(tx, where, user, incoming.id, offer.name, usage, price, MODE)
 
         # What the model was paid for is not asked for again because the disk is full just now.
         await self.store.patiently(lambda: self.store.write(book))
@@ -65,9 +65,10 @@ class Improving:
         off = "none" if offer.model.profile.reasoning else ""
         return offer, Request(messages, temperature=0.7, max_tokens=most, reasoning=off)
 
-    def _hold(self, tx: Tx, incoming: Incoming, choices: Choices, request: Request) -> int:
+    def _hold(self, tx: Tx, incoming: Incoming, choices: Choices, offer: Offer, request: Request) -> Held:
         most = prompt.most(request, prompt.Ratio())
-        return self.budget.reserve(tx, incoming, TOKENS, most, choices.language or incoming.user.language)
+        price = money.cost(offer.model.profile, most)
+        return self.budget.hold(tx, incoming, most.total, price, choices.language or incoming.user.language)
 
     async def _ask(self, offer: Offer, request: Request) -> tuple[str, Usage | None, Finish | None]:
         """What came of it; without a finish it is no answer, but may have been paid."""
@@ -79,8 +80,14 @@ class Improving:
                     usage = last.usage or usage
         except (ModelError, TimeoutError) as error:
             log.warning("the description of a picture was not improved: %s: %s", type(error).__name__, error)
-            return text, usage, None
-        return text, usage, last.finish
+            return text, usage or (self._guessed(request, text) if text else None), None
+        return text, usage or self._guessed(request, text), last.finish
+
+    @staticmethod
+    def _guessed(request: Request, text: str) -> Usage:
+        """Where the service does not tell it."""
+        ratio = prompt.Ratio()
+        return Usage(ratio.tokens(prompt.size(request)), ratio.tokens(len(text)))
 
 
 def tidied(text: str) -> str:

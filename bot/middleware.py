@@ -13,7 +13,7 @@ import asyncio
 import logging
 import secrets
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import Any
@@ -40,7 +40,7 @@ SIGNALS = (Kind.GONE, Kind.BACK, Kind.MOVED)  # what the messenger tells of itse
 ONE_A_MINUTE = 60.0
 TOO_LONG = "limit.long"
 ASIDE = "#button"  # ends the name of the queue for buttons that don't wait for the conversation
-NUMBERS_TOLD = 5  # how often in a row a stranger is told the own number
+Refusal = Callable[[Incoming, Reply, Decision], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -93,7 +93,12 @@ class Door:
         return None
 
     def _tells(self, incoming: Incoming, sentence: str) -> bool:
-        """Whether to say why. Who sends something too long is no flood, and is told each time."""
+        """Whether to say why. Who sends something too long is no flood, and is told each time.
+
+        Where the bot may not speak it says nothing.
+        """
+        if self.access.authorize(Actor.of(incoming), Action.TALK) in (Decision.NOT_HERE, Decision.BLOCKED):
+            return False
         if sentence == TOO_LONG or incoming.kind is Kind.BUTTON:
             return True
         return not self._told.take(incoming.address.chat, self.clock.monotonic())
@@ -284,34 +289,23 @@ class Boundary:
 
 
 class Admit:
-    """Closed by default: whom the operator did not let in is told the own number, a few times."""
+    """Closed by default: whom nobody let in goes to `refuse` (`joining.py`), which ends the turn."""
 
-    def __init__(self, handler: Handler, store: Store, clock: Clock, access: Access) -> None:
+    def __init__(self, handler: Handler, access: Access, refuse: Refusal) -> None:
         self.handler = handler
-        self.store = store
-        self.clock = clock
         self.access = access
-        self._told = Pace(ONE_A_MINUTE, NUMBERS_TOLD)
+        self.refuse = refuse
 
     async def __call__(self, incoming: Incoming, reply: Reply) -> None:
         action = Action.SIGNAL if _is_signal(incoming) else Action.TALK
-        decision = self.access.authorize(Actor.of(incoming), action)
-        if decision is Decision.ALLOWED:
-            await self.handler(incoming, reply)
-        elif decision is Decision.NOT_IN_PERSON:  # a word to a program could begin a conversation without an end
-            await reply.acknowledge()
-            await settle(self.store, incoming, reply)
-        else:
-            await self._refuse(incoming, reply)
-
-    async def _refuse(self, incoming: Incoming, reply: Reply) -> None:
-        user, speaks = incoming.user.id, incoming.kind in (Kind.MESSAGE, Kind.STOP) and not incoming.data
-        if not speaks:
-            await _toast(self.store, incoming, reply, "closed", id=user)
-        elif incoming.private and not self._told.take(user, self.clock.monotonic()):
-            await tell(self.store, incoming, reply, "closed", id=user)
-        else:
-            await settle(self.store, incoming, reply)
+        actor = Actor.of(incoming)
+        decision = self.access.authorize(actor, action)
+        if decision is not Decision.ALLOWED:
+            await self.refuse(incoming, reply, decision)
+            return
+        await self.handler(incoming, reply)
+        if incoming.kind is Kind.BACK and not self.access.is_here(actor):
+            await self.refuse(incoming, reply, Decision.NOT_HERE)
 
 
 def _is_signal(incoming: Incoming) -> bool:

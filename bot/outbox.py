@@ -77,6 +77,14 @@ def put(tx: Tx, incoming: Incoming, *answers: Outgoing) -> None:
     tx.updates.done(incoming.ids)
 
 
+def put_over(tx: Tx, incoming: Incoming, answer: Outgoing) -> None:
+    """The same over the message in which the button was pressed; where that is not known, as a new one."""
+    shown = tx.deliveries.shown(incoming.address, incoming.message_id, but=incoming.id)
+    if shown is not None:
+        tx.deliveries.over(incoming.id, incoming.address, shown.ids)
+    put(tx, incoming, answer)
+
+
 def key(turn: str, number: int = 0) -> str:
     """The name of a turn's answer in the outbox; the first carries the turn's own."""
     return f"{turn}.{number}" if number else turn

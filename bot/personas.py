@@ -9,16 +9,15 @@ from dataclasses import dataclass, replace
 
 from bot.access import Action as Act
 from bot.chat import Chat
-from bot.craft import Persona, said
+from bot.craft import said
 from bot.features import Command, Feature, Press
+from bot.greeting import greeting, suggested
 from bot.library import ASSISTANT
 from bot.outbox import offer, put, settle
 from bot.storage.buttons import Action
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Button, Incoming, Kind, Outgoing, Reply
-
-MOST_SUGGESTIONS = 6
+from bot.types import Incoming, Kind, Outgoing, Reply
 
 
 @dataclass(slots=True)
@@ -71,26 +70,3 @@ class Personas:
             await settle(self.store, incoming, reply)
         else:
             await self.chat.answer(asked, reply, begun)
-
-
-def welcome(tx: Tx, incoming: Incoming, chat: Chat) -> Outgoing:
-    """What /start says: the greeting of the chat's persona, or the bot's own, with questions to begin with."""
-    choices = tx.chats.choices(incoming.address)
-    language = choices.language or incoming.user.language
-    persona = chat.library.persona(choices.persona)
-    text = greeting(persona, incoming, language) or say(language, "start", name=incoming.user.name)
-    return Outgoing(text, plain=True, buttons=suggested(tx, incoming, persona, language))
-
-
-def greeting(persona: Persona, incoming: Incoming, language: str) -> str:
-    return said(persona.greeting, language, "").strip().replace("{name}", incoming.user.name)
-
-
-def suggested(tx: Tx, incoming: Incoming, persona: Persona, language: str) -> tuple[tuple[Button, ...], ...]:
-    """A button for each question that the persona suggests, for whoever has asked."""
-    where, user = incoming.address, incoming.user.id
-    questions = said(persona.suggestions, language, ())[:MOST_SUGGESTIONS]
-    return tuple(
-        (tx.buttons.add(where, incoming.id, user, question, "persona.ask", queued=True, question=question),)
-        for question in questions
-    )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from bot.storage.messages import Remembered
-from bot.types import Message, Part, Profile, Request, Text, Usage
+from bot.types import Message, Part, Profile, Request, Text, ToolCall, ToolResult, Usage
 
 FIRST_RATIO = 2.5  # characters a token, before anything was learned: low for English, near for Russian
 SHARE = 0.2  # how much one answer's usage changes the ratio
@@ -92,14 +92,21 @@ def _newest(turns: Sequence[Message], budget: int, ratio: Ratio) -> list[Message
     return kept[::-1]
 
 
-def most(request: Request, ratio: Ratio) -> int:
+def most(request: Request, ratio: Ratio) -> Usage:
     """The most tokens that a request can cost, as far as one can know before."""
-    return ratio.tokens(size(request)) + RESERVE + (request.max_tokens or 0)
+    return Usage(ratio.tokens(size(request)) + RESERVE, request.max_tokens or 0)
 
 
 def size(request: Request) -> int:
     """The characters of a request: what `Ratio.learn` compares with the tokens."""
-    return sum(len(message.text) for message in request.messages)
+    said = sum(len(message.text) + sum(map(_called, message.parts)) for message in request.messages)
+    return said + sum(len(tool.name + tool.description + str(tool.parameters)) for tool in request.tools)
+
+
+def _called(part: Part) -> int:
+    if isinstance(part, ToolCall):
+        return len(part.name) + len(str(part.arguments))
+    return len(part.name) + len(part.content) if isinstance(part, ToolResult) else 0
 
 
 def merged(messages: Sequence[Message]) -> list[Message]:
@@ -115,7 +122,13 @@ def merged(messages: Sequence[Message]) -> list[Message]:
 
 
 def _seen(message: Message) -> Message:
-    """Without what only a model can read: invisible letters are a way to give it orders behind a person's back."""
+    """Without what only a model can read: invisible letters are a way to give it orders behind a person's back.
+
+    Nor does it see what tools returned in earlier turns: that is long, not every model takes calls, their ids differ
+    from one provider to the next, and what somebody hid in a page would speak again with every question.
+    """
+    said = tuple(part for part in message.parts if not isinstance(part, ToolCall | ToolResult))
+    message = message if len(said) == len(message.parts) else Message(message.role, said)
     if not any(isinstance(part, Text) and HIDDEN.search(part.text) for part in message.parts):
         return message
     parts = [Text(HIDDEN.sub(r"\1", part.text)) if isinstance(part, Text) else part for part in message.parts]

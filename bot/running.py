@@ -42,7 +42,7 @@ async def serve(settings: Settings) -> None:
     with alone(settings.database_url):
         try:
             async with build(settings) as app, serving(app) as health:
-                announce(settings, health)
+                announce(settings, health, app.joining.code)
                 _on_signals(app.stop)
                 await _watched(app)
         except* BotError as group:

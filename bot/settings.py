@@ -12,39 +12,100 @@ from collections.abc import Iterable
 from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import AliasChoices, BaseModel, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticUseDefault
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from bot import shapes
 from bot.errors import ConfigError
 
-TOKEN_SHAPE = re.compile(r"\d{1,20}:[A-Za-z0-9_-]{3,}")
-FOLDER_SHAPE = re.compile(r"[A-Za-z0-9_-]+")
-PLACEHOLDER = re.compile(r"(<.*>|your[-_ ].*|changeme|xxx+|.*\.\.\.)?", re.IGNORECASE)
-URL_SHAPE = re.compile(r"(https?)://(\[[0-9a-fA-F:]+\]|[\w.-]+)(:\d{1,5})?(/[^\s?#]*)?")
-DATABASE_SHAPE = re.compile(r"sqlite\+aiosqlite:///[^\s?]+")
-PROXY_SHAPE = re.compile(r"((https?|socks[45]h?)://([^\s@/]+@)?[^\s@/:]+:\d{1,5}/?)?")
-KEY_SHAPE = re.compile(r"[!-~]*")  # what can stand in a header
-HOST_SHAPE = re.compile(r"[\w.-]+(:\d{1,5})?|\[?[0-9a-fA-F:]+\]?")
-SECRET_SHAPE = re.compile(r"([A-Za-z0-9_-]{16,256})?")
-ONE_LINE = re.compile(r"[^\x00-\x1f\x7f]*")
 SIMILAR = 0.85  # how alike a name that is no setting must be to one that is
-THIS_MACHINE = re.compile(r"localhost|\[::1\]|127(\.\d{1,3}){3}")
+ENV_FILE = Path(".env")
 
 
 class ModelEntry(BaseModel):
-    """One row of MODELS: a name and what differs from the built-in profile of it."""
+    """One row of MODELS: a name and what differs from the built-in profile of it.
+
+    With a `url` it is a model of another server with an OpenAI-compatible API, called `model` there (the name, where it
+    is empty). `key` is its key, or `$NAME` for one that stands in the environment variable NAME. Without one it is of
+    AI Studio: `model` is its name there, `agent` the id of an agent from the console, `search` lets it search the web.
+    """
+
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     name: str
     title: str = ""
-    window: int | None = None
-    max_tokens: int | None = None
+    window: int | None = Field(None, gt=0)
+    max_tokens: int | None = Field(None, gt=0)
     price_in: Decimal | None = None
     price_out: Decimal | None = None
+    currency: str | None = None
+    url: str = ""
+    key: SecretStr = SecretStr("")
+    model: str = ""
+    agent: str = ""
+    search: bool = False
+    vision: bool | None = None
+    tools: bool | None = None
+    reasoning: bool | None = None
+    native: bool | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        return shapes.checked_url(value) if value else value
+
+    @field_validator("key")
+    @classmethod
+    def _secret(cls, value: SecretStr) -> SecretStr:
+        if not shapes.KEY.fullmatch(value.get_secret_value()):
+            raise ValueError("has spaces or letters that no key has; copy it again")
+        return value
+
+    @property
+    def variable(self) -> str:
+        """The name of the variable that holds the key, "" where it stands here or none is needed."""
+        key = self.key.get_secret_value()
+        return key[1:] if key.startswith("$") else ""
+
+    @property
+    def secret(self) -> str:
+        """The key itself, "" where none is needed."""
+        return _variable(self.variable) if self.variable else self.key.get_secret_value()
+
+
+class McpEntry(BaseModel):
+    """One row of MCP_SERVERS: a program to start, or the address of a server. `headers` and `env` may be secret."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9-]{1,24}$")
+    command: str = ""
+    args: list[str] = []
+    env: dict[str, SecretStr] = {}
+    url: str = ""
+    headers: dict[str, SecretStr] = {}
+    deadline: float = Field(20.0, gt=0)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if bool(self.command) == bool(self.url):
+            raise ValueError("either a command or a url is expected")
+        if self.url:
+            Settings._url(self.url)
+        return self
 
 
 class Settings(BaseSettings):
@@ -88,6 +149,28 @@ class Settings(BaseSettings):
     daily_tokens: int = Field(0, ge=0, description="... and for the whole bot, owners included")
     user_daily_images: int = Field(0, ge=0, description="Pictures a day for one user; 0 = no limit. Owners have none")
     daily_images: int = Field(0, ge=0, description="... and for the whole bot, owners included")
+    user_daily_money: Decimal = Field(
+        Decimal(0), ge=0, description="Money a day (UTC) for one user; 0 = no limit. Owners have none"
+    )
+    user_monthly_money: Decimal = Field(Decimal(0), ge=0, description="... and a month")
+    chat_daily_money: Decimal = Field(Decimal(0), ge=0, description="Money a day in one chat")
+    chat_monthly_money: Decimal = Field(Decimal(0), ge=0, description="... and a month")
+    daily_money: Decimal = Field(Decimal(0), ge=0, description="Money a day for the whole bot, owners included")
+    monthly_money: Decimal = Field(Decimal(0), ge=0, description="... and a month")
+    role_daily_money: Annotated[dict[Literal["user", "operator", "admin"], Decimal], NoDecode] = Field(
+        default_factory=dict,
+        description="Money a day for one user of a role instead of USER_DAILY_MONEY, as JSON: "
+        '{"operator": 50, "admin": 0}; 0 = no limit',
+    )
+    role_monthly_money: Annotated[dict[Literal["user", "operator", "admin"], Decimal], NoDecode] = Field(
+        default_factory=dict, description="... and a month instead of USER_MONTHLY_MONEY"
+    )
+    confirm_above: Decimal = Field(
+        Decimal(0), ge=0, description="What may cost more than this is asked about first, with its price; 0 = never"
+    )
+    image_price: Decimal = Field(Decimal("2.2"), ge=0, description="What one picture costs (see your price list)")
+    embedding_price: Decimal = Field(Decimal("0.01"), ge=0, description="What 1,000 tokens of embeddings cost")
+    currency: str = Field("RUB", description="What all these prices are in")
     streaming: Literal["draft", "edit", "off"] = Field(
         "draft",
         description="How answers appear while they are written: draft = native drafts with a Stop button in private "
@@ -127,7 +210,10 @@ class Settings(BaseSettings):
     models: Annotated[list[ModelEntry], NoDecode] = Field(
         default_factory=list,
         description="Models that users may choose with /model, as JSON: "
-        '[{"name":"yandexgpt","title":"Pro"},{"name":"yandexgpt-lite"}]; empty = the built-in list',
+        '[{"name":"yandexgpt","title":"Pro"},{"name":"yandexgpt-lite"}]; empty = the built-in list. A row with a url '
+        'is a model of another OpenAI-compatible server: {"name":"llama","url":"http://127.0.0.1:11434/v1",'
+        '"model":"llama3.2","tools":true,"window":8192}, with its key or $NAME of a variable in "key". '
+        '"search":true lets a model search the web, "agent" is the id of one saved in the console',
     )
     image_model: str = Field("yandex-art", description="The model that draws; none = no /image")
     temperature: float = Field(0.3, ge=0, le=1, description="0 = always the likeliest word, 1 = free")
@@ -145,6 +231,11 @@ class Settings(BaseSettings):
     show_reasoning: bool = Field(
         False, description="Show what models think before they answer, folded up above the answer, where they tell it"
     )
+    helper_model: str = Field(
+        "yandexgpt-lite", description="The cheap model that names conversations and summarises long ones"
+    )
+    name_chats: bool = Field(True, description="It names topics, and conversations that /new puts aside")
+    summaries: bool = Field(True, description="It summarises what is too old to be sent whole (see /context)")
     yc_concurrency: int = Field(10, gt=0, description="Requests in flight (the folder's quota; 10 unless raised)")
     yc_data_logging: bool = Field(False, description="Let the service keep requests to improve its models")
     answer_deadline: float = Field(120.0, gt=0, description="Seconds an answer may take in all")
@@ -154,6 +245,19 @@ class Settings(BaseSettings):
     yc_image_operation_url: str = Field("https://llm.api.cloud.yandex.net", description="Operations of pictures")
     yc_openai_url: str = Field("https://ai.api.cloud.yandex.net/v1", description="OpenAI-compatible API")
     yc_iam_url: str = Field("https://iam.api.cloud.yandex.net", description="IAM tokens")
+    yc_search_url: str = Field("https://searchapi.api.cloud.yandex.net", description="Search API")
+
+    # --- Tools
+    tools: Annotated[tuple[Literal["time", "calculator", "search"], ...], NoDecode] = Field(
+        ("time", "calculator"),
+        description="What models may use, separated by commas: time, calculator, search (the web, by the Search API, "
+        "which costs extra; also the command /search); none = nothing",
+    )
+    mcp_servers: Annotated[list[McpEntry], NoDecode] = Field(
+        default_factory=list,
+        description="Servers with more tools, as JSON: "
+        '[{"name":"files","command":"npx","args":["..."],"env":{}},{"name":"wiki","url":"https://...","headers":{}}]',
+    )
 
     # --- Storage and logs
     database_url: str = Field("sqlite+aiosqlite:///govorun.db", description="Where everything is kept")
@@ -175,14 +279,14 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _database(cls, value: str) -> str:
-        if not DATABASE_SHAPE.fullmatch(value):
+        if not shapes.DATABASE.fullmatch(value):
             raise ValueError("sqlite+aiosqlite:///file.db is expected")
         return value
 
     @field_validator("telegram_proxy")
     @classmethod
     def _proxy(cls, value: SecretStr) -> SecretStr:
-        if not PROXY_SHAPE.fullmatch(value.get_secret_value()):
+        if not shapes.PROXY.fullmatch(value.get_secret_value()):
             raise ValueError("an address like http://user:password@host:port or socks5://host:port is expected")
         return value
 
@@ -190,14 +294,14 @@ class Settings(BaseSettings):
     @classmethod
     def _key(cls, value: SecretStr) -> SecretStr:
         key = value.get_secret_value()
-        if not KEY_SHAPE.fullmatch(key) and not PLACEHOLDER.fullmatch(key):
+        if not shapes.KEY.fullmatch(key) and not shapes.PLACEHOLDER.fullmatch(key):
             raise ValueError("has spaces or letters that no key has; copy it again")
         return value
 
     @field_validator("webhook_secret")
     @classmethod
     def _secret(cls, value: SecretStr) -> SecretStr:
-        if not SECRET_SHAPE.fullmatch(value.get_secret_value()):
+        if not shapes.SECRET.fullmatch(value.get_secret_value()):
             raise ValueError("16 to 256 of A-Z a-z 0-9 _ - are expected, or nothing")
         return value
 
@@ -209,14 +313,14 @@ class Settings(BaseSettings):
     @field_validator("webhook_host", "health_host", "yc_metadata_addr")
     @classmethod
     def _host(cls, value: str) -> str:
-        if not HOST_SHAPE.fullmatch(value):
+        if not shapes.HOST.fullmatch(value):
             raise ValueError("a name or an address of a machine is expected")
         return value
 
-    @field_validator("model", "image_model")
+    @field_validator("model", "image_model", "helper_model")
     @classmethod
     def _name(cls, value: str, info: ValidationInfo) -> str:
-        if not ONE_LINE.fullmatch(value):
+        if not shapes.ONE_LINE.fullmatch(value):
             raise ValueError("one line is expected")
         return "" if info.field_name == "image_model" and value.lower() in ("none", "off") else value
 
@@ -232,7 +336,15 @@ class Settings(BaseSettings):
     def _ids(cls, value: Any) -> Any:
         return tuple(part for part in re.split(r"[,;\s]+", value) if part) if isinstance(value, str) else value
 
-    @field_validator("models", mode="before")
+    @field_validator("tools", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        names = tuple(part for part in re.split(r"[,;\s]+", value.lower()) if part)
+        return () if names in (("none",), ("off",)) else names
+
+    @field_validator("models", "mcp_servers", mode="before")
     @classmethod
     def _rows(cls, value: Any) -> Any:
         if not isinstance(value, str):
@@ -242,17 +354,42 @@ class Settings(BaseSettings):
         except ValueError:
             raise ValueError("a JSON list is expected") from None
 
+    @field_validator("role_daily_money", "role_monthly_money", mode="before")
+    @classmethod
+    def _by_role(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value) if value else {}
+        except ValueError:
+            raise ValueError("a JSON object is expected") from None
+
+    @field_validator("role_daily_money", "role_monthly_money")
+    @classmethod
+    def _not_negative(cls, value: dict[str, Decimal]) -> dict[str, Decimal]:
+        if any(amount < 0 for amount in value.values()):
+            raise ValueError("amounts are 0 or more")
+        return value
+
+    @field_validator("currency")
+    @classmethod
+    def _currency(cls, value: str) -> str:
+        if not shapes.CURRENCY.fullmatch(value):
+            raise ValueError("three letters like RUB are expected")
+        return value
+
     @field_validator(
-        "telegram_api_url", "yc_llm_url", "yc_operation_url", "yc_image_operation_url", "yc_openai_url", "yc_iam_url"
+        "telegram_api_url",
+        "yc_llm_url",
+        "yc_operation_url",
+        "yc_image_operation_url",
+        "yc_openai_url",
+        "yc_iam_url",
+        "yc_search_url",
     )
     @classmethod
     def _url(cls, value: str) -> str:
-        found = URL_SHAPE.fullmatch(value)
-        if found is None:
-            raise ValueError("an address like https://host is expected")
-        if found[1] == "http" and not THIS_MACHINE.fullmatch(found[2]):
-            raise ValueError("http:// is taken only for this machine (127.0.0.1): keys would travel unprotected")
-        return value.rstrip("/")
+        return shapes.checked_url(value)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -278,6 +415,9 @@ class Settings(BaseSettings):
         values = (getattr(self, name) for name in type(self).model_fields if name != "telegram_proxy")
         password = urlsplit(self.telegram_proxy.get_secret_value()).password
         found = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
+        found += [entry.secret for entry in self.models]
+        for server in self.mcp_servers:
+            found += [value.get_secret_value() for value in (*server.env.values(), *server.headers.values())]
         return [secret for secret in (*found, password) if secret]
 
 
@@ -308,12 +448,20 @@ def _line(place: tuple[int | str, ...], message: str) -> str:
     return f"{where}: {message.removeprefix('Value error, ')}" + (f" ({field.description})" if field else "")
 
 
-def misspelt(env_file: Path = Path(".env")) -> list[str]:
+def misspelt(env_file: Path = ENV_FILE) -> list[str]:
     """A sentence for each name, in the environment or in `.env`, that is no setting but nearly one."""
     known = {name.upper() for name in Settings.model_fields} | {"YC_TOKEN"}
     given = {name.upper() for name in (*os.environ, *_names_in(env_file))} - known
     near = {name: get_close_matches(name, known, 1, SIMILAR) for name in sorted(given)}
     return [f"{name} is no setting of Govorun; did you mean {found[0]}?" for name, found in near.items() if found]
+
+
+def _variable(name: str) -> str:
+    """A variable that is no setting of ours: of the environment, else of `.env`."""
+    value = os.environ.get(name) or (
+        dotenv_values(ENV_FILE, encoding="utf-8-sig").get(name) if ENV_FILE.is_file() else ""
+    )
+    return (value or "").strip()
 
 
 def _names_in(env_file: Path) -> Iterable[str]:
@@ -324,17 +472,17 @@ def require(settings: Settings) -> None:
     """Check what a bot on Telegram can't do without. Raises `ConfigError` that names it and where to get it."""
     lines = []
     token = settings.bot_token.get_secret_value()
-    if PLACEHOLDER.fullmatch(token):
+    if shapes.PLACEHOLDER.fullmatch(token):
         lines.append(f"BOT_TOKEN is missing: {WHERE['bot_token']}")
-    elif not TOKEN_SHAPE.fullmatch(token):
+    elif not shapes.TOKEN.fullmatch(token):
         lines.append(f"BOT_TOKEN does not look like 123456:ABC-DEF...: {WHERE['bot_token']}")
     keys = [key.get_secret_value() for key in (settings.yc_api_key, settings.yc_iam_token, settings.yc_oauth_token)]
-    has_key = any(not PLACEHOLDER.fullmatch(key) for key in keys)
+    has_key = any(not shapes.PLACEHOLDER.fullmatch(key) for key in keys)
     if not (has_key or settings.yc_service_account_key_file or settings.yc_metadata):
         lines.append(f"YC_API_KEY is missing: {WHERE['yc_api_key']}")
-    if PLACEHOLDER.fullmatch(settings.yc_folder_id):
+    if shapes.PLACEHOLDER.fullmatch(settings.yc_folder_id):
         lines.append(f"YC_FOLDER_ID is missing: {WHERE['yc_folder_id']}")
-    elif not FOLDER_SHAPE.fullmatch(settings.yc_folder_id):
+    elif not shapes.FOLDER.fullmatch(settings.yc_folder_id):
         lines.append(f"YC_FOLDER_ID does not look like b1g...: {WHERE['yc_folder_id']}")
     if settings.yc_service_account_key_file and not settings.yc_service_account_key_file.is_file():
         lines.append(f"YC_SERVICE_ACCOUNT_KEY_FILE: there is no file {settings.yc_service_account_key_file}")

@@ -38,7 +38,10 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Who speaks. Only `id` is trusted: names are what people typed. `id` 0: nobody in person (a channel)."""
+    """Who speaks. Only `id` is trusted: names are what people typed. `id` 0: nobody in person (a channel).
+
+    The id of the chat is the group itself: one of its administrators who speaks without a name.
+    """
 
     id: int
     name: str = ""
@@ -115,6 +118,7 @@ class Kind(StrEnum):
     GONE = "gone"  # the user blocked the bot, or the bot was removed from the chat
     BACK = "back"
     MOVED = "moved"  # the chat has a new id
+    TOPIC = "topic"  # a topic was made or renamed; `data` is its name, "" where nobody has given it one yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +132,7 @@ class Incoming:
     process died while this was being worked on. `of` is the turn of the message that an edit changes ("": it is not
     known any more). `quotes`: the message that the answer should quote, 0 for the usual one. `relayed`: forwarded, or
     put in by another bot. `came` is when this process took it in (of the clock's `monotonic`); `accepted`: an earlier
-    one had already taken it.
+    one had already taken it. `title` is what a group is called, as far as that is told.
     """
 
     id: str
@@ -150,6 +154,7 @@ class Incoming:
     relayed: bool = False
     came: float | None = None
     accepted: bool = False
+    title: str = ""
 
 
 # --- what goes out ----------------------------------------------------------------------------------------------------
@@ -239,6 +244,10 @@ class Transport(Protocol):
 
     def reply(self, address: Address, turn: str) -> Reply: ...
 
+    async def rename(self, address: Address, title: str) -> None:
+        """Name the topic of an address; one that is gone or can't be named stays as it is."""
+        ...
+
 
 Handler = Callable[[Incoming, Reply], Awaitable[None]]
 
@@ -249,7 +258,8 @@ Handler = Callable[[Incoming, Reply], Awaitable[None]]
 class Profile:
     """What a model can do and costs, as data. An unknown model gets the defaults, which are safe for all.
 
-    `window` is in tokens, prompt and answer together. Prices are of 1,000 tokens.
+    `window` is in tokens, prompt and answer together. Prices are of 1,000 tokens;
+    `async_share` is the part of them that an answer given later costs.
     """
 
     window: int = 8_192
@@ -262,6 +272,7 @@ class Profile:
     price_in: Decimal = Decimal(0)
     price_out: Decimal = Decimal(0)
     currency: str = "RUB"
+    async_share: Decimal = Decimal("0.5")
 
 
 @dataclass(frozen=True, slots=True)
@@ -411,6 +422,34 @@ class Later(Protocol):
 
     async def cancel(self, operation: str) -> bool:
         """Whether the service has taken it back; what it did until then may be paid."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a search came to: an answer whose marks [1], [2] count `sources`."""
+
+    text: str
+    sources: tuple[Source, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """What a page says about a query, in a few sentences."""
+
+    source: Source
+    text: str
+
+
+class Searcher(Protocol):
+    """Searches the web. Both raise the `ModelError`s of `errors.py`; each costs money whenever it is asked."""
+
+    async def search(self, query: str) -> Findings:
+        """An answer that the service has written from what it found."""
+        ...
+
+    async def pages(self, query: str) -> tuple[Excerpt, ...]:
+        """The pages themselves, best first."""
         ...
 
 

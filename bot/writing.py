@@ -154,10 +154,8 @@ def _ask(tx: Tx, incoming: Incoming, template: Template, values: Mapping[str, st
     tx.buttons.wait_for(where, user, WAITING, template=template.key, values=dict(values))
 
     def button(name: str) -> Button:
-        return tx.buttons.add(
-            where, incoming.id, user, say(language, name), name,
-            queued=name == "write.skip", template=template.key, field=blank.name,
-        )  # fmt: skip
+        add = tx.buttons.queued if name == "write.skip" else tx.buttons.add
+        return add(where, incoming.id, user, say(language, name), name, template=template.key, field=blank.name)
 
     row = tuple(button(name) for name in (("write.skip", "write.cancel") if blank.optional else ("write.cancel",)))
     label = said(blank.label, language, blank.name)

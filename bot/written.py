@@ -7,15 +7,18 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from bot import prompt
+from bot import money, prompt
 from bot.branches import CUT, Place
 from bot.craft import Persona
 from bot.errors import ContextOverflow, ModelDenied, ModelError, ModelRefused
+from bot.limits import Held
 from bot.routing import Offer
 from bot.storage.buttons import Action
 from bot.storage.chats import Choices
+from bot.storage.operations import Operation
 from bot.texts.catalog import say
-from bot.types import Chunk, Finish, Message, Request, Usage
+from bot.toolbox import Steps
+from bot.types import Chunk, Finish, Message, Request, ToolCall, Usage
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +30,11 @@ SILENT = re.compile(r"[\s\u200b-\u200f\u2060\ufeff\u2800\u3164*_~`#>|<!\-]*")  #
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """What the first transaction of a turn found. `held` is what is held back from the budgets for the answer,
-    `pressed` the key of the button that asked for it. `awaited`: this message answers a question of the bot instead.
+    """What the first transaction of a turn found.
+
+    `preface` is what is kept besides the history, `held` what is held back from the budgets for the answer, `pressed`
+    the key of the button that asked for it. `price`: so much, in millionths, that the user is asked first. `awaited`:
+    this message answers a question of the bot instead. `act`: an action that was confirmed, after these `steps`.
     `choices.model` is the model that is to answer, whoever chose it; `gone` are choices that are offered no more.
     """
 
@@ -36,9 +42,13 @@ class Begun:
     history: Sequence[Message]
     choices: Choices
     language: str
-    held: int = 0
+    preface: str = ""
+    held: Held = field(default_factory=Held)
     pressed: str = ""
     awaited: Action | None = None
+    price: int = 0
+    act: Operation | None = None
+    steps: Steps = field(default_factory=Steps)
     persona: Persona = NOBODY
     gone: tuple[str, ...] = ()
 
@@ -46,6 +56,10 @@ class Begun:
     def shown(self) -> Sequence[Message]:
         """The history, below what the persona's examples show."""
         return [*self.persona.shown(self.language), *self.history]
+
+    @property
+    def conversation(self) -> int:
+        return self.place.question.conversation if self.place is not None else 0
 
     @property
     def prefix(self) -> str:
@@ -58,14 +72,16 @@ class Written:
     """An answer while it is being written, and how it ended.
 
     `wanted` is the model that was chosen, `offer` the one that is asked: another where that is known not to answer.
-    A stream that breaks off is begun anew, and each was paid: `usages` are the models and what the service told, `cost`
-    is their tokens (guessed where it told nothing), `held` the reservations for them. `thought` is its reasoning, where
-    the model shows that and the operator wants it seen.
+    A stream that breaks off is begun anew, and each was paid: `usages` are the models and what the service told
+    (guessed where it told nothing), `cost` their tokens, `money` their price in millionths, `held` what is held back.
+    `before` is what it had said before it called tools, and stays at the head of `text`; `calls` are those of the last
+    request, `steps` what came of those before. `limit` is the sentence of a budget that let it go no further. `thought`
+    is its reasoning, where the model shows that and the operator wants it seen.
     """
 
     wanted: Offer
     offer: Offer
-    held: list[int]
+    held: list[Held]
     text: str = ""
     finish: Finish | None = None
     usage: Usage | None = None
@@ -74,23 +90,39 @@ class Written:
     error: ModelError | None = None
     usages: list[tuple[str, Usage]] = field(default_factory=list)
     cost: int = 0
+    money: int = 0
+    before: str = ""
+    calls: tuple[ToolCall, ...] = ()
+    steps: Steps = field(default_factory=Steps)
+    limit: str = ""
     thought: str = ""
 
     def begin(self) -> None:
-        self.text, self.finish, self.usage, self.thought = "", None, None, ""
+        self.text, self.finish, self.usage, self.calls = self.before, None, None, ()
+        self.thought = ""
 
     def add(self, chunk: Chunk) -> None:
-        self.text = chunk.text if chunk.replaces else self.text + chunk.text
+        self.text = self.before + chunk.text if chunk.replaces else self.text + chunk.text
         self.thought += chunk.thought[: MOST_THOUGHT - len(self.thought)]
+        self.calls += chunk.calls
+        self.steps.sources += chunk.sources
         self.usage = chunk.usage or self.usage
         self.finish = chunk.finish or self.finish
 
     def bill(self, request: Request, ratio: prompt.Ratio) -> None:
-        if self.usage:
-            self.usages.append((self.offer.name, self.usage))
-            self.cost += self.usage.total
-        elif self.text:
-            self.cost += ratio.tokens(prompt.size(request) + len(self.text))
+        usage = self.usage
+        if usage is None and (self.calls or len(self.text) > len(self.before)):
+            called = sum(len(call.name) + len(str(call.arguments)) for call in self.calls)
+            new = len(self.text) - len(self.before) + called
+            usage = Usage(ratio.tokens(prompt.size(request)), ratio.tokens(new))
+        if usage is not None:
+            self.usages.append((self.offer.name, usage))
+            self.cost += usage.total
+            self.money += money.cost(self.offer.model.profile, usage)
+
+    def went_on(self) -> None:
+        """What it said before it called tools stays; what follows is another paragraph."""
+        self.before = f"{self.text.rstrip()}\n\n" if self.text.strip() else ""
 
     def words(self) -> str:
         """What can be shown of it; nothing where it is only white space and marks, or was filtered."""
@@ -105,6 +137,8 @@ class Written:
             return say(language, "outdated.note")
         if self.stopped:
             return say(language, "stop.note")
+        if self.limit:
+            return self.limit
         if self.error is not None:
             return say(language, "cut.note")
         if self.finish is Finish.LENGTH:
@@ -118,7 +152,7 @@ class Written:
         if self.finish is Finish.FILTERED:
             return "filtered"
         if self.error is None:
-            return "empty.answer"
+            return "tool.steps" if self.calls else "empty.answer"
         log.warning("no answer: %s: %s (trace %s)", type(self.error).__name__, self.error, self.error.trace or "-")
         for kind, key in APOLOGIES:
             if isinstance(self.error, kind):

@@ -31,6 +31,8 @@ def example() -> str:
 def shown(default: object) -> str:
     if default is None or hasattr(default, "get_secret_value") or default == () or default == []:
         return ""
+    if isinstance(default, tuple):
+        return ",".join(map(str, default))
     return str(default).lower() if isinstance(default, bool) else str(default)
 
 

@@ -6,7 +6,7 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,6 +32,7 @@ class Stage:
     settings: Settings
     clock: LoopClock
     app: App | None = None
+    given: dict[str, Any] = field(default_factory=dict)  # for `build`: models and tools of the test's own
     _ended: asyncio.Event | None = None
     _task: asyncio.Task[None] | None = None
 
@@ -46,7 +47,7 @@ class Stage:
         return self.app
 
     async def _live(self, ready: asyncio.Future[App]) -> None:
-        async with build(self.settings, clock=self.clock, seed=1) as app:
+        async with build(self.settings, clock=self.clock, seed=1, **self.given) as app:
             ready.set_result(app)
             await app.run()
 
@@ -115,6 +116,8 @@ async def opened(folder: Path, template: Path, token: str = TOKEN, **changes: An
         bot_token=telegram.token,
         telegram_api_url=telegram.url,
         access="open",
+        name_chats=False,
+        summaries=False,
         database_url=f"sqlite+aiosqlite:///{database}",
         **{name.lower(): value for name, value in studio.settings().items()},
     )

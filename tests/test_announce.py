@@ -51,12 +51,18 @@ def test_t4_keys_that_others_can_read_are_told(tmp_path: Path, mode: int) -> Non
     [
         ({"log_content": True}, "LOG_CONTENT"),
         ({"access": "open"}, "ACCESS=open"),
-        ({"owners": ""}, "OWNERS"),
     ],
 )
 def test_what_is_probably_not_meant_so_is_told(tmp_path: Path, given: dict[str, Any], word: str) -> None:
     (told,) = warnings(settings(**given), tmp_path / "none")
     assert word in told
+
+
+def test_the_code_for_the_first_owner_is_said_only_where_there_is_one(caplog: pytest.LogCaptureFixture) -> None:
+    announce(settings(), "")
+    assert "/start" not in caplog.text
+    announce(settings(), "", "a-code")
+    assert "/start a-code" in caplog.text
 
 
 def test_a_persona_that_can_not_be_read_is_told_in_one_line(tmp_path: Path) -> None:

@@ -45,8 +45,10 @@ async def test_help_lists_the_menu_of_which_telegram_is_told_in_both_languages(s
     for code, language in (("", "en"), ("ru", "ru")):
         rows = app.commands.menu(language)
         assert shown[code] == [{"command": name, "description": text} for name, text in rows]
-    names = ["help", "new", "stop", "persona", "write", "image", "model", "reasoning", "settings"]
-    assert [row["command"] for row in shown[""]] == names
+    assert [row["command"] for row in shown[""]] == [
+        "help", "new", "stop", "image", "model", "reasoning", "settings", "chats", "context", "pin",
+        "persona", "write", "usage", "allowance",
+    ]  # fmt: skip
 
 
 async def test_a_bot_that_does_not_draw_has_no_image_in_its_menu(stage: Stage) -> None:

@@ -68,7 +68,7 @@ async def test_a_button_below_the_picture_makes_its_description_richer(stage: St
     assert system["text"] == say("en", "image.improve.system")
     assert idea == {"role": "user", "text": "a cat"}
     assert "image.improve" in {action for (action,) in rows(stage, "SELECT action FROM buttons")}
-    ((model, tokens),) = rows(stage, "SELECT model, prompt + completion FROM usage")
+    ((model, tokens),) = rows(stage, "SELECT model, prompt + completion FROM usage WHERE mode = 'aside'")
     assert (model, tokens > 0) == ("yandexgpt", True)
 
 

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 from stage import ANNA, BORIS, Stage
 
-from bot.access import Access
+from bot.access import Access, Decision
 from bot.errors import LimitReached, NotAllowed, StorageUnavailable
 from bot.middleware import MOST_ATTEMPTS, Admit, Boundary, InOrder
 from bot.storage.store import Store, Tx
@@ -270,17 +270,20 @@ async def test_a_clean_up_that_finds_the_database_locked_does_not_end_the_bot(st
     ],
 )
 async def test_a_closed_bot_lets_in_owners_and_what_nobody_in_person_did(
-    stage: Stage, kind: Kind, user: int, *, allowed: bool
+    kind: Kind, user: int, *, allowed: bool
 ) -> None:
     passed: list[Incoming] = []
 
     async def handler(incoming: Incoming, _reply: Reply) -> None:
         passed.append(incoming)
 
-    async with Store.open(stage.settings.database_url, stage.clock) as store:
-        incoming = _said(1, "", kind, user=user)
-        await Admit(handler, store, stage.clock, Access(owners=frozenset({1})))(incoming, Silence(incoming.address))
-    assert bool(passed) == allowed
+    async def refuse(incoming: Incoming, _reply: Reply, _decision: Decision) -> None:
+        refused.append(incoming)
+
+    refused: list[Incoming] = []
+    incoming = _said(1, "", kind, user=user)
+    await Admit(handler, Access(owners=frozenset({1})), refuse)(incoming, Silence(incoming.address))
+    assert (passed, refused) == (([incoming], []) if allowed else ([], [incoming]))
 
 
 # --- what several need ------------------------------------------------------------------------------------------------

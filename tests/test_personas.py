@@ -65,6 +65,11 @@ def actions(stage: Stage) -> set[str]:
     return {action for (action,) in rows(stage, "SELECT action FROM buttons")}
 
 
+def orders(stage: Stage) -> str:
+    """The system's part of the last prompt."""
+    return stage.prompts()[-1][0]["text"]
+
+
 def options(stage: Stage) -> dict[str, Any]:
     found: dict[str, Any] = stage.studio.seen("completion")[-1].body["completionOptions"]
     return found
@@ -181,7 +186,8 @@ async def test_the_chosen_persona_greets_suggests_and_answers(stage: Stage, tmp_
     await stage.press("Where is the treasure?")
     await soon(stage, lambda: stage.telegram.texts(ANNA)[-1] == "Under the palm." or None)
     asked = stage.prompts()[-1]
-    assert [part["text"] for part in asked] == ["You are a pirate.", "Hello", "Ahoy!", "Where is the treasure?"]
+    assert asked[0]["text"].startswith("You are a pirate.")
+    assert [part["text"] for part in asked[1:]] == ["Hello", "Ahoy!", "Where is the treasure?"]
     assert options(stage)["temperature"] == 0.8
     assert options(stage)["maxTokens"] == "321"
     await stage.ask("and then?")
@@ -203,13 +209,14 @@ async def test_another_chat_keeps_its_own_persona(stage: Stage) -> None:
     await stage.start()
     await choose(stage, "Translator")
     await stage.ask("hello", BORIS)
-    assert stage.prompts()[-1][0]["text"] == say("ru", "system")
+    assert orders(stage).startswith(say("ru", "system"))
     await stage.ask("hello")
-    assert "professional translator" in stage.prompts()[-1][0]["text"]
+    assert "professional translator" in orders(stage)
     await choose(stage, "Assistant")
     await stage.ask("/new")
     await stage.ask("hello")
-    assert [part["text"] for part in stage.prompts()[-1]] == [say("en", "system"), "hello"]
+    assert orders(stage).startswith(say("en", "system"))
+    assert len(stage.prompts()[-1]) == 2
 
 
 async def test_in_a_group_an_administrator_chooses(stage: Stage) -> None:
@@ -226,10 +233,10 @@ async def test_a_changed_file_counts_without_a_restart(stage: Stage, tmp_path: P
     await stage.ask("hello")
     path = written(tmp_path, PIRATE.replace("You are a pirate.", "You are a captain."))
     await stage.ask("hello")
-    assert stage.prompts()[-1][0]["text"] == "You are a captain."
+    assert orders(stage).startswith("You are a captain.")
     path.unlink()
     await stage.ask("hello")
-    assert stage.prompts()[-1][0]["text"] == say("en", "system")
+    assert orders(stage).startswith(say("en", "system"))
     assert say("en", "persona.choose", persona="Assistant") in await stage.ask("/persona")
 
 
@@ -253,10 +260,10 @@ async def test_the_log_names_the_persona_and_its_version(stage: Stage, caplog: p
 async def test_the_operators_system_prompt_is_the_assistants(stage: Stage) -> None:
     await stage.start(system_prompt="You sell tea.")
     await stage.ask("hello")
-    assert stage.prompts()[-1][0]["text"] == "You sell tea."
+    assert orders(stage).startswith("You sell tea.")
     await choose(stage, "Editor")
     await stage.ask("hello")
-    assert "experienced editor" in stage.prompts()[-1][0]["text"]
+    assert "experienced editor" in orders(stage)
 
 
 # --- which model answers ----------------------------------------------------------------------------------------------
@@ -429,3 +436,11 @@ def test_a_long_thought_is_shortened_and_stands_above_blocks_too() -> None:
     assert [block["type"] for block in blocks] == ["expandable_blockquote", "table"]
     assert blocks[0]["text"] == "hm"
     assert finished(Outgoing("Two", thought="hm"), Rung.PLAIN)[0].text == "Two"
+
+
+async def test_the_context_names_the_persona_and_counts_what_it_tells_the_model(stage: Stage) -> None:
+    await stage.start()
+    await choose(stage, "Translator")
+    persona = Library().persona("translator")
+    text = await stage.ask("/context")
+    assert say("en", "context.persona", persona="Translator", version=persona.version) in text.splitlines()

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -256,7 +257,7 @@ WRONG = {
     **dict.fromkeys(("yc_api_key", "yc_iam_token", "yc_oauth_token"), NO_KEY),
     **dict.fromkeys((name for name in Settings.model_fields if re.search("_url$", name)), NO_URL),
     **dict.fromkeys(("webhook_host", "health_host", "yc_metadata_addr"), NO_HOST),
-    **dict.fromkeys(("model", "image_model"), NO_NAME),
+    **dict.fromkeys(("model", "image_model", "helper_model"), NO_NAME),
     "yc_folder_id": ["hush hush", "hush/hush"],
     "database_url": ["hush", "postgresql://hush", "sqlite:///hush.db"],
     "owners": ["@hush", "1001,hush", "-100123", "0"],
@@ -271,6 +272,7 @@ GOODS = {
     "owners": "1001", "user_rate": "30", "models": '[{"name": "yandexgpt"}]', "webhook_url": "https://bot.example/hook",
     "webhook_secret": "sixteen-letters-and-more", "telegram_proxy": "socks5://host:1080", "yc_iam_token": "t1.token",
     "yc_oauth_token": "y0_token", "yc_service_account_key_file": "key.json", "access": "open", "log_level": "DEBUG",
+    "tools": "time, search", "mcp_servers": '[{"name": "wiki", "url": "https://wiki.example/mcp"}]',
 }  # fmt: skip
 
 
@@ -294,6 +296,16 @@ def test_owners_are_numbers_divided_by_what_people_use(
     monkeypatch: pytest.MonkeyPatch, value: str, owners: tuple[int, ...]
 ) -> None:
     assert given(monkeypatch, OWNERS=value).owners == owners
+
+
+def test_shares_of_roles_come_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert given(monkeypatch, ROLE_DAILY_MONEY='{"operator": 50, "admin": "0.5"}').role_daily_money == {
+        "operator": Decimal(50),
+        "admin": Decimal("0.5"),
+    }
+    for bad in ('{"owner": 1}', '{"operator": -1}', "[]", "50"):
+        with pytest.raises(ConfigError, match="ROLE_MONTHLY_MONEY"):
+            given(monkeypatch, ROLE_MONTHLY_MONEY=bad)
 
 
 def test_models_come_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -329,6 +341,22 @@ def test_an_address_over_tls_or_on_this_machine_is_taken(monkeypatch: pytest.Mon
 def test_no_key_travels_unprotected(monkeypatch: pytest.MonkeyPatch, setting: str, host: str) -> None:
     (line,) = refused(monkeypatch, **{setting.upper(): f"http://{host}"})
     assert line.startswith(setting.upper())
+
+
+@pytest.mark.parametrize("url", ["http://10.0.0.1:11434/v1", "ftp://127.0.0.1", "127.0.0.1:11434"])
+def test_a_server_of_a_model_has_an_address_that_keeps_its_key(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    (line,) = refused(monkeypatch, MODELS=json.dumps([{"name": "llama", "url": url, "key": "hush-row"}]))
+    assert line.startswith("MODELS (0.url): ")
+    assert "hush-row" not in line
+
+
+def test_the_key_of_a_server_may_stand_in_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"name": "one", "key": "hush-row"}, {"name": "two", "key": "$OTHER_KEY"}, {"name": "three"}]
+    monkeypatch.setenv("OTHER_KEY", " hush-variable ")
+    settings = given(monkeypatch, MODELS=json.dumps(rows))
+    assert [row.secret for row in settings.models] == ["hush-row", "hush-variable", ""]
+    assert settings.secrets()[-2:] == ["hush-row", "hush-variable"]
+    assert "hush" not in repr(settings) + str(settings.model_dump())
 
 
 # --- .env -------------------------------------------------------------------------------------------------------------
@@ -372,6 +400,24 @@ def test_every_setting_is_explained_in_the_example() -> None:
     example = (ROOT / ".env.example").read_text()
     assert [name for name in Settings.model_fields if f"{name.upper()}=" not in example] == []
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_tools_are_named_and_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load().tools == ("time", "calculator")
+    for value, names in {"none": (), "search": ("search",), "Time; Search": ("time", "search")}.items():
+        assert given(monkeypatch, TOOLS=value).tools == names
+
+
+def test_a_server_with_tools_is_a_program_or_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = '{"name":"a","command":"run","args":["x"],"env":{"KEY":"hush"}},{"name":"b","url":"https://b.example/mcp"}'
+    settings = given(monkeypatch, MCP_SERVERS=f"[{row}]")
+    assert [server.name for server in settings.mcp_servers] == ["a", "b"]
+    assert settings.secrets()[-1] == "hush"
+    assert "hush" not in repr(settings)
+    one = '{"name":"a","command":"x","url":"https://x.example"}'
+    for wrong in ('{"name":"a"}', one, '{"name":"a b","command":"x"}', '{"name":"a","url":"http://x.example"}'):
+        with pytest.raises(ConfigError, match="MCP_SERVERS"):
+            given(monkeypatch, MCP_SERVERS=f"[{wrong}]")
 
 
 # --- secrets ----------------------------------------------------------------------------------------------------------

@@ -215,6 +215,21 @@ def test_the_bots_own_standing_is_followed(status: str, kind: Kind) -> None:
     assert found.kind is kind
 
 
+@pytest.mark.parametrize(
+    ("event", "name"),
+    [
+        ({"forum_topic_created": {"name": "Mine", "icon_color": 1}}, "Mine"),
+        ({"forum_topic_created": {"name": "hello", "is_name_implicit": True}}, ""),
+        ({"forum_topic_edited": {"name": "New\nname"}}, "Newname"),
+    ],
+)
+def test_the_name_of_a_topic_is_followed(event: dict[str, Any], name: str) -> None:
+    found = read(text=None, **event)
+    assert found is not None
+    assert (found.kind, found.data) == (Kind.TOPIC, name)
+    assert read(text=None, forum_topic_edited={"icon_custom_emoji_id": "1"}) is None
+
+
 @pytest.mark.parametrize("new", [True, 0, 7, 2**70, -(2**70), "-100", None, 1.5])
 def test_only_a_groups_new_id_moves_a_chat(new: Any) -> None:
     found = read(text=None, chat=TEAM, migrate_to_chat_id=new)

@@ -162,10 +162,12 @@ async def test_a_whole_answer_without_its_end_is_no_answer(world: Worlds) -> Non
 async def test_tokens_are_counted_by_the_service(world: Worlds) -> None:
     tokens = json.loads((RECORDINGS / "tokenize.json").read_text())[0]["response"]["message"]
     async with world(answer(200, tokens), answer(200, {})) as w:
-        assert await w.model.count("ping") == 15
-        assert await w.model.count("") == 0
+        tokenizer = w.studio.tokenizer()
+        assert tokenizer is not None
+        assert await tokenizer.count("ping") == 15
+        assert await tokenizer.count("") == 0
         with pytest.raises(ModelProtocolError):
-            await w.model.count("ping")
+            await tokenizer.count("ping")
     assert w.server.seen[0].path == "/foundationModels/v1/tokenize"
     assert w.server.seen[0].json == {"modelUri": "gpt://b1g/yandexgpt/latest", "text": "ping"}
     assert len(w.server.seen) == 2

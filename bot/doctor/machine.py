@@ -51,8 +51,8 @@ def check_settings(settings: Settings, env_file: Path) -> Iterator[Finding]:
 
 def _odd_values(settings: Settings) -> Iterator[Finding]:
     if settings.access == "closed" and not settings.owners:
-        advice = "Write to the bot: it tells you your id. Then OWNERS=that number, or ACCESS=open"
-        yield warn("settings", "OWNERS is empty and ACCESS=closed: the bot answers nobody", advice)
+        advice = "Send it the code that the first start prints (then this is fine), or set OWNERS=your number"
+        yield warn("settings", "OWNERS is empty and ACCESS=closed: without an owner the bot answers nobody", advice)
     key = secret(settings.yc_api_key)
     for beginning, (what, advice) in MISTAKEN.items():
         if key.startswith(beginning):

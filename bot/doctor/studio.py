@@ -96,10 +96,14 @@ async def _models(settings: Settings, http: Http, clock: Clock) -> AsyncIterator
             yield await _says(studio, name, clock)
         except BotError as error:
             yield fail("text", f"{name}: {error}", _next_step(error, name, settings))
-            if isinstance(error, wire.Unauthenticated) or RIGHT_FOLDER.search(str(error)):
+            elsewhere = _elsewhere(name, settings)
+            if (isinstance(error, wire.Unauthenticated) and not elsewhere) or RIGHT_FOLDER.search(str(error)):
                 return  # the others would be told the same
+    tokenizer = studio.tokenizer()
+    if tokenizer is None:
+        return
     try:
-        yield ok("tokenizer", f"counts ({await studio.text().count(GREETING)} tokens in {GREETING!r}); it is free")
+        yield ok("tokenizer", f"counts ({await tokenizer.count(GREETING)} tokens in {GREETING!r}); it is free")
     except BotError as error:
         yield warn("tokenizer", str(error), _next_step(error, settings.model, settings))
 
@@ -111,8 +115,16 @@ async def _says(studio: YandexStudio, name: str, clock: Clock) -> Finding:
     return ok("text", f"{name} answers ({clock.monotonic() - started:.1f} s{price})")
 
 
+def _elsewhere(name: str, settings: Settings) -> str:
+    """The server of a model that is not of AI Studio."""
+    entry = catalog.entry(name, settings.models)
+    return place(entry.url) if entry and entry.url else ""
+
+
 def _next_step(error: BotError, name: str, settings: Settings) -> str:
     words = str(error)
+    if server := _elsewhere(name, settings):
+        return f"Look at {server}, and at url, key and model in the row of MODELS for {name!r}"
     if found := RIGHT_FOLDER.search(words):
         if found[1] == settings.yc_folder_id:
             return f"{name!r} names another folder than the key's: write the name of the model alone"
@@ -127,8 +139,6 @@ def _next_step(error: BotError, name: str, settings: Settings) -> str:
         return "console.yandex.cloud -> Billing: is the account active, is there money, does this folder belong to it?"
     if words.startswith("403"):
         return ROLE
-    if not catalog.profile(name, settings.models).native:
-        return "This model is not served by the native API, which Govorun uses; `govorun models list` shows others"
     return "Check the name: `govorun models list`"
 
 

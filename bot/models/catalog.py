@@ -20,13 +20,16 @@ def profile(name: str, extra: Sequence[ModelEntry] = ()) -> Profile:
     What a row of `extra` for the same model says counts more than the table; the tuned suffix (`@...`) does not matter,
     unless a row names it.
     """
-    model, version = parts(name)
+    row = entry(name, extra)
+    model, version = parts(row.model or name if row else name)
     found = PROFILES.get(f"{model}/{version}") or PROFILES.get(model) or Profile()
-    entry = _entry(name, extra)
-    if entry is None:
+    if row is None:
         return found
-    changes = entry.model_dump(include=OVERRULED, exclude_none=True)
-    return replace(found, **changes)
+    if row.url or row.agent:
+        found = Profile(native=False)
+    changes = row.model_dump(include=OVERRULED, exclude_none=True)
+    found = replace(found, **changes)
+    return found if found.native else replace(found, asynchronous=False)
 
 
 def parts(name: str) -> tuple[str, str]:
@@ -42,13 +45,16 @@ def choices(extra: Sequence[ModelEntry] = ()) -> Sequence[ModelEntry]:
     return tuple(row if row.title else row.model_copy(update={"title": row.name}) for row in rows)
 
 
-def _entry(name: str, extra: Sequence[ModelEntry]) -> ModelEntry | None:
+def entry(name: str, extra: Sequence[ModelEntry]) -> ModelEntry | None:
+    """The operator's row for a model, None where there is none."""
     exact = (row for row in extra if row.name == name)
     same = (row for row in extra if "@" not in row.name and parts(row.name) == parts(name))
     return next(exact, None) or next(same, None)
 
 
-OVERRULED = {"window", "max_tokens", "price_in", "price_out"}
+OVERRULED = {
+    "window", "max_tokens", "price_in", "price_out", "currency", "vision", "tools", "reasoning", "native",
+}  # fmt: skip
 
 ALIASES: Mapping[str, str] = {
     "lite": "yandexgpt-lite",

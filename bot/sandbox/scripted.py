@@ -27,7 +27,8 @@ def answer(messages: Messages) -> str:
 
 def question(messages: Messages) -> str:
     """The newest thing the user said, "" if there is none."""
-    return next((message["text"] for message in reversed(messages) if message["role"] == "user"), "")
+    own = (message["text"] for message in reversed(messages) if message["role"] == "user" and "tool" not in message)
+    return next(own, "")
 
 
 def language_of(text: str) -> Language:

@@ -24,6 +24,8 @@ from bot.sandbox.studio_model import ModelSwitch
 from bot.sandbox.studio_openai import OpenAi
 from bot.sandbox.studio_operations import Operations
 from bot.sandbox.studio_quota import Quotas
+from bot.sandbox.studio_responses import Responses
+from bot.sandbox.studio_search import Search
 from bot.sandbox.studio_small import Small
 from bot.sandbox.studio_source import Answer, AnswerFunction, Source
 from bot.sandbox.studio_text import Texts
@@ -78,7 +80,7 @@ class Studio:
     """The server. Attributes may be changed at any time; tests reach its parts by name.
 
     `source` writes (speed, ttft), `quotas`, `access` (keys, roles, tokens), `operations` (how long things take),
-    `art`, `texts`, `openai`, `small` (JWT keys) are the parts; `requests` is what came in, oldest first.
+    `art`, `texts`, `openai`, `responses`, `small` (JWT keys) are the parts; `requests` is what came in, oldest first.
     `on_model` is called with `model_state()` whenever it changes. `strict_hosts` gives the operations of texts a port
     of their own (`operation_url`), so that a wrong wiring is seen.
     """
@@ -105,8 +107,10 @@ class Studio:
         self.source = Source(self.clock, self._faults)
         self.art = Art(self.access, self.quotas, self.operations)
         self.small = Small(self.clock, self.access, self.quotas)
+        self.search = Search(self.access)
         self.texts = Texts(self.access, self.quotas, self.source, self.operations)
         self.openai = OpenAi(self.clock, self.access, self.quotas, self.source, self.small)
+        self.responses = Responses(self.clock, self.access, self.quotas, self.source)
         self._model = ModelSwitch(self.source, models_dir, on_model)
         self._hub = hub
         self._runner: web.AppRunner | None = None
@@ -142,6 +146,7 @@ class Studio:
             "yc_image_operation_url": self.url,
             "yc_openai_url": f"{self.url}/v1",
             "yc_iam_url": self.url,
+            "yc_search_url": self.url,
             "yc_metadata_addr": self.url.removeprefix("http://"),
         }
 
@@ -323,7 +328,12 @@ class Studio:
             Route("operation", "GET", "/operations/{id:[^/:]+}", "unary", self.operations.poll),
             Route("models", "GET", "/v1/models", "openai", self.openai.models),
             Route("chat/completions", "POST", "/v1/chat/completions", "openai", self.openai.chat, streams=True),
+            Route("responses", "POST", "/v1/responses", "openai", self.responses.create, streams=True),
+            Route("response", "GET", "/v1/responses/{id:[^/]+}", "openai", self.responses.get),
+            Route("response/cancel", "POST", "/v1/responses/{id:[^/]+}/cancel", "openai", self.responses.cancel),
             Route("embeddings", "POST", "/v1/embeddings", "openai", self.openai.embeddings),
+            Route("gen/search", "POST", "/v2/gen/search", "stream", self.search.search),
+            Route("web/search", "POST", "/v2/web/search", "unary", self.search.pages),
             Route("tokens", "POST", "/iam/v1/tokens", "unary", self.small.token, public=True),
             Route("metadata", "GET", METADATA, "unary", self.small.metadata, public=True),
         ]
@@ -347,7 +357,6 @@ REMEMBERED = 5_000
 METADATA = "/computeMetadata/v1/instance/service-accounts/default/token"
 METHODS: tuple[Literal["GET", "POST"], ...] = ("GET", "POST")
 UNBUILT: tuple[tuple[str, Shape], ...] = (
-    ("/v1/responses", "openai"),
     ("/v1/responses/{rest:.*}", "openai"),
     ("/v1/files", "openai"),
     ("/v1/files/{rest:.*}", "openai"),
@@ -357,5 +366,4 @@ UNBUILT: tuple[tuple[str, Shape], ...] = (
     ("/v1/conversations/{rest:.*}", "openai"),
     ("/speech/v1/stt:recognize", "unary"),
     ("/speech/v1/tts:synthesize", "unary"),
-    ("/v2/gen/search", "stream"),
 )

@@ -127,7 +127,20 @@ def _native_message(message: Any) -> dict[str, str]:
     if contents[0] == "text":
         check_text(content)
         return {"role": role, "text": content}
+    if contents[0] == "toolResultList":
+        return _native_results(content)
     return {"role": role, "text": str(content)}
+
+
+def _native_results(content: Any) -> dict[str, str]:
+    """Results are told by the name of their function: `tool` marks a message that nobody typed."""
+    rows = get(content, "toolResults") if isinstance(content, Mapping) else None
+    found = [get(row, "functionResult") for row in rows or () if isinstance(row, Mapping)]
+    results = [row for row in found if isinstance(row, Mapping) and isinstance(row.get("name"), str)]
+    if not results:
+        raise Problem(3, "empty tool result list")
+    names = ", ".join(str(row["name"]) for row in results)
+    return {"role": "user", "text": "; ".join(str(row.get("content", "")) for row in results), "tool": names}
 
 
 def check_text(text: Any) -> None:
@@ -160,10 +173,18 @@ def openai_messages(body: Mapping[str, Any]) -> list[dict[str, str]]:
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
         raise Problem(3, "messages must not be empty")
-    return [_openai_message(message) for message in messages]
+    names = _called(messages)
+    return [_openai_message(message, names) for message in messages]
 
 
-def _openai_message(message: Any) -> dict[str, str]:
+def _called(messages: list[Any]) -> dict[str, str]:
+    """The names of all calls by their ids."""
+    rows = (message.get("tool_calls") for message in messages if isinstance(message, Mapping))
+    calls = (call for row in rows if isinstance(row, list) for call in row if isinstance(call, Mapping))
+    return {str(call.get("id")): str((call.get("function") or {}).get("name", "")) for call in calls}
+
+
+def _openai_message(message: Any, called: Mapping[str, str]) -> dict[str, str]:
     role = message.get("role") if isinstance(message, Mapping) else None
     if role not in OPENAI_ROLES:
         raise Problem(3, f"unknown message role: {role!r}")
@@ -172,7 +193,13 @@ def _openai_message(message: Any) -> dict[str, str]:
         raise Problem(3, "empty message text")
     if len(text) > LONGEST_TEXT:
         check_text(text)
-    return {"role": OPENAI_ROLES[role], "text": text}
+    found = {"role": OPENAI_ROLES[role], "text": text}
+    if role == "tool":
+        id = str(message.get("tool_call_id", ""))
+        if id not in called:
+            raise Problem(3, f"tool_call_id {id!r} answers no call")
+        found["tool"] = called[id]
+    return found
 
 
 def _content(content: Any) -> str:
@@ -229,28 +256,34 @@ def require_body(call: Call) -> Json:
 
 @dataclass(frozen=True, slots=True)
 class TextModel:
-    """`native`: also served by the native API; `tokens`: speaks token by token, as the open models do."""
+    """`native`: also served by the native API; `tokens`: speaks token by token, as the open models do.
+
+    `sees`: takes pictures; `thinks`: shows its reasoning; `hidden`: has the native mode of hidden reasoning.
+    """
 
     window: int
     native: bool = True
     tokens: bool = False
     owner: str = "Yandex"
+    sees: bool = False
+    thinks: bool = False
+    hidden: bool = False
 
 
 VERSIONS = frozenset({"latest", "rc", "deprecated"})
 OPENAI_ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "user"}
 TEXT_MODELS = {
     "yandexgpt-lite": TextModel(32_768),
-    "yandexgpt": TextModel(32_768),
+    "yandexgpt": TextModel(32_768, hidden=True),
     "yandexgpt-5-lite": TextModel(32_768),
-    "yandexgpt-5-pro": TextModel(32_768),
+    "yandexgpt-5-pro": TextModel(32_768, hidden=True),
     "yandexgpt-5.1": TextModel(32_768),
     "aliceai-llm": TextModel(65_536),
     "aliceai-llm-flash": TextModel(65_536, native=False),
     "qwen3-235b-a22b-fp8": TextModel(262_144, native=False, tokens=True, owner="Alibaba"),
-    "gpt-oss-120b": TextModel(131_072, native=False, tokens=True, owner="OpenAI"),
-    "gpt-oss-20b": TextModel(131_072, native=False, tokens=True, owner="OpenAI"),
-    "gemma-3-27b-it": TextModel(131_072, native=False, tokens=True, owner="Google"),
+    "gpt-oss-120b": TextModel(131_072, native=False, tokens=True, owner="OpenAI", thinks=True),
+    "gpt-oss-20b": TextModel(131_072, native=False, tokens=True, owner="OpenAI", thinks=True),
+    "gemma-3-27b-it": TextModel(131_072, native=False, tokens=True, owner="Google", sees=True),
 }
 EMBEDDINGS = frozenset({"text-search-doc", "text-search-query", "text-embeddings"})
 V2_EMBEDDINGS = frozenset({"text-embeddings-v2-doc", "text-embeddings-v2-query"})

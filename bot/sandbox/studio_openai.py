@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from bot.clock import Clock
+from bot.sandbox.studio_calls import delta_calls, whole_calls
 from bot.sandbox.studio_check import (
     EMBEDDINGS,
     TEXT_MODELS,
@@ -31,6 +32,7 @@ from bot.sandbox.studio_small import Small, dimension
 from bot.sandbox.studio_source import Messages, Quirk, Source, Step, Writing, sentences, tokens
 from bot.sandbox.studio_text import prompt_tokens, raw
 from bot.sandbox.studio_wire import Call, Json, Problem, count_tokens, encode, json_response
+from bot.sandbox.studio_wishes import Wishes, openai_wishes
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class Talk:
     prompt: int
     usage: Mapping[str, Any] | None
     quirks: frozenset[Quirk]
+    thought: int = 0
+    name: str = ""
 
     def chunk(self, delta: Json, finish: str = "") -> bytes:
         choice: Json = {"index": 0, "delta": delta}
@@ -57,7 +61,9 @@ class Talk:
     def counted(self, done: int) -> Mapping[str, Any]:
         if self.usage is not None:
             return self.usage
-        return {"prompt_tokens": self.prompt, "total_tokens": self.prompt + done, "completion_tokens": done}
+        done += self.thought
+        found: Json = {"prompt_tokens": self.prompt, "total_tokens": self.prompt + done, "completion_tokens": done}
+        return {**found, "completion_tokens_details": {"reasoning_tokens": self.thought}} if self.thought else found
 
     def _event(self, rest: Json) -> bytes:
         head = {"id": self.id, "object": "chat.completion.chunk", "created": self.created, "model": self.model}
@@ -85,16 +91,17 @@ class OpenAi:
         uri = text_model(call, self._access, call.body.get("model"), native=False)
         messages = openai_messages(call.body)
         streams, limit = openai_options(call.body)
-        check_window(call, uri, prompt_tokens(messages))
+        wishes = openai_wishes(call.body, uri)
+        check_window(call, uri, prompt_tokens(messages) + PICTURE * len(wishes.pictures))
         call.seen.note = f"{uri.name}/{uri.version}, {len(messages)} messages"
         with self._quotas.session():
-            writing = self._source.next(messages, call)
+            writing = self._source.next(messages, call, wishes)
             if isinstance(writing, Fault):
                 return await fail(call, writing)
             if writing.answer.raw:
                 kind = writing.answer.raw_type or "text/event-stream"
                 return await raw(call, writing.answer.raw, kind, self.split)
-            talk = self._talk(call, uri, messages, writing)
+            talk = self._talk(call, uri, messages, writing, wishes)
             return await (self._stream if streams else self._whole)(call, talk, writing, limit)
 
     async def embeddings(self, call: Call) -> web.Response:
@@ -112,7 +119,10 @@ class OpenAi:
         usage = {"prompt_tokens": count, "total_tokens": count}
         return json_response(call, {"object": "list", "model": model, "data": [row], "usage": usage})
 
-    def _talk(self, call: Call, uri: Uri, messages: Messages, writing: Writing) -> Talk:
+    def _talk(self, call: Call, uri: Uri, messages: Messages, writing: Writing, wishes: Wishes) -> Talk:
+        quirks = writing.answer.quirks
+        if uri.name.startswith("aliceai") and wishes.tools:
+            quirks |= {"leak"} if wishes.choice == "required" else {"no_finish"}
         is_open, number = TEXT_MODELS[uri.name].tokens, str(uuid.uuid4())
         if is_open:
             call.headers = {name: call.headers[name] for name in ("server", "x-server-trace-id")}
@@ -122,18 +132,24 @@ class OpenAi:
             model=f"gpt://{uri.name}/{uri.version}" if is_open else str(call.body["model"]),
             open=is_open,
             created=int(self._clock.time()),
-            prompt=prompt_tokens(messages),
+            prompt=prompt_tokens(messages) + PICTURE * len(wishes.pictures),
             usage=writing.answer.usage,
-            quirks=writing.answer.quirks,
+            quirks=quirks,
+            thought=count_tokens(writing.answer.thought),
+            name=uri.name,
         )
 
     async def _stream(self, call: Call, talk: Talk, writing: Writing, limit: int) -> web.StreamResponse:
         stream, count = Stream(call, "text/event-stream", split=self.split), 0
+        if writing.answer.calls:
+            return await self._stream_calls(stream, talk, writing)
         try:
             async for step in self._source.steps(writing, tokens if talk.open else sentences, limit):
                 first = not stream.is_open
                 if first:
                     await stream.open()
+                    for piece in tokens(writing.answer.thought):
+                        await stream.send(talk.chunk({"reasoning_content": piece}))
                 for data, last in _chunks(talk, step, first=first):
                     await stream.send(data, last=last)
                 count = step.tokens
@@ -142,9 +158,26 @@ class OpenAi:
             if not stream.is_open:
                 raise
             return await stream.fail(problem)
-        if talk.open and "no_usage" not in talk.quirks:
-            await stream.send(talk.usage_chunk(count))
-        return await stream.end(b"" if "no_done" in talk.quirks else b"data: [DONE]\n\n")
+        return await _ended(stream, talk, count)
+
+    async def _stream_calls(self, stream: Stream, talk: Talk, writing: Writing) -> web.StreamResponse:
+        """The chunks of a turn that calls: one for all, or a head, the pieces and the end."""
+        calls = writing.answer.calls
+        finish = "" if "no_finish" in talk.quirks else "tool_calls"
+        deltas = [
+            {"tool_calls": row} for row in delta_calls(calls, is_open=talk.open, bare=talk.name.startswith("gemma"))
+        ]
+        rows: list[tuple[Json, str]]
+        if talk.open:
+            pieces: list[Json] = [{"reasoning_content": piece} for piece in tokens(writing.answer.thought)]
+            rows = [({"role": "assistant"}, ""), *((delta, "") for delta in [*pieces, *deltas]), ({}, finish)]
+        else:
+            leaked = {"content": "[TOOL_CALL_END]"} if "leak" in talk.quirks else {}
+            rows = [({"role": "assistant", **leaked, **deltas[0]}, finish)]
+        await stream.open()
+        for number, (delta, reason) in enumerate(rows, 1):
+            await stream.send(talk.chunk(delta, reason), last=number == len(rows))
+        return await _ended(stream, talk, count_tokens(str(calls)))
 
     async def _whole(self, call: Call, talk: Talk, writing: Writing, limit: int) -> web.StreamResponse:
         step = Step("", "", 0, "FINAL", True)
@@ -153,12 +186,22 @@ class OpenAi:
         call.seen.answer = step.text
         if call.fault is not None:
             return await fail(call, call.fault)
-        message = {"role": "assistant", "content": step.text}
+        message: Json = {"role": "assistant", "content": step.text}
+        if calls := writing.answer.calls:
+            message["tool_calls"] = whole_calls(calls, is_open=talk.open)
+        if writing.answer.thought:
+            message["reasoning_content"] = writing.answer.thought
         found: Json = {"id": talk.id, "object": "chat.completion", "created": talk.created, "model": talk.model}
         found["choices"] = [{"index": 0, "message": message, "finish_reason": FINISH[step.status]}]
         if "no_usage" not in talk.quirks:
             found["usage"] = talk.counted(step.tokens)
         return json_response(call, found)
+
+
+async def _ended(stream: Stream, talk: Talk, count: int) -> web.StreamResponse:
+    if talk.open and "no_usage" not in talk.quirks:
+        await stream.send(talk.usage_chunk(count))
+    return await stream.end(b"" if "no_done" in talk.quirks else b"data: [DONE]\n\n")
 
 
 def _chunks(talk: Talk, step: Step, *, first: bool) -> list[tuple[bytes, bool]]:
@@ -172,6 +215,7 @@ def _chunks(talk: Talk, step: Step, *, first: bool) -> list[tuple[bytes, bool]]:
     return [*found, (talk.chunk({}, finish), True)] if finish else found
 
 
+PICTURE = 256  # tokens
 FINISH = {
     "FINAL": "stop",
     "TRUNCATED_FINAL": "length",

@@ -14,16 +14,18 @@ from typing import Any, Literal
 
 from bot.clock import Clock
 from bot.errors import ModelError
-from bot.sandbox import scripted
+from bot.sandbox import scripted, scripted_tools
 from bot.sandbox.studio_faults import Fault, Faults
 from bot.sandbox.studio_wire import TOKEN, Call, Problem, count_tokens
+from bot.sandbox.studio_wishes import Wishes
 
 Status = Literal["FINAL", "TRUNCATED_FINAL", "CONTENT_FILTER", "TOOL_CALLS", "UNSPECIFIED"]
-Quirk = Literal["no_usage", "no_done", "no_finish"]
+Quirk = Literal["no_usage", "no_done", "no_finish", "leak"]
 Messages = list[dict[str, str]]
 Split = Callable[[str], Sequence[str]]
 AnswerFunction = Callable[[Messages], str | AsyncIterator[str]]
 
+NOTHING_MORE = Wishes()
 FILTERED = (
     "В интернете есть много сайтов с информацией на эту тему. "
     "[Посмотрите, что нашлось в поиске](https://ya.ru)"
@@ -36,7 +38,8 @@ class Answer:
 
     `chunks` are what each piece adds, or with `cumulative` the whole text as each line of the native stream says it.
     `usage` replaces the counted one, `{}` leaves it out. `raw` is a whole body, byte for byte, in pieces. `quirks`
-    leave things out of an OpenAI-compatible stream.
+    leave things out of an OpenAI-compatible stream. `calls` are tools that it calls instead of answering, `thought`
+    is what it thinks before, which the native API only counts.
     """
 
     chunks: Sequence[str] = ()
@@ -46,6 +49,8 @@ class Answer:
     raw: Sequence[bytes] = ()
     raw_type: str = ""
     quirks: frozenset[Quirk] = frozenset()
+    calls: Sequence[scripted_tools.Call] = ()
+    thought: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,7 @@ class Source:
         self._clock = clock
         self._faults = faults
 
-    def next(self, messages: Messages, call: Call) -> Writing | Fault:
+    def next(self, messages: Messages, call: Call, wishes: Wishes = NOTHING_MORE) -> Writing | Fault:
         """The answer to these messages, or a fault in its place. A fault for later goes along with the call."""
         if self.queue:
             item = self.queue.popleft()
@@ -93,14 +98,17 @@ class Source:
             if item.after_chunks is None:
                 return item
             call.fault = item
-            return self.next(messages, call)
+            return self.next(messages, call, wishes)
         if scripted.is_refused(messages):
             return Writing(Answer(chunks=(FILTERED,), status="CONTENT_FILTER"))
+        thought = scripted_tools.thought(messages) if wishes.reasons else ""
+        if self.function is scripted.answer and (wanted := _wanted(messages, wishes, thought)):
+            return wanted
         made = self.function(messages)
         if isinstance(made, str):
             pace = scripted.pace(messages) if self.paced else 1.0
-            return Writing(Answer(), text=made, pace=pace)
-        return Writing(Answer(), live=made)
+            return Writing(Answer(thought=thought), text=made, pace=pace)
+        return Writing(Answer(thought=thought), live=made)
 
     async def steps(self, writing: Writing, split: Split, limit: int) -> AsyncIterator[Step]:
         """The answer in its time, at most `limit` tokens of it (0: all); the content filter may come in between."""
@@ -153,6 +161,19 @@ async def _with_last(live: AsyncIterator[str]) -> AsyncGenerator[tuple[str, bool
         if isinstance(live, AsyncGenerator):
             await live.aclose()
     yield held or "", True
+
+
+def _wanted(messages: Messages, wishes: Wishes, thought: str) -> Writing | None:
+    """What the scripted model says where words alone won't do."""
+    tools = [(tool.name, tool.parameters) for tool in wishes.tools]
+    if calls := scripted_tools.calls(messages, tools, wishes.choice, parallel=wishes.parallel):
+        return Writing(Answer(calls=calls, status="TOOL_CALLS", thought=thought))
+    text = scripted_tools.told(messages)
+    if wishes.schema is not None:
+        text = scripted_tools.as_json(wishes.schema, text or scripted.question(messages))
+    elif wishes.pictures:
+        text = scripted_tools.seen(messages, wishes.pictures)
+    return Writing(Answer(thought=thought), text=text) if text else None
 
 
 def _planned(item: str | Sequence[str] | Answer) -> Writing:

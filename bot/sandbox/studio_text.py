@@ -11,12 +11,14 @@ from zlib import crc32
 
 from aiohttp import web
 
+from bot.sandbox.studio_calls import native_calls
 from bot.sandbox.studio_check import Access, Uri, check_text, check_window, native_messages, native_options, text_model
 from bot.sandbox.studio_faults import Fault, Stream, fail
 from bot.sandbox.studio_operations import COMPLETION, Operations
 from bot.sandbox.studio_quota import Quotas
 from bot.sandbox.studio_source import Messages, Source, Writing, phrases
 from bot.sandbox.studio_wire import TOKEN, Call, Json, Problem, count_tokens, encode, get, json_response
+from bot.sandbox.studio_wishes import Wishes, native_wishes
 
 VERSION = "09.02.2025"
 
@@ -33,9 +35,9 @@ class Texts:
         self._operations = operations
 
     async def completion(self, call: Call) -> web.StreamResponse:
-        messages, streams, limit = self._check(call)
+        messages, streams, limit, wishes = self._check(call)
         with self._quotas.session():
-            writing = self._source.next(messages, call)
+            writing = self._source.next(messages, call, wishes)
             if isinstance(writing, Fault):
                 return await fail(call, writing)
             if writing.answer.raw:
@@ -45,9 +47,9 @@ class Texts:
 
     async def later(self, call: Call) -> web.StreamResponse:
         """completionAsync: the text is written at once and shown when the operation is due."""
-        messages, _, limit = self._check(call)
+        messages, _, limit, wishes = self._check(call)
         self._quotas.take("completionAsync")
-        writing = self._source.next(messages, call)
+        writing = self._source.next(messages, call, wishes)
         if isinstance(writing, Fault):
             return await fail(call, writing)
         result: Json = {}
@@ -63,23 +65,30 @@ class Texts:
         return json_response(call, {"tokens": [START, *text_tokens(call.body["text"])], "modelVersion": VERSION})
 
     async def tokenize_completion(self, call: Call) -> web.Response:
-        messages, _, _ = self._check(call)
+        messages, _, _, _ = self._check(call)
         self._quotas.take("tokenizeCompletion")
         return json_response(call, {"tokens": template(messages), "modelVersion": VERSION})
 
-    def _check(self, call: Call) -> tuple[Messages, bool, int]:
+    def _check(self, call: Call) -> tuple[Messages, bool, int, Wishes]:
         uri: Uri = text_model(call, self._access, get(call.body, "modelUri"), native=True)
         messages = native_messages(call.body)
         streams, limit = native_options(call.body)
+        wishes = native_wishes(call.body, uri)
         check_window(call, uri, prompt_tokens(messages))
         call.seen.note = f"{uri.name}/{uri.version}, {len(messages)} messages"
-        return messages, streams, limit
+        return messages, streams, limit, wishes
 
     async def _lines(self, messages: Messages, writing: Writing, limit: int) -> AsyncIterator[tuple[Json, bool]]:
         """CompletionResponses with the text so far, each with whether it is the last."""
-        prompt = prompt_tokens(messages)
+        prompt, answer = prompt_tokens(messages), writing.answer
+        thought = count_tokens(answer.thought)
+        if answer.calls:
+            message, done = native_calls(answer.calls), count_tokens(str(answer.calls))
+            yield completion(message, "TOOL_CALLS", prompt, done, answer.usage, thought), True
+            return
         async for step in self._source.steps(writing, phrases, limit):
-            yield completion(step.text, step.status, prompt, step.tokens, writing.answer.usage), step.last
+            message = {"role": "assistant", "text": step.text}
+            yield completion(message, step.status, prompt, step.tokens, answer.usage, thought), step.last
 
     async def _stream(self, call: Call, lines: AsyncIterator[tuple[Json, bool]]) -> web.StreamResponse:
         stream = Stream(call, "application/json", split=self.split)
@@ -117,13 +126,14 @@ async def raw(call: Call, pieces: Sequence[bytes], content_type: str, split: int
     return await stream.end()
 
 
-def completion(text: str, status: str, prompt: int, done: int, usage: Any = None) -> Json:
-    alternative = {"message": {"role": "assistant", "text": text}, "status": f"ALTERNATIVE_STATUS_{status}"}
+def completion(message: Json, status: str, prompt: int, done: int, usage: Any = None, thought: int = 0) -> Json:
+    """A CompletionResponse. Tokens of hidden thought are part of the answer's."""
+    alternative = {"message": message, "status": f"ALTERNATIVE_STATUS_{status}"}
     counted = {
         "inputTextTokens": str(prompt),
-        "completionTokens": str(done),
-        "totalTokens": str(prompt + done),
-        "completionTokensDetails": {"reasoningTokens": "0"},
+        "completionTokens": str(done + thought),
+        "totalTokens": str(prompt + done + thought),
+        "completionTokensDetails": {"reasoningTokens": str(thought)},
     }
     found: Json = {"alternatives": [alternative], "usage": counted if usage is None else usage, "modelVersion": VERSION}
     if usage == {}:
@@ -132,8 +142,8 @@ def completion(text: str, status: str, prompt: int, done: int, usage: Any = None
 
 
 def _remember(call: Call, line: Json) -> None:
-    alternative = line["alternatives"][0]
-    call.seen.answer = alternative["message"]["text"]
+    message = line["alternatives"][0]["message"]
+    call.seen.answer = message.get("text") or str(message.get("toolCallList", ""))
 
 
 def prompt_tokens(messages: Messages) -> int:

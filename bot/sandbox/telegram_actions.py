@@ -16,6 +16,7 @@ from bot.sandbox.telegram_entities import CAPTION_LIMIT, TEXT_LIMIT, detect
 from bot.sandbox.telegram_state import COLORS, FIRST_GROUP, Chat, Message, Person
 
 Kind = Literal["photo", "voice", "document"]
+ANONYMOUS = {"id": 1087968824, "is_bot": True, "first_name": "Group", "username": "GroupAnonymousBot"}
 
 
 class Actions:
@@ -29,16 +30,26 @@ class Actions:
     # --- messages -----------------------------------------------------------------------------------------------------
 
     def say(
-        self, chat_id: int, text: str, user_id: int | None = None, thread_id: int = 0, reply_to: int | None = None
+        self,
+        chat_id: int,
+        text: str,
+        user_id: int | None = None,
+        thread_id: int = 0,
+        reply_to: int | None = None,
+        *,
+        anonymous: bool = False,
     ) -> Message:
         """Write a message. Over 4,096 characters it becomes several, as clients do; the last one is returned.
 
-        A positive `chat_id` that is not known becomes a new person.
+        A positive `chat_id` that is not known becomes a new person. `anonymous`: as an administrator whom the group
+        shows under its own name.
         """
         chat, sender = self._place(chat_id, user_id)
         pieces = [text[start : start + TEXT_LIMIT] for start in range(0, len(text), TEXT_LIMIT)] or [""]
         for piece in pieces:
             content: dict[str, Any] = {"text": piece}
+            if anonymous:
+                content |= {"from": ANONYMOUS, "sender_chat": self.state.head(chat)}
             if entities := detect(piece):
                 content["entities"] = entities
             message = self._send(chat, sender, content, thread_id, reply_to or 0)

@@ -28,13 +28,13 @@ AWAITED = select(Awaited.action, Awaited.payload).where(
 
 
 PRESSED = (
-    select(ButtonRow.action, ButtonRow.payload, Delivery.state, Delivery.message_ids, Delivery.marker)
+    select(ButtonRow.action, ButtonRow.payload, ButtonRow.user, Delivery.state, Delivery.message_ids, Delivery.marker)
     .join(Delivery, and_(Delivery.bot == ButtonRow.bot, Delivery.key == ButtonRow.delivery))
     .where(
         ButtonRow.key == bindparam("button"),
         ButtonRow.bot == bindparam("b"),
         ButtonRow.chat == bindparam("c"),
-        ButtonRow.user.in_((0, bindparam("u"))),
+        ButtonRow.user.in_((0, bindparam("u"), bindparam("c"))),
         ButtonRow.expires > bindparam("now"),
     )
 )
@@ -42,30 +42,29 @@ PRESSED = (
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What a button does, or what an awaited message is for. `key` is the button's own."""
+    """What a button does, or what an awaited message is for. `key` is the button's own.
+
+    `of_group`: made for an anonymous administrator, so that only an administrator of the group may press it.
+    """
 
     name: str
     payload: Mapping[str, Any]
     key: str = ""
+    of_group: bool = False
 
 
 class Buttons(Subject):
-    def add(
-        self,
-        address: Address,
-        delivery: str,
-        user: int,
-        label: str,
-        action: str,
-        *,
-        queued: bool = False,
-        **payload: Any,
-    ) -> Button:
-        """A button that only `user` may press (0: anybody in the chat), only in this chat, under that answer.
+    def add(self, address: Address, delivery: str, user: int, label: str, action: str, **payload: Any) -> Button:
+        """A button that only `user` may press (0: anybody in the chat), only in this chat, under that answer."""
+        return self._add(secrets.token_urlsafe(12), address, delivery, user, label, action, payload)
 
-        `queued`: what it does waits for its turn in the conversation, as a message would.
-        """
-        key = (QUEUED if queued else "") + secrets.token_urlsafe(12)
+    def queued(self, address: Address, delivery: str, user: int, label: str, action: str, **payload: Any) -> Button:
+        """The same; what it does waits for its turn in the conversation, as a message would."""
+        return self._add(QUEUED + secrets.token_urlsafe(12), address, delivery, user, label, action, payload)
+
+    def _add(
+        self, key: str, address: Address, delivery: str, user: int, label: str, action: str, payload: Mapping[str, Any]
+    ) -> Button:
         row = {
             "key": key, "bot": address.bot, "chat": address.chat, "delivery": delivery, "user": user, "action": action,
             "payload": json.dumps(payload, ensure_ascii=False), "expires": self.clock.time() + LIFE,
@@ -79,7 +78,7 @@ class Buttons(Subject):
         row = self.connection.execute(PRESSED, values).one_or_none()
         if row is None or not _stands(row, message_id):
             return None
-        return Action(row.action, json.loads(row.payload), key)
+        return Action(row.action, json.loads(row.payload), key, row.user < 0)
 
     def use_up(self, key: str) -> None:
         """A button that works once has worked."""

@@ -64,6 +64,17 @@ class Chats(Subject):
         row = self.connection.execute(CHOICES, {"b": address.bot, "c": address.chat, "u": user}).one_or_none()
         return Choices(*row) if row else Choices()
 
+    def language(self, bot: int, user: int) -> str:
+        """What somebody chose in the own chat with the bot, or has in Telegram; "" where that was never seen."""
+        chosen = select(Chat.language).where(Chat.bot == bot, Chat.id == user)
+        told = select(User.language).where(User.bot == bot, User.id == user)
+        return self.connection.scalar(chosen) or self.connection.scalar(told) or ""
+
+    def zone(self, bot: int, user: int) -> str:
+        """The time zone that a user told (IANA name), "" for none."""
+        query = select(User.timezone).where(User.bot == bot, User.id == user)
+        return self.connection.execute(query).scalar_one_or_none() or ""
+
     def choose(self, address: Address, **choice: str) -> None:
         self._set(address.bot, address.chat, **choice)
 
@@ -93,6 +104,9 @@ class Chats(Subject):
         target = self.connection.execute(select(Chat.id).where(Chat.bot == bot, Chat.id == new)).first()
         if target is None:
             self.connection.execute(update(Chat).where(Chat.bot == bot, Chat.id == old).values(id=new))
+        else:
+            allowed = select(Chat.is_allowed).where(Chat.bot == bot, Chat.id == old)
+            self._set(bot, new, is_allowed=Chat.is_allowed | func.coalesce(allowed.scalar_subquery(), 0))
         for table in (Conversation, Message, Delivery, Operation, Job, UsageRow, ButtonRow, Reservation):
             self.connection.execute(update(table).where(table.bot == bot, table.chat == old).values(chat=new))
         spent = update(Spending).prefix_with("OR IGNORE", dialect="sqlite")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Row, bindparam, insert, select, update
+from sqlalchemy import Row, bindparam, delete, insert, select, update
 
 from bot.boxes import Delivery, DeliveryState
 from bot.storage.rows import Subject, address, columns, dump_outgoing, here, load_outgoing, spot
@@ -75,6 +75,11 @@ class Deliveries(Subject):
         if self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none() is None:
             self._insert(key, where, DeliveryState.STREAMING, tuple(ids), outgoing=dump_outgoing(Outgoing()))
 
+    def release(self, key: str, where: Address) -> None:
+        """Nothing will be written over those messages after all."""
+        mine = (Table.bot == where.bot, Table.key == key, Table.state == DeliveryState.STREAMING.value)
+        self.connection.execute(delete(Table).where(*mine))
+
     def shown(self, where: Address, message_id: int, *, but: str = "") -> Shown | None:
         """What stands in a message of the chat: the newest answer that was put there, `but` not the one of that key."""
         newest = (
@@ -132,6 +137,15 @@ class Deliveries(Subject):
 
     def bury(self, id_: int, reason: str) -> None:
         self._change(id_, state=DeliveryState.DEAD.value, reason=reason[:500])
+
+    def blank(self, bot: int, key: str) -> None:
+        """Forget the words of an answer that was sent: what is secret stands in its chat only."""
+        query = select(Table.id, Table.outgoing).where(
+            Table.bot == bot, Table.key == key, Table.state == DeliveryState.SENT.value
+        )
+        for row in self.connection.execute(query).all():
+            empty = replace(load_outgoing(row.outgoing, None), text="")
+            self._change(row.id, outgoing=dump_outgoing(empty))
 
     def gone(self, bot: int, chat: int) -> None:
         self.connection.execute(

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, insert, literal, or_, select, update
+from sqlalchemy import bindparam, func, insert, literal, or_, select, update
 from sqlalchemy.orm import aliased
 
 from bot.storage.rows import Subject, at, columns, dump_parts, here, load_parts, spot
@@ -28,13 +28,14 @@ CURRENT = (
 HEAD = select(Conversation.head).where(Conversation.id == bindparam("conversation"))
 FIELDS = (
     Message.id, Message.conversation_id, Message.turn, Message.role, Message.parts, Message.ending, Message.parent,
-    Message.place, Message.model, Message.sources,
+    Message.place, Message.model, Message.sources, Message.user,
 )  # fmt: skip
 ADD = insert(Message).prefix_with("OR IGNORE", dialect="sqlite").returning(Message.id)
 MOVE_HEAD = update(Conversation).where(Conversation.id == bindparam("conversation")).values(head=bindparam("tip"))
 FOUND = select(Message.id).where(
     Message.conversation_id == bindparam("conversation"), Message.turn == bindparam("t"), Message.role == bindparam("r")
 )
+LATER = 0.001  # seconds
 QUESTION, ANSWER = aliased(Message), aliased(Message)
 
 
@@ -74,6 +75,7 @@ class Remembered:
     model: str = ""
     sources: tuple[Source, ...] = ()
     speaker: str = ""
+    user: int = 0
 
     @property
     def text(self) -> str:
@@ -94,9 +96,13 @@ class Messages(Subject):
 
     def begin(self, address: Address) -> int:
         """Begin a new conversation: the next prompt remembers nothing of the old one."""
-        now = self.clock.time()
-        row = {**columns(address), "at": now, "chosen": now}
+        row = {**columns(address), "at": self.clock.time(), "chosen": self.chosen_now(address)}
         return int(self.connection.execute(insert(Conversation).returning(Conversation.id), row).scalar_one())
+
+    def chosen_now(self, address: Address) -> float:
+        """A time for `chosen` that is later than all others there, whatever the clock says."""
+        query = select(func.max(Conversation.chosen)).where(at(Conversation, address))
+        return max(self.clock.time(), (self.connection.scalar(query) or 0.0) + LATER)
 
     def head(self, conversation: int) -> int | None:
         """The message that the next one goes on from."""
@@ -135,8 +141,8 @@ class Messages(Subject):
         self.move(conversation, added)
         return int(added)
 
-    def move(self, conversation: int, tip: int) -> None:
-        """The next message goes on from `tip`."""
+    def move(self, conversation: int, tip: int | None) -> None:
+        """The next message goes on from `tip`; None: it is the first."""
         self.connection.execute(MOVE_HEAD, {"conversation": conversation, "tip": tip})
 
     def extend(self, message: int, parts: tuple[Part, ...], ending: str) -> None:
@@ -175,7 +181,9 @@ class Messages(Subject):
     def versions(self, answer: Remembered) -> Sequence[int]:
         """The ids of all answers that share a place with this one: to the same question, or to one edited into it."""
         question = self.get(answer.parent) if answer.parent is not None else None
-        return self.answers(question) if question is not None else [answer.id]
+        if question is None or question.message.role != "user":
+            return [answer.id]
+        return self.answers(question)
 
     def answers(self, question: Remembered) -> Sequence[int]:
         """The ids of the answers to a question and to its other versions, oldest first."""
@@ -211,5 +219,15 @@ def _remembered(row: Any, speaker: str = "") -> Remembered:
     sources = tuple(Source(**source) for source in json.loads(row.sources))
     said = Said(row.role, load_parts(row.parts))
     return Remembered(
-        row.id, row.conversation_id, row.turn, said, row.ending, row.parent, row.place, row.model, sources, speaker
+        row.id,
+        row.conversation_id,
+        row.turn,
+        said,
+        row.ending,
+        row.parent,
+        row.place,
+        row.model,
+        sources,
+        speaker,
+        row.user,
     )

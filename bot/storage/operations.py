@@ -57,6 +57,11 @@ class Operations(Subject):
             row.submits, row.at,
         )  # fmt: skip
 
+    def holding(self, bot: int) -> set[int]:
+        """The reservations of money (`held_money` in the request) that operations under way will settle themselves."""
+        query = select(Table.request).where(Table.bot == bot, Table.state.in_(("asked", "submitting", "running")))
+        return {json.loads(request).get("held_money", 0) for request in self.connection.scalars(query)}
+
     def ordered(self, bot: int, since: float) -> int:
         """How many the service has accepted since a time: each was paid."""
         query = select(func.count()).where(Table.bot == bot, Table.at >= since, Table.operation != "")
@@ -71,6 +76,10 @@ class Operations(Subject):
 
     def running(self, id_: int, operation: str) -> None:
         self._set(id_, state="running", operation=operation)
+
+    def tell(self, id_: int, state: str, request: Mapping[str, Any]) -> None:
+        """It came so far; `request` says what it is about, and what is known of it now."""
+        self._set(id_, state=state, request=json.dumps(request, ensure_ascii=False))
 
     def end(self, id_: int, state: str) -> None:
         self._set(id_, state=state)

@@ -27,12 +27,16 @@ from bot.errors import Lost, StorageUnavailable
 from bot.metrics import Metrics
 from bot.outage import Outage
 from bot.storage import (
+    audit,
     backlog,
     buttons,
     chats,
+    conversations,
     copies,
     deliveries,
     jobs,
+    members,
+    memory,
     messages,
     operations,
     schema,
@@ -71,6 +75,14 @@ class Tx:
         return messages.Messages(self.connection, self.clock)
 
     @cached_property
+    def conversations(self) -> conversations.Conversations:
+        return conversations.Conversations(self.connection, self.clock)
+
+    @cached_property
+    def memory(self) -> memory.Memory:
+        return memory.Memory(self.connection, self.clock)
+
+    @cached_property
     def deliveries(self) -> deliveries.Deliveries:
         return deliveries.Deliveries(self.connection, self.clock)
 
@@ -89,6 +101,14 @@ class Tx:
     @cached_property
     def spending(self) -> spending.Ledgers:
         return spending.Ledgers(self.connection, self.clock)
+
+    @cached_property
+    def members(self) -> members.Members:
+        return members.Members(self.connection, self.clock)
+
+    @cached_property
+    def audit(self) -> audit.Log:
+        return audit.Log(self.connection, self.clock)
 
     @cached_property
     def backlog(self) -> backlog.Backlog:

@@ -1,22 +1,47 @@
-"""The ledger of what models were paid for, in tokens."""
+"""The ledger of what models were paid for, in tokens and in millionths of the currency. `money.book` writes it."""
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, func, insert, select
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Integer, cast, func, insert, select
 
 from bot.storage.rows import Subject
 from bot.storage.tables import UsageRow
 from bot.types import Address, Usage
 
 ADD = insert(UsageRow)
+DAY = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What one model, or one day, has cost: `pictures` are counted apart from tokens."""
+
+    name: str
+    requests: int
+    tokens: int
+    pictures: int
+    cost: int
+
+
+COLUMNS = (
+    func.count(),
+    func.coalesce(func.sum(UsageRow.prompt + UsageRow.completion), 0),
+    func.coalesce(func.sum(cast(UsageRow.mode == "image", Integer)), 0),
+    func.coalesce(func.sum(UsageRow.cost), 0),
+)
 
 
 class Ledger(Subject):
-    def add(self, address: Address, user: int, turn: str, model: str, usage: Usage, *, mode: str = "sync") -> None:
+    def add(
+        self, address: Address, user: int, turn: str, model: str, usage: Usage, *, mode: str = "sync", cost: int = 0
+    ) -> None:
         row = {
             "bot": address.bot, "chat": address.chat, "user": user, "turn": turn, "model": model, "mode": mode,
             "prompt": usage.prompt, "completion": usage.completion, "reasoning": usage.reasoning,
-            "at": self.clock.time(),
+            "at": self.clock.time(), "cost": cost,
         }  # fmt: skip
         self.connection.execute(ADD, row)
 
@@ -28,6 +53,18 @@ class Ledger(Subject):
         """What all chats have cost since a time."""
         return self._sum(UsageRow.bot == bot, UsageRow.at >= at)
 
+    def by_model(self, bot: int, since: float, user: int | None = None) -> Sequence[Line]:
+        """The dearest first. `user` None: everybody."""
+        query = select(UsageRow.model, *COLUMNS).where(*_whose(bot, since, user)).group_by(UsageRow.model)
+        rows = self.connection.execute(query.order_by(func.sum(UsageRow.cost).desc(), func.count().desc()))
+        return [Line(*row) for row in rows]
+
+    def by_day(self, bot: int, since: float, user: int | None = None) -> dict[int, Line]:
+        """By days since 1970 (UTC)."""
+        day = cast(UsageRow.at / DAY, Integer)
+        rows = self.connection.execute(select(day, *COLUMNS).where(*_whose(bot, since, user)).group_by(day))
+        return {row[0]: Line(str(row[0]), *row[1:]) for row in rows}
+
     def _sum(self, *where: ColumnElement[bool]) -> Usage:
         query = select(
             func.coalesce(func.sum(UsageRow.prompt), 0),
@@ -35,3 +72,8 @@ class Ledger(Subject):
             func.coalesce(func.sum(UsageRow.reasoning), 0),
         ).where(*where)
         return Usage(*self.connection.execute(query).one())
+
+
+def _whose(bot: int, since: float, user: int | None) -> tuple[ColumnElement[bool], ...]:
+    here = (UsageRow.bot == bot, UsageRow.at >= since)
+    return here if user is None else (*here, UsageRow.user == user)

@@ -10,7 +10,7 @@ from typing import Any
 
 import bot.telegram.lazy  # noqa: F401  isort: skip  before aiogram
 
-from aiogram.methods import GetMe, SetMyCommands, TelegramMethod
+from aiogram.methods import EditForumTopic, GetMe, SetMyCommands, TelegramMethod
 from aiogram.types import BotCommand
 
 from bot.boxes import Inbox, Outbox
@@ -32,6 +32,7 @@ from bot.types import Address, Handler, Incoming, Kind
 log = logging.getLogger(__name__)
 
 FIRST_BACKOFF, LAST_BACKOFF = 0.5, 30.0
+LONGEST_NAME = 128  # characters of the name of a topic
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class Telegram:
         self.options = options
         budget = Budget(options.rate, options.chat_rate)
         self.deliverer = Deliverer(api, outbox, budget, clock, tasks, options.rich)
+        self.username = ""
         self.poller: Poller | None = None
         self.watch: Watch | None = None
         self._webhook: webhook.Webhook | None = None
@@ -70,6 +72,7 @@ class Telegram:
     async def start(self, handler: Handler, menu: Mapping[str, Sequence[tuple[str, str]]]) -> None:
         """Say who we are, deliver and work on what is left, then take updates. Raises `ConfigError`."""
         me = await self._me()
+        self.username = me.username
         await self.deliverer.recover()
         intake = Intake(
             self.inbox, self.clock, me, self._reply, handler, self.deliverer.saw, self._dismiss, self.tasks,
@@ -106,8 +109,19 @@ class Telegram:
             await asyncio.wait({self._polling})
             await self.poller.confirm()
 
+    def link(self, code: str) -> str:
+        """What opens a chat with the bot and says `/start code` there."""
+        return f"https://t.me/{self.username}?start={code}"
+
     def reply(self, address: Address, turn: str) -> TelegramReply:
         return TelegramReply(self.deliverer, address, turn)
+
+    async def rename(self, address: Address, title: str) -> None:
+        method = EditForumTopic(chat_id=address.chat, message_thread_id=address.thread, name=title[:LONGEST_NAME])
+        try:
+            await self.api.call(method)
+        except Refused as error:
+            log.info("chat %d: topic %d keeps its name: %s", address.chat, address.thread, error)
 
     def _reply(self, incoming: Incoming, callback: str) -> TelegramReply:
         return TelegramReply(

@@ -34,7 +34,8 @@ ATTACHMENTS = (
     "photo", "voice", "document", "video", "video_note", "audio", "sticker", "animation", "location", "contact",
     "poll", "dice", "venue", "story", "checklist", "paid_media",
 )  # fmt: skip
-SERVICE_SENDERS = {777000, 1087968824, 136817688}  # Telegram, an anonymous administrator, a channel: nobody in person
+ANONYMOUS = 1087968824  # in whose name anonymous administrators speak
+SERVICE_SENDERS = {777000, ANONYMOUS, 136817688}  # Telegram, an anonymous administrator, a channel: nobody in person
 RELAYED = ("forward_origin", "forward_date", "forward_from", "via_bot")
 MAX_ID = 2**62
 FIRST_DATE = 1_376_000_000  # August 2013
@@ -72,6 +73,7 @@ class ReadUser(Read):
 class ReadChat(Read):
     id: int = Field(ge=-MAX_ID, le=MAX_ID)
     type: str = ""
+    title: Name = ""
 
 
 class ReadReply(Read):
@@ -170,9 +172,22 @@ def _message(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming
             str(rows[0].id), Address("telegram", me.id, old), User(0), Kind.MOVED, ids=_ids(rows), data=str(new)
         )
     user = _user(body)
+    if user is not None and not user.is_bot and (topic := _topic(body)) is not None:
+        return Incoming(
+            str(rows[0].id), _address(body, message, me), user, Kind.TOPIC, ids=_ids(rows), data=topic,
+            private=message.chat.id > 0,
+        )  # fmt: skip
     if user is None or user.is_bot or not (isinstance(body.get("text"), str) or _attachments(body)):
         return None  # bots don't talk to bots; service messages say nothing
     return _said(Kind.MESSAGE, body, message, user, rows, me)
+
+
+def _topic(body: dict[str, Any]) -> str | None:
+    """The name that somebody gave a topic, "" for one that its first message will name; None: this is no such event."""
+    made, renamed = body.get("forum_topic_created"), body.get("forum_topic_edited")
+    if isinstance(made, dict):
+        return "" if made.get("is_name_implicit") is True else name(made.get("name"))
+    return name(renamed.get("name")) if isinstance(renamed, dict) and renamed.get("name") else None
 
 
 def _edited(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
@@ -207,6 +222,7 @@ def _said(
         reply_to=_reply(body).message_id,
         attempts=max(row.attempts for row in rows),
         relayed=any(name in body for name in RELAYED),
+        title=message.chat.title,
     )
 
 
@@ -245,7 +261,23 @@ def _member(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming 
     new = body.get("new_chat_member")
     status = new.get("status") if isinstance(new, dict) else ""
     kind = Kind.GONE if status in ("kicked", "left") else Kind.BACK
-    return Incoming(str(rows[0].id), Address("telegram", me.id, chat.id), User(0), kind, ids=_ids(rows))
+    where, private = Address("telegram", me.id, chat.id), chat.id > 0
+    return Incoming(
+        id=str(rows[0].id),
+        address=where,
+        user=User(0, language=_tongue(body)),
+        kind=kind,
+        ids=_ids(rows),
+        private=private,
+        attempts=max(row.attempts for row in rows),
+        title=chat.title,
+    )
+
+
+def _tongue(body: dict[str, Any]) -> str:
+    """The language of who did something to the bot in a chat: it is no person that speaks to it."""
+    person = body.get("from")
+    return name(person.get("language_code")) if isinstance(person, dict) else ""
 
 
 READERS = {
@@ -298,10 +330,20 @@ def _is_group(id_: Any) -> TypeGuard[int]:
 
 
 def _user(body: dict[str, Any]) -> User | None:
-    if not isinstance(body.get("from"), dict) or isinstance(body.get("sender_chat"), dict):
+    """Who speaks; the group itself for an anonymous administrator of it. None for channels and for Telegram."""
+    if not isinstance(body.get("from"), dict):
         return None
+    if isinstance(body.get("sender_chat"), dict):
+        return _group(body)
     user = ReadUser.model_validate(body["from"])
     return None if user.id in SERVICE_SENDERS else User(user.id, user.first_name, user.language_code, user.is_bot)
+
+
+def _group(body: dict[str, Any]) -> User | None:
+    """The group, where it speaks in its own chat: a channel that is linked to it speaks in the channel's name."""
+    sender, place = ReadChat.model_validate(body["sender_chat"]), ReadChat.model_validate(body.get("chat") or {})
+    spoken = isinstance(body["from"], dict) and body["from"].get("id") == ANONYMOUS
+    return User(place.id, sender.title) if spoken and sender.id == place.id < 0 else None
 
 
 def _addressed(body: dict[str, Any], text: str, me: Me, *, private: bool) -> tuple[bool, str]:

@@ -30,8 +30,8 @@ from pathlib import Path
 from typing import Any
 
 from bot import cli
+from bot.models.text import TextModel
 from bot.models.yandex.art import YandexArt
-from bot.models.yandex.text import YandexText
 from bot.storage.store import Store, Work
 from bot.telegram.api import Api
 from bot.types import Chunk, Request
@@ -111,16 +111,16 @@ def _plant_telegram(bomb: Bomb) -> None:
 
 
 def _plant_model(bomb: Bomb) -> None:
-    stream = YandexText.stream
+    stream = TextModel.stream
 
-    async def counted(self: YandexText, request: Request) -> AsyncGenerator[Chunk]:
+    async def counted(self: TextModel, request: Request) -> AsyncGenerator[Chunk]:
         bomb.pass_by("model.ask")
         async with aclosing(stream(self, request)) as chunks:
             async for chunk in chunks:
                 bomb.pass_by("model")
                 yield chunk
 
-    YandexText.stream = counted  # type: ignore[method-assign]
+    TextModel.stream = counted  # type: ignore[method-assign]
 
 
 def _around(bomb: Bomb, kind: str, method: Callable[..., Awaitable[Any]]) -> Any:

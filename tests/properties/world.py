@@ -22,6 +22,7 @@ from bot.settings import Settings, load
 from bot.storage.store import Store
 from bot.telegram.api import Api
 from bot.telegram.screen import STOP
+from bot.toolbox import Toolbox
 from properties.brain import Brain
 from properties.in_process import LoopClock, StepLoop, Wire
 from properties.inline_disk import InlineDisk
@@ -104,7 +105,7 @@ class World:
         routing = Routing([Offer("one", "One", self.brain), Offer("two", "Two", self.brain)])
         chance = random.Random(1)
         studio = YandexStudio(self.settings, HTTP, self.clock, chance, api.metrics)
-        return _wire(self.settings, store, studio, routing, studio.art(), api, self.clock, chance, tasks)
+        return _wire(self.settings, store, studio, routing, studio.art(), api, self.clock, chance, tasks, Toolbox())
 
     # --- time ---------------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """Requests in the name of one folder: headers, the shared gauge, one renewal of the token on a 401.
 
 Text, pictures and tokenizer ask through one `Account`, so that they share what the folder has: its quota and its key.
+A server that is not AI Studio has an account too, without a folder.
 """
 
 from __future__ import annotations
@@ -36,12 +37,15 @@ class Account:
         retry: Retry,
         data_logging: bool = False,
         metrics: Metrics | None = None,
+        name: str = "AI Studio",
+        label: str = "studio",
     ) -> None:
         self.folder = folder
         self.retry = retry
         self.clock = retry.clock
         self.metrics = metrics or Metrics()
-        self.outage = Outage("AI Studio", retry.clock)
+        self.outage = Outage(name, retry.clock)
+        self._label = label
         self._http = http
         self._credentials = credentials
         self._gauge = gauge
@@ -118,7 +122,7 @@ class Account:
         try:
             yield
         except (ModelUnavailable, ModelDenied) as error:
-            self.metrics.errors.add("studio", type(error).__name__)
+            self.metrics.errors.add(self._label, type(error).__name__)
             self.outage.failed(str(error), grave=isinstance(error, ModelDenied))
             raise
 
@@ -134,7 +138,8 @@ class Account:
         trace = answer.headers.get("x-server-trace-id", "")
         wait = retry_after(answer.headers, self.clock.time())
         error = wire.refusal(answer.status, answer.body, retry_after=wait, trace=trace, repeatable=repeatable)
-        log.warning("AI Studio refused request %s (trace %s): %s", headers["x-client-request-id"], trace or "-", error)
+        asked = headers["x-client-request-id"]
+        log.warning("%s refused request %s (trace %s): %s", self.outage.name, asked, trace or "-", error)
         return error
 
     def _left(self, until: float) -> float:
@@ -142,7 +147,8 @@ class Account:
 
     async def _headers(self) -> dict[str, str]:
         headers = await self._credentials.headers()
-        headers["x-folder-id"] = self.folder
-        headers["x-data-logging-enabled"] = self._data_logging
+        if self.folder:
+            headers["x-folder-id"] = self.folder
+            headers["x-data-logging-enabled"] = self._data_logging
         headers["x-client-request-id"] = turns.current.get().request = str(uuid.uuid4())
         return headers

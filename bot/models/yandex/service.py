@@ -9,12 +9,20 @@ from bot.clock import Clock
 from bot.http import Http, Retry
 from bot.metrics import Metrics
 from bot.models import catalog
+from bot.models.openai import OpenAIText
+from bot.models.openai_wire import YANDEX
+from bot.models.servers import Servers
+from bot.models.text import TextModel
 from bot.models.yandex import names
 from bot.models.yandex.account import Account
 from bot.models.yandex.art import YandexArt
 from bot.models.yandex.auth import credentials
+from bot.models.yandex.later import YandexLater
+from bot.models.yandex.responses import ResponsesLater, ResponsesText, Speaker
+from bot.models.yandex.search import YandexSearch
 from bot.models.yandex.text import YandexText
 from bot.settings import Settings
+from bot.types import Later
 
 
 class YandexStudio:
@@ -24,29 +32,77 @@ class YandexStudio:
         self, settings: Settings, http: Http, clock: Clock, random: Random, metrics: Metrics | None = None
     ) -> None:
         self._settings = settings
+        retry = Retry(clock, random)
+        self._servers = Servers(settings, http, retry, metrics)
         self._account = Account(
             settings.yc_folder_id,
             http=http,
             credentials=credentials(settings, http, clock),
             gauge=asyncio.Semaphore(settings.yc_concurrency),
-            retry=Retry(clock, random),
+            retry=retry,
             data_logging=settings.yc_data_logging,
             metrics=metrics,
         )
         self.outage = self._account.outage
 
-    def text(self, name: str = "") -> YandexText:
-        """The model of that name or URI, MODEL where it is empty. Raises `ConfigError` for a name that is none."""
+    def text(self, name: str = "") -> TextModel:
+        """The model of that name or URI, MODEL where it is empty, by the API that serves it.
+
+        A row of MODELS may name another server. Raises `ConfigError` for a name that is none.
+        """
         settings = self._settings
         name = name or settings.model
-        return YandexText(
+        entry = catalog.entry(name, settings.models)
+        if entry is not None and entry.url:
+            return self._servers.text(entry)
+        who, profile = self._speaker(name), catalog.profile(name, settings.models)
+        account, base = self._account, settings.yc_openai_url
+        deadline, idle = settings.answer_deadline, settings.idle_deadline
+        if who.agent or who.search:
+            return ResponsesText(name, who, profile, account, url=base, deadline=deadline, idle=idle)
+        if profile.native:
+            return YandexText(name, who.uri, profile, account, url=settings.yc_llm_url, deadline=deadline, idle=idle)
+        return OpenAIText(name, who.uri, profile, account, url=base, deadline=deadline, idle=idle, dialect=YANDEX)
+
+    def _speaker(self, name: str, *, search: bool = False) -> Speaker:
+        entry, folder = catalog.entry(name, self._settings.models), self._settings.yc_folder_id
+        if entry is None:
+            return Speaker(names.uri(name, folder), search=search)
+        if entry.agent:
+            return Speaker(agent=entry.agent, search=entry.search or search)
+        return Speaker(names.uri(entry.model or name, folder), search=entry.search or search)
+
+    def searching(self, name: str = "") -> TextModel:
+        """That model with the web at hand: its chunks say when it searches, and on what the answer rests."""
+        settings = self._settings
+        name = name or settings.model
+        return ResponsesText(
             name,
-            names.uri(name, settings.yc_folder_id),
+            self._speaker(name, search=True),
             catalog.profile(name, settings.models),
             self._account,
-            url=settings.yc_llm_url,
+            url=settings.yc_openai_url,
             deadline=settings.answer_deadline,
             idle=settings.idle_deadline,
+        )
+
+    def tokenizer(self) -> YandexText | None:
+        """MODEL where the service counts its tokens, which it does for its own models only."""
+        model = self.text()
+        return model if isinstance(model, YandexText) else None
+
+    def later(self, name: str = "") -> Later | None:
+        """The same model answering later, for less where `Profile.asynchronous`; None where it can't."""
+        settings = self._settings
+        name = name or settings.model
+        entry, profile = catalog.entry(name, settings.models), catalog.profile(name, settings.models)
+        if entry is not None and entry.url:
+            return None
+        who = self._speaker(name)
+        if not profile.asynchronous or who.search:
+            return ResponsesLater(who, profile, self._account, url=settings.yc_openai_url)
+        return YandexLater(
+            who.uri, profile, self._account, url=settings.yc_llm_url, operations=settings.yc_operation_url
         )
 
     def art(self) -> YandexArt | None:
@@ -56,3 +112,7 @@ class YandexStudio:
             return None
         uri = names.uri(settings.image_model, settings.yc_folder_id, "art")
         return YandexArt(uri, self._account, url=settings.yc_llm_url, operations=settings.yc_image_operation_url)
+
+    def search(self) -> YandexSearch:
+        """The web, as the Search API answers from it."""
+        return YandexSearch(self._account, url=self._settings.yc_search_url)

@@ -6,9 +6,11 @@ or of another type, both shapes of errors, text that shrinks, halves of characte
 
 from __future__ import annotations
 
+import base64
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
+from itertools import count
 from typing import Any
 
 from bot.errors import (
@@ -22,7 +24,7 @@ from bot.errors import (
     StreamCut,
 )
 from bot.lines import parse_json, whole_text
-from bot.types import Chunk, Finish, Message, Request, ToolCall, ToolResult, Usage
+from bot.types import Ability, Chunk, Finish, Image, Message, Request, ToolCall, ToolResult, Usage
 
 LONGEST_TEXT = 100_000  # characters the server takes in one message
 LONGEST_ANSWER = 200_000  # characters we take
@@ -31,17 +33,43 @@ CUT_MARK = "[...]\n"
 # --- requests ---------------------------------------------------------------------------------------------------------
 
 
-def completion(uri: str, request: Request, *, stream: bool) -> dict[str, Any]:
-    """The body of a completion. Raises `ModelRefused` where nothing is left to ask: the server refuses empty texts."""
+def completion(uri: str, request: Request, *, stream: bool, reasons: bool = False) -> dict[str, Any]:
+    """The body of a completion. Raises `ModelRefused` where nothing is left to ask: the server refuses empty texts.
+
+    `reasons`: this model has a reasoning mode, which others would refuse.
+    """
     options: dict[str, Any] = {"stream": stream}
     if request.temperature is not None:
         options["temperature"] = request.temperature
     if request.max_tokens is not None:
         options["maxTokens"] = str(request.max_tokens)
+    if request.reasoning and reasons:
+        options["reasoningOptions"] = {"mode": "DISABLED" if request.reasoning == "none" else "ENABLED_HIDDEN"}
     messages = [said for message in request.messages if (said := _message(message)) is not None]
     if not messages:
         raise ModelRefused("the request has no text")
-    return {"modelUri": uri, "completionOptions": options, "messages": messages}
+    return {"modelUri": uri, "completionOptions": options, "messages": messages, **_wishes(request)}
+
+
+def _wishes(request: Request) -> dict[str, Any]:
+    """What the answer may or must be: calls of these tools, an object of this schema."""
+    found: dict[str, Any] = {}
+    if request.tools:
+        found["tools"] = [{"function": function(tool)} for tool in request.tools]
+    if request.tools and request.choice:
+        mode = CHOICES.get(request.choice)
+        found["toolChoice"] = {"mode": mode} if mode else {"functionName": request.choice}
+    if request.schema is not None:
+        found["jsonSchema"] = {"schema": dict(request.schema)}
+    return found
+
+
+def data_url(picture: Image) -> str:
+    return f"data:{picture.mime};base64,{base64.b64encode(picture.data).decode()}"
+
+
+def function(tool: Ability) -> dict[str, Any]:
+    return {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
 
 
 def _message(message: Message) -> dict[str, Any] | None:
@@ -106,7 +134,7 @@ def failure(status: int, code: int, message: str, *, retry_after: float = 0.0, t
 
 
 def _overflow(status: int, text: str, message: str, trace: str) -> ContextOverflow | None:
-    if found := TOKENS.search(message):
+    if found := TOKENS.search(message) or OTHER_TOKENS.search(message):
         return ContextOverflow(text, limit=int(found[1]), given=int(found[2]), trace=trace)
     if status == 413 or (400 <= status < 500 and TOO_LONG.search(message)):
         return ContextOverflow(text, trace=trace)
@@ -119,9 +147,11 @@ def stream_error(value: Mapping[str, Any], *, trace: str = "") -> ModelError | N
         return None
     error = value["error"]
     code, message = _details(value)
-    status = _number(error.get("httpCode")) if isinstance(error, Mapping) else None
+    status = number(error.get("httpCode")) if isinstance(error, Mapping) else None
     if not code and not status and not message:
         return None
+    if not status and 400 <= code < 600:  # the compatible servers tell the HTTP status as the code
+        status = code
     return failure(status or HTTP_OF_GRPC.get(code, 500), code, message, trace=trace)
 
 
@@ -133,7 +163,7 @@ def _details(value: Any) -> tuple[int, str]:
     source: Mapping[str, Any] = error if isinstance(error, Mapping) else value
     words = (source.get(key) for key in ("message", "error", "detail", "error_message"))
     message = next((word for word in words if isinstance(word, str) and word), "")
-    return _number(source.get("grpcCode")) or _number(source.get("code")) or 0, message
+    return number(source.get("grpcCode")) or number(source.get("code")) or 0, message
 
 
 def printable(message: str) -> str:
@@ -151,12 +181,17 @@ class StreamReader:
     ignored. `end` must be called when the lines are over.
     """
 
-    def __init__(self, *, trace: str = "") -> None:
+    def __init__(self, *, trace: str = "", taken: Set[str] = frozenset()) -> None:
         self.done = False
+        self._taken = taken
         self._text = ""
         self._usage: Usage | None = None
         self._broken = False
         self._trace = trace
+
+    @property
+    def whole(self) -> bool:
+        return self.done
 
     def feed(self, line: str) -> Chunk | None:
         """Raises the `ModelError` that the line carries, or `ModelProtocolError` for lines that are no JSON."""
@@ -175,10 +210,15 @@ class StreamReader:
             raise error
         return self._read(_mapping(value.get("result"), value), mended="\\u" in line)
 
-    def end(self) -> None:
-        """Raises `StreamCut` where no line said that the answer is complete."""
+    def end(self) -> Chunk | None:
+        """Nothing. Raises `StreamCut` where no line said that the answer is complete."""
         if not self.done:
             raise StreamCut("the answer ended without its final status", trace=self._trace)
+        return None
+
+    def take(self, result: Mapping[str, Any]) -> Chunk | None:
+        """A `CompletionResponse` that was read elsewhere: an operation holds one too."""
+        return self._read(result, mended=True)
 
     def _read(self, result: Mapping[str, Any], *, mended: bool) -> Chunk | None:
         alternatives = result.get("alternatives")
@@ -195,7 +235,7 @@ class StreamReader:
             return Chunk(text, replaces=True, finish=finish, usage=self._usage)
         if len(text) > LONGEST_ANSWER:
             text, finish, self.done = text[:LONGEST_ANSWER], finish or Finish.LENGTH, True
-        calls = _calls(message) if finish is Finish.TOOLS else ()
+        calls = _calls(message, self._taken) if finish is Finish.TOOLS else ()
         return self._chunk(text, finish, calls)
 
     def _chunk(self, text: str, finish: Finish | None, calls: tuple[ToolCall, ...]) -> Chunk | None:
@@ -220,14 +260,14 @@ def _mended(text: str, *, last: bool) -> str:
 def _usage(value: Any) -> Usage | None:
     if not isinstance(value, dict):
         return None
-    prompt, completion = _number(value.get("inputTextTokens")), _number(value.get("completionTokens"))
+    prompt, completion = number(value.get("inputTextTokens")), number(value.get("completionTokens"))
     if prompt is None or completion is None:
         return None
     details = _mapping(value.get("completionTokensDetails"))
-    return Usage(prompt, completion, _number(details.get("reasoningTokens")) or 0)
+    return Usage(prompt, completion, number(details.get("reasoningTokens")) or 0)
 
 
-def _calls(message: Mapping[str, Any]) -> tuple[ToolCall, ...]:
+def _calls(message: Mapping[str, Any], taken: Set[str]) -> tuple[ToolCall, ...]:
     """The calls, with ids of our own: the native API has none."""
     items = _mapping(message.get("toolCallList")).get("toolCalls")
     found: list[ToolCall] = []
@@ -235,19 +275,32 @@ def _calls(message: Mapping[str, Any]) -> tuple[ToolCall, ...]:
         call = _mapping(_mapping(item).get("functionCall"))
         name = call.get("name")
         if isinstance(name, str) and name:
-            arguments = {key: _whole_number(value) for key, value in _mapping(call.get("arguments")).items()}
-            found.append(ToolCall(f"{name}-{len(found) + 1}", name, arguments))
+            id = unique("", name, taken | {call.id for call in found})
+            found.append(ToolCall(id, name, whole_numbers(dict(_mapping(call.get("arguments"))))))
     return tuple(found)
 
 
-def _whole_number(value: Any) -> Any:
+def taken(request: Request) -> Set[str]:
+    """The ids that calls of this conversation already have."""
+    parts = (part for message in request.messages for part in message.parts)
+    return {part.id for part in parts if isinstance(part, ToolCall)}
+
+
+def unique(id: str, name: str, taken: Set[str]) -> str:
+    """An id for a call, the given one where that is not `taken`: some servers give the function's name to each call."""
+    if id and id not in taken:
+        return id
+    return next(found for number in count(1) if (found := f"{id or name}-{number}") not in taken)
+
+
+def whole_numbers(value: Any) -> Any:
     """Numbers arrive as doubles: 5.0 was 5. Inside lists and objects too."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, list):
-        return [_whole_number(item) for item in value]
+        return [whole_numbers(item) for item in value]
     if isinstance(value, dict):
-        return {key: _whole_number(item) for key, item in value.items()}
+        return {key: whole_numbers(item) for key, item in value.items()}
     return value
 
 
@@ -255,7 +308,7 @@ def _mapping(value: Any, otherwise: Mapping[str, Any] | None = None) -> Mapping[
     return value if isinstance(value, dict) else otherwise or {}
 
 
-def _number(value: Any) -> int | None:
+def number(value: Any) -> int | None:
     """A number of at least 0, also where it is a string; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
@@ -265,6 +318,8 @@ def _number(value: Any) -> int | None:
         return None
     return number if 0 <= number < 1 << 53 else None
 
+
+CHOICES: Mapping[str, str] = {"none": "NONE", "required": "REQUIRED"}
 
 FINISHES: Mapping[str, Finish] = {
     "ALTERNATIVE_STATUS_FINAL": Finish.STOP,
@@ -291,6 +346,10 @@ KINDS: Mapping[int, type[ModelError]] = {
 
 # What the servers were seen to say; pieces, because whole sentences change.
 TOKENS = re.compile(r"input tokens must be no more than (\d{1,15}), got (\d{1,15})")
+OTHER_TOKENS = re.compile(  # OpenAI, vLLM
+    r"maximum context length is (\d{1,15}) tokens.{1,80}?(?:requested|resulted in|has|contains)\D{0,40}(\d{1,15})",
+    re.DOTALL,
+)
 TOO_LONG = re.compile(r"text length is \d{6,},|context.{0,10}length|too many tokens|maximum context", re.IGNORECASE)
 REFUSED = re.compile(r"not possible to generate an image|may violate the terms", re.IGNORECASE)
 WRONG_MODEL = re.compile(

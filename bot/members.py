@@ -1,0 +1,291 @@
+"""For admins: who is let in, links that let in, and what was done. Begin with `may_set`; it is pure.
+
+Nobody changes those of the own rank or above, and nobody gives a higher one than they may change; so an admin handles
+users and operators, an owner everybody but the owners of the settings. All of it stands in the audit log.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from bot.access import Access, Actor, Role
+from bot.access import Action as Act
+from bot.errors import BadInput, NotAllowed
+from bot.features import Command, Feature, Press
+from bot.joining import hashed
+from bot.outbox import language as language_of
+from bot.outbox import offer, put, settle
+from bot.roll import Roll
+from bot.storage.audit import Entry
+from bot.storage.buttons import Action
+from bot.storage.members import Membership
+from bot.storage.spending import DAY
+from bot.storage.store import Store, Tx
+from bot.texts.catalog import say
+from bot.types import Address, Incoming, Outgoing, Reply
+
+PAGE = 8  # members on one page
+NEWEST = 20  # entries of the audit log that are shown
+LINK_DAYS, MOST_DAYS, MOST_USES = 7, 365, 1000
+GIVEN = (Role.USER, Role.OPERATOR, Role.ADMIN, Role.OWNER, Role.BLOCKED)
+Options = list[tuple[str, str, dict[str, str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a link is to be: for whom, how often, and for how many days; `stay`: days of membership, 0 for good."""
+
+    role: Role = Role.USER
+    uses: int = 1
+    days: int = LINK_DAYS
+    stay: int = 0
+
+    @classmethod
+    def of(cls, words: str) -> Wish | None:
+        """`operator 5x 30d stay 90d`, each of them optional; None for what is nothing of that."""
+        found = WISH.fullmatch(words.strip().lower())
+        if found is None:
+            return None
+        role, uses, days, stay = found.groups()
+        wish = cls(Role[(role or "user").upper()], int(uses or 1), int(days or LINK_DAYS), int(stay or 0))
+        fits = 0 < wish.uses <= MOST_USES and 0 < wish.days <= MOST_DAYS and wish.stay <= 10 * MOST_DAYS
+        return wish if fits else None
+
+
+WISH = re.compile(
+    r"(user|operator|admin)?(?:(?:^|\s+)(\d{1,5})x)?(?:(?:^|\s+)(\d{1,5})d)?(?:(?:^|\s+)stay\s+(\d{1,5})d)?"
+)
+
+
+def may_set(actor: Role, target: Role, new: Role) -> bool:
+    """Whether somebody may give `new` to somebody who is `target` now."""
+    if actor is Role.OWNER:
+        return True
+    return actor is Role.ADMIN and target < Role.ADMIN and new < Role.ADMIN
+
+
+@dataclass(slots=True)
+class Members:
+    """`link` makes an address of a code."""
+
+    store: Store
+    access: Access
+    roll: Roll
+    link: Callable[[str], str]
+
+    def feature(self) -> Feature:
+        return Feature(
+            commands={
+                "/members": Command(self.members, in_menu=False, act=Act.MANAGE),
+                "/invite": Command(self.invite, in_menu=False, act=Act.MANAGE),
+                "/audit": Command(self.audit, in_menu=False, act=Act.MANAGE),
+            },
+            presses={
+                "members.show": Press(self.press_show, Act.MANAGE),
+                "members.page": Press(self.press_page, Act.MANAGE),
+                "members.set": Press(self.press_set, Act.MANAGE),
+                "group.withdraw": Press(self.press_withdraw, Act.MANAGE),
+                "invite.revoke": Press(self.press_revoke, Act.MANAGE),
+            },
+        )
+
+    # --- the list -----------------------------------------------------------------------------------------------------
+
+    async def members(self, incoming: Incoming, reply: Reply, rest: str) -> None:
+        """The list; with a number, that person."""
+        if rest:
+            if not re.fullmatch(r"[1-9]\d{0,17}", rest):
+                raise BadInput(say(await language_of(self.store, incoming), "members.usage"))
+            await self._show(incoming, reply, int(rest))
+        else:
+            await self._list(incoming, reply, 0)
+
+    async def press_page(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        await self._list(incoming, reply, int(action.payload["page"]))
+
+    async def _list(self, incoming: Incoming, reply: Reply, page: int) -> None:
+        bot, members = incoming.address.bot, self.roll.members()
+        shown = members[page * PAGE : (page + 1) * PAGE]
+
+        def question(tx: Tx) -> tuple[Mapping[int, str], Mapping[int, str]]:
+            groups = tx.members.groups(bot) if not page else frozenset[int]()
+            return tx.members.names(bot, [member.user for member in shown]), tx.members.names(bot, groups) | {
+                group: "" for group in groups if group not in tx.members.names(bot, groups)
+            }
+
+        language = await language_of(self.store, incoming)
+        names, groups = await self.store.read(question)
+        options: Options = [
+            (_label(language, member, names), "members.show", {"whom": str(member.user)}) for member in shown
+        ]
+        options += [
+            (say(language, "group.withdraw", name=name or group), "group.withdraw", {"chat": str(group)})
+            for group, name in groups.items()
+        ]
+        if len(members) > (page + 1) * PAGE:
+            options.append((say(language, "members.more"), "members.page", {"page": str(page + 1)}))
+        owners = ", ".join(map(str, sorted(self.access.owners))) or "-"
+        await offer(self.store, incoming, reply, say(language, "members", count=len(members), owners=owners), options)
+
+    # --- one of them --------------------------------------------------------------------------------------------------
+
+    async def press_show(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        await self._show(incoming, reply, int(action.payload["whom"]))
+
+    async def _show(self, incoming: Incoming, reply: Reply, user: int) -> None:
+        language = await language_of(self.store, incoming)
+        names = await self.store.read(lambda tx: tx.members.names(incoming.address.bot, [user]))
+        role, member = self._role(user), self.roll.find(user)
+        options: Options = [
+            (say(language, SET[new]), "members.set", {"whom": str(user), "role": new.word})
+            for new in GIVEN
+            if new is not role and self._may(incoming, user, new)
+        ]
+        if member is not None and self._may(incoming, user, Role.STRANGER):
+            options.append((say(language, "members.remove"), "members.set", {"whom": str(user), "role": "stranger"}))
+        until = _date(member.expires) if member is not None and member.expires else say(language, "members.forever")
+        text = say(
+            language, "members.card", name=names.get(user, "-"), id=user, role=say(language, ROLES[role]), until=until,
+            by=member.by if member is not None and member.by else "-",
+        )  # fmt: skip
+        await offer(self.store, incoming, reply, text, options)
+
+    async def press_set(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        user, new = int(action.payload["whom"]), Role[action.payload["role"].upper()]
+        language = await language_of(self.store, incoming)
+        if not self._may(incoming, user, new):
+            raise NotAllowed(say(language, "members.not"))
+
+        def work(tx: Tx) -> None:
+            bot, admin = incoming.address.bot, incoming.user.id
+            if new is Role.STRANGER:
+                tx.members.remove(bot, user)
+            else:
+                tx.members.put(bot, user, new.word, admin)
+            tx.audit.add(bot, admin, "role", user, role=new.word)
+            said = say(language, "members.changed", id=user, role=say(language, ROLES[new]))
+            put(tx, incoming, Outgoing(said, plain=True))
+
+        await self.roll.change(work)
+        await reply.finish()
+
+    def _may(self, incoming: Incoming, user: int, new: Role) -> bool:
+        actor = self.access.role(Actor.of(incoming))
+        return user not in self.access.owners and user != incoming.user.id and may_set(actor, self._role(user), new)
+
+    def _role(self, user: int) -> Role:
+        return self.access.role(Actor(user, private=True))
+
+    async def press_withdraw(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        """A group may be spoken in no more."""
+        chat, language = int(action.payload["chat"]), await language_of(self.store, incoming)
+
+        def work(tx: Tx) -> None:
+            bot = incoming.address.bot
+            tx.members.allow(Address(incoming.address.transport, bot, chat), allowed=False)
+            tx.audit.add(bot, incoming.user.id, "withdrawn", chat)
+            put(tx, incoming, Outgoing(say(language, "group.withdrawn"), plain=True))
+
+        await self.roll.change(work)
+        await reply.finish()
+
+    # --- links --------------------------------------------------------------------------------------------------------
+
+    async def invite(self, incoming: Incoming, reply: Reply, rest: str) -> None:
+        language, wish = await language_of(self.store, incoming), Wish.of(rest)
+        if wish is None:
+            raise BadInput(say(language, "invite.usage"))
+        if not may_set(self.access.role(Actor.of(incoming)), Role.STRANGER, wish.role):
+            raise NotAllowed(say(language, "members.not"))
+        code, bot, admin = secrets.token_urlsafe(16), incoming.address.bot, incoming.user.id
+
+        def work(tx: Tx) -> None:
+            expires, stay = self.store.clock.time() + wish.days * DAY, wish.stay * DAY or None
+            id_ = tx.members.invite(bot, hashed(code), wish.role.word, wish.uses, expires, stay, admin)
+            tx.audit.add(bot, admin, "invite", id_, role=wish.role.word, uses=wish.uses, days=wish.days)
+            label = say(language, "invite.revoke")
+            button = tx.buttons.add(incoming.address, incoming.id, admin, label, "invite.revoke", id=id_)
+            text = say(
+                language, "invite", link=self.link(code), role=say(language, ROLES[wish.role]), uses=wish.uses,
+                until=_date(expires),
+            )  # fmt: skip
+            put(tx, incoming, Outgoing(text, plain=True, buttons=((button,),)))
+
+        await self.store.write(work)
+        await reply.finish()
+        # The code stands in that chat now; the database keeps its hash.
+        await self.store.write(lambda tx: tx.deliveries.blank(bot, incoming.id))
+
+    async def press_revoke(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        bot, id_ = incoming.address.bot, action.payload["id"]
+
+        def work(tx: Tx) -> None:
+            tx.members.revoke(bot, id_)
+            tx.audit.add(bot, incoming.user.id, "revoked", id_)
+
+        said = Outgoing(say(await language_of(self.store, incoming), "invite.revoked"), plain=True)
+        await settle(self.store, incoming, reply, said, also=work)
+
+    # --- the log ------------------------------------------------------------------------------------------------------
+
+    async def audit(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
+        bot, language = incoming.address.bot, await language_of(self.store, incoming)
+
+        def question(tx: Tx) -> tuple[Sequence[Entry], Mapping[int, str]]:
+            entries = tx.audit.newest(bot, NEWEST)
+            return entries, tx.members.names(bot, {entry.actor for entry in entries})
+
+        entries, names = await self.store.read(question)
+        lines = [_line(language, entry, names) for entry in entries]
+        text = "\n".join(lines) or say(language, "audit.empty")
+        await settle(self.store, incoming, reply, Outgoing(text, plain=True))
+
+
+def _label(language: str, member: Membership, names: Mapping[int, str]) -> str:
+    name = names.get(member.user, "") or str(member.user)
+    return f"{name[:40]} · {say(language, ROLES[Role[member.role.upper()]])}"
+
+
+def _line(language: str, entry: Entry, names: Mapping[int, str]) -> str:
+    details = ", ".join(f"{key} {value}" for key, value in entry.details.items())
+    done = say(language, DONE[entry.action]) if entry.action in DONE else entry.action
+    name = names.get(entry.actor, "")
+    parts = [done, entry.subject, details]
+    return f"{_date(entry.at)} · {name} ({entry.actor}): " + " ".join(part for part in parts if part)
+
+
+def _date(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+ROLES = {
+    Role.NOBODY: "role.stranger",
+    Role.BLOCKED: "role.blocked",
+    Role.STRANGER: "role.stranger",
+    Role.USER: "role.user",
+    Role.OPERATOR: "role.operator",
+    Role.ADMIN: "role.admin",
+    Role.OWNER: "role.owner",
+}
+SET = {
+    Role.USER: "members.user",
+    Role.OPERATOR: "members.operator",
+    Role.ADMIN: "members.admin",
+    Role.OWNER: "members.owner",
+    Role.BLOCKED: "members.block",
+}
+DONE = {
+    "allowed": "audit.allowed",
+    "refused": "audit.refused",
+    "joined": "audit.joined",
+    "owner": "audit.owner",
+    "role": "audit.role",
+    "withdrawn": "audit.withdrawn",
+    "invite": "audit.invite",
+    "revoked": "audit.revoked",
+    "settings": "audit.settings",
+}

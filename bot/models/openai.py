@@ -1,0 +1,57 @@
+"""Models behind an OpenAI-compatible API: AI Studio's, Ollama, vLLM, OpenAI and any other. Begin at `OpenAIText`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+from bot.http import Stream
+from bot.models import openai_wire
+from bot.models.openai_wire import ANY, Dialect, EventReader
+from bot.models.text import TextModel
+from bot.models.yandex import wire
+from bot.models.yandex.account import Account
+from bot.types import Profile, Request
+
+
+class OpenAIText(TextModel):
+    """A `Model` over chat completions. `url` is the base, which usually ends with /v1; `model` is its name there."""
+
+    def __init__(
+        self,
+        name: str,
+        model: str,
+        profile: Profile,
+        account: Account,
+        *,
+        url: str,
+        deadline: float,
+        idle: float,
+        dialect: Dialect = ANY,
+    ) -> None:
+        own = OpenAIWire(model, profile, dialect)
+        super().__init__(name, profile, own, account, url=f"{url}/chat/completions", deadline=deadline, idle=idle)
+
+
+class OpenAIWire:
+    """Server-sent events, each with what is new."""
+
+    def __init__(self, model: str, profile: Profile, dialect: Dialect) -> None:
+        self._model = model
+        self._profile = profile
+        self._dialect = dialect
+
+    def body(self, request: Request, *, stream: bool) -> dict[str, Any]:
+        return openai_wire.completion(self._model, request, self._profile, self._dialect, stream=stream)
+
+    def reader(self, request: Request, *, trace: str) -> EventReader:
+        return EventReader(trace=trace, taken=wire.taken(request), tools=bool(request.tools))
+
+    async def pieces(self, stream: Stream) -> AsyncGenerator[str]:
+        if "json" in stream.headers.get("content-type", ""):  # not streamed after all, or an error with status 200
+            yield (await stream.body()).decode("utf-8", "replace")
+            return
+        async with aclosing(stream.events()) as events:
+            async for event in events:
+                yield event.data

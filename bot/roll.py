@@ -1,0 +1,66 @@
+"""Whom the admins let in, in memory: every message asks, and none of them may wait for the database.
+
+Begin with `Roll.change`: what changes the members does it through here, so that the memory is what the database says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from bot.access import Role
+from bot.storage.members import Membership
+from bot.storage.store import Store, Tx
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Roll:
+    """The members of one bot and the groups it may speak in. Nobody is known before `load`."""
+
+    store: Store
+    bot: int
+    _members: dict[int, Membership] = field(default_factory=dict)
+    _groups: frozenset[int] = frozenset()
+    _changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def load(self) -> None:
+        async with self._changing:
+            await self._read()
+
+    async def _read(self) -> None:
+        members, groups = await self.store.read(lambda tx: (tx.members.all(self.bot), tx.members.groups(self.bot)))
+        self._members, self._groups = {member.user: member for member in members}, groups
+
+    async def change(self, work: Callable[[Tx], T]) -> T:
+        """Run a transaction that changes who is let in; what it did counts when this returns."""
+        async with self._changing:
+            done = await self.store.write(work)
+            await self.store.patiently(self._read)
+            return done
+
+    def role(self, user: int) -> Role | None:
+        """None for whom the database does not know, or whose time is over."""
+        member = self._members.get(user)
+        return Role[member.role.upper()] if member is not None and not self.is_over(member) else None
+
+    def allows(self, chat: int) -> bool:
+        return chat in self._groups
+
+    def is_over(self, member: Membership) -> bool:
+        return member.expires is not None and member.expires <= self.store.clock.time()
+
+    def find(self, user: int) -> Membership | None:
+        return self._members.get(user)
+
+    def members(self) -> Sequence[Membership]:
+        """Those whose time is not over, the highest first."""
+        now = [member for member in self._members.values() if not self.is_over(member)]
+        return sorted(now, key=lambda member: (-Role[member.role.upper()], member.at))
+
+    def those(self, least: Role) -> Iterator[int]:
+        """The ids of members with at least that role."""
+        return (member.user for member in self.members() if Role[member.role.upper()] >= least)

@@ -1,0 +1,90 @@
+"""The web, for models the tools `web_search` (pages) and `web_answer` (written by the search), for people `/search`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bot import sources
+from bot.errors import BadInput, ModelError, ModelRefused
+from bot.features import Command, Feature
+from bot.outbox import language as language_of
+from bot.outbox import settle
+from bot.storage.store import Store
+from bot.texts.catalog import say
+from bot.tools import Found, Tool
+from bot.types import Incoming, Outgoing, Reply, Searcher, Source
+
+LONGEST_QUERY = 400  # characters (Search API)
+DEADLINE = 40.0  # seconds: the service reads pages and writes
+
+
+@dataclass(frozen=True, slots=True)
+class Searching:
+    """`searcher` None: this bot does not search."""
+
+    store: Store
+    searcher: Searcher | None
+
+    def feature(self) -> Feature:
+        return Feature(commands={"/search": Command(self.search, in_menu=self.searcher is not None)})
+
+    async def search(self, incoming: Incoming, reply: Reply, rest: str) -> None:
+        language = await language_of(self.store, incoming)
+        if self.searcher is None:
+            raise BadInput(say(language, "search.off"))
+        if not rest.strip():
+            raise BadInput(say(language, "search.usage"))
+        reply.begin()
+        reply.show(say(language, "tool.doing.search"))
+        await settle(self.store, incoming, reply, await self._answer(self.searcher, incoming, language, rest))
+
+    async def _answer(self, searcher: Searcher, incoming: Incoming, language: str, query: str) -> Outgoing:
+        quoted = 0 if incoming.private else incoming.message_id
+        try:
+            found = await searcher.search(query[:LONGEST_QUERY])
+        except ModelRefused:
+            return Outgoing(say(language, "filtered"), plain=True, reply_to=quoted)
+        except ModelError:
+            return Outgoing(say(language, "search.failed"), plain=True, reply_to=quoted)
+        if not found.text.strip():
+            return Outgoing(say(language, "search.empty"), plain=True, reply_to=quoted)
+        return Outgoing(sources.under(found.text, found.sources, language), reply_to=quoted)
+
+
+def tools(searcher: Searcher) -> list[Tool]:
+    async def web_search(query: str) -> Found:
+        """Search the web for what is new, local or not certain. Returns what the best pages say, with their addresses.
+
+        query: a few words, in the language of the pages that are wanted
+        """
+        found = await searcher.pages(_checked(query))
+        pages = [
+            f"[{number}] {page.source.title}\n{page.source.url}\n{page.text}" for number, page in enumerate(found, 1)
+        ]
+        return _told("\n\n".join(pages), [page.source for page in found])
+
+    async def web_answer(query: str) -> Found:
+        """Ask the web a question that takes several pages to answer. Slower and dearer than web_search.
+
+        query: the question, in the language of the pages that are wanted
+        """
+        found = await searcher.search(_checked(query))
+        pages = [f"[{number}] {page.title} {page.url}" for number, page in enumerate(found.sources, 1)]
+        return _told("\n".join([found.text, "", *pages]) if found.text.strip() else "", found.sources)
+
+    doing = "tool.doing.search"
+    return [Tool.of(function, deadline=DEADLINE, doing=doing) for function in (web_search, web_answer)]
+
+
+def _checked(query: str) -> str:
+    if len(query) > LONGEST_QUERY:
+        raise BadInput(f"the query is longer than {LONGEST_QUERY} characters")
+    return query
+
+
+def _told(text: str, found: Sequence[Source]) -> Found:
+    """The bot lists the sources itself, so that none is made up."""
+    if not text:
+        return Found("Nothing was found.", failed=True)
+    return Found(f"{text}\n\nThe user sees the list of these pages below your answer.", tuple(found))

@@ -1,0 +1,142 @@
+"""Who was let in: members, links that let in, and what was asked of the admins. Times are Unix seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.dialects import sqlite
+
+from bot.storage.rows import Subject
+from bot.storage.tables import Application, Invite, Member, User
+from bot.storage.tables import Chat as ChatRow
+from bot.types import Address
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """`expires` None: for good. `by` let them in: 0 for the first-run code."""
+
+    user: int
+    role: str
+    expires: float | None
+    by: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """`uses` are left; whom it lets in may stay for `member_seconds` (None: for good)."""
+
+    id: int
+    role: str
+    uses: int
+    expires: float
+    member_seconds: float | None
+    by: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the admins are asked. `subject` is a person, or a group (below 0). `state`: open, allowed, refused."""
+
+    subject: int
+    name: str
+    state: str
+    at: float
+
+
+class Members(Subject):
+    def all(self, bot: int) -> Sequence[Membership]:
+        query = select(Member.user, Member.role, Member.expires, Member.by, Member.at).where(Member.bot == bot)
+        return [Membership(*row) for row in self.connection.execute(query.order_by(Member.at, Member.user))]
+
+    def put(self, bot: int, user: int, role: str, by: int, expires: float | None = None) -> None:
+        """Give somebody a role, whatever it was before."""
+        row = {"bot": bot, "user": user, "role": role, "expires": expires, "by": by, "at": self.clock.time()}
+        change = {name: row[name] for name in ("role", "expires", "by", "at")}
+        statement = sqlite.insert(Member).on_conflict_do_update(index_elements=["bot", "user"], set_=change)
+        self.connection.execute(statement, row)
+
+    def remove(self, bot: int, user: int) -> None:
+        """A stranger again, who may ask to be let in."""
+        self.connection.execute(delete(Member).where(Member.bot == bot, Member.user == user))
+        self.connection.execute(delete(Application).where(Application.bot == bot, Application.subject == user))
+
+    def names(self, bot: int, users: Iterable[int]) -> dict[int, str]:
+        """What they call themselves, as far as they ever wrote or asked."""
+        wanted = list(users)
+        here = (Application.bot == bot, Application.subject.in_(wanted))
+        asked = select(Application.subject, Application.name).where(*here)
+        wrote = select(User.id, User.name).where(User.bot == bot, User.id.in_(wanted))
+        return {id_: name for query in (asked, wrote) for id_, name in self.connection.execute(query) if name}
+
+    # --- links --------------------------------------------------------------------------------------------------------
+
+    def invite(self, bot: int, code: str, role: str, uses: int, expires: float, stay: float | None, by: int) -> int:
+        """Keep a link by the hash of its code; its id."""
+        row = {
+            "bot": bot, "code": code, "role": role, "uses": uses, "expires": expires, "member_seconds": stay, "by": by,
+            "at": self.clock.time(),
+        }  # fmt: skip
+        return int(self.connection.execute(insert(Invite).returning(Invite.id), row).scalar_one())
+
+    def invitation(self, bot: int, code: str) -> Invitation | None:
+        """The link with that hash; None where it is used up, over or was taken back."""
+        good = (Invite.bot == bot, Invite.code == code, Invite.uses > 0, Invite.expires > self.clock.time())
+        query = select(Invite.id, Invite.role, Invite.uses, Invite.expires, Invite.member_seconds, Invite.by)
+        row = self.connection.execute(query.where(*good)).one_or_none()
+        return Invitation(*row) if row else None
+
+    def use(self, invitation: int) -> None:
+        self.connection.execute(update(Invite).where(Invite.id == invitation).values(uses=Invite.uses - 1))
+
+    def revoke(self, bot: int, invitation: int) -> None:
+        self.connection.execute(update(Invite).where(Invite.bot == bot, Invite.id == invitation).values(uses=0))
+
+    def sweep(self) -> None:
+        """Forget the links that are over."""
+        self.connection.execute(delete(Invite).where(Invite.expires < self.clock.time()))
+
+    # --- what the admins are asked ------------------------------------------------------------------------------------
+
+    def asked(self, bot: int, subject: int) -> Asked | None:
+        here = (Application.bot == bot, Application.subject == subject)
+        query = select(Application.subject, Application.name, Application.state, Application.at).where(*here)
+        row = self.connection.execute(query).one_or_none()
+        return Asked(*row) if row else None
+
+    def open(self, bot: int) -> int:
+        """How many the admins have not decided yet."""
+        query = select(func.count()).where(Application.bot == bot, Application.state == "open")
+        return int(self.connection.execute(query).scalar_one())
+
+    def ask(self, bot: int, subject: int, name: str) -> None:
+        row = {"bot": bot, "subject": subject, "name": name[:256], "state": "open", "by": 0, "at": self.clock.time()}
+        change = {key: row[key] for key in ("name", "state", "by", "at")}
+        statement = sqlite.insert(Application).on_conflict_do_update(index_elements=["bot", "subject"], set_=change)
+        self.connection.execute(statement, row)
+
+    def decide(self, bot: int, subject: int, state: str, by: int) -> bool:
+        """Whether it was still open: the admins decide once."""
+        open_ = (Application.bot == bot, Application.subject == subject, Application.state == "open")
+        changed = update(Application).where(*open_).values(state=state, by=by, at=self.clock.time())
+        return self.connection.execute(changed.returning(Application.subject)).one_or_none() is not None
+
+    # --- groups -------------------------------------------------------------------------------------------------------
+
+    def groups(self, bot: int) -> frozenset[int]:
+        """The groups that were allowed."""
+        query = select(ChatRow.id).where(ChatRow.bot == bot, ChatRow.is_allowed)
+        return frozenset(self.connection.scalars(query))
+
+    def allow(self, where: Address, *, allowed: bool) -> None:
+        row = {
+            "bot": where.bot, "id": where.chat, "is_private": False, "is_gone": False, "language": "", "model": "",
+            "streaming": "", "first_seen": self.clock.time(), "is_allowed": allowed,
+        }  # fmt: skip
+        statement = sqlite.insert(ChatRow).on_conflict_do_update(
+            index_elements=["bot", "id"], set_={"is_allowed": allowed}
+        )
+        self.connection.execute(statement, row)
