@@ -4,9 +4,10 @@ Begin reading with `types.py`, then `app.py`, then `chat.py`. `bot.app.build` ma
 """
 
 from bot.errors import BotError, ModelError, UserError
+from bot.services import Painter
 from bot.structured import ask
 from bot.tools import Tool
-from bot.types import Address, Chunk, Handler, Incoming, Message, Model, Outgoing, Painter, Reply, Request, User
+from bot.types import Address, Chunk, Handler, Incoming, Message, Model, Outgoing, Reply, Request, User
 
 __version__ = "0.1.0"
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from bot import calculator, mcp, money, searching, today
 from bot.access import Access, Role
 from bot.aside import Aside
+from bot.attached import Attached
 from bot.breaker import Breaker
 from bot.chat import Chat
 from bot.chat import Options as ChatOptions
@@ -25,6 +26,7 @@ from bot.clock import Clock, SystemClock
 from bot.commands import Commands
 from bot.confirming import Confirming
 from bot.context import Context
+from bot.documents import Documents
 from bot.errors import StorageUnavailable
 from bot.features import joined
 from bot.http import Http
@@ -44,6 +46,7 @@ from bot.personas import Personas
 from bot.roll import Roll
 from bot.routing import Offer, Routing
 from bot.searching import Searching
+from bot.services import Painter
 from bot.settings import Settings
 from bot.storage.boxes import StoredInbox, StoredOutbox
 from bot.storage.spending import Caps
@@ -55,8 +58,8 @@ from bot.telegram.transport import Telegram
 from bot.toolbox import Toolbox
 from bot.tools import Tool
 from bot.turns import Turns
-from bot.types import Painter
 from bot.usage import Accounts
+from bot.voice import Voice
 from bot.writing import Writing
 
 log = logging.getLogger(__name__)
@@ -204,7 +207,10 @@ def _wire(
     jobs, options, library = Jobs(store, clock, api.id), _chat(settings), Library(settings.prompts_dir)
     joining = Joining(store, access, roll, clock, telegram, tasks, library)
     aside = Aside(store, studio.text(settings.helper_model), budget)
+    voice = Voice(store, clock, telegram, studio.listener(), studio.speaker(), jobs.wake, settings.speech_seconds)
+    documents = Documents(store, studio.embeddings())
     improving = Improving(store, routing, budget)
+    chat = Chat(store, routing, clock, options, budget, toolbox, documents, jobs.wake, library)
     features = [
         Images(
             store,
@@ -221,20 +227,18 @@ def _wire(
         Choosing(store, routing, settings.streaming, library).feature(),
         ChatList(store, telegram, aside).feature(),
         Context(store, routing, aside, settings.system_prompt, options.history, library).feature(),
+        voice.feature(),
+        Personas(store, chat).feature(),
+        Writing(store, chat).feature(),
         joining.feature(),
         Members(store, access, roll, telegram.link).feature(),
         Searching(store, studio.search() if "search" in settings.tools else None).feature(),
-    ]
-    jobs.kinds.update(joined(features).jobs)
-    chat = Chat(store, routing, clock, options, budget, toolbox, jobs.wake, library)
-    features += [
-        Personas(store, chat).feature(),
-        Writing(store, chat).feature(),
         Confirming(store, chat).feature(),
         Taps(store, chat).feature(),
         Accounts(store, access, budget, clock, settings.currency).feature(),
     ]
-    commands = Commands(store, chat, access, features, roll.load)
+    jobs.kinds.update(joined(features).jobs)
+    commands = Commands(store, chat, access, Attached(store, chat, documents, voice), features, roll.load)
     admit = Admit(commands, access, joining.refuse)
     handler = InOrder(Boundary(admit, store), tasks, turns, chat.outdate)
     door = Door(handler, store, clock, tasks, access, _limits(settings))

@@ -42,7 +42,7 @@ class Place:
 def follow(tx: Tx, incoming: Incoming, parts: tuple[Part, ...]) -> Place:
     """Save a question."""
     conversation = tx.messages.conversation(incoming.address)
-    before = replied(tx, incoming.address, incoming.reply_to)
+    before = _answered(tx, replied(tx, incoming.address, incoming.reply_to))
     parent = before.id if before is not None and before.conversation == conversation else None
     return _saved(tx, incoming, conversation, parts, parent)
 
@@ -53,6 +53,13 @@ def replied(tx: Tx, where: Address, message_id: int) -> Remembered | None:
         return None
     question = tx.messages.at_place(where, message_id)
     return question if question is not None else answer_in(tx, where, message_id)
+
+
+def _answered(tx: Tx, said: Remembered | None) -> Remembered | None:
+    """Who replies to a question goes on from its answer, where it has one."""
+    if said is None or said.message.role != "user":
+        return said
+    return next(iter(_answers(tx, said)[::-1]), said)
 
 
 def answer_in(tx: Tx, where: Address, message_id: int, *, but: str = "") -> Remembered | None:

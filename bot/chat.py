@@ -15,6 +15,9 @@ from dataclasses import dataclass, field, replace
 from bot import acts, branches, chats, context, ending, money, prompt, turns
 from bot.branches import Place
 from bot.clock import Clock
+from bot.craft import Persona
+from bot.documents import Documents
+from bot.documents import budget as budget_of_documents
 from bot.errors import ContextOverflow, LimitReached, ModelError, ModelRefused, StreamCut
 from bot.library import Library
 from bot.limits import Budget
@@ -27,7 +30,7 @@ from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.toolbox import Steps, Toolbox
 from bot.tools import Asker
-from bot.types import Address, Incoming, Message, Part, Reply, Request, Text
+from bot.types import Address, Attachment, Incoming, Message, Reply, Request, Text
 from bot.written import REASONING, Begun, Written
 
 log = logging.getLogger(__name__)
@@ -67,6 +70,15 @@ class Wish:
 NO_WISH = Wish()
 
 
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Who answers. `gone`: models that were chosen and are offered no more."""
+
+    persona: Persona
+    offer: Offer
+    gone: tuple[str, ...] = ()
+
+
 @dataclass(slots=True)
 class Running:
     """An answer that is being written, and how to end that."""
@@ -89,13 +101,14 @@ class Chat:
     options: Options = field(default_factory=Options)
     budget: Budget = field(default_factory=Budget)
     toolbox: Toolbox = field(default_factory=Toolbox)
+    documents: Documents | None = None
     wake_jobs: Callable[[], None] = lambda: None
     library: Library = field(default_factory=Library)
     _ratios: defaultdict[str, prompt.Ratio] = field(default_factory=lambda: defaultdict(prompt.Ratio))
     _running: dict[str, Running] = field(default_factory=dict)
 
-    async def begin(self, incoming: Incoming, parts: tuple[Part, ...] = (), *, last: bool = False) -> Begun:
-        """Transaction 1: save the question (its text and other `parts`), read what is needed to answer it.
+    async def begin(self, incoming: Incoming, *, last: bool = False) -> Begun:
+        """Transaction 1: save the question, read what is needed to answer it.
 
         `last`: what the bot had waited for is complete with it. Raises `LimitReached`: then nothing is saved.
         """
@@ -110,6 +123,7 @@ class Chat:
             awaited = tx.buttons.awaited(incoming.address, incoming.user.id)
             if awaited is not None:
                 return Begun(None, (), choices, language, awaited=awaited)
+            parts = (part for part in incoming.parts if not isinstance(part, Attachment))
             place = branches.follow(tx, incoming, (Text(incoming.text), *parts))
             return self._begun(tx, incoming, place, choices)
 
@@ -157,12 +171,19 @@ class Chat:
         history = prompt.spoken(branch)
         if place.resumed is not None:
             history = [*history, Message.of("user", say(language, "resume.prompt"))]
+        has_documents = tx.documents.any(place.question.conversation)
+        preface, history = kept.preface(language), tx.blobs.shown(history)
+        chosen = self.chosen(choices)
+        return Begun(
+            place, history, replace(choices, model=chosen.offer.name), language, preface, has_documents=has_documents,
+            persona=chosen.persona, gone=chosen.gone,
+        )  # fmt: skip
+
+    def chosen(self, choices: Choices) -> Chosen:
+        """Who answers there: the chat's model, else the user's, else the persona's, else the default."""
         persona = self.library.persona(choices.persona)
         offer, gone = self.routing.settle(choices.model, choices.own_model, persona.model)
-        return Begun(
-            place, history, replace(choices, model=offer.name), language, kept.preface(language),
-            persona=persona, gone=tuple(name for name in gone if name != persona.model),
-        )  # fmt: skip
+        return Chosen(persona, offer, tuple(name for name in gone if name != persona.model))
 
     def went_on(self, tx: Tx, incoming: Incoming, place: Place, act: Operation, steps: Steps) -> Begun:
         """The same for what comes after an action that was decided on: the conversation is as the model saw it then."""
@@ -184,6 +205,9 @@ class Chat:
     def _most(self, begun: Begun, offer: Offer) -> tuple[int, int]:
         """The most that the answer of a model can cost: tokens, and millionths of the currency."""
         usage = prompt.most(self._request(begun, offer, begun.steps), self._ratio(offer))
+        if begun.has_documents:  # what they say of the question is looked up later
+            room = self._ratio(offer).tokens(budget_of_documents(offer.model.profile.window))
+            usage = replace(usage, prompt=usage.prompt + room)
         return usage.total, money.cost(offer.model.profile, usage)
 
     async def _ask_first(self, incoming: Incoming, reply: Reply, begun: Begun) -> None:
@@ -231,6 +255,14 @@ class Chat:
         if first and written.words() and incoming.address.thread and incoming.private and self.options.names_topics:
             chats.wants_name(tx, begun.conversation, incoming.address, incoming.user.id, begun.language)
 
+    async def _informed(self, reply: Reply, begun: Begun) -> Begun:
+        """The same with what the documents of the conversation say of the question."""
+        if self.documents is None or not begun.has_documents:
+            return begun
+        reply.show(say(begun.language, "document.searching"))
+        window, question = self.routing.pick(begun.choices.model).model.profile.window, begun.history[-1].text
+        return replace(begun, found=await self.documents.about(begun.conversation, question, window))
+
     def stop(self, key: str, turn: str = "") -> bool:
         """Stop the answer that is being written at an address; what was written stays.
 
@@ -264,6 +296,8 @@ class Chat:
             # A deadline that is set only when somebody presses Stop: it ends the wait wherever the stream is.
             async with asyncio.timeout(None) as scope:
                 run = self._running[incoming.id] = Running(incoming.address, place.question, scope)
+                begun = await self._informed(reply, begun)
+                written.found = begun.found
                 await self._insist(incoming, reply, begun, written)
         except TimeoutError:
             written.stopped, written.outdated = True, run.outdated
@@ -375,7 +409,7 @@ class Chat:
         profile, ratio, persona, options = offer.model.profile, self._ratio(offer), begun.persona, self.options
         request = prompt.build(
             "\n\n".join(filter(None, (persona.orders(begun.language, options.system), begun.preface))),
-            begun.shown,
+            prompt.informed(begun.shown, begun.found.text),
             self.toolbox.narrowed(profile, steps, ratio),
             ratio,
             max_tokens=persona.max_tokens or options.max_tokens,

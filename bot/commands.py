@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from bot import branches
 from bot.access import RULES, Access, Actor, Decision
 from bot.access import Action as Act
+from bot.attached import Attached
 from bot.chat import Chat
 from bot.chats import wants_name
 from bot.errors import NotAllowed
@@ -28,12 +29,13 @@ class Commands:
     store: Store
     chat: Chat
     access: Access
+    attached: Attached
     features: Sequence[Feature] = ()
     moved_to: Callable[[], Awaitable[None]] | None = None
     _known: Feature = field(init=False)
 
     def __post_init__(self) -> None:
-        self._known = joined([self.feature(), *self.features])
+        self._known = joined([self.feature(), self.attached.feature(), *self.features])
 
     def feature(self) -> Feature:
         return Feature(
@@ -61,15 +63,18 @@ class Commands:
         word, *rest = incoming.text.split(maxsplit=1) or [""]
         if incoming.text.startswith("/") and len(word) > 1:
             await self._command(incoming, reply, word, "".join(rest).strip())
-        elif not word:
-            sentence = "unsupported" if incoming.parts else "empty.question"
-            await tell(self.store, incoming, reply, sentence)
+        elif not word and not incoming.parts:
+            await tell(self.store, incoming, reply, "empty.question")
+        elif (question := await self.attached.take(incoming, reply)) is not None:
+            await self._ask(question, reply)
+            await self.attached.answered(incoming)
+
+    async def _ask(self, incoming: Incoming, reply: Reply) -> None:
+        begun = await self.chat.begin(incoming)
+        if begun.awaited is not None:
+            await self._awaited(incoming, reply, begun.awaited)
         else:
-            begun = await self.chat.begin(incoming)
-            if begun.awaited is not None:
-                await self._awaited(incoming, reply, begun.awaited)
-            else:
-                await self.chat.answer(incoming, reply, begun)
+            await self.chat.answer(incoming, reply, begun)
 
     async def _awaited(self, incoming: Incoming, reply: Reply, action: Action) -> None:
         """This message was asked for by the bot; where that has no meaning any more, it is a question as any other."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bot import acts, branches, sources
+from bot import acts, branches, documents, sources
 from bot.branches import Place
 from bot.errors import ContextOverflow, ModelRefused
 from bot.outbox import put
@@ -73,7 +73,7 @@ def _remember(tx: Tx, incoming: Incoming, place: Place, prefix: str, written: Wr
         answer = tx.messages.add(
             question.conversation, incoming.address, incoming.id, "assistant", said,
             parent=place.after or question.id, ending=written.ending(), user=incoming.user.id,
-            model=written.offer.name, sources=written.steps.sources,
+            model=written.offer.name, sources=(*written.steps.sources, *documents.cited(written.text, written.found)),
         )  # fmt: skip
     if place.tip is not None:
         tx.messages.move(place.question.conversation, place.tip)

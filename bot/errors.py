@@ -17,6 +17,7 @@ BotError
 ├── TransportError           the messenger: see bot/telegram/api.py for what each means
 │   ├── TransportUnavailable .retry_after
 │   ├── Refused              a call was refused for good
+│   │   └── TooLarge         .limit bytes are the most that the messenger hands over
 │   └── Unauthorized         the bot's token
 └── Lost                     storage or transport gone for good: stop, let the supervisor restart
 """
@@ -114,6 +115,14 @@ class TransportUnavailable(TransportError):
 
 class Refused(TransportError):
     """The messenger refused a call for good."""
+
+
+class TooLarge(Refused):
+    """The file is larger than the messenger hands over."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self.limit = limit
 
 
 class Unauthorized(TransportError):

@@ -226,6 +226,21 @@ class Http:
         request = self._request("POST", url, headers, dump_json(body))
         return await self._whole(request, total=total, repeatable=repeatable, limit=limit)
 
+    async def post_bytes(
+        self,
+        url: str,
+        content: bytes,
+        kind: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        total: float,
+        repeatable: bool = True,
+        limit: int = BODY,
+    ) -> Answer:
+        """The same with a body of the type `kind`."""
+        request = self._request("POST", url, headers, content, kind)
+        return await self._whole(request, total=total, repeatable=repeatable, limit=limit)
+
     async def get_json(
         self, url: str, *, headers: Mapping[str, str] | None = None, total: float, limit: int = BODY
     ) -> Answer:
@@ -256,11 +271,16 @@ class Http:
                 await opened.close()
 
     def _request(
-        self, method: str, url: str, headers: Mapping[str, str] | None, content: bytes | None = None
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None,
+        content: bytes | None = None,
+        kind: str = "application/json",
     ) -> httpx.Request:
         given = dict(headers or {})
         if content is not None:
-            given["content-type"] = "application/json"
+            given["content-type"] = kind
         try:
             return next(iter(self._pools)).build_request(method, url, headers=given, content=content)
         except (httpx.InvalidURL, ValueError):

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from bot import prompt
 from bot.clock import Clock
+from bot.entries import McpEntry
 from bot.errors import ConfigError, ModelUnavailable
-from bot.settings import McpEntry
 from bot.tools import NAME, Asker, Found, Run, Tool
 
 if TYPE_CHECKING:

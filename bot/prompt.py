@@ -6,12 +6,14 @@ import re
 from collections.abc import Sequence
 
 from bot.storage.messages import Remembered
-from bot.types import Message, Part, Profile, Request, Text, ToolCall, ToolResult, Usage
+from bot.types import Image, Message, Part, Profile, Request, Text, ToolCall, ToolResult, Usage
 
 FIRST_RATIO = 2.5  # characters a token, before anything was learned: low for English, near for Russian
 SHARE = 0.2  # how much one answer's usage changes the ratio
 RESERVE = 64  # tokens for what the service adds around messages
 SHORTEST = 200  # characters of the last turn that stay in any case
+PICTURE = 700  # characters that a picture is reckoned as: 256 tokens for Gemma
+UNSEEN = "[picture]"
 GAP = "\n[…]\n"
 HIDDEN = re.compile("(\U0001f3f4[\U000e0030-\U000e007a]{2,6}\U000e007f)|[\U000e0000-\U000e01ef]")  # tags; flags stay
 
@@ -50,10 +52,11 @@ def build(
     answer = min(max_tokens, profile.max_tokens)
     frame = ratio.tokens(len(system))
     budget = profile.window - answer - RESERVE - frame
-    turns = merged([message for message in map(_seen, history) if _says_something(message)])
+    seen = (_seen(message, profile.vision) for message in history)
+    turns = merged([message for message in seen if _says_something(message)])
     kept = _newest(turns, budget, ratio)
     if shrink < 1:
-        used = frame + sum(ratio.tokens(len(message.text)) for message in kept)
+        used = frame + sum(ratio.tokens(weight(message)) for message in kept)
         kept = _newest(turns, min(budget, int(used * shrink) - frame), ratio)
     messages = (*([Message.of("system", system)] if system else []), *kept)
     return Request(messages, temperature=temperature, max_tokens=answer)
@@ -80,7 +83,7 @@ def _newest(turns: Sequence[Message], budget: int, ratio: Ratio) -> list[Message
     """The newest turns that fit into `budget` tokens, oldest first. The last one always stays, shortened if need be."""
     kept: list[Message] = []
     for message in reversed(turns):
-        tokens = ratio.tokens(len(message.text))
+        tokens = ratio.tokens(weight(message))
         if tokens > budget:
             if not kept:
                 kept = [_shortened(message, max(int((budget - 1) * ratio.value), SHORTEST))]
@@ -92,6 +95,14 @@ def _newest(turns: Sequence[Message], budget: int, ratio: Ratio) -> list[Message
     return kept[::-1]
 
 
+def informed(history: Sequence[Message], context: str) -> Sequence[Message]:
+    """The history with what is to be known for its last message, before it."""
+    if not context or not history:
+        return history
+    last = history[-1]
+    return [*history[:-1], Message(last.role, (Text(context), *last.parts))]
+
+
 def most(request: Request, ratio: Ratio) -> Usage:
     """The most tokens that a request can cost, as far as one can know before."""
     return Usage(ratio.tokens(size(request)) + RESERVE, request.max_tokens or 0)
@@ -99,14 +110,25 @@ def most(request: Request, ratio: Ratio) -> Usage:
 
 def size(request: Request) -> int:
     """The characters of a request: what `Ratio.learn` compares with the tokens."""
-    said = sum(len(message.text) + sum(map(_called, message.parts)) for message in request.messages)
+    said = sum(weight(message) for message in request.messages)
     return said + sum(len(tool.name + tool.description + str(tool.parameters)) for tool in request.tools)
 
 
-def _called(part: Part) -> int:
-    if isinstance(part, ToolCall):
-        return len(part.name) + len(str(part.arguments))
-    return len(part.name) + len(part.content) if isinstance(part, ToolResult) else 0
+def weight(message: Message) -> int:
+    """The characters of a message and of the calls in it; a picture weighs as much as so many."""
+    return len(message.text) + sum(map(_weight, message.parts))
+
+
+def _weight(part: Part) -> int:
+    match part:
+        case Image():
+            return PICTURE
+        case ToolCall(name=name, arguments=arguments):
+            return len(name) + len(str(arguments))
+        case ToolResult(name=name, content=content):
+            return len(name) + len(content)
+        case _:
+            return 0
 
 
 def merged(messages: Sequence[Message]) -> list[Message]:
@@ -121,18 +143,23 @@ def merged(messages: Sequence[Message]) -> list[Message]:
     return result
 
 
-def _seen(message: Message) -> Message:
+def _seen(message: Message, vision: bool) -> Message:
     """Without what only a model can read: invisible letters are a way to give it orders behind a person's back.
 
     Nor does it see what tools returned in earlier turns: that is long, not every model takes calls, their ids differ
-    from one provider to the next, and what somebody hid in a page would speak again with every question.
+    from one provider to the next, and what somebody hid in a page would speak again with every question. A picture
+    that is not shown again, or not to this model, is a word.
     """
-    said = tuple(part for part in message.parts if not isinstance(part, ToolCall | ToolResult))
-    message = message if len(said) == len(message.parts) else Message(message.role, said)
-    if not any(isinstance(part, Text) and HIDDEN.search(part.text) for part in message.parts):
+    if all(isinstance(part, Text) and not HIDDEN.search(part.text) for part in message.parts):
         return message
-    parts = [Text(HIDDEN.sub(r"\1", part.text)) if isinstance(part, Text) else part for part in message.parts]
-    return Message(message.role, tuple(parts))
+    said = (part for part in message.parts if not isinstance(part, ToolCall | ToolResult))
+    return Message(message.role, tuple(_seen_part(part, vision) for part in said))
+
+
+def _seen_part(part: Part, vision: bool) -> Part:
+    if isinstance(part, Text):
+        return Text(HIDDEN.sub(r"\1", part.text))
+    return Text(UNSEEN) if isinstance(part, Image) and not (vision and part.data) else part
 
 
 def _says_something(message: Message) -> bool:

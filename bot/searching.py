@@ -10,10 +10,11 @@ from bot.errors import BadInput, ModelError, ModelRefused
 from bot.features import Command, Feature
 from bot.outbox import language as language_of
 from bot.outbox import settle
+from bot.services import Searcher
 from bot.storage.store import Store
 from bot.texts.catalog import say
 from bot.tools import Found, Tool
-from bot.types import Incoming, Outgoing, Reply, Searcher, Source
+from bot.types import Incoming, Outgoing, Reply, Source
 
 LONGEST_QUERY = 400  # characters (Search API)
 DEADLINE = 40.0  # seconds: the service reads pages and writes

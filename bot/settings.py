@@ -12,100 +12,34 @@ from collections.abc import Iterable
 from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import (
     AliasChoices,
-    BaseModel,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
     ValidationInfo,
     field_validator,
-    model_validator,
 )
 from pydantic_core import PydanticUseDefault
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from bot import shapes
+from bot.entries import ENV_FILE, KEY_SHAPE, McpEntry, ModelEntry, checked_url
 from bot.errors import ConfigError
 
+TOKEN_SHAPE = re.compile(r"\d{1,20}:[A-Za-z0-9_-]{3,}")
+FOLDER_SHAPE = re.compile(r"[A-Za-z0-9_-]+")
+PLACEHOLDER = re.compile(r"(<.*>|your[-_ ].*|changeme|xxx+|.*\.\.\.)?", re.IGNORECASE)
+DATABASE_SHAPE = re.compile(r"sqlite\+aiosqlite:///[^\s?]+")
+PROXY_SHAPE = re.compile(r"((https?|socks[45]h?)://([^\s@/]+@)?[^\s@/:]+:\d{1,5}/?)?")
+HOST_SHAPE = re.compile(r"[\w.-]+(:\d{1,5})?|\[?[0-9a-fA-F:]+\]?")
+SECRET_SHAPE = re.compile(r"([A-Za-z0-9_-]{16,256})?")
+ONE_LINE = re.compile(r"[^\x00-\x1f\x7f]*")
+CURRENCY_SHAPE = re.compile(r"[A-Z]{3}")
 SIMILAR = 0.85  # how alike a name that is no setting must be to one that is
-ENV_FILE = Path(".env")
-
-
-class ModelEntry(BaseModel):
-    """One row of MODELS: a name and what differs from the built-in profile of it.
-
-    With a `url` it is a model of another server with an OpenAI-compatible API, called `model` there (the name, where it
-    is empty). `key` is its key, or `$NAME` for one that stands in the environment variable NAME. Without one it is of
-    AI Studio: `model` is its name there, `agent` the id of an agent from the console, `search` lets it search the web.
-    """
-
-    model_config = ConfigDict(hide_input_in_errors=True)
-
-    name: str
-    title: str = ""
-    window: int | None = Field(None, gt=0)
-    max_tokens: int | None = Field(None, gt=0)
-    price_in: Decimal | None = None
-    price_out: Decimal | None = None
-    currency: str | None = None
-    url: str = ""
-    key: SecretStr = SecretStr("")
-    model: str = ""
-    agent: str = ""
-    search: bool = False
-    vision: bool | None = None
-    tools: bool | None = None
-    reasoning: bool | None = None
-    native: bool | None = None
-
-    @field_validator("url")
-    @classmethod
-    def _address(cls, value: str) -> str:
-        return shapes.checked_url(value) if value else value
-
-    @field_validator("key")
-    @classmethod
-    def _secret(cls, value: SecretStr) -> SecretStr:
-        if not shapes.KEY.fullmatch(value.get_secret_value()):
-            raise ValueError("has spaces or letters that no key has; copy it again")
-        return value
-
-    @property
-    def variable(self) -> str:
-        """The name of the variable that holds the key, "" where it stands here or none is needed."""
-        key = self.key.get_secret_value()
-        return key[1:] if key.startswith("$") else ""
-
-    @property
-    def secret(self) -> str:
-        """The key itself, "" where none is needed."""
-        return _variable(self.variable) if self.variable else self.key.get_secret_value()
-
-
-class McpEntry(BaseModel):
-    """One row of MCP_SERVERS: a program to start, or the address of a server. `headers` and `env` may be secret."""
-
-    name: str = Field(pattern=r"^[A-Za-z0-9-]{1,24}$")
-    command: str = ""
-    args: list[str] = []
-    env: dict[str, SecretStr] = {}
-    url: str = ""
-    headers: dict[str, SecretStr] = {}
-    deadline: float = Field(20.0, gt=0)
-
-    @model_validator(mode="after")
-    def _one_way(self) -> Self:
-        if bool(self.command) == bool(self.url):
-            raise ValueError("either a command or a url is expected")
-        if self.url:
-            Settings._url(self.url)
-        return self
 
 
 class Settings(BaseSettings):
@@ -220,8 +154,7 @@ class Settings(BaseSettings):
     max_tokens: int = Field(2000, gt=0, description="Longest answer, in tokens")
     system_prompt: str = Field("", description="Who the bot is; empty = a helpful assistant")
     prompts_dir: Path = Field(
-        Path("prompts"),
-        description="Folder of your own personas and templates, see docs/personas.md; it may be missing",
+        Path("prompts"), description="Folder of your own personas and templates (docs/personas.md); it may be missing"
     )
     image_improve: Literal["ask", "always", "never"] = Field(
         "ask",
@@ -244,6 +177,15 @@ class Settings(BaseSettings):
     yc_operation_url: str = Field("https://operation.api.cloud.yandex.net", description="Operations of text")
     yc_image_operation_url: str = Field("https://llm.api.cloud.yandex.net", description="Operations of pictures")
     yc_openai_url: str = Field("https://ai.api.cloud.yandex.net/v1", description="OpenAI-compatible API")
+    speech: Literal["off", "on"] = Field(
+        "off",
+        description="Listen to voice notes and answer with voice (SpeechKit; roles ai.speechkit-stt.user and "
+        "ai.speechkit-tts.user)",
+    )
+    speech_seconds: int = Field(1800, gt=0, description="Longest voice note that is listened to, in seconds")
+    speech_voice: str = Field("", description="Who speaks; empty = the service's own choice")
+    yc_stt_url: str = Field("https://stt.api.cloud.yandex.net", description="Recognition of speech")
+    yc_tts_url: str = Field("https://tts.api.cloud.yandex.net", description="Synthesis of speech")
     yc_iam_url: str = Field("https://iam.api.cloud.yandex.net", description="IAM tokens")
     yc_search_url: str = Field("https://searchapi.api.cloud.yandex.net", description="Search API")
 
@@ -279,14 +221,14 @@ class Settings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _database(cls, value: str) -> str:
-        if not shapes.DATABASE.fullmatch(value):
+        if not DATABASE_SHAPE.fullmatch(value):
             raise ValueError("sqlite+aiosqlite:///file.db is expected")
         return value
 
     @field_validator("telegram_proxy")
     @classmethod
     def _proxy(cls, value: SecretStr) -> SecretStr:
-        if not shapes.PROXY.fullmatch(value.get_secret_value()):
+        if not PROXY_SHAPE.fullmatch(value.get_secret_value()):
             raise ValueError("an address like http://user:password@host:port or socks5://host:port is expected")
         return value
 
@@ -294,14 +236,14 @@ class Settings(BaseSettings):
     @classmethod
     def _key(cls, value: SecretStr) -> SecretStr:
         key = value.get_secret_value()
-        if not shapes.KEY.fullmatch(key) and not shapes.PLACEHOLDER.fullmatch(key):
+        if not KEY_SHAPE.fullmatch(key) and not PLACEHOLDER.fullmatch(key):
             raise ValueError("has spaces or letters that no key has; copy it again")
         return value
 
     @field_validator("webhook_secret")
     @classmethod
     def _secret(cls, value: SecretStr) -> SecretStr:
-        if not shapes.SECRET.fullmatch(value.get_secret_value()):
+        if not SECRET_SHAPE.fullmatch(value.get_secret_value()):
             raise ValueError("16 to 256 of A-Z a-z 0-9 _ - are expected, or nothing")
         return value
 
@@ -313,14 +255,14 @@ class Settings(BaseSettings):
     @field_validator("webhook_host", "health_host", "yc_metadata_addr")
     @classmethod
     def _host(cls, value: str) -> str:
-        if not shapes.HOST.fullmatch(value):
+        if not HOST_SHAPE.fullmatch(value):
             raise ValueError("a name or an address of a machine is expected")
         return value
 
-    @field_validator("model", "image_model", "helper_model")
+    @field_validator("model", "image_model", "helper_model", "speech_voice")
     @classmethod
     def _name(cls, value: str, info: ValidationInfo) -> str:
-        if not shapes.ONE_LINE.fullmatch(value):
+        if not ONE_LINE.fullmatch(value):
             raise ValueError("one line is expected")
         return "" if info.field_name == "image_model" and value.lower() in ("none", "off") else value
 
@@ -374,7 +316,7 @@ class Settings(BaseSettings):
     @field_validator("currency")
     @classmethod
     def _currency(cls, value: str) -> str:
-        if not shapes.CURRENCY.fullmatch(value):
+        if not CURRENCY_SHAPE.fullmatch(value):
             raise ValueError("three letters like RUB are expected")
         return value
 
@@ -386,10 +328,12 @@ class Settings(BaseSettings):
         "yc_openai_url",
         "yc_iam_url",
         "yc_search_url",
+        "yc_stt_url",
+        "yc_tts_url",
     )
     @classmethod
     def _url(cls, value: str) -> str:
-        return shapes.checked_url(value)
+        return checked_url(value)
 
     @field_validator("*", mode="before")
     @classmethod
@@ -456,14 +400,6 @@ def misspelt(env_file: Path = ENV_FILE) -> list[str]:
     return [f"{name} is no setting of Govorun; did you mean {found[0]}?" for name, found in near.items() if found]
 
 
-def _variable(name: str) -> str:
-    """A variable that is no setting of ours: of the environment, else of `.env`."""
-    value = os.environ.get(name) or (
-        dotenv_values(ENV_FILE, encoding="utf-8-sig").get(name) if ENV_FILE.is_file() else ""
-    )
-    return (value or "").strip()
-
-
 def _names_in(env_file: Path) -> Iterable[str]:
     return dotenv_values(env_file, encoding="utf-8-sig") if env_file.is_file() else ()
 
@@ -472,17 +408,17 @@ def require(settings: Settings) -> None:
     """Check what a bot on Telegram can't do without. Raises `ConfigError` that names it and where to get it."""
     lines = []
     token = settings.bot_token.get_secret_value()
-    if shapes.PLACEHOLDER.fullmatch(token):
+    if PLACEHOLDER.fullmatch(token):
         lines.append(f"BOT_TOKEN is missing: {WHERE['bot_token']}")
-    elif not shapes.TOKEN.fullmatch(token):
+    elif not TOKEN_SHAPE.fullmatch(token):
         lines.append(f"BOT_TOKEN does not look like 123456:ABC-DEF...: {WHERE['bot_token']}")
     keys = [key.get_secret_value() for key in (settings.yc_api_key, settings.yc_iam_token, settings.yc_oauth_token)]
-    has_key = any(not shapes.PLACEHOLDER.fullmatch(key) for key in keys)
+    has_key = any(not PLACEHOLDER.fullmatch(key) for key in keys)
     if not (has_key or settings.yc_service_account_key_file or settings.yc_metadata):
         lines.append(f"YC_API_KEY is missing: {WHERE['yc_api_key']}")
-    if shapes.PLACEHOLDER.fullmatch(settings.yc_folder_id):
+    if PLACEHOLDER.fullmatch(settings.yc_folder_id):
         lines.append(f"YC_FOLDER_ID is missing: {WHERE['yc_folder_id']}")
-    elif not shapes.FOLDER.fullmatch(settings.yc_folder_id):
+    elif not FOLDER_SHAPE.fullmatch(settings.yc_folder_id):
         lines.append(f"YC_FOLDER_ID does not look like b1g...: {WHERE['yc_folder_id']}")
     if settings.yc_service_account_key_file and not settings.yc_service_account_key_file.is_file():
         lines.append(f"YC_SERVICE_ACCOUNT_KEY_FILE: there is no file {settings.yc_service_account_key_file}")

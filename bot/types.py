@@ -59,19 +59,28 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Image:
+    """A picture. What storage gives back has no `data` but `blob`, the number under which it keeps them."""
+
     data: bytes
     mime: str = "image/jpeg"
+    blob: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """Something that came with a message and stayed at the transport: `ref` is the transport's own name for it."""
+    """Something that came with a message and stayed at the transport: `ref` is the transport's own name for it.
+
+    `name` is the file's, of a sticker the emoji that it stands for. `duration` is in seconds. `quoted`: it came with
+    the message that this one answers.
+    """
 
     kind: str
     ref: str
     size: int = 0
     mime: str = ""
     name: str = ""
+    duration: int = 0
+    quoted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +243,14 @@ class Reply(Protocol):
         """Show for some seconds that something is being done. May be dropped."""
         ...
 
+    async def fetch(self, attachment: Attachment) -> bytes:
+        """The bytes of what came with a message.
+
+        Raises `TooLarge` before anything is asked where the size is known, `Refused` for what is not there any more,
+        and `TransportUnavailable` where the messenger does not hand it over now.
+        """
+        ...
+
     async def is_admin(self, user: int) -> bool:
         """Whether the user may change settings of this chat: asked anew each time, never remembered."""
         ...
@@ -366,103 +383,6 @@ class Model(Protocol):
     def profile(self) -> Profile: ...
 
     def stream(self, request: Request) -> AsyncGenerator[Chunk, None]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Drawing:
-    """What a picture is made from. The same prompt, seed and ratio give the same picture.
-
-    `prompt` has at most 500 characters (YandexART); `width` and `height` are a ratio, not pixels.
-    """
-
-    prompt: str
-    seed: int
-    width: int = 1
-    height: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """The answer of a model that was asked to answer later."""
-
-    text: str
-    finish: Finish = Finish.STOP
-    usage: Usage | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The operation ended without a result. `refused`: by the rules of the service, so trying again is no use."""
-
-    reason: str
-    refused: bool = False
-
-
-class Later(Protocol):
-    """A model that answers later, for less: `submit` costs money each time it is accepted, `poll` costs nothing.
-
-    Both raise the `ModelError`s of `errors.py`; `submit` may raise `OutcomeUnknown`.
-    """
-
-    async def submit(self, request: Request) -> str:
-        """Return the operation id."""
-        ...
-
-    async def poll(self, operation: str) -> Pending | Answered | Failed: ...
-
-    async def cancel(self, operation: str) -> bool:
-        """Whether the service has taken it back; what it did until then may be paid."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Findings:
-    """What a search came to: an answer whose marks [1], [2] count `sources`."""
-
-    text: str
-    sources: tuple[Source, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Excerpt:
-    """What a page says about a query, in a few sentences."""
-
-    source: Source
-    text: str
-
-
-class Searcher(Protocol):
-    """Searches the web. Both raise the `ModelError`s of `errors.py`; each costs money whenever it is asked."""
-
-    async def search(self, query: str) -> Findings:
-        """An answer that the service has written from what it found."""
-        ...
-
-    async def pages(self, query: str) -> tuple[Excerpt, ...]:
-        """The pages themselves, best first."""
-        ...
-
-
-class Painter(Protocol):
-    """Draws pictures as operations: `submit` costs money each time it is accepted, `poll` costs nothing."""
-
-    async def submit(self, drawing: Drawing) -> str:
-        """Return the operation id. Raises `ModelRefused`, `ModelUnavailable`, `OutcomeUnknown`, ..."""
-        ...
-
-    async def poll(self, operation: str) -> Pending | Finished | Failed:
-        """`Finished.data` is a JPEG."""
-        ...
 
 
 # --- what is done later -----------------------------------------------------------------------------------------------

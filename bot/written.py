@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from bot import money, prompt
 from bot.branches import CUT, Place
 from bot.craft import Persona
+from bot.documents import NOTHING, Found
 from bot.errors import ContextOverflow, ModelDenied, ModelError, ModelRefused
 from bot.limits import Held
 from bot.routing import Offer
@@ -36,6 +37,7 @@ class Begun:
     the key of the button that asked for it. `price`: so much, in millionths, that the user is asked first. `awaited`:
     this message answers a question of the bot instead. `act`: an action that was confirmed, after these `steps`.
     `choices.model` is the model that is to answer, whoever chose it; `gone` are choices that are offered no more.
+    `found` is what the documents of the conversation say of the question.
     """
 
     place: Place | None
@@ -49,6 +51,8 @@ class Begun:
     price: int = 0
     act: Operation | None = None
     steps: Steps = field(default_factory=Steps)
+    has_documents: bool = False
+    found: Found = NOTHING
     persona: Persona = NOBODY
     gone: tuple[str, ...] = ()
 
@@ -96,6 +100,7 @@ class Written:
     steps: Steps = field(default_factory=Steps)
     limit: str = ""
     thought: str = ""
+    found: Found = NOTHING
 
     def begin(self) -> None:
         self.text, self.finish, self.usage, self.calls = self.before, None, None, ()

@@ -140,7 +140,7 @@ async def test_a_reply_to_an_older_message_goes_on_from_there(stage: Stage) -> N
     assert asked(stage) == ["first", "one", "back to it"]
     stage.telegram.say(ANNA, "and", reply_to=question["message_id"])
     await stage.texts(4)
-    assert asked(stage) == ["first\nand"]
+    assert asked(stage) == ["first", "one", "and"]
 
 
 async def test_a_reply_to_something_unknown_goes_on_as_always(stage: Stage) -> None:

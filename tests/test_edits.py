@@ -9,13 +9,15 @@ from sandbox_client import png
 from stage import ANNA, BORIS, TEAM, Stage
 from telegram_side import QUESTION, counted, inbox, rows, said, soon
 
+from bot.attached import BLIND
 from bot.texts.catalog import say
 
 OUTDATED = say("en", "outdated.note")
 
 
 def questions(stage: Stage) -> list[str]:
-    return [prompt[-1]["text"] for prompt in stage.prompts()]
+    """What was asked, without what the model is told of a picture that it can't see."""
+    return [prompt[-1]["text"].removesuffix(f"\n{BLIND}") for prompt in stage.prompts()]
 
 
 async def shows(stage: Stage, *texts: str, chat: int = ANNA) -> None:

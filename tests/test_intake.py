@@ -13,16 +13,18 @@ from stage import ANNA, BORIS, TEAM, Stage
 from telegram_side import QUESTION, counted, inbox, rows, said, settled, soon
 from virtual import VirtualClock
 
+from bot.attached import BLIND
 from bot.boxes import Received
 from bot.errors import StorageUnavailable
 from bot.telegram.intake import Intake
 from bot.telegram.updates import Me
+from bot.texts.catalog import say
 from bot.types import Handler, Incoming, Reply
 
 TOKEN_BOT: dict[str, Any] = {"id": 4200000042, "is_bot": True, "first_name": "Govorun"}
 PERSON = {"id": ANNA, "is_bot": False, "first_name": "Anna", "language_code": "en"}
 PLACE = {"id": ANNA, "type": "private", "first_name": "Anna"}
-UNSUPPORTED = "I read only text so far. Write your question in words."
+UNREADABLE = [say("en", key) for key in ("unsupported", "picture.blind", "voice.off")]
 EMPTY = "There is nothing to read in this message. Write your question in words."
 
 
@@ -31,7 +33,8 @@ def message(number: int, **fields: Any) -> dict[str, Any]:
 
 
 def questions(stage: Stage) -> list[str]:
-    return [prompt[-1]["text"] for prompt in stage.prompts()]
+    """What was asked, without what the model is told of a picture that it can't see."""
+    return [prompt[-1]["text"].removesuffix(f"\n{BLIND}") for prompt in stage.prompts()]
 
 
 # --- pieces of one question -------------------------------------------------------------------------------------------
@@ -73,9 +76,9 @@ async def test_a_stop_is_not_part_of_a_paste(stage: Stage) -> None:
 async def test_an_album_is_one_turn(stage: Stage) -> None:
     await stage.start()
     stage.telegram.album(ANNA, [png(8, 8)] * 5)
-    assert await stage.texts(1) == [UNSUPPORTED]
+    assert (await stage.texts(1))[0] in UNREADABLE
     await stage.clock.sleep(10)
-    assert stage.telegram.texts(ANNA) == [UNSUPPORTED]
+    assert stage.telegram.texts(ANNA) == [say("en", "picture.blind")]
 
 
 @pytest.mark.parametrize("caption_on", [0, 4])
@@ -321,7 +324,7 @@ async def test_any_text_reaches_the_model_as_it_is(stage: Stage, text: str) -> N
 async def test_what_can_not_be_read_gets_a_polite_sentence(stage: Stage, fields: dict[str, Any]) -> None:
     await stage.start()
     stage.telegram.push_raw({"message": message(1, **fields)})
-    assert await stage.texts(1) == [UNSUPPORTED]
+    assert (await stage.texts(1))[0] in UNREADABLE
 
 
 # --- crashes ----------------------------------------------------------------------------------------------------------

@@ -15,8 +15,8 @@ import pytest
 from pydantic import SecretStr
 
 from bot.clock import SystemClock
+from bot.entries import McpEntry
 from bot.mcp import McpServer
-from bot.settings import McpEntry
 from bot.toolbox import Steps, Toolbox
 from bot.tools import Asker, Tool
 from bot.types import Address, Profile, ToolCall

@@ -14,11 +14,11 @@ from sqlalchemy import text
 from stage import ANNA, BORIS, Stage
 
 from bot.access import Access, Decision
-from bot.errors import LimitReached, NotAllowed, StorageUnavailable
+from bot.errors import LimitReached, NotAllowed, Refused, StorageUnavailable
 from bot.middleware import MOST_ATTEMPTS, Admit, Boundary, InOrder
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Address, Handler, Incoming, Kind, Outgoing, Reply, User
+from bot.types import Address, Attachment, Handler, Incoming, Kind, Outgoing, Reply, User
 
 
 class Silence:
@@ -46,6 +46,9 @@ class Silence:
     def show(self, doing: str) -> None: ...
 
     async def busy(self, kind: Literal["typing", "photo", "voice", "document"]) -> None: ...
+
+    async def fetch(self, attachment: Attachment) -> bytes:
+        raise Refused("there is no file")
 
     async def is_admin(self, user: int) -> bool:
         return False

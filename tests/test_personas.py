@@ -16,10 +16,11 @@ from telegram_side import rows, soon
 
 from bot.app import build
 from bot.craft import said
+from bot.entries import ModelEntry
 from bot.library import SHIPPED, Library
 from bot.routing import Offer, Routing
+from bot.sandbox import pictures
 from bot.sandbox.telegram import buttons_of
-from bot.settings import ModelEntry
 from bot.telegram.screen import Rung, finished
 from bot.texts.catalog import LANGUAGES, say
 from bot.types import Chunk, Finish, Outgoing, Profile, Request
@@ -444,3 +445,12 @@ async def test_the_context_names_the_persona_and_counts_what_it_tells_the_model(
     persona = Library().persona("translator")
     text = await stage.ask("/context")
     assert say("en", "context.persona", persona="Translator", version=persona.version) in text.splitlines()
+
+
+async def test_a_picture_is_shown_to_the_model_of_ones_own(stage: Stage) -> None:
+    models = [ModelEntry(name="yandexgpt"), ModelEntry(name="gemma-3-27b-it")]
+    await stage.start(models=models)
+    await stage.ask("/model")
+    await pressed(stage, say("en", "model.everywhere"), "gemma-3-27b-it")
+    stage.telegram.upload(ANNA, pictures.draw("a cat", 1, 1, 1), "photo", caption="what is it?")
+    await soon(stage, lambda: stage.studio.seen("chat/completions") or None)

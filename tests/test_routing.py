@@ -7,9 +7,9 @@ from collections.abc import AsyncGenerator
 
 from stage import ANNA, BORIS, TEAM, Stage
 
+from bot.entries import ModelEntry
 from bot.routing import Offer, Routing
 from bot.sandbox.telegram import buttons_of
-from bot.settings import ModelEntry
 from bot.texts.catalog import NAMES, say
 from bot.types import Chunk, Profile, Request
 

@@ -381,5 +381,3 @@ async def test_what_is_not_built_says_so_in_the_right_shape() -> None:
     async with running() as (_, session):
         status, found = await post(session, "/v1/files", {})
         assert (status, found["error"]["code"]) == (501, "501")
-        status, found = await post(session, "/speech/v1/stt:recognize", {})
-        assert (status, found["code"]) == (501, 12)

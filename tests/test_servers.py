@@ -10,11 +10,12 @@ from raw_server import answer, serve
 from stage import Stage
 from virtual import VirtualClock
 
+from bot.entries import ModelEntry
 from bot.errors import ConfigError, ModelDenied
 from bot.http import Http
 from bot.models.yandex.service import YandexStudio
 from bot.sandbox.studio import SANDBOX_FOLDER, SANDBOX_KEY
-from bot.settings import ModelEntry, Settings
+from bot.settings import Settings
 from bot.types import Message, Request
 
 QWEN = f"gpt://{SANDBOX_FOLDER}/qwen3-235b-a22b-fp8/latest"

@@ -257,7 +257,7 @@ WRONG = {
     **dict.fromkeys(("yc_api_key", "yc_iam_token", "yc_oauth_token"), NO_KEY),
     **dict.fromkeys((name for name in Settings.model_fields if re.search("_url$", name)), NO_URL),
     **dict.fromkeys(("webhook_host", "health_host", "yc_metadata_addr"), NO_HOST),
-    **dict.fromkeys(("model", "image_model", "helper_model"), NO_NAME),
+    **dict.fromkeys(("model", "image_model", "helper_model", "speech_voice"), NO_NAME),
     "yc_folder_id": ["hush hush", "hush/hush"],
     "database_url": ["hush", "postgresql://hush", "sqlite:///hush.db"],
     "owners": ["@hush", "1001,hush", "-100123", "0"],

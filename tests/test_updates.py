@@ -116,7 +116,7 @@ def test_what_is_strange_in_another_place_does_not_matter(fields: dict[str, Any]
 def test_an_attachment_is_named_and_never_trusted() -> None:
     photo = read(text=None, photo=[{"file_id": "small"}, {"file_id": "large", "file_size": 99}], caption="look")
     assert photo is not None
-    assert photo.parts == (Attachment("photo", "large", 99),)
+    assert photo.parts == (Attachment("photo", "large", 99, "image/jpeg"),)
     assert photo.text == "look"
     for value in ({}, {"file_id": 5}, {"file_size": -1}, {"file_size": 2**70}, {"file_id": "\ud800"}):
         found = read(text=None, document=value)

@@ -26,8 +26,8 @@ from bot.errors import (
 from bot.http import Http
 from bot.models.yandex.art import YandexArt
 from bot.models.yandex.service import YandexStudio
+from bot.services import Drawing, Failed, Finished, Pending
 from bot.settings import Settings
-from bot.types import Drawing, Failed, Finished, Pending
 
 RECORDED = json.loads((Path(__file__).parent / "recordings" / "image_generation.json").read_text())
 CAT = Drawing("a cat", seed=7, width=2)

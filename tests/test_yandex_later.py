@@ -12,13 +12,15 @@ import pytest
 from raw_server import answer, before_the_head, serve
 from virtual import VirtualClock
 
+from bot.entries import ModelEntry
 from bot.errors import ModelDenied, ModelRefused, ModelUnavailable, OutcomeUnknown
 from bot.http import Http
 from bot.models.yandex.later import YandexLater
 from bot.models.yandex.service import YandexStudio
 from bot.sandbox.studio import Answer, Studio
-from bot.settings import ModelEntry, Settings
-from bot.types import Answered, Failed, Finish, Image, Message, Pending, Request, Usage
+from bot.services import Answered, Failed, Pending
+from bot.settings import Settings
+from bot.types import Finish, Image, Message, Request, Usage
 
 ASK = Request((Message.of("user", "Show me a table"),))
 RECORDED = json.loads((Path(__file__).parent / "recordings" / "deferred.json").read_text())

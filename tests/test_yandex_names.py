@@ -6,10 +6,10 @@ from decimal import Decimal
 
 import pytest
 
+from bot.entries import ModelEntry
 from bot.errors import ConfigError
 from bot.models import catalog
 from bot.models.yandex import names
-from bot.settings import ModelEntry
 from bot.types import Profile
 
 

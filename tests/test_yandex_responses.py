@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from virtual import VirtualClock
 
+from bot.entries import ModelEntry
 from bot.errors import (
     ContextOverflow,
     ModelDenied,
@@ -24,23 +25,9 @@ from bot.models.text import joined
 from bot.models.yandex.responses import ResponseReader, ResponsesLater, ResponsesWire, Speaker
 from bot.models.yandex.service import YandexStudio
 from bot.sandbox.studio import Answer, Studio
-from bot.settings import ModelEntry, Settings
-from bot.types import (
-    Ability,
-    Answered,
-    Chunk,
-    Failed,
-    Finish,
-    Image,
-    Message,
-    Pending,
-    Profile,
-    Request,
-    Source,
-    ToolCall,
-    ToolResult,
-    Usage,
-)
+from bot.services import Answered, Failed, Pending
+from bot.settings import Settings
+from bot.types import Ability, Chunk, Finish, Image, Message, Profile, Request, Source, ToolCall, ToolResult, Usage
 
 AGENT = "fvtsandboxagent000000"
 ASK = Request((Message.of("user", "What is new?"),))

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from bot.settings import ModelEntry
+from bot.entries import ModelEntry
 from bot.types import Profile
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from bot.entries import ModelEntry
 from bot.errors import ConfigError
 from bot.http import Http, Retry
 from bot.metrics import Metrics
@@ -13,7 +14,7 @@ from bot.models import catalog
 from bot.models.openai import OpenAIText
 from bot.models.openai_wire import ANY, OPENAI
 from bot.models.yandex.account import Account
-from bot.settings import ModelEntry, Settings
+from bot.settings import Settings
 
 AT_ONCE = 10  # requests in flight to one server
 

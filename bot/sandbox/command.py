@@ -82,6 +82,7 @@ class Sandbox:
     def _settings(self, telegram_url: str) -> dict[str, str]:
         return {
             **{name.upper(): value for name, value in self.studio.settings().items()},
+            "SPEECH": "on",
             "BOT_TOKEN": self.telegram.token,
             "TELEGRAM_API_URL": telegram_url,
             "ACCESS": "open",

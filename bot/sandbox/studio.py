@@ -28,6 +28,7 @@ from bot.sandbox.studio_responses import Responses
 from bot.sandbox.studio_search import Search
 from bot.sandbox.studio_small import Small
 from bot.sandbox.studio_source import Answer, AnswerFunction, Source
+from bot.sandbox.studio_speech import Speech
 from bot.sandbox.studio_text import Texts
 from bot.sandbox.studio_wire import (
     Call,
@@ -65,7 +66,9 @@ class Journal(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One route. `public` ones need no key; `streams` tells chance that there is a stream to cut."""
+    """One route. `public` ones need no key; `streams` tells chance that there is a stream to cut; the body of a `raw`
+    one is no JSON, and what stands in the address takes its place.
+    """
 
     name: str
     method: Literal["GET", "POST"]
@@ -74,13 +77,15 @@ class Route:
     handler: Callable[[Call], Awaitable[web.StreamResponse]]
     public: bool = False
     streams: bool = False
+    raw: bool = False
 
 
 class Studio:
     """The server. Attributes may be changed at any time; tests reach its parts by name.
 
     `source` writes (speed, ttft), `quotas`, `access` (keys, roles, tokens), `operations` (how long things take),
-    `art`, `texts`, `openai`, `responses`, `small` (JWT keys) are the parts; `requests` is what came in, oldest first.
+    `art`, `texts`, `speech`, `openai`, `responses`, `search`, `small` (JWT keys) are the parts; `requests` is what came
+    in, oldest first.
     `on_model` is called with `model_state()` whenever it changes. `strict_hosts` gives the operations of texts a port
     of their own (`operation_url`), so that a wrong wiring is seen.
     """
@@ -108,6 +113,7 @@ class Studio:
         self.art = Art(self.access, self.quotas, self.operations)
         self.small = Small(self.clock, self.access, self.quotas)
         self.search = Search(self.access)
+        self.speech = Speech(self.operations)
         self.texts = Texts(self.access, self.quotas, self.source, self.operations)
         self.openai = OpenAi(self.clock, self.access, self.quotas, self.source, self.small)
         self.responses = Responses(self.clock, self.access, self.quotas, self.source)
@@ -147,6 +153,8 @@ class Studio:
             "yc_openai_url": f"{self.url}/v1",
             "yc_iam_url": self.url,
             "yc_search_url": self.url,
+            "yc_stt_url": self.url,
+            "yc_tts_url": self.url,
             "yc_metadata_addr": self.url.removeprefix("http://"),
         }
 
@@ -265,7 +273,8 @@ class Studio:
         return handle
 
     async def _call(self, route: Route, request: web.Request) -> Call:
-        body = _parse(await request.read()) if request.method == "POST" else dict(request.query)
+        raw = await request.read()
+        body = _parse(raw) if request.method == "POST" and not route.raw else dict(request.query)
         seen = Seen(route.name, body, seen_headers(request), self.clock.monotonic(), request.path)
         self.requests.append(seen)
         del self.requests[:-REMEMBERED]
@@ -334,6 +343,10 @@ class Studio:
             Route("embeddings", "POST", "/v1/embeddings", "openai", self.openai.embeddings),
             Route("gen/search", "POST", "/v2/gen/search", "stream", self.search.search),
             Route("web/search", "POST", "/v2/web/search", "unary", self.search.pages),
+            Route("recognize", "POST", "/speech/v1/stt:recognize", "speech", self.speech.recognize, raw=True),
+            Route("recognizeFileAsync", "POST", "/stt/v3/recognizeFileAsync", "unary", self.speech.submit),
+            Route("getRecognition", "GET", "/stt/v3/getRecognition", "stream", self.speech.result),
+            Route("synthesize", "POST", "/speech/v1/tts:synthesize", "speech", self.speech.synthesize, raw=True),
             Route("tokens", "POST", "/iam/v1/tokens", "unary", self.small.token, public=True),
             Route("metadata", "GET", METADATA, "unary", self.small.metadata, public=True),
         ]
@@ -364,6 +377,4 @@ UNBUILT: tuple[tuple[str, Shape], ...] = (
     ("/v1/vector_stores/{rest:.*}", "openai"),
     ("/v1/conversations", "openai"),
     ("/v1/conversations/{rest:.*}", "openai"),
-    ("/speech/v1/stt:recognize", "unary"),
-    ("/speech/v1/tts:synthesize", "unary"),
 )

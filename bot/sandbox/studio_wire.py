@@ -20,7 +20,7 @@ from aiohttp import web
 if TYPE_CHECKING:
     from bot.sandbox.studio_faults import Fault
 
-Shape = Literal["stream", "unary", "openai"]
+Shape = Literal["stream", "unary", "openai", "speech"]
 Json = dict[str, Any]
 
 TOKEN = re.compile(r"\w{1,6}|[^\w\s]")
@@ -91,6 +91,9 @@ def problem_json(shape: Shape, problem: Problem) -> Json:
         return {"error": {**inner, "details": []}}
     if shape == "unary":
         return {"error": problem.message, "code": problem.code, "message": problem.message, "details": []}
+    if shape == "speech":
+        words = f"rpc error: code = {GRPC_NAMES.get(problem.code, 'Unknown')} desc = {problem.message}"
+        return {"error_code": "UNAUTHORIZED" if http in (401, 403) else "BAD_REQUEST", "error_message": words}
     kind = "invalid_request_error" if http == 400 else HTTPStatus(http).phrase.lower().replace(" ", "_")
     return {"error": {"message": problem.message, "type": kind, "param": None, "code": str(http)}}
 
@@ -154,4 +157,5 @@ SECRETS = frozenset({"jwt", "yandexPassportOauthToken", "iamToken", "access_toke
 HTTP_OF = {
     3: 400, 4: 504, 5: 404, 7: 403, 8: 429, 12: 501, 13: 500, 14: 503, 16: 401,
 }  # fmt: skip
+GRPC_NAMES = {3: "InvalidArgument", 7: "PermissionDenied", 8: "ResourceExhausted", 16: "Unauthenticated"}
 GRPC_OF = {http: code for code, http in HTTP_OF.items()} | {502: 14}

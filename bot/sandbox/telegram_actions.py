@@ -15,7 +15,7 @@ from bot.sandbox.telegram_edit import react
 from bot.sandbox.telegram_entities import CAPTION_LIMIT, TEXT_LIMIT, detect
 from bot.sandbox.telegram_state import COLORS, FIRST_GROUP, Chat, Message, Person
 
-Kind = Literal["photo", "voice", "document"]
+Kind = Literal["photo", "voice", "document", "video_note", "sticker"]
 ANONYMOUS = {"id": 1087968824, "is_bot": True, "first_name": "Group", "username": "GroupAnonymousBot"}
 
 
@@ -87,7 +87,10 @@ class Actions:
         duration: int = 1,
         group: str = "",
     ) -> Message:
-        """Send a photo, a voice message or a document. Raises `ApiError` for a photo that Telegram would not take."""
+        """Send a photo, a voice or video note, a still sticker (`name`: its emoji) or a document.
+
+        Raises `ApiError` for a photo that Telegram would not take.
+        """
         chat, sender = self._place(chat_id, user_id)
         content = self._stored(kind, data, name, mime, duration)
         if caption:
@@ -283,7 +286,7 @@ class Actions:
         replied = message.get("reply_to_message", {}).get("from", {}).get("id") == self.state.profile.id
         command, _, addressee = text.split(maxsplit=1)[0].partition("@") if text.strip() else ("", "", "")
         for_me = command.startswith("/") and addressee.lower() in {"", self.state.profile.username.lower()}
-        service = not any(name in message for name in ("text", "photo", "document", "voice"))
+        service = not any(name in message for name in ("text", "photo", "document", "voice", "video_note", "sticker"))
         return replied or for_me or service or f"@{self.state.profile.username}".lower() in text.lower()
 
     def _stored(self, kind: Kind, data: bytes, name: str, mime: str, duration: int) -> dict[str, Any]:
@@ -292,6 +295,10 @@ class Actions:
             return {"photo": files.photo(data, unique, store)}
         if kind == "voice":
             return {"voice": files.voice(data, mime, duration, unique, store)}
+        if kind == "video_note":
+            return {"video_note": files.video_note(data, duration, unique, store)}
+        if kind == "sticker":
+            return {"sticker": files.sticker(data, name, unique, store)}
         if kind == "document":
             return {"document": files.document(data, name, mime, unique, store)}
         raise ValueError(f"can't upload a {kind}")

@@ -109,6 +109,21 @@ def voice(data: bytes, mime: str, duration: int, name: Namer, keep: Keeper) -> d
     return {"duration": duration, "mime_type": mime, **stored.head()}
 
 
+def video_note(data: bytes, duration: int, name: Namer, keep: Keeper) -> dict[str, Any]:
+    """Store a round video; returns the Bot API VideoNote, which has no type."""
+    word = name()
+    stored = keep(StoredFile(f"DQAC{word}", f"AgAD{word}", f"video_notes/file_{word}.mp4", "video/mp4", "", data))
+    return {"duration": duration, "length": 240, **stored.head()}
+
+
+def sticker(data: bytes, emoji: str, name: Namer, keep: Keeper) -> dict[str, Any]:
+    """Store a still sticker; returns the Bot API Sticker."""
+    word = name()
+    stored = keep(StoredFile(f"CAAC{word}", f"AgAD{word}", f"stickers/file_{word}.webp", "image/webp", "", data))
+    shape = {"type": "regular", "width": 512, "height": 512, "is_animated": False, "is_video": False}
+    return {**shape, **({"emoji": emoji} if emoji else {}), **stored.head()}
+
+
 def _ending(file_name: str) -> str:
     ending = file_name.rpartition(".")[2]
     return f".{ending}" if ending != file_name and ending.isascii() and ending.isalnum() and len(ending) < 8 else ""

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
+from bot.sandbox import ogg
 from bot.sandbox.hub import Event, Hub
 from bot.sandbox.telegram import Telegram
 from bot.sandbox.telegram_call import ApiError
@@ -205,12 +206,14 @@ class World:
         try:
             if kind not in {"photo", "voice", "document"}:
                 raise ValueError("kind must be photo, voice or document")
+            data = await request.read()
             message = self._telegram.upload(
                 self._known(query),
-                await request.read(),
+                data,
                 kind,
                 name=query.get("name", ""),
                 mime=request.content_type,
+                duration=max(round(ogg.seconds(data)), 1),
                 caption=query.get("caption", ""),
                 user_id=_number(query, "user_id", 0),
                 thread_id=_number(query, "thread_id", 0),

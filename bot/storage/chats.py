@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, func, insert, select, update
 from bot.storage.rows import Subject
 from bot.storage.tables import (
     Awaited,
+    Blob,
     ButtonRow,
     Chat,
     Conversation,
@@ -89,6 +90,14 @@ class Chats(Subject):
         own = (User.bot == address.bot, User.id == user, User.model.in_(models))
         self.connection.execute(update(User).where(*own).values(model=""))
 
+    def mirrors(self, address: Address) -> bool:
+        """Whether voice is answered with voice there."""
+        query = select(Chat.mirrors).where(Chat.bot == address.bot, Chat.id == address.chat)
+        return bool(self.connection.execute(query).scalar_one_or_none())
+
+    def mirror(self, address: Address, *, on: bool) -> None:
+        self._set(address.bot, address.chat, mirrors=on)
+
     def gone(self, bot: int, chat: int, *, gone: bool) -> None:
         self._set(bot, chat, is_gone=gone)
 
@@ -107,7 +116,7 @@ class Chats(Subject):
         else:
             allowed = select(Chat.is_allowed).where(Chat.bot == bot, Chat.id == old)
             self._set(bot, new, is_allowed=Chat.is_allowed | func.coalesce(allowed.scalar_subquery(), 0))
-        for table in (Conversation, Message, Delivery, Operation, Job, UsageRow, ButtonRow, Reservation):
+        for table in (Conversation, Message, Delivery, Operation, Job, UsageRow, ButtonRow, Reservation, Blob):
             self.connection.execute(update(table).where(table.bot == bot, table.chat == old).values(chat=new))
         spent = update(Spending).prefix_with("OR IGNORE", dialect="sqlite")
         moved = (Spending.bot == bot, Spending.scope == "chat", Spending.subject == old)

@@ -70,6 +70,12 @@ class Deliveries(Subject):
         ids = json.loads(row.message_ids) if row else [None]
         return ids[0] if ids else 0
 
+    def said(self, key: str, where: Address) -> str | None:
+        """The words of an answer that is already in the outbox, whatever became of it."""
+        query = select(Table.outgoing).where(Table.bot == where.bot, Table.key == key)
+        found = self.connection.execute(query).scalar_one_or_none()
+        return None if found is None else load_outgoing(found, None).text
+
     def over(self, key: str, where: Address, ids: Sequence[int]) -> None:
         """The answer of `key` will be written over these messages, once."""
         if self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none() is None:

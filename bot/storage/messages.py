@@ -14,9 +14,10 @@ from typing import Any
 from sqlalchemy import bindparam, func, insert, literal, or_, select, update
 from sqlalchemy.orm import aliased
 
+from bot.storage.blobs import Blobs
 from bot.storage.rows import Subject, at, columns, dump_parts, here, load_parts, spot
 from bot.storage.tables import Conversation, Message, User
-from bot.types import Address, Part, Role, Source
+from bot.types import Address, Image, Part, Role, Source
 from bot.types import Message as Said
 
 CURRENT = (
@@ -125,10 +126,14 @@ class Messages(Subject):
         model: str = "",
         sources: Sequence[Source] = (),
     ) -> int:
-        """Add what was said after `parent` (None: at the tip); it is the tip of the shown branch then. Returns its id.
+        """Add what was said after `parent` (None: at the tip; 0: at the root), pictures as blobs. Returns its id.
+
+        It is the tip of the shown branch then.
 
         The same role of the same turn is added once, however often it is tried.
         """
+        if any(isinstance(part, Image) for part in parts) and not self._is_there(conversation, turn, role):
+            parts = Blobs(self.connection, self.clock).keep(address, user, parts)
         row = {
             "conversation_id": conversation, "bot": address.bot, "chat": address.chat, "turn": turn, "role": role,
             "parts": dump_parts(parts), "ending": ending, "at": self.clock.time(), "user": user, "place": place,
@@ -140,6 +145,9 @@ class Messages(Subject):
             added = self.connection.execute(FOUND, {"conversation": conversation, "t": turn, "r": role}).scalar_one()
         self.move(conversation, added)
         return int(added)
+
+    def _is_there(self, conversation: int, turn: str, role: Role) -> bool:
+        return self.connection.scalar(FOUND, {"conversation": conversation, "t": turn, "r": role}) is not None
 
     def move(self, conversation: int, tip: int | None) -> None:
         """The next message goes on from `tip`; None: it is the first."""

@@ -62,9 +62,11 @@ class Operations(Subject):
         query = select(Table.request).where(Table.bot == bot, Table.state.in_(("asked", "submitting", "running")))
         return {json.loads(request).get("held_money", 0) for request in self.connection.scalars(query)}
 
-    def ordered(self, bot: int, since: float) -> int:
-        """How many the service has accepted since a time: each was paid."""
-        query = select(func.count()).where(Table.bot == bot, Table.at >= since, Table.operation != "")
+    def ordered(self, bot: int, since: float, kind: str = "image") -> int:
+        """How many of a kind the service has accepted since a time: each was paid."""
+        query = select(func.count()).where(
+            Table.bot == bot, Table.kind == kind, Table.at >= since, Table.operation != ""
+        )
         return int(self.connection.execute(query).scalar_one())
 
     def submitting(self, id_: int) -> None:

@@ -65,7 +65,7 @@ def dump_parts(parts: tuple[Part, ...]) -> str:
     for part in parts:
         row = {"is": type(part).__name__.lower(), **asdict(part)}
         if isinstance(part, Image):
-            row["data"] = base64.b64encode(part.data).decode()
+            row["data"] = "" if part.blob else base64.b64encode(part.data).decode()
         rows.append(row)
     return json.dumps(rows, ensure_ascii=False)
 

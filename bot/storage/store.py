@@ -29,11 +29,13 @@ from bot.outage import Outage
 from bot.storage import (
     audit,
     backlog,
+    blobs,
     buttons,
     chats,
     conversations,
     copies,
     deliveries,
+    documents,
     jobs,
     members,
     memory,
@@ -81,6 +83,14 @@ class Tx:
     @cached_property
     def memory(self) -> memory.Memory:
         return memory.Memory(self.connection, self.clock)
+
+    @cached_property
+    def blobs(self) -> blobs.Blobs:
+        return blobs.Blobs(self.connection, self.clock)
+
+    @cached_property
+    def documents(self) -> documents.Documents:
+        return documents.Documents(self.connection, self.clock)
 
     @cached_property
     def deliveries(self) -> deliveries.Deliveries:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from typing import Any
+from urllib.parse import quote
 
 import bot.telegram.lazy  # noqa: F401  isort: skip  before aiogram
 
@@ -124,6 +125,7 @@ class Api:
 
     def __init__(self, token: str, url: str, proxy: str = "", metrics: Metrics | None = None) -> None:
         session = Session(proxy=proxy or None, api=TelegramAPIServer.from_base(url), timeout=TIMEOUT)
+        self._session = session
         self.bot = Bot(token, session=session)
         self.id = self.bot.id
         self.metrics = metrics or Metrics()
@@ -174,6 +176,24 @@ class Api:
             raise _refusal(error.message) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise Unknown(f"Telegram's answer can't be read ({type(error).__name__})") from None
+
+    async def download(self, path: str, *, most: int, deadline: float = TIMEOUT) -> bytes:
+        """The bytes of a file by its `file_path`. Raises `Unknown` for what may come the next time, and `Refused`."""
+        url = self._session.api.file_url(self.bot.token, quote(path))
+        try:
+            status, data = await self._session.download(url, deadline, most)
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+            self.metrics.errors.add("telegram", "file")
+            known = str(error) if isinstance(error, Unacceptable) else type(error).__name__
+            raise Unknown(f"a file was not handed over ({known})") from None
+        if status == 200:
+            return data
+        self.metrics.errors.add("telegram", "file")
+        if status == 401:
+            raise Unauthorized
+        if 400 <= status < 500 and status != 429:
+            raise Refused(f"Telegram does not have the file ({status})")
+        raise Unknown(f"a file was not handed over ({status})")
 
     async def close(self) -> None:
         await self.bot.session.close()

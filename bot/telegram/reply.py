@@ -11,10 +11,11 @@ import bot.telegram.lazy  # noqa: F401  isort: skip  before aiogram
 from aiogram.methods import AnswerCallbackQuery, GetChatMember
 
 from bot.errors import TransportError
+from bot.telegram import files
 from bot.telegram.delivery import Deliverer
 from bot.telegram.live import Live, Mode
 from bot.texts.catalog import say
-from bot.types import Address
+from bot.types import Address, Attachment
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +84,9 @@ class TelegramReply:
 
     async def busy(self, kind: Literal["typing", "photo", "voice", "document"]) -> None:
         await self.deliverer.act(self.address, ACTIONS[kind])
+
+    async def fetch(self, attachment: Attachment) -> bytes:
+        return await files.fetch(self.deliverer.api, self.deliverer.clock, attachment)
 
     async def is_admin(self, user: int) -> bool:
         try:

@@ -103,6 +103,16 @@ class Session(AiohttpSession):
         except (TimeoutError, aiohttp.ClientError) as error:
             raise TelegramNetworkError(method=method, message=type(error).__name__) from error
 
+    async def download(self, url: str, seconds: float, most: int) -> tuple[int, bytes]:
+        """The status and the body of a file of at most so many bytes.
+
+        Raises `TimeoutError` and aiohttp's errors, whose texts may hold the address.
+        """
+        session = await self.create_session()
+        patience = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT)
+        async with session.get(url, timeout=patience, allow_redirects=False) as response:
+            return response.status, await _bytes(response, most)
+
 
 def _is_one(kind: Any, result: Any) -> bool:
     """Whether JSON may be what a method returns: of a message its number is looked at, of other things their shape."""
@@ -121,11 +131,15 @@ NUMBERS = {"Message": "message_id", "User": "id"}
 
 
 async def _body(response: aiohttp.ClientResponse) -> str:
+    return (await _bytes(response, LARGEST)).decode("utf-8", "replace")
+
+
+async def _bytes(response: aiohttp.ClientResponse, most: int) -> bytes:
     if 300 <= response.status < 400:
         raise Unacceptable(f"a redirect ({response.status}) was not followed")
     data = bytearray()
     async for piece in response.content.iter_any():
         data += piece
-        if len(data) > LARGEST:
-            raise Unacceptable(f"the answer is larger than {LARGEST >> 20} MiB")
-    return data.decode("utf-8", "replace")
+        if len(data) > most:
+            raise Unacceptable(f"the answer is larger than {most >> 20} MiB")
+    return bytes(data)

@@ -10,7 +10,7 @@ import re
 import unicodedata
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeGuard
 
@@ -214,7 +214,7 @@ def _said(
         user=user,
         kind=kind,
         text=text,
-        parts=_attachments(body),
+        parts=(*_quoted(body), *_attachments(body)),
         at=_date(body.get("edit_date") or body.get("date")),
         ids=_ids(rows),
         private=private,
@@ -310,9 +310,35 @@ def _attachments(body: dict[str, Any]) -> tuple[Attachment, ...]:
         if kind == "photo" and isinstance(value, list):
             value = value[-1] if value else {}
         if isinstance(value, dict):
-            file = value.get("file_id")
-            return (Attachment(kind, whole(file), _number(value.get("file_size"))),)
+            return (_attachment(kind, value),)
     return ()
+
+
+def _attachment(kind: str, value: dict[str, Any]) -> Attachment:
+    """Where Telegram tells no type it is what it always is for that kind."""
+    if kind == "sticker":
+        moves = "application/x-tgsticker" if value.get("is_animated") is True else "video/webm"
+        still = value.get("is_animated") is not True and value.get("is_video") is not True
+        mime, title = "image/webp" if still else moves, name(value.get("emoji"))
+    else:
+        told = name(value.get("mime_type")).partition(";")[0].strip()  # "audio/ogg; codecs=opus"
+        mime, title = told or USUAL.get(kind, ""), name(value.get("file_name"))
+    size, duration = _number(value.get("file_size")), _number(value.get("duration"))
+    return Attachment(kind, whole(value.get("file_id")), size, mime.lower(), title, duration)
+
+
+USUAL = {"photo": "image/jpeg", "voice": "audio/ogg", "video_note": "video/mp4"}
+
+
+def _quoted(body: dict[str, Any]) -> tuple[Attachment, ...]:
+    """The picture or document that a message answers: it is asked about."""
+    answered = body.get("reply_to_message")
+    if not isinstance(answered, dict):
+        return ()
+    return tuple(replace(one, quoted=True) for one in _attachments(answered) if one.kind in READABLE)
+
+
+READABLE = ("photo", "document", "sticker")
 
 
 def _moved(body: dict[str, Any], message: ReadMessage) -> tuple[int, int] | None:

@@ -12,9 +12,9 @@ from telegram_side import rows, soon
 from virtual import VirtualClock
 
 from bot.breaker import DENIED_PROBE, MOST_FAILURES, PROBE, Breaker
+from bot.entries import ModelEntry
 from bot.errors import ContextOverflow, ModelDenied, ModelError, ModelRefused, StreamCut
 from bot.routing import Offer, Routing
-from bot.settings import ModelEntry
 from bot.texts.catalog import say
 from bot.types import Chunk, Finish, Message, Profile, Request
 

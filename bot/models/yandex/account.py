@@ -92,6 +92,15 @@ class Account:
 
         return await self._asked(send, {200}, repeatable=repeatable)
 
+    async def post_bytes(self, url: str, content: bytes, kind: str, *, until: float, repeatable: bool = True) -> Answer:
+        """The same with a body of another type than JSON."""
+
+        async def send(headers: dict[str, str]) -> Answer:
+            left = self._left(until)
+            return await self._http.post_bytes(url, content, kind, headers=headers, total=left, repeatable=repeatable)
+
+        return await self._asked(send, {200}, repeatable=repeatable)
+
     async def get(self, url: str, *, until: float) -> Answer:
         """A whole answer with status 200 or 404; any other raises what it means."""
 

@@ -9,7 +9,7 @@ from typing import Any
 from bot.errors import BadInput
 from bot.models.yandex import operations
 from bot.models.yandex.account import Account
-from bot.types import Drawing, Failed, Finished, Pending
+from bot.services import Drawing, Failed, Finished, Pending
 
 LONGEST_PROMPT = 500  # characters, over all texts
 

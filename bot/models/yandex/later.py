@@ -6,7 +6,8 @@ from bot.errors import StreamCut
 from bot.models.text import refuse_pictures
 from bot.models.yandex import operations, wire
 from bot.models.yandex.account import Account
-from bot.types import Answered, Failed, Finish, Pending, Profile, Request
+from bot.services import Answered, Failed, Pending
+from bot.types import Finish, Profile, Request
 
 
 class YandexLater:

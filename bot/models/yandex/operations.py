@@ -13,7 +13,7 @@ from bot.errors import ModelProtocolError, OutcomeUnknown
 from bot.http import Answer
 from bot.models.yandex import wire
 from bot.models.yandex.account import Account
-from bot.types import Failed, Pending
+from bot.services import Failed, Pending
 
 SUBMITTING = 30.0
 POLLING = 30.0

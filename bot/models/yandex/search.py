@@ -17,7 +17,8 @@ from bot.errors import ModelProtocolError, ModelRefused
 from bot.lines import parse_json
 from bot.models.yandex import wire
 from bot.models.yandex.account import Account
-from bot.types import Excerpt, Findings, Source
+from bot.services import Excerpt, Findings
+from bot.types import Source
 
 DEADLINE = 35.0
 APART = 1.0  # seconds between requests: the service takes one a second

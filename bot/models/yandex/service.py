@@ -17,12 +17,14 @@ from bot.models.yandex import names
 from bot.models.yandex.account import Account
 from bot.models.yandex.art import YandexArt
 from bot.models.yandex.auth import credentials
+from bot.models.yandex.embeddings import YandexEmbeddings
 from bot.models.yandex.later import YandexLater
 from bot.models.yandex.responses import ResponsesLater, ResponsesText, Speaker
 from bot.models.yandex.search import YandexSearch
+from bot.models.yandex.speech import YandexListener, YandexSpeaker
 from bot.models.yandex.text import YandexText
+from bot.services import Later
 from bot.settings import Settings
-from bot.types import Later
 
 
 class YandexStudio:
@@ -104,6 +106,22 @@ class YandexStudio:
         return YandexLater(
             who.uri, profile, self._account, url=settings.yc_llm_url, operations=settings.yc_operation_url
         )
+
+    def embeddings(self) -> YandexEmbeddings:
+        return YandexEmbeddings(self._account, url=self._settings.yc_llm_url)
+
+    def listener(self) -> YandexListener | None:
+        """None where SPEECH is off."""
+        settings = self._settings
+        if settings.speech == "off":
+            return None
+        return YandexListener(self._account, url=settings.yc_stt_url, operations=settings.yc_operation_url)
+
+    def speaker(self) -> YandexSpeaker | None:
+        settings = self._settings
+        if settings.speech == "off":
+            return None
+        return YandexSpeaker(self._account, url=settings.yc_tts_url, voice=settings.speech_voice)
 
     def art(self) -> YandexArt | None:
         """The model that draws, None where IMAGE_MODEL is empty."""

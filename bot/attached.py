@@ -1,0 +1,229 @@
+"""What came with a message, made into a question: pictures that a model sees, text that it reads.
+
+Begin with `Attached.take`, which `commands.py` calls before the chat does. What can't be taken is said, with what to do
+instead, before anything is fetched where that is known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from bot import branches, pictures, reading
+from bot.access import Action as Act
+from bot.chat import Chat
+from bot.documents import Documents
+from bot.errors import BadInput, Refused, TooLarge, TransportError
+from bot.features import Feature, Press
+from bot.outbox import language as language_of
+from bot.outbox import put, settle
+from bot.routing import Offer
+from bot.storage.buttons import Action
+from bot.storage.chats import Choices
+from bot.storage.store import Store, Tx
+from bot.texts.catalog import say
+from bot.types import Attachment, Image, Incoming, Outgoing, Part, Reply, Text
+from bot.voice import Voice
+
+MOST_PICTURES = 10  # of one question; an album has no more
+MEGABYTE = 1 << 20
+BLIND = "[The user attached a picture. You can't see pictures: say so.]"
+BLIND_QUOTED = "[The message answers a picture, which you can't see.]"
+UNREAD = "[The user attached something that you can't see ({kind}): say so.]"
+VOICES = ("voice", "video_note", "audio")
+HEIC = (".heic", ".heif")
+
+
+@dataclass(slots=True)
+class Attached:
+    store: Store
+    chat: Chat
+    documents: Documents
+    voice: Voice
+    _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))  # a picture is 200 MB while it opens
+
+    def feature(self) -> Feature:
+        return Feature(presses={"picture.ask": Press(self.press_ask, Act.CHOOSE)})
+
+    async def take(self, incoming: Incoming, reply: Reply) -> Incoming | None:
+        """The question with parts that a model takes. None: it has been answered. Raises `BadInput`."""
+        if not any(isinstance(part, Attachment) for part in incoming.parts):
+            return incoming
+        where, user = incoming.address, incoming.user.id
+        choices, known = await self.store.read(lambda tx: (tx.chats.choices(where, user), _known(tx, incoming)))
+        given = [part for part in incoming.parts if isinstance(part, Attachment) and not (part.quoted and known)]
+        if not given:
+            return incoming
+        taking = _Taking(incoming, reply, choices, choices.language or incoming.user.language)
+        shown = [one for one in given if is_picture(one)]
+        if len(shown) > MOST_PICTURES:
+            raise BadInput(say(taking.language, "picture.many", most=MOST_PICTURES))
+        for one in given:
+            if one not in shown:
+                await self._take_other(taking, one)
+        if taking.read and not taking.text.strip() and not shown:
+            names = ", ".join(taking.read)
+            await settle(self.store, incoming, reply, Outgoing(say(taking.language, "document.read", name=names), True))
+            return None
+        if shown and not await self._take_pictures(taking, shown):
+            return None
+        if not taking.text.strip() and not taking.parts:
+            raise BadInput(say(taking.language, "unsupported"))
+        return replace(incoming, text=taking.text, parts=tuple(taking.parts))
+
+    # --- pictures -----------------------------------------------------------------------------------------------------
+
+    async def _take_pictures(self, taking: _Taking, shown: Sequence[Attachment]) -> bool:
+        """False: the model that was chosen can't see, and the question waits for the tap that asks another."""
+        wanted = self.chat.chosen(taking.choices).offer
+        if not wanted.model.profile.vision and all(one.quoted for one in shown):
+            taking.parts.append(Text(BLIND_QUOTED))  # the answer may have nothing to do with what is seen there
+            return True
+        seeing = wanted if wanted.model.profile.vision else self._seeing()
+        if seeing is None:
+            self._say_blind(taking)
+            return True
+        await taking.reply.busy("typing")
+        taking.parts += [await self._picture(taking, one) for one in shown]
+        if seeing is wanted:
+            return True
+        await self._point(taking, wanted, seeing)
+        return False
+
+    def _seeing(self) -> Offer | None:
+        return next((offer for offer in self.chat.routing.offers if offer.model.profile.vision), None)
+
+    def _say_blind(self, taking: _Taking) -> None:
+        if not taking.text.strip():
+            raise BadInput(say(taking.language, "picture.blind"))
+        taking.parts.append(Text(BLIND))
+
+    async def _picture(self, taking: _Taking, attachment: Attachment) -> Image:
+        data = await self.fetched(taking, attachment)
+        try:
+            async with self._gate:
+                return await pictures.prepared(data)
+        except pictures.TooManyPixels:
+            raise BadInput(say(taking.language, "picture.large")) from None
+        except pictures.NoPicture:
+            raise BadInput(say(taking.language, "picture.broken")) from None
+
+    async def _point(self, taking: _Taking, wanted: Offer, seeing: Offer) -> None:
+        """Keep the question, and say who can answer it."""
+        incoming, language = taking.incoming, taking.language
+        text = say(language, "picture.unseen", model=wanted.title, other=seeing.title)
+
+        def work(tx: Tx) -> None:
+            where, user, turn = incoming.address, incoming.user.id, incoming.id
+            tx.chats.seen(where, incoming.user, private=incoming.private)
+            place = branches.follow(tx, incoming, (Text(taking.text), *taking.parts))
+            label = say(language, "picture.ask", model=seeing.title)
+            ask = tx.buttons.queued(
+                where, turn, user, label, "picture.ask", question=place.question.id, model=seeing.name
+            )
+            put(tx, incoming, Outgoing(text, plain=True, buttons=((ask,),)))
+
+        await self.store.write(work)
+        await taking.reply.finish()
+
+    async def press_ask(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        """The model that can see is chosen, and answers the question that waits."""
+        model = action.payload["model"]
+
+        def choose(tx: Tx) -> Choices:
+            tx.chats.choose(incoming.address, model=model)
+            return tx.chats.choices(incoming.address)
+
+        choices = await self.store.write(choose)
+        begun = await self.chat.again(incoming, action)
+        if begun is not None:
+            await self.chat.answer(incoming, reply, begun)
+            return
+        language = choices.language or incoming.user.language
+        chosen = say(language, "model.chosen", model=self.chat.routing.pick(model).title)
+        await settle(self.store, incoming, reply, Outgoing(chosen, plain=True))
+
+    # --- everything else ----------------------------------------------------------------------------------------------
+
+    async def _take_other(self, taking: _Taking, attachment: Attachment) -> None:
+        if attachment.name.lower().endswith(HEIC) or attachment.mime in ("image/heic", "image/heif"):
+            raise BadInput(say(taking.language, "picture.heic"))
+        if attachment.kind == "sticker" and attachment.name:
+            taking.add(attachment.name)
+        elif attachment.kind == "document" and reading.can_read(attachment.name, attachment.mime):
+            await self._take_document(taking, attachment)
+        elif attachment.kind in VOICES and not attachment.quoted:
+            await self._take_voice(taking, attachment)
+        elif not attachment.quoted:
+            self._take_unread(taking, attachment)
+
+    async def _take_document(self, taking: _Taking, attachment: Attachment) -> None:
+        await taking.reply.busy("typing")
+        data, name = await self.fetched(taking, attachment), one_line(attachment.name) or "document"
+        mark = await self.documents.take(taking.incoming, data, name, attachment.mime, taking.language)
+        taking.parts.append(Text(mark))
+        taking.read.append(name)
+
+    async def _take_voice(self, taking: _Taking, attachment: Attachment) -> None:
+        self.voice.check(attachment, taking.language)
+        await taking.reply.busy("typing")
+        data = await self.fetched(taking, attachment)
+        taking.add(await self.voice.hear(taking.incoming, taking.reply, attachment, data, taking.language))
+
+    async def answered(self, incoming: Incoming) -> None:
+        """The question was answered: a spoken one may get a spoken answer."""
+        if any(isinstance(part, Attachment) and part.kind in VOICES and not part.quoted for part in incoming.parts):
+            await self.voice.mirror(incoming, await language_of(self.store, incoming))
+
+    def _take_unread(self, taking: _Taking, attachment: Attachment) -> None:
+        """What can't be read is not passed over in silence: the model is told, or the user."""
+        if not taking.text.strip():
+            raise BadInput(say(taking.language, "unsupported"))
+        taking.parts.append(Text(UNREAD.format(kind=attachment.kind)))
+
+    async def fetched(self, taking: _Taking, attachment: Attachment) -> bytes:
+        """Raises `BadInput`: too large, not there any more, or not to be had now."""
+        try:
+            return await taking.reply.fetch(attachment)
+        except TooLarge as error:
+            raise BadInput(say(taking.language, "file.large", limit=error.limit // MEGABYTE)) from None
+        except Refused:
+            raise BadInput(say(taking.language, "file.gone")) from None
+        except TransportError:
+            raise BadInput(say(taking.language, "file.unavailable")) from None
+
+
+@dataclass(slots=True)
+class _Taking:
+    """A message while what came with it is taken: `text` and `parts` are what it becomes."""
+
+    incoming: Incoming
+    reply: Reply
+    choices: Choices
+    language: str
+    text: str = ""
+    parts: list[Part] = field(default_factory=list)
+    read: list[str] = field(default_factory=list)  # the names of documents
+
+    def __post_init__(self) -> None:
+        self.text = self.incoming.text
+
+    def add(self, text: str) -> None:
+        self.text = "\n".join(filter(None, (self.text, text)))
+
+
+def _known(tx: Tx, incoming: Incoming) -> bool:
+    """Whether what the message answers was said to the bot: then the model reads it anyway, with what came with it."""
+    return branches.replied(tx, incoming.address, incoming.reply_to) is not None
+
+
+def one_line(name: str) -> str:
+    """A file's name as it can be cited: square brackets are what citations stand in."""
+    return " ".join(name.translate({ord("["): "(", ord("]"): ")"}).split())[:100]
+
+
+def is_picture(attachment: Attachment) -> bool:
+    if attachment.kind == "document":
+        return attachment.mime in pictures.MIMES or attachment.name.lower().endswith(pictures.ENDINGS)
+    return attachment.kind == "photo" or (attachment.kind == "sticker" and attachment.mime == "image/webp")

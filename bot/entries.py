@@ -1,0 +1,106 @@
+"""Settings that are rows: models that users may choose, MCP servers; and what an address or a key looks like."""
+
+from __future__ import annotations
+
+import os
+import re
+from decimal import Decimal
+from pathlib import Path
+from typing import Self
+
+from dotenv import dotenv_values
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
+URL_SHAPE = re.compile(r"(https?)://(\[[0-9a-fA-F:]+\]|[\w.-]+)(:\d{1,5})?(/[^\s?#]*)?")
+KEY_SHAPE = re.compile(r"[!-~]*")  # what can stand in a header
+THIS_MACHINE = re.compile(r"localhost|\[::1\]|127(\.\d{1,3}){3}")
+ENV_FILE = Path(".env")
+
+
+def checked_url(value: str) -> str:
+    """The address of a service, without a slash at its end. Raises `ValueError`."""
+    found = URL_SHAPE.fullmatch(value)
+    if found is None:
+        raise ValueError("an address like https://host is expected")
+    if found[1] == "http" and not THIS_MACHINE.fullmatch(found[2]):
+        raise ValueError("http:// is taken only for this machine (127.0.0.1): keys would travel unprotected")
+    return value.rstrip("/")
+
+
+class ModelEntry(BaseModel):
+    """One row of MODELS: a name and what differs from the built-in profile of it.
+
+    With a `url` it is a model of another server with an OpenAI-compatible API, called `model` there (the name, where it
+    is empty). `key` is its key, or `$NAME` for one that stands in the environment variable NAME. Without one it is of
+    AI Studio: `model` is its name there, `agent` the id of an agent from the console, `search` lets it search the web.
+    """
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    name: str
+    title: str = ""
+    window: int | None = Field(None, gt=0)
+    max_tokens: int | None = Field(None, gt=0)
+    price_in: Decimal | None = None
+    price_out: Decimal | None = None
+    currency: str | None = None
+    url: str = ""
+    key: SecretStr = SecretStr("")
+    model: str = ""
+    agent: str = ""
+    search: bool = False
+    vision: bool | None = None
+    tools: bool | None = None
+    reasoning: bool | None = None
+    native: bool | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        return checked_url(value) if value else value
+
+    @field_validator("key")
+    @classmethod
+    def _secret(cls, value: SecretStr) -> SecretStr:
+        if not KEY_SHAPE.fullmatch(value.get_secret_value()):
+            raise ValueError("has spaces or letters that no key has; copy it again")
+        return value
+
+    @property
+    def variable(self) -> str:
+        """The name of the variable that holds the key, "" where it stands here or none is needed."""
+        key = self.key.get_secret_value()
+        return key[1:] if key.startswith("$") else ""
+
+    @property
+    def secret(self) -> str:
+        """The key itself, "" where none is needed."""
+        return _variable(self.variable) if self.variable else self.key.get_secret_value()
+
+
+class McpEntry(BaseModel):
+    """One row of MCP_SERVERS: a program to start, or the address of a server. `headers` and `env` may be secret."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9-]{1,24}$")
+    command: str = ""
+    args: list[str] = []
+    env: dict[str, SecretStr] = {}
+    url: str = ""
+    headers: dict[str, SecretStr] = {}
+    deadline: float = Field(20.0, gt=0)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if bool(self.command) == bool(self.url):
+            raise ValueError("either a command or a url is expected")
+        if self.url:
+            checked_url(self.url)
+        return self
+
+
+def _variable(name: str) -> str:
+    """A variable that is no setting of ours: of the environment, else of `.env`."""
+    value = os.environ.get(name) or (
+        dotenv_values(ENV_FILE, encoding="utf-8-sig").get(name) if ENV_FILE.is_file() else ""
+    )
+    return (value or "").strip()

@@ -1,0 +1,97 @@
+"""Long texts cut into passages, and the passages that speak of a question. Pure; begin with `cut` and `best`."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import mul
+
+LONGEST = 1_200  # characters of a passage: far below the 2,048 tokens that an embedding may have
+SHORT = 300  # a piece shorter than this is joined with the next one
+STEM = 6  # letters of a word that are compared: Russian words end in many ways
+SMOOTH = 60.0  # of the ranks that are added up (reciprocal rank fusion)
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """`page` is 0 where the document has no pages; `vector` is empty where it was not reckoned."""
+
+    text: str
+    page: int = 0
+    vector: tuple[float, ...] = ()
+    name: str = ""
+    id: int = 0
+
+
+def cut(pages: Sequence[str]) -> list[Passage]:
+    """No passage goes over the end of a page, so that each can be cited."""
+    numbered = len(pages) > 1
+    return [
+        Passage(text, number if numbered else 0)
+        for number, page in enumerate(pages, 1)
+        for text in _pieces(page)
+        if text.strip()
+    ]
+
+
+def _pieces(page: str) -> list[str]:
+    """Paragraphs as they stand, joined where they are short, cut at a sentence or a space where they are long."""
+    pieces: list[str] = []
+    for paragraph in re.split(r"\n{2,}", page):
+        for part in _parts(paragraph):
+            if pieces and (len(pieces[-1]) < SHORT or len(part) < SHORT) and len(pieces[-1]) + len(part) < LONGEST:
+                pieces[-1] += "\n\n" + part
+            else:
+                pieces.append(part)
+    return pieces
+
+
+def _parts(text: str) -> list[str]:
+    parts = []
+    while len(text) > LONGEST:
+        window = text[:LONGEST]
+        ends = [found.end() for found in re.finditer(r"[.!?…]\s|\n", window)]
+        place = next((end for end in reversed(ends) if end > LONGEST // 2), 0) or window.rfind(" ") + 1 or LONGEST
+        parts.append(text[:place].strip())
+        text = text[place:]
+    return [*parts, text.strip()]
+
+
+def best(question: str, passages: Sequence[Passage], vector: Sequence[float] = ()) -> list[Passage]:
+    """The passages, the ones that speak of the question first: by their words, and by `vector` where there is one."""
+    scores = [_by_words(question, passages)]
+    if vector and all(one.vector for one in passages):
+        scores.append([sum(map(mul, vector, one.vector)) for one in passages])
+    ranks = [_ranks(score) for score in scores]
+    fused = [sum(1 / (SMOOTH + rank[place]) for rank in ranks) for place in range(len(passages))]
+    return [passages[place] for place in sorted(range(len(passages)), key=lambda place: -fused[place])]
+
+
+def _ranks(scores: Sequence[float]) -> list[int]:
+    """The place of each; those with the same score share the last of theirs: most have none of the words."""
+    places = {score: place for place, score in enumerate(sorted(scores, reverse=True))}
+    return [places[score] for score in scores]
+
+
+def _by_words(question: str, passages: Sequence[Passage]) -> list[float]:
+    """Rare words count more than common ones, long passages less than short ones."""
+    asked, texts = set(_words(question)), [Counter(_words(passage.text)) for passage in passages]
+    among = Counter(word for text in texts for word in asked & text.keys())
+    weight = {word: math.log(1 + len(texts) / count) for word, count in among.items()}
+    return [
+        sum(weight[word] * text[word] / (text[word] + 0.5 + text.total() / 200) for word in asked & text.keys())
+        for text in texts
+    ]
+
+
+def _words(text: str) -> list[str]:
+    return [word[:STEM] for word in re.findall(r"\w{2,}", text.lower().replace("ё", "е"))]
+
+
+def unit(vector: Sequence[float]) -> tuple[float, ...]:
+    """The same direction, of length 1: nothing promises that a service returns it so."""
+    length = math.sqrt(sum(value * value for value in vector)) or 1.0
+    return tuple(value / length for value in vector)

@@ -1,0 +1,51 @@
+"""The sound of a video note, or of a recording of another kind, as OggOpus. Begin with `opus`; needs PyAV (`av`)."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+
+RATE = 48_000
+DEADLINE = 60.0
+
+
+class NoSound(ValueError):
+    """`why`: missing (there is no PyAV here), broken, long."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+async def opus(data: bytes, seconds: int) -> bytes:
+    """One channel of at most so many seconds. Raises `NoSound`."""
+    try:
+        async with asyncio.timeout(DEADLINE):
+            return await asyncio.to_thread(converted, data, seconds)
+    except TimeoutError:
+        raise NoSound("long") from None
+
+
+def converted(data: bytes, seconds: int) -> bytes:
+    """The same in this thread."""
+    try:
+        import av
+    except ImportError:
+        raise NoSound("missing") from None
+    out = io.BytesIO()
+    try:
+        with av.open(io.BytesIO(data), "r") as source, av.open(out, "w", format="ogg") as target:
+            encoder = target.add_stream("libopus", rate=RATE)
+            encoder.layout = "mono"
+            resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
+            for frame in source.decode(source.streams.audio[0]):
+                if frame.time is not None and frame.time > seconds:
+                    raise NoSound("long")
+                for piece in resampler.resample(frame):
+                    target.mux(encoder.encode(piece))
+            for piece in resampler.resample(None):
+                target.mux(encoder.encode(piece))
+            target.mux(encoder.encode(None))
+    except (av.FFmpegError, IndexError):
+        raise NoSound("broken") from None
+    return out.getvalue()

@@ -1,0 +1,216 @@
+"""Voice notes: understood, shown as text, and answered with voice where the chat wishes so. Begin with `Voice.hear`.
+
+What was recognised is an answer in the outbox ("🎙 ...") before the question is asked, so that a crash does not pay for
+it twice. A spoken answer is a job: the text is there at once, the voice follows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bot import sound
+from bot.access import Action as Act
+from bot.clock import Clock
+from bot.errors import BadInput, ModelDenied, ModelError, ModelUnavailable
+from bot.features import Command, Feature
+from bot.outbox import key, tell
+from bot.services import Answered, Failed, Listener, Speaker
+from bot.storage.store import Store, Tx
+from bot.texts.catalog import say
+from bot.types import Attachment, File, Incoming, Job, Outgoing, Reply, Transport
+
+KIND = "voice"
+MARK = "🎙 "
+PATIENCE = 900.0  # seconds that a long note may take
+FIRST_POLL, LAST_POLL = 1.0, 10.0
+MOST_TRIES = 5  # of speaking an answer, where the service does not answer
+CONTAINERS = {"audio/ogg": "audio/ogg", "audio/mpeg": "audio/mpeg", "audio/mp3": "audio/mpeg", "audio/wav": "audio/wav"}
+
+
+@dataclass(slots=True)
+class Voice:
+    """`listener` and `speaker` None: speech is off. `longest` is how long a note may be, in seconds."""
+
+    store: Store
+    clock: Clock
+    transport: Transport
+    listener: Listener | None
+    speaker: Speaker | None
+    wake_jobs: Callable[[], None]
+    longest: int = 1800
+
+    def feature(self) -> Feature:
+        return Feature(
+            commands={"/voice": Command(self.toggle, in_menu=self.speaker is not None, act=Act.CHOOSE)},
+            jobs={KIND: self.speak},
+        )
+
+    async def toggle(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
+        """Whether voice is answered with voice here."""
+        if self.speaker is None:
+            await tell(self.store, incoming, reply, "voice.off")
+            return
+        on = not await self.store.read(lambda tx: tx.chats.mirrors(incoming.address))
+        await self.store.write(lambda tx: tx.chats.mirror(incoming.address, on=on))
+        if on:
+            await tell(self.store, incoming, reply, "voice.mirrors")
+        else:
+            await tell(self.store, incoming, reply, "voice.silent")
+
+    def check(self, attachment: Attachment, language: str) -> None:
+        """Raises `BadInput` for what is not listened to, before anything is fetched."""
+        if self.listener is None:
+            raise BadInput(say(language, "voice.off"))
+        if attachment.duration > self.longest:
+            raise BadInput(say(language, "voice.long", minutes=max(self.longest // 60, 1)))
+
+    # --- listening ----------------------------------------------------------------------------------------------------
+
+    async def hear(self, incoming: Incoming, reply: Reply, note: Attachment, data: bytes, language: str) -> str:
+        """The words of a note, which the user is shown too. Raises `BadInput`."""
+        name = f"{incoming.id}.heard"
+        known = await self.store.read(lambda tx: tx.deliveries.said(name, incoming.address))
+        if known is not None:
+            return known.removeprefix(MARK)
+        try:
+            text = await self._recognised(incoming, reply, note, data, language)
+        except ModelDenied:
+            raise BadInput(say(language, "error.denied")) from None
+        except ModelError:
+            raise BadInput(say(language, "voice.failed")) from None
+        if not text.strip():
+            raise BadInput(say(language, "voice.empty"))
+        shown = Outgoing(MARK + text, plain=True, reply_to=incoming.message_id)
+        await self.store.patiently(
+            lambda: self.store.write(
+                lambda tx: tx.deliveries.add(name, incoming.address, shown, marker=incoming.message_id)
+            )
+        )
+        await reply.finish()
+        return text
+
+    async def _recognised(self, incoming: Incoming, reply: Reply, note: Attachment, data: bytes, language: str) -> str:
+        if self.listener is None:
+            raise BadInput(say(language, "voice.off"))
+        mime = CONTAINERS.get(note.mime, "")
+        if note.kind == "video_note" or not mime:
+            data, mime = await self._converted(data, language), "audio/ogg"
+        if mime == "audio/ogg" and self.listener.short(len(data), note.duration):
+            return await self.listener.hear(data, language)
+        return await self._long(self.listener, incoming, reply, data, mime, language)
+
+    async def _converted(self, data: bytes, language: str) -> bytes:
+        try:
+            return await sound.opus(data, self.longest)
+        except sound.NoSound as error:
+            match error.why:
+                case "missing":
+                    raise BadInput(say(language, "voice.converter")) from None
+                case "long":
+                    raise BadInput(say(language, "voice.long", minutes=max(self.longest // 60, 1))) from None
+                case _:
+                    raise BadInput(say(language, "voice.broken")) from None
+
+    async def _long(
+        self, listener: Listener, incoming: Incoming, reply: Reply, data: bytes, mime: str, language: str
+    ) -> str:
+        """A long note is an operation. Its id is on disk before it is asked about, so a restart goes on with it."""
+        operation = await self._submitted(listener, incoming, data, mime, language)
+        wait, until = FIRST_POLL, self.clock.monotonic() + PATIENCE
+        while self.clock.monotonic() < until:
+            await reply.busy("typing")
+            try:
+                outcome = await listener.poll(operation)
+            except ModelUnavailable:
+                outcome = None
+            if isinstance(outcome, Answered):
+                return outcome.text
+            if isinstance(outcome, Failed):
+                break
+            await self.clock.sleep(wait)
+            wait = min(wait * 1.5, LAST_POLL)
+        raise BadInput(say(language, "voice.failed"))
+
+    async def _submitted(self, listener: Listener, incoming: Incoming, data: bytes, mime: str, language: str) -> str:
+        bot, turn = incoming.address.bot, incoming.id
+        known = await self.store.read(lambda tx: tx.operations.of(bot, turn))
+        if known is not None and known.kind == KIND and known.operation:
+            return known.operation
+        name = await listener.submit(data, mime, language)
+
+        def running(tx: Tx) -> None:
+            tx.operations.add(KIND, turn, incoming.address, incoming.user.id, {})
+            found = tx.operations.of(bot, turn)
+            if found is not None:
+                tx.operations.running(found.id, name)
+                tx.operations.end(found.id, "done")  # nothing but this turn asks for it
+
+        await self.store.patiently(lambda: self.store.write(running))
+        return name
+
+    # --- speaking -----------------------------------------------------------------------------------------------------
+
+    async def mirror(self, incoming: Incoming, language: str) -> None:
+        """A spoken question was answered: have the answer spoken too, where the chat wishes so."""
+        if self.speaker is None:
+            return
+        job = Job(KIND, incoming.id, incoming.address, {"language": language}, due=self.clock.time())
+
+        def work(tx: Tx) -> bool:
+            wished = tx.chats.mirrors(incoming.address)
+            if wished:
+                tx.jobs.add(job)
+            return wished
+
+        if await self.store.write(work):
+            self.wake_jobs()
+
+    async def speak(self, job: Job) -> None:
+        """The job: the answer of a turn as a voice note. A text that is too long is spoken up to a sentence's end."""
+        answer = await self.store.read(lambda tx: tx.messages.of_turn(job.address, job.key, "assistant"))
+        text = spoken(answer.text, self.speaker.longest) if answer is not None and self.speaker is not None else ""
+        if not text or self.speaker is None:
+            await self.store.write(lambda tx: tx.jobs.done(job))
+            return
+        language = job.payload["language"]
+        reply = self.transport.reply(job.address, job.key)
+        await reply.busy("voice")
+        try:
+            data = await self.speaker.speak(text, language_of(text))
+        except ModelUnavailable:
+            if job.attempts + 1 < MOST_TRIES:
+                raise  # the worker asks again, ever more rarely
+            data = b""
+        except ModelError:
+            data = b""
+        unspoken = say(language, "voice.unspoken")
+        note = Outgoing(file=File(data, "voice", "answer.ogg"), instead=unspoken) if data else Outgoing(unspoken, True)
+
+        def end(tx: Tx) -> None:
+            tx.deliveries.add(f"{key(job.key)}.voice", job.address, note)
+            tx.jobs.done(job)
+
+        await self.store.patiently(lambda: self.store.write(end))
+        await reply.finish()
+
+
+def language_of(text: str) -> str:
+    """The language of a voice: Russian where there are Russian letters."""
+    return "ru" if re.search("[а-яё]", text, re.IGNORECASE) else "en"
+
+
+def spoken(text: str, longest: int) -> str:
+    """An answer as one says it: no code, no marks, no addresses; up to the end of a sentence."""
+    text = re.sub(r"```.*?(```|$)", " ", text, flags=re.DOTALL)
+    text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", text)
+    text = re.sub(r"https?://\S+", " ", text)
+    text = re.sub(r"^[ \t]*(#+|>|[-*+]|\|)[ \t]*", "", text, flags=re.MULTILINE)
+    text = re.sub(r"[*_`~|]+", "", text)
+    text = re.sub(r"\s+", " ", text).strip()
+    if len(text) <= longest:
+        return text
+    head = text[:longest]
+    end = max((found.end() for found in re.finditer(r"[.!?…](?=\s)", head)), default=0)
+    return head[:end] or head.rsplit(" ", 1)[0]
