@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 from bot import __version__
+from bot.library import Library
 from bot.settings import Settings, misspelt
 from bot.storage import schema
 
@@ -42,4 +43,5 @@ def warnings(settings: Settings, env_file: Path = Path(".env")) -> list[str]:
         found.append("LOG_CONTENT is on: what people write and are answered stands in the log")
     if settings.access == "open" and not any(getattr(settings, name) for name in LIMITS):
         found.append("ACCESS=open and no budget for a day: everybody may spend your money (DAILY_TOKENS, ...)")
+    found += [f"{problem} (it is left out)" for problem in Library(settings.prompts_dir).problems()]
     return found

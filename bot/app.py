@@ -36,12 +36,14 @@ from bot.features import joined
 from bot.feedback import Opinions
 from bot.http import Http
 from bot.images import Images, Price
+from bot.improving import Improving
 from bot.jobs import Jobs
 from bot.joining import Joining
 from bot.journal import Journal, beside
 from bot.later import KIND as LATER
 from bot.later import Options as LaterOptions
 from bot.later import Postponing
+from bot.library import Library
 from bot.limits import MONEY, TOKENS, Budget, Limits, Share
 from bot.mcp import McpServer
 from bot.members import Members
@@ -50,6 +52,7 @@ from bot.middleware import Admit, Boundary, Door, InOrder
 from bot.models.yandex.service import YandexStudio
 from bot.orders import Orders
 from bot.outage import Outage
+from bot.personas import Personas
 from bot.privacy import Privacy, Retention
 from bot.reminders import Reminders
 from bot.roll import Roll
@@ -71,6 +74,7 @@ from bot.tools import Tool
 from bot.turns import Turns
 from bot.usage import Accounts
 from bot.voice import Voice
+from bot.writing import Writing
 
 log = logging.getLogger(__name__)
 
@@ -231,15 +235,16 @@ def _wire(
     telegram = Telegram(api, StoredInbox(store), StoredOutbox(store), clock, tasks, _telegram(settings, routers))
     roll = Roll(store, api.id)
     access = Access(settings.access == "open", frozenset(settings.owners), roll)
-    joining = Joining(store, access, roll, clock, telegram, tasks, settings.greeting)
     budget = _budget(settings, access)
-    jobs, options = Jobs(store, clock, api.id), _chat(settings)
+    jobs, options, library = Jobs(store, clock, api.id), _chat(settings), Library(settings.prompts_dir)
+    joining = Joining(store, access, roll, clock, telegram, tasks, settings.greeting, library)
     helper = extension.models[0].model if extension.only_models else studio.text(settings.helper_model)
     aside = Aside(store, helper, budget)
     journal = Journal(clock, beside(path_of(settings.database_url)))
     voice = Voice(store, clock, telegram, studio.listener(), studio.speaker(), jobs.wake, settings.speech_seconds)
     documents = Documents(store, studio.embeddings())
-    chat = Chat(store, routing, clock, options, budget, toolbox, documents, jobs.wake, journal)
+    chat = Chat(store, routing, clock, options, budget, toolbox, documents, jobs.wake, journal, library)
+    improving = Improving(store, routing, budget)
     postponing = Postponing(
         store, routing, later, clock, telegram, jobs.wake, journal, budget,
         LaterOptions(settings.system_prompt, settings.temperature, settings.max_tokens),
@@ -251,10 +256,23 @@ def _wire(
         return handler.works_for(user)
 
     features = [
-        Images(store, painter, clock, telegram, chance, jobs.wake, budget, _picture(settings)).feature(),
-        Choosing(store, routing, settings.streaming).feature(),
+        Images(
+            store,
+            painter,
+            clock,
+            telegram,
+            chance,
+            jobs.wake,
+            budget,
+            _picture(settings),
+            improving,
+            settings.image_improve,
+        ).feature(),
+        Choosing(store, routing, settings.streaming, library).feature(),
         ChatList(store, telegram, aside).feature(),
-        Context(store, routing, aside, settings.system_prompt, options.history).feature(),
+        Context(store, routing, aside, settings.system_prompt, options.history, library).feature(),
+        Personas(store, chat).feature(),
+        Writing(store, chat).feature(),
         postponing.feature(),
         orders.feature(),
         voice.feature(),
@@ -320,6 +338,7 @@ def _chat(settings: Settings) -> ChatOptions:
         temperature=settings.temperature,
         max_tokens=settings.max_tokens,
         deadline=settings.answer_deadline,
+        thoughts=settings.show_reasoning,
         names_topics=settings.name_chats,
         summaries=settings.summaries,
     )

@@ -50,7 +50,8 @@ class Attached:
         """The question with parts that a model takes. None: it has been answered. Raises `BadInput`."""
         if not any(isinstance(part, Attachment) for part in incoming.parts):
             return incoming
-        choices, known = await self.store.read(lambda tx: (tx.chats.choices(incoming.address), _known(tx, incoming)))
+        where, user = incoming.address, incoming.user.id
+        choices, known = await self.store.read(lambda tx: (tx.chats.choices(where, user), _known(tx, incoming)))
         given = [part for part in incoming.parts if isinstance(part, Attachment) and not (part.quoted and known)]
         if not given:
             return incoming
@@ -75,7 +76,7 @@ class Attached:
 
     async def _take_pictures(self, taking: _Taking, shown: Sequence[Attachment]) -> bool:
         """False: the model that was chosen can't see, and the question waits for the tap that asks another."""
-        wanted = self.chat.routing.pick(taking.choices.model)
+        wanted = self.chat.chosen(taking.choices).offer
         if not wanted.model.profile.vision and all(one.quoted for one in shown):
             taking.parts.append(Text(BLIND_QUOTED))  # the answer may have nothing to do with what is seen there
             return True

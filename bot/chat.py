@@ -15,10 +15,12 @@ from dataclasses import dataclass, field, replace
 from bot import acts, branches, chats, context, ending, money, prompt, turns
 from bot.branches import Place
 from bot.clock import Clock
+from bot.craft import Persona
 from bot.documents import Documents
 from bot.documents import budget as budget_of_documents
 from bot.errors import ContextOverflow, LimitReached, ModelError, ModelRefused, StreamCut
 from bot.journal import Journal
+from bot.library import Library
 from bot.limits import Budget
 from bot.routing import Offer, Routing
 from bot.storage.buttons import Action
@@ -30,7 +32,7 @@ from bot.texts.catalog import say
 from bot.toolbox import Steps, Toolbox
 from bot.tools import Asker
 from bot.types import Address, Attachment, Incoming, Message, Reply, Request, Text
-from bot.written import Begun, Written
+from bot.written import REASONING, Begun, Written
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +45,8 @@ CUT_TRIES = 3  # how often an answer that breaks off is begun anew in the same p
 class Options:
     """How to answer. `history` is the number of messages that are looked at, before the budget cuts further.
 
-    `names_topics` and `summaries`: a cheap model does that in the background.
+    `names_topics` and `summaries`: a cheap model does that in the background. `thoughts`: what a model thinks may be
+    seen.
     """
 
     system: str = ""
@@ -53,6 +56,7 @@ class Options:
     history: int = 60
     names_topics: bool = False
     summaries: bool = False
+    thoughts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,15 @@ class Wish:
 
 
 NO_WISH = Wish()
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Who answers. `gone`: models that were chosen and are offered no more."""
+
+    persona: Persona
+    offer: Offer
+    gone: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -92,20 +105,23 @@ class Chat:
     documents: Documents | None = None
     wake_jobs: Callable[[], None] = lambda: None
     journal: Journal | None = None
+    library: Library = field(default_factory=Library)
     _ratios: defaultdict[str, prompt.Ratio] = field(default_factory=lambda: defaultdict(prompt.Ratio))
     _running: dict[str, Running] = field(default_factory=dict)
 
-    async def begin(self, incoming: Incoming) -> Begun:
+    async def begin(self, incoming: Incoming, *, last: bool = False) -> Begun:
         """Transaction 1: save the question, read what is needed to answer it.
 
-        Raises `LimitReached`: then nothing is saved.
+        `last`: what the bot had waited for is complete with it. Raises `LimitReached`: then nothing is saved.
         """
 
         def work(tx: Tx) -> Begun:
             tx.updates.begin(incoming.ids)
             tx.chats.seen(incoming.address, incoming.user, private=incoming.private)
-            choices = tx.chats.choices(incoming.address)
+            choices = tx.chats.choices(incoming.address, incoming.user.id)
             language = choices.language or incoming.user.language
+            if last:
+                tx.buttons.forget(incoming.address, incoming.user.id)
             awaited = tx.buttons.awaited(incoming.address, incoming.user.id)
             if awaited is not None:
                 return Begun(None, (), choices, language, awaited=awaited)
@@ -140,7 +156,8 @@ class Chat:
         if place is None:
             return None
         tx.updates.begin(incoming.ids)
-        return self._begun(tx, incoming, place, tx.chats.choices(incoming.address), wish)
+        choices = tx.chats.choices(incoming.address, incoming.user.id)
+        return self._begun(tx, incoming, place, choices, wish)
 
     def _begun(self, tx: Tx, incoming: Incoming, place: Place, choices: Choices, wish: Wish = NO_WISH) -> Begun:
         choices = replace(choices, model=wish.model) if wish.model else choices
@@ -158,11 +175,21 @@ class Chat:
             history = [*history, Message.of("user", say(language, "resume.prompt"))]
         has_documents = tx.documents.any(place.question.conversation)
         preface, history = kept.preface(language), tx.blobs.shown(history)
-        return Begun(place, history, choices, language, preface, has_documents=has_documents)
+        chosen = self.chosen(choices)
+        return Begun(
+            place, history, replace(choices, model=chosen.offer.name), language, preface, has_documents=has_documents,
+            persona=chosen.persona, gone=chosen.gone,
+        )  # fmt: skip
+
+    def chosen(self, choices: Choices) -> Chosen:
+        """Who answers there: the chat's model, else the user's, else the persona's, else the default."""
+        persona = self.library.persona(choices.persona)
+        offer, gone = self.routing.settle(choices.model, choices.own_model, persona.model)
+        return Chosen(persona, offer, tuple(name for name in gone if name != persona.model))
 
     def went_on(self, tx: Tx, incoming: Incoming, place: Place, act: Operation, steps: Steps) -> Begun:
         """The same for what comes after an action that was decided on: the conversation is as the model saw it then."""
-        choices = tx.chats.choices(incoming.address)
+        choices = tx.chats.choices(incoming.address, incoming.user.id)
         begun = replace(
             self._started(tx, place, choices, choices.language or incoming.user.language), act=act, steps=steps
         )
@@ -210,7 +237,7 @@ class Chat:
             reply.replace(begun.prefix)
         turn = turns.current.get()
         written = await self._write(incoming, reply, begun, place)
-        turn.model = written.offer.name
+        turn.model, turn.persona = written.offer.name, begun.persona.label
         turn.ended(written.ending(), written.usages, written.text)
         if written.error is not None:
             turn.failed(written.error)
@@ -382,17 +409,18 @@ class Chat:
         return self._ratios[offer.name]
 
     def _request(self, begun: Begun, offer: Offer, steps: Steps, shrink: float = 1.0) -> Request:
-        profile, ratio = offer.model.profile, self._ratio(offer)
+        profile, ratio, persona, options = offer.model.profile, self._ratio(offer), begun.persona, self.options
         request = prompt.build(
-            "\n\n".join(filter(None, (self.options.system or say(begun.language, "system"), begun.preface))),
-            prompt.informed(begun.history, begun.found.text),
+            "\n\n".join(filter(None, (persona.orders(begun.language, options.system), begun.preface))),
+            prompt.informed(begun.shown, begun.found.text),
             self.toolbox.narrowed(profile, steps, ratio),
             ratio,
-            max_tokens=self.options.max_tokens,
-            temperature=self.options.temperature,
+            max_tokens=persona.max_tokens or options.max_tokens,
+            temperature=options.temperature if persona.temperature is None else persona.temperature,
             shrink=shrink,
         )
-        return self.toolbox.equipped(request, profile, steps, begun.language)
+        mode = REASONING.get(begun.choices.reasoning, "") if profile.reasoning else ""
+        return self.toolbox.equipped(replace(request, reasoning=mode), profile, steps, begun.language)
 
     async def _follow(self, reply: Reply, request: Request, written: Written, begun: Begun) -> None:
         turn = turns.current.get()
@@ -400,7 +428,7 @@ class Chat:
         async with aclosing(written.offer.model.stream(request)) as chunks:
             async for chunk in chunks:
                 turn.wrote(self.clock.monotonic())
-                written.add(chunk)
+                written.add(chunk if self.options.thoughts else replace(chunk, thought=""))
                 if chunk.replaces:
                     reply.replace(begun.prefix + written.text)
                 elif chunk.text:

@@ -1,13 +1,19 @@
-"""What is chosen in a chat: language, model, streaming. Begin with `Choosing.feature`."""
+"""What is chosen in a chat: language, model, reasoning, streaming; and the model of a user's own.
+
+Begin with `Choosing.feature`. A chat's model comes before the user's, that before the persona's, that before the
+operator's default.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
+from bot import offers
 from bot.access import Action as Act
 from bot.features import Command, Feature, Press
-from bot.outbox import offer, settle
-from bot.routing import Routing
+from bot.library import Library
+from bot.outbox import offer, settle, tell
+from bot.routing import Offer, Routing
 from bot.storage.buttons import Action
 from bot.storage.chats import Choices
 from bot.storage.store import Store, Tx
@@ -16,6 +22,7 @@ from bot.types import Incoming, Outgoing, Reply
 
 STREAMING = ("draft", "edit", "off")
 SETTINGS = ("language", "model", "streaming")
+REASONING = ("on", "off", "auto")
 
 
 @dataclass(slots=True)
@@ -25,31 +32,97 @@ class Choosing:
     store: Store
     routing: Routing
     streaming: str
+    library: Library = field(default_factory=Library)
 
     def feature(self) -> Feature:
         return Feature(
-            commands={"/model": Command(self.model), "/settings": Command(self.settings)},
+            commands={
+                "/model": Command(self.model),
+                "/reasoning": Command(self.reasoning, in_menu=self._reasons()),
+                "/settings": Command(self.settings),
+            },
             presses={
                 **{f"settings.{name}": Press(self.press_settings) for name in SETTINGS},
-                **{f"{name}.set": Press(self.press_set, Act.CHOOSE) for name in SETTINGS},
+                **{f"{name}.set": Press(self.press_set, Act.CHOOSE) for name in (*SETTINGS, "reasoning")},
+                "model.everywhere": Press(self.press_everywhere),
+                "model.mine": Press(self.press_mine),
             },
         )
+
+    # --- the model ----------------------------------------------------------------------------------------------------
 
     async def model(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         choices = await self._choices(incoming)
         language = choices.language or incoming.user.language
-        now = self.routing.pick(choices.model)
+        now, gone = self._now(choices)
         options = [(offer.title, "model.set", {"model": offer.name}) for offer in self.routing.offers]
-        text = say(language, "model.choose", model=now.title)
-        if choices.model and now.name != choices.model:
-            text = say(language, "model.gone", old=choices.model, new=now.title) + "\n" + text
+        if choices.model:
+            options.append((say(language, "model.reset"), "model.set", {"model": ""}))
+        options.append((say(language, "model.everywhere"), "model.everywhere", {}))
+        text = self._list(say(language, "model.choose", model=now.title), now, language)
+        if gone:
+            text = say(language, "model.gone", old=", ".join(gone), new=now.title) + "\n" + text
         await offer(self.store, incoming, reply, text, options)
+
+    async def press_everywhere(self, incoming: Incoming, reply: Reply, _action: Action) -> None:
+        """The same list for the user's own choice."""
+        choices = await self._choices(incoming)
+        language = choices.language or incoming.user.language
+        options = [(offer.title, "model.mine", {"model": offer.name}) for offer in self.routing.offers]
+        if choices.own_model:
+            options.append((say(language, "model.reset"), "model.mine", {"model": ""}))
+        now, _ = self._now(choices)
+        await offer(self.store, incoming, reply, self._list(say(language, "model.mine"), now, language), options)
+
+    async def press_mine(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        choices = await self._choices(incoming)
+        language, name = choices.language or incoming.user.language, action.payload["model"]
+        key = "model.mine.chosen" if name else "model.mine.none"
+        sentence = say(language, key, model=self.routing.pick(name).title)
+        if name and choices.model:
+            sentence += " " + say(language, "model.mine.here", model=self._now(choices)[0].title)
+        await settle(
+            self.store, incoming, reply, Outgoing(sentence, plain=True),
+            also=lambda tx: tx.chats.prefer(incoming.address.bot, incoming.user.id, name),
+        )  # fmt: skip
+
+    def _list(self, head: str, now: Offer, language: str) -> str:
+        order = say(language, "model.order", default=self.routing.default.title)
+        return "\n\n".join((head, offers.listed(self.routing, now, language), order))
+
+    def _now(self, choices: Choices) -> tuple[Offer, tuple[str, ...]]:
+        """The model that answers, and choices that are offered no more."""
+        own = self.library.persona(choices.persona).model
+        now, gone = self.routing.settle(choices.model, choices.own_model, own)
+        return now, tuple(name for name in gone if name != own)
+
+    # --- reasoning ----------------------------------------------------------------------------------------------------
+
+    async def reasoning(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
+        choices = await self._choices(incoming)
+        language = choices.language or incoming.user.language
+        now, _ = self._now(choices)
+        if not now.model.profile.reasoning:
+            await tell(self.store, incoming, reply, "reasoning.none", model=now.title)
+            return
+        mode = say(language, f"reasoning.{choices.reasoning or 'auto'}")
+        options = [
+            (say(language, f"reasoning.{mode}"), "reasoning.set", {"reasoning": "" if mode == "auto" else mode})
+            for mode in REASONING
+        ]
+        text = say(language, "reasoning.choose", model=now.title, mode=mode)
+        await offer(self.store, incoming, reply, text, options)
+
+    def _reasons(self) -> bool:
+        return any(offer.model.profile.reasoning for offer in self.routing.offers)
+
+    # --- the others ---------------------------------------------------------------------------------------------------
 
     async def settings(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         choices = await self._choices(incoming)
         language = choices.language or incoming.user.language
         text = say(
-            language, "settings", language=NAMES[known(language)], model=self.routing.pick(choices.model).title,
+            language, "settings", language=NAMES[known(language)], model=self._now(choices)[0].title,
             streaming=say(language, f"streaming.{choices.streaming or self.streaming}"),
         )  # fmt: skip
         options = [(say(language, f"settings.{name}"), f"settings.{name}", dict[str, str]()) for name in SETTINGS]
@@ -74,7 +147,8 @@ class Choosing:
         language = action.payload.get("language") or choices.language or incoming.user.language
         sentence = say(language, "settings.saved")
         if "model" in action.payload:
-            sentence = say(language, "model.chosen", model=self.routing.pick(action.payload["model"]).title)
+            now, _ = self._now(replace(choices, model=action.payload["model"]))
+            sentence = say(language, "model.chosen", model=now.title)
 
         def work(tx: Tx) -> None:
             where = incoming.address
@@ -85,4 +159,4 @@ class Choosing:
         await settle(self.store, incoming, reply, Outgoing(sentence, plain=True), also=work)
 
     async def _choices(self, incoming: Incoming) -> Choices:
-        return await self.store.read(lambda tx: tx.chats.choices(incoming.address))
+        return await self.store.read(lambda tx: tx.chats.choices(incoming.address, incoming.user.id))

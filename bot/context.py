@@ -7,12 +7,13 @@ messages, which always go verbatim; it can be read, changed and undone, and the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bot import branches, prompt
 from bot.aside import Aside
 from bot.errors import BadInput
 from bot.features import Command, Feature, Press
+from bot.library import Library
 from bot.outbox import Effect, put, put_over, settle
 from bot.outbox import language as language_of
 from bot.routing import Routing
@@ -78,6 +79,7 @@ class Context:
     aside: Aside | None
     system: str
     history: int
+    library: Library = field(default_factory=Library)
 
     def feature(self) -> Feature:
         return Feature(
@@ -102,15 +104,18 @@ class Context:
         await reply.finish()
 
     def _view(self, tx: Tx, incoming: Incoming) -> Outgoing:
-        choices = tx.chats.choices(incoming.address)
+        choices = tx.chats.choices(incoming.address, incoming.user.id)
         language = choices.language or incoming.user.language
         conversation = tx.messages.conversation(incoming.address)
         kept, branch = apply(tx, conversation, tx.messages.last(conversation, self.history))
-        offer = self.routing.pick(choices.model)
+        persona = self.library.persona(choices.persona)
+        offer, _ = self.routing.settle(choices.model, choices.own_model, persona.model)
         ratio = prompt.Ratio()
-        system = ratio.tokens(len(self.system or say(language, "system")))
+        orders = len(persona.orders(language, self.system)) + sum(len(row.text) for row in persona.shown(language))
+        system = ratio.tokens(orders)
         lines = [
             say(language, "context.model", model=offer.title, window=offer.model.profile.window),
+            say(language, "context.persona", persona=persona.name(language), version=persona.version),
             say(language, "context.system", tokens=system),
             say(language, "context.messages", count=len(branch), tokens=sum(ratio.tokens(len(r.text)) for r in branch)),
         ]

@@ -36,8 +36,11 @@ def save(tx: Tx, incoming: Incoming, begun: Begun, written: Written) -> None:
             if begun.act and _failed(written)
             else _keyboard(tx, incoming, begun, answer)
         )
+        if begun.gone:  # it is said below this answer, and only there
+            tx.chats.drop(incoming.address, incoming.user.id, begun.gone)
         text = sources.under(begun.prefix + text, written.steps.sources, begun.language)
-        outgoing = Outgoing(text, of=answer.turn, buttons=rows, note=_note(tx, incoming, begun.language, written))
+        note = _note(tx, incoming, begun, written)
+        outgoing = Outgoing(text, of=answer.turn, buttons=rows, note=note, thought=written.thought)
     elif place.shown is not None:  # a version that did not come about: the one before stays
         note = "; ".join(filter(None, (branches.mark(begun.language, place.shown), written.sorry(begun.language))))
         outgoing = Outgoing(
@@ -100,10 +103,12 @@ def _retry(tx: Tx, incoming: Incoming, begun: Begun, place: Place) -> Rows:
     return ((retry,),)
 
 
-def _note(tx: Tx, incoming: Incoming, language: str, written: Written) -> str:
+def _note(tx: Tx, incoming: Incoming, begun: Begun, written: Written) -> str:
+    language = begun.language
     waited = tx.clock.time() - incoming.at.timestamp() if incoming.at else 0.0
     late = say(language, "late.note") if waited > LATE else ""
-    return "; ".join(filter(None, (written.note(language), late)))
+    gone = say(language, "gone.note", old=", ".join(begun.gone), new=written.offer.title) if begun.gone else ""
+    return "; ".join(filter(None, (written.note(language), gone, late)))
 
 
 def _quoted(incoming: Incoming) -> int:

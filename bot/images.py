@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from typing import Literal
 
 from bot import money
 from bot.clock import Clock
@@ -24,8 +25,9 @@ from bot.errors import (
     OutcomeUnknown,
 )
 from bot.features import Command, Feature, Press
+from bot.improving import LONGEST, SHORT, Improving
 from bot.limits import IMAGES, MONEY, Budget
-from bot.outbox import Effect, settle
+from bot.outbox import Effect, key, settle, tell
 from bot.outbox import language as language_of
 from bot.services import Drawing, Failed, Finished, Painter, Pending
 from bot.storage.buttons import Action
@@ -35,7 +37,6 @@ from bot.texts.catalog import say
 from bot.types import Address, Button, File, Incoming, Job, Outgoing, Reply, Transport, Usage
 
 KIND = "image"
-LONGEST_PROMPT = 500  # characters (YandexART)
 RATIOS = ((1, 1), (16, 9), (9, 16))
 PATIENCE = 3 * 3600.0  # seconds: the service says "from a few seconds up to a few hours" and keeps a picture 12 h
 ORDERING = 300.0  # seconds that a service which takes no orders is asked again
@@ -54,7 +55,7 @@ class Price:
 
 @dataclass(slots=True)
 class Images:
-    """`painter` None: this bot does not draw."""
+    """`painter` None: this bot does not draw. `improves`: when a short idea becomes a richer description."""
 
     store: Store
     painter: Painter | None
@@ -64,6 +65,8 @@ class Images:
     wake_jobs: Callable[[], None]
     budget: Budget = field(default_factory=Budget)
     price: Price = field(default_factory=lambda: Price())
+    improving: Improving | None = None
+    improves: Literal["ask", "always", "never"] = "ask"
 
     def feature(self) -> Feature:
         """`/image` stays a command where the bot does not draw: it says so."""
@@ -76,6 +79,7 @@ class Images:
             presses={
                 **{name: Press(self.press) for name in again},
                 "image.change": Press(self.press_change),
+                "image.improve": Press(self.press_improve),
                 "price.draw": Press(self.press_draw),
             },
             awaits={"image.change": self.change},
@@ -85,7 +89,37 @@ class Images:
     # --- orders -------------------------------------------------------------------------------------------------------
 
     async def image(self, incoming: Incoming, reply: Reply, rest: str) -> None:
-        await self.order(incoming, reply, Drawing(rest, self.seed()))
+        drawing = Drawing(rest, self.seed())
+        if self.improves != "always" or not self._may_improve(drawing):
+            await self.order(incoming, reply, drawing)
+        elif better := await self._improved(incoming, reply, drawing):
+            await self.order(incoming, reply, better)
+        else:
+            sentence = Outgoing(say(await language_of(self.store, incoming), "image.improve.plain"), plain=True)
+            name, marker = key(incoming.id, 1), incoming.message_id  # the picture has the first name
+            await self.order(
+                incoming, reply, drawing, lambda tx: tx.deliveries.add(name, incoming.address, sentence, marker=marker)
+            )
+
+    async def press_improve(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        """The same picture from a richer description, which is shown below it."""
+        drawn = await self.drawing(incoming.address, action.payload["turn"])
+        if drawn is None or not self._may_improve(drawn):
+            await settle(self.store, incoming, reply)
+        elif (better := await self._improved(incoming, reply, drawn)) is None:
+            await tell(self.store, incoming, reply, "image.improve.failed")
+        else:
+            await self.order(incoming, reply, better, lambda tx: tx.buttons.use_up(action.key))
+
+    def _may_improve(self, drawing: Drawing) -> bool:
+        worth_it = bool(drawing.prompt.strip()) and len(drawing.prompt) <= SHORT
+        return worth_it and self.painter is not None and self.improving is not None and self.improves != "never"
+
+    async def _improved(self, incoming: Incoming, reply: Reply, drawing: Drawing) -> Drawing | None:
+        assert self.improving is not None  # noqa: S101  see _may_improve
+        await reply.busy("photo")
+        better = await self.improving.improve(incoming, drawing.prompt)
+        return replace(drawing, prompt=better) if better else None
 
     async def press(self, incoming: Incoming, reply: Reply, action: Action) -> None:
         """Again (another seed) or in another ratio (the same). It costs money: the button works once."""
@@ -141,8 +175,8 @@ class Images:
             raise BadInput(say(language, "image.off"))
         if not drawing.prompt.strip():
             raise BadInput(say(language, "image.usage"))
-        if (length := len(drawing.prompt)) > LONGEST_PROMPT:
-            raise BadInput(say(language, "image.long", limit=LONGEST_PROMPT, length=length))
+        if (length := len(drawing.prompt)) > LONGEST:
+            raise BadInput(say(language, "image.long", limit=LONGEST, length=length))
         if self.budget.asks(self.price.amount) and not agreed:
             await self._ask_first(incoming, reply, drawing, language, also)
             return
@@ -321,7 +355,10 @@ class Images:
             for width, height in RATIOS
             if (width, height) != (drawn.width, drawn.height)
         ]
-        return (first, tuple(ratios))
+        if not self._may_improve(drawn):
+            return (first, tuple(ratios))
+        label = say(language, "image.improve")
+        return (first, tuple(ratios), (tx.buttons.add(where, turn, user, label, "image.improve", turn=turn),))
 
     def _again(self, tx: Tx, operation: Operation) -> Button:
         label = say(operation.request["language"], "image.again")

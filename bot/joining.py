@@ -17,6 +17,8 @@ from bot.access import Access, Actor, Decision, Role
 from bot.access import Action as Act
 from bot.clock import Clock
 from bot.features import Command, Feature, Press
+from bot.greeting import welcome
+from bot.library import Library
 from bot.limits import Pace
 from bot.outbox import put, settle, tell
 from bot.roll import Roll
@@ -43,6 +45,7 @@ class Joining:
     transport: Transport
     tasks: asyncio.TaskGroup
     greeting: str = ""  # instead of the usual one
+    library: Library = field(default_factory=Library)
     code: str = ""
     _told: Pace = field(default_factory=lambda: Pace(ONE_A_MINUTE, NUMBERS_TOLD))
     _tries: Pace = field(default_factory=lambda: Pace(ONE_AN_HOUR, TRIES))
@@ -211,7 +214,8 @@ class Joining:
             hello = own(self.greeting, incoming.user.language, name=incoming.user.name)
             await settle(self.store, incoming, reply, Outgoing(hello, plain=True))
         else:
-            await tell(self.store, incoming, reply, "start", name=incoming.user.name)
+            await self.store.write(lambda tx: put(tx, incoming, welcome(tx, incoming, self.library)))
+            await reply.finish()
 
     async def _enter(self, incoming: Incoming, reply: Reply, code: str, *, inside: bool = False) -> None:
         user, bot = incoming.user.id, incoming.address.bot

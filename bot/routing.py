@@ -37,6 +37,15 @@ class Routing:
         """The chosen model, or the default where nothing was chosen or the choice is no longer offered."""
         return next((offer for offer in self.offers if offer.name == chosen), self.default)
 
+    def settle(self, *wishes: str) -> tuple[Offer, tuple[str, ...]]:
+        """The first of the wishes that is offered, and those before it that are not any more."""
+        gone: list[str] = []
+        for wish in dict.fromkeys(filter(None, wishes)):
+            if found := next((offer for offer in self.offers if offer.name == wish), None):
+                return found, tuple(gone)
+            gone.append(wish)
+        return self.default, tuple(gone)
+
     def ready(self, chosen: Offer) -> Offer:
         """The offer to ask now: the chosen one, or while that is known not to answer the first that may."""
         return next((offer for offer in (chosen, *self.offers) if not offer.rests), chosen)

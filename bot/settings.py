@@ -154,6 +154,17 @@ class Settings(BaseSettings):
     max_tokens: int = Field(2000, gt=0, description="Longest answer, in tokens")
     system_prompt: str = Field("", description="Who the bot is; empty = a helpful assistant")
     greeting: str = Field("", description="What /start says, {name} is who reads it; empty = the usual greeting")
+    prompts_dir: Path = Field(
+        Path("prompts"), description="Folder of your own personas and templates (docs/personas.md); it may be missing"
+    )
+    image_improve: Literal["ask", "always", "never"] = Field(
+        "ask",
+        description="Whether the model makes a richer description of an idea for /image, which costs its tokens: "
+        "ask = a button below the picture, always, never",
+    )
+    show_reasoning: bool = Field(
+        False, description="Show what models think before they answer, folded up above the answer, where they tell it"
+    )
     helper_model: str = Field(
         "yandexgpt-lite", description="The cheap model that names conversations and summarises long ones"
     )

@@ -37,6 +37,7 @@ class Turn:
     user: int = 0
     rows: tuple[int, ...] = ()
     model: str = ""
+    persona: str = ""
     ending: str = ""
     error: str = ""
     usages: Sequence[tuple[str, Usage]] = ()
@@ -135,7 +136,7 @@ def _summary(turn: Turn, now: float) -> dict[str, str | int | float]:
     """What stands in the line of a turn that was answered. Seconds count from the arrival of its update."""
     times = {"first_token": turn.first, "last_token": turn.last, "delivered": now}
     return {
-        "chat": turn.chat, "user": turn.user, "ending": turn.ending, "model": turn.model,
+        "chat": turn.chat, "user": turn.user, "ending": turn.ending, "model": turn.model, "persona": turn.persona,
         **({"error": turn.error} if turn.error else {}),
         "prompt_tokens": sum(usage.prompt for _, usage in turn.usages),
         "completion_tokens": sum(usage.completion for _, usage in turn.usages),

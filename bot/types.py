@@ -200,7 +200,7 @@ class Outgoing:
 
     `instead` is what is said where a file can't be delivered in any way.
     `note` is a line in the bot's own voice below the text ("stopped", "cut short"): it can't be mistaken for the
-    model's. `of` is the turn whose answer this shows, where it is another's than its own.
+    model's. `thought` is what the model thought before, folded up above the text.
     `reply_to` quotes that message of the chat where it still exists. `of` is the turn whose answer this shows, ""
     where that is its own.
     """
@@ -214,6 +214,7 @@ class Outgoing:
     ask_reply: bool = False
     instead: str = ""
     of: str = ""
+    thought: str = ""
 
 
 class Reply(Protocol):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from bot import money, prompt
 from bot.branches import CUT, Place
+from bot.craft import Persona
 from bot.documents import NOTHING, Found
 from bot.errors import ContextOverflow, ModelDenied, ModelError, ModelRefused
 from bot.limits import Held
@@ -22,6 +23,9 @@ from bot.types import Chunk, Finish, Message, Request, ToolCall, Usage
 
 log = logging.getLogger(__name__)
 
+NOBODY = Persona(key="", version="", title={})
+REASONING = {"on": "medium", "off": "none"}  # what a chat chose -> what the model is told
+MOST_THOUGHT = 100_000  # characters
 SILENT = re.compile(r"[\s\u200b-\u200f\u2060\ufeff\u2800\u3164*_~`#>|<!\-]*")  # white space and bare marks say nothing
 
 
@@ -32,6 +36,7 @@ class Begun:
     `preface` is what is kept besides the history, `held` what is held back from the budgets for the answer, `pressed`
     the key of the button that asked for it. `price`: so much, in millionths, that the user is asked first. `awaited`:
     this message answers a question of the bot instead. `act`: an action that was confirmed, after these `steps`.
+    `choices.model` is the model that is to answer, whoever chose it; `gone` are choices that are offered no more.
     `found` is what the documents of the conversation say of the question.
     """
 
@@ -48,6 +53,13 @@ class Begun:
     steps: Steps = field(default_factory=Steps)
     has_documents: bool = False
     found: Found = NOTHING
+    persona: Persona = NOBODY
+    gone: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> Sequence[Message]:
+        """The history, below what the persona's examples show."""
+        return [*self.persona.shown(self.language), *self.history]
 
     @property
     def conversation(self) -> int:
@@ -67,7 +79,8 @@ class Written:
     A stream that breaks off is begun anew, and each was paid: `usages` are the models and what the service told
     (guessed where it told nothing), `cost` their tokens, `money` their price in millionths, `held` what is held back.
     `before` is what it had said before it called tools, and stays at the head of `text`; `calls` are those of the last
-    request, `steps` what came of those before. `limit` is the sentence of a budget that let it go no further.
+    request, `steps` what came of those before. `limit` is the sentence of a budget that let it go no further. `thought`
+    is its reasoning, where the model shows that and the operator wants it seen.
     """
 
     wanted: Offer
@@ -87,13 +100,16 @@ class Written:
     steps: Steps = field(default_factory=Steps)
     limit: str = ""
     code: str = ""
+    thought: str = ""
     found: Found = NOTHING
 
     def begin(self) -> None:
         self.text, self.finish, self.usage, self.calls = self.before, None, None, ()
+        self.thought = ""
 
     def add(self, chunk: Chunk) -> None:
         self.text = self.before + chunk.text if chunk.replaces else self.text + chunk.text
+        self.thought += chunk.thought[: MOST_THOUGHT - len(self.thought)]
         self.calls += chunk.calls
         self.steps.sources += chunk.sources
         self.usage = chunk.usage or self.usage

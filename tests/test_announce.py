@@ -63,3 +63,11 @@ def test_the_code_for_the_first_owner_is_said_only_where_there_is_one(caplog: py
     assert "/start" not in caplog.text
     announce(settings(), "", "a-code")
     assert "/start a-code" in caplog.text
+
+
+def test_a_persona_that_can_not_be_read_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "personas").mkdir()
+    (tmp_path / "personas" / "pirate.toml").write_text('name = "Pirate"\n')
+    (told,) = warnings(settings(prompts_dir=tmp_path), tmp_path / "none")
+    assert "pirate.toml" in told
+    assert "title: is missing" in told

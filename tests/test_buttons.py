@@ -139,9 +139,9 @@ async def test_every_button_does_something(stage: Stage) -> None:
     toasts = await _answers(stage, len(pressed))
     assert set(toasts) == {""}
     assert pressed == {
-        "retry", "resume", "version", "image.again", "image.ratio", "image.change", "settings.language",
-        "settings.model",
-        "settings.streaming", "language.set", "model.set", "streaming.set",
+        "retry", "resume", "version", "image.again", "image.ratio", "image.change", "image.improve",
+        "settings.language", "settings.model",
+        "settings.streaming", "language.set", "model.set", "streaming.set", "model.everywhere", "model.mine",
     }  # fmt: skip
 
 

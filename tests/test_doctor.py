@@ -17,7 +17,7 @@ from virtual import VirtualClock
 
 from bot.doctor.examination import examine
 from bot.doctor.finding import Finding, Verdict
-from bot.doctor.machine import check_database, check_proxies, check_settings
+from bot.doctor.machine import check_database, check_prompts, check_proxies, check_settings
 from bot.doctor.studio import check_picture, check_studio
 from bot.doctor.telegram import check_telegram
 from bot.sandbox.studio import SANDBOX_FOLDER, Studio
@@ -25,7 +25,19 @@ from bot.sandbox.telegram import Telegram
 from bot.settings import Settings
 
 OTHER_TOKEN = "4200000042:AAanotherAnotherAnotherAnotherAnother"
-LEGS = ["settings", "database", "proxies", "telegram", "updates", "network", "auth", "text", "tokenizer", "image"]
+LEGS = [
+    "settings",
+    "database",
+    "proxies",
+    "prompts",
+    "telegram",
+    "updates",
+    "network",
+    "auth",
+    "text",
+    "tokenizer",
+    "image",
+]
 
 
 class Patient:
@@ -483,3 +495,23 @@ def test_a_host_that_needs_no_proxy_is_reached_directly(monkeypatch: pytest.Monk
     monkeypatch.setenv("no_proxy", "cloud.yandex.net")
     (found,) = check_proxies(Settings(_env_file=None))
     assert "to AI Studio directly" in found.text
+
+
+# --- personas and templates -------------------------------------------------------------------------------------------
+
+
+def test_personas_that_come_with_it_are_in_order(tmp_path: Path) -> None:
+    (found,) = check_prompts(Settings(_env_file=None, prompts_dir=tmp_path / "none"))
+    assert found.verdict is Verdict.OK
+    assert found.text.startswith("6 personas, 5 templates")
+
+
+def test_a_broken_persona_is_told_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "personas").mkdir()
+    (tmp_path / "personas" / "pirate.toml").write_text('title = "Pirate"\ntemperature = 7\n')
+    (tmp_path / "personas" / "seer.toml").write_text('title = "Seer"\nmodel = "nowhere"\n')
+    broken, model = check_prompts(Settings(_env_file=None, prompts_dir=tmp_path))
+    assert broken.verdict is Verdict.FAIL
+    assert "pirate.toml, line 2: temperature" in broken.text
+    assert model.verdict is Verdict.WARN
+    assert "'nowhere', which is not offered" in model.text

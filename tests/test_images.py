@@ -19,6 +19,7 @@ from bot.testing.virtual_loop import VirtualLoop
 from bot.texts.catalog import say
 
 JPEG = pictures.draw("a cat", 1, 1, 1)
+RICHER = say("en", "image.improve")
 
 
 async def test_a_picture_arrives_as_a_photo_with_its_prompt_and_buttons(stage: Stage) -> None:
@@ -26,7 +27,7 @@ async def test_a_picture_arrives_as_a_photo_with_its_prompt_and_buttons(stage: S
     photo = await _draw(stage, "/image a cat on a roof")
     assert photo["caption"] == "a cat on a roof"
     assert stage.telegram.state.files[photo["photo"][-1]["file_id"]].data == JPEG
-    assert [button["text"] for button in buttons_of(photo)] == ["Again", "Same, but…", "16:9", "9:16"]
+    assert [button["text"] for button in buttons_of(photo)] == ["Again", "Same, but…", "16:9", "9:16", RICHER]
     assert stage.studio.bought == 1
     assert _ordered(stage)[0][1:] == ("a cat on a roof", 1, 1)
 
@@ -60,7 +61,7 @@ async def test_again_draws_the_same_prompt_and_ratio_with_another_seed(stage: St
     assert again[0] != first[0]
     shown = [[button["text"] for button in buttons_of(photo)][2:] for photo in _photos(stage)]
     every = [f"{width}:{height}" for width, height in RATIOS]
-    assert shown == [every[1:], ["1:1", "9:16"], ["1:1", "9:16"]]
+    assert shown == [[*every[1:], RICHER], ["1:1", "9:16", RICHER], ["1:1", "9:16", RICHER]]
 
 
 async def test_same_but_asks_and_the_next_message_changes_the_prompt_not_the_seed(stage: Stage) -> None:

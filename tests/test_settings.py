@@ -267,6 +267,7 @@ WRONG = {
     "yc_service_account_key_file": ["hush/nowhere.json"],
     "system_prompt": [],
     "greeting": [],
+    "prompts_dir": [],
 }
 GOODS = {
     "owners": "1001", "user_rate": "30", "models": '[{"name": "yandexgpt"}]', "webhook_url": "https://bot.example/hook",

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.choices import SETTINGS, STREAMING
+from bot.choices import REASONING, SETTINGS, STREAMING
+from bot.offers import SIGNS
 from bot.texts.catalog import LANGUAGES, NAMES, known, say
 
 BOT = Path(__file__).parents[1] / "bot"
@@ -20,6 +21,7 @@ KEY_AT = {"say": 1, "tell": 3}  # which argument is the key
 WORDS = {word for path in BOT.rglob("*.py") for word in re.findall(r'"/(\w+)": Command\(', path.read_text())}
 MADE = {f"command.{word}" for word in WORDS} | {f"streaming.{mode}" for mode in STREAMING}
 MADE |= {f"settings.{name}" for name in SETTINGS}
+MADE |= {f"reasoning.{mode}" for mode in REASONING} | {f"can.{ability}" for ability in SIGNS}
 
 
 def test_each_language_has_every_sentence_with_the_same_places() -> None:

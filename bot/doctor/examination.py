@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bot.clock import Clock, SystemClock
 from bot.doctor.finding import Finding, Verdict, cleaner
-from bot.doctor.machine import check_database, check_proxies, check_settings
+from bot.doctor.machine import check_database, check_prompts, check_proxies, check_settings
 from bot.doctor.studio import check_picture, check_studio
 from bot.doctor.telegram import check_telegram
 from bot.settings import Settings
@@ -34,6 +34,8 @@ async def _examine(settings: Settings, clock: Clock, env_file: Path) -> AsyncIte
     async for finding in check_database(settings):
         yield finding
     for finding in check_proxies(settings):
+        yield finding
+    for finding in check_prompts(settings):
         yield finding
     if "BOT_TOKEN" not in wrong:
         async for finding in check_telegram(settings):

@@ -19,6 +19,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot.doctor.finding import Finding, Verdict, fail, ok, place, secret, warn
 from bot.errors import ConfigError
+from bot.library import Library
+from bot.models import catalog
 from bot.settings import WHERE, Settings, require
 from bot.storage import schema
 
@@ -151,6 +153,24 @@ def _damage(file: Path) -> str:
     except sqlite3.Error as error:
         return str(error)
     return "" if complaint == "ok" else complaint
+
+
+# --- personas and templates -------------------------------------------------------------------------------------------
+
+
+def check_prompts(settings: Settings) -> Iterator[Finding]:
+    library = Library(settings.prompts_dir)
+    problems = library.problems()
+    for problem in problems:
+        yield fail("prompts", problem, "docs/personas.md shows what stands in such a file; it is left out until then")
+    offered = {settings.model, *(entry.name for entry in catalog.choices(settings.models))}
+    for persona in library.personas().values():
+        if persona.model and persona.model not in offered:
+            text = f"the persona {persona.key} wants the model {persona.model!r}, which is not offered"
+            yield warn("prompts", text, "Add it to MODELS, or take `model` out of the file: the default model answers")
+    if not problems:
+        where = settings.prompts_dir if settings.prompts_dir.is_dir() else "those that come with Govorun"
+        yield ok("prompts", f"{len(library.personas())} personas, {len(library.templates())} templates ({where})")
 
 
 # --- proxies ----------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +30,10 @@ from bot.types import User as Person
 
 SEEN_USER = insert(User).prefix_with("OR IGNORE", dialect="sqlite")
 SEEN_CHAT = insert(Chat).prefix_with("OR IGNORE", dialect="sqlite")
-CHOICES = select(Chat.language, Chat.model, Chat.streaming).where(Chat.bot == bindparam("b"), Chat.id == bindparam("c"))
+OWN = select(User.model).where(User.bot == bindparam("b"), User.id == bindparam("u")).scalar_subquery()
+CHOICES = select(Chat.language, Chat.model, Chat.streaming, Chat.persona, Chat.reasoning, func.coalesce(OWN, "")).where(
+    Chat.bot == bindparam("b"), Chat.id == bindparam("c")
+)
 BACK = update(Chat).where(Chat.bot == bindparam("b"), Chat.id == bindparam("c"), Chat.is_gone).values(is_gone=False)
 IS_GONE = select(Chat.is_gone).where(Chat.bot == bindparam("b"), Chat.id == bindparam("c"))
 
@@ -39,11 +43,14 @@ MOVED = (Conversation, Message, Delivery, Operation, Job, UsageRow, ButtonRow, R
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What was chosen in a chat; "" means the operator's default."""
+    """What was chosen in a chat; "" means the operator's default. `own_model` is what a user chose for all chats."""
 
     language: str = ""
     model: str = ""
     streaming: str = ""
+    persona: str = ""
+    reasoning: str = ""  # on, off
+    own_model: str = ""
 
 
 class Chats(Subject):
@@ -52,14 +59,14 @@ class Chats(Subject):
         now = self.clock.time()
         chat = {
             "bot": address.bot, "id": address.chat, "is_private": private, "is_gone": False,
-            "language": "", "model": "", "streaming": "", "first_seen": now,
+            "language": "", "model": "", "streaming": "", "persona": "", "reasoning": "", "first_seen": now,
         }  # fmt: skip
         self.connection.execute(SEEN_CHAT, chat)
         person = {"bot": address.bot, "id": user.id, "name": user.name[:256], "language": user.language[:16]}
         self.connection.execute(SEEN_USER, {**person, "first_seen": now})
 
-    def choices(self, address: Address) -> Choices:
-        row = self.connection.execute(CHOICES, {"b": address.bot, "c": address.chat}).one_or_none()
+    def choices(self, address: Address, user: int = 0) -> Choices:
+        row = self.connection.execute(CHOICES, {"b": address.bot, "c": address.chat, "u": user}).one_or_none()
         return Choices(*row) if row else Choices()
 
     def language(self, bot: int, user: int) -> str:
@@ -75,6 +82,17 @@ class Chats(Subject):
 
     def choose(self, address: Address, **choice: str) -> None:
         self._set(address.bot, address.chat, **choice)
+
+    def prefer(self, bot: int, user: int, model: str) -> None:
+        """A model of a user's own, for every chat that has not chosen one."""
+        self.connection.execute(update(User).where(User.bot == bot, User.id == user).values(model=model))
+
+    def drop(self, address: Address, user: int, models: Collection[str]) -> None:
+        """Forget choices that can't be kept any more."""
+        here = (Chat.bot == address.bot, Chat.id == address.chat, Chat.model.in_(models))
+        self.connection.execute(update(Chat).where(*here).values(model=""))
+        own = (User.bot == address.bot, User.id == user, User.model.in_(models))
+        self.connection.execute(update(User).where(*own).values(model=""))
 
     def mirrors(self, address: Address) -> bool:
         """Whether voice is answered with voice there."""

@@ -78,7 +78,7 @@ def finished(outgoing: Outgoing, rung: Rung) -> list[Screen]:
     if outgoing.plain or rung is Rung.PLAIN:
         text = outgoing.instead if outgoing.file else outgoing.text
         return [Screen(part) for part in render.plain(text, outgoing.note, LIMIT)] or [Screen(NOTHING)]
-    document = render.parse(outgoing.text)
+    document = render.below(outgoing.thought, render.parse(outgoing.text))
     if rung is Rung.RICH and render.needs_rich(document) and (blocks := render.rich(document, outgoing.note)):
         return [Screen(blocks=json.dumps(blocks, ensure_ascii=False))]
     pieces = render.pieces(document, LIMIT, outgoing.note)

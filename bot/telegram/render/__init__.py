@@ -10,5 +10,6 @@ from bot.telegram.render.entities import Piece, pieces
 from bot.telegram.render.parsing import parse
 from bot.telegram.render.plain import plain
 from bot.telegram.render.streaming import draft, tail
+from bot.telegram.render.thought import below
 
-__all__ = ["Document", "Piece", "draft", "needs_rich", "parse", "pieces", "plain", "rich", "tail"]
+__all__ = ["Document", "Piece", "below", "draft", "needs_rich", "parse", "pieces", "plain", "rich", "tail"]

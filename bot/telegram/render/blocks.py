@@ -20,6 +20,7 @@ from bot.telegram.render.document import (
     Block,
     Code,
     Document,
+    Folded,
     Formula,
     Heading,
     Item,
@@ -92,7 +93,7 @@ class _Size:
         self.blocks += 1
         self.depth = max(self.depth, depth)
         match block:
-            case Paragraph(runs) | Heading(_, runs):
+            case Paragraph(runs) | Heading(_, runs) | Folded(runs):
                 self._add_runs(runs)
             case Code(text, _) | Formula(text):
                 self.characters += len(text)
@@ -140,6 +141,8 @@ def _block(block: Block) -> Wire | None:
         case Quote(inner):
             found = _blocks(inner)
             return {"type": "blockquote", "blocks": found} if found else None
+        case Folded(runs):
+            return {"type": "expandable_blockquote", "text": text(runs)}
         case List(items):
             made = [one for item in items if (one := _item(item))]
             return {"type": "list", "items": made} if made else None

@@ -61,6 +61,13 @@ class Quote:
 
 
 @dataclass(frozen=True, slots=True)
+class Folded:
+    """A text that is unfolded by a tap."""
+
+    runs: Runs
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """`marker` is the number as the model wrote it, such as "3." ("" for a bullet); `checked` is None without a box."""
 
@@ -88,7 +95,7 @@ class Table:
     rows: tuple[tuple[Runs, ...], ...]
 
 
-Block = Paragraph | Heading | Code | Formula | Rule | Quote | List | Table
+Block = Paragraph | Heading | Code | Formula | Rule | Quote | Folded | List | Table
 
 
 @dataclass(frozen=True, slots=True)

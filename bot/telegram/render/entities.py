@@ -89,4 +89,4 @@ class _Stop:
 
 
 # Code too: a mention that is shown as code would ring without it.
-_IMPORTANCE = {"pre": 0, "text_link": 0, "blockquote": 0, "code": 0, "bold": 2}
+_IMPORTANCE = {"pre": 0, "text_link": 0, "blockquote": 0, "expandable_blockquote": 0, "code": 0, "bold": 2}

@@ -15,6 +15,7 @@ from bot.telegram.render.document import (
     Block,
     Code,
     Document,
+    Folded,
     Formula,
     Heading,
     Item,
@@ -29,7 +30,7 @@ from bot.telegram.render.document import (
 
 RULE = "———"
 _STYLES = ((BOLD, "bold"), (ITALIC, "italic"), (STRIKE, "strikethrough"))
-_NESTING = {"blockquote": 0, "pre": 1, "text_link": 1}
+_NESTING = {"blockquote": 0, "expandable_blockquote": 0, "pre": 1, "text_link": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,10 @@ class _Canvas:
                 self.write(RULE)
             case Quote(blocks):
                 self._write_quote(blocks)
+            case Folded(runs):
+                start = self.size
+                self.write_runs(runs, "")
+                self.mark(start, "expandable_blockquote")
             case List():
                 self._write_list(block, indent)
             case Table():

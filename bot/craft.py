@@ -1,0 +1,211 @@
+"""Personas and templates as operators write them, in TOML: what stands in a file, read and checked.
+
+Begin with `persona` and `template`. Every text may be one string, or one for each language (`title.en`, `title.ru`).
+What is wrong is one sentence that names the file, the line and what was expected (`Broken`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from bot.errors import ConfigError
+from bot.texts.catalog import LANGUAGES, known, say
+from bot.types import Message
+
+T = TypeVar("T")
+P = TypeVar("P", bound="Prompt")
+ANY = ""  # the language of a text that is the same in all of them
+LONGEST_FILE = 100_000  # characters
+PLACE = re.compile(r"\{(\w+)\}")
+VERSION = 8  # hexadecimal digits that tell one state of a file from the next
+AT = re.compile(r"line (\d+)")
+
+
+class Broken(ConfigError):
+    """A file that can't be read as what it should be."""
+
+
+def _by_language(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return {ANY: value}
+    if foreign := [key for key in value if key not in LANGUAGES]:
+        raise ValueError(f"the languages are {', '.join(LANGUAGES)}, not {foreign[0]!r}")
+    return value
+
+
+Line = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[^\n]+$")]
+Words = Annotated[dict[str, str], BeforeValidator(_by_language)]
+Title = Annotated[dict[str, Line], BeforeValidator(_by_language)]
+Lines = Annotated[dict[str, tuple[Line, ...]], BeforeValidator(_by_language)]
+
+
+def said(texts: Mapping[str, T], language: str, nothing: T) -> T:
+    """What stands there in a language; another language is better than nothing."""
+    for key in (known(language), ANY, "en", *texts):
+        if key in texts:
+            return texts[key]
+    return nothing
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Example(Part):
+    """A question and how it is to be answered."""
+
+    question: Words
+    answer: Words
+
+
+class Blank(Part):
+    """One thing that a template asks for."""
+
+    name: str = Field(pattern=r"^\w+$")
+    label: Words
+    optional: bool = False
+
+
+class Prompt(Part):
+    """What personas and templates share. `hidden` takes a shipped one away; small `order`s stand first."""
+
+    key: str
+    version: str
+    title: Title
+    description: Words = {}
+    order: int = 100
+    hidden: bool = False
+
+    def name(self, language: str) -> str:
+        return said(self.title, language, self.key)
+
+    @property
+    def label(self) -> str:
+        """Which one, in which state: for the log, and for whoever wants to know what was answered with."""
+        return f"{self.key}@{self.version}"
+
+
+class Persona(Prompt):
+    """Who answers. What it leaves out is the operator's default: system prompt, model, temperature, max_tokens."""
+
+    system: Words = {}
+    greeting: Words = {}
+    suggestions: Lines = {}
+    examples: tuple[Example, ...] = ()
+    model: str = ""
+    temperature: float | None = Field(None, ge=0, le=1)
+    max_tokens: int | None = Field(None, gt=0)
+
+    def orders(self, language: str, system: str) -> str:
+        """Its system prompt; `system` is the operator's, for one that has none."""
+        return said(self.system, language, "").strip() or system or say(language, "system")
+
+    def shown(self, language: str) -> list[Message]:
+        """The examples as a talk that the model has already had."""
+        pairs = [(said(row.question, language, ""), said(row.answer, language, "")) for row in self.examples]
+        return [turn for asked, told in pairs for turn in (Message.of("user", asked), Message.of("assistant", told))]
+
+
+class Template(Prompt):
+    """A prompt with places in {braces}. A line whose place stays empty is left out."""
+
+    prompt: Words
+    fields: tuple[Blank, ...] = Field(min_length=1, max_length=10)
+
+    @model_validator(mode="after")
+    def _known_places(self) -> Template:
+        names = {blank.name for blank in self.fields}
+        used = {place for text in self.prompt.values() for place in PLACE.findall(text)}
+        if used - names:
+            raise ValueError(f"prompt: {{{min(used - names)}}} is the name of no field")
+        if names - used:
+            raise ValueError(f"prompt: the field {min(names - used)!r} stands nowhere in it")
+        return self
+
+    def filled(self, values: Mapping[str, str], language: str) -> str:
+        lines = said(self.prompt, language, "").strip().splitlines()
+        kept = [line for line in lines if all(values.get(place, "").strip() for place in PLACE.findall(line))]
+        return "\n".join(PLACE.sub(lambda place: values[place[1]].strip(), line) for line in kept)
+
+
+def persona(data: bytes, key: str, file: str) -> Persona:
+    """Raises `Broken`."""
+    return _read(Persona, data, key, file)
+
+
+def template(data: bytes, key: str, file: str) -> Template:
+    """Raises `Broken`."""
+    return _read(Template, data, key, file)
+
+
+def _read(kind: type[P], data: bytes, key: str, file: str) -> P:
+    text = _decoded(data, file)
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = AT.search(str(error))
+        line = found[1] if found else len(text.splitlines())  # without a number it is the end
+        raise Broken(f"{file}, line {line}: not TOML: {str(error).partition(' (at')[0]}") from None
+    if table.get("hidden") is True:
+        table = {"title": key, "hidden": True, **OTHERWISE[kind]}
+    version = hashlib.sha256(data).hexdigest()[:VERSION]
+    try:
+        return kind.model_validate({**table, "key": key, "version": version})
+    except ValidationError as error:
+        raise Broken(_sentence(kind, error, text, file)) from None
+
+
+def _decoded(data: bytes, file: str) -> str:
+    try:
+        text = data.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError:
+        raise Broken(f"{file}: not in UTF-8; save it in that encoding") from None
+    if len(text) > LONGEST_FILE:
+        raise Broken(f"{file}: {len(text)} characters, at most {LONGEST_FILE} are expected")
+    return text
+
+
+def _sentence(kind: type[Prompt], error: ValidationError, text: str, file: str) -> str:
+    """The first thing that is wrong, and where."""
+    problem = error.errors(include_input=False, include_url=False)[0]
+    steps = [str(step) for step in problem["loc"] if step != ANY]
+    message = problem["msg"].removeprefix("Value error, ")
+    if not steps:  # a check of the whole file begins with the name of what it is about
+        steps, _, message = [message.partition(":")[0]], "", message.partition(": ")[2]
+    line = _line_of(text, steps)
+    at = f", line {line}" if line else ""
+    if problem["type"] == "extra_forbidden":
+        near = get_close_matches(steps[-1], kind.model_fields, 1)
+        message = f"not known here; did you mean {near[0]}?" if near else "not known here"
+    else:
+        message = PLAINER.get(problem["type"], message)
+    return f"{file}{at}: {'.'.join(steps)}: {message}"
+
+
+def _line_of(text: str, steps: list[str]) -> int:
+    """Where the setting stands, 0 where it can't be found: the line of its last step below that of its first."""
+    lines, at = text.splitlines(), 0
+    for step in steps:
+        if step.isdecimal():
+            continue
+        name = re.compile(rf"\s*(\[+\s*)?([\w-]+\.)*{re.escape(step)}\b")
+        at = next((number for number, line in enumerate(lines[max(at - 1, 0) :], max(at, 1)) if name.match(line)), at)
+    return at
+
+
+PLAINER: Mapping[str, str] = {
+    "missing": "is missing",
+    "tuple_type": 'a list like ["one", "two"] is expected',
+    "string_type": "a text in quotes is expected",
+}
+OTHERWISE: Mapping[type[Prompt], Mapping[str, Any]] = {
+    Persona: {},
+    Template: {"prompt": "{x}", "fields": [{"name": "x", "label": "x"}]},
+}

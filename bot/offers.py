@@ -1,0 +1,43 @@
+"""What the offered models can do and cost, in words: the list of `/model`."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from bot.routing import Offer, Routing
+from bot.texts.catalog import say
+from bot.types import Profile
+
+SIGNS = {"vision": "👁", "tools": "🔧", "reasoning": "🧠", "asynchronous": "🕓"}
+MILLION = 1_000_000
+CURRENCIES = {"RUB": "₽", "USD": "$", "EUR": "€"}
+
+
+def listed(routing: Routing, now: Offer, language: str) -> str:
+    """Each model and, below its title, what it can do."""
+    rows = [f"{'✓' if offer is now else '•'} {offer.title}\n{ability(offer, language)}" for offer in routing.offers]
+    return "\n".join(rows)
+
+
+def ability(offer: Offer, language: str) -> str:
+    profile = offer.model.profile
+    can = [f"{sign} {say(language, f'can.{name}')}" for name, sign in SIGNS.items() if getattr(profile, name)]
+    return " · ".join([*can, say(language, "can.window", tokens=window(profile.window)), *price(profile, language)])
+
+
+def window(tokens: int) -> str:
+    """32_768 -> "32K"."""
+    return f"{tokens / MILLION:g}M" if tokens >= MILLION else f"{tokens // 1024}K"
+
+
+def price(profile: Profile, language: str) -> list[str]:
+    """Nothing where it is not known, or there is none."""
+    if not profile.price_in and not profile.price_out:
+        return []
+    both = [f"{_plain(amount)}" for amount in dict.fromkeys((profile.price_in, profile.price_out))]
+    sign = CURRENCIES.get(profile.currency, profile.currency)
+    return [say(language, "can.price", price=f"{'/'.join(both)} {sign}")]
+
+
+def _plain(amount: Decimal) -> str:
+    return f"{amount:.2f}" if amount == round(amount, 2) else f"{amount.normalize():f}"
