@@ -15,13 +15,12 @@ from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
-from bot import calculator, mcp, money, searching, today
-from bot.access import Access, Role
+from bot import calculator, mcp, options, searching, today
+from bot.access import Access
 from bot.aside import Aside
 from bot.attached import Attached
 from bot.breaker import Breaker
 from bot.chat import Chat
-from bot.chat import Options as ChatOptions
 from bot.chats import ChatList
 from bot.choices import Choosing
 from bot.clock import Clock, SystemClock
@@ -32,19 +31,18 @@ from bot.documents import Documents
 from bot.errors import StorageUnavailable
 from bot.extending import Extending
 from bot.extension import Extension
-from bot.features import joined
+from bot.features import Feature, joined
 from bot.feedback import Opinions
 from bot.http import Http
-from bot.images import Images, Price
+from bot.images import Images
 from bot.improving import Improving
 from bot.jobs import Jobs
 from bot.joining import Joining
 from bot.journal import Journal, beside
 from bot.later import KIND as LATER
-from bot.later import Options as LaterOptions
 from bot.later import Postponing
 from bot.library import Library
-from bot.limits import MONEY, TOKENS, Budget, Limits, Share
+from bot.limits import MONEY, TOKENS, Budget
 from bot.mcp import McpServer
 from bot.members import Members
 from bot.metrics import Metrics
@@ -62,12 +60,10 @@ from bot.services import Later, Painter
 from bot.settings import Settings
 from bot.storage.boxes import StoredInbox, StoredOutbox
 from bot.storage.files import path_of
-from bot.storage.spending import Caps
 from bot.storage.store import Store, Tx
 from bot.taps import Taps
 from bot.telegram.api import Api
 from bot.telegram.routers import Routers, mounted
-from bot.telegram.transport import Options as TelegramOptions
 from bot.telegram.transport import Telegram
 from bot.toolbox import Toolbox
 from bot.tools import Tool
@@ -202,9 +198,11 @@ async def build(
                 routers = _routers(api, extension)
                 if routers is not None:
                     stack.push_async_callback(routers.close)
-                app = _wire(
-                    settings, store, studio, routing, painter, api, clock, chance, tasks, toolbox,
-                    later or studio.later, extension, routers,
+                app = wire(
+                    Given(
+                        settings, store, studio, routing, painter, api, clock, chance, tasks, toolbox,
+                        later or studio.later, extension, routers,
+                    )
                 )  # fmt: skip
                 await app.joining.open()
                 yield app
@@ -215,88 +213,119 @@ async def build(
             await api.close()
 
 
-def _wire(
-    settings: Settings,
-    store: Store,
-    studio: YandexStudio,
-    routing: Routing,
-    painter: Painter | None,
-    api: Api,
-    clock: Clock,
-    chance: random.Random,
-    tasks: asyncio.TaskGroup,
-    toolbox: Toolbox,
-    later: Callable[[str], Later | None],
-    extension: Extension,
-    routers: Routers | None,
-) -> Bot:
-    metrics = api.metrics
-    turns = Turns(clock, metrics, settings.log_content)
-    telegram = Telegram(api, StoredInbox(store), StoredOutbox(store), clock, tasks, _telegram(settings, routers))
-    roll = Roll(store, api.id)
-    access = Access(settings.access == "open", frozenset(settings.owners), roll)
-    budget = _budget(settings, access)
-    jobs, options, library = Jobs(store, clock, api.id), _chat(settings), Library(settings.prompts_dir)
-    joining = Joining(store, access, roll, clock, telegram, tasks, settings.greeting, library)
-    helper = extension.models[0].model if extension.only_models else studio.text(settings.helper_model)
-    aside = Aside(store, helper, budget)
-    journal = Journal(clock, beside(path_of(settings.database_url)))
-    voice = Voice(store, clock, telegram, studio.listener(), studio.speaker(), jobs.wake, settings.speech_seconds)
-    documents = Documents(store, studio.embeddings())
-    chat = Chat(store, routing, clock, options, budget, toolbox, documents, jobs.wake, journal, library)
-    improving = Improving(store, routing, budget)
-    postponing = Postponing(
-        store, routing, later, clock, telegram, jobs.wake, journal, budget,
-        LaterOptions(settings.system_prompt, settings.temperature, settings.max_tokens),
-    )  # fmt: skip
-    orders = Orders(store, clock, {LATER: postponing.withdraw})
-    opinions = Opinions(store, settings.system_prompt)
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a bot is made from. `modes` are the asynchronous modes of the models, by name."""
+
+    settings: Settings
+    store: Store
+    studio: YandexStudio
+    routing: Routing
+    painter: Painter | None
+    api: Api
+    clock: Clock
+    chance: random.Random
+    tasks: asyncio.TaskGroup
+    toolbox: Toolbox = field(default_factory=Toolbox)
+    modes: Callable[[str], Later | None] = lambda _name: None
+    extension: Extension = field(default_factory=Extension)
+    routers: Routers | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What several features share."""
+
+    telegram: Telegram
+    roll: Roll
+    access: Access
+    budget: Budget
+    jobs: Jobs
+    library: Library
+    journal: Journal
+    joining: Joining
+    voice: Voice
+    documents: Documents
+    opinions: Opinions
+    chat: Chat
+
+
+def wire(given: Given) -> Bot:
+    settings, store, clock = given.settings, given.store, given.clock
+    turns = Turns(clock, given.api.metrics, settings.log_content)
+    parts = _parts(given)
+    chat, jobs, journal, joining, roll = parts.chat, parts.jobs, parts.journal, parts.joining, parts.roll
 
     def works_for(user: int) -> bool:
         return handler.works_for(user)
 
-    features = [
-        Images(
-            store,
-            painter,
-            clock,
-            telegram,
-            chance,
-            jobs.wake,
-            budget,
-            _picture(settings),
-            improving,
-            settings.image_improve,
-        ).feature(),
-        Choosing(store, routing, settings.streaming, library).feature(),
+    features = _features(given, parts, works_for)
+    jobs.kinds.update(joined(features).jobs)
+    attached, feed = Attached(store, chat, parts.documents, parts.voice), given.routers.feed if given.routers else None
+    commands = Commands(store, chat, parts.access, attached, features, roll.load, parts.opinions.reaction, feed)
+    admit = Admit(commands, parts.access, joining.refuse)
+    handler = InOrder(Boundary(admit, store, journal), given.tasks, turns, chat.outdate)
+    door = Door(handler, store, clock, given.tasks, parts.access, options.limits(settings), journal)
+    return Bot(
+        settings, store, parts.telegram, commands, door, handler, jobs, clock, given.tasks, asyncio.Event(),
+        given.api.metrics, turns, given.studio.outage, joining,
+    )  # fmt: skip
+
+
+def _parts(given: Given) -> Parts:
+    settings, store, clock, studio, tasks = given.settings, given.store, given.clock, given.studio, given.tasks
+    how = options.telegram(settings, given.routers)
+    telegram = Telegram(given.api, StoredInbox(store), StoredOutbox(store), clock, tasks, how)
+    roll, jobs = Roll(store, given.api.id), Jobs(store, clock, given.api.id)
+    access = Access(settings.access == "open", frozenset(settings.owners), roll)
+    budget, library = options.budget(settings, access), Library(settings.prompts_dir)
+    journal, documents = Journal(clock, beside(path_of(settings.database_url))), Documents(store, studio.embeddings())
+    chat = Chat(
+        store, given.routing, clock, options.chat(settings), budget, given.toolbox, documents, jobs.wake, journal,
+        library,
+    )  # fmt: skip
+    return Parts(
+        telegram, roll, access, budget, jobs, library, journal,
+        Joining(store, access, roll, clock, telegram, tasks, settings.greeting, library),
+        Voice(store, clock, telegram, studio.listener(), studio.speaker(), jobs.wake, settings.speech_seconds),
+        documents, Opinions(store, settings.system_prompt), chat,
+    )  # fmt: skip
+
+
+def _features(given: Given, parts: Parts, works_for: Callable[[int], bool]) -> list[Feature]:
+    settings, store, clock, studio, extension = given.settings, given.store, given.clock, given.studio, given.extension
+    telegram, chat, budget, library, wake = parts.telegram, parts.chat, parts.budget, parts.library, parts.jobs.wake
+    helper = extension.models[0].model if extension.only_models else studio.text(settings.helper_model)
+    aside = Aside(store, helper, budget)
+    postponing = Postponing(
+        store, given.routing, given.modes, clock, telegram, wake, parts.journal, budget, options.later(settings)
+    )
+    orders = Orders(store, clock, {LATER: postponing.withdraw})
+    images = Images(
+        store, given.painter, clock, telegram, given.chance, wake, budget, options.picture(settings),
+        Improving(store, given.routing, budget), settings.image_improve,
+    )  # fmt: skip
+    return [
+        images.feature(),
+        Choosing(store, given.routing, settings.streaming, library).feature(),
         ChatList(store, telegram, aside).feature(),
-        Context(store, routing, aside, settings.system_prompt, options.history, library).feature(),
+        Context(store, given.routing, aside, settings.system_prompt, chat.options.history, library).feature(),
         Personas(store, chat).feature(),
         Writing(store, chat).feature(),
         postponing.feature(),
         orders.feature(),
-        voice.feature(),
+        parts.voice.feature(),
         Searching(store, studio.search() if "search" in settings.tools else None).feature(),
         Confirming(store, chat).feature(),
         Taps(store, chat).feature(),
-        Reminders(store, clock, telegram, jobs.wake).feature(),
-        opinions.feature(),
-        Accounts(store, access, budget, clock, settings.currency).feature(),
-        Privacy(store, clock, telegram, jobs.wake, chat.leave, works_for, orders.leave).feature(),
-        joining.feature(),
-        Members(store, access, roll, telegram.link).feature(),
+        Reminders(store, clock, telegram, wake).feature(),
+        parts.opinions.feature(),
+        Accounts(store, parts.access, budget, clock, settings.currency).feature(),
+        Privacy(store, clock, telegram, wake, chat.leave, works_for, orders.leave).feature(),
+        parts.joining.feature(),
+        Members(store, parts.access, parts.roll, telegram.link).feature(),
         Extending(store, extension.commands).feature(),
     ]
-    jobs.kinds.update(joined(features).jobs)
-    attached, feed = Attached(store, chat, documents, voice), routers.feed if routers else None
-    commands = Commands(store, chat, access, attached, features, roll.load, opinions.reaction, feed)
-    admit = Admit(commands, access, joining.refuse)
-    handler = InOrder(Boundary(admit, store, journal), tasks, turns, chat.outdate)
-    door = Door(handler, store, clock, tasks, access, _limits(settings), journal)
-    return Bot(
-        settings, store, telegram, commands, door, handler, jobs, clock, tasks, asyncio.Event(), metrics, turns,
-        studio.outage, joining,
-    )  # fmt: skip
 
 
 def _offers(settings: Settings, studio: YandexStudio, clock: Clock) -> Sequence[Offer]:
@@ -314,10 +343,6 @@ def _extended(offered: Sequence[Offer], extension: Extension, clock: Clock) -> S
     return [*own, *(offer for offer in offered if offer.name not in names)]
 
 
-def _picture(settings: Settings) -> Price:
-    return Price(money.millionths(settings.image_price), settings.currency, settings.image_model)
-
-
 def _tools(
     settings: Settings, studio: YandexStudio, clock: Clock, tasks: asyncio.TaskGroup, own: Sequence[Tool]
 ) -> Toolbox:
@@ -332,69 +357,11 @@ def _tools(
     )
 
 
-def _chat(settings: Settings) -> ChatOptions:
-    return ChatOptions(
-        system=settings.system_prompt,
-        temperature=settings.temperature,
-        max_tokens=settings.max_tokens,
-        deadline=settings.answer_deadline,
-        thoughts=settings.show_reasoning,
-        names_topics=settings.name_chats,
-        summaries=settings.summaries,
-    )
-
-
-def _limits(settings: Settings) -> Limits:
-    return Limits(
-        user_rate=60 * settings.telegram_chat_rate if settings.user_rate is None else settings.user_rate,
-        user_burst=settings.user_burst,
-        chat_queue=settings.chat_queue,
-        queue=settings.queue_size,
-        longest=settings.longest_question,
-    )
-
-
-def _budget(settings: Settings, access: Access) -> Budget:
-    of = money.millionths
-    day, month = settings.role_daily_money, settings.role_monthly_money
-    shares = {
-        Role[name.upper()]: Share(
-            of(day[name]) if name in day else None, of(month[name]) if name in month else None
-        )
-        for name in {**day, **month}
-    }  # fmt: skip
-    return Budget(
-        access,
-        Caps(settings.user_daily_tokens, settings.chat_daily_tokens, settings.daily_tokens),
-        Caps(settings.user_daily_images, bot=settings.daily_images),
-        Caps(
-            of(settings.user_daily_money), of(settings.chat_daily_money), of(settings.daily_money),
-            of(settings.user_monthly_money), of(settings.chat_monthly_money), of(settings.monthly_money),
-        ),
-        shares,
-        of(settings.confirm_above),
-    )  # fmt: skip
-
-
 def _routers(api: Api, extension: Extension) -> Routers | None:
     if not extension.routers:
         return None
     extension.dispatcher = extension.dispatcher or mounted(extension.routers)
     return Routers(api, extension.dispatcher)
-
-
-def _telegram(settings: Settings, routers: Routers | None = None) -> TelegramOptions:
-    return TelegramOptions(
-        streaming=settings.streaming,
-        rich=settings.rich_messages,
-        rate=settings.telegram_rate,
-        chat_rate=settings.telegram_chat_rate,
-        webhook_url=settings.webhook_url,
-        webhook_secret=settings.webhook_secret.get_secret_value(),
-        webhook_host=settings.webhook_host,
-        webhook_port=settings.webhook_port,
-        others=routers.kinds if routers else (),
-    )
 
 
 class _End(Exception):

@@ -13,8 +13,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from bot.app import Bot, _wire
-from bot.extension import Extension
+from bot.app import Bot, Given, wire
 from bot.http import Http
 from bot.models.yandex.service import YandexStudio
 from bot.routing import Offer, Routing
@@ -23,7 +22,6 @@ from bot.settings import Settings, load
 from bot.storage.store import Store
 from bot.telegram.api import Api
 from bot.telegram.screen import STOP
-from bot.toolbox import Toolbox
 from properties.brain import Brain
 from properties.in_process import LoopClock, StepLoop, Wire
 from properties.inline_disk import InlineDisk
@@ -106,10 +104,7 @@ class World:
         routing = Routing([Offer("one", "One", self.brain), Offer("two", "Two", self.brain)])
         chance = random.Random(1)
         studio = YandexStudio(self.settings, HTTP, self.clock, chance, api.metrics)
-        return _wire(
-            self.settings, store, studio, routing, studio.art(), api, self.clock, chance, tasks, Toolbox(),
-            studio.later, Extension(), None,
-        )  # fmt: skip
+        return wire(Given(self.settings, store, studio, routing, studio.art(), api, self.clock, chance, tasks))
 
     # --- time ---------------------------------------------------------------------------------------------------------
 
