@@ -70,6 +70,7 @@ from bot.tools import Tool
 from bot.turns import Turns
 from bot.usage import Accounts
 from bot.voice import Voice
+from bot.waiting import Waiting
 from bot.writing import Writing
 
 log = logging.getLogger(__name__)
@@ -259,12 +260,14 @@ def wire(given: Given) -> Bot:
     def works_for(user: int) -> bool:
         return handler.works_for(user)
 
-    features = _features(given, parts, works_for)
+    waiting = Waiting(store, clock, parts.telegram, given.tasks, settings.queue_notice, chat.stop)
+    features = [*_features(given, parts, works_for), waiting.feature()]
     jobs.kinds.update(joined(features).jobs)
     attached, feed = Attached(store, chat, parts.documents, parts.voice), given.routers.feed if given.routers else None
     commands = Commands(store, chat, parts.access, attached, features, roll.load, parts.opinions.reaction, feed)
     admit = Admit(commands, parts.access, joining.refuse)
-    handler = InOrder(Boundary(admit, store, journal), given.tasks, turns, chat.outdate)
+    boundary = Boundary(admit, store, journal)
+    waiting.queue = handler = InOrder(boundary, given.tasks, turns, chat.outdate, waiting.queued, waiting.empty)
     door = Door(handler, store, clock, given.tasks, parts.access, options.limits(settings), journal)
     return Bot(
         settings, store, parts.telegram, commands, door, handler, jobs, clock, given.tasks, asyncio.Event(),

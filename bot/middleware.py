@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import Any
@@ -28,7 +28,7 @@ from bot.storage.buttons import QUEUED
 from bot.storage.store import Store
 from bot.texts.catalog import say
 from bot.turns import Turns
-from bot.types import Handler, Incoming, Kind, Outgoing, Reply
+from bot.types import Address, Handler, Incoming, Kind, Outgoing, Reply
 
 log = logging.getLogger(__name__)
 
@@ -142,6 +142,7 @@ class InOrder:
     Calling it only puts the message into its queue. Most buttons have a queue of their own beside the conversation's: a
     setting can be changed while an answer is being written. `outdate` is told of an edit that replaces nothing
     here: the answer that is being written may be to what the message said before. An edit into a command is neither.
+    `queued` is told of messages that stand behind another, `empty` when none does any more.
     """
 
     def __init__(
@@ -150,9 +151,13 @@ class InOrder:
         tasks: asyncio.TaskGroup,
         turns: Turns | None = None,
         outdate: Callable[[Incoming], None] = lambda _: None,
+        queued: Callable[[Incoming], None] = lambda _: None,
+        empty: Callable[[Address], None] = lambda _: None,
     ) -> None:
         self.handler = handler
         self.outdate = outdate
+        self.queued = queued
+        self.empty = empty
         self.tasks = tasks
         self.turns = turns or Turns(SystemClock())
         self._lanes: dict[str, deque[tuple[Incoming, Reply]]] = {}
@@ -173,6 +178,8 @@ class InOrder:
             self._start(self._work(lane))
         elif incoming.kind is Kind.BUTTON and not key.endswith(TOUCHED):
             self._start(self._soothe(reply))
+        else:
+            self.queued(incoming)
         lane.append((incoming, reply))
         if incoming.kind is Kind.MOVED:  # what comes next, in the chat's new place, must find its conversation there
             self._lanes.setdefault(replace(incoming.address, chat=int(incoming.data)).key, self._lanes[key])
@@ -193,6 +200,19 @@ class InOrder:
         lane = self._lanes.get(_lane(incoming), ())
         amends = incoming.kind is Kind.EDIT and any(one.message_id == incoming.message_id for one, _ in lane)
         return 0 if amends or incoming.kind in AT_ONCE else len(lane)
+
+    def waits(self, incoming: Incoming) -> bool:
+        """Whether it stands behind another."""
+        lane = self._lanes.get(_lane(incoming), ())
+        return any(one is incoming for one, _ in list(lane)[1:])
+
+    def drop(self, address: Address, user: int) -> Sequence[Incoming]:
+        """Take out what a user has said there and what waits; the caller ends their turns."""
+        lane = self._lanes.get(address.key, deque())
+        dropped = [one for one, _ in list(lane)[1:] if one.user.id == user and one.kind is Kind.MESSAGE]
+        for item in [item for item in lane if item[0] in dropped]:
+            lane.remove(item)
+        return dropped
 
     def works_for(self, user: int) -> bool:
         """Whether something that this user has said waits or is being worked on; presses don't count."""
@@ -231,6 +251,8 @@ class InOrder:
                 with self.turns.open(incoming):
                     await self.handler(incoming, reply)
                 lane.popleft()
+                if len(lane) < 2:
+                    self.empty(incoming.address)
         finally:
             for key in [key for key, one in self._lanes.items() if one is lane]:
                 del self._lanes[key]

@@ -72,6 +72,9 @@ class Settings(BaseSettings):
     chat_queue: int = Field(
         5, gt=0, description="Messages that may wait in one conversation behind the one that is being answered"
     )
+    queue_notice: float = Field(
+        3.0, ge=0, description="Seconds after which a message that waits is shown, to be sent now or dropped; 0 = never"
+    )
     queue_size: int = Field(
         200, gt=0, description="... and in all conversations together; twice as many where none is one's own"
     )

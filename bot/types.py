@@ -202,7 +202,7 @@ class Outgoing:
     `note` is a line in the bot's own voice below the text ("stopped", "cut short"): it can't be mistaken for the
     model's. `thought` is what the model thought before, folded up above the text.
     `reply_to` quotes that message of the chat where it still exists. `of` is the turn whose answer this shows, ""
-    where that is its own.
+    where that is its own. `gone`: the messages that it stands over are deleted, and nothing is sent.
     """
 
     text: str = ""
@@ -214,6 +214,7 @@ class Outgoing:
     ask_reply: bool = False
     instead: str = ""
     of: str = ""
+    gone: bool = False
     thought: str = ""
 
 

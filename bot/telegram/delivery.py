@@ -212,6 +212,10 @@ class Deliverer:
 
     async def _parts(self, progress: Progress) -> None:
         delivery = progress.delivery
+        if delivery.outgoing.gone:
+            await self._take_away(progress)
+            await self.outbox.progress(delivery, progress.ids, done=0, sent=True)
+            return
         screens = self._screens(progress)
         while progress.done < len(screens):
             last = progress.done == len(screens) - 1
@@ -229,7 +233,7 @@ class Deliverer:
         self.api.metrics.deliveries.add("sent")
 
     async def _take_away(self, progress: Progress) -> None:
-        """A new version that is shorter than the one it was written over leaves messages behind: delete them."""
+        """Delete what is left over: a version may be shorter than the one that it was written over."""
         while len(progress.ids) > progress.done:
             await self.permit(progress.delivery.address.chat)
             with suppress(Refused):  # it is gone, or too old to be deleted

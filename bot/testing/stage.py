@@ -142,6 +142,7 @@ async def opened(
         access="open",
         name_chats=False,
         summaries=False,
+        queue_notice=0.0,
         database_url=f"sqlite+aiosqlite:///{database}",
         **{name.lower(): value for name, value in studio.settings().items()},
     )
