@@ -285,7 +285,7 @@ def _parts(given: Given) -> Parts:
     journal, documents = Journal(clock, beside(path_of(settings.database_url))), Documents(store, studio.embeddings())
     chat = Chat(
         store, given.routing, clock, options.chat(settings), budget, given.toolbox, documents, jobs.wake, journal,
-        library,
+        given.modes, library,
     )  # fmt: skip
     return Parts(
         telegram, roll, access, budget, jobs, library, journal,

@@ -19,6 +19,7 @@ LONGEST = 4096  # characters of one message: a longer question was made of sever
 RETRY, RESUME, TURN = "retry", "resume", "version"  # what the buttons below an answer do
 CUT = "cut"  # how an answer ended that broke off
 UNFINISHED = ("stopped", "length", CUT)
+THUMBS = ("👍", "👎")
 FEW_WORDS = 80  # characters of a question that say which one it was
 
 
@@ -123,9 +124,9 @@ def history(tx: Tx, place: Place, most: int) -> Sequence[Remembered]:
 
 
 def keyboard(
-    tx: Tx, where: Address, delivery: str, user: int, language: str, answer: Remembered
+    tx: Tx, where: Address, delivery: str, user: int, language: str, answer: Remembered, *, thumbs: bool = False
 ) -> tuple[tuple[Button, ...], ...]:
-    """What can be done with an answer: see its other versions, ask for another, let it go on."""
+    """What can be done with an answer: see its other versions, ask for another, let it go on, judge it (`thumbs`)."""
     question = tx.messages.get(answer.parent) if answer.parent is not None else None
     if question is None or question.message.role != "user":
         return ()  # it only reports what was done after a tap: that is not done once more
@@ -142,11 +143,13 @@ def keyboard(
         row += [button("›", TURN, answer=after)]
     label = say(language, "retry") if answer.ending == CUT else "↻"
     row.append(button(label, RETRY, question=question.id))
+    if thumbs:
+        row += [tx.buttons.add(where, delivery, 0, sign, "feedback", turn=answer.turn, sign=sign) for sign in THUMBS]
     more = (button(say(language, "resume"), RESUME, answer=answer.id),)
     return (tuple(row), more) if answer.ending in UNFINISHED else (tuple(row),)
 
 
-def turn_to(tx: Tx, incoming: Incoming, answer: int, language: str) -> Outgoing | None:
+def turn_to(tx: Tx, incoming: Incoming, answer: int, language: str, *, thumbs: bool = False) -> Outgoing | None:
     """Show another version of an answer, in the messages of the one that stands there, and go on from it."""
     version = tx.messages.get(answer)
     if version is None or not _over(tx, incoming):
@@ -155,7 +158,7 @@ def turn_to(tx: Tx, incoming: Incoming, answer: int, language: str) -> Outgoing 
     words = other_words(tx, version)
     question = say(language, "version.of", question=words) if words else ""
     note = "; ".join(filter(None, (mark(language, version), question)))
-    rows = keyboard(tx, incoming.address, incoming.id, incoming.user.id, language, version)
+    rows = keyboard(tx, incoming.address, incoming.id, incoming.user.id, language, version, thumbs=thumbs)
     return Outgoing(version.text, buttons=rows, note=note, of=version.turn)
 
 

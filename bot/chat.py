@@ -56,6 +56,7 @@ class Options:
     history: int = 60
     names_topics: bool = False
     summaries: bool = False
+    thumbs: bool = False
     thoughts: bool = False
 
 
@@ -105,6 +106,7 @@ class Chat:
     documents: Documents | None = None
     wake_jobs: Callable[[], None] = lambda: None
     journal: Journal | None = None
+    modes: Callable[[str], object | None] = lambda _name: None
     library: Library = field(default_factory=Library)
     _ratios: defaultdict[str, prompt.Ratio] = field(default_factory=lambda: defaultdict(prompt.Ratio))
     _running: dict[str, Running] = field(default_factory=dict)
@@ -178,7 +180,7 @@ class Chat:
         chosen = self.chosen(choices)
         return Begun(
             place, history, replace(choices, model=chosen.offer.name), language, preface, has_documents=has_documents,
-            persona=chosen.persona, gone=chosen.gone,
+            persona=chosen.persona, gone=chosen.gone, thumbs=self.options.thumbs,
         )  # fmt: skip
 
     def chosen(self, choices: Choices) -> Chosen:
@@ -220,11 +222,19 @@ class Chat:
         less, offer = min(prices, key=lambda row: row[0], default=(price, now))
         currency = now.model.profile.currency
         cheaper = (offer.name, offer.title, money.shown(language, less, currency)) if less < price else None
-        sentence, choices = money.question(language, question, money.shown(language, price, currency), cheaper)
+        sentence, choices = money.question(
+            language, question, money.shown(language, price, currency), cheaper, self._later(begun, now)
+        )
         await money.ask_first(
             self.store, incoming, reply, sentence, *choices,
             also=lambda tx: tx.deliveries.release(incoming.id, incoming.address),
         )  # fmt: skip
+
+    def _later(self, begun: Begun, offer: Offer) -> str:
+        """The turn that may be answered later instead, "" where the model has no such mode."""
+        if begun.place is None or begun.place.shown is not None or self.modes(offer.name) is None:
+            return ""
+        return begun.place.question.turn
 
     async def answer(self, incoming: Incoming, reply: Reply, begun: Begun) -> None:
         if begun.price:

@@ -221,7 +221,7 @@ class Commands:
 
         def work(tx: Tx) -> None:
             chosen = tx.chats.choices(incoming.address).language or incoming.user.language
-            version = branches.turn_to(tx, incoming, action.payload["answer"], chosen)
+            version = branches.turn_to(tx, incoming, action.payload["answer"], chosen, thumbs=self.chat.options.thumbs)
             put(tx, incoming, *([version] if version is not None else []))
 
         await self.store.write(work)

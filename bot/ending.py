@@ -89,7 +89,9 @@ def _failed(written: Written) -> bool:
 
 
 def _keyboard(tx: Tx, incoming: Incoming, begun: Begun, answer: Remembered) -> Rows:
-    return branches.keyboard(tx, incoming.address, incoming.id, incoming.user.id, begun.language, answer)
+    return branches.keyboard(
+        tx, incoming.address, incoming.id, incoming.user.id, begun.language, answer, thumbs=begun.thumbs
+    )
 
 
 def _retry(tx: Tx, incoming: Incoming, begun: Begun, place: Place) -> Rows:

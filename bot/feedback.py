@@ -14,7 +14,7 @@ from bot.storage.buttons import Action
 from bot.storage.said import Said
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Address, Button, Incoming, Message, Reply
+from bot.types import Incoming, Message, Reply
 
 UP, DOWN = "👍", "👎"
 GOOD = frozenset("👍❤🔥👏🎉💯🥰😍🤩🙏👌🏆⚡😁🤗😘💋🍾🆒🦄😇🤝🫡💘😎⭐")
@@ -70,9 +70,3 @@ def value(sign: str) -> int:
     """
     bare = sign.replace(VARIATION, "")
     return 1 if bare in GOOD else -1 if bare in BAD else 0
-
-
-def thumbs(tx: Tx, where: Address, delivery: str, turn: str) -> tuple[Button, Button]:
-    """For below the answer of a turn; everybody in the chat may press them. `delivery` is the key they stand under."""
-    up, down = (tx.buttons.add(where, delivery, 0, sign, "feedback", turn=turn, sign=sign) for sign in (UP, DOWN))
-    return up, down

@@ -33,7 +33,7 @@ from bot.storage.operations import Operation
 from bot.storage.rows import dump_parts, load_parts
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Button, Finish, Incoming, Job, Message, Outgoing, Reply, Request, Text, Transport
+from bot.types import Finish, Incoming, Job, Message, Outgoing, Reply, Request, Text, Transport
 
 KIND = "later"
 PATIENCE = 24 * 3600.0  # seconds: "from minutes to hours"; an answer is kept for three days
@@ -360,12 +360,6 @@ class Postponing:
         model = self.models(operation.request.get("model", ""))
         if model is not None and operation.operation:
             await model.cancel(operation.operation)
-
-
-def later_button(tx: Tx, incoming: Incoming, language: str, turn: str) -> Button:
-    """For below the answer of this turn: the question of `turn` is answered later, for less."""
-    where, user = incoming.address, incoming.user.id
-    return tx.buttons.add(where, incoming.id, user, say(language, "later.button"), "later", turn=turn)
 
 
 def _is_open(tx: Tx, operation: Operation) -> bool:

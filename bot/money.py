@@ -82,16 +82,20 @@ async def ask_first(
     await reply.finish()
 
 
-def question(language: str, asked: int, price: str, cheaper: tuple[str, str, str] | None) -> tuple[str, list[Choice]]:
+def question(
+    language: str, asked: int, price: str, cheaper: tuple[str, str, str] | None, later: str = ""
+) -> tuple[str, list[Choice]]:
     """The sentence and the buttons for an expensive answer to the message `asked`.
 
-    `cheaper`: name, title and price of another model.
+    `cheaper`: name, title and price of another model. `later`: the turn to answer later, "" where that can't be.
     """
     choices = [Choice(say(language, "price.answer"), "price.answer", {"question": asked})]
     if cheaper is not None:
         name, title, less = cheaper
         label = say(language, "price.cheaper", model=title, price=less)
         choices.append(Choice(label, "price.cheaper", {"question": asked, "model": name}))
+    if later:
+        choices.append(Choice(say(language, "later.button"), "later", {"turn": later}))
     choices.append(Choice(say(language, "price.drop"), "price.drop", {"question": asked}))
     return say(language, "price.question", price=price), choices
 

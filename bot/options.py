@@ -23,6 +23,7 @@ def chat(settings: Settings) -> ChatOptions:
         thoughts=settings.show_reasoning,
         names_topics=settings.name_chats,
         summaries=settings.summaries,
+        thumbs=settings.feedback_buttons,
     )
 
 

@@ -72,6 +72,9 @@ class Settings(BaseSettings):
     chat_queue: int = Field(
         5, gt=0, description="Messages that may wait in one conversation behind the one that is being answered"
     )
+    feedback_buttons: bool = Field(
+        False, description="👍 and 👎 below each answer; reactions are counted in any case (govorun feedback)"
+    )
     queue_notice: float = Field(
         3.0, ge=0, description="Seconds after which a message that waits is shown, to be sent now or dropped; 0 = never"
     )

@@ -52,6 +52,7 @@ class Begun:
     act: Operation | None = None
     steps: Steps = field(default_factory=Steps)
     has_documents: bool = False
+    thumbs: bool = False
     found: Found = NOTHING
     persona: Persona = NOBODY
     gone: tuple[str, ...] = ()

@@ -10,11 +10,10 @@ from stage import ANNA, BORIS, TEAM, Stage
 from telegram_side import QUESTION, inbox, rows, soon
 
 from bot.boxes import Received
-from bot.feedback import thumbs, value
+from bot.feedback import value
 from bot.storage.feedback import exported
-from bot.storage.store import Tx
 from bot.telegram.updates import Me, read
-from bot.types import Address, Kind, Outgoing
+from bot.types import Kind
 
 KEPT = "SELECT user, value, sign FROM feedback ORDER BY id"
 
@@ -96,19 +95,9 @@ async def test_a_reaction_does_not_wait_for_the_answer_that_is_being_written(sta
 
 async def test_thumbs_below_an_answer_judge_it_too(stage: Stage) -> None:
     """The buttons of "feedback": the last one pressed counts."""
-    app = await stage.start()
+    await stage.start(feedback_buttons=True)
     stage.studio.script("one")
     await stage.ask("first?")
-    turn = rows(stage, "SELECT turn FROM messages")[0][0]
-    where = Address("telegram", app.telegram.api.id, ANNA)
-
-    def offer(tx: Tx) -> None:
-        buttons = thumbs(tx, where, "offer", turn)
-        tx.deliveries.add("offer", where, Outgoing("how was it?", plain=True, buttons=(buttons,)))
-
-    await app.store.write(offer)
-    await app.telegram.reply(where, "offer").finish()
-    await stage.texts(2)
     for sign, worth in (("👍", 1), ("👎", -1)):
         await stage.press(sign)
         await soon(stage, lambda kept=(ANNA, worth, sign): rows(stage, KEPT) == [kept] or None)  # type: ignore[misc]

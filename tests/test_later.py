@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from decimal import Decimal
 from itertools import pairwise
 
 from stage import ANNA, CODE, TEAM, Stage
 from telegram_side import rows, soon
 
 from bot.errors import ModelDenied, ModelRefused, ModelUnavailable, OutcomeUnknown
-from bot.later import PATIENCE, later_button
+from bot.later import PATIENCE
 from bot.sandbox.telegram import buttons_of
 from bot.services import Answered, Failed, Later, Pending
-from bot.storage.store import Tx
 from bot.testing.virtual_loop import VirtualLoop
 from bot.texts.catalog import say
-from bot.types import Address, Finish, Incoming, Outgoing, Request, Usage, User
+from bot.types import Finish, Request, Usage
 
 PRO = "YandexGPT Pro"
 LITE = "YandexGPT Lite"
@@ -168,36 +168,23 @@ async def test_an_order_whose_outcome_is_unknown_is_repeated_only_by_a_press(sta
     assert len(slow.submitted) == 2
 
 
-async def test_a_question_that_was_asked_already_is_ordered_by_a_button(stage: Stage) -> None:
+async def test_a_heavy_question_is_ordered_by_a_button_below_its_price(stage: Stage) -> None:
     """By the button "later", once; "later.again" orders anew what did not work out."""
     slow = Slow(Failed("broken"), Answered("the long one"))
-    await _begin(stage, slow)
-    stage.studio.script("the short one")
-    await stage.ask("how does it work?")
-    await _offer(stage, rows(stage, "SELECT turn FROM messages")[0][0])
+    stage.given["later"] = only(slow)
+    await stage.start(confirm_above=Decimal("0.01"))
+    assert "may cost" in await stage.ask("how does it work?")
     await stage.press(say("en", "later.button"))
-    assert (await stage.texts(4))[3] == say("en", "later.failed")
+    assert (await stage.texts(3))[2] == say("en", "later.failed")
     await stage.press("Try again")
-    assert (await stage.texts(6))[5] == "the long one"
+    assert (await stage.texts(5))[4] == "the long one"
     assert [said.text for said in slow.submitted[1].messages[1:]] == ["how does it work?"]
     await stage.press(say("en", "later.button"))
     await asyncio.sleep(60)
     assert len(slow.submitted) == 2
-
-
-async def _offer(stage: Stage, turn: str) -> None:
-    """Show the button below a sentence."""
-    assert stage.app is not None
-    where = Address("telegram", stage.app.telegram.api.id, ANNA)
-    asked = Incoming("offer", where, User(ANNA))
-
-    def work(tx: Tx) -> None:
-        button = later_button(tx, asked, "en", turn)
-        tx.deliveries.add(asked.id, where, Outgoing("this is heavy", plain=True, buttons=((button,),)))
-
-    await stage.app.store.write(work)
-    await stage.app.telegram.reply(where, asked.id).finish()
-    await stage.texts(2)
+    said = rows(stage, "SELECT role, turn FROM messages ORDER BY id")
+    assert [role for role, _ in said] == ["user", "assistant"]
+    assert stage.prompts() == []
 
 
 async def test_a_service_that_takes_no_orders_is_asked_again(stage: Stage) -> None:
