@@ -202,7 +202,7 @@ async def build(
                 app = wire(
                     Given(
                         settings, store, studio, routing, painter, api, clock, chance, tasks, toolbox,
-                        later or studio.later, extension, routers,
+                        later or _modes(studio, extension), extension, routers,
                     )
                 )  # fmt: skip
                 await app.joining.open()
@@ -329,6 +329,12 @@ def _features(given: Given, parts: Parts, works_for: Callable[[int], bool]) -> l
         Members(store, parts.access, parts.roll, telegram.link).feature(),
         Extending(store, extension.commands).feature(),
     ]
+
+
+def _modes(studio: YandexStudio, extension: Extension) -> Callable[[str], Later | None]:
+    """The asynchronous modes of AI Studio's models; a programmer's own have none."""
+    own = {one.name for one in extension.models}
+    return lambda name: None if extension.only_models or name in own else studio.later(name)
 
 
 def _offers(settings: Settings, studio: YandexStudio, clock: Clock) -> Sequence[Offer]:

@@ -161,10 +161,11 @@ class Commands:
     async def help(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         """The menu, and what only some may do to those who may."""
         chosen, actor = await language(self.store, incoming), Actor.of(incoming)
+        hidden = [(word, one) for word, one in self._known.commands.items() if not one.in_menu]
         special = [
-            _line(word, command, chosen)
-            for word, command in self._known.commands.items()
-            if command.act is not Act.TALK and self.access.authorize(actor, command.act) is Decision.ALLOWED
+            _line(word, one, chosen)
+            for word, one in hidden
+            if one.act is not Act.TALK and self.access.authorize(actor, one.act) is Decision.ALLOWED
         ]
         menu = [*self.menu(chosen), *special]
         lines = "\n".join(f"/{name} - {text}" for name, text in menu)

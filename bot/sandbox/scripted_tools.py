@@ -51,7 +51,7 @@ def results(messages: Messages) -> list[str]:
 
 def told(messages: Messages) -> str:
     """What the tools answered, in the model's words; "" where none did."""
-    rows = [f"- **{message['tool']}:** {message['text']}" for message in _since(messages) if message.get("tool")]
+    rows = [f"- **{said['tool']}:** {FRAME.sub('', said['text'])}" for said in _since(messages) if said.get("tool")]
     return "\n".join([TOLD[language_of(question(messages))], "", *rows]) if rows else ""
 
 
@@ -198,6 +198,7 @@ HINTS = {
     "remind": r"remind|напомни",
     "weather": r"погод",
 }
+FRAME = re.compile(r"\A\[[^\]\n]*\]\n")  # what a bot says to its model about a result, in the first line
 TOLD = {"en": "The tools answered:", "ru": "Инструменты ответили:"}
 THOUGHT = {
     "en": "The user says «{question}»: {words} words. I look for the rule that fits, and answer by it.",
