@@ -308,6 +308,9 @@ def _features(given: Given, parts: Parts, works_for: Callable[[int], bool]) -> l
         store, given.painter, clock, telegram, given.chance, wake, budget, options.picture(settings),
         Improving(store, given.routing, budget), settings.image_improve,
     )  # fmt: skip
+    reminders = Reminders(store, clock, telegram, wake)
+    if "reminders" in settings.tools:
+        given.toolbox.add(reminders.tool())
     return [
         images.feature(),
         Choosing(store, given.routing, settings.streaming, library).feature(),
@@ -321,7 +324,7 @@ def _features(given: Given, parts: Parts, works_for: Callable[[int], bool]) -> l
         Searching(store, studio.search() if "search" in settings.tools else None).feature(),
         Confirming(store, chat).feature(),
         Taps(store, chat).feature(),
-        Reminders(store, clock, telegram, wake).feature(),
+        reminders.feature(),
         parts.opinions.feature(),
         Accounts(store, parts.access, budget, clock, settings.currency).feature(),
         Privacy(store, clock, telegram, wake, chat.leave, works_for, orders.leave).feature(),
@@ -361,7 +364,7 @@ def _tools(
         "search": lambda: searching.tools(studio.search()),
     }
     return Toolbox(
-        [*(tool for name in dict.fromkeys(settings.tools) for tool in made[name]()), *own],
+        [*(tool for name in dict.fromkeys(settings.tools) if name in made for tool in made[name]()), *own],
         [McpServer(entry, clock, tasks) for entry in settings.mcp_servers],
     )
 

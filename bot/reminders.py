@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any
+from zlib import crc32
 
-from bot import outbox, when
+from bot import outbox, turns, when
 from bot.clock import Clock
 from bot.errors import BadInput
 from bot.features import Command, Feature, Press
@@ -19,7 +20,8 @@ from bot.orders import cancel_button
 from bot.storage.buttons import Action
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Incoming, Job, Outgoing, Reply, Transport
+from bot.tools import Asker, Tool
+from bot.types import Incoming, Job, Outgoing, Reply, Transport, User
 
 KIND = "reminder"
 LATE = 120.0  # seconds after which a reminder says for when it was
@@ -92,6 +94,25 @@ class Reminders:
             raise BadInput(say(language, "remind.zone.unknown"))
         return self._set(tx, incoming, language, said, where)[0]
 
+    def tool(self) -> Tool:
+        """The same for models: they are told the sentence, and repeat it."""
+
+        async def remind(asker: Asker, when: str, text: str) -> str:
+            """Set a reminder for the user, in the user's own time zone. Tell the user what was set, word for word.
+
+            when: such as 2026-12-05 18:30, tomorrow 9:00, in 20 minutes, every monday 9:00
+            text: what to remind of
+            """
+            said = f"{when.strip()} {' '.join(text.split())}"
+            # The same wish of the same turn is one reminder, also where the turn is begun anew after a crash.
+            key = f"{turns.current.get().name}.{crc32(said.encode()):x}"
+            asked = Incoming(key, asker.address, User(asker.user))
+            told = await self.store.write(lambda tx: self.set(tx, asked, asker.language, said))
+            self.wake_jobs()
+            return told
+
+        return Tool.of(remind, deadline=5.0)
+
     # --- inside -------------------------------------------------------------------------------------------------------
 
     async def _settle(self, incoming: Incoming, reply: Reply, language: str, said: str, where: tzinfo) -> None:
@@ -114,7 +135,7 @@ class Reminders:
         if len(before) >= MOST or len(text) > LONGEST:
             raise BadInput(say(language, "remind.much", most=MOST, longest=LONGEST))
         number = sum(job.key.partition("-")[0] == incoming.id for job in before)
-        key = f"{incoming.id}-{number}" if number else incoming.id
+        key = f"{incoming.id}-{number}" if number and not _of_tool(incoming) else incoming.id
         shown = shown_time(language, moment.at, moment.repeat)
         payload = {
             "user": incoming.user.id, "text": text, "language": language, "zone": when.name_of(where),
@@ -206,3 +227,7 @@ def shown_time(language: str, at: datetime, repeat: str) -> str:
 
 def _zone(name: str) -> tzinfo:
     return when.zone(name) or UTC
+
+
+def _of_tool(incoming: Incoming) -> bool:
+    return "." in incoming.id

@@ -197,10 +197,10 @@ class Settings(BaseSettings):
     yc_search_url: str = Field("https://searchapi.api.cloud.yandex.net", description="Search API")
 
     # --- Tools
-    tools: Annotated[tuple[Literal["time", "calculator", "search"], ...], NoDecode] = Field(
-        ("time", "calculator"),
-        description="What models may use, separated by commas: time, calculator, search (the web, by the Search API, "
-        "which costs extra; also the command /search); none = nothing",
+    tools: Annotated[tuple[Literal["time", "calculator", "reminders", "search"], ...], NoDecode] = Field(
+        ("time", "calculator", "reminders"),
+        description="What models may use, separated by commas: time, calculator, reminders, search (the web, by the "
+        "Search API, which costs extra; also the command /search); none = nothing",
     )
     mcp_servers: Annotated[list[McpEntry], NoDecode] = Field(
         default_factory=list,

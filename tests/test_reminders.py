@@ -11,6 +11,7 @@ from stage import ANNA, BORIS, Stage
 from telegram_side import rows, soon
 
 from bot.reminders import KIND
+from bot.sandbox.studio import Answer
 from bot.texts.catalog import say
 
 MOSCOW = ZoneInfo("Europe/Moscow")
@@ -113,3 +114,18 @@ async def _away(stage: Stage, seconds: float) -> None:
     loop.now += seconds
     await stage.start()
     await soon(stage, lambda: True)
+
+
+async def test_a_model_sets_a_reminder_once_and_is_told_where_it_can_not(stage: Stage) -> None:
+    await stage.start()
+    stage.studio.script(Answer(calls=[("remind", {"when": "in 20 minutes", "text": "tea"})]), "tell me your zone")
+    assert await stage.ask("remind me of tea") == "tell me your zone"
+    assert say("en", "remind.zone.unknown") in str(stage.prompts()[-1])
+    await stage.ask("/timezone Moscow")
+    call = ("remind", {"when": "in 20 minutes", "text": "tea"})
+    stage.studio.script(Answer(calls=[call, call]), "done")
+    assert await stage.ask("remind me of tea") == "done"
+    assert "I will remind you: " in str(stage.prompts()[-1])
+    assert len(rows(stage, DUE)) == 1
+    await stage.clock.sleep(1_100)
+    await soon(stage, lambda: "⏰ tea" in stage.telegram.texts(ANNA) or None)

@@ -404,7 +404,7 @@ def test_every_setting_is_explained_in_the_example() -> None:
 
 
 def test_tools_are_named_and_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert load().tools == ("time", "calculator")
+    assert load().tools == ("time", "calculator", "reminders")
     for value, names in {"none": (), "search": ("search",), "Time; Search": ("time", "search")}.items():
         assert given(monkeypatch, TOOLS=value).tools == names
 

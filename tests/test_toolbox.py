@@ -48,7 +48,7 @@ async def test_what_a_tool_finds_reaches_the_model_which_then_answers(stage: Sta
     await stage.start()
     assert await stage.ask("cats?") == "There are cats."
     first, second = model.requests
-    assert [tool.name for tool in first.tools] == ["current_time", "calculator", "look"]
+    assert [tool.name for tool in first.tools] == ["current_time", "calculator", "look", "remind"]
     assert say("en", "tool.rule") in first.messages[0].text
     assert second.messages[-2].parts == (call("look", what="cats"),)
     assert model.results["look-1"].endswith("cats for 1001")
