@@ -114,9 +114,9 @@ async def works(world: World, process: asyncio.subprocess.Process) -> None:
     assert await process.wait() == 0
 
 
-async def test_twenty_open_files_are_enough(nursery: Nursery) -> None:
+async def test_two_dozen_open_files_are_enough(nursery: Nursery) -> None:
     def limits() -> None:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24))
 
     async with nursery.world() as world, bot(world, limits=limits) as process:
         await works(world, process)

@@ -252,6 +252,8 @@ def environment(telegram: Telegram, studio: Studio, directory: Path, **settings:
         "chat_queue": 1000,
         "queue_size": 10000,
         "max_tokens": 8000,
+        "summaries": "false",  # the judge reads every request as a part of the conversation
+        "name_chats": "false",
         "log_level": "WARNING",
         **settings,
     }
