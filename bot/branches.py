@@ -124,13 +124,24 @@ def history(tx: Tx, place: Place, most: int) -> Sequence[Remembered]:
 
 
 def keyboard(
-    tx: Tx, where: Address, delivery: str, user: int, language: str, answer: Remembered, *, thumbs: bool = False
+    tx: Tx,
+    where: Address,
+    delivery: str,
+    user: int,
+    language: str,
+    answer: Remembered,
+    *,
+    thumbs: bool = False,
+    alone: bool = False,
 ) -> tuple[tuple[Button, ...], ...]:
-    """What can be done with an answer: see its other versions, ask for another, let it go on, judge it (`thumbs`)."""
-    question = tx.messages.get(answer.parent) if answer.parent is not None else None
-    if question is None or question.message.role != "user":
+    """What can be done with an answer: see its other versions, ask for another, let it go on, judge it (`thumbs`).
+
+    `alone`: it is known to be the first answer to a question, so nothing is looked up.
+    """
+    question = tx.messages.get(answer.parent) if answer.parent is not None and not alone else None
+    if not alone and (question is None or question.message.role != "user"):
         return ()  # it only reports what was done after a tap: that is not done once more
-    versions = list(tx.messages.versions(answer))
+    versions = [answer.id] if alone else list(tx.messages.versions(answer))
     number = versions.index(answer.id)
 
     def button(label: str, action: str, **what: int) -> Button:
@@ -142,7 +153,7 @@ def keyboard(
         row += [button("‹", TURN, answer=before), button(f"{number + 1}/{len(versions)}", TURN, answer=answer.id)]
         row += [button("›", TURN, answer=after)]
     label = say(language, "retry") if answer.ending == CUT else "↻"
-    row.append(button(label, RETRY, question=question.id))
+    row.append(button(label, RETRY, question=answer.parent or 0))
     if thumbs:
         row += [tx.buttons.add(where, delivery, 0, sign, "feedback", turn=answer.turn, sign=sign) for sign in THUMBS]
     more = (button(say(language, "resume"), RESUME, answer=answer.id),)

@@ -254,7 +254,8 @@ class Chat:
             written.code = self.journal.note(written.error, incoming.id) if self.journal is not None else ""
         # What the model was paid for is not asked for again because the disk is full just now.
         await self.store.patiently(lambda: self.store.write(lambda tx: self._save(tx, incoming, begun, written)))
-        self.wake_jobs()
+        if self._named(incoming, begun, written) or len(begun.history) >= context.ENOUGH:
+            self.wake_jobs()
         await reply.finish()
 
     def _save(self, tx: Tx, incoming: Incoming, begun: Begun, written: Written) -> None:
@@ -264,9 +265,13 @@ class Chat:
         for number, held in enumerate(written.held):
             held.settle(tx, 0 if number else written.cost, 0 if number else written.money)
         ending.save(tx, incoming, begun, written)
-        first = begun.place is not None and begun.place.question.parent is None
-        if first and written.words() and incoming.address.thread and incoming.private and self.options.names_topics:
+        if self._named(incoming, begun, written):
             chats.wants_name(tx, begun.conversation, incoming.address, incoming.user.id, begun.language)
+
+    def _named(self, incoming: Incoming, begun: Begun, written: Written) -> bool:
+        """Whether the conversation gets a name now: a topic, after its first answer."""
+        first = begun.place is not None and begun.place.question.parent is None and bool(written.words())
+        return first and self.options.names_topics and incoming.private and bool(incoming.address.thread)
 
     async def _informed(self, reply: Reply, begun: Begun) -> Begun:
         """The same with what the documents of the conversation say of the question."""
@@ -438,7 +443,8 @@ class Chat:
         async with aclosing(written.offer.model.stream(request)) as chunks:
             async for chunk in chunks:
                 turn.wrote(self.clock.monotonic())
-                written.add(chunk if self.options.thoughts else replace(chunk, thought=""))
+                hides = chunk.thought and not self.options.thoughts
+                written.add(replace(chunk, thought="") if hides else chunk)
                 if chunk.replaces:
                     reply.replace(begun.prefix + written.text)
                 elif chunk.text:

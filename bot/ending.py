@@ -89,9 +89,12 @@ def _failed(written: Written) -> bool:
 
 
 def _keyboard(tx: Tx, incoming: Incoming, begun: Begun, answer: Remembered) -> Rows:
+    where, user = incoming.address, incoming.user.id
+    place = begun.place
+    alone = place is not None and answer.turn == incoming.id and not place.over and place.after is None
     return branches.keyboard(
-        tx, incoming.address, incoming.id, incoming.user.id, begun.language, answer, thumbs=begun.thumbs
-    )
+        tx, where, incoming.id, user, begun.language, answer, thumbs=begun.thumbs, alone=alone
+    )  # fmt: skip
 
 
 def _retry(tx: Tx, incoming: Incoming, begun: Begun, place: Place) -> Rows:

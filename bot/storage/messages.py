@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, literal, or_, select, update
+from sqlalchemy import BigInteger, and_, bindparam, func, insert, literal, or_, select, update
 from sqlalchemy.orm import aliased
 
 from bot.storage.blobs import Blobs
@@ -57,6 +57,20 @@ PATH = (
     .join(WALK, Message.id == WALK.c.id)
     .join(User, (User.bot == Message.bot) & (User.id == Message.user), isouter=True)
     .order_by(Message.id)
+)
+GET = select(*FIELDS).where(Message.id == bindparam("message"))
+SAME_PLACE = and_(
+    bindparam("place", type_=BigInteger) != 0,
+    QUESTION.place == bindparam("place", type_=BigInteger),
+    QUESTION.parent.is_not_distinct_from(bindparam("p", type_=BigInteger)),
+)
+ANSWERS = (
+    select(ANSWER.id)
+    .join(QUESTION, ANSWER.parent == QUESTION.id)
+    .where(QUESTION.conversation_id == bindparam("conversation"), QUESTION.role == "user")
+    .where(or_(QUESTION.id == bindparam("q"), SAME_PLACE))
+    .where(ANSWER.conversation_id == bindparam("conversation"), ANSWER.role == "assistant")
+    .order_by(ANSWER.id)
 )
 
 
@@ -174,7 +188,7 @@ class Messages(Subject):
         return [_remembered(row, row.name or "") for row in rows]
 
     def get(self, message: int) -> Remembered | None:
-        row = self.connection.execute(select(*FIELDS).where(Message.id == message)).one_or_none()
+        row = self.connection.execute(GET, {"message": message}).one_or_none()
         return _remembered(row) if row else None
 
     def of_turn(self, address: Address, turn: str, role: Role) -> Remembered | None:
@@ -195,16 +209,10 @@ class Messages(Subject):
 
     def answers(self, question: Remembered) -> Sequence[int]:
         """The ids of the answers to a question and to its other versions, oldest first."""
-        edited = QUESTION.place == question.place if question.place else literal(value=False)
-        same = or_(QUESTION.id == question.id, (QUESTION.parent.is_not_distinct_from(question.parent)) & edited)
-        query = (
-            select(ANSWER.id)
-            .join(QUESTION, ANSWER.parent == QUESTION.id)
-            .where(QUESTION.conversation_id == question.conversation, QUESTION.role == "user", same)
-            .where(ANSWER.conversation_id == question.conversation, ANSWER.role == "assistant")
-            .order_by(ANSWER.id)
-        )
-        return self.connection.scalars(query).all()
+        values = {
+            "conversation": question.conversation, "q": question.id, "p": question.parent, "place": question.place,
+        }  # fmt: skip
+        return self.connection.scalars(ANSWERS, values).all()
 
     def show(self, message: Remembered) -> None:
         """Show the branch that leads through a message, to the newest that was said after it."""
