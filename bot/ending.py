@@ -12,7 +12,7 @@ from bot.outbox import put
 from bot.storage.messages import Remembered
 from bot.storage.store import Tx
 from bot.texts.catalog import say
-from bot.types import Button, Incoming, Outgoing, Text
+from bot.types import Button, Incoming, Message, Outgoing, Text
 from bot.written import Begun, Written
 
 LATE = 3600.0  # seconds after which an answer begs pardon
@@ -68,8 +68,8 @@ def _acted(tx: Tx, incoming: Incoming, begun: Begun, written: Written, outgoing:
 def _remember(tx: Tx, incoming: Incoming, place: Place, prefix: str, written: Written) -> Remembered:
     said = (*written.steps.parts, Text(prefix + written.text))
     if place.resumed is not None:
-        answer = place.resumed.id
-        tx.messages.extend(answer, said, written.ending())
+        answer = replace(place.resumed, message=Message("assistant", said), ending=written.ending())
+        tx.messages.extend(answer.id, said, answer.ending)
     else:
         question = place.question
         answer = tx.messages.add(
@@ -79,9 +79,7 @@ def _remember(tx: Tx, incoming: Incoming, place: Place, prefix: str, written: Wr
         )  # fmt: skip
     if place.tip is not None:
         tx.messages.move(place.question.conversation, place.tip)
-    found = tx.messages.get(answer)
-    assert found is not None  # noqa: S101  it was written a line above
-    return found
+    return answer
 
 
 def _failed(written: Written) -> bool:

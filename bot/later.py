@@ -190,10 +190,10 @@ class Postponing:
             parent=asked.get("parent") or 0, user=operation.user, place=asked["reply_to"],
         )  # fmt: skip
         tx.messages.add(
-            conversation, where, asked["turn"], "assistant", (Text(answer.text),), parent=question,
+            conversation, where, asked["turn"], "assistant", (Text(answer.text),), parent=question.id,
             ending=str(answer.finish), user=operation.user, model=asked["model"],
         )  # fmt: skip
-        if tip not in (asked.get("parent"), question):
+        if tip not in (asked.get("parent"), question.id):
             tx.messages.move(conversation, tip)
 
     # --- the job ------------------------------------------------------------------------------------------------------

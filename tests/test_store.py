@@ -430,10 +430,10 @@ async def test_a_branch_is_read_from_its_tip_and_the_other_one_stays(store: Stor
 
     def work(tx: Tx) -> None:
         conversation = tx.messages.conversation(WHERE)
-        first = tx.messages.add(conversation, WHERE, "1", "user", (Text("question"),), place=7)
-        one = tx.messages.add(conversation, WHERE, "1", "assistant", (Text("one"),))
+        first = tx.messages.add(conversation, WHERE, "1", "user", (Text("question"),), place=7).id
+        one = tx.messages.add(conversation, WHERE, "1", "assistant", (Text("one"),)).id
         tx.messages.add(conversation, WHERE, "2", "user", (Text("next"),))
-        two = tx.messages.add(conversation, WHERE, "3", "assistant", (Text("two"),), parent=first)
+        two = tx.messages.add(conversation, WHERE, "3", "assistant", (Text("two"),), parent=first).id
         assert texts(tx, conversation) == ["question", "two"]
         answer = tx.messages.get(one)
         assert answer is not None
@@ -441,8 +441,8 @@ async def test_a_branch_is_read_from_its_tip_and_the_other_one_stays(store: Stor
         tx.messages.show(answer)
         assert texts(tx, conversation) == ["question", "one", "next"]
         assert [row.text for row in tx.messages.path(two, 1)] == ["two"]
-        edited = tx.messages.add(conversation, WHERE, "4", "user", (Text("edited"),), parent=0, place=7)
-        three = tx.messages.add(conversation, WHERE, "4", "assistant", (Text("three"),), parent=edited)
+        edited = tx.messages.add(conversation, WHERE, "4", "user", (Text("edited"),), parent=0, place=7).id
+        three = tx.messages.add(conversation, WHERE, "4", "assistant", (Text("three"),), parent=edited).id
         assert tx.messages.versions(answer) == [one, two, three]
         assert texts(tx, conversation) == ["edited", "three"]
 

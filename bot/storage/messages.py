@@ -139,26 +139,33 @@ class Messages(Subject):
         place: int = 0,
         model: str = "",
         sources: Sequence[Source] = (),
-    ) -> int:
-        """Add what was said after `parent` (None: at the tip; 0: at the root), pictures as blobs. Returns its id.
+    ) -> Remembered:
+        """Add what was said after `parent` (None: at the tip; 0: at the root), pictures as blobs.
 
-        It is the tip of the shown branch then.
-
-        The same role of the same turn is added once, however often it is tried.
+        It is the tip of the shown branch then. The same role of the same turn is added once, however often it is tried.
         """
         if any(isinstance(part, Image) for part in parts) and not self._is_there(conversation, turn, role):
             parts = Blobs(self.connection, self.clock).keep(address, user, parts)
+        before = self.head(conversation) if parent is None else parent or None
         row = {
             "conversation_id": conversation, "bot": address.bot, "chat": address.chat, "turn": turn, "role": role,
             "parts": dump_parts(parts), "ending": ending, "at": self.clock.time(), "user": user, "place": place,
-            "parent": self.head(conversation) if parent is None else parent or None, "model": model,
+            "parent": before, "model": model,
             "sources": json.dumps([asdict(source) for source in sources], ensure_ascii=False),
         }  # fmt: skip
         added = self.connection.execute(ADD, row).scalar_one_or_none()
         if added is None:
-            added = self.connection.execute(FOUND, {"conversation": conversation, "t": turn, "r": role}).scalar_one()
-        self.move(conversation, added)
-        return int(added)
+            said = self._there(conversation, turn, role)
+        else:
+            said = Remembered(
+                added, conversation, turn, Said(role, parts), ending, before, place, model, tuple(sources), user=user
+            )  # fmt: skip
+        self.move(conversation, said.id)
+        return said
+
+    def _there(self, conversation: int, turn: str, role: Role) -> Remembered:
+        id_ = self.connection.execute(FOUND, {"conversation": conversation, "t": turn, "r": role}).scalar_one()
+        return _remembered(self.connection.execute(GET, {"message": id_}).one())
 
     def _is_there(self, conversation: int, turn: str, role: Role) -> bool:
         return self.connection.scalar(FOUND, {"conversation": conversation, "t": turn, "r": role}) is not None
