@@ -105,7 +105,7 @@ async def test_an_edit_and_a_picture_are_sent_and_silence_is_an_error(
 def test_in_a_project_of_its_own_nothing_but_pytest_asyncio_is_needed(tmp_path: Path) -> None:
     (tmp_path / "test_mine.py").write_text(PROJECT)
     (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\n")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "bot.testing.plugin", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": ""}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=50)
     assert "2 passed" in done.stdout, done.stdout + done.stderr
