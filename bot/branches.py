@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bot import sources
 from bot.storage.messages import Remembered
 from bot.storage.store import Tx
 from bot.texts.catalog import say
@@ -72,15 +73,15 @@ def answer_in(tx: Tx, where: Address, message_id: int, *, but: str = "") -> Reme
 def revise(tx: Tx, incoming: Incoming) -> Place | None:
     """An edited question as a new version of it. None where there is nothing to answer."""
     old = _edited(tx, incoming)
-    if old is None or old.conversation != tx.messages.current(incoming.address) or len(old.text) > LONGEST:
+    if old is None or old.conversation != tx.messages.current(incoming.address) or len(old.words) > LONGEST:
         return None
     answers = _answers(tx, old)
-    if old.text == incoming.text and answers and old.turn != incoming.id:
+    if old.words == incoming.text and answers and old.turn != incoming.id:
         return None  # the same words: a preview was added, or Telegram repeats itself
     shown = answers[-1] if answers else None
     over = tx.deliveries.ids(incoming.address, shown.turn if shown else old.turn)
-    files = tuple(part for part in old.message.parts if not isinstance(part, Text))
-    place = _saved(tx, incoming, old.conversation, (Text(incoming.text), *files), old.parent or 0, old.place)
+    parts = (Text(incoming.text), *old.message.parts[1:])
+    place = _saved(tx, incoming, old.conversation, parts, old.parent or 0, old.place)
     if over:
         tx.deliveries.over(incoming.id, incoming.address, over)
     return Place(place.question, over, shown)
@@ -168,14 +169,19 @@ def turn_to(tx: Tx, incoming: Incoming, answer: int, language: str, *, thumbs: b
     tx.messages.show(version)
     words = other_words(tx, version)
     question = say(language, "version.of", question=words) if words else ""
-    note = "; ".join(filter(None, (mark(language, version), question)))
+    note = "; ".join(filter(None, (mark(language, version.ending), question)))
     rows = keyboard(tx, incoming.address, incoming.id, incoming.user.id, language, version, thumbs=thumbs)
-    return Outgoing(version.text, buttons=rows, note=note, of=version.turn)
+    return Outgoing(as_shown(version, language), buttons=rows, note=note, of=version.turn)
 
 
-def mark(language: str, answer: Remembered) -> str:
+def as_shown(answer: Remembered, language: str) -> str:
+    """Its text, with the links that it rests on; pages of documents are cited in the text itself."""
+    return sources.under(answer.text, [source for source in answer.sources if source.url], language)
+
+
+def mark(language: str, ending: str) -> str:
     """What is said below an answer that had not come to its end."""
-    match answer.ending:
+    match ending:
         case "stopped":
             return say(language, "stop.note")
         case "length":
@@ -191,9 +197,9 @@ def other_words(tx: Tx, answer: Remembered) -> str:
     question = tx.messages.get(answer.parent) if answer.parent is not None else None
     newest = tx.messages.get(tx.messages.versions(answer)[-1])
     asked_last = tx.messages.get(newest.parent) if newest is not None and newest.parent is not None else None
-    if question is None or asked_last is None or question.text == asked_last.text:
+    if question is None or asked_last is None or question.words == asked_last.words:
         return ""
-    words = " ".join(question.text.split())
+    words = " ".join(question.words.split())
     return words if len(words) <= FEW_WORDS else words[: FEW_WORDS - 1] + "…"
 
 

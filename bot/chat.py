@@ -302,7 +302,7 @@ class Chat:
         for run in self._running.values():
             asked = run.question
             is_it = asked.place == edit.message_id if asked.place else asked.turn == edit.of
-            if run.address == edit.address and is_it and asked.text != edit.text:
+            if run.address == edit.address and is_it and asked.words != edit.text:
                 run.outdated = True
                 run.end()
 

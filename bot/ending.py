@@ -42,9 +42,14 @@ def save(tx: Tx, incoming: Incoming, begun: Begun, written: Written) -> None:
         note = _note(tx, incoming, begun, written)
         outgoing = Outgoing(text, of=answer.turn, buttons=rows, note=note, thought=written.thought)
     elif place.shown is not None:  # a version that did not come about: the one before stays
-        note = "; ".join(filter(None, (branches.mark(begun.language, place.shown), written.sorry(begun.language))))
+        note = "; ".join(
+            filter(None, (branches.mark(begun.language, place.shown.ending), written.sorry(begun.language)))
+        )
         outgoing = Outgoing(
-            place.shown.text, of=place.shown.turn, note=note, buttons=_keyboard(tx, incoming, begun, place.shown)
+            branches.as_shown(place.shown, begun.language),
+            of=place.shown.turn,
+            note=note,
+            buttons=_keyboard(tx, incoming, begun, place.shown),
         )
     else:
         rows = _retry(tx, incoming, begun, place) if _failed(written) else ()
@@ -89,7 +94,7 @@ def _failed(written: Written) -> bool:
 def _keyboard(tx: Tx, incoming: Incoming, begun: Begun, answer: Remembered) -> Rows:
     where, user = incoming.address, incoming.user.id
     place = begun.place
-    alone = place is not None and answer.turn == incoming.id and not place.over and place.after is None
+    alone = place is not None and place.question.turn == incoming.id and place.shown is None
     return branches.keyboard(
         tx, where, incoming.id, user, begun.language, answer, thumbs=begun.thumbs, alone=alone
     )  # fmt: skip

@@ -251,7 +251,7 @@ class InOrder:
                 with self.turns.open(incoming):
                     await self.handler(incoming, reply)
                 lane.popleft()
-                if len(lane) < 2:
+                if len(lane) < 2 and _lane(incoming) == incoming.address.key:
                     self.empty(incoming.address)
         finally:
             for key in [key for key, one in self._lanes.items() if one is lane]:

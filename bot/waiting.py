@@ -70,7 +70,7 @@ class Waiting:
             notice = Outgoing(say(language, "queue.waits"), plain=True, buttons=(row,), reply_to=incoming.message_id)
             tx.deliveries.add(key, where, notice)
 
-        await self.store.write(work)
+        await self.store.patiently(lambda: self.store.write(work))
         if where.key in self._notices:
             self._notices[where.key] = key
         await self.transport.reply(where, incoming.id).finish()
@@ -83,7 +83,7 @@ class Waiting:
                 tx.deliveries.over(f"{notice}.gone", address, ids)
                 tx.deliveries.add(f"{notice}.gone", address, Outgoing(gone=True))
 
-        await self.store.write(work)
+        await self.store.patiently(lambda: self.store.write(work))
         await self.transport.reply(address, notice).finish()
 
     async def press_now(self, incoming: Incoming, reply: Reply, _action: Action) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bot import money, prompt
-from bot.branches import CUT, Place
+from bot.branches import CUT, Place, mark
 from bot.craft import Persona
 from bot.documents import NOTHING, Found
 from bot.errors import ContextOverflow, ModelDenied, ModelError, ModelRefused
@@ -142,14 +142,10 @@ class Written:
         """What is said below it."""
         if self.outdated:
             return say(language, "outdated.note")
-        if self.stopped:
-            return say(language, "stop.note")
-        if self.limit:
+        if self.limit and not self.stopped:
             return self.limit
-        if self.error is not None:
-            return say(language, "cut.note")
-        if self.finish is Finish.LENGTH:
-            return say(language, "length.note")
+        if unfinished := mark(language, self.ending()):
+            return unfinished
         return say(language, "instead.note", model=self.offer.title) if self.offer is not self.wanted else ""
 
     def sorry(self, language: str) -> str:

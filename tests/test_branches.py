@@ -9,6 +9,8 @@ from telegram_side import QUESTION, counted, soon
 from bot.sandbox.studio import Answer
 from bot.sandbox.telegram import buttons_of
 from bot.texts.catalog import say
+from bot.tools import Found, Tool
+from bot.types import Source
 
 
 def labels(stage: Stage, chat: int = ANNA) -> list[str]:
@@ -194,3 +196,22 @@ async def test_only_who_asked_may_ask_for_another_answer(stage: Stage) -> None:
     assert stage.telegram.texts(TEAM) == ["one"]
     await stage.press("↻", TEAM, ANNA)
     await shows(stage, "two", chat=TEAM)
+
+
+async def test_a_version_that_is_turned_to_names_its_sources_again(stage: Stage) -> None:
+    async def look(word: str) -> Found:
+        """Look a word up.
+
+        word: the word
+        """
+        return Found(f"about {word}", (Source("A page", "https://example.org/a"),))
+
+    stage.given["tools"] = [Tool.of(look)]
+    await stage.start()
+    stage.studio.script(Answer(calls=[("look", {"word": "x"})]), "one", "two")
+    first = await stage.ask("question")
+    assert "example.org" in first
+    await stage.press("↻")
+    await shows(stage, "two")
+    await stage.press("‹")
+    await shows(stage, first)

@@ -268,3 +268,20 @@ def test_only_places_that_were_given_count_as_cited() -> None:
     found = Found("", (Source("a.pdf", page=1), Source("a.pdf", page=2), Source("b.txt")))
     answer = "One [a.pdf, p. 2], two [b.txt], again [a.pdf, p. 2], not [a.pdf, p. 9] nor [1]."
     assert cited(answer, found) == (Source("a.pdf", page=2), Source("b.txt"))
+
+
+async def test_an_edited_caption_keeps_its_document_and_the_same_words_are_no_edit(stage: Stage) -> None:
+    await stage.start()
+    stage.studio.script("one", "two")
+    sent = stage.telegram.upload(ANNA, b"The code is 4711.", "document", name="code.txt", caption="what is it?")
+    assert await stage.texts(1) == ["one"]
+    stage.telegram.push_raw({"edited_message": {**sent, "edit_date": 1_800_000_009}})
+    await stage.clock.sleep(30)
+    assert len(stage.prompts()) == 1
+    stage.telegram.edit(ANNA, sent["message_id"], "what is the code?")
+    await stage.until(lambda: stage.telegram.texts(ANNA) == ["two"] or None)
+    asked = stage.prompts()[-1][-1]["text"]
+    assert "what is the code?" in asked
+    assert "code.txt" in asked
+    parts = rows(stage, "SELECT parts FROM messages WHERE role = 'user' ORDER BY id")
+    assert all("code.txt" in text for (text,) in parts)

@@ -345,3 +345,7 @@ def test_no_json_at_all_does_more_than_be_unreadable(value: Any) -> None:
     assert updates.number(value) is None or isinstance(value, dict)
     if isinstance(value, dict):
         assert updates.read(value, [ROW], ME) is None
+
+
+def test_a_topic_of_a_group_is_not_our_conversation() -> None:
+    assert read(text=None, chat=TEAM, forum_topic_created={"name": "Plans", "icon_color": 1}) is None

@@ -73,3 +73,18 @@ async def test_a_group_is_not_told_who_waits(stage: Stage) -> None:
         stage.telegram.say(TEAM, QUESTION, ANNA)
     await soon(stage, lambda: "to the second" in stage.telegram.texts(TEAM) or None)
     assert NOTICE not in stage.telegram.texts(TEAM)
+
+
+async def test_what_is_pressed_meanwhile_leaves_the_notice(stage: Stage) -> None:
+    stage.studio.speed = 5
+    await stage.start(queue_notice=3.0)
+    await stage.ask("/model")
+    stage.studio.script(counted(200), "to the second")
+    stage.telegram.say(ANNA, "first")
+    await soon(stage, stage.prompts)
+    stage.telegram.say(ANNA, "second")
+    await soon(stage, lambda: NOTICE in stage.telegram.texts(ANNA) or None)
+    await stage.press("YandexGPT Lite")
+    await soon(stage, lambda: say("en", "model.chosen", model="YandexGPT Lite") in stage.telegram.texts(ANNA) or None)
+    await stage.clock.sleep(2)
+    assert NOTICE in stage.telegram.texts(ANNA)

@@ -17,7 +17,7 @@ from sqlalchemy.orm import aliased
 from bot.storage.blobs import Blobs
 from bot.storage.rows import Subject, at, columns, dump_parts, here, load_parts, spot
 from bot.storage.tables import Conversation, Message, User
-from bot.types import Address, Image, Part, Role, Source
+from bot.types import Address, Image, Part, Role, Source, Text
 from bot.types import Message as Said
 
 CURRENT = (
@@ -95,6 +95,12 @@ class Remembered:
     @property
     def text(self) -> str:
         return self.message.text
+
+    @property
+    def words(self) -> str:
+        """What was typed: the first part. What came with it (a document's mark, a note to the model) stands after."""
+        first = self.message.parts[0] if self.message.parts else None
+        return first.text if isinstance(first, Text) else ""
 
 
 class Messages(Subject):

@@ -192,11 +192,8 @@ def _message(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming
             str(rows[0].id), Address("telegram", me.id, old), User(0), Kind.MOVED, ids=_ids(rows), data=str(new)
         )
     user = _user(body)
-    if user is not None and not user.is_bot and (topic := _topic(body)) is not None:
-        return Incoming(
-            str(rows[0].id), _address(body, message, me), user, Kind.TOPIC, ids=_ids(rows), data=topic,
-            private=message.chat.id > 0,
-        )  # fmt: skip
+    if user is not None and not user.is_bot and message.chat.id > 0 and (topic := _topic(body)) is not None:
+        return Incoming(str(rows[0].id), _address(body, message, me), user, Kind.TOPIC, ids=_ids(rows), data=topic)
     if user is None or user.is_bot or not (isinstance(body.get("text"), str) or _attachments(body)):
         return None  # bots don't talk to bots; service messages say nothing
     return _said(Kind.MESSAGE, body, message, user, rows, me)
