@@ -59,7 +59,7 @@ from bot.searching import Searching
 from bot.services import Later, Painter
 from bot.settings import Settings
 from bot.storage.boxes import StoredInbox, StoredOutbox
-from bot.storage.files import path_of
+from bot.storage.files import home
 from bot.storage.store import Store, Tx
 from bot.taps import Taps
 from bot.telegram.api import Api
@@ -282,7 +282,7 @@ def _parts(given: Given) -> Parts:
     roll, jobs = Roll(store, given.api.id), Jobs(store, clock, given.api.id)
     access = Access(settings.access == "open", frozenset(settings.owners), roll)
     budget, library = options.budget(settings, access), Library(settings.prompts_dir)
-    journal, documents = Journal(clock, beside(path_of(settings.database_url))), Documents(store, studio.embeddings())
+    journal, documents = Journal(clock, beside(home(settings.database_url))), Documents(store, studio.embeddings())
     chat = Chat(
         store, given.routing, clock, options.chat(settings), budget, given.toolbox, documents, jobs.wake, journal,
         given.modes, library,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,10 +72,11 @@ def migrate() -> None:
     """Bring the database to the newest schema (`run` does this by itself)."""
     from bot.settings import load
     from bot.storage import schema
+    from bot.storage.dialects import is_sqlite
     from bot.storage.files import alone
 
     url = load().database_url
-    with alone(url):
+    with alone(url) if is_sqlite(url) else nullcontext():  # a server lets one migrate, and those who read wait
         asyncio.run(schema.upgrade(url))
     typer.echo(f"The database has schema {schema.HEAD}.")
 
@@ -129,9 +131,9 @@ def log(code: str = typer.Argument("", help="The code that a user was told; with
     """Explain a failure by the code that a user was told: what, where, why, and what to do about it."""
     from bot.journal import beside, entries, explain
     from bot.settings import load
-    from bot.storage.files import path_of
+    from bot.storage.files import home
 
-    place = beside(path_of(load().database_url))
+    place = beside(home(load().database_url))
     known = list(entries(place)) if place else []
     if not code:
         for entry in known[-NEWEST:]:
@@ -145,9 +147,10 @@ def log(code: str = typer.Argument("", help="The code that a user was told; with
 
 def _existing(url: str) -> str:
     """The address of a database that is there. Raises `ConfigError`."""
+    from bot.storage.dialects import is_sqlite
     from bot.storage.files import path_of
 
-    if (path := path_of(url)) is None or not path.exists():
+    if is_sqlite(url) and ((path := path_of(url)) is None or not path.exists()):
         raise ConfigError(f"DATABASE_URL: there is no database {path or url}")
     return url
 

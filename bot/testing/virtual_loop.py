@@ -10,6 +10,7 @@ import asyncio
 import os
 import selectors
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ class _Selector(selectors.DefaultSelector):
         _, ran = others()
         while not (events := super().select(QUIET)):
             before, (works, ran) = ran, others()
-            if not works and ran == before:
+            if not works and not self.loop.errands and ran == before:
                 break
         if not events:
             self.loop.now += timeout
@@ -55,12 +56,30 @@ class _Selector(selectors.DefaultSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self.now = 0.0
+        self.errands = 0
         selector = _Selector()
         selector.loop = self
         super().__init__(selector)
 
     def time(self) -> float:
         return self.now
+
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
+        """What waits for another process looks idle: a thread of its own says when it is done."""
+        if executor is None:
+            return super().run_in_executor(executor, func, *args)
+
+        def errand() -> Any:
+            try:
+                return func(*args)
+            finally:
+                self.call_soon_threadsafe(self._done)
+
+        self.errands += 1
+        return super().run_in_executor(executor, errand)
+
+    def _done(self) -> None:
+        self.errands -= 1
 
 
 class LoopClock:
