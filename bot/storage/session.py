@@ -65,23 +65,18 @@ class Session:
     # --- in the thread ------------------------------------------------------------------------------------------------
 
     def _transact(self, work: Callable[[Connection], T]) -> T:
-        connection = self._connected()
+        connection, xid, process, result = self._connected(), None, 0, None
         try:
-            transaction = connection.begin()
-            try:
+            with connection.begin():
                 result = work(connection)
-                xid, process = connection.exec_driver_sql(XID).one() if self._writer else (None, 0)
-            except BaseException:
-                transaction.rollback()
-                raise
-            try:
-                transaction.commit()
-            except DBAPIError as error:
-                if xid and is_broken(error):
-                    raise Unsure(xid, process, result) from error
-                raise
+                if self._writer:
+                    xid, process = connection.exec_driver_sql(XID).one()
+        except DBAPIError as error:
+            if xid and is_broken(error):  # the number was known, so it broke in the commit
+                raise Unsure(xid, process, result) from error
+            raise
         finally:
-            if connection.invalidated or connection.in_transaction():
+            if connection.invalidated:
                 self._drop()
         return result
 

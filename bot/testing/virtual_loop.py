@@ -11,6 +11,7 @@ import os
 import selectors
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ class _Selector(selectors.DefaultSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self.now = 0.0
-        self.errands = 0
+        self.errands: set[Future[Any]] = set()
         selector = _Selector()
         selector.loop = self
         super().__init__(selector)
@@ -64,22 +65,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self.now
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
-        """What waits for another process looks idle: a thread of its own says when it is done."""
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:  # type: ignore[override]
+        """A thread of somebody's own may wait for another process, and looks idle then: it says when it is done."""
         if executor is None:
             return super().run_in_executor(executor, func, *args)
-
-        def errand() -> Any:
-            try:
-                return func(*args)
-            finally:
-                self.call_soon_threadsafe(self._done)
-
-        self.errands += 1
-        return super().run_in_executor(executor, errand)
-
-    def _done(self) -> None:
-        self.errands -= 1
+        errand: Future[Any] = executor.submit(func, *args)
+        self.errands.add(errand)
+        errand.add_done_callback(self.errands.discard)
+        return asyncio.wrap_future(errand, loop=self)
 
 
 class LoopClock:
