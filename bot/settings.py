@@ -28,7 +28,7 @@ from pydantic_core import PydanticUseDefault
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.entries import ENV_FILE, KEY_SHAPE, McpEntry, ModelEntry, checked_url
-from bot.errors import ConfigError
+from bot.errors import BadInput, ConfigError
 
 TOKEN_SHAPE = re.compile(r"\d{1,20}:[A-Za-z0-9_-]{3,}")
 FOLDER_SHAPE = re.compile(r"[A-Za-z0-9_-]+")
@@ -36,6 +36,10 @@ PLACEHOLDER = re.compile(r"(<.*>|your[-_ ].*|changeme|xxx+|.*\.\.\.)?", re.IGNOR
 DATABASE_SHAPE = re.compile(
     r"sqlite\+aiosqlite:///[^\s?]+"
     r"|postgresql(\+psycopg)?://([^\s:@/?#]+(:[^\s:@/?#]*)?@)?[\w.,:\[\]-]*/[^\s:@/?#]+(\?[^\s#]*)?"
+)
+DATABASE_EXPECTED = (
+    "sqlite+aiosqlite:///file.db or postgresql://user:password@host/name is expected "
+    "(in a password, what is no letter or digit stands as in an address: %40 is @)"
 )
 PROXY_SHAPE = re.compile(r"((https?|socks[45]h?)://([^\s@/]+@)?[^\s@/:]+:\d{1,5}/?)?")
 HOST_SHAPE = re.compile(r"[\w.-]+(:\d{1,5})?|\[?[0-9a-fA-F:]+\]?")
@@ -241,10 +245,7 @@ class Settings(BaseSettings):
     @classmethod
     def _database(cls, value: str) -> str:
         if not DATABASE_SHAPE.fullmatch(value):
-            raise ValueError(
-                "sqlite+aiosqlite:///file.db or postgresql://user:password@host/name is expected "
-                "(in a password, what is no letter or digit stands as in an address: %40 is @)"
-            )
+            raise ValueError(DATABASE_EXPECTED)
         return value
 
     @field_validator("telegram_proxy")
@@ -394,6 +395,13 @@ WHERE = {
     "(scope yc.ai.foundationModels.execute); it begins with AQVN",
     "yc_folder_id": "console.yandex.cloud -> your folder -> Overview -> Identifier; it begins with b1g",
 }
+
+
+def database_address(value: str) -> str:
+    """The same. Raises `BadInput` for what is no address of a database."""
+    if not DATABASE_SHAPE.fullmatch(value):
+        raise BadInput(DATABASE_EXPECTED)
+    return value
 
 
 def load(**given: Any) -> Settings:

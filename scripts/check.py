@@ -47,6 +47,7 @@ def migrations() -> None:
         url = f"sqlite+aiosqlite:///{folder}/check.db"
         run("migrations", *tool("alembic", "upgrade", "head"), DATABASE_URL=url)
         run("migrations match the tables", *tool("alembic", "check"), DATABASE_URL=url)
+    # On PostgreSQL: tests/test_postgres_server.py, which has a server.
 
 
 def browser() -> None:
