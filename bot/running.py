@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 
 from bot.announce import announce
 from bot.app import Bot, build
@@ -40,7 +40,9 @@ def run(settings: Settings, extension: Extension | None = None) -> None:
 
 async def serve(settings: Settings, extension: Extension | None = None) -> None:
     """Run until SIGTERM or SIGINT, then drain; a second signal ends at once. Raises the error that ended the bot."""
-    with alone(settings.database_url, settings.bot_id):
+    with ExitStack() as stack:
+        lock = alone(settings.database_url, settings.bot_id)
+        await asyncio.to_thread(stack.enter_context, lock)  # a server may be slow to answer
         try:
             async with build(settings, extension=extension) as app, serving(app) as health:
                 announce(settings, health, app.store.version, app.joining.code)
