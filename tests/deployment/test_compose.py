@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 import compose_spec
 import pytest
@@ -12,6 +13,7 @@ import yaml
 from typer.testing import CliRunner
 
 from bot import cli
+from bot.telegram.webhook import LARGEST_BODY
 from deployment.conftest import DEPLOY, Program
 from deployment.names import readable, unknown
 
@@ -83,6 +85,14 @@ def test_nobody_works_before_the_schema_is_there() -> None:
     assert OURS["migrate"]["depends_on"]["postgres"] == {"condition": "service_healthy"}
 
 
+def test_all_use_the_database_that_is_there() -> None:
+    made = SERVICES["postgres"]["environment"]
+    for service in OURS.values():
+        address = urlsplit(service["environment"]["DATABASE_URL"])
+        assert (address.scheme, address.hostname, address.path) == ("postgresql", "postgres", f"/{made['POSTGRES_DB']}")
+        assert (address.username, address.password) == (made["POSTGRES_USER"], made["POSTGRES_PASSWORD"])
+
+
 @pytest.mark.parametrize("name", OURS)
 def test_a_bot_has_no_rights(name: str) -> None:
     service = OURS[name]
@@ -109,5 +119,6 @@ def test_the_proxy_reaches_the_webhooks_and_nothing_else() -> None:
     assert f'"path": ["{path}*"]' in text
     assert '"host": ["bot.example.org"]' in text
     assert text.count("reverse_proxy") == 1
+    assert f'"max_size": {LARGEST_BODY}' in text
     assert {"outside"} == set(SERVICES["proxy"]["networks"])
     assert "./Caddyfile:/etc/caddy/Caddyfile:ro" in SERVICES["proxy"]["volumes"]
