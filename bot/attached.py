@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from bot import branches, pictures, reading
 from bot.access import Action as Act
 from bot.chat import Chat
 from bot.documents import Documents
-from bot.errors import BadInput, Refused, TooLarge, TransportError
+from bot.errors import BadInput, LimitReached, Refused, TooLarge, TransportError
 from bot.features import Feature, Press
 from bot.outbox import language as language_of
 from bot.outbox import put, settle
@@ -23,7 +23,7 @@ from bot.storage.buttons import Action
 from bot.storage.chats import Choices
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Attachment, Image, Incoming, Outgoing, Part, Reply, Text
+from bot.types import Attachment, Image, Incoming, Kind, Outgoing, Part, Reply, Text
 from bot.voice import Voice
 
 MOST_PICTURES = 10  # of one question; an album has no more
@@ -59,9 +59,13 @@ class Attached:
         shown = [one for one in given if is_picture(one)]
         if len(shown) > MOST_PICTURES:
             raise BadInput(say(taking.language, "picture.many", most=MOST_PICTURES))
-        for one in given:
-            if one not in shown:
-                await self._take_other(taking, one)
+        try:
+            for one in given:
+                if one not in shown:
+                    await self._take_other(taking, one)
+        except LimitReached as error:
+            await self._keep(taking, given, error)
+            return None
         if taking.read and not taking.text.strip() and not shown:
             names = ", ".join(taking.read)
             await settle(self.store, incoming, reply, Outgoing(say(taking.language, "document.read", name=names), True))
@@ -176,6 +180,28 @@ class Attached:
         if any(isinstance(part, Attachment) and part.kind in VOICES and not part.quoted for part in incoming.parts):
             await self.voice.mirror(incoming, await language_of(self.store, incoming))
 
+    async def _keep(self, taking: _Taking, given: Sequence[Attachment], why: LimitReached) -> None:
+        """A budget did not let it be taken: say so, with a button that tries again, so that it is not sent anew."""
+        incoming, language = taking.incoming, taking.language
+        kept = {"parts": [asdict(one) for one in given], "text": incoming.text, "quotes": _quotes(incoming)}
+
+        def work(tx: Tx) -> None:
+            where, user = incoming.address, incoming.user.id
+            again = tx.buttons.queued(where, incoming.id, user, say(language, "retry"), "attached.again", **kept)
+            put(tx, incoming, Outgoing(str(why), plain=True, buttons=((again,),), reply_to=_quotes(incoming)))
+
+        await self.store.write(work)
+        await taking.reply.finish()
+
+    @staticmethod
+    def again(incoming: Incoming, action: Action) -> Incoming:
+        """The press of that button as the message that was kept."""
+        kept = action.payload
+        parts = tuple(Attachment(**one) for one in kept["parts"])
+        return replace(
+            incoming, kind=Kind.MESSAGE, data="", text=kept["text"], parts=parts, quotes=kept["quotes"]
+        )  # fmt: skip
+
     def _take_unread(self, taking: _Taking, attachment: Attachment) -> None:
         """What can't be read is not passed over in silence: the model is told, or the user."""
         if not taking.text.strip():
@@ -216,6 +242,11 @@ class _Taking:
 def _known(tx: Tx, incoming: Incoming) -> bool:
     """Whether what the message answers was said to the bot: then the model reads it anyway, with what came with it."""
     return branches.replied(tx, incoming.address, incoming.reply_to) is not None
+
+
+def _quotes(incoming: Incoming) -> int:
+    """The message that holds what was sent."""
+    return incoming.quotes or incoming.message_id
 
 
 def one_line(name: str) -> str:
