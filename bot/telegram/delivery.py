@@ -80,7 +80,7 @@ class Deliverer:
     _users: Counter[str] = field(default_factory=Counter)
     _newest_ids: dict[int, int] = field(default_factory=dict)
     _flying: int = 0  # sends under way: each may have got an id that is not known yet
-    _left: int = 0  # deliveries up to this id are from before the start
+    _left: int | None = None  # deliveries up to this id are from before the start; None: that is not known yet
     outage: Outage = field(init=False)
 
     def __post_init__(self) -> None:
@@ -88,8 +88,9 @@ class Deliverer:
 
     async def recover(self) -> None:
         """At a start: deliver what was left. Rows that were being sent are looked for first."""
-        self._left = await self.outbox.newest(self.api.id)
+        left = await self.outbox.newest(self.api.id)
         self.growing.update(await self.outbox.growing(self.api.id))
+        self._left = left
         for address in await self.outbox.waiting(self.api.id):
             self.tasks.create_task(self.deliver(address))
 
@@ -102,8 +103,10 @@ class Deliverer:
         """Deliver everything the outbox holds for an address, in order. Returns when that is done.
 
         One delivery at a time in a chat, its topics included: a search for what an unconfirmed send has left must not
-        meet another send.
+        meet another send. Before `recover` nothing is delivered: a job may be done before Telegram answers a start.
         """
+        if self._left is None:
+            return
         key = f"{address.connection}/{address.chat}"
         lock = self._locks.setdefault(key, asyncio.Lock())
         self._users[key] += 1
@@ -156,17 +159,17 @@ class Deliverer:
 
     async def _one(self, delivery: Delivery) -> Address:
         """Deliver one row, or bury it. Returns the address under which the chat is known afterwards."""
+        was_left = delivery.id <= (self._left or 0)
         progress = Progress(
             delivery,
             Rung.RICH if self.rich else Rung.ENTITIES,
             list(delivery.message_ids),
             delivery.done,
-            doubt=(delivery.state is DeliveryState.SENDING and delivery.id <= self._left)
-            or delivery.key in self.doubted,
+            doubt=(delivery.state is DeliveryState.SENDING and was_left) or delivery.key in self.doubted,
             marker=delivery.marker,
             stored=delivery.marker if delivery.state is DeliveryState.SENDING else None,
-            ahead=LOOK_AHEAD_AFTER_START if delivery.id <= self._left else LOOK_AHEAD,
-            was_left=delivery.id <= self._left,
+            ahead=LOOK_AHEAD_AFTER_START if was_left else LOOK_AHEAD,
+            was_left=was_left,
         )
         self.doubted.discard(delivery.key)
         if (still := delivery.due - self.clock.time()) > 0:  # a flood wait that a restart has interrupted
