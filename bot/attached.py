@@ -14,10 +14,11 @@ from bot import branches, pictures, reading
 from bot.access import Action as Act
 from bot.chat import Chat
 from bot.documents import Documents
-from bot.errors import BadInput, LimitReached, Refused, TooLarge, TransportError
+from bot.errors import BadInput, LimitReached, NotAgreed, Refused, TooLarge, TransportError
 from bot.features import Feature, Press
 from bot.outbox import language as language_of
 from bot.outbox import put, settle
+from bot.purse import Payer
 from bot.routing import Offer
 from bot.storage.buttons import Action
 from bot.storage.chats import Choices
@@ -46,8 +47,11 @@ class Attached:
     def feature(self) -> Feature:
         return Feature(presses={"picture.ask": Press(self.press_ask, Act.CHOOSE)})
 
-    async def take(self, incoming: Incoming, reply: Reply) -> Incoming | None:
-        """The question with parts that a model takes. None: it has been answered. Raises `BadInput`."""
+    async def take(self, incoming: Incoming, reply: Reply, *, agreed: bool = False) -> Incoming | None:
+        """The question with parts that a model takes. None: it has been answered. Raises `BadInput`.
+
+        `agreed`: the price is known.
+        """
         if not any(isinstance(part, Attachment) for part in incoming.parts):
             return incoming
         where, user = incoming.address, incoming.user.id
@@ -55,7 +59,9 @@ class Attached:
         given = [part for part in incoming.parts if isinstance(part, Attachment) and not (part.quoted and known)]
         if not given:
             return incoming
-        taking = _Taking(incoming, reply, choices, choices.language or incoming.user.language)
+        language = choices.language or incoming.user.language
+        payer = Payer.of(incoming, language, "" if agreed else "price.listen.ask")
+        taking = _Taking(incoming, reply, choices, language, payer)
         shown = [one for one in given if is_picture(one)]
         if len(shown) > MOST_PICTURES:
             raise BadInput(say(taking.language, "picture.many", most=MOST_PICTURES))
@@ -63,7 +69,7 @@ class Attached:
             for one in given:
                 if one not in shown:
                     await self._take_other(taking, one)
-        except LimitReached as error:
+        except (LimitReached, NotAgreed) as error:
             await self._keep(taking, given, error)
             return None
         if taking.read and not taking.text.strip() and not shown:
@@ -173,22 +179,26 @@ class Attached:
         self.voice.check(attachment, taking.language)
         await taking.reply.busy("typing")
         data = await self.fetched(taking, attachment)
-        taking.add(await self.voice.hear(taking.incoming, taking.reply, attachment, data, taking.language))
+        taking.add(await self.voice.hear(taking.incoming, taking.reply, attachment, data, taking.payer))
 
     async def answered(self, incoming: Incoming) -> None:
         """The question was answered: a spoken one may get a spoken answer."""
         if any(isinstance(part, Attachment) and part.kind in VOICES and not part.quoted for part in incoming.parts):
             await self.voice.mirror(incoming, await language_of(self.store, incoming))
 
-    async def _keep(self, taking: _Taking, given: Sequence[Attachment], why: LimitReached) -> None:
-        """A budget did not let it be taken: say so, with a button that tries again, so that it is not sent anew."""
-        incoming, language = taking.incoming, taking.language
+    async def _keep(self, taking: _Taking, given: Sequence[Attachment], why: LimitReached | NotAgreed) -> None:
+        """A budget did not let it be taken, or it is expensive: say so, with a button that takes it after all."""
+        incoming, language, expensive = taking.incoming, taking.language, isinstance(why, NotAgreed)
         kept = {"parts": [asdict(one) for one in given], "text": incoming.text, "quotes": _quotes(incoming)}
+        agreed = expensive or not taking.payer.asks
 
         def work(tx: Tx) -> None:
-            where, user = incoming.address, incoming.user.id
-            again = tx.buttons.queued(where, incoming.id, user, say(language, "retry"), "attached.again", **kept)
-            put(tx, incoming, Outgoing(str(why), plain=True, buttons=((again,),), reply_to=_quotes(incoming)))
+            where, user, turn = incoming.address, incoming.user.id, incoming.id
+            label = say(language, "price.listen" if expensive else "retry")
+            rows = [(tx.buttons.queued(where, turn, user, label, "attached.again", agreed=agreed, **kept),)]
+            if expensive:
+                rows.append((tx.buttons.queued(where, turn, user, say(language, "price.drop"), "price.drop"),))
+            put(tx, incoming, Outgoing(str(why), plain=True, buttons=tuple(rows), reply_to=_quotes(incoming)))
 
         await self.store.write(work)
         await taking.reply.finish()
@@ -228,6 +238,7 @@ class _Taking:
     reply: Reply
     choices: Choices
     language: str
+    payer: Payer
     text: str = ""
     parts: list[Part] = field(default_factory=list)
     read: list[str] = field(default_factory=list)  # the names of documents

@@ -202,10 +202,17 @@ class Chat:
         """Hold back what the answer can cost, or ask first; nothing is reckoned where nothing is limited."""
         if not self.budget:
             return begun
-        tokens, price = self._most(begun, self.routing.pick(begun.choices.model))
-        if self.budget.asks(price) and not agreed:
-            return replace(begun, price=price)
+        offer = self.routing.pick(begun.choices.model)
+        tokens, price = self._most(begun, offer)
+        if not agreed and self.budget.asks(whole := price + self._ahead(tx, begun, offer)):
+            return replace(begun, price=whole)
         return replace(begun, held=self.budget.hold(tx, incoming, tokens, price, begun.language))
+
+    def _ahead(self, tx: Tx, begun: Begun, offer: Offer) -> int:
+        """What has to be paid before the model can be asked: it is held back by itself."""
+        if not begun.has_documents or self.documents is None or not self.budget.confirm:
+            return 0
+        return self.documents.ahead(tx, begun.conversation, offer.model.profile.window)
 
     def _most(self, begun: Begun, offer: Offer) -> tuple[int, int]:
         """The most that the answer of a model can cost: tokens, and millionths of the currency."""
@@ -219,7 +226,10 @@ class Chat:
         """The answer is expensive: say so, and offer the cheapest model."""
         language, price, question = begun.language, begun.price, begun.place.question.id if begun.place else 0
         now = self.routing.pick(begun.choices.model)
-        prices = [(self._most(begun, offer)[1], offer) for offer in self.routing.offers if offer is not now]
+        others = [offer for offer in self.routing.offers if offer is not now]
+        prices = await self.store.read(
+            lambda tx: [(self._most(begun, offer)[1] + self._ahead(tx, begun, offer), offer) for offer in others]
+        )
         less, offer = min(prices, key=lambda row: row[0], default=(price, now))
         currency = now.model.profile.currency
         cheaper = (offer.name, offer.title, money.shown(language, less, currency)) if less < price else None

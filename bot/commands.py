@@ -221,7 +221,7 @@ class Commands:
     async def press_attached(self, incoming: Incoming, reply: Reply, action: Action) -> None:
         """What came with a message is taken after all."""
         sent = self.attached.again(incoming, action)
-        if (question := await self.attached.take(sent, reply)) is not None:
+        if (question := await self.attached.take(sent, reply, agreed=action.payload["agreed"])) is not None:
             await self._ask(question, reply)
             await self.attached.answered(sent)
             await self.store.write(lambda tx: tx.buttons.use_up(action.key))

@@ -95,6 +95,12 @@ class Documents:
                 log.warning("documents are searched by their words only: %s", error or "no vectors in time")
         return replace(_found(await self._best(question, passages, vector, room)), limit=limit)
 
+    def ahead(self, tx: Tx, conversation: int, window: int) -> int:
+        """What the vectors of documents that are too long for that window are going to cost, in millionths."""
+        whole, left = tx.documents.sizes(conversation)
+        is_searched = self.embedder is not None and whole > budget(window)
+        return self.purse.tariffs.documents.cost(int(left / CHARACTERS)) if is_searched else 0
+
     async def _best(
         self, question: str, passages: list[Passage], vector: Sequence[float], room: int
     ) -> list[Passage]:  # fmt: skip

@@ -56,6 +56,7 @@ class Tariffs:
     questions: Tariff = Tariff(EMBEDDING, "text-search-query")
     pages: Tariff = Tariff(SEARCH, "search-pages")
     answer: Tariff = Tariff(SEARCH, "search-answer")
+    currency: str = "RUB"
 
 
 def cost(profile: Profile, usage: Usage, mode: str = SYNC) -> int:

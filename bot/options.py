@@ -78,6 +78,7 @@ def tariffs(settings: Settings) -> Tariffs:
         replace(known.questions, price=settings.embedding_price, per=1000),
         replace(known.pages, price=settings.search_price),
         replace(known.answer, price=settings.search_answer_price),
+        settings.currency,
     )
 
 

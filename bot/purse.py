@@ -13,11 +13,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from bot import money
-from bot.errors import ContextOverflow, ModelDenied, ModelRefused, ModelUnavailable, StorageUnavailable
+from bot.errors import ContextOverflow, ModelDenied, ModelRefused, ModelUnavailable, NotAgreed, StorageUnavailable
 from bot.limits import MONEY, Budget, Held
 from bot.money import Tariff, Tariffs
 from bot.outbox import Effect
 from bot.storage.store import Store, Tx
+from bot.texts.catalog import say
 from bot.types import Address, Incoming, Usage, User
 
 log = logging.getLogger(__name__)
@@ -27,16 +28,20 @@ NOT_DONE = (ModelUnavailable, ModelRefused, ModelDenied, ContextOverflow)  # cer
 
 @dataclass(frozen=True, slots=True)
 class Payer:
-    """Under whose name it is booked: who caused it, where, in which turn. `language` is that of a refusal."""
+    """Under whose name it is booked: who caused it, where, in which turn. `language` is that of a refusal.
+
+    `asks` is the key of the sentence with which the payer is asked before something expensive; "": never, or not again.
+    """
 
     address: Address
     user: int
     turn: str
     language: str = ""
+    asks: str = ""
 
     @classmethod
-    def of(cls, incoming: Incoming, language: str) -> Payer:
-        return cls(incoming.address, incoming.user.id, incoming.id, language)
+    def of(cls, incoming: Incoming, language: str, asks: str = "") -> Payer:
+        return cls(incoming.address, incoming.user.id, incoming.id, language, asks)
 
 
 @dataclass(slots=True)
@@ -57,9 +62,13 @@ class Purse:
         """Hold back what so many units cost, let the service be asked, and book it.
 
         What the service did not do costs nothing. Where nobody knows whether it did, and where the wait for it is given
-        up, it is paid in full. Raises `LimitReached` before anything is asked.
+        up, it is paid in full. Raises `NotAgreed` and `LimitReached` before anything is asked.
         """
-        held, bill = await self._hold(payer, tariff.cost(units)), Bill(units)
+        most = tariff.cost(units)
+        if payer.asks and self.budget.asks(most):
+            price = money.shown(payer.language, most, self.tariffs.currency)
+            raise NotAgreed(say(payer.language, payer.asks, price=price))
+        held, bill = await self._hold(payer, most), Bill(units)
 
         def book(tx: Tx) -> None:
             price = tariff.cost(bill.units)

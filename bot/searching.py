@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bot import sources
-from bot.errors import BadInput, ModelError, ModelRefused
-from bot.features import Command, Feature
+from bot import money, sources
+from bot.errors import BadInput, ModelError, ModelRefused, NotAgreed
+from bot.features import Command, Feature, Press
 from bot.outbox import language as language_of
 from bot.outbox import settle
 from bot.purse import Payer, Purse
 from bot.services import Searcher
+from bot.storage.buttons import Action
 from bot.storage.store import Store
 from bot.texts.catalog import say
 from bot.tools import Asker, Found, Tool
@@ -30,22 +31,39 @@ class Searching:
     purse: Purse
 
     def feature(self) -> Feature:
-        return Feature(commands={"/search": Command(self.search, in_menu=self.searcher is not None)})
+        return Feature(
+            commands={"/search": Command(self.search, in_menu=self.searcher is not None)},
+            presses={"price.search": Press(self.press)},
+        )
 
-    async def search(self, incoming: Incoming, reply: Reply, rest: str) -> None:
+    async def press(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        """The price is known."""
+        await self.search(incoming, reply, action.payload["query"], "")
+        await self.store.write(lambda tx: tx.buttons.use_up(action.key))
+
+    async def search(self, incoming: Incoming, reply: Reply, rest: str, asks: str = "price.search.ask") -> None:
         language = await language_of(self.store, incoming)
         if self.searcher is None:
             raise BadInput(say(language, "search.off"))
         if not rest.strip():
             raise BadInput(say(language, "search.usage"))
+        payer = Payer.of(incoming, language, asks)
         reply.begin()
         reply.show(say(language, "tool.doing.search"))
-        await settle(self.store, incoming, reply, await self._answer(self.searcher, incoming, language, rest))
+        try:
+            found = await self._answer(self.searcher, incoming, payer, rest)
+        except NotAgreed as costly:
+            choice = money.Choice(say(language, "price.search"), "price.search", {"query": rest})
+            drop = money.Choice(say(language, "price.drop"), "price.drop", {})
+            await money.ask_first(self.store, incoming, reply, str(costly), choice, drop)
+        else:
+            await settle(self.store, incoming, reply, found)
 
-    async def _answer(self, searcher: Searcher, incoming: Incoming, language: str, query: str) -> Outgoing:
+    async def _answer(self, searcher: Searcher, incoming: Incoming, payer: Payer, query: str) -> Outgoing:
+        language = payer.language
         quoted = 0 if incoming.private else incoming.message_id
         try:
-            async with self.purse.pays(Payer.of(incoming, language), self.purse.tariffs.answer, 1):
+            async with self.purse.pays(payer, self.purse.tariffs.answer, 1):
                 found = await searcher.search(query[:LONGEST_QUERY])
         except ModelRefused:
             return Outgoing(say(language, "filtered"), plain=True, reply_to=quoted)

@@ -21,6 +21,7 @@ from bot.types import File, Incoming, Outgoing, Reply
 
 DAYS = 30  # on the chart
 MODELS = 8  # that are named one by one
+CAPTION = 1000  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Accounts:
         accounts = await self.store.read(question)
         text = "\n\n".join(self._words(language, title, account) for title, account in accounts)
         png = chart.draw(self._bars(accounts[-1][1]), language)
-        photo = Outgoing(text[:1000], plain=True, file=File(png, "photo", "usage.png"), instead=text)
+        photo = Outgoing(shortened(text), plain=True, file=File(png, "photo", "usage.png"), instead=text)
         await settle(self.store, incoming, reply, photo)
 
     def _account(self, tx: Tx, bot: int, user: int | None) -> Account:
@@ -99,6 +100,11 @@ class Accounts:
 
     def _money(self, language: str, amount: int) -> str:
         return money.shown(language, amount, self.currency)
+
+
+def shortened(text: str) -> str:
+    """As many whole lines as a caption holds."""
+    return text if len(text) <= CAPTION else text[:CAPTION].rpartition("\n")[0]
 
 
 SERVICES = {

@@ -74,14 +74,15 @@ class Voice:
 
     # --- listening ----------------------------------------------------------------------------------------------------
 
-    async def hear(self, incoming: Incoming, reply: Reply, note: Attachment, data: bytes, language: str) -> str:
-        """The words of a note, which the user is shown too. Raises `BadInput`, `LimitReached`."""
+    async def hear(self, incoming: Incoming, reply: Reply, note: Attachment, data: bytes, payer: Payer) -> str:
+        """The words of a note, which the user is shown too. Raises `BadInput`, `LimitReached`, `NotAgreed`."""
+        language = payer.language
         name = f"{incoming.id}.heard"
         known = await self.store.read(lambda tx: tx.deliveries.said(name, incoming.address))
         if known is not None:
             return known.removeprefix(MARK)
         try:
-            text = await self._recognised(incoming, reply, note, data, language)
+            text = await self._recognised(incoming, reply, note, data, payer)
         except ModelDenied:
             raise BadInput(say(language, "error.denied")) from None
         except ModelError:
@@ -97,13 +98,14 @@ class Voice:
         await reply.finish()
         return text
 
-    async def _recognised(self, incoming: Incoming, reply: Reply, note: Attachment, data: bytes, language: str) -> str:
+    async def _recognised(self, incoming: Incoming, reply: Reply, note: Attachment, data: bytes, payer: Payer) -> str:
+        language = payer.language
         if self.listener is None:
             raise BadInput(say(language, "voice.off"))
         mime = CONTAINERS.get(note.mime, "")
         if note.kind == "video_note" or not mime:
             data, mime = await self._converted(data, language), "audio/ogg"
-        payer, seconds = Payer.of(incoming, language), lasts(note, data, mime)
+        seconds = lasts(note, data, mime)
         if seconds > self.longest:  # the messenger was told otherwise
             raise self._too_long(language)
         if mime == "audio/ogg" and self.listener.short(len(data), seconds):

@@ -25,6 +25,7 @@ from bot.sandbox.telegram_state import Person
 from bot.storage.spending import DAY
 from bot.texts.catalog import say
 from bot.types import Profile, Usage
+from bot.usage import shortened
 
 YES = Answer(["yes"], usage={"inputTextTokens": "80", "completionTokens": "20", "totalTokens": "100"})
 COST = 120_000  # of YES by yandexgpt: 100 tokens at 1.20 for 1,000
@@ -284,6 +285,11 @@ async def test_the_allowance_says_what_is_left_here(stage: Stage) -> None:
 async def test_where_nothing_is_limited_the_allowance_says_so(stage: Stage) -> None:
     await stage.start()
     assert await stage.ask("/allowance") == say("en", "allowance.free")
+
+
+def test_a_caption_that_is_too_long_ends_with_a_whole_line() -> None:
+    assert shortened("short") == "short"
+    assert shortened("\n".join(["· yandexgpt: 1.00 RUB"] * 60)).splitlines() == ["· yandexgpt: 1.00 RUB"] * 45
 
 
 # --- the chart --------------------------------------------------------------------------------------------------------

@@ -273,6 +273,54 @@ async def test_an_answer_that_a_budget_lets_not_be_spoken_is_there_in_writing_wi
     assert stage.studio.speech.spoken == []
 
 
+# --- asked first ------------------------------------------------------------------------------------------------------
+
+
+async def test_an_expensive_search_is_asked_about(stage: Stage) -> None:
+    await stage.start(tools=("search",), confirm_above=Decimal(1), **PRICES)
+    assert await stage.ask("/search cats") == say("en", "price.search.ask", price="2.00 RUB")
+    assert stage.studio.seen("gen/search") == []
+    await stage.press(say("en", "price.search"))  # "price.search"
+    assert (await stage.texts(2))[1].startswith("About cats")
+    await stage.press(say("en", "price.search"))
+    await stage.clock.sleep(10)
+    assert len(stage.studio.seen("gen/search")) == 1
+    await stage.ask("/search dogs")
+    await stage.press(say("en", "price.drop"))
+    await stage.until(lambda: stage.telegram.texts(ANNA)[-1] == say("en", "price.dropped") or None)
+    assert len(stage.studio.seen("gen/search")) == 1
+
+
+async def test_an_expensive_note_is_asked_about_and_kept(stage: Stage) -> None:
+    await stage.start(speech="on", confirm_above=Decimal("3.5"), **{**PRICES, "speech_long_price": Decimal(1)})
+    stage.studio.script("Four.", "Five.")
+    say_it(stage, "Cheap enough", 5)
+    await stage.texts(2)
+    say_it(stage, "What is two and two?", 60)
+    assert (await stage.texts(3))[2] == say("en", "price.listen.ask", price="4.00 RUB")
+    assert len(stage.studio.speech.heard) == 1
+    await stage.press(say("en", "price.listen"))
+    assert (await stage.texts(5))[3:] == [f"{MARK}What is two and two?", "Five."]
+    say_it(stage, "And three?", 60)
+    await stage.texts(6)
+    await stage.press(say("en", "price.drop"))
+    await stage.until(lambda: stage.telegram.texts(ANNA)[-1] == say("en", "price.dropped") or None)
+    assert len(stage.studio.speech.heard) == 2
+
+
+async def test_the_price_of_an_answer_that_is_asked_about_has_the_vectors_of_its_documents(stage: Stage) -> None:
+    stage.studio.script("Fredville [book.pdf, p. 34]", "It was sailors.")
+    await stage.start(confirm_above=Decimal(1000), embedding_price=Decimal(1000))
+    stage.telegram.upload(ANNA, pdf(*LONG), "document", name="book.pdf")
+    await stage.texts(1)
+    question = await stage.ask("What is the capital of Freedonia?")
+    assert question.startswith("This answer may cost up to ")
+    assert stage.studio.seen("textEmbedding") == []
+    await stage.press(say("en", "price.answer"))
+    await soon(stage, lambda: stage.telegram.texts(ANNA)[-1].startswith("Fredville") or None)
+    assert (await stage.ask("And who founded it?")).startswith("It was sailors.")  # they are kept
+
+
 # --- at once, and struck ----------------------------------------------------------------------------------------------
 
 
