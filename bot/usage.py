@@ -42,7 +42,12 @@ class Accounts:
     currency: str
 
     def feature(self) -> Feature:
-        return Feature(commands={"/usage": Command(self.usage), "/allowance": Command(self.allowance)})
+        return Feature(
+            commands={
+                "/usage": Command(self.usage, aside=True),
+                "/allowance": Command(self.allowance, aside=True),
+            }
+        )
 
     # --- spent --------------------------------------------------------------------------------------------------------
 
