@@ -172,10 +172,10 @@ async def test_a_failure_while_whispering_is_told_to_the_asker_alone(stage: Stag
 async def test_a_long_whispered_answer_arrives_whole(stage: Stage) -> None:
     await begin(stage)
     stage.telegram.promote(TEAM)
-    stage.studio.script(" ".join(counted(1500)))
+    stage.studio.script(" ".join(counted(900)))
     stage.telegram.say(TEAM, "/whisper count", ANNA)
     shown = " ".join(await whispers(stage, 1))
-    assert all(f"word{number}" in shown for number in range(1500))
+    assert all(f"word{number}" in shown for number in range(900))
 
 
 async def test_a_long_whispered_answer_arrives_whole_where_edits_take_little(stage: Stage) -> None:
@@ -417,8 +417,9 @@ async def test_limits_are_told_to_who_ran_into_them(stage: Stage) -> None:
     await begin(stage, daily_tokens=10)
     stage.telegram.promote(TEAM)
     await quiet(stage)
+    await stage.ask("@govorun_sandbox_bot hello", TEAM, BORIS)
     before = stage.telegram.texts(TEAM)
-    stage.telegram.say(TEAM, "@govorun_sandbox_bot hello", BORIS)
+    stage.telegram.say(TEAM, "@govorun_sandbox_bot and again", BORIS)
     assert len(await whispers(stage, 1, BORIS)) == 1
     assert stage.telegram.texts(TEAM) == before
 

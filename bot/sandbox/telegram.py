@@ -39,10 +39,10 @@ class Telegram(Actions):
 
     `limits` False lets the bot speak as fast as it likes; `topics` switches topics in private chats on; `privacy`
     hides in groups what is not meant for the bot; `careful` is the server's guard against crash loops; with
-    `cross_edits` off rich and plain messages can't be edited into each other. `ephemeral` off is a server of before Bot
-    API 10.3, which sends what was meant for one to everybody; `short_edits`: see `Api`. Times come from `clock`, whose `sleep`
-    must really wait: one that jumps would end every draft and every poll at once. Answers take `distance` seconds to
-    the bot. `seed` makes the shares of faults and the pauses repeatable.
+    `cross_edits` off rich and plain messages can't be edited into each other. `ephemeral` off is a server of before
+    Bot API 10.3, which sends what was meant for one to everybody; `short_edits`: see `Api`. Times come from `clock`,
+    whose `sleep` must really wait: one that jumps would end every draft and every poll at once. Answers take `distance`
+    seconds to the bot. `seed` makes the shares of faults and the pauses repeatable.
     """
 
     def __init__(

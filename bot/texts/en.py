@@ -77,7 +77,7 @@ TEXTS: dict[str, str] = {
     "answer, and nothing of it comes up in answers to others.",
     "whisper.private": "Nobody but us is here: just ask.",
     "alone.cannot": "I can't show an answer to one person alone here. I can where I am an administrator of the group "
-    "(without any rights), for people who don't write in the group's name, in recent versions of Telegram. Or ask me in "
+    "(without any rights), for people who don't write in the group's name, if Telegram is new enough. Or ask me in "
     "private.",
     "admins.only": "In a group only its administrators change the settings.",
     "context.persona": "Persona: {persona} (version {version})",
