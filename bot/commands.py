@@ -46,9 +46,9 @@ class Commands:
         return Feature(
             commands={
                 "/help": Command(self.help, aside=True),
-                "/whisper": Command(self.whisper, alone=True),
                 "/new": Command(self.new),
                 "/stop": Command(lambda incoming, reply, _rest: self.stop(incoming, reply)),
+                "/whisper": Command(self.whisper, alone=True),
             },
             presses={
                 "retry": Press(self.press_again),

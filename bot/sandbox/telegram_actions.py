@@ -284,6 +284,7 @@ class Actions:
         chat, sender = self._place(chat_id, user_id)
         chat.administers = up
         self._member(chat, sender, "administrator" if up else "member")
+        self.state.show_chat(chat)
 
     def migrate(self, chat_id: int) -> int:
         """A group becomes a supergroup with a new id, which is returned; two service messages tell the bot."""

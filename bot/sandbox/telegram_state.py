@@ -87,6 +87,7 @@ class Chat:
             "title": self.title,
             "members": self.members,
             "is_forum": self.is_forum,
+            "administers": self.administers,
             "topics": topics,
         }
 
