@@ -19,3 +19,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "stage" in getattr(item, "fixturenames", ()):
             item.add_marker("stage")
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
+LONGEST = (
+    "test_machine.py",
+    "test_points.py",
+    "test_signals.py",
+    "test_own_bots.py",
+)  # nobody should wait for the last
