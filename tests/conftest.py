@@ -22,9 +22,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
-LONGEST = (
-    "test_machine.py",
-    "test_points.py",
-    "test_signals.py",
-    "test_own_bots.py",
-)  # nobody should wait for the last
+# Their tests take ten seconds and more: nobody should wait for the last.
+LONGEST = ("test_machine.py", "test_points.py", "test_signals.py", "test_own_bots.py")
