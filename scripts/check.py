@@ -1,7 +1,7 @@
 """The whole check: format, lint, import rules, types, migrations, tests. `check.py lint` and `check.py unit` are parts.
 
 What tests need beyond PyPI is found or installed here: Chromium for the page (Debian's package when this runs as
-root). In CI a missing piece is an error; elsewhere its tests are skipped, loudly.
+root), a C compiler, what checks `deploy/`. In CI a missing piece is an error; elsewhere its tests are skipped, loudly.
 """
 
 from __future__ import annotations
@@ -83,6 +83,10 @@ def tests(title: str, workers: int, which: str, *more: str) -> None:
     run(title, *tool("pytest", "-q", "-n", str(workers), "--dist", "worksteal", "-m", which, *more))
 
 
+def deployment() -> None:
+    run("what checks deploy/", sys.executable, "scripts/deploy_tools.py")
+
+
 def unit() -> None:
     tests("unit tests", 2, f"not stage and not process and not ({LONG})")
 
@@ -102,6 +106,7 @@ def main() -> None:
         migrations()
         browser()
         compiler()
+        deployment()
         whole()
     if wish == "unit":
         unit()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -40,7 +41,7 @@ TOKEN_PAUSE = 60.0  # seconds between tries while Telegram does not know our tok
 # How many message ids behind the newest known one an unconfirmed send may have got: other chats count in the same line.
 LOOK_AHEAD, LOOK_AHEAD_AFTER_START = 3, 24
 MOST_PROBES = 32
-SUPERGROUP = -1_000_000_000_000  # ids below have message ids of their own; all other chats of a bot share theirs
+SUPERGROUP = -1_000_000_000_000  # chats below have message ids of their own; all others of a bot share theirs
 
 
 @dataclass(slots=True)
@@ -79,8 +80,9 @@ class Deliverer:
     _gate: asyncio.Lock = field(default_factory=asyncio.Lock)
     _users: Counter[str] = field(default_factory=Counter)
     _newest_ids: dict[int, int] = field(default_factory=dict)
+    _looked_up: set[int] = field(default_factory=set)  # the lines of which it is known what was known before the start
     _flying: int = 0  # sends under way: each may have got an id that is not known yet
-    _left: int = 0  # deliveries up to this id are from before the start
+    _left: int | None = None  # deliveries up to this id are from before the start; None: that is not known yet
     outage: Outage = field(init=False)
 
     def __post_init__(self) -> None:
@@ -88,22 +90,25 @@ class Deliverer:
 
     async def recover(self) -> None:
         """At a start: deliver what was left. Rows that were being sent are looked for first."""
-        self._left = await self.outbox.newest(self.api.id)
+        left = await self.outbox.newest(self.api.id)
         self.growing.update(await self.outbox.growing(self.api.id))
+        self._left = left
         for address in await self.outbox.waiting(self.api.id):
             self.tasks.create_task(self.deliver(address))
 
     def saw(self, chat: int, message_id: int) -> None:
         """A message id that exists: what was sent before it has a lower one."""
-        line = chat if chat < SUPERGROUP else 0
+        line = _line(chat)
         self._newest_ids[line] = max(self._newest_ids.get(line, 0), message_id)
 
     async def deliver(self, address: Address) -> None:
         """Deliver everything the outbox holds for an address, in order. Returns when that is done.
 
         One delivery at a time in a chat, its topics included: a search for what an unconfirmed send has left must not
-        meet another send.
+        meet another send. Before `recover` nothing is delivered: a job may be done before Telegram answers a start.
         """
+        if self._left is None:
+            return
         key = f"{address.connection}/{address.chat}"
         lock = self._locks.setdefault(key, asyncio.Lock())
         self._users[key] += 1
@@ -156,17 +161,17 @@ class Deliverer:
 
     async def _one(self, delivery: Delivery) -> Address:
         """Deliver one row, or bury it. Returns the address under which the chat is known afterwards."""
+        was_left = delivery.id <= (self._left or 0)
         progress = Progress(
             delivery,
             Rung.RICH if self.rich else Rung.ENTITIES,
             list(delivery.message_ids),
             delivery.done,
-            doubt=(delivery.state is DeliveryState.SENDING and delivery.id <= self._left)
-            or delivery.key in self.doubted,
+            doubt=(delivery.state is DeliveryState.SENDING and was_left) or delivery.key in self.doubted,
             marker=delivery.marker,
             stored=delivery.marker if delivery.state is DeliveryState.SENDING else None,
-            ahead=LOOK_AHEAD_AFTER_START if delivery.id <= self._left else LOOK_AHEAD,
-            was_left=delivery.id <= self._left,
+            ahead=LOOK_AHEAD_AFTER_START if was_left else LOOK_AHEAD,
+            was_left=was_left,
         )
         self.doubted.discard(delivery.key)
         if (still := delivery.due - self.clock.time()) > 0:  # a flood wait that a restart has interrupted
@@ -274,10 +279,18 @@ class Deliverer:
 
     async def _mark(self, progress: Progress) -> None:
         """Note what is known when a send begins: on disk only where a search from the old marker would miss it."""
+        await self._look_up(progress.delivery.address)
         progress.marker = max(progress.marker, self._newest(progress.delivery.address.chat))
         if progress.stored is None or progress.marker >= progress.stored + LOOK_AHEAD_AFTER_START // 2:
             await self.outbox.begin(progress.delivery, progress.marker)
             progress.stored = progress.marker
+
+    async def _look_up(self, to: Address) -> None:
+        """Learn once what was known before the start: nobody may have written since."""
+        if (line := _line(to.chat)) not in self._looked_up:
+            chats = (line, line) if line else (SUPERGROUP, sys.maxsize)
+            self.saw(to.chat, await self.outbox.highest(to.bot, *chats))
+            self._looked_up.add(line)
 
     async def _edit(self, progress: Progress, part: Screen, message_id: int, *, last: bool) -> Any:
         """Make a message that already stands in the chat what it should be: may be repeated at will."""
@@ -337,7 +350,12 @@ class Deliverer:
                 return await self.api.call(screen.edit(part, progress.delivery.address, message_id, button))
 
     def _newest(self, chat: int) -> int:
-        return self._newest_ids.get(chat if chat < SUPERGROUP else 0, 0)
+        return self._newest_ids.get(_line(chat), 0)
+
+
+def _line(chat: int) -> int:
+    """Chats of one line number their messages together: a supergroup by itself, all others of a bot as one (0)."""
+    return chat if chat < SUPERGROUP else 0
 
 
 def _may_have_topics(progress: Progress) -> bool:
