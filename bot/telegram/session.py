@@ -7,8 +7,6 @@ Telegram's place, in pages. What Telegram says of a call that it carried out sta
 
 from __future__ import annotations
 
-import ssl
-from functools import cache
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
 from urllib.parse import urlencode
@@ -18,7 +16,6 @@ import bot.telegram.lazy  # noqa: F401  isort: skip  before aiogram
 import aiohttp
 from aiogram import Bot
 from aiogram.client.session.aiohttp import AiohttpSession
-from aiogram.client.session.base import BaseSession
 from aiogram.exceptions import (
     ClientDecodeError,
     TelegramAPIError,
@@ -35,7 +32,6 @@ T = TypeVar("T")
 
 LARGEST = 16 << 20  # bytes of an answer; Telegram sends at most 4 MiB of updates at once
 CONNECT = 10.0  # seconds for each try of TCP or TLS
-CONNECTIONS = 100
 NAMES = 60  # seconds that the addresses of a host are remembered
 
 
@@ -46,16 +42,10 @@ class Unacceptable(aiohttp.ClientError):
 class Session(AiohttpSession):
     """Raises what aiogram's session raises. A 429 that does not say how long has `retry_after` 0."""
 
-    def __init__(self, *, proxy: str | None = None, **how: Any) -> None:
-        # Not aiogram's own, which reads all certificates anew for each session.
-        BaseSession.__init__(self, json_loads=raw.loads, **how)
-        self._session = None
-        self._connector_type = aiohttp.TCPConnector
-        self._connector_init = {"ssl": _trusted(), "limit": CONNECTIONS, "ttl_dns_cache": NAMES}
-        self._should_reset_connector = True
-        self._proxy = None
-        if proxy is not None:
-            self._setup_proxy_connector(proxy)
+    def __init__(self, **how: Any) -> None:
+        super().__init__(json_loads=raw.loads, **how)
+        if self.proxy is None:
+            self._connector_init["ttl_dns_cache"] = NAMES
 
     async def make_request(self, bot: Bot, method: TelegramMethod[T], timeout: int | None = None) -> T:
         status, content = await self._exchange(bot, method, self.timeout if timeout is None else timeout)
@@ -122,13 +112,6 @@ class Session(AiohttpSession):
         patience = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT)
         async with session.get(url, timeout=patience, allow_redirects=False) as response:
             return response.status, await _bytes(response, most)
-
-
-@cache
-def _trusted() -> ssl.SSLContext:
-    """The certificates that aiogram believes: reading them takes 20 ms."""
-    context: ssl.SSLContext = AiohttpSession()._connector_init["ssl"]
-    return context
 
 
 def _is_one(kind: Any, result: Any) -> bool:
