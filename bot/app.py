@@ -126,7 +126,7 @@ class Bot:
             # A deadline that is set only by `stop`.
             async with asyncio.timeout(0 if self.stopping.is_set() else None) as self._starting:
                 await self.store.patiently(lambda: self.store.write(self._settle_dead))
-                await self.telegram.start(self.door, menus)
+                await self.telegram.start(self.door, menus, self.commands.unseen)
         except TimeoutError:
             if not self.stopping.is_set():
                 raise

@@ -224,6 +224,7 @@ class Chat:
 
     async def _ask_first(self, incoming: Incoming, reply: Reply, begun: Begun) -> None:
         """The answer is expensive: say so, and offer the cheapest model."""
+        is_over = begun.place is not None and bool(begun.place.over)
         language, price, question = begun.language, begun.price, begun.place.question.id if begun.place else 0
         now = self.routing.pick(begun.choices.model)
         others = [offer for offer in self.routing.offers if offer is not now]
@@ -238,7 +239,7 @@ class Chat:
         )
         await money.ask_first(
             self.store, incoming, reply, sentence, *choices,
-            also=lambda tx: tx.deliveries.release(incoming.id, incoming.address),
+            also=lambda tx: tx.deliveries.release(incoming.id, incoming.address) if is_over else None,
         )  # fmt: skip
 
     def _later(self, begun: Begun, offer: Offer) -> str:

@@ -41,7 +41,7 @@ class Accounts:
     currency: str
 
     def feature(self) -> Feature:
-        return Feature(commands={"/usage": Command(self.usage)})
+        return Feature(commands={"/usage": Command(self.usage, aside=True)})
 
     async def usage(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         """The asker's own; owners, in private, see the whole bot's too, and its chart."""

@@ -67,6 +67,18 @@ TEXTS: dict[str, str] = {
     "streaming.draft": "live, with a Stop button",
     "streaming.edit": "live, by editing",
     "streaming.off": "whole answers",
+    "settings.notices": "Notices",
+    "notices": "Notices (limits, errors, /usage, /model): {notices}",
+    "notices.all": "seen by everybody",
+    "notices.alone": "seen only by who asked",
+    "notices.cannot": "I can show something to one person alone only where I am an administrator. Make me one (I need "
+    "none of the rights), then choose again.",
+    "whisper.what": "Write the question after the command: /whisper how do I ask for a raise? Only you will see the "
+    "answer, and nothing of it comes up in answers to others.",
+    "whisper.private": "Nobody but us is here: just ask.",
+    "alone.cannot": "I can't show an answer to one person alone here. I can where I am an administrator of the group "
+    "(without any rights), for people who don't write in the group's name, if Telegram is new enough. Or ask me in "
+    "private.",
     "admins.only": "In a group only its administrators change the settings.",
     "context.persona": "Persona: {persona} (version {version})",
     "persona.choose": "{persona} answers here now. Who should it be?",
@@ -393,6 +405,7 @@ TEXTS: dict[str, str] = {
     "command.start": "Begin",
     "command.help": "What I can do",
     "command.new": "New conversation",
+    "command.whisper": "An answer that only you see (groups)",
     "command.stop": "Stop the answer",
     "command.image": "Draw a picture: /image a lighthouse in a storm",
     "command.model": "Choose the model",
