@@ -61,7 +61,7 @@ from bot.searching import Searching
 from bot.services import Later, Painter
 from bot.settings import Settings
 from bot.storage.boxes import StoredInbox, StoredOutbox
-from bot.storage.files import path_of
+from bot.storage.files import home
 from bot.storage.store import Store, Tx
 from bot.taps import Taps
 from bot.telegram.api import Api
@@ -286,7 +286,7 @@ def _parts(given: Given) -> Parts:
     access = Access(settings.access == "open", frozenset(settings.owners), roll)
     budget, library = options.budget(settings, access, roll), Library(settings.prompts_dir)
     purse = Purse(store, budget, options.tariffs(settings))
-    journal = Journal(clock, beside(path_of(settings.database_url)))
+    journal = Journal(clock, beside(home(settings.database_url)))
     documents = Documents(store, purse, studio.embeddings())
     chat = Chat(
         store, given.routing, clock, options.chat(settings), budget, given.toolbox, documents, jobs.wake, journal,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,10 +72,11 @@ def migrate() -> None:
     """Bring the database to the newest schema (`run` does this by itself)."""
     from bot.settings import load
     from bot.storage import schema
+    from bot.storage.dialects import is_sqlite
     from bot.storage.files import alone
 
     url = load().database_url
-    with alone(url):
+    with alone(url) if is_sqlite(url) else nullcontext():  # a server lets one migrate, and those who read wait
         asyncio.run(schema.upgrade(url))
     typer.echo(f"The database has schema {schema.HEAD}.")
 
@@ -115,6 +117,20 @@ def verify(
 
 
 @app.command()
+def move(
+    to: str = typer.Option(help="Where to: postgresql://user:password@host/name, a database without other rows."),
+) -> None:
+    """Copy the SQLite database into PostgreSQL and compare every row. Stop the bot first; the file stays as it is."""
+    from bot.settings import database_address, load
+    from bot.storage import moving
+
+    moved = asyncio.run(moving.move(load().database_url, database_address(to)))
+    for table, rows in moved.rows.items():
+        typer.echo(f"{rows:>9,}  {table}")
+    typer.echo("All of it was there already." if moved.before else "All of it is there. Set DATABASE_URL to it now.")
+
+
+@app.command()
 def feedback() -> None:
     """Print what people thought of answers, one JSON object a line, with prompt, answer, model and sources."""
     from bot.settings import load
@@ -129,9 +145,9 @@ def log(code: str = typer.Argument("", help="The code that a user was told; with
     """Explain a failure by the code that a user was told: what, where, why, and what to do about it."""
     from bot.journal import beside, entries, explain
     from bot.settings import load
-    from bot.storage.files import path_of
+    from bot.storage.files import home
 
-    place = beside(path_of(load().database_url))
+    place = beside(home(load().database_url))
     known = list(entries(place)) if place else []
     if not code:
         for entry in known[-NEWEST:]:
@@ -145,9 +161,10 @@ def log(code: str = typer.Argument("", help="The code that a user was told; with
 
 def _existing(url: str) -> str:
     """The address of a database that is there. Raises `ConfigError`."""
+    from bot.storage.dialects import is_sqlite
     from bot.storage.files import path_of
 
-    if (path := path_of(url)) is None or not path.exists():
+    if is_sqlite(url) and ((path := path_of(url)) is None or not path.exists()):
         raise ConfigError(f"DATABASE_URL: there is no database {path or url}")
     return url
 

@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 
 from bot.announce import announce
 from bot.app import Bot, build
@@ -16,7 +16,7 @@ from bot.extension import Extension
 from bot.loop import WatchedLoop
 from bot.probes import serving
 from bot.settings import Settings
-from bot.storage.files import alone
+from bot.storage.locks import alone
 
 log = logging.getLogger(__name__)
 
@@ -40,10 +40,12 @@ def run(settings: Settings, extension: Extension | None = None) -> None:
 
 async def serve(settings: Settings, extension: Extension | None = None) -> None:
     """Run until SIGTERM or SIGINT, then drain; a second signal ends at once. Raises the error that ended the bot."""
-    with alone(settings.database_url):
+    with ExitStack() as stack:
+        lock = alone(settings.database_url, settings.bot_id)
+        await asyncio.to_thread(stack.enter_context, lock)  # a server may be slow to answer
         try:
             async with build(settings, extension=extension) as app, serving(app) as health:
-                announce(settings, health, app.joining.code)
+                announce(settings, health, app.store.version, app.joining.code)
                 _on_signals(app.stop)
                 await _watched(app)
         except* BotError as group:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -28,12 +28,19 @@ from pydantic_core import PydanticUseDefault
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.entries import ENV_FILE, KEY_SHAPE, McpEntry, ModelEntry, checked_url
-from bot.errors import ConfigError
+from bot.errors import BadInput, ConfigError
 
 TOKEN_SHAPE = re.compile(r"\d{1,20}:[A-Za-z0-9_-]{3,}")
 FOLDER_SHAPE = re.compile(r"[A-Za-z0-9_-]+")
 PLACEHOLDER = re.compile(r"(<.*>|your[-_ ].*|changeme|xxx+|.*\.\.\.)?", re.IGNORECASE)
-DATABASE_SHAPE = re.compile(r"sqlite\+aiosqlite:///[^\s?]+")
+DATABASE_SHAPE = re.compile(
+    r"sqlite\+aiosqlite:///[^\s?]+"
+    r"|postgresql(\+psycopg)?://([^\s:@/?#]+(:[^\s:@/?#]*)?@)?[\w.,:\[\]-]*/[^\s:@/?#]+(\?[^\s#]*)?"
+)
+DATABASE_EXPECTED = (
+    "sqlite+aiosqlite:///file.db or postgresql://user:password@host/name is expected "
+    "(in a password, what is no letter or digit stands as in an address: %40 is @)"
+)
 PROXY_SHAPE = re.compile(r"((https?|socks[45]h?)://([^\s@/]+@)?[^\s@/:]+:\d{1,5}/?)?")
 HOST_SHAPE = re.compile(r"[\w.-]+(:\d{1,5})?|\[?[0-9a-fA-F:]+\]?")
 SECRET_SHAPE = re.compile(r"([A-Za-z0-9_-]{16,256})?")
@@ -236,7 +243,12 @@ class Settings(BaseSettings):
     )
 
     # --- Storage and logs
-    database_url: str = Field("sqlite+aiosqlite:///govorun.db", description="Where everything is kept")
+    database_url: str = Field(
+        "sqlite+aiosqlite:///govorun.db",
+        repr=False,  # a password may be in it
+        exclude=True,
+        description="Where everything is kept: a file, or postgresql://user:password@host/name (docs/postgresql.md)",
+    )
     update_days: int = Field(
         2, gt=0, description="Days that handled updates are remembered (so that none is taken twice)"
     )
@@ -260,7 +272,7 @@ class Settings(BaseSettings):
     @classmethod
     def _database(cls, value: str) -> str:
         if not DATABASE_SHAPE.fullmatch(value):
-            raise ValueError("sqlite+aiosqlite:///file.db is expected")
+            raise ValueError(DATABASE_EXPECTED)
         return value
 
     @field_validator("telegram_proxy")
@@ -395,12 +407,13 @@ class Settings(BaseSettings):
     def secrets(self) -> list[str]:
         """Everything that no log line may contain."""
         values = (getattr(self, name) for name in type(self).model_fields if name != "telegram_proxy")
-        password = urlsplit(self.telegram_proxy.get_secret_value()).password
+        addresses = (self.telegram_proxy.get_secret_value(), self.database_url)
+        written = [password for password in (urlsplit(address).password for address in addresses) if password]
         found = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
         found += [entry.secret for entry in self.models]
         for server in self.mcp_servers:
             found += [value.get_secret_value() for value in (*server.env.values(), *server.headers.values())]
-        return [secret for secret in (*found, password) if secret]
+        return list(dict.fromkeys(secret for secret in (*found, *written, *map(unquote, written)) if secret))
 
 
 WHERE = {
@@ -409,6 +422,13 @@ WHERE = {
     "(scope yc.ai.foundationModels.execute); it begins with AQVN",
     "yc_folder_id": "console.yandex.cloud -> your folder -> Overview -> Identifier; it begins with b1g",
 }
+
+
+def database_address(value: str) -> str:
+    """The same. Raises `BadInput` for what is no address of a database."""
+    if not DATABASE_SHAPE.fullmatch(value):
+        raise BadInput(DATABASE_EXPECTED)
+    return value
 
 
 def load(**given: Any) -> Settings:

@@ -45,9 +45,22 @@ def lint() -> None:
 
 def migrations() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        url = f"sqlite+aiosqlite:///{folder}/check.db"
-        run("migrations", *tool("alembic", "upgrade", "head"), DATABASE_URL=url)
-        run("migrations match the tables", *tool("alembic", "check"), DATABASE_URL=url)
+        _migrations(f"sqlite+aiosqlite:///{folder}/check.db", "SQLite")
+    sys.path.insert(0, str(ROOT / "tests"))
+    from postgres_side import started
+
+    try:
+        with started() as server:
+            _migrations(server.create("template1"), "PostgreSQL")
+    except ImportError as error:
+        if os.environ.get("CI"):
+            raise
+        print(f"--- NO POSTGRESQL: nothing will be tested on it ({error})", flush=True)
+
+
+def _migrations(url: str, database: str) -> None:
+    run(f"migrations on {database}", *tool("alembic", "upgrade", "head"), DATABASE_URL=url)
+    run(f"they match the tables on {database}", *tool("alembic", "check"), DATABASE_URL=url)
 
 
 def browser() -> None:

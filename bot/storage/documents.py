@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, case, delete, func, insert, select, update
 from bot.storage.rows import Subject
 from bot.storage.tables import Document, Passage
 
+LONGEST_NAME = 255  # SQLite would keep more, PostgreSQL refuses it
 HAS = select(Document.id).where(Document.conversation_id == bindparam("conversation")).limit(1)
 
 
@@ -45,6 +46,7 @@ class Documents(Subject):
 
         The same once more changes nothing: its vectors were paid for.
         """
+        name = name[:LONGEST_NAME]
         same = (Document.conversation_id == conversation, Document.name == name)
         for (old,) in self.connection.execute(select(Document.id).where(*same)).all():
             if self._is(old, passages):

@@ -6,13 +6,14 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import Row, delete, func, select, update
 
+from bot.storage.dialects import insert
 from bot.storage.rows import Subject, address, columns
 from bot.storage.tables import Job as Table
 from bot.types import Address, Job
 
-ADD = insert(Table).prefix_with("OR IGNORE", dialect="sqlite")
+ADD = insert(Table).on_conflict_do_nothing()
 
 
 class Jobs(Subject):

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, insert, select, update
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import delete, func, select, update
 
+from bot.storage.dialects import insert
 from bot.storage.rows import Subject
 from bot.storage.tables import Allowance as AllowanceRow
 from bot.storage.tables import Application, Invite, Member, User
@@ -68,7 +68,7 @@ class Members(Subject):
         """Give somebody a role, whatever it was before."""
         row = {"bot": bot, "user": user, "role": role, "expires": expires, "by": by, "at": self.clock.time()}
         change = {name: row[name] for name in ("role", "expires", "by", "at")}
-        statement = sqlite.insert(Member).on_conflict_do_update(index_elements=["bot", "user"], set_=change)
+        statement = insert(Member).on_conflict_do_update(index_elements=["bot", "user"], set_=change)
         self.connection.execute(statement, row)
 
     def remove(self, bot: int, user: int) -> None:
@@ -104,7 +104,7 @@ class Members(Subject):
             "bot": bot, "user": user, "day": allowance.day, "month": allowance.month, "by": by, "at": self.clock.time(),
         }  # fmt: skip
         change = {name: row[name] for name in ("day", "month", "by", "at")}
-        statement = sqlite.insert(AllowanceRow).on_conflict_do_update(index_elements=["bot", "user"], set_=change)
+        statement = insert(AllowanceRow).on_conflict_do_update(index_elements=["bot", "user"], set_=change)
         self.connection.execute(statement, row)
 
     # --- links --------------------------------------------------------------------------------------------------------
@@ -150,7 +150,7 @@ class Members(Subject):
     def ask(self, bot: int, subject: int, name: str) -> None:
         row = {"bot": bot, "subject": subject, "name": name[:256], "state": "open", "by": 0, "at": self.clock.time()}
         change = {key: row[key] for key in ("name", "state", "by", "at")}
-        statement = sqlite.insert(Application).on_conflict_do_update(index_elements=["bot", "subject"], set_=change)
+        statement = insert(Application).on_conflict_do_update(index_elements=["bot", "subject"], set_=change)
         self.connection.execute(statement, row)
 
     def decide(self, bot: int, subject: int, state: str, by: int) -> bool:
@@ -171,7 +171,5 @@ class Members(Subject):
             "bot": where.bot, "id": where.chat, "is_private": False, "is_gone": False, "language": "", "model": "",
             "streaming": "", "first_seen": self.clock.time(), "is_allowed": allowed,
         }  # fmt: skip
-        statement = sqlite.insert(ChatRow).on_conflict_do_update(
-            index_elements=["bot", "id"], set_={"is_allowed": allowed}
-        )
+        statement = insert(ChatRow).on_conflict_do_update(index_elements=["bot", "id"], set_={"is_allowed": allowed})
         self.connection.execute(statement, row)

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, and_, bindparam, func, insert, literal, or_, select, update
+from sqlalchemy import BigInteger, and_, bindparam, func, literal, or_, select, update
 from sqlalchemy.orm import aliased
 
 from bot.storage.blobs import Blobs
+from bot.storage.dialects import insert
 from bot.storage.rows import Subject, at, columns, dump_parts, here, load_parts, spot
 from bot.storage.tables import Conversation, Message, User
 from bot.types import Address, Image, Part, Role, Source, Text
@@ -31,7 +32,7 @@ FIELDS = (
     Message.id, Message.conversation_id, Message.turn, Message.role, Message.parts, Message.ending, Message.parent,
     Message.place, Message.model, Message.sources, Message.user,
 )  # fmt: skip
-ADD = insert(Message).prefix_with("OR IGNORE", dialect="sqlite").returning(Message.id)
+ADD = insert(Message).on_conflict_do_nothing().returning(Message.id)
 MOVE_HEAD = update(Conversation).where(Conversation.id == bindparam("conversation")).values(head=bindparam("tip"))
 FOUND = select(Message.id).where(
     Message.conversation_id == bindparam("conversation"), Message.turn == bindparam("t"), Message.role == bindparam("r")
