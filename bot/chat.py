@@ -231,8 +231,9 @@ class Chat:
         )  # fmt: skip
 
     def _later(self, begun: Begun, offer: Offer) -> str:
-        """The turn that may be answered later instead, "" where the model has no such mode."""
-        if begun.place is None or begun.place.shown is not None or self.modes(offer.name) is None:
+        """The turn that may be answered later instead, "" where that costs no less."""
+        cheaper = offer.model.profile.asynchronous and self.modes(offer.name) is not None
+        if begun.place is None or begun.place.shown is not None or not cheaper:
             return ""
         return begun.place.question.turn
 

@@ -26,7 +26,7 @@ def millionths(amount: Decimal) -> int:
 def cost(profile: Profile, usage: Usage, mode: str = SYNC) -> int:
     """What these tokens cost; less where the model was asked to answer later."""
     whole = (profile.price_in * usage.prompt + profile.price_out * usage.completion) / 1000
-    return millionths(whole * profile.async_share if mode == LATER else whole)
+    return millionths(whole * profile.async_share if mode == LATER and profile.asynchronous else whole)
 
 
 def of_tokens(price: Decimal, tokens: int) -> int:

@@ -285,8 +285,8 @@ Handler = Callable[[Incoming, Reply], Awaitable[None]]
 class Profile:
     """What a model can do and costs, as data. An unknown model gets the defaults, which are safe for all.
 
-    `window` is in tokens, prompt and answer together. Prices are of 1,000 tokens;
-    `async_share` is the part of them that an answer given later costs.
+    `window` is in tokens, prompt and answer together. Prices are of 1,000 tokens; `async_share` is
+    the part of them that an answer given later costs where the model is `asynchronous`.
     """
 
     window: int = 8_192
