@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from bot.storage.store import Store, Tx
@@ -93,6 +94,15 @@ def put_over(tx: Tx, incoming: Incoming, answer: Outgoing) -> None:
     if shown is not None:
         tx.deliveries.over(incoming.id, incoming.address, shown.ids)
     put(tx, incoming, answer)
+
+
+def put_bare(tx: Tx, incoming: Incoming) -> None:
+    """What stands in the message in which the button was pressed stays there, without its buttons: it is decided."""
+    bare = f"{incoming.id}.bare"
+    shown = tx.deliveries.shown(incoming.address, incoming.message_id, but=bare)
+    if shown is not None and shown.outgoing.buttons:
+        tx.deliveries.over(bare, incoming.address, shown.ids)
+        tx.deliveries.add(bare, incoming.address, replace(shown.outgoing, buttons=(), of=shown.of))
 
 
 def key(turn: str, number: int = 0) -> str:
