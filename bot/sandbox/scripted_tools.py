@@ -85,6 +85,8 @@ class _Fitting:
         if options := schema.get("enum"):
             said = (option for option in options if str(option).lower() in self._text.lower())
             return next(said, options[0])
+        if "default" in schema:  # it may be left out: a time zone, for one, is not made of the question
+            return schema["default"]
         kind = schema.get("type", "object" if "properties" in schema else "string")
         kind = next((one for one in kind if one != "null"), "null") if isinstance(kind, list) else kind
         if depth > DEEPEST or kind == "null":
