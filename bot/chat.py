@@ -17,7 +17,7 @@ from bot.branches import Place
 from bot.clock import Clock
 from bot.craft import Persona
 from bot.documents import Documents
-from bot.documents import budget as budget_of_documents
+from bot.documents import most as most_of_documents
 from bot.errors import ContextOverflow, LimitReached, ModelError, ModelRefused, StreamCut
 from bot.journal import Journal
 from bot.library import Library
@@ -201,6 +201,8 @@ class Chat:
         """Hold back what the answer can cost, or ask first; nothing is reckoned where nothing is limited."""
         if not self.budget:
             return begun
+        if begun.has_documents:
+            begun = replace(begun, size_of_documents=tx.documents.size(begun.conversation))
         tokens, price = self._most(begun, self.routing.pick(begun.choices.model))
         if self.budget.asks(price) and not agreed:
             return replace(begun, price=price)
@@ -210,7 +212,8 @@ class Chat:
         """The most that the answer of a model can cost: tokens, and millionths of the currency."""
         usage = prompt.most(self._request(begun, offer, begun.steps), self._ratio(offer))
         if begun.has_documents:  # what they say of the question is looked up later
-            room = self._ratio(offer).tokens(budget_of_documents(offer.model.profile.window))
+            most = most_of_documents(offer.model.profile.window, begun.size_of_documents)
+            room = self._ratio(offer).tokens(most)
             usage = replace(usage, prompt=usage.prompt + room)
         return usage.total, money.cost(offer.model.profile, usage)
 

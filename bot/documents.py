@@ -112,12 +112,18 @@ class Documents:
 
 BATCH = 20
 MOST_PASSAGES = 12
+LONGEST_NAME = 120  # characters of a place
 MOST_ASKED = 2_000  # characters of a question that are looked for
 
 
 def budget(window: int) -> int:
     """The characters of documents that a prompt for such a window may hold."""
     return int(window * SHARE * CHARACTERS)
+
+
+def most(window: int, size: int) -> int:
+    """The most characters that documents of that size can add to such a prompt."""
+    return min(budget(window), size) + len(HEAD) + LONGEST_NAME
 
 
 def cited(answer: str, found: Found) -> tuple[Source, ...]:

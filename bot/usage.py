@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 from bot import chart, money
@@ -40,6 +40,7 @@ class Accounts:
     budget: Budget
     clock: Clock
     currency: str
+    titles: Mapping[str, str] = field(default_factory=dict)  # of models, by their names
 
     def feature(self) -> Feature:
         return Feature(commands={"/usage": Command(self.usage), "/allowance": Command(self.allowance)})
@@ -86,7 +87,13 @@ class Accounts:
         lines = [say(language, title), self._sum(language, "usage.today", account.today)]
         lines.append(self._sum(language, "usage.month", account.month))
         lines += [
-            say(language, "usage.model", model=line.name, requests=line.requests, cost=self._money(language, line.cost))
+            say(
+                language,
+                "usage.model",
+                model=self.titles.get(line.name, line.name),
+                requests=line.requests,
+                cost=self._money(language, line.cost),
+            )
             for line in account.month[:MODELS]
         ]
         return "\n".join(lines)

@@ -6,11 +6,12 @@ from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from bot.storage.rows import Subject
 from bot.storage.tables import Document, Passage
 
+PLACE = 20  # characters around a name: brackets, page and blank lines
 HAS = select(Document.id).where(Document.conversation_id == bindparam("conversation")).limit(1)
 
 
@@ -28,6 +29,15 @@ class Kept:
 class Documents(Subject):
     def any(self, conversation: int) -> bool:
         return self.connection.execute(HAS, {"conversation": conversation}).first() is not None
+
+    def size(self, conversation: int) -> int:
+        """Characters of all passages, each below the name of its place; 0 where there are none."""
+        query = (
+            select(func.sum(func.length(Passage.text) + func.length(Document.name) + PLACE))
+            .join(Document, Document.id == Passage.document_id)
+            .where(Document.conversation_id == conversation)
+        )
+        return self.connection.execute(query).scalar_one() or 0
 
     def keep(
         self, conversation: int, turn: str, user: int, name: str, pages: int, passages: Sequence[tuple[int, str]]
