@@ -30,6 +30,7 @@ HEAD = (
     "speak of the question, and name the place after what you take from one, in square brackets as it stands there: "
     "[{example}]. Where they don't hold the answer, say so."
 )
+TAIL = "Here the documents end. The user says:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ def budget(window: int) -> int:
 
 def most(window: int, size: int) -> int:
     """The most characters that documents of that size can add to such a prompt."""
-    return min(budget(window), size) + len(HEAD) + LONGEST_NAME
+    return min(budget(window), size) + len(HEAD) + len(TAIL) + LONGEST_NAME
 
 
 def cited(answer: str, found: Found) -> tuple[Source, ...]:
@@ -139,7 +140,7 @@ def _found(passages: Sequence[Passage]) -> Found:
     texts = [HEAD.format(example=_place(passages[0]))]
     texts += [f"[{_place(one)}]\n{one.text}" for one in passages]
     sources = dict.fromkeys(Source(one.name, page=one.page) for one in passages)
-    return Found("\n\n".join(texts), tuple(sources))
+    return Found("\n\n".join([*texts, TAIL]), tuple(sources))
 
 
 def _place(passage: Passage) -> str:

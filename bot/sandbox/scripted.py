@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from bot.sandbox.scripted_asides import aside
+from bot.sandbox.scripted_asides import aside, spoken
 from bot.sandbox.scripted_essay import ESSAY
 
 Messages = Sequence[dict[str, str]]
@@ -21,7 +21,9 @@ def answer(messages: Messages) -> str:
     """The answer to a conversation of `{"role", "text"}` messages. Never empty."""
     text = question(messages)
     # What has no letters is answered in the language of the rest.
-    language = language_of(text if re.search(r"[^\W\d_]", text) else "".join(said["text"] for said in messages))
+    language = language_of(
+        spoken(text) if re.search(r"[^\W\d_]", spoken(text)) else "".join(said["text"] for said in messages)
+    )
     if (found := aside(messages, text, language, answer)) is not None:
         return found
     for pattern, make in RULES:

@@ -20,8 +20,8 @@ def aside(messages: Messages, text: str, language: str, again: Callable[[Message
             return make(text, language)
     if RESUME.match(text):
         return _rest(messages, language, again)
-    if DOCUMENTS in text:
-        return _cited(text[text.index(DOCUMENTS) :], language)
+    if found := DOCUMENTS.search(text):
+        return _cited(found[0], text[found.end() :], language)
     if found := UNSEEN.search(text):
         return BLIND[language] if "picture" in found[0] else CLOSED[language]
     return None
@@ -49,12 +49,16 @@ def _rest(messages: Messages, language: str, again: Callable[[Messages], str]) -
     return whole[len(said) :] if whole.startswith(said) and len(whole) > len(said) else END[language]
 
 
-def _cited(text: str, language: str) -> str:
+def spoken(text: str) -> str:
+    """What the user says, without the documents that stand before it."""
+    return MARK.sub("", DOCUMENTS.sub("", text)).strip()
+
+
+def _cited(body: str, question: str, language: str) -> str:
     """The line of the documents that has most words of the question, and its place."""
-    body, _, question = MARK.sub("", text).rstrip().rpartition("\n")
-    wanted = _stems(question)
+    wanted = _stems(spoken(question))
     best, most, place, here = "", 0, "", ""
-    for line in body.splitlines()[1:]:
+    for line in body.splitlines()[1:-1]:
         if found := PLACE.fullmatch(line.strip()):
             here = found[1]
         elif (shared := len(wanted & _stems(line))) > most:
@@ -68,7 +72,7 @@ def _stems(text: str) -> set[str]:
     return {word[:5] for word in re.findall(r"\w{3,}", text.lower())}
 
 
-DOCUMENTS = "Documents of this conversation stand below."
+DOCUMENTS = re.compile(r"^Documents of this conversation stand below\..*^Here the documents end\.[^\n]*", re.M | re.S)
 PLACE = re.compile(r"\[([^\[\]]+)\]")
 MARK = re.compile(r"^\[document: [^\n]*\]$", re.M)
 UNSEEN = re.compile(r"^\[The user attached (a picture|something)[^\n]*\]$", re.M)
