@@ -151,6 +151,8 @@ class Members:
         ]
         if member is not None and self._may(incoming, user, Role.STRANGER):
             options.append((say(language, "members.remove"), "members.set", {"whom": str(user), "role": "stranger"}))
+        if role is not Role.OWNER and may_set(self.access.role(Actor.of(incoming)), role, Role.USER):
+            options.append((say(language, "members.allowance"), "allowance.of", {"whom": str(user)}))
         lines = [say(language, "members.card", name=_named(user, names), role=say(language, ROLES[role]))]
         if member is not None:
             until = _date(member.expires) if member.expires else say(language, "members.forever")
@@ -304,4 +306,5 @@ DONE = {
     "invite": "audit.invite",
     "revoked": "audit.revoked",
     "settings": "audit.settings",
+    "allowance": "audit.allowance",
 }

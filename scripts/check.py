@@ -1,7 +1,7 @@
 """The whole check: format, lint, import rules, types, migrations, tests. `check.py lint` and `check.py unit` are parts.
 
 What tests need beyond PyPI is found or installed here: Chromium for the page (Debian's package when this runs as
-root). In CI a missing piece is an error; elsewhere its tests are skipped, loudly.
+root), a C compiler, what checks `deploy/`. In CI a missing piece is an error; elsewhere its tests are skipped, loudly.
 """
 
 from __future__ import annotations
@@ -77,6 +77,10 @@ def compiler() -> None:
         print("--- NO C COMPILER: power cuts and failing disks will not be tested (apt-get install gcc)", flush=True)
 
 
+def deployment() -> None:
+    run("what checks deploy/", sys.executable, "scripts/deploy_tools.py")
+
+
 def unit() -> None:
     run("unit tests", *tool("pytest", "-q", "-n", "2", "-m", "not stage and not e2e and not page"))
 
@@ -98,6 +102,7 @@ def main() -> None:
         migrations()
         browser()
         compiler()
+        deployment()
         whole()
     if wish == "unit":
         unit()
