@@ -192,7 +192,8 @@ class Deliveries(Subject):
     def highest(self, bot: int, first: int, last: int) -> int:
         """The highest message id that is known in the chats from `first` to `last`, by their newest deliveries."""
         one = (Table.bot == bot, Table.chat == first)  # by its index; many by the order of all rows: see `NEXT`
-        where = one if first == last else (Table.bot + 0 == bot, Table.chat.between(first, last))
+        chats = one if first == last else (Table.bot + 0 == bot, Table.chat.between(first, last))
+        where = (*chats, Table.only == 0)  # what one member alone sees has ids of its own
         query = select(Table.marker, Table.message_ids).where(*where).order_by(Table.id.desc()).limit(200)
         rows = self.connection.execute(query)
         return max((id_ for marker, ids in rows for id_ in (marker, *json.loads(ids))), default=0)
