@@ -14,7 +14,6 @@ from bot.access import Action as Act
 from bot.attached import Attached
 from bot.chat import Chat
 from bot.chats import wants_name
-from bot.errors import NotAllowed
 from bot.features import Command, Feature, Press, joined
 from bot.mounted import Feed, Mounted
 from bot.outbox import aside, language, put, settle, tell
@@ -180,7 +179,7 @@ class Commands:
         ]
         menu = [*self.menu(chosen), *special]
         lines = "\n".join(f"/{name} - {text}" for name, text in menu)
-        await tell(self.store, incoming, reply, "help", commands=lines)
+        await tell(self.store, incoming, reply, "help" if incoming.private else "help.group", commands=lines)
 
     async def whisper(self, incoming: Incoming, reply: Reply, rest: str) -> None:
         """A question whose answer only the asker sees, in a conversation that nobody else is in.
@@ -242,10 +241,11 @@ class Commands:
         if action is None and await self.beside.take(incoming, reply):
             return
         if action is None or press is None:
-            await reply.acknowledge(say(language, "old.button"))
+            await reply.acknowledge(say(language, "old.button" if incoming.private else "old.button.group"))
             await settle(self.store, incoming, reply)
         elif not await self._may_press(incoming, reply, press, action):
-            raise NotAllowed(say(language, "admins.only"))
+            await reply.acknowledge(say(language, "admins.only"))
+            await settle(self.store, incoming, reply)
         else:
             await reply.acknowledge()
             await press.run(incoming, reply, action)

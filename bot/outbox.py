@@ -109,6 +109,15 @@ def put_over(tx: Tx, incoming: Incoming, answer: Outgoing) -> None:
     put(tx, incoming, answer)
 
 
+def put_bare(tx: Tx, incoming: Incoming) -> None:
+    """What stands in the message in which the button was pressed stays there, without its buttons: it is decided."""
+    bare = f"{incoming.id}.bare"
+    shown = tx.deliveries.shown(incoming.address, incoming.message_id, but=bare)
+    if shown is not None and shown.outgoing.buttons:
+        tx.deliveries.over(bare, incoming.address, shown.ids)
+        tx.deliveries.add(bare, incoming.address, replace(shown.outgoing, buttons=(), of=shown.of))
+
+
 def key(turn: str, number: int = 0) -> str:
     """The name of a turn's answer in the outbox; the first carries the turn's own."""
     return f"{turn}.{number}" if number else turn

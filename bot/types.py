@@ -304,9 +304,9 @@ Handler = Callable[[Incoming, Reply], Awaitable[None]]
 class Profile:
     """What a model can do and costs, as data. An unknown model gets the defaults, which are safe for all.
 
-    `window` is in tokens, prompt and answer together. Prices are of 1,000 tokens;
-    `async_share` is the part of them that an answer given later costs. `price_search` is of one search of the web that
-    the model makes by itself.
+    `window` is in tokens, prompt and answer together. Prices are of 1,000 tokens; `async_share` is
+    the part of them that an answer given later costs where the model is `asynchronous`. `price_search` is of one
+    search of the web that the model makes by itself.
     """
 
     window: int = 8_192

@@ -31,11 +31,12 @@ CHANGE = update(Table).where(Table.id == bindparam("row"))
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """An answer in the chat: its key in the outbox, the ids of its messages in order, and the turn that it is of."""
+    """An answer in the chat: its key in the outbox, the ids of its messages in order, the turn it is of, and itself."""
 
     key: str
     ids: tuple[int, ...]
     of: str
+    outgoing: Outgoing
 
 
 class Deliveries(Subject):
@@ -105,7 +106,8 @@ class Deliveries(Subject):
         )
         for key, ids, outgoing in self.connection.execute(newest):
             if message_id in (found := json.loads(ids)):
-                return Shown(key, tuple(found), load_outgoing(outgoing, None).of or key)
+                said = load_outgoing(outgoing, None)
+                return Shown(key, tuple(found), said.of or key, said)
         return None
 
     def ids(self, where: Address, key: str) -> tuple[int, ...]:
