@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import aiosqlite
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import StaticPool
 
@@ -77,11 +77,7 @@ def prepare_sqlite(engine: Engine, *, writer: bool) -> None:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.execute(BEGIN_WRITE if writer else BEGIN_READ)
-
-
-BEGIN_WRITE = text("BEGIN IMMEDIATE")
-BEGIN_READ = text("BEGIN")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
 
 
 def _folded(text: str | None) -> str:
