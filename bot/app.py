@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from bot import calculator, mcp, options, searching, today
 from bot.access import Access
+from bot.allowances import Allowances
 from bot.aside import Aside
 from bot.attached import Attached
 from bot.breaker import Breaker
@@ -52,6 +53,7 @@ from bot.orders import Orders
 from bot.outage import Outage
 from bot.personas import Personas
 from bot.privacy import Privacy, Retention
+from bot.purse import Purse
 from bot.reminders import Reminders
 from bot.roll import Roll
 from bot.routing import Offer, Routing
@@ -124,7 +126,7 @@ class Bot:
             # A deadline that is set only by `stop`.
             async with asyncio.timeout(0 if self.stopping.is_set() else None) as self._starting:
                 await self.store.patiently(lambda: self.store.write(self._settle_dead))
-                await self.telegram.start(self.door, menus)
+                await self.telegram.start(self.door, menus, self.commands.unseen)
         except TimeoutError:
             if not self.stopping.is_set():
                 raise
@@ -195,7 +197,7 @@ async def build(
         )
         try:
             async with asyncio.TaskGroup() as tasks:
-                toolbox = _tools(settings, studio, clock, tasks, [*tools, *extension.tools])
+                toolbox = _tools(settings, clock, tasks, [*tools, *extension.tools])
                 routers = _routers(api, extension)
                 if routers is not None:
                     stack.push_async_callback(routers.close)
@@ -241,6 +243,7 @@ class Parts:
     roll: Roll
     access: Access
     budget: Budget
+    purse: Purse
     jobs: Jobs
     library: Library
     journal: Journal
@@ -281,16 +284,18 @@ def _parts(given: Given) -> Parts:
     telegram = Telegram(given.api, StoredInbox(store), StoredOutbox(store), clock, tasks, how)
     roll, jobs = Roll(store, given.api.id), Jobs(store, clock, given.api.id)
     access = Access(settings.access == "open", frozenset(settings.owners), roll)
-    budget, library = options.budget(settings, access), Library(settings.prompts_dir)
-    journal, documents = Journal(clock, beside(path_of(settings.database_url))), Documents(store, studio.embeddings())
+    budget, library = options.budget(settings, access, roll), Library(settings.prompts_dir)
+    purse = Purse(store, budget, options.tariffs(settings))
+    journal = Journal(clock, beside(path_of(settings.database_url)))
+    documents = Documents(store, purse, studio.embeddings())
     chat = Chat(
         store, given.routing, clock, options.chat(settings), budget, given.toolbox, documents, jobs.wake, journal,
         given.modes, library,
     )  # fmt: skip
     return Parts(
-        telegram, roll, access, budget, jobs, library, journal,
+        telegram, roll, access, budget, purse, jobs, library, journal,
         Joining(store, access, roll, clock, telegram, tasks, settings.greeting, library),
-        Voice(store, clock, telegram, studio.listener(), studio.speaker(), jobs.wake, settings.speech_seconds),
+        Voice(store, clock, telegram, studio.listener(), studio.speaker(), jobs.wake, purse, settings.speech_seconds),
         documents, Opinions(store, settings.system_prompt), chat,
     )  # fmt: skip
 
@@ -311,6 +316,9 @@ def _features(given: Given, parts: Parts, works_for: Callable[[int], bool]) -> l
     reminders = Reminders(store, clock, telegram, wake)
     if "reminders" in settings.tools:
         given.toolbox.add(reminders.tool())
+    searcher = studio.search() if "search" in settings.tools else None
+    for tool in searching.tools(searcher, parts.purse) if searcher else ():
+        given.toolbox.add(tool)
     return [
         images.feature(),
         Choosing(store, given.routing, settings.streaming, library).feature(),
@@ -321,12 +329,13 @@ def _features(given: Given, parts: Parts, works_for: Callable[[int], bool]) -> l
         postponing.feature(),
         orders.feature(),
         parts.voice.feature(),
-        Searching(store, studio.search() if "search" in settings.tools else None).feature(),
+        Searching(store, searcher, parts.purse).feature(),
         Confirming(store, chat).feature(),
         Taps(store, chat).feature(),
         reminders.feature(),
         parts.opinions.feature(),
-        Accounts(store, parts.access, budget, clock, settings.currency).feature(),
+        Accounts(store, parts.access, clock, settings.currency).feature(),
+        Allowances(store, parts.access, parts.roll, budget, clock, settings.currency).feature(),
         Privacy(store, clock, telegram, wake, chat.leave, works_for, orders.leave).feature(),
         parts.joining.feature(),
         Members(store, parts.access, parts.roll, telegram.link).feature(),
@@ -355,13 +364,11 @@ def _extended(offered: Sequence[Offer], extension: Extension, clock: Clock) -> S
     return [*own, *(offer for offer in offered if offer.name not in names)]
 
 
-def _tools(
-    settings: Settings, studio: YandexStudio, clock: Clock, tasks: asyncio.TaskGroup, own: Sequence[Tool]
-) -> Toolbox:
+def _tools(settings: Settings, clock: Clock, tasks: asyncio.TaskGroup, own: Sequence[Tool]) -> Toolbox:
+    """Those that need nothing; `_features` adds the others."""
     made: dict[str, Callable[[], list[Tool]]] = {
         "time": lambda: [today.tool()],
         "calculator": lambda: [calculator.tool()],
-        "search": lambda: searching.tools(studio.search()),
     }
     return Toolbox(
         [*(tool for name in dict.fromkeys(settings.tools) if name in made for tool in made[name]()), *own],

@@ -98,6 +98,10 @@ class Outbox(Protocol):
         """The ids of the newest messages of the chat that are known to be ours."""
         ...
 
+    async def highest(self, bot: int, first: int, last: int) -> int:
+        """The highest message id that was known in the chats with ids from `first` to `last`; 0 when there is none."""
+        ...
+
     async def begin(self, delivery: Delivery, marker: int) -> None:
         """State SENDING: from here on the outcome is unknown until `progress`."""
         ...
@@ -107,6 +111,10 @@ class Outbox(Protocol):
     async def postpone(self, delivery: Delivery, due: float, *, begun: bool = False) -> None: ...
 
     async def bury(self, delivery: Delivery, reason: str) -> None: ...
+
+    async def publish(self, delivery: Delivery) -> None:
+        """It can't be shown to one person alone: everybody is told its `aloud` instead."""
+        ...
 
     async def gone(self, bot: int, chat: int) -> None:
         """The chat can't be reached: everything for it is dead."""

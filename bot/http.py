@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import ssl
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import cache
 from random import Random
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
@@ -166,6 +169,12 @@ class Stream:
         return kind(f"{self._host}: {what}", trace=trace)
 
 
+@cache
+def _trusted(_file: str | None, _folder: str | None) -> ssl.SSLContext:
+    """Whose certificates are believed: httpx asks these two variables. Reading them takes 20 ms, so it is done once."""
+    return httpx.create_ssl_context()
+
+
 # --- the client -------------------------------------------------------------------------------------------------------
 
 
@@ -182,13 +191,12 @@ class Http:
         for name in ("httpx", "httpcore"):
             logging.getLogger(name).setLevel(logging.WARNING)  # at INFO they log whole addresses
         self._direct = direct
-        self._tls = httpx.create_ssl_context()
         self._pools: dict[httpx.AsyncClient, int] = {self._another(): 0}  # how many requests are open in each
 
     def _another(self) -> httpx.AsyncClient:
         try:
             client = httpx.AsyncClient(
-                verify=self._tls,
+                verify=_trusted(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")),
                 timeout=httpx.Timeout(None, connect=CONNECT),
                 limits=httpx.Limits(max_connections=POOL, max_keepalive_connections=POOL, keepalive_expiry=15.0),
                 headers={"user-agent": "govorun", "accept-encoding": "identity"},

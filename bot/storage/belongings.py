@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, CursorResult, Row, delete, func, or_, sele
 from bot.boxes import DeliveryState
 from bot.storage.rows import Subject
 from bot.storage.tables import (
+    Allowance,
     Application,
     Awaited,
     Blob,
@@ -56,6 +57,7 @@ class Belongings(Subject):
             "user": self._rows(select(User.__table__).where(User.bot == bot, User.id == user)),
             "chat": self._rows(select(Chat.__table__).where(Chat.bot == bot, Chat.id == user)),
             "member": self._rows(select(Member.__table__).where(Member.bot == bot, Member.user == user)),
+            "allowance": self._rows(select(Allowance.__table__).where(Allowance.bot == bot, Allowance.user == user)),
             "conversations": [*here, *groups],
             "messages": messages,
             "summaries": self._in(Summary, Summary.conversation_id, inside),
@@ -92,12 +94,13 @@ class Belongings(Subject):
         gone["messages"] += self._count(Message, Message.bot == bot, Message.chat == user)
         gone["reminders"] = self._forget_jobs(bot, user)
         gone["feedback"] = self._drop(Feedback, Feedback.bot == bot, or_(Feedback.user == user, Feedback.chat == user))
-        gone["conversations"] += self._drop(Conversation, Conversation.bot == bot, Conversation.chat == user)
+        own = or_(Conversation.chat == user, Conversation.only == user)
+        gone["conversations"] += self._drop(Conversation, Conversation.bot == bot, own)
         gone["documents"] = self._drop(Document, Document.user == user, _of_bot(Document, bot))
         gone["facts"] = self._drop(Fact, Fact.user == user, _of_bot(Fact, bot))
         gone["files"] = self._drop(Blob, _mine(Blob, bot, user))
         gone["orders"] = self._drop(Operation, _mine(Operation, bot, user))
-        self._drop(Delivery, Delivery.bot == bot, Delivery.chat == user)
+        self._drop(Delivery, Delivery.bot == bot, or_(Delivery.chat == user, Delivery.only == user))
         self._drop(ButtonRow, _mine(ButtonRow, bot, user))
         self._drop(Awaited, Awaited.bot == bot, Awaited.user == user)
         self._forget_inbox(bot, user)

@@ -68,6 +68,9 @@ class StoredOutbox(Box):
     async def ours(self, address: Address) -> set[int]:
         return await self.read(lambda tx: tx.deliveries.known_ids(address.bot, address.chat))
 
+    async def highest(self, bot: int, first: int, last: int) -> int:
+        return await self.read(lambda tx: tx.deliveries.highest(bot, first, last))
+
     async def newest(self, bot: int) -> int:
         return await self.read(lambda tx: tx.deliveries.newest(bot))
 
@@ -82,6 +85,9 @@ class StoredOutbox(Box):
 
     async def bury(self, delivery: Delivery, reason: str) -> None:
         await self.write(lambda tx: tx.deliveries.bury(delivery.id, reason))
+
+    async def publish(self, delivery: Delivery) -> None:
+        await self.write(lambda tx: tx.deliveries.publish(delivery))
 
     async def gone(self, bot: int, chat: int) -> None:
         def work(tx: Tx) -> None:

@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, case, delete, func, insert, select, update
 
 from bot.storage.rows import Subject
 from bot.storage.tables import Document, Passage
@@ -28,6 +28,15 @@ class Kept:
 class Documents(Subject):
     def any(self, conversation: int) -> bool:
         return self.connection.execute(HAS, {"conversation": conversation}).first() is not None
+
+    def sizes(self, conversation: int) -> tuple[int, int]:
+        """Characters of all passages of a conversation, and of those that have no vector yet."""
+        length = func.length(Passage.text)
+        bare = case((Passage.vector.is_(None), length), else_=0)
+        query = select(func.coalesce(func.sum(length), 0), func.coalesce(func.sum(bare), 0))
+        query = query.join(Document, Document.id == Passage.document_id).where(Document.conversation_id == conversation)
+        whole, left = self.connection.execute(query).one()
+        return int(whole), int(left)
 
     def keep(
         self, conversation: int, turn: str, user: int, name: str, pages: int, passages: Sequence[tuple[int, str]]

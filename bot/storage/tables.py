@@ -41,6 +41,7 @@ class Addressed:
     connection: Mapped[str] = mapped_column(String(128))
     chat: Mapped[int] = mapped_column(BigInteger)
     thread: Mapped[int] = mapped_column(BigInteger)
+    only: Mapped[int] = mapped_column(BigInteger, server_default="0", sort_order=1)  # who alone sees it
 
 
 class Update(Base):
@@ -91,6 +92,7 @@ class Chat(Base):
     reasoning: Mapped[str] = mapped_column(String(8), server_default="")
     mirrors: Mapped[bool] = mapped_column(server_default=false())  # voice is answered with voice
     is_allowed: Mapped[bool] = mapped_column(server_default=false())  # a group that an admin let in
+    notices: Mapped[str] = mapped_column(String(8), server_default="")  # alone: only who asked sees them
 
 
 class Conversation(Addressed, Base):
@@ -336,7 +338,10 @@ class Job(Addressed, Base):
 
 
 class UsageRow(Base):
-    """The ledger: one row for each request that was paid for, in tokens, and in millionths of the currency (`cost`)."""
+    """The ledger: one row for each request that was paid for, in tokens, and in millionths of the currency (`cost`).
+
+    What is not sold by the tokens of an answer has `units`: seconds of speech, characters of voice, searches, ...
+    """
 
     __tablename__ = "usage"
     __table_args__ = (
@@ -356,6 +361,7 @@ class UsageRow(Base):
     reasoning: Mapped[int] = mapped_column(BigInteger)
     at: Mapped[float] = mapped_column(Float)
     cost: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    units: Mapped[int] = mapped_column(BigInteger, server_default="0")
 
 
 class Spending(Base):
@@ -382,6 +388,21 @@ class Reservation(Base):
     user: Mapped[int] = mapped_column(BigInteger)
     chat: Mapped[int] = mapped_column(BigInteger)
     amount: Mapped[int] = mapped_column(BigInteger)
+    at: Mapped[float] = mapped_column(Float)
+
+
+class Allowance(Base):
+    """What an admin lets one user spend a day and a month (millionths) instead of what everybody may.
+
+    0 is no limit, NULL as everybody.
+    """
+
+    __tablename__ = "allowances"
+    bot: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    user: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    day: Mapped[int | None] = mapped_column(BigInteger)
+    month: Mapped[int | None] = mapped_column(BigInteger)
+    by: Mapped[int] = mapped_column(BigInteger)
     at: Mapped[float] = mapped_column(Float)
 
 

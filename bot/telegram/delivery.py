@@ -3,12 +3,16 @@
 Begin with `Deliverer.deliver`. A send has no idempotency key, so after one whose outcome is unknown (the connection
 broke, the process died) the chat is searched for what it may have left behind before it is sent again: editing a
 message into what it already is answers "not modified", which is the proof. See `_find`.
+
+What one member of a group alone sees can't be searched for: its ids come again and its edits tell nothing. So an empty
+message is opened first (`confide`) and only when its id is on disk the answer is written into it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -24,8 +28,8 @@ from bot.boxes import Delivery, DeliveryState, Outbox
 from bot.clock import Clock
 from bot.errors import Refused, TransportError, TransportUnavailable, Unauthorized
 from bot.outage import Outage
-from bot.telegram import screen
-from bot.telegram.api import Api, Flood, Gone, Moved, NoMessage, NoThread, NotModified, NotSent
+from bot.telegram import alone, screen
+from bot.telegram.api import Api, BadMarkup, Flood, Gone, Moved, NoMessage, NotAlone, NoThread, NotModified, NotSent
 from bot.telegram.budget import Budget
 from bot.telegram.screen import Rung, Screen
 from bot.types import Address
@@ -40,7 +44,7 @@ TOKEN_PAUSE = 60.0  # seconds between tries while Telegram does not know our tok
 # How many message ids behind the newest known one an unconfirmed send may have got: other chats count in the same line.
 LOOK_AHEAD, LOOK_AHEAD_AFTER_START = 3, 24
 MOST_PROBES = 32
-SUPERGROUP = -1_000_000_000_000  # ids below have message ids of their own; all other chats of a bot share theirs
+SUPERGROUP = -1_000_000_000_000  # chats below have message ids of their own; all others of a bot share theirs
 
 
 @dataclass(slots=True)
@@ -61,6 +65,8 @@ class Progress:
     looks: int = 0
     thread: bool = True
     document: bool = False
+    renewed: bool = False  # a message that could not be edited was given up
+    limit: int = screen.LIMIT  # of the text of one message
     wait: float = FIRST_BACKOFF
     untold: float = UNTOLD_WAIT
 
@@ -79,8 +85,9 @@ class Deliverer:
     _gate: asyncio.Lock = field(default_factory=asyncio.Lock)
     _users: Counter[str] = field(default_factory=Counter)
     _newest_ids: dict[int, int] = field(default_factory=dict)
+    _looked_up: set[int] = field(default_factory=set)  # the lines of which it is known what was known before the start
     _flying: int = 0  # sends under way: each may have got an id that is not known yet
-    _left: int = 0  # deliveries up to this id are from before the start
+    _left: int | None = None  # deliveries up to this id are from before the start; None: that is not known yet
     outage: Outage = field(init=False)
 
     def __post_init__(self) -> None:
@@ -88,22 +95,25 @@ class Deliverer:
 
     async def recover(self) -> None:
         """At a start: deliver what was left. Rows that were being sent are looked for first."""
-        self._left = await self.outbox.newest(self.api.id)
+        left = await self.outbox.newest(self.api.id)
         self.growing.update(await self.outbox.growing(self.api.id))
+        self._left = left
         for address in await self.outbox.waiting(self.api.id):
             self.tasks.create_task(self.deliver(address))
 
     def saw(self, chat: int, message_id: int) -> None:
         """A message id that exists: what was sent before it has a lower one."""
-        line = chat if chat < SUPERGROUP else 0
+        line = _line(chat)
         self._newest_ids[line] = max(self._newest_ids.get(line, 0), message_id)
 
     async def deliver(self, address: Address) -> None:
         """Deliver everything the outbox holds for an address, in order. Returns when that is done.
 
         One delivery at a time in a chat, its topics included: a search for what an unconfirmed send has left must not
-        meet another send.
+        meet another send. Before `recover` nothing is delivered: a job may be done before Telegram answers a start.
         """
+        if self._left is None:
+            return
         key = f"{address.connection}/{address.chat}"
         lock = self._locks.setdefault(key, asyncio.Lock())
         self._users[key] += 1
@@ -133,8 +143,11 @@ class Deliverer:
                     return
 
     async def act(self, address: Address, action: str) -> None:
-        """Show for five seconds that something is being done, where the budget has room for it."""
-        if not self.budget.action_fits(address.chat, self.clock.monotonic()):
+        """Show for five seconds that something is being done, where the budget has room for it.
+
+        Everybody would see it, so not where one person alone is answered.
+        """
+        if address.only or not self.budget.action_fits(address.chat, self.clock.monotonic()):
             return
         self.budget.take_draft(address.chat, self.clock.monotonic())
         try:
@@ -156,17 +169,17 @@ class Deliverer:
 
     async def _one(self, delivery: Delivery) -> Address:
         """Deliver one row, or bury it. Returns the address under which the chat is known afterwards."""
+        was_left = delivery.id <= (self._left or 0)
         progress = Progress(
             delivery,
             Rung.RICH if self.rich else Rung.ENTITIES,
             list(delivery.message_ids),
             delivery.done,
-            doubt=(delivery.state is DeliveryState.SENDING and delivery.id <= self._left)
-            or delivery.key in self.doubted,
+            doubt=(delivery.state is DeliveryState.SENDING and was_left) or delivery.key in self.doubted,
             marker=delivery.marker,
             stored=delivery.marker if delivery.state is DeliveryState.SENDING else None,
-            ahead=LOOK_AHEAD_AFTER_START if delivery.id <= self._left else LOOK_AHEAD,
-            was_left=delivery.id <= self._left,
+            ahead=LOOK_AHEAD_AFTER_START if was_left else LOOK_AHEAD,
+            was_left=was_left,
         )
         self.doubted.discard(delivery.key)
         if (still := delivery.due - self.clock.time()) > 0:  # a flood wait that a restart has interrupted
@@ -176,6 +189,9 @@ class Deliverer:
                 await self._parts(progress)
                 return delivery.address
             except Gone as error:
+                if delivery.address.only:  # it may be that person who is gone
+                    await self._say_aloud(delivery, error)
+                    return delivery.address
                 log.info("chat %d can't be reached: %s", delivery.address.chat, error)
                 await self.outbox.gone(delivery.address.bot, delivery.address.chat)
                 self.api.metrics.deliveries.add("gone")
@@ -183,6 +199,9 @@ class Deliverer:
             except Moved as error:
                 await self.outbox.move(delivery.address.bot, delivery.address.chat, error.new)
                 return replace(delivery.address, chat=error.new)
+            except NotAlone as error:
+                await self._say_aloud(delivery, error)
+                return delivery.address
             except Unauthorized:
                 self.outage.failed("Telegram does not know BOT_TOKEN any more: they wait in the outbox", grave=True)
                 await self.clock.sleep(TOKEN_PAUSE)
@@ -190,11 +209,28 @@ class Deliverer:
                 await self._wait(progress, error)
             except (Refused, ValueError) as error:  # ValueError: aiogram itself does not take it
                 if not _simpler(progress, error):
+                    if delivery.address.only:
+                        await self._say_aloud(delivery, error)
+                        return delivery.address
                     reason = str(error) if isinstance(error, Refused) else type(error).__name__  # others quote the text
                     log.error("delivery %d was refused for good: %s", delivery.id, reason)
                     await self.outbox.bury(delivery, reason)
                     self.api.metrics.deliveries.add("dead")
                     return delivery.address
+
+    async def _say_aloud(self, delivery: Delivery, error: Exception) -> None:
+        """It can't be shown to one person alone, and is shown to nobody: the chat is told that."""
+        reason = str(error) if isinstance(error, Refused) else type(error).__name__  # others quote the text
+        log.info("chat %d: it can't be shown to one person alone: %s", delivery.address.chat, reason)
+        self.api.metrics.deliveries.add("not alone")
+        if delivery.outgoing.aloud:
+            await self.outbox.publish(delivery)
+            self.tasks.create_task(self.deliver(replace(delivery.address, only=0)))
+        else:
+            await self.outbox.bury(delivery, reason)
+
+    async def confide(self, to: Address, opens: str, *, thread: bool = True) -> int:
+        return await alone.opened(self.api, self.permit, to, opens, thread=thread)
 
     async def _wait(self, progress: Progress, error: TransportUnavailable) -> None:
         chat = progress.delivery.address.chat
@@ -224,7 +260,8 @@ class Deliverer:
             progress.done += 1
             progress.doubt, progress.ahead = False, LOOK_AHEAD
             self.outage.over()
-            self.saw(delivery.address.chat, message_id)
+            if not delivery.address.only:
+                self.saw(delivery.address.chat, message_id)
             if last:
                 await self._take_away(progress)
             await self.outbox.progress(delivery, progress.ids, done=progress.done, sent=last)
@@ -242,11 +279,11 @@ class Deliverer:
 
     def _screens(self, progress: Progress) -> list[Screen]:
         try:
-            return screen.finished(progress.delivery.outgoing, progress.rung)
+            return screen.finished(progress.delivery.outgoing, progress.rung, progress.limit)
         except Exception:  # formatting never costs an answer: a defect in it ends here, and is told to the operator
             log.exception("delivery %d can't be formatted: sent as plain text", progress.delivery.id)
             progress.rung = Rung.PLAIN
-            return screen.finished(progress.delivery.outgoing, progress.rung)
+            return screen.finished(progress.delivery.outgoing, progress.rung, progress.limit)
 
     async def _part(self, progress: Progress, part: Screen, *, last: bool) -> int:
         delivery = progress.delivery
@@ -256,6 +293,8 @@ class Deliverer:
             with suppress(NotModified):  # it already is
                 await self._edit(progress, part, message_id, last=last)
             return message_id
+        if delivery.address.only:
+            return await self._alone(progress, part, last=last)
         if progress.doubt and (found := await self._find(progress, part, last=last)):
             return found
         await self.permit(chat)
@@ -267,6 +306,24 @@ class Deliverer:
         finally:
             self._flying -= 1
 
+    async def _alone(self, progress: Progress, part: Screen, *, last: bool) -> int:
+        """The same for one person alone: into a message whose id is on disk. A file can't be written into one, so that
+        after a crash in the wrong moment it is sent twice.
+        """
+        delivery = progress.delivery
+        to = delivery.address
+        opened = await self.confide(to, delivery.outgoing.opens, thread=progress.thread)
+        if part.file:
+            with suppress(Refused):
+                await self.api.call(screen.delete(to, opened))
+            await self.permit(to.chat)
+            return int((await self.api.call(self._method(progress, part, last=last)))["ephemeral_message_id"])
+        progress.ids.append(opened)
+        await self.outbox.progress(delivery, progress.ids, done=progress.done, sent=False)
+        with suppress(NotModified):
+            await self._edit(progress, part, opened, last=last)
+        return opened
+
     def _method(self, progress: Progress, part: Screen, *, last: bool) -> TelegramMethod[Message]:
         to, outgoing = progress.delivery.address, progress.delivery.outgoing
         part = screen.as_document(part) if progress.document else part
@@ -274,10 +331,18 @@ class Deliverer:
 
     async def _mark(self, progress: Progress) -> None:
         """Note what is known when a send begins: on disk only where a search from the old marker would miss it."""
+        await self._look_up(progress.delivery.address)
         progress.marker = max(progress.marker, self._newest(progress.delivery.address.chat))
         if progress.stored is None or progress.marker >= progress.stored + LOOK_AHEAD_AFTER_START // 2:
             await self.outbox.begin(progress.delivery, progress.marker)
             progress.stored = progress.marker
+
+    async def _look_up(self, to: Address) -> None:
+        """Learn once what was known before the start: nobody may have written since."""
+        if (line := _line(to.chat)) not in self._looked_up:
+            chats = (line, line) if line else (SUPERGROUP, sys.maxsize)
+            self.saw(to.chat, await self.outbox.highest(to.bot, *chats))
+            self._looked_up.add(line)
 
     async def _edit(self, progress: Progress, part: Screen, message_id: int, *, last: bool) -> Any:
         """Make a message that already stands in the chat what it should be: may be repeated at will."""
@@ -337,7 +402,12 @@ class Deliverer:
                 return await self.api.call(screen.edit(part, progress.delivery.address, message_id, button))
 
     def _newest(self, chat: int) -> int:
-        return self._newest_ids.get(chat if chat < SUPERGROUP else 0, 0)
+        return self._newest_ids.get(_line(chat), 0)
+
+
+def _line(chat: int) -> int:
+    """Chats of one line number their messages together: a supergroup by itself, all others of a bot as one (0)."""
+    return chat if chat < SUPERGROUP else 0
 
 
 def _may_have_topics(progress: Progress) -> bool:
@@ -352,15 +422,31 @@ def _simpler(progress: Progress, error: Exception) -> bool:
     """Change the way of sending after a refusal; False when there is no other way left."""
     if isinstance(error, NoThread) and progress.thread:
         progress.thread = False
+    elif progress.delivery.address.only and progress.limit > screen.SHORT_LIMIT and _is_too_long(progress, error):
+        progress.limit, progress.done = screen.SHORT_LIMIT, 0
     elif progress.delivery.outgoing.file and not progress.document:
         progress.document = True
-    elif isinstance(error, NoMessage) and progress.done < len(progress.ids):
-        del progress.ids[progress.done :]
+    elif isinstance(error, NoMessage) and _elsewhere(progress):
+        pass
     elif progress.rung < Rung.PLAIN:
         progress.rung = Rung(progress.rung + 1)
         progress.done = 0  # simpler parts end elsewhere: those that stand already are edited to fit
-    elif progress.done < len(progress.ids):
-        del progress.ids[progress.done :]
     else:
-        return False
+        return _elsewhere(progress)
     return True
+
+
+def _elsewhere(progress: Progress) -> bool:
+    """Give up the message that was to be edited, so that a new one is sent.
+
+    What one person sees is always edited into a message that was just opened: there it is done once.
+    """
+    if progress.done >= len(progress.ids) or (progress.delivery.address.only and progress.renewed):
+        return False
+    del progress.ids[progress.done :]
+    progress.renewed = True
+    return True
+
+
+def _is_too_long(progress: Progress, error: Exception) -> bool:
+    return isinstance(error, BadMarkup) and progress.rung > Rung.RICH and "too" in str(error).lower()

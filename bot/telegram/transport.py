@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import bot.telegram.lazy  # noqa: F401  isort: skip  before aiogram
 
 from aiogram.methods import EditForumTopic, GetMe, SetMyCommands, TelegramMethod
-from aiogram.types import BotCommand
+from aiogram.types import BotCommand, BotCommandScopeAllGroupChats
 
 from bot.boxes import Inbox, Outbox
 from bot.clock import Clock
@@ -73,8 +73,13 @@ class Telegram:
         self._watching: asyncio.Task[None] | None = None
         self._polling: asyncio.Task[None] | None = None
 
-    async def start(self, handler: Handler, menu: Mapping[str, Sequence[tuple[str, str]]]) -> None:
-        """Say who we are, deliver and work on what is left, then take updates. Raises `ConfigError`."""
+    async def start(
+        self, handler: Handler, menu: Mapping[str, Sequence[tuple[str, str]]], unseen: Collection[str] = ()
+    ) -> None:
+        """Say who we are, deliver and work on what is left, then take updates. Raises `ConfigError`.
+
+        `menu` has names and descriptions by language; in groups the commands in `unseen` are seen by the bot alone.
+        """
         me = await self._me()
         self.username = me.username
         await self.deliverer.recover()
@@ -95,7 +100,7 @@ class Telegram:
         else:
             self.poller = Poller(self.api, intake, self.clock)
             self._polling = self.tasks.create_task(self._poll(self.poller))
-        self.tasks.create_task(self._set_menu(menu))
+        self.tasks.create_task(self._set_menu(menu, unseen))
         log.info("@%s takes updates by %s", me.username, "webhook" if self._webhook else "polling")
 
     @property
@@ -131,6 +136,7 @@ class Telegram:
         return TelegramReply(
             self.deliverer, incoming.address, incoming.id, self.options.streaming, incoming.private,
             incoming.user.language, callback if incoming.kind in (Kind.BUTTON, Kind.STOP) else "", incoming.message_id,
+            incoming.opens,
         )  # fmt: skip
 
     def _dismiss(self, update: dict[str, Any]) -> None:
@@ -165,10 +171,14 @@ class Telegram:
             log.warning("can't see whether a webhook is set: %s", error)
         await poller.run()
 
-    async def _set_menu(self, menu: Mapping[str, Sequence[tuple[str, str]]]) -> None:
+    async def _set_menu(self, menu: Mapping[str, Sequence[tuple[str, str]]], unseen: Collection[str]) -> None:
         try:
             for language, commands in menu.items():
-                rows = [BotCommand(command=name, description=text) for name, text in commands]
-                await self.api.call(SetMyCommands(commands=rows, language_code=language or None))
+                for scope, hidden in ((None, ()), (BotCommandScopeAllGroupChats(), unseen)):
+                    rows = [
+                        BotCommand(command=name, description=text, is_ephemeral=name in hidden or None)
+                        for name, text in commands
+                    ]
+                    await self.api.call(SetMyCommands(commands=rows, scope=scope, language_code=language or None))
         except TransportError as error:  # the menu is a convenience: the bot works without
             log.warning("the menu of commands was not set: %s", error)

@@ -211,10 +211,18 @@ def _prompt(
             _shown(verdict, text, now, answers)
     found = [_name(role, text) for role, text in turns]
     history = _history(now, questions, answers)
-    if found != history[-len(found) :] or (
-        len(found) < min(len(history), WINDOW) and sum(len(t) for _, t in turns) < SHORT
-    ):
+    short = len(found) < min(len(history), WINDOW) and sum(len(text) for _, text in turns) < SHORT
+    if short or not _ends(history, found):
         verdict.gaps.append(f"the prompt of {now.number} is {found}, the chat was {history}")
+
+
+def _ends(history: Sequence[str], found: Sequence[str]) -> bool:
+    """Whether `found` is how `history` ends. It may begin inside a turn: a window is so many messages long, and a turn
+    of a user can be several.
+    """
+    first, *rest = history[-len(found) :]
+    inside = len(found) > WINDOW and first.startswith("user ") and first.endswith(found[0].replace("user ", "+"))
+    return rest == found[1:] and (first == found[0] or inside)
 
 
 def _history(now: Question, questions: Mapping[int, Question], answers: Mapping[int, Answer]) -> list[str]:

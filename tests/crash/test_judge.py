@@ -93,3 +93,16 @@ def test_a_question_without_an_answer_is_one_with_the_next() -> None:
 def test_words_of_another_chat_are_seen_in_every_call() -> None:
     assert kinds(judged(calls=[(1001, answer(1)), (1003, answer(3))])) == set()
     assert kinds(judged(calls=[(1003, answer(1))])) == {"leaks"}
+
+
+@pytest.mark.parametrize(("words", "harm"), [("ask2 x", set()), ("ask1 x\nask2 x", set()), ("ask9 x", {"gaps"})])
+def test_a_long_prompt_may_begin_inside_a_turn_of_several_messages(words: str, harm: set[str]) -> None:
+    """The first question got an apology, so it is one turn with the second: a window may begin between the two."""
+    asked = [Question(number, ANNA) for number in range(1, 30)]
+    told = [SORRY, *(answer(question.number) for question in asked[1:-1])]
+    prompt = [{"role": "user", "text": words}, {"role": "assistant", "text": answer(2)}]
+    for question in asked[2:]:
+        prompt += [{"role": "user", "text": f"ask{question.number} x"}]
+        prompt += [{"role": "assistant", "text": answer(question.number)}]
+    chats = {ANNA: [{"message_id": id_, "text": text} for id_, text in enumerate([*told, answer(29)], 10)]}
+    assert kinds(judge(asked, chats, [prompt[:-1]], [])) == harm
