@@ -34,12 +34,11 @@ from bot.errors import (  # noqa: E402
     StreamCut,
 )
 from bot.lines import LineSplitter, dump_json, parse_json  # noqa: E402
+from bot.network import Network  # noqa: E402
 
 CONNECT = 10.0  # seconds for name, TCP and TLS together
 BODY = 12 << 20
-# Connections of a pool, and how many of them are kept. At both ends of a request httpcore goes through its pool and
-# asks the system about each idle one: with 100 in one pool that was a quarter of the CPU.
-POOL, IDLE = 16, 4
+POOL = 16  # connections of a pool; at both ends of a request httpcore goes through all of its pool
 STREAM = 64 << 20  # a native stream repeats the whole text in every line
 LONGEST_WAIT = 3600.0
 
@@ -86,7 +85,8 @@ class Stream:
         self.status = response.status_code
         self.headers: Mapping[str, str] = response.headers
         self._response = response
-        self._source = response.aiter_raw()
+        pieces: Any = response.stream  # what `aiter_raw` counts and checks besides is not needed
+        self._source: AsyncIterator[bytes] = aiter(pieces)
         self._host = response.url.host
         self._ends = ends
         self._idle = idle
@@ -195,10 +195,10 @@ class Http:
 
     def _another(self) -> httpx.AsyncClient:
         try:
-            return httpx.AsyncClient(
+            client = httpx.AsyncClient(
                 verify=_trusted(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")),
                 timeout=httpx.Timeout(None, connect=CONNECT),
-                limits=httpx.Limits(max_connections=POOL, max_keepalive_connections=IDLE, keepalive_expiry=15.0),
+                limits=httpx.Limits(max_connections=POOL, max_keepalive_connections=POOL, keepalive_expiry=15.0),
                 headers={"user-agent": "govorun", "accept-encoding": "identity"},
                 mounts={f"all://{host}": None for host in self._direct},
             )
@@ -206,6 +206,10 @@ class Http:
             raise ConfigError(
                 "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY: no address of a proxy that works here; http://host:port does"
             ) from None
+        # httpx has no word for it, and with a transport of ours it would overlook the proxies.
+        transport: Any = client._transport
+        transport._pool._network_backend = Network()
+        return client
 
     async def __aenter__(self) -> Http:
         return self

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 import aiosqlite
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, Dialect
 from sqlalchemy.pool import NullPool, StaticPool
 from sqlalchemy.util import LRUCache
@@ -81,7 +81,7 @@ def prepare_sqlite(engine: Engine, *, writer: bool) -> None:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.execute(BEGIN_WRITE if writer else BEGIN_READ)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
 
 
 @cache
@@ -93,5 +93,3 @@ def _dialect() -> Dialect:
 
 
 _COMPILED = LRUCache[Any, Any](500)
-BEGIN_WRITE = text("BEGIN IMMEDIATE")
-BEGIN_READ = text("BEGIN")
