@@ -182,7 +182,8 @@ class Judge:
             assert tokens == asked_here, f"P5: questions out of order: {tokens}"
         if self.world.lives == 1:  # after a restart the next question may be asked while answers are still delivered
             self._no_ghost(asked, asked.shown, "at that moment")
-        if not self.presses.get(place, 0):  # another answer may stand outside the branch that goes on
+        told_of_new = self.world.lives == 1 or not self.news.get(place, 0)  # else /new may not have been confirmed yet
+        if told_of_new and not self.presses.get(place, 0):  # another answer may stand outside the branch that goes on
             self._no_gap(asked)
 
     def _no_ghost(self, asked: Asked, shown: list[str], when: str) -> None:
