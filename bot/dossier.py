@@ -90,8 +90,9 @@ def _message(row: Mapping[str, Any], language: str) -> Iterator[str]:
         else:
             yield f"[{part['is']} {part.get('name', '')}]"
     for source in json.loads(row["sources"]):
-        page = f", p. {source['page']}" if source.get("page") else ""
-        yield f"- {source.get('title', '')} {source.get('url', '')}{page}"
+        name = " ".join(word for word in (source.get("title"), source.get("url")) if word)
+        page = source.get("page")
+        yield "- " + (say(language, "document.page", name=name, page=page) if page else name)
     yield ""
 
 
