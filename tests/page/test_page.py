@@ -102,6 +102,15 @@ async def test_any_picture_is_sent_as_a_sticker(sandbox: Sandbox, page: Page, tm
     assert sandbox.telegram.transcript(1001)[0]["sticker"]["emoji"] == "🙂"
 
 
+async def test_a_link_to_the_bot_is_opened_in_the_talk_with_it(sandbox: Sandbox, page: Page) -> None:
+    await sandbox.telegram.wait_for(lambda: sandbox.telegram.state.commands.get(GROUP_SCOPE), 30)
+    await page.click('[data-testid="chat--1001000000001"]')
+    await say(page, f"https://t.me/{sandbox.telegram.state.profile.username}?start=abc")
+    await page.click("[data-testid=messages] a.link")
+    await answered(page, 1)
+    assert sandbox.telegram.transcript(1001)[0]["text"] == "/start abc"
+
+
 async def test_a_reload_shows_the_same_chat(page: Page) -> None:
     await say(page, "hello")
     before = await answered(page, 1)
