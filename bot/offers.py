@@ -26,8 +26,8 @@ def ability(offer: Offer, language: str) -> str:
 
 
 def window(tokens: int) -> str:
-    """32_768 -> "32K"."""
-    return f"{tokens / MILLION:g}M" if tokens >= MILLION else f"{tokens // 1024}K"
+    """32_768 -> "32K", 4_000 -> "4K"."""
+    return f"{tokens / MILLION:g}M" if tokens >= MILLION else f"{round(tokens / 1024)}K"
 
 
 def price(profile: Profile, language: str) -> list[str]:

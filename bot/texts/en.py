@@ -131,6 +131,7 @@ TEXTS: dict[str, str] = {
     "command.write": "Write a text: article, post, newsletter…",
     "command.reasoning": "Think before answering: always, never",
     "chats.list": "Now: {title}\nConversations here: {count}. Tap one to go on with it; /chats and words to search.",
+    "chats.unnamed": "a new conversation",
     "chats.found": "With “{words}”: {count}",
     "chats.archived": "Archived: {count}. Tap one to take it back.",
     "chats.pin": "📌 Pin",
