@@ -28,6 +28,7 @@ from bot.commands import Commands
 from bot.confirming import Confirming
 from bot.context import Context
 from bot.documents import Documents
+from bot.engine import Engine, Role
 from bot.errors import StorageUnavailable
 from bot.extending import Extending
 from bot.extension import Extension
@@ -41,6 +42,7 @@ from bot.joining import Joining
 from bot.journal import Journal, beside
 from bot.later import KIND as LATER
 from bot.later import Postponing
+from bot.lease import Tasks
 from bot.library import Library
 from bot.limits import MONEY, TOKENS, Budget
 from bot.mcp import McpServer
@@ -58,6 +60,7 @@ from bot.routing import Offer, Routing
 from bot.searching import Searching
 from bot.services import Later, Painter
 from bot.settings import Settings
+from bot.single import Single
 from bot.storage.boxes import StoredInbox, StoredOutbox
 from bot.storage.files import path_of
 from bot.storage.store import Store, Tx
@@ -93,6 +96,8 @@ class Bot:
     clock: Clock
     tasks: asyncio.TaskGroup
     stopping: asyncio.Event
+    engine: Engine
+    role: Role
     metrics: Metrics
     turns: Turns
     model_outage: Outage
@@ -102,13 +107,13 @@ class Bot:
 
     async def run(self) -> None:
         menus = {"": self.commands.menu("en"), "ru": self.commands.menu("ru")}
-        for name, work in (("jobs", self.jobs.run()), ("sweep", self._sweep()), ("storage", self.store.watch())):
+        background = {"jobs": self.engine.run(), "sweep": self.engine.lead("sweep", self._sweep)}
+        for name, work in {**(background if self.role.works else {}), "storage": self.store.watch()}.items():
             self.background.append(self.tasks.create_task(work, name=name))
         await self._start(menus)
         await self.stopping.wait()
         await self.telegram.stop_intake()
-        await self.handler.drain(self.settings.shutdown_grace)
-        await self.store.write(lambda tx: tx.updates.park(self.telegram.api.id))
+        await self.engine.drain(self.settings.shutdown_grace)
         for task in self.background:
             task.cancel()
 
@@ -124,7 +129,7 @@ class Bot:
             # A deadline that is set only by `stop`.
             async with asyncio.timeout(0 if self.stopping.is_set() else None) as self._starting:
                 await self.store.patiently(lambda: self.store.write(self._settle_dead))
-                await self.telegram.start(self.door, menus)
+                await self.telegram.start(self.door, menus, self.engine, self.role)
         except TimeoutError:
             if not self.stopping.is_set():
                 raise
@@ -167,6 +172,7 @@ async def build(
     tools: Sequence[Tool] = (),
     later: Callable[[str], Later | None] | None = None,
     extension: Extension | None = None,
+    role: Role = Role.ALL,
 ) -> AsyncIterator[Bot]:
     """Everything a bot is made of, opened; closed again when the block is left. Raises `ConfigError`.
 
@@ -194,7 +200,7 @@ async def build(
             metrics,
         )
         try:
-            async with asyncio.TaskGroup() as tasks:
+            async with Tasks() as tasks:
                 toolbox = _tools(settings, studio, clock, tasks, [*tools, *extension.tools])
                 routers = _routers(api, extension)
                 if routers is not None:
@@ -202,7 +208,7 @@ async def build(
                 app = wire(
                     Given(
                         settings, store, studio, routing, painter, api, clock, chance, tasks, toolbox,
-                        later or _modes(studio, extension), extension, routers,
+                        later or _modes(studio, extension), extension, routers, role,
                     )
                 )  # fmt: skip
                 await app.joining.open()
@@ -231,6 +237,7 @@ class Given:
     modes: Callable[[str], Later | None] = lambda _name: None
     extension: Extension = field(default_factory=Extension)
     routers: Routers | None = None
+    role: Role = Role.ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,9 +276,10 @@ def wire(given: Given) -> Bot:
     boundary = Boundary(admit, store, journal)
     waiting.queue = handler = InOrder(boundary, given.tasks, turns, chat.outdate, waiting.queued, waiting.empty)
     door = Door(handler, store, clock, given.tasks, parts.access, options.limits(settings), journal)
+    engine = Single(store, handler, jobs, given.api.id)
     return Bot(
         settings, store, parts.telegram, commands, door, handler, jobs, clock, given.tasks, asyncio.Event(),
-        given.api.metrics, turns, given.studio.outage, joining,
+        engine, given.role, given.api.metrics, turns, given.studio.outage, joining,
     )  # fmt: skip
 
 

@@ -35,6 +35,11 @@ class Address:
     def key(self) -> str:
         return f"{self.bot}/{self.connection}/{self.chat}/{self.thread}"
 
+    @property
+    def place(self) -> str:
+        """The chat among those of the bot, with all its topics: one process works on it at a time."""
+        return f"{self.connection}/{self.chat}"
+
 
 @dataclass(frozen=True, slots=True)
 class User:

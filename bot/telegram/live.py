@@ -239,7 +239,7 @@ class Live:
         deliverer = self.deliverer
         method = screen.send(frame, self.address, Outgoing(reply_to=self.quote), last=False)
         stop = screen.stop_keyboard(self.stop_label)
-        await deliverer.outbox.place(self.turn, self.address)
+        await deliverer.outbox.place(self.turn, self.address, marker=deliverer.newest(self.address.chat))
         deliverer.doubted.add(self.turn)
         try:
             sent = await deliverer.api.call(method.model_copy(update={"reply_markup": stop}))
