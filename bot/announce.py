@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 import stat
 from pathlib import Path
 
@@ -18,10 +17,14 @@ OTHERS = stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
 LIMITS = ("user_daily_tokens", "chat_daily_tokens", "daily_tokens")
 
 
-def announce(settings: Settings, health: str, code: str = "") -> None:
-    """Say it in the log. `health` is the address of the health server, "" for none; `code` makes the first owner."""
+def announce(settings: Settings, health: str, database: str, code: str = "") -> None:
+    """Say it in the log.
+
+    `health` is the address of the health server, "" for none; `database` is what keeps the rows, with its version;
+    `code` makes the first owner.
+    """
     models = ", ".join(entry.name for entry in settings.models) or settings.model
-    log.info("Govorun %s, schema %s, SQLite %s", __version__, schema.HEAD, sqlite3.sqlite_version)
+    log.info("Govorun %s, schema %s, %s", __version__, schema.HEAD, database)
     log.info(
         "access: %s, owners: %d, models: %s, pictures: %s, health: %s",
         settings.access, len(settings.owners), models, settings.image_model or "none", health or "off",

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -62,7 +64,8 @@ from bot.services import Later, Painter
 from bot.settings import Settings
 from bot.single import Single
 from bot.storage.boxes import StoredInbox, StoredOutbox
-from bot.storage.files import path_of
+from bot.storage.dialects import is_sqlite
+from bot.storage.files import home
 from bot.storage.store import Store, Tx
 from bot.taps import Taps
 from bot.telegram.api import Api
@@ -98,6 +101,7 @@ class Bot:
     stopping: asyncio.Event
     engine: Engine
     role: Role
+    shared: bool
     metrics: Metrics
     turns: Turns
     model_outage: Outage
@@ -107,9 +111,12 @@ class Bot:
 
     async def run(self) -> None:
         menus = {"": self.commands.menu("en"), "ru": self.commands.menu("ru")}
-        background = {"jobs": self.engine.run(), "sweep": self.engine.lead("sweep", self._sweep)}
-        for name, work in {**(background if self.role.works else {}), "storage": self.store.watch()}.items():
-            self.background.append(self.tasks.create_task(work, name=name))
+        works: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
+            "jobs": self.engine.run,
+            "sweep": partial(self.engine.lead, "sweep", self._sweep),
+        }
+        for name, work in {**(works if self.role.works else {}), "storage": self.store.watch}.items():
+            self.background.append(self.tasks.create_task(work(), name=name))
         await self._start(menus)
         await self.stopping.wait()
         await self.telegram.stop_intake()
@@ -128,7 +135,9 @@ class Bot:
         try:
             # A deadline that is set only by `stop`.
             async with asyncio.timeout(0 if self.stopping.is_set() else None) as self._starting:
-                await self.store.patiently(lambda: self.store.write(self._settle_dead))
+                # Where others work too, what is open may be theirs.
+                before = self.clock.time() - LONG_DEAD if self.shared else None
+                await self.store.patiently(lambda: self.store.write(lambda tx: self._settle_dead(tx, before)))
                 await self.telegram.start(self.door, menus, self.engine, self.role)
         except TimeoutError:
             if not self.stopping.is_set():
@@ -153,6 +162,7 @@ class Bot:
                 tx.members.sweep()
                 self._settle_dead(tx, now - LONG_DEAD)
                 tx.spending.sweep()
+                tx.queue.mend(self.telegram.api.id)
 
             try:
                 await self.store.write(work)
@@ -173,12 +183,14 @@ async def build(
     later: Callable[[str], Later | None] | None = None,
     extension: Extension | None = None,
     role: Role = Role.ALL,
+    shared: bool | None = None,
 ) -> AsyncIterator[Bot]:
     """Everything a bot is made of, opened; closed again when the block is left. Raises `ConfigError`.
 
     What runs in the background is cancelled when the block ends: `Bot.run` inside it is the orderly way to stop.
     `routing` offers other models than the settings name, `later` other asynchronous modes of them; `tools` are yours,
-    beside those of the settings; `extension` is all that a programmer has added.
+    beside those of the settings; `extension` is all that a programmer has added. `shared`: other processes may work for
+    the same bot, as they always may on PostgreSQL.
     """
     mcp.check(settings.mcp_servers)
     clock, extension = clock or SystemClock(), extension or Extension()
@@ -209,6 +221,7 @@ async def build(
                     Given(
                         settings, store, studio, routing, painter, api, clock, chance, tasks, toolbox,
                         later or _modes(studio, extension), extension, routers, role,
+                        not is_sqlite(settings.database_url) if shared is None else shared,
                     )
                 )  # fmt: skip
                 await app.joining.open()
@@ -222,7 +235,9 @@ async def build(
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a bot is made from. `modes` are the asynchronous modes of the models, by name."""
+    """What a bot is made from. `modes` are the asynchronous modes of the models, by name; `shared`: other processes may
+    work for the same bot.
+    """
 
     settings: Settings
     store: Store
@@ -238,6 +253,7 @@ class Given:
     extension: Extension = field(default_factory=Extension)
     routers: Routers | None = None
     role: Role = Role.ALL
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,11 +292,21 @@ def wire(given: Given) -> Bot:
     boundary = Boundary(admit, store, journal)
     waiting.queue = handler = InOrder(boundary, given.tasks, turns, chat.outdate, waiting.queued, waiting.empty)
     door = Door(handler, store, clock, given.tasks, parts.access, options.limits(settings), journal)
-    engine = Single(store, handler, jobs, given.api.id)
+    engine = _engine(given, handler, jobs)
     return Bot(
         settings, store, parts.telegram, commands, door, handler, jobs, clock, given.tasks, asyncio.Event(),
-        engine, given.role, given.api.metrics, turns, given.studio.outage, joining,
+        engine, given.role, given.shared, given.api.metrics, turns, given.studio.outage, joining,
     )  # fmt: skip
+
+
+def _engine(given: Given, handler: InOrder, jobs: Jobs) -> Engine:
+    if not given.shared:
+        return Single(given.store, handler, jobs, given.api.id)
+    # Here, because it loads a library that only bots on PostgreSQL have.
+    from bot.workers import Workers
+
+    settings = given.settings
+    return Workers(settings.database_url, given.store, handler, jobs, given.clock, given.api.id, settings.telegram_rate)
 
 
 def _parts(given: Given) -> Parts:
@@ -290,7 +316,7 @@ def _parts(given: Given) -> Parts:
     roll, jobs = Roll(store, given.api.id), Jobs(store, clock, given.api.id)
     access = Access(settings.access == "open", frozenset(settings.owners), roll)
     budget, library = options.budget(settings, access), Library(settings.prompts_dir)
-    journal, documents = Journal(clock, beside(path_of(settings.database_url))), Documents(store, studio.embeddings())
+    journal, documents = Journal(clock, beside(home(settings.database_url))), Documents(store, studio.embeddings())
     chat = Chat(
         store, given.routing, clock, options.chat(settings), budget, given.toolbox, documents, jobs.wake, journal,
         given.modes, library,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bot.errors import BadInput, ConfigError
 from bot.storage import copies, schema
+from bot.storage.dialects import is_sqlite
 from bot.storage.files import alone, path_of
 
 
@@ -58,6 +59,11 @@ def _insist(path: Path) -> None:
 
 
 def _place(url: str) -> Path:
+    if not is_sqlite(url):
+        raise ConfigError(
+            "DATABASE_URL: this is for files; with PostgreSQL use pg_dump -Fc, pg_restore and its own checks "
+            "(docs/postgresql.md)"
+        )
     place = path_of(url)
     if place is None:
         raise ConfigError("DATABASE_URL: a database in memory can't be copied")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from bot.engine import Role
 from bot.errors import BadInput, BotError, ConfigError
 
 NEWEST = 20  # failures that are listed
@@ -28,18 +30,21 @@ models = typer.Typer(help="Models: which there are, and local ones for the sandb
 app.add_typer(models, name="models")
 
 
+ROLE = typer.Option(
+    Role.ALL, help="What this process does: all; or with PostgreSQL take updates (webhook) or work on them (worker)."
+)
 OWN = typer.Option("", "--app", help="A bot of your own: module:name or file.py:name of its App.")
 
 
 @app.command()
-def run(own: str = OWN) -> None:
+def run(own: str = OWN, role: Role = ROLE) -> None:
     """Run the bot on Telegram (BOT_TOKEN, YC_API_KEY and YC_FOLDER_ID from the environment or .env)."""
     from bot import logs, program, running
     from bot.settings import load, misspelt, require
 
     if own:
         found = program.find(own)
-        found.serve(found.settings())
+        found.serve(found.settings(), role)
         return
     settings = load()
     try:
@@ -49,7 +54,7 @@ def run(own: str = OWN) -> None:
         raise ConfigError("\n".join([str(error), *hints])) from None
     with logs.standard_streams():
         logs.configure(settings.log_level, settings.secrets(), settings.log_format)
-        running.run(settings)
+        running.run(settings, role=role)
 
 
 @app.command()
@@ -71,10 +76,11 @@ def migrate() -> None:
     """Bring the database to the newest schema (`run` does this by itself)."""
     from bot.settings import load
     from bot.storage import schema
+    from bot.storage.dialects import is_sqlite
     from bot.storage.files import alone
 
     url = load().database_url
-    with alone(url):
+    with alone(url) if is_sqlite(url) else nullcontext():  # a server lets one migrate, and those who read wait
         asyncio.run(schema.upgrade(url))
     typer.echo(f"The database has schema {schema.HEAD}.")
 
@@ -129,9 +135,9 @@ def log(code: str = typer.Argument("", help="The code that a user was told; with
     """Explain a failure by the code that a user was told: what, where, why, and what to do about it."""
     from bot.journal import beside, entries, explain
     from bot.settings import load
-    from bot.storage.files import path_of
+    from bot.storage.files import home
 
-    place = beside(path_of(load().database_url))
+    place = beside(home(load().database_url))
     known = list(entries(place)) if place else []
     if not code:
         for entry in known[-NEWEST:]:
@@ -145,9 +151,10 @@ def log(code: str = typer.Argument("", help="The code that a user was told; with
 
 def _existing(url: str) -> str:
     """The address of a database that is there. Raises `ConfigError`."""
+    from bot.storage.dialects import is_sqlite
     from bot.storage.files import path_of
 
-    if (path := path_of(url)) is None or not path.exists():
+    if is_sqlite(url) and ((path := path_of(url)) is None or not path.exists()):
         raise ConfigError(f"DATABASE_URL: there is no database {path or url}")
     return url
 

@@ -38,6 +38,15 @@ class Chats(Protocol):
         """The same for one chat. `known` gets the rows; `interrupted`: who had the chat is gone."""
         ...
 
+    @property
+    def newest(self) -> int:
+        """The highest message id that is known in the line that private chats share."""
+        ...
+
+    def saw(self, message_id: int) -> None:
+        """Another process knows of that one."""
+        ...
+
     async def take(self, place: str, known: set[int]) -> bool:
         """Work on what has come since, and deliver what others have put there; whether there was anything to do."""
         ...

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator
 from itertools import accumulate
 
@@ -20,10 +19,10 @@ from bot.storage import schema
 NAMESPACE = "govorun"
 
 
-def exposition(metrics: Metrics) -> Callable[[Report], bytes]:
-    """A function that writes down the metrics, and what a look at the bot has found."""
+def exposition(metrics: Metrics, database: str) -> Callable[[Report], bytes]:
+    """A function that writes down the metrics, and what a look at the bot has found. `database` is its version."""
     registry = CollectorRegistry()
-    shown = Shown(metrics)
+    shown = Shown(metrics, database)
     registry.register(shown)
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
@@ -36,12 +35,14 @@ def exposition(metrics: Metrics) -> Callable[[Report], bytes]:
 
 
 class Shown(Collector):
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, database: str) -> None:
         self.metrics = metrics
+        self.database = database
         self.report: Report | None = None
 
     def collect(self) -> Iterator[Metric]:
-        versions = {"version": __version__, "schema": schema.HEAD, "sqlite": sqlite3.sqlite_version}
+        name, _, number = self.database.lower().partition(" ")
+        versions = {"version": __version__, "schema": schema.HEAD, name: number}
         yield InfoMetricFamily(NAMESPACE, "What runs here", versions)
         for name, metric in vars(self.metrics).items():
             yield _family(f"{NAMESPACE}_{name}", metric)

@@ -38,7 +38,7 @@ class Lease:
     """`lock` is what nobody else may work on; job, worker and attempts together are never given out twice.
 
     `seen` is when it was last known to be ours (of the clock's `monotonic`), `look` asks again. `tasks` is what was
-    started under it and has not ended.
+    started under it and has not ended; `changed` is set when one has, and when there are `news` of the chat.
     """
 
     lock: str
@@ -49,6 +49,7 @@ class Lease:
     look: Callable[[], Awaitable[None]]
     seen: float
     lost: bool = False
+    news: bool = False
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -76,7 +76,7 @@ def _application(app: Bot, health: Health) -> web.Application:
     # Here, because it loads a library that a bot without this server has no use for.
     from bot.exposition import exposition
 
-    probes = Probes(app, health, exposition(app.metrics))
+    probes = Probes(app, health, exposition(app.metrics, app.store.version))
     server = web.Application(client_max_size=1024)
     for path, handler in (
         ("/healthz", probes.healthz),

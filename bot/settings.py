@@ -13,7 +13,7 @@ from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -33,7 +33,10 @@ from bot.errors import ConfigError
 TOKEN_SHAPE = re.compile(r"\d{1,20}:[A-Za-z0-9_-]{3,}")
 FOLDER_SHAPE = re.compile(r"[A-Za-z0-9_-]+")
 PLACEHOLDER = re.compile(r"(<.*>|your[-_ ].*|changeme|xxx+|.*\.\.\.)?", re.IGNORECASE)
-DATABASE_SHAPE = re.compile(r"sqlite\+aiosqlite:///[^\s?]+")
+DATABASE_SHAPE = re.compile(
+    r"sqlite\+aiosqlite:///[^\s?]+"
+    r"|postgresql(\+psycopg)?://([^\s:@/?#]+(:[^\s:@/?#]*)?@)?[\w.,:\[\]-]*/[^\s:@/?#]+(\?[^\s#]*)?"
+)
 PROXY_SHAPE = re.compile(r"((https?|socks[45]h?)://([^\s@/]+@)?[^\s@/:]+:\d{1,5}/?)?")
 HOST_SHAPE = re.compile(r"[\w.-]+(:\d{1,5})?|\[?[0-9a-fA-F:]+\]?")
 SECRET_SHAPE = re.compile(r"([A-Za-z0-9_-]{16,256})?")
@@ -209,7 +212,12 @@ class Settings(BaseSettings):
     )
 
     # --- Storage and logs
-    database_url: str = Field("sqlite+aiosqlite:///govorun.db", description="Where everything is kept")
+    database_url: str = Field(
+        "sqlite+aiosqlite:///govorun.db",
+        repr=False,  # a password may be in it
+        exclude=True,
+        description="Where everything is kept: a file, or postgresql://user:password@host/name (docs/postgresql.md)",
+    )
     update_days: int = Field(
         2, gt=0, description="Days that handled updates are remembered (so that none is taken twice)"
     )
@@ -233,7 +241,10 @@ class Settings(BaseSettings):
     @classmethod
     def _database(cls, value: str) -> str:
         if not DATABASE_SHAPE.fullmatch(value):
-            raise ValueError("sqlite+aiosqlite:///file.db is expected")
+            raise ValueError(
+                "sqlite+aiosqlite:///file.db or postgresql://user:password@host/name is expected "
+                "(in a password, what is no letter or digit stands as in an address: %40 is @)"
+            )
         return value
 
     @field_validator("telegram_proxy")
@@ -368,12 +379,13 @@ class Settings(BaseSettings):
     def secrets(self) -> list[str]:
         """Everything that no log line may contain."""
         values = (getattr(self, name) for name in type(self).model_fields if name != "telegram_proxy")
-        password = urlsplit(self.telegram_proxy.get_secret_value()).password
+        addresses = (self.telegram_proxy.get_secret_value(), self.database_url)
+        written = [password for password in (urlsplit(address).password for address in addresses) if password]
         found = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
         found += [entry.secret for entry in self.models]
         for server in self.mcp_servers:
             found += [value.get_secret_value() for value in (*server.env.values(), *server.headers.values())]
-        return [secret for secret in (*found, password) if secret]
+        return list(dict.fromkeys(secret for secret in (*found, *written, *map(unquote, written)) if secret))
 
 
 WHERE = {

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from alembic import context
-from sqlalchemy import Connection, create_engine
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Connection
 
 from bot.settings import load
+from bot.storage.dialects import connector
 from bot.storage.tables import Base
-from bot.storage.thread import prepare_sqlite, synchronous
 
 
 def run(connection: Connection) -> None:
-    # Steps are whole or not at all: SQLite can undo DDL, when the transaction is begun by us and not by the driver.
+    # Steps are whole or not at all: both databases can undo DDL, SQLite when we begin the transaction, not the driver.
     context.configure(
         connection=connection,
         target_metadata=Base.metadata,
@@ -25,9 +24,7 @@ def run(connection: Connection) -> None:
 
 
 def main() -> None:
-    engine = create_engine(synchronous(context.config.attributes.get("url") or load().database_url), poolclass=NullPool)
-    if engine.dialect.name == "sqlite":
-        prepare_sqlite(engine, writer=True)
+    engine = connector(context.config.attributes.get("url") or load().database_url, writer=True)
     with engine.connect() as connection:
         run(connection)
         connection.commit()

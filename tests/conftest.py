@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from postgres_side import TEMPLATE, Server, started
 
 pytest_plugins = ["bot.testing.plugin"]
 
@@ -13,6 +18,39 @@ pytest_plugins = ["bot.testing.plugin"]
 def template(govorun_template: Path) -> Path:
     """A database with the newest schema, made once and copied."""
     return govorun_template
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server with a template of the newest schema. Skipped, loudly, where its wheel is not installed."""
+    from bot.storage import schema
+
+    try:
+        server = started()
+        with server as found:
+            found.execute(f"CREATE DATABASE {TEMPLATE}")
+            asyncio.run(schema.upgrade(found.url(TEMPLATE)))
+            yield found
+    except ImportError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"NO POSTGRESQL: nothing is tested on it ({error}; uv sync installs the wheel)")
+
+
+@pytest.fixture
+def postgres_url(postgres: Server) -> Iterator[str]:
+    """A database of this test's own on the server."""
+    url = postgres.create()
+    yield url
+    postgres.drop(url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path, template: Path) -> str:
+    """The same test on both databases."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgres_url"))
+    return f"sqlite+aiosqlite:///{shutil.copy(template, tmp_path / 'bot.db')}"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

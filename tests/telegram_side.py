@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-import sqlite3
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from stage import ANNA, PATIENCE, Stage
 
 from bot.sandbox.telegram_server import ApiCall
+from bot.storage.dialects import connector
 
 T = TypeVar("T")
 
@@ -31,12 +31,8 @@ async def soon(stage: Stage, found: Callable[[], T | None]) -> T:
 
 def rows(stage: Stage, query: str) -> list[tuple[Any, ...]]:
     """Look into the bot's database from outside."""
-    path = stage.settings.database_url.partition(":///")[2]
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-    try:
-        return connection.execute(query).fetchall()
-    finally:
-        connection.close()
+    with connector(stage.settings.database_url, writer=False).connect() as connection:
+        return [tuple(row) for row in connection.exec_driver_sql(query)]
 
 
 def deliveries(stage: Stage) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +27,9 @@ def env_file(folder: Path, mode: int) -> Path:
 def test_a_start_says_what_works_with_what(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     found = settings(models='[{"name":"yandexgpt"},{"name":"yandexgpt-lite"}]', yc_api_key="AQVNsecret")
-    announce(found, "http://127.0.0.1:8080")
+    announce(found, "http://127.0.0.1:8080", "PostgreSQL 18.4")
     told = caplog.text
-    for word in (__version__, schema.HEAD, sqlite3.sqlite_version, "closed", "yandexgpt-lite", "yandex-art", ":8080"):
+    for word in (__version__, schema.HEAD, "PostgreSQL 18.4", "closed", "yandexgpt-lite", "yandex-art", ":8080"):
         assert word in told
     assert "secret" not in told
 
@@ -59,9 +58,9 @@ def test_what_is_probably_not_meant_so_is_told(tmp_path: Path, given: dict[str, 
 
 
 def test_the_code_for_the_first_owner_is_said_only_where_there_is_one(caplog: pytest.LogCaptureFixture) -> None:
-    announce(settings(), "")
+    announce(settings(), "", "SQLite 3.50")
     assert "/start" not in caplog.text
-    announce(settings(), "", "a-code")
+    announce(settings(), "", "SQLite 3.50", "a-code")
     assert "/start a-code" in caplog.text
 
 

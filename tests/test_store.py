@@ -22,7 +22,8 @@ from bot.boxes import Delivery, DeliveryState
 from bot.clock import SystemClock
 from bot.errors import Lost, StorageUnavailable
 from bot.storage.files import alone
-from bot.storage.store import GROUP, READERS, Store, Tx
+from bot.storage.sqlite import GROUP, READERS
+from bot.storage.store import Store, Tx
 from bot.types import Address, Outgoing, Text, User
 
 WHERE = Address("telegram", 42, 1001)

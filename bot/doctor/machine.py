@@ -23,8 +23,11 @@ from bot.library import Library
 from bot.models import catalog
 from bot.settings import WHERE, Settings, require
 from bot.storage import schema
+from bot.storage.dialects import is_sqlite, shown
 
 TIGHT, FULL = 500, 50  # MB of free disk
+FOR_A_FILE = "For a file beside the bot: DATABASE_URL=sqlite+aiosqlite:///govorun.db"
+FOR_A_SERVER = "docs/postgresql.md says what Govorun needs of a server"
 
 # --- settings ---------------------------------------------------------------------------------------------------------
 
@@ -86,7 +89,7 @@ async def check_database(settings: Settings) -> AsyncIterator[Finding]:
         new = file is not None and not file.exists()
         revision = None if new else await schema.current(settings.database_url)
     except (ConfigError, SQLAlchemyError, ImportError) as error:
-        advice = "For a file beside the bot: DATABASE_URL=sqlite+aiosqlite:///govorun.db"
+        advice = FOR_A_FILE if is_sqlite(settings.database_url) else FOR_A_SERVER
         text = str(error) if isinstance(error, ConfigError) else f"DATABASE_URL can't be used ({type(error).__name__})"
         yield fail("database", text, advice)
         return
@@ -94,7 +97,7 @@ async def check_database(settings: Settings) -> AsyncIterator[Finding]:
         text = f"was written by a newer version of Govorun (schema {revision}, this one knows {schema.HEAD})"
         yield fail("database", text, "Update Govorun, or use the backup from before the update")
     elif file is None:
-        yield ok("database", f"{url.render_as_string(hide_password=True)} opens; {_schema(revision)}")
+        yield ok("database", f"{shown(settings.database_url)} opens; {_schema(revision)}")
     else:
         yield await asyncio.to_thread(_on_disk, file, "will be made" if new else _schema(revision))
 

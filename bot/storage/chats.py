@@ -6,8 +6,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, exists, false, func, or_, select, update
+from sqlalchemy.orm import aliased
 
+from bot.storage.dialects import insert
 from bot.storage.rows import Subject
 from bot.storage.tables import (
     Awaited,
@@ -28,14 +30,15 @@ from bot.storage.tables import (
 from bot.types import Address
 from bot.types import User as Person
 
-SEEN_USER = insert(User).prefix_with("OR IGNORE", dialect="sqlite")
-SEEN_CHAT = insert(Chat).prefix_with("OR IGNORE", dialect="sqlite")
+SEEN_USER = insert(User).on_conflict_do_nothing()
+SEEN_CHAT = insert(Chat).on_conflict_do_nothing()
 OWN = select(User.model).where(User.bot == bindparam("b"), User.id == bindparam("u")).scalar_subquery()
 CHOICES = select(Chat.language, Chat.model, Chat.streaming, Chat.persona, Chat.reasoning, func.coalesce(OWN, "")).where(
     Chat.bot == bindparam("b"), Chat.id == bindparam("c")
 )
 BACK = update(Chat).where(Chat.bot == bindparam("b"), Chat.id == bindparam("c"), Chat.is_gone).values(is_gone=False)
 IS_GONE = select(Chat.is_gone).where(Chat.bot == bindparam("b"), Chat.id == bindparam("c"))
+THERE = aliased(Spending)
 
 
 MOVED = (Conversation, Message, Delivery, Operation, Job, UsageRow, ButtonRow, Reservation, Blob, Feedback)
@@ -114,17 +117,21 @@ class Chats(Subject):
 
     def move(self, bot: int, old: int, new: int) -> None:
         """A group became a supergroup: the same chat under a new id, in every table."""
+        self.queue.chat(bot, f"/{new}")  # what waits there is delivered by who has the new one
         target = self.connection.execute(select(Chat.id).where(Chat.bot == bot, Chat.id == new)).first()
         if target is None:
             self.connection.execute(update(Chat).where(Chat.bot == bot, Chat.id == old).values(id=new))
         else:
             allowed = select(Chat.is_allowed).where(Chat.bot == bot, Chat.id == old)
-            self._set(bot, new, is_allowed=Chat.is_allowed | func.coalesce(allowed.scalar_subquery(), 0))
+            self._set(bot, new, is_allowed=or_(Chat.is_allowed, func.coalesce(allowed.scalar_subquery(), false())))
         for table in MOVED:
             self.connection.execute(update(table).where(table.bot == bot, table.chat == old).values(chat=new))
-        spent = update(Spending).prefix_with("OR IGNORE", dialect="sqlite")
         moved = (Spending.bot == bot, Spending.scope == "chat", Spending.subject == old)
-        self.connection.execute(spent.where(*moved).values(subject=new))
+        there = exists().where(
+            THERE.bot == bot, THERE.day == Spending.day, THERE.kind == Spending.kind, THERE.scope == "chat",
+            THERE.subject == new,
+        )  # fmt: skip
+        self.connection.execute(update(Spending).where(*moved, ~there).values(subject=new))
         here = Awaited.key.like(f"{bot}/%/{old}/%")
         self.connection.execute(update(Awaited).where(Awaited.bot == bot, here).values(expires=0.0))
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import case, exists, func, or_, select, update
+from sqlalchemy import case, select, update
 
 from bot.storage.messages import CURRENT, Messages
 from bot.storage.rows import Subject, address, at, load_parts, spot
@@ -15,6 +15,7 @@ from bot.storage.tables import Conversation, Message
 from bot.types import Address, Text
 
 LONGEST_TITLE = 128
+SOME = 500  # messages that are read at a time in a search
 FIRST_WORDS = 40  # characters of its first question that stand for a conversation without a name
 
 
@@ -41,13 +42,28 @@ class Conversations(Subject):
             .where(at(Conversation, where), Conversation.head.is_not(None), Conversation.is_archived == archived)
             .order_by(Conversation.is_pinned.desc(), Conversation.chosen.desc(), Conversation.id.desc())
         )
+        rows: Iterable[Any] = self.connection.execute(query)
         if words:
-            like = f"%{_plain(words)}%"
-            said = exists().where(
-                Message.conversation_id == Conversation.id, func.folded(Message.parts).like(like, escape="\\")
-            )
-            query = query.where(or_(func.folded(Conversation.title).like(like, escape="\\"), said))
-        return [_listed(row) for row in self.connection.execute(query)]
+            sought = _folded(words)
+            said = self._said(where, sought, archived=archived)
+            rows = [row for row in rows if row.id in said or sought in _folded(row.title)]
+        return [_listed(row) for row in rows]
+
+    def _said(self, where: Address, sought: str, *, archived: bool) -> set[int]:
+        """The conversations in which something was said with these folded words in it.
+
+        Read and looked through here: SQLite knows capitals of A to Z only, and PostgreSQL those of its locale.
+        """
+        query = (
+            select(Message.conversation_id, Message.parts)
+            .join(Conversation, Conversation.id == Message.conversation_id)
+            .where(at(Conversation, where), Conversation.is_archived == archived)
+        )
+        found: set[int] = set()
+        for id_, parts in self.connection.execute(query, execution_options={"yield_per": SOME}):
+            if id_ not in found and sought in _folded(_words(parts)):
+                found.add(id_)
+        return found
 
     def get(self, where: Address, id_: int) -> Listed | None:
         query = select(*FIELDS).where(at(Conversation, where), Conversation.id == id_)
@@ -64,7 +80,7 @@ class Conversations(Subject):
 
     def choose(self, where: Address, id_: int) -> None:
         """From now on this one goes on."""
-        self._set(id_, chosen=Messages(self.connection, self.clock).chosen_now(where), is_archived=False)
+        self._set(id_, chosen=Messages(self.connection, self.clock, self.queue).chosen_now(where), is_archived=False)
 
     def name(self, id_: int, title: str, by: str) -> None:
         """`by` model changes no name that a user gave."""
@@ -109,6 +125,10 @@ def _beginning(parts: str | None) -> str:
     return text if len(text) <= FIRST_WORDS else text[: FIRST_WORDS - 1] + "…"
 
 
-def _plain(words: str) -> str:
-    """For LIKE, which would take % and _ for something else."""
-    return re.sub(r"([%_\\])", r"\\\1", words.casefold().replace("ё", "е"))
+def _words(parts: str) -> str:
+    return "\n".join(str(part.get("text", "")) for part in json.loads(parts))
+
+
+def _folded(text: str) -> str:
+    """Without the difference of capitals, in any alphabet."""
+    return text.casefold().replace("ё", "е")

@@ -41,8 +41,11 @@ class Deliveries(Subject):
         """Put a finished answer into the outbox, once: a second answer under the same key changes nothing.
 
         Where the answer was already being shown in a message (`place`), it takes over that message. The row is
-        SENDING from the start: the send follows at once, and a commit more would only say so. `marker`: see `Delivery`.
+        SENDING from the start: the send follows at once, and a commit more would only say so; PENDING for a chat that
+        is another process's, which is told. `marker`: see `Delivery`.
         """
+        held = self.queue.holds(where)
+        state = DeliveryState.SENDING if held else DeliveryState.PENDING
         finished = {
             "outgoing": dump_outgoing(outgoing),
             "photo": outgoing.file.data if outgoing.file else None,
@@ -50,10 +53,12 @@ class Deliveries(Subject):
         }
         row = self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none()
         if row is None:
-            self._insert(key, where, DeliveryState.SENDING, (), **finished)
+            self._insert(key, where, state, (), **finished)
         elif row.state == DeliveryState.STREAMING:
             finished["marker"] = max(marker, row.marker)
-            self._change(row.id, **finished, state=DeliveryState.SENDING.value)
+            self._change(row.id, **finished, state=state.value)
+        if not held:
+            self.queue.chat(where.bot, where.place)
 
     def place(self, key: str, where: Address, message_id: int, marker: int = 0) -> None:
         """The answer of `key` is being shown in that message, which it takes over, even where it was finished first.

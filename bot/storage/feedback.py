@@ -7,19 +7,17 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import create_engine, delete, select
-from sqlalchemy.dialects import sqlite
-from sqlalchemy.pool import NullPool
+from sqlalchemy import delete, select
 
+from bot.storage.dialects import connector, insert
 from bot.storage.rows import Subject, load_parts
 from bot.storage.said import Said
 from bot.storage.tables import Feedback as Table
 from bot.storage.tables import Message
-from bot.storage.thread import prepare_sqlite, synchronous
 from bot.types import Address
 from bot.types import Message as Words
 
-KEEP = sqlite.insert(Table)
+KEEP = insert(Table)
 KEEP = KEEP.on_conflict_do_update(
     index_elements=["message_id", "user"],
     set_={name: KEEP.excluded[name] for name in ("value", "sign", "model", "prompt", "at")},
@@ -43,14 +41,12 @@ class Opinions(Subject):
 
 def exported(url: str) -> Iterator[dict[str, Any]]:
     """Every judgement in a database, the oldest first; the bot may run meanwhile."""
-    engine = create_engine(synchronous(url), poolclass=NullPool)
-    prepare_sqlite(engine, writer=False)
     query = (
         select(Table.__table__, Message.parts, Message.sources, Message.turn, Message.conversation_id)
         .join(Message, Message.id == Table.message_id)
         .order_by(Table.id)
     )
-    with engine.connect() as connection:
+    with connector(url, writer=False).connect() as connection:
         for row in connection.execute(query):
             text = "\n".join(part.text for part in load_parts(row.parts) if hasattr(part, "text"))
             yield {

@@ -19,9 +19,15 @@ ADVICE = f"put the right file there and start again, or {RESTORE}"
 
 
 def path_of(url: str) -> Path | None:
-    """The file of a database; None when it is kept in memory."""
-    name = make_url(url).database or ""
+    """The file of a database; None when it is kept in memory, or by a server."""
+    place = make_url(url)
+    name = place.database or "" if place.get_backend_name() == "sqlite" else ""
     return Path(name.removeprefix("file:")) if name not in ("", ":memory:") else None
+
+
+def home(url: str) -> Path | None:
+    """Beside which file to keep what is no row: the database, or where a server is that, one in the working folder."""
+    return path_of(url) if make_url(url).get_backend_name() == "sqlite" else Path("govorun")
 
 
 def claim(path: Path) -> None:

@@ -6,13 +6,14 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import Row, delete, func, select, update
 
+from bot.storage.dialects import insert
 from bot.storage.rows import Subject, address, columns
 from bot.storage.tables import Job as Table
 from bot.types import Address, Job
 
-ADD = insert(Table).prefix_with("OR IGNORE", dialect="sqlite")
+ADD = insert(Table).on_conflict_do_nothing()
 
 
 class Jobs(Subject):
@@ -22,7 +23,8 @@ class Jobs(Subject):
             **columns(job.address), "kind": job.kind, "key": job.key, "payload": json.dumps(job.payload),
             "due": job.due, "attempts": job.attempts,
         }  # fmt: skip
-        self.connection.execute(ADD, row)
+        if self.connection.execute(ADD, row).rowcount:
+            self.queue.job(job.address.bot, job.kind, job.key, job.due)
 
     def due(self, bot: int, now: float, most: int) -> Sequence[Job]:
         query = select(Table).where(Table.bot == bot, Table.due <= now).order_by(Table.due, Table.id).limit(most)
@@ -50,6 +52,7 @@ class Jobs(Subject):
             .where(Table.bot == job.address.bot, Table.kind == job.kind, Table.key == job.key)
             .values(due=due, attempts=Table.attempts + 1 if failed else 0)
         )
+        self.queue.job(job.address.bot, job.kind, job.key, due)
 
     def done(self, job: Job) -> None:
         self.connection.execute(

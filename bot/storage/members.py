@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, insert, select, update
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import delete, func, select, update
 
+from bot.storage.dialects import insert
 from bot.storage.rows import Subject
 from bot.storage.tables import Application, Invite, Member, User
 from bot.storage.tables import Chat as ChatRow
@@ -56,7 +56,7 @@ class Members(Subject):
         """Give somebody a role, whatever it was before."""
         row = {"bot": bot, "user": user, "role": role, "expires": expires, "by": by, "at": self.clock.time()}
         change = {name: row[name] for name in ("role", "expires", "by", "at")}
-        statement = sqlite.insert(Member).on_conflict_do_update(index_elements=["bot", "user"], set_=change)
+        statement = insert(Member).on_conflict_do_update(index_elements=["bot", "user"], set_=change)
         self.connection.execute(statement, row)
 
     def remove(self, bot: int, user: int) -> None:
@@ -115,7 +115,7 @@ class Members(Subject):
     def ask(self, bot: int, subject: int, name: str) -> None:
         row = {"bot": bot, "subject": subject, "name": name[:256], "state": "open", "by": 0, "at": self.clock.time()}
         change = {key: row[key] for key in ("name", "state", "by", "at")}
-        statement = sqlite.insert(Application).on_conflict_do_update(index_elements=["bot", "subject"], set_=change)
+        statement = insert(Application).on_conflict_do_update(index_elements=["bot", "subject"], set_=change)
         self.connection.execute(statement, row)
 
     def decide(self, bot: int, subject: int, state: str, by: int) -> bool:
@@ -136,7 +136,5 @@ class Members(Subject):
             "bot": where.bot, "id": where.chat, "is_private": False, "is_gone": False, "language": "", "model": "",
             "streaming": "", "first_seen": self.clock.time(), "is_allowed": allowed,
         }  # fmt: skip
-        statement = sqlite.insert(ChatRow).on_conflict_do_update(
-            index_elements=["bot", "id"], set_={"is_allowed": allowed}
-        )
+        statement = insert(ChatRow).on_conflict_do_update(index_elements=["bot", "id"], set_={"is_allowed": allowed})
         self.connection.execute(statement, row)

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, and_, bindparam, func, insert, literal, or_, select, update
+from sqlalchemy import BigInteger, and_, bindparam, func, literal, or_, select, update
 from sqlalchemy.orm import aliased
 
 from bot.storage.blobs import Blobs
+from bot.storage.dialects import insert
 from bot.storage.rows import Subject, at, columns, dump_parts, here, load_parts, spot
 from bot.storage.tables import Conversation, Message, User
 from bot.types import Address, Image, Part, Role, Source, Text
@@ -31,7 +32,7 @@ FIELDS = (
     Message.id, Message.conversation_id, Message.turn, Message.role, Message.parts, Message.ending, Message.parent,
     Message.place, Message.model, Message.sources, Message.user,
 )  # fmt: skip
-ADD = insert(Message).prefix_with("OR IGNORE", dialect="sqlite").returning(Message.id)
+ADD = insert(Message).on_conflict_do_nothing().returning(Message.id)
 MOVE_HEAD = update(Conversation).where(Conversation.id == bindparam("conversation")).values(head=bindparam("tip"))
 FOUND = select(Message.id).where(
     Message.conversation_id == bindparam("conversation"), Message.turn == bindparam("t"), Message.role == bindparam("r")
@@ -151,7 +152,7 @@ class Messages(Subject):
         It is the tip of the shown branch then. The same role of the same turn is added once, however often it is tried.
         """
         if any(isinstance(part, Image) for part in parts) and not self._is_there(conversation, turn, role):
-            parts = Blobs(self.connection, self.clock).keep(address, user, parts)
+            parts = Blobs(self.connection, self.clock, self.queue).keep(address, user, parts)
         before = self.head(conversation) if parent is None else parent or None
         row = {
             "conversation_id": conversation, "bot": address.bot, "chat": address.chat, "turn": turn, "role": role,

@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import Row, func, select, update
 
+from bot.storage.dialects import insert
 from bot.storage.rows import Subject, address, columns
 from bot.storage.tables import Operation as Table
 from bot.types import Address
 
-ADD = insert(Table).prefix_with("OR IGNORE", dialect="sqlite")
+ADD = insert(Table).on_conflict_do_nothing()
 
 
 @dataclass(frozen=True, slots=True)

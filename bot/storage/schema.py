@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import make_url
 from sqlalchemy.pool import NullPool
 
 from bot.errors import ConfigError
+from bot.storage import queue
 from bot.storage.copies import before_migration
+from bot.storage.dialects import connector, is_sqlite, shown, synchronous
 from bot.storage.faults import is_damage, meaning
 from bot.storage.files import ADVICE, RESTORE, claim, path_of
 from bot.storage.tables import Base
-from bot.storage.thread import prepare_sqlite, synchronous
 
 log = logging.getLogger(__name__)
 
@@ -47,23 +47,52 @@ async def current(url: str) -> str | None:
 
 
 def _current(url: str) -> str | None:
+    return _in_file(url) if is_sqlite(url) else _on_server(url)
+
+
+def _in_file(url: str) -> str | None:
     _look_around(url)
     engine = sa.create_engine(synchronous(url), poolclass=NullPool)
     try:
         with engine.connect() as connection:
-            tables = set(sa.inspect(connection).get_table_names())
-            if tables - {VERSION} and not tables >= {VERSION, *OURS}:
-                raise ConfigError(f"DATABASE_URL: {_shown(url)} holds tables of another program; choose another file")
+            tables = _tables(url, connection, "file")
             if VERSION not in tables:
                 return None
             _look_through(url, connection)
-            revision: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
-            return revision
+            return _revision(connection)
     except sa.exc.DBAPIError as error:
         advice = f": choose another file, or {RESTORE}" if is_damage(error) else ""
-        raise ConfigError(f"DATABASE_URL: {_shown(url)} can't be opened: {error.orig}{advice}") from None
+        raise ConfigError(f"DATABASE_URL: {shown(url)} can't be opened: {error.orig}{advice}") from None
     finally:
         engine.dispose()
+
+
+def _on_server(url: str) -> str | None:
+    from bot.storage import server
+
+    try:
+        with server.engine(url).connect() as connection:
+            server.insist(connection, url)
+            tables = _tables(url, connection, "database")
+            revision = _revision(connection) if VERSION in tables else None
+            old = revision is None or revision in known() - {HEAD}
+            server.insist_on_rights(connection, url, tables, making=old)
+            return revision
+    except sa.exc.DBAPIError as error:
+        raise server.unreachable(url, error) from None
+
+
+def _tables(url: str, connection: sa.Connection, place: str) -> set[str]:
+    """The names of the tables that are there. Raises `ConfigError` when they are another program's."""
+    tables = set(sa.inspect(connection).get_table_names())
+    if tables - {VERSION} and not tables >= {VERSION, *OURS}:
+        raise ConfigError(f"DATABASE_URL: {shown(url)} holds tables of another program; choose another {place}")
+    return tables
+
+
+def _revision(connection: sa.Connection) -> str | None:
+    revision: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    return revision
 
 
 def _look_through(url: str, connection: sa.Connection) -> None:
@@ -82,23 +111,26 @@ def _look_through(url: str, connection: sa.Connection) -> None:
         driver.set_progress_handler(None, 0)
     if found != "ok":
         what = " ".join(found.split())
-        raise ConfigError(f"DATABASE_URL: {_shown(url)} is damaged ({what}): {RESTORE}")
+        raise ConfigError(f"DATABASE_URL: {shown(url)} is damaged ({what}): {RESTORE}")
 
 
 async def upgrade(url: str) -> None:
-    """Bring the database to `HEAD`, after a copy of it was made. A schema of another version is left alone.
+    """Bring the database to `HEAD`, a file after a copy of it was made. A schema of another version is left alone.
 
     Raises `ConfigError` for a database that this code must not touch, `StorageUnavailable` when the disk fails.
     """
-    revision = await current(url)
-    if revision == HEAD:
-        return
+    if (revision := _upgradable(url, await current(url))) != HEAD:
+        await asyncio.to_thread(_migrate, url, revision)
+
+
+def _upgradable(url: str, revision: str | None) -> str | None:
+    """The same revision. Raises `ConfigError` for one that this code does not know."""
     if revision is not None and revision not in known():
         raise ConfigError(
-            f"DATABASE_URL: {_shown(url)} was written by a newer version of Govorun ({revision} > {HEAD}): "
-            f"start that version, or {RESTORE}"
+            f"DATABASE_URL: {shown(url)} was written by a newer version of Govorun ({revision} > {HEAD}): "
+            f"start that version, or {RESTORE if is_sqlite(url) else 'restore a dump'}"
         )
-    await asyncio.to_thread(_migrate, url, revision)
+    return revision
 
 
 def _migrate(url: str, revision: str | None) -> None:
@@ -106,22 +138,37 @@ def _migrate(url: str, revision: str | None) -> None:
     if path is not None and revision is not None:
         log.info("schema %s -> %s; before it a copy: %s", revision, HEAD, before_migration(path, revision))
     try:
-        _alembic(url) if revision else _create(url)
+        if is_sqlite(url):
+            _alembic(url) if revision else _create(url)
+        else:
+            _migrate_server(url)
     except sa.exc.DBAPIError as error:
         raise meaning(error) from error
 
 
+def _migrate_server(url: str) -> None:
+    """One of the processes that start at the same time does it; the others wait, and find it done."""
+    from bot.storage import server
+
+    with server.migrating(url):
+        revision = _upgradable(url, _current(url))
+        if revision is None:
+            _create(url)
+        elif revision != HEAD:
+            log.info("schema %s -> %s", revision, HEAD)
+            _alembic(url)
+
+
 def _create(url: str) -> None:
     """All tables at once, in an empty database: alembic is 0.3 s and 10 MB that only older databases need."""
-    engine = sa.create_engine(synchronous(url), poolclass=NullPool)
-    if engine.dialect.name == "sqlite":
-        prepare_sqlite(engine, writer=True)
+    engine = connector(url, writer=True)
     name = sa.PrimaryKeyConstraint("version_num", name=f"{VERSION}_pkc")
     version = sa.Table(VERSION, sa.MetaData(), sa.Column("version_num", sa.String(32), nullable=False), name)
     try:
         with engine.begin() as connection:
             version.create(connection, checkfirst=True)
             Base.metadata.create_all(connection)
+            queue.create(connection)
             connection.execute(sa.insert(version), {"version_num": HEAD})
     finally:
         engine.dispose()
@@ -133,14 +180,14 @@ def _look_around(url: str) -> None:
     if path is None:
         return
     if not path.parent.is_dir():
-        raise ConfigError(f"DATABASE_URL: {_shown(url)} can't be opened: there is no folder {path.parent}")
+        raise ConfigError(f"DATABASE_URL: {shown(url)} can't be opened: there is no folder {path.parent}")
     wal = Path(f"{path}-wal")
     if wal.exists() and wal.stat().st_size and not (path.exists() and path.stat().st_size):
         raise ConfigError(f"DATABASE_URL: {path} is missing or empty, and {wal.name} still has its changes: {ADVICE}")
     try:
         claim(path)
     except OSError as error:
-        raise ConfigError(f"DATABASE_URL: {_shown(url)} can't be opened: {error.strerror}") from None
+        raise ConfigError(f"DATABASE_URL: {shown(url)} can't be opened: {error.strerror}") from None
 
 
 def configuration(url: str) -> Any:
@@ -156,7 +203,3 @@ def _alembic(url: str) -> None:
     from alembic import command
 
     command.upgrade(configuration(url), "head")
-
-
-def _shown(url: str) -> str:
-    return make_url(url).render_as_string(hide_password=True)

@@ -21,14 +21,13 @@ from sqlalchemy import (
     bindparam,
     delete,
     func,
-    insert,
     literal,
     or_,
     select,
 )
-from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.dml import ReturningInsert
 
+from bot.storage.dialects import insert
 from bot.storage.rows import Subject
 from bot.storage.tables import Reservation, Spending
 from bot.types import Address
@@ -118,7 +117,7 @@ def _reserve(*periods: str) -> ReturningInsert[Any]:
 
 RESERVE, RESERVE_MONTH = _reserve(""), _reserve("", MONTH)
 SETTLE = delete(Reservation).where(Reservation.id == bindparam("reservation")).returning(Reservation)
-ADD = sqlite.insert(Spending)
+ADD = insert(Spending)
 ADD = ADD.on_conflict_do_update(
     index_elements=["bot", "day", "kind", "scope", "subject"], set_={"amount": Spending.amount + ADD.excluded.amount}
 )

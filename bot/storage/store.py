@@ -1,29 +1,25 @@
-"""The database: one writer that is never cancelled, readers that can't write, and the transaction that both give out.
+"""The database: who writes waits for the commit, who reads sees one state, and the transaction that both give out.
 
 Begin with `Store.write` and `Store.read`: both take a function of a transaction, and run it in a thread that owns its
-connection (`thread.py`). What can be asked inside is in the subject modules that `Tx` lists.
-
-Why one writer: SQLite has one anyway; a cancelled `BEGIN` leaves a connection inside a transaction; and before 3.51.3
-two connections of which one checkpoints while the other commits can corrupt the file. The writer groups the commits
-that wait for it, so a crowd pays for one fsync.
+connection. What can be asked inside is in the subject modules that `Tx` lists. Which database it is is the URL's
+business: `sqlite.py` and `postgres.py` are the two `Engine`s.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cached_property
-from itertools import cycle
-from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from bot import lease
 from bot.clock import Clock
 from bot.errors import Lost, StorageUnavailable
+from bot.lease import Fenced, Lease, LeaseLost
 from bot.metrics import Metrics
 from bot.outage import Outage
 from bot.storage import (
@@ -34,7 +30,6 @@ from bot.storage import (
     buttons,
     chats,
     conversations,
-    copies,
     deliveries,
     documents,
     feedback,
@@ -50,13 +45,12 @@ from bot.storage import (
     updates,
     usage,
 )
+from bot.storage.dialects import is_sqlite
+from bot.storage.engine import Engine
 from bot.storage.faults import meaning
-from bot.storage.files import Watch, path_of
-from bot.storage.thread import Thread
+from bot.storage.queue import Queue
 
 T = TypeVar("T")
-GROUP = 64  # works that share a commit: more would make the first of them wait
-READERS = 2  # an answer to a question takes well under a millisecond
 LOOK = 20.0  # seconds between looks at the files while nothing is written
 FIRST_BACKOFF, LAST_BACKOFF = 1.0, 30.0  # seconds between tries while the disk fails
 
@@ -67,108 +61,104 @@ class Tx:
     def __init__(self, connection: Connection, clock: Clock) -> None:
         self.connection = connection
         self.clock = clock
+        self.queue = Queue(connection, None)
 
     @cached_property
     def updates(self) -> updates.Updates:
-        return updates.Updates(self.connection, self.clock)
+        return updates.Updates(self.connection, self.clock, self.queue)
 
     @cached_property
     def chats(self) -> chats.Chats:
-        return chats.Chats(self.connection, self.clock)
+        return chats.Chats(self.connection, self.clock, self.queue)
 
     @cached_property
     def messages(self) -> messages.Messages:
-        return messages.Messages(self.connection, self.clock)
+        return messages.Messages(self.connection, self.clock, self.queue)
 
     @cached_property
     def conversations(self) -> conversations.Conversations:
-        return conversations.Conversations(self.connection, self.clock)
+        return conversations.Conversations(self.connection, self.clock, self.queue)
 
     @cached_property
     def memory(self) -> memory.Memory:
-        return memory.Memory(self.connection, self.clock)
+        return memory.Memory(self.connection, self.clock, self.queue)
 
     @cached_property
     def blobs(self) -> blobs.Blobs:
-        return blobs.Blobs(self.connection, self.clock)
+        return blobs.Blobs(self.connection, self.clock, self.queue)
 
     @cached_property
     def documents(self) -> documents.Documents:
-        return documents.Documents(self.connection, self.clock)
+        return documents.Documents(self.connection, self.clock, self.queue)
 
     @cached_property
     def deliveries(self) -> deliveries.Deliveries:
-        return deliveries.Deliveries(self.connection, self.clock)
+        return deliveries.Deliveries(self.connection, self.clock, self.queue)
 
     @cached_property
     def operations(self) -> operations.Operations:
-        return operations.Operations(self.connection, self.clock)
+        return operations.Operations(self.connection, self.clock, self.queue)
 
     @cached_property
     def said(self) -> said.History:
-        return said.History(self.connection, self.clock)
+        return said.History(self.connection, self.clock, self.queue)
 
     @cached_property
     def feedback(self) -> feedback.Opinions:
-        return feedback.Opinions(self.connection, self.clock)
+        return feedback.Opinions(self.connection, self.clock, self.queue)
 
     @cached_property
     def belongings(self) -> belongings.Belongings:
-        return belongings.Belongings(self.connection, self.clock)
+        return belongings.Belongings(self.connection, self.clock, self.queue)
 
     @cached_property
     def people(self) -> people.People:
-        return people.People(self.connection, self.clock)
+        return people.People(self.connection, self.clock, self.queue)
 
     @cached_property
     def jobs(self) -> jobs.Jobs:
-        return jobs.Jobs(self.connection, self.clock)
+        return jobs.Jobs(self.connection, self.clock, self.queue)
 
     @cached_property
     def usage(self) -> usage.Ledger:
-        return usage.Ledger(self.connection, self.clock)
+        return usage.Ledger(self.connection, self.clock, self.queue)
 
     @cached_property
     def spending(self) -> spending.Ledgers:
-        return spending.Ledgers(self.connection, self.clock)
+        return spending.Ledgers(self.connection, self.clock, self.queue)
 
     @cached_property
     def members(self) -> members.Members:
-        return members.Members(self.connection, self.clock)
+        return members.Members(self.connection, self.clock, self.queue)
 
     @cached_property
     def audit(self) -> audit.Log:
-        return audit.Log(self.connection, self.clock)
+        return audit.Log(self.connection, self.clock, self.queue)
 
     @cached_property
     def backlog(self) -> backlog.Backlog:
-        return backlog.Backlog(self.connection, self.clock)
+        return backlog.Backlog(self.connection, self.clock, self.queue)
 
     @cached_property
     def buttons(self) -> buttons.Buttons:
-        return buttons.Buttons(self.connection, self.clock)
+        return buttons.Buttons(self.connection, self.clock, self.queue)
 
 
 Work = Callable[[Tx], Any]
-Batch = list[tuple[Work, asyncio.Future[Any]]]
-Outcome = tuple[Any, BaseException | None]
+Asked = tuple[Work, asyncio.Future[Any], frozenset[asyncio.Future[Any]]]
 
 
 class Store:
     """Use it as `async with Store.open(url, clock) as store`."""
 
-    def __init__(
-        self, clock: Clock, writer: Thread, readers: list[Thread], metrics: Metrics, path: Path | None = None
-    ) -> None:
+    def __init__(self, clock: Clock, engine: Engine, metrics: Metrics) -> None:
         self.clock = clock
         self.metrics = metrics
-        self._path = path
-        self._files = Watch(path)
+        self.engine = engine
         self._lost: Lost | None = None
         self._outages = {True: Outage("writing to the database", clock), False: Outage("reading the database", clock)}
-        self._queue: asyncio.Queue[tuple[Work, asyncio.Future[Any]] | None] = asyncio.Queue()
-        self._writer = writer
-        self._readers = cycle(readers)
+        self._queue: asyncio.Queue[Asked | None] = asyncio.Queue()
+        self._abandoned: set[asyncio.Future[Any]] = set()
         self._task = asyncio.create_task(self._run(), name="storage writer")
 
     @classmethod
@@ -179,36 +169,50 @@ class Store:
         Raises `ConfigError` for a database that is not ours, `StorageUnavailable` for one that can't be opened now.
         """
         await schema.upgrade(url)
-        async with AsyncExitStack() as threads:
-            writer, *readers = [await _opened(url, threads, writer=number == 0) for number in range(1 + READERS)]
-            store = cls(clock, writer, readers, metrics or Metrics(), path_of(url))
+        async with _engine(url, clock) as engine:
+            store = cls(clock, engine, metrics or Metrics())
             try:
                 yield store
             finally:
                 await asyncio.shield(store._close())
 
+    @property
+    def version(self) -> str:
+        """What keeps the rows: "PostgreSQL 18.4"."""
+        return self.engine.version
+
     async def write(self, work: Callable[[Tx], T]) -> T:
         """Run `work` in a transaction and return its result after the commit.
 
-        Cancelling the caller does not cancel the work. `work` runs in another thread: it touches nothing but the
-        transaction and what can't change meanwhile. When it raises, only its own changes are undone. Raises
-        `StorageUnavailable` when the disk is full, read-only or locked, `Lost` when the database is gone or damaged.
+        Cancelling the caller does not cancel the work. `work` runs in another thread, more than once where the database
+        undoes what others did at the same time: it touches nothing but the transaction and what can't change
+        meanwhile. When it raises, only its own changes are undone. Raises `StorageUnavailable` when the disk is full,
+        read-only or locked or the server is away, `Lost` when the database is gone or damaged, `LeaseLost` when what
+        is being worked on is another process's now: nothing is written then.
         """
         if self._lost is not None:
             raise Lost(str(self._lost))
+        held = lease.current.get()
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         done.add_done_callback(_retrieve)
-        self._queue.put_nowait((work, done))
-        return await asyncio.shield(done)
+        self._queue.put_nowait((work if held is None else _under(held, work), done, frozenset(self._abandoned)))
+        try:
+            return await asyncio.shield(done)
+        except asyncio.CancelledError:
+            self._abandon(done)
+            raise
+        except Fenced:
+            assert held is not None  # noqa: S101  nobody else is fenced
+            held.lose()
+            raise LeaseLost from None
 
     async def read(self, question: Callable[[Tx], T]) -> T:
         """Run `question` in a transaction that sees one state of the database and can't change it.
 
         The same holds for it as for `write`.
         """
-        reader = next(self._readers)
         try:
-            answer: T = await reader.run(_asked, reader.connection, question, self.clock)
+            answer = await self.engine.read(lambda connection: question(Tx(connection, self.clock)))
         except DBAPIError as error:
             if (told := self._told(error, writing=False)) is error:
                 raise
@@ -228,16 +232,12 @@ class Store:
 
     async def check(self) -> None:
         """Commit something that changes nothing but the disk. Raises `StorageUnavailable` when that does not work."""
-        await self.write(lambda tx: tx.connection.exec_driver_sql("PRAGMA user_version=1"))
+        await self.write(lambda tx: tx.connection.exec_driver_sql(self.engine.touch).close())
 
     async def scrub(self) -> None:
-        """Leave no trace of what was deleted in the files: what was moved inside them leaves its old bytes behind.
-
-        Writes the whole database anew, so nothing else is written meanwhile: about a second for 200 MB. Raises
-        `StorageUnavailable`.
-        """
+        """Leave no trace of what was deleted, as far as the engine can. Raises `StorageUnavailable`."""
         try:
-            await self._writer.run(_scrubbed, self._writer.connection)
+            await self.engine.scrub()
         except DBAPIError as error:
             if (told := self._told(error, writing=True)) is error:
                 raise
@@ -247,7 +247,7 @@ class Store:
         """Return when the store was closed. Raises `Lost` when the database is, or what else ended the writer."""
         while not self._task.done():
             try:
-                self._files.look()
+                self.engine.look()
             except Lost as error:
                 self._lose(error)
             sleeper = asyncio.create_task(self.clock.sleep(LOOK))
@@ -258,33 +258,46 @@ class Store:
         await self._task
 
     async def _run(self) -> None:
-        while (batch := await self._gather()) is not None:
-            works = [work for work, _ in batch]
+        await asyncio.gather(*(self._commit(lane) for lane in range(self.engine.lanes)))
+        if self._lost is not None:
+            await self.engine.rescue()
+            raise self._lost
+
+    async def _commit(self, lane: int) -> None:
+        """Do what is asked, in this lane, until the store is closed or lost."""
+        while batch := await self._gather():
+            if self.engine.lanes > 1 and (before := batch[0][2]):
+                await asyncio.wait(before)
+            works = [self._bound(work) for work, *_ in batch]
             begun = self.clock.monotonic()
-            outcomes = await self._writer.run(_committed, self._writer.connection, works, self.clock, self._files)
+            outcomes = await self.engine.commit(lane, works)
             self.metrics.commit_seconds.observe(self.clock.monotonic() - begun)
-            for (_, done), (result, failure) in zip(batch, outcomes, strict=True):
+            for (_, done, _), (result, failure) in zip(batch, outcomes, strict=True):
                 if failure is None:
                     self._outages[True].over()
                     done.set_result(result)
                 else:
                     done.set_exception(self._told(failure, writing=True))
-        if self._lost is not None:
-            await self._rescue()
-            raise self._lost
 
-    async def _gather(self) -> Batch | None:
-        first = await self._queue.get()
-        if first is None:
-            return None
-        batch = [first]
-        while len(batch) < GROUP and not self._queue.empty():
-            item = self._queue.get_nowait()
+    async def _gather(self) -> list[Asked]:
+        """The next works, which share a commit; none when there will be no more."""
+        batch: list[Asked] = []
+        while not batch or (len(batch) < self.engine.group and not self._queue.empty()):
+            item = await self._queue.get()
             if item is None:
-                self._queue.put_nowait(None)
+                self._queue.put_nowait(None)  # for the next turn, and for the other lanes
                 break
             batch.append(item)
         return batch
+
+    def _bound(self, work: Work) -> Callable[[Connection], Any]:
+        return lambda connection: work(Tx(connection, self.clock))
+
+    def _abandon(self, done: asyncio.Future[Any]) -> None:
+        """Nobody waits for this work any more, but what is asked from now on must still come after it."""
+        if not done.done():
+            self._abandoned.add(done)
+            done.add_done_callback(self._abandoned.discard)
 
     def _told(self, error: BaseException, *, writing: bool) -> BaseException:
         told = meaning(error, writing=writing)
@@ -296,15 +309,10 @@ class Store:
         return told
 
     def _lose(self, error: Lost) -> None:
-        """Nothing is taken from here on; what still waits is refused by the files themselves."""
+        """Nothing is taken from here on; what still waits is refused by the database itself."""
         if self._lost is None:
             self._lost = error
             self._queue.put_nowait(None)
-
-    async def _rescue(self) -> None:
-        """What we have open is whole, even when its name is gone: keep a copy of it under another one."""
-        if self._path is not None and self._files.moved():
-            await self._writer.run(copies.rescue, self._writer.connection, self._path)
 
     async def _close(self) -> None:
         self._queue.put_nowait(None)
@@ -313,63 +321,25 @@ class Store:
             self._task.exception()  # `watch` and whoever writes raise it
 
 
-async def _opened(url: str, threads: AsyncExitStack, *, writer: bool) -> Thread:
-    try:
-        thread = await Thread(url, writer=writer).open()
-    except (DBAPIError, sqlite3.Error) as error:
-        raise meaning(error) from error
-    threads.push_async_callback(thread.close)
-    return thread
+def _engine(url: str, clock: Clock) -> AbstractAsyncContextManager[Engine]:
+    if is_sqlite(url):
+        from bot.storage.sqlite import Sqlite
+
+        return Sqlite.open(url)
+    from bot.storage.postgres import Postgres
+
+    return Postgres.open(url, clock)
 
 
-# --- in the thread ----------------------------------------------------------------------------------------------------
+def _under(held: Lease, work: Callable[[Tx], T]) -> Callable[[Tx], T]:
+    """The same as long as the lease is ours."""
 
+    def checked(tx: Tx) -> T:
+        tx.queue = Queue(tx.connection, held)
+        tx.queue.insist()
+        return work(tx)
 
-def _asked(connection: Connection, question: Callable[[Tx], T], clock: Clock) -> T:
-    with connection.begin():
-        return question(Tx(connection, clock))
-
-
-def _scrubbed(connection: Connection) -> None:
-    raw = connection.connection.driver_connection
-    assert isinstance(raw, sqlite3.Connection)  # noqa: S101  the only one that there is
-    for statement in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
-        try:
-            busy = raw.execute(statement).fetchone()
-        except sqlite3.Error as error:
-            raise DBAPIError.instance(statement, None, error, sqlite3.Error) from error
-        if busy is not None and busy[0]:
-            raise StorageUnavailable("a reader keeps old pages of the database alive")
-
-
-def _committed(connection: Connection, works: list[Work], clock: Clock, files: Watch) -> list[Outcome]:
-    """What became of each work, all of them in one commit."""
-    try:
-        with connection.begin():
-            tx = Tx(connection, clock)
-            outcomes: list[Outcome]
-            outcomes = [(works[0](tx), None)] if len(works) == 1 else [_apart(tx, work) for work in works]
-        files.look()
-    except _Undone:
-        return [outcome for work in works for outcome in _committed(connection, [work], clock, files)]
-    except Exception as error:  # the commit, or the only work: nobody's changes are on disk
-        return [(None, error) for _ in works]
-    return outcomes
-
-
-class _Undone(Exception):
-    """SQLite has undone a whole group because of one work in it (a full disk): each has to be done by itself."""
-
-
-def _apart(tx: Tx, work: Work) -> Outcome:
-    """Run one work of a group in a savepoint, so that its failure undoes only its own changes. Raises `_Undone`."""
-    try:
-        with tx.connection.begin_nested():
-            return work(tx), None
-    except Exception as error:  # it goes to the caller who waits for it
-        if not getattr(tx.connection.connection.driver_connection, "in_transaction", True):
-            raise _Undone from error
-        return None, error
+    return checked
 
 
 def _retrieve(done: asyncio.Future[Any]) -> None:

@@ -7,15 +7,15 @@ SQLAlchemy connection. That it can't be cancelled half-way is the other reason.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Callable
 from typing import TypeVar
 
 import aiosqlite
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import StaticPool
+
+from bot.storage.dialects import synchronous
 
 T = TypeVar("T")
 
@@ -49,19 +49,12 @@ class Thread(aiosqlite.Connection):
         return result
 
 
-def synchronous(url: str) -> URL:
-    """The address of a database, for SQLAlchemy's ordinary engine."""
-    place = make_url(url)
-    return place.set(drivername=place.get_backend_name())
-
-
 def prepare_sqlite(engine: Engine, *, writer: bool) -> None:
     """What every connection to SQLite is told first; a connection that only reads is told so too."""
 
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # we begin transactions ourselves, below
-        connection.create_function("folded", 1, _folded, deterministic=True)  # SQLite itself knows only A to Z
         cursor = connection.cursor()
         cursor.execute("PRAGMA busy_timeout=5000")
         cursor.execute("PRAGMA foreign_keys=ON")
@@ -82,10 +75,3 @@ def prepare_sqlite(engine: Engine, *, writer: bool) -> None:
 
 BEGIN_WRITE = text("BEGIN IMMEDIATE")
 BEGIN_READ = text("BEGIN")
-
-
-def _folded(text: str | None) -> str:
-    """A text without the difference of capitals, for a search in any alphabet; of parts of a message their words."""
-    if text and text.startswith("[{"):
-        text = "\n".join(str(part.get("text", "")) for part in json.loads(text))
-    return (text or "").casefold().replace("ё", "е")

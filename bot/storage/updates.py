@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, select, update
 
 from bot.boxes import Received
+from bot.storage.dialects import insert
 from bot.storage.rows import Subject
 from bot.storage.tables import Update
 
-INSERT = insert(Update).prefix_with("OR IGNORE", dialect="sqlite").returning(Update.id)
+INSERT = insert(Update).on_conflict_do_nothing().returning(Update.id)
 BEGIN = update(Update).where(Update.id == bindparam("row"), Update.state.in_(("new", "begun"))).values(state="begun")
 DONE = update(Update).where(Update.id == bindparam("row")).values(state="done", raw="")
 
@@ -25,6 +26,8 @@ class Updates(Subject):
             "state": "new", "attempts": 0, "at": now, "reason": "", "chat": place,
         }  # fmt: skip
         id_ = self.connection.execute(INSERT, row).scalar_one_or_none()
+        if id_ is not None:
+            self.queue.chat(bot, place)
         return None if id_ is None else Received(id_, bot, update_id, raw, 0, datetime.fromtimestamp(now, UTC))
 
     def find(self, bot: int, once: str) -> int | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, cast, func, insert, select
+from sqlalchemy import BigInteger, ColumnElement, Integer, cast, func, insert, select
 
 from bot.storage.rows import Subject
 from bot.storage.tables import UsageRow
@@ -26,11 +27,16 @@ class Line:
     cost: int
 
 
+def _sum(what: Any) -> ColumnElement[int]:
+    """0 for no rows; a whole number: PostgreSQL makes a decimal one of a sum."""
+    return cast(func.coalesce(func.sum(what), 0), BigInteger)
+
+
 COLUMNS = (
     func.count(),
-    func.coalesce(func.sum(UsageRow.prompt + UsageRow.completion), 0),
-    func.coalesce(func.sum(cast(UsageRow.mode == "image", Integer)), 0),
-    func.coalesce(func.sum(UsageRow.cost), 0),
+    _sum(UsageRow.prompt + UsageRow.completion),
+    _sum(cast(UsageRow.mode == "image", Integer)),
+    _sum(UsageRow.cost),
 )
 
 
@@ -61,15 +67,17 @@ class Ledger(Subject):
 
     def by_day(self, bot: int, since: float, user: int | None = None) -> dict[int, Line]:
         """By days since 1970 (UTC)."""
-        day = cast(UsageRow.at / DAY, Integer)
+        # What is made a whole number is cut by SQLite and rounded by PostgreSQL, which alone is sure to have `floor`.
+        days = UsageRow.at / DAY
+        day = cast(days if self.connection.dialect.name == "sqlite" else func.floor(days), Integer)
         rows = self.connection.execute(select(day, *COLUMNS).where(*_whose(bot, since, user)).group_by(day))
         return {row[0]: Line(str(row[0]), *row[1:]) for row in rows}
 
     def _sum(self, *where: ColumnElement[bool]) -> Usage:
         query = select(
-            func.coalesce(func.sum(UsageRow.prompt), 0),
-            func.coalesce(func.sum(UsageRow.completion), 0),
-            func.coalesce(func.sum(UsageRow.reasoning), 0),
+            _sum(UsageRow.prompt),
+            _sum(UsageRow.completion),
+            _sum(UsageRow.reasoning),
         ).where(*where)
         return Usage(*self.connection.execute(query).one())
 

@@ -120,6 +120,13 @@ class Telegram:
     async def take(self, place: str, known: set[int]) -> bool:
         return await self.deliverer.look(place) | await self._taken.take(place, known)
 
+    @property
+    def newest(self) -> int:
+        return self.deliverer.newest(1)
+
+    def saw(self, message_id: int) -> None:
+        self.deliverer.saw(1, message_id)
+
     def leave(self, place: str) -> None:
         self.deliverer.leave(place)
         self._taken.leave(place)

@@ -5,13 +5,12 @@ What people do returns when the bot has done all that it had to: each update is 
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from bot.sandbox.telegram import Telegram, buttons_of, text_of
+from bot.storage.dialects import connector
 from bot.testing.stage import PATIENCE, Stage
 
 T = TypeVar("T")
@@ -104,9 +103,8 @@ class Tg:
         await self.stage.start()
 
     def _open(self) -> int:
-        path = self.stage.settings.database_url.partition(":///")[2]
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-            return int(connection.execute(OPEN).fetchone()[0])
+        with connector(self.stage.settings.database_url, writer=False).connect() as connection:
+            return int(connection.exec_driver_sql(OPEN).scalar_one())
 
     async def _done(self, chat: int) -> Said | None:
         """After somebody has done something in a chat."""

@@ -10,6 +10,8 @@ import asyncio
 import os
 import selectors
 import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +47,7 @@ class _Selector(selectors.DefaultSelector):
         _, ran = others()
         while not (events := super().select(QUIET)):
             before, (works, ran) = ran, others()
-            if not works and ran == before:
+            if not works and not self.loop.errands and ran == before:
                 break
         if not events:
             self.loop.now += timeout
@@ -55,12 +57,22 @@ class _Selector(selectors.DefaultSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self.now = 0.0
+        self.errands: set[Future[Any]] = set()
         selector = _Selector()
         selector.loop = self
         super().__init__(selector)
 
     def time(self) -> float:
         return self.now
+
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:  # type: ignore[override]
+        """A thread of somebody's own may wait for another process, and looks idle then: it says when it is done."""
+        if executor is None:
+            return super().run_in_executor(executor, func, *args)
+        errand: Future[Any] = executor.submit(func, *args)
+        self.errands.add(errand)
+        errand.add_done_callback(self.errands.discard)
+        return asyncio.wrap_future(errand, loop=self)
 
 
 class LoopClock:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bot.clock import SystemClock
 from bot.storage.files import path_of
+from bot.storage.sqlite import Sqlite
 from bot.storage.store import Store, Tx
 
 BOT = 42
@@ -36,9 +37,11 @@ async def main(url: str, count: int, synchronous: str) -> None:
 
     async with Store.open(url, SystemClock()) as store:
         # SQLite takes this setting outside a transaction only.
-        driver = store._writer.connection.connection.driver_connection
+        assert isinstance(store.engine, Sqlite)
+        writer = store.engine.writer
+        driver = writer.connection.connection.driver_connection
         assert driver is not None
-        await store._writer.run(driver.execute, f"PRAGMA synchronous={synchronous}")
+        await writer.run(driver.execute, f"PRAGMA synchronous={synchronous}")
         await store.write(often)
         for first in range(0, count, CROWD):
             await asyncio.gather(*(add(store, number) for number in range(first, min(first + CROWD, count))))

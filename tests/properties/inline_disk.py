@@ -13,6 +13,7 @@ from sqlalchemy.pool import StaticPool
 
 from bot.clock import Clock
 from bot.metrics import Metrics
+from bot.storage.sqlite import Sqlite
 from bot.storage.store import Store
 from bot.storage.thread import Thread, prepare_sqlite
 
@@ -55,7 +56,7 @@ class InlineDisk:
     def store(self, clock: Clock) -> Store:
         self.threads = [InlineThread(self.path, writer=number == 0) for number in range(2)]
         writer, *readers = cast(Sequence[Thread], self.threads)
-        return Store(clock, writer, list(readers), Metrics(), self.path)
+        return Store(clock, Sqlite(writer, readers, self.path), Metrics())
 
     def pull(self) -> None:
         for thread in self.threads:

@@ -1,0 +1,125 @@
+"""PostgreSQL behind a store: connections that write and some that only read, each in its thread (`session.py`).
+
+Works are written for one writer: they read, decide and write. So every transaction is SERIALIZABLE, which makes of
+many writers, in this process and in others, what one would have done, or refuses (40001). What was refused is run
+again: a work touches nothing but its transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import cycle
+from typing import TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from bot.clock import Clock
+from bot.errors import StorageUnavailable
+from bot.storage.engine import Outcome, Work
+from bot.storage.faults import is_broken, is_conflict
+from bot.storage.server import engine
+from bot.storage.session import Session, Unsure
+
+T = TypeVar("T")
+WRITERS = 4
+READERS = 3
+TRIES = 12  # of a work that others stand in the way of: together about a second
+PAUSE = 0.001  # seconds after the first; doubled after each
+LONGEST_PAUSE = 0.25
+MOST_CUTS = 3
+SETTLING = 30  # seconds in which the server is asked what became of a commit
+
+
+class Postgres:
+    """Use it as `async with Postgres.open(url, clock) as engine`."""
+
+    lanes = WRITERS
+    group = 1
+    touch = "SELECT pg_current_xact_id()"
+
+    def __init__(self, writers: Sequence[Session], readers: Sequence[Session], clock: Clock, version: str) -> None:
+        self.version = version
+        self._clock = clock
+        self._writers = writers
+        self._readers = cycle(readers)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, url: str, clock: Clock) -> AsyncIterator[Postgres]:
+        """Raises `DBAPIError` for a server that can't be reached now."""
+        source = engine(url)
+        async with AsyncExitStack() as sessions:
+            made = [Session(source, writer=number < WRITERS) for number in range(WRITERS + READERS)]
+            for session in made:
+                sessions.push_async_callback(session.close)
+            version = await made[0].run(_version)
+            yield cls(made[:WRITERS], made[WRITERS:], clock, version)
+
+    async def commit(self, lane: int, works: Sequence[Work]) -> list[Outcome]:
+        return [await self._outcome(lane, work) for work in works]
+
+    async def _outcome(self, lane: int, work: Work) -> Outcome:
+        try:
+            return await self._insisting(lane, work), None
+        except Exception as error:  # it goes to the caller who waits for it
+            return None, error
+
+    async def _insisting(self, lane: int, work: Callable[[Connection], T]) -> T:
+        """The result of a work after its commit. Raises what no further try would change."""
+        writer, tries, cuts = self._writers[lane], 0, 0
+        while True:
+            try:
+                return await writer.run(work)
+            except Unsure as unsure:
+                if await self._was_kept(writer, unsure):
+                    result: T = unsure.result
+                    return result
+                cuts += 1
+            except DBAPIError as error:
+                tries, cuts = tries + is_conflict(error), cuts + is_broken(error)
+                # A connection that was idle may have been cut: a new one will do, or there is no server.
+                if not (is_conflict(error) or is_broken(error)) or tries == TRIES or cuts > 1:
+                    raise
+                if is_conflict(error):  # not the same pause for two lanes that met: they would meet again
+                    await self._clock.sleep(min(PAUSE * 2**tries, LONGEST_PAUSE) * (1 + lane / WRITERS))
+            if cuts > MOST_CUTS:
+                raise StorageUnavailable("the connection to the database breaks at each commit")
+
+    async def _was_kept(self, writer: Session, commit: Unsure) -> bool:
+        """The connection broke during a commit: ask the server what became of it. Raises `StorageUnavailable`."""
+        for _ in range(SETTLING):
+            try:
+                fate = await writer.run(commit.fate)
+            except DBAPIError as error:
+                if not is_broken(error):
+                    raise
+                fate = "in progress"
+            if fate in ("committed", "aborted"):
+                return fate == "committed"
+            await self._clock.sleep(1.0)
+        raise StorageUnavailable("the connection to the database broke during a commit, which may have been kept")
+
+    async def read(self, question: Callable[[Connection], T]) -> T:
+        reader = next(self._readers)
+        try:
+            return await reader.run(question)
+        except DBAPIError as error:
+            if not is_broken(error):
+                raise
+        return await reader.run(question)
+
+    async def scrub(self) -> None:
+        """Free the places of deleted rows, so that what comes next is written over them."""
+        await self._writers[0].vacuum()
+
+    def look(self) -> None:
+        """A server that is gone is met by the next transaction."""
+
+    async def rescue(self) -> None:
+        """What was committed is the server's."""
+
+
+def _version(connection: Connection) -> str:
+    return f"PostgreSQL {connection.exec_driver_sql('SHOW server_version').scalar_one().split()[0]}"

@@ -1,0 +1,163 @@
+"""A PostgreSQL server: how it is reached, what it must be, and the locks that processes hold on a database."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from bot.errors import ConfigError
+from bot.storage.dialects import shown, synchronous
+from bot.storage.tables import Base
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine.interfaces import ExceptionContext
+
+OLDEST = 14
+RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
+REACH = {
+    "connect_timeout": "10",  # seconds; a host that is gone says nothing
+    "application_name": "govorun",
+    "client_encoding": "utf8",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",  # milliseconds without an acknowledgement
+}
+# What waits for a lock, or forgot to end, stands in the way of everybody else.
+SETTINGS = "SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'"
+
+
+def engine(url: str) -> Engine:
+    """Connections to the server, each made when it is asked for. Raises `ConfigError` without psycopg."""
+    place = synchronous(url)
+    try:
+        made = create_engine(
+            place.update_query_dict({name: value for name, value in REACH.items() if name not in place.query}),
+            poolclass=NullPool, hide_parameters=True, use_native_hstore=False,
+        )  # fmt: skip
+    except ImportError:
+        raise ConfigError(
+            "DATABASE_URL: PostgreSQL needs an extra of Govorun: pip install 'govorun[postgres]'"
+        ) from None
+    event.listen(made, "connect", _prepare)
+    event.listen(made, "handle_error", _cut)
+    return made
+
+
+def _prepare(connection: Any, _record: object) -> None:
+    connection.adapters.register_dumper(str, _nul_free())
+    connection.autocommit = True
+    connection.execute(SETTINGS)
+    connection.autocommit = False
+
+
+@cache
+def _nul_free() -> Any:
+    from psycopg.types.string import StrDumperUnknown
+
+    class NulFree(StrDumperUnknown):
+        """PostgreSQL can't keep the character 0, which SQLite can, and which comes in documents and names."""
+
+        def dump(self, obj: str) -> Any:
+            return super().dump(obj.replace("\0", "\ufffd") if "\0" in obj else obj)
+
+    return NulFree
+
+
+def _cut(context: ExceptionContext) -> None:
+    """Behind its first line an error shows the values of the row, and what people write is not for the log."""
+    first = str(context.original_exception).partition("\n")[0]
+    context.original_exception.args = (first,)
+    if context.sqlalchemy_exception is not None:
+        context.sqlalchemy_exception.args = (first,)
+
+
+# --- what a database must be ------------------------------------------------------------------------------------------
+
+
+def insist(connection: Connection, url: str) -> None:
+    """Raises `ConfigError` for a server that is too old or keeps texts in another encoding."""
+    (number,) = connection.exec_driver_sql("SHOW server_version_num").one()
+    if int(number) // 10_000 < OLDEST:
+        (version,) = connection.exec_driver_sql("SHOW server_version").one()
+        raise ConfigError(f"DATABASE_URL: {shown(url)} is PostgreSQL {version}; {OLDEST} or newer is needed")
+    (encoding,) = connection.exec_driver_sql("SHOW server_encoding").one()
+    if encoding != "UTF8":
+        raise ConfigError(
+            f"DATABASE_URL: {shown(url)} keeps texts as {encoding}; make it with CREATE DATABASE ... ENCODING 'UTF8'"
+        )
+
+
+def insist_on_rights(connection: Connection, url: str, tables: Collection[str], *, making: bool) -> None:
+    """Raises `ConfigError` naming the first right that the role lacks. `making`: tables are about to be changed."""
+    role = connection.exec_driver_sql("SELECT current_user").scalar_one()
+    schema = connection.exec_driver_sql("SELECT current_schema()").scalar_one()
+    if schema is None:
+        raise ConfigError(
+            f"DATABASE_URL: {shown(url)}: the role {role} may use no schema; GRANT USAGE, CREATE ON SCHEMA"
+        )
+    question = text("SELECT has_schema_privilege(:schema, 'CREATE')")
+    if making and not connection.scalar(question, {"schema": schema}):
+        raise ConfigError(
+            f"DATABASE_URL: {shown(url)}: {role} may not make tables; GRANT CREATE ON SCHEMA {schema} TO {role}"
+        )
+    for table in sorted({*tables} & {*Base.metadata.tables}):
+        for right in RIGHTS:
+            may = connection.scalar(text("SELECT has_table_privilege(:name, :right)"), {"name": table, "right": right})
+            if not may:
+                raise ConfigError(
+                    f"DATABASE_URL: {shown(url)}: {role} lacks a right; GRANT {right} ON {table} TO {role}"
+                )
+
+
+# --- locks ------------------------------------------------------------------------------------------------------------
+
+
+def key(name: str) -> int:
+    """The number of an advisory lock."""
+    return int.from_bytes(hashlib.sha256(f"govorun {name}".encode()).digest()[:8], signed=True)
+
+
+@contextmanager
+def migrating(url: str) -> Iterator[None]:
+    """Wait until no other process changes the schema, and let none begin."""
+    with _locking(url) as connection:
+        connection.exec_driver_sql("SET lock_timeout = 0")
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": key("schema")})
+        yield
+
+
+@contextmanager
+def alone(url: str, bot: int) -> Iterator[None]:
+    """Hold the lock of a bot on its database. Raises `ConfigError` when another process has it."""
+    with _locking(url) as connection:
+        if not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": key(f"bot {bot}")}):
+            raise ConfigError(f"DATABASE_URL: another Govorun works with this bot in {shown(url)}; stop it first")
+        yield
+
+
+@contextmanager
+def _locking(url: str) -> Iterator[Connection]:
+    """A connection whose locks are gone when it is closed, or when the process ends."""
+    try:
+        connection = engine(url).execution_options(isolation_level="AUTOCOMMIT").connect()
+    except DBAPIError as error:
+        raise unreachable(url, error) from None
+    try:
+        yield connection
+    finally:
+        try:
+            connection.close()
+        except DBAPIError:
+            connection.invalidate()
+
+
+def unreachable(url: str, error: DBAPIError) -> ConfigError:
+    return ConfigError(f"DATABASE_URL: {shown(url)} can't be used: {' '.join(str(error.orig).split())}")
