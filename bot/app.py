@@ -50,7 +50,7 @@ from bot.limits import MONEY, TOKENS, Budget
 from bot.mcp import McpServer
 from bot.members import Members
 from bot.metrics import Metrics
-from bot.middleware import Admit, Boundary, Door, InOrder
+from bot.middleware import MOST_ATTEMPTS, MOST_OF_MANY, Admit, Boundary, Door, InOrder
 from bot.models.yandex.service import YandexStudio
 from bot.orders import Orders
 from bot.outage import Outage
@@ -289,7 +289,7 @@ def wire(given: Given) -> Bot:
     attached, feed = Attached(store, chat, parts.documents, parts.voice), given.routers.feed if given.routers else None
     commands = Commands(store, chat, parts.access, attached, features, roll.load, parts.opinions.reaction, feed)
     admit = Admit(commands, parts.access, joining.refuse)
-    boundary = Boundary(admit, store, journal)
+    boundary = Boundary(admit, store, journal, MOST_OF_MANY if given.shared else MOST_ATTEMPTS)
     waiting.queue = handler = InOrder(boundary, given.tasks, turns, chat.outdate, waiting.queued, waiting.empty)
     door = Door(handler, store, clock, given.tasks, parts.access, options.limits(settings), journal)
     engine = _engine(given, handler, jobs)

@@ -31,7 +31,7 @@ from bot.types import Address, Job
 
 log = logging.getLogger(__name__)
 
-BEAT = 2.0  # seconds between two beats, and two looks for jobs of those that do not beat
+BEAT = 1.0  # seconds between two beats, and two looks for jobs of those that do not beat
 AT_A_TIME = 1000  # chats that one process works on
 LOOK_FOR_JOBS = 1.0  # seconds: what is due is told by nobody
 GOSSIP = 0.25  # seconds between two words on how far message ids have come

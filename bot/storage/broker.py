@@ -28,7 +28,7 @@ from bot.storage.server import REACH
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-STALLED = 6.0  # seconds without a beat after which a worker's jobs are given to others
+STALLED = 4.0  # seconds without a beat after which a worker's jobs are given to others
 RETRY = 0.5  # seconds between tries while the server is away
 CONNECTIONS = 4
 

@@ -31,7 +31,7 @@ REACH = {
     "tcp_user_timeout": "30000",  # milliseconds without an acknowledgement
 }
 # What waits for a lock, or forgot to end, stands in the way of everybody else.
-SETTINGS = "SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'"
+SETTINGS = "SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '10s'"
 
 
 def engine(url: str) -> Engine:
