@@ -13,12 +13,13 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequenc
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
 from bot import calculator, mcp, options, searching, today
 from bot.access import Access
+from bot.allowances import Allowances
 from bot.aside import Aside
 from bot.attached import Attached
 from bot.breaker import Breaker
@@ -56,6 +57,7 @@ from bot.orders import Orders
 from bot.outage import Outage
 from bot.personas import Personas
 from bot.privacy import Privacy, Retention
+from bot.purse import Purse
 from bot.reminders import Reminders
 from bot.roll import Roll
 from bot.routing import Offer, Routing
@@ -78,6 +80,9 @@ from bot.usage import Accounts
 from bot.voice import Voice
 from bot.waiting import Waiting
 from bot.writing import Writing
+
+if TYPE_CHECKING:
+    from bot.storage.places import Places
 
 log = logging.getLogger(__name__)
 
@@ -199,7 +204,9 @@ async def build(
     async with Http(direct=[settings.yc_metadata_addr]) as http, AsyncExitStack() as stack:
         if extension.only_models:  # nobody is asked with it
             settings = settings.model_copy(update={"yc_api_key": SecretStr("none")})
-        studio = YandexStudio(settings, http, clock, chance, metrics)
+        shared = not is_sqlite(settings.database_url) if shared is None else shared
+        gauge = _gauge(settings, clock) if shared else None
+        studio = YandexStudio(settings, http, clock, chance, metrics, gauge)
         offered = routing.offers if routing else () if extension.only_models else _offers(settings, studio, clock)
         routing = Routing(_extended(offered, extension, clock))
         painter = None if extension.only_models else studio.art()
@@ -213,17 +220,18 @@ async def build(
         )
         try:
             async with Tasks() as tasks:
-                toolbox = _tools(settings, studio, clock, tasks, [*tools, *extension.tools])
+                toolbox = _tools(settings, clock, tasks, [*tools, *extension.tools])
                 routers = _routers(api, extension)
                 if routers is not None:
                     stack.push_async_callback(routers.close)
                 app = wire(
                     Given(
                         settings, store, studio, routing, painter, api, clock, chance, tasks, toolbox,
-                        later or _modes(studio, extension), extension, routers, role,
-                        not is_sqlite(settings.database_url) if shared is None else shared,
+                        later or _modes(studio, extension), extension, routers, role, shared,
                     )
                 )  # fmt: skip
+                if gauge is not None and role.works:
+                    app.background.append(tasks.create_task(gauge.run(), name="gauge"))
                 await app.joining.open()
                 yield app
                 raise _End  # what was not stopped in order is cancelled: every state that matters is in the database
@@ -264,6 +272,7 @@ class Parts:
     roll: Roll
     access: Access
     budget: Budget
+    purse: Purse
     jobs: Jobs
     library: Library
     journal: Journal
@@ -299,6 +308,13 @@ def wire(given: Given) -> Bot:
     )  # fmt: skip
 
 
+def _gauge(settings: Settings, clock: Clock) -> Places:
+    # Here, because it loads a library that only bots on PostgreSQL have.
+    from bot.storage.places import Places
+
+    return Places(settings.database_url, f"models {settings.yc_folder_id}", settings.yc_concurrency, clock)
+
+
 def _engine(given: Given, handler: InOrder, jobs: Jobs) -> Engine:
     if not given.shared:
         return Single(given.store, handler, jobs, given.api.id)
@@ -315,16 +331,18 @@ def _parts(given: Given) -> Parts:
     telegram = Telegram(given.api, StoredInbox(store), StoredOutbox(store), clock, tasks, how)
     roll, jobs = Roll(store, given.api.id), Jobs(store, clock, given.api.id)
     access = Access(settings.access == "open", frozenset(settings.owners), roll)
-    budget, library = options.budget(settings, access), Library(settings.prompts_dir)
-    journal, documents = Journal(clock, beside(home(settings.database_url))), Documents(store, studio.embeddings())
+    budget, library = options.budget(settings, access, roll), Library(settings.prompts_dir)
+    purse = Purse(store, budget, options.tariffs(settings))
+    journal = Journal(clock, beside(home(settings.database_url)))
+    documents = Documents(store, purse, studio.embeddings())
     chat = Chat(
         store, given.routing, clock, options.chat(settings), budget, given.toolbox, documents, jobs.wake, journal,
         given.modes, library,
     )  # fmt: skip
     return Parts(
-        telegram, roll, access, budget, jobs, library, journal,
+        telegram, roll, access, budget, purse, jobs, library, journal,
         Joining(store, access, roll, clock, telegram, tasks, settings.greeting, library),
-        Voice(store, clock, telegram, studio.listener(), studio.speaker(), jobs.wake, settings.speech_seconds),
+        Voice(store, clock, telegram, studio.listener(), studio.speaker(), jobs.wake, purse, settings.speech_seconds),
         documents, Opinions(store, settings.system_prompt), chat,
     )  # fmt: skip
 
@@ -345,6 +363,9 @@ def _features(given: Given, parts: Parts, works_for: Callable[[int], bool]) -> l
     reminders = Reminders(store, clock, telegram, wake)
     if "reminders" in settings.tools:
         given.toolbox.add(reminders.tool())
+    searcher = studio.search() if "search" in settings.tools else None
+    for tool in searching.tools(searcher, parts.purse) if searcher else ():
+        given.toolbox.add(tool)
     return [
         images.feature(),
         Choosing(store, given.routing, settings.streaming, library).feature(),
@@ -355,12 +376,13 @@ def _features(given: Given, parts: Parts, works_for: Callable[[int], bool]) -> l
         postponing.feature(),
         orders.feature(),
         parts.voice.feature(),
-        Searching(store, studio.search() if "search" in settings.tools else None).feature(),
+        Searching(store, searcher, parts.purse).feature(),
         Confirming(store, chat).feature(),
         Taps(store, chat).feature(),
         reminders.feature(),
         parts.opinions.feature(),
-        Accounts(store, parts.access, budget, clock, settings.currency).feature(),
+        Accounts(store, parts.access, clock, settings.currency).feature(),
+        Allowances(store, parts.access, parts.roll, budget, clock, settings.currency).feature(),
         Privacy(store, clock, telegram, wake, chat.leave, works_for, orders.leave).feature(),
         parts.joining.feature(),
         Members(store, parts.access, parts.roll, telegram.link).feature(),
@@ -389,13 +411,11 @@ def _extended(offered: Sequence[Offer], extension: Extension, clock: Clock) -> S
     return [*own, *(offer for offer in offered if offer.name not in names)]
 
 
-def _tools(
-    settings: Settings, studio: YandexStudio, clock: Clock, tasks: asyncio.TaskGroup, own: Sequence[Tool]
-) -> Toolbox:
+def _tools(settings: Settings, clock: Clock, tasks: asyncio.TaskGroup, own: Sequence[Tool]) -> Toolbox:
+    """Those that need nothing; `_features` adds the others."""
     made: dict[str, Callable[[], list[Tool]]] = {
         "time": lambda: [today.tool()],
         "calculator": lambda: [calculator.tool()],
-        "search": lambda: searching.tools(studio.search()),
     }
     return Toolbox(
         [*(tool for name in dict.fromkeys(settings.tools) if name in made for tool in made[name]()), *own],

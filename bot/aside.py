@@ -34,7 +34,7 @@ class Aside:
         request = Request(messages, temperature=0.2, max_tokens=longest)
         incoming = Incoming(job.key, job.address, User(int(job.payload["user"])))
         most = prompt.most(request, self._ratio)
-        price = money.cost(self.model.profile, most)
+        price = money.most(self.model.profile, most)
         try:
             held = await self.store.write(lambda tx: self.budget.hold(tx, incoming, most.total, price, ""))
         except LimitReached:
@@ -49,9 +49,9 @@ class Aside:
 
         def work(tx: Tx) -> None:
             spent = usage or Usage(self._ratio.tokens(prompt.size(request)), self._ratio.tokens(len(answer)))
-            cost = money.cost(self.model.profile, spent)
+            where, user, model = job.address, incoming.user.id, self.model
+            cost = money.book_answer(tx, where, user, job.key, model.name, model.profile, spent, MODE)
             held.settle(tx, spent.total, cost)
-            money.book(tx, job.address, incoming.user.id, job.key, self.model.name, spent, cost, MODE)
             then(tx, answer)
 
         await self.store.write(work)

@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from bot import branches, pictures, reading
 from bot.access import Action as Act
 from bot.chat import Chat
 from bot.documents import Documents
-from bot.errors import BadInput, Refused, TooLarge, TransportError
+from bot.errors import BadInput, LimitReached, NotAgreed, Refused, TooLarge, TransportError
 from bot.features import Feature, Press
 from bot.outbox import language as language_of
 from bot.outbox import put, settle
+from bot.purse import Payer
 from bot.routing import Offer
 from bot.storage.buttons import Action
 from bot.storage.chats import Choices
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Attachment, Image, Incoming, Outgoing, Part, Reply, Text
+from bot.types import Attachment, Image, Incoming, Kind, Outgoing, Part, Reply, Text
 from bot.voice import Voice
 
 MOST_PICTURES = 10  # of one question; an album has no more
@@ -46,8 +47,11 @@ class Attached:
     def feature(self) -> Feature:
         return Feature(presses={"picture.ask": Press(self.press_ask, Act.CHOOSE)})
 
-    async def take(self, incoming: Incoming, reply: Reply) -> Incoming | None:
-        """The question with parts that a model takes. None: it has been answered. Raises `BadInput`."""
+    async def take(self, incoming: Incoming, reply: Reply, *, agreed: bool = False) -> Incoming | None:
+        """The question with parts that a model takes. None: it has been answered. Raises `BadInput`.
+
+        `agreed`: the price is known.
+        """
         if not any(isinstance(part, Attachment) for part in incoming.parts):
             return incoming
         where, user = incoming.address, incoming.user.id
@@ -55,13 +59,19 @@ class Attached:
         given = [part for part in incoming.parts if isinstance(part, Attachment) and not (part.quoted and known)]
         if not given:
             return incoming
-        taking = _Taking(incoming, reply, choices, choices.language or incoming.user.language)
+        language = choices.language or incoming.user.language
+        payer = Payer.of(incoming, language, "" if agreed else "price.listen.ask")
+        taking = _Taking(incoming, reply, choices, language, payer)
         shown = [one for one in given if is_picture(one)]
         if len(shown) > MOST_PICTURES:
             raise BadInput(say(taking.language, "picture.many", most=MOST_PICTURES))
-        for one in given:
-            if one not in shown:
-                await self._take_other(taking, one)
+        try:
+            for one in given:
+                if one not in shown:
+                    await self._take_other(taking, one)
+        except (LimitReached, NotAgreed) as error:
+            await self._keep(taking, given, error)
+            return None
         if taking.read and not taking.text.strip() and not shown:
             names = ", ".join(taking.read)
             await settle(self.store, incoming, reply, Outgoing(say(taking.language, "document.read", name=names), True))
@@ -169,12 +179,38 @@ class Attached:
         self.voice.check(attachment, taking.language)
         await taking.reply.busy("typing")
         data = await self.fetched(taking, attachment)
-        taking.add(await self.voice.hear(taking.incoming, taking.reply, attachment, data, taking.language))
+        taking.add(await self.voice.hear(taking.incoming, taking.reply, attachment, data, taking.payer))
 
     async def answered(self, incoming: Incoming) -> None:
         """The question was answered: a spoken one may get a spoken answer."""
         if any(isinstance(part, Attachment) and part.kind in VOICES and not part.quoted for part in incoming.parts):
             await self.voice.mirror(incoming, await language_of(self.store, incoming))
+
+    async def _keep(self, taking: _Taking, given: Sequence[Attachment], why: LimitReached | NotAgreed) -> None:
+        """A budget did not let it be taken, or it is expensive: say so, with a button that takes it after all."""
+        incoming, language, expensive = taking.incoming, taking.language, isinstance(why, NotAgreed)
+        kept = {"parts": [asdict(one) for one in given], "text": incoming.text, "quotes": _quotes(incoming)}
+        agreed = expensive or not taking.payer.asks
+
+        def work(tx: Tx) -> None:
+            where, user, turn = incoming.address, incoming.user.id, incoming.id
+            label = say(language, "price.listen" if expensive else "retry")
+            rows = [(tx.buttons.queued(where, turn, user, label, "attached.again", agreed=agreed, **kept),)]
+            if expensive:
+                rows.append((tx.buttons.queued(where, turn, user, say(language, "price.drop"), "price.drop"),))
+            put(tx, incoming, Outgoing(str(why), plain=True, buttons=tuple(rows), reply_to=_quotes(incoming)))
+
+        await self.store.write(work)
+        await taking.reply.finish()
+
+    @staticmethod
+    def again(incoming: Incoming, action: Action) -> Incoming:
+        """The press of that button as the message that was kept."""
+        kept = action.payload
+        parts = tuple(Attachment(**one) for one in kept["parts"])
+        return replace(
+            incoming, kind=Kind.MESSAGE, data="", text=kept["text"], parts=parts, quotes=kept["quotes"]
+        )  # fmt: skip
 
     def _take_unread(self, taking: _Taking, attachment: Attachment) -> None:
         """What can't be read is not passed over in silence: the model is told, or the user."""
@@ -202,6 +238,7 @@ class _Taking:
     reply: Reply
     choices: Choices
     language: str
+    payer: Payer
     text: str = ""
     parts: list[Part] = field(default_factory=list)
     read: list[str] = field(default_factory=list)  # the names of documents
@@ -216,6 +253,11 @@ class _Taking:
 def _known(tx: Tx, incoming: Incoming) -> bool:
     """Whether what the message answers was said to the bot: then the model reads it anyway, with what came with it."""
     return branches.replied(tx, incoming.address, incoming.reply_to) is not None
+
+
+def _quotes(incoming: Incoming) -> int:
+    """The message that holds what was sent."""
+    return incoming.quotes or incoming.message_id
 
 
 def one_line(name: str) -> str:

@@ -120,6 +120,10 @@ class Outbox(Protocol):
         """The ids of the newest messages of the chat that are known to be ours."""
         ...
 
+    async def highest(self, bot: int, first: int, last: int) -> int:
+        """The highest message id that was known in the chats with ids from `first` to `last`; 0 when there is none."""
+        ...
+
     async def begin(self, delivery: Delivery, marker: int) -> None:
         """State SENDING: from here on the outcome is unknown until `progress`."""
         ...

@@ -22,6 +22,7 @@ from bot.errors import ContextOverflow, LimitReached, ModelError, ModelRefused, 
 from bot.journal import Journal
 from bot.library import Library
 from bot.limits import Budget
+from bot.purse import Payer
 from bot.routing import Offer, Routing
 from bot.storage.buttons import Action
 from bot.storage.chats import Choices
@@ -32,12 +33,12 @@ from bot.texts.catalog import say
 from bot.toolbox import Steps, Toolbox
 from bot.tools import Asker
 from bot.types import Address, Attachment, Incoming, Message, Reply, Request, Text
-from bot.written import REASONING, Begun, Written
+from bot.written import REASONING, SEARCHING, Begun, Written
 
 log = logging.getLogger(__name__)
 
 GRACE = 1.0  # seconds after the deadline in which a model may say itself that it is over
-DOINGS = {"web_search": "tool.doing.search"}  # what a model does by itself
+DOINGS = {SEARCHING: "tool.doing.search"}
 CUT_TRIES = 3  # how often an answer that breaks off is begun anew in the same place
 
 
@@ -201,10 +202,17 @@ class Chat:
         """Hold back what the answer can cost, or ask first; nothing is reckoned where nothing is limited."""
         if not self.budget:
             return begun
-        tokens, price = self._most(begun, self.routing.pick(begun.choices.model))
-        if self.budget.asks(price) and not agreed:
-            return replace(begun, price=price)
+        offer = self.routing.pick(begun.choices.model)
+        tokens, price = self._most(begun, offer)
+        if not agreed and self.budget.asks(whole := price + self._ahead(tx, begun, offer)):
+            return replace(begun, price=whole)
         return replace(begun, held=self.budget.hold(tx, incoming, tokens, price, begun.language))
+
+    def _ahead(self, tx: Tx, begun: Begun, offer: Offer) -> int:
+        """What has to be paid before the model can be asked: it is held back by itself."""
+        if not begun.has_documents or self.documents is None or not self.budget.confirm:
+            return 0
+        return self.documents.ahead(tx, begun.conversation, offer.model.profile.window)
 
     def _most(self, begun: Begun, offer: Offer) -> tuple[int, int]:
         """The most that the answer of a model can cost: tokens, and millionths of the currency."""
@@ -212,13 +220,16 @@ class Chat:
         if begun.has_documents:  # what they say of the question is looked up later
             room = self._ratio(offer).tokens(budget_of_documents(offer.model.profile.window))
             usage = replace(usage, prompt=usage.prompt + room)
-        return usage.total, money.cost(offer.model.profile, usage)
+        return usage.total, money.most(offer.model.profile, usage)
 
     async def _ask_first(self, incoming: Incoming, reply: Reply, begun: Begun) -> None:
         """The answer is expensive: say so, and offer the cheapest model."""
         language, price, question = begun.language, begun.price, begun.place.question.id if begun.place else 0
         now = self.routing.pick(begun.choices.model)
-        prices = [(self._most(begun, offer)[1], offer) for offer in self.routing.offers if offer is not now]
+        others = [offer for offer in self.routing.offers if offer is not now]
+        prices = await self.store.read(
+            lambda tx: [(self._most(begun, offer)[1] + self._ahead(tx, begun, offer), offer) for offer in others]
+        )
         less, offer = min(prices, key=lambda row: row[0], default=(price, now))
         currency = now.model.profile.currency
         cheaper = (offer.name, offer.title, money.shown(language, less, currency)) if less < price else None
@@ -260,8 +271,8 @@ class Chat:
 
     def _save(self, tx: Tx, incoming: Incoming, begun: Begun, written: Written) -> None:
         for model, usage in written.usages:
-            price = money.cost(self.routing.pick(model).model.profile, usage)
-            money.book(tx, incoming.address, incoming.user.id, incoming.id, model, usage, price)
+            profile = self.routing.pick(model).model.profile
+            money.book_answer(tx, incoming.address, incoming.user.id, incoming.id, model, profile, usage)
         for number, held in enumerate(written.held):
             held.settle(tx, 0 if number else written.cost, 0 if number else written.money)
         ending.save(tx, incoming, begun, written)
@@ -273,13 +284,14 @@ class Chat:
         first = begun.place is not None and begun.place.question.parent is None and bool(written.words())
         return first and self.options.names_topics and incoming.private and bool(incoming.address.thread)
 
-    async def _informed(self, reply: Reply, begun: Begun) -> Begun:
+    async def _informed(self, incoming: Incoming, reply: Reply, begun: Begun) -> Begun:
         """The same with what the documents of the conversation say of the question."""
         if self.documents is None or not begun.has_documents:
             return begun
         reply.show(say(begun.language, "document.searching"))
         window, question = self.routing.pick(begun.choices.model).model.profile.window, begun.history[-1].text
-        return replace(begun, found=await self.documents.about(begun.conversation, question, window))
+        payer = Payer.of(incoming, begun.language)
+        return replace(begun, found=await self.documents.about(begun.conversation, question, window, payer))
 
     def stop(self, key: str, turn: str = "") -> bool:
         """Stop the answer that is being written at an address; what was written stays.
@@ -314,7 +326,7 @@ class Chat:
             # A deadline that is set only when somebody presses Stop: it ends the wait wherever the stream is.
             async with asyncio.timeout(None) as scope:
                 run = self._running[incoming.id] = Running(incoming.address, place.question, scope)
-                begun = await self._informed(reply, begun)
+                begun = await self._informed(incoming, reply, begun)
                 written.found = begun.found
                 await self._insist(incoming, reply, begun, written)
         except TimeoutError:
@@ -373,7 +385,7 @@ class Chat:
     async def _asker(self, incoming: Incoming, begun: Begun) -> Asker:
         where, user = incoming.address, incoming.user.id
         zone = await self.store.read(lambda tx: tx.chats.zone(where.bot, user))
-        return Asker(where, user, begun.language, zone, self.clock)
+        return Asker(where, user, begun.language, zone, self.clock, incoming.id)
 
     def _may_help(self, written: Written, error: ModelError, end: float) -> bool:
         """Whether to ask once more: the same model after a cut, another one where this one is left alone now."""

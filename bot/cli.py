@@ -121,6 +121,20 @@ def verify(
 
 
 @app.command()
+def move(
+    to: str = typer.Option(help="Where to: postgresql://user:password@host/name, a database without other rows."),
+) -> None:
+    """Copy the SQLite database into PostgreSQL and compare every row. Stop the bot first; the file stays as it is."""
+    from bot.settings import database_address, load
+    from bot.storage import moving
+
+    moved = asyncio.run(moving.move(load().database_url, database_address(to)))
+    for table, rows in moved.rows.items():
+        typer.echo(f"{rows:>9,}  {table}")
+    typer.echo("All of it was there already." if moved.before else "All of it is there. Set DATABASE_URL to it now.")
+
+
+@app.command()
 def feedback() -> None:
     """Print what people thought of answers, one JSON object a line, with prompt, answer, model and sources."""
     from bot.settings import load

@@ -53,6 +53,7 @@ class Commands:
                 "retry": Press(self.press_again),
                 "resume": Press(self.press_again),
                 "version": Press(self.press_version),
+                "attached.again": Press(self.press_attached),
             },
         )
 
@@ -216,6 +217,14 @@ class Commands:
             await settle(self.store, incoming, reply)
         else:
             await self.chat.answer(incoming, reply, begun)
+
+    async def press_attached(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        """What came with a message is taken after all."""
+        sent = self.attached.again(incoming, action)
+        if (question := await self.attached.take(sent, reply, agreed=action.payload["agreed"])) is not None:
+            await self._ask(question, reply)
+            await self.attached.answered(sent)
+            await self.store.write(lambda tx: tx.buttons.use_up(action.key))
 
     async def press_version(self, incoming: Incoming, reply: Reply, action: Action) -> None:
         """Another version of an answer: it is shown in the same place, and the conversation goes on from it."""

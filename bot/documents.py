@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from bot import reading
-from bot.errors import BadInput, ModelError
+from bot.errors import BadInput, LimitReached, ModelError
 from bot.passages import Passage, best, cut, unit
-from bot.services import Embedder
+from bot.purse import Payer, Purse
+from bot.services import Embedder, Vector
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Incoming, Source
@@ -34,10 +35,14 @@ HEAD = (
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the model is told of the documents, and the places that it can cite."""
+    """What the model is told of the documents, and the places that it can cite.
+
+    `limit` is the sentence of a budget that did not let them be searched by their meaning.
+    """
 
     text: str = ""
     sources: tuple[Source, ...] = ()
+    limit: str = ""
 
 
 NOTHING = Found()
@@ -48,6 +53,7 @@ class Documents:
     """`embedder` None: only words are searched."""
 
     store: Store
+    purse: Purse
     embedder: Embedder | None = None
     _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
 
@@ -69,24 +75,35 @@ class Documents:
         await self.store.write(keep)
         return f"[document: {name}" + (f", {len(pages)} pages]" if len(pages) > 1 else "]")
 
-    async def about(self, conversation: int, question: str, window: int) -> Found:
+    async def about(self, conversation: int, question: str, window: int, payer: Payer) -> Found:
         """What the documents of a conversation say of a question, for a model with that window (in tokens)."""
         kept = await self.store.read(lambda tx: tx.documents.passages(conversation))
         passages = [Passage(one.text, one.page, one.vector, one.name, one.id) for one in kept]
         room = budget(window)
-        if sum(len(one.text) + len(_place(one)) + 4 for one in passages) > room:
-            passages = await self._searched(question, passages, room)
-        return _found(passages)
-
-    async def _searched(self, question: str, passages: list[Passage], room: int) -> list[Passage]:
+        if sum(len(one.text) + len(_place(one)) + 4 for one in passages) <= room:
+            return _found(passages)
         vector: Sequence[float] = ()
+        limit = ""
         if self.embedder is not None:
             try:
                 async with asyncio.timeout(PATIENCE):
-                    passages = await self._reckoned(self.embedder, passages)
-                    (vector,) = await self.embedder.embed([question[:MOST_ASKED]], question=True)
+                    passages = await self._reckoned(self.embedder, passages, payer)
+                    vector = await self._placed(self.embedder, question[:MOST_ASKED], payer)
+            except LimitReached as error:
+                limit = str(error)
             except (ModelError, TimeoutError) as error:
                 log.warning("documents are searched by their words only: %s", error or "no vectors in time")
+        return replace(_found(await self._best(question, passages, vector, room)), limit=limit)
+
+    def ahead(self, tx: Tx, conversation: int, window: int) -> int:
+        """What the vectors of documents that are too long for that window are going to cost, in millionths."""
+        whole, left = tx.documents.sizes(conversation)
+        is_searched = self.embedder is not None and whole > budget(window)
+        return self.purse.tariffs.documents.cost(int(left / CHARACTERS)) if is_searched else 0
+
+    async def _best(
+        self, question: str, passages: list[Passage], vector: Sequence[float], room: int
+    ) -> list[Passage]:  # fmt: skip
         ranked = await asyncio.to_thread(best, question, passages, unit(vector))
         chosen: list[Passage] = []
         places = {one.id: place for place, one in enumerate(passages)}
@@ -97,22 +114,46 @@ class Documents:
             chosen.append(one)
         return sorted(chosen, key=lambda one: places[one.id])
 
-    async def _reckoned(self, embedder: Embedder, passages: list[Passage]) -> list[Passage]:
+    async def _reckoned(self, embedder: Embedder, passages: list[Passage], payer: Payer) -> list[Passage]:
         """The same with vectors. Each batch is kept, so that what was paid is not asked for again."""
         missing = [one for one in passages if not one.vector]
         new: dict[int, tuple[float, ...]] = {}
         for first in range(0, len(missing), BATCH):
             batch = missing[first : first + BATCH]
-            vectors = await embedder.embed([one.text for one in batch])
-            found = {one.id: unit(vector) for one, vector in zip(batch, vectors, strict=True)}
+            vectors = await self._embedded(embedder, [one.text for one in batch], payer)
+            found = {one.id: unit(to.numbers) for one, to in zip(batch, vectors, strict=True) if isinstance(to, Vector)}
             await self.store.write(lambda tx, found=found: tx.documents.reckoned(found))  # type: ignore[misc]
             new |= found
+            _all(vectors)
         return [replace(one, vector=new.get(one.id, one.vector)) for one in passages]
+
+    async def _placed(self, embedder: Embedder, question: str, payer: Payer) -> Sequence[float]:
+        return _all(await self._embedded(embedder, [question], payer, question=True))[0].numbers
+
+    async def _embedded(
+        self, embedder: Embedder, texts: Sequence[str], payer: Payer, *, question: bool = False
+    ) -> Sequence[Vector | ModelError]:
+        """Paid for by what the service counts; at most a token a character is held back. Raises `LimitReached`."""
+        tariffs = self.purse.tariffs
+        most = [min(len(text), embedder.longest) for text in texts]
+        async with self.purse.pays(payer, tariffs.questions if question else tariffs.documents, sum(most)) as bill:
+            vectors = await embedder.embed(texts, question=question)
+            told = [to.tokens or guess for to, guess in zip(vectors, most, strict=True) if isinstance(to, Vector)]
+            bill.units = sum(told)
+        return vectors
 
 
 BATCH = 20
 MOST_PASSAGES = 12
 MOST_ASKED = 2_000  # characters of a question that are looked for
+
+
+def _all(vectors: Sequence[Vector | ModelError]) -> Sequence[Vector]:
+    """Raises the first error among them."""
+    for one in vectors:
+        if isinstance(one, ModelError):
+            raise one
+    return [one for one in vectors if isinstance(one, Vector)]
 
 
 def budget(window: int) -> int:

@@ -5,6 +5,7 @@ BotError
 ├── UserError                its text may be shown to the user
 │   ├── BadInput
 │   ├── NotAllowed
+│   ├── NotAgreed            expensive: ask with this sentence, do it after a yes
 │   └── LimitReached         .retry_after
 ├── ModelError               never shown verbatim
 │   ├── ModelUnavailable     .retry_after; try again later
@@ -46,6 +47,10 @@ class BadInput(UserError):
 
 class NotAllowed(UserError):
     """This user may not do this."""
+
+
+class NotAgreed(UserError):
+    """It costs so much that the user is asked first."""
 
 
 class LimitReached(UserError):

@@ -48,10 +48,12 @@ class Improving:
         text, usage, finish = await self._ask(offer, request)
 
         def book(tx: Tx) -> None:
-            spent, price = usage or Usage(), money.cost(offer.model.profile, usage or Usage())
-            held.settle(tx, spent.total, price)
-            if usage is not None:
-                money.book(tx, where, user, incoming.id, offer.name, usage, price, MODE)
+            if usage is None:
+                held.settle(tx, 0, 0)
+                return
+            profile = offer.model.profile
+            price = money.book_answer(tx, where, user, incoming.id, offer.name, profile, usage, MODE)
+            held.settle(tx, usage.total, price)
 
         # What the model was paid for is not asked for again because the disk is full just now.
         await self.store.patiently(lambda: self.store.write(book))
@@ -67,7 +69,7 @@ class Improving:
 
     def _hold(self, tx: Tx, incoming: Incoming, choices: Choices, offer: Offer, request: Request) -> Held:
         most = prompt.most(request, prompt.Ratio())
-        price = money.cost(offer.model.profile, most)
+        price = money.most(offer.model.profile, most)
         return self.budget.hold(tx, incoming, most.total, price, choices.language or incoming.user.language)
 
     async def _ask(self, offer: Offer, request: Request) -> tuple[str, Usage | None, Finish | None]:

@@ -138,7 +138,7 @@ class Postponing:
         def work(tx: Tx) -> None:
             wish = ask(tx)
             most = prompt.most(_request(wish), prompt.Ratio())
-            price = money.cost(self.routing.pick(wish["model"]).model.profile, most, money.LATER)
+            price = money.most(self.routing.pick(wish["model"]).model.profile, most, money.LATER)
             held = self.budget.hold(tx, incoming, most.total, price, language)
             wish |= {"held": held.tokens, "held_money": held.money}
             tx.operations.add(KIND, incoming.id, incoming.address, incoming.user.id, wish)
@@ -329,9 +329,9 @@ class Postponing:
         asked, used = operation.request, answer.usage if answer else None
         price = 0
         if used is not None:
-            model = asked["model"]
-            price = money.cost(self.routing.pick(model).model.profile, used, money.LATER)
-            money.book(tx, operation.address, operation.user, operation.turn, model, used, price, money.LATER)
+            model, where, turn = asked["model"], operation.address, operation.turn
+            profile = self.routing.pick(model).model.profile
+            price = money.book_answer(tx, where, operation.user, turn, model, profile, used, money.LATER)
         held_whole = used is None and (answer is not None or unknown)
         tx.spending.settle(asked.get("held", 0), None if held_whole else used.total if used else 0)
         tx.spending.settle(asked.get("held_money", 0), None if held_whole else price)

@@ -11,9 +11,11 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from math import ceil
+from typing import Protocol
 
 from bot.access import Access, Action, Actor, Decision, Role
 from bot.errors import LimitReached
+from bot.storage.members import Allowance
 from bot.storage.spending import BOT, CHAT, DAY, MONTH, USER, Caps
 from bot.storage.store import Tx
 from bot.texts.catalog import say
@@ -72,12 +74,22 @@ class Pace:
             self._most = max(FEW, 2 * len(self._even))
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
-    """What one user of a role may spend instead of what everybody may, in millionths; None: the same as everybody."""
+class Personal(Protocol):
+    """What admins let single users spend, from memory: asked for every request."""
 
-    day: int | None = None
-    month: int | None = None
+    @property
+    def has_allowances(self) -> bool: ...
+
+    def allowance(self, user: int) -> Allowance | None: ...
+
+
+class Everybody:
+    """Nobody has an allowance of the own."""
+
+    has_allowances = False
+
+    def allowance(self, user: int) -> Allowance | None:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,19 +112,22 @@ class Held:
 class Budget:
     """What a day and a month may cost: in tokens, in pictures, and in money (millionths).
 
-    `shares` are by role. What costs more than `confirm` is done only after the user has agreed; 0: never asked.
+    `shares` are by role, `personal` by user: each counts instead of what is more general. What costs more than
+    `confirm` is done only after the user has agreed; 0: never asked.
     """
 
     access: Access = field(default_factory=Access)
     tokens: Caps = field(default_factory=Caps)
     images: Caps = field(default_factory=Caps)
     money: Caps = field(default_factory=Caps)
-    shares: Mapping[Role, Share] = field(default_factory=dict)
+    shares: Mapping[Role, Allowance] = field(default_factory=dict)
     confirm: int = 0
+    personal: Personal = field(default_factory=Everybody)
 
     def __bool__(self) -> bool:
         """Whether an answer has to be reckoned before it is asked for."""
-        return bool(self.tokens or self.money or self.shares or self.confirm)
+        limited = self.tokens or self.money or self.shares or self.personal.has_allowances
+        return bool(limited or self.confirm)
 
     def asks(self, price: int) -> bool:
         return 0 < self.confirm < price
@@ -122,9 +137,16 @@ class Budget:
         caps, actor = {TOKENS: self.tokens, IMAGES: self.images, MONEY: self.money}[kind], Actor.of(incoming)
         if self.access.authorize(actor, Action.EXCEED) is Decision.ALLOWED:
             return Caps(bot=caps.bot, bot_month=caps.bot_month)
-        share = self.shares.get(self.access.role(actor), Share()) if kind == MONEY else Share()
-        day = caps.user if share.day is None else share.day
-        return replace(caps, user=day, user_month=caps.user_month if share.month is None else share.month)
+        if kind != MONEY:
+            return caps
+        for share in (self.shares.get(self.access.role(actor)), self.personal.allowance(actor.id)):
+            if share is not None:
+                caps = replace(
+                    caps,
+                    user=caps.user if share.day is None else share.day,
+                    user_month=caps.user_month if share.month is None else share.month,
+                )
+        return caps
 
     def hold(self, tx: Tx, incoming: Incoming, tokens: int, price: int, language: str) -> Held:
         """Hold back an answer that may take so many tokens and cost so much. Raises as `reserve`."""

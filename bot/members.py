@@ -147,6 +147,8 @@ class Members:
         ]
         if member is not None and self._may(incoming, user, Role.STRANGER):
             options.append((say(language, "members.remove"), "members.set", {"whom": str(user), "role": "stranger"}))
+        if role is not Role.OWNER and may_set(self.access.role(Actor.of(incoming)), role, Role.USER):
+            options.append((say(language, "members.allowance"), "allowance.of", {"whom": str(user)}))
         until = _date(member.expires) if member is not None and member.expires else say(language, "members.forever")
         text = say(
             language, "members.card", name=names.get(user, "-"), id=user, role=say(language, ROLES[role]), until=until,
@@ -288,4 +290,5 @@ DONE = {
     "invite": "audit.invite",
     "revoked": "audit.revoked",
     "settings": "audit.settings",
+    "allowance": "audit.allowance",
 }

@@ -1,44 +1,96 @@
 """What a request costs, how that is said, and the ledger. Begin with `book`: whoever pays for something calls it.
 
 Money is whole millionths of the currency, rounded up for each request, as the service does. Prices are data: of a
-model in its `Profile`, of the rest in the settings.
+model in its `Profile`, of the rest in the settings, as a `Tariff` (`purse.py` holds back and books what those cost).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
 
 from bot.outbox import Effect, put
 from bot.storage.store import Store, Tx
+from bot.storage.usage import EMBEDDING, SEARCH, SPEECH, VOICE
 from bot.texts.catalog import known, say
 from bot.types import Address, Incoming, Outgoing, Profile, Reply, Usage
 
 MILLION = 1_000_000
-SYNC, LATER, IMAGE, EMBEDDING = "sync", "async", "image", "embedding"  # the modes of the ledger
+SYNC, LATER, IMAGE = "sync", "async", "image"  # the modes of the ledger, and those of `storage.usage`
+MOST_SEARCHES = 3  # of a model's own that are held back for one answer
+SEARCHED = "web-search"  # what the ledger calls them
 
 
 def millionths(amount: Decimal) -> int:
     return int((amount * MILLION).to_integral_value(ROUND_CEILING))
 
 
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """What a service costs: `price` for `per` units; begun `block`s of them count whole. `name` is the ledger's."""
+
+    mode: str
+    name: str
+    price: Decimal = Decimal(0)
+    per: int = 1
+    block: int = 1
+
+    def cost(self, units: int) -> int:
+        return millionths(self.price * (-(-units // self.block) * self.block) / self.per)
+
+
+@dataclass(frozen=True, slots=True)
+class Tariffs:
+    """What is asked of services besides answers and pictures; without a price it costs nothing, but is counted.
+
+    `speech` is recognised at once, `long_speech` as an operation, both by the second; `voice` is spoken, by the
+    character; `documents` and `questions` become vectors, by the token; `pages` are looked for, `answer` is written by
+    the search.
+    """
+
+    speech: Tariff = Tariff(SPEECH, "speech-recognition")
+    long_speech: Tariff = Tariff(SPEECH, "speech-recognition-long")
+    voice: Tariff = Tariff(VOICE, "speech-synthesis")
+    documents: Tariff = Tariff(EMBEDDING, "text-search-doc")
+    questions: Tariff = Tariff(EMBEDDING, "text-search-query")
+    pages: Tariff = Tariff(SEARCH, "search-pages")
+    answer: Tariff = Tariff(SEARCH, "search-answer")
+    currency: str = "RUB"
+
+
 def cost(profile: Profile, usage: Usage, mode: str = SYNC) -> int:
-    """What these tokens cost; less where the model was asked to answer later."""
+    """What these tokens cost, less where the model was asked to answer later, and the searches of its own."""
+    return _tokens(profile, usage, mode) + millionths(profile.price_search * usage.searches)
+
+
+def most(profile: Profile, usage: Usage, mode: str = SYNC) -> int:
+    """The same of the most that an answer can take: how often a model will search is not known before."""
+    return cost(profile, replace(usage, searches=MOST_SEARCHES), mode)
+
+
+def _tokens(profile: Profile, usage: Usage, mode: str) -> int:
     whole = (profile.price_in * usage.prompt + profile.price_out * usage.completion) / 1000
     return millionths(whole * profile.async_share if mode == LATER else whole)
 
 
-def of_tokens(price: Decimal, tokens: int) -> int:
-    """What is sold by the 1,000 tokens at one price: embeddings."""
-    return millionths(price * tokens / 1000)
-
-
 def book(
-    tx: Tx, where: Address, user: int, turn: str, model: str, usage: Usage, price: int, mode: str = SYNC
+    tx: Tx, where: Address, user: int, turn: str, model: str, usage: Usage, price: int, mode: str = SYNC, units: int = 0
 ) -> None:  # fmt: skip
     """Write down a request that was paid for, in the transaction that stores what it gave."""
-    tx.usage.add(where, user, turn, model, usage, mode=mode, cost=price)
+    tx.usage.add(where, user, turn, model, usage, mode=mode, cost=price, units=units)
+
+
+def book_answer(
+    tx: Tx, where: Address, user: int, turn: str, model: str, profile: Profile, usage: Usage, mode: str = SYNC
+) -> int:  # fmt: skip
+    """The same for what a model wrote; its own searches have a line of theirs. Returns what it cost in all."""
+    tokens = _tokens(profile, usage, mode)
+    book(tx, where, user, turn, model, usage, tokens, mode)
+    if usage.searches:
+        price = cost(profile, usage, mode) - tokens
+        book(tx, where, user, turn, SEARCHED, Usage(), price, SEARCH, usage.searches)
+    return cost(profile, usage, mode)
 
 
 def shown(language: str, amount: int, currency: str) -> str:

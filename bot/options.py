@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bot import money
 from bot.access import Access, Role
 from bot.chat import Options as ChatOptions
 from bot.images import Price
 from bot.later import Options as LaterOptions
-from bot.limits import Budget, Limits, Share
+from bot.limits import Budget, Limits, Personal
+from bot.money import Tariffs
 from bot.settings import Settings
+from bot.storage.members import Allowance
 from bot.storage.spending import Caps
 from bot.telegram.routers import Routers
 from bot.telegram.transport import Options as TelegramOptions
@@ -37,11 +41,11 @@ def limits(settings: Settings) -> Limits:
     )
 
 
-def budget(settings: Settings, access: Access) -> Budget:
+def budget(settings: Settings, access: Access, personal: Personal) -> Budget:
     of = money.millionths
     day, month = settings.role_daily_money, settings.role_monthly_money
     shares = {
-        Role[name.upper()]: Share(
+        Role[name.upper()]: Allowance(
             of(day[name]) if name in day else None, of(month[name]) if name in month else None
         )
         for name in {**day, **month}
@@ -56,11 +60,26 @@ def budget(settings: Settings, access: Access) -> Budget:
         ),
         shares,
         of(settings.confirm_above),
+        personal,
     )  # fmt: skip
 
 
 def picture(settings: Settings) -> Price:
     return Price(money.millionths(settings.image_price), settings.currency, settings.image_model)
+
+
+def tariffs(settings: Settings) -> Tariffs:
+    known, block = Tariffs(), settings.speech_block
+    return Tariffs(
+        replace(known.speech, price=settings.speech_price, per=block, block=block),
+        replace(known.long_speech, price=settings.speech_long_price, per=block, block=block),
+        replace(known.voice, price=settings.voice_price, per=1000),
+        replace(known.documents, price=settings.embedding_price, per=1000),
+        replace(known.questions, price=settings.embedding_price, per=1000),
+        replace(known.pages, price=settings.search_price),
+        replace(known.answer, price=settings.search_answer_price),
+        settings.currency,
+    )
 
 
 def telegram(settings: Settings, routers: Routers | None = None) -> TelegramOptions:

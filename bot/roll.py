@@ -1,17 +1,17 @@
-"""Whom the admins let in, in memory: every message asks, and none of them may wait for the database.
+"""Whom the admins let in and what each may spend, in memory: every message asks, and none may wait for the database.
 
-Begin with `Roll.change`: what changes the members does it through here, so that the memory is what the database says.
+Begin with `Roll.change`: what changes any of it does it through here, so that the memory is what the database says.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from bot.access import Role
-from bot.storage.members import Membership
+from bot.storage.members import Allowance, Membership
 from bot.storage.store import Store, Tx
 
 T = TypeVar("T")
@@ -25,6 +25,7 @@ class Roll:
     bot: int
     _members: dict[int, Membership] = field(default_factory=dict)
     _groups: frozenset[int] = frozenset()
+    _allowances: Mapping[int, Allowance] = field(default_factory=dict)
     _changing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def load(self) -> None:
@@ -32,8 +33,11 @@ class Roll:
             await self._read()
 
     async def _read(self) -> None:
-        members, groups = await self.store.read(lambda tx: (tx.members.all(self.bot), tx.members.groups(self.bot)))
+        members, groups, allowances = await self.store.read(
+            lambda tx: (tx.members.all(self.bot), tx.members.groups(self.bot), tx.members.allowances(self.bot))
+        )
         self._members, self._groups = {member.user: member for member in members}, groups
+        self._allowances = allowances
 
     async def change(self, work: Callable[[Tx], T]) -> T:
         """Run a transaction that changes who is let in; what it did counts when this returns."""
@@ -49,6 +53,14 @@ class Roll:
 
     def allows(self, chat: int) -> bool:
         return chat in self._groups
+
+    def allowance(self, user: int) -> Allowance | None:
+        """None: as everybody."""
+        return self._allowances.get(user)
+
+    @property
+    def has_allowances(self) -> bool:
+        return bool(self._allowances)
 
     def is_over(self, member: Membership) -> bool:
         return member.expires is not None and member.expires <= self.store.clock.time()

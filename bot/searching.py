@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bot import sources
-from bot.errors import BadInput, ModelError, ModelRefused
-from bot.features import Command, Feature
+from bot import money, sources
+from bot.errors import BadInput, ModelError, ModelRefused, NotAgreed
+from bot.features import Command, Feature, Press
 from bot.outbox import language as language_of
 from bot.outbox import settle
+from bot.purse import Payer, Purse
 from bot.services import Searcher
+from bot.storage.buttons import Action
 from bot.storage.store import Store
 from bot.texts.catalog import say
-from bot.tools import Found, Tool
+from bot.tools import Asker, Found, Tool
 from bot.types import Incoming, Outgoing, Reply, Source
 
 LONGEST_QUERY = 400  # characters (Search API)
@@ -26,24 +28,43 @@ class Searching:
 
     store: Store
     searcher: Searcher | None
+    purse: Purse
 
     def feature(self) -> Feature:
-        return Feature(commands={"/search": Command(self.search, in_menu=self.searcher is not None)})
+        return Feature(
+            commands={"/search": Command(self.search, in_menu=self.searcher is not None)},
+            presses={"price.search": Press(self.press)},
+        )
 
-    async def search(self, incoming: Incoming, reply: Reply, rest: str) -> None:
+    async def press(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        """The price is known."""
+        await self.search(incoming, reply, action.payload["query"], "")
+        await self.store.write(lambda tx: tx.buttons.use_up(action.key))
+
+    async def search(self, incoming: Incoming, reply: Reply, rest: str, asks: str = "price.search.ask") -> None:
         language = await language_of(self.store, incoming)
         if self.searcher is None:
             raise BadInput(say(language, "search.off"))
         if not rest.strip():
             raise BadInput(say(language, "search.usage"))
+        payer = Payer.of(incoming, language, asks)
         reply.begin()
         reply.show(say(language, "tool.doing.search"))
-        await settle(self.store, incoming, reply, await self._answer(self.searcher, incoming, language, rest))
+        try:
+            found = await self._answer(self.searcher, incoming, payer, rest)
+        except NotAgreed as costly:
+            choice = money.Choice(say(language, "price.search"), "price.search", {"query": rest})
+            drop = money.Choice(say(language, "price.drop"), "price.drop", {})
+            await money.ask_first(self.store, incoming, reply, str(costly), choice, drop)
+        else:
+            await settle(self.store, incoming, reply, found)
 
-    async def _answer(self, searcher: Searcher, incoming: Incoming, language: str, query: str) -> Outgoing:
+    async def _answer(self, searcher: Searcher, incoming: Incoming, payer: Payer, query: str) -> Outgoing:
+        language = payer.language
         quoted = 0 if incoming.private else incoming.message_id
         try:
-            found = await searcher.search(query[:LONGEST_QUERY])
+            async with self.purse.pays(payer, self.purse.tariffs.answer, 1):
+                found = await searcher.search(query[:LONGEST_QUERY])
         except ModelRefused:
             return Outgoing(say(language, "filtered"), plain=True, reply_to=quoted)
         except ModelError:
@@ -53,29 +74,37 @@ class Searching:
         return Outgoing(sources.under(found.text, found.sources, language), reply_to=quoted)
 
 
-def tools(searcher: Searcher) -> list[Tool]:
-    async def web_search(query: str) -> Found:
+def tools(searcher: Searcher, purse: Purse) -> list[Tool]:
+    async def web_search(query: str, asker: Asker) -> Found:
         """Search the web for what is new, local or not certain. Returns what the best pages say, with their addresses.
 
         query: a few words, in the language of the pages that are wanted
         """
-        found = await searcher.pages(_checked(query))
+        query = _checked(query)
+        async with purse.pays(_payer(asker), purse.tariffs.pages, 1):
+            found = await searcher.pages(query)
         pages = [
             f"[{number}] {page.source.title}\n{page.source.url}\n{page.text}" for number, page in enumerate(found, 1)
         ]
         return _told("\n\n".join(pages), [page.source for page in found])
 
-    async def web_answer(query: str) -> Found:
+    async def web_answer(query: str, asker: Asker) -> Found:
         """Ask the web a question that takes several pages to answer. Slower and dearer than web_search.
 
         query: the question, in the language of the pages that are wanted
         """
-        found = await searcher.search(_checked(query))
+        query = _checked(query)
+        async with purse.pays(_payer(asker), purse.tariffs.answer, 1):
+            found = await searcher.search(query)
         pages = [f"[{number}] {page.title} {page.url}" for number, page in enumerate(found.sources, 1)]
         return _told("\n".join([found.text, "", *pages]) if found.text.strip() else "", found.sources)
 
     doing = "tool.doing.search"
     return [Tool.of(function, deadline=DEADLINE, doing=doing) for function in (web_search, web_answer)]
+
+
+def _payer(asker: Asker) -> Payer:
+    return Payer(asker.address, asker.user, asker.turn, asker.language)
 
 
 def _checked(query: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from bot.errors import ModelError
 from bot.types import Finish, Request, Source, Usage
 
 
@@ -109,11 +110,24 @@ class Painter(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """A text's place, and the tokens that were paid for it (0 where that is not told)."""
+
+    numbers: Sequence[float]
+    tokens: int = 0
+
+
 class Embedder(Protocol):
     """Gives texts their place in a space where near means alike; questions and what is kept share it."""
 
-    async def embed(self, texts: Sequence[str], *, question: bool = False) -> list[list[float]]:
-        """A vector for each text. Raises the `ModelError`s of `errors.py`."""
+    @property
+    def longest(self) -> int:
+        """The most tokens of one text."""
+        ...
+
+    async def embed(self, texts: Sequence[str], *, question: bool = False) -> Sequence[Vector | ModelError]:
+        """A vector for each text, or why there is none. Each vector is paid for, whatever became of the others."""
         ...
 
 

@@ -28,7 +28,7 @@ from pydantic_core import PydanticUseDefault
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.entries import ENV_FILE, KEY_SHAPE, McpEntry, ModelEntry, checked_url
-from bot.errors import ConfigError
+from bot.errors import BadInput, ConfigError
 
 TOKEN_SHAPE = re.compile(r"\d{1,20}:[A-Za-z0-9_-]{3,}")
 FOLDER_SHAPE = re.compile(r"[A-Za-z0-9_-]+")
@@ -36,6 +36,10 @@ PLACEHOLDER = re.compile(r"(<.*>|your[-_ ].*|changeme|xxx+|.*\.\.\.)?", re.IGNOR
 DATABASE_SHAPE = re.compile(
     r"sqlite\+aiosqlite:///[^\s?]+"
     r"|postgresql(\+psycopg)?://([^\s:@/?#]+(:[^\s:@/?#]*)?@)?[\w.,:\[\]-]*/[^\s:@/?#]+(\?[^\s#]*)?"
+)
+DATABASE_EXPECTED = (
+    "sqlite+aiosqlite:///file.db or postgresql://user:password@host/name is expected "
+    "(in a password, what is no letter or digit stands as in an address: %40 is @)"
 )
 PROXY_SHAPE = re.compile(r"((https?|socks[45]h?)://([^\s@/]+@)?[^\s@/:]+:\d{1,5}/?)?")
 HOST_SHAPE = re.compile(r"[\w.-]+(:\d{1,5})?|\[?[0-9a-fA-F:]+\]?")
@@ -111,8 +115,35 @@ class Settings(BaseSettings):
     confirm_above: Decimal = Field(
         Decimal(0), ge=0, description="What may cost more than this is asked about first, with its price; 0 = never"
     )
-    image_price: Decimal = Field(Decimal("2.2"), ge=0, description="What one picture costs (see your price list)")
-    embedding_price: Decimal = Field(Decimal("0.01"), ge=0, description="What 1,000 tokens of embeddings cost")
+    image_price: Decimal = Field(
+        Decimal("2.2"), ge=0, description="What one picture costs. An example: set it from the vendor's price list"
+    )
+    embedding_price: Decimal = Field(
+        Decimal("0.01"),
+        ge=0,
+        description="What 1,000 tokens of embeddings cost (long documents are searched with them). An example: set it "
+        "from the vendor's price list",
+    )
+    speech_price: Decimal = Field(
+        Decimal(0),
+        ge=0,
+        description="What each begun SPEECH_BLOCK of a voice note of up to 29 s costs. 0 = unknown: it is counted, "
+        "but as no money; set it from the vendor's price list",
+    )
+    speech_long_price: Decimal = Field(Decimal(0), ge=0, description="... and of a longer one, which is an operation")
+    speech_block: int = Field(15, gt=0, description="Seconds of speech that are sold whole; see the same price list")
+    voice_price: Decimal = Field(
+        Decimal(0), ge=0, description="What 1,000 characters of a spoken answer cost. 0 = unknown, as above"
+    )
+    search_price: Decimal = Field(
+        Decimal(0), ge=0, description="What one search for pages costs (the tool web_search). 0 = unknown, as above"
+    )
+    search_answer_price: Decimal = Field(
+        Decimal(0), ge=0, description="... one that writes its answer (/search, the tool web_answer)"
+    )
+    model_search_price: Decimal = Field(
+        Decimal(0), ge=0, description='... one that a model makes by itself (rows of MODELS with "search" or "agent")'
+    )
     currency: str = Field("RUB", description="What all these prices are in")
     streaming: Literal["draft", "edit", "off"] = Field(
         "draft",
@@ -241,10 +272,7 @@ class Settings(BaseSettings):
     @classmethod
     def _database(cls, value: str) -> str:
         if not DATABASE_SHAPE.fullmatch(value):
-            raise ValueError(
-                "sqlite+aiosqlite:///file.db or postgresql://user:password@host/name is expected "
-                "(in a password, what is no letter or digit stands as in an address: %40 is @)"
-            )
+            raise ValueError(DATABASE_EXPECTED)
         return value
 
     @field_validator("telegram_proxy")
@@ -394,6 +422,13 @@ WHERE = {
     "(scope yc.ai.foundationModels.execute); it begins with AQVN",
     "yc_folder_id": "console.yandex.cloud -> your folder -> Overview -> Identifier; it begins with b1g",
 }
+
+
+def database_address(value: str) -> str:
+    """The same. Raises `BadInput` for what is no address of a database."""
+    if not DATABASE_SHAPE.fullmatch(value):
+        raise BadInput(DATABASE_EXPECTED)
+    return value
 
 
 def load(**given: Any) -> Settings:

@@ -7,6 +7,7 @@ import io
 
 RATE = 48_000
 DEADLINE = 60.0
+PAGE_HEAD = 27  # bytes of the head of an Ogg page
 
 
 class NoSound(ValueError):
@@ -15,6 +16,15 @@ class NoSound(ValueError):
     def __init__(self, why: str) -> None:
         super().__init__(why)
         self.why = why
+
+
+def seconds(ogg: bytes) -> float:
+    """How long OggOpus lasts, by the position that its last page tells; 0 where that is no such file."""
+    page = ogg.rfind(b"OggS")
+    if page < 0 or len(ogg) < page + PAGE_HEAD:
+        return 0.0
+    position = int.from_bytes(ogg[page + 6 : page + 14], "little", signed=True)
+    return max(position, 0) / RATE
 
 
 async def opus(data: bytes, seconds: int) -> bytes:

@@ -43,7 +43,7 @@ CUT = "\n[the rest was cut off]"
 class Asker:
     """Who asks, and where. A tool that has a parameter of this type gets it; the model doesn't see that parameter.
 
-    `zone` is the IANA name of the user's time zone, "" where he has told none.
+    `zone` is the IANA name of the user's time zone, "" where he has told none. `turn` names the question.
     """
 
     address: Address
@@ -51,6 +51,7 @@ class Asker:
     language: str = ""
     zone: str = ""
     clock: Clock = field(default_factory=SystemClock)
+    turn: str = ""
 
 
 @dataclass(frozen=True, slots=True)

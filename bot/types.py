@@ -291,7 +291,8 @@ class Profile:
     """What a model can do and costs, as data. An unknown model gets the defaults, which are safe for all.
 
     `window` is in tokens, prompt and answer together. Prices are of 1,000 tokens;
-    `async_share` is the part of them that an answer given later costs.
+    `async_share` is the part of them that an answer given later costs. `price_search` is of one search of the web that
+    the model makes by itself.
     """
 
     window: int = 8_192
@@ -305,6 +306,7 @@ class Profile:
     price_out: Decimal = Decimal(0)
     currency: str = "RUB"
     async_share: Decimal = Decimal("0.5")
+    price_search: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,11 +338,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens as the server counted them. `reasoning` tokens are part of `completion`."""
+    """Tokens as the server counted them. `reasoning` tokens are part of `completion`.
+
+    `searches` of the web that the model made by itself: they are paid beside the tokens.
+    """
 
     prompt: int = 0
     completion: int = 0
     reasoning: int = 0
+    searches: int = 0
 
     @property
     def total(self) -> int:

@@ -1,4 +1,4 @@
-"""What was spent and what is left: `/usage` with a chart, `/allowance`. Begin with `Accounts.feature`."""
+"""What was spent: `/usage` with a chart. Begin with `Accounts.usage`; what is left stands in `allowances.py`."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from bot.access import Access, Actor, Decision
 from bot.access import Action as Act
 from bot.clock import Clock
 from bot.features import Command, Feature
-from bot.limits import IMAGES, MONEY, TOKENS, Budget, duration, until_month
 from bot.outbox import language as language_of
 from bot.outbox import settle
-from bot.storage.spending import BOT, CHAT, DAY, USER, Caps
+from bot.storage.spending import DAY
 from bot.storage.store import Store, Tx
-from bot.storage.usage import Line
+from bot.storage.usage import EMBEDDING, SEARCH, SPEECH, VOICE, Line
 from bot.texts.catalog import say
 from bot.types import File, Incoming, Outgoing, Reply
 
 DAYS = 30  # on the chart
 MODELS = 8  # that are named one by one
+CAPTION = 1000  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +37,11 @@ class Account:
 class Accounts:
     store: Store
     access: Access
-    budget: Budget
     clock: Clock
     currency: str
 
     def feature(self) -> Feature:
-        return Feature(commands={"/usage": Command(self.usage), "/allowance": Command(self.allowance)})
-
-    # --- spent --------------------------------------------------------------------------------------------------------
+        return Feature(commands={"/usage": Command(self.usage)})
 
     async def usage(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         """The asker's own; owners, in private, see the whole bot's too, and its chart."""
@@ -58,7 +55,7 @@ class Accounts:
         accounts = await self.store.read(question)
         text = "\n\n".join(self._words(language, title, account) for title, account in accounts)
         png = chart.draw(self._bars(accounts[-1][1]), language)
-        photo = Outgoing(text[:1000], plain=True, file=File(png, "photo", "usage.png"), instead=text)
+        photo = Outgoing(shortened(text), plain=True, file=File(png, "photo", "usage.png"), instead=text)
         await settle(self.store, incoming, reply, photo)
 
     def _account(self, tx: Tx, bot: int, user: int | None) -> Account:
@@ -77,7 +74,7 @@ class Accounts:
         today = int(self.clock.time() // DAY)
         bars = []
         for day in range(today - DAYS + 1, today + 1):
-            line = account.days.get(day, Line("", 0, 0, 0, 0))
+            line = account.days.get(day, Line(""))
             amount = line.cost / money.MILLION if priced else line.tokens
             bars.append(chart.Day(date(1970, 1, 1) + timedelta(days=day), amount))
         return bars
@@ -85,11 +82,15 @@ class Accounts:
     def _words(self, language: str, title: str, account: Account) -> str:
         lines = [say(language, title), self._sum(language, "usage.today", account.today)]
         lines.append(self._sum(language, "usage.month", account.month))
-        lines += [
-            say(language, "usage.model", model=line.name, requests=line.requests, cost=self._money(language, line.cost))
-            for line in account.month[:MODELS]
-        ]
+        models = [line for line in account.month if not line.service][:MODELS]
+        lines += [self._line(language, line) for line in account.month if line.service or line in models]
         return "\n".join(lines)
+
+    def _line(self, language: str, line: Line) -> str:
+        cost = self._money(language, line.cost)
+        if line.service:
+            return say(language, SERVICES[line.service], units=line.units, cost=cost)
+        return say(language, "usage.model", model=line.name, requests=line.requests, cost=cost)
 
     def _sum(self, language: str, key: str, lines: Sequence[Line]) -> str:
         return say(
@@ -100,56 +101,15 @@ class Accounts:
     def _money(self, language: str, amount: int) -> str:
         return money.shown(language, amount, self.currency)
 
-    # --- left ---------------------------------------------------------------------------------------------------------
 
-    async def allowance(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        language, now = await language_of(self.store, incoming), self.clock.time()
-
-        def question(tx: Tx) -> list[str]:
-            lines = []
-            for kind in (MONEY, TOKENS, IMAGES):
-                for scope, month, cap in _caps(self.budget.caps(kind, incoming)):
-                    subject = _subject(scope, incoming)
-                    spent = tx.spending.spent(kind, incoming.address.bot, scope, subject, month=month)
-                    left, most = (self._amount(language, kind, amount) for amount in (max(cap - spent, 0), cap))
-                    lines.append(say(language, LEFT[scope, kind, month], left=left, cap=most))
-            return lines
-
-        lines = await self.store.read(question)
-        if lines:
-            day, month = duration(language, DAY - now % DAY), duration(language, until_month(now))
-            lines.append(say(language, "allowance.renewed", day=day, month=month))
-        text = "\n".join(lines) or say(language, "allowance.free")
-        await settle(self.store, incoming, reply, Outgoing(text, plain=True))
-
-    def _amount(self, language: str, kind: str, amount: int) -> str:
-        return self._money(language, amount) if kind == MONEY else str(amount)
+def shortened(text: str) -> str:
+    """As many whole lines as a caption holds."""
+    return text if len(text) <= CAPTION else text[:CAPTION].rpartition("\n")[0]
 
 
-def _caps(caps: Caps) -> list[tuple[str, bool, int]]:
-    """Scope, whether by month, and the cap, where there is one."""
-    rows = [
-        (USER, False, caps.user), (USER, True, caps.user_month), (CHAT, False, caps.chat),
-        (CHAT, True, caps.chat_month), (BOT, False, caps.bot), (BOT, True, caps.bot_month),
-    ]  # fmt: skip
-    return [row for row in rows if row[2]]
-
-
-def _subject(scope: str, incoming: Incoming) -> int:
-    return {USER: incoming.user.id, CHAT: incoming.address.chat, BOT: 0}[scope]
-
-
-LEFT = {
-    (USER, MONEY, False): "allowance.user.money",
-    (USER, MONEY, True): "allowance.user.month",
-    (CHAT, MONEY, False): "allowance.chat.money",
-    (CHAT, MONEY, True): "allowance.chat.month",
-    (BOT, MONEY, False): "allowance.bot.money",
-    (BOT, MONEY, True): "allowance.bot.month",
-    (USER, TOKENS, False): "allowance.user.tokens",
-    (CHAT, TOKENS, False): "allowance.chat.tokens",
-    (BOT, TOKENS, False): "allowance.bot.tokens",
-    (USER, IMAGES, False): "allowance.user.images",
-    (CHAT, IMAGES, False): "allowance.chat.images",
-    (BOT, IMAGES, False): "allowance.bot.images",
+SERVICES = {
+    SPEECH: "usage.speech",
+    VOICE: "usage.voice",
+    EMBEDDING: "usage.embedding",
+    SEARCH: "usage.search",
 }

@@ -9,13 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import ceil
 
 from bot import sound
 from bot.access import Action as Act
 from bot.clock import Clock
-from bot.errors import BadInput, ModelDenied, ModelError, ModelUnavailable
+from bot.errors import BadInput, LimitReached, ModelDenied, ModelError, ModelUnavailable
 from bot.features import Command, Feature
 from bot.outbox import key, tell
+from bot.purse import Payer, Purse
 from bot.services import Answered, Failed, Listener, Speaker
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
@@ -39,6 +41,7 @@ class Voice:
     listener: Listener | None
     speaker: Speaker | None
     wake_jobs: Callable[[], None]
+    purse: Purse
     longest: int = 1800
 
     def feature(self) -> Feature:
@@ -64,25 +67,29 @@ class Voice:
         if self.listener is None:
             raise BadInput(say(language, "voice.off"))
         if attachment.duration > self.longest:
-            raise BadInput(say(language, "voice.long", minutes=max(self.longest // 60, 1)))
+            raise self._too_long(language)
+
+    def _too_long(self, language: str) -> BadInput:
+        return BadInput(say(language, "voice.long", minutes=max(self.longest // 60, 1)))
 
     # --- listening ----------------------------------------------------------------------------------------------------
 
-    async def hear(self, incoming: Incoming, reply: Reply, note: Attachment, data: bytes, language: str) -> str:
-        """The words of a note, which the user is shown too. Raises `BadInput`."""
+    async def hear(self, incoming: Incoming, reply: Reply, note: Attachment, data: bytes, payer: Payer) -> str:
+        """The words of a note, which the user is shown too. Raises `BadInput`, `LimitReached`, `NotAgreed`."""
+        language = payer.language
         name = f"{incoming.id}.heard"
         known = await self.store.read(lambda tx: tx.deliveries.said(name, incoming.address))
         if known is not None:
             return known.removeprefix(MARK)
         try:
-            text = await self._recognised(incoming, reply, note, data, language)
+            text = await self._recognised(incoming, reply, note, data, payer)
         except ModelDenied:
             raise BadInput(say(language, "error.denied")) from None
         except ModelError:
             raise BadInput(say(language, "voice.failed")) from None
         if not text.strip():
             raise BadInput(say(language, "voice.empty"))
-        shown = Outgoing(MARK + text, plain=True, reply_to=incoming.message_id)
+        shown = Outgoing(MARK + text, plain=True, reply_to=incoming.quotes or incoming.message_id)
         await self.store.patiently(
             lambda: self.store.write(
                 lambda tx: tx.deliveries.add(name, incoming.address, shown, marker=incoming.message_id)
@@ -91,15 +98,21 @@ class Voice:
         await reply.finish()
         return text
 
-    async def _recognised(self, incoming: Incoming, reply: Reply, note: Attachment, data: bytes, language: str) -> str:
+    async def _recognised(self, incoming: Incoming, reply: Reply, note: Attachment, data: bytes, payer: Payer) -> str:
+        language = payer.language
         if self.listener is None:
             raise BadInput(say(language, "voice.off"))
         mime = CONTAINERS.get(note.mime, "")
         if note.kind == "video_note" or not mime:
             data, mime = await self._converted(data, language), "audio/ogg"
-        if mime == "audio/ogg" and self.listener.short(len(data), note.duration):
-            return await self.listener.hear(data, language)
-        return await self._long(self.listener, incoming, reply, data, mime, language)
+        seconds = lasts(note, data, mime)
+        if seconds > self.longest:  # the messenger was told otherwise
+            raise self._too_long(language)
+        if mime == "audio/ogg" and self.listener.short(len(data), seconds):
+            async with self.purse.pays(payer, self.purse.tariffs.speech, seconds):
+                return await self.listener.hear(data, language)
+        operation = await self._submitted(self.listener, incoming, payer, seconds, data, mime)
+        return await self._long(self.listener, operation, reply, language)
 
     async def _converted(self, data: bytes, language: str) -> bytes:
         try:
@@ -109,15 +122,12 @@ class Voice:
                 case "missing":
                     raise BadInput(say(language, "voice.converter")) from None
                 case "long":
-                    raise BadInput(say(language, "voice.long", minutes=max(self.longest // 60, 1))) from None
+                    raise self._too_long(language) from None
                 case _:
                     raise BadInput(say(language, "voice.broken")) from None
 
-    async def _long(
-        self, listener: Listener, incoming: Incoming, reply: Reply, data: bytes, mime: str, language: str
-    ) -> str:
+    async def _long(self, listener: Listener, operation: str, reply: Reply, language: str) -> str:
         """A long note is an operation. Its id is on disk before it is asked about, so a restart goes on with it."""
-        operation = await self._submitted(listener, incoming, data, mime, language)
         wait, until = FIRST_POLL, self.clock.monotonic() + PATIENCE
         while self.clock.monotonic() < until:
             await reply.busy("typing")
@@ -133,12 +143,16 @@ class Voice:
             wait = min(wait * 1.5, LAST_POLL)
         raise BadInput(say(language, "voice.failed"))
 
-    async def _submitted(self, listener: Listener, incoming: Incoming, data: bytes, mime: str, language: str) -> str:
+    async def _submitted(
+        self, listener: Listener, incoming: Incoming, payer: Payer, seconds: int, data: bytes, mime: str
+    ) -> str:
+        """The id of the operation. It is paid when the service takes it, whatever comes of it."""
         bot, turn = incoming.address.bot, incoming.id
         known = await self.store.read(lambda tx: tx.operations.of(bot, turn))
         if known is not None and known.kind == KIND and known.operation:
             return known.operation
-        name = await listener.submit(data, mime, language)
+        async with self.purse.pays(payer, self.purse.tariffs.long_speech, seconds):
+            name = await listener.submit(data, mime, payer.language)
 
         def running(tx: Tx) -> None:
             tx.operations.add(KIND, turn, incoming.address, incoming.user.id, {})
@@ -156,7 +170,8 @@ class Voice:
         """A spoken question was answered: have the answer spoken too, where the chat wishes so."""
         if self.speaker is None:
             return
-        job = Job(KIND, incoming.id, incoming.address, {"language": language}, due=self.clock.time())
+        asked = {"language": language, "user": incoming.user.id}
+        job = Job(KIND, incoming.id, incoming.address, asked, due=self.clock.time())
 
         def work(tx: Tx) -> bool:
             wished = tx.chats.mirrors(incoming.address)
@@ -174,19 +189,9 @@ class Voice:
         if not text or self.speaker is None:
             await self.store.write(lambda tx: tx.jobs.done(job))
             return
-        language = job.payload["language"]
         reply = self.transport.reply(job.address, job.key)
         await reply.busy("voice")
-        try:
-            data = await self.speaker.speak(text, language_of(text))
-        except ModelUnavailable:
-            if job.attempts + 1 < MOST_TRIES:
-                raise  # the worker asks again, ever more rarely
-            data = b""
-        except ModelError:
-            data = b""
-        unspoken = say(language, "voice.unspoken")
-        note = Outgoing(file=File(data, "voice", "answer.ogg"), instead=unspoken) if data else Outgoing(unspoken, True)
+        note = await self._spoken(self.speaker, job, text)
 
         def end(tx: Tx) -> None:
             tx.deliveries.add(f"{key(job.key)}.voice", job.address, note)
@@ -194,6 +199,30 @@ class Voice:
 
         await self.store.patiently(lambda: self.store.write(end))
         await reply.finish()
+
+    async def _spoken(self, speaker: Speaker, job: Job, text: str) -> Outgoing:
+        """The voice note, or why there is none. Raises `ModelUnavailable` while it is worth trying again."""
+        language = job.payload["language"]
+        payer = Payer(job.address, job.payload.get("user", 0), job.key, language)
+        unspoken = say(language, "voice.unspoken")
+        try:
+            async with self.purse.pays(payer, self.purse.tariffs.voice, len(text)):
+                data = await speaker.speak(text, language_of(text))
+        except LimitReached as error:
+            return Outgoing(f"{unspoken} {error}", plain=True)
+        except ModelUnavailable:
+            if job.attempts + 1 < MOST_TRIES:
+                raise  # the worker asks again, ever more rarely
+            return Outgoing(unspoken, plain=True)
+        except ModelError:
+            return Outgoing(unspoken, plain=True)
+        return Outgoing(file=File(data, "voice", "answer.ogg"), instead=unspoken)
+
+
+def lasts(note: Attachment, data: bytes, mime: str) -> int:
+    """The seconds of a recording, a begun one whole: as it says itself, else as the messenger was told."""
+    own = sound.seconds(data) if mime == "audio/ogg" else 0.0
+    return max(ceil(own) or note.duration, 1)
 
 
 def language_of(text: str) -> str:

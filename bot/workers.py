@@ -73,6 +73,7 @@ class Workers:
         await self._begun.wait()
         link = connector(self.url)
         self._broker = broker = Broker(link, self.url, queue_of(self.bot), self.clock)
+        broker.load = lambda: len(self._held)
         self._rate = Rate(link, self.bot, self.rate, self.clock)
         app = App(connector=link)
         app.job_manager = broker

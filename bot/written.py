@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bot import money, prompt
 from bot.branches import CUT, Place, mark
@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 NOBODY = Persona(key="", version="", title={})
 REASONING = {"on": "medium", "off": "none"}  # what a chat chose -> what the model is told
+SEARCHING = "web_search"  # what a model does by itself
 MOST_THOUGHT = 100_000  # characters
 SILENT = re.compile(r"[\s\u200b-\u200f\u2060\ufeff\u2800\u3164*_~`#>|<!\-]*")  # white space and bare marks say nothing
 
@@ -79,9 +80,10 @@ class Written:
     `wanted` is the model that was chosen, `offer` the one that is asked: another where that is known not to answer.
     A stream that breaks off is begun anew, and each was paid: `usages` are the models and what the service told
     (guessed where it told nothing), `cost` their tokens, `money` their price in millionths, `held` what is held back.
-    `before` is what it had said before it called tools, and stays at the head of `text`; `calls` are those of the last
-    request, `steps` what came of those before. `limit` is the sentence of a budget that let it go no further. `thought`
-    is its reasoning, where the model shows that and the operator wants it seen.
+    `searches` of the web are those that the last request was seen to make. `before` is what it had said before it
+    called tools, and stays at the head of `text`; `calls` are those of the last request, `steps` what came of those
+    before. `limit` is the sentence of a budget that let it go no further. `thought` is its reasoning, where the model
+    shows that and the operator wants it seen.
     """
 
     wanted: Offer
@@ -90,6 +92,7 @@ class Written:
     text: str = ""
     finish: Finish | None = None
     usage: Usage | None = None
+    searches: int = 0
     stopped: bool = False
     outdated: bool = False
     error: ModelError | None = None
@@ -106,23 +109,25 @@ class Written:
 
     def begin(self) -> None:
         self.text, self.finish, self.usage, self.calls = self.before, None, None, ()
-        self.thought = ""
+        self.thought, self.searches = "", 0
 
     def add(self, chunk: Chunk) -> None:
         self.text = self.before + chunk.text if chunk.replaces else self.text + chunk.text
         self.thought += chunk.thought[: MOST_THOUGHT - len(self.thought)]
         self.calls += chunk.calls
         self.steps.sources += chunk.sources
+        self.searches += chunk.doing == SEARCHING
         self.usage = chunk.usage or self.usage
         self.finish = chunk.finish or self.finish
 
     def bill(self, request: Request, ratio: prompt.Ratio) -> None:
         usage = self.usage
-        if usage is None and (self.calls or len(self.text) > len(self.before)):
+        if usage is None and (self.calls or self.searches or len(self.text) > len(self.before)):
             called = sum(len(call.name) + len(str(call.arguments)) for call in self.calls)
             new = len(self.text) - len(self.before) + called
             usage = Usage(ratio.tokens(prompt.size(request)), ratio.tokens(new))
         if usage is not None:
+            usage = replace(usage, searches=max(usage.searches, self.searches))
             self.usages.append((self.offer.name, usage))
             self.cost += usage.total
             self.money += money.cost(self.offer.model.profile, usage)
@@ -146,6 +151,8 @@ class Written:
             return self.limit
         if unfinished := mark(language, self.ending()):
             return unfinished
+        if self.found.limit:
+            return say(language, "document.words", limit=self.found.limit)
         return say(language, "instead.note", model=self.offer.title) if self.offer is not self.wanted else ""
 
     def sorry(self, language: str) -> str:

@@ -1,7 +1,7 @@
 """The whole check: format, lint, import rules, types, migrations, tests. `check.py lint` and `check.py unit` are parts.
 
 What tests need beyond PyPI is found or installed here: Chromium for the page (Debian's package when this runs as
-root). In CI a missing piece is an error; elsewhere its tests are skipped, loudly.
+root), a C compiler, what checks `deploy/`. In CI a missing piece is an error; elsewhere its tests are skipped, loudly.
 """
 
 from __future__ import annotations
@@ -44,9 +44,22 @@ def lint() -> None:
 
 def migrations() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        url = f"sqlite+aiosqlite:///{folder}/check.db"
-        run("migrations", *tool("alembic", "upgrade", "head"), DATABASE_URL=url)
-        run("migrations match the tables", *tool("alembic", "check"), DATABASE_URL=url)
+        _migrations(f"sqlite+aiosqlite:///{folder}/check.db", "SQLite")
+    sys.path.insert(0, str(ROOT / "tests"))
+    from postgres_side import started
+
+    try:
+        with started() as server:
+            _migrations(server.create("template1"), "PostgreSQL")
+    except ImportError as error:
+        if os.environ.get("CI"):
+            raise
+        print(f"--- NO POSTGRESQL: nothing will be tested on it ({error})", flush=True)
+
+
+def _migrations(url: str, database: str) -> None:
+    run(f"migrations on {database}", *tool("alembic", "upgrade", "head"), DATABASE_URL=url)
+    run(f"they match the tables on {database}", *tool("alembic", "check"), DATABASE_URL=url)
 
 
 def browser() -> None:
@@ -77,6 +90,10 @@ def compiler() -> None:
         print("--- NO C COMPILER: power cuts and failing disks will not be tested (apt-get install gcc)", flush=True)
 
 
+def deployment() -> None:
+    run("what checks deploy/", sys.executable, "scripts/deploy_tools.py")
+
+
 def unit() -> None:
     run("unit tests", *tool("pytest", "-q", "-n", "2", "-m", "not stage and not e2e and not page"))
 
@@ -98,6 +115,7 @@ def main() -> None:
         migrations()
         browser()
         compiler()
+        deployment()
         whole()
     if wish == "unit":
         unit()

@@ -42,7 +42,7 @@ class Server:
         return self.url(name)
 
     def drop(self, url: str) -> None:
-        name = url.rpartition("/" + "test_")[2].partition("?")[0]
+        name = url.rpartition("/test_")[2].partition("?")[0]
         self.execute(f"DROP DATABASE test_{name} WITH (FORCE)")
 
     def execute(self, statement: str, url: str = "") -> list[tuple[Any, ...]]:

@@ -261,6 +261,30 @@ async def test_a_picture_that_is_done_before_telegram_answers_a_start_doubles_no
     assert [photo["caption"] for photo in _photos(stage)] == ["a cat", "a dog"]
 
 
+async def test_a_picture_whose_send_a_crash_has_cut_stands_once_though_nobody_wrote_since_the_start(
+    stage: Stage,
+) -> None:
+    """Then no message id is known but from before the start, and private chats share one line of them."""
+    await stage.start()
+    for number in range(40):
+        stage.telegram.state.post(stage.telegram.state.chats[BORIS], BORIS, {"text": f"note {number}"})
+    await stage.ask("hello", BORIS)
+    stage.studio.operations.polls["art"] = 3
+    stage.studio.paint(JPEG)
+    stage.telegram.say(ANNA, "/image a cat")
+    await _asked(stage, "operation", 1)
+    await stage.crash()
+    stage.telegram.fail_next("sendPhoto", reset=True, apply=True)
+    broken = stage.telegram.fail_next("editMessageCaption", reset=True, times=None)
+    await stage.start()
+    await stage.until(lambda: _photos(stage) or None)
+    await stage.crash()
+    broken.remove()
+    await stage.start()
+    await asyncio.sleep(60)
+    assert len(_photos(stage)) == 1
+
+
 async def test_a_crash_at_the_order_buys_at_most_once_more(stage: Stage) -> None:
     await stage.start()
     stage.studio.paint(JPEG, JPEG)

@@ -296,7 +296,7 @@ async def test_an_admin_sees_the_members_and_changes_a_role(stage: Stage) -> Non
     card = (await stage.texts(2, CLARA))[1]
     assert "Борис" in card
     labels = {button["text"] for button in buttons_of(said(stage, CLARA)[-1])}
-    assert labels == {say("en", f"members.{name}") for name in ("operator", "block", "remove")}
+    assert labels == {say("en", f"members.{name}") for name in ("operator", "block", "remove", "allowance")}
     await stage.press(say("en", "members.operator"), CLARA)
     assert (await stage.texts(3, CLARA))[2].endswith(f"{say('en', 'role.operator')}.")
     assert app.joining.roll.role(BORIS) is Role.OPERATOR

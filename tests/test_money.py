@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -24,6 +25,7 @@ from bot.sandbox.telegram_state import Person
 from bot.storage.spending import DAY
 from bot.texts.catalog import say
 from bot.types import Profile, Usage
+from bot.usage import shortened
 
 YES = Answer(["yes"], usage={"inputTextTokens": "80", "completionTokens": "20", "totalTokens": "100"})
 COST = 120_000  # of YES by yandexgpt: 100 tokens at 1.20 for 1,000
@@ -40,7 +42,32 @@ def test_a_request_costs_what_its_tokens_cost_and_half_of_it_later() -> None:
     assert money.cost(PRICED, usage, money.LATER) == 550_000
     assert money.cost(Profile(), usage) == 0
     assert money.cost(PRICED, Usage(1, 0)) == 500
-    assert money.of_tokens(Decimal("0.0101"), 1) == 11  # rounded up
+
+
+@pytest.mark.parametrize(
+    ("tariff", "units", "cost"),
+    [
+        (money.Tariff("embedding", "vectors", Decimal("0.0101"), per=1000), 1, 11),  # rounded up
+        (money.Tariff("speech", "recognition", Decimal("0.16"), per=15, block=15), 1, 160_000),
+        (money.Tariff("speech", "recognition", Decimal("0.16"), per=15, block=15), 15, 160_000),
+        (money.Tariff("speech", "recognition", Decimal("0.16"), per=15, block=15), 31, 480_000),
+        (money.Tariff("voice", "synthesis", Decimal("1.3"), per=1000), 10, 13_000),
+        (money.Tariff("search", "pages", Decimal("0.5")), 3, 1_500_000),
+        (money.Tariff("search", "pages"), 3, 0),
+    ],
+)
+def test_a_service_is_paid_by_its_units_and_begun_blocks_count_whole(
+    tariff: money.Tariff, units: int, cost: int
+) -> None:
+    assert tariff.cost(units) == cost
+
+
+def test_what_a_model_searches_by_itself_is_paid_beside_its_tokens() -> None:
+    searching = replace(PRICED, price_search=Decimal("0.7"))
+    assert money.cost(searching, Usage(1000, 0, searches=2)) == 500_000 + 1_400_000
+    assert money.cost(searching, Usage(1000, 0, searches=2), money.LATER) == 250_000 + 1_400_000
+    assert money.most(searching, Usage(1000)) == 500_000 + money.MOST_SEARCHES * 700_000
+    assert money.most(PRICED, Usage(1000)) == 500_000
 
 
 @given(st.integers(0, 10**6), st.integers(0, 10**6))
@@ -258,6 +285,11 @@ async def test_the_allowance_says_what_is_left_here(stage: Stage) -> None:
 async def test_where_nothing_is_limited_the_allowance_says_so(stage: Stage) -> None:
     await stage.start()
     assert await stage.ask("/allowance") == say("en", "allowance.free")
+
+
+def test_a_caption_that_is_too_long_ends_with_a_whole_line() -> None:
+    assert shortened("short") == "short"
+    assert shortened("\n".join(["· yandexgpt: 1.00 RUB"] * 60)).splitlines() == ["· yandexgpt: 1.00 RUB"] * 45
 
 
 # --- the chart --------------------------------------------------------------------------------------------------------

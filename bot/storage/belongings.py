@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, CursorResult, Row, delete, func, or_, sele
 from bot.boxes import DeliveryState
 from bot.storage.rows import Subject
 from bot.storage.tables import (
+    Allowance,
     Application,
     Awaited,
     Blob,
@@ -56,6 +57,7 @@ class Belongings(Subject):
             "user": self._rows(select(User.__table__).where(User.bot == bot, User.id == user)),
             "chat": self._rows(select(Chat.__table__).where(Chat.bot == bot, Chat.id == user)),
             "member": self._rows(select(Member.__table__).where(Member.bot == bot, Member.user == user)),
+            "allowance": self._rows(select(Allowance.__table__).where(Allowance.bot == bot, Allowance.user == user)),
             "conversations": [*here, *groups],
             "messages": messages,
             "summaries": self._in(Summary, Summary.conversation_id, inside),

@@ -46,7 +46,7 @@ class Blobs(Subject):
         if image.blob or not image.data:
             return image
         row = {
-            "bot": address.bot, "chat": address.chat, "user": user, "mime": image.mime, "name": "", "data": image.data,
-            "at": self.clock.time(),
+            "bot": address.bot, "chat": address.chat, "user": user, "mime": image.mime[:100], "name": "",
+            "data": image.data, "at": self.clock.time(),
         }  # fmt: skip
         return Image(b"", image.mime, int(self.connection.execute(ADD, row).scalar_one()))

@@ -80,6 +80,9 @@ class StoredOutbox(Box):
     async def ours(self, address: Address) -> set[int]:
         return await self.read(lambda tx: tx.deliveries.known_ids(address.bot, address.chat))
 
+    async def highest(self, bot: int, first: int, last: int) -> int:
+        return await self.read(lambda tx: tx.deliveries.highest(bot, first, last))
+
     async def begin(self, delivery: Delivery, marker: int) -> None:
         await self.write(lambda tx: tx.deliveries.begin(delivery.id, marker))
 

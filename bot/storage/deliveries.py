@@ -174,6 +174,14 @@ class Deliveries(Subject):
         )
         return {id_ for (ids,) in self.connection.execute(query) for id_ in json.loads(ids)}
 
+    def highest(self, bot: int, first: int, last: int) -> int:
+        """The highest message id that is known in the chats from `first` to `last`, by their newest deliveries."""
+        one = (Table.bot == bot, Table.chat == first)  # by its index; many by the order of all rows: see `NEXT`
+        where = one if first == last else (Table.bot + 0 == bot, Table.chat.between(first, last))
+        query = select(Table.marker, Table.message_ids).where(*where).order_by(Table.id.desc()).limit(200)
+        rows = self.connection.execute(query)
+        return max((id_ for marker, ids in rows for id_ in (marker, *json.loads(ids))), default=0)
+
     def _insert(self, key: str, where: Address, state: DeliveryState, ids: tuple[int, ...], **values: Any) -> None:
         row = {
             **columns(where), "key": key, "state": state.value, "message_ids": json.dumps(ids), "done": 0,

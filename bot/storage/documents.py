@@ -6,11 +6,12 @@ from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, case, delete, func, insert, select, update
 
 from bot.storage.rows import Subject
 from bot.storage.tables import Document, Passage
 
+LONGEST_NAME = 255  # SQLite would keep more, PostgreSQL refuses it
 HAS = select(Document.id).where(Document.conversation_id == bindparam("conversation")).limit(1)
 
 
@@ -29,6 +30,15 @@ class Documents(Subject):
     def any(self, conversation: int) -> bool:
         return self.connection.execute(HAS, {"conversation": conversation}).first() is not None
 
+    def sizes(self, conversation: int) -> tuple[int, int]:
+        """Characters of all passages of a conversation, and of those that have no vector yet."""
+        length = func.length(Passage.text)
+        bare = case((Passage.vector.is_(None), length), else_=0)
+        query = select(func.coalesce(func.sum(length), 0), func.coalesce(func.sum(bare), 0))
+        query = query.join(Document, Document.id == Passage.document_id).where(Document.conversation_id == conversation)
+        whole, left = self.connection.execute(query).one()
+        return int(whole), int(left)
+
     def keep(
         self, conversation: int, turn: str, user: int, name: str, pages: int, passages: Sequence[tuple[int, str]]
     ) -> None:
@@ -36,6 +46,7 @@ class Documents(Subject):
 
         The same once more changes nothing: its vectors were paid for.
         """
+        name = name[:LONGEST_NAME]
         same = (Document.conversation_id == conversation, Document.name == name)
         for (old,) in self.connection.execute(select(Document.id).where(*same)).all():
             if self._is(old, passages):

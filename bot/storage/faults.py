@@ -26,6 +26,7 @@ DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 # SQLSTATE codes (postgresql.org/docs/current/errcodes-appendix.html): classes, and single codes.
 CONFLICTS = frozenset({"40001", "40P01"})  # serialization failure, deadlock
+TWICE = "23505"  # unique violation: two who looked both found no such row, or it is a defect
 PASSING_CLASSES = ("08", "28", "40", "53", "57", "58")  # connection, login, rollback, resources, shutdown, system
 PASSING_STATES = frozenset({"25006", "25P03", "25P04", "42501", "55P03"})  # read-only, time limits, rights, locks
 GONE_STATES = frozenset({"3D000", "3F000", "42P01"})  # no such database, schema, table
@@ -63,7 +64,12 @@ def is_damage(error: BaseException) -> bool:
 
 def is_conflict(error: BaseException) -> bool:
     """Another transaction stood in the way: the same once more may be done."""
-    return _state(error) in CONFLICTS
+    return _state(error) in CONFLICTS or is_twice(error)
+
+
+def is_twice(error: BaseException) -> bool:
+    """There is such a row already: made by another transaction meanwhile, or all the time."""
+    return _state(error) == TWICE
 
 
 def is_broken(error: BaseException) -> bool:

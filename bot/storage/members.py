@@ -1,4 +1,7 @@
-"""Who was let in: members, links that let in, and what was asked of the admins. Times are Unix seconds."""
+"""Who was let in: members, links that let in, and what was asked of the admins; what each of them may spend.
+
+Times are Unix seconds, money is millionths.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from sqlalchemy import delete, func, select, update
 
 from bot.storage.dialects import insert
 from bot.storage.rows import Subject
+from bot.storage.tables import Allowance as AllowanceRow
 from bot.storage.tables import Application, Invite, Member, User
 from bot.storage.tables import Chat as ChatRow
 from bot.types import Address
@@ -23,6 +27,14 @@ class Membership:
     expires: float | None
     by: int
     at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What somebody may spend instead of what everybody may; 0 is no limit, None as everybody."""
+
+    day: int | None = None
+    month: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +83,29 @@ class Members(Subject):
         asked = select(Application.subject, Application.name).where(*here)
         wrote = select(User.id, User.name).where(User.bot == bot, User.id.in_(wanted))
         return {id_: name for query in (asked, wrote) for id_, name in self.connection.execute(query) if name}
+
+    def named(self, bot: int, name: str) -> Sequence[int]:
+        """The ids of those who call themselves so, in whatever case."""
+        wrote = self.connection.execute(select(User.id, User.name).where(User.bot == bot).order_by(User.id))
+        return [id_ for id_, known in wrote if known.casefold() == name.casefold()]
+
+    # --- money --------------------------------------------------------------------------------------------------------
+
+    def allowances(self, bot: int) -> dict[int, Allowance]:
+        query = select(AllowanceRow.user, AllowanceRow.day, AllowanceRow.month).where(AllowanceRow.bot == bot)
+        return {user: Allowance(day, month) for user, day, month in self.connection.execute(query)}
+
+    def allow_spending(self, bot: int, user: int, allowance: Allowance, by: int) -> None:
+        """Let somebody spend that much; as everybody where it says nothing."""
+        if allowance == Allowance():
+            self.connection.execute(delete(AllowanceRow).where(AllowanceRow.bot == bot, AllowanceRow.user == user))
+            return
+        row = {
+            "bot": bot, "user": user, "day": allowance.day, "month": allowance.month, "by": by, "at": self.clock.time(),
+        }  # fmt: skip
+        change = {name: row[name] for name in ("day", "month", "by", "at")}
+        statement = insert(AllowanceRow).on_conflict_do_update(index_elements=["bot", "user"], set_=change)
+        self.connection.execute(statement, row)
 
     # --- links --------------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from bot.clock import Clock
 from bot.errors import StorageUnavailable
 from bot.storage.engine import Outcome, Work
-from bot.storage.faults import is_broken, is_conflict
+from bot.storage.faults import is_broken, is_conflict, is_twice
 from bot.storage.server import engine
 from bot.storage.session import Session, Unsure
 
@@ -26,6 +26,7 @@ T = TypeVar("T")
 WRITERS = 4
 READERS = 3
 TRIES = 12  # of a work that others stand in the way of: together about a second
+TRIES_IF_TWICE = 4
 PAUSE = 0.001  # seconds after the first; doubled after each
 LONGEST_PAUSE = 0.25
 MOST_CUTS = 3
@@ -80,7 +81,8 @@ class Postgres:
             except DBAPIError as error:
                 tries, cuts = tries + is_conflict(error), cuts + is_broken(error)
                 # A connection that was idle may have been cut: a new one will do, or there is no server.
-                if not (is_conflict(error) or is_broken(error)) or tries == TRIES or cuts > 1:
+                most = TRIES_IF_TWICE if is_twice(error) else TRIES
+                if not (is_conflict(error) or is_broken(error)) or tries >= most or cuts > 1:
                     raise
                 if is_conflict(error):  # not the same pause for two lanes that met: they would meet again
                     await self._clock.sleep(min(PAUSE * 2**tries, LONGEST_PAUSE) * (1 + lane / WRITERS))

@@ -74,9 +74,10 @@ def _on_server(url: str) -> str | None:
         with server.engine(url).connect() as connection:
             server.insist(connection, url)
             tables = _tables(url, connection, "database")
+            server.insist_on_rights(connection, url, tables & {VERSION, *Base.metadata.tables})
             revision = _revision(connection) if VERSION in tables else None
-            old = revision is None or revision in known() - {HEAD}
-            server.insist_on_rights(connection, url, tables, making=old)
+            if revision is None or revision in known() - {HEAD}:
+                server.insist_on_making(connection, url)
             return revision
     except sa.exc.DBAPIError as error:
         raise server.unreachable(url, error) from None

@@ -20,7 +20,18 @@ if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import ExceptionContext
 
 OLDEST = 14
-RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
+LACKING = text(
+    "SELECT name, may FROM (SELECT unnest(CAST(:tables AS text[])) AS name) AS tables, "
+    "unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS may "
+    "WHERE NOT has_table_privilege(quote_ident(name), may) "
+    "UNION ALL SELECT name, 'SELECT' FROM unnest(CAST(:others AS text[])) AS name "
+    "WHERE NOT has_table_privilege(quote_ident(name), 'SELECT') ORDER BY 1, 2 DESC LIMIT 1"
+)
+UNCOUNTED = text(
+    "SELECT 'SEQUENCE ' || counter, 'USAGE' FROM unnest(CAST(:tables AS text[])) AS name, "
+    "pg_get_serial_sequence(quote_ident(name), 'id') AS counter "
+    "WHERE counter IS NOT NULL AND NOT has_sequence_privilege(counter, 'USAGE') ORDER BY 1 LIMIT 1"
+)
 REACH = {
     "connect_timeout": "10",  # seconds; a host that is gone says nothing
     "application_name": "govorun",
@@ -95,26 +106,27 @@ def insist(connection: Connection, url: str) -> None:
         )
 
 
-def insist_on_rights(connection: Connection, url: str, tables: Collection[str], *, making: bool) -> None:
-    """Raises `ConfigError` naming the first right that the role lacks. `making`: tables are about to be changed."""
-    role = connection.exec_driver_sql("SELECT current_user").scalar_one()
+def insist_on_rights(connection: Connection, url: str, tables: Collection[str]) -> None:
+    """Raises `ConfigError` naming the first right on these tables that the role lacks."""
+    ours = sorted({*tables} & {*Base.metadata.tables})
+    numbered = [name for name in ours if "id" in Base.metadata.tables[name].c]
+    lacking = connection.execute(LACKING, {"tables": ours, "others": sorted({*tables} - {*ours})}).first()
+    lacking = lacking or connection.execute(UNCOUNTED, {"tables": numbered}).first()
+    if lacking is not None:
+        _refuse(connection, url, f"GRANT {lacking[1]} ON {lacking[0]}")
+
+
+def insist_on_making(connection: Connection, url: str) -> None:
+    """Raises `ConfigError` where the role may not make tables."""
     schema = connection.exec_driver_sql("SELECT current_schema()").scalar_one()
-    if schema is None:
-        raise ConfigError(
-            f"DATABASE_URL: {shown(url)}: the role {role} may use no schema; GRANT USAGE, CREATE ON SCHEMA"
-        )
     question = text("SELECT has_schema_privilege(:schema, 'CREATE')")
-    if making and not connection.scalar(question, {"schema": schema}):
-        raise ConfigError(
-            f"DATABASE_URL: {shown(url)}: {role} may not make tables; GRANT CREATE ON SCHEMA {schema} TO {role}"
-        )
-    for table in sorted({*tables} & {*Base.metadata.tables}):
-        for right in RIGHTS:
-            may = connection.scalar(text("SELECT has_table_privilege(:name, :right)"), {"name": table, "right": right})
-            if not may:
-                raise ConfigError(
-                    f"DATABASE_URL: {shown(url)}: {role} lacks a right; GRANT {right} ON {table} TO {role}"
-                )
+    if schema is None or not connection.scalar(question, {"schema": schema}):
+        _refuse(connection, url, f"GRANT USAGE, CREATE ON SCHEMA {schema or 'public'}")
+
+
+def _refuse(connection: Connection, url: str, grant: str) -> None:
+    role = connection.exec_driver_sql("SELECT current_user").scalar_one()
+    raise ConfigError(f"DATABASE_URL: {shown(url)}: {role} lacks a right: {grant} TO {role}")
 
 
 # --- locks ------------------------------------------------------------------------------------------------------------

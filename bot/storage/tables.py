@@ -340,7 +340,10 @@ class Job(Addressed, Base):
 
 
 class UsageRow(Base):
-    """The ledger: one row for each request that was paid for, in tokens, and in millionths of the currency (`cost`)."""
+    """The ledger: one row for each request that was paid for, in tokens, and in millionths of the currency (`cost`).
+
+    What is not sold by the tokens of an answer has `units`: seconds of speech, characters of voice, searches, ...
+    """
 
     __tablename__ = "usage"
     __table_args__ = (
@@ -360,6 +363,7 @@ class UsageRow(Base):
     reasoning: Mapped[int] = mapped_column(BigInteger)
     at: Mapped[float] = mapped_column(Float)
     cost: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    units: Mapped[int] = mapped_column(BigInteger, server_default="0")
 
 
 class Spending(Base):
@@ -386,6 +390,21 @@ class Reservation(Base):
     user: Mapped[int] = mapped_column(BigInteger)
     chat: Mapped[int] = mapped_column(BigInteger)
     amount: Mapped[int] = mapped_column(BigInteger)
+    at: Mapped[float] = mapped_column(Float)
+
+
+class Allowance(Base):
+    """What an admin lets one user spend a day and a month (millionths) instead of what everybody may.
+
+    0 is no limit, NULL as everybody.
+    """
+
+    __tablename__ = "allowances"
+    bot: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    user: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    day: Mapped[int | None] = mapped_column(BigInteger)
+    month: Mapped[int | None] = mapped_column(BigInteger)
+    by: Mapped[int] = mapped_column(BigInteger)
     at: Mapped[float] = mapped_column(Float)
 
 

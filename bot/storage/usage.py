@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Integer, cast, func, insert, select
+from sqlalchemy import BigInteger, ColumnElement, Integer, case, cast, func, insert, select
 
 from bot.storage.rows import Subject
 from bot.storage.tables import UsageRow
@@ -14,17 +14,25 @@ from bot.types import Address, Usage
 
 ADD = insert(UsageRow)
 DAY = 86_400
+SPEECH, VOICE, EMBEDDING, SEARCH = "speech", "voice", "embedding", "search"  # modes that count units, not tokens
+SERVICES = (SPEECH, VOICE, EMBEDDING, SEARCH)
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What one model, or one day, has cost: `pictures` are counted apart from tokens."""
+    """What one model or service, or one day, has cost: `pictures` are counted apart from tokens.
+
+    `service` is one of `SERVICES`, "" for a model; `units` are seconds of speech, characters of voice, tokens of
+    embeddings, or searches.
+    """
 
     name: str
-    requests: int
-    tokens: int
-    pictures: int
-    cost: int
+    requests: int = 0
+    tokens: int = 0
+    pictures: int = 0
+    cost: int = 0
+    units: int = 0
+    service: str = ""
 
 
 def _sum(what: Any) -> ColumnElement[int]:
@@ -37,17 +45,21 @@ COLUMNS = (
     _sum(UsageRow.prompt + UsageRow.completion),
     _sum(cast(UsageRow.mode == "image", Integer)),
     _sum(UsageRow.cost),
+    _sum(UsageRow.units),
 )
+SERVICE = case((UsageRow.mode.in_(SERVICES), UsageRow.mode), else_="")
+NAME = case((UsageRow.mode.in_(SERVICES), ""), else_=UsageRow.model)
 
 
 class Ledger(Subject):
     def add(
-        self, address: Address, user: int, turn: str, model: str, usage: Usage, *, mode: str = "sync", cost: int = 0
-    ) -> None:
+        self, address: Address, user: int, turn: str, model: str, usage: Usage,
+        *, mode: str = "sync", cost: int = 0, units: int = 0,
+    ) -> None:  # fmt: skip
         row = {
             "bot": address.bot, "chat": address.chat, "user": user, "turn": turn, "model": model, "mode": mode,
             "prompt": usage.prompt, "completion": usage.completion, "reasoning": usage.reasoning,
-            "at": self.clock.time(), "cost": cost,
+            "at": self.clock.time(), "cost": cost, "units": units,
         }  # fmt: skip
         self.connection.execute(ADD, row)
 
@@ -60,8 +72,8 @@ class Ledger(Subject):
         return self._sum(UsageRow.bot == bot, UsageRow.at >= at)
 
     def by_model(self, bot: int, since: float, user: int | None = None) -> Sequence[Line]:
-        """The dearest first. `user` None: everybody."""
-        query = select(UsageRow.model, *COLUMNS).where(*_whose(bot, since, user)).group_by(UsageRow.model)
+        """By model or service, the dearest first. `user` None: everybody."""
+        query = select(NAME, *COLUMNS, SERVICE).where(*_whose(bot, since, user)).group_by(NAME, SERVICE)
         rows = self.connection.execute(query.order_by(func.sum(UsageRow.cost).desc(), func.count().desc()))
         return [Line(*row) for row in rows]
 

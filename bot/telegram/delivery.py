@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -41,7 +42,7 @@ TOKEN_PAUSE = 60.0  # seconds between tries while Telegram does not know our tok
 # How many message ids behind the newest known one an unconfirmed send may have got: other chats count in the same line.
 LOOK_AHEAD, LOOK_AHEAD_AFTER_START = 3, 24
 MOST_PROBES = 32
-SUPERGROUP = -1_000_000_000_000  # ids below have message ids of their own; all other chats of a bot share theirs
+SUPERGROUP = -1_000_000_000_000  # chats below have message ids of their own; all others of a bot share theirs
 
 
 @dataclass(slots=True)
@@ -81,6 +82,7 @@ class Deliverer:
     _gate: asyncio.Lock = field(default_factory=asyncio.Lock)
     _users: Counter[str] = field(default_factory=Counter)
     _newest_ids: dict[int, int] = field(default_factory=dict)
+    _looked_up: set[int] = field(default_factory=set)  # the lines of which it is known what was known before the start
     _flying: int = 0  # sends under way: each may have got an id that is not known yet
     # Deliveries up to this id are from before the start, or from before the work on that chat began; None, or not
     # there: that is not known yet, or another process delivers.
@@ -120,7 +122,7 @@ class Deliverer:
 
     def saw(self, chat: int, message_id: int) -> None:
         """A message id that exists: what was sent before it has a lower one."""
-        line = chat if chat < SUPERGROUP else 0
+        line = _line(chat)
         self._newest_ids[line] = max(self._newest_ids.get(line, 0), message_id)
 
     async def deliver(self, address: Address) -> None:
@@ -304,10 +306,18 @@ class Deliverer:
 
     async def _mark(self, progress: Progress) -> None:
         """Note what is known when a send begins: on disk only where a search from the old marker would miss it."""
+        await self._look_up(progress.delivery.address)
         progress.marker = max(progress.marker, self.newest(progress.delivery.address.chat))
         if progress.stored is None or progress.marker >= progress.stored + LOOK_AHEAD_AFTER_START // 2:
             await self.outbox.begin(progress.delivery, progress.marker)
             progress.stored = progress.marker
+
+    async def _look_up(self, to: Address) -> None:
+        """Learn once what was known before the start: nobody may have written since."""
+        if (line := _line(to.chat)) not in self._looked_up:
+            chats = (line, line) if line else (SUPERGROUP, sys.maxsize)
+            self.saw(to.chat, await self.outbox.highest(to.bot, *chats))
+            self._looked_up.add(line)
 
     async def _edit(self, progress: Progress, part: Screen, message_id: int, *, last: bool) -> Any:
         """Make a message that already stands in the chat what it should be: may be repeated at will."""
@@ -368,7 +378,12 @@ class Deliverer:
 
     def newest(self, chat: int) -> int:
         """The highest message id that is known where the chat gets its own from."""
-        return self._newest_ids.get(chat if chat < SUPERGROUP else 0, 0)
+        return self._newest_ids.get(_line(chat), 0)
+
+
+def _line(chat: int) -> int:
+    """Chats of one line number their messages together: a supergroup by itself, all others of a bot as one (0)."""
+    return chat if chat < SUPERGROUP else 0
 
 
 def _may_have_topics(progress: Progress) -> bool:

@@ -1,28 +1,30 @@
-"""The promises of an engine, of both: one process on SQLite, and several on PostgreSQL of which none takes what it works
-on. Real time, since two databases, several event loops' worth of work and a server are about it.
+"""The promises of both engines: one process on SQLite; on PostgreSQL several, and none works on what it has accepted.
+
+In real time: a server of its own keeps the queue.
 """
 
 from __future__ import annotations
 
 import asyncio
-import shutil
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 from postgres_side import Server
+from pydantic import SecretStr
+from sandbox_client import jpeg_header
 
+from bot import App
 from bot.app import Bot, build
 from bot.engine import Role
 from bot.sandbox.studio import Studio
 from bot.sandbox.telegram import Telegram
 from bot.settings import Settings
+from bot.storage.dialects import is_sqlite
 from bot.texts.catalog import say
 from bot.types import Address, Job
-from sandbox_client import jpeg_header
 
 ANNA, BORIS = 1001, 1002
 PATIENCE = 20.0
@@ -87,14 +89,14 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-@pytest.fixture(params=["one process", "several"])
-async def hall(request: pytest.FixtureRequest, tmp_path: Path, template: Path) -> AsyncIterator[Hall]:
+@pytest.fixture
+async def hall(database_url: str) -> AsyncIterator[Hall]:
     async with AsyncExitStack() as stack:
         telegram, studio = Telegram(limits=False, seed=1), Studio(quotas=False)
         for server in (telegram, studio):
             await server.start()
             stack.push_async_callback(server.close)
-        settings = Settings(
+        settings = App().settings(
             _env_file=None,
             bot_token=telegram.token,
             telegram_api_url=telegram.url,
@@ -106,18 +108,12 @@ async def hall(request: pytest.FixtureRequest, tmp_path: Path, template: Path) -
             shutdown_grace=0.0,
             **{name.lower(): value for name, value in studio.settings().items()},
         )
-        if request.param == "several":
-            port = free_port()
-            changes = {
-                "database_url": request.getfixturevalue("postgres_url"),
-                "webhook_url": f"http://127.0.0.1:{port}/hook",
-                "webhook_secret": settings.webhook_secret.__class__("the-same-in-all-of-them"),
-                "webhook_port": port,
-            }
-            roles: tuple[Role, ...] = (Role.WEBHOOK, Role.WORKER, Role.WORKER)
-        else:
-            shutil.copy(template, tmp_path / "bot.db")
-            changes, roles = {"database_url": f"sqlite+aiosqlite:///{tmp_path / 'bot.db'}"}, (Role.ALL,)
+        roles: tuple[Role, ...] = (Role.ALL,)
+        changes: dict[str, object] = {"database_url": database_url}
+        if not is_sqlite(database_url):
+            port, secret = free_port(), SecretStr("the-same-in-all-of-them")
+            changes |= {"webhook_url": f"http://127.0.0.1:{port}/hook", "webhook_secret": secret, "webhook_port": port}
+            roles = (Role.WEBHOOK, Role.WORKER, Role.WORKER)
         found = Hall(telegram, studio, settings.model_copy(update=changes), roles)
         yield found
         await found.stop()
@@ -153,15 +149,16 @@ async def test_nobody_waits_for_the_stuck_answer_of_another(hall: Hall) -> None:
 
 async def test_stop_reaches_the_process_that_writes_the_answer(hall: Hall) -> None:
     async def answer(messages: list[dict[str, str]]) -> AsyncGenerator[str]:
-        yield "the beginning"
-        await asyncio.sleep(PATIENCE)
-        yield " and the end"
+        yield "the beginning "
+        for _ in range(200):
+            await asyncio.sleep(0.1)
+            yield "and more "
 
     hall.studio.answer(answer)
     await hall.start()
     hall.telegram.say(ANNA, "tell me")
     await hall.telegram.wait_for(lambda: hall.asked() or None, PATIENCE)
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(0.5)
     hall.telegram.say(ANNA, "/stop")
     (text,) = await hall.texts(1)
     assert text.startswith("the beginning")
@@ -195,13 +192,16 @@ async def test_what_an_orderly_stop_interrupts_is_answered_after_it(hall: Hall) 
     calm.set()
     await hall.start()
     assert await hall.texts(2) == ["here"] * 2
-    assert await hall.worker.store.read(lambda tx: [row.attempts for row in tx.updates.open(hall.worker.telegram.api.id)]) == []
+    assert (
+        await hall.worker.store.read(lambda tx: [row.attempts for row in tx.updates.open(hall.worker.telegram.api.id)])
+        == []
+    )
 
 
 # --- several processes only -------------------------------------------------------------------------------------------
 
 
-several = pytest.mark.parametrize("hall", ["several"], indirect=True)
+several = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 
 
 @several

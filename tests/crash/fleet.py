@@ -237,8 +237,8 @@ class Crowd:
         self.answered[question.number] = time.monotonic()
 
 
-async def ordeal(forks: Path, server: Server, directory: Path, how: Ordeal, **settings: object) -> Report:
-    async with fleet(forks, server, directory, how, **settings) as ships:
+async def ordeal(forks: Path, server: Server, directory: Path, how: Ordeal) -> Report:
+    async with fleet(forks, server, directory, how, yc_concurrency=2 * how.people) as ships:
         world, chance = ships.world, random.Random(how.seed)
         await world.telegram.wait_for(lambda: world.telegram.updates.webhook_active or None, 30)
         crowd = Crowd(world, how, chance)

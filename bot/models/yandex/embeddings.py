@@ -7,16 +7,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.errors import ModelError, ModelProtocolError
+from bot.models.yandex import wire
 from bot.models.yandex.account import Account
+from bot.services import Vector
 
 AT_ONCE = 5
 EVERY = 0.11  # seconds between two requests: the folder's quota is ten a second
 ANSWERING = 30.0
+LONGEST = 2_048
 DOCUMENT, QUESTION = "text-search-doc", "text-search-query"
 
 
 class YandexEmbeddings:
     """An `Embedder`."""
+
+    longest = LONGEST
 
     def __init__(self, account: Account, *, url: str) -> None:
         self._account = account
@@ -24,29 +29,24 @@ class YandexEmbeddings:
         self._at_once = asyncio.Semaphore(AT_ONCE)
         self._next = 0.0  # when the next request may go out, monotonic
 
-    async def embed(self, texts: Sequence[str], *, question: bool = False) -> list[list[float]]:
+    async def embed(self, texts: Sequence[str], *, question: bool = False) -> Sequence[Vector | ModelError]:
         uri = f"emb://{self._account.folder}/{QUESTION if question else DOCUMENT}/latest"
         async with asyncio.TaskGroup() as tasks:
             asked = [tasks.create_task(self._outcome({"modelUri": uri, "text": text})) for text in texts]
-        outcomes = [task.result() for task in asked]
-        for outcome in outcomes:
-            if isinstance(outcome, ModelError):
-                raise outcome
-        return [outcome for outcome in outcomes if isinstance(outcome, list)]
+        return [task.result() for task in asked]
 
-    async def _outcome(self, body: Mapping[str, Any]) -> list[float] | ModelError:
-        """An error is a value here: a group would wrap it."""
+    async def _outcome(self, body: Mapping[str, Any]) -> Vector | ModelError:
         try:
             return await self._one(body)
         except ModelError as error:
             return error
 
-    async def _one(self, body: Mapping[str, Any]) -> list[float]:
+    async def _one(self, body: Mapping[str, Any]) -> Vector:
         async with self._at_once:
             await self._turn()
             until = self._account.clock.monotonic() + ANSWERING
 
-            async def ask() -> list[float]:
+            async def ask() -> Vector:
                 return _vector((await self._account.post(self._url, body, until=until)).json())
 
             return await self._account.retry.call(ask, until=until)
@@ -59,8 +59,8 @@ class YandexEmbeddings:
             await self._account.clock.sleep(wait)
 
 
-def _vector(value: Any) -> list[float]:
+def _vector(value: Any) -> Vector:
     found = value.get("embedding") if isinstance(value, Mapping) else None
     if not isinstance(found, list) or not found or not all(isinstance(one, int | float) for one in found):
         raise ModelProtocolError("an embedding is not a list of numbers")
-    return [float(one) for one in found]
+    return Vector([float(one) for one in found], wire.number(value.get("numTokens")) or 0)

@@ -22,6 +22,7 @@ from bot.services import Answered, Failed, Pending
 from bot.types import Chunk, Finish, Image, Message, Profile, Request, Source, Text, ToolCall, ToolResult, Usage
 
 UNREASONED = "low"
+SEARCHING = "web_search"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ class ResponsesWire:
     def _wishes(self, request: Request) -> dict[str, Any]:
         tools: list[dict[str, Any]] = [{"type": "function", **wire.function(tool)} for tool in request.tools]
         if self._who.search:
-            tools.append({"type": "web_search"})
+            tools.append({"type": SEARCHING})
         found: dict[str, Any] = {"tools": tools} if tools else {}
         if request.tools and request.choice:
             named = {"type": "function", "name": request.choice}
@@ -208,7 +209,7 @@ class ResponseReader:
         calls = _calls(output, self._taken)
         finish = ENDS.get(str(reason), Finish.LENGTH) if status == "incomplete" else Finish.STOP
         self._last = self._end(_said(output), Finish.TOOLS if calls and finish is Finish.STOP else finish)
-        numbers = _usage(response.get("usage"))
+        numbers = _usage(response.get("usage"), _searches(output))
         sources = _sources(output)
         last = self._last
         self._last = Chunk(last.text, last.replaces, last.finish, numbers, calls, sources=sources)
@@ -281,13 +282,17 @@ def _calls(output: list[dict[str, Any]], taken: Set[str]) -> tuple[ToolCall, ...
     return tuple(found)
 
 
-def _usage(value: Any) -> Usage | None:
+def _searches(output: list[dict[str, Any]]) -> int:
+    return sum(item.get("type") == f"{SEARCHING}_call" for item in output)
+
+
+def _usage(value: Any, searches: int) -> Usage | None:
     numbers = _mapping(value)
     prompt, completion = wire.number(numbers.get("input_tokens")), wire.number(numbers.get("output_tokens"))
     if prompt is None or completion is None:
         return None
     details = _mapping(numbers.get("output_tokens_details"))
-    return Usage(prompt, completion, wire.number(details.get("reasoning_tokens")) or 0)
+    return Usage(prompt, completion, wire.number(details.get("reasoning_tokens")) or 0, searches)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

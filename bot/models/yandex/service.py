@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from random import Random
 
 from bot.clock import Clock
@@ -14,7 +15,7 @@ from bot.models.openai_wire import YANDEX
 from bot.models.servers import Servers
 from bot.models.text import TextModel
 from bot.models.yandex import names
-from bot.models.yandex.account import Account
+from bot.models.yandex.account import Account, Gauge
 from bot.models.yandex.art import YandexArt
 from bot.models.yandex.auth import credentials
 from bot.models.yandex.embeddings import YandexEmbeddings
@@ -25,13 +26,23 @@ from bot.models.yandex.speech import YandexListener, YandexSpeaker
 from bot.models.yandex.text import YandexText
 from bot.services import Later
 from bot.settings import Settings
+from bot.types import Profile
 
 
 class YandexStudio:
-    """Raises `ConfigError` where the settings name no usable key. `http` stays the caller's to close."""
+    """Raises `ConfigError` where the settings name no usable key. `http` stays the caller's to close.
+
+    `gauge` has the places of the folder's quota where other processes use it too.
+    """
 
     def __init__(
-        self, settings: Settings, http: Http, clock: Clock, random: Random, metrics: Metrics | None = None
+        self,
+        settings: Settings,
+        http: Http,
+        clock: Clock,
+        random: Random,
+        metrics: Metrics | None = None,
+        gauge: Gauge | None = None,
     ) -> None:
         self._settings = settings
         retry = Retry(clock, random)
@@ -40,7 +51,7 @@ class YandexStudio:
             settings.yc_folder_id,
             http=http,
             credentials=credentials(settings, http, clock),
-            gauge=asyncio.Semaphore(settings.yc_concurrency),
+            gauge=gauge or asyncio.Semaphore(settings.yc_concurrency),
             retry=retry,
             data_logging=settings.yc_data_logging,
             metrics=metrics,
@@ -57,7 +68,8 @@ class YandexStudio:
         entry = catalog.entry(name, settings.models)
         if entry is not None and entry.url:
             return self._servers.text(entry)
-        who, profile = self._speaker(name), catalog.profile(name, settings.models)
+        who = self._speaker(name)
+        profile = self._profile(name, who)
         account, base = self._account, settings.yc_openai_url
         deadline, idle = settings.answer_deadline, settings.idle_deadline
         if who.agent or who.search:
@@ -74,14 +86,21 @@ class YandexStudio:
             return Speaker(agent=entry.agent, search=entry.search or search)
         return Speaker(names.uri(entry.model or name, folder), search=entry.search or search)
 
+    def _profile(self, name: str, who: Speaker) -> Profile:
+        """What it can do and costs; what searches the web by itself pays for that too."""
+        profile = catalog.profile(name, self._settings.models)
+        price = self._settings.model_search_price
+        return replace(profile, price_search=price) if who.agent or who.search else profile
+
     def searching(self, name: str = "") -> TextModel:
         """That model with the web at hand: its chunks say when it searches, and on what the answer rests."""
         settings = self._settings
         name = name or settings.model
+        who = self._speaker(name, search=True)
         return ResponsesText(
             name,
-            self._speaker(name, search=True),
-            catalog.profile(name, settings.models),
+            who,
+            self._profile(name, who),
             self._account,
             url=settings.yc_openai_url,
             deadline=settings.answer_deadline,
@@ -97,10 +116,11 @@ class YandexStudio:
         """The same model answering later, for less where `Profile.asynchronous`; None where it can't."""
         settings = self._settings
         name = name or settings.model
-        entry, profile = catalog.entry(name, settings.models), catalog.profile(name, settings.models)
+        entry = catalog.entry(name, settings.models)
         if entry is not None and entry.url:
             return None
         who = self._speaker(name)
+        profile = self._profile(name, who)
         if not profile.asynchronous or who.search:
             return ResponsesLater(who, profile, self._account, url=settings.yc_openai_url)
         return YandexLater(

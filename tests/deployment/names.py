@@ -1,0 +1,21 @@
+"""Names that files of `deploy/` use and the code decides on: settings, commands, paths, metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bot.settings import Settings
+
+# What Python, PostgreSQL's and the proxy's images read, and the folder of bots, which each fill the settings anew.
+OTHERS = {"BOTS", "PATH", "POSTGRES_DB", "POSTGRES_PASSWORD", "POSTGRES_USER", "PYTHONDONTWRITEBYTECODE"}
+OTHERS |= {"PYTHONUNBUFFERED", "WEBHOOK_DOMAIN"}
+
+
+def unknown(names: Iterable[str]) -> set[str]:
+    """Those that neither Govorun nor anything beside it reads."""
+    return set(names) - {name.upper() for name in Settings.model_fields} - OTHERS
+
+
+def readable(values: dict[str, str]) -> Settings:
+    """The settings that these values make. Raises `ValidationError` for one that is refused."""
+    return Settings.model_validate({name.lower(): value for name, value in values.items() if name not in OTHERS})
