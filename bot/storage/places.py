@@ -100,12 +100,13 @@ class Places:
             taken, wanted, others = row or (0, 0, 0)
             need = self._used + self._waiting
             part = min(need, max(self.most // (others + 1), 1)) if wanted else need
-            mine = max(self._used, min(part, self.most - taken))
-            self._taken = min(self._taken, mine)  # what is given back is not used meanwhile
+            allowed = max(min(part, self.most - taken), 0)
+            self._taken = min(self._taken, allowed)  # what is to be given back is not used again
+            mine = max(self._used, allowed)
             if mine or need:
                 await connection.execute(KEEP, {**given, "taken": mine, "wanted": max(need - mine, 0)})
             else:
                 await connection.execute(LEAVE, given)
-        self._taken = mine
+        self._taken = allowed
         async with self._freed:
             self._freed.notify_all()

@@ -147,15 +147,6 @@ def migrating(url: str) -> Iterator[None]:
 
 
 @contextmanager
-def alone(url: str, bot: int) -> Iterator[None]:
-    """Hold the lock of a bot on its database. Raises `ConfigError` when another process has it."""
-    with _locking(url) as connection:
-        if not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": key(f"bot {bot}")}):
-            raise ConfigError(f"DATABASE_URL: another Govorun works with this bot in {shown(url)}; stop it first")
-        yield
-
-
-@contextmanager
 def _locking(url: str) -> Iterator[Connection]:
     """A connection whose locks are gone when it is closed, or when the process ends."""
     try:

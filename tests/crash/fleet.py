@@ -29,6 +29,7 @@ from crash.world import Author, World, environment
 
 SECRET = "a-secret-of-the-fleet"
 STUCK = "be stuck"  # a question with these words is answered by nobody for a long time
+DELAY = 15.0  # seconds from the strike to the answer, of 95 in a hundred whose worker died
 PATIENCE = 60.0  # seconds until an answer is taken for lost
 LOOK = 0.2
 
@@ -43,10 +44,10 @@ class Ordeal:
     restart_at: float = 40.0
     suspend_at: float = 60.0
     suspend_for: float = 30.0
-    stuck_for: float = 30.0
+    stuck_for: float = 15.0
     sentences: int = 5
-    pause: float = 0.8
-    think: float = 4.0
+    pause: float = 1.0
+    think: float = 6.0
     seed: int = 1
 
 
@@ -226,7 +227,8 @@ class Crowd:
     async def one(self, place: Place, words: str = "what is it?") -> None:
         question = self.world.ask(place.chat, words)
         self.asked[question.number] = time.monotonic()
-        await self._wait(question, PATIENCE + (self.how.stuck_for if words == STUCK else 0.0))
+        # A stuck answer that is struck is stuck again.
+        await self._wait(question, PATIENCE + (self.how.seconds + self.how.stuck_for if words == STUCK else 0.0))
 
     async def _wait(self, question: Question, patience: float) -> None:
         end = time.monotonic() + patience

@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 from postgres_side import Server
 
-from crash.fleet import Ordeal, ordeal, share
+from crash.fleet import DELAY, Ordeal, ordeal, share
 
 pytestmark = [pytest.mark.e2e]
 
-DELAY = 15.0  # seconds from the strike to the answer, of 95 in a hundred whose worker died
-SHORT = Ordeal(people=16, seconds=25.0, restart_at=8.0, suspend_at=12.0, suspend_for=9.0, stuck_for=15.0, think=2.0)
+SHORT = Ordeal(people=16, seconds=25.0, restart_at=8.0, suspend_at=12.0, suspend_for=9.0, stuck_for=10.0, think=2.0)
 
 
 @pytest.mark.timeout(150)
