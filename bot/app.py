@@ -13,11 +13,11 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequenc
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import SecretStr
 
-from bot import calculator, mcp, options, searching, today
+from bot import calculator, mcp, options, searching, sharing, today
 from bot.access import Access
 from bot.allowances import Allowances
 from bot.aside import Aside
@@ -64,7 +64,6 @@ from bot.routing import Offer, Routing
 from bot.searching import Searching
 from bot.services import Later, Painter
 from bot.settings import Settings
-from bot.single import Single
 from bot.storage.boxes import StoredInbox, StoredOutbox
 from bot.storage.dialects import is_sqlite
 from bot.storage.files import home
@@ -80,9 +79,6 @@ from bot.usage import Accounts
 from bot.voice import Voice
 from bot.waiting import Waiting
 from bot.writing import Writing
-
-if TYPE_CHECKING:
-    from bot.storage.places import Places
 
 log = logging.getLogger(__name__)
 
@@ -205,7 +201,7 @@ async def build(
         if extension.only_models:  # nobody is asked with it
             settings = settings.model_copy(update={"yc_api_key": SecretStr("none")})
         shared = not is_sqlite(settings.database_url) if shared is None else shared
-        gauge = _gauge(settings, clock) if shared else None
+        gauge = sharing.places(settings, clock) if shared else None
         studio = YandexStudio(settings, http, clock, chance, metrics, gauge)
         offered = routing.offers if routing else () if extension.only_models else _offers(settings, studio, clock)
         routing = Routing(_extended(offered, extension, clock))
@@ -232,7 +228,7 @@ async def build(
                 )  # fmt: skip
                 if gauge is not None and role.works:
                     app.background.append(tasks.create_task(gauge.run(), name="gauge"))
-                await app.joining.open()
+                await app.joining.open(sharing.first_code(settings) if shared else "")
                 yield app
                 raise _End  # what was not stopped in order is cancelled: every state that matters is in the database
         except* _End:
@@ -301,28 +297,11 @@ def wire(given: Given) -> Bot:
     boundary = Boundary(admit, store, journal, MOST_OF_MANY if given.shared else MOST_ATTEMPTS)
     waiting.queue = handler = InOrder(boundary, given.tasks, turns, chat.outdate, waiting.queued, waiting.empty)
     door = Door(handler, store, clock, given.tasks, parts.access, options.limits(settings), journal)
-    engine = _engine(given, handler, jobs)
+    engine = sharing.engine(settings, store, handler, jobs, clock, given.api.id, joining.look, shared=given.shared)
     return Bot(
         settings, store, parts.telegram, commands, door, handler, jobs, clock, given.tasks, asyncio.Event(),
         engine, given.role, given.shared, given.api.metrics, turns, given.studio.outage, joining,
     )  # fmt: skip
-
-
-def _gauge(settings: Settings, clock: Clock) -> Places:
-    # Here, because it loads a library that only bots on PostgreSQL have.
-    from bot.storage.places import Places
-
-    return Places(settings.database_url, f"models {settings.yc_folder_id}", settings.yc_concurrency, clock)
-
-
-def _engine(given: Given, handler: InOrder, jobs: Jobs) -> Engine:
-    if not given.shared:
-        return Single(given.store, handler, jobs, given.api.id)
-    # Here, because it loads a library that only bots on PostgreSQL have.
-    from bot.workers import Workers
-
-    settings = given.settings
-    return Workers(settings.database_url, given.store, handler, jobs, given.clock, given.api.id, settings.telegram_rate)
 
 
 def _parts(given: Given) -> Parts:

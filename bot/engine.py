@@ -78,6 +78,10 @@ class Engine(Protocol):
         """Wait for a place in what all processes together may send."""
         ...
 
+    def spent(self) -> None:
+        """Something was sent without asking: a half-written answer, which is dropped where there is no room."""
+        ...
+
     async def drain(self, seconds: float) -> None:
         """Let what runs come to its end for so long, then leave the rest to who comes after."""
         ...

@@ -34,6 +34,9 @@ class Single:
     async def permit(self) -> None:
         """The budget of this process is the whole one."""
 
+    def spent(self) -> None:
+        """It was counted there."""
+
     async def drain(self, seconds: float) -> None:
         await self.handler.drain(seconds)
         await self.store.write(lambda tx: tx.updates.park(self.bot))

@@ -48,6 +48,7 @@ class Workers:
     clock: Clock
     bot: int
     rate: float
+    look: Callable[[], Awaitable[None]]  # who is let in has changed
     _chats: Chats | None = None
     _broker: Broker | None = None
     _held: dict[int, Lease] = field(default_factory=dict)  # by the numbers of their jobs
@@ -98,6 +99,10 @@ class Workers:
     async def permit(self) -> None:
         if self._rate is not None:
             await self._rate.take()
+
+    def spent(self) -> None:
+        if self._rate is not None:
+            self._rate.owe()
 
     async def drain(self, seconds: float) -> None:
         if self._broker is None or self._worker is None:
@@ -239,8 +244,10 @@ class Workers:
 
     async def _listen(self) -> None:
         assert self._broker is not None and self._chats is not None  # noqa: S101, PT018  see `run`
-        saw = f"saw:{self.bot}:"
+        saw, roll = f"saw:{self.bot}:", f"roll:{self.bot}"
         async for word in self._broker.heard():
+            if word in ("", roll):
+                await self.store.patiently(self.look)
             if word.startswith(saw):
                 self._chats.saw(int(word.removeprefix(saw)))
                 continue

@@ -19,13 +19,14 @@ DEFER = text(
     "SELECT procrastinate_defer_jobs_v1(ARRAY[ROW(:queue, :task, 0, :lock, NULL, CAST(:args AS jsonb),"
     " to_timestamp(CAST(:due AS double precision)))::procrastinate_job_to_defer_v1])"
 )
-TELL = text("SELECT pg_notify(:channel, :lock)")
+TELL = text("SELECT pg_notify(:channel, :word)")
 WITHDRAW = text("DELETE FROM procrastinate_jobs WHERE lock = :lock AND status = 'todo'")
 # A lock on the row: who takes the lease away waits for our commit, or we are told here.
 OURS = text(
     "SELECT 1 FROM procrastinate_jobs"
     " WHERE id = :job AND status = 'doing' AND worker_id = :worker AND attempts = :attempts FOR SHARE"
 )
+TAKEN = text("SELECT lock FROM procrastinate_jobs WHERE status = 'doing' AND lock LIKE :lock")
 # What is open and has no job: it came from a copy, or from SQLite.
 CHATS = text(
     "SELECT DISTINCT place FROM ("
@@ -73,7 +74,12 @@ class Queue:
         if self._is_shared:
             lock = f"chat:{bot}:{place}"
             self._defer(bot, "chat", lock, None, place=place)
-            self.connection.execute(TELL, {"channel": CHANNEL, "lock": lock})
+            self.tell(lock)
+
+    def tell(self, word: str) -> None:
+        """Say something to the other processes, when this is committed."""
+        if self._is_shared:
+            self.connection.execute(TELL, {"channel": CHANNEL, "word": word})
 
     def job(self, bot: int, kind: str, key: str, due: float) -> None:
         """A job is due then, and at no other time. A job that is scheduled would hold up a later one of its lock."""
@@ -81,6 +87,14 @@ class Queue:
             lock = lock_of_job(bot, kind, key)
             self.connection.execute(WITHDRAW, {"lock": lock})
             self._defer(bot, "job", lock, due, kind=kind, key=key)
+
+    def taken(self, bot: int) -> frozenset[str]:
+        """The places of the chats that a process works on."""
+        if not self._is_shared:
+            return frozenset()
+        lock = f"chat:{bot}:"
+        found = self.connection.execute(TAKEN, {"lock": f"{lock}%"}).scalars()
+        return frozenset(name.removeprefix(lock) for name in found)
 
     def mend(self, bot: int) -> int:
         """Add what is missing for what is open; how much that was."""

@@ -30,14 +30,20 @@ class Rate:
         self._rate = rate
         self._clock = clock
         self._left = 0
+        self._owed = 0
         self._until = 0.0
+
+    def owe(self) -> None:
+        """One was sent already: the next draw is as much larger."""
+        self._owed += 1
 
     async def take(self) -> None:
         """Wait until one message may be sent. One caller at a time."""
         if not self._rate:
             return
         if not self._left or self._clock.monotonic() > self._until:
-            await self._clock.sleep(await self._draw(PORTION))
+            owed, self._owed = self._owed, 0
+            await self._clock.sleep(await self._draw(PORTION + owed) + owed / self._rate)
             self._left, self._until = PORTION, self._clock.monotonic() + FRESH
         self._left -= 1
 

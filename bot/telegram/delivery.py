@@ -76,6 +76,7 @@ class Deliverer:
     tasks: asyncio.TaskGroup
     rich: bool = True
     permission: Callable[[], Awaitable[None]] | None = None  # to send, where other processes send with the same token
+    spent: Callable[[], None] | None = None  # something was sent without it
     growing: dict[str, int] = field(default_factory=dict)  # messages that had landed before the start, by their turns
     doubted: set[str] = field(default_factory=set)  # turns whose live view may have left a message that nobody knows
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict)

@@ -82,7 +82,7 @@ class Telegram:
         """Say who we are, deliver and work on what is left, then take updates. Raises `ConfigError`."""
         me = await self._me()
         self.username = me.username
-        self.deliverer.permission = engine.permit
+        self.deliverer.permission, self.deliverer.spent = engine.permit, engine.spent
         self._intake = intake = Intake(
             self.inbox, self.clock, me, self._reply, handler, self.deliverer.saw, self._dismiss, self.tasks,
             self.api.metrics, self.options.others, engine.at_once,

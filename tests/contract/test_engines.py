@@ -289,3 +289,15 @@ async def test_one_process_at_a_time_leads_and_another_takes_over(hall: Hall) ->
         await asyncio.sleep(0.05)
     other.cancel()
     await asyncio.wait({leading, other})
+
+
+@several
+async def test_who_is_let_in_by_one_process_is_known_to_all(hall: Hall) -> None:
+    await hall.start()
+    bot = hall.worker.telegram.api.id
+    first, *others = [app for app in hall.bots if app.role.works]
+    assert {app.joining.code for app in hall.bots} == {first.joining.code}
+    await first.joining.roll.change(lambda tx: tx.members.put(bot, BORIS, "owner", 0))
+    async with asyncio.timeout(PATIENCE):
+        while any(app.joining.roll.role(BORIS) is None or app.joining.code for app in others):
+            await asyncio.sleep(0.05)

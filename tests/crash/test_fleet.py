@@ -11,7 +11,9 @@ from crash.fleet import DELAY, Ordeal, ordeal, share
 
 pytestmark = [pytest.mark.e2e]
 
-SHORT = Ordeal(people=16, seconds=25.0, restart_at=8.0, suspend_at=12.0, suspend_for=9.0, stuck_for=10.0, think=2.0)
+SHORT = Ordeal(
+    people=16, seconds=20.0, kill_every=4.0, restart_at=6.0, suspend_at=10.0, suspend_for=7.0, stuck_for=6.0, think=2.0
+)
 
 
 @pytest.mark.timeout(150)
