@@ -208,12 +208,8 @@ async def build(
         painter = None if extension.only_models else studio.art()
         # The database comes after all that may be wrong in the settings: a start that is refused changes nothing.
         store = await stack.enter_async_context(Store.open(settings.database_url, clock, metrics))
-        api = Api(
-            settings.bot_token.get_secret_value(),
-            settings.telegram_api_url,
-            settings.telegram_proxy.get_secret_value(),
-            metrics,
-        )
+        token, proxy = settings.bot_token.get_secret_value(), settings.telegram_proxy.get_secret_value()
+        api = Api(token, settings.telegram_api_url, proxy, metrics)
         try:
             async with Tasks() as tasks:
                 toolbox = _tools(settings, clock, tasks, [*tools, *extension.tools])

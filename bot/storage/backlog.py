@@ -17,9 +17,8 @@ OPEN_DELIVERY = (Delivery.bot == bindparam("b"), Delivery.state.in_(("pending", 
 UPDATES = select(func.count(), func.min(Update.at)).where(*OPEN_UPDATE)
 DELIVERIES = select(func.count(), func.min(Delivery.at)).where(*OPEN_DELIVERY)
 JOBS = select(func.count(), func.min(Job.due)).where(Job.bot == bindparam("b"), Job.due <= bindparam("now"))
-OVERDUE = (
-    select(Update.id, Update.chat).where(*OPEN_UPDATE, Update.at < bindparam("before")).order_by(Update.id).limit(MOST)
-)
+OPEN_FOR_LONG = (*OPEN_UPDATE, Update.at < bindparam("before"))
+OVERDUE = select(Update.id, Update.chat).where(*OPEN_FOR_LONG).order_by(Update.id).limit(MOST)
 DEAD_UPDATES = select(func.count()).where(
     Update.bot == bindparam("b"), Update.state == "dead", Update.at >= bindparam("since")
 )
