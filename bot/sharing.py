@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bot.clock import Clock
 from bot.engine import Engine
+from bot.errors import ConfigError
 from bot.jobs import Jobs
 from bot.middleware import InOrder
 from bot.settings import Settings
@@ -17,6 +18,9 @@ from bot.storage.store import Store
 
 if TYPE_CHECKING:
     from bot.storage.places import Places
+
+
+EXTRA = "DATABASE_URL: PostgreSQL needs an extra of Govorun: pip install 'govorun[postgres]'"
 
 
 def engine(
@@ -33,16 +37,17 @@ def engine(
     """`shared`: other processes may work for the same bot. `look` reads anew who is let in."""
     if not shared:
         return Single(store, handler, jobs, bot)
-    # Here, because it loads a library that only bots on PostgreSQL have.
-    from bot.workers import Workers
+    from bot.workers import Workers  # here, because it loads a library that only bots on PostgreSQL have
 
     return Workers(settings.database_url, store, handler, jobs, clock, bot, settings.telegram_rate, look)
 
 
 def places(settings: Settings, clock: Clock) -> Places:
-    """What may be under way at the model in all processes together."""
-    from bot.storage.places import Places
-
+    """What may be under way at the model in all processes together. Raises `ConfigError` without psycopg."""
+    try:
+        from bot.storage.places import Places
+    except ImportError:
+        raise ConfigError(EXTRA) from None
     return Places(settings.database_url, f"models {settings.yc_folder_id}", settings.yc_concurrency, clock)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from procrastinate import App, JobContext
@@ -19,8 +20,9 @@ from procrastinate.worker import Worker
 
 from bot.clock import Clock
 from bot.engine import Chats
+from bot.errors import StorageUnavailable
 from bot.jobs import AT_ONCE, Jobs
-from bot.lease import Lease, current, lock_of
+from bot.lease import Lease, LeaseLost, current, lock_of
 from bot.middleware import InOrder
 from bot.storage.broker import RETRY, STALLED, Broker, connector
 from bot.storage.leading import Leader
@@ -153,7 +155,10 @@ class Workers:
             tx.updates.park(self.bot, place)
             tx.queue.chat(self.bot, place)
 
-        await self.store.write(work)
+        try:
+            await self.store.write(work)
+        except StorageUnavailable:  # then it is found that nobody works on it
+            raise LeaseLost from None
 
     # --- what is done later -------------------------------------------------------------------------------------------
 
@@ -245,16 +250,17 @@ class Workers:
     async def _listen(self) -> None:
         assert self._broker is not None and self._chats is not None  # noqa: S101, PT018  see `run`
         saw, roll = f"saw:{self.bot}:", f"roll:{self.bot}"
-        async for word in self._broker.heard():
-            if word in ("", roll):
-                await self.store.patiently(self.look)
-            if word.startswith(saw):
-                self._chats.saw(int(word.removeprefix(saw)))
-                continue
-            for lease in self._held.values():
-                if word in ("", lease.lock):
-                    lease.news = True
-                    lease.changed.set()
+        async with aclosing(self._broker.heard()) as words:
+            async for word in words:
+                if word in ("", roll):
+                    await self.store.patiently(self.look)
+                if word.startswith(saw):
+                    self._chats.saw(int(word.removeprefix(saw)))
+                    continue
+                for lease in self._held.values():
+                    if word in ("", lease.lock):
+                        lease.news = True
+                        lease.changed.set()
 
     async def _gossip(self) -> None:
         """Tell how far the line of message ids has come that all private chats of a bot share: see `delivery._find`."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -156,9 +156,16 @@ class Broker(JobManager):
 
     async def finish_job(self, job: Job, status: Status, delete_job: bool) -> None:
         """End the job, if it is still this worker's. One that was interrupted stays, and is rescued."""
-        if status is not Status.ABORTED:
-            given = {**_identity(job), "news": NEWS}
+        given = {**_identity(job), "news": NEWS}
+        if status is Status.ABORTED:
+            return
+        if not self.is_draining:
             await self.patiently(lambda: self.connector.execute_query_async(FINISH, **given))
+            return
+        try:
+            await self.connector.execute_query_async(FINISH, **given)
+        except ConnectorException as error:  # a stop does not wait for a server that is away
+            self._outage.failed(_reason(error))
 
     async def retry_job(
         self,
@@ -203,7 +210,7 @@ class Broker(JobManager):
         """Say something to all processes. Raises `ConnectorException`."""
         await self.connector.execute_query_async(TELL, channel=CHANNEL, payload=payload)
 
-    async def heard(self) -> AsyncIterator[str]:
+    async def heard(self) -> AsyncGenerator[str]:
         """What the processes say to each other; "" after a silence in which something may have been missed."""
         while True:
             try:

@@ -128,17 +128,19 @@ def create(connection: Connection) -> None:
 def drop(connection: Connection) -> None:
     """Take it away again."""
     if connection.dialect.name == "postgresql":
-        for table in ("govorun_rates", "govorun_places"):
-            connection.execute(text(f"DROP TABLE {table}"))
-        for table in ("events", "periodic_defers", "jobs", "workers"):
-            connection.execute(text(f"DROP TABLE procrastinate_{table} CASCADE"))
-        names = "SELECT oid::regprocedure FROM pg_proc WHERE proname LIKE 'procrastinate\\_%'"
-        for (name,) in connection.execute(text(names)).all():
-            connection.execute(text(f"DROP FUNCTION {name} CASCADE"))
-        for kind in ("job_to_defer_v1", "job_status", "job_event_type"):
-            connection.execute(text(f"DROP TYPE procrastinate_{kind}"))
+        connection.connection.driver_connection.execute(DROP)  # type: ignore[union-attr]
 
 
+DROP = """
+DROP TABLE govorun_rates, govorun_places;
+DROP TABLE procrastinate_events, procrastinate_periodic_defers, procrastinate_jobs, procrastinate_workers CASCADE;
+DO $$ DECLARE name text; BEGIN
+  FOR name IN SELECT oid::regprocedure FROM pg_proc WHERE proname LIKE 'procrastinate\\_%' LOOP
+    EXECUTE 'DROP FUNCTION ' || name || ' CASCADE';
+  END LOOP;
+END $$;
+DROP TYPE procrastinate_job_to_defer_v1, procrastinate_job_status, procrastinate_job_event_type;
+"""
 SHARED = (
     # Without it each look for a job compares all that wait with all others.
     "CREATE INDEX govorun_jobs_lock ON procrastinate_jobs (lock) WHERE status IN ('todo', 'doing')",

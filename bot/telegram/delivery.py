@@ -143,6 +143,8 @@ class Deliverer:
                 while (delivery := await self.outbox.next(address)) is not None:
                     with turns.about(delivery.key.partition(".")[0]):
                         address = await self._one(delivery)
+                    if not lease.covers(address):  # a group that has moved
+                        return
         finally:
             self._users[key] -= 1
             if not self._users[key]:

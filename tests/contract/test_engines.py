@@ -61,6 +61,13 @@ class Hall:
         self.bots.append(await ready)
         return await ready
 
+    async def end(self, app: Bot) -> None:
+        """Stop one of them."""
+        place = self.bots.index(app)
+        app.stop()
+        await self._lives.pop(place)
+        del self.bots[place]
+
     async def stop(self) -> None:
         for app in self.bots:
             app.stop()
@@ -301,3 +308,17 @@ async def test_who_is_let_in_by_one_process_is_known_to_all(hall: Hall) -> None:
     async with asyncio.timeout(PATIENCE):
         while any(app.joining.roll.role(BORIS) is None or app.joining.code for app in others):
             await asyncio.sleep(0.05)
+
+
+@several
+async def test_one_of_several_polls_and_another_when_it_ends(hall: Hall) -> None:
+    hall.settings = hall.settings.model_copy(update={"webhook_url": ""})
+    hall.roles = (Role.ALL, Role.ALL)
+    await hall.start()
+    hall.telegram.say(ANNA, "hello")
+    await hall.texts(1)
+    (poller,) = [app for app in hall.bots if app.telegram.poller is not None]
+    await hall.end(poller)
+    hall.telegram.say(ANNA, "and now?")
+    await hall.texts(2)
+    assert [call for call in hall.telegram.calls if call.status == 409] == []
