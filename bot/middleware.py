@@ -33,7 +33,7 @@ from bot.types import Address, Handler, Incoming, Kind, Outgoing, Reply
 log = logging.getLogger(__name__)
 
 MOST_ATTEMPTS = 3  # crashes while working on one message before it is given up
-MOST_OF_MANY = 8  # the same where many processes work, which are stopped and moved by others all the time
+MOST_OF_MANY = 10  # the same where many processes work, which are stopped and moved by others all the time
 SOOTHING = 2.0  # seconds after which a press that waits is confirmed
 APART = 2.0  # seconds between the last tries of several messages: only one of them may be what ends the process
 AT_ONCE = (Kind.STOP, Kind.GONE, Kind.BACK)
