@@ -23,7 +23,7 @@ from bot.clock import Clock, SystemClock
 from bot.errors import Lost, StorageUnavailable, UserError
 from bot.journal import Journal
 from bot.limits import Limits, Pace
-from bot.outbox import set_aside, settle, tell
+from bot.outbox import aside, set_aside, settle, tell
 from bot.storage.buttons import QUEUED
 from bot.storage.store import Store
 from bot.texts.catalog import say
@@ -323,6 +323,7 @@ class Boundary:
             raise
         except UserError as error:
             await reply.acknowledge()
+            incoming = await aside(self.store, incoming, reply)
             await settle(self.store, incoming, reply, Outgoing(str(error), plain=True))
         except Exception as error:  # the one place where every error ends
             turns.current.get().failed(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -23,6 +24,7 @@ from bot.storage.files import alone
 log = logging.getLogger(__name__)
 
 DEFECT = 70  # the exit status: EX_SOFTWARE
+YOUNG = 5_000  # new objects before the garbage collector looks at them; Python's own 700 are those of one answer
 
 
 def run(settings: Settings, extension: Extension | None = None, role: Role = Role.ALL) -> None:
@@ -48,6 +50,7 @@ async def serve(settings: Settings, extension: Extension | None = None, role: Ro
             async with build(settings, extension=extension, role=role) as app, serving(app) as health:
                 announce(settings, health, app.store.version, app.joining.code)
                 _on_signals(app.stop)
+                _keep_what_is_loaded()
                 await _watched(app)
         except* BotError as group:
             raise _first(group) from None
@@ -69,6 +72,16 @@ async def _watched(app: Bot) -> None:
     loop = asyncio.get_running_loop()
     with loop.watched(app.metrics) if isinstance(loop, WatchedLoop) else nullcontext():
         await app.run()
+
+
+def _keep_what_is_loaded() -> None:
+    """It stays to the end, so the garbage collector need not go through it again, in pauses of 0.1 s.
+
+    What is young is looked at less often too. Together that was 6 % of the CPU.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG)
 
 
 def _on_signals(stop: Callable[[], None]) -> None:
