@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 from pydantic import SecretStr
 
-from bot import calculator, mcp, options, searching, today
+from bot import calculator, mcp, options, searching, sharing, today
 from bot.access import Access
 from bot.allowances import Allowances
 from bot.aside import Aside
@@ -29,6 +31,7 @@ from bot.commands import Commands
 from bot.confirming import Confirming
 from bot.context import Context
 from bot.documents import Documents
+from bot.engine import Engine, Role
 from bot.errors import StorageUnavailable
 from bot.extending import Extending
 from bot.extension import Extension
@@ -42,12 +45,13 @@ from bot.joining import Joining
 from bot.journal import Journal, beside
 from bot.later import KIND as LATER
 from bot.later import Postponing
+from bot.lease import Tasks
 from bot.library import Library
 from bot.limits import MONEY, TOKENS, Budget
 from bot.mcp import McpServer
 from bot.members import Members
 from bot.metrics import Metrics
-from bot.middleware import Admit, Boundary, Door, InOrder
+from bot.middleware import MOST_ATTEMPTS, MOST_OF_MANY, Admit, Boundary, Door, InOrder
 from bot.models.yandex.service import YandexStudio
 from bot.orders import Orders
 from bot.outage import Outage
@@ -61,6 +65,7 @@ from bot.searching import Searching
 from bot.services import Later, Painter
 from bot.settings import Settings
 from bot.storage.boxes import StoredInbox, StoredOutbox
+from bot.storage.dialects import is_sqlite
 from bot.storage.files import home
 from bot.storage.store import Store, Tx
 from bot.taps import Taps
@@ -95,6 +100,9 @@ class Bot:
     clock: Clock
     tasks: asyncio.TaskGroup
     stopping: asyncio.Event
+    engine: Engine
+    role: Role
+    shared: bool
     metrics: Metrics
     turns: Turns
     model_outage: Outage
@@ -104,13 +112,16 @@ class Bot:
 
     async def run(self) -> None:
         menus = {"": self.commands.menu("en"), "ru": self.commands.menu("ru")}
-        for name, work in (("jobs", self.jobs.run()), ("sweep", self._sweep()), ("storage", self.store.watch())):
-            self.background.append(self.tasks.create_task(work, name=name))
+        works: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
+            "jobs": self.engine.run,
+            "sweep": partial(self.engine.lead, "sweep", self._sweep),
+        }
+        for name, work in {**(works if self.role.works else {}), "storage": self.store.watch}.items():
+            self.background.append(self.tasks.create_task(work(), name=name))
         await self._start(menus)
         await self.stopping.wait()
         await self.telegram.stop_intake()
-        await self.handler.drain(self.settings.shutdown_grace)
-        await self.store.write(lambda tx: tx.updates.park(self.telegram.api.id))
+        await self.engine.drain(self.settings.shutdown_grace)
         for task in self.background:
             task.cancel()
 
@@ -125,8 +136,10 @@ class Bot:
         try:
             # A deadline that is set only by `stop`.
             async with asyncio.timeout(0 if self.stopping.is_set() else None) as self._starting:
-                await self.store.patiently(lambda: self.store.write(self._settle_dead))
-                await self.telegram.start(self.door, menus, self.commands.unseen)
+                # Where others work too, what is open may be theirs.
+                before = self.clock.time() - LONG_DEAD if self.shared else None
+                await self.store.patiently(lambda: self.store.write(lambda tx: self._settle_dead(tx, before)))
+                await self.telegram.start(self.door, menus, self.engine, self.commands.unseen, self.role)
         except TimeoutError:
             if not self.stopping.is_set():
                 raise
@@ -150,6 +163,7 @@ class Bot:
                 tx.members.sweep()
                 self._settle_dead(tx, now - LONG_DEAD)
                 tx.spending.sweep()
+                tx.queue.mend(self.telegram.api.id)
 
             try:
                 await self.store.write(work)
@@ -169,12 +183,15 @@ async def build(
     tools: Sequence[Tool] = (),
     later: Callable[[str], Later | None] | None = None,
     extension: Extension | None = None,
+    role: Role = Role.ALL,
+    shared: bool | None = None,
 ) -> AsyncIterator[Bot]:
     """Everything a bot is made of, opened; closed again when the block is left. Raises `ConfigError`.
 
     What runs in the background is cancelled when the block ends: `Bot.run` inside it is the orderly way to stop.
     `routing` offers other models than the settings name, `later` other asynchronous modes of them; `tools` are yours,
-    beside those of the settings; `extension` is all that a programmer has added.
+    beside those of the settings; `extension` is all that a programmer has added. `shared`: other processes may work for
+    the same bot, as they always may on PostgreSQL.
     """
     mcp.check(settings.mcp_servers)
     clock, extension = clock or SystemClock(), extension or Extension()
@@ -183,20 +200,18 @@ async def build(
     async with Http(direct=[settings.yc_metadata_addr]) as http, AsyncExitStack() as stack:
         if extension.only_models:  # nobody is asked with it
             settings = settings.model_copy(update={"yc_api_key": SecretStr("none")})
-        studio = YandexStudio(settings, http, clock, chance, metrics)
+        shared = not is_sqlite(settings.database_url) if shared is None else shared
+        gauge = sharing.places(settings, clock) if shared else None
+        studio = YandexStudio(settings, http, clock, chance, metrics, gauge)
         offered = routing.offers if routing else () if extension.only_models else _offers(settings, studio, clock)
         routing = Routing(_extended(offered, extension, clock))
         painter = None if extension.only_models else studio.art()
         # The database comes after all that may be wrong in the settings: a start that is refused changes nothing.
         store = await stack.enter_async_context(Store.open(settings.database_url, clock, metrics))
-        api = Api(
-            settings.bot_token.get_secret_value(),
-            settings.telegram_api_url,
-            settings.telegram_proxy.get_secret_value(),
-            metrics,
-        )
+        token, proxy = settings.bot_token.get_secret_value(), settings.telegram_proxy.get_secret_value()
+        api = Api(token, settings.telegram_api_url, proxy, metrics)
         try:
-            async with asyncio.TaskGroup() as tasks:
+            async with Tasks() as tasks:
                 toolbox = _tools(settings, clock, tasks, [*tools, *extension.tools])
                 routers = _routers(api, extension)
                 if routers is not None:
@@ -204,10 +219,12 @@ async def build(
                 app = wire(
                     Given(
                         settings, store, studio, routing, painter, api, clock, chance, tasks, toolbox,
-                        later or _modes(studio, extension), extension, routers,
+                        later or _modes(studio, extension), extension, routers, role, shared,
                     )
                 )  # fmt: skip
-                await app.joining.open()
+                if gauge is not None and role.works:
+                    app.background.append(tasks.create_task(gauge.run(), name="gauge"))
+                await app.joining.open(sharing.first_code(settings) if shared else "")
                 yield app
                 raise _End  # what was not stopped in order is cancelled: every state that matters is in the database
         except* _End:
@@ -218,7 +235,9 @@ async def build(
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a bot is made from. `modes` are the asynchronous modes of the models, by name."""
+    """What a bot is made from. `modes` are the asynchronous modes of the models, by name; `shared`: other processes may
+    work for the same bot.
+    """
 
     settings: Settings
     store: Store
@@ -233,6 +252,8 @@ class Given:
     modes: Callable[[str], Later | None] = lambda _name: None
     extension: Extension = field(default_factory=Extension)
     routers: Routers | None = None
+    role: Role = Role.ALL
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,12 +290,13 @@ def wire(given: Given) -> Bot:
     attached, feed = Attached(store, chat, parts.documents, parts.voice), given.routers.feed if given.routers else None
     commands = Commands(store, chat, parts.access, attached, features, roll.load, parts.opinions.reaction, feed)
     admit = Admit(commands, parts.access, joining.refuse)
-    boundary = Boundary(admit, store, journal)
+    boundary = Boundary(admit, store, journal, MOST_OF_MANY if given.shared else MOST_ATTEMPTS)
     waiting.queue = handler = InOrder(boundary, given.tasks, turns, chat.outdate, waiting.queued, waiting.empty)
     door = Door(handler, store, clock, given.tasks, parts.access, options.limits(settings), journal)
+    engine = sharing.engine(settings, store, handler, jobs, clock, given.api.id, joining.look, shared=given.shared)
     return Bot(
         settings, store, parts.telegram, commands, door, handler, jobs, clock, given.tasks, asyncio.Event(),
-        given.api.metrics, turns, given.studio.outage, joining,
+        engine, given.role, given.shared, given.api.metrics, turns, given.studio.outage, joining,
     )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -51,15 +51,38 @@ class Delivery:
     due: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What an earlier holder of the outbox, or of one chat in it, has left.
+
+    Deliveries up to the id `newest` are from before. `growing` are the messages in which answers were being written, by
+    the keys of their turns; 0 where it is only known that one may be there. `waiting` has something to deliver.
+    """
+
+    newest: int
+    growing: Mapping[str, int]
+    waiting: Sequence[Address]
+
+
 class Inbox(Protocol):
     """Updates on disk. An update is confirmed to the sender only after `accept` returned."""
 
-    async def accept(self, bot: int, updates: Sequence[tuple[int, str, str]]) -> Sequence[Received]:
-        """Commit (update id, once-only key, raw JSON) and return the rows that were new, in order."""
+    async def accept(self, bot: int, updates: Sequence[tuple[int, str, str, str]]) -> Sequence[Received]:
+        """Commit (update id, once-only key, raw JSON, place of the chat) and return the rows that were new, in order.
+
+        Where several processes work, others are told in the same commit.
+        """
         ...
 
     async def open(self, bot: int) -> Sequence[Received]:
         """The rows that are not done yet, oldest first. Counts an attempt for each that had been begun."""
+        ...
+
+    async def take(self, bot: int, place: str, known: Collection[int], *, interrupted: bool) -> Sequence[Received]:
+        """The rows of one chat that are not done and not `known`, oldest first.
+
+        `interrupted`: who had them is gone. An attempt is counted for each that had been begun.
+        """
         ...
 
     async def done(self, ids: Sequence[int]) -> None: ...
@@ -74,24 +97,23 @@ class Inbox(Protocol):
 class Outbox(Protocol):
     """Finished answers on disk. Every change is committed when the call returns."""
 
-    async def waiting(self, bot: int) -> Sequence[Address]:
-        """The addresses with something to deliver."""
+    async def left(self, bot: int, place: str | None = None) -> Left:
+        """What was there when the work on all chats, or on one, begins."""
+        ...
+
+    async def waiting(self, bot: int, place: str) -> Sequence[Address]:
+        """The addresses of a chat with something to deliver."""
         ...
 
     async def next(self, address: Address) -> Delivery | None:
         """The oldest delivery of the address that is finished and not sent."""
         ...
 
-    async def place(self, key: str, address: Address, message_id: int = 0) -> None:
-        """Remember the message in which the answer of turn `key` is being written; 0: it is about to be sent."""
-        ...
+    async def place(self, key: str, address: Address, message_id: int = 0, marker: int = 0) -> None:
+        """Remember the message in which the answer of turn `key` is being written; 0: it is about to be sent.
 
-    async def growing(self, bot: int) -> Mapping[str, int]:
-        """At a start: those messages' ids by the keys of their turns; 0 where it is only known that it may be there."""
-        ...
-
-    async def newest(self, bot: int) -> int:
-        """The id of the newest delivery: at a start, those up to here are left from before."""
+        `marker`: see `Delivery`.
+        """
         ...
 
     async def ours(self, address: Address) -> set[int]:

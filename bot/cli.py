@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from bot.engine import Role
 from bot.errors import BadInput, BotError, ConfigError
 
 NEWEST = 20  # failures that are listed
@@ -29,18 +30,21 @@ models = typer.Typer(help="Models: which there are, and local ones for the sandb
 app.add_typer(models, name="models")
 
 
+ROLE = typer.Option(
+    Role.ALL, help="What this process does: all; or with PostgreSQL take updates (webhook) or work on them (worker)."
+)
 OWN = typer.Option("", "--app", help="A bot of your own: module:name or file.py:name of its App.")
 
 
 @app.command()
-def run(own: str = OWN) -> None:
+def run(own: str = OWN, role: Role = ROLE) -> None:
     """Run the bot on Telegram (BOT_TOKEN, YC_API_KEY and YC_FOLDER_ID from the environment or .env)."""
     from bot import logs, program, running
     from bot.settings import load, misspelt, require
 
     if own:
         found = program.find(own)
-        found.serve(found.settings())
+        found.serve(found.settings(), role)
         return
     settings = load()
     try:
@@ -50,7 +54,7 @@ def run(own: str = OWN) -> None:
         raise ConfigError("\n".join([str(error), *hints])) from None
     with logs.standard_streams():
         logs.configure(settings.log_level, settings.secrets(), settings.log_format)
-        running.run(settings)
+        running.run(settings, role=role)
 
 
 @app.command()

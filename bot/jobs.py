@@ -38,6 +38,10 @@ class Jobs:
         self._wake = asyncio.Event()
         self._running: set[tuple[str, str]] = set()
 
+    async def do(self, job: Job) -> None:
+        """Do one job, whoever has found it due."""
+        await self._do(job)
+
     def wake(self) -> None:
         """A job was added: look now."""
         self._wake.set()

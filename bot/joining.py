@@ -60,10 +60,15 @@ class Joining:
             },
         )
 
-    async def open(self) -> None:
-        """Begin: who was let in, and a new code where nobody owns the bot yet."""
+    async def open(self, code: str = "") -> None:
+        """Begin: who was let in, and a new code where nobody owns the bot yet. `code`: the one of all processes."""
         await self.roll.load()
-        self.code = "" if self.admins(Role.OWNER) else secrets.token_urlsafe(16)
+        self.code = "" if self.admins(Role.OWNER) else code or secrets.token_urlsafe(16)
+
+    async def look(self) -> None:
+        """Another process has changed who was let in."""
+        await self.roll.load()
+        self.code = "" if self.admins(Role.OWNER) else self.code
 
     def admins(self, least: Role = Role.ADMIN) -> Sequence[int]:
         return sorted({*self.access.owners, *self.roll.those(least)})

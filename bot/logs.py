@@ -23,7 +23,7 @@ TOKEN = re.compile(r"(?:(?<=bot)|\b)\d{6,}(?::|%3A)[A-Za-z0-9_-]{30,}")
 YANDEX = re.compile(r"\b(?:AQVN[A-Za-z0-9_-]{20,}|t1\.[A-Za-z0-9_=.-]{20,}|y[0-3]_[A-Za-z0-9_-]{20,})")
 CONTROLS = (*range(32), *range(127, 160), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 WRITTEN_OUT = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in CONTROLS}
-NOISY = ("httpx", "httpcore", "aiogram", "aiosqlite", "asyncio", "alembic", "psycopg")
+NOISY = ("httpx", "httpcore", "aiogram", "aiosqlite", "asyncio", "alembic", "psycopg", "procrastinate")
 STANDARD_STREAMS = 3  # the numbers below it are standard input, output and error
 
 

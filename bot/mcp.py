@@ -14,6 +14,7 @@ import logging
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from contextvars import Context
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,7 +74,9 @@ class McpServer:
                 return
             self._told.clear()
             self._broken.clear()
-            self._life = self._tasks.create_task(self._live(), name=f"mcp {self._entry.name}")
+            # In no context of ours: it outlives the turn that has asked for it.
+            name = f"mcp {self._entry.name}"
+            self._life = self._tasks.create_task(self._live(), name=name, context=Context())
         try:
             async with asyncio.timeout(WAITING):
                 await self._told.wait()

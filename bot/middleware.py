@@ -33,6 +33,7 @@ from bot.types import Address, Handler, Incoming, Kind, Outgoing, Reply
 log = logging.getLogger(__name__)
 
 MOST_ATTEMPTS = 3  # crashes while working on one message before it is given up
+MOST_OF_MANY = 10  # the same where many processes work, which are stopped and moved by others all the time
 SOOTHING = 2.0  # seconds after which a press that waits is confirmed
 APART = 2.0  # seconds between the last tries of several messages: only one of them may be what ends the process
 AT_ONCE = (Kind.STOP, Kind.GONE, Kind.BACK)
@@ -283,14 +284,17 @@ def _amend(lane: deque[tuple[Incoming, Reply]], edit: Incoming) -> bool:
 class Boundary:
     """Errors become replies; a traceback goes to the log under a code that the user is told."""
 
-    def __init__(self, handler: Handler, store: Store, journal: Journal | None = None) -> None:
+    def __init__(
+        self, handler: Handler, store: Store, journal: Journal | None = None, most: int = MOST_ATTEMPTS
+    ) -> None:
         self.handler = handler
         self.store = store
+        self.most = most
         self.journal = journal or Journal(store.clock)
         self._last_try = float("-inf")  # when the newest of them begins or began
 
     async def __call__(self, incoming: Incoming, reply: Reply) -> None:
-        if incoming.attempts == MOST_ATTEMPTS - 1:
+        if incoming.attempts == self.most - 1:
             await self._stand_apart()
         # Where the disk fails nothing was changed, so the turn can be begun anew.
         await self.store.patiently(lambda: self._handle(incoming, reply))
@@ -305,7 +309,7 @@ class Boundary:
         await self.store.clock.sleep(self._last_try - now)
 
     async def _handle(self, incoming: Incoming, reply: Reply) -> None:
-        if incoming.attempts >= MOST_ATTEMPTS:
+        if incoming.attempts >= self.most:
             log.error("turn %s: given up after %d crashes", incoming.id, incoming.attempts)
             if incoming.kind is Kind.OTHER:
                 await set_aside(self.store, incoming, f"given up after {incoming.attempts} crashes")

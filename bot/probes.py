@@ -58,7 +58,7 @@ class Probes:
     async def readyz(self, _request: web.Request) -> web.Response:
         """The same, and it has started and is not being stopped."""
         report = await self.health.report()
-        if not self.app.telegram.takes_updates or self.app.stopping.is_set():
+        if not self.app.telegram.is_ready or self.app.stopping.is_set():
             return _answer("fail", {**report.shown(), **UNREADY})
         return _answer(report.status, report.shown())
 

@@ -24,6 +24,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from bot.engine import Role
 from bot.errors import BotError, ConfigError
 from bot.extension import SANDBOX, About, Extension, OwnCommand, OwnModel, Run
 from bot.tools import Tool
@@ -99,7 +100,7 @@ class App:
         except BotError as error:
             sys.exit(f"govorun: {error}")
 
-    def serve(self, settings: Settings) -> None:
+    def serve(self, settings: Settings, role: Role = Role.ALL) -> None:
         """Run on Telegram until it is stopped. Raises `ConfigError`."""
         from bot import logs, running
         from bot.settings import has_key, require
@@ -108,7 +109,7 @@ class App:
         require(settings, studio=not self.extension.only_models)
         with logs.standard_streams():
             logs.configure(settings.log_level, settings.secrets(), settings.log_format)
-            running.run(settings, self.extension)
+            running.run(settings, self.extension, role)
 
 
 def rehearse(command: list[str]) -> None:

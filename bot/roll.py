@@ -40,9 +40,17 @@ class Roll:
         self._allowances = allowances
 
     async def change(self, work: Callable[[Tx], T]) -> T:
-        """Run a transaction that changes who is let in; what it did counts when this returns."""
+        """Run a transaction that changes who is let in; what it did counts when this returns.
+
+        Other processes are told in the same commit.
+        """
+
+        def told(tx: Tx) -> T:
+            tx.queue.tell(f"roll:{self.bot}")
+            return work(tx)
+
         async with self._changing:
-            done = await self.store.write(work)
+            done = await self.store.write(told)
             await self.store.patiently(self._read)
             return done
 

@@ -165,7 +165,9 @@ class Settings(BaseSettings):
         1.0, ge=0, description="Messages a second in one private chat, after a short burst; 0 = no limit of our own"
     )
     webhook_url: str = Field("", description="Public https address of the webhook; empty = long polling")
-    webhook_secret: SecretStr = Field(SecretStr(""), description="16-256 of A-Z a-z 0-9 _ - ; made up when empty")
+    webhook_secret: SecretStr = Field(
+        SecretStr(""), description="16-256 of A-Z a-z 0-9 _ - ; made up when empty; several processes need the same"
+    )
     webhook_host: str = Field("127.0.0.1", description="Where the webhook server listens")
     webhook_port: int = Field(8443, ge=1, le=65535, description="... and its port")
     shutdown_grace: float = Field(20.0, ge=0, description="Seconds that running answers get when the bot is stopped")

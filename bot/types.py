@@ -38,6 +38,11 @@ class Address:
         place = f"{self.bot}/{self.connection}/{self.chat}/{self.thread}"
         return f"{place}/{self.only}" if self.only else place
 
+    @property
+    def place(self) -> str:
+        """The chat among those of the bot, with all its topics: one process works on it at a time."""
+        return f"{self.connection}/{self.chat}"
+
 
 @dataclass(frozen=True, slots=True)
 class User:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -29,6 +29,7 @@ class Server:
     """`create` makes a database for one test."""
 
     sockets: str
+    restart: Callable[[], None] = lambda: None
     _serial: count[int] = field(default_factory=count)
 
     def url(self, name: str, user: str = "postgres") -> str:
@@ -68,7 +69,12 @@ def started() -> Iterator[Server]:
         file.write(CONFIGURATION)
     server.start()
     try:
-        yield Server(str(server.get_postmaster_info().socket_dir))
+
+        def restart() -> None:
+            server.stop()
+            server.start()
+
+        yield Server(str(server.get_postmaster_info().socket_dir), restart)
     finally:
         server.stop()
         shutil.rmtree(place, ignore_errors=True)

@@ -81,7 +81,8 @@ async def test_an_admin_sets_what_one_person_may_spend_from_the_next_request_on(
     entry = ("allowance", str(BORIS))
     (actor, *what, details) = rows(stage, "SELECT actor, action, subject, details FROM audit")[0]
     assert (actor, tuple(what), json.loads(details)) == (CLARA, entry, {"day": "0.2"})
-    assert f"{say('en', 'audit.allowance')} {BORIS} day 0.2" in await stage.ask("/audit", CLARA)
+    told = say("en", "audit.allowance", subject=f"Борис ({BORIS})", changes="day: 0.2")
+    assert told in await stage.ask("/audit", CLARA)
     await stage.crash()
     await stage.start()
     assert (await stage.ask("still?", BORIS)).startswith("На сегодня ваш лимит исчерпан.")

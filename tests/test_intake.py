@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -378,11 +378,14 @@ class Flaky:
         self.ended: list[int] = []
         self.failures = 2
 
-    async def accept(self, bot: int, updates: Sequence[tuple[int, str, str]]) -> list[Received]:
+    async def accept(self, bot: int, updates: Sequence[tuple[int, str, str, str]]) -> list[Received]:
         at = datetime(2027, 1, 1, tzinfo=UTC)
-        return [Received(id_, bot, id_, raw, 0, at) for id_, _, raw in updates]
+        return [Received(id_, bot, id_, raw, 0, at) for id_, _, raw, _ in updates]
 
     async def open(self, bot: int) -> list[Received]:
+        return []
+
+    async def take(self, bot: int, place: str, known: Collection[int], *, interrupted: bool) -> list[Received]:
         return []
 
     async def done(self, ids: Sequence[int]) -> None:

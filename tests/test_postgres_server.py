@@ -23,7 +23,6 @@ from bot.doctor.machine import check_database
 from bot.errors import BotError, ConfigError, Lost, StorageUnavailable
 from bot.settings import Settings, load
 from bot.storage import schema, server
-from bot.storage.locks import alone
 from bot.storage.store import Store, Tx
 from bot.types import Address
 
@@ -254,16 +253,6 @@ async def test_a_role_that_may_not_make_tables_is_told_so(postgres: Server, role
     line = await refused(postgres.url(name_of(url), role))
     assert f"GRANT USAGE, CREATE ON SCHEMA public TO {role}" in line
     postgres.drop(url)
-
-
-def test_a_bot_runs_once_and_another_bot_beside_it(postgres_url: str) -> None:
-    with alone(postgres_url, 42):
-        with pytest.raises(ConfigError, match="another Govorun works with this bot"), alone(postgres_url, 42):
-            pass
-        with alone(postgres_url, 43):
-            pass
-    with alone(postgres_url, 42):
-        pass
 
 
 def test_without_the_driver_the_extra_is_named(tmp_path: Path) -> None:

@@ -15,10 +15,13 @@ from raw_server import free_port
 from test_cli import BARE
 
 from bot import running
+from bot.engine import Role
+from bot.errors import ConfigError
 from bot.sandbox.studio import Studio
 from bot.sandbox.telegram import Telegram
 from bot.settings import load
 
+SERVER = "postgresql://anna@db/govorun"
 START = 30.0  # seconds that a start may take on a machine that is busy with other tests
 
 
@@ -46,6 +49,28 @@ def test_t2_a_defect_that_ends_the_bot_goes_into_the_log(tmp_path: Path, caplog:
     assert ended.value.code == running.DEFECT
     (told,) = [record for record in caplog.records if record.levelname == "CRITICAL"]
     assert told.exc_info
+
+
+@pytest.mark.parametrize(
+    ("role", "settings", "says"),
+    [
+        (
+            Role.WORKER,
+            {"database_url": "sqlite+aiosqlite:///bot.db"},
+            "--role worker: several processes need PostgreSQL",
+        ),
+        (Role.WEBHOOK, {"database_url": SERVER}, "--role webhook: WEBHOOK_URL is empty"),
+        (Role.WEBHOOK, {"database_url": SERVER, "webhook_url": "https://bot.example"}, "WEBHOOK_SECRET is empty"),
+        (Role.ALL, {"database_url": SERVER, "webhook_url": "https://bot.example"}, "WEBHOOK_SECRET is empty"),
+    ],
+)
+async def test_a_role_that_the_settings_do_not_allow_is_refused_in_one_line(
+    role: Role, settings: dict[str, str], says: str
+) -> None:
+    found = load(_env_file=None, **settings)
+    with pytest.raises(ConfigError, match=says) as refused:
+        await running.serve(found, role=role)
+    assert "\n" not in str(refused.value)
 
 
 @pytest.mark.e2e

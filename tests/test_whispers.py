@@ -443,7 +443,10 @@ async def test_only_administrators_of_the_group_choose_it(stage: Stage) -> None:
     await stage.press(say("ru", "settings.notices"), TEAM, BORIS)
     await stage.texts(2, TEAM)
     await stage.press(say("ru", "notices.alone"), TEAM, BORIS)
-    assert (await stage.texts(3, TEAM))[-1] == say("ru", "admins.only")
+    toast = say("ru", "admins.only")
+    await stage.until(
+        lambda: toast in [c.params.get("text") for c in stage.telegram.calls_of("answerCallbackQuery")] or None
+    )
     assert rows(stage, f"SELECT notices FROM chats WHERE id = {TEAM}") == [("",)]
 
 

@@ -137,15 +137,22 @@ def _change(
     content: dict[str, Any],
     markup: dict[str, Any] | None,
 ) -> Message:
-    """Replace the fields `names` by `content` and the keyboard by `markup`, which is taken away when it is None."""
+    fresh = changed(api, message, names, content, markup)
+    chat.messages[message["message_id"]] = fresh
+    api.state.show(chat, fresh)
+    return fresh
+
+
+def changed(
+    api: Api, message: Message, names: tuple[str, ...], content: dict[str, Any], markup: dict[str, Any] | None
+) -> Message:
+    """The message with `content` for its fields `names` and this keyboard, none when it is None."""
     fresh = {name: value for name, value in message.items() if name not in {*names, "reply_markup"}} | content
     if markup:
         fresh["reply_markup"] = markup
     if {**fresh, "edit_date": 0} == {**message, "edit_date": 0}:
         raise bad(NOT_MODIFIED)
     fresh["edit_date"] = int(api.state.clock.time())
-    chat.messages[message["message_id"]] = fresh
-    api.state.show(chat, fresh)
     return fresh
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from bot.sandbox.telegram_api import Api, Method
 from bot.sandbox.telegram_call import Call, bad
 from bot.sandbox.telegram_content import caption, keyboard, text
-from bot.sandbox.telegram_edit import CAPTION, NOT_MODIFIED, TEXT
+from bot.sandbox.telegram_edit import CAPTION, TEXT, changed
 from bot.sandbox.telegram_rich import rich
 from bot.sandbox.telegram_state import Chat, Message
 
@@ -123,13 +123,7 @@ def _change(
     api: Api, call: Call, chat: Chat, message: Message, names: tuple[str, ...], content: dict[str, Any]
 ) -> bool:
     """Replace the fields `names` by `content`, and the keyboard. Nothing of the message comes back."""
-    markup = keyboard(call, editing=True)
-    fresh = {name: value for name, value in message.items() if name not in {*names, "reply_markup"}} | content
-    if markup:
-        fresh["reply_markup"] = markup
-    if {**fresh, "edit_date": 0} == {**message, "edit_date": 0}:
-        raise bad(NOT_MODIFIED)
-    fresh["edit_date"] = int(api.state.clock.time())
+    fresh = changed(api, message, names, content, keyboard(call, editing=True))
     chat.unseen[message["ephemeral_message_id"]] = fresh
     api.state.show_unseen(chat, fresh)
     return True

@@ -17,7 +17,8 @@ OPEN_DELIVERY = (Delivery.bot == bindparam("b"), Delivery.state.in_(("pending", 
 UPDATES = select(func.count(), func.min(Update.at)).where(*OPEN_UPDATE)
 DELIVERIES = select(func.count(), func.min(Delivery.at)).where(*OPEN_DELIVERY)
 JOBS = select(func.count(), func.min(Job.due)).where(Job.bot == bindparam("b"), Job.due <= bindparam("now"))
-OVERDUE = select(Update.id).where(*OPEN_UPDATE, Update.at < bindparam("before")).order_by(Update.id).limit(MOST)
+OPEN_FOR_LONG = (*OPEN_UPDATE, Update.at < bindparam("before"))
+OVERDUE = select(Update.id, Update.chat).where(*OPEN_FOR_LONG).order_by(Update.id).limit(MOST)
 DEAD_UPDATES = select(func.count()).where(
     Update.bot == bindparam("b"), Update.state == "dead", Update.at >= bindparam("since")
 )
@@ -49,9 +50,12 @@ class Backlog(Subject):
         return self._waiting(*self.connection.execute(JOBS, {"b": bot, "now": self.clock.time()}).one())
 
     def overdue(self, bot: int, seconds: float) -> Sequence[int]:
-        """The rows of the inbox that are open for longer than that."""
+        """The rows of the inbox that are open for longer than that, but for those of chats that a process has taken."""
         before = self.clock.time() - seconds
-        return self.connection.execute(OVERDUE, {"b": bot, "before": before}).scalars().all()
+        taken = self.queue.taken(bot)
+        return [
+            row for row, place in self.connection.execute(OVERDUE, {"b": bot, "before": before}) if place not in taken
+        ]
 
     def dead(self, bot: int, seconds: float, gone: str) -> int:
         """How many rows of both boxes that came in so many seconds were given up; those of chats that left don't count.

@@ -6,10 +6,10 @@ since what they forgot would be done twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
 
-from bot.boxes import Delivery, Received
+from bot.boxes import Delivery, Left, Received
 from bot.storage.store import Store, Tx
 from bot.types import Address
 
@@ -28,7 +28,7 @@ class Box:
 
 
 class StoredInbox(Box):
-    async def accept(self, bot: int, updates: Sequence[tuple[int, str, str]]) -> Sequence[Received]:
+    async def accept(self, bot: int, updates: Sequence[tuple[int, str, str, str]]) -> Sequence[Received]:
         def work(tx: Tx) -> list[Received]:
             added = [tx.updates.add(bot, *update) for update in updates]
             return [row for row in added if row is not None]
@@ -42,6 +42,14 @@ class StoredInbox(Box):
 
         return await self.write(work)
 
+    async def take(self, bot: int, place: str, known: Collection[int], *, interrupted: bool) -> Sequence[Received]:
+        def again(tx: Tx) -> Sequence[Received]:
+            tx.updates.count_attempts(bot, place)
+            return tx.updates.open(bot, place)
+
+        rows = await (self.write(again) if interrupted else self.read(lambda tx: tx.updates.open(bot, place)))
+        return [row for row in rows if row.id not in known]
+
     async def done(self, ids: Sequence[int]) -> None:
         await self.write(lambda tx: tx.updates.done(ids))
 
@@ -53,26 +61,27 @@ class StoredInbox(Box):
 
 
 class StoredOutbox(Box):
-    async def waiting(self, bot: int) -> Sequence[Address]:
-        return await self.read(lambda tx: tx.deliveries.waiting(bot))
+    async def left(self, bot: int, place: str | None = None) -> Left:
+        def question(tx: Tx) -> Left:
+            found = tx.deliveries
+            return Left(found.newest(bot), found.growing(bot, place), found.waiting(bot, place))
+
+        return await self.read(question)
+
+    async def waiting(self, bot: int, place: str) -> Sequence[Address]:
+        return await self.read(lambda tx: tx.deliveries.waiting(bot, place))
 
     async def next(self, address: Address) -> Delivery | None:
         return await self.read(lambda tx: tx.deliveries.next(address))
 
-    async def place(self, key: str, address: Address, message_id: int = 0) -> None:
-        await self.write(lambda tx: tx.deliveries.place(key, address, message_id))
-
-    async def growing(self, bot: int) -> Mapping[str, int]:
-        return await self.read(lambda tx: tx.deliveries.growing(bot))
+    async def place(self, key: str, address: Address, message_id: int = 0, marker: int = 0) -> None:
+        await self.write(lambda tx: tx.deliveries.place(key, address, message_id, marker))
 
     async def ours(self, address: Address) -> set[int]:
         return await self.read(lambda tx: tx.deliveries.known_ids(address.bot, address.chat))
 
     async def highest(self, bot: int, first: int, last: int) -> int:
         return await self.read(lambda tx: tx.deliveries.highest(bot, first, last))
-
-    async def newest(self, bot: int) -> int:
-        return await self.read(lambda tx: tx.deliveries.newest(bot))
 
     async def begin(self, delivery: Delivery, marker: int) -> None:
         await self.write(lambda tx: tx.deliveries.begin(delivery.id, marker))

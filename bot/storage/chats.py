@@ -119,6 +119,8 @@ class Chats(Subject):
 
     def move(self, bot: int, old: int, new: int) -> None:
         """A group became a supergroup: the same chat under a new id, in every table."""
+        self.queue.tell(f"roll:{bot}")  # a group that was let in is let in under its new id
+        self.queue.chat(bot, f"/{new}")  # what waits there is delivered by who has the new one
         target = self.connection.execute(select(Chat.id).where(Chat.bot == bot, Chat.id == new)).first()
         if target is None:
             self.connection.execute(update(Chat).where(Chat.bot == bot, Chat.id == old).values(id=new))

@@ -80,7 +80,7 @@ class Conversations(Subject):
 
     def choose(self, where: Address, id_: int) -> None:
         """From now on this one goes on."""
-        self._set(id_, chosen=Messages(self.connection, self.clock).chosen_now(where), is_archived=False)
+        self._set(id_, chosen=Messages(self.connection, self.clock, self.queue).chosen_now(where), is_archived=False)
 
     def name(self, id_: int, title: str, by: str) -> None:
         """`by` model changes no name that a user gave."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, delete, insert, select, update
 
 from bot.boxes import Delivery, DeliveryState
 from bot.storage.chats import Chats
@@ -18,7 +18,7 @@ from bot.types import Address, Outgoing
 
 OPEN = (DeliveryState.PENDING.value, DeliveryState.SENDING.value)
 GROWING = (*OPEN, DeliveryState.STREAMING.value)
-PLACE_OF = select(Table.id, Table.state, Table.message_ids).where(
+PLACE_OF = select(Table.id, Table.state, Table.message_ids, Table.marker).where(
     Table.bot == bindparam("b"), Table.key == bindparam("k")
 )
 LOOK_BACK = 1000  # answers of a chat among which a message is sought
@@ -44,8 +44,11 @@ class Deliveries(Subject):
         """Put a finished answer into the outbox, once: a second answer under the same key changes nothing.
 
         Where the answer was already being shown in a message (`place`), it takes over that message. The row is
-        SENDING from the start: the send follows at once, and a commit more would only say so. `marker`: see `Delivery`.
+        SENDING from the start: the send follows at once, and a commit more would only say so; PENDING for a chat that
+        is another process's, which is told. `marker`: see `Delivery`.
         """
+        held = self.queue.holds(where)
+        state = DeliveryState.SENDING if held else DeliveryState.PENDING
         if where.only:
             outgoing = replace(outgoing, aloud=say(self._language(where), "alone.cannot"))
         finished = {
@@ -55,23 +58,27 @@ class Deliveries(Subject):
         }
         row = self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none()
         if row is None:
-            self._insert(key, where, DeliveryState.SENDING, (), **finished)
+            self._insert(key, where, state, (), **finished)
         elif row.state == DeliveryState.STREAMING:
-            self._change(row.id, **finished, state=DeliveryState.SENDING.value)
+            finished["marker"] = max(marker, row.marker)
+            self._change(row.id, **finished, state=state.value)
+        if not held:
+            self.queue.chat(where.bot, where.place)
 
     def _language(self, where: Address) -> str:
-        chats = Chats(self.connection, self.clock)
+        chats = Chats(self.connection, self.clock, self.queue)
         return chats.choices(where).language or chats.language(where.bot, where.only)
 
-    def place(self, key: str, where: Address, message_id: int) -> None:
+    def place(self, key: str, where: Address, message_id: int, marker: int = 0) -> None:
         """The answer of `key` is being shown in that message, which it takes over, even where it was finished first.
 
-        0: in a message that is about to be sent, so that a crash meanwhile leaves no half answer that nobody seeks.
+        0: in a message that is about to be sent, so that a crash meanwhile leaves no half answer that nobody seeks; it
+        has an id above `marker`.
         """
         row = self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none()
         if row is None:
             ids = (message_id,) if message_id else ()
-            self._insert(key, where, DeliveryState.STREAMING, ids, outgoing=dump_outgoing(Outgoing()))
+            self._insert(key, where, DeliveryState.STREAMING, ids, outgoing=dump_outgoing(Outgoing()), marker=marker)
         elif message_id and row.state in GROWING and row.message_ids == "[]":
             self._change(row.id, message_ids=json.dumps([message_id]))
 
@@ -115,20 +122,19 @@ class Deliveries(Subject):
         row = self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none()
         return tuple(json.loads(row.message_ids)) if row else ()
 
-    def growing(self, bot: int) -> dict[str, int]:
-        query = select(Table.key, Table.message_ids).where(
-            Table.bot == bot, Table.state == DeliveryState.STREAMING.value
-        )
+    def growing(self, bot: int, place: str | None = None) -> dict[str, int]:
+        growing = (Table.state == DeliveryState.STREAMING.value, *_of(bot, place))
+        query = select(Table.key, Table.message_ids).where(*growing)
         return {key: next(iter(json.loads(ids)), 0) for key, ids in self.connection.execute(query)}
 
     def next(self, where: Address) -> Delivery | None:
         row = self.connection.execute(NEXT, spot(where)).one_or_none()
         return _delivery(row) if row else None
 
-    def waiting(self, bot: int) -> Sequence[Address]:
+    def waiting(self, bot: int, place: str | None = None) -> Sequence[Address]:
         query = (
             select(Table.transport, Table.bot, Table.chat, Table.thread, Table.connection, Table.only)
-            .where(Table.bot == bot, Table.state.in_(OPEN))
+            .where(Table.state.in_(OPEN), *_of(bot, place))
             .distinct()
         )
         return [Address(*row) for row in self.connection.execute(query)]
@@ -207,6 +213,14 @@ class Deliveries(Subject):
 
     def _change(self, id_: int, **values: Any) -> None:
         self.connection.execute(CHANGE.values(**values), {"row": id_})
+
+
+def _of(bot: int, place: str | None) -> tuple[ColumnElement[bool], ...]:
+    """What belongs to a bot, or to one chat of it (`Address.place`)."""
+    if place is None:
+        return (Table.bot == bot,)
+    connection, _, chat = place.rpartition("/")
+    return (Table.bot == bot, Table.connection == connection, Table.chat == int(chat))
 
 
 def _delivery(row: Row[Any]) -> Delivery:

@@ -23,7 +23,8 @@ class Jobs(Subject):
             **columns(job.address), "kind": job.kind, "key": job.key, "payload": json.dumps(job.payload),
             "due": job.due, "attempts": job.attempts,
         }  # fmt: skip
-        self.connection.execute(ADD, row)
+        if self.connection.execute(ADD, row).rowcount:
+            self.queue.job(job.address.bot, job.kind, job.key, job.due)
 
     def due(self, bot: int, now: float, most: int) -> Sequence[Job]:
         query = select(Table).where(Table.bot == bot, Table.due <= now).order_by(Table.due, Table.id).limit(most)
@@ -51,6 +52,7 @@ class Jobs(Subject):
             .where(Table.bot == job.address.bot, Table.kind == job.kind, Table.key == job.key)
             .values(due=due, attempts=Table.attempts + 1 if failed else 0)
         )
+        self.queue.job(job.address.bot, job.kind, job.key, due)
 
     def done(self, job: Job) -> None:
         self.connection.execute(

@@ -152,7 +152,7 @@ class Messages(Subject):
         It is the tip of the shown branch then. The same role of the same turn is added once, however often it is tried.
         """
         if any(isinstance(part, Image) for part in parts) and not self._is_there(conversation, turn, role):
-            parts = Blobs(self.connection, self.clock).keep(address, user, parts)
+            parts = Blobs(self.connection, self.clock, self.queue).keep(address, user, parts)
         before = self.head(conversation) if parent is None else parent or None
         row = {
             "conversation_id": conversation, "bot": address.bot, "chat": address.chat, "turn": turn, "role": role,

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam
 
 from bot.clock import Clock
+from bot.storage.queue import Queue
 from bot.types import Address, Attachment, Button, File, Image, Outgoing, Part, Text, ToolCall, ToolResult
 
 KINDS: dict[str, type[Any]] = {kind.__name__.lower(): kind for kind in (Text, Image, Attachment, ToolCall, ToolResult)}
@@ -18,9 +19,10 @@ KINDS: dict[str, type[Any]] = {kind.__name__.lower(): kind for kind in (Text, Im
 class Subject:
     """Questions about one subject, inside a transaction that somebody else commits."""
 
-    def __init__(self, connection: Connection, clock: Clock) -> None:
+    def __init__(self, connection: Connection, clock: Clock, queue: Queue) -> None:
         self.connection = connection
         self.clock = clock
+        self.queue = queue
 
 
 def columns(address: Address) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
 from bot.errors import ConfigError
+from bot.storage import queue
 from bot.storage.copies import before_migration
 from bot.storage.dialects import connector, is_sqlite, shown, synchronous
 from bot.storage.faults import is_damage, meaning
@@ -23,7 +24,7 @@ log = logging.getLogger(__name__)
 
 VERSION = "alembic_version"
 OURS = ("updates", "deliveries", "conversations")  # no other program has all of these
-HEAD = "0006"  # known here so that a start does not load alembic (0.3 s) to find that there is nothing to do
+HEAD = "0007"  # known here so that a start does not load alembic (0.3 s) to find that there is nothing to do
 LONGEST_CHECK = 1.0  # seconds of a start for the search for broken pages
 
 
@@ -168,6 +169,7 @@ def _create(url: str) -> None:
         with engine.begin() as connection:
             version.create(connection, checkfirst=True)
             Base.metadata.create_all(connection)
+            queue.create(connection)
             connection.execute(sa.insert(version), {"version_num": HEAD})
     finally:
         engine.dispose()

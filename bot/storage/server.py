@@ -42,7 +42,7 @@ REACH = {
     "tcp_user_timeout": "30000",  # milliseconds without an acknowledgement
 }
 # What waits for a lock, or forgot to end, stands in the way of everybody else.
-SETTINGS = "SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'"
+SETTINGS = "SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '10s'"
 
 
 def engine(url: str) -> Engine:
@@ -143,15 +143,6 @@ def migrating(url: str) -> Iterator[None]:
     with _locking(url) as connection:
         connection.exec_driver_sql("SET lock_timeout = 0")
         connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": key("schema")})
-        yield
-
-
-@contextmanager
-def alone(url: str, bot: int) -> Iterator[None]:
-    """Hold the lock of a bot on its database. Raises `ConfigError` when another process has it."""
-    with _locking(url) as connection:
-        if not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": key(f"bot {bot}")}):
-            raise ConfigError(f"DATABASE_URL: another Govorun works with this bot in {shown(url)}; stop it first")
         yield
 
 

@@ -16,8 +16,10 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from bot import lease
 from bot.clock import Clock
 from bot.errors import Lost, StorageUnavailable
+from bot.lease import Fenced, Lease, LeaseLost
 from bot.metrics import Metrics
 from bot.outage import Outage
 from bot.storage import (
@@ -46,6 +48,7 @@ from bot.storage import (
 from bot.storage.dialects import is_sqlite
 from bot.storage.engine import Engine
 from bot.storage.faults import meaning
+from bot.storage.queue import Queue
 
 T = TypeVar("T")
 LOOK = 20.0  # seconds between looks at the files while nothing is written
@@ -58,86 +61,87 @@ class Tx:
     def __init__(self, connection: Connection, clock: Clock) -> None:
         self.connection = connection
         self.clock = clock
+        self.queue = Queue(connection, None)
 
     @cached_property
     def updates(self) -> updates.Updates:
-        return updates.Updates(self.connection, self.clock)
+        return updates.Updates(self.connection, self.clock, self.queue)
 
     @cached_property
     def chats(self) -> chats.Chats:
-        return chats.Chats(self.connection, self.clock)
+        return chats.Chats(self.connection, self.clock, self.queue)
 
     @cached_property
     def messages(self) -> messages.Messages:
-        return messages.Messages(self.connection, self.clock)
+        return messages.Messages(self.connection, self.clock, self.queue)
 
     @cached_property
     def conversations(self) -> conversations.Conversations:
-        return conversations.Conversations(self.connection, self.clock)
+        return conversations.Conversations(self.connection, self.clock, self.queue)
 
     @cached_property
     def memory(self) -> memory.Memory:
-        return memory.Memory(self.connection, self.clock)
+        return memory.Memory(self.connection, self.clock, self.queue)
 
     @cached_property
     def blobs(self) -> blobs.Blobs:
-        return blobs.Blobs(self.connection, self.clock)
+        return blobs.Blobs(self.connection, self.clock, self.queue)
 
     @cached_property
     def documents(self) -> documents.Documents:
-        return documents.Documents(self.connection, self.clock)
+        return documents.Documents(self.connection, self.clock, self.queue)
 
     @cached_property
     def deliveries(self) -> deliveries.Deliveries:
-        return deliveries.Deliveries(self.connection, self.clock)
+        return deliveries.Deliveries(self.connection, self.clock, self.queue)
 
     @cached_property
     def operations(self) -> operations.Operations:
-        return operations.Operations(self.connection, self.clock)
+        return operations.Operations(self.connection, self.clock, self.queue)
 
     @cached_property
     def said(self) -> said.History:
-        return said.History(self.connection, self.clock)
+        return said.History(self.connection, self.clock, self.queue)
 
     @cached_property
     def feedback(self) -> feedback.Opinions:
-        return feedback.Opinions(self.connection, self.clock)
+        return feedback.Opinions(self.connection, self.clock, self.queue)
 
     @cached_property
     def belongings(self) -> belongings.Belongings:
-        return belongings.Belongings(self.connection, self.clock)
+        return belongings.Belongings(self.connection, self.clock, self.queue)
 
     @cached_property
     def people(self) -> people.People:
-        return people.People(self.connection, self.clock)
+        return people.People(self.connection, self.clock, self.queue)
 
     @cached_property
     def jobs(self) -> jobs.Jobs:
-        return jobs.Jobs(self.connection, self.clock)
+        return jobs.Jobs(self.connection, self.clock, self.queue)
 
     @cached_property
     def usage(self) -> usage.Ledger:
-        return usage.Ledger(self.connection, self.clock)
+        return usage.Ledger(self.connection, self.clock, self.queue)
 
     @cached_property
     def spending(self) -> spending.Ledgers:
-        return spending.Ledgers(self.connection, self.clock)
+        return spending.Ledgers(self.connection, self.clock, self.queue)
 
     @cached_property
     def members(self) -> members.Members:
-        return members.Members(self.connection, self.clock)
+        return members.Members(self.connection, self.clock, self.queue)
 
     @cached_property
     def audit(self) -> audit.Log:
-        return audit.Log(self.connection, self.clock)
+        return audit.Log(self.connection, self.clock, self.queue)
 
     @cached_property
     def backlog(self) -> backlog.Backlog:
-        return backlog.Backlog(self.connection, self.clock)
+        return backlog.Backlog(self.connection, self.clock, self.queue)
 
     @cached_property
     def buttons(self) -> buttons.Buttons:
-        return buttons.Buttons(self.connection, self.clock)
+        return buttons.Buttons(self.connection, self.clock, self.queue)
 
 
 Work = Callable[[Tx], Any]
@@ -183,18 +187,24 @@ class Store:
         Cancelling the caller does not cancel the work. `work` runs in another thread, more than once where the database
         undoes what others did at the same time: it touches nothing but the transaction and what can't change
         meanwhile. When it raises, only its own changes are undone. Raises `StorageUnavailable` when the disk is full,
-        read-only or locked or the server is away, `Lost` when the database is gone or damaged.
+        read-only or locked or the server is away, `Lost` when the database is gone or damaged, `LeaseLost` when what
+        is being worked on is another process's now: nothing is written then.
         """
         if self._lost is not None:
             raise Lost(str(self._lost))
+        held = lease.current.get()
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         done.add_done_callback(_retrieve)
-        self._queue.put_nowait((work, done, frozenset(self._abandoned)))
+        self._queue.put_nowait((work if held is None else _under(held, work), done, frozenset(self._abandoned)))
         try:
             return await asyncio.shield(done)
         except asyncio.CancelledError:
             self._abandon(done)
             raise
+        except Fenced:
+            assert held is not None  # noqa: S101  nobody else is fenced
+            held.lose()
+            raise LeaseLost from None
 
     async def read(self, question: Callable[[Tx], T]) -> T:
         """Run `question` in a transaction that sees one state of the database and can't change it.
@@ -319,6 +329,17 @@ def _engine(url: str, clock: Clock) -> AbstractAsyncContextManager[Engine]:
     from bot.storage.postgres import Postgres
 
     return Postgres.open(url, clock)
+
+
+def _under(held: Lease, work: Callable[[Tx], T]) -> Callable[[Tx], T]:
+    """The same as long as the lease is ours."""
+
+    def checked(tx: Tx) -> T:
+        tx.queue = Queue(tx.connection, held)
+        tx.queue.insist()
+        return work(tx)
+
+    return checked
 
 
 def _retrieve(done: asyncio.Future[Any]) -> None:

@@ -45,7 +45,10 @@ class Addressed:
 
 
 class Update(Base):
-    """The inbox. `once` is the same for the same thing under another update id; `raw` is emptied when it is done."""
+    """The inbox. `once` is the same for the same thing under another update id; `raw` is emptied when it is done.
+
+    `chat` is the place of the chat (`Address.place`), of which one process works on the rows at a time.
+    """
 
     __tablename__ = "updates"
     __table_args__ = (
@@ -63,6 +66,7 @@ class Update(Base):
     attempts: Mapped[int] = mapped_column(Integer)
     at: Mapped[float] = mapped_column(Float)
     reason: Mapped[str] = mapped_column(String(500))
+    chat: Mapped[str] = mapped_column(String(160), server_default="")
 
 
 class User(Base):

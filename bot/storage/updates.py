@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, select, update
 
 from bot.boxes import Received
 from bot.storage.dialects import insert
@@ -18,14 +18,16 @@ DONE = update(Update).where(Update.id == bindparam("row")).values(state="done", 
 
 
 class Updates(Subject):
-    def add(self, bot: int, update_id: int, once: str, raw: str) -> Received | None:
+    def add(self, bot: int, update_id: int, once: str, raw: str, place: str = "") -> Received | None:
         """Keep an update; None when it, or the same thing under another id, is already here."""
         now = self.clock.time()
         row = {
             "bot": bot, "update_id": update_id, "once": once or None, "raw": raw,
-            "state": "new", "attempts": 0, "at": now, "reason": "",
+            "state": "new", "attempts": 0, "at": now, "reason": "", "chat": place,
         }  # fmt: skip
         id_ = self.connection.execute(INSERT, row).scalar_one_or_none()
+        if id_ is not None:
+            self.queue.chat(bot, place)
         return None if id_ is None else Received(id_, bot, update_id, raw, 0, datetime.fromtimestamp(now, UTC))
 
     def find(self, bot: int, once: str) -> int | None:
@@ -37,25 +39,22 @@ class Updates(Subject):
         """The update as it came; "" when it is done."""
         return self.connection.execute(select(Update.raw).where(Update.id == id_)).scalar_one_or_none() or ""
 
-    def open(self, bot: int) -> Sequence[Received]:
-        """What is not done, oldest first."""
-        query = select(Update).where(Update.bot == bot, Update.state.in_(("new", "begun"))).order_by(Update.id)
+    def open(self, bot: int, place: str | None = None) -> Sequence[Received]:
+        """What is not done, of all chats or of one, oldest first."""
+        query = select(Update).where(Update.state.in_(("new", "begun")), *_of(bot, place)).order_by(Update.id)
         return [
             Received(row.id, row.bot, row.update_id, row.raw, row.attempts, datetime.fromtimestamp(row.at, UTC))
             for row in self.connection.execute(query)
         ]
 
-    def count_attempts(self, bot: int) -> None:
-        """At a start: what had been begun was interrupted once more."""
-        self.connection.execute(
-            update(Update)
-            .where(Update.bot == bot, Update.state == "begun")
-            .values(attempts=Update.attempts + 1, state="new")
-        )
+    def count_attempts(self, bot: int, place: str | None = None) -> None:
+        """At a start, of all or of the work on one chat: what had been begun was interrupted once more."""
+        begun = update(Update).where(Update.state == "begun", *_of(bot, place))
+        self.connection.execute(begun.values(attempts=Update.attempts + 1, state="new"))
 
-    def park(self, bot: int) -> None:
+    def park(self, bot: int, place: str | None = None) -> None:
         """At an orderly stop: what is being worked on goes on later, and that is no crash."""
-        self.connection.execute(update(Update).where(Update.bot == bot, Update.state == "begun").values(state="new"))
+        self.connection.execute(update(Update).where(Update.state == "begun", *_of(bot, place)).values(state="new"))
 
     def begin(self, ids: Sequence[int]) -> None:
         for id_ in ids:
@@ -73,3 +72,7 @@ class Updates(Subject):
         """Delete what was finished before that time: update ids begin anew after a week of silence."""
         result = self.connection.execute(delete(Update).where(Update.state == "done", Update.at < before))
         return result.rowcount
+
+
+def _of(bot: int, place: str | None) -> tuple[ColumnElement[bool], ...]:
+    return (Update.bot == bot,) if place is None else (Update.bot == bot, Update.chat == place)

@@ -31,6 +31,7 @@ from aiogram.exceptions import (
 from aiogram.methods import TelegramMethod
 from aiohttp_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError
 
+from bot import lease
 from bot.errors import Refused, TransportError, TransportUnavailable, Unauthorized
 from bot.metrics import Metrics
 from bot.telegram.session import Session, Unacceptable
@@ -136,7 +137,8 @@ class Api:
         self._patience = 0.0  # seconds that every call gets more, because answers have been late
 
     async def call(self, method: TelegramMethod[Any], *, deadline: float = TIMEOUT) -> Any:
-        """Returns `result` as Telegram's JSON."""
+        """Returns `result` as Telegram's JSON. Raises `LeaseLost`, with nothing done, where it is another's to do."""
+        await lease.insist()
         try:
             result = await self._call(method, deadline)
         except TransportError as error:

@@ -14,6 +14,7 @@ import asyncio
 import logging
 import sys
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -23,7 +24,7 @@ import bot.telegram.lazy  # noqa: F401  isort: skip  before aiogram
 from aiogram.methods import TelegramMethod
 from aiogram.types import InlineKeyboardMarkup, Message
 
-from bot import turns
+from bot import lease, turns
 from bot.boxes import Delivery, DeliveryState, Outbox
 from bot.clock import Clock
 from bot.errors import Refused, TransportError, TransportUnavailable, Unauthorized
@@ -79,6 +80,8 @@ class Deliverer:
     clock: Clock
     tasks: asyncio.TaskGroup
     rich: bool = True
+    permission: Callable[[], Awaitable[None]] | None = None  # to send, where other processes send with the same token
+    spent: Callable[[], None] | None = None  # something was sent without it
     growing: dict[str, int] = field(default_factory=dict)  # messages that had landed before the start, by their turns
     doubted: set[str] = field(default_factory=set)  # turns whose live view may have left a message that nobody knows
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
@@ -87,7 +90,10 @@ class Deliverer:
     _newest_ids: dict[int, int] = field(default_factory=dict)
     _looked_up: set[int] = field(default_factory=set)  # the lines of which it is known what was known before the start
     _flying: int = 0  # sends under way: each may have got an id that is not known yet
-    _left: int | None = None  # deliveries up to this id are from before the start; None: that is not known yet
+    # Deliveries up to this id are from before the start, or from before the work on that chat began; None, or not
+    # there: that is not known yet, or another process delivers.
+    _left: int | None = None
+    _left_of: dict[str, int] = field(default_factory=dict)
     outage: Outage = field(init=False)
 
     def __post_init__(self) -> None:
@@ -95,11 +101,30 @@ class Deliverer:
 
     async def recover(self) -> None:
         """At a start: deliver what was left. Rows that were being sent are looked for first."""
-        left = await self.outbox.newest(self.api.id)
-        self.growing.update(await self.outbox.growing(self.api.id))
-        self._left = left
-        for address in await self.outbox.waiting(self.api.id):
+        left = await self.outbox.left(self.api.id)
+        self.growing.update(left.growing)
+        self._left = left.newest
+        for address in left.waiting:
             self.tasks.create_task(self.deliver(address))
+
+    async def adopt(self, place: str) -> None:
+        """The same for one chat, which was another process's before."""
+        left = await self.outbox.left(self.api.id, place)
+        self.growing.update(left.growing)
+        self._left_of[place] = left.newest
+        for address in left.waiting:
+            self.tasks.create_task(self.deliver(address))
+
+    async def look(self, place: str) -> bool:
+        """Deliver what others have put into the outbox for a chat of ours; whether there was anything."""
+        waiting = await self.outbox.waiting(self.api.id, place)
+        for address in waiting:
+            self.tasks.create_task(self.deliver(address))
+        return bool(waiting)
+
+    def leave(self, place: str) -> None:
+        """The chat is not ours any more."""
+        self._left_of.pop(place, None)
 
     def saw(self, chat: int, message_id: int) -> None:
         """A message id that exists: what was sent before it has a lower one."""
@@ -110,11 +135,12 @@ class Deliverer:
         """Deliver everything the outbox holds for an address, in order. Returns when that is done.
 
         One delivery at a time in a chat, its topics included: a search for what an unconfirmed send has left must not
-        meet another send. Before `recover` nothing is delivered: a job may be done before Telegram answers a start.
+        meet another send. Before `recover` nothing is delivered: a job may be done before Telegram answers a start. Nor
+        is anything for a chat that is another's: who has it was told in the commit.
         """
-        if self._left is None:
+        key = address.place
+        if self._left_of.get(key, self._left) is None or not lease.covers(address):
             return
-        key = f"{address.connection}/{address.chat}"
         lock = self._locks.setdefault(key, asyncio.Lock())
         self._users[key] += 1
         try:
@@ -122,6 +148,8 @@ class Deliverer:
                 while (delivery := await self.outbox.next(address)) is not None:
                     with turns.about(delivery.key.partition(".")[0]):
                         address = await self._one(delivery)
+                    if not lease.covers(address):  # a group that has moved
+                        return
         finally:
             self._users[key] -= 1
             if not self._users[key]:
@@ -138,6 +166,8 @@ class Deliverer:
             async with self._gate:
                 while (wait := self.budget.bot_wait(self.clock.monotonic())) > 0:
                     await self.clock.sleep(wait)
+                if self.permission is not None:
+                    await self.permission()
                 if self.budget.message_wait(chat, self.clock.monotonic()) <= 0:
                     self.budget.take_message(chat, self.clock.monotonic())
                     return
@@ -169,7 +199,7 @@ class Deliverer:
 
     async def _one(self, delivery: Delivery) -> Address:
         """Deliver one row, or bury it. Returns the address under which the chat is known afterwards."""
-        was_left = delivery.id <= (self._left or 0)
+        was_left = delivery.id <= self._left_of.get(delivery.address.place, self._left or 0)
         progress = Progress(
             delivery,
             Rung.RICH if self.rich else Rung.ENTITIES,
@@ -332,7 +362,7 @@ class Deliverer:
     async def _mark(self, progress: Progress) -> None:
         """Note what is known when a send begins: on disk only where a search from the old marker would miss it."""
         await self._look_up(progress.delivery.address)
-        progress.marker = max(progress.marker, self._newest(progress.delivery.address.chat))
+        progress.marker = max(progress.marker, self.newest(progress.delivery.address.chat))
         if progress.stored is None or progress.marker >= progress.stored + LOOK_AHEAD_AFTER_START // 2:
             await self.outbox.begin(progress.delivery, progress.marker)
             progress.stored = progress.marker
@@ -357,7 +387,7 @@ class Deliverer:
         to = progress.delivery.address
         known = await self.outbox.ours(to) | progress.cleared
         first = progress.marker + 1
-        last_id = max(self._newest(to.chat), progress.marker) + progress.ahead + self._flying
+        last_id = max(self.newest(to.chat), progress.marker) + progress.ahead + self._flying
         for id_ in [id_ for id_ in range(first, last_id + 1) if id_ not in known][:MOST_PROBES]:
             if await self._is_there(progress, part, id_, last=last):
                 return id_
@@ -401,7 +431,8 @@ class Deliverer:
             with suppress(NotModified):  # a look before a crash had got so far
                 return await self.api.call(screen.edit(part, progress.delivery.address, message_id, button))
 
-    def _newest(self, chat: int) -> int:
+    def newest(self, chat: int) -> int:
+        """The highest message id that is known where the chat gets its own from."""
         return self._newest_ids.get(_line(chat), 0)
 
 

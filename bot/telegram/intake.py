@@ -58,6 +58,7 @@ class Intake:
     tasks: asyncio.TaskGroup
     metrics: Metrics = field(default_factory=Metrics)
     others: tuple[str, ...] = ()  # kinds of updates that are handed on although we don't know what they mean
+    at_once: bool = True  # what is accepted is handed on here; else by `take`, in the process that has the chat
     last: float = 0.0  # when something was last accepted, monotonic
     _open: dict[Key, Gathering] = field(default_factory=dict)
     _albums: dict[Key, int] = field(default_factory=dict)  # the first messages of the last albums
@@ -77,18 +78,34 @@ class Intake:
             await self._dispatch(left, accepted=True)
             await asyncio.sleep(0)  # thousands would keep everybody else waiting for seconds
 
+    async def take(self, place: str, known: set[int], *, interrupted: bool = False) -> bool:
+        """Work on what is open in one chat and not `known` yet; whether there was anything.
+
+        `interrupted`: an earlier holder of the chat is gone.
+        """
+        rows = await self.inbox.take(self.me.id, place, known, interrupted=interrupted)
+        known.update(row.id for row in rows)
+        await self._dispatch([(row, _loaded(row.raw)) for row in rows], accepted=interrupted)
+        return bool(rows)
+
+    def leave(self, place: str) -> None:
+        """The chat is not ours any more: what was being gathered there is in the inbox."""
+        for key in [key for key, waiting in self._open.items() if waiting.pieces[0].address.place == place]:
+            del self._open[key]
+
     async def accept(self, given: Sequence[Any]) -> None:
         """Commit updates to the inbox, then hand them on. Raises `StorageUnavailable`: nothing was accepted then."""
         by_id = {id_: update for update in given if (id_ := updates.number(update)) is not None}
         if 0 < len(by_id) < len(given):
             log.warning("%d of %d updates have no number of their own: ignored", len(given) - len(by_id), len(given))
-        kept = [(id_, updates.once(update), raw.dumps(update)) for id_, update in by_id.items()]
+        kept = [(id_, updates.once(update), raw.dumps(update), updates.place(update)) for id_, update in by_id.items()]
         new = await self.inbox.accept(self.me.id, kept)
         self.last = self.clock.monotonic()
         self.metrics.updates.add("taken", by=len(new))
         self.metrics.updates.add("ignored", by=len(given) - len(by_id))
         self.metrics.updates.add("repeated", by=len(by_id) - len(new))
-        await self._dispatch([(row, by_id[row.update_id]) for row in new])
+        if self.at_once:
+            await self._dispatch([(row, by_id[row.update_id]) for row in new])
 
     async def _dispatch(self, rows: Sequence[tuple[Received, dict[str, Any]]], *, accepted: bool = False) -> None:
         idle: list[int] = []

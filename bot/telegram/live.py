@@ -218,6 +218,8 @@ class Live:
     async def _edit(self, frame: Screen, message_id: int) -> int:
         deliverer, chat = self.deliverer, self.address.chat
         deliverer.budget.take_message(chat, deliverer.clock.monotonic())
+        if deliverer.spent is not None:
+            deliverer.spent()
         self._landed.clear()
         try:
             if not message_id:
@@ -244,7 +246,7 @@ class Live:
         deliverer = self.deliverer
         method = screen.send(frame, self.address, Outgoing(reply_to=self.quote), last=False)
         stop = screen.stop_keyboard(self.stop_label)
-        await deliverer.outbox.place(self.turn, self.address)
+        await deliverer.outbox.place(self.turn, self.address, marker=deliverer.newest(self.address.chat))
         deliverer.doubted.add(self.turn)
         try:
             sent = await deliverer.api.call(method.model_copy(update={"reply_markup": stop}))

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import bot.telegram.lazy  # noqa: F401  isort: skip  before aiogram
@@ -15,6 +16,7 @@ from aiogram.types import BotCommand, BotCommandScopeAllGroupChats
 
 from bot.boxes import Inbox, Outbox
 from bot.clock import Clock
+from bot.engine import Engine, Role
 from bot.errors import ConfigError, Refused, TransportError, TransportUnavailable, Unauthorized
 from bot.outage import Outage
 from bot.telegram import queries, webhook
@@ -67,14 +69,20 @@ class Telegram:
         budget = Budget(options.rate, options.chat_rate)
         self.deliverer = Deliverer(api, outbox, budget, clock, tasks, options.rich)
         self.username = ""
+        self.is_ready = False
         self.poller: Poller | None = None
         self.watch: Watch | None = None
+        self._intake: Intake | None = None
         self._webhook: webhook.Webhook | None = None
-        self._watching: asyncio.Task[None] | None = None
-        self._polling: asyncio.Task[None] | None = None
+        self._leading: asyncio.Task[None] | None = None
 
     async def start(
-        self, handler: Handler, menu: Mapping[str, Sequence[tuple[str, str]]], unseen: Collection[str] = ()
+        self,
+        handler: Handler,
+        menu: Mapping[str, Sequence[tuple[str, str]]],
+        engine: Engine,
+        unseen: Collection[str] = (),
+        role: Role = Role.ALL,
     ) -> None:
         """Say who we are, deliver and work on what is left, then take updates. Raises `ConfigError`.
 
@@ -82,41 +90,83 @@ class Telegram:
         """
         me = await self._me()
         self.username = me.username
-        await self.deliverer.recover()
-        intake = Intake(
+        self.deliverer.permission, self.deliverer.spent = engine.permit, engine.spent
+        self._intake = intake = Intake(
             self.inbox, self.clock, me, self._reply, handler, self.deliverer.saw, self._dismiss, self.tasks,
-            self.api.metrics, self.options.others,
+            self.api.metrics, self.options.others, engine.at_once,
         )  # fmt: skip
-        await intake.recover()
+        if role.works:
+            await engine.begin(self)
+        if role.takes:
+            await self._take_updates(intake, engine)
+            self.tasks.create_task(self._set_menu(menu, unseen))
+        how = "takes no updates" if not role.takes else f"takes updates by {'webhook' if self._webhook else 'polling'}"
+        log.info("@%s %s", me.username, how)
+        self.is_ready = True
+
+    async def stop_intake(self) -> None:
+        """No new updates from here on; Telegram is told which ones we have."""
+        poller = self.poller
+        if self._webhook is not None:
+            await self._webhook.close()
+        if self._leading is not None:
+            self._leading.cancel()
+            await asyncio.wait({self._leading})
+        if poller is not None:
+            await poller.confirm()
+
+    # --- what an engine asks for (`engine.Chats`) ---------------------------------------------------------------------
+
+    async def recover(self) -> None:
+        await self.deliverer.recover()
+        await self._taken.recover()
+
+    async def adopt(self, place: str, known: set[int], *, interrupted: bool) -> None:
+        await self.deliverer.adopt(place)
+        await self._taken.take(place, known, interrupted=interrupted)
+
+    async def take(self, place: str, known: set[int]) -> bool:
+        return await self.deliverer.look(place) | await self._taken.take(place, known)
+
+    @property
+    def newest(self) -> int:
+        return self.deliverer.newest(1)
+
+    def saw(self, message_id: int) -> None:
+        self.deliverer.saw(1, message_id)
+
+    def leave(self, place: str) -> None:
+        self.deliverer.leave(place)
+        self._taken.leave(place)
+
+    @property
+    def _taken(self) -> Intake:
+        assert self._intake is not None  # noqa: S101  an engine begins after it was made
+        return self._intake
+
+    # ------------------------------------------------------------------------------------------------------------------
+
+    async def _take_updates(self, intake: Intake, engine: Engine) -> None:
         options = self.options
         if options.webhook_url:
             self._webhook = webhook.Webhook(
                 self.api, intake, url=options.webhook_url, secret=options.webhook_secret,
                 host=options.webhook_host, port=options.webhook_port,
             )  # fmt: skip
-            await self._webhook.start()
-            self.watch = Watch(self.api, intake, options.webhook_url)
-            self._watching = self.tasks.create_task(self.watch.run())
+            await self._webhook.listen()
+            work = partial(self._keep, self._webhook, intake)
         else:
-            self.poller = Poller(self.api, intake, self.clock)
-            self._polling = self.tasks.create_task(self._poll(self.poller))
-        self.tasks.create_task(self._set_menu(menu, unseen))
-        log.info("@%s takes updates by %s", me.username, "webhook" if self._webhook else "polling")
+            work = partial(self._poll, intake)
+        self._leading = self.tasks.create_task(engine.lead("intake", work))
 
-    @property
-    def takes_updates(self) -> bool:
-        return self.poller is not None or self.watch is not None
-
-    async def stop_intake(self) -> None:
-        """No new updates from here on; Telegram is told which ones we have."""
-        if self._webhook is not None:
-            await self._webhook.close()
-        if self._watching is not None:
-            self._watching.cancel()
-        if self.poller is not None and self._polling is not None:
-            self._polling.cancel()
-            await asyncio.wait({self._polling})
-            await self.poller.confirm()
+    async def _keep(self, hook: webhook.Webhook, intake: Intake) -> None:
+        """Own the webhook: tell Telegram where it leads, and look whether it stays so."""
+        await hook.tell()
+        self.watch = Watch(self.api, intake, self.options.webhook_url, hook.tell)
+        try:
+            await self.watch.run()
+        finally:
+            self.watch = None
 
     def link(self, code: str) -> str:
         """What opens a chat with the bot and says `/start code` there."""
@@ -164,12 +214,16 @@ class Telegram:
                 await self.clock.sleep(max(error.retry_after, wait))
                 wait = min(wait * 2, LAST_BACKOFF)
 
-    async def _poll(self, poller: Poller) -> None:
+    async def _poll(self, intake: Intake) -> None:
+        self.poller = poller = Poller(self.api, intake, self.clock)
         try:
             await webhook.remove(self.api)
         except TransportError as error:  # then the first poll says what is wrong
             log.warning("can't see whether a webhook is set: %s", error)
-        await poller.run()
+        try:
+            await poller.run()
+        finally:
+            self.poller = None
 
     async def _set_menu(self, menu: Mapping[str, Sequence[tuple[str, str]]], unseen: Collection[str]) -> None:
         try:

@@ -133,6 +133,17 @@ def _version(message: dict[str, Any]) -> str:
     return f"{whole(str(edited)) if isinstance(edited, int | str) else '?'}/{zlib.crc32(words.encode()):x}"
 
 
+def place(update: dict[str, Any]) -> str:
+    """The chat that an update is about (`Address.place`), or else who it is from; "/0" where nothing says so."""
+    for body in update.values():
+        if isinstance(body, dict):
+            spot = body if "chat" in body else body.get("message")
+            for holder in (spot.get("chat") if isinstance(spot, dict) else None, body.get("from"), body.get("user")):
+                if isinstance(holder, dict) and isinstance(id_ := holder.get("id"), int) and abs(id_) <= MAX_ID:
+                    return f"/{int(id_)}"
+    return "/0"
+
+
 def original(update: dict[str, Any]) -> str:
     """What `once` names the message that an edit changes."""
     return once({"message": {**update["edited_message"], "edit_date": None}})

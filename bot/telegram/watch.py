@@ -5,6 +5,7 @@ Begin with `Watch.run`.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,16 +24,21 @@ STOLEN = (
     "the webhook leads to {host}, which we did not set: somebody else has BOT_TOKEN. Revoke it in @BotFather, set the "
     "new one and start again"
 )
+REMOVED = "the webhook was removed, by a bot with this BOT_TOKEN that polls for one; it is set again"
 SILENT = "updates wait at Telegram and none comes: {reason}"
 
 
 class Watch:
-    """`outage` is what a health check looks at, and `looked` (monotonic): when Telegram last told how it stands."""
+    """`outage` is what a health check looks at, and `looked` (monotonic): when Telegram last told how it stands.
 
-    def __init__(self, api: Api, intake: Intake, url: str) -> None:
+    `repair` sets the webhook again: somebody has removed it, a bot that polls for one.
+    """
+
+    def __init__(self, api: Api, intake: Intake, url: str, repair: Callable[[], Awaitable[None]]) -> None:
         self.api = api
         self.intake = intake
         self.url = url
+        self._repair = repair
         self.clock = intake.clock
         self.looked = self.clock.monotonic()
         self.outage = Outage("the webhook", self.clock)
@@ -48,6 +54,8 @@ class Watch:
                 self.outage.failed(str(error) or "no answer")
             else:
                 self._judge(info)
+                if isinstance(info, dict) and not info.get("url"):
+                    await self._repair()
 
     def _judge(self, info: Any) -> None:
         told = info if isinstance(info, dict) else {}
@@ -55,7 +63,9 @@ class Watch:
         silent = self._waited and pending and self.intake.last < self.looked
         self._waited = pending
         self.looked = self.clock.monotonic()
-        if url != self.url:
+        if not url:
+            self.outage.failed(REMOVED)
+        elif url != self.url:
             self.outage.failed(STOLEN.format(host=_host(url)), grave=True)
         elif silent:
             reason = str(told.get("last_error_message") or "it does not say why")

@@ -46,8 +46,8 @@ class Webhook:
         self.port = port
         self._listening: asyncio.Task[None] | None = None
 
-    async def start(self) -> None:
-        """Listen, then tell Telegram. Raises `ConfigError` when the address can't be used."""
+    async def listen(self) -> None:
+        """Take what Telegram brings. Raises `ConfigError` when the address can't be used."""
         server = web.Application(client_max_size=LARGEST_BODY)
         server.router.add_post(urlsplit(self.url).path or "/", self.receive)
         runner = web.AppRunner(server, access_log=None, shutdown_timeout=SHUTDOWN)
@@ -57,10 +57,9 @@ class Webhook:
             await web.TCPSite(runner, self.host, self.port).start()
         except OSError as error:
             raise ConfigError(f"WEBHOOK_HOST, WEBHOOK_PORT: can't listen on {self.host}:{self.port}: {error}") from None
-        await self._tell()
 
-    async def _tell(self) -> None:
-        """Tell Telegram where we are, until it has heard it."""
+    async def tell(self) -> None:
+        """Tell Telegram where we are, until it has heard it. Raises `ConfigError` when it does not take the address."""
         method = SetWebhook(
             url=self.url, secret_token=self.secret, max_connections=MOST_CONNECTIONS, allowed_updates=self.intake.wanted
         )

@@ -146,7 +146,13 @@ async def opened(
         database_url=f"sqlite+aiosqlite:///{database}",
         **{name.lower(): value for name, value in studio.settings().items()},
     )
-    stage = Stage(telegram, studio, settings.model_copy(update=changes), clock, given={"extension": own.extension})
+    stage = Stage(
+        telegram,
+        studio,
+        settings.model_copy(update=changes),
+        clock,
+        given={"extension": own.extension, "shared": False},
+    )
     try:
         yield stage
     finally:

@@ -19,9 +19,12 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from postgres_side import TEMPLATE, started
+
 from bot.storage import schema
 from crash.conftest import forking
 from crash.driver import Case, Scenario, strike_everywhere
+from crash.fleet import DELAY, Ordeal, ordeal, share
 from crash.judge import COLUMNS
 from crash.random_kills import Campaign, kill_at_random
 from crash.scenarios import SCENARIOS
@@ -40,13 +43,15 @@ async def main() -> int:
         await schema.upgrade(f"sqlite+aiosqlite:///{template}")
         nursery = Nursery(socket, template, Path(folder))
         faults = await _points(nursery, wish) if wish.every else []
-        return 1 if faults + await _kills(nursery, wish) else 0
+        faults += await _kills(nursery, wish)
+        return 1 if faults + await _fleet(socket, Path(folder), wish) else 0
 
 
 def _wish() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="crash", description="The crash driver, long form.")
     parser.add_argument("--every", type=int, default=1, help="take every n-th point (0: none)")
     parser.add_argument("--kills", type=int, default=1000, help="kills at random moments")
+    parser.add_argument("--fleet", type=float, default=120, help="seconds of a fleet's ordeal (0: none)")
     parser.add_argument("--seed", type=int, default=1, help="what the moments are drawn from")
     parser.add_argument("--at-once", type=int, default=4, help="worlds at the same time")
     parser.add_argument("--only", default="", help="only strikes and scenarios with this in `scenario: strike`")
@@ -136,6 +141,21 @@ def _sum(found: Sequence[Campaign]) -> None:
     questions, commands = sum(one.questions for one in found), sum(one.commands for one in found)
     pictures, bought = sum(one.pictures for one in found), sum(one.bought for one in found)
     print(f"{total} kills, {questions} questions, {commands} commands, {pictures} pictures ({bought} bought)")
+
+
+# --- many processes ---------------------------------------------------------------------------------------------------
+
+
+async def _fleet(forks: Path, folder: Path, wish: argparse.Namespace) -> list[str]:
+    if not wish.fleet:
+        return []
+    with started() as server:
+        server.execute(f"CREATE DATABASE {TEMPLATE}")
+        await schema.upgrade(server.url(TEMPLATE))
+        found = await ordeal(forks, server, folder, Ordeal(seconds=wish.fleet, seed=wish.seed))
+    print(found, *found.faults, sep="\n")
+    late = share(found.delays, 0.95) > DELAY
+    return found.faults + (["late: answers whose worker died"] if late else [])
 
 
 if __name__ == "__main__":

@@ -137,5 +137,6 @@ def run() -> None:
     """Be `govorun run` with the settings of the environment. Ends with `SystemExit`."""
     armed = os.environ.get("CRASH_FROM") == "start"
     plant(Bomb(os.environ.get("CRASH_AT", ""), Path(TRACE), armed=armed))
-    sys.argv = ["govorun", "run"]
+    role = os.environ.get("CRASH_ROLE", "")
+    sys.argv = ["govorun", "run", *(["--role", role] if role else [])]
     cli.main()

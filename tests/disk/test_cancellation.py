@@ -34,17 +34,17 @@ CALLS: dict[str, Call] = {
     "read": lambda store: store.read(lambda tx: tx.updates.open(BOT)),
     "check": lambda store: store.check(),
     "patiently": lambda store: store.patiently(lambda: store.write(lambda tx: tx.chats.choose(WHERE, model="lite"))),
-    "accept": lambda store: StoredInbox(store).accept(BOT, [(1, "", "{}"), (2, "", "{}")]),
+    "accept": lambda store: StoredInbox(store).accept(BOT, [(1, "", "{}", "/1"), (2, "", "{}", "/1")]),
     "open": lambda store: StoredInbox(store).open(BOT),
+    "take": lambda store: StoredInbox(store).take(BOT, WHERE.place, (), interrupted=True),
     "done": lambda store: StoredInbox(store).done([1]),
     "quarantine": lambda store: StoredInbox(store).quarantine(1, "broken"),
     "find": lambda store: StoredInbox(store).find(BOT, "x"),
-    "waiting": lambda store: StoredOutbox(store).waiting(BOT),
+    "waiting": lambda store: StoredOutbox(store).waiting(BOT, WHERE.place),
     "next": lambda store: StoredOutbox(store).next(WHERE),
     "place": lambda store: StoredOutbox(store).place("2", WHERE, 70),
-    "growing": lambda store: StoredOutbox(store).growing(WHERE.bot),
     "ours": lambda store: StoredOutbox(store).ours(WHERE),
-    "newest": lambda store: StoredOutbox(store).newest(BOT),
+    "left": lambda store: StoredOutbox(store).left(BOT),
     "begin": lambda store: StoredOutbox(store).begin(DELIVERY, 9),
     "progress": lambda store: StoredOutbox(store).progress(DELIVERY, (70,), done=1, sent=True),
     "postpone": lambda store: StoredOutbox(store).postpone(DELIVERY, 1.0),
@@ -141,7 +141,7 @@ async def test_a_batch_of_updates_whose_acceptance_is_cancelled_is_there_as_a_wh
     store: Store, tmp_path: Path
 ) -> None:
     for number in range(20):
-        batch = [(10 * number + place, "", "{}") for place in range(3)]
+        batch = [(10 * number + place, "", "{}", "/1") for place in range(3)]
         with pytest.raises(asyncio.CancelledError):
             await CancelledAt(StoredInbox(store).accept(BOT, batch), 0)
     await store.check()

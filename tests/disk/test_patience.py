@@ -79,7 +79,7 @@ async def test_f85_only_the_acceptance_of_updates_fails_everything_else_of_the_b
                 )
             ]  # fmt: skip
             with pytest.raises(StorageUnavailable, match="locked"):
-                await inbox.accept(42, [(1, "", "{}")])
+                await inbox.accept(42, [(1, "", "{}", "/1")])
             assert await outbox.next(WHERE) is None  # to read takes no lock
             await stage.clock.sleep(OUTAGE)
             assert not [task for task in tasks if task.done()]

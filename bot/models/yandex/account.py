@@ -11,7 +11,7 @@ import logging
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Set
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from bot import turns
 from bot.errors import ModelDenied, ModelError, ModelUnavailable
@@ -24,6 +24,14 @@ from bot.outage import Outage
 log = logging.getLogger(__name__)
 
 
+class Gauge(Protocol):
+    """Places for what is under way. `asyncio.Semaphore` is one, for one process."""
+
+    async def acquire(self) -> bool: ...
+
+    def release(self) -> None: ...
+
+
 class Account:
     """`gauge` has one place for each generation that may be in flight: the quota counts those, not a rate."""
 
@@ -33,7 +41,7 @@ class Account:
         *,
         http: Http,
         credentials: Credentials,
-        gauge: asyncio.Semaphore,
+        gauge: Gauge,
         retry: Retry,
         data_logging: bool = False,
         metrics: Metrics | None = None,

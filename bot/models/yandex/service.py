@@ -15,7 +15,7 @@ from bot.models.openai_wire import YANDEX
 from bot.models.servers import Servers
 from bot.models.text import TextModel
 from bot.models.yandex import names
-from bot.models.yandex.account import Account
+from bot.models.yandex.account import Account, Gauge
 from bot.models.yandex.art import YandexArt
 from bot.models.yandex.auth import credentials
 from bot.models.yandex.embeddings import YandexEmbeddings
@@ -30,10 +30,19 @@ from bot.types import Profile
 
 
 class YandexStudio:
-    """Raises `ConfigError` where the settings name no usable key. `http` stays the caller's to close."""
+    """Raises `ConfigError` where the settings name no usable key. `http` stays the caller's to close.
+
+    `gauge` has the places of the folder's quota where other processes use it too.
+    """
 
     def __init__(
-        self, settings: Settings, http: Http, clock: Clock, random: Random, metrics: Metrics | None = None
+        self,
+        settings: Settings,
+        http: Http,
+        clock: Clock,
+        random: Random,
+        metrics: Metrics | None = None,
+        gauge: Gauge | None = None,
     ) -> None:
         self._settings = settings
         retry = Retry(clock, random)
@@ -42,7 +51,7 @@ class YandexStudio:
             settings.yc_folder_id,
             http=http,
             credentials=credentials(settings, http, clock),
-            gauge=asyncio.Semaphore(settings.yc_concurrency),
+            gauge=gauge or asyncio.Semaphore(settings.yc_concurrency),
             retry=retry,
             data_logging=settings.yc_data_logging,
             metrics=metrics,

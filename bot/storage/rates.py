@@ -1,0 +1,58 @@
+"""What all processes of a bot may send together: one line of moments, of which each takes the next ones.
+
+A row holds until when the moments are given away; a draw is one statement, and brings a small portion.
+"""
+
+from __future__ import annotations
+
+from procrastinate import PsycopgConnector
+from procrastinate.exceptions import ConnectorException
+
+from bot.clock import Clock
+
+PORTION = 2
+RETRY = 0.5  # seconds, while the server is away
+FRESH = 1.0  # seconds in which what was drawn is used, or never
+DRAW = """
+INSERT INTO govorun_rates AS rate (bot, until) VALUES (%(bot)s, clock_timestamp() + make_interval(secs => %(seconds)s))
+ON CONFLICT (bot) DO UPDATE
+SET until = GREATEST(rate.until, clock_timestamp()) + make_interval(secs => %(seconds)s)
+RETURNING EXTRACT(epoch FROM until - clock_timestamp())::float8 - %(seconds)s AS wait
+"""
+
+
+class Rate:
+    """`rate` is in messages a second; 0 is no limit."""
+
+    def __init__(self, connector: PsycopgConnector, bot: int, rate: float, clock: Clock) -> None:
+        self._connector = connector
+        self._bot = bot
+        self._rate = rate
+        self._clock = clock
+        self._left = 0
+        self._owed = 0
+        self._until = 0.0
+
+    def owe(self) -> None:
+        """One was sent already: the next draw is as much larger."""
+        self._owed += 1
+
+    async def take(self) -> None:
+        """Wait until one message may be sent. One caller at a time."""
+        if not self._rate:
+            return
+        if not self._left or self._clock.monotonic() > self._until:
+            owed, self._owed = self._owed, 0
+            await self._clock.sleep(await self._draw(PORTION + owed) + owed / self._rate)
+            self._left, self._until = PORTION, self._clock.monotonic() + FRESH
+        self._left -= 1
+
+    async def _draw(self, count: int) -> float:
+        """Seconds until so many may be sent."""
+        while True:
+            try:
+                seconds = count / self._rate
+                row = await self._connector.execute_query_one_async(DRAW, bot=self._bot, seconds=seconds)
+                return max(float(row["wait"]), 0.0)
+            except ConnectorException:
+                await self._clock.sleep(RETRY)

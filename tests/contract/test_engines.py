@@ -1,0 +1,324 @@
+"""The promises of both engines: one process on SQLite; on PostgreSQL several, and none works on what it has accepted.
+
+In real time: a server of its own keeps the queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+import pytest
+from postgres_side import Server
+from pydantic import SecretStr
+from sandbox_client import jpeg_header
+
+from bot import App
+from bot.app import Bot, build
+from bot.engine import Role
+from bot.sandbox.studio import Studio
+from bot.sandbox.telegram import Telegram
+from bot.settings import Settings
+from bot.storage.dialects import is_sqlite
+from bot.texts.catalog import say
+from bot.types import Address, Job
+
+ANNA, BORIS = 1001, 1002
+PATIENCE = 20.0
+
+
+@dataclass
+class Hall:
+    """The servers and the processes of one bot, as far as one event loop can hold several."""
+
+    telegram: Telegram
+    studio: Studio
+    settings: Settings
+    roles: tuple[Role, ...]
+    bots: list[Bot] = field(default_factory=list)
+    _lives: list[asyncio.Task[None]] = field(default_factory=list)
+
+    async def start(self) -> None:
+        for role in self.roles:
+            await self.add(role)
+
+    async def add(self, role: Role) -> Bot:
+        ready: asyncio.Future[Bot] = asyncio.get_running_loop().create_future()
+
+        async def live() -> None:
+            async with build(self.settings, seed=1, role=role) as app:
+                ready.set_result(app)
+                await app.run()
+
+        life = asyncio.create_task(live())
+        self._lives.append(life)
+        await asyncio.wait([ready, life], return_when=asyncio.FIRST_COMPLETED)  # type: ignore[type-var]
+        if not ready.done():
+            await life
+        self.bots.append(await ready)
+        return await ready
+
+    async def end(self, app: Bot) -> None:
+        """Stop one of them."""
+        place = self.bots.index(app)
+        app.stop()
+        await self._lives.pop(place)
+        del self.bots[place]
+
+    async def stop(self) -> None:
+        for app in self.bots:
+            app.stop()
+        await asyncio.gather(*self._lives)
+        self.bots, self._lives = [], []
+
+    async def texts(self, count: int, chat: int = ANNA) -> list[str]:
+        def shown() -> list[str] | None:
+            texts = [text for text in self.telegram.texts(chat) if text]
+            return texts if len(texts) >= count else None
+
+        return await self.telegram.wait_for(shown, PATIENCE)
+
+    def asked(self) -> list[str]:
+        """What the model was asked, in order."""
+        return [str(seen.body["messages"][-1]["text"]) for seen in self.studio.seen("completion")]
+
+    @property
+    def worker(self) -> Bot:
+        return next(app for app in self.bots if app.role.works)
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@pytest.fixture
+async def hall(database_url: str) -> AsyncIterator[Hall]:
+    async with AsyncExitStack() as stack:
+        telegram, studio = Telegram(limits=False, seed=1), Studio(quotas=False)
+        for server in (telegram, studio):
+            await server.start()
+            stack.push_async_callback(server.close)
+        settings = App().settings(
+            _env_file=None,
+            bot_token=telegram.token,
+            telegram_api_url=telegram.url,
+            access="open",
+            name_chats=False,
+            summaries=False,
+            queue_notice=0.0,
+            streaming="off",
+            shutdown_grace=0.0,
+            **{name.lower(): value for name, value in studio.settings().items()},
+        )
+        roles: tuple[Role, ...] = (Role.ALL,)
+        changes: dict[str, object] = {"database_url": database_url}
+        if not is_sqlite(database_url):
+            port, secret = free_port(), SecretStr("the-same-in-all-of-them")
+            changes |= {"webhook_url": f"http://127.0.0.1:{port}/hook", "webhook_secret": secret, "webhook_port": port}
+            roles = (Role.WEBHOOK, Role.WORKER, Role.WORKER)
+        found = Hall(telegram, studio, settings.model_copy(update=changes), roles)
+        yield found
+        await found.stop()
+
+
+async def test_messages_of_a_conversation_are_answered_in_order_each_once(hall: Hall) -> None:
+    await hall.start()
+    for number in range(5):
+        hall.telegram.say(ANNA, f"question {number}")
+    await hall.texts(5)
+    assert hall.asked() == [f"question {number}" for number in range(5)]
+
+
+async def test_nobody_waits_for_the_stuck_answer_of_another(hall: Hall) -> None:
+    stuck = asyncio.Event()
+
+    async def answer(messages: list[dict[str, str]]) -> AsyncGenerator[str]:
+        if messages[-1]["text"] == "be stuck":
+            await stuck.wait()
+        yield "here"
+
+    hall.studio.answer(answer)
+    await hall.start()
+    hall.telegram.say(ANNA, "be stuck")
+    await hall.telegram.wait_for(lambda: hall.asked() or None, PATIENCE)
+    for _ in range(3):
+        hall.telegram.say(BORIS, "hello")
+    assert await hall.texts(3, BORIS) == ["here"] * 3
+    assert hall.telegram.texts(ANNA) == []
+    stuck.set()
+    assert await hall.texts(1) == ["here"]
+
+
+async def test_stop_reaches_the_process_that_writes_the_answer(hall: Hall) -> None:
+    async def answer(messages: list[dict[str, str]]) -> AsyncGenerator[str]:
+        yield "the beginning "
+        for _ in range(200):
+            await asyncio.sleep(0.1)
+            yield "and more "
+
+    hall.studio.answer(answer)
+    await hall.start()
+    hall.telegram.say(ANNA, "tell me")
+    await hall.telegram.wait_for(lambda: hall.asked() or None, PATIENCE)
+    await asyncio.sleep(0.5)
+    hall.telegram.say(ANNA, "/stop")
+    (text,) = await hall.texts(1)
+    assert text.startswith("the beginning")
+    assert say("en", "stop.note") in text
+
+
+async def test_what_is_done_later_is_done_once_and_delivered(hall: Hall) -> None:
+    hall.studio.operations.polls["art"] = 1
+    hall.studio.paint(jpeg_header(512, 512))
+    await hall.start()
+    hall.telegram.say(ANNA, "/image a lighthouse")
+    await hall.telegram.wait_for(
+        lambda: [message for message in hall.telegram.transcript(ANNA) if "photo" in message] or None, PATIENCE
+    )
+    assert hall.studio.bought == 1
+
+
+async def test_what_an_orderly_stop_interrupts_is_answered_after_it(hall: Hall) -> None:
+    calm = asyncio.Event()
+
+    async def answer(messages: list[dict[str, str]]) -> AsyncGenerator[str]:
+        await calm.wait()
+        yield "here"
+
+    hall.studio.answer(answer)
+    await hall.start()
+    hall.telegram.say(ANNA, "first")
+    hall.telegram.say(ANNA, "second")
+    await hall.telegram.wait_for(lambda: hall.asked() or None, PATIENCE)
+    await hall.stop()
+    calm.set()
+    await hall.start()
+    assert await hall.texts(2) == ["here"] * 2
+    assert (
+        await hall.worker.store.read(lambda tx: [row.attempts for row in tx.updates.open(hall.worker.telegram.api.id)])
+        == []
+    )
+
+
+# --- several processes only -------------------------------------------------------------------------------------------
+
+
+several = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+
+
+@several
+async def test_nothing_is_left_in_the_queue_when_everything_is_done(hall: Hall, postgres: Server) -> None:
+    await hall.start()
+    for person in (ANNA, BORIS):
+        hall.telegram.say(person, "hello")
+        await hall.texts(1, person)
+    question = "SELECT count(*) FROM procrastinate_jobs"
+    end = asyncio.get_running_loop().time() + PATIENCE
+    while await asyncio.to_thread(postgres.execute, question, hall.settings.database_url) != [(0,)]:
+        assert asyncio.get_running_loop().time() < end
+        await asyncio.sleep(0.1)
+
+
+@several
+async def test_who_has_lost_a_chat_says_nothing_more_there(hall: Hall, postgres: Server) -> None:
+    """The first worker is taken for dead in mid-answer, and goes on to speak."""
+    calm, trials = asyncio.Event(), iter(("first", "second"))
+
+    async def answer(messages: list[dict[str, str]]) -> AsyncGenerator[str]:
+        trial = next(trials)
+        if trial == "first":
+            await calm.wait()
+        yield f"the {trial} trial"
+
+    hall.studio.answer(answer)
+    await hall.start()
+    hall.telegram.say(ANNA, "hello")
+    await hall.telegram.wait_for(lambda: hall.asked() or None, PATIENCE)
+    await asyncio.to_thread(
+        postgres.execute,
+        "UPDATE procrastinate_jobs SET status = 'todo', attempts = attempts + 1 WHERE status = 'doing'",
+        hall.settings.database_url,
+    )
+    await hall.telegram.wait_for(lambda: len(hall.asked()) > 1 or None, PATIENCE)
+    calm.set()
+    assert await hall.texts(1) == ["the second trial"]
+    await asyncio.sleep(1.5)
+    assert hall.telegram.texts(ANNA) == ["the second trial"]
+
+
+@several
+async def test_a_job_that_was_put_off_is_done_when_it_is_due_and_not_before(hall: Hall) -> None:
+    done: list[float] = []
+    await hall.start()
+    where = Address("telegram", hall.worker.telegram.api.id, ANNA)
+    for app in hall.bots:
+
+        async def work(job: Job, app: Bot = app) -> None:
+            done.append(app.clock.time() - job.due)
+            await app.store.write(lambda tx: tx.jobs.done(job))
+
+        app.jobs.kinds["test"] = work
+    now = hall.worker.clock.time()
+    late = Job("test", "1", where, due=now + 3600.0)
+
+    await hall.worker.store.write(lambda tx: tx.jobs.add(late))
+    await hall.worker.store.write(lambda tx: tx.jobs.again(late, now + 2.0))
+    while not done:
+        await asyncio.sleep(0.1)
+    assert 0.0 <= done[0] < 2.0
+    await asyncio.sleep(0.5)
+    assert len(done) == 1
+
+
+@several
+async def test_one_process_at_a_time_leads_and_another_takes_over(hall: Hall) -> None:
+    await hall.start()
+    led: list[int] = []
+    first, second = (app.engine for app in hall.bots if app.role.works)
+
+    async def lead(number: int) -> None:
+        led.append(number)
+        await asyncio.Event().wait()
+
+    leading = asyncio.create_task(first.lead("test", lambda: lead(1)))
+    while not led:
+        await asyncio.sleep(0.05)
+    other = asyncio.create_task(second.lead("test", lambda: lead(2)))
+    await asyncio.sleep(2.5)
+    assert led == [1]
+    leading.cancel()
+    while led != [1, 2]:
+        await asyncio.sleep(0.05)
+    other.cancel()
+    await asyncio.wait({leading, other})
+
+
+@several
+async def test_who_is_let_in_by_one_process_is_known_to_all(hall: Hall) -> None:
+    await hall.start()
+    bot = hall.worker.telegram.api.id
+    first, *others = [app for app in hall.bots if app.role.works]
+    assert {app.joining.code for app in hall.bots} == {first.joining.code}
+    await first.joining.roll.change(lambda tx: tx.members.put(bot, BORIS, "owner", 0))
+    async with asyncio.timeout(PATIENCE):
+        while any(app.joining.roll.role(BORIS) is None or app.joining.code for app in others):
+            await asyncio.sleep(0.05)
+
+
+@several
+async def test_one_of_several_polls_and_another_when_it_ends(hall: Hall) -> None:
+    hall.settings = hall.settings.model_copy(update={"webhook_url": ""})
+    hall.roles = (Role.ALL, Role.ALL)
+    await hall.start()
+    hall.telegram.say(ANNA, "hello")
+    await hall.texts(1)
+    (poller,) = [app for app in hall.bots if app.telegram.poller is not None]
+    await hall.end(poller)
+    hall.telegram.say(ANNA, "and now?")
+    await hall.texts(2)
+    assert [call for call in hall.telegram.calls if call.status == 409] == []

@@ -1,0 +1,27 @@
+"""Many processes for one bot: whatever happens to them, every question is answered, once and in order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from postgres_side import Server
+
+from crash.fleet import DELAY, Ordeal, ordeal, share
+
+pytestmark = [pytest.mark.e2e]
+
+SHORT = Ordeal(
+    people=16, seconds=20.0, kill_every=4.0, restart_at=6.0, suspend_at=10.0, suspend_for=7.0, stuck_for=6.0, think=2.0
+)
+
+
+@pytest.mark.timeout(150)
+async def test_workers_die_the_server_restarts_one_stands_still_and_everybody_is_answered_once(
+    fork_server: Path, postgres: Server, tmp_path: Path
+) -> None:
+    report = await ordeal(fork_server, postgres, tmp_path, SHORT)
+    print(report)  # noqa: T201  what was measured
+    assert report.faults == [], (tmp_path / "faults.log").read_text()
+    assert report.kills >= 3
+    assert share(report.delays, 0.95) <= DELAY
