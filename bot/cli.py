@@ -39,8 +39,8 @@ OWN = typer.Option("", "--app", help="A bot of your own: module:name or file.py:
 @app.command()
 def run(own: str = OWN, role: Role = ROLE) -> None:
     """Run the bot on Telegram (BOT_TOKEN, YC_API_KEY and YC_FOLDER_ID from the environment or .env)."""
-    from bot import logs, program, running
-    from bot.settings import load, misspelt, require
+    from bot import bots, logs, program, running
+    from bot.settings import load, misspelt
 
     if own:
         found = program.find(own)
@@ -48,13 +48,13 @@ def run(own: str = OWN, role: Role = ROLE) -> None:
         return
     settings = load()
     try:
-        require(settings)
+        plan = bots.plan(settings, load)
     except ConfigError as error:
         hints = [*misspelt(), "To try the bot without any account: govorun sandbox"]
         raise ConfigError("\n".join([str(error), *hints])) from None
     with logs.standard_streams():
-        logs.configure(settings.log_level, settings.secrets(), settings.log_format)
-        running.run(settings, role=role)
+        logs.configure(settings.log_level, plan.secrets(), settings.log_format)
+        running.run(plan, lambda: bots.plan(load(), load), role=role)
 
 
 @app.command()
