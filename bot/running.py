@@ -27,6 +27,7 @@ from bot.storage.files import alone
 log = logging.getLogger(__name__)
 
 DEFECT = 70  # the exit status: EX_SOFTWARE
+STANDARD_INPUT = 0
 
 Read = Callable[[], Plan]
 
@@ -79,17 +80,26 @@ async def _watched(fleet: Fleet) -> None:
 
 
 def _on_signals(stop: Callable[[], None], reload: Callable[[], None]) -> None:
-    """The first signal stops in order, the second at once: what is open is in the database."""
-    loop = asyncio.get_running_loop()
+    """The first signal stops in order, the second at once: what is open is in the database.
+
+    SIGHUP is also what a terminal says when it is closed: that is no call for new settings.
+    """
+    loop, terminal = asyncio.get_running_loop(), os.isatty(STANDARD_INPUT)
 
     def first() -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, os._exit, 1)
         stop()
 
+    def hung_up() -> None:
+        if terminal and not os.isatty(STANDARD_INPUT):
+            first()
+        else:
+            reload()
+
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, first)
-    loop.add_signal_handler(signal.SIGHUP, reload)
+    loop.add_signal_handler(signal.SIGHUP, hung_up)
 
 
 def _reload(fleet: Fleet, read: Read) -> None:

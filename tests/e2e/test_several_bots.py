@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shutil
 import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +16,7 @@ import pytest
 
 from bot.sandbox.studio import Studio
 from bot.sandbox.telegram import Telegram
-from e2e.surroundings import ANNA, PATIENCE, Process
+from e2e.surroundings import ANNA, PATIENCE, ROOT, Process
 
 pytestmark = pytest.mark.e2e
 
@@ -115,3 +117,46 @@ async def test_wrong_settings_are_one_line_at_a_reload_and_the_bot_answers_on(tm
             process.signal(signal.SIGTERM)
             code, _, log = await process.ended()
     assert (code, log.count("ERROR")) == (0, 0)
+
+
+async def test_the_doctor_examines_each_bot_and_names_the_file_that_can_not_be_used(tmp_path: Path) -> None:
+    async with services() as (telegrams, _, common):
+        write(tmp_path / "bots", "sales", telegrams[1], "You sell.")
+        write(tmp_path / "bots", "support", telegrams[0], "You repair.\nTEMPERATURE=hot")
+        async with Process.start("doctor", directory=tmp_path, **common) as process:
+            code, told, _ = await process.ended()
+    assert code == 1
+    assert "FAIL  settings   support.env: TEMPERATURE: " in told
+    _, _, sales = told.partition("sales.env\n")
+    assert "@bot_4300_bot" in sales
+    assert "FAIL" not in sales
+
+
+async def test_a_bot_ends_in_order_when_its_terminal_is_closed(tmp_path: Path, template: Path) -> None:
+    shutil.copy(template, tmp_path / "govorun.db")
+    ours, theirs = os.openpty()
+    async with services() as (telegrams, _, common):
+        write(tmp_path / "bots", "support", telegrams[0], "You repair.")
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", ON_A_TERMINAL, cwd=tmp_path, start_new_session=True,
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **common}, stdin=theirs, stderr=theirs,
+        )  # fmt: skip
+        os.close(theirs)
+        try:
+            await telegrams[0].wait_for(lambda: telegrams[0].calls_of("setMyCommands"), PATIENCE)
+            os.close(ours)
+            async with asyncio.timeout(PATIENCE):
+                assert await process.wait() == 0
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+
+ON_A_TERMINAL = """
+import fcntl, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+sys.argv = ["govorun", "run"]
+from bot.cli import main
+main()
+"""
