@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 
 class Alarm:
@@ -21,24 +19,25 @@ class Alarm:
         self._until = 0.0
         self._waiting: asyncio.Task[Any] | None = None
         self._rang = False
+        self._cancelling = 0
 
-    @contextmanager
-    def set(self, until: float) -> Iterator[None]:
-        """Raises `TimeoutError` where what is inside waits for longer."""
+    def set(self, until: float) -> Self:
+        """For `with`: raises `TimeoutError` where what is inside waits for longer."""
         if (task := asyncio.current_task()) is None:
             raise RuntimeError("only a task can be woken")
-        cancelling = task.cancelling()
         self._until, self._waiting, self._rang = until, task, False
+        self._cancelling = task.cancelling()
         if self._timer is None or self._timer.when() > until:
             self._wind()
-        try:
-            yield
-        except asyncio.CancelledError:
-            if self._rang and task.uncancel() <= cancelling:
-                raise TimeoutError from None
-            raise
-        finally:
-            self._waiting = None
+        return self
+
+    def __enter__(self) -> None:
+        """It was set."""
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        task, self._waiting = self._waiting, None
+        if kind is asyncio.CancelledError and self._rang and task is not None and task.uncancel() <= self._cancelling:
+            raise TimeoutError from None
 
     def remove(self) -> None:
         if self._timer is not None:

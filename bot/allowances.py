@@ -84,7 +84,7 @@ class Allowances:
 
     def feature(self) -> Feature:
         return Feature(
-            commands={"/allowance": Command(self.allowance)},
+            commands={"/allowance": Command(self.allowance, aside=True)},
             presses={
                 "allowance.of": Press(self.press_of, Act.MANAGE),
                 "allowance.change": Press(self.press_change, Act.MANAGE),

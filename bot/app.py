@@ -140,7 +140,7 @@ class Bot:
                 # Where others work too, what is open may be theirs.
                 before = self.clock.time() - LONG_DEAD if self.shared else None
                 await self.store.patiently(lambda: self.store.write(lambda tx: self._settle_dead(tx, before)))
-                await self.telegram.start(self.door, menus, self.engine, self.role)
+                await self.telegram.start(self.door, menus, self.engine, self.commands.unseen, self.role)
         except TimeoutError:
             if not self.stopping.is_set():
                 raise
@@ -335,6 +335,7 @@ def _features(given: Given, parts: Parts, works_for: Callable[[int], bool]) -> l
     postponing = Postponing(
         store, given.routing, given.modes, clock, telegram, wake, parts.journal, budget, options.later(settings)
     )
+    titles = {offer.name: offer.title for offer in given.routing.offers}
     orders = Orders(store, clock, {LATER: postponing.withdraw})
     images = Images(
         store, given.painter, clock, telegram, given.chance, wake, budget, options.picture(settings),
@@ -361,7 +362,7 @@ def _features(given: Given, parts: Parts, works_for: Callable[[int], bool]) -> l
         Taps(store, chat).feature(),
         reminders.feature(),
         parts.opinions.feature(),
-        Accounts(store, parts.access, clock, settings.currency).feature(),
+        Accounts(store, parts.access, clock, settings.currency, titles).feature(),
         Allowances(store, parts.access, parts.roll, budget, clock, settings.currency).feature(),
         Privacy(store, clock, telegram, wake, chat.leave, works_for, orders.leave).feature(),
         parts.joining.feature(),

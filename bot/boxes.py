@@ -134,6 +134,10 @@ class Outbox(Protocol):
 
     async def bury(self, delivery: Delivery, reason: str) -> None: ...
 
+    async def publish(self, delivery: Delivery) -> None:
+        """It can't be shown to one person alone: everybody is told its `aloud` instead."""
+        ...
+
     async def gone(self, bot: int, chat: int) -> None:
         """The chat can't be reached: everything for it is dead."""
         ...

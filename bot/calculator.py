@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from decimal import Decimal, Overflow, localcontext
 from fractions import Fraction
+from functools import cache
 
 from bot.errors import BadInput
 from bot.tools import Tool
@@ -34,6 +35,7 @@ async def calculator(expression: str) -> str:
     return calculate(expression)
 
 
+@cache
 def tool() -> Tool:
     return Tool.of(calculator, deadline=5.0)
 

@@ -17,7 +17,7 @@ from bot.branches import Place
 from bot.clock import Clock
 from bot.craft import Persona
 from bot.documents import Documents
-from bot.documents import budget as budget_of_documents
+from bot.documents import most as most_of_documents
 from bot.errors import ContextOverflow, LimitReached, ModelError, ModelRefused, StreamCut
 from bot.journal import Journal
 from bot.library import Library
@@ -202,6 +202,8 @@ class Chat:
         """Hold back what the answer can cost, or ask first; nothing is reckoned where nothing is limited."""
         if not self.budget:
             return begun
+        if begun.has_documents:
+            begun = replace(begun, size_of_documents=tx.documents.size(begun.conversation))
         offer = self.routing.pick(begun.choices.model)
         tokens, price = self._most(begun, offer)
         if not agreed and self.budget.asks(whole := price + self._ahead(tx, begun, offer)):
@@ -218,12 +220,14 @@ class Chat:
         """The most that the answer of a model can cost: tokens, and millionths of the currency."""
         usage = prompt.most(self._request(begun, offer, begun.steps), self._ratio(offer))
         if begun.has_documents:  # what they say of the question is looked up later
-            room = self._ratio(offer).tokens(budget_of_documents(offer.model.profile.window))
+            most = most_of_documents(offer.model.profile.window, begun.size_of_documents)
+            room = self._ratio(offer).tokens(most)
             usage = replace(usage, prompt=usage.prompt + room)
         return usage.total, money.most(offer.model.profile, usage)
 
     async def _ask_first(self, incoming: Incoming, reply: Reply, begun: Begun) -> None:
         """The answer is expensive: say so, and offer the cheapest model."""
+        is_over = begun.place is not None and bool(begun.place.over)
         language, price, question = begun.language, begun.price, begun.place.question.id if begun.place else 0
         now = self.routing.pick(begun.choices.model)
         others = [offer for offer in self.routing.offers if offer is not now]
@@ -238,12 +242,13 @@ class Chat:
         )
         await money.ask_first(
             self.store, incoming, reply, sentence, *choices,
-            also=lambda tx: tx.deliveries.release(incoming.id, incoming.address),
+            also=lambda tx: tx.deliveries.release(incoming.id, incoming.address) if is_over else None,
         )  # fmt: skip
 
     def _later(self, begun: Begun, offer: Offer) -> str:
-        """The turn that may be answered later instead, "" where the model has no such mode."""
-        if begun.place is None or begun.place.shown is not None or self.modes(offer.name) is None:
+        """The turn that may be answered later instead, "" where that costs no less."""
+        cheaper = offer.model.profile.asynchronous and self.modes(offer.name) is not None
+        if begun.place is None or begun.place.shown is not None or not cheaper:
             return ""
         return begun.place.question.turn
 

@@ -12,7 +12,7 @@ from bot import offers
 from bot.access import Action as Act
 from bot.features import Command, Feature, Press
 from bot.library import Library
-from bot.outbox import offer, settle, tell
+from bot.outbox import ALONE, offer, settle, tell
 from bot.routing import Offer, Routing
 from bot.storage.buttons import Action
 from bot.storage.chats import Choices
@@ -21,7 +21,7 @@ from bot.texts.catalog import NAMES, known, say
 from bot.types import Incoming, Outgoing, Reply
 
 STREAMING = ("draft", "edit", "off")
-SETTINGS = ("language", "model", "streaming")
+SETTINGS = ("language", "model", "streaming", "notices")
 REASONING = ("on", "off", "auto")
 
 
@@ -37,9 +37,9 @@ class Choosing:
     def feature(self) -> Feature:
         return Feature(
             commands={
-                "/model": Command(self.model),
-                "/reasoning": Command(self.reasoning, in_menu=self._reasons()),
-                "/settings": Command(self.settings),
+                "/model": Command(self.model, aside=True),
+                "/reasoning": Command(self.reasoning, in_menu=self._reasons(), aside=True),
+                "/settings": Command(self.settings, aside=True),
             },
             presses={
                 **{f"settings.{name}": Press(self.press_settings) for name in SETTINGS},
@@ -125,7 +125,10 @@ class Choosing:
             language, "settings", language=NAMES[known(language)], model=self._now(choices)[0].title,
             streaming=say(language, f"streaming.{choices.streaming or self.streaming}"),
         )  # fmt: skip
-        options = [(say(language, f"settings.{name}"), f"settings.{name}", dict[str, str]()) for name in SETTINGS]
+        if not incoming.private:
+            text += "\n" + say(language, "notices", notices=say(language, f"notices.{choices.notices or 'all'}"))
+        names = SETTINGS[:-1] if incoming.private else SETTINGS
+        options = [(say(language, f"settings.{name}"), f"settings.{name}", dict[str, str]()) for name in names]
         await offer(self.store, incoming, reply, text, options)
 
     async def press_settings(self, incoming: Incoming, reply: Reply, action: Action) -> None:
@@ -134,17 +137,17 @@ class Choosing:
         if action.name == "settings.model":
             await self.model(incoming, reply, "")
             return
-        options = (
-            [(title, "language.set", {"language": code}) for code, title in NAMES.items()]
-            if action.name == "settings.language"
-            else [(say(language, f"streaming.{mode}"), "streaming.set", {"streaming": mode}) for mode in STREAMING]
-        )
+        name = action.name.partition(".")[2]
+        options = [(title, f"{name}.set", {name: value}) for title, value in _values(name, language)]
         await offer(self.store, incoming, reply, say(language, "settings.choose"), options)
 
     async def press_set(self, incoming: Incoming, reply: Reply, action: Action) -> None:
         """Store a choice of the chat."""
         choices = await self._choices(incoming)
         language = action.payload.get("language") or choices.language or incoming.user.language
+        if action.payload.get("notices") == ALONE and not await reply.is_admin(incoming.address.bot):
+            await tell(self.store, incoming, reply, "notices.cannot")
+            return
         sentence = say(language, "settings.saved")
         if "model" in action.payload:
             now, _ = self._now(replace(choices, model=action.payload["model"]))
@@ -160,3 +163,14 @@ class Choosing:
 
     async def _choices(self, incoming: Incoming) -> Choices:
         return await self.store.read(lambda tx: tx.chats.choices(incoming.address, incoming.user.id))
+
+
+def _values(setting: str, language: str) -> list[tuple[str, str]]:
+    """What can be chosen for a setting: label and value."""
+    match setting:
+        case "language":
+            return [(title, code) for code, title in NAMES.items()]
+        case "notices":
+            return [(say(language, "notices.all"), ""), (say(language, "notices.alone"), ALONE)]
+        case _:
+            return [(say(language, f"streaming.{mode}"), mode) for mode in STREAMING]

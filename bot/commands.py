@@ -6,7 +6,7 @@ What the words and buttons do stands in the features that `app.py` lists; here a
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bot import branches
 from bot.access import RULES, Access, Actor, Decision
@@ -14,10 +14,9 @@ from bot.access import Action as Act
 from bot.attached import Attached
 from bot.chat import Chat
 from bot.chats import wants_name
-from bot.errors import NotAllowed
 from bot.features import Command, Feature, Press, joined
 from bot.mounted import Feed, Mounted
-from bot.outbox import language, put, settle, tell
+from bot.outbox import aside, language, put, settle, tell
 from bot.storage.buttons import Action
 from bot.storage.chats import Choices
 from bot.storage.store import Store, Tx
@@ -45,9 +44,10 @@ class Commands:
     def feature(self) -> Feature:
         return Feature(
             commands={
-                "/help": Command(self.help),
+                "/help": Command(self.help, aside=True),
                 "/new": Command(self.new),
                 "/stop": Command(lambda incoming, reply, _rest: self.stop(incoming, reply)),
+                "/whisper": Command(self.whisper, alone=True),
             },
             presses={
                 "retry": Press(self.press_again),
@@ -61,10 +61,18 @@ class Commands:
         """Name and description of every command in the menu."""
         return [_line(word, command, language) for word, command in self._known.commands.items() if command.in_menu]
 
+    @property
+    def unseen(self) -> frozenset[str]:
+        """The names of commands that nobody but the bot needs to see."""
+        return frozenset(word.removeprefix("/") for word, command in self._known.commands.items() if command.alone)
+
     async def __call__(self, incoming: Incoming, reply: Reply) -> None:
         await KINDS.get(incoming.kind, Commands.message)(self, incoming, reply)
 
     async def message(self, incoming: Incoming, reply: Reply) -> None:
+        if incoming.address.only and not await reply.confide():
+            await self._not_alone(incoming, reply)
+            return
         word, *rest = incoming.text.split(maxsplit=1) or [""]
         if incoming.text.startswith("/") and len(word) > 1:
             await self._command(incoming, reply, word, "".join(rest).strip())
@@ -93,10 +101,11 @@ class Commands:
         command = self._known.commands.get(name.lower())
         if command is not None and await self._may(incoming, reply, command.act) is Decision.ALLOWED:
             await self._seen(incoming)
+            incoming = await aside(self.store, incoming, reply) if command.aside else incoming
             await command.run(incoming, reply, rest)
         elif await self.beside.take(incoming, reply):
             return
-        elif incoming.private or at:
+        elif incoming.private or at or incoming.address.only:
             await tell(self.store, incoming, reply, "unknown.command", command=word[:64])
         else:  # in a group it is probably another bot's
             await settle(self.store, incoming, reply)
@@ -170,7 +179,37 @@ class Commands:
         ]
         menu = [*self.menu(chosen), *special]
         lines = "\n".join(f"/{name} - {text}" for name, text in menu)
-        await tell(self.store, incoming, reply, "help", commands=lines)
+        await tell(self.store, incoming, reply, "help" if incoming.private else "help.group", commands=lines)
+
+    async def whisper(self, incoming: Incoming, reply: Reply, rest: str) -> None:
+        """A question whose answer only the asker sees, in a conversation that nobody else is in.
+
+        In private nobody else is there anyway, and an anonymous administrator is nobody whom something could be shown.
+        """
+        if not rest and not incoming.parts:
+            await tell(self.store, incoming, reply, "whisper.private" if incoming.private else "whisper.what")
+        elif incoming.private or incoming.address.only:
+            await self._whispered(replace(incoming, text=rest), reply)
+        elif incoming.user.id < 0:
+            await self._not_alone(incoming, reply)
+        else:
+            reply.aside(incoming.user.id)
+            # What everybody sees is no place in a conversation that one person sees.
+            await self._whispered(replace(incoming, text=rest, address=reply.address, message_id=0, reply_to=0), reply)
+
+    async def _whispered(self, incoming: Incoming, reply: Reply) -> None:
+        if incoming.address.only and not await reply.confide():
+            await self._not_alone(incoming, reply)
+        elif (question := await self.attached.take(incoming, reply)) is not None:
+            await self._ask(question, reply)
+            await self.attached.answered(incoming)
+
+    async def _not_alone(self, incoming: Incoming, reply: Reply) -> None:
+        """Nothing can be shown to this person alone: said aloud, without a word of what it was about."""
+        reply.aside(0)
+        incoming = replace(incoming, address=reply.address, message_id=0)
+        sentence = Outgoing(say(await language(self.store, incoming), "alone.cannot"), plain=True)
+        await settle(self.store, incoming, reply, sentence)
 
     async def new(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         chosen = await language(self.store, incoming)
@@ -202,10 +241,11 @@ class Commands:
         if action is None and await self.beside.take(incoming, reply):
             return
         if action is None or press is None:
-            await reply.acknowledge(say(language, "old.button"))
+            await reply.acknowledge(say(language, "old.button" if incoming.private else "old.button.group"))
             await settle(self.store, incoming, reply)
         elif not await self._may_press(incoming, reply, press, action):
-            raise NotAllowed(say(language, "admins.only"))
+            await reply.acknowledge(say(language, "admins.only"))
+            await settle(self.store, incoming, reply)
         else:
             await reply.acknowledge()
             await press.run(incoming, reply, action)

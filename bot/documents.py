@@ -31,6 +31,7 @@ HEAD = (
     "speak of the question, and name the place after what you take from one, in square brackets as it stands there: "
     "[{example}]. Where they don't hold the answer, say so."
 )
+TAIL = "Here the documents end. The user says:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +146,7 @@ class Documents:
 
 BATCH = 20
 MOST_PASSAGES = 12
+LONGEST_NAME = 120  # characters of a place
 MOST_ASKED = 2_000  # characters of a question that are looked for
 
 
@@ -161,6 +163,11 @@ def budget(window: int) -> int:
     return int(window * SHARE * CHARACTERS)
 
 
+def most(window: int, size: int) -> int:
+    """The most characters that documents of that size can add to such a prompt."""
+    return min(budget(window), size) + len(HEAD) + len(TAIL) + LONGEST_NAME
+
+
 def cited(answer: str, found: Found) -> tuple[Source, ...]:
     """The places that an answer names, in its order, each once."""
     named = [match[1].strip() for match in re.finditer(r"\[([^\[\]\n]{1,300})\]", answer)]
@@ -174,7 +181,7 @@ def _found(passages: Sequence[Passage]) -> Found:
     texts = [HEAD.format(example=_place(passages[0]))]
     texts += [f"[{_place(one)}]\n{one.text}" for one in passages]
     sources = dict.fromkeys(Source(one.name, page=one.page) for one in passages)
-    return Found("\n\n".join(texts), tuple(sources))
+    return Found("\n\n".join([*texts, TAIL]), tuple(sources))
 
 
 def _place(passage: Passage) -> str:

@@ -12,7 +12,7 @@ from bot.outbox import put
 from bot.storage.messages import Remembered
 from bot.storage.store import Tx
 from bot.texts.catalog import say
-from bot.types import Button, Incoming, Message, Outgoing, Text
+from bot.types import Button, Finish, Incoming, Message, Outgoing, Text
 from bot.written import Begun, Written
 
 LATE = 3600.0  # seconds after which an answer begs pardon
@@ -52,6 +52,9 @@ def save(tx: Tx, incoming: Incoming, begun: Begun, written: Written) -> None:
             buttons=_keyboard(tx, incoming, begun, place.shown),
         )
     else:
+        if _refused(written) and tx.messages.head(place.question.conversation) == place.question.id:
+            # It would be read with the next question, which would then be refused too.
+            tx.messages.move(place.question.conversation, place.question.parent)
         rows = _retry(tx, incoming, begun, place) if _failed(written) else ()
         outgoing = Outgoing(written.sorry(begun.language), plain=True, buttons=rows)
     put(tx, incoming, *_acted(tx, incoming, begun, written, replace(outgoing, reply_to=_quoted(incoming))))
@@ -88,7 +91,12 @@ def _remember(tx: Tx, incoming: Incoming, place: Place, prefix: str, written: Wr
 
 
 def _failed(written: Written) -> bool:
-    return written.error is not None and not isinstance(written.error, ModelRefused | ContextOverflow)
+    return written.error is not None and not _refused(written)
+
+
+def _refused(written: Written) -> bool:
+    """Whether it can't be answered as it stands, however often it is asked."""
+    return written.finish is Finish.FILTERED or isinstance(written.error, ModelRefused | ContextOverflow)
 
 
 def _keyboard(tx: Tx, incoming: Incoming, begun: Begun, answer: Remembered) -> Rows:

@@ -24,13 +24,16 @@ Awaited = Callable[[Incoming, Reply, Action], Awaitable[bool]]  # False: it is a
 @dataclass(frozen=True, slots=True)
 class Command:
     """`act` is what one needs the right for; `in_menu` also stands in the list of /help, with `about`: one text for all
-    languages or one for each; without it the texts have it.
+    languages or one for each; without it the texts have it. `aside`: what it says is a notice, which only the asker
+    needs; `alone`: nobody but the bot sees that it was said, where the messenger can do that.
     """
 
     run: Said
     in_menu: bool = True
     act: Act = Act.TALK
     about: str | Mapping[str, str] = ""
+    aside: bool = False
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

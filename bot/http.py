@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import ssl
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import cache
 from random import Random
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
@@ -31,12 +34,11 @@ from bot.errors import (  # noqa: E402
     StreamCut,
 )
 from bot.lines import LineSplitter, dump_json, parse_json  # noqa: E402
+from bot.network import Network  # noqa: E402
 
 CONNECT = 10.0  # seconds for name, TCP and TLS together
 BODY = 12 << 20
-# Connections of a pool, and how many of them are kept. At both ends of a request httpcore goes through its pool and
-# asks the system about each idle one: with 100 in one pool that was a quarter of the CPU.
-POOL, IDLE = 16, 4
+POOL = 16  # connections of a pool; at both ends of a request httpcore goes through all of its pool
 STREAM = 64 << 20  # a native stream repeats the whole text in every line
 LONGEST_WAIT = 3600.0
 
@@ -83,7 +85,8 @@ class Stream:
         self.status = response.status_code
         self.headers: Mapping[str, str] = response.headers
         self._response = response
-        self._source = response.aiter_raw()
+        pieces: Any = response.stream  # what `aiter_raw` counts and checks besides is not needed
+        self._source: AsyncIterator[bytes] = aiter(pieces)
         self._host = response.url.host
         self._ends = ends
         self._idle = idle
@@ -166,6 +169,12 @@ class Stream:
         return kind(f"{self._host}: {what}", trace=trace)
 
 
+@cache
+def _trusted(_file: str | None, _folder: str | None) -> ssl.SSLContext:
+    """Whose certificates are believed: httpx asks these two variables. Reading them takes 20 ms, so it is done once."""
+    return httpx.create_ssl_context()
+
+
 # --- the client -------------------------------------------------------------------------------------------------------
 
 
@@ -182,15 +191,14 @@ class Http:
         for name in ("httpx", "httpcore"):
             logging.getLogger(name).setLevel(logging.WARNING)  # at INFO they log whole addresses
         self._direct = direct
-        self._tls = httpx.create_ssl_context()
         self._pools: dict[httpx.AsyncClient, int] = {self._another(): 0}  # how many requests are open in each
 
     def _another(self) -> httpx.AsyncClient:
         try:
-            return httpx.AsyncClient(
-                verify=self._tls,
+            client = httpx.AsyncClient(
+                verify=_trusted(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")),
                 timeout=httpx.Timeout(None, connect=CONNECT),
-                limits=httpx.Limits(max_connections=POOL, max_keepalive_connections=IDLE, keepalive_expiry=15.0),
+                limits=httpx.Limits(max_connections=POOL, max_keepalive_connections=POOL, keepalive_expiry=15.0),
                 headers={"user-agent": "govorun", "accept-encoding": "identity"},
                 mounts={f"all://{host}": None for host in self._direct},
             )
@@ -198,6 +206,10 @@ class Http:
             raise ConfigError(
                 "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY: no address of a proxy that works here; http://host:port does"
             ) from None
+        # httpx has no word for it, and with a transport of ours it would overlook the proxies.
+        transport: Any = client._transport
+        transport._pool._network_backend = Network()
+        return client
 
     async def __aenter__(self) -> Http:
         return self

@@ -20,7 +20,7 @@ from bot.features import Command, Feature, Press
 from bot.greeting import welcome
 from bot.library import Library
 from bot.limits import Pace
-from bot.outbox import put, settle, tell
+from bot.outbox import put, put_over, settle, tell
 from bot.roll import Roll
 from bot.storage.buttons import Action
 from bot.storage.store import Store, Tx
@@ -185,7 +185,7 @@ class Joining:
         def work(tx: Tx) -> Sequence[Address]:
             admin, language = incoming.user.id, _language(tx, incoming)
             if not tx.members.decide(where.bot, subject, "allowed" if allows else "refused", admin):
-                put(tx, incoming, Outgoing(say(language, "join.decided"), plain=True))
+                put_over(tx, incoming, Outgoing(say(language, "join.decided"), plain=True))
                 return ()
             tx.audit.add(where.bot, admin, "allowed" if allows else "refused", subject)
             if allows and subject < 0:
@@ -193,7 +193,7 @@ class Joining:
             elif allows and self.access.known.role(subject) is None:
                 tx.members.put(where.bot, subject, Role.USER.word, admin)
             key = "join.let" if allows else "join.not"
-            put(tx, incoming, Outgoing(say(language, key, name=action.payload["name"] or subject), plain=True))
+            put_over(tx, incoming, Outgoing(say(language, key, name=action.payload["name"] or subject), plain=True))
             if subject < 0 and not allows:
                 return ()
             told = say(action.payload["language"], OUTCOMES[subject > 0, allows])

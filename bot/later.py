@@ -144,8 +144,12 @@ class Postponing:
             tx.operations.add(KIND, incoming.id, incoming.address, incoming.user.id, wish)
             tx.jobs.add(Job(KIND, incoming.id, incoming.address, {}, due=self.clock.time()))
             cancel = cancel_button(tx, incoming, language, KIND, incoming.id)
-            taken = say(language, "later.taken", model=self.routing.pick(wish["model"]).title)
-            outbox.put(tx, incoming, Outgoing(taken, plain=True, buttons=((cancel,),), reply_to=incoming.message_id))
+            offer = self.routing.pick(wish["model"])
+            key = "later.taken" if offer.model.profile.asynchronous else "later.taken.same"
+            taken = say(language, key, model=offer.title)
+            outbox.put_over(
+                tx, incoming, Outgoing(taken, plain=True, buttons=((cancel,),), reply_to=incoming.message_id)
+            )
 
         await self.store.write(work)
         await reply.finish()

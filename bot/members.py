@@ -18,7 +18,7 @@ from bot.errors import BadInput, NotAllowed
 from bot.features import Command, Feature, Press
 from bot.joining import hashed
 from bot.outbox import language as language_of
-from bot.outbox import offer, put, settle
+from bot.outbox import offer, put, put_over, settle
 from bot.roll import Roll
 from bot.storage.audit import Entry
 from bot.storage.buttons import Action
@@ -31,6 +31,7 @@ from bot.types import Address, Incoming, Outgoing, Reply
 PAGE = 8  # members on one page
 NEWEST = 20  # entries of the audit log that are shown
 LINK_DAYS, MOST_DAYS, MOST_USES = 7, 365, 1000
+NUMBER = re.compile(r"-?\d{1,18}")
 GIVEN = (Role.USER, Role.OPERATOR, Role.ADMIN, Role.OWNER, Role.BLOCKED)
 Options = list[tuple[str, str, dict[str, str]]]
 
@@ -128,8 +129,10 @@ class Members:
         ]
         if len(members) > (page + 1) * PAGE:
             options.append((say(language, "members.more"), "members.page", {"page": str(page + 1)}))
-        owners = ", ".join(map(str, sorted(self.access.owners))) or "-"
-        await offer(self.store, incoming, reply, say(language, "members", count=len(members), owners=owners), options)
+        lines = [say(language, "members", count=len(members)), say(language, "members.other")]
+        if self.access.owners:
+            lines.insert(1, say(language, "members.owners", owners=", ".join(map(str, sorted(self.access.owners)))))
+        await offer(self.store, incoming, reply, "\n".join(lines), options)
 
     # --- one of them --------------------------------------------------------------------------------------------------
 
@@ -138,8 +141,9 @@ class Members:
 
     async def _show(self, incoming: Incoming, reply: Reply, user: int) -> None:
         language = await language_of(self.store, incoming)
-        names = await self.store.read(lambda tx: tx.members.names(incoming.address.bot, [user]))
         role, member = self._role(user), self.roll.find(user)
+        people = [user, member.by] if member is not None else [user]
+        names = await self.store.read(lambda tx: tx.members.names(incoming.address.bot, people))
         options: Options = [
             (say(language, SET[new]), "members.set", {"whom": str(user), "role": new.word})
             for new in GIVEN
@@ -149,12 +153,13 @@ class Members:
             options.append((say(language, "members.remove"), "members.set", {"whom": str(user), "role": "stranger"}))
         if role is not Role.OWNER and may_set(self.access.role(Actor.of(incoming)), role, Role.USER):
             options.append((say(language, "members.allowance"), "allowance.of", {"whom": str(user)}))
-        until = _date(member.expires) if member is not None and member.expires else say(language, "members.forever")
-        text = say(
-            language, "members.card", name=names.get(user, "-"), id=user, role=say(language, ROLES[role]), until=until,
-            by=member.by if member is not None and member.by else "-",
-        )  # fmt: skip
-        await offer(self.store, incoming, reply, text, options)
+        lines = [say(language, "members.card", name=_named(user, names), role=say(language, ROLES[role]))]
+        if member is not None:
+            until = _date(member.expires) if member.expires else say(language, "members.forever")
+            lines.append(say(language, "members.until", until=until))
+        if member is not None and member.by:
+            lines.append(say(language, "members.by", by=_named(member.by, names)))
+        await offer(self.store, incoming, reply, "\n".join(lines), options)
 
     async def press_set(self, incoming: Incoming, reply: Reply, action: Action) -> None:
         user, new = int(action.payload["whom"]), Role[action.payload["role"].upper()]
@@ -170,7 +175,7 @@ class Members:
                 tx.members.put(bot, user, new.word, admin)
             tx.audit.add(bot, admin, "role", user, role=new.word)
             said = say(language, "members.changed", id=user, role=say(language, ROLES[new]))
-            put(tx, incoming, Outgoing(said, plain=True))
+            put_over(tx, incoming, Outgoing(said, plain=True))
 
         await self.roll.change(work)
         await reply.finish()
@@ -223,14 +228,15 @@ class Members:
         await self.store.write(lambda tx: tx.deliveries.blank(bot, incoming.id))
 
     async def press_revoke(self, incoming: Incoming, reply: Reply, action: Action) -> None:
-        bot, id_ = incoming.address.bot, action.payload["id"]
+        bot, id_, language = incoming.address.bot, action.payload["id"], await language_of(self.store, incoming)
 
         def work(tx: Tx) -> None:
             tx.members.revoke(bot, id_)
             tx.audit.add(bot, incoming.user.id, "revoked", id_)
+            put_over(tx, incoming, Outgoing(say(language, "invite.revoked"), plain=True))
 
-        said = Outgoing(say(await language_of(self.store, incoming), "invite.revoked"), plain=True)
-        await settle(self.store, incoming, reply, said, also=work)
+        await self.store.write(work)
+        await reply.finish()
 
     # --- the log ------------------------------------------------------------------------------------------------------
 
@@ -239,7 +245,8 @@ class Members:
 
         def question(tx: Tx) -> tuple[Sequence[Entry], Mapping[int, str]]:
             entries = tx.audit.newest(bot, NEWEST)
-            return entries, tx.members.names(bot, {entry.actor for entry in entries})
+            subjects = {int(entry.subject) for entry in entries if NUMBER.fullmatch(entry.subject)}
+            return entries, tx.members.names(bot, subjects | {entry.actor for entry in entries})
 
         entries, names = await self.store.read(question)
         lines = [_line(language, entry, names) for entry in entries]
@@ -253,11 +260,20 @@ def _label(language: str, member: Membership, names: Mapping[int, str]) -> str:
 
 
 def _line(language: str, entry: Entry, names: Mapping[int, str]) -> str:
-    details = ", ".join(f"{key} {value}" for key, value in entry.details.items())
-    done = say(language, DONE[entry.action]) if entry.action in DONE else entry.action
-    name = names.get(entry.actor, "")
-    parts = [done, entry.subject, details]
-    return f"{_date(entry.at)} · {name} ({entry.actor}): " + " ".join(part for part in parts if part)
+    role = entry.details.get("role")
+    done = say(
+        language, DONE[entry.action],
+        subject=_named(int(entry.subject), names) if NUMBER.fullmatch(entry.subject) else entry.subject,
+        role=say(language, ROLES[Role[role.upper()]]) if role else "",
+        uses=entry.details.get("uses", ""), days=entry.details.get("days", ""),
+        changes=", ".join(f"{name}: {value}" for name, value in entry.details.items()),
+    ) if entry.action in DONE else entry.action  # fmt: skip
+    return f"{_date(entry.at)} · {_named(entry.actor, names)}: {done}"
+
+
+def _named(id_: int, names: Mapping[int, str]) -> str:
+    """Somebody, or a group, as administrators tell them apart: "Anna (1001)"."""
+    return f"{names[id_]} ({id_})" if names.get(id_) else str(id_)
 
 
 def _date(at: float) -> str:

@@ -23,7 +23,7 @@ from bot.clock import Clock, SystemClock
 from bot.errors import Lost, StorageUnavailable, UserError
 from bot.journal import Journal
 from bot.limits import Limits, Pace
-from bot.outbox import set_aside, settle, tell
+from bot.outbox import aside, set_aside, settle, tell
 from bot.storage.buttons import QUEUED
 from bot.storage.store import Store
 from bot.texts.catalog import say
@@ -33,7 +33,7 @@ from bot.types import Address, Handler, Incoming, Kind, Outgoing, Reply
 log = logging.getLogger(__name__)
 
 MOST_ATTEMPTS = 3  # crashes while working on one message before it is given up
-MOST_OF_MANY = 8  # the same where many processes work, which are stopped and moved by others all the time
+MOST_OF_MANY = 10  # the same where many processes work, which are stopped and moved by others all the time
 SOOTHING = 2.0  # seconds after which a press that waits is confirmed
 APART = 2.0  # seconds between the last tries of several messages: only one of them may be what ends the process
 AT_ONCE = (Kind.STOP, Kind.GONE, Kind.BACK)
@@ -323,6 +323,7 @@ class Boundary:
             raise
         except UserError as error:
             await reply.acknowledge()
+            incoming = await aside(self.store, incoming, reply)
             await settle(self.store, incoming, reply, Outgoing(str(error), plain=True))
         except Exception as error:  # the one place where every error ends
             turns.current.get().failed(error)

@@ -71,7 +71,7 @@ def most(profile: Profile, usage: Usage, mode: str = SYNC) -> int:
 
 def _tokens(profile: Profile, usage: Usage, mode: str) -> int:
     whole = (profile.price_in * usage.prompt + profile.price_out * usage.completion) / 1000
-    return millionths(whole * profile.async_share if mode == LATER else whole)
+    return millionths(whole * profile.async_share if mode == LATER and profile.asynchronous else whole)
 
 
 def book(

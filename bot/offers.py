@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from bot.routing import Offer, Routing
-from bot.texts.catalog import say
+from bot.texts.catalog import known, say
 from bot.types import Profile
 
 SIGNS = {"vision": "👁", "tools": "🔧", "reasoning": "🧠", "asynchronous": "🕓"}
@@ -34,10 +34,11 @@ def price(profile: Profile, language: str) -> list[str]:
     """Nothing where it is not known, or there is none."""
     if not profile.price_in and not profile.price_out:
         return []
-    both = [f"{_plain(amount)}" for amount in dict.fromkeys((profile.price_in, profile.price_out))]
+    both = [_plain(amount, language) for amount in dict.fromkeys((profile.price_in, profile.price_out))]
     sign = CURRENCIES.get(profile.currency, profile.currency)
     return [say(language, "can.price", price=f"{'/'.join(both)} {sign}")]
 
 
-def _plain(amount: Decimal) -> str:
-    return f"{amount:.2f}" if amount == round(amount, 2) else f"{amount.normalize():f}"
+def _plain(amount: Decimal, language: str) -> str:
+    text = f"{amount:.2f}" if amount == round(amount, 2) else f"{amount.normalize():f}"
+    return text.replace(".", ",") if known(language) == "ru" else text

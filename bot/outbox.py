@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from bot.storage.store import Store, Tx
@@ -10,6 +11,7 @@ from bot.texts.catalog import say
 from bot.types import Incoming, Outgoing, Reply
 
 Effect = Callable[[Tx], object]
+ALONE = "alone"  # what a group may choose for notices
 
 
 async def settle(
@@ -30,8 +32,18 @@ async def settle(
     await reply.finish()
 
 
+async def aside(store: Store, incoming: Incoming, reply: Reply) -> Incoming:
+    """The same, where its answer is a notice: in a group that wants it so, only who asked sees it."""
+    if not (incoming.private or reply.address.only) and incoming.user.id > 0:
+        chosen = await store.read(lambda tx: tx.chats.choices(incoming.address))
+        if chosen.notices == ALONE:
+            reply.aside(incoming.user.id)
+    return replace(incoming, address=reply.address)
+
+
 async def tell(store: Store, incoming: Incoming, reply: Reply, sentence: str, /, **values: object) -> None:
-    """End a turn with a sentence of the bot's own, by its key, in the language that was chosen in the chat."""
+    """End a turn with a notice: a sentence of the bot's own, by its key, in the language of the chat."""
+    incoming = await aside(store, incoming, reply)
 
     def work(tx: Tx) -> None:
         language = tx.chats.choices(incoming.address).language or incoming.user.language
@@ -80,6 +92,8 @@ async def language(store: Store, incoming: Incoming) -> str:
 
 def put(tx: Tx, incoming: Incoming, *answers: Outgoing) -> None:
     """The same inside a transaction that is already open. The caller delivers after its commit."""
+    if incoming.address.only:
+        answers = tuple(replace(one, opens=incoming.opens) for one in answers)
     for number, answer in enumerate(answers):
         tx.deliveries.add(key(incoming.id, number), incoming.address, answer, marker=incoming.message_id)
     if incoming.user.id:
@@ -93,6 +107,15 @@ def put_over(tx: Tx, incoming: Incoming, answer: Outgoing) -> None:
     if shown is not None:
         tx.deliveries.over(incoming.id, incoming.address, shown.ids)
     put(tx, incoming, answer)
+
+
+def put_bare(tx: Tx, incoming: Incoming) -> None:
+    """What stands in the message in which the button was pressed stays there, without its buttons: it is decided."""
+    bare = f"{incoming.id}.bare"
+    shown = tx.deliveries.shown(incoming.address, incoming.message_id, but=bare)
+    if shown is not None and shown.outgoing.buttons:
+        tx.deliveries.over(bare, incoming.address, shown.ids)
+        tx.deliveries.add(bare, incoming.address, replace(shown.outgoing, buttons=(), of=shown.of))
 
 
 def key(turn: str, number: int = 0) -> str:

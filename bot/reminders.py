@@ -56,8 +56,8 @@ class Reminders:
             raise BadInput(say(language, "remind.usage"))
         if where is None:
             when_there = when.read(rest, self._now(UTC))
-            if when_there is None:
-                raise BadInput(say(language, "remind.unclear"))
+            if when_there is None or not when_there[1]:
+                raise BadInput(say(language, "remind.unclear" if when_there is None else "remind.usage"))
             await self._ask_zone(incoming, reply, language, rest)
         else:
             await self._settle(incoming, reply, language, rest, where)
@@ -119,7 +119,7 @@ class Reminders:
         def work(tx: Tx) -> None:
             sentence, key = self._set(tx, incoming, language, said, where)
             cancel = cancel_button(tx, incoming, language, KIND, key)
-            outbox.put(tx, incoming, Outgoing(sentence, plain=True, buttons=((cancel,),)))
+            outbox.put_over(tx, incoming, Outgoing(sentence, plain=True, buttons=((cancel,),)))
 
         await self.store.write(work)
         await reply.finish()
@@ -142,7 +142,7 @@ class Reminders:
             "repeat": moment.repeat, "at": shown, "reply_to": incoming.message_id,
         }  # fmt: skip
         tx.jobs.add(Job(KIND, key, incoming.address, payload, due=moment.at.timestamp()))
-        return say(language, "remind.set", at=shown, zone=when.name_of(where), text=text), key
+        return say(language, "remind.set", at=shown, zone=when.city(where, language), text=text), key
 
     async def _live_in(self, incoming: Incoming, reply: Reply, language: str, where: tzinfo, said: str) -> None:
         """Remember the zone, and set the reminder for which it was asked."""
@@ -156,11 +156,16 @@ class Reminders:
         if said:
             await self._settle(incoming, reply, language, said, where)
             return
-        sentence = say(language, "remind.zone.set", zone=when.name_of(where), time=f"{self._now(where):%H:%M}")
-        await outbox.settle(self.store, incoming, reply, Outgoing(sentence, plain=True))
+        sentence = say(language, "remind.zone.set", zone=when.city(where, language), time=f"{self._now(where):%H:%M}")
+        await self.store.write(lambda tx: outbox.put_over(tx, incoming, Outgoing(sentence, plain=True)))
+        await reply.finish()
 
     async def _ask_zone(self, incoming: Incoming, reply: Reply, language: str, said: str) -> None:
-        options = [(f"{name} {self._now(_zone(name)):%H:%M}", {"zone": name, "text": said}) for name in ZONES]
+        places = [(name, _zone(name)) for name in ZONES]
+        options = [
+            (f"{when.city(place, language)} {self._now(place):%H:%M}", {"zone": name, "text": said})
+            for name, place in places
+        ]
         user = incoming.user.id
 
         def work(tx: Tx) -> None:
@@ -220,7 +225,8 @@ def shown_time(language: str, at: datetime, repeat: str) -> str:
     if repeat == "day":
         return say(language, "remind.daily", clock=clock)
     if repeat == "week":
-        return say(language, "remind.weekly", weekday=weekday, clock=clock)
+        each = say(language, "weekdays.each").split()[at.weekday()]
+        return say(language, "remind.weekly", weekday=each, clock=clock)
     month = say(language, "months").split()[at.month - 1]
     return say(language, "remind.at", weekday=weekday, day=at.day, month=month, year=at.year, clock=clock)
 

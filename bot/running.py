@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 
 DEFECT = 70  # the exit status: EX_SOFTWARE
 STANDARD_INPUT = 0
+YOUNG = 5_000  # new objects before the garbage collector looks at them; Python's own 700 are those of one answer
 
 Read = Callable[[], Plan]
 
@@ -55,7 +57,7 @@ async def serve(plan: Plan, read: Read, extension: Extension | None = None, role
     plan, settings = plan.checked(check), plan.process
     with alone(settings.database_url) if is_sqlite(settings.database_url) else nullcontext():
         async with Process.open(settings, SystemClock()) as process:
-            fleet = Fleet(process, plan, role, extension or Extension())
+            fleet = Fleet(process, plan, role, extension or Extension(), built=_keep_what_is_loaded)
             async with serving(settings, fleet.patients, process.metrics):
                 _on_signals(fleet.stop, partial(_reload, fleet, lambda: read().checked(check)))
                 await _watched(fleet)
@@ -77,6 +79,18 @@ async def _watched(fleet: Fleet) -> None:
     loop = asyncio.get_running_loop()
     with loop.watched(fleet.process.metrics) if isinstance(loop, WatchedLoop) else nullcontext():
         await fleet.run()
+
+
+def _keep_what_is_loaded() -> None:
+    """It stays to the end, so the garbage collector need not go through it again, in pauses of 0.1 s.
+
+    What is young is looked at less often too. Together that was 6 % of the CPU. A bot that was built anew leaves the
+    one before to the collector.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG)
 
 
 def _on_signals(stop: Callable[[], None], reload: Callable[[], None]) -> None:

@@ -8,7 +8,7 @@ from bot import acts
 from bot.branches import Place
 from bot.chat import Chat
 from bot.features import Feature, Press
-from bot.outbox import tell
+from bot.outbox import put_bare, tell
 from bot.storage.buttons import Action
 from bot.storage.store import Store, Tx
 from bot.types import Incoming, Reply
@@ -55,6 +55,7 @@ class Taps:
             tx.operations.submitting(operation.id)
         elif operation.state == "asked":
             acts.refuse(tx, operation)
+        put_bare(tx, incoming)
         decided = tx.operations.of(incoming.address.bot, turn) or operation
         question = tx.messages.get(operation.request["question"])
         if question is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cache
 from zoneinfo import ZoneInfo
 
 from bot.errors import BadInput
@@ -21,6 +22,7 @@ async def current_time(asker: Asker, zone: str = "") -> str:
     return told if name else f"{told}; the user's time zone is not known"
 
 
+@cache
 def tool() -> Tool:
     return Tool.of(current_time, deadline=5.0)
 

@@ -22,7 +22,8 @@ class Address:
     """Where an answer goes. Storable: a picture finds its way to the user after a restart.
 
     `bot` is the bot's own numeric id, `connection` a Telegram business connection id ("" for none), `thread` a topic
-    id (0 for none). The four together are the key of a conversation, everywhere.
+    id (0 for none), `only` the one member of a group who sees what is said there (0: everybody). All together are the
+    key of a conversation, everywhere: what one person alone has seen is never in the prompt of another.
     """
 
     transport: str
@@ -30,10 +31,12 @@ class Address:
     chat: int
     thread: int = 0
     connection: str = ""
+    only: int = 0
 
     @property
     def key(self) -> str:
-        return f"{self.bot}/{self.connection}/{self.chat}/{self.thread}"
+        place = f"{self.bot}/{self.connection}/{self.chat}/{self.thread}"
+        return f"{place}/{self.only}" if self.only else place
 
     @property
     def place(self) -> str:
@@ -149,7 +152,8 @@ class Incoming:
     process died while this was being worked on. `of` is the turn of the message that an edit changes ("": it is not
     known any more). `quotes`: the message that the answer should quote, 0 for the usual one. `relayed`: forwarded, or
     put in by another bot. `came` is when this process took it in (of the clock's `monotonic`); `accepted`: an earlier
-    one had already taken it. `title` is what a group is called, as far as that is told.
+    one had already taken it. `title` is what a group is called, as far as that is told. `opens` is the transport's word
+    for what lets it answer this user alone for a moment, "" for none.
     """
 
     id: str
@@ -172,6 +176,7 @@ class Incoming:
     came: float | None = None
     accepted: bool = False
     title: str = ""
+    opens: str = ""
 
     @property
     def rest(self) -> str:
@@ -207,7 +212,8 @@ class Outgoing:
     `note` is a line in the bot's own voice below the text ("stopped", "cut short"): it can't be mistaken for the
     model's. `thought` is what the model thought before, folded up above the text.
     `reply_to` quotes that message of the chat where it still exists. `of` is the turn whose answer this shows, ""
-    where that is its own. `gone`: the messages that it stands over are deleted, and nothing is sent.
+    where that is its own. `gone`: the messages that it stands over are deleted, and nothing is sent. To one person
+    alone (`Address.only`): `opens` as in `Incoming`, and `aloud` is what everybody is told where it can't be shown so.
     """
 
     text: str = ""
@@ -221,6 +227,8 @@ class Outgoing:
     of: str = ""
     gone: bool = False
     thought: str = ""
+    opens: str = ""
+    aloud: str = ""
 
 
 class Reply(Protocol):
@@ -266,6 +274,17 @@ class Reply(Protocol):
         """
         ...
 
+    def aside(self, user: int) -> None:
+        """From now on the address is that of one member of the group alone."""
+        ...
+
+    async def confide(self) -> bool:
+        """Open the message that only the user of the address sees: what is said next is written into it.
+
+        False: it can't be done here, and nothing was said.
+        """
+        ...
+
     async def is_admin(self, user: int) -> bool:
         """Whether the user may change settings of this chat: asked anew each time, never remembered."""
         ...
@@ -290,9 +309,9 @@ Handler = Callable[[Incoming, Reply], Awaitable[None]]
 class Profile:
     """What a model can do and costs, as data. An unknown model gets the defaults, which are safe for all.
 
-    `window` is in tokens, prompt and answer together. Prices are of 1,000 tokens;
-    `async_share` is the part of them that an answer given later costs. `price_search` is of one search of the web that
-    the model makes by itself.
+    `window` is in tokens, prompt and answer together. Prices are of 1,000 tokens; `async_share` is
+    the part of them that an answer given later costs where the model is `asynchronous`. `price_search` is of one
+    search of the web that the model makes by itself.
     """
 
     window: int = 8_192

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 from bot import chart, money
@@ -39,9 +39,10 @@ class Accounts:
     access: Access
     clock: Clock
     currency: str
+    titles: Mapping[str, str] = field(default_factory=dict)  # of models, by their names
 
     def feature(self) -> Feature:
-        return Feature(commands={"/usage": Command(self.usage)})
+        return Feature(commands={"/usage": Command(self.usage, aside=True)})
 
     async def usage(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         """The asker's own; owners, in private, see the whole bot's too, and its chart."""
@@ -90,7 +91,8 @@ class Accounts:
         cost = self._money(language, line.cost)
         if line.service:
             return say(language, SERVICES[line.service], units=line.units, cost=cost)
-        return say(language, "usage.model", model=line.name, requests=line.requests, cost=cost)
+        title = self.titles.get(line.name, line.name)
+        return say(language, "usage.model", model=title, requests=line.requests, cost=cost)
 
     def _sum(self, language: str, key: str, lines: Sequence[Line]) -> str:
         return say(

@@ -116,6 +116,15 @@ def zone(name: str) -> tzinfo | None:
     return None
 
 
+def city(where: tzinfo, language: str) -> str:
+    """The same as people say it: "Moscow", "Москва", "+3"."""
+    name = name_of(where)
+    russian = (known for known, zone_of in CITIES.items() if zone_of == name and not known.isascii())
+    if language == "ru" and (found := next(russian, "")):
+        return found.title()
+    return name.rpartition("/")[2].replace("_", " ")
+
+
 def name_of(where: tzinfo) -> str:
     """What `zone` understands again."""
     if isinstance(where, ZoneInfo):

@@ -15,7 +15,7 @@ from bot.craft import Blank, Template, said
 from bot.errors import BadInput
 from bot.features import Command, Feature, Press
 from bot.outbox import language as language_of
-from bot.outbox import offer, put, settle
+from bot.outbox import offer, put, put_over, settle
 from bot.storage.buttons import Action
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
@@ -88,10 +88,13 @@ class Writing:
 
     async def press_cancel(self, incoming: Incoming, reply: Reply, _action: Action) -> None:
         sentence = say(await language_of(self.store, incoming), "write.cancelled")
-        where, user = incoming.address, incoming.user.id
-        await settle(
-            self.store, incoming, reply, Outgoing(sentence, plain=True), also=lambda tx: tx.buttons.forget(where, user)
-        )
+
+        def work(tx: Tx) -> None:
+            tx.buttons.forget(incoming.address, incoming.user.id)
+            put_over(tx, incoming, Outgoing(sentence, plain=True))
+
+        await self.store.write(work)
+        await reply.finish()
 
     async def _go_on(self, incoming: Incoming, reply: Reply, template: Template, values: Mapping[str, str]) -> None:
         """Ask for what is missing, or ask the model when nothing is."""

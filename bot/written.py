@@ -38,7 +38,8 @@ class Begun:
     the key of the button that asked for it. `price`: so much, in millionths, that the user is asked first. `awaited`:
     this message answers a question of the bot instead. `act`: an action that was confirmed, after these `steps`.
     `choices.model` is the model that is to answer, whoever chose it; `gone` are choices that are offered no more.
-    `found` is what the documents of the conversation say of the question.
+    `found` is what the documents of the conversation say of the question; their size is looked up where it may cost
+    too much.
     """
 
     place: Place | None
@@ -53,6 +54,7 @@ class Begun:
     act: Operation | None = None
     steps: Steps = field(default_factory=Steps)
     has_documents: bool = False
+    size_of_documents: int = 0
     thumbs: bool = False
     found: Found = NOTHING
     persona: Persona = NOBODY

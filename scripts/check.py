@@ -16,6 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
+LONG = "sweep or e2e or page"
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -90,21 +91,24 @@ def compiler() -> None:
         print("--- NO C COMPILER: power cuts and failing disks will not be tested (apt-get install gcc)", flush=True)
 
 
+def tests(title: str, workers: int, which: str, *more: str) -> None:
+    """An idle worker takes what another has not begun, so that the end does not wait for one of them."""
+    run(title, *tool("pytest", "-q", "-n", str(workers), "--dist", "worksteal", "-m", which, *more))
+
+
 def deployment() -> None:
     run("what checks deploy/", sys.executable, "scripts/deploy_tools.py")
 
 
 def unit() -> None:
-    run("unit tests", *tool("pytest", "-q", "-n", "2", "-m", "not stage and not e2e and not page"))
+    tests("unit tests", 2, f"not stage and not process and not ({LONG})")
 
 
 def whole() -> None:
-    coverage = ("--cov=bot", "--cov-report=term:skip-covered", "--cov-fail-under=85")
-    run("tests", *tool("pytest", "-q", "-n", "2", "-m", "not e2e and not page", *coverage))
-    run(
-        "tests of whole processes",
-        *tool("pytest", "-q", "-n", "2", "--dist", "loadfile", "-m", "e2e or page", "--timeout=300"),
-    )
+    """Three workers for two cores: most tests wait now and then for a disk, another process or quiet."""
+    tests("tests", 3, f"not ({LONG})", "--cov=bot", "--cov-report=term:skip-covered", "--cov-fail-under=85")
+    # Without coverage: it would see nothing of other processes, and nothing new in the ten thousandth input.
+    tests("sweeps, and tests of whole processes", 3, LONG, "--timeout=300")
 
 
 def main() -> None:

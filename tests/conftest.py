@@ -9,7 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from postgres_side import TEMPLATE, Server, started
+
+# How fast a machine is that others use as well is no property of the code.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 pytest_plugins = ["bot.testing.plugin"]
 
@@ -57,3 +62,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "stage" in getattr(item, "fixturenames", ()):
             item.add_marker("stage")
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
+# Their tests take ten seconds and more: nobody should wait for the last.
+LONGEST = ("test_machine.py", "test_points.py", "test_signals.py", "test_own_bots.py")

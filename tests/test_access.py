@@ -294,7 +294,7 @@ async def test_in_a_group_only_who_asked_may_ask_again(stage: Stage) -> None:
     stage.studio.set_faults({"error500": 0.0})
     asked = len(stage.prompts())
     await stage.press("Try again", TEAM, BORIS)
-    assert await _toasts(stage, 1) == [say("ru", "old.button")]
+    assert await _toasts(stage, 1) == [say("ru", "old.button.group")]
     assert len(stage.prompts()) == asked
     await stage.press("Try again", TEAM, ANNA)
     await stage.until(lambda: len(stage.prompts()) == asked + 1 or None)

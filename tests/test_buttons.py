@@ -38,7 +38,7 @@ async def test_another_persons_button_is_not_ones_own(stage: Stage) -> None:
     stage.studio.paint(JPEG, JPEG)
     await stage.ask("/image@govorun_sandbox_bot a cat", TEAM, ANNA)
     await stage.press("Again", TEAM, BORIS)
-    assert await _answers(stage, 1) == [say("ru", "old.button")]
+    assert await _answers(stage, 1) == [say("ru", "old.button.group")]
     assert stage.studio.bought == 1
     await stage.press("Again", TEAM, ANNA)
     await stage.texts(2, TEAM)
@@ -51,7 +51,7 @@ async def test_a_button_of_one_chat_does_nothing_in_another(stage: Stage) -> Non
     key = buttons_of(stage.telegram.transcript(ANNA)[-1])[0]["callback_data"]
     message = stage.telegram.say(TEAM, "hello", ANNA)
     stage.telegram.press(TEAM, message["message_id"], key, ANNA)
-    assert await _answers(stage, 1) == [say("en", "old.button")]
+    assert await _answers(stage, 1) == [say("en", "old.button.group")]
     assert stage.telegram.texts(TEAM) == []
 
 

@@ -142,6 +142,31 @@ async def test_the_content_filter_takes_the_answer_back(stage: Stage) -> None:
     assert "Something bad" not in str(stage.prompts()[-1])
 
 
+async def test_what_the_filter_refused_is_not_asked_again_with_the_next_question(stage: Stage) -> None:
+    await stage.start()
+    await stage.ask("I am Anna")
+    stage.studio.script(Answer(["no"], status="CONTENT_FILTER"))
+    await stage.ask("something forbidden")
+    stage.studio.script("fine")
+    assert await stage.ask("hello") == "fine"
+    assert "forbidden" not in str(stage.prompts()[-1])
+    assert "I am Anna" in str(stage.prompts()[-1])
+
+
+async def test_a_refused_question_can_be_put_in_other_words_by_an_edit(stage: Stage) -> None:
+    await stage.start()
+    stage.studio.script(Answer(["no"], status="CONTENT_FILTER"))
+    message = stage.telegram.say(ANNA, "something forbidden")
+    await stage.texts(1)
+    stage.studio.script("fine")
+    stage.telegram.edit(ANNA, message["message_id"], "something nice")
+    await stage.until(lambda: stage.telegram.texts(ANNA) == ["fine"] or None)
+    stage.studio.script("yes")
+    await stage.ask("and now?")
+    said = [message["text"] for message in stage.prompts()[-1][1:]]
+    assert said == ["something nice", "fine", "and now?"]
+
+
 async def test_an_answer_of_full_length_says_that_it_was_cut(stage: Stage) -> None:
     await stage.start()
     stage.studio.script(Answer(["a beginning"], status="TRUNCATED_FINAL"))

@@ -18,6 +18,8 @@ from bot.sandbox.studio import SANDBOX_FOLDER, Studio
 from bot.sandbox.telegram import Telegram
 from bot.storage import schema
 
+pytestmark = pytest.mark.process
+
 BARE = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[1]), "COLUMNS": "120"}
 HEAVY = ("aiogram", "aiohttp", "httpx", "sqlalchemy", "alembic", "cryptography", "pydantic_settings")
 COMMANDS = ("run", "sandbox", "migrate", "doctor", "models")

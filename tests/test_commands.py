@@ -46,8 +46,8 @@ async def test_help_lists_the_menu_of_which_telegram_is_told_in_both_languages(s
         rows = app.commands.menu(language)
         assert shown[code] == [{"command": name, "description": text} for name, text in rows]
     assert [row["command"] for row in shown[""]] == [
-        "help", "new", "stop", "image", "model", "reasoning", "settings", "chats", "context", "pin", "persona", "write",
-        "later", "jobs", "remind", "usage", "allowance", "export", "forget",
+        "help", "new", "stop", "whisper", "image", "model", "reasoning", "settings", "chats", "context", "pin",
+        "persona", "write", "later", "jobs", "remind", "usage", "allowance", "export", "forget",
     ]  # fmt: skip
 
 

@@ -56,6 +56,7 @@ def places() -> list[int]:
     return sorted(place for place in chosen if 0 <= place <= len(STREAM))
 
 
+@pytest.mark.sweep
 def test_after_every_byte_the_reader_knows_whether_the_answer_is_whole() -> None:
     splitter, reader = LineSplitter(), wire.StreamReader()
     for told, byte in enumerate(STREAM, 1):
@@ -75,6 +76,7 @@ def cut_here(splitter: LineSplitter, reader: wire.StreamReader, told: int) -> No
             reader.end()
 
 
+@pytest.mark.sweep
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("framing", FRAMINGS)
 async def test_no_cut_answer_is_passed_off_as_whole_over_a_connection(framing: str) -> None:

@@ -15,7 +15,7 @@ from pypdf import PdfReader, PdfWriter
 from stage import ANNA, Stage
 from telegram_side import rows, soon
 
-from bot.documents import Found, cited
+from bot.documents import TAIL, Found, cited
 from bot.passages import LONGEST, Passage, best, cut, unit
 from bot.reading import MOST_CHARACTERS, Unreadable, can_read, decoded, pages
 from bot.texts.catalog import say
@@ -82,6 +82,7 @@ async def test_a_document_that_fits_is_read_with_its_question_page_by_page(stage
     assert await stage.texts(1) == ["42 [report.pdf, p. 2]"]
     assert "[report.pdf, p. 1]\nIntroduction" in asked(stage)
     assert "[report.pdf, p. 2]\nThe answer is 42" in asked(stage)
+    assert f"The answer is 42\n\n{TAIL}\nWell?" in asked(stage)
     assert asked(stage).endswith("Well?\n[document: report.pdf, 2 pages]")
     assert stage.studio.seen("textEmbedding") == []
 

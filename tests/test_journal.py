@@ -70,6 +70,7 @@ def test_a_disk_that_does_not_take_it_is_no_failure(tmp_path: Path) -> None:
     assert len(Journal(VirtualClock(), tmp_path / "nowhere" / "journal.jsonl").note(_failure(StreamCut()))) == 6
 
 
+@pytest.mark.process
 async def test_the_command_explains_a_code(tmp_path: Path) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path}/govorun.db"
     code = Journal(VirtualClock(), beside(tmp_path / "govorun.db")).note(_failure(StreamCut()), "5")

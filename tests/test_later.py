@@ -11,6 +11,7 @@ from itertools import pairwise
 from stage import ANNA, CODE, TEAM, Stage
 from telegram_side import rows, soon
 
+from bot.entries import ModelEntry
 from bot.errors import ModelDenied, ModelRefused, ModelUnavailable, OutcomeUnknown
 from bot.later import PATIENCE
 from bot.sandbox.telegram import buttons_of
@@ -160,10 +161,10 @@ async def test_an_order_whose_outcome_is_unknown_is_repeated_only_by_a_press(sta
     assert told.startswith(say("en", "later.unknown"))
     await asyncio.sleep(600)
     assert len(slow.submitted) == 1
-    await stage.press("Try again")
-    assert (await stage.texts(4))[3] == "an answer"
+    for _ in range(2):
+        await stage.press("Try again")
+    assert (await stage.texts(3))[-1] == "an answer"
     assert slow.submitted[0] == slow.submitted[1]
-    await stage.press("Try again")
     await asyncio.sleep(60)
     assert len(slow.submitted) == 2
 
@@ -174,17 +175,32 @@ async def test_a_heavy_question_is_ordered_by_a_button_below_its_price(stage: St
     stage.given["later"] = only(slow)
     await stage.start(confirm_above=Decimal("0.01"))
     assert "may cost" in await stage.ask("how does it work?")
-    await stage.press(say("en", "later.button"))
-    assert (await stage.texts(3))[2] == say("en", "later.failed")
+    for _ in range(2):
+        await stage.press(say("en", "later.button"))
+    taken, failed = await stage.texts(2)
+    assert (taken, failed) == (say("en", "later.taken", model=PRO), say("en", "later.failed"))
     await stage.press("Try again")
-    assert (await stage.texts(5))[4] == "the long one"
+    assert (await stage.texts(3))[1:] == [say("en", "later.taken", model=PRO), "the long one"]
     assert [said.text for said in slow.submitted[1].messages[1:]] == ["how does it work?"]
-    await stage.press(say("en", "later.button"))
     await asyncio.sleep(60)
     assert len(slow.submitted) == 2
     said = rows(stage, "SELECT role, turn FROM messages ORDER BY id")
     assert [role for role, _ in said] == ["user", "assistant"]
     assert stage.prompts() == []
+
+
+async def test_a_model_that_gives_no_discount_promises_none(stage: Stage) -> None:
+    """Only YandexGPT and Alice answer later at half the price; the open models cost the same."""
+    models = [ModelEntry(name="gemma-3-27b-it", title="Gemma")]
+    stage.given["later"] = only(Slow(Answered("done", usage=Usage(1000, 1000))), "gemma-3-27b-it")
+    await stage.start(model="gemma-3-27b-it", models=models, confirm_above=Decimal("0.01"))
+    assert "may cost" in await stage.ask("hm")
+    assert say("en", "later.button") not in [
+        button["text"] for button in buttons_of(stage.telegram.transcript(ANNA)[-1])
+    ]
+    assert await stage.ask("/later hm") == say("en", "later.taken.same", model="Gemma")
+    assert (await stage.texts(3))[-1] == "done"
+    assert rows(stage, "SELECT cost FROM usage") == [(800_000,)]
 
 
 async def test_a_service_that_takes_no_orders_is_asked_again(stage: Stage) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 MODELS = """
 import inspect, json, resource, sys
 from pydantic import BaseModel, ValidationError

@@ -18,6 +18,8 @@ from bot.models import local
 from bot.models.weights import Weights, fetch
 from bot.sandbox.studio import SANDBOX_FOLDER, Studio
 
+pytestmark = pytest.mark.process
+
 WHOLE = b"GGUF" + bytes(range(256)) * 40
 PARTS = (WHOLE[:4_000], WHOLE[4_000:9_000], WHOLE[9_000:])
 

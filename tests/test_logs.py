@@ -331,6 +331,7 @@ with logs.standard_streams():
 """
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("streams", [">/dev/full 2>/dev/full", "<&- >&- 2>&-", "2>&-", ">&- 2>/dev/full"])
 def test_f104_a_log_that_can_not_be_written_is_all_that_is_lost(streams: str, tmp_path: Any) -> None:
     command = f"exec '{sys.executable}' -c '{BROKEN}' '{tmp_path}/file' {streams}"

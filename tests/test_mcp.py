@@ -21,6 +21,8 @@ from bot.toolbox import Steps, Toolbox
 from bot.tools import Asker, Tool
 from bot.types import Address, Profile, ToolCall
 
+pytestmark = pytest.mark.process
+
 PROGRAM = str(Path(__file__).with_name("mcp_program.py"))
 ANNA = Asker(Address("telegram", 1, 1001), 1001)
 

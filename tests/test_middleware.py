@@ -50,6 +50,11 @@ class Silence:
     async def fetch(self, attachment: Attachment) -> bytes:
         raise Refused("there is no file")
 
+    def aside(self, user: int) -> None: ...
+
+    async def confide(self) -> bool:
+        return False
+
     async def is_admin(self, user: int) -> bool:
         return False
 

@@ -195,6 +195,7 @@ async def test_p20_a_database_of_every_earlier_revision_comes_forward_with_all_i
         assert _rows(path, table, kept) == [tuple(row[place] for place in places) for row in was], table
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("revision", EARLIER)
 async def test_f90_a_migration_that_is_killed_at_any_write_is_finished_by_the_next_start(
     tmp_path: Path, template: Path, revision: str

@@ -39,7 +39,8 @@ PRICED = Profile(price_in=Decimal("0.5"), price_out=Decimal("1.2"))
 def test_a_request_costs_what_its_tokens_cost_and_half_of_it_later() -> None:
     usage = Usage(1000, 500)
     assert money.cost(PRICED, usage) == 1_100_000
-    assert money.cost(PRICED, usage, money.LATER) == 550_000
+    assert money.cost(replace(PRICED, asynchronous=True), usage, money.LATER) == 550_000
+    assert money.cost(PRICED, usage, money.LATER) == 1_100_000
     assert money.cost(Profile(), usage) == 0
     assert money.cost(PRICED, Usage(1, 0)) == 500
 
@@ -65,7 +66,10 @@ def test_a_service_is_paid_by_its_units_and_begun_blocks_count_whole(
 def test_what_a_model_searches_by_itself_is_paid_beside_its_tokens() -> None:
     searching = replace(PRICED, price_search=Decimal("0.7"))
     assert money.cost(searching, Usage(1000, 0, searches=2)) == 500_000 + 1_400_000
-    assert money.cost(searching, Usage(1000, 0, searches=2), money.LATER) == 250_000 + 1_400_000
+    assert (
+        money.cost(replace(searching, asynchronous=True), Usage(1000, 0, searches=2), money.LATER)
+        == 250_000 + 1_400_000
+    )
     assert money.most(searching, Usage(1000)) == 500_000 + money.MOST_SEARCHES * 700_000
     assert money.most(PRICED, Usage(1000)) == 500_000
 
@@ -224,6 +228,16 @@ async def test_what_is_cheap_is_not_asked_about(stage: Stage) -> None:
     assert await stage.ask("hello") == "yes"
 
 
+async def test_a_small_document_costs_what_it_is_not_what_the_window_may_hold(stage: Stage) -> None:
+    stage.studio.script(YES, YES)
+    await stage.start(confirm_above=Decimal(4))
+    stage.telegram.upload(ANNA, b"The rent is 500.", "document", name="contract.txt", caption="What is the rent?")
+    assert await stage.texts(1) == ["yes"]
+    long = b"The rent is 500 and the deposit is one thousand. " * 2_000
+    stage.telegram.upload(ANNA, long, "document", name="long.txt", caption="And now?")
+    assert (await stage.texts(2))[1].startswith("This answer may cost")
+
+
 async def test_an_expensive_picture_is_asked_about(stage: Stage) -> None:
     stage.studio.paint(JPEG, JPEG)
     await stage.start(confirm_above=Decimal(2))
@@ -259,7 +273,7 @@ async def test_usage_is_ones_own_with_a_chart(stage: Stage) -> None:
     await stage.ask("hello")
     text = await stage.ask("/usage")
     assert say("en", "usage.today", cost="0.12 RUB", tokens=100, images=0) in text
-    assert say("en", "usage.model", model="yandexgpt", cost="0.12 RUB", requests=1) in text
+    assert say("en", "usage.model", model="YandexGPT Pro", cost="0.12 RUB", requests=1) in text
     assert say("en", "usage.bot") not in text
     assert "photo" in said(stage)[-1]
     for_owner = await stage.ask("/usage", BORIS)

@@ -76,6 +76,7 @@ def test_answers_that_were_not_streamed_are_read_too() -> None:
     assert read((RECORDINGS / "chat_whole.json").read_text()).usage == Usage(9, 12)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", sorted(path.name for path in RECORDINGS.glob("*.sse")))
 def test_after_every_byte_the_reader_knows_whether_the_answer_is_whole(name: str) -> None:
     stream = (RECORDINGS / name).read_bytes()

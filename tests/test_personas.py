@@ -222,8 +222,10 @@ async def test_another_chat_keeps_its_own_persona(stage: Stage) -> None:
 
 async def test_in_a_group_an_administrator_chooses(stage: Stage) -> None:
     await stage.start()
-    refused = await choose(stage, "Переводчик", TEAM, BORIS)
-    assert refused == say("ru", "admins.only")
+    await stage.ask("/persona@govorun_sandbox_bot", TEAM, BORIS)
+    await stage.press("Переводчик", TEAM, BORIS)
+    answers = await stage.until(lambda: stage.telegram.calls_of("answerCallbackQuery"))
+    assert answers[-1].params["text"] == say("ru", "admins.only")
     assert "Translator" in await choose(stage, "Translator", TEAM, ANNA)
 
 
@@ -321,7 +323,7 @@ async def test_the_list_of_models_says_what_each_can_do(stage: Stage) -> None:
     assert "✓ YandexGPT Pro\n🔧 tools · 🧠 reasoning · 🕓 later · 32K tokens · 1.20 ₽ for 1,000" in text
     assert "• YandexGPT Lite\n🔧 tools · 🕓 later · 32K tokens · 0.20 ₽ for 1,000" in text
     assert say("en", "model.order", default="YandexGPT Pro") in text
-    assert "0.20 ₽ за 1000" in await stage.ask("/model", BORIS)
+    assert "0,20 ₽ за 1000" in await stage.ask("/model", BORIS)
 
 
 async def test_a_model_that_went_away_is_told_once_below_an_answer(stage: Stage) -> None:

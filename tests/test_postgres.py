@@ -37,6 +37,9 @@ __all__ = [
 
 
 @pytest.fixture
-async def stage(tmp_path: Path, template: Path, postgres_url: str) -> AsyncIterator[Stage]:
+async def stage(
+    tmp_path: Path, template: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Stage]:
+    monkeypatch.chdir(tmp_path)  # the journal of failures is kept in the working folder
     async with opened(tmp_path, template, database_url=postgres_url) as stage:
         yield stage

@@ -192,6 +192,7 @@ def steps(markdown: str) -> int:
     return count
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", HOSTILE)
 def test_the_work_grows_with_the_length_and_not_with_its_square(name: str) -> None:
     """Measured: 2.0 for twice the text, and at most 14 ms for 4,096 characters."""

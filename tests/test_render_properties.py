@@ -245,6 +245,7 @@ def spent(text: str) -> float:
     return min(once() for _ in range(3))
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", HOSTILE)
 def test_twice_as_much_hostile_text_takes_no_more_than_about_twice_the_work(name: str) -> None:
     text = HOSTILE[name]

@@ -133,7 +133,8 @@ async def test_in_a_group_only_its_administrators_choose(stage: Stage) -> None:
     """The first member of the group, Anna, is its owner."""
     await stage.start()
     await stage.ask("/model@govorun_sandbox_bot", TEAM, BORIS)
-    await _choose(stage, "YandexGPT Lite", say("ru", "admins.only"), TEAM, BORIS)
+    await _refused(stage, "YandexGPT Lite", say("en", "old.button.group"), ANNA)
+    await _refused(stage, "YandexGPT Lite", say("ru", "admins.only"), BORIS)
     assert (await stage.ask("/model", TEAM, ANNA)).startswith(say("en", "model.choose", model="YandexGPT Pro"))
     await _choose(stage, "YandexGPT Lite", say("en", "model.chosen", model="YandexGPT Lite"), TEAM, ANNA)
     await stage.ask("/settings", TEAM, BORIS)
@@ -144,7 +145,21 @@ async def test_who_can_not_be_looked_up_is_no_administrator(stage: Stage) -> Non
     await stage.start()
     await stage.ask("/model", TEAM, ANNA)
     stage.telegram.fail_next("getChatMember", code=400, description="Bad Request: user not found", times=None)
-    await _choose(stage, "YandexGPT Lite", say("en", "admins.only"), TEAM, ANNA)
+    await _refused(stage, "YandexGPT Lite", say("en", "admins.only"), ANNA)
+
+
+async def _refused(stage: Stage, label: str, expected: str, user: int) -> None:
+    """A toast for who pressed; the group is told nothing."""
+    before = stage.telegram.texts(TEAM)
+    await stage.press(label, TEAM, user)
+    await stage.until(
+        lambda: (stage.telegram.calls_of("answerCallbackQuery")[-1:] and toasts(stage)[-1] == expected) or None
+    )
+    assert stage.telegram.texts(TEAM) == before
+
+
+def toasts(stage: Stage) -> list[str]:
+    return [call.params.get("text", "") for call in stage.telegram.calls_of("answerCallbackQuery")]
 
 
 async def _choose(stage: Stage, label: str, expected: str, chat: int = ANNA, user: int | None = None) -> None:

@@ -7,8 +7,11 @@ from itertools import pairwise
 
 import pytest
 
-from bot.sandbox import jpeg, pictures, scripted
+from bot.attached import BLIND
+from bot.documents import HEAD, TAIL
+from bot.sandbox import jpeg, pictures, scripted, scripted_tools
 from bot.sandbox.studio_source import phrases, sentences, tokens
+from bot.texts.catalog import say as words
 
 
 def say(*texts: str) -> str:
@@ -116,3 +119,47 @@ def test_code_tables_are_complete_and_no_code_begins_another() -> None:
     codes = sorted(jpeg.AC.values())
     assert len(codes) == 162
     assert not any(after.startswith(before) for before, after in pairwise(codes))
+
+
+def ask(system: str, text: str) -> str:
+    return scripted.answer([{"role": "system", "text": system}, {"role": "user", "text": text}])
+
+
+def test_what_the_bot_asks_for_beside_talk_is_answered_as_asked() -> None:
+    assert ask(words("ru", "title.prompt"), "Как заварить чай?\n\nВот таблица") == "Как заварить чай"
+    assert ask(words("en", "title.prompt"), "Show me a table, please") == "Show me a table, please"
+    assert ask(words("ru", "image.improve.system"), "кот в шляпе").startswith("кот в шляпе, мягкий вечерний свет")
+    assert ask(words("en", "summary.prompt"), "I am Anna\n\nGood day").splitlines() == ["- I am Anna", "- Good day"]
+
+
+@pytest.mark.parametrize(("question", "language"), [("something slow", "en"), ("Напиши медленно", "ru")])
+def test_an_answer_that_was_stopped_goes_on_where_it_ended(question: str, language: str) -> None:
+    whole = say(question)
+    begun = whole[:50]
+    assert begun + say(question, begun, words(language, "resume.prompt")) == whole
+
+
+def test_a_document_is_quoted_with_its_place() -> None:
+    found = (
+        "[report.pdf, p. 1]\nThe report.\n\n[report.pdf, p. 2]\nThe warranty lasts 24 months.\nBoilers are excluded."
+    )
+    text = f"{HEAD.format(example='report.pdf, p. 1')}\n\n{found}\n\n{TAIL}\nHow long is the warranty?"
+    text += "\n[document: report.pdf, 2 pages]"
+    assert "> The warranty lasts 24 months." in say(text)
+    assert "[report.pdf, p. 2]" in say(text)
+    assert "none of the words" in say(text.replace("How long is the warranty?", "Who?"))
+
+
+def test_what_can_not_be_seen_is_said_and_not_repeated() -> None:
+    assert "не вижу" in say(f"Что здесь?\n{BLIND}")
+
+
+def test_what_has_no_letters_is_answered_in_the_language_of_the_talk() -> None:
+    assert "Вы написали" in say("Привет", "Здравствуйте!", "🙂")
+
+
+def test_a_word_in_a_document_calls_no_tool() -> None:
+    text = f"{HEAD.format(example='a.txt')}\n\n[a.txt]\nPlease order and search.\n\n{TAIL}\nКакой залог?"
+    tools = [("shop_order", {"type": "object"}), ("web_search", {"type": "object"})]
+    assert scripted_tools.calls([{"role": "user", "text": text}], tools) == []
+    assert "нет" in say(text)

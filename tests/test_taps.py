@@ -46,6 +46,13 @@ def given(stage: Stage, post: Post, *answers: Any) -> ScriptedModel:
     return model
 
 
+def tap_late(stage: Stage, action: str) -> None:
+    """A tap on a keyboard that this person's client still shows."""
+    asked = next(said for said in stage.telegram.transcript(ANNA) if said["text"].startswith(say("en", "tool.ask")))
+    (key,) = rows(stage, f"SELECT key FROM buttons WHERE action = '{action}'")[0]
+    stage.telegram.press(ANNA, asked["message_id"], key)
+
+
 async def test_the_question_has_a_button_for_each_answer(stage: Stage) -> None:
     given(stage, Post(), [call("send", to="bob")])
     await stage.start()
@@ -84,11 +91,25 @@ async def test_a_second_tap_does_nothing_more(stage: Stage) -> None:
     await stage.start()
     await stage.ask("write to bob")
     await stage.press(YES)
-    await stage.press(YES)
+    await stage.texts(2)
+    tap_late(stage, "act.yes")
     assert (await stage.texts(3))[-1] == say("en", "tool.decided")
-    await stage.press(NO)
+    tap_late(stage, "act.no")
     assert (await stage.texts(4))[-1] == say("en", "tool.decided")
     assert post.sent == ["bob"]
+
+
+@pytest.mark.parametrize("label", [YES, NO])
+async def test_a_question_that_is_decided_stays_without_its_buttons(stage: Stage, label: str) -> None:
+    given(stage, Post(), [call("send", to="bob")], "All right.")
+    await stage.start()
+    question = await stage.ask("write to bob")
+    await stage.press(label)
+    await stage.texts(2)
+    asked = stage.telegram.transcript(ANNA)[1]
+    assert asked["text"] == question
+    assert asked["entities"]
+    assert not buttons_of(asked)
 
 
 async def test_what_is_not_wanted_is_not_done_and_the_model_is_told(stage: Stage) -> None:
@@ -99,7 +120,7 @@ async def test_what_is_not_wanted_is_not_done_and_the_model_is_told(stage: Stage
     await stage.press(NO)
     assert (await stage.texts(2))[-1] == "Then not."
     assert model.results["send-1"] == REFUSED
-    await stage.press(YES)
+    tap_late(stage, "act.yes")
     assert (await stage.texts(3))[-1] == say("en", "tool.decided")
     assert post.sent == []
 
@@ -115,7 +136,7 @@ async def test_a_crash_while_it_is_done_is_said_and_it_is_never_done_twice(stage
     assert states(stage) == ["submitting"]
     await stage.start()
     assert (await stage.texts(2))[-1] == say("en", "tool.unknown", tool="send")
-    await stage.press(YES)
+    tap_late(stage, "act.yes")
     assert (await stage.texts(3))[-1] == say("en", "tool.decided")
     assert post.sent == ["bob"]
     assert len(model.requests) == 1
@@ -279,7 +300,7 @@ async def test_a_refusal_of_the_model_after_the_action_does_not_repeat_the_actio
     await stage.ask("write to bob")
     await stage.press(YES)
     assert (await stage.texts(2))[-1] == say("en", "error.refused")
-    await stage.press(YES)
+    tap_late(stage, "act.yes")
     await stage.texts(3)
     assert post.sent == ["bob"]
 

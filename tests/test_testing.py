@@ -102,6 +102,7 @@ async def test_an_edit_and_a_picture_are_sent_and_silence_is_an_error(
         await ann.say("to others", tg.group("Tea", ann))
 
 
+@pytest.mark.process
 def test_in_a_project_of_its_own_nothing_but_pytest_asyncio_is_needed(tmp_path: Path) -> None:
     (tmp_path / "test_mine.py").write_text(PROJECT)
     (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\n")

@@ -12,6 +12,7 @@ import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from bot.sandbox.jpeg import Encoder, tail
 
@@ -26,6 +27,7 @@ def size_of(width: int, height: int) -> tuple[int, int]:
     return round(math.sqrt(AREA * ratio) / 8) * 8, round(math.sqrt(AREA / ratio) / 8) * 8
 
 
+@lru_cache(maxsize=32)
 def draw(prompt: str, seed: int, width: int = 1, height: int = 1) -> bytes:
     """A JPEG of about a million pixels in that ratio. Takes a few tenths of a second: run it in a thread."""
     size = size_of(width, height)

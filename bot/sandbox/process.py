@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import logging
 import os
 import signal
 import sys
@@ -11,8 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+log = logging.getLogger(__name__)
+
 STOP_DEADLINE = 30.0  # seconds between SIGTERM and SIGKILL
 PR_SET_PDEATHSIG = 1
+LAST_WORDS = 1_000  # bytes of the log that are shown of a bot that ended by itself
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "VIRTUAL_ENV")
 
 
@@ -38,6 +42,7 @@ class BotProcess:
         self._on_change = on_change
         self._process: asyncio.subprocess.Process | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._ended: asyncio.subprocess.Process | None = None  # by us
 
     def state(self) -> dict[str, Any]:
         running = self._process is not None and self._process.returncode is None
@@ -70,6 +75,7 @@ class BotProcess:
         process = self._process
         if process is None or process.returncode is not None:
             return
+        self._ended = process
         process.send_signal(number)
         try:
             async with asyncio.timeout(STOP_DEADLINE):
@@ -79,7 +85,10 @@ class BotProcess:
             await process.wait()
 
     async def _wait(self, process: asyncio.subprocess.Process) -> None:
-        await process.wait()
+        code = await process.wait()
+        if process is not self._ended:
+            words = self.log.read_bytes()[-LAST_WORDS:].decode("utf-8", "replace").strip()
+            log.warning("the bot has ended by itself (code %s); %s ends with:\n%s", code, self.log, words)
         self._on_change()
 
 

@@ -1,7 +1,8 @@
 """The sandbox's scripted model: it answers by rule, at once, in the language of the question. Begin with `answer`.
 
 A pure function of the messages: the same conversation, the same answer. It says what it is, shows what Markdown can do,
-and proves what it was given of the history. The long essay is in `scripted_essay`.
+and proves what it was given of the history. The long essay is in `scripted_essay`, what it is asked for beside talk in
+`scripted_asides`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from bot.sandbox.scripted_asides import aside, spoken
 from bot.sandbox.scripted_essay import ESSAY
 
 Messages = Sequence[dict[str, str]]
@@ -18,7 +20,12 @@ Language = str
 def answer(messages: Messages) -> str:
     """The answer to a conversation of `{"role", "text"}` messages. Never empty."""
     text = question(messages)
-    language = language_of(text)
+    # What has no letters is answered in the language of the rest.
+    language = language_of(
+        spoken(text) if re.search(r"[^\W\d_]", spoken(text)) else "".join(said["text"] for said in messages)
+    )
+    if (found := aside(messages, text, language, answer)) is not None:
+        return found
     for pattern, make in RULES:
         if pattern.search(text):
             return make(messages, language)

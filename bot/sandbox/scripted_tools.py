@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from bot.sandbox.scripted import Messages, language_of, question
+from bot.sandbox.scripted_asides import spoken
 
 Call = tuple[str, dict[str, Any]]
 Schema = Mapping[str, Any]
@@ -23,7 +24,7 @@ def calls(
     messages: Messages, tools: Sequence[tuple[str, Schema]], choice: str = "", *, parallel: bool = True
 ) -> list[Call]:
     """The calls that the newest question asks for and that have no result yet; `tools` are names with parameters."""
-    text, done = question(messages), set(results(messages))
+    text, done = spoken(question(messages)), set(results(messages))
     if choice == "none" or not tools:
         return []
     named = [tool for tool in tools if tool[0] == choice]
@@ -85,6 +86,8 @@ class _Fitting:
         if options := schema.get("enum"):
             said = (option for option in options if str(option).lower() in self._text.lower())
             return next(said, options[0])
+        if "default" in schema:  # it may be left out: a time zone, for one, is not made of the question
+            return schema["default"]
         kind = schema.get("type", "object" if "properties" in schema else "string")
         kind = next((one for one in kind if one != "null"), "null") if isinstance(kind, list) else kind
         if depth > DEEPEST or kind == "null":

@@ -39,9 +39,10 @@ class Telegram(Actions):
 
     `limits` False lets the bot speak as fast as it likes; `topics` switches topics in private chats on; `privacy`
     hides in groups what is not meant for the bot; `careful` is the server's guard against crash loops; with
-    `cross_edits` off rich and plain messages can't be edited into each other. Times come from `clock`, whose `sleep`
-    must really wait: one that jumps would end every draft and every poll at once. Answers take `distance` seconds to
-    the bot. `seed` makes the shares of faults and the pauses repeatable.
+    `cross_edits` off rich and plain messages can't be edited into each other. `ephemeral` off is a server of before
+    Bot API 10.3, which sends what was meant for one to everybody; `short_edits`: see `Api`. Times come from `clock`,
+    whose `sleep` must really wait: one that jumps would end every draft and every poll at once. Answers take `distance`
+    seconds to the bot. `seed` makes the shares of faults and the pauses repeatable.
     """
 
     def __init__(
@@ -57,6 +58,8 @@ class Telegram(Actions):
         privacy: bool = False,
         careful: bool = False,
         cross_edits: bool = True,
+        ephemeral: bool = True,
+        short_edits: bool = False,
         first_update: int = 100_000_001,
         distance: float = 0.0,
         seed: int | None = None,
@@ -72,7 +75,7 @@ class Telegram(Actions):
         self.webhook = Webhook(clock, self.hub, updates, self._from_webhook, chance)
         self.faults = Faults(chance)
         self.limits = limits if isinstance(limits, Limits) else Limits(on=limits)
-        super().__init__(Api(state, updates, self.webhook, cross_edits))
+        super().__init__(Api(state, updates, self.webhook, cross_edits, ephemeral, short_edits))
         self._server = Server(token, self.api, self.faults, self.limits)
         self._server.distance = distance
         self._reaper: asyncio.Task[None] | None = None
@@ -126,6 +129,17 @@ class Telegram(Actions):
         mine = [item for item in self.transcript(chat_id, thread_id) if item["from"]["id"] == self.state.profile.id]
         return [text_of(message) for message in mine]
 
+    def unseen(self, chat_id: int, user_id: int) -> list[Message]:
+        """What in a group only one person sees, oldest first."""
+        chat = self.state.chats[chat_id]
+        found = [message for message in chat.unseen.values() if self.state.unseen_view(message)["only"] == user_id]
+        return sorted(found, key=lambda message: message["ephemeral_message_id"])
+
+    def whispers(self, chat_id: int, user_id: int) -> list[str]:
+        """What the bot said to one person alone, as plain words."""
+        mine = self.state.profile.id
+        return [text_of(one) for one in self.unseen(chat_id, user_id) if one["from"]["id"] == mine]
+
     @property
     def drafts(self) -> list[dict[str, Any]]:
         """The drafts that people see now."""
@@ -161,7 +175,13 @@ class Telegram(Actions):
             "users": [person.user() for person in state.people.values()],
             "chats": [chat.view() for chat in state.chats.values()],
             "messages": {
-                str(chat.id): [state.view(chat, message) for message in chat.messages.values()]
+                str(chat.id): sorted(
+                    [
+                        *(state.view(chat, message) for message in chat.messages.values()),
+                        *(state.unseen_view(message) for message in chat.unseen.values()),
+                    ],
+                    key=lambda message: message["date"],
+                )
                 for chat in state.chats.values()
             },
             "drafts": self.drafts,
@@ -220,6 +240,7 @@ class Telegram(Actions):
         """Empty all chats; people and groups stay."""
         for chat in self.state.chats.values():
             chat.messages.clear()
+            chat.unseen.clear()
             chat.reactions.clear()
             chat.topics.clear()
         self.state.drafts.clear()

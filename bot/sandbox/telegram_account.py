@@ -20,6 +20,7 @@ SCOPES = frozenset(
     }
 )  # fmt: skip
 DEFAULT_SCOPE = '{"type": "default"}'
+GROUP_SCOPE = '{"type": "all_group_chats"}'
 GIFTS = ("unlimited_gifts", "limited_gifts", "unique_gifts", "premium_subscription", "gifts_from_channels")
 
 
@@ -61,7 +62,7 @@ def set_my_commands(api: Api, call: Call) -> bool:
     return True
 
 
-def get_my_commands(api: Api, call: Call) -> list[dict[str, str]]:
+def get_my_commands(api: Api, call: Call) -> list[dict[str, Any]]:
     scope, language = _scope(call)
     return api.state.commands.get(scope, {}).get(language, [])
 
@@ -73,7 +74,7 @@ def delete_my_commands(api: Api, call: Call) -> bool:
     return True
 
 
-def _command(item: Any) -> dict[str, str]:
+def _command(item: Any) -> dict[str, Any]:
     if not isinstance(item, dict):
         raise bad("can't parse BotCommand: expected an Object")
     name, description = str(item.get("command", "")).removeprefix("/"), str(item.get("description", ""))
@@ -81,7 +82,8 @@ def _command(item: Any) -> dict[str, str]:
         raise bad("BOT_COMMAND_INVALID")
     if not 1 <= len(description) <= 256:
         raise bad("BOT_COMMAND_DESCRIPTION_INVALID")
-    return {"command": name, "description": description}
+    unseen = {"is_ephemeral": True} if item.get("is_ephemeral") is True else {}
+    return {"command": name, "description": description, **unseen}
 
 
 def _scope(call: Call) -> tuple[str, str]:
@@ -94,7 +96,7 @@ def _scope(call: Call) -> tuple[str, str]:
     return json.dumps(scope, sort_keys=True), language
 
 
-def default_commands(api: Api) -> dict[str, list[dict[str, str]]]:
+def default_commands(api: Api) -> dict[str, list[dict[str, Any]]]:
     """The commands of the default scope, by language."""
     return {"": [], **api.state.commands.get(DEFAULT_SCOPE, {})}
 
@@ -177,13 +179,15 @@ def get_chat_member_count(api: Api, call: Call) -> int:
 
 
 def member(api: Api, chat: Chat, user_id: int) -> dict[str, Any]:
-    """The ChatMember. The first member of a group is its owner, all others and the bot are plain members."""
+    """The ChatMember. The first member of a group is its owner; the others are plain members, the bot may be more."""
     user = api.state.user(user_id)
     here = chat.has_bot if user_id == api.state.profile.id else user_id in chat.members
     if not here:
         return {"status": "left", "user": user}
     if not chat.private and user_id == chat.members[0]:
         return {"status": "creator", "user": user, "is_anonymous": False}
+    if user_id == api.state.profile.id and chat.administers:
+        return {"status": "administrator", "user": user, "is_anonymous": False, "can_be_edited": False}
     return {"status": "member", "user": user}
 
 

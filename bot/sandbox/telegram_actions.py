@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from bot.sandbox import telegram_files as files
-from bot.sandbox.telegram_api import QUERY_LIFE, Api
+from bot.sandbox.telegram_account import DEFAULT_SCOPE, GROUP_SCOPE
+from bot.sandbox.telegram_api import QUERY_LIFE, Api, Press
 from bot.sandbox.telegram_edit import react
 from bot.sandbox.telegram_entities import CAPTION_LIMIT, TEXT_LIMIT, detect
 from bot.sandbox.telegram_state import COLORS, FIRST_GROUP, Chat, Message, Person
@@ -38,13 +39,19 @@ class Actions:
         reply_to: int | None = None,
         *,
         anonymous: bool = False,
+        aloud: bool = False,
     ) -> Message:
         """Write a message. Over 4,096 characters it becomes several, as clients do; the last one is returned.
+
+        In a group a command that the bot has declared as ephemeral is one that only the bot sees, but for `aloud`: old
+        clients don't know that.
 
         A positive `chat_id` that is not known becomes a new person. `anonymous`: as an administrator whom the group
         shows under its own name.
         """
         chat, sender = self._place(chat_id, user_id)
+        if not (chat.private or anonymous or aloud) and self._is_unseen(text):
+            return self.whisper(chat_id, text, sender, thread_id)
         pieces = [text[start : start + TEXT_LIMIT] for start in range(0, len(text), TEXT_LIMIT)] or [""]
         for piece in pieces:
             content: dict[str, Any] = {"text": piece}
@@ -54,6 +61,33 @@ class Actions:
                 content["entities"] = entities
             message = self._send(chat, sender, content, thread_id, reply_to or 0)
         return message
+
+    def whisper(
+        self, chat_id: int, text: str, user_id: int | None = None, thread_id: int = 0, reply_to: int = 0
+    ) -> Message:
+        """Write what only the bot sees: a command, or a reply to something that only this person saw."""
+        chat, sender = self._place(chat_id, user_id)
+        entities = {"entities": found} if (found := detect(text)) else {}
+        message = self.state.whisper(
+            chat, sender, self.state.profile.id, {"text": text[:TEXT_LIMIT], **entities},
+            thread_id=thread_id, reply_to=reply_to,
+        )  # fmt: skip
+        if chat.has_bot:
+            self.updates.add("message", message, lane=f"chat {chat.id}")
+        return message
+
+    def _is_unseen(self, text: str) -> bool:
+        """Whether the menu of groups, or of all chats, declares that command as ephemeral."""
+        word = text.split(maxsplit=1)[0].partition("@")[0] if text.strip() else ""
+        menus = [self.state.commands.get(scope, {}) for scope in (GROUP_SCOPE, DEFAULT_SCOPE)]
+        return self.api.ephemeral and any(
+            f"/{row['command']}" == word and row.get("is_ephemeral") for menu in menus for row in menu.get("", [])
+        )
+
+    def vanish(self, chat_id: int) -> None:
+        """What only one person saw is gone after a while. The bot is not told; the ids come again."""
+        chat, _ = self._place(chat_id, None)
+        self.state.forget_unseen(chat, list(chat.unseen))
 
     def edit(self, chat_id: int, message_id: int, text: str, user_id: int | None = None) -> Message:
         """Change the text (or the caption) of a person's own message."""
@@ -127,16 +161,23 @@ class Actions:
 
     # --- touching what the bot wrote ----------------------------------------------------------------------------------
 
-    def press(self, chat_id: int, message_id: int, data: str, user_id: int | None = None) -> str:
-        """Press an inline button; returns the callback query id. `data` may be anything, as from a hostile client."""
+    def press(
+        self, chat_id: int, message_id: int, data: str, user_id: int | None = None, *, unseen: bool = False
+    ) -> str:
+        """Press an inline button; returns the callback query id. `data` may be anything, as from a hostile client.
+
+        `unseen`: `message_id` is that of a message which only this person sees.
+        """
         chat, sender = self._place(chat_id, user_id)
         query_id = f"{4_000_000_000_000 + int(self.state.unique().rpartition('x')[2])}"
         self.api.queries[query_id] = (sender, self.state.clock.time() + QUERY_LIFE)
+        self.api.presses[query_id] = Press(sender, chat.id, self.state.clock.time(), unseen)
         gone = {"chat": self.state.head(chat), "message_id": message_id, "date": 0}
+        messages = chat.unseen if unseen else chat.messages
         query = {
             "id": query_id,
             "from": self.state.user(sender),
-            "message": chat.messages.get(message_id, gone),
+            "message": messages.get(message_id, gone),
             "chat_instance": str(abs(chat.id) * 7_919),
             "data": data,
         }
@@ -238,6 +279,13 @@ class Actions:
         chat.has_bot = not gone
         self._member(chat, sender, "kicked" if gone else "member")
 
+    def promote(self, chat_id: int, up: bool = True, user_id: int | None = None) -> None:
+        """The bot becomes an administrator of a group, or is none any more."""
+        chat, sender = self._place(chat_id, user_id)
+        chat.administers = up
+        self._member(chat, sender, "administrator" if up else "member")
+        self.state.show_chat(chat)
+
     def migrate(self, chat_id: int) -> int:
         """A group becomes a supergroup with a new id, which is returned; two service messages tell the bot."""
         old, sender = self._place(chat_id, None)
@@ -308,11 +356,12 @@ class Actions:
         bot = self.state.profile.user()
         kicked = {"status": "kicked", "user": bot, "until_date": 0}
         member = {"status": "member", "user": bot}
+        new = {"kicked": kicked, "member": member}.get(status, {"status": status, "user": bot})
         payload = {
             "chat": self.state.head(chat),
             "from": self.state.user(sender),
             "date": int(self.state.clock.time()),
-            "old_chat_member": member if status == "kicked" else kicked,
-            "new_chat_member": kicked if status == "kicked" else member,
+            "old_chat_member": member if status in ("kicked", "administrator") else kicked,
+            "new_chat_member": new,
         }
         self.updates.add("my_chat_member", payload, lane=f"chat {chat.id}")

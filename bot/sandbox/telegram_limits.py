@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 SPEAKING = frozenset(
     {
         "sendmessage", "sendrichmessage", "sendphoto", "senddocument", "sendvoice", "copymessage", "forwardmessage",
-        "editmessagetext", "editmessagecaption", "editmessagereplymarkup",
+        "editmessagetext", "editmessagecaption", "editmessagereplymarkup", "editephemeralmessagetext",
+        "editephemeralmessagecaption", "editephemeralmessagereplymarkup",
     }
 )  # fmt: skip
 SHOWING = frozenset({"sendmessagedraft", "sendrichmessagedraft", "sendchataction"})

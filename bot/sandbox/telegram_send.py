@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from bot.sandbox import telegram_ephemeral
 from bot.sandbox import telegram_files as files
 from bot.sandbox.telegram_api import Api, Method
 from bot.sandbox.telegram_call import Call, Upload, bad
@@ -71,6 +72,9 @@ def forward_message(api: Api, call: Call) -> Message:
 
 
 def _post(api: Api, call: Call, content: dict[str, Any]) -> Message:
+    given = call.parsed("ephemeral_message_parameters", "ephemeral message parameters") if api.ephemeral else None
+    if isinstance(given, dict) and call.method in FOR_ONE:
+        return telegram_ephemeral.send(api, call, given, content)
     chat = api.state.chat(api.chat_id(call))
     thread_id = api.state.thread(chat, call.integer("message_thread_id"))
     markup = keyboard(call)
@@ -125,6 +129,8 @@ CONTENT = (
     "text", "entities", "caption", "caption_entities", "photo", "document", "voice", "rich_message",
     "link_preview_options",
 )  # fmt: skip
+
+FOR_ONE = ("sendMessage", "sendRichMessage", "sendPhoto", "sendDocument", "sendVoice")
 
 METHODS: dict[str, Method] = {
     "sendMessage": send_message,

@@ -11,7 +11,14 @@ from typing import Any
 
 from aiohttp import web
 
-from bot.sandbox import connections, telegram_account, telegram_edit, telegram_send, telegram_show
+from bot.sandbox import (
+    connections,
+    telegram_account,
+    telegram_edit,
+    telegram_ephemeral,
+    telegram_send,
+    telegram_show,
+)
 from bot.sandbox.telegram_api import Api, Method
 from bot.sandbox.telegram_call import ApiError, Call, read, too_many
 from bot.sandbox.telegram_faults import Fault, Faults
@@ -24,7 +31,13 @@ INTERNAL = frozenset({"getupdates", "setwebhook", "deletewebhook", "close", "log
 
 METHODS: dict[str, tuple[str, Method]] = {
     name.lower(): (name, method)
-    for table in (telegram_send.METHODS, telegram_edit.METHODS, telegram_show.METHODS, telegram_account.METHODS)
+    for table in (
+        telegram_send.METHODS,
+        telegram_edit.METHODS,
+        telegram_ephemeral.METHODS,
+        telegram_show.METHODS,
+        telegram_account.METHODS,
+    )
     for name, method in table.items()
 }
 
@@ -138,7 +151,7 @@ class Server:
     async def execute(self, call: Call) -> _Outcome:
         """Carry a call out, within the limits."""
         found = METHODS.get(call.method.lower())
-        if found is None:
+        if found is None or (found[0] in telegram_ephemeral.METHODS and not self._api.ephemeral):
             return _Outcome(error=ApiError(404, "Not Found: method not found"))
         try:
             self._limit(call)

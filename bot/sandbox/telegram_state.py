@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from bot.clock import Clock
@@ -55,7 +56,8 @@ class Topic:
 class Chat:
     """A chat with its messages by id, in order. `members` are people; the bot is in a group while `has_bot`.
 
-    `migrated_to` is the new id of a group that became a supergroup.
+    `migrated_to` is the new id of a group that became a supergroup. `administers`: the bot is one of its
+    administrators. `unseen` are the messages that one member alone sees, by ids of their own, which come again.
     """
 
     id: int
@@ -65,9 +67,11 @@ class Chat:
     is_forum: bool = False
     has_bot: bool = True
     migrated_to: int = 0
+    administers: bool = False
     last_id: int = 0
     topics: dict[int, Topic] = field(default_factory=dict)
     messages: dict[int, Message] = field(default_factory=dict)
+    unseen: dict[int, Message] = field(default_factory=dict)
     reactions: dict[int, dict[str, list[int]]] = field(default_factory=dict)
 
     @property
@@ -83,6 +87,7 @@ class Chat:
             "title": self.title,
             "members": self.members,
             "is_forum": self.is_forum,
+            "administers": self.administers,
             "topics": topics,
         }
 
@@ -146,7 +151,7 @@ class State:
         self.drafts: dict[tuple[int, int], Draft] = {}
         self.stopped: set[tuple[int, int, int]] = set()
         self.files: dict[str, StoredFile] = {}
-        self.commands: dict[str, dict[str, list[dict[str, str]]]] = {}
+        self.commands: dict[str, dict[str, list[dict[str, Any]]]] = {}
         self.last_id = 0
         self.serial = 0
 
@@ -233,6 +238,41 @@ class State:
     def view(self, chat: Chat, message: Message) -> Message:
         reactions = chat.reactions.get(message["message_id"])
         return {**message, "reactions": reactions} if reactions else dict(message)
+
+    def whisper(
+        self, chat: Chat, sender: int, receiver: int, content: dict[str, Any], *, thread_id: int = 0, reply_to: int = 0
+    ) -> Message:
+        """Put a message into a group that two see, one of them the bot. Its id is free again when it is gone."""
+        number = next(id_ for id_ in count(1) if id_ not in chat.unseen)
+        message: Message = {
+            "message_id": 0,
+            "ephemeral_message_id": number,
+            "from": self.user(sender),
+            "receiver_user": self.user(receiver),
+            "chat": self.head(chat),
+            "date": int(self.clock.time()),
+        }
+        if thread_id:
+            message |= {"message_thread_id": thread_id, "is_topic_message": True}
+        if original := chat.unseen.get(reply_to):
+            message["reply_to_message"] = {key: value for key, value in original.items() if key != "reply_to_message"}
+        chat.unseen[number] = message = {**message, **content}
+        self.show_unseen(chat, message)
+        return message
+
+    def show_unseen(self, chat: Chat, message: Message) -> None:
+        self.hub.publish("message", chat_id=chat.id, message=self.unseen_view(message))
+
+    def unseen_view(self, message: Message) -> Message:
+        """For the page, which has one line of ids: these are below zero. `only` is the person who sees it."""
+        people = (message["from"]["id"], message["receiver_user"]["id"])
+        only = next(id_ for id_ in people if id_ != self.profile.id)
+        return {**message, "message_id": -message["ephemeral_message_id"], "only": only}
+
+    def forget_unseen(self, chat: Chat, numbers: Iterable[int]) -> None:
+        gone = [number for number in numbers if chat.unseen.pop(number, None)]
+        if gone:
+            self.hub.publish("deleted", chat_id=chat.id, message_ids=[-number for number in gone])
 
     def remove(self, chat: Chat, message_ids: Iterable[int]) -> None:
         gone = [number for number in message_ids if chat.messages.pop(number, None)]
@@ -344,7 +384,8 @@ def _dump_chat(chat: Chat) -> dict[str, Any]:
     messages = list(chat.messages.values())
     reactions = {str(number): found for number, found in chat.reactions.items()}
     topics = [plain(topic) for topic in chat.topics.values()]
-    return {**plain(chat), "topics": topics, "messages": messages, "reactions": reactions}
+    unseen = list(chat.unseen.values())
+    return {**plain(chat), "topics": topics, "messages": messages, "unseen": unseen, "reactions": reactions}
 
 
 def _load_chat(item: dict[str, Any]) -> Chat:
@@ -353,6 +394,7 @@ def _load_chat(item: dict[str, Any]) -> Chat:
             **item,
             "topics": {topic["id"]: Topic(**topic) for topic in item["topics"]},
             "messages": {message["message_id"]: message for message in item["messages"]},
+            "unseen": {message["ephemeral_message_id"]: message for message in item.get("unseen", [])},
             "reactions": {int(number): found for number, found in item["reactions"].items()},
         }
     )

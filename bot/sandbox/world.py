@@ -174,6 +174,7 @@ class World:
             "delete_topic": self._delete_topic,
             "chat": self._chat,
             "block": self._block,
+            "promote": self._promote,
             "faults": self._set_faults,
             "bot": self._control,
             "model": self._model,
@@ -184,14 +185,11 @@ class World:
         text = _text(body, "text")
         if not text.strip():
             raise ValueError("the text is empty")
-        message = self._telegram.say(
-            self._known(body),
-            text,
-            _number(body, "user_id", 0),
-            _number(body, "thread_id", 0),
-            _number(body, "reply_to", 0),
-        )
-        return {"message": message}
+        chat_id, reply_to = self._known(body), _number(body, "reply_to", 0)
+        user_id, thread_id = _number(body, "user_id", 0), _number(body, "thread_id", 0)
+        if reply_to < 0:  # to what only this person sees (`State.unseen_view`)
+            return {"message": self._telegram.whisper(chat_id, text, user_id, thread_id, -reply_to)}
+        return {"message": self._telegram.say(chat_id, text, user_id, thread_id, reply_to)}
 
     async def _edit(self, body: Body) -> Body:
         number = _number(body, "message_id")
@@ -224,10 +222,11 @@ class World:
 
     async def _press(self, body: Body) -> Body:
         chat_id, number = self._known(body), _number(body, "message_id")
-        if number not in self._telegram.state.chats[chat_id].messages:
+        chat, unseen, user_id = self._telegram.state.chats[chat_id], number < 0, _number(body, "user_id", 0)
+        if abs(number) not in (chat.unseen if unseen else chat.messages):
             raise ValueError("there is no such message")
-        user_id = _number(body, "user_id", 0)
-        return {"callback_query_id": self._telegram.press(chat_id, number, _text(body, "data"), user_id)}
+        data = _text(body, "data")
+        return {"callback_query_id": self._telegram.press(chat_id, abs(number), data, user_id, unseen=unseen)}
 
     async def _stop(self, body: Body) -> Body:
         self._telegram.stop(self._known(body), _number(body, "draft_id"), _number(body, "thread_id", 0))
@@ -263,6 +262,10 @@ class World:
     async def _block(self, body: Body) -> Body:
         user_id = _number(body, "user_id")
         self._telegram.block(self._known({"chat_id": user_id}), bool(body.get("blocked")))
+        return {}
+
+    async def _promote(self, body: Body) -> Body:
+        self._telegram.promote(self._known(body), bool(body.get("up")), _number(body, "user_id", 0))
         return {}
 
     async def _set_faults(self, body: Body) -> Body:

@@ -95,6 +95,9 @@ class StoredOutbox(Box):
     async def bury(self, delivery: Delivery, reason: str) -> None:
         await self.write(lambda tx: tx.deliveries.bury(delivery.id, reason))
 
+    async def publish(self, delivery: Delivery) -> None:
+        await self.write(lambda tx: tx.deliveries.publish(delivery))
+
     async def gone(self, bot: int, chat: int) -> None:
         def work(tx: Tx) -> None:
             tx.deliveries.gone(bot, chat)

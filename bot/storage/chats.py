@@ -33,9 +33,9 @@ from bot.types import User as Person
 SEEN_USER = insert(User).on_conflict_do_nothing()
 SEEN_CHAT = insert(Chat).on_conflict_do_nothing()
 OWN = select(User.model).where(User.bot == bindparam("b"), User.id == bindparam("u")).scalar_subquery()
-CHOICES = select(Chat.language, Chat.model, Chat.streaming, Chat.persona, Chat.reasoning, func.coalesce(OWN, "")).where(
-    Chat.bot == bindparam("b"), Chat.id == bindparam("c")
-)
+CHOICES = select(
+    Chat.language, Chat.model, Chat.streaming, Chat.persona, Chat.reasoning, func.coalesce(OWN, ""), Chat.notices
+).where(Chat.bot == bindparam("b"), Chat.id == bindparam("c"))
 BACK = update(Chat).where(Chat.bot == bindparam("b"), Chat.id == bindparam("c"), Chat.is_gone).values(is_gone=False)
 IS_GONE = select(Chat.is_gone).where(Chat.bot == bindparam("b"), Chat.id == bindparam("c"))
 THERE = aliased(Spending)
@@ -54,6 +54,7 @@ class Choices:
     persona: str = ""
     reasoning: str = ""  # on, off
     own_model: str = ""
+    notices: str = ""  # alone: what only the asker needs, only the asker sees (groups)
 
 
 class Chats(Subject):
@@ -62,7 +63,8 @@ class Chats(Subject):
         now = self.clock.time()
         chat = {
             "bot": address.bot, "id": address.chat, "is_private": private, "is_gone": False,
-            "language": "", "model": "", "streaming": "", "persona": "", "reasoning": "", "first_seen": now,
+            "language": "", "model": "", "streaming": "", "persona": "", "reasoning": "", "notices": "",
+            "first_seen": now,
         }  # fmt: skip
         self.connection.execute(SEEN_CHAT, chat)
         person = {"bot": address.bot, "id": user.id, "name": user.name[:256], "language": user.language[:16]}

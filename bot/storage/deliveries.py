@@ -10,8 +10,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, bindparam, delete, insert, select, update
 
 from bot.boxes import Delivery, DeliveryState
+from bot.storage.chats import Chats
 from bot.storage.rows import Subject, address, columns, dump_outgoing, here, load_outgoing, spot
 from bot.storage.tables import Delivery as Table
+from bot.texts.catalog import say
 from bot.types import Address, Outgoing
 
 OPEN = (DeliveryState.PENDING.value, DeliveryState.SENDING.value)
@@ -29,11 +31,12 @@ CHANGE = update(Table).where(Table.id == bindparam("row"))
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """An answer in the chat: its key in the outbox, the ids of its messages in order, and the turn that it is of."""
+    """An answer in the chat: its key in the outbox, the ids of its messages in order, the turn it is of, and itself."""
 
     key: str
     ids: tuple[int, ...]
     of: str
+    outgoing: Outgoing
 
 
 class Deliveries(Subject):
@@ -46,6 +49,8 @@ class Deliveries(Subject):
         """
         held = self.queue.holds(where)
         state = DeliveryState.SENDING if held else DeliveryState.PENDING
+        if where.only:
+            outgoing = replace(outgoing, aloud=say(self._language(where), "alone.cannot"))
         finished = {
             "outgoing": dump_outgoing(outgoing),
             "photo": outgoing.file.data if outgoing.file else None,
@@ -59,6 +64,10 @@ class Deliveries(Subject):
             self._change(row.id, **finished, state=state.value)
         if not held:
             self.queue.chat(where.bot, where.place)
+
+    def _language(self, where: Address) -> str:
+        chats = Chats(self.connection, self.clock, self.queue)
+        return chats.choices(where).language or chats.language(where.bot, where.only)
 
     def place(self, key: str, where: Address, message_id: int, marker: int = 0) -> None:
         """The answer of `key` is being shown in that message, which it takes over, even where it was finished first.
@@ -98,13 +107,14 @@ class Deliveries(Subject):
         """What stands in a message of the chat: the newest answer that was put there, `but` not the one of that key."""
         newest = (
             select(Table.key, Table.message_ids, Table.outgoing)
-            .where(Table.bot == where.bot, Table.chat == where.chat, Table.key != but)
+            .where(Table.bot == where.bot, Table.chat == where.chat, Table.only == where.only, Table.key != but)
             .order_by(Table.id.desc())
             .limit(LOOK_BACK)
         )
         for key, ids, outgoing in self.connection.execute(newest):
             if message_id in (found := json.loads(ids)):
-                return Shown(key, tuple(found), load_outgoing(outgoing, None).of or key)
+                said = load_outgoing(outgoing, None)
+                return Shown(key, tuple(found), said.of or key, said)
         return None
 
     def ids(self, where: Address, key: str) -> tuple[int, ...]:
@@ -123,7 +133,7 @@ class Deliveries(Subject):
 
     def waiting(self, bot: int, place: str | None = None) -> Sequence[Address]:
         query = (
-            select(Table.transport, Table.bot, Table.chat, Table.thread, Table.connection)
+            select(Table.transport, Table.bot, Table.chat, Table.thread, Table.connection, Table.only)
             .where(Table.state.in_(OPEN), *_of(bot, place))
             .distinct()
         )
@@ -151,6 +161,14 @@ class Deliveries(Subject):
     def bury(self, id_: int, reason: str) -> None:
         self._change(id_, state=DeliveryState.DEAD.value, reason=reason[:500])
 
+    def publish(self, delivery: Delivery) -> None:
+        """What can't be shown to one person alone is not shown: everybody is told `aloud`, as a new message."""
+        told = Outgoing(delivery.outgoing.aloud, plain=True)
+        self._change(
+            delivery.id, only=0, outgoing=dump_outgoing(told), photo=None, message_ids="[]", done=0, marker=0,
+            state=DeliveryState.PENDING.value,
+        )  # fmt: skip
+
     def blank(self, bot: int, key: str) -> None:
         """Forget the words of an answer that was sent: what is secret stands in its chat only."""
         query = select(Table.id, Table.outgoing).where(
@@ -168,16 +186,20 @@ class Deliveries(Subject):
         )
 
     def known_ids(self, bot: int, chat: int) -> set[int]:
-        """The message ids of the chat that are known to be ours."""
+        """The message ids of the chat that are known to be ours; what one member alone sees has others."""
         query = (
-            select(Table.message_ids).where(Table.bot == bot, Table.chat == chat).order_by(Table.id.desc()).limit(200)
+            select(Table.message_ids)
+            .where(Table.bot == bot, Table.chat == chat, Table.only == 0)
+            .order_by(Table.id.desc())
+            .limit(200)
         )
         return {id_ for (ids,) in self.connection.execute(query) for id_ in json.loads(ids)}
 
     def highest(self, bot: int, first: int, last: int) -> int:
         """The highest message id that is known in the chats from `first` to `last`, by their newest deliveries."""
         one = (Table.bot == bot, Table.chat == first)  # by its index; many by the order of all rows: see `NEXT`
-        where = one if first == last else (Table.bot + 0 == bot, Table.chat.between(first, last))
+        chats = one if first == last else (Table.bot + 0 == bot, Table.chat.between(first, last))
+        where = (*chats, Table.only == 0)  # what one member alone sees has ids of its own
         query = select(Table.marker, Table.message_ids).where(*where).order_by(Table.id.desc()).limit(200)
         rows = self.connection.execute(query)
         return max((id_ for marker, ids in rows for id_ in (marker, *json.loads(ids))), default=0)

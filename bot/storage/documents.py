@@ -12,6 +12,7 @@ from bot.storage.rows import Subject
 from bot.storage.tables import Document, Passage
 
 LONGEST_NAME = 255  # SQLite would keep more, PostgreSQL refuses it
+PLACE = 20  # characters around a name: brackets, page and blank lines
 HAS = select(Document.id).where(Document.conversation_id == bindparam("conversation")).limit(1)
 
 
@@ -29,6 +30,15 @@ class Kept:
 class Documents(Subject):
     def any(self, conversation: int) -> bool:
         return self.connection.execute(HAS, {"conversation": conversation}).first() is not None
+
+    def size(self, conversation: int) -> int:
+        """Characters of all passages, each below the name of its place; 0 where there are none."""
+        query = (
+            select(func.sum(func.length(Passage.text) + func.length(Document.name) + PLACE))
+            .join(Document, Document.id == Passage.document_id)
+            .where(Document.conversation_id == conversation)
+        )
+        return self.connection.execute(query).scalar_one() or 0
 
     def sizes(self, conversation: int) -> tuple[int, int]:
         """Characters of all passages of a conversation, and of those that have no vector yet."""

@@ -7,6 +7,7 @@ again: a work touches nothing but its transaction.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import cycle
@@ -26,6 +27,7 @@ T = TypeVar("T")
 WRITERS = 4
 READERS = 3
 TRIES = 12  # of a work that others stand in the way of: together about a second
+TOGETHER = 2  # tries beside the other lanes; from then on it is alone in this process, and only others can refuse it
 TRIES_IF_TWICE = 4
 PAUSE = 0.001  # seconds after the first; doubled after each
 LONGEST_PAUSE = 0.25
@@ -45,6 +47,7 @@ class Postgres:
         self._clock = clock
         self._writers = writers
         self._readers = cycle(readers)
+        self._gate = Gate()
 
     @classmethod
     @asynccontextmanager
@@ -72,7 +75,8 @@ class Postgres:
         writer, tries, cuts = self._writers[lane], 0, 0
         while True:
             try:
-                return await writer.run(work)
+                async with self._gate.alone() if tries >= TOGETHER else self._gate.together():
+                    return await writer.run(work)
             except Unsure as unsure:
                 if await self._was_kept(writer, unsure):
                     result: T = unsure.result
@@ -121,6 +125,34 @@ class Postgres:
 
     async def rescue(self) -> None:
         """What was committed is the server's."""
+
+
+class Gate:
+    """Many may be inside together, or one alone."""
+
+    def __init__(self) -> None:
+        self._entry = asyncio.Lock()
+        self._inside = 0
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    @asynccontextmanager
+    async def together(self) -> AsyncIterator[None]:
+        async with self._entry:
+            self._inside += 1
+            self._empty.clear()
+        try:
+            yield
+        finally:
+            self._inside -= 1
+            if not self._inside:
+                self._empty.set()
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        async with self._entry:
+            await self._empty.wait()
+            yield
 
 
 def _version(connection: Connection) -> str:

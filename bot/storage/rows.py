@@ -32,6 +32,7 @@ def columns(address: Address) -> dict[str, Any]:
         "connection": address.connection,
         "chat": address.chat,
         "thread": address.thread,
+        "only": address.only,
     }
 
 
@@ -41,6 +42,7 @@ def at(table: Any, address: Address) -> ColumnElement[bool]:
         table.chat == address.chat,
         table.thread == address.thread,
         table.connection == address.connection,
+        table.only == address.only,
     )
 
 
@@ -51,15 +53,16 @@ def here(table: Any) -> ColumnElement[bool]:
         table.chat == bindparam("c"),
         table.thread == bindparam("t"),
         table.connection == bindparam("n"),
+        table.only == bindparam("o"),
     )
 
 
 def spot(address: Address) -> dict[str, Any]:
-    return {"b": address.bot, "c": address.chat, "t": address.thread, "n": address.connection}
+    return {"b": address.bot, "c": address.chat, "t": address.thread, "n": address.connection, "o": address.only}
 
 
 def address(row: Row[Any]) -> Address:
-    return Address(row.transport, row.bot, row.chat, row.thread, row.connection)
+    return Address(row.transport, row.bot, row.chat, row.thread, row.connection, row.only)
 
 
 def dump_parts(parts: tuple[Part, ...]) -> str:

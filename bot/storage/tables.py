@@ -41,6 +41,7 @@ class Addressed:
     connection: Mapped[str] = mapped_column(String(128))
     chat: Mapped[int] = mapped_column(BigInteger)
     thread: Mapped[int] = mapped_column(BigInteger)
+    only: Mapped[int] = mapped_column(BigInteger, server_default="0", sort_order=1)  # who alone sees it
 
 
 class Update(Base):
@@ -95,6 +96,7 @@ class Chat(Base):
     reasoning: Mapped[str] = mapped_column(String(8), server_default="")
     mirrors: Mapped[bool] = mapped_column(server_default=false())  # voice is answered with voice
     is_allowed: Mapped[bool] = mapped_column(server_default=false())  # a group that an admin let in
+    notices: Mapped[str] = mapped_column(String(8), server_default="")  # alone: only who asked sees them
 
 
 class Conversation(Addressed, Base):

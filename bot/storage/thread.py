@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from typing import TypeVar
+from functools import cache
+from typing import Any, TypeVar
 
 import aiosqlite
-from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.pool import StaticPool
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, Dialect
+from sqlalchemy.pool import NullPool, StaticPool
+from sqlalchemy.util import LRUCache
 
 from bot.storage.dialects import synchronous
 
@@ -29,9 +32,7 @@ class Thread(aiosqlite.Connection):
         place = synchronous(url)
         arguments, options = place.get_dialect()().create_connect_args(place)
         super().__init__(lambda: sqlite3.connect(arguments[0], **options), iter_chunk_size=64)
-        # What people write is not for the log: errors say the statement, never its values.
-        self.engine = create_engine(place, creator=lambda: self._conn, poolclass=StaticPool, hide_parameters=True)
-        prepare_sqlite(self.engine, writer=writer)
+        self.engine = engine(place, lambda: self._conn, writer=writer)
 
     async def open(self) -> Thread:
         """Raises SQLAlchemy's `DBAPIError`, or `sqlite3.Error` where there is not even a file."""
@@ -47,6 +48,16 @@ class Thread(aiosqlite.Connection):
         """Run it in the thread. Whoever waits may be cancelled; the function is not."""
         result: T = await self._execute(function, *arguments)  # type: ignore[no-untyped-call]
         return result
+
+
+def engine(place: URL, connect: Callable[[], sqlite3.Connection], *, writer: bool) -> Engine:
+    """An engine for one connection. What SQLAlchemy has compiled for one engine of a process it knows for all."""
+    # What people write is not for the log: errors say the statement, never its values.
+    made = create_engine(place, creator=connect, poolclass=StaticPool, hide_parameters=True)
+    made.dialect = _dialect()
+    made.update_execution_options(compiled_cache=_COMPILED)
+    prepare_sqlite(made, writer=writer)
+    return made
 
 
 def prepare_sqlite(engine: Engine, *, writer: bool) -> None:
@@ -70,8 +81,15 @@ def prepare_sqlite(engine: Engine, *, writer: bool) -> None:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.execute(BEGIN_WRITE if writer else BEGIN_READ)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writer else "BEGIN")
 
 
-BEGIN_WRITE = text("BEGIN IMMEDIATE")
-BEGIN_READ = text("BEGIN")
+@cache
+def _dialect() -> Dialect:
+    """One for all connections: what SQLAlchemy has compiled, at 1 ms a statement, is good for one dialect only."""
+    engine = create_engine("sqlite://", poolclass=NullPool)
+    engine.connect().close()  # it reads what this SQLite can do
+    return engine.dialect
+
+
+_COMPILED = LRUCache[Any, Any](500)

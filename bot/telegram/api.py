@@ -85,9 +85,13 @@ class BadMarkup(Refused):
     """Entities, blocks or length were refused: say it more simply."""
 
 
+class NotAlone(Refused):
+    """It can't be shown to one person alone: no right to, no time left for it, or the server knows no such messages."""
+
+
 # What Telegram writes -> what it means. First match wins; texts are compared in lower case.
 REFUSALS: tuple[tuple[type[Refused], tuple[str, ...]], ...] = (
-    (NotModified, ("message is not modified",)),
+    (NotModified, ("message is not modified", "message_not_modified")),
     (
         NoMessage,
         (

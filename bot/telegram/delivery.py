@@ -3,6 +3,9 @@
 Begin with `Deliverer.deliver`. A send has no idempotency key, so after one whose outcome is unknown (the connection
 broke, the process died) the chat is searched for what it may have left behind before it is sent again: editing a
 message into what it already is answers "not modified", which is the proof. See `_find`.
+
+What one member of a group alone sees can't be searched for: its ids come again and its edits tell nothing. So an empty
+message is opened first (`confide`) and only when its id is on disk the answer is written into it.
 """
 
 from __future__ import annotations
@@ -26,8 +29,8 @@ from bot.boxes import Delivery, DeliveryState, Outbox
 from bot.clock import Clock
 from bot.errors import Refused, TransportError, TransportUnavailable, Unauthorized
 from bot.outage import Outage
-from bot.telegram import screen
-from bot.telegram.api import Api, Flood, Gone, Moved, NoMessage, NoThread, NotModified, NotSent
+from bot.telegram import alone, screen
+from bot.telegram.api import Api, BadMarkup, Flood, Gone, Moved, NoMessage, NotAlone, NoThread, NotModified, NotSent
 from bot.telegram.budget import Budget
 from bot.telegram.screen import Rung, Screen
 from bot.types import Address
@@ -63,6 +66,8 @@ class Progress:
     looks: int = 0
     thread: bool = True
     document: bool = False
+    renewed: bool = False  # a message that could not be edited was given up
+    limit: int = screen.LIMIT  # of the text of one message
     wait: float = FIRST_BACKOFF
     untold: float = UNTOLD_WAIT
 
@@ -168,8 +173,11 @@ class Deliverer:
                     return
 
     async def act(self, address: Address, action: str) -> None:
-        """Show for five seconds that something is being done, where the budget has room for it."""
-        if not self.budget.action_fits(address.chat, self.clock.monotonic()):
+        """Show for five seconds that something is being done, where the budget has room for it.
+
+        Everybody would see it, so not where one person alone is answered.
+        """
+        if address.only or not self.budget.action_fits(address.chat, self.clock.monotonic()):
             return
         self.budget.take_draft(address.chat, self.clock.monotonic())
         try:
@@ -211,6 +219,9 @@ class Deliverer:
                 await self._parts(progress)
                 return delivery.address
             except Gone as error:
+                if delivery.address.only:  # it may be that person who is gone
+                    await self._say_aloud(delivery, error)
+                    return delivery.address
                 log.info("chat %d can't be reached: %s", delivery.address.chat, error)
                 await self.outbox.gone(delivery.address.bot, delivery.address.chat)
                 self.api.metrics.deliveries.add("gone")
@@ -218,6 +229,9 @@ class Deliverer:
             except Moved as error:
                 await self.outbox.move(delivery.address.bot, delivery.address.chat, error.new)
                 return replace(delivery.address, chat=error.new)
+            except NotAlone as error:
+                await self._say_aloud(delivery, error)
+                return delivery.address
             except Unauthorized:
                 self.outage.failed("Telegram does not know BOT_TOKEN any more: they wait in the outbox", grave=True)
                 await self.clock.sleep(TOKEN_PAUSE)
@@ -225,11 +239,28 @@ class Deliverer:
                 await self._wait(progress, error)
             except (Refused, ValueError) as error:  # ValueError: aiogram itself does not take it
                 if not _simpler(progress, error):
+                    if delivery.address.only:
+                        await self._say_aloud(delivery, error)
+                        return delivery.address
                     reason = str(error) if isinstance(error, Refused) else type(error).__name__  # others quote the text
                     log.error("delivery %d was refused for good: %s", delivery.id, reason)
                     await self.outbox.bury(delivery, reason)
                     self.api.metrics.deliveries.add("dead")
                     return delivery.address
+
+    async def _say_aloud(self, delivery: Delivery, error: Exception) -> None:
+        """It can't be shown to one person alone, and is shown to nobody: the chat is told that."""
+        reason = str(error) if isinstance(error, Refused) else type(error).__name__  # others quote the text
+        log.info("chat %d: it can't be shown to one person alone: %s", delivery.address.chat, reason)
+        self.api.metrics.deliveries.add("not alone")
+        if delivery.outgoing.aloud:
+            await self.outbox.publish(delivery)
+            self.tasks.create_task(self.deliver(replace(delivery.address, only=0)))
+        else:
+            await self.outbox.bury(delivery, reason)
+
+    async def confide(self, to: Address, opens: str, *, thread: bool = True) -> int:
+        return await alone.opened(self.api, self.permit, to, opens, thread=thread)
 
     async def _wait(self, progress: Progress, error: TransportUnavailable) -> None:
         chat = progress.delivery.address.chat
@@ -259,7 +290,8 @@ class Deliverer:
             progress.done += 1
             progress.doubt, progress.ahead = False, LOOK_AHEAD
             self.outage.over()
-            self.saw(delivery.address.chat, message_id)
+            if not delivery.address.only:
+                self.saw(delivery.address.chat, message_id)
             if last:
                 await self._take_away(progress)
             await self.outbox.progress(delivery, progress.ids, done=progress.done, sent=last)
@@ -277,11 +309,11 @@ class Deliverer:
 
     def _screens(self, progress: Progress) -> list[Screen]:
         try:
-            return screen.finished(progress.delivery.outgoing, progress.rung)
+            return screen.finished(progress.delivery.outgoing, progress.rung, progress.limit)
         except Exception:  # formatting never costs an answer: a defect in it ends here, and is told to the operator
             log.exception("delivery %d can't be formatted: sent as plain text", progress.delivery.id)
             progress.rung = Rung.PLAIN
-            return screen.finished(progress.delivery.outgoing, progress.rung)
+            return screen.finished(progress.delivery.outgoing, progress.rung, progress.limit)
 
     async def _part(self, progress: Progress, part: Screen, *, last: bool) -> int:
         delivery = progress.delivery
@@ -291,6 +323,8 @@ class Deliverer:
             with suppress(NotModified):  # it already is
                 await self._edit(progress, part, message_id, last=last)
             return message_id
+        if delivery.address.only:
+            return await self._alone(progress, part, last=last)
         if progress.doubt and (found := await self._find(progress, part, last=last)):
             return found
         await self.permit(chat)
@@ -301,6 +335,24 @@ class Deliverer:
             return int(sent["message_id"])
         finally:
             self._flying -= 1
+
+    async def _alone(self, progress: Progress, part: Screen, *, last: bool) -> int:
+        """The same for one person alone: into a message whose id is on disk. A file can't be written into one, so that
+        after a crash in the wrong moment it is sent twice.
+        """
+        delivery = progress.delivery
+        to = delivery.address
+        opened = await self.confide(to, delivery.outgoing.opens, thread=progress.thread)
+        if part.file:
+            with suppress(Refused):
+                await self.api.call(screen.delete(to, opened))
+            await self.permit(to.chat)
+            return int((await self.api.call(self._method(progress, part, last=last)))["ephemeral_message_id"])
+        progress.ids.append(opened)
+        await self.outbox.progress(delivery, progress.ids, done=progress.done, sent=False)
+        with suppress(NotModified):
+            await self._edit(progress, part, opened, last=last)
+        return opened
 
     def _method(self, progress: Progress, part: Screen, *, last: bool) -> TelegramMethod[Message]:
         to, outgoing = progress.delivery.address, progress.delivery.outgoing
@@ -401,15 +453,31 @@ def _simpler(progress: Progress, error: Exception) -> bool:
     """Change the way of sending after a refusal; False when there is no other way left."""
     if isinstance(error, NoThread) and progress.thread:
         progress.thread = False
+    elif progress.delivery.address.only and progress.limit > screen.SHORT_LIMIT and _is_too_long(progress, error):
+        progress.limit, progress.done = screen.SHORT_LIMIT, 0
     elif progress.delivery.outgoing.file and not progress.document:
         progress.document = True
-    elif isinstance(error, NoMessage) and progress.done < len(progress.ids):
-        del progress.ids[progress.done :]
+    elif isinstance(error, NoMessage) and _elsewhere(progress):
+        pass
     elif progress.rung < Rung.PLAIN:
         progress.rung = Rung(progress.rung + 1)
         progress.done = 0  # simpler parts end elsewhere: those that stand already are edited to fit
-    elif progress.done < len(progress.ids):
-        del progress.ids[progress.done :]
     else:
-        return False
+        return _elsewhere(progress)
     return True
+
+
+def _elsewhere(progress: Progress) -> bool:
+    """Give up the message that was to be edited, so that a new one is sent.
+
+    What one person sees is always edited into a message that was just opened: there it is done once.
+    """
+    if progress.done >= len(progress.ids) or (progress.delivery.address.only and progress.renewed):
+        return False
+    del progress.ids[progress.done :]
+    progress.renewed = True
+    return True
+
+
+def _is_too_long(progress: Progress, error: Exception) -> bool:
+    return isinstance(error, BadMarkup) and progress.rung > Rung.RICH and "too" in str(error).lower()

@@ -123,7 +123,8 @@ class Intake:
             else:
                 if incoming is not None:
                     incoming = await self._known(incoming, update)
-                    self.saw(incoming.address.chat, incoming.message_id)
+                    if not incoming.address.only:  # ids of what one person sees are of another line
+                        self.saw(incoming.address.chat, incoming.message_id)
                     came = self.clock.monotonic()
                     await self._gather(replace(incoming, came=came, accepted=accepted), update)
                     continue

@@ -95,6 +95,10 @@ class Live:
         try:
             placed = self.deliverer.growing.pop(self.turn, None)
             placed = self.over or placed
+            if self.address.only:  # typing would be seen by all, and a draft by nobody
+                if placed and self.mode != "off":
+                    await self._edits(placed)
+                return
             if self.mode != "draft":
                 await self._type()
             elif not placed:  # else it had landed before a restart
@@ -203,7 +207,8 @@ class Live:
                 await clock.sleep(wait)
             self._changed.clear()
             # No blocks: whether a text can be edited into them is not told.
-            frame = screen.growing(self.text, Rung.ENTITIES, self.doing)
+            limit = screen.SHORT_LIMIT if self.address.only else screen.LIMIT
+            frame = screen.growing(self.text, Rung.ENTITIES, self.doing, limit)
             if frame.text and frame != shown:
                 unseen, self._unseen = self._unseen, 0.0
                 message_id = await self._edit(frame, message_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import bot.telegram.lazy  # noqa: F401  isort: skip  before aiogram
@@ -12,6 +12,7 @@ from aiogram.methods import AnswerCallbackQuery, GetChatMember
 
 from bot.errors import TransportError
 from bot.telegram import files
+from bot.telegram.api import Moved, NotAlone, NoThread
 from bot.telegram.delivery import Deliverer
 from bot.telegram.live import Live, Mode
 from bot.texts.catalog import say
@@ -25,7 +26,9 @@ ACTIONS = {"typing": "typing", "photo": "upload_photo", "voice": "record_voice",
 
 @dataclass(slots=True)
 class TelegramReply:
-    """`turn` names the answer in the outbox; `callback` is the id of the button press that is answered."""
+    """`turn` names the answer in the outbox; `callback` is the id of the button press that is answered, `opens` as in
+    `Incoming`.
+    """
 
     deliverer: Deliverer
     address: Address
@@ -35,6 +38,8 @@ class TelegramReply:
     language: str = ""
     callback: str = ""
     message_id: int = 0
+    opens: str = ""
+    _opened: int = 0  # the message that one person alone sees
     _live: Live | None = field(default=None)
 
     def begin(self, mode: str = "", over: int = 0) -> None:
@@ -46,6 +51,7 @@ class TelegramReply:
             wish = "edit"
         label = "⏹ " + say(self.language, "stop")
         quote = 0 if self.private else self.message_id
+        over = over or self._opened
         self._live = Live(self.deliverer, self.address, self.turn, wish, stop_label=label, quote=quote, over=over)
         self._live.begin()
 
@@ -87,6 +93,25 @@ class TelegramReply:
 
     async def fetch(self, attachment: Attachment) -> bytes:
         return await files.fetch(self.deliverer.api, self.deliverer.clock, attachment)
+
+    def aside(self, user: int) -> None:
+        self.address = replace(self.address, only=user)
+
+    async def confide(self) -> bool:
+        """Where Telegram can't be reached now, the answer will open the message itself, or say that it can't."""
+        self._opened = self._opened or self.deliverer.growing.get(self.turn) or 0  # from before a restart
+        if self._opened:
+            return True
+        try:
+            self._opened = await self.deliverer.confide(self.address, self.opens)
+        except (NotAlone, NoThread, Moved) as error:
+            log.info("chat %d: no answer for one person alone: %s", self.address.chat, error)
+            return False
+        except TransportError as error:
+            log.warning("chat %d: a message for one person was not opened yet: %s", self.address.chat, error)
+            return True
+        await self.deliverer.outbox.place(self.turn, self.address, self._opened)
+        return True
 
     async def is_admin(self, user: int) -> bool:
         try:

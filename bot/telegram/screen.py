@@ -13,7 +13,10 @@ from typing import Any
 import bot.telegram.lazy  # noqa: F401  isort: skip  before aiogram
 
 from aiogram.methods import (
+    DeleteEphemeralMessage,
     DeleteMessage,
+    EditEphemeralMessageCaption,
+    EditEphemeralMessageText,
     EditMessageCaption,
     EditMessageText,
     SendChatAction,
@@ -28,6 +31,7 @@ from aiogram.methods import (
 )
 from aiogram.types import (
     BufferedInputFile,
+    EphemeralMessageParameters,
     ForceReply,
     InlineKeyboardButton,
     InlineKeyboardMarkup,
@@ -43,8 +47,10 @@ from bot.types import Address, Button, File, Outgoing
 
 LIMIT = 4096
 CAPTION_LIMIT = 1024
+SHORT_LIMIT = 1024  # of an edit of what one person sees: servers took no more for a time, as of a caption
 NOTHING = "…"  # an answer without anything to see is still an answer
 STOP = "stop"  # the callback data of the Stop button: it needs no rights but to see the chat
+BY_REPLY, BY_PRESS = "m", "q"  # what lets an answer be shown to one person alone: a message to the bot, a press
 NO_PREVIEW = LinkPreviewOptions(is_disabled=True)  # a preview fetches what the model wrote
 
 
@@ -70,27 +76,27 @@ class Screen:
         return [MessageEntity.model_validate(entity) for entity in self.entities]
 
 
-def finished(outgoing: Outgoing, rung: Rung) -> list[Screen]:
-    """The messages of a finished answer, at least one."""
+def finished(outgoing: Outgoing, rung: Rung, limit: int = LIMIT) -> list[Screen]:
+    """The messages of a finished answer, at least one; `limit` is what one text may have."""
     if outgoing.file and rung is not Rung.PLAIN:
         caption = render.plain(outgoing.text, limit=CAPTION_LIMIT)
         return [Screen(text=caption[0] if caption else "", file=outgoing.file)]
     if outgoing.plain or rung is Rung.PLAIN:
         text = outgoing.instead if outgoing.file else outgoing.text
-        return [Screen(part) for part in render.plain(text, outgoing.note, LIMIT)] or [Screen(NOTHING)]
+        return [Screen(part) for part in render.plain(text, outgoing.note, limit)] or [Screen(NOTHING)]
     document = render.below(outgoing.thought, render.parse(outgoing.text))
     if rung is Rung.RICH and render.needs_rich(document) and (blocks := render.rich(document, outgoing.note)):
         return [Screen(blocks=json.dumps(blocks, ensure_ascii=False))]
-    pieces = render.pieces(document, LIMIT, outgoing.note)
+    pieces = render.pieces(document, limit, outgoing.note)
     return [Screen(piece.text, piece.entities) for piece in pieces] or [Screen(outgoing.note or NOTHING)]
 
 
-def growing(markdown: str, rung: Rung, note: str = "") -> Screen:
+def growing(markdown: str, rung: Rung, note: str = "", limit: int = LIMIT) -> Screen:
     """What to show of an answer that is being written; the end of it where it outgrew one message."""
     document = render.parse(render.draft(markdown))
     if rung is Rung.RICH and render.needs_rich(document) and (blocks := render.rich(document, note)):
         return Screen(blocks=json.dumps(blocks, ensure_ascii=False))
-    pieces = render.pieces(document, LIMIT, note)
+    pieces = render.pieces(document, limit, note)
     return Screen(pieces[-1].text, pieces[-1].entities) if pieces else Screen()
 
 
@@ -107,7 +113,9 @@ def send(
         where["business_connection_id"] = to.connection
     if last and (markup := keyboard(outgoing)):
         where["reply_markup"] = markup
-    if outgoing.reply_to:
+    if to.only:
+        where |= _alone(to, outgoing.opens)
+    elif outgoing.reply_to:
         where["reply_parameters"] = ReplyParameters(message_id=outgoing.reply_to, allow_sending_without_reply=True)
     if screen.file:
         file = BufferedInputFile(screen.file.data, screen.file.name)
@@ -126,12 +134,26 @@ def send(
     )
 
 
+def _alone(to: Address, opens: str) -> dict[str, Any]:
+    """What makes a send one that only one member of the group sees."""
+    way, id_ = opens[:1], opens[1:]
+    query = id_ if way == BY_PRESS else None
+    where: dict[str, Any] = {
+        "ephemeral_message_parameters": EphemeralMessageParameters(receiver_user_id=to.only, callback_query_id=query)
+    }
+    if way == BY_REPLY:
+        where["reply_parameters"] = ReplyParameters(ephemeral_message_id=int(id_))
+    return where
+
+
 def as_document(screen: Screen) -> Screen:
     """The same file as a document: for one that Telegram does not take as a picture or a voice note."""
     return replace(screen, file=replace(screen.file, kind="document")) if screen.file else screen
 
 
 def edit(screen: Screen, to: Address, message_id: int, markup: InlineKeyboardMarkup | None) -> TelegramMethod[Any]:
+    if to.only:
+        return _edit_alone(screen, to, message_id, markup)
     where: dict[str, Any] = {"chat_id": to.chat, "message_id": message_id, "reply_markup": markup}
     if to.connection:
         where["business_connection_id"] = to.connection
@@ -144,7 +166,24 @@ def edit(screen: Screen, to: Address, message_id: int, markup: InlineKeyboardMar
     )
 
 
+def _edit_alone(
+    screen: Screen, to: Address, message_id: int, markup: InlineKeyboardMarkup | None
+) -> TelegramMethod[bool]:
+    where: dict[str, Any] = {
+        "chat_id": to.chat, "receiver_user_id": to.only, "ephemeral_message_id": message_id, "reply_markup": markup,
+    }  # fmt: skip
+    if screen.file:
+        return EditEphemeralMessageCaption(**where, caption=screen.text or None, parse_mode=None)
+    if screen.blocks:
+        return EditEphemeralMessageText(**where, rich_message=screen.rich())
+    return EditEphemeralMessageText(
+        **where, text=screen.text, entities=screen.marks() or None, parse_mode=None, link_preview_options=NO_PREVIEW
+    )
+
+
 def delete(to: Address, message_id: int) -> TelegramMethod[bool]:
+    if to.only:
+        return DeleteEphemeralMessage(chat_id=to.chat, receiver_user_id=to.only, ephemeral_message_id=message_id)
     return DeleteMessage(chat_id=to.chat, message_id=message_id)
 
 

@@ -34,6 +34,9 @@ LARGEST = 16 << 20  # bytes of an answer; Telegram sends at most 4 MiB of update
 CONNECT = 10.0  # seconds for each try of TCP or TLS
 NAMES = 60  # seconds that the addresses of a host are remembered
 
+# Kept, because pydantic does not: it made this class anew for nearly every call, a millisecond each time.
+CARRIED_OUT = Response[Any]
+
 
 class Unacceptable(aiohttp.ClientError):
     """An answer that is not taken. Its text holds no address."""
@@ -77,7 +80,7 @@ class Session(AiohttpSession):
             result = answer.get("result")
             if not _is_one(method.__returning__, result):
                 raise ClientDecodeError("it is not what the method returns", ValueError(method.__api_method__), content)
-            return Response[Any].model_construct(ok=True, result=result)
+            return CARRIED_OUT.model_construct(ok=True, result=result)
         return super().check_response(bot, LogOut(), status_code, content)  # any method whose answer is only a bool
 
     def _written(self, bot: Bot, method: TelegramMethod[Any]) -> tuple[bytes | aiohttp.FormData, dict[str, str]]:

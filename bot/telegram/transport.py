@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import bot.telegram.lazy  # noqa: F401  isort: skip  before aiogram
 
 from aiogram.methods import EditForumTopic, GetMe, SetMyCommands, TelegramMethod
-from aiogram.types import BotCommand
+from aiogram.types import BotCommand, BotCommandScopeAllGroupChats
 
 from bot.boxes import Inbox, Outbox
 from bot.clock import Clock
@@ -84,9 +84,17 @@ class Telegram:
         self._leading: asyncio.Task[None] | None = None
 
     async def start(
-        self, handler: Handler, menu: Mapping[str, Sequence[tuple[str, str]]], engine: Engine, role: Role = Role.ALL
+        self,
+        handler: Handler,
+        menu: Mapping[str, Sequence[tuple[str, str]]],
+        engine: Engine,
+        unseen: Collection[str] = (),
+        role: Role = Role.ALL,
     ) -> None:
-        """Say who we are, deliver and work on what is left, then take updates. Raises `ConfigError`."""
+        """Say who we are, deliver and work on what is left, then take updates. Raises `ConfigError`.
+
+        `menu` has names and descriptions by language; in groups the commands in `unseen` are seen by the bot alone.
+        """
         me = await self._me()
         self.username = me.username
         self.deliverer.permission, self.deliverer.spent = engine.permit, engine.spent
@@ -98,7 +106,7 @@ class Telegram:
             await engine.begin(self)
         if role.takes:
             await self._take_updates(intake, engine)
-            self.tasks.create_task(self._set_menu(menu))
+            self.tasks.create_task(self._set_menu(menu, unseen))
         how = "takes no updates" if not role.takes else f"takes updates by {'webhook' if self._webhook else 'polling'}"
         log.info("@%s %s", me.username, how)
         self.is_ready = True
@@ -184,6 +192,7 @@ class Telegram:
         return TelegramReply(
             self.deliverer, incoming.address, incoming.id, self.options.streaming, incoming.private,
             incoming.user.language, callback if incoming.kind in (Kind.BUTTON, Kind.STOP) else "", incoming.message_id,
+            incoming.opens,
         )  # fmt: skip
 
     def _dismiss(self, update: dict[str, Any]) -> None:
@@ -222,10 +231,14 @@ class Telegram:
         finally:
             self.poller = None
 
-    async def _set_menu(self, menu: Mapping[str, Sequence[tuple[str, str]]]) -> None:
+    async def _set_menu(self, menu: Mapping[str, Sequence[tuple[str, str]]], unseen: Collection[str]) -> None:
         try:
             for language, commands in menu.items():
-                rows = [BotCommand(command=name, description=text) for name, text in commands]
-                await self.api.call(SetMyCommands(commands=rows, language_code=language or None))
+                for scope, hidden in ((None, ()), (BotCommandScopeAllGroupChats(), unseen)):
+                    rows = [
+                        BotCommand(command=name, description=text, is_ephemeral=name in hidden or None)
+                        for name, text in commands
+                    ]
+                    await self.api.call(SetMyCommands(commands=rows, scope=scope, language_code=language or None))
         except TransportError as error:  # the menu is a convenience: the bot works without
             log.warning("the menu of commands was not set: %s", error)

@@ -17,7 +17,7 @@ from typing import Annotated, Any, TypeGuard
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from bot.boxes import Received
-from bot.telegram.screen import STOP
+from bot.telegram.screen import BY_PRESS, BY_REPLY, STOP
 from bot.types import Address, Attachment, Incoming, Kind, User
 
 ALLOWED = (
@@ -78,6 +78,7 @@ class ReadChat(Read):
 
 class ReadReply(Read):
     message_id: int = Field(0, ge=0, le=MAX_ID)
+    number: int = Field(0, ge=0, le=MAX_ID, alias="ephemeral_message_id")  # of what one person sees
     sender: ReadUser | None = Field(None, alias="from")
 
 
@@ -111,10 +112,16 @@ def once(update: dict[str, Any]) -> str:
         if isinstance(message, dict) and isinstance(message.get("chat"), dict):
             place, id_ = message["chat"].get("id"), message.get("message_id")
             known = isinstance(place, int) and isinstance(id_, int)
-            return f"{place}/{id_}/{_version(message)}"[:255] if known else ""
+            return f"{place}/{id_}/{_alone(message)}{_version(message)}"[:255] if known else ""
     press = update.get("callback_query")
     id_ = whole(press.get("id")) if isinstance(press, dict) else ""
     return f"press/{id_}"[:255] if id_ else ""
+
+
+def _alone(message: dict[str, Any]) -> str:
+    """Nothing for a message that all see. The ids of others are 0, and the one that they have may come again."""
+    id_ = _number(message.get("ephemeral_message_id"))
+    return f"alone/{id_}/{_number(message.get('date'))}/" if id_ else ""
 
 
 def _version(message: dict[str, Any]) -> str:
@@ -231,14 +238,16 @@ def _said(
 ) -> Incoming | None:
     text = _text(body)
     private = message.chat.id > 0  # the ids of people; a kind of chat that we don't know has one of the two as well
+    unseen = 0 if private else _number(body.get("ephemeral_message_id"))
     addressed, text = _addressed(body, text, me, private=private)
+    addressed = addressed or bool(unseen)  # nobody else gets it
     if not addressed:
         return None
     if kind is Kind.MESSAGE and re.match(r"/stop(@\w+)?$", text.strip(), re.IGNORECASE):
         kind = Kind.STOP
     return Incoming(
         id=str(rows[0].id),
-        address=_address(body, message, me),
+        address=_address(body, message, me, only=user.id if unseen else 0),
         user=user,
         kind=kind,
         text=text,
@@ -246,11 +255,12 @@ def _said(
         at=_date(body.get("edit_date") or body.get("date")),
         ids=_ids(rows),
         private=private,
-        message_id=message.message_id,
-        reply_to=_reply(body).message_id,
+        message_id=unseen or message.message_id,
+        reply_to=_reply(body).number if unseen else _reply(body).message_id,
         attempts=max(row.attempts for row in rows),
         relayed=any(name in body for name in RELAYED),
         title=message.chat.title,
+        opens=f"{BY_REPLY}{unseen}" if unseen else "",
     )
 
 
@@ -262,17 +272,19 @@ def _press(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming |
     if not isinstance(place, dict):  # not one of ours, or too old to be shown: it only wants an answer
         place = {"chat": {"id": user.id, "type": "private"}, "message_id": 0}
     message = ReadMessage.model_validate(place)
-    data = whole(body.get("data"))
+    data, private = whole(body.get("data")), message.chat.id > 0
+    unseen = 0 if private else _number(place.get("ephemeral_message_id"))
     return Incoming(
         id=str(rows[0].id),
-        address=_address(place, message, me),
+        address=_address(place, message, me, only=user.id if unseen else 0),
         user=user,
         kind=Kind.STOP if data == STOP else Kind.BUTTON,
         ids=_ids(rows),
         data="" if data == STOP else data,
-        private=message.chat.id > 0,
-        message_id=message.message_id,
+        private=private,
+        message_id=unseen or message.message_id,
         attempts=max(row.attempts for row in rows),
+        opens="" if private else BY_PRESS + press({"callback_query": body}),
     )
 
 
@@ -445,9 +457,9 @@ def _reply(body: dict[str, Any]) -> ReadReply:
         return ReadReply.model_validate({})
 
 
-def _address(body: dict[str, Any], message: ReadMessage, me: Me) -> Address:
+def _address(body: dict[str, Any], message: ReadMessage, me: Me, only: int = 0) -> Address:
     thread = _number(body.get("message_thread_id")) if body.get("is_topic_message") is True else 0
-    return Address("telegram", me.id, message.chat.id, thread)
+    return Address("telegram", me.id, message.chat.id, thread, only=only)
 
 
 def _ids(rows: Sequence[Received]) -> tuple[int, ...]:

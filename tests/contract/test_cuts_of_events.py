@@ -63,6 +63,7 @@ def places(stream: bytes) -> list[int]:
     )
 
 
+@pytest.mark.sweep
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("framing", FRAMINGS)
 @pytest.mark.parametrize("name", NAMES)

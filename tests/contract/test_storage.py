@@ -266,8 +266,8 @@ async def test_a_work_that_reads_and_decides_is_not_deceived_by_others(store: St
     await store.write(lambda tx: tx.chats.seen(WHERE, User(7, "Anna", "en"), private=True))
     async with Store.open(database_url, SystemClock()) as other:
         places = [store, other] if "postgresql" in database_url else [store]
-        await asyncio.gather(*(place.write(counting) for place in places for _ in range(20)))
-        assert (await store.read(lambda tx: tx.chats.choices(WHERE))).model == str(20 * len(places))
+        await asyncio.gather(*(place.write(counting) for place in places for _ in range(40)))
+        assert (await store.read(lambda tx: tx.chats.choices(WHERE))).model == str(40 * len(places))
 
 
 async def test_what_is_asked_after_a_cancelled_write_comes_after_it(store: Store) -> None:

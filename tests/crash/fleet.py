@@ -102,6 +102,13 @@ class Fleet:
         self.processes[name].signal(signal.SIGKILL)
         await self.processes[name].ended()
 
+    async def supervise(self) -> None:
+        """Start what has ended again, as a supervisor does: also who was started while the server was away."""
+        while True:
+            for name in [name for name, process in self.processes.items() if not process.alive]:
+                await self.start(name)
+            await asyncio.sleep(LOOK)
+
     async def stop(self) -> list[int]:
         """Stop all in order; their exit statuses."""
         for process in self.processes.values():
@@ -247,11 +254,13 @@ async def ordeal(forks: Path, server: Server, directory: Path, how: Ordeal) -> R
         places = [Place(world.telegram.person(f"P{number}")["id"]) for number in range(how.people)]
         people = [asyncio.create_task(crowd.talk(place)) for place in places]
         stuck = asyncio.create_task(crowd.one(Place(world.telegram.person("Stuck")["id"]), STUCK))
+        supervisor = asyncio.create_task(ships.supervise())
         struck, strikes, kills = await _strike(ships, server, how, chance)
         crowd.is_over = True
         outcomes = await asyncio.gather(*people, stuck, return_exceptions=True)
         faults = [f"lost: {error}" for error in outcomes if isinstance(error, BaseException)]
         await world.quiet(1.0)
+        supervisor.cancel()
         faults += [f"others: exit status {status}" for status in await ships.stop() if status]
         verdict = world.judged()
         faults += verdict.faults(strays_allowed=kills + 2)
@@ -292,7 +301,6 @@ async def _strike(
             case "kill":
                 name = chance.choice([name for name in ships.workers if name != suspended])
                 await ships.kill(name)
-                await ships.start(name)
                 kills += 1
             case "restart":
                 await asyncio.to_thread(server.restart)

@@ -9,13 +9,14 @@ from sandbox_client import jpeg_header
 
 from bot.sandbox.telegram import buttons_of, text_of
 from bot.sandbox.telegram_state import Message
+from bot.telegram.screen import NOTHING
 from bot.texts import en
 from bot.texts.catalog import say
 from crash.driver import Scenario
 from crash.judge import Place, Verdict
 from crash.world import PATIENCE, World
 
-ANNA, BORIS, CLARA = 1001, 1002, 1003
+ANNA, BORIS, CLARA, TEAM = 1001, 1002, 1003, -1001000000001
 PROMPT = "a lighthouse in a storm"
 SAVED = say("en", "settings.saved")
 # What a picture may come to when AI Studio fails: a sentence, with a button to order it again.
@@ -127,10 +128,37 @@ def outcome_was_unknown(world: World) -> bool:
     return bool(world.deaths) and submitting and not running
 
 
+# --- for one person alone ---------------------------------------------------------------------------------------------
+
+
+async def whisper(world: World) -> None:
+    """Something that only one member of a group is told, and a question in private right behind it."""
+    world.telegram.promote(TEAM)
+    world.telegram.whisper(TEAM, "/whisper", ANNA)
+    world.ask(ANNA)
+    await world.answered()
+    await world.telegram.wait_for(lambda: whispered(world), PATIENCE)
+
+
+def whispered(world: World) -> list[str]:
+    """What Anna alone was told, without messages that were opened and say nothing yet."""
+    return [text for text in world.telegram.whispers(TEAM, ANNA) if text != NOTHING]
+
+
+def told_alone(world: World) -> Verdict:
+    verdict = world.judged()
+    if whispered(world) != [say("en", "whisper.what")]:
+        verdict.others.append(f"Anna was told {world.telegram.whispers(TEAM, ANNA)}")
+    if world.telegram.texts(TEAM):
+        verdict.others.append(f"everybody was told {world.telegram.texts(TEAM)}")
+    return verdict
+
+
 TURN = Scenario("turn", talk)
 GROWING = Scenario("growing message", talk, world={"halting": True, "streaming": "edit"})
 LONG = Scenario("long answer", talk_long, world={"sentences": 20, "padding": 100, "rich_messages": False})
 TOPICS = Scenario("topics", talk_in_topics, world={"streaming": "off"})
 BUTTONS = Scenario("buttons", choose, chosen, places=[Place(ANNA)])
 PICTURE = Scenario("picture", order, drawn)
-SCENARIOS = (TURN, GROWING, LONG, TOPICS, BUTTONS, PICTURE)
+WHISPER = Scenario("whisper", whisper, told_alone, world={"streaming": "off"})
+SCENARIOS = (TURN, GROWING, LONG, TOPICS, BUTTONS, PICTURE, WHISPER)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from crash.driver import Scenario, assert_harmless, strike_again, strike_by_turns, strike_everywhere
-from crash.scenarios import PICTURE, SCENARIOS, TURN
+from crash.scenarios import PICTURE, SCENARIOS, TURN, WHISPER
 from crash.strikes import STRIKES, Point
 from crash.world import Nursery
 
@@ -26,6 +26,10 @@ async def test_a_second_kill_while_the_first_is_recovered_from_costs_nothing(nur
 
 async def test_a_kill_on_the_way_of_a_picture_costs_nothing_and_it_is_paid_once(nursery: Nursery) -> None:
     assert_harmless(await strike_everywhere(nursery, PICTURE, part=(0, 2), at_once=6), at_least=8)
+
+
+async def test_a_kill_on_the_way_to_one_person_alone_costs_nothing_and_tells_nobody_else(nursery: Nursery) -> None:
+    assert_harmless(await strike_everywhere(nursery, WHISPER, part=(0, 2)), at_least=6)
 
 
 @pytest.mark.parametrize("number", range(len(SCENARIOS)), ids=[scenario.name for scenario in SCENARIOS])

@@ -16,6 +16,8 @@ from bot.probes import Probes
 from deployment.conftest import DEPLOY, Program
 from deployment.names import readable, unknown
 
+pytestmark = pytest.mark.process  # Helm, for each of them
+
 CHART = DEPLOY / "helm" / "govorun"
 OLDEST, NEWEST = "1.30", "1.37"  # versions of Kubernetes
 FOREIGN = {"ServiceMonitor"}  # the Prometheus operator's, whose schema does not come with Kubernetes

@@ -122,6 +122,7 @@ def test_every_runbook_has_its_alert() -> None:
     assert set(re.findall(r"^#+ (Govorun[A-Z]\w+)$", text, re.MULTILINE)) == {rule["alert"] for rule in RULES}
 
 
+@pytest.mark.process
 def test_prometheus_takes_the_rules_and_they_come_when_they_should(promtool: Program) -> None:
     promtool.accepts("check", "config", str(DEPLOY / "prometheus" / "prometheus.yaml"))
     promtool.accepts("check", "rules", "--lint=all", "--lint-fatal", str(ALERTS))

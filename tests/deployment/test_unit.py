@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from bot.entries import ENV_FILE
 from deployment.conftest import DEPLOY, Program
 from deployment.names import readable, unknown
+
+pytestmark = pytest.mark.process  # systemd-analyze
 
 UNIT = DEPLOY / "systemd" / "govorun.service"
 LINES = [line.split("=", 1) for line in UNIT.read_text().splitlines() if "=" in line and not line.startswith("#")]

@@ -89,6 +89,7 @@ async def store(tmp_path: Path, template: Path) -> AsyncIterator[Store]:
         yield store
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("crowd", [0, 6])
 async def test_p19_f88_a_call_that_is_cancelled_at_any_await_leaves_the_store_as_it_should_be(

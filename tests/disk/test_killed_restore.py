@@ -11,6 +11,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import pytest
 from databases import insert, stored
 
 from bot.storage import schema
@@ -20,6 +21,7 @@ ROOT = Path(__file__).parents[2]
 OLD, NEW = [1, 9], [2]
 
 
+@pytest.mark.process
 async def test_p20_a_restore_that_is_killed_at_any_change_of_names_leaves_one_whole_database(
     shim: Path, tmp_path: Path, template: Path
 ) -> None:

@@ -45,6 +45,7 @@ TURNS = 6
 COUNT = int(os.environ.get("POWER_CUT_WRITES", "60"))
 
 
+@pytest.mark.process
 def test_p18_f84_no_power_cut_takes_what_was_acknowledged(shim: Path, tmp_path: Path, template: Path) -> None:
     toll = _replayed(*_recorded(shim, tmp_path, template, COUNT, "FULL"))
     log.info("%s", toll)
@@ -53,6 +54,7 @@ def test_p18_f84_no_power_cut_takes_what_was_acknowledged(shim: Path, tmp_path: 
     assert (toll.unsound, toll.missing) == (0, 0)
 
 
+@pytest.mark.process
 def test_without_the_sync_at_each_commit_rows_would_be_missing(shim: Path, tmp_path: Path, template: Path) -> None:
     """Proves that the test above can fail."""
     toll = _replayed(*_recorded(shim, tmp_path, template, 50, "NORMAL"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import signal
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.sandbox.process import BotProcess
 from bot.sandbox.studio import Studio
 from bot.sandbox.telegram import Telegram
 from e2e.surroundings import ANNA, PATIENCE, ROOT, Page, Process
@@ -80,3 +82,28 @@ async def test_what_is_missing_or_wrong_is_said_in_a_line(project: Path) -> None
     async with Process.start("run", "--app", "mybot:nothing", directory=project) as process:
         code, _, err = await process.ended()
         assert (code, err) == (2, "govorun: --app mybot:nothing: there is no App called nothing in mybot\n")
+
+
+async def test_a_bot_that_fails_in_the_sandbox_says_so_where_the_sandbox_was_started(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ended = asyncio.Event()
+    bot = BotProcess(tmp_path, {}, ended.set, (sys.executable, "-c", "import nothing_of_the_kind"))
+    await bot.start()
+    ended.clear()
+    await asyncio.wait_for(ended.wait(), PATIENCE)
+    assert "the bot has ended by itself (code 1)" in caplog.text
+    assert "No module named 'nothing_of_the_kind'" in caplog.text
+    await bot.close()
+
+
+async def test_a_bot_that_the_sandbox_ends_is_not_complained_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ended = asyncio.Event()
+    bot = BotProcess(tmp_path, {}, ended.set, (sys.executable, "-c", "import time; time.sleep(60)"))
+    await bot.start()
+    ended.clear()
+    await bot.control("kill")
+    await asyncio.wait_for(ended.wait(), PATIENCE)
+    assert "ended" not in caplog.text

@@ -38,6 +38,7 @@ def test_a_seed_gives_the_same_updates_again() -> None:
     assert forged() == forged()
 
 
+@pytest.mark.sweep
 async def test_hostile_updates_by_polling_cost_nobody_else_anything(stage: Stage) -> None:
     """P8, F34-F60, T8, T12, T16, T20."""
     await stage.start()
@@ -47,6 +48,7 @@ async def test_hostile_updates_by_polling_cost_nobody_else_anything(stage: Stage
     assert report.outcomes["answered"] > COUNT / 20
 
 
+@pytest.mark.sweep
 async def test_hostile_updates_by_webhook_cost_nobody_else_anything(stage: Stage) -> None:
     """P8, P27, F62, T7."""
     report = await (await hooked(stage, SEED + 1, COUNT)).run()

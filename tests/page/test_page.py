@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.sandbox.command import Sandbox
+from bot.sandbox.telegram_account import GROUP_SCOPE
 from page.chromium import Page, find_browser
 
 pytestmark = [
@@ -91,3 +92,14 @@ async def test_a_bot_killed_in_the_middle_of_an_answer_answers_after_its_start(p
     await page.click("[data-testid=bot-start]")
     await answered(page, 1, 60)
     assert await page.eval(f"{BOT_MESSAGES}.length") == 1
+
+
+async def test_what_one_member_alone_sees_is_drawn_for_that_person_and_says_so(sandbox: Sandbox, page: Page) -> None:
+    await sandbox.telegram.wait_for(lambda: sandbox.telegram.state.commands.get(GROUP_SCOPE), 30)
+    await page.click('[data-testid="chat--1001000000001"]')
+    await say(page, "/whisper hello")
+    await page.wait_for("document.querySelectorAll('[data-testid^=only-you-]').length >= 2", 20)
+    await page.click("[data-testid=account]")
+    await page.click("[data-testid=user-1002]")
+    await page.click('[data-testid="chat--1001000000001"]')
+    await page.wait_for("document.querySelectorAll('[data-testid^=only-you-]').length === 0", 5)

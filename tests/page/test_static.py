@@ -102,6 +102,7 @@ def test_every_word_exists_in_both_languages_and_is_used() -> None:
         assert set(re.findall(r"\{\w+\}", english)) == set(re.findall(r"\{\w+\}", russian)), key
 
 
+@pytest.mark.process
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs node to parse JavaScript")
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
 def test_a_module_parses(path: Path) -> None:

@@ -8,14 +8,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar, cast
 
-from sqlalchemy import create_engine
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.engine import make_url
 
 from bot.clock import Clock
 from bot.metrics import Metrics
 from bot.storage.sqlite import Sqlite
 from bot.storage.store import Store
-from bot.storage.thread import Thread, prepare_sqlite
+from bot.storage.thread import Thread, engine
 
 T = TypeVar("T")
 
@@ -25,9 +24,7 @@ class InlineThread:
 
     def __init__(self, path: Path, *, writer: bool) -> None:
         self.raw = sqlite3.connect(path)
-        engine = create_engine("sqlite://", creator=lambda: self.raw, poolclass=StaticPool)
-        prepare_sqlite(engine, writer=writer)
-        self.connection = engine.connect()
+        self.connection = engine(make_url("sqlite://"), lambda: self.raw, writer=writer).connect()
         self.pulled = False
 
     async def run(self, function: Callable[..., T], *arguments: object) -> T:

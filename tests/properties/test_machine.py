@@ -203,7 +203,7 @@ def _template(template: Path) -> None:
     Course.template = template
 
 
-TestCourse = pytest.mark.timeout(0)(Course.TestCase)
+TestCourse = pytest.mark.sweep(pytest.mark.timeout(0)(Course.TestCase))
 TestCourse.settings = settings(
     max_examples=COUNT,
     stateful_step_count=STEPS,

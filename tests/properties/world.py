@@ -57,7 +57,9 @@ class World:
     def _settings(self, changes: dict[str, Any]) -> Settings:
         return load(
             _env_file=None, bot_token=self.telegram.token, yc_api_key="AQVN-secret", yc_folder_id="b1g",
-            access="open", image_model="", user_rate=0, chat_queue=1_000, **changes,
+            access="open", image_model="", user_rate=0, chat_queue=1_000,
+            name_chats=False, summaries=False,  # their model would be asked over a real network
+            **changes,
         )  # fmt: skip
 
     # --- the process --------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,6 @@ from security.rules import imported, offences
 
 BOT = Path(__file__).parents[2] / "bot"
 MODULES = sorted(BOT.rglob("*.py"))
-IMPORTS = {
-    path: [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Import | ast.ImportFrom)]
-    for path in MODULES
-}
 SPEAKERS = {
     "httpx": {"http.py"},
     "aiohttp": {"exposition.py", "http.py", "models/local.py", "probes.py", "telegram", "sandbox"},
@@ -73,12 +70,18 @@ def test_no_module_breaks_a_rule(path: Path) -> None:
     assert found == []
 
 
+@cache
+def imports() -> dict[Path, list[ast.Import | ast.ImportFrom]]:
+    trees = {path: ast.walk(ast.parse(path.read_text())) for path in MODULES}
+    return {path: [n for n in tree if isinstance(n, ast.Import | ast.ImportFrom)] for path, tree in trees.items()}
+
+
 @pytest.mark.parametrize("library", SPEAKERS)
 def test_only_a_few_modules_can_speak_to_the_network(library: str) -> None:
     """Whoever looks for what fetches addresses has to read these and no others (T24)."""
     speakers = {
         str(path.relative_to(BOT))
-        for path, nodes in IMPORTS.items()
+        for path, nodes in imports().items()
         for node in nodes
         if library in imported(node) and not any(harmless in ast.unparse(node) for harmless in HARMLESS)
     }

@@ -4,7 +4,7 @@ import { byId, h } from "./dom.js";
 import { draftRow, updateDraft } from "./draft.js";
 import { messageRow } from "./message.js";
 import { markRead, unreadHere } from "./reading.js";
-import { here, messagesOf, on, state, threadOf } from "./state.js";
+import { here, isForMe, messagesOf, on, seenIn, state, threadOf } from "./state.js";
 import { day, t } from "./words.js";
 
 const PAGE = 120;
@@ -40,7 +40,7 @@ export function startChat() {
 /** The messages of the selected place, oldest first. */
 function current() {
   const chat = state.chats.get(state.chat);
-  const all = [...messagesOf(state.chat).values()];
+  const all = seenIn(state.chat);
   const mine = chat?.topics.length ? all.filter((message) => threadOf(message) === state.thread) : all;
   return mine;
 }
@@ -78,14 +78,14 @@ function drawSome(ids) {
 function drawOne(id) {
   const message = messagesOf(state.chat).get(id);
   const old = rows.get(id);
-  const belongs = message && (!state.chats.get(state.chat)?.topics.length || threadOf(message) === state.thread);
+  const belongs = message && isForMe(message) && (!state.chats.get(state.chat)?.topics.length || threadOf(message) === state.thread);
   if (!message || !belongs) {
     old?.remove();
     rows.delete(id);
     visible.delete(id);
     return false;
   }
-  if (!old && visible.size && id < Math.min(...visible.keys())) return false;
+  if (!old && id > 0 && id < eldest()) return false;
   visible.set(id, message);
   const fresh = row(message);
   if (old) {
@@ -96,6 +96,12 @@ function drawOne(id) {
   if (!justFinished) fresh.classList.add("arriving");
   list.insertBefore(fresh, draft);
   return true;
+}
+
+/** The lowest id that everybody sees, of those that are drawn. */
+function eldest() {
+  const ids = [...visible.keys()].filter((id) => id > 0);
+  return ids.length ? Math.min(...ids) : 0;
 }
 
 /** What the reader opened stays open when a message is edited. @param {Element} old @param {Element} fresh */

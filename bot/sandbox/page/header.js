@@ -53,9 +53,15 @@ function more(button) {
   const block = (/** @type {boolean} */ blocked) => async () => {
     if (await post("block", { user_id: state.me, blocked })) toast(t(blocked ? "blocked" : "unblocked"));
   };
+  const promote = (/** @type {boolean} */ up) => async () => {
+    if (await post("promote", { chat_id: chat.id, user_id: state.me, up })) toast(t(up ? "promoted" : "demoted"));
+  };
+  const isGroup = chat.type !== "private";
   const items = [
     hasTopics(chat) ? { label: t("newTopic"), icon: "topic", run: newTopic } : null,
     state.thread ? { label: t("deleteTopic"), icon: "trash", danger: true, testid: "delete-topic", run: deleteTopic } : null,
+    isGroup && !chat.administers ? { label: t("promoteBot"), icon: "check", testid: "promote", run: promote(true) } : null,
+    isGroup && chat.administers ? { label: t("demoteBot"), icon: "block", testid: "demote", run: promote(false) } : null,
     chat.type === "private" ? { label: t("blockBot"), icon: "block", danger: true, testid: "block", run: block(true) } : null,
     chat.type === "private" ? { label: t("unblockBot"), icon: "check", testid: "unblock", run: block(false) } : null,
   ];

@@ -6,6 +6,7 @@
  *   app, connection, toast, menu, dialog, dialog-ok, dialog-cancel, alert, photo-view, json-view
  *   account, user-<id>, add, new-user, new-user-here, new-group, new-topic, new-name, new-language, new-forum
  *   chat-<id>, chat-<id>-<thread>, unread, back, chat-title, chat-status, chat-more, delete-topic, block, unblock
+ *   promote, demote, only-you-<id>
  *   messages, empty, start, earlier, message-<id> (data-from="bot" or "user"), draft, photo, voice, document, code-copy
  *   reply-of-<id>, menu-<id>, menu-reply, menu-copy, menu-edit, menu-json, react-<emoji>, reaction-<id>-<emoji>
  *   button-<callback data, else label>

@@ -42,13 +42,14 @@ function tapped(event, message) {
 function bubble(message, side) {
   const isPhotoOnly = message.photo && !message.caption;
   const isRich = Boolean(message.rich_message);
-  const classes = ["bubble", isPhotoOnly && "photo-only", message.photo && "with-photo", isRich && "rich", isLoneEmoji(message) && "lone-emoji"];
+  const classes = ["bubble", message.only && "only-you", isPhotoOnly && "photo-only", message.photo && "with-photo", isRich && "rich", isLoneEmoji(message) && "lone-emoji"];
   const more = h("button", {
     type: "button", class: "bubble-more icon-button", title: t("more"), "aria-label": t("more"), "aria-haspopup": "menu", "data-testid": `menu-${message.message_id}`,
     onclick: (/** @type {Event} */ event) => messageMenu(message, /** @type {Element} */ (event.currentTarget)),
   }, icon("down"));
   return h("div", { class: classes.filter(Boolean).join(" ") },
     side === "in" ? h("div", { class: `sender color-text-${Math.abs(message.from?.id ?? 0) % 7}` }, nameOf(message.from)) : null,
+    message.only ? h("div", { class: "only-you-label", "data-testid": `only-you-${message.message_id}` }, t("onlyYou")) : null,
     quoted(message), content(message), reactions(message), meta(message), more);
 }
 

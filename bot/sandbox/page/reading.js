@@ -1,6 +1,6 @@
 "use strict";
 /** How far each person has read each place; kept over reloads. */
-import { messagesOf, placeKey, state, threadOf, touch } from "./state.js";
+import { placeKey, seenIn, state, threadOf, touch } from "./state.js";
 
 const SAVED = "govorun.read";
 
@@ -12,14 +12,17 @@ const key = (chat, thread) => `${state.me}/${placeKey(chat, thread)}`;
 
 /** The messages of a place in a chat. @param {import("./state.js").Chat} chat @param {number} thread */
 export function messagesIn(chat, thread) {
-  const all = [...messagesOf(chat.id).values()];
+  const all = seenIn(chat.id);
   return chat.topics.length ? all.filter((message) => threadOf(message) === thread) : all;
 }
+
+/** @param {import("./state.js").Message[]} messages */
+const newestOf = (messages) => Math.max(0, ...messages.map((message) => message.message_id));
 
 /** @param {import("./state.js").Chat} chat @param {number} thread */
 export function unread(chat, thread) {
   const messages = messagesIn(chat, thread);
-  const newest = messages[messages.length - 1]?.message_id ?? 0;
+  const newest = newestOf(messages);
   const read = Math.min(seen[key(chat.id, thread)] ?? 0, newest);
   return messages.filter((message) => message.message_id > read && message.from?.id !== state.me).length;
 }
@@ -33,7 +36,7 @@ export function unreadHere() {
 export function markRead() {
   const chat = state.chats.get(state.chat);
   if (!chat) return;
-  const newest = messagesIn(chat, state.thread).pop()?.message_id ?? 0;
+  const newest = newestOf(messagesIn(chat, state.thread));
   if (seen[key(chat.id, state.thread)] === newest) return;
   seen[key(chat.id, state.thread)] = newest;
   localStorage.setItem(SAVED, JSON.stringify(seen));

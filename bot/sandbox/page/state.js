@@ -4,9 +4,11 @@
  *
  * Changes are gathered and told once a frame, so hundreds of events a second cost one drawing each frame.
  *
- * @typedef {{id: number, type: string, title: string, members: number[], is_forum?: boolean, topics: Topic[]}} Chat
+ * @typedef {{id: number, type: string, title: string, members: number[], is_forum?: boolean, administers?: boolean,
+ *   topics: Topic[]}} Chat
  * @typedef {{id: number, name: string, icon_color: number}} Topic
- * @typedef {Record<string, any> & {message_id: number, date: number}} Message A Bot API message plus `reactions`.
+ * @typedef {Record<string, any> & {message_id: number, date: number}} Message A Bot API message plus `reactions`, and
+ *   `only`, the person who alone sees it.
  * @typedef {{chat_id: number, thread_id: number, draft_id: number, text: string, entities: any[],
  *   rich_message: any, can_stop: boolean, keep_on_stop: boolean, thinking: boolean}} Draft
  * @typedef {{n: number, at: number, lane: string, name: string, chat_id: number | null, status: number, ms: number,
@@ -127,6 +129,12 @@ export function messagesOf(chat) {
   if (!state.messages.has(chat)) state.messages.set(chat, new Map());
   return /** @type {Map<number, Message>} */ (state.messages.get(chat));
 }
+
+/** What the person I am sees of a chat, oldest first. @param {number} chat @returns {Message[]} */
+export const seenIn = (chat) => [...messagesOf(chat).values()].filter(isForMe);
+
+/** Some of what is said in a group is for one person; its ids are below zero. @param {Message} message */
+export const isForMe = (message) => !message.only || message.only === state.me;
 
 /** @param {number} chat @param {any} key */
 function touchMessages(chat, key) {

@@ -1,0 +1,108 @@
+"""What the scripted model is asked for beside talk: titles, summaries, the rest of an answer, places in documents.
+
+Begin with `aside`. By rule, as all of the scripted model is; it knows the bot's requests by how they begin.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+Messages = Sequence[dict[str, str]]
+TITLE_WORDS, NOTE_WORDS = 5, 8
+
+
+def aside(messages: Messages, text: str, language: str, again: Callable[[Messages], str]) -> str | None:
+    """The answer to `text`, the newest question; None where it is talk. `again` answers an earlier conversation."""
+    orders = next((message["text"] for message in messages if message["role"] == "system"), "")
+    for pattern, make in ORDERS:
+        if pattern.match(orders):
+            return make(text, language)
+    if RESUME.match(text):
+        return _rest(messages, language, again)
+    if found := DOCUMENTS.search(text):
+        return _cited(found[0], text[found.end() :], language)
+    if found := UNSEEN.search(text):
+        return BLIND[language] if "picture" in found[0] else CLOSED[language]
+    return None
+
+
+def _title(text: str, _language: str) -> str:
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    return " ".join(first.strip(" .,:;!?…").split()[:TITLE_WORDS]).strip(" .,:;!?…")
+
+
+def _summary(text: str, _language: str) -> str:
+    lines = [" ".join(line.split()[:NOTE_WORDS]) for line in text.splitlines() if line.strip()]
+    return "\n".join(f"- {line}" for line in lines[:20])
+
+
+def _improved(text: str, language: str) -> str:
+    return f"{text.strip().rstrip('.')}{SCENE[language]}"
+
+
+def _rest(messages: Messages, language: str, again: Callable[[Messages], str]) -> str:
+    """What was to follow the last answer, as far as it was the scripted one."""
+    asked = max((at for at, said in enumerate(messages[:-1]) if said["role"] == "user"), default=-1)
+    said = messages[-2]["text"] if len(messages) > 1 else ""
+    whole = again(messages[: asked + 1]) if asked >= 0 else ""
+    return whole[len(said) :] if whole.startswith(said) and len(whole) > len(said) else END[language]
+
+
+def spoken(text: str) -> str:
+    """What the user says, without the documents that stand before it."""
+    return MARK.sub("", DOCUMENTS.sub("", text)).strip()
+
+
+def _cited(body: str, question: str, language: str) -> str:
+    """The line of the documents that has most words of the question, and its place."""
+    wanted = _stems(spoken(question))
+    best, most, place, here = "", 0, "", ""
+    for line in body.splitlines()[1:-1]:
+        if found := PLACE.fullmatch(line.strip()):
+            here = found[1]
+        elif (shared := len(wanted & _stems(line))) > most:
+            best, most, place = line.strip(), shared, here
+    if not best:
+        return NOWHERE[language]
+    return QUOTE[language].format(line=best[:300], place=place)
+
+
+def _stems(text: str) -> set[str]:
+    return {word[:5] for word in re.findall(r"\w{3,}", text.lower())}
+
+
+DOCUMENTS = re.compile(r"^Documents of this conversation stand below\..*^Here the documents end\.[^\n]*", re.M | re.S)
+PLACE = re.compile(r"\[([^\[\]]+)\]")
+MARK = re.compile(r"^\[document: [^\n]*\]$", re.M)
+UNSEEN = re.compile(r"^\[The user attached (a picture|something)[^\n]*\]$", re.M)
+RESUME = re.compile(r"Go on exactly where your last message stopped|Продолжи ровно с того места")
+SCENE = {
+    "en": ", in the soft light of the evening, warm colours, a calm composition with much air, as a painting",
+    "ru": ", мягкий вечерний свет, тёплые цвета, спокойная композиция, много воздуха, тонкие детали, как на картине",
+}
+END = {"en": " And that is all I had to say.", "ru": " Вот и всё, что я хотел сказать."}
+QUOTE = {
+    "en": "In your documents I found this:\n\n> {line}\n\nIt stands here: [{place}]. I only compare words; a real "
+    "model would understand them.",
+    "ru": "В ваших документах нашлось вот что:\n\n> {line}\n\nЭто здесь: [{place}]. Я только сравниваю слова, "
+    "настоящая модель поняла бы их смысл.",
+}
+NOWHERE = {
+    "en": "I have read your documents, but none of the words of your question stands in them. A real model would look "
+    "for the meaning.",
+    "ru": "Документы прочитаны, но слов из вашего вопроса в них нет. Настоящая модель искала бы по смыслу.",
+}
+BLIND = {
+    "en": "I see that you have sent a picture, but I can't see what is on it: this model has no eyes.",
+    "ru": "Вы прислали картинку, но я не вижу, что на ней: эта модель не умеет смотреть.",
+}
+CLOSED = {
+    "en": "You have sent something that I can't open. Tell me in words what is in it.",
+    "ru": "Вы прислали то, что я не могу открыть. Расскажите словами, что там.",
+}
+ORDERS: list[tuple[re.Pattern[str], Callable[[str, str], str]]] = [
+    (re.compile("Give this conversation a title|Дай этой беседе название"), _title),
+    (re.compile("Summarise this conversation|Составь для себя краткую запись"), _summary),
+    (re.compile("You turn a short idea into a description|Ты превращаешь короткую идею"), _improved),
+]
