@@ -9,7 +9,7 @@ from pathlib import Path
 from bot import __version__
 from bot.entries import ENV_FILE
 from bot.library import Library
-from bot.settings import Settings, misspelt
+from bot.settings import Settings, misspelt, written
 from bot.storage import schema
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ def announce(settings: Settings, health: str, database: str, code: str = "", env
 def warnings(settings: Settings, env_file: Path = ENV_FILE) -> list[str]:
     """What works, and is probably not meant so."""
     found = misspelt(env_file)
-    if env_file.exists() and env_file.stat().st_mode & OTHERS:
+    if _holds_something(env_file) and env_file.stat().st_mode & OTHERS:
         found.append(f"{env_file} holds keys and can be read by others on this machine: chmod 600 {env_file}")
     if settings.log_content:
         found.append("LOG_CONTENT is on: what people write and are answered stands in the log")
@@ -49,3 +49,8 @@ def warnings(settings: Settings, env_file: Path = ENV_FILE) -> list[str]:
         found.append("ACCESS=open and no budget for a day: everybody may spend your money (DAILY_TOKENS, ...)")
     found += [f"{problem} (it is left out)" for problem in Library(settings.prompts_dir).problems()]
     return found
+
+
+def _holds_something(env_file: Path) -> bool:
+    """Whether a setting is given in it; comments and names without values are none."""
+    return any(written(env_file).values())
