@@ -264,6 +264,13 @@ class Settings(BaseSettings):
         False, description="Questions and answers stand in the log: to look into a problem, never for long"
     )
 
+    # --- Several bots
+    bots: Path | None = Field(
+        None,
+        description="Folder with one env file for each bot (support.env, ...), each over these settings "
+        "(docs/several-bots.md); empty, or no files there = one bot",
+    )
+
     # --- Health
     health_port: int = Field(
         0, ge=0, le=65535, description="Port of /healthz, /readyz, /livez and /metrics; 0 = no such server"
