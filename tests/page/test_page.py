@@ -111,6 +111,17 @@ async def test_a_link_to_the_bot_is_opened_in_the_talk_with_it(sandbox: Sandbox,
     assert sandbox.telegram.transcript(1001)[0]["text"] == "/start abc"
 
 
+async def test_a_newcomer_is_answered_in_the_language_of_the_browser(sandbox: Sandbox) -> None:
+    async with Page.open(sandbox.url, language="ru-RU") as page:
+        await page.wait_for("document.querySelector('[data-testid=composer]')", 20)
+        await say(page, "Покажи таблицу")
+        await answered(page, 1)
+        assert sandbox.telegram.transcript(1002)[0]["text"] == "Покажи таблицу"
+        await say(page, "/stop")
+        assert "Сейчас" in await answered(page, 2)
+        assert page.problems == []
+
+
 async def test_a_reload_shows_the_same_chat(page: Page) -> None:
     await say(page, "hello")
     before = await answered(page, 1)
