@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,14 +56,13 @@ class Member:
 
 @dataclass(slots=True)
 class Fleet:
-    """`shared`: as in `app.build`. `built` is called whenever all that should run is built."""
+    """`shared`: as in `app.build`."""
 
     process: Process
     plan: Plan
     role: Role = Role.ALL
     extension: Extension = field(default_factory=Extension)
     shared: bool | None = None
-    built: Callable[[], None] = lambda: None
     stopping: bool = False
     _members: dict[int, Member] = field(default_factory=dict)
     _tasks: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup)
@@ -165,8 +164,6 @@ class Fleet:
                 self._announce(member, app)
                 if self.stopping or member.wanted is not settings:
                     app.stop()
-                if all(other.app is not None or other.is_over for other in self._members.values()):
-                    self.built()
                 await app.run()
         except* BotError as group:
             ended.append(_first(group))

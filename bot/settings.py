@@ -265,11 +265,7 @@ class Settings(BaseSettings):
     )
 
     # --- Several bots
-    bots: Path | None = Field(
-        None,
-        description="Folder with one env file for each bot (support.env, ...), each over these settings "
-        "(docs/several-bots.md); empty, or no files there = one bot",
-    )
+    bots: Path | None = Field(None, description="Folder with an env file for each of them (docs/several-bots.md)")
 
     # --- Health
     health_port: int = Field(
