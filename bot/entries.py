@@ -12,6 +12,14 @@ from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 URL_SHAPE = re.compile(r"(https?)://(\[[0-9a-fA-F:]+\]|[\w.-]+)(:\d{1,5})?(/[^\s?#]*)?")
+DATABASE_SHAPE = re.compile(
+    r"sqlite\+aiosqlite:///[^\s?]+"
+    r"|postgresql(\+psycopg)?://([^\s:@/?#]+(:[^\s:@/?#]*)?@)?[\w.,:\[\]-]*/[^\s:@/?#]+(\?[^\s#]*)?"
+)
+DATABASE_EXPECTED = (
+    "sqlite+aiosqlite:///file.db or postgresql://user:password@host/name is expected "
+    "(in a password, what is no letter or digit stands as in an address: %40 is @)"
+)
 KEY_SHAPE = re.compile(r"[!-~]*")  # what can stand in a header
 THIS_MACHINE = re.compile(r"localhost|\[::1\]|127(\.\d{1,3}){3}")
 ENV_FILE = Path(".env")

@@ -27,20 +27,12 @@ from pydantic import (
 from pydantic_core import PydanticUseDefault
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from bot.entries import ENV_FILE, KEY_SHAPE, McpEntry, ModelEntry, checked_url
+from bot.entries import DATABASE_EXPECTED, DATABASE_SHAPE, ENV_FILE, KEY_SHAPE, McpEntry, ModelEntry, checked_url
 from bot.errors import BadInput, ConfigError
 
 TOKEN_SHAPE = re.compile(r"\d{1,20}:[A-Za-z0-9_-]{3,}")
 FOLDER_SHAPE = re.compile(r"[A-Za-z0-9_-]+")
 PLACEHOLDER = re.compile(r"(<.*>|your[-_ ].*|changeme|xxx+|.*\.\.\.)?", re.IGNORECASE)
-DATABASE_SHAPE = re.compile(
-    r"sqlite\+aiosqlite:///[^\s?]+"
-    r"|postgresql(\+psycopg)?://([^\s:@/?#]+(:[^\s:@/?#]*)?@)?[\w.,:\[\]-]*/[^\s:@/?#]+(\?[^\s#]*)?"
-)
-DATABASE_EXPECTED = (
-    "sqlite+aiosqlite:///file.db or postgresql://user:password@host/name is expected "
-    "(in a password, what is no letter or digit stands as in an address: %40 is @)"
-)
 PROXY_SHAPE = re.compile(r"((https?|socks[45]h?)://([^\s@/]+@)?[^\s@/:]+:\d{1,5}/?)?")
 HOST_SHAPE = re.compile(r"[\w.-]+(:\d{1,5})?|\[?[0-9a-fA-F:]+\]?")
 SECRET_SHAPE = re.compile(r"([A-Za-z0-9_-]{16,256})?")

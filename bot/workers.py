@@ -38,6 +38,7 @@ AT_A_TIME = 1000  # chats that one process works on
 LOOK_FOR_JOBS = 1.0  # seconds: what is due is told by nobody
 GOSSIP = 0.25  # seconds between two words on how far message ids have come
 PRUNED = 60.0  # seconds without a beat after which the row of a worker is deleted
+PUT_DOWN = 2.0  # seconds in which chats are given back at a stop
 EARLY = 2.0  # seconds: how far the clocks of the server and of this machine may be apart
 
 
@@ -106,15 +107,22 @@ class Workers:
         if self._rate is not None:
             self._rate.owe()
 
+    @property
+    def _is_draining(self) -> bool:
+        return self._broker is not None and self._broker.is_draining
+
     async def drain(self, seconds: float) -> None:
         if self._broker is None or self._worker is None:
             return
         self._broker.is_draining = True
+        for lease in self._held.values():
+            lease.changed.set()
         await self.handler.drain(seconds)
         self._stopping.set()
         for lease in self._held.values():
             lease.changed.set()
-        while self._held:
+        end = self.clock.monotonic() + PUT_DOWN
+        while self._held and self.clock.monotonic() < end:  # what is not put down by then is found, as after a crash
             await self.clock.sleep(0.02)
         self._worker.stop()  # type: ignore[no-untyped-call]
 
@@ -133,12 +141,17 @@ class Workers:
     async def _hold(self, lease: Lease, place: str, chats: Chats) -> None:
         """Work on a chat until there is nothing to do, or another process does it."""
         known: set[int] = set()
-        await chats.adopt(place, known, interrupted=lease.attempts > 0)
+        if not self._is_draining:
+            await chats.adopt(place, known, interrupted=lease.attempts > 0)
         while not lease.lost:
-            if self._stopping.is_set():
+            # Nothing new is taken at a stop: what waits in a lane was put back, and would be overtaken.
+            if self._stopping.is_set() or (self._is_draining and not lease.tasks):
                 await self._put_down(lease, place)
                 return
             lease.changed.clear()
+            if self._is_draining:
+                await lease.changed.wait()
+                continue
             if lease.news:
                 lease.news = False
                 await chats.take(place, known)
