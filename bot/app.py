@@ -37,7 +37,6 @@ from bot.extending import Extending
 from bot.extension import Extension
 from bot.features import Feature, joined
 from bot.feedback import Opinions
-from bot.http import Http
 from bot.images import Images
 from bot.improving import Improving
 from bot.jobs import Jobs
@@ -57,6 +56,7 @@ from bot.orders import Orders
 from bot.outage import Outage
 from bot.personas import Personas
 from bot.privacy import Privacy, Retention
+from bot.process import Process
 from bot.purse import Purse
 from bot.reminders import Reminders
 from bot.roll import Roll
@@ -70,6 +70,7 @@ from bot.storage.files import home
 from bot.storage.store import Store, Tx
 from bot.taps import Taps
 from bot.telegram.api import Api
+from bot.telegram.hooks import Hooks
 from bot.telegram.routers import Routers, mounted
 from bot.telegram.transport import Telegram
 from bot.toolbox import Toolbox
@@ -158,7 +159,7 @@ class Bot:
             before = now - self.settings.update_days * 86_400
 
             def work(tx: Tx, now: float = now, before: float = before) -> None:
-                tx.updates.forget(before)
+                tx.updates.forget(self.telegram.api.id, before)
                 tx.buttons.sweep()
                 tx.members.sweep()
                 self._settle_dead(tx, now - LONG_DEAD)
@@ -185,29 +186,32 @@ async def build(
     extension: Extension | None = None,
     role: Role = Role.ALL,
     shared: bool | None = None,
+    process: Process | None = None,
 ) -> AsyncIterator[Bot]:
     """Everything a bot is made of, opened; closed again when the block is left. Raises `ConfigError`.
 
     What runs in the background is cancelled when the block ends: `Bot.run` inside it is the orderly way to stop.
     `routing` offers other models than the settings name, `later` other asynchronous modes of them; `tools` are yours,
     beside those of the settings; `extension` is all that a programmer has added. `shared`: other processes may work for
-    the same bot, as they always may on PostgreSQL.
+    the same bot, as they always may on PostgreSQL. `process` is what it has together with other bots of this one.
     """
     mcp.check(settings.mcp_servers)
-    clock, extension = clock or SystemClock(), extension or Extension()
+    extension = extension or Extension()
     chance = random.Random(seed)  # noqa: S311  seeds of pictures and jitter, no secrets
-    metrics = Metrics()
-    async with Http(direct=[settings.yc_metadata_addr]) as http, AsyncExitStack() as stack:
+    async with AsyncExitStack() as stack:
+        if process is None:
+            process = await stack.enter_async_context(Process.open(settings, clock or SystemClock()))
+        clock, metrics = process.clock, process.metrics
         if extension.only_models:  # nobody is asked with it
             settings = settings.model_copy(update={"yc_api_key": SecretStr("none")})
         shared = not is_sqlite(settings.database_url) if shared is None else shared
         gauge = sharing.places(settings, clock) if shared else None
-        studio = YandexStudio(settings, http, clock, chance, metrics, gauge)
+        studio = YandexStudio(settings, process.http, clock, chance, metrics, gauge)
         offered = routing.offers if routing else () if extension.only_models else _offers(settings, studio, clock)
         routing = Routing(_extended(offered, extension, clock))
         painter = None if extension.only_models else studio.art()
         # The database comes after all that may be wrong in the settings: a start that is refused changes nothing.
-        store = await stack.enter_async_context(Store.open(settings.database_url, clock, metrics))
+        store = await process.store()
         token, proxy = settings.bot_token.get_secret_value(), settings.telegram_proxy.get_secret_value()
         api = Api(token, settings.telegram_api_url, proxy, metrics)
         try:
@@ -218,7 +222,7 @@ async def build(
                     stack.push_async_callback(routers.close)
                 app = wire(
                     Given(
-                        settings, store, studio, routing, painter, api, clock, chance, tasks, toolbox,
+                        settings, store, studio, routing, painter, api, clock, chance, tasks, process.hooks, toolbox,
                         later or _modes(studio, extension), extension, routers, role, shared,
                     )
                 )  # fmt: skip
@@ -248,6 +252,7 @@ class Given:
     clock: Clock
     chance: random.Random
     tasks: asyncio.TaskGroup
+    hooks: Hooks
     toolbox: Toolbox = field(default_factory=Toolbox)
     modes: Callable[[str], Later | None] = lambda _name: None
     extension: Extension = field(default_factory=Extension)
@@ -303,7 +308,7 @@ def wire(given: Given) -> Bot:
 def _parts(given: Given) -> Parts:
     settings, store, clock, studio, tasks = given.settings, given.store, given.clock, given.studio, given.tasks
     how = options.telegram(settings, given.routers)
-    telegram = Telegram(given.api, StoredInbox(store), StoredOutbox(store), clock, tasks, how)
+    telegram = Telegram(given.api, StoredInbox(store), StoredOutbox(store), clock, tasks, given.hooks, how)
     roll, jobs = Roll(store, given.api.id), Jobs(store, clock, given.api.id)
     access = Access(settings.access == "open", frozenset(settings.owners), roll)
     budget, library = options.budget(settings, access, roll), Library(settings.prompts_dir)

@@ -145,7 +145,12 @@ def _heading(language: str, view: Where, current: Listed | None, count: int) -> 
         return say(language, "chats.found", count=count, words=view["words"])
     if view["archived"]:
         return say(language, "chats.archived", count=count)
-    return say(language, "chats.list", title=current.title if current and current.title else "-", count=count)
+    return say(
+        language,
+        "chats.list",
+        title=current.title if current and current.title else say(language, "chats.unnamed"),
+        count=count,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from bot.errors import BadInput, BotError, ConfigError
 NEWEST = 20  # failures that are listed
 
 if TYPE_CHECKING:
+    from bot.bots import Plan
     from bot.doctor.finding import Finding
     from bot.types import Profile
 
@@ -39,8 +40,8 @@ OWN = typer.Option("", "--app", help="A bot of your own: module:name or file.py:
 @app.command()
 def run(own: str = OWN, role: Role = ROLE) -> None:
     """Run the bot on Telegram (BOT_TOKEN, YC_API_KEY and YC_FOLDER_ID from the environment or .env)."""
-    from bot import logs, program, running
-    from bot.settings import load, misspelt, require
+    from bot import bots, logs, program, running
+    from bot.settings import load, misspelt
 
     if own:
         found = program.find(own)
@@ -48,13 +49,13 @@ def run(own: str = OWN, role: Role = ROLE) -> None:
         return
     settings = load()
     try:
-        require(settings)
+        plan = bots.plan(settings, load)
     except ConfigError as error:
         hints = [*misspelt(), "To try the bot without any account: govorun sandbox"]
         raise ConfigError("\n".join([str(error), *hints])) from None
     with logs.standard_streams():
-        logs.configure(settings.log_level, settings.secrets(), settings.log_format)
-        running.run(settings, role=role)
+        logs.configure(settings.log_level, plan.secrets(), settings.log_format)
+        running.run(plan, lambda: bots.plan(load(), load), role=role)
 
 
 @app.command()
@@ -176,20 +177,33 @@ def _existing(url: str) -> str:
 @app.command()
 def doctor() -> None:
     """Ask everything that the bot needs, for real, and say what to do about what is wrong (exit code 1 if it is)."""
-    from bot import logs
-    from bot.doctor.examination import examine
+    from bot import bots, logs
     from bot.doctor.machine import unreadable
     from bot.settings import load
 
-    async def failures() -> list[Finding]:
-        return [finding async for finding in examine(settings) if _tell(finding)]
-
     try:
         settings = load()
+        plan = bots.plan(settings, load) if bots.files(settings) else bots.Plan(settings, {"": settings})
     except ConfigError as error:
         sys.exit(1 if [finding for finding in unreadable(error) if _tell(finding)] else 0)
-    logs.configure("CRITICAL", settings.secrets())  # the findings say it
-    sys.exit(1 if asyncio.run(failures()) else 0)
+    logs.configure("CRITICAL", plan.secrets())  # the findings say it
+    sys.exit(1 if asyncio.run(_failures(plan)) else 0)
+
+
+async def _failures(plan: Plan) -> list[Finding]:
+    """Print what is found, of several bots below the name of each. Returns what is wrong."""
+    from bot.bots import ENDING
+    from bot.doctor.examination import examine
+    from bot.doctor.finding import fail
+
+    refused = [fail("settings", f"{name}{ENDING}: {why}") for name, why in plan.refused.items()]
+    wrong = [finding for finding in refused if _tell(finding)]
+    for name, settings in plan.bots.items():
+        if name:
+            typer.echo(f"\n{name}{ENDING}")
+        file = (plan.process.bots or Path()) / f"{name}{ENDING}"
+        wrong += [finding async for finding in examine(settings, env_file=file) if _tell(finding)]
+    return wrong
 
 
 def _tell(finding: Finding) -> bool:

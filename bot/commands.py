@@ -178,7 +178,7 @@ class Commands:
             if one.act is not Act.TALK and self.access.authorize(actor, one.act) is Decision.ALLOWED
         ]
         menu = [*self.menu(chosen), *special]
-        lines = "\n".join(f"/{name} - {text}" for name, text in menu)
+        lines = "\n".join(say(chosen, "help.line", name=name, about=text) for name, text in menu)
         await tell(self.store, incoming, reply, "help" if incoming.private else "help.group", commands=lines)
 
     async def whisper(self, incoming: Incoming, reply: Reply, rest: str) -> None:

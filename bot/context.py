@@ -247,9 +247,14 @@ class Context:
 
 def _to_read(before: Summary | None, said: Sequence[Remembered]) -> str:
     """The newest that fits: of a very long past the summary keeps what it knew."""
-    lines = [f"{row.speaker or row.message.role}: {row.text.strip()}" for row in said]
+    lines = [f"{_who(row)}: {row.text.strip()}" for row in said]
     text = "\n\n".join(lines)[-READ:]
     return f"{before.text}\n\n{text}" if before is not None else text
+
+
+def _who(row: Remembered) -> str:
+    """The name of who asked; an answer has its asker's too, but was not said by that person."""
+    return row.speaker or "user" if row.message.role == "user" else row.message.role
 
 
 def _short(text: str, longest: int = SHOWN) -> str:

@@ -18,7 +18,7 @@ from bot.passages import Passage, best, cut, unit
 from bot.purse import Payer, Purse
 from bot.services import Embedder, Vector
 from bot.storage.store import Store, Tx
-from bot.texts.catalog import say
+from bot.texts.catalog import LANGUAGES, say
 from bot.types import Incoming, Source
 
 log = logging.getLogger(__name__)
@@ -81,8 +81,8 @@ class Documents:
         kept = await self.store.read(lambda tx: tx.documents.passages(conversation))
         passages = [Passage(one.text, one.page, one.vector, one.name, one.id) for one in kept]
         room = budget(window)
-        if sum(len(one.text) + len(_place(one)) + 4 for one in passages) <= room:
-            return _found(passages)
+        if sum(len(one.text) + len(_place(one, payer.language)) + 4 for one in passages) <= room:
+            return _found(passages, payer.language)
         vector: Sequence[float] = ()
         limit = ""
         if self.embedder is not None:
@@ -94,7 +94,8 @@ class Documents:
                 limit = str(error)
             except (ModelError, TimeoutError) as error:
                 log.warning("documents are searched by their words only: %s", error or "no vectors in time")
-        return replace(_found(await self._best(question, passages, vector, room)), limit=limit)
+        chosen = await self._best(question, passages, vector, room)
+        return replace(_found(chosen, payer.language), limit=limit)
 
     def ahead(self, tx: Tx, conversation: int, window: int) -> int:
         """What the vectors of documents that are too long for that window are going to cost, in millionths."""
@@ -109,7 +110,7 @@ class Documents:
         chosen: list[Passage] = []
         places = {one.id: place for place, one in enumerate(passages)}
         for one in ranked:
-            room -= len(one.text) + len(_place(one)) + 4
+            room -= len(one.text) + len(_place(one, "")) + 4
             if room < 0 or len(chosen) == MOST_PASSAGES:
                 break
             chosen.append(one)
@@ -169,27 +170,30 @@ def most(window: int, size: int) -> int:
 
 
 def cited(answer: str, found: Found) -> tuple[Source, ...]:
-    """The places that an answer names, in its order, each once."""
+    """The places that an answer names, in any of our languages, in its order, each once."""
     named = [match[1].strip() for match in re.finditer(r"\[([^\[\]\n]{1,300})\]", answer)]
-    places = {_name(source.title, source.page): source for source in found.sources}
+    places = {
+        named_page(language, source.title, source.page): source for source in found.sources for language in LANGUAGES
+    }
     return tuple(places[name] for name in dict.fromkeys(named) if name in places)
 
 
-def _found(passages: Sequence[Passage]) -> Found:
+def _found(passages: Sequence[Passage], language: str) -> Found:
     if not passages:
         return NOTHING
-    texts = [HEAD.format(example=_place(passages[0]))]
-    texts += [f"[{_place(one)}]\n{one.text}" for one in passages]
+    texts = [HEAD.format(example=_place(passages[0], language))]
+    texts += [f"[{_place(one, language)}]\n{one.text}" for one in passages]
     sources = dict.fromkeys(Source(one.name, page=one.page) for one in passages)
     return Found("\n\n".join([*texts, TAIL]), tuple(sources))
 
 
-def _place(passage: Passage) -> str:
-    return _name(passage.name, passage.page)
+def _place(passage: Passage, language: str) -> str:
+    return named_page(language, passage.name, passage.page)
 
 
-def _name(name: str, page: int) -> str:
-    return f"{name}, p. {page}" if page else name
+def named_page(language: str, name: str, page: int) -> str:
+    """ "report.pdf, p. 3", «report.pdf, с. 3»; the name alone of what has no pages."""
+    return say(language, "document.page", name=name, page=page) if page else name
 
 
 def _refusal(language: str, why: str, name: str) -> str:

@@ -16,6 +16,8 @@ from bot.texts.catalog import say
 BIGGEST = 45_000_000  # bytes of files in one ZIP: a bot may send 50 MB
 Rows = Sequence[Mapping[str, Any]]
 SHORT = 40  # characters of a title
+FILES = "files"  # the folder of what was kept as a file
+ENDINGS = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp", "image/gif": ".gif"}
 
 
 def zips(rows: Mapping[str, Rows], files: Sequence[tuple[str, bytes]], at: float, language: str) -> bytes:
@@ -26,11 +28,11 @@ def zips(rows: Mapping[str, Rows], files: Sequence[tuple[str, bytes]], at: float
             archive.writestr("everything.json", json.dumps(_readable(rows), ensure_ascii=False, indent=1))
             archive.writestr("conversations.md", markdown(rows, at, language))
         for name, data in files:
-            archive.writestr(f"files/{_safe(name)}", data)
+            archive.writestr(f"{FILES}/{_safe(name)}", data)
         for row in rows.get("messages", ()):
             for number, part in enumerate(json.loads(row["parts"])):
                 if part.get("is") == "image" and part.get("data"):
-                    archive.writestr(f"pictures/{row['id']}-{number}.jpg", base64.b64decode(part["data"]))
+                    archive.writestr(_picture(row, number, part), base64.b64decode(part["data"]))
     return target.getvalue()
 
 
@@ -86,13 +88,26 @@ def _message(row: Mapping[str, Any], language: str) -> Iterator[str]:
         if part["is"] == "text":
             yield part["text"]
         elif part["is"] == "image":
-            yield f"![](pictures/{row['id']}-{number}.jpg)"
+            yield f"![]({_picture(row, number, part)})"
         else:
             yield f"[{part['is']} {part.get('name', '')}]"
     for source in json.loads(row["sources"]):
-        page = f", p. {source['page']}" if source.get("page") else ""
-        yield f"- {source.get('title', '')} {source.get('url', '')}{page}"
+        name = " ".join(word for word in (source.get("title"), source.get("url")) if word)
+        page = source.get("page")
+        yield "- " + (say(language, "document.page", name=name, page=page) if page else name)
     yield ""
+
+
+def filed(number: int, name: str, mime: str) -> str:
+    """What a kept file is called in the archive; a picture has no name, but a type."""
+    return f"{number}-{name}" if name else f"{number}{ENDINGS.get(mime, '')}"
+
+
+def _picture(row: Mapping[str, Any], number: int, part: Mapping[str, Any]) -> str:
+    """Where a picture of a message stands in the archive: a file of its own, unless its bytes are in the row."""
+    if part.get("blob"):
+        return f"{FILES}/{filed(part['blob'], '', part['mime'])}"
+    return f"pictures/{row['id']}-{number}.jpg"
 
 
 def _readable(rows: Mapping[str, Rows]) -> dict[str, list[dict[str, Any]]]:
@@ -104,7 +119,7 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for name, value in row.items():
         if name in ("parts", "sources", "prompt", "request") and isinstance(value, str):
-            result[name] = _without_bytes(json.loads(value))
+            result[name] = _without_bytes(row, json.loads(value))
         elif name in ("at", "due", "first_seen", "expires", "chosen") and isinstance(value, float):
             result[name] = _time(value) if value else None
         else:
@@ -112,10 +127,14 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _without_bytes(value: Any) -> Any:
-    if isinstance(value, list):
-        return [{**part, "data": "pictures/"} if isinstance(part, dict) and "data" in part else part for part in value]
-    return value
+def _without_bytes(row: Mapping[str, Any], value: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    parts = [part if isinstance(part, dict) else {} for part in value]
+    return [
+        {**part, "data": _picture(row, number, part)} if "data" in part else value[number]
+        for number, part in enumerate(parts)
+    ]
 
 
 def _title(said: Rows) -> str:

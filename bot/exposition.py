@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, generate_latest
@@ -11,7 +11,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from bot import __version__
-from bot.health import Report
+from bot.health import Report, Rows
 from bot.limits import IMAGES, TOKENS
 from bot.metrics import Counter, Gauge, Histogram, Metrics
 from bot.storage import schema
@@ -19,16 +19,19 @@ from bot.storage import schema
 NAMESPACE = "govorun"
 
 
-def exposition(metrics: Metrics, database: str) -> Callable[[Report], bytes]:
-    """A function that writes down the metrics, and what a look at the bot has found. `database` is its version."""
+def exposition(metrics: Metrics, database: str) -> Callable[[Mapping[str, Report]], bytes]:
+    """A function that writes down the metrics, and what a look at the bots has found. `database` is its version.
+
+    What was counted is of all bots together; what was found has the label `bot` where there are several.
+    """
     registry = CollectorRegistry()
     shown = Shown(metrics, database)
     registry.register(shown)
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
 
-    def write(report: Report) -> bytes:
-        shown.report = report
+    def write(reports: Mapping[str, Report]) -> bytes:
+        shown.reports = reports
         return generate_latest(registry)
 
     return write
@@ -38,7 +41,7 @@ class Shown(Collector):
     def __init__(self, metrics: Metrics, database: str) -> None:
         self.metrics = metrics
         self.database = database
-        self.report: Report | None = None
+        self.reports: Mapping[str, Report] = {}
 
     def collect(self) -> Iterator[Metric]:
         name, _, number = self.database.lower().partition(" ")
@@ -46,8 +49,7 @@ class Shown(Collector):
         yield InfoMetricFamily(NAMESPACE, "What runs here", versions)
         for name, metric in vars(self.metrics).items():
             yield _family(f"{NAMESPACE}_{name}", metric)
-        if self.report is not None:
-            yield from _found(self.report)
+        yield from _found(self.reports)
 
 
 def _family(name: str, metric: Counter | Gauge | Histogram) -> Metric:
@@ -65,21 +67,34 @@ def _family(name: str, metric: Counter | Gauge | Histogram) -> Metric:
     return histogram
 
 
-def _found(report: Report) -> Iterator[Metric]:
-    rows = report.rows
-    for name, text, value in (
-        ("inbox_open", "Updates that are not answered yet", rows.updates.count),
-        ("inbox_oldest_seconds", "How long the oldest of them has waited", rows.updates.oldest),
-        ("outbox_open", "Finished answers that are not in their chats yet", rows.deliveries.count),
-        ("outbox_oldest_seconds", "How long the oldest of them has waited", rows.deliveries.oldest),
-        ("dead_rows", "Updates and answers of the last day that were given up", rows.dead),
-    ):
-        yield GaugeMetricFamily(f"{NAMESPACE}_{name}", text, value)
-    spent = GaugeMetricFamily(f"{NAMESPACE}_spent_today", "What the whole bot has spent today (UTC)", labels=["kind"])
-    spent.add_metric([TOKENS], rows.tokens)
-    spent.add_metric([IMAGES], rows.images)
-    yield spent
-    checks = GaugeMetricFamily(f"{NAMESPACE}_check_ok", "The checks of /healthz: 1 good, 0 failed", labels=["check"])
-    for name, check in report.checks.items():
-        checks.add_metric([name], float(check.status != "fail"))
-    yield checks
+def _found(reports: Mapping[str, Report]) -> Iterator[Metric]:
+    if not reports:  # as when they are registered
+        return
+    of = {name: [name] if len(reports) > 1 else [] for name in reports}
+    label = ["bot"] if len(reports) > 1 else []
+    for name, text, value in ROWS:
+        family = GaugeMetricFamily(f"{NAMESPACE}_{name}", text, labels=label)
+        for bot, report in reports.items():
+            family.add_metric(of[bot], value(report.rows))
+        yield family
+    spent = GaugeMetricFamily(
+        f"{NAMESPACE}_spent_today", "What the whole bot has spent today (UTC)", labels=[*label, "kind"]
+    )
+    checks = GaugeMetricFamily(
+        f"{NAMESPACE}_check_ok", "The checks of /healthz: 1 good, 0 failed", labels=[*label, "check"]
+    )
+    for bot, report in reports.items():
+        spent.add_metric([*of[bot], TOKENS], report.rows.tokens)
+        spent.add_metric([*of[bot], IMAGES], report.rows.images)
+        for name, check in report.checks.items():
+            checks.add_metric([*of[bot], name], float(check.status != "fail"))
+    yield from (spent, checks)
+
+
+ROWS: Sequence[tuple[str, str, Callable[[Rows], float]]] = (
+    ("inbox_open", "Updates that are not answered yet", lambda rows: rows.updates.count),
+    ("inbox_oldest_seconds", "How long the oldest of them has waited", lambda rows: rows.updates.oldest),
+    ("outbox_open", "Finished answers that are not in their chats yet", lambda rows: rows.deliveries.count),
+    ("outbox_oldest_seconds", "How long the oldest of them has waited", lambda rows: rows.deliveries.oldest),
+    ("dead_rows", "Updates and answers of the last day that were given up", lambda rows: rows.dead),
+)

@@ -1,7 +1,8 @@
 """Logging for the process: one line an event, no secret in any of them, no message text.
 
 `Redaction` looks at the finished line, tracebacks included: a token inside the URL inside a foreign exception is
-replaced like any other. Every line names the turn that it is about (`turns.current`), where it is about one.
+replaced like any other. Every line names the turn that it is about (`turns.current`), where it is about one, and the
+bot, where there are several.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Literal
 from urllib.parse import quote
@@ -24,6 +26,7 @@ YANDEX = re.compile(r"\b(?:AQVN[A-Za-z0-9_-]{20,}|t1\.[A-Za-z0-9_=.-]{20,}|y[0-3
 CONTROLS = (*range(32), *range(127, 160), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 WRITTEN_OUT = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in CONTROLS}
 NOISY = ("httpx", "httpcore", "aiogram", "aiosqlite", "asyncio", "alembic", "psycopg", "procrastinate")
+bot: ContextVar[str] = ContextVar("bot", default="")  # which of several bots of the process is at work
 STANDARD_STREAMS = 3  # the numbers below it are standard input, output and error
 
 
@@ -46,7 +49,8 @@ class Redaction(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         turn = turns.current.get().name
-        record.about = f" [turn {turn}]" if turn else ""
+        about = [*([f"bot {name}"] if (name := bot.get()) else []), *([f"turn {turn}"] if turn else [])]
+        record.about = f" [{', '.join(about)}]" if about else ""
         return self._clean(super().formatMessage(record))
 
     def formatException(self, ei: Any) -> str:
@@ -62,8 +66,8 @@ class Redaction(logging.Formatter):
 
 
 class JsonLines(Redaction):
-    """The same as one JSON object a line: `time` (UTC), `level`, `logger`, `turn`, `message`, `error`, and the values
-    that came with the record as `extra={"fields": {...}}`.
+    """The same as one JSON object a line: `time` (UTC), `level`, `logger`, `bot`, `turn`, `message`, `error`, and the
+    values that came with the record as `extra={"fields": {...}}`.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -72,11 +76,13 @@ class JsonLines(Redaction):
             "level": record.levelname,
             "logger": record.name,
         }
+        if name := bot.get():
+            row["bot"] = self._clean(name)
         if turn := turns.current.get().name:
             row["turn"] = turn
         row["message"] = self._clean(record.getMessage())
-        for name, value in getattr(record, "fields", {}).items():
-            row[name] = self._clean(value) if isinstance(value, str) else value
+        for field, value in getattr(record, "fields", {}).items():
+            row[field] = self._clean(value) if isinstance(value, str) else value
         if record.exc_info:
             row["error"] = self.formatException(record.exc_info)
         if record.stack_info:

@@ -93,14 +93,19 @@ def book_answer(
     return cost(profile, usage, mode)
 
 
-def shown(language: str, amount: int, currency: str) -> str:
+def shown(language: str, amount: int, unit: str) -> str:
     """An amount as people write it: "12.30 RUB", "12,30 ₽"; what is less than a hundredth is not nothing."""
     places = 2 if amount % MILLION == 0 or amount >= MILLION // 100 or not amount else 4
     text = f"{Decimal(amount) / MILLION:,.{places}f}"
     if known(language) == "ru":
         text = text.replace(",", "\u00a0").replace(".", ",")
-        return f"{text}\u00a0{'₽' if currency == 'RUB' else currency}"
-    return f"{text} {currency}"
+        return f"{text}\u00a0{currency(language, unit)}"
+    return f"{text} {currency(language, unit)}"
+
+
+def currency(language: str, unit: str) -> str:
+    """What stands after an amount, everywhere alike: the code of the currency, in Russian the rouble's sign."""
+    return "₽" if known(language) == "ru" and unit == "RUB" else unit
 
 
 # --- asked before -----------------------------------------------------------------------------------------------------

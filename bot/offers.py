@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from bot.money import currency
 from bot.routing import Offer, Routing
 from bot.texts.catalog import known, say
 from bot.types import Profile
 
 SIGNS = {"vision": "👁", "tools": "🔧", "reasoning": "🧠", "asynchronous": "🕓"}
 MILLION = 1_000_000
-CURRENCIES = {"RUB": "₽", "USD": "$", "EUR": "€"}
 
 
 def listed(routing: Routing, now: Offer, language: str) -> str:
@@ -26,8 +26,8 @@ def ability(offer: Offer, language: str) -> str:
 
 
 def window(tokens: int) -> str:
-    """32_768 -> "32K"."""
-    return f"{tokens / MILLION:g}M" if tokens >= MILLION else f"{tokens // 1024}K"
+    """32_768 -> "32K", 4_000 -> "4K"."""
+    return f"{tokens / MILLION:g}M" if tokens >= MILLION else f"{round(tokens / 1024)}K"
 
 
 def price(profile: Profile, language: str) -> list[str]:
@@ -35,8 +35,7 @@ def price(profile: Profile, language: str) -> list[str]:
     if not profile.price_in and not profile.price_out:
         return []
     both = [_plain(amount, language) for amount in dict.fromkeys((profile.price_in, profile.price_out))]
-    sign = CURRENCIES.get(profile.currency, profile.currency)
-    return [say(language, "can.price", price=f"{'/'.join(both)} {sign}")]
+    return [say(language, "can.price", price=f"{'/'.join(both)}\u00a0{currency(language, profile.currency)}")]
 
 
 def _plain(amount: Decimal, language: str) -> str:

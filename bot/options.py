@@ -90,8 +90,6 @@ def telegram(settings: Settings, routers: Routers | None = None) -> TelegramOpti
         chat_rate=settings.telegram_chat_rate,
         webhook_url=settings.webhook_url,
         webhook_secret=settings.webhook_secret.get_secret_value(),
-        webhook_host=settings.webhook_host,
-        webhook_port=settings.webhook_port,
         others=routers.kinds if routers else (),
     )
 

@@ -71,6 +71,7 @@ class Orders:
         def work(tx: Tx) -> Operation | None:
             language = tx.chats.choices(incoming.address).language or incoming.user.language
             tx.buttons.use_up(action.key)
+            outbox.put_bare(tx, incoming, only=action.key)
             operation = tx.operations.of(incoming.address.bot, key) if kind != REMINDER else None
             found = _ended(tx, incoming, kind, key, operation)
             sentence = say(language, "jobs.cancelled" if found else "jobs.over")

@@ -109,13 +109,19 @@ def put_over(tx: Tx, incoming: Incoming, answer: Outgoing) -> None:
     put(tx, incoming, answer)
 
 
-def put_bare(tx: Tx, incoming: Incoming) -> None:
-    """What stands in the message in which the button was pressed stays there, without its buttons: it is decided."""
+def put_bare(tx: Tx, incoming: Incoming, *, message: int = 0, only: str = "") -> None:
+    """What stands in the message in which the button was pressed stays there, without its buttons: it is decided.
+
+    `message`: another one than that. `only`: without the button of this key, the others stay.
+    """
     bare = f"{incoming.id}.bare"
-    shown = tx.deliveries.shown(incoming.address, incoming.message_id, but=bare)
-    if shown is not None and shown.outgoing.buttons:
-        tx.deliveries.over(bare, incoming.address, shown.ids)
-        tx.deliveries.add(bare, incoming.address, replace(shown.outgoing, buttons=(), of=shown.of))
+    shown = tx.deliveries.shown(incoming.address, message or incoming.message_id, but=bare)
+    if shown is None or not shown.outgoing.buttons:
+        return
+    rows = [tuple(button for button in row if only not in ("", button.data)) for row in shown.outgoing.buttons]
+    tx.deliveries.over(bare, incoming.address, shown.ids)
+    left = tuple(row for row in rows if row)
+    tx.deliveries.add(bare, incoming.address, replace(shown.outgoing, buttons=left, of=shown.of))
 
 
 def key(turn: str, number: int = 0) -> str:

@@ -14,7 +14,7 @@ from functools import partial
 
 from bot import outbox
 from bot.clock import Clock
-from bot.dossier import BIGGEST, zips
+from bot.dossier import BIGGEST, filed, zips
 from bot.features import Command, Feature, Press
 from bot.storage.belongings import SCRUB
 from bot.storage.buttons import Action
@@ -94,7 +94,7 @@ class Privacy:
     async def _named(self, group: Sequence[Listed]) -> list[tuple[str, bytes]]:
         ids = [id_ for id_, *_ in group]
         data = await self.store.read(lambda tx: [tx.belongings.file(id_) for id_ in ids])
-        names = [f"{id_}-{name}" if name else f"{id_}" for id_, name, *_ in group]
+        names = [filed(id_, name, mime) for id_, name, mime, _ in group]
         return list(zip(names, data, strict=True))
 
     async def _put(self, job: Job, number: int, count: int, packed: bytes, language: str) -> None:

@@ -6,31 +6,34 @@ otherwise; it takes no input, and its answers hold no ids, names or texts.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 from aiohttp import web
 
-from bot.app import Bot
 from bot.errors import ConfigError
-from bot.health import Health, Report
+from bot.health import Check, Health, Report, Rows, Status
+from bot.metrics import Metrics
+from bot.settings import Settings
 
 UNREADY = {"status": "fail", "reason": "starting, or stopping"}
 TEXT = "text/plain; version=0.0.4; charset=utf-8"  # what every Prometheus reads
 SHUTDOWN = 1.0  # seconds that a request under way gets when the bot stops
 
-Exposition = Callable[[Report], bytes]
+# The bots of the process by their names, "" where there is one; a check says why there is nothing to look at.
+Patients = Callable[[], Mapping[str, Health | Check]]
+Reports = Mapping[str, Report]
 
 
 @asynccontextmanager
-async def serving(app: Bot, health: Health | None = None) -> AsyncIterator[str]:
+async def serving(settings: Settings, patients: Patients, metrics: Metrics) -> AsyncIterator[str]:
     """Answer while inside, if the operator wants it. Gives the address, or "". Raises `ConfigError`."""
-    settings = app.settings
     if not settings.health_port:
         yield ""
         return
-    runner = web.AppRunner(_application(app, health or Health(app)), access_log=None, shutdown_timeout=SHUTDOWN)
+    application = _application(Probes(patients, metrics))
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN)
     await runner.setup()
     try:
         await web.TCPSite(runner, settings.health_host, settings.health_port).start()
@@ -45,38 +48,52 @@ async def serving(app: Bot, health: Health | None = None) -> AsyncIterator[str]:
 
 
 class Probes:
-    def __init__(self, app: Bot, health: Health, exposition: Exposition) -> None:
-        self.app = app
-        self.health = health
-        self.exposition = exposition
+    def __init__(self, patients: Patients, metrics: Metrics) -> None:
+        self.patients = patients
+        self.counted = metrics
+        self._exposition: Callable[[Reports], bytes] | None = None
 
     async def healthz(self, _request: web.Request) -> web.Response:
-        """Does the bot do what it is for?"""
-        report = await self.health.report()
-        return _answer(report.status, report.shown())
+        """Does every bot do what it is for?"""
+        reports = await self._reports()
+        return _answer(_worst(reports), _shown(reports))
 
     async def readyz(self, _request: web.Request) -> web.Response:
-        """The same, and it has started and is not being stopped."""
-        report = await self.health.report()
-        if not self.app.telegram.is_ready or self.app.stopping.is_set():
-            return _answer("fail", {**report.shown(), **UNREADY})
-        return _answer(report.status, report.shown())
+        """The same, and it has started and is not being stopped. Of several bots one is enough: a bot that is ill must
+        not take the others out of service.
+        """
+        reports, patients = await self._reports(), self.patients()
+        ready = {name: report for name, report in reports.items() if _is_ready(patients.get(name))}
+        if not ready:
+            return _answer("fail", {**_shown(reports), **UNREADY})
+        return _answer(_worst(ready) if len(reports) == 1 else _best(ready), _shown(reports))
 
     async def livez(self, _request: web.Request) -> web.Response:
         """Is there anything that a restart would mend? Not red while Telegram or the model is away."""
-        report = self.health.alive()
-        return _answer(report.status, report.shown())
+        there = self.patients().items()
+        reports = {name: patient.alive() for name, patient in there if isinstance(patient, Health)}
+        return _answer(_worst(reports), _shown(reports) if reports else {"status": "ok", "checks": {}})
 
     async def metrics(self, _request: web.Request) -> web.Response:
-        text = self.exposition(await self.health.report())
-        return web.Response(body=text, headers={"content-type": TEXT})
+        reports = await self._reports()
+        if self._exposition is None:
+            versions = [one.app.store.version for one in self.patients().values() if isinstance(one, Health)]
+            if not versions:
+                return web.Response(status=503)
+            # Here, because it loads a library that a bot without this server has no use for.
+            from bot.exposition import exposition
+
+            self._exposition = exposition(self.counted, versions[0])
+        return web.Response(body=self._exposition(reports), headers={"content-type": TEXT})
+
+    async def _reports(self) -> Reports:
+        return {
+            name: await patient.report() if isinstance(patient, Health) else Report({"start": patient}, Rows())
+            for name, patient in self.patients().items()
+        }
 
 
-def _application(app: Bot, health: Health) -> web.Application:
-    # Here, because it loads a library that a bot without this server has no use for.
-    from bot.exposition import exposition
-
-    probes = Probes(app, health, exposition(app.metrics, app.store.version))
+def _application(probes: Probes) -> web.Application:
     server = web.Application(client_max_size=1024)
     for path, handler in (
         ("/healthz", probes.healthz),
@@ -88,5 +105,29 @@ def _application(app: Bot, health: Health) -> web.Application:
     return server
 
 
-def _answer(status: str, body: dict[str, Any]) -> web.Response:
+def _is_ready(patient: Health | Check | None) -> bool:
+    if not isinstance(patient, Health):
+        return False
+    return patient.app.telegram.is_ready and not patient.app.stopping.is_set()
+
+
+def _worst(reports: Reports) -> Status:
+    return max((report.status for report in reports.values()), key=GRAVITY.index, default="ok")
+
+
+def _best(reports: Reports) -> Status:
+    return min((report.status for report in reports.values()), key=GRAVITY.index)
+
+
+def _shown(reports: Reports) -> dict[str, Any]:
+    """The only bot as it is; several under their names."""
+    if list(reports) == [""]:
+        return reports[""].shown()
+    return {"status": _worst(reports), "bots": {name: report.shown() for name, report in reports.items()}}
+
+
+def _answer(status: Status, body: dict[str, Any]) -> web.Response:
     return web.json_response(body, status=503 if status == "fail" else 200, headers={"cache-control": "no-store"})
+
+
+GRAVITY: list[Status] = ["ok", "warn", "fail"]

@@ -33,6 +33,7 @@ from bot.types import Model
 if TYPE_CHECKING:
     from aiogram import Router
 
+    from bot.bots import Plan
     from bot.settings import Settings
 
 T = TypeVar("T", bound=Tool | Callable[..., Any])
@@ -87,13 +88,19 @@ class App:
         files: dict[str, Any] = {"_env_file": None} if SANDBOX in os.environ else {}
         return load(**{**files, **given, **more})
 
+    def plan(self, settings: Settings) -> Plan:
+        """The bots that these settings ask for, each with what this App was given. Raises `ConfigError`."""
+        from bot import bots
+
+        return bots.plan(settings, self.settings, studio=not self.extension.only_models)
+
     def run(self) -> None:
         """Run until it is stopped: on Telegram where BOT_TOKEN is set, in the sandbox where it is not."""
         if _loading.get():  # `--app` looks for the App in this file, and runs it itself
             return
         try:
             settings = self.settings()
-            if settings.bot_token.get_secret_value():
+            if settings.bot_token.get_secret_value() or settings.bots is not None:
                 self.serve(settings)
             else:
                 rehearse(_command_line())
@@ -103,13 +110,13 @@ class App:
     def serve(self, settings: Settings, role: Role = Role.ALL) -> None:
         """Run on Telegram until it is stopped. Raises `ConfigError`."""
         from bot import logs, running
-        from bot.settings import has_key, require
+        from bot.settings import has_key
 
         self.extension.only_models = bool(self.extension.models) and not has_key(settings)
-        require(settings, studio=not self.extension.only_models)
+        plan = self.plan(settings)
         with logs.standard_streams():
-            logs.configure(settings.log_level, settings.secrets(), settings.log_format)
-            running.run(settings, self.extension, role)
+            logs.configure(settings.log_level, plan.secrets(), settings.log_format)
+            running.run(plan, lambda: self.plan(self.settings()), self.extension, role)
 
 
 def rehearse(command: list[str]) -> None:

@@ -24,6 +24,7 @@ from bot.tools import Asker, Tool
 from bot.types import Incoming, Job, Outgoing, Reply, Transport, User
 
 KIND = "reminder"
+ASKED = "reminder.zone"  # the question where somebody lives
 LATE = 120.0  # seconds after which a reminder says for when it was
 MOST = 100  # reminders of one chat
 LONGEST = 500  # characters of what to be reminded of
@@ -43,8 +44,8 @@ class Reminders:
     def feature(self) -> Feature:
         return Feature(
             commands={"/remind": Command(self.remind), "/timezone": Command(self.timezone, in_menu=False)},
-            presses={"reminder.zone": Press(self.press_zone)},
-            awaits={"reminder.zone": self.told_zone},
+            presses={ASKED: Press(self.press_zone)},
+            awaits={ASKED: self.told_zone},
             jobs={KIND: self.tell},
         )
 
@@ -63,12 +64,14 @@ class Reminders:
             await self._settle(incoming, reply, language, rest, where)
 
     async def timezone(self, incoming: Incoming, reply: Reply, rest: str) -> None:
-        """Change the zone; reminders that are set stay at their moments."""
+        """Change the zone; reminders that are set stay at their moments, one that waits for the zone is set now."""
         language = await outbox.language(self.store, incoming)
+        waiting = await self.store.read(lambda tx: tx.buttons.awaited(incoming.address, incoming.user.id))
+        said = str(waiting.payload["text"]) if waiting is not None and waiting.name == ASKED else ""
         if where := when.zone(rest):
-            await self._live_in(incoming, reply, language, where, "")
+            await self._live_in(incoming, reply, language, where, said)
         else:
-            await self._ask_zone(incoming, reply, language, "")
+            await self._ask_zone(incoming, reply, language, said)
 
     async def press_zone(self, incoming: Incoming, reply: Reply, action: Action) -> None:
         where = when.zone(action.payload["zone"])
@@ -150,6 +153,7 @@ class Reminders:
 
         def remember(tx: Tx) -> None:
             tx.people.live_in(bot, user, when.name_of(where))
+            _decided(tx, incoming)
             tx.buttons.forget(incoming.address, user)
 
         await self.store.write(remember)
@@ -170,9 +174,10 @@ class Reminders:
 
         def work(tx: Tx) -> None:
             where, turn = incoming.address, incoming.id
-            buttons = [tx.buttons.add(where, turn, user, label, "reminder.zone", **kept) for label, kept in options]
+            buttons = [tx.buttons.add(where, turn, user, label, ASKED, **kept) for label, kept in options]
             pairs = tuple(tuple(buttons[first : first + 2]) for first in range(0, len(buttons), 2))
-            tx.buttons.wait_for(where, user, "reminder.zone", text=said)
+            _decided(tx, incoming)
+            tx.buttons.wait_for(where, user, ASKED, text=said, turn=turn)
             asked = Outgoing(say(language, "remind.zone.ask"), plain=True, buttons=pairs)
             outbox.put(tx, incoming, asked)
 
@@ -216,6 +221,16 @@ class Reminders:
         while at.timestamp() <= self.clock.time():
             at = when.following(at, str(asked["repeat"]))
         return at.timestamp()
+
+
+def _decided(tx: Tx, incoming: Incoming) -> None:
+    """The question for the zone that was answered otherwise loses its buttons: they would set the reminder again."""
+    waiting = tx.buttons.awaited(incoming.address, incoming.user.id)
+    if waiting is None or waiting.name != ASKED:
+        return
+    for message in tx.deliveries.ids(incoming.address, str(waiting.payload.get("turn", "")))[:1]:
+        if message != incoming.message_id:
+            outbox.put_bare(tx, incoming, message=message)
 
 
 def shown_time(language: str, at: datetime, repeat: str) -> str:

@@ -1,4 +1,4 @@
-"""The bot as a process: its event loop, signals, the lock on its database, the health server, and how it ends."""
+"""The process: its event loop, signals, the lock on its database, the health server, and how it ends."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 
-from bot.announce import announce
-from bot.app import Bot, build
+from bot import logs
+from bot.bots import Plan, one_line
+from bot.clock import SystemClock
 from bot.engine import Role
 from bot.errors import BotError, ConfigError
 from bot.extension import Extension
+from bot.fleet import Fleet
 from bot.loop import WatchedLoop
 from bot.probes import serving
+from bot.process import Process
 from bot.settings import Settings
 from bot.storage.dialects import is_sqlite
 from bot.storage.files import alone
@@ -24,17 +28,21 @@ from bot.storage.files import alone
 log = logging.getLogger(__name__)
 
 DEFECT = 70  # the exit status: EX_SOFTWARE
+STANDARD_INPUT = 0
 YOUNG = 5_000  # new objects before the garbage collector looks at them; Python's own 700 are those of one answer
 
+Read = Callable[[], Plan]
 
-def run(settings: Settings, extension: Extension | None = None, role: Role = Role.ALL) -> None:
-    """Run the bot until it is stopped, on an event loop that tells when it is held up. Raises as `serve`.
 
-    A defect that ends it goes into the log, where no secret stands, and not to the interpreter, which prints it all.
+def run(plan: Plan, read: Read, extension: Extension | None = None, role: Role = Role.ALL) -> None:
+    """Run the bots until they are stopped, on an event loop that tells when it is held up. Raises as `serve`.
+
+    A defect that ends them goes into the log, where no secret stands, and not to the interpreter, which prints it all.
     """
+    _keep_what_is_loaded()
     with asyncio.Runner(loop_factory=WatchedLoop) as runner:
         try:
-            runner.run(serve(settings, extension, role))
+            runner.run(serve(plan, read, extension, role))
         except BotError:
             raise
         except Exception:
@@ -42,18 +50,18 @@ def run(settings: Settings, extension: Extension | None = None, role: Role = Rol
             raise SystemExit(DEFECT) from None
 
 
-async def serve(settings: Settings, extension: Extension | None = None, role: Role = Role.ALL) -> None:
-    """Run until SIGTERM or SIGINT, then drain; a second signal ends at once. Raises the error that ended the bot."""
-    _check(settings, role)
+async def serve(plan: Plan, read: Read, extension: Extension | None = None, role: Role = Role.ALL) -> None:
+    """Run until SIGTERM or SIGINT, then drain; a second signal ends at once. SIGHUP calls `read` and changes what it
+    says. Raises the error that ended the last bot.
+    """
+    check = partial(_check, role=role)
+    plan, settings = plan.checked(check), plan.process
     with alone(settings.database_url) if is_sqlite(settings.database_url) else nullcontext():
-        try:
-            async with build(settings, extension=extension, role=role) as app, serving(app) as health:
-                announce(settings, health, app.store.version, app.joining.code)
-                _on_signals(app.stop)
-                _keep_what_is_loaded()
-                await _watched(app)
-        except* BotError as group:
-            raise _first(group) from None
+        async with Process.open(settings, SystemClock()) as process:
+            fleet = Fleet(process, plan, role, extension or Extension())
+            async with serving(settings, fleet.patients, process.metrics):
+                _on_signals(fleet.stop, partial(_reload, fleet, lambda: read().checked(check)))
+                await _watched(fleet)
 
 
 def _check(settings: Settings, role: Role) -> None:
@@ -68,36 +76,54 @@ def _check(settings: Settings, role: Role) -> None:
         raise ConfigError("WEBHOOK_SECRET is empty: all processes that take the webhook need the same one")
 
 
-async def _watched(app: Bot) -> None:
+async def _watched(fleet: Fleet) -> None:
     loop = asyncio.get_running_loop()
-    with loop.watched(app.metrics) if isinstance(loop, WatchedLoop) else nullcontext():
-        await app.run()
+    with loop.watched(fleet.process.metrics) if isinstance(loop, WatchedLoop) else nullcontext():
+        await fleet.run()
 
 
 def _keep_what_is_loaded() -> None:
     """It stays to the end, so the garbage collector need not go through it again, in pauses of 0.1 s.
 
-    What is young is looked at less often too. Together that was 6 % of the CPU.
+    What is young is looked at less often too. Together that was 6 % of the CPU. The bots come after it: one that is
+    built anew leaves the one before to the collector.
     """
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG)
 
 
-def _on_signals(stop: Callable[[], None]) -> None:
-    """The first signal stops in order, the second at once: what is open is in the database."""
-    loop = asyncio.get_running_loop()
+def _on_signals(stop: Callable[[], None], reload: Callable[[], None]) -> None:
+    """The first signal stops in order, the second at once: what is open is in the database.
+
+    SIGHUP is also what a terminal says when it is closed: that is no call for new settings.
+    """
+    loop, terminal = asyncio.get_running_loop(), os.isatty(STANDARD_INPUT)
 
     def first() -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, os._exit, 1)
         stop()
 
+    def hung_up() -> None:
+        if terminal and not os.isatty(STANDARD_INPUT):
+            first()
+        else:
+            reload()
+
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, first)
+    loop.add_signal_handler(signal.SIGHUP, hung_up)
 
 
-def _first(group: BaseExceptionGroup[BotError]) -> BotError:
-    for error in group.exceptions:
-        return _first(error) if isinstance(error, BaseExceptionGroup) else error
-    raise AssertionError("an exception group is never empty")
+def _reload(fleet: Fleet, read: Read) -> None:
+    """Read the settings again. Those that can't be used change nothing."""
+    try:
+        plan = read()
+    except ConfigError as error:
+        log.error("the settings stay as they are: %s", one_line(error))
+        return
+    # What is replaced may still be said by what is being stopped.
+    logs.configure(plan.process.log_level, [*plan.secrets(), *fleet.secrets()], plan.process.log_format)
+    log.info("the settings were read again")
+    fleet.apply(plan)

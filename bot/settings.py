@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
@@ -264,6 +264,9 @@ class Settings(BaseSettings):
         False, description="Questions and answers stand in the log: to look into a problem, never for long"
     )
 
+    # --- Several bots
+    bots: Path | None = Field(None, description="Folder with an env file for each of them (docs/several-bots.md)")
+
     # --- Health
     health_port: int = Field(
         0, ge=0, le=65535, description="Port of /healthz, /readyz, /livez and /metrics; 0 = no such server"
@@ -455,13 +458,14 @@ def _line(place: tuple[int | str, ...], message: str) -> str:
 def misspelt(env_file: Path = ENV_FILE) -> list[str]:
     """A sentence for each name, in the environment or in `.env`, that is no setting but nearly one."""
     known = {name.upper() for name in Settings.model_fields} | {"YC_TOKEN"}
-    given = {name.upper() for name in (*os.environ, *_names_in(env_file))} - known
+    given = {name.upper() for name in (*os.environ, *written(env_file))} - known
     near = {name: get_close_matches(name, known, 1, SIMILAR) for name in sorted(given)}
     return [f"{name} is no setting of Govorun; did you mean {found[0]}?" for name, found in near.items() if found]
 
 
-def _names_in(env_file: Path) -> Iterable[str]:
-    return dotenv_values(env_file, encoding="utf-8-sig") if env_file.is_file() else ()
+def written(env_file: Path) -> Mapping[str, str | None]:
+    """What stands in that file; nothing where there is none."""
+    return dotenv_values(env_file, encoding="utf-8-sig") if env_file.is_file() else {}
 
 
 def has_key(settings: Settings) -> bool:

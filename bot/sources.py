@@ -17,27 +17,27 @@ MARKS = re.compile(r"([*_#|~$!&()])")
 
 def under(text: str, sources: Sequence[Source], language: str) -> str:
     """The text (Markdown) with its sources below it, each once."""
-    lines = listed(sources)
+    lines = _listed(sources, language)
     if not lines:
         return text
     return f"{text.rstrip()}\n\n**{say(language, 'sources')}:**\n" + "\n".join(lines)
 
 
-def listed(sources: Sequence[Source]) -> list[str]:
+def _listed(sources: Sequence[Source], language: str) -> list[str]:
     """`1. [title](address)`: the renderer shows where each leads. Pages of documents have no address.
 
     The point is escaped: a true list would make the whole answer one of blocks, which can't be shown as it grows.
     """
-    lines = [line for line in dict.fromkeys(map(_line, sources)) if line][:MOST]
+    lines = [line for line in dict.fromkeys(_line(source, language) for source in sources) if line][:MOST]
     return [rf"{number}\. {line}" for number, line in enumerate(lines, 1)]
 
 
-def _line(source: Source) -> str:
+def _line(source: Source, language: str) -> str:
     title = " ".join(DROPPED.sub(" ", source.title).split())[:LONGEST_TITLE]
     title = MARKS.sub(r"\\\1", title)
     address = _address(source.url)
     if not address:
-        return title + (f", {source.page}" if source.page else "")
+        return say(language, "document.page", name=title, page=source.page) if source.page else title
     return f"[{title or _host(address)}]({address})"
 
 

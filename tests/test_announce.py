@@ -45,6 +45,13 @@ def test_t4_keys_that_others_can_read_are_told(tmp_path: Path, mode: int) -> Non
     assert "chmod 600" in told
 
 
+@pytest.mark.parametrize("text", ["", "# BOT_TOKEN=", "BOT_TOKEN=\n\n"])
+def test_a_file_without_keys_may_be_read_by_all(tmp_path: Path, text: str) -> None:
+    file = env_file(tmp_path, 0o644)
+    file.write_text(text)
+    assert warnings(settings(), file) == []
+
+
 @pytest.mark.parametrize(
     ("given", "word"),
     [

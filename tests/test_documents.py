@@ -12,7 +12,7 @@ from docx.enum.text import WD_BREAK
 from hypothesis import given
 from hypothesis import strategies as st
 from pypdf import PdfReader, PdfWriter
-from stage import ANNA, Stage
+from stage import ANNA, BORIS, Stage
 from telegram_side import rows, soon
 
 from bot.documents import TAIL, Found, cited
@@ -269,6 +269,15 @@ def test_only_places_that_were_given_count_as_cited() -> None:
     found = Found("", (Source("a.pdf", page=1), Source("a.pdf", page=2), Source("b.txt")))
     answer = "One [a.pdf, p. 2], two [b.txt], again [a.pdf, p. 2], not [a.pdf, p. 9] nor [1]."
     assert cited(answer, found) == (Source("a.pdf", page=2), Source("b.txt"))
+    assert cited("[a.pdf, с. 2]", found) == (Source("a.pdf", page=2),)
+
+
+async def test_pages_are_called_as_in_the_language_of_the_chat(stage: Stage) -> None:
+    await stage.start()
+    stage.studio.script("42 [report.pdf, с. 2]")
+    stage.telegram.upload(BORIS, pdf("One", "The answer is 42"), "document", name="report.pdf", caption="Ну?")
+    assert await stage.texts(1, BORIS) == ["42 [report.pdf, с. 2]"]
+    assert "[report.pdf, с. 2]\nThe answer is 42" in asked(stage)
 
 
 async def test_an_edited_caption_keeps_its_document_and_the_same_words_are_no_edit(stage: Stage) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 from typing import Any
 
@@ -12,7 +13,9 @@ from stage import ANNA, BORIS, TEAM, Stage
 from telegram_side import QUESTION, rows, soon
 
 from bot import dossier
+from bot.entries import ModelEntry
 from bot.privacy import grouped
+from bot.sandbox.pictures import draw
 from bot.sandbox.telegram_state import Message
 from bot.storage.store import Tx
 from bot.storage.tables import Blob
@@ -87,6 +90,15 @@ async def test_an_export_survives_a_crash_and_comes_once(stage: Stage) -> None:
     assert len(_documents(stage)) == 1
 
 
+async def test_its_reminders_are_reminders_and_nothing_else(stage: Stage) -> None:
+    await stage.start()
+    await stage.ask("/timezone Moscow")
+    await stage.ask("/remind tomorrow 9:00 call mum")
+    (archive,) = await _exported(stage)
+    kept = json.loads(archive.read("everything.json"))["reminders"]
+    assert [(one["kind"], one["text"]) for one in kept] == [("reminder", "call mum")]
+
+
 async def test_in_a_group_it_says_where_to_ask(stage: Stage) -> None:
     await stage.start()
     for command in ("/export", "/forget"):
@@ -105,6 +117,19 @@ def test_the_branch_that_is_shown_comes_first_and_others_say_only_what_is_new() 
     flat = [_said(1, None), _said(2, None)]
     assert [[row["id"] for row in branch] for branch in dossier.branches(flat, None)] == [[1, 2]]
     assert list(dossier.branches([], None)) == []
+
+
+async def test_a_picture_that_was_asked_about_is_where_the_text_shows_it(stage: Stage) -> None:
+    await stage.start(models=[ModelEntry(name="gemma-3-27b-it")], model="gemma-3-27b-it")
+    stage.studio.script("a cat")
+    stage.telegram.upload(ANNA, draw("a cat", 1, 1, 1), caption="What is it?")
+    await stage.texts(1)
+    (archive,) = await _exported(stage)
+    (shown,) = re.findall(r"!\[\]\((.+)\)", archive.read("conversations.md").decode())
+    assert shown.endswith(".jpg")
+    assert archive.read(shown).startswith(b"\xff\xd8")
+    question = json.loads(archive.read("everything.json"))["messages"][0]
+    assert [part["data"] for part in question["parts"] if "data" in part] == [shown]
 
 
 def test_a_picture_in_a_message_is_a_file_that_the_text_shows() -> None:

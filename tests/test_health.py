@@ -378,7 +378,8 @@ Get = Callable[[str], Any]
 
 @asynccontextmanager
 async def served(app: Bot) -> AsyncIterator[Get]:
-    async with serving(app, health_of(app)) as address, aiohttp.ClientSession() as session:
+    health = health_of(app)
+    async with serving(app.settings, lambda: {"": health}, app.metrics) as address, aiohttp.ClientSession() as session:
 
         async def get(path: str) -> tuple[int, Any]:
             async with session.get(address + path) as response:
@@ -422,7 +423,8 @@ async def test_a_bot_that_has_not_reached_telegram_is_not_ready(stage: Stage) ->
 
 
 async def test_no_port_is_opened_unless_asked_for(stage: Stage) -> None:
-    async with serving(await stage.start()) as address:
+    app = await stage.start()
+    async with serving(app.settings, lambda: {"": health_of(app)}, app.metrics) as address:
         assert address == ""
 
 
@@ -431,7 +433,7 @@ async def test_a_port_that_is_taken_is_told_in_a_sentence(stage: Stage) -> None:
         taken.bind(("127.0.0.1", 0))
         app = await stage.start(health_port=taken.getsockname()[1])
         with pytest.raises(ConfigError, match="HEALTH_PORT"):
-            async with serving(app):
+            async with serving(app.settings, dict, app.metrics):
                 pass
 
 

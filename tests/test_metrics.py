@@ -48,7 +48,7 @@ def test_a_bucket_holds_what_is_not_above_its_end(seconds: float, bucket: int) -
 
 def read(metrics: Metrics, report: Report | None = None) -> dict[str, float]:
     """What Prometheus reads: `name{label="value"}` and the number."""
-    text = exposition(metrics, "SQLite 3.50")(report or Report({}, Rows())).decode()
+    text = exposition(metrics, "SQLite 3.50")({"": report or Report({}, Rows())}).decode()
     return {
         sample.name + "".join(f" {value}" for _, value in sorted(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(text)

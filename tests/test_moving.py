@@ -39,7 +39,7 @@ def live(tx: Tx) -> None:
     for number in range(2_500):
         tx.updates.add(42, number, f"once-{number}" if number % 2 else "", f'{{"n": {number}}}')
     tx.updates.done([2_500])
-    tx.updates.forget(2e9)
+    tx.updates.forget(42, 2e9)
 
 
 @pytest.fixture

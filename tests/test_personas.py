@@ -320,10 +320,10 @@ async def test_ones_own_model_is_asked_in_every_chat_but_not_for_others(stage: S
 async def test_the_list_of_models_says_what_each_can_do(stage: Stage) -> None:
     await stage.start()
     text = await stage.ask("/model")
-    assert "✓ YandexGPT Pro\n🔧 tools · 🧠 reasoning · 🕓 later · 32K tokens · 1.20 ₽ for 1,000" in text
-    assert "• YandexGPT Lite\n🔧 tools · 🕓 later · 32K tokens · 0.20 ₽ for 1,000" in text
+    assert "✓ YandexGPT Pro\n🔧 tools · 🧠 reasoning · 🕓 later · 32K tokens · 1.20\u00a0RUB for 1,000" in text
+    assert "• YandexGPT Lite\n🔧 tools · 🕓 later · 32K tokens · 0.20\u00a0RUB for 1,000" in text
     assert say("en", "model.order", default="YandexGPT Pro") in text
-    assert "0,20 ₽ за 1000" in await stage.ask("/model", BORIS)
+    assert "0,20\u00a0₽ за 1000" in await stage.ask("/model", BORIS)
 
 
 async def test_a_model_that_went_away_is_told_once_below_an_answer(stage: Stage) -> None:

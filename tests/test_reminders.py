@@ -50,6 +50,24 @@ async def test_the_zone_can_be_told_in_words(stage: Stage) -> None:
     assert stage.prompts() == []
 
 
+async def test_a_zone_set_by_command_while_it_is_asked_goes_on_with_the_reminder_once(stage: Stage) -> None:
+    await stage.start()
+    await stage.ask("/remind in 20 minutes tea")
+    asked = stage.telegram.transcript(ANNA)[-1]
+    told = await stage.ask("/timezone Berlin")
+    assert told.startswith("I will remind you: ")
+    assert told.endswith("(Berlin): tea")
+    await stage.until(lambda: not buttons_of(_message(stage, asked["message_id"])) or None)
+    assert len(rows(stage, DUE)) == 1
+
+
+async def test_a_zone_that_is_not_understood_asks_again_and_keeps_the_reminder(stage: Stage) -> None:
+    await stage.start()
+    await stage.ask("/remind in 20 minutes tea")
+    assert await stage.ask("/timezone Atlantis") == say("en", "remind.zone.ask")
+    assert (await stage.ask("Berlin")).endswith("(Berlin): tea")
+
+
 async def test_places_and_days_are_told_in_the_language_of_the_chat(stage: Stage) -> None:
     await stage.start()
     await stage.ask("/timezone", BORIS)
@@ -111,6 +129,7 @@ async def test_it_can_be_cancelled_where_it_was_set_and_by_jobs(stage: Stage) ->
     await stage.ask("/remind in 20 minutes tea")
     await stage.press("Cancel")
     assert (await stage.texts(3))[2] == say("en", "jobs.cancelled")
+    await stage.until(lambda: not buttons_of(stage.telegram.transcript(ANNA)[-2]) or None)  # it is decided
     await stage.ask("/remind every monday 9:00 report")
     assert "reminder, every Monday at 09:00: report" in await stage.ask("/jobs")
     await stage.press("Cancel 1")
@@ -120,12 +139,33 @@ async def test_it_can_be_cancelled_where_it_was_set_and_by_jobs(stage: Stage) ->
     assert len(stage.telegram.texts(ANNA)) == 6
 
 
+async def test_a_list_keeps_the_buttons_of_what_is_still_under_way(stage: Stage) -> None:
+    await _begin(stage)
+    for what in ("tea", "report"):
+        await stage.ask(f"/remind every monday 9:00 {what}")
+    await stage.ask("/jobs")
+    listed = stage.telegram.transcript(ANNA)[-1]["message_id"]
+    await stage.press("Cancel 1")
+
+    def left() -> list[str]:
+        return [button["text"] for button in buttons_of(_message(stage, listed))]
+
+    await stage.until(lambda: left() == ["Cancel 2"] or None)
+    await stage.press("Cancel 2")
+    await stage.until(lambda: left() == [] or None)
+    assert rows(stage, DUE) == []
+
+
 async def test_what_is_not_understood_is_said_with_an_example(stage: Stage) -> None:
     await _begin(stage)
     assert await stage.ask("/remind") == say("en", "remind.usage")
     assert await stage.ask("/remind call mum") == say("en", "remind.unclear")
     assert await stage.ask("/remind tomorrow") == say("en", "remind.usage")
     assert "500" in await stage.ask("/remind tomorrow " + "x" * 501)
+
+
+def _message(stage: Stage, number: int) -> dict[str, Any]:
+    return next(one for one in stage.telegram.transcript(ANNA) if one["message_id"] == number)
 
 
 async def _away(stage: Stage, seconds: float) -> None:

@@ -15,6 +15,7 @@ from raw_server import free_port
 from test_cli import BARE
 
 from bot import running
+from bot.bots import Plan
 from bot.engine import Role
 from bot.errors import ConfigError
 from bot.sandbox.studio import Studio
@@ -45,7 +46,7 @@ def test_t2_a_defect_that_ends_the_bot_goes_into_the_log(tmp_path: Path, caplog:
         yc_folder_id="b1g", database_url=f"sqlite+aiosqlite:///{tmp_path}/x.db",
     ).model_copy(update={"health_port": 1, "health_host": "\0"})  # fmt: skip
     with pytest.raises(SystemExit) as ended:
-        running.run(found)
+        running.run(Plan(found, {"": found}), lambda: pytest.fail("nobody sent SIGHUP"))
     assert ended.value.code == running.DEFECT
     (told,) = [record for record in caplog.records if record.levelname == "CRITICAL"]
     assert told.exc_info
@@ -69,7 +70,7 @@ async def test_a_role_that_the_settings_do_not_allow_is_refused_in_one_line(
 ) -> None:
     found = load(_env_file=None, **settings)
     with pytest.raises(ConfigError, match=says) as refused:
-        await running.serve(found, role=role)
+        await running.serve(Plan(found, {"": found}), lambda: pytest.fail("nobody sent SIGHUP"), role=role)
     assert "\n" not in str(refused.value)
 
 

@@ -232,6 +232,10 @@ async def test_files_go_up_and_come_back_harmless(page: Page, telegram: Telegram
     async with page.session.get(f"{page.url}/world/file/{document['file_id']}") as response:
         assert response.content_type == "application/octet-stream"
         assert response.headers["Content-Disposition"] == "attachment"
+    for kind in ("sticker", "video_note"):
+        async with page.session.post(f"{url}&kind={kind}&group=7", data=picture, headers=headers) as response:
+            message = (await response.json())["message"]
+            assert (kind in message, message["media_group_id"]) == (True, "7")
     async with page.session.post(url, data=picture) as response:
         assert response.status == 403
     async with page.session.post(url + "&kind=photo", data=b"no picture", headers=headers) as response:

@@ -268,6 +268,7 @@ WRONG = {
     "system_prompt": [],
     "greeting": [],
     "prompts_dir": [],
+    "bots": [],
 }
 GOODS = {
     "owners": "1001", "user_rate": "30", "models": '[{"name": "yandexgpt"}]', "webhook_url": "https://bot.example/hook",

@@ -86,6 +86,15 @@ async def test_a_long_conversation_is_summarised_and_the_newest_turns_stay_word_
     assert await stage.ask("/summary") == "they counted questions"
 
 
+async def test_what_is_summarised_says_who_asked_and_that_the_bot_answered(stage: Stage) -> None:
+    await stage.start(summaries=True, telegram_chat_rate=0)
+    await long_talk(stage, 21)
+    await soon(stage, lambda: rows(stage, "SELECT text FROM summaries") or None)
+    asked = say("en", "summary.prompt")
+    (told,) = [prompt[-1]["text"] for prompt in stage.prompts() if prompt[0]["text"] == asked]
+    assert "Anna: question 0\n\nassistant: answer to question 0" in told
+
+
 async def test_a_summary_can_be_changed_and_the_version_before_comes_back(stage: Stage) -> None:
     await stage.start(summaries=True, telegram_chat_rate=0)
     await long_talk(stage, 21)

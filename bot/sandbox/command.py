@@ -29,7 +29,15 @@ log = logging.getLogger(__name__)
 PAGE = Path(__file__).with_name("page")
 FIRST_PORT = 8765
 SAVE_EVERY = 2.0  # seconds between looks whether the chats have changed
-FOREIGN = ("YC_IAM_TOKEN", "YC_OAUTH_TOKEN", "YC_TOKEN", "YC_SERVICE_ACCOUNT_KEY_FILE", "WEBHOOK_URL", "TELEGRAM_PROXY")
+FOREIGN = (
+    "YC_IAM_TOKEN",
+    "YC_OAUTH_TOKEN",
+    "YC_TOKEN",
+    "YC_SERVICE_ACCOUNT_KEY_FILE",
+    "WEBHOOK_URL",
+    "TELEGRAM_PROXY",
+    "BOTS",
+)
 PIECES_A_SECOND, FIRST_PIECE, PICTURE = 30.0, 0.4, 3.0
 
 

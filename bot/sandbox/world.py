@@ -10,19 +10,21 @@ import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 from aiohttp import web
 
 from bot.sandbox import ogg
 from bot.sandbox.hub import Event, Hub
 from bot.sandbox.telegram import Telegram
+from bot.sandbox.telegram_actions import Kind
 from bot.sandbox.telegram_call import ApiError
 from bot.sandbox.telegram_files import UPLOAD_LIMIT
 
 HOSTS = re.compile(r"(127\.0\.0\.1|localhost)(:\d+)?")
 HEARTBEAT = 15.0
-INLINE = re.compile(r"(image/(jpeg|png|gif|webp)|audio/[\w.+-]+)")
+KINDS = get_args(Kind)  # of what people upload
+INLINE = re.compile(r"(image/(jpeg|png|gif|webp)|(audio|video)/[\w.+-]+)")
 
 
 class Studio(Protocol):
@@ -202,8 +204,8 @@ class World:
         query: Body = dict(request.query)
         kind = query.get("kind", "photo")
         try:
-            if kind not in {"photo", "voice", "document"}:
-                raise ValueError("kind must be photo, voice or document")
+            if kind not in KINDS:
+                raise ValueError(f"kind must be one of {', '.join(KINDS)}")
             data = await request.read()
             message = self._telegram.upload(
                 self._known(query),
@@ -215,6 +217,7 @@ class World:
                 caption=query.get("caption", ""),
                 user_id=_number(query, "user_id", 0),
                 thread_id=_number(query, "thread_id", 0),
+                group=query.get("group", ""),
             )
         except (ValueError, ApiError) as error:
             return _error(400, str(error))

@@ -66,7 +66,7 @@ class Belongings(Subject):
             "feedback": self._rows(select(Feedback.__table__).where(Feedback.bot == bot, Feedback.user == user)),
             "usage": self._rows(select(UsageRow.__table__).where(UsageRow.bot == bot, UsageRow.user == user)),
             "operations": self._rows(select(Operation.__table__).where(Operation.bot == bot, Operation.user == user)),
-            "reminders": [_plain(row) for row in self._jobs(bot, user)],
+            "reminders": [_plain(row) for row in self._jobs(bot, user) if row.kind == REMINDER],
         }
 
     def files(self, bot: int, user: int) -> Sequence[tuple[int, str, str, int]]:
@@ -150,7 +150,7 @@ class Belongings(Subject):
         jobs = [row for row in self._jobs(bot, user) if row.kind != SCRUB]
         for some in _pieces([row.id for row in jobs]):
             self._drop(Job, Job.id.in_(some))
-        return sum(row.kind == "reminder" for row in jobs)
+        return sum(row.kind == REMINDER for row in jobs)
 
     def _forget_inbox(self, bot: int, user: int) -> None:
         """Updates that were set aside keep what came; those that are being worked on are emptied when they are done."""
@@ -226,6 +226,7 @@ class Belongings(Subject):
         return result.rowcount
 
 
+REMINDER = "reminder"
 SCRUB = "scrub"  # the job that cleans the file after somebody was forgotten
 
 

@@ -68,9 +68,11 @@ class Updates(Subject):
         """A row that can't be worked on; its raw update is kept for the operator."""
         self.connection.execute(update(Update).where(Update.id == id_).values(state="dead", reason=reason[:500]))
 
-    def forget(self, before: float) -> int:
+    def forget(self, bot: int, before: float) -> int:
         """Delete what was finished before that time: update ids begin anew after a week of silence."""
-        result = self.connection.execute(delete(Update).where(Update.state == "done", Update.at < before))
+        result = self.connection.execute(
+            delete(Update).where(Update.bot == bot, Update.state == "done", Update.at < before)
+        )
         return result.rowcount
 
 

@@ -23,6 +23,7 @@ from bot.telegram import queries, webhook
 from bot.telegram.api import Api
 from bot.telegram.budget import Budget
 from bot.telegram.delivery import Deliverer
+from bot.telegram.hooks import Hooks
 from bot.telegram.intake import Intake
 from bot.telegram.live import Mode
 from bot.telegram.polling import Poller
@@ -50,8 +51,6 @@ class Options:
     chat_rate: float = 1.0
     webhook_url: str = ""
     webhook_secret: str = ""
-    webhook_host: str = "127.0.0.1"
-    webhook_port: int = 8443
     others: tuple[str, ...] = ()
 
 
@@ -59,12 +58,20 @@ class Telegram:
     """One bot on Telegram. `tasks` holds everything that it starts."""
 
     def __init__(
-        self, api: Api, inbox: Inbox, outbox: Outbox, clock: Clock, tasks: asyncio.TaskGroup, options: Options
+        self,
+        api: Api,
+        inbox: Inbox,
+        outbox: Outbox,
+        clock: Clock,
+        tasks: asyncio.TaskGroup,
+        hooks: Hooks,
+        options: Options,
     ) -> None:
         self.api = api
         self.inbox = inbox
         self.clock = clock
         self.tasks = tasks
+        self.hooks = hooks
         self.options = options
         budget = Budget(options.rate, options.chat_rate)
         self.deliverer = Deliverer(api, outbox, budget, clock, tasks, options.rich)
@@ -150,9 +157,8 @@ class Telegram:
         options = self.options
         if options.webhook_url:
             self._webhook = webhook.Webhook(
-                self.api, intake, url=options.webhook_url, secret=options.webhook_secret,
-                host=options.webhook_host, port=options.webhook_port,
-            )  # fmt: skip
+                self.api, intake, self.hooks, url=options.webhook_url, secret=options.webhook_secret
+            )
             await self._webhook.listen()
             work = partial(self._keep, self._webhook, intake)
         else:

@@ -21,42 +21,34 @@ from bot.errors import ConfigError, Refused, StorageUnavailable, TransportUnavai
 from bot.outage import Outage
 from bot.telegram import raw
 from bot.telegram.api import Api
+from bot.telegram.hooks import Hooks
 from bot.telegram.intake import Intake
 from bot.telegram.updates import number
 
 log = logging.getLogger(__name__)
 
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105  the header's name
-LARGEST_BODY = 2 * 1024 * 1024
 READ_DEADLINE = 10.0  # seconds that a body may take
 MOST_CONNECTIONS = 40
-SHUTDOWN = 5.0  # seconds that a request under way gets when the bot stops
 FIRST_BACKOFF, LAST_BACKOFF = 1.0, 30.0  # seconds between tries to set it: Telegram takes one a second
 
 
 class Webhook:
-    """`url` is what Telegram calls, `host` and `port` where this process listens (a proxy with TLS stands between)."""
+    """`url` is what Telegram calls, `hooks` where this process listens (a proxy with TLS stands between)."""
 
-    def __init__(self, api: Api, intake: Intake, *, url: str, secret: str, host: str, port: int) -> None:
+    def __init__(self, api: Api, intake: Intake, hooks: Hooks, *, url: str, secret: str) -> None:
         self.api = api
         self.intake = intake
         self.url = url
         self.secret = secret or secrets.token_urlsafe(32)
-        self.host = host
-        self.port = port
+        self.hooks = hooks
+        self.path = urlsplit(url).path or "/"
         self._listening: asyncio.Task[None] | None = None
 
     async def listen(self) -> None:
         """Take what Telegram brings. Raises `ConfigError` when the address can't be used."""
-        server = web.Application(client_max_size=LARGEST_BODY)
-        server.router.add_post(urlsplit(self.url).path or "/", self.receive)
-        runner = web.AppRunner(server, access_log=None, shutdown_timeout=SHUTDOWN)
-        await runner.setup()
-        self._listening = self.intake.tasks.create_task(_listen(runner))
-        try:
-            await web.TCPSite(runner, self.host, self.port).start()
-        except OSError as error:
-            raise ConfigError(f"WEBHOOK_HOST, WEBHOOK_PORT: can't listen on {self.host}:{self.port}: {error}") from None
+        await self.hooks.open(self.path, self.receive)
+        self._listening = self.intake.tasks.create_task(self._listen())
 
     async def tell(self) -> None:
         """Tell Telegram where we are, until it has heard it. Raises `ConfigError` when it does not take the address."""
@@ -81,6 +73,13 @@ class Webhook:
             self._listening.cancel()
             await asyncio.wait({self._listening})
 
+    async def _listen(self) -> None:
+        """Keep the path open until it is closed, or everything is."""
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await self.hooks.shut(self.path)
+
     async def receive(self, request: web.Request) -> web.Response:
         given = request.headers.get(SECRET_HEADER, "").encode("utf-8", "surrogateescape")
         if not hmac.compare_digest(given, self.secret.encode()):
@@ -103,14 +102,6 @@ class Webhook:
             log.error("an update is left at Telegram: %s", error)
             return web.Response(status=503, headers={"Retry-After": "5"})
         return web.Response()
-
-
-async def _listen(runner: web.AppRunner) -> None:
-    """Keep a server open until it is closed, or everything is."""
-    try:
-        await asyncio.Event().wait()
-    finally:
-        await runner.cleanup()
 
 
 async def remove(api: Api) -> None:

@@ -3,6 +3,7 @@
 TEXTS: dict[str, str] = {
     "start": "Hello, {name}! I am a chatbot on Yandex AI Studio. Write me a question, or ask for a picture: /image.",
     "help": "Just write: I remember our conversation.\n\n{commands}",
+    "help.line": "/{name} - {about}",
     "help.group": "Mention me or reply to me: I remember what we say here.\n\n{commands}",
     "new": "A new conversation. I have put the old one aside.",
     "stop": "Stop",
@@ -130,6 +131,7 @@ TEXTS: dict[str, str] = {
     "command.write": "Write a text: article, post, newsletter…",
     "command.reasoning": "Think before answering: always, never",
     "chats.list": "Now: {title}\nConversations here: {count}. Tap one to go on with it; /chats and words to search.",
+    "chats.unnamed": "a new conversation",
     "chats.found": "With “{words}”: {count}",
     "chats.archived": "Archived: {count}. Tap one to take it back.",
     "chats.pin": "📌 Pin",
@@ -318,6 +320,7 @@ TEXTS: dict[str, str] = {
     "picture.many": "That is too many pictures for one question: I take {most}. Send them in parts.",
     "document.read": "I have read {name}. What would you like to know about it?",
     "document.searching": "reading the documents…",
+    "document.page": "{name}, p. {page}",
     "document.locked": "{name} is protected with a password (or is an old .doc). Save it without, and send it again.",
     "document.scanned": "{name} holds no text, only pictures of pages. Send the pages as photos, or a text.",
     "document.empty": "There is no text in {name}.",

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from bot.settings import Settings
 
-# What Python, PostgreSQL's and the proxy's images read, and the folder of bots, which each fill the settings anew.
-OTHERS = {"BOTS", "PATH", "POSTGRES_DB", "POSTGRES_PASSWORD", "POSTGRES_USER", "PYTHONDONTWRITEBYTECODE"}
+# What Python, PostgreSQL's and the proxy's images read.
+OTHERS = {"PATH", "POSTGRES_DB", "POSTGRES_PASSWORD", "POSTGRES_USER", "PYTHONDONTWRITEBYTECODE"}
 OTHERS |= {"PYTHONUNBUFFERED", "WEBHOOK_DOMAIN"}
 
 

@@ -13,7 +13,7 @@ import yaml
 from typer.testing import CliRunner
 
 from bot import cli
-from bot.telegram.webhook import LARGEST_BODY
+from bot.telegram.hooks import LARGEST_BODY
 from deployment.conftest import DEPLOY, Program
 from deployment.names import readable, unknown
 

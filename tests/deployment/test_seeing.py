@@ -35,7 +35,7 @@ def printed() -> dict[str, set[str]]:
             metric.observe(0.1, *words)
     report = Report({name: Check("ok") for name in CHECKS}, Rows())
     found: dict[str, set[str]] = {}
-    for family in text_string_to_metric_families(exposition(metrics, "SQLite 3.50")(report).decode()):
+    for family in text_string_to_metric_families(exposition(metrics, "SQLite 3.50")({"": report}).decode()):
         for sample in family.samples:
             found.setdefault(sample.name, set()).update(sample.labels)
     return found

@@ -23,8 +23,8 @@ from telegram_side import rows, soon
 from virtual import VirtualClock
 
 from bot.sandbox.telegram import Telegram, buttons_of
+from bot.telegram.hooks import LARGEST_BODY
 from bot.telegram.updates import once
-from bot.telegram.webhook import LARGEST_BODY
 from fuzz.hostile import WORD, Cast, Forge, deep
 
 STRANGERS = (1003, 20_001, 20_002, 20_003)

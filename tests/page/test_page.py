@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.sandbox.command import Sandbox
+from bot.sandbox.pictures import draw
 from bot.sandbox.telegram_account import GROUP_SCOPE
 from page.chromium import Page, find_browser
 
@@ -67,6 +68,58 @@ async def test_a_picture_is_drawn_and_can_be_drawn_again(page: Page) -> None:
     await page.wait_for("document.querySelector('[data-testid=photo] img')?.naturalWidth === 1024", 10)
     await page.eval(f"{BOT_MESSAGES}.at(-1).querySelector('[data-testid^=button-]').click()")
     await page.wait_for("document.querySelectorAll('[data-testid=photo]').length === 2", 30)
+
+
+async def attach(page: Page, kind: str, files: list[Path]) -> None:
+    await page.call("Page.setInterceptFileChooserDialog", enabled=True)
+    await page.click("[data-testid=attach]")
+    await page.click(f"[data-testid=attach-{kind}]")
+    await page.set_files("[data-testid=file-input]", files)
+    await page.wait_for("document.querySelector('[data-testid=upload]')")
+
+
+async def test_several_photos_are_an_album_with_one_answer(sandbox: Sandbox, page: Page, tmp_path: Path) -> None:
+    files = [tmp_path / f"{number}.jpg" for number in range(3)]
+    for number, file in enumerate(files):
+        file.write_bytes(draw("a cat", number, 1, 1))
+    await attach(page, "photo", files)
+    await page.type("[data-testid=caption]", "What is it?")
+    await page.click("[data-testid=dialog-ok]")
+    await answered(page, 1)
+    sent = [one for one in sandbox.telegram.transcript(1001) if "photo" in one]
+    assert len(sent) == 3
+    assert len({one["media_group_id"] for one in sent}) == 1
+    assert await page.eval(f"{BOT_MESSAGES}.length") == 1
+
+
+async def test_any_picture_is_sent_as_a_sticker(sandbox: Sandbox, page: Page, tmp_path: Path) -> None:
+    file = tmp_path / "cat.jpg"
+    file.write_bytes(draw("a cat", 1, 1, 1))
+    await attach(page, "sticker", [file])
+    await page.click("[data-testid=dialog-ok]")
+    await page.wait_for("document.querySelector('img[data-testid=sticker]')?.naturalWidth === 512")
+    await answered(page, 1)
+    assert sandbox.telegram.transcript(1001)[0]["sticker"]["emoji"] == "🙂"
+
+
+async def test_a_link_to_the_bot_is_opened_in_the_talk_with_it(sandbox: Sandbox, page: Page) -> None:
+    await sandbox.telegram.wait_for(lambda: sandbox.telegram.state.commands.get(GROUP_SCOPE), 30)
+    await page.click('[data-testid="chat--1001000000001"]')
+    await say(page, f"https://t.me/{sandbox.telegram.state.profile.username}?start=abc")
+    await page.click("[data-testid=messages] a.link")
+    await answered(page, 1)
+    assert sandbox.telegram.transcript(1001)[0]["text"] == "/start abc"
+
+
+async def test_a_newcomer_is_answered_in_the_language_of_the_browser(sandbox: Sandbox) -> None:
+    async with Page.open(sandbox.url, language="ru-RU") as page:
+        await page.wait_for("document.querySelector('[data-testid=composer]')", 20)
+        await say(page, "Покажи таблицу")
+        await answered(page, 1)
+        assert sandbox.telegram.transcript(1002)[0]["text"] == "Покажи таблицу"
+        await say(page, "/stop")
+        assert "Сейчас" in await answered(page, 2)
+        assert page.problems == []
 
 
 async def test_a_reload_shows_the_same_chat(page: Page) -> None:

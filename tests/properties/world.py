@@ -21,6 +21,7 @@ from bot.sandbox.telegram import Telegram, buttons_of, text_of
 from bot.settings import Settings, load
 from bot.storage.store import Store
 from bot.telegram.api import Api
+from bot.telegram.hooks import Hooks
 from bot.telegram.screen import STOP
 from properties.brain import Brain
 from properties.in_process import LoopClock, StepLoop, Wire
@@ -106,7 +107,9 @@ class World:
         routing = Routing([Offer("one", "One", self.brain), Offer("two", "Two", self.brain)])
         chance = random.Random(1)
         studio = YandexStudio(self.settings, HTTP, self.clock, chance, api.metrics)
-        return wire(Given(self.settings, store, studio, routing, studio.art(), api, self.clock, chance, tasks))
+        return wire(
+            Given(self.settings, store, studio, routing, studio.art(), api, self.clock, chance, tasks, Hooks("", 0))
+        )
 
     # --- time ---------------------------------------------------------------------------------------------------------
 

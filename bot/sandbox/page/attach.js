@@ -1,5 +1,5 @@
 "use strict";
-/** Photos, files and voice messages: chosen, dropped or pasted, looked at once more, then sent. */
+/** Photos, files, voice and video messages, stickers: chosen, dropped or pasted, looked at once more, then sent. */
 import { byId, h } from "./dom.js";
 import { icon } from "./icons.js";
 import { openMenu } from "./menu.js";
@@ -8,8 +8,14 @@ import { dialog } from "./toast.js";
 import { size, t } from "./words.js";
 import { upload } from "./wire.js";
 
-/** @typedef {"photo" | "voice" | "document"} Kind */
-const ACCEPT = { photo: "image/*", voice: "audio/*", document: "" };
+/** @typedef {"photo" | "voice" | "video_note" | "sticker" | "document"} Kind */
+const ACCEPT = { photo: "image/*", voice: "audio/*", video_note: "video/*", sticker: "image/*", document: "" };
+const ONE = new Set(["voice", "video_note", "sticker"]); // at a time
+const CAPTIONLESS = new Set(["video_note", "sticker"]);
+const ALBUM = 10;
+const STICKER = 512; // pixels of the longer side
+const EMOJI = "🙂"; // what a sticker stands for
+const KINDS = ["photo", "document"]; // that make albums
 const PHOTO = /^image\/(jpeg|png|webp|gif)$/;
 
 /** @type {HTMLInputElement} */
@@ -36,13 +42,15 @@ function choose(button) {
   const pick = (/** @type {Kind} */ chosen) => () => {
     kind = chosen;
     input.accept = ACCEPT[chosen];
-    input.multiple = chosen !== "voice";
+    input.multiple = !ONE.has(chosen);
     input.click();
   };
   openMenu(button, [
     { label: t("photo"), icon: "image", testid: "attach-photo", run: pick("photo") },
     { label: t("file"), icon: "file", testid: "attach-document", run: pick("document") },
     { label: t("voice"), icon: "mic", testid: "attach-voice", run: pick("voice") },
+    { label: t("videoNote"), icon: "play", testid: "attach-video-note", run: pick("video_note") },
+    { label: t("sticker"), icon: "smile", testid: "attach-sticker", run: pick("sticker") },
   ]);
 }
 
@@ -73,7 +81,7 @@ function offer(files, chosen) {
   const caption = /** @type {HTMLInputElement} */ (h("input", { type: "text", maxlength: 1024, placeholder: t("caption"), "data-testid": "caption", autofocus: true }));
   const box = dialog({
     title: t("attach"), button: t("send"), testid: "upload",
-    body: [h("div", { class: "previews" }, files.map((file, index) => look(file, kindOf(file), addresses[index]))), h("label", { class: "field" }, caption)],
+    body: [h("div", { class: "previews" }, files.map((file, index) => look(file, kindOf(file), addresses[index]))), CAPTIONLESS.has(kindOf(files[0])) ? null : h("label", { class: "field" }, caption)],
     done: () => void sendAll(files, kindOf, caption.value),
   });
   box.addEventListener("close", () => addresses.forEach((address) => URL.revokeObjectURL(address)));
@@ -81,12 +89,32 @@ function offer(files, chosen) {
 
 /** @param {File} file @param {Kind} as @param {string} address */
 function look(file, as, address) {
-  if (as === "photo") return h("img", { src: address, alt: file.name });
+  if (as === "photo" || as === "sticker") return h("img", { class: as, src: address, alt: file.name });
   return h("div", { class: "document" }, h("span", { class: "document-icon" }, icon(as === "voice" ? "mic" : "file")),
     h("span", { class: "document-words" }, h("b", null, file.name), h("small", null, size(file.size))));
 }
 
-/** One after the other, so that they arrive in order; the caption goes with the first. @param {File[]} files @param {(file: File) => Kind} kindOf @param {string} caption */
+/**
+ * One after the other, so that they arrive in order; the caption goes with the first. Several photos, or several files,
+ * are an album, as in Telegram: the bot takes them as one message.
+ * @param {File[]} files @param {(file: File) => Kind} kindOf @param {string} caption
+ */
 async function sendAll(files, kindOf, caption) {
-  for (const [index, file] of files.entries()) await upload(file, kindOf(file), index ? "" : caption);
+  const started = Date.now();
+  for (const [index, file] of files.entries()) {
+    const kind = kindOf(file);
+    const alike = files.filter((other) => kindOf(other) === kind);
+    const group = alike.length > 1 ? `${started}${KINDS.indexOf(kind)}${Math.floor(alike.indexOf(file) / ALBUM)}` : "";
+    await upload(kind === "sticker" ? await sticker(file) : file, kind, index ? "" : caption, group);
+  }
+}
+
+/** Any picture as a still sticker: WebP, at most 512 pixels a side. @param {File} file */
+async function sticker(file) {
+  const picture = await createImageBitmap(file);
+  const scale = STICKER / Math.max(picture.width, picture.height);
+  const canvas = /** @type {HTMLCanvasElement} */ (h("canvas", { width: Math.round(picture.width * scale), height: Math.round(picture.height * scale) }));
+  canvas.getContext("2d")?.drawImage(picture, 0, 0, canvas.width, canvas.height);
+  const blob = await new Promise((/** @type {BlobCallback} */ done) => canvas.toBlob(done, "image/webp"));
+  return blob ? new File([blob], EMOJI, { type: blob.type }) : file;
 }

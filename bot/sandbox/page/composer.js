@@ -6,7 +6,7 @@ import { byId, fill, h } from "./dom.js";
 import { icon } from "./icons.js";
 import { isMine, nameOf, summary } from "./people.js";
 import { messagesIn } from "./reading.js";
-import { here, on, state } from "./state.js";
+import { here, on, select, state } from "./state.js";
 import { t } from "./words.js";
 import { post } from "./wire.js";
 
@@ -122,10 +122,23 @@ function begin() {
   if (isEarly) void submit();
 }
 
-/** A click on a command in any message sends it. @param {MouseEvent} event */
+/** A click on a command in any message sends it, one on a link to the bot opens the talk with it, as in Telegram. @param {MouseEvent} event */
 function commandClicked(event) {
   const command = /** @type {Element} */ (event.target).closest?.("[data-command]")?.getAttribute("data-command");
   if (command) void say(command);
+  const start = startOf(/** @type {Element} */ (event.target).closest?.("a[href]")?.getAttribute("href") ?? "");
+  if (start === null) return;
+  event.preventDefault();
+  select(state.me);
+  void say(`/start ${start}`.trim());
+}
+
+/** What a link to this bot says to it; null for any other link. @param {string} href */
+function startOf(href) {
+  if (!URL.canParse(href)) return null;
+  const { host, pathname, searchParams } = new URL(href);
+  const isOurs = host === "t.me" && pathname.slice(1).toLowerCase() === state.bot.username?.toLowerCase();
+  return isOurs && state.chats.has(state.me) ? searchParams.get("start") ?? "" : null;
 }
 
 // --- reply and edit ----------------------------------------------------------------------------------------------------

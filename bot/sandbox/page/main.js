@@ -7,11 +7,12 @@
  *   account, user-<id>, add, new-user, new-user-here, new-group, new-topic, new-name, new-language, new-forum
  *   chat-<id>, chat-<id>-<thread>, unread, back, chat-title, chat-status, chat-more, delete-topic, block, unblock
  *   promote, demote, only-you-<id>
- *   messages, empty, start, earlier, message-<id> (data-from="bot" or "user"), draft, photo, voice, document, code-copy
+ *   messages, empty, start, earlier, message-<id> (data-from="bot" or "user"), draft, photo, voice, document,
+ *   sticker, video-note, code-copy
  *   reply-of-<id>, menu-<id>, menu-reply, menu-copy, menu-edit, menu-json, react-<emoji>, reaction-<id>-<emoji>
  *   button-<callback data, else label>
  *   composer, send, stop, jump, intent, intent-cancel, commands-button, command-menu, command-<name>
- *   attach, attach-photo, attach-document, attach-voice, file-input, upload, caption, drop
+ *   attach, attach-photo, attach-document, attach-voice, attach-video-note, attach-sticker, file-input, upload, caption, drop
  *   hints, hint-<n>, hints-hide
  *   panel, panel-toggle, panel-close, tab-journal, tab-faults, tab-process
  *   journal, journal-entry (data-lane, data-name, data-count), journal-filter, journal-clear, lane-<update|call|model>

@@ -7,7 +7,7 @@ import { messageMenu, toggleReaction } from "./message-menu.js";
 import { avatar, isMine, nameOf, serviceText, summary } from "./people.js";
 import { patchBlocks } from "./render-blocks.js";
 import { renderText } from "./render-entities.js";
-import { audioPlayer, fileRow, photoView } from "./render-media.js";
+import { audioPlayer, fileRow, photoView, roundVideo, stickerView } from "./render-media.js";
 import { state } from "./state.js";
 import { clock, t } from "./words.js";
 
@@ -68,8 +68,10 @@ function content(message) {
 /** @param {any} message */
 function media(message) {
   if (message.photo) return photoView(message.photo);
+  if (message.sticker) return stickerView(message.sticker);
+  if (message.video_note) return roundVideo(message.video_note);
   if (message.voice || message.audio) return audioPlayer(message.voice ?? message.audio);
-  const file = message.document ?? message.video ?? message.animation ?? message.video_note;
+  const file = message.document ?? message.video ?? message.animation;
   if (file) return fileRow(file);
   return message.text === undefined ? h("div", { class: "unsupported" }, t("unsupported")) : null;
 }

@@ -36,9 +36,18 @@ export function wordsOf(message) {
 export function summary(message) {
   const service = serviceText(message);
   if (service) return service;
-  const kind = message.photo ? `🖼 ${t("photo")}` : message.voice ? `🎤 ${t("voice")}` : message.document ? `📎 ${message.document.file_name ?? t("file")}` : "";
+  const kind = kindOf(message);
   const words = wordsOf(message).replace(/\s+/g, " ").trim().slice(0, 160);
   return [kind, words].filter(Boolean).join(kind && words ? ", " : "") || t("service");
+}
+
+/** @param {any} message */
+function kindOf(message) {
+  if (message.photo) return `🖼 ${t("photo")}`;
+  if (message.voice) return `🎤 ${t("voice")}`;
+  if (message.video_note) return `🎬 ${t("videoNote")}`;
+  if (message.sticker) return `${message.sticker.emoji ?? ""} ${t("sticker")}`.trim();
+  return message.document ? `📎 ${message.document.file_name ?? t("file")}` : "";
 }
 
 /** The sentence of a service message, or "". @param {any} message @returns {string} */

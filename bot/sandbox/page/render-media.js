@@ -1,5 +1,5 @@
 "use strict";
-/** Photos, voice messages and files in a bubble. */
+/** Photos, stickers, voice and video messages, and files in a bubble. */
 import { h } from "./dom.js";
 import { icon } from "./icons.js";
 import { viewPhoto } from "./toast.js";
@@ -18,6 +18,14 @@ export function photoView(sizes) {
   const image = h("img", { src: address, alt: t("photoWord"), width: Math.round((best.width || WIDEST) * scale), height: Math.round((best.height || WIDEST) * scale), decoding: "async" });
   return h("button", { type: "button", class: "photo", "data-testid": "photo", onclick: () => viewPhoto(address) }, image);
 }
+
+/** @param {any} sticker */
+export const stickerView = (sticker) =>
+  h("img", { class: "sticker", "data-testid": "sticker", src: fileAddress(sticker.file_id), alt: sticker.emoji ?? t("sticker") });
+
+/** @param {any} video */
+export const roundVideo = (video) =>
+  h("video", { class: "round-video", "data-testid": "video-note", controls: true, preload: "metadata", src: fileAddress(video.file_id) });
 
 /** @param {any} voice */
 export function audioPlayer(voice) {

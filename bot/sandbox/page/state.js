@@ -243,10 +243,16 @@ export function become(user) {
   select(state.chats.has(user) ? user : chatsOf(user)[0]?.id ?? 0);
 }
 
+/** Who a newcomer is: the first person who speaks the language of the page, so that the bot does too. */
+function firstPerson() {
+  const people = [...state.users.values()];
+  return (people.find((person) => person.language_code === document.documentElement.lang) ?? people[0])?.id ?? 0;
+}
+
 /** Go where this tab was before the reload, or where any tab was, or to the first person. */
 export function restore() {
   const saved = JSON.parse(sessionStorage.getItem(SAVED) ?? localStorage.getItem(SAVED) ?? "{}");
-  const person = state.users.has(saved.me) ? saved.me : [...state.users.keys()][0] ?? 0;
+  const person = state.users.has(saved.me) ? saved.me : firstPerson();
   const chat = state.chats.get(saved.chat);
   if (!chat?.members.includes(person)) return become(person);
   state.me = person;

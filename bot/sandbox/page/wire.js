@@ -17,11 +17,13 @@ export async function post(action, body) {
 
 /**
  * Send a file as the person I am.
- * @param {Blob & {name?: string}} file @param {"photo" | "voice" | "document"} kind @param {string} caption
+ * @param {Blob & {name?: string}} file @param {"photo" | "voice" | "video_note" | "sticker" | "document"} kind @param {string} caption
+ * @param {string} [group] the album that it belongs to
  */
-export async function upload(file, kind, caption) {
+export async function upload(file, kind, caption, group = "") {
   const query = new URLSearchParams({ chat_id: String(state.chat), user_id: String(state.me), kind, caption });
   if (file.name) query.set("name", file.name);
+  if (group) query.set("group", group);
   if (state.thread) query.set("thread_id", String(state.thread));
   const type = file.type || "application/octet-stream";
   return answer(`/world/upload?${query}`, { headers: { "Content-Type": type, "X-Sandbox": "1" }, body: file });

@@ -51,6 +51,8 @@ const WORDS = {
   photo: ["Photo", "Фото"],
   file: ["File", "Файл"],
   voice: ["Voice message", "Голосовое"],
+  videoNote: ["Video message", "Видеосообщение"],
+  sticker: ["Sticker", "Стикер"],
   caption: ["Caption", "Подпись"],
   dropHere: ["Drop to send", "Отпустите, чтобы отправить"],
   commands: ["Commands", "Команды"],

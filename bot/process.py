@@ -1,0 +1,46 @@
+"""What all bots of a process have together: connections, the database, the webhook's listener and the counters."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from contextvars import Context
+
+from bot.clock import Clock
+from bot.http import Http
+from bot.metrics import Metrics
+from bot.settings import Settings
+from bot.storage.store import Store
+from bot.telegram.hooks import Hooks
+
+
+class Process:
+    """Use it as `async with Process.open(settings, clock) as process`."""
+
+    def __init__(self, settings: Settings, clock: Clock, http: Http, opened: AsyncExitStack) -> None:
+        self.clock = clock
+        self.http = http
+        self.metrics = Metrics()
+        self.hooks = Hooks(settings.webhook_host, settings.webhook_port)
+        self._url = settings.database_url
+        self._opened = opened
+        self._opening = asyncio.Lock()
+        self._store: Store | None = None
+        opened.push_async_callback(self.hooks.close)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: Settings, clock: Clock) -> AsyncIterator[Process]:
+        """Close everything when the block is left. Raises `ConfigError`."""
+        async with Http(direct=[settings.yc_metadata_addr]) as http, AsyncExitStack() as opened:
+            yield cls(settings, clock, http, opened)
+
+    async def store(self) -> Store:
+        """The database, opened when the first bot needs it. Raises as `Store.open`."""
+        async with self._opening:
+            if self._store is None:
+                opening = self._opened.enter_async_context(Store.open(self._url, self.clock, self.metrics))
+                # It is nobody's: what its tasks say in the log is about no bot.
+                self._store = await asyncio.create_task(opening, context=Context())
+            return self._store
