@@ -8,10 +8,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from postgres_side import Server
 from sandbox_client import Client
 
 from bench.chart import chart
 from bench.figures import Figures, figures, merged
+from bench.fleet import Load, filled, through
 from bench.runs import run
 from bench.scenarios import Pace, Plan, Scenario
 from bench.world import FIRST_USER, Turn, World
@@ -134,3 +136,20 @@ async def test_two_people_for_a_moment_give_sane_numbers(tmp_path: Path) -> None
     for name in ("overhead p50 ms", "lag p50 ms", "CPU an answer ms"):
         assert 0 < (found[name] or 0) < 5_000, name
     assert 20 < (found["memory MB"] or 0) < 500
+
+
+@pytest.mark.e2e
+async def test_a_fleet_answers_each_question_once_on_a_database_that_was_filled(
+    postgres: Server, tmp_path: Path
+) -> None:
+    load = Load(workers=1, people=3, seconds=1.0, chats=20, messages=400)
+    url = await filled(postgres, load, tmp_path)
+    try:
+        assert postgres.execute("SELECT count(*) FROM messages", url)[0][0] == 2 + load.messages
+        found = await through(postgres, load, tmp_path, url)
+        shown = "SELECT count(*) FROM messages WHERE parent IS NULL"
+        assert postgres.execute(shown, url)[0][0] == 1 + load.chats, "those who were there go on from where they were"
+    finally:
+        postgres.drop(url)
+    for name in ("answers a second", "accept p95 ms", "post to model p95 ms", "cores: postgres"):
+        assert 0 < (found[name] or 0) < 60_000, name

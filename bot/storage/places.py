@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
+from contextlib import suppress
 
 import psycopg
 
@@ -47,6 +48,7 @@ class Places:
         self._used = 0
         self._waiting = 0
         self._wake = asyncio.Event()
+        self._wanted = asyncio.Event()  # somebody waits for a place
         self._freed = asyncio.Condition()
 
     async def acquire(self) -> bool:
@@ -55,6 +57,7 @@ class Places:
         try:
             async with self._freed:
                 while self._used >= self._taken:
+                    self._wanted.set()
                     self._wake.set()
                     await self._freed.wait()
                 self._used += 1
@@ -79,17 +82,21 @@ class Places:
                 await self._clock.sleep(RENEW)
 
     async def _rest(self) -> None:
-        """Until somebody wants a place or has given one back; places that are there are renewed in time."""
+        """Until somebody wants a place or has given one back; places that are there are renewed in time.
+
+        One that was given back is kept for a moment: the next question takes it, and the server need not be told twice.
+        """
         if self._waiting and self._used >= self._taken:
             await self._clock.sleep(LOOK)
             return
         idle = not self._taken and not self._waiting
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(None if idle else RENEW):
                 await self._wake.wait()
-        except TimeoutError:
-            pass
+            async with asyncio.timeout(LOOK):
+                await self._wanted.wait()
         self._wake.clear()
+        self._wanted.clear()
 
     async def _settle(self, connection: psycopg.AsyncConnection[tuple[int, int, int]]) -> None:
         """Say what we need, and take what is free of it."""
