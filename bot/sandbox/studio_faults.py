@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -132,7 +133,8 @@ class Stream:
             await self._break()
         if data:
             await self._write(data)
-        await self._response.write_eof()
+        with suppress(ConnectionResetError):  # who asked has all that it wanted
+            await self._response.write_eof()
         return self._response
 
     async def fail(self, problem: Problem) -> web.StreamResponse:

@@ -17,9 +17,7 @@ pytestmark = pytest.mark.e2e
 PASSWORD = "hush-of-the-database"
 
 
-async def test_a_bot_on_postgresql_answers_lets_nobody_beside_it_and_goes_on_after_a_kill(
-    tmp_path: Path, postgres: Server
-) -> None:
+async def test_a_bot_on_postgresql_answers_and_goes_on_after_a_kill(tmp_path: Path, postgres: Server) -> None:
     url = await asyncio.to_thread(postgres.create, "template1")
     url = url.replace("postgres@", f"postgres:{PASSWORD}@")
     async with services(DATABASE_URL=url, LOG_LEVEL="DEBUG") as (telegram, studio, environment):
@@ -27,11 +25,6 @@ async def test_a_bot_on_postgresql_answers_lets_nobody_beside_it_and_goes_on_aft
             assert "PostgreSQL 18" in await first.warned("schema ")
             telegram.say(ANNA, "hello")
             await telegram.wait_for(lambda: telegram.texts(ANNA), PATIENCE)
-            async with Process.start("run", directory=tmp_path, **environment) as second:
-                code, out, err = await second.ended()
-            assert (code, out) == (2, "")
-            assert err.startswith("govorun: DATABASE_URL: another Govorun works with this bot in postgresql://")
-            assert PASSWORD not in err
             studio.speed = 20.0
             studio.script([f"word{number} " for number in range(40)])
             telegram.say(ANNA, "talk")
