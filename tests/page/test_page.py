@@ -42,6 +42,14 @@ async def say(page: Page, text: str) -> None:
     await page.press("Enter")
 
 
+async def to_the_group(page: Page) -> None:
+    """Open the group; a page that is still loading would go back to the talk with the bot."""
+    opened = "document.querySelector('[data-testid=\"chat--1001000000001\"][aria-current=true]')"
+    await page.wait_for("document.readyState === 'complete'")
+    await page.click('[data-testid="chat--1001000000001"]')
+    await page.wait_for(opened)
+
+
 async def answered(page: Page, count: int, seconds: float = 30) -> str:
     await page.wait_for(f"{BOT_MESSAGES}.length >= {count}", seconds)
     return str(await page.eval(f"{BOT_MESSAGES}[{count - 1}].innerText"))
@@ -104,7 +112,7 @@ async def test_any_picture_is_sent_as_a_sticker(sandbox: Sandbox, page: Page, tm
 
 async def test_a_link_to_the_bot_is_opened_in_the_talk_with_it(sandbox: Sandbox, page: Page) -> None:
     await sandbox.telegram.wait_for(lambda: sandbox.telegram.state.commands.get(GROUP_SCOPE), 30)
-    await page.click('[data-testid="chat--1001000000001"]')
+    await to_the_group(page)
     await say(page, f"https://t.me/{sandbox.telegram.state.profile.username}?start=abc")
     await page.click("[data-testid=messages] a.link")
     await answered(page, 1)
@@ -149,9 +157,9 @@ async def test_a_bot_killed_in_the_middle_of_an_answer_answers_after_its_start(p
 
 async def test_what_one_member_alone_sees_is_drawn_for_that_person_and_says_so(sandbox: Sandbox, page: Page) -> None:
     await sandbox.telegram.wait_for(lambda: sandbox.telegram.state.commands.get(GROUP_SCOPE), 30)
-    await page.click('[data-testid="chat--1001000000001"]')
+    await to_the_group(page)
     await say(page, "/whisper hello")
-    await page.wait_for("document.querySelectorAll('[data-testid^=only-you-]').length >= 2", 20)
+    await page.wait_for("document.querySelectorAll('[data-testid^=only-you-]').length >= 2", 60)
     await page.click("[data-testid=account]")
     await page.click("[data-testid=user-1002]")
     await page.click('[data-testid="chat--1001000000001"]')
