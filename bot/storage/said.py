@@ -44,7 +44,7 @@ class History(Subject):
         """The answer that stands in the chat as that message; None for what is no answer of a model."""
         query = (
             select(Delivery.key, Delivery.outgoing, Delivery.message_ids)
-            .where(Delivery.bot == bot, Delivery.chat == chat)
+            .where(Delivery.bot == bot, Delivery.chat == chat, Delivery.only == 0)  # others have ids of their own
             .order_by(Delivery.id.desc())
             .limit(LOOKED_AT)
         )

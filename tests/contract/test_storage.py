@@ -6,6 +6,7 @@ import asyncio
 import random
 import threading
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
@@ -164,6 +165,22 @@ async def test_a_message_that_is_shown_too_late_does_not_change_what_was_sent(st
     await store.write(lambda tx: tx.deliveries.progress(delivery.id, (90,), done=1, sent=True))
     await store.write(lambda tx: tx.deliveries.place("1", WHERE, 91))
     assert await store.read(lambda tx: tx.deliveries.placed("1", WHERE)) == 90
+
+
+async def test_what_one_member_alone_sees_is_never_taken_for_a_message_of_the_chat(store: Store) -> None:
+    """Its ids are others, so a reaction to message 7 is not one to the seventh whisper."""
+    alone = replace(WHERE, only=1002)
+
+    def work(tx: Tx) -> list[object]:
+        for turn, where in (("1", WHERE), ("2", alone)):
+            tx.messages.add(tx.messages.conversation(where), where, turn, "assistant", (Text("answer"),))
+            tx.deliveries.add(turn, where, Outgoing("answer"))
+            delivery = tx.deliveries.next(where)
+            assert delivery is not None
+            tx.deliveries.progress(delivery.id, (int(turn) + 5,), done=1, sent=True)
+        return [found and found.turn for found in (tx.said.shown(42, WHERE.chat, id_) for id_ in (6, 7))]
+
+    assert await store.write(work) == ["1", None]
 
 
 async def test_the_same_turn_is_remembered_once(store: Store) -> None:
