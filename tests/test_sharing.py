@@ -8,9 +8,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 from postgres_side import Server
+from procrastinate import App
 
 from bot.clock import SystemClock
-from bot.storage.broker import connector
+from bot.storage.broker import CONNECTIONS, Broker, connector
 from bot.storage.leading import Leader
 from bot.storage.places import Places
 from bot.storage.rates import Rate
@@ -124,3 +125,26 @@ async def test_a_leader_whose_connection_breaks_stops_and_another_goes_on(postgr
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)
+
+
+# --- ends -------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_word_to_the_others_that_waits_for_a_connection_can_be_cancelled_at_any_moment(
+    postgres_url: str,
+) -> None:
+    """On Python 3.11 the pool loses a cancellation that comes together with a connection."""
+    link = connector(postgres_url)
+    broker = Broker(link, postgres_url, "bot42", SystemClock())
+    async with App(connector=link).open_async():
+        for moment in range(12):
+            async with AsyncExitStack() as all_of_them:
+                for _ in range(CONNECTIONS):
+                    await all_of_them.enter_async_context(link.pool.connection())
+                word = asyncio.create_task(broker.tell("a word"))
+                await asyncio.sleep(0.01)
+            for _ in range(moment):
+                await asyncio.sleep(0)
+            if word.cancel():
+                await asyncio.wait({word})
+                assert word.cancelled(), moment

@@ -6,11 +6,12 @@ is gone, and end a job by its number, whoever has it now; all three are settled 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, LiteralString, TypeVar
 
 import psycopg
 from procrastinate import PsycopgConnector
@@ -85,7 +86,34 @@ def conninfo(url: str) -> str:
 
 def connector(url: str) -> PsycopgConnector:
     place = conninfo(url)
-    return PsycopgConnector(conninfo=place, min_size=1, max_size=CONNECTIONS, timeout=5.0, reconnect_timeout=1.0)
+    return Connector(conninfo=place, min_size=1, max_size=CONNECTIONS, timeout=5.0, reconnect_timeout=1.0)
+
+
+class Connector(PsycopgConnector):
+    """Heeds a cancellation that its pool has lost, or nothing that goes on until it is cancelled would ever end.
+
+    The pool waits by `asyncio.wait_for`, which on Python 3.11 drops one that comes together with a connection.
+    """
+
+    async def execute_query_async(self, query: LiteralString, **arguments: Any) -> None:
+        await super().execute_query_async(query, **arguments)
+        _heed()
+
+    async def execute_query_one_async(self, query: LiteralString, **arguments: Any) -> dict[str, Any]:
+        row: dict[str, Any] = await super().execute_query_one_async(query, **arguments)
+        _heed()
+        return row
+
+    async def execute_query_all_async(self, query: LiteralString, **arguments: Any) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = await super().execute_query_all_async(query, **arguments)
+        _heed()
+        return rows
+
+
+def _heed() -> None:
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 class Broker(JobManager):
