@@ -196,9 +196,10 @@ async def test_a_database_of_an_earlier_version_is_brought_up_to_date(postgres: 
     postgres.drop(url)
 
 
-async def test_a_newer_schema_is_refused_and_left_alone(postgres: Server, postgres_url: str) -> None:
-    postgres.execute("UPDATE alembic_version SET version_num = '9999'", postgres_url)
-    assert "newer version of Govorun (9999" in await refused(postgres_url)
+async def test_a_newer_schema_that_took_something_away_is_refused(postgres: Server, postgres_url: str) -> None:
+    postgres.execute("UPDATE alembic_version SET version_num = '9999', oldest = '9998'", postgres_url)
+    assert "newer version of Govorun (9999" in (line := await refused(postgres_url))
+    assert "needs a version with schema 9998 or newer" in line
     assert postgres.execute("SELECT version_num FROM alembic_version", postgres_url) == [("9999",)]
 
 
