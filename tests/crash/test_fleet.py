@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 from postgres_side import Server
 
+from bot.storage import schema
+from crash import rolling
 from crash.fleet import DELAY, Ordeal, ordeal, share
+from crash.forkserver import LOG
 
 pytestmark = [pytest.mark.e2e]
 
@@ -25,3 +28,16 @@ async def test_workers_die_the_server_restarts_one_stands_still_and_everybody_is
     assert report.faults == [], (tmp_path / "faults.log").read_text()
     assert report.kills >= 3
     assert share(report.delays, 0.95) <= DELAY
+
+
+@pytest.mark.timeout(150)
+async def test_an_update_of_one_process_after_the_other_costs_no_answer(
+    fork_server: Path, postgres: Server, tmp_path: Path
+) -> None:
+    how = Ordeal(people=16, sentences=4, pause=0.2, think=1.0)
+    updated = await rolling.update(fork_server, postgres, tmp_path, how)
+    print(updated)  # noqa: T201  what was measured
+    assert updated.faults == [], (tmp_path / "faults.log").read_text()
+    assert updated.schema == schema.State(rolling.NEXT, schema.OLDEST)
+    assert (tmp_path / "worker0" / LOG).read_text().count(f"schema {rolling.NEXT} of a newer version") == 1
+    assert updated.questions > 30
