@@ -6,7 +6,7 @@ from alembic import context
 from sqlalchemy import Connection
 
 from bot.settings import load
-from bot.storage import schema
+from bot.storage import queue, schema
 from bot.storage.dialects import connector
 from bot.storage.tables import Base
 
@@ -38,7 +38,7 @@ def _note(connection: Connection) -> None:
 
 def _is_ours(name: str | None, kind: str, _parents: object) -> bool:
     """Not what stands beside the tables: see `bot/storage/queue.py`."""
-    return kind != "table" or not (name or "").startswith(("procrastinate_", "govorun_"))
+    return kind != "table" or not (name or "").startswith(queue.BESIDE)
 
 
 def main() -> None:

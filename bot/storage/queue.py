@@ -15,6 +15,7 @@ from bot.lease import Fenced, Lease
 from bot.types import Address
 
 CHANNEL = "govorun"
+BESIDE = ("procrastinate_", "govorun_")  # how the tables are called that stand beside ours on PostgreSQL
 DEFER = text(
     "SELECT procrastinate_defer_jobs_v1(ARRAY[ROW(:queue, :task, 0, :lock, NULL, CAST(:args AS jsonb),"
     " to_timestamp(CAST(:due AS double precision)))::procrastinate_job_to_defer_v1])"

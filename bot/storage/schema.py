@@ -104,13 +104,17 @@ def _on_server(url: str) -> State | None:
         with server.engine(url).connect() as connection:
             server.insist(connection, url)
             tables = _tables(url, connection, "database")
-            server.insist_on_rights(connection, url, tables & {VERSION, *Base.metadata.tables})
+            server.insist_on_rights(connection, url, {name for name in tables if _is_ours(name)})
             told = state(connection) if VERSION in tables else None
             if told is None or told.revision in known() - {HEAD}:
                 server.insist_on_making(connection, url)
             return told
     except sa.exc.DBAPIError as error:
         raise server.unreachable(url, error) from None
+
+
+def _is_ours(name: str) -> bool:
+    return name == VERSION or name in Base.metadata.tables or name.startswith(queue.BESIDE)
 
 
 def _tables(url: str, connection: sa.Connection, place: str) -> set[str]:
