@@ -255,7 +255,11 @@ async def test_a_worker_without_rights_on_the_queue_is_told_which(
     url = postgres.url(name_of(postgres_url), role)
     every = "SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public"
     postgres.execute(f"GRANT {every} TO {role}; GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}", postgres_url)
-    for right in ("UPDATE ON procrastinate_jobs", "INSERT ON govorun_places", "USAGE ON SEQUENCE procrastinate_jobs_id_seq"):
+    for right in (
+        "UPDATE ON procrastinate_jobs",
+        "INSERT ON govorun_places",
+        "USAGE ON SEQUENCE procrastinate_jobs_id_seq",
+    ):
         postgres.execute(f"REVOKE {right} FROM {role}", postgres_url)
         assert f"{role} lacks a right: GRANT {right} TO {role}" in (await refused(url)).replace("public.", "")
         postgres.execute(f"GRANT {right} TO {role}", postgres_url)

@@ -22,6 +22,7 @@ from procrastinate.types import JobToDefer  # noqa: F401  its adapters are regis
 
 from bot.clock import Clock
 from bot.outage import Outage
+from bot.storage.clocks import Clocks
 from bot.storage.dialects import synchronous
 from bot.storage.queue import CHANNEL
 from bot.storage.server import REACH
@@ -37,6 +38,7 @@ CONNECTIONS = 4
 BEAT = (
     "INSERT INTO procrastinate_workers (id, last_heartbeat) OVERRIDING SYSTEM VALUE VALUES (%(worker)s, now())"
     " ON CONFLICT (id) DO UPDATE SET last_heartbeat = now()"
+    " RETURNING EXTRACT(epoch FROM clock_timestamp())::float8 AS now"
 )
 MINE = "SELECT id, attempts FROM procrastinate_jobs WHERE status = 'doing' AND worker_id = %(worker)s"
 ALIVE = (
@@ -130,6 +132,7 @@ class Broker(JobManager):
         self._queue = queue
         self._clock = clock
         self._outage = Outage("the queue", clock)
+        self._clocks = Clocks(clock)
 
     async def patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask until the server has answered."""
@@ -212,7 +215,9 @@ class Broker(JobManager):
 
         Two statements: what takes jobs away either comes before the first, or sees it.
         """
-        await self.connector.execute_query_async(BEAT, worker=self.worker)
+        asked = self._clock.time()
+        row = await self.connector.execute_query_one_async(BEAT, worker=self.worker)
+        self._clocks.compare(asked, float(row["now"]))
         rows = await self.connector.execute_query_all_async(MINE, worker=self.worker)
         self._outage.over()
         return {(row["id"], row["attempts"]) for row in rows}

@@ -27,6 +27,7 @@ OURS = text(
     "SELECT 1 FROM procrastinate_jobs"
     " WHERE id = :job AND status = 'doing' AND worker_id = :worker AND attempts = :attempts FOR SHARE"
 )
+NOW = text("SELECT EXTRACT(epoch FROM clock_timestamp())::float8")
 TAKEN = text("SELECT lock FROM procrastinate_jobs WHERE status = 'doing' AND lock LIKE :lock")
 # What is open and has no job: it came from a copy, or from SQLite.
 CHATS = text(
@@ -88,6 +89,10 @@ class Queue:
             lock = lock_of_job(bot, kind, key)
             self.connection.execute(WITHDRAW, {"lock": lock})
             self._defer(bot, "job", lock, due, kind=kind, key=key)
+
+    def now(self, ours: float) -> float:
+        """The time by which jobs are scheduled: the server's where there are several processes, or `ours`."""
+        return float(self.connection.scalar(NOW)) if self._is_shared else ours
 
     def taken(self, bot: int) -> frozenset[str]:
         """The places of the chats that a process works on."""
