@@ -21,6 +21,7 @@ from bot import calculator, mcp, options, searching, sharing, today
 from bot.access import Access
 from bot.allowances import Allowances
 from bot.aside import Aside
+from bot.asking import Asking
 from bot.attached import Attached
 from bot.breaker import Breaker
 from bot.chat import Chat
@@ -55,9 +56,11 @@ from bot.models.yandex.service import YandexStudio
 from bot.orders import Orders
 from bot.outage import Outage
 from bot.personas import Personas
+from bot.pricing import Pricing
 from bot.privacy import Privacy, Retention
 from bot.process import Process
 from bot.purse import Purse
+from bot.questions import Questions
 from bot.reminders import Reminders
 from bot.roll import Roll
 from bot.routing import Offer, Routing
@@ -315,9 +318,13 @@ def _parts(given: Given) -> Parts:
     purse = Purse(store, budget, options.tariffs(settings))
     journal = Journal(clock, beside(home(settings.database_url)))
     documents = Documents(store, purse, studio.embeddings())
+    how_to_answer = options.chat(settings)
+    asking = Asking(how_to_answer, given.toolbox)
+    pricing = Pricing(store, given.routing, asking, budget, documents, given.modes)
+    questions = Questions(store, given.routing, pricing, how_to_answer, library)
     chat = Chat(
-        store, given.routing, clock, options.chat(settings), budget, given.toolbox, documents, jobs.wake, journal,
-        given.modes, library,
+        store, given.routing, clock, how_to_answer, given.toolbox, asking, pricing, questions, documents, jobs.wake,
+        journal,
     )  # fmt: skip
     return Parts(
         telegram, roll, access, budget, purse, jobs, library, journal,
@@ -352,8 +359,8 @@ def _features(given: Given, parts: Parts, works_for: Callable[[int], bool]) -> l
         Choosing(store, given.routing, settings.streaming, library).feature(),
         ChatList(store, telegram, aside).feature(),
         Context(store, given.routing, aside, settings.system_prompt, chat.options.history, library).feature(),
-        Personas(store, chat).feature(),
-        Writing(store, chat).feature(),
+        Personas(store, chat, library).feature(),
+        Writing(store, chat, library).feature(),
         postponing.feature(),
         orders.feature(),
         parts.voice.feature(),
