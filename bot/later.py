@@ -104,13 +104,13 @@ class Postponing:
         where, turn = incoming.address, action.payload["turn"]
 
         def ask(tx: Tx) -> dict[str, Any]:
-            asked = tx.said.question(where.bot, where.chat, turn)
+            asked = tx.messages.in_chat(where, turn, "user")
             if asked is None:
                 raise BadInput(say(language, "later.gone"))
             tx.buttons.use_up(action.key)
-            offer, history = self._offer(tx, incoming, language), tx.said.prompt(asked)
-            text = asked.message.text
-            return self._wish(language, offer, asked.conversation, turn, text, asked.place, asked.parent, history)
+            offer = self._offer(tx, incoming, language)
+            history = [row.message for row in tx.messages.before(asked, HISTORY)]
+            return self._wish(language, offer, asked.conversation, turn, asked.text, asked.place, asked.parent, history)
 
         await self._order(incoming, reply, language, ask)
 
@@ -297,7 +297,7 @@ class Postponing:
         def work(tx: Tx) -> None:
             if _is_open(tx, operation):
                 self._book(tx, operation, answer)
-                if tx.said.goes_on(conversation := asked["conversation"]):
+                if tx.conversations.where(conversation := asked["conversation"]) is not None:
                     self._remember(tx, operation, conversation, answer)
                 key = outbox.key(job.key, 1)
                 tx.deliveries.add(key, where, Outgoing(answer.text, note=note, reply_to=asked["reply_to"]))
