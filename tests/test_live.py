@@ -309,6 +309,25 @@ async def test_an_edited_answer_survives_a_crash_as_one_message(stage: Stage) ->
     assert [text.split()[-1] for text in stage.telegram.texts(ANNA)] == ["word29"]
 
 
+async def test_an_answer_begins_to_grow_only_below_the_one_that_a_restart_has_left(stage: Stage) -> None:
+    await stage.start(streaming="edit", telegram_chat_rate=0.0, telegram_rate=0.0)
+    stage.telegram.fail_next("sendMessage", code=502, times=None)
+    stage.studio.script("first")
+    stage.telegram.say(ANNA, "one")
+    stage.telegram.say(ANNA, "two")
+    await soon(stage, lambda: stage.telegram.calls_of("sendMessage"))
+    await stage.clock.sleep(3)
+    await stage.crash()
+    stage.telegram.faults.clear()
+    stage.telegram.fail_next("sendMessage", code=502, times=1)
+    stage.studio.speed = 4
+    stage.studio.script(counted(40))
+    await stage.start()
+    texts = await stage.texts(2)
+    assert texts[0] == "first"
+    assert "word39" in texts[1]
+
+
 async def test_streaming_off_shows_only_the_finished_answer(stage: Stage) -> None:
     stage.studio.speed = 5
     await stage.start(streaming="off")

@@ -26,6 +26,7 @@ Mode = Literal["draft", "edit", "off"]
 THINKING_AFTER = 0.6  # seconds of silence before "Thinking…": most models are quicker, and each draft counts
 BREATH = 0.03  # seconds: an answer that comes at once needs no draft
 KEEP_ALIVE = 20.0  # a draft lives 30 s
+BEHIND = 0.5  # seconds between looks whether an older answer, which a restart has left, stands in the chat
 TYPING = 4.5  # seconds: it is shown for 5
 FRAME_DEADLINE = 10.0
 END_DEADLINE = 1.0
@@ -205,6 +206,8 @@ class Live:
         shown = Screen()
         while not self._ended:
             await self._changed.wait()
+            while not message_id and self.deliverer.delivers(self.address):
+                await clock.sleep(BEHIND)
             while (wait := budget.edit_wait(chat, clock.monotonic())) > 0:
                 await clock.sleep(wait)
             self._changed.clear()
