@@ -381,7 +381,7 @@ class Spending(Base):
 
 
 class Reservation(Base):
-    """Held back from a day's caps for something under way; what it really costs is settled when it ends."""
+    """Held back from a day's caps for something under way, in a `turn`; what it really costs is settled when it ends."""
 
     __tablename__ = "reservations"
     __table_args__ = (Index("ix_reservations_day", "bot", "day", "kind"),)
@@ -393,6 +393,7 @@ class Reservation(Base):
     chat: Mapped[int] = mapped_column(BigInteger)
     amount: Mapped[int] = mapped_column(BigInteger)
     at: Mapped[float] = mapped_column(Float)
+    turn: Mapped[str] = mapped_column(String(80), server_default="")
 
 
 class Allowance(Base):

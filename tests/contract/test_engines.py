@@ -286,6 +286,32 @@ async def test_a_job_that_was_put_off_is_done_when_it_is_due_and_not_before(hall
     assert len(done) == 1
 
 
+@several
+async def test_what_a_lost_turn_held_back_is_settled_by_who_takes_it_up(hall: Hall, postgres: Server) -> None:
+    trials: list[int] = []
+
+    async def answer(messages: list[dict[str, str]]) -> AsyncGenerator[str]:
+        trials.append(len(trials))
+        if len(trials) == 1:
+            await asyncio.Event().wait()
+        yield "done"
+
+    def ask(question: str) -> int:
+        return int(postgres.execute(question, hall.settings.database_url)[0][0])
+
+    hall.studio.answer(answer)
+    hall.settings = hall.settings.model_copy(update={"daily_tokens": 1_000_000})
+    await hall.start()
+    hall.telegram.say(ANNA, "hello")
+    await hall.telegram.wait_for(lambda: trials or None, PATIENCE)
+    held = await asyncio.to_thread(ask, "SELECT sum(amount) FROM reservations")
+    await asyncio.to_thread(postgres.execute, TAKEN_FROM_THEM, hall.settings.database_url)
+    assert await hall.texts(1) == ["done"]
+    assert await asyncio.to_thread(ask, "SELECT count(*) FROM reservations") == 0
+    spent = await asyncio.to_thread(ask, "SELECT amount FROM spending WHERE scope = 'bot' AND kind = 'tokens'")
+    assert spent > held
+
+
 class Behind(SystemClock):
     """An hour."""
 
