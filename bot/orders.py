@@ -48,7 +48,7 @@ class Orders:
 
     async def jobs(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         def work(tx: Tx) -> None:
-            language = tx.chats.choices(incoming.address).language or incoming.user.language
+            language = tx.chats.choices(incoming.address).language_for(incoming.user)
             lines = self._lines(tx, incoming, language)
             if not lines:
                 outbox.put(tx, incoming, Outgoing(say(language, "jobs.none"), plain=True))
@@ -69,7 +69,7 @@ class Orders:
         kind, key = action.payload["kind"], action.payload["key"]
 
         def work(tx: Tx) -> Operation | None:
-            language = tx.chats.choices(incoming.address).language or incoming.user.language
+            language = tx.chats.choices(incoming.address).language_for(incoming.user)
             tx.buttons.use_up(action.key)
             outbox.put_bare(tx, incoming, only=action.key)
             operation = tx.operations.of(incoming.address.bot, key) if kind != REMINDER else None
