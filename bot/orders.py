@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from bot import outbox
+from bot import following, outbox
 from bot.clock import Clock
 from bot.errors import ModelError
 from bot.features import Command, Feature, Press
@@ -120,7 +120,7 @@ def cancel_button(tx: Tx, incoming: Incoming, language: str, kind: str, key: str
 
 
 def _ended(tx: Tx, incoming: Incoming, kind: str, key: str, operation: Operation | None) -> bool:
-    """Whether there was something to end. What was ordered may be paid: all that was held back for it counts."""
+    """Whether there was something to end."""
     where = incoming.address
     if kind == REMINDER:
         job = tx.jobs.find(where.bot, kind, key)
@@ -130,8 +130,7 @@ def _ended(tx: Tx, incoming: Incoming, kind: str, key: str, operation: Operation
         return True
     if operation is None or operation.user != incoming.user.id or operation.state in ("done", "failed"):
         return False
-    for held in ("held", "held_money"):
-        tx.spending.settle(operation.request.get(held, 0), 0 if operation.state == "asked" else None)
+    following.release(tx, operation)
     tx.operations.end(operation.id, "failed")
     if "messages" in operation.request:  # of a later answer: what the conversation said stays only there
         tx.operations.rewrite(operation.id, {})
