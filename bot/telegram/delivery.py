@@ -56,6 +56,7 @@ class Deliverer:
     permission: Callable[[], Awaitable[None]] | None = None  # to send, where other processes send with the same token
     spent: Callable[[], None] | None = None  # something was sent without it
     growing: dict[str, int] = field(default_factory=dict)  # messages that had landed before the start, by their turns
+    views: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)  # closes what shows a turn's answer
     doubted: set[str] = field(default_factory=set)  # turns whose live view may have left a message that nobody knows
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
     _gate: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -113,6 +114,9 @@ class Deliverer:
         try:
             async with lock:
                 while (delivery := await self.outbox.next(address)) is not None:
+                    if (close := self.views.get(delivery.key)) is not None:
+                        await close()  # another turn has brought us here; what the view has sent is on disk then
+                        continue
                     with turns.about(delivery.key.partition(".")[0]):
                         address = await self._one(delivery)
                     if not lease.covers(address):  # a group that has moved

@@ -69,6 +69,7 @@ class Live:
     def begin(self) -> None:
         """The model was asked: from now on something is shown."""
         if self._task is None and not self._ended:
+            self.deliverer.views[self.turn] = self.end
             self._task = self.deliverer.tasks.create_task(self._run())
 
     def change(self, text: str) -> None:
@@ -90,6 +91,7 @@ class Live:
                 await self._landed.wait()
         self._task.cancel()
         await asyncio.wait({self._task})
+        self.deliverer.views.pop(self.turn, None)
 
     async def _run(self) -> None:
         try:
