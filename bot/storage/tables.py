@@ -381,7 +381,7 @@ class Spending(Base):
 
 
 class Reservation(Base):
-    """Held back from a day's caps for something under way, in a `turn`; what it really costs is settled when it ends."""
+    """Held back from a day's caps for what is under way, in a `turn`; what it really costs is settled when it ends."""
 
     __tablename__ = "reservations"
     __table_args__ = (Index("ix_reservations_day", "bot", "day", "kind"),)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
-import socket
 import time
 from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
@@ -21,6 +20,7 @@ from pathlib import Path
 
 from postgres_side import Server
 
+from bench.crew import crew
 from bot.sandbox.studio import Studio
 from bot.sandbox.telegram import Telegram
 from crash.forkserver import LOG
@@ -151,13 +151,12 @@ async def fleet(
     await studio.start()
     database = server.create()
     given_out = f"{database}&{KEPT}"
-    ports = [_free_port() for _ in range(webhooks)]
+    hands = crew(webhooks, workers)
+    ports = [hand.port for hand in hands.values() if hand.port]
     async with balanced(ports) as port, Line.open(f"{server.sockets}/.s.PGSQL.5432") as line:
         hook = {"webhook_url": f"http://127.0.0.1:{port}/hook", "webhook_secret": SECRET} if webhooks else {}
         given = environment(telegram, studio, directory, **{"database_url": given_out, **hook, **settings})
-        roles = {f"webhook{n}": {"CRASH_ROLE": "webhook", "WEBHOOK_PORT": str(ports[n])} for n in range(webhooks)}
-        role = "worker" if webhooks else "all"
-        roles |= {f"worker{n}": {"CRASH_ROLE": role} for n in range(workers)}
+        roles = {name: {"CRASH_ROLE": hand.role, **hand.settings} for name, hand in hands.items()}
         name = database.partition("@/")[2].partition("?")[0]
         roles[f"worker{workers - 1}"]["DATABASE_URL"] = f"postgresql://postgres@127.0.0.1:{line.port}/{name}?{KEPT}"
         found = Fleet(World(telegram, studio, directory, forks, given), forks, roles, line)
@@ -186,12 +185,6 @@ def _author(how: Ordeal, begun: dict[int, list[float]]) -> Callable[[list[dict[s
             yield piece
 
     return write
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @asynccontextmanager
