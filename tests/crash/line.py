@@ -39,6 +39,7 @@ class Line:
             server.close()
             for pipe in line._pipes:
                 pipe.cancel()
+            await asyncio.gather(*line._pipes, return_exceptions=True)
 
     def part(self) -> None:
         self._whole.clear()
@@ -47,10 +48,12 @@ class Line:
         self._whole.set()
 
     async def _pipe(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            while data := await source.read(65536):
-                await self._whole.wait()
-                target.write(data)
-                await target.drain()
-        await self._whole.wait()  # an end of the connection does not arrive either
-        target.close()
+        try:
+            with suppress(OSError):
+                while data := await source.read(65536):
+                    await self._whole.wait()
+                    target.write(data)
+                    await target.drain()
+            await self._whole.wait()  # an end of the connection does not arrive either
+        finally:
+            target.close()
