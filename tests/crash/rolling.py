@@ -17,10 +17,12 @@ from postgres_side import Server
 
 from bot.storage import schema
 from crash.fleet import Crowd, Fleet, Ordeal, fleet
+from crash.forkserver import LOG
 from crash.judge import Place
 
 ROOT = Path(__file__).parents[2]
-BETWEEN = 1.5  # seconds between two processes
+BETWEEN = 1.0  # seconds between two processes
+STARTED = "bot.announce: ACCESS=open"  # said at each start
 NEXT = f"{int(schema.HEAD) + 1:04}"
 STEP = f'''
 import sqlalchemy as sa
@@ -70,8 +72,7 @@ async def update(forks: Path, server: Server, directory: Path, how: Ordeal) -> U
         await asyncio.sleep(BETWEEN)
         await asyncio.to_thread(migrate, world.settings["DATABASE_URL"], folder)
         await ships.kill(ships.workers[0])
-        await ships.start(ships.workers[0])  # of the old version
-        await asyncio.sleep(BETWEEN)
+        await begin(ships, ships.workers[0])  # of the old version
         for name in ships.roles:
             await replace(ships, name, folder)
         crowd.is_over = True
@@ -87,11 +88,20 @@ async def update(forks: Path, server: Server, directory: Path, how: Ordeal) -> U
 
 
 async def replace(ships: Fleet, name: str, folder: Path) -> None:
-    """As every supervisor does it: SIGTERM, wait for the end, start the next version."""
+    """As every supervisor does it: SIGTERM, wait for the end, start the next version, wait until it is up."""
     if not ships.processes[name].alive:
         raise AssertionError(f"{name} has ended by itself")
     ships.processes[name].signal(signal.SIGTERM)
     await ships.processes[name].ended()
     ships.roles[name]["CRASH_NEXT"] = str(folder)
+    await begin(ships, name)
+
+
+async def begin(ships: Fleet, name: str) -> None:
+    """Start it, and wait until it works, or has ended by itself."""
+    log = ships.world.directory / name / LOG
+    starts = log.read_text().count(STARTED)
     await ships.start(name)
+    while ships.processes[name].alive and log.read_text().count(STARTED) == starts:
+        await asyncio.sleep(0.05)
     await asyncio.sleep(BETWEEN)
