@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot import money, outbox, prompt
+from bot import money, outbox, prompt, tracing
 from bot.clock import Clock
 from bot.errors import (
     BadInput,
@@ -275,6 +275,9 @@ class Postponing:
             if age <= PATIENCE:
                 raise  # the worker asks again, ever more rarely
             outcome = Pending()
+        if isinstance(outcome, Answered):
+            name = tracing.label(operation.request["model"])
+            tracing.current.get().note({"gen_ai.request.model": name, **tracing.used(outcome.usage)})
         match outcome:
             case Answered(finish=Finish.FILTERED):
                 await self._fail(job, operation, "later.refused", paid=outcome)

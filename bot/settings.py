@@ -38,6 +38,7 @@ HOST_SHAPE = re.compile(r"[\w.-]+(:\d{1,5})?|\[?[0-9a-fA-F:]+\]?")
 SECRET_SHAPE = re.compile(r"([A-Za-z0-9_-]{16,256})?")
 ONE_LINE = re.compile(r"[^\x00-\x1f\x7f]*")
 CURRENCY_SHAPE = re.compile(r"[A-Z]{3}")
+OPENTELEMETRY = "OTEL_"  # its variables begin so: they are no settings of ours, and count all the same
 SIMILAR = 0.85  # how alike a name that is no setting must be to one that is
 
 
@@ -254,6 +255,12 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = Field("text", description="How: lines of text, or one JSON object a line")
     log_content: bool = Field(
         False, description="Questions and answers stand in the log: to look into a problem, never for long"
+    )
+
+    traces: bool = Field(
+        False,
+        description="Traces by OpenTelemetry (the extra otel). Its own variables say where to and how many, such as "
+        "OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_TRACES_SAMPLER (docs/operations.md)",
     )
 
     # --- Several bots
