@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 from collector import Collector, collecting
-from raw_server import free_port
 from scripted_model import ScriptedModel, call
 from stage import ANNA, Stage
 
+from bench.crew import free_port
 from bot import logs, tracing
 from bot.clock import SystemClock
 from bot.errors import ConfigError

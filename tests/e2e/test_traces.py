@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from collector import collecting
 from postgres_side import Server
-from raw_server import free_port
 from stage import ANNA
 
+from bench.crew import free_port
 from e2e.surroundings import PATIENCE, Process
 from e2e.test_processes import services
 
