@@ -11,6 +11,7 @@ import logging
 from contextlib import suppress
 from typing import Literal
 
+from bot import tracing
 from bot.errors import Lost, Refused, TransportError, Unauthorized
 from bot.telegram import screen
 from bot.telegram.api import BadMarkup, Flood, NotModified, NotSent
@@ -95,6 +96,8 @@ class Live:
         self.deliverer.views.pop(self.turn, None)
 
     async def _run(self) -> None:
+        view = tracing.current.get().part("live view", sums=True)
+        tracing.current.set(view)  # this task is its own
         try:
             placed = self.deliverer.growing.pop(self.turn, None)
             placed = self.over or placed
@@ -112,6 +115,8 @@ class Live:
             raise
         except Exception:  # a view that breaks must not cost the answer, nor end the bot
             log.exception("turn %s: the live view broke", self.turn)
+        finally:
+            view.end()
 
     async def _type(self) -> None:
         """Where no draft says "Thinking…": typing, until there is something to show."""
