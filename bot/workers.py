@@ -282,7 +282,7 @@ class Workers:
                         lease.changed.set()
 
     async def _gossip(self) -> None:
-        """Tell how far the line of message ids has come that all private chats of a bot share: see `delivery._find`."""
+        """Tell how far the line of message ids has come that all private chats of a bot share: see `unconfirmed.py`."""
         assert self._broker is not None and self._chats is not None  # noqa: S101, PT018  see `run`
         told = 0
         while True:

@@ -38,6 +38,11 @@ class Shown:
     of: str
     outgoing: Outgoing
 
+    @property
+    def turn(self) -> str:
+        """The turn whose answer it shows, or that put it there: a key may name a part of a turn."""
+        return self.outgoing.of or self.key.partition(".")[0]
+
 
 class Deliveries(Subject):
     def add(self, key: str, where: Address, outgoing: Outgoing, *, marker: int = 0) -> None:
@@ -185,11 +190,14 @@ class Deliveries(Subject):
             .values(state=DeliveryState.DEAD.value, reason=GONE)
         )
 
-    def known_ids(self, bot: int, chat: int) -> set[int]:
-        """The message ids of the chat that are known to be ours; what one member alone sees has others."""
+    def known_ids(self, bot: int, chat: int, *, but: int = 0) -> set[int]:
+        """The message ids of the chat that are known to be ours, `but` not those of one delivery.
+
+        What one member alone sees has other ids.
+        """
         query = (
             select(Table.message_ids)
-            .where(Table.bot == bot, Table.chat == chat, Table.only == 0)
+            .where(Table.bot == bot, Table.chat == chat, Table.only == 0, Table.id != but)
             .order_by(Table.id.desc())
             .limit(200)
         )
