@@ -14,6 +14,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from bot.clock import Clock
+from bot.flow import Flow
 from bot.metrics import Metrics
 from bot.types import Incoming, Usage
 
@@ -22,7 +23,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Turn:
-    """Times are of the clock's `monotonic`; None is "not yet". `request` is the id of the last request to the model.
+    """Times are of the clock's `monotonic`; None is "not yet". `request` is the id of the last request to the model,
+    `flow` holds back what its view can't show yet.
 
     `question` and `answer` stay empty unless the operator wants them in the log.
     """
@@ -45,6 +47,7 @@ class Turn:
     requests: int = 0
     question: str = ""
     answer: str = ""
+    flow: Flow = field(default_factory=Flow)
 
     def wrote(self, now: float) -> None:
         """The model said something."""
