@@ -68,7 +68,7 @@ class ChatList:
 
     async def press_rename(self, incoming: Incoming, reply: Reply, action: Action) -> None:
         def work(tx: Tx) -> None:
-            chosen = tx.chats.choices(incoming.address).language or incoming.user.language
+            chosen = tx.chats.choices(incoming.address).language_for(incoming.user)
             tx.buttons.wait_for(incoming.address, incoming.user.id, "chats.rename", id=action.payload["id"])
             put(tx, incoming, Outgoing(say(chosen, "chats.rename.ask"), plain=True, ask_reply=True))
 
@@ -128,7 +128,7 @@ VIEW = ("page", "words", "archived")
 
 
 def _view(tx: Tx, incoming: Incoming, view: Where) -> Outgoing:
-    language = tx.chats.choices(incoming.address).language or incoming.user.language
+    language = tx.chats.choices(incoming.address).language_for(incoming.user)
     found = tx.conversations.list(incoming.address, view["words"], archived=view["archived"])
     pages = max(-(-len(found) // PAGE), 1)
     view = {**view, "page": view["page"] % pages}

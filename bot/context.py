@@ -107,7 +107,7 @@ class Context:
 
     def _view(self, tx: Tx, incoming: Incoming) -> Outgoing:
         choices = tx.chats.choices(incoming.address, incoming.user.id)
-        language = choices.language or incoming.user.language
+        language = choices.language_for(incoming.user)
         conversation = tx.messages.conversation(incoming.address)
         kept, branch = apply(tx, conversation, tx.messages.last(conversation, self.history))
         persona = self.library.persona(choices.persona)

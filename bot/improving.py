@@ -43,7 +43,7 @@ class Improving:
         """The description, "" where the model could not make one. Raises `LimitReached`."""
         where, user = incoming.address, incoming.user.id
         choices = await self.store.read(lambda tx: tx.chats.choices(where, user))
-        offer, request = self._request(choices, choices.language or incoming.user.language, idea)
+        offer, request = self._request(choices, choices.language_for(incoming.user), idea)
         held = await self.store.write(lambda tx: self._hold(tx, incoming, choices, offer, request))
         text, usage, finish = await self._ask(offer, request)
 
@@ -70,7 +70,7 @@ class Improving:
     def _hold(self, tx: Tx, incoming: Incoming, choices: Choices, offer: Offer, request: Request) -> Held:
         most = prompt.most(request, prompt.Ratio())
         price = money.most(offer.model.profile, most)
-        return self.budget.hold(tx, incoming, most.total, price, choices.language or incoming.user.language)
+        return self.budget.hold(tx, incoming, most.total, price, choices.language_for(incoming.user))
 
     async def _ask(self, offer: Offer, request: Request) -> tuple[str, Usage | None, Finish | None]:
         """What came of it; without a finish it is no answer, but may have been paid."""

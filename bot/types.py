@@ -43,6 +43,12 @@ class Address:
         """The chat among those of the bot, with all its topics: one process works on it at a time."""
         return f"{self.connection}/{self.chat}"
 
+    @staticmethod
+    def of_place(place: str) -> tuple[str, int]:
+        """The connection and the chat of a `place`."""
+        connection, _, chat = place.rpartition("/")
+        return connection, int(chat)
+
 
 @dataclass(frozen=True, slots=True)
 class User:

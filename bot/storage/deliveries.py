@@ -227,8 +227,8 @@ def _of(bot: int, place: str | None) -> tuple[ColumnElement[bool], ...]:
     """What belongs to a bot, or to one chat of it (`Address.place`)."""
     if place is None:
         return (Table.bot == bot,)
-    connection, _, chat = place.rpartition("/")
-    return (Table.bot == bot, Table.connection == connection, Table.chat == int(chat))
+    connection, chat = Address.of_place(place)
+    return (Table.bot == bot, Table.connection == connection, Table.chat == chat)
 
 
 def _delivery(row: Row[Any]) -> Delivery:

@@ -170,58 +170,58 @@ class Deliverer:
 
     async def _one(self, delivery: Delivery) -> Address:
         """Deliver one row, or bury it. Returns the address under which the chat is known afterwards."""
-        was_left = delivery.id <= self._left_of.get(delivery.address.place, self._left or 0)
-        progress = Progress(
-            delivery,
-            Rung.RICH if self.rich else Rung.ENTITIES,
-            list(delivery.message_ids),
-            delivery.done,
-            doubt=(delivery.state is DeliveryState.SENDING and was_left) or delivery.key in self.doubted,
-            marker=delivery.marker,
-            stored=delivery.marker if delivery.state is DeliveryState.SENDING else None,
-            ahead=LOOK_AHEAD_AFTER_START if was_left else LOOK_AHEAD,
-            was_left=was_left,
-        )
-        self.doubted.discard(delivery.key)
+        progress = self._begun(delivery)
         if (still := delivery.due - self.clock.time()) > 0:  # a flood wait that a restart has interrupted
             self.budget.hold(delivery.address.chat, self.clock.monotonic() + still)
         while True:
             try:
                 await self._parts(progress)
                 return delivery.address
-            except Gone as error:
-                if delivery.address.only:  # it may be that person who is gone
-                    await self._say_aloud(delivery, error)
-                    return delivery.address
-                log.info("chat %d can't be reached: %s", delivery.address.chat, error)
-                await self.outbox.gone(delivery.address.bot, delivery.address.chat)
-                self.api.metrics.deliveries.add("gone")
-                return delivery.address
             except Moved as error:
                 await self.outbox.move(delivery.address.bot, delivery.address.chat, error.new)
                 return replace(delivery.address, chat=error.new)
-            except NotAlone as error:
-                await self._say_aloud(delivery, error)
-                return delivery.address
             except Unauthorized:
                 self.outage.failed("Telegram does not know BOT_TOKEN any more: they wait in the outbox", grave=True)
                 await self.clock.sleep(TOKEN_PAUSE)
             except TransportUnavailable as error:
                 await self._wait(progress, error)
             except (Refused, ValueError) as error:  # ValueError: aiogram itself does not take it
-                if not simpler(progress, error):
-                    if delivery.address.only:
-                        await self._say_aloud(delivery, error)
-                        return delivery.address
-                    reason = str(error) if isinstance(error, Refused) else type(error).__name__  # others quote the text
-                    log.error("delivery %d was refused for good: %s", delivery.id, reason)
-                    await self.outbox.bury(delivery, reason)
-                    self.api.metrics.deliveries.add("dead")
+                if isinstance(error, Gone | NotAlone) or not simpler(progress, error):
+                    await self._give_up(delivery, error)
                     return delivery.address
 
-    async def _say_aloud(self, delivery: Delivery, error: Exception) -> None:
-        """It can't be shown to one person alone, and is shown to nobody: the chat is told that."""
+    def _begun(self, delivery: Delivery) -> Progress:
+        was_left = delivery.id <= self._left_of.get(delivery.address.place, self._left or 0)
+        doubt = (delivery.state is DeliveryState.SENDING and was_left) or delivery.key in self.doubted
+        self.doubted.discard(delivery.key)
+        return Progress(
+            delivery,
+            Rung.RICH if self.rich else Rung.ENTITIES,
+            list(delivery.message_ids),
+            delivery.done,
+            doubt=doubt,
+            marker=delivery.marker,
+            stored=delivery.marker if delivery.state is DeliveryState.SENDING else None,
+            ahead=LOOK_AHEAD_AFTER_START if was_left else LOOK_AHEAD,
+            was_left=was_left,
+        )
+
+    async def _give_up(self, delivery: Delivery, error: Exception) -> None:
+        """It was refused for good. A chat that is gone is so for all that waits for it."""
         reason = str(error) if isinstance(error, Refused) else type(error).__name__  # others quote the text
+        if delivery.address.only or isinstance(error, NotAlone):  # it may be that person who is gone
+            await self._say_aloud(delivery, reason)
+        elif isinstance(error, Gone):
+            log.info("chat %d can't be reached: %s", delivery.address.chat, error)
+            await self.outbox.gone(delivery.address.bot, delivery.address.chat)
+            self.api.metrics.deliveries.add("gone")
+        else:
+            log.error("delivery %d was refused for good: %s", delivery.id, reason)
+            await self.outbox.bury(delivery, reason)
+            self.api.metrics.deliveries.add("dead")
+
+    async def _say_aloud(self, delivery: Delivery, reason: str) -> None:
+        """It can't be shown to one person alone, and is shown to nobody: the chat is told that."""
         log.info("chat %d: it can't be shown to one person alone: %s", delivery.address.chat, reason)
         self.api.metrics.deliveries.add("not alone")
         if delivery.outgoing.aloud:
