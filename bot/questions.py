@@ -108,7 +108,7 @@ class Questions:
         choices = replace(choices, model=wish.model) if wish.model else choices
         begun = self._started(tx, place, choices, choices.language_for(incoming.user))
         if self.options.summaries:
-            context.wants_summary(tx, incoming.address, place.question, len(begun.history), begun.language)
+            context.wants_summary(tx, incoming, place.question, len(begun.history), begun.language)
         return self.pricing.held(tx, incoming, replace(begun, pressed=wish.pressed), agreed=wish.agreed)
 
     def _started(self, tx: Tx, place: Place, choices: Choices, language: str) -> Begun:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from bot import lease
+from bot import lease, tracing
 from bot.clock import Clock
 from bot.errors import Lost, StorageUnavailable
 from bot.lease import Fenced, Lease, LeaseLost
@@ -192,7 +192,8 @@ class Store:
         done.add_done_callback(_retrieve)
         self._queue.put_nowait((work if held is None else _under(held, work), done, frozenset(self._abandoned)))
         try:
-            return await asyncio.shield(done)
+            with tracing.call("commit", "internal"):
+                return await asyncio.shield(done)
         except asyncio.CancelledError:
             self._abandon(done)
             raise

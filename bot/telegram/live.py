@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Literal
 
-from bot import turns
+from bot import tracing, turns
 from bot.errors import Lost, Refused, TransportError, Unauthorized
 from bot.telegram import screen
 from bot.telegram.api import BadMarkup, Flood, NotModified, NotSent
@@ -99,6 +99,8 @@ class Live:
         self.deliverer.views.pop(self.turn, None)
 
     async def _run(self) -> None:
+        view = tracing.current.get().part("live view", sums=True)
+        tracing.current.set(view)  # this task is its own
         try:
             placed = self.deliverer.growing.pop(self.turn, None)
             placed = self.over or placed
@@ -118,6 +120,7 @@ class Live:
             log.exception("turn %s: the live view broke", self.turn)
         finally:
             self._flow.want()
+            view.end()
 
     async def _type(self) -> None:
         """Where no draft says "Thinking…": typing, until there is something to show."""
