@@ -26,6 +26,7 @@ from bot.purse import Payer
 from bot.routing import Offer, Routing
 from bot.storage.buttons import Action
 from bot.storage.chats import Choices
+from bot.storage.guards import Guard
 from bot.storage.messages import Remembered
 from bot.storage.operations import Operation
 from bot.storage.store import Store, Tx
@@ -132,7 +133,7 @@ class Chat:
             place = branches.follow(tx, incoming, (Text(incoming.text), *parts))
             return self._begun(tx, incoming, place, choices)
 
-        return await self.store.write(work)
+        return await self.store.write(work, self._guard)
 
     async def again(
         self, incoming: Incoming, pressed: Action, *, model: str = "", agreed: bool = False
@@ -149,11 +150,15 @@ class Chat:
                 place = branches.again(tx, incoming, pressed.payload["question"])
             return self._found(tx, incoming, place, Wish(pressed.key, model, agreed))
 
-        return await self.store.write(work)
+        return await self.store.write(work, self._guard)
 
     async def revise(self, incoming: Incoming) -> Begun | None:
         """The same for a question that was edited. None: there is nothing to answer."""
-        return await self.store.write(lambda tx: self._found(tx, incoming, branches.revise(tx, incoming)))
+        return await self.store.write(lambda tx: self._found(tx, incoming, branches.revise(tx, incoming)), self._guard)
+
+    @property
+    def _guard(self) -> Guard | None:
+        return Guard.SPENDING if self.budget else None
 
     def _found(self, tx: Tx, incoming: Incoming, place: Place | None, wish: Wish = NO_WISH) -> Begun | None:
         if place is None:
@@ -269,7 +274,8 @@ class Chat:
             turn.failed(written.error)
             written.code = self.journal.note(written.error, incoming.id) if self.journal is not None else ""
         # What the model was paid for is not asked for again because the disk is full just now.
-        await self.store.patiently(lambda: self.store.write(lambda tx: self._save(tx, incoming, begun, written)))
+        guard = Guard.SPENDING if written.held else None
+        await self.store.patiently(lambda: self.store.write(lambda tx: self._save(tx, incoming, begun, written), guard))
         if self._named(incoming, begun, written) or len(begun.history) >= context.ENOUGH:
             self.wake_jobs()
         await reply.finish()

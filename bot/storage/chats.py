@@ -110,6 +110,10 @@ class Chats(Subject):
     def gone(self, bot: int, chat: int, *, gone: bool) -> None:
         self._set(bot, chat, is_gone=gone)
 
+    def alone(self, address: Address) -> None:
+        """Decide before or after all others in the chat: its row is changed into what it is. See `postgres.py`."""
+        self._set(address.bot, address.chat, first_seen=Chat.first_seen)
+
     def back(self, address: Address) -> None:
         """Somebody spoke there: the chat can be reached, whatever a refusal said before."""
         self.connection.execute(BACK, {"b": address.bot, "c": address.chat})

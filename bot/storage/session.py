@@ -5,7 +5,7 @@ and again after it broke.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
 from bot.storage.faults import is_broken
+from bot.storage.guards import Guard, take
 
 T = TypeVar("T")
 XID = "SELECT pg_current_xact_id_if_assigned()::text, pg_backend_pid()"
@@ -47,9 +48,11 @@ class Session:
         self._connection: Connection | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="storage")
 
-    async def run(self, work: Callable[[Connection], T]) -> T:
-        """Run it and commit. Raises `DBAPIError`, `Unsure`, and what `work` raises; nothing is kept then."""
-        return await self._in_thread(self._transact, work)
+    async def run(self, work: Callable[[Connection], T], guards: Collection[Guard] = ()) -> T:
+        """Run it under these guards and commit. Raises `DBAPIError`, `Unsure`, and what `work` raises; nothing is kept
+        then.
+        """
+        return await self._in_thread(self._transact, work, guards)
 
     async def vacuum(self) -> None:
         """Free the places of deleted rows in all tables that the role owns."""
@@ -64,10 +67,11 @@ class Session:
 
     # --- in the thread ------------------------------------------------------------------------------------------------
 
-    def _transact(self, work: Callable[[Connection], T]) -> T:
+    def _transact(self, work: Callable[[Connection], T], guards: Collection[Guard]) -> T:
         connection, xid, process, result = self._connected(), None, 0, None
         try:
             with connection.begin():
+                take(connection, guards)
                 result = work(connection)
                 if self._writer:
                     xid, process = connection.exec_driver_sql(XID).one()
@@ -82,9 +86,8 @@ class Session:
 
     def _connected(self) -> Connection:
         if self._connection is None:
-            level = "SERIALIZABLE" if self._writer else "REPEATABLE READ"
-            engine = self._engine.execution_options(isolation_level=level, postgresql_readonly=not self._writer)
-            self._connection = engine.connect()
+            options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": not self._writer}
+            self._connection = self._engine.execution_options(**options).connect()
         return self._connection
 
     def _vacuum(self) -> None:

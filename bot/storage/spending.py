@@ -27,7 +27,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.dml import ReturningInsert
 
+from bot.storage import guards
 from bot.storage.dialects import insert
+from bot.storage.guards import Guard
 from bot.storage.rows import Subject
 from bot.storage.tables import Reservation, Spending
 from bot.types import Address
@@ -139,6 +141,7 @@ class Ledgers(Subject):
         One statement decides and holds. A cap is never exceeded by more than one reservation: what does not fit is
         let in only where something is left and nothing else is under way.
         """
+        guards.insist(self.connection, Guard.SPENDING)
         values = {**self._where(kind, where, user, caps), "amount": amount, "at": self.clock.time()}
         return self.connection.execute(RESERVE_MONTH if caps.monthly else RESERVE, values).scalar_one_or_none()
 
@@ -148,6 +151,7 @@ class Ledgers(Subject):
         cost = row.amount if row is not None and amount is None else amount
         if row is None or not cost:
             return
+        guards.insist(self.connection, Guard.SPENDING)  # all of a bot add to one row
         one = {"bot": row.bot, "day": row.day, "kind": row.kind, "amount": cost}
         subjects = {USER: row.user, CHAT: row.chat, BOT: 0}
         self.connection.execute(ADD, [{**one, "scope": s, "subject": id_} for s, id_ in subjects.items()])
