@@ -21,6 +21,7 @@ from bot import calculator, mcp, options, searching, sharing, today
 from bot.access import Access
 from bot.allowances import Allowances
 from bot.aside import Aside
+from bot.asking import Asking
 from bot.attached import Attached
 from bot.breaker import Breaker
 from bot.chat import Chat
@@ -55,9 +56,11 @@ from bot.models.yandex.service import YandexStudio
 from bot.orders import Orders
 from bot.outage import Outage
 from bot.personas import Personas
+from bot.pricing import Pricing
 from bot.privacy import Privacy, Retention
 from bot.process import Process
 from bot.purse import Purse
+from bot.questions import Questions
 from bot.reminders import Reminders
 from bot.roll import Roll
 from bot.routing import Offer, Routing
@@ -198,43 +201,53 @@ async def build(
     mcp.check(settings.mcp_servers)
     extension = extension or Extension()
     chance = random.Random(seed)  # noqa: S311  seeds of pictures and jitter, no secrets
+    shared = not is_sqlite(settings.database_url) if shared is None else shared
+    if extension.only_models:  # nobody is asked with it
+        settings = settings.model_copy(update={"yc_api_key": SecretStr("none")})
     async with AsyncExitStack() as stack:
         if process is None:
             process = await stack.enter_async_context(Process.open(settings, clock or SystemClock()))
-        clock, metrics = process.clock, process.metrics
-        if extension.only_models:  # nobody is asked with it
-            settings = settings.model_copy(update={"yc_api_key": SecretStr("none")})
-        shared = not is_sqlite(settings.database_url) if shared is None else shared
+        clock = process.clock
         gauge = sharing.places(settings, clock) if shared else None
-        studio = YandexStudio(settings, process.http, clock, chance, metrics, gauge)
-        offered = routing.offers if routing else () if extension.only_models else _offers(settings, studio, clock)
-        routing = Routing(_extended(offered, extension, clock))
+        studio = YandexStudio(settings, process.http, clock, chance, process.metrics, gauge)
+        routing = _routing(settings, studio, clock, extension, routing)
         painter = None if extension.only_models else studio.art()
         # The database comes after all that may be wrong in the settings: a start that is refused changes nothing.
         store = await process.store()
-        token, proxy = settings.bot_token.get_secret_value(), settings.telegram_proxy.get_secret_value()
-        api = Api(token, settings.telegram_api_url, proxy, metrics)
-        try:
-            async with Tasks() as tasks:
-                toolbox = _tools(settings, clock, tasks, [*tools, *extension.tools])
-                routers = _routers(api, extension)
-                if routers is not None:
-                    stack.push_async_callback(routers.close)
-                app = wire(
-                    Given(
-                        settings, store, studio, routing, painter, api, clock, chance, tasks, process.hooks, toolbox,
-                        later or _modes(studio, extension), extension, routers, role, shared,
-                    )
-                )  # fmt: skip
-                if gauge is not None and role.works:
-                    app.background.append(tasks.create_task(gauge.run(), name="gauge"))
-                await app.joining.open(sharing.first_code(settings) if shared else "")
-                yield app
-                raise _End  # what was not stopped in order is cancelled: every state that matters is in the database
-        except* _End:
-            pass
-        finally:
-            await api.close()
+        async with _client(settings, process) as api, _tasks() as tasks:
+            toolbox = _tools(settings, clock, tasks, [*tools, *extension.tools])
+            routers = _routers(api, extension, stack)
+            app = wire(
+                Given(
+                    settings, store, studio, routing, painter, api, clock, chance, tasks, process.hooks, toolbox,
+                    later or _modes(studio, extension), extension, routers, role, shared,
+                )
+            )  # fmt: skip
+            if gauge is not None and role.works:
+                app.background.append(tasks.create_task(gauge.run(), name="gauge"))
+            await app.joining.open(sharing.first_code(settings) if shared else "")
+            yield app
+
+
+@asynccontextmanager
+async def _client(settings: Settings, process: Process) -> AsyncIterator[Api]:
+    token, proxy = settings.bot_token.get_secret_value(), settings.telegram_proxy.get_secret_value()
+    api = Api(token, settings.telegram_api_url, proxy, process.metrics)
+    try:
+        yield api
+    finally:
+        await api.close()
+
+
+@asynccontextmanager
+async def _tasks() -> AsyncIterator[Tasks]:
+    """What was not stopped in order is cancelled: every state that matters is in the database."""
+    try:
+        async with Tasks() as tasks:
+            yield tasks
+            raise _End
+    except* _End:
+        pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,9 +328,13 @@ def _parts(given: Given) -> Parts:
     purse = Purse(store, budget, options.tariffs(settings))
     journal = Journal(clock, beside(home(settings.database_url)))
     documents = Documents(store, purse, studio.embeddings())
+    how_to_answer = options.chat(settings)
+    asking = Asking(how_to_answer, given.toolbox)
+    pricing = Pricing(store, given.routing, asking, budget, documents, given.modes)
+    questions = Questions(store, given.routing, pricing, how_to_answer, library)
     chat = Chat(
-        store, given.routing, clock, options.chat(settings), budget, given.toolbox, documents, jobs.wake, journal,
-        given.modes, library,
+        store, given.routing, clock, how_to_answer, given.toolbox, asking, pricing, questions, documents, jobs.wake,
+        journal,
     )  # fmt: skip
     return Parts(
         telegram, roll, access, budget, purse, jobs, library, journal,
@@ -352,8 +369,8 @@ def _features(given: Given, parts: Parts, works_for: Callable[[int], bool]) -> l
         Choosing(store, given.routing, settings.streaming, library).feature(),
         ChatList(store, telegram, aside).feature(),
         Context(store, given.routing, aside, settings.system_prompt, chat.options.history, library).feature(),
-        Personas(store, chat).feature(),
-        Writing(store, chat).feature(),
+        Personas(store, chat, library).feature(),
+        Writing(store, chat, library).feature(),
         postponing.feature(),
         orders.feature(),
         parts.voice.feature(),
@@ -385,11 +402,14 @@ def _offers(settings: Settings, studio: YandexStudio, clock: Clock) -> Sequence[
     return [Offer(name, title, Breaker(studio.text(name), clock)) for name, title in names]
 
 
-def _extended(offered: Sequence[Offer], extension: Extension, clock: Clock) -> Sequence[Offer]:
+def _routing(
+    settings: Settings, studio: YandexStudio, clock: Clock, extension: Extension, given: Routing | None
+) -> Routing:
     """The programmer's own models first: code counts more than settings."""
+    offered = given.offers if given else () if extension.only_models else _offers(settings, studio, clock)
     own = [Offer(one.name, one.title, Breaker(one.model, clock)) for one in extension.models]
     names = {offer.name for offer in own}
-    return [*own, *(offer for offer in offered if offer.name not in names)]
+    return Routing([*own, *(offer for offer in offered if offer.name not in names)])
 
 
 def _tools(settings: Settings, clock: Clock, tasks: asyncio.TaskGroup, own: Sequence[Tool]) -> Toolbox:
@@ -404,11 +424,13 @@ def _tools(settings: Settings, clock: Clock, tasks: asyncio.TaskGroup, own: Sequ
     )
 
 
-def _routers(api: Api, extension: Extension) -> Routers | None:
+def _routers(api: Api, extension: Extension, stack: AsyncExitStack) -> Routers | None:
     if not extension.routers:
         return None
     extension.dispatcher = extension.dispatcher or mounted(extension.routers)
-    return Routers(api, extension.dispatcher)
+    routers = Routers(api, extension.dispatcher)
+    stack.push_async_callback(routers.close)
+    return routers
 
 
 class _End(Exception):

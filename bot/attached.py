@@ -86,7 +86,7 @@ class Attached:
 
     async def _take_pictures(self, taking: _Taking, shown: Sequence[Attachment]) -> bool:
         """False: the model that was chosen can't see, and the question waits for the tap that asks another."""
-        wanted = self.chat.chosen(taking.choices).offer
+        wanted = self.chat.questions.chosen(taking.choices).offer
         if not wanted.model.profile.vision and all(one.quoted for one in shown):
             taking.parts.append(Text(BLIND_QUOTED))  # the answer may have nothing to do with what is seen there
             return True
@@ -146,7 +146,7 @@ class Attached:
             return tx.chats.choices(incoming.address)
 
         choices = await self.store.write(choose)
-        begun = await self.chat.again(incoming, action)
+        begun = await self.chat.questions.again(incoming, action)
         if begun is not None:
             await self.chat.answer(incoming, reply, begun)
             return

@@ -83,7 +83,7 @@ class Commands:
             await self.attached.answered(incoming)
 
     async def _ask(self, incoming: Incoming, reply: Reply) -> None:
-        begun = await self.chat.begin(incoming)
+        begun = await self.chat.questions.take(incoming)
         if begun.awaited is not None:
             await self._awaited(incoming, reply, begun.awaited)
         else:
@@ -94,7 +94,7 @@ class Commands:
         answer = self._known.awaits.get(action.name)
         if answer is None or not await answer(incoming, reply, action):
             await self.store.write(lambda tx: tx.buttons.forget(incoming.address, incoming.user.id))
-            await self.chat.answer(incoming, reply, await self.chat.begin(incoming))
+            await self.chat.answer(incoming, reply, await self.chat.questions.take(incoming))
 
     async def _command(self, incoming: Incoming, reply: Reply, word: str, rest: str) -> None:
         name, at, _ = word.partition("@")
@@ -113,7 +113,7 @@ class Commands:
     async def edit(self, incoming: Incoming, reply: Reply) -> None:
         """A question that was edited: see `branches`."""
         is_question = incoming.text.strip() and not incoming.text.startswith("/")
-        if is_question and (begun := await self.chat.revise(incoming)) is not None:
+        if is_question and (begun := await self.chat.questions.revise(incoming)) is not None:
             await self.chat.answer(incoming, reply, begun)
         elif is_question and await self.store.read(lambda tx: branches.is_first(tx, incoming)):
             await self.message(incoming, reply)
@@ -252,7 +252,7 @@ class Commands:
 
     async def press_again(self, incoming: Incoming, reply: Reply, action: Action) -> None:
         """Another answer to the same question, or the rest of one."""
-        begun = await self.chat.again(incoming, action)
+        begun = await self.chat.questions.again(incoming, action)
         if begun is None:
             await settle(self.store, incoming, reply)
         else:

@@ -30,7 +30,7 @@ class Confirming:
     async def press_answer(self, incoming: Incoming, reply: Reply, action: Action) -> None:
         """Answer now, with the model that was chosen or with the cheaper one, this time."""
         model = action.payload.get("model", "")
-        begun = await self.chat.again(incoming, action, model=model, agreed=True)
+        begun = await self.chat.questions.again(incoming, action, model=model, agreed=True)
         if begun is None:
             await tell(self.store, incoming, reply, "price.gone")
         else:

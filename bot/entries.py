@@ -1,38 +1,18 @@
-"""Settings that are rows: models that users may choose, MCP servers; and what an address or a key looks like."""
+"""Settings that are rows: models that users may choose, MCP servers."""
 
 from __future__ import annotations
 
 import os
-import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Self
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-URL_SHAPE = re.compile(r"(https?)://(\[[0-9a-fA-F:]+\]|[\w.-]+)(:\d{1,5})?(/[^\s?#]*)?")
-DATABASE_SHAPE = re.compile(
-    r"sqlite\+aiosqlite:///[^\s?]+"
-    r"|postgresql(\+psycopg)?://([^\s:@/?#]+(:[^\s:@/?#]*)?@)?[\w.,:\[\]-]*/[^\s:@/?#]+(\?[^\s#]*)?"
-)
-DATABASE_EXPECTED = (
-    "sqlite+aiosqlite:///file.db or postgresql://user:password@host/name is expected "
-    "(in a password, what is no letter or digit stands as in an address: %40 is @)"
-)
-KEY_SHAPE = re.compile(r"[!-~]*")  # what can stand in a header
-THIS_MACHINE = re.compile(r"localhost|\[::1\]|127(\.\d{1,3}){3}")
+from bot.shapes import Key, OptionalUrl, checked_url
+
 ENV_FILE = Path(".env")
-
-
-def checked_url(value: str) -> str:
-    """The address of a service, without a slash at its end. Raises `ValueError`."""
-    found = URL_SHAPE.fullmatch(value)
-    if found is None:
-        raise ValueError("an address like https://host is expected")
-    if found[1] == "http" and not THIS_MACHINE.fullmatch(found[2]):
-        raise ValueError("http:// is taken only for this machine (127.0.0.1): keys would travel unprotected")
-    return value.rstrip("/")
 
 
 class ModelEntry(BaseModel):
@@ -52,8 +32,8 @@ class ModelEntry(BaseModel):
     price_in: Decimal | None = None
     price_out: Decimal | None = None
     currency: str | None = None
-    url: str = ""
-    key: SecretStr = SecretStr("")
+    url: OptionalUrl = ""
+    key: Key = SecretStr("")
     model: str = ""
     agent: str = ""
     search: bool = False
@@ -61,18 +41,6 @@ class ModelEntry(BaseModel):
     tools: bool | None = None
     reasoning: bool | None = None
     native: bool | None = None
-
-    @field_validator("url")
-    @classmethod
-    def _address(cls, value: str) -> str:
-        return checked_url(value) if value else value
-
-    @field_validator("key")
-    @classmethod
-    def _secret(cls, value: SecretStr) -> SecretStr:
-        if not KEY_SHAPE.fullmatch(value.get_secret_value()):
-            raise ValueError("has spaces or letters that no key has; copy it again")
-        return value
 
     @property
     def variable(self) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from bot import outbox
 from bot.features import Feature, Press
 from bot.storage.buttons import Action
-from bot.storage.said import Said
+from bot.storage.messages import Remembered
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Incoming, Message, Reply
@@ -19,6 +19,7 @@ from bot.types import Incoming, Message, Reply
 UP, DOWN = "👍", "👎"
 GOOD = frozenset("👍❤🔥👏🎉💯🥰😍🤩🙏👌🏆⚡😁🤗😘💋🍾🆒🦄😇🤝🫡💘😎⭐")
 BAD = frozenset("👎💩🤮🤬😢💔😡🖕🥱🤡😨")
+LONGEST = 60  # messages of a prompt that are kept with a judgement
 VARIATION = "\ufe0f"  # what may follow an emoji and says only how to draw it
 
 
@@ -37,29 +38,30 @@ class Opinions:
         where = incoming.address
 
         def work(tx: Tx) -> None:
-            answer = tx.said.shown(where.bot, where.chat, incoming.reply_to)
-            if answer is not None:
+            shown = tx.deliveries.shown(where, incoming.reply_to)
+            if shown is None or shown.outgoing.plain:  # no answer of a model
+                return
+            if (answer := tx.messages.in_chat(where, shown.turn, "assistant")) is not None:
                 self._keep(tx, incoming, answer, incoming.data)
 
         await outbox.settle(self.store, incoming, reply, also=work)
 
     async def press(self, incoming: Incoming, reply: Reply, action: Action) -> None:
-        where = incoming.address
-
         def work(tx: Tx) -> None:
-            answer = tx.said.answer(where.bot, where.chat, action.payload["turn"])
+            answer = tx.messages.in_chat(incoming.address, action.payload["turn"], "assistant")
             if answer is not None:
                 self._keep(tx, incoming, answer, action.payload["sign"])
 
         await outbox.settle(self.store, incoming, reply, also=work)
 
-    def _keep(self, tx: Tx, incoming: Incoming, answer: Said, sign: str) -> None:
+    def _keep(self, tx: Tx, incoming: Incoming, answer: Remembered, sign: str) -> None:
         user = incoming.user.id
         if not sign:
             tx.feedback.forget(answer.id, user)
             return
         language = tx.chats.choices(incoming.address).language or incoming.user.language
-        asked = [Message.of("system", self.system or say(language, "system")), *tx.said.prompt(answer)]
+        read = [row.message for row in tx.messages.before(answer, LONGEST)]
+        asked = [Message.of("system", self.system or say(language, "system")), *read]
         tx.feedback.keep(incoming.address, answer, user, value(sign), sign, asked)
 
 

@@ -1,8 +1,6 @@
-"""Pictures: ordered once, followed by a job across restarts, delivered as photos with buttons.
+"""Pictures: ordered once, followed across restarts (`following.py`), delivered as photos with buttons.
 
-The way: `order` stores an operation and its job; the job (`draw`) submits it, stores the id before the first poll,
-then polls by putting itself back with a later `due`, and at the end stores the JPEG in the outbox in one commit with
-the end of the operation. Each accepted submit costs money, so its outcome is never guessed: see `_submit`.
+Begin with `Images.feature`; every way to a picture ends in `order`.
 """
 
 from __future__ import annotations
@@ -12,19 +10,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
-from bot import money
+from bot import following, money
 from bot.clock import Clock
-from bot.errors import (
-    BadInput,
-    LimitReached,
-    ModelDenied,
-    ModelError,
-    ModelProtocolError,
-    ModelRefused,
-    ModelUnavailable,
-    OutcomeUnknown,
-)
+from bot.errors import BadInput, LimitReached, ModelError
 from bot.features import Command, Feature, Press
+from bot.following import End, Following, Pace, Why
 from bot.improving import LONGEST, SHORT, Improving
 from bot.limits import IMAGES, MONEY, Budget
 from bot.outbox import Effect, key, settle, tell
@@ -34,14 +24,12 @@ from bot.storage.buttons import Action
 from bot.storage.operations import Operation
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Address, Button, File, Incoming, Job, Outgoing, Reply, Transport, Usage
+from bot.types import Address, Button, File, Incoming, Outgoing, Reply, Transport, Usage
 
 KIND = "image"
 RATIOS = ((1, 1), (16, 9), (9, 16))
 PATIENCE = 3 * 3600.0  # seconds: the service says "from a few seconds up to a few hours" and keeps a picture 12 h
-ORDERING = 300.0  # seconds that a service which takes no orders is asked again
-SHORTEST_POLL, LONGEST_POLL = 2.0, 30.0
-MOST_SUBMITS = 2  # a kill -9 between the request and its answer leaves the outcome unknown: once more, then ask
+PACE = Pace(PATIENCE, ordering=300.0, shortest_poll=2.0, longest_poll=30.0, shows="photo")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +71,7 @@ class Images:
                 "price.draw": Press(self.press_draw),
             },
             awaits={"image.change": self.change},
-            jobs={KIND: self.draw},
+            jobs={KIND: Following(self.store, self.clock, self.transport, self).follow},
         )
 
     # --- orders -------------------------------------------------------------------------------------------------------
@@ -188,8 +176,7 @@ class Images:
                 "held": self.budget.reserve(tx, incoming, IMAGES, 1, language),
                 "held_money": self.budget.reserve(tx, incoming, MONEY, self.price.amount, language),
             }  # fmt: skip
-            tx.operations.add(KIND, incoming.id, incoming.address, incoming.user.id, request)
-            tx.jobs.add(Job(KIND, incoming.id, incoming.address, {}, due=self.clock.time()))
+            following.order(tx, self.clock, KIND, incoming, request)
             if also is not None:
                 also(tx)
 
@@ -209,109 +196,55 @@ class Images:
         """A seed for a new picture; 0 would leave it to the service, and "same, but…" needs to know it."""
         return self.random.randrange(1, 2**63)
 
-    # --- the job ------------------------------------------------------------------------------------------------------
+    # --- what is special to a picture (`following.Kind`) --------------------------------------------------------------
 
-    async def draw(self, job: Job) -> None:
-        """The job: one step of the operation."""
-        operation, gone = await self.store.read(
-            lambda tx: (tx.operations.of(job.address.bot, job.key), tx.chats.is_gone(job.address))
-        )
-        if operation is None or operation.state in ("done", "failed"):
-            await self.store.write(lambda tx: tx.jobs.done(job))
-            return
-        if gone:
-            await self._abandon(job, operation)
-            return
-        await self.transport.reply(job.address, job.key).busy("photo")
-        if self.painter is None:
-            await self._fail(job, operation, "image.off")
-        elif operation.state == "running":
-            await self._poll(job, operation, self.painter)
-        elif operation.submits < MOST_SUBMITS:
-            await self._submit(job, operation, self.painter)
-        else:
-            await self._fail(job, operation, "image.unknown")
+    @property
+    def pace(self) -> Pace:
+        return PACE
 
-    async def _submit(self, job: Job, operation: Operation, painter: Painter) -> None:
-        await self.store.write(lambda tx: tx.operations.submitting(operation.id))
-        try:
-            name = await painter.submit(_drawing(operation))
-        except (ModelRefused, BadInput):
-            await self._fail(job, operation, "image.refused")
-        except (OutcomeUnknown, ModelProtocolError):  # whatever answered: it may have been carried out
-            await self._fail(job, operation, "image.unknown")
-        except ModelDenied:
-            await self._fail(job, operation, "error.denied")
-        except ModelUnavailable as error:
-            await self._order_later(job, operation, error)
-        else:
-            due = self.clock.time() + SHORTEST_POLL
+    def is_offered(self, operation: Operation) -> bool:
+        return self.painter is not None
 
-            def running(tx: Tx) -> None:
-                tx.operations.running(operation.id, name)
-                self._pay(tx, operation, 1)
-                tx.jobs.again(job, due)
+    async def submit(self, operation: Operation) -> str:
+        assert self.painter is not None  # noqa: S101  see is_offered
+        return await self.painter.submit(_drawing(operation))
 
-            # Without its id on disk the order would be made, and paid, once more.
-            await self.store.patiently(lambda: self.store.write(running))
+    async def poll(self, operation: Operation) -> Pending | Finished | Failed:
+        assert self.painter is not None  # noqa: S101  see is_offered
+        return await self.painter.poll(operation.operation)
 
-    async def _order_later(self, job: Job, operation: Operation, error: ModelUnavailable) -> None:
-        """The order was certainly not taken: nothing is paid yet, and it may be repeated."""
-        age = self.clock.time() - operation.at
-        if age > ORDERING:
-            await self._fail(job, operation, "image.failed")
-            return
-        due = self.clock.time() + max(error.retry_after, SHORTEST_POLL, age / 4)
+    async def withdraw(self, operation: Operation) -> None:
+        """The service takes no picture back."""
 
-        def asked(tx: Tx) -> None:
-            tx.operations.not_submitted(operation.id)
-            tx.jobs.again(job, due)
+    def accepted(self, tx: Tx, operation: Operation) -> None:
+        self._pay(tx, operation, 1)
 
-        await self.store.write(asked)
-
-    async def _poll(self, job: Job, operation: Operation, painter: Painter) -> None:
-        age = self.clock.time() - operation.at
-        try:
-            outcome = await painter.poll(operation.operation)
-        except ModelError:
-            if age <= PATIENCE:
-                raise  # the worker asks again, ever more rarely
-            outcome = Pending()
-        match outcome:
-            case Finished(jpeg):
-                await self._deliver(job, operation, jpeg)
-            case Failed(_, refused=refused):
-                await self._fail(job, operation, "image.refused" if refused else "image.failed")
-            case Pending() if age > PATIENCE:
-                await self._fail(job, operation, "image.slow")
-            case Pending():
-                wait = min(max(SHORTEST_POLL, age / 10), LONGEST_POLL)
-                await self.store.write(lambda tx: tx.jobs.again(job, self.clock.time() + wait))
-
-    async def _deliver(self, job: Job, operation: Operation, jpeg: bytes) -> None:
-        def work(tx: Tx) -> None:
-            buttons = self._buttons(tx, operation)
-            asked = operation.request
-            otherwise = say(asked["language"], "image.undelivered")
-            photo = Outgoing(asked["prompt"], True, File(jpeg), buttons, reply_to=asked["reply_to"], instead=otherwise)
-            tx.deliveries.add(job.key, job.address, photo)
-            tx.operations.end(operation.id, "done")
-            tx.jobs.done(job)
-
-        await self._end(job, work)
-
-    async def _fail(self, job: Job, operation: Operation, key: str) -> None:
-        language = operation.request["language"]
+    def finished(self, operation: Operation, result: Finished) -> End:
+        asked = operation.request
+        otherwise = say(asked["language"], "image.undelivered")
 
         def work(tx: Tx) -> None:
-            row = () if key == "image.refused" else ((self._again(tx, operation),),)
-            sentence = Outgoing(say(language, key), True, None, row, reply_to=operation.request["reply_to"])
-            tx.deliveries.add(job.key, job.address, sentence)
-            tx.operations.end(operation.id, "failed")
-            self._pay(tx, operation, 1 if key == "image.unknown" else 0)
-            tx.jobs.done(job)
+            photo = Outgoing(
+                asked["prompt"], True, File(result.data), self._buttons(tx, operation), reply_to=asked["reply_to"],
+                instead=otherwise,
+            )  # fmt: skip
+            tx.deliveries.add(operation.turn, operation.address, photo)
 
-        await self._end(job, work)
+        return End("done", work)
+
+    def failed(self, operation: Operation, why: Why, error: ModelError | BadInput | None = None) -> End:
+        sentence = say(operation.request["language"], "error.denied" if why is Why.DENIED else f"image.{why}")
+
+        def work(tx: Tx) -> None:
+            row = () if why is Why.REFUSED else ((self._again(tx, operation),),)
+            told = Outgoing(sentence, True, None, row, reply_to=operation.request["reply_to"])
+            tx.deliveries.add(operation.turn, operation.address, told)
+            self._pay(tx, operation, 1 if why is Why.UNKNOWN else 0)
+
+        return End("failed", work)
+
+    def abandoned(self, tx: Tx, operation: Operation) -> None:
+        self._pay(tx, operation, 0)
 
     def _pay(self, tx: Tx, operation: Operation, pictures: int) -> None:
         """Settle what was held back, once: a picture that was ordered is paid, whatever comes of it."""
@@ -322,27 +255,6 @@ class Images:
         if pictures:
             where, price = operation.address, self.price
             money.book(tx, where, operation.user, operation.turn, price.model, Usage(), price.amount, money.IMAGE)
-
-    async def _abandon(self, job: Job, operation: Operation) -> None:
-        """Nobody is there any more: nothing is ordered, asked for or sent."""
-
-        def work(tx: Tx) -> None:
-            tx.operations.end(operation.id, "failed")
-            self._pay(tx, operation, 0)
-            tx.jobs.done(job)
-
-        await self.store.write(work)
-
-    async def _end(self, job: Job, work: Effect) -> None:
-        def unless_over(tx: Tx) -> None:
-            now = tx.operations.of(job.address.bot, job.key)
-            if now is None or now.state in ("done", "failed"):  # forgotten or cancelled while the service was asked
-                tx.jobs.done(job)
-            else:
-                work(tx)
-
-        await self.store.write(unless_over)
-        await self.transport.reply(job.address, job.key).finish()
 
     def _buttons(self, tx: Tx, operation: Operation) -> tuple[tuple[Button, ...], ...]:
         language, where, user = operation.request["language"], operation.address, operation.user

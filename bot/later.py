@@ -1,8 +1,7 @@
-"""Answers that may take hours and cost less: ordered once, followed by a job across restarts, told as a reply.
+"""Answers that may take hours and cost less: ordered once, followed across restarts (`following.py`), told as a reply.
 
-The way is that of pictures (`images.py`): `order` stores an operation and its job; the job (`follow`) submits it,
-stores the id before the first poll, then polls by putting itself back. Question and answer enter the conversation
-together, when the answer is there: what is said meanwhile is not mixed with a question that is still open.
+Question and answer enter the conversation together, when the answer is there: what is said meanwhile is not mixed with
+a question that is still open.
 """
 
 from __future__ import annotations
@@ -11,18 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot import money, outbox, prompt
+from bot import following, money, outbox, prompt
 from bot.clock import Clock
-from bot.errors import (
-    BadInput,
-    ModelDenied,
-    ModelError,
-    ModelProtocolError,
-    ModelRefused,
-    ModelUnavailable,
-    OutcomeUnknown,
-)
+from bot.errors import BadInput, ModelError
 from bot.features import Command, Feature, Press
+from bot.following import End, Following, Pace, Why
 from bot.journal import Journal
 from bot.limits import Budget
 from bot.orders import cancel_button
@@ -33,19 +25,17 @@ from bot.storage.operations import Operation
 from bot.storage.rows import dump_parts, load_parts
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Finish, Incoming, Job, Message, Outgoing, Reply, Request, Text, Transport
+from bot.types import Finish, Incoming, Message, Outgoing, Reply, Request, Text, Transport
 
 KIND = "later"
 PATIENCE = 24 * 3600.0  # seconds: "from minutes to hours"; an answer is kept for three days
-ORDERING = 3600.0  # seconds that a service which takes no orders is asked again: nobody waits at the screen
-SHORTEST_POLL, LONGEST_POLL = 4.0, 120.0
-MOST_SUBMITS = 2  # see `images.py`
+PACE = Pace(PATIENCE, ordering=3600.0, shortest_poll=4.0, longest_poll=120.0)  # nobody waits at the screen
 HISTORY = 60  # messages that are looked at for the prompt
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """As those of `chat.py`."""
+    """As those of `asking.py`."""
 
     system: str = ""
     temperature: float = 0.3
@@ -71,7 +61,7 @@ class Postponing:
         return Feature(
             commands={"/later": Command(self.later, in_menu=self._other() is not None)},
             presses={"later": Press(self.press), "later.again": Press(self.press_again)},
-            jobs={KIND: self.follow},
+            jobs={KIND: Following(self.store, self.clock, self.transport, self).follow},
         )
 
     # --- orders -------------------------------------------------------------------------------------------------------
@@ -104,13 +94,13 @@ class Postponing:
         where, turn = incoming.address, action.payload["turn"]
 
         def ask(tx: Tx) -> dict[str, Any]:
-            asked = tx.said.question(where.bot, where.chat, turn)
+            asked = tx.messages.in_chat(where, turn, "user")
             if asked is None:
                 raise BadInput(say(language, "later.gone"))
             tx.buttons.use_up(action.key)
-            offer, history = self._offer(tx, incoming, language), tx.said.prompt(asked)
-            text = asked.message.text
-            return self._wish(language, offer, asked.conversation, turn, text, asked.place, asked.parent, history)
+            offer = self._offer(tx, incoming, language)
+            history = [row.message for row in tx.messages.before(asked, HISTORY)]
+            return self._wish(language, offer, asked.conversation, turn, asked.text, asked.place, asked.parent, history)
 
         await self._order(incoming, reply, language, ask)
 
@@ -141,8 +131,7 @@ class Postponing:
             price = money.most(self.routing.pick(wish["model"]).model.profile, most, money.LATER)
             held = self.budget.hold(tx, incoming, most.total, price, language)
             wish |= {"held": held.tokens, "held_money": held.money}
-            tx.operations.add(KIND, incoming.id, incoming.address, incoming.user.id, wish)
-            tx.jobs.add(Job(KIND, incoming.id, incoming.address, {}, due=self.clock.time()))
+            following.order(tx, self.clock, KIND, incoming, wish)
             cancel = cancel_button(tx, incoming, language, KIND, incoming.id)
             offer = self.routing.pick(wish["model"])
             key = "later.taken" if offer.model.profile.asynchronous else "later.taken.same"
@@ -200,133 +189,78 @@ class Postponing:
         if tip not in (asked.get("parent"), question.id):
             tx.messages.move(conversation, tip)
 
-    # --- the job ------------------------------------------------------------------------------------------------------
+    # --- what is special to an answer (`following.Kind`) --------------------------------------------------------------
 
-    async def follow(self, job: Job) -> None:
-        """The job: one step of the operation."""
-        operation, gone = await self.store.read(
-            lambda tx: (tx.operations.of(job.address.bot, job.key), tx.chats.is_gone(job.address))
-        )
-        if operation is None or operation.state in ("done", "failed"):
-            await self.store.write(lambda tx: tx.jobs.done(job))
-            return
+    @property
+    def pace(self) -> Pace:
+        return PACE
+
+    def is_offered(self, operation: Operation) -> bool:
+        return self.models(operation.request["model"]) is not None
+
+    async def submit(self, operation: Operation) -> str:
+        return await self._model(operation).submit(_request(operation.request))
+
+    async def poll(self, operation: Operation) -> Pending | Answered | Failed:
+        return await self._model(operation).poll(operation.operation)
+
+    def _model(self, operation: Operation) -> Later:
         model = self.models(operation.request["model"])
-        if gone:
-            await self._abandon(job, operation, model)
-        elif model is None:
-            await self._fail(job, operation, "later.none")
-        elif operation.state == "running":
-            await self._poll(job, operation, model)
-        elif operation.submits < MOST_SUBMITS:
-            await self._submit(job, operation, model)
-        else:
-            await self._fail(job, operation, "later.unknown")
+        assert model is not None  # noqa: S101  see is_offered
+        return model
 
-    async def _submit(self, job: Job, operation: Operation, model: Later) -> None:
-        await self.store.write(lambda tx: tx.operations.submitting(operation.id))
-        try:
-            name = await model.submit(_request(operation.request))
-        except (ModelRefused, BadInput) as error:
-            await self._fail(job, operation, "later.refused", error)
-        except (OutcomeUnknown, ModelProtocolError) as error:  # it may have been carried out
-            await self._fail(job, operation, "later.unknown", error)
-        except ModelDenied as error:
-            await self._fail(job, operation, "error.denied", error)
-        except ModelUnavailable as error:
-            await self._order_later(job, operation, error)
-        except ModelError as error:  # it is too long, or the like: nothing was taken
-            await self._fail(job, operation, "later.failed", error)
-        else:
-            await self._run(job, operation, model, name)
+    async def withdraw(self, operation: Operation) -> None:
+        """Ask the service to leave it; the row has ended already."""
+        model = self.models(operation.request.get("model", ""))
+        if model is not None and operation.operation:
+            await model.cancel(operation.operation)
 
-    async def _run(self, job: Job, operation: Operation, model: Later, name: str) -> None:
-        due = self.clock.time() + SHORTEST_POLL
+    def accepted(self, tx: Tx, operation: Operation) -> None:
+        """It is paid when it is there, in tokens."""
 
-        def running(tx: Tx) -> bool:
-            if not _is_open(tx, operation):
-                return False
-            tx.operations.running(operation.id, name)
-            tx.jobs.again(job, due)
-            return True
-
-        # Without its id on disk the order would be made, and paid, once more.
-        if not await self.store.patiently(lambda: self.store.write(running)):
-            await model.cancel(name)  # it was cancelled, or its user forgotten, while it was being ordered
-
-    async def _order_later(self, job: Job, operation: Operation, error: ModelUnavailable) -> None:
-        """The order was certainly not taken: nothing is paid yet, and it may be repeated."""
-        age = self.clock.time() - operation.at
-        if age > ORDERING:
-            await self._fail(job, operation, "later.failed", error)
-            return
-        due = self.clock.time() + max(error.retry_after, SHORTEST_POLL, age / 4)
-
-        def asked(tx: Tx) -> None:
-            tx.operations.not_submitted(operation.id)
-            tx.jobs.again(job, due)
-
-        await self.store.write(asked)
-
-    async def _poll(self, job: Job, operation: Operation, model: Later) -> None:
-        age = self.clock.time() - operation.at
-        try:
-            outcome = await model.poll(operation.operation)
-        except ModelError:
-            if age <= PATIENCE:
-                raise  # the worker asks again, ever more rarely
-            outcome = Pending()
-        match outcome:
-            case Answered(finish=Finish.FILTERED):
-                await self._fail(job, operation, "later.refused", paid=outcome)
-            case Answered(text) if text.strip():
-                await self._deliver(job, operation, outcome)
-            case Answered():
-                await self._fail(job, operation, "empty.answer", paid=outcome)
-            case Failed(_, refused=refused):
-                await self._fail(job, operation, "later.refused" if refused else "later.failed")
-            case Pending() if age > PATIENCE:
-                await self._fail(job, operation, "later.slow")
-            case Pending():
-                wait = min(max(SHORTEST_POLL, age / 10), LONGEST_POLL)
-                await self.store.write(lambda tx: tx.jobs.again(job, self.clock.time() + wait))
-
-    async def _deliver(self, job: Job, operation: Operation, answer: Answered) -> None:
-        asked, where = operation.request, operation.address
-        note = say(asked["language"], "length.note") if answer.finish is Finish.LENGTH else ""
+    def finished(self, operation: Operation, result: Answered) -> End:
+        if result.finish is Finish.FILTERED:
+            return self._told(operation, "later.refused", paid=result)
+        if not result.text.strip():
+            return self._told(operation, "empty.answer", paid=result)
+        asked = operation.request
+        note = say(asked["language"], "length.note") if result.finish is Finish.LENGTH else ""
 
         def work(tx: Tx) -> None:
-            if _is_open(tx, operation):
-                self._book(tx, operation, answer)
-                if tx.said.goes_on(conversation := asked["conversation"]):
-                    self._remember(tx, operation, conversation, answer)
-                key = outbox.key(job.key, 1)
-                tx.deliveries.add(key, where, Outgoing(answer.text, note=note, reply_to=asked["reply_to"]))
-                tx.operations.end(operation.id, "done")
-                tx.operations.rewrite(operation.id, {})  # the conversation has it now
-            tx.jobs.done(job)
+            self._book(tx, operation, result)
+            if tx.conversations.where(conversation := asked["conversation"]) is not None:
+                self._remember(tx, operation, conversation, result)
+            answer = Outgoing(result.text, note=note, reply_to=asked["reply_to"])
+            tx.deliveries.add(outbox.key(operation.turn, 1), operation.address, answer)
+            tx.operations.rewrite(operation.id, {})  # the conversation has it now
 
-        await self._end(job, work)
+        return End("done", work)
 
-    async def _fail(
-        self, job: Job, operation: Operation, key: str, error: ModelError | BadInput | None = None,
-        *, paid: Answered | None = None,
-    ) -> None:  # fmt: skip
+    def failed(self, operation: Operation, why: Why, error: ModelError | BadInput | None = None) -> End:
+        return self._told(operation, SENTENCES[why], error, unknown=why in (Why.UNKNOWN, Why.SLOW))
+
+    def _told(
+        self, operation: Operation, key: str, error: ModelError | BadInput | None = None,
+        *, paid: Answered | None = None, unknown: bool = False,
+    ) -> End:  # fmt: skip
+        """It ends with a sentence, below which it can be ordered anew."""
         asked, where = operation.request, operation.address
         sentence = say(asked["language"], key)
         if error is not None:
-            sentence += " " + say(asked["language"], "error.code", code=self.journal.note(error, job.key))
+            sentence += " " + say(asked["language"], "error.code", code=self.journal.note(error, operation.turn))
 
         def work(tx: Tx) -> None:
-            if _is_open(tx, operation):
-                self._book(tx, operation, paid, unknown=key in ("later.unknown", "later.slow"))
-                told, label = outbox.key(job.key, 1), say(asked["language"], "retry")
-                again = tx.buttons.add(where, told, operation.user, label, "later.again", turn=job.key)
-                row = () if key == "later.refused" else ((again,),)
-                tx.deliveries.add(told, where, Outgoing(sentence, True, None, row, reply_to=asked["reply_to"]))
-                tx.operations.end(operation.id, "failed")
-            tx.jobs.done(job)
+            self._book(tx, operation, paid, unknown=unknown)
+            told, label = outbox.key(operation.turn, 1), say(asked["language"], "retry")
+            again = tx.buttons.add(where, told, operation.user, label, "later.again", turn=operation.turn)
+            row = () if key == SENTENCES[Why.REFUSED] else ((again,),)
+            tx.deliveries.add(told, where, Outgoing(sentence, True, None, row, reply_to=asked["reply_to"]))
 
-        await self._end(job, work)
+        return End("failed", work)
+
+    def abandoned(self, tx: Tx, operation: Operation) -> None:
+        self._book(tx, operation, None, unknown=operation.state != "asked")
+        tx.operations.rewrite(operation.id, {})
 
     def _book(self, tx: Tx, operation: Operation, answer: Answered | None, *, unknown: bool = False) -> None:
         """What it cost, at the price of the asynchronous mode; all that was held back where nobody knows it."""
@@ -340,37 +274,17 @@ class Postponing:
         tx.spending.settle(asked.get("held", 0), None if held_whole else used.total if used else 0)
         tx.spending.settle(asked.get("held_money", 0), None if held_whole else price)
 
-    async def _abandon(self, job: Job, operation: Operation, model: Later | None) -> None:
-        """Nobody is there any more: nothing is ordered, asked for or sent."""
-
-        def work(tx: Tx) -> None:
-            self._book(tx, operation, None, unknown=operation.state != "asked")
-            tx.operations.end(operation.id, "failed")
-            tx.operations.rewrite(operation.id, {})
-            tx.jobs.done(job)
-
-        await self.store.write(work)
-        if model is not None and operation.operation:
-            await model.cancel(operation.operation)
-
-    async def _end(self, job: Job, work: outbox.Effect) -> None:
-        await self.store.write(work)
-        await self.transport.reply(job.address, job.key).finish()
-
-    # --- for /jobs ----------------------------------------------------------------------------------------------------
-
-    async def withdraw(self, operation: Operation) -> None:
-        """Ask the service to leave it; the row has ended already."""
-        model = self.models(operation.request.get("model", ""))
-        if model is not None and operation.operation:
-            await model.cancel(operation.operation)
-
-
-def _is_open(tx: Tx, operation: Operation) -> bool:
-    now = tx.operations.of(operation.address.bot, operation.turn)
-    return now is not None and now.state not in ("done", "failed")
-
 
 def _request(wish: Mapping[str, Any]) -> Request:
     messages = tuple(Message(role, load_parts(parts)) for role, parts in wish["messages"])
     return Request(messages, temperature=wish["temperature"], max_tokens=wish["max_tokens"])
+
+
+SENTENCES = {
+    Why.OFF: "later.none",
+    Why.REFUSED: "later.refused",
+    Why.DENIED: "error.denied",
+    Why.UNKNOWN: "later.unknown",
+    Why.SLOW: "later.slow",
+    Why.FAILED: "later.failed",
+}

@@ -38,7 +38,8 @@ class Lease:
     """`lock` is what nobody else may work on; job, worker and attempts together are never given out twice.
 
     `seen` is when it was last known to be ours (of the clock's `monotonic`), `look` asks again. `tasks` is what was
-    started under it and has not ended; `changed` is set when one has, and when there are `news` of the chat.
+    started under it and has not ended; `changed` is set when one has, and when there are `news` of the chat. `over` is
+    set when nothing is done under it any more.
     """
 
     lock: str
@@ -52,6 +53,7 @@ class Lease:
     news: bool = False
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def covers(self, address: Address) -> bool:
         return self.lock == lock_of(address)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from bot import money
 from bot.access import Access, Role
-from bot.chat import Options as ChatOptions
+from bot.asking import Options as ChatOptions
 from bot.images import Price
 from bot.later import Options as LaterOptions
 from bot.limits import Budget, Limits, Personal

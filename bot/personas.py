@@ -1,6 +1,6 @@
 """Who answers in a chat: the list, the choice, what a persona says first and what it suggests to ask.
 
-Begin with `Personas.feature`. What a persona does to an answer stands in `chat.py`; its file is read in `craft.py`.
+Begin with `Personas.feature`. What a persona does to an answer stands in `asking.py`; its file is read in `craft.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from bot.chat import Chat
 from bot.craft import said
 from bot.features import Command, Feature, Press
 from bot.greeting import greeting, suggested
-from bot.library import ASSISTANT
+from bot.library import ASSISTANT, Library
 from bot.outbox import offer, put, settle
 from bot.storage.buttons import Action
 from bot.storage.store import Store, Tx
@@ -24,6 +24,7 @@ from bot.types import Incoming, Kind, Outgoing, Reply
 class Personas:
     store: Store
     chat: Chat
+    library: Library
 
     def feature(self) -> Feature:
         return Feature(
@@ -34,7 +35,7 @@ class Personas:
     async def personas(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         choices = await self.store.read(lambda tx: tx.chats.choices(incoming.address))
         language = choices.language or incoming.user.language
-        found, now = self.chat.library.personas(), self.chat.library.persona(choices.persona)
+        found, now = self.library.personas(), self.library.persona(choices.persona)
         rows = [
             f"{'✓' if key == now.key else '•'} {persona.name(language)}: {said(persona.description, language, '')}"
             for key, persona in found.items()
@@ -45,7 +46,7 @@ class Personas:
 
     async def press_set(self, incoming: Incoming, reply: Reply, action: Action) -> None:
         """The chat has chosen: the persona says its greeting."""
-        key, known = action.payload["persona"], self.chat.library.personas()
+        key, known = action.payload["persona"], self.library.personas()
 
         def work(tx: Tx) -> None:
             language = tx.chats.choices(incoming.address).language or incoming.user.language
@@ -65,7 +66,7 @@ class Personas:
     async def press_ask(self, incoming: Incoming, reply: Reply, action: Action) -> None:
         """A suggested question is asked as if it had been written."""
         asked = replace(incoming, kind=Kind.MESSAGE, text=action.payload["question"], message_id=0)
-        begun = await self.chat.begin(asked, last=True)
+        begun = await self.chat.questions.take(asked, last=True)
         if begun.place is None:
             await settle(self.store, incoming, reply)
         else:

@@ -1,13 +1,11 @@
-"""Every setting: the environment first, then `.env`. `.env.example` is generated from here.
+"""Every setting: the environment first, then `.env`. `.env.example` is generated from here; `shapes.py` checks values.
 
 The names are the ones operators already know; the environment names of the vendor's SDK are understood too.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from difflib import get_close_matches
@@ -18,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 from dotenv import dotenv_values
 from pydantic import (
     AliasChoices,
+    BeforeValidator,
     Field,
     SecretStr,
     ValidationError,
@@ -27,17 +26,30 @@ from pydantic import (
 from pydantic_core import PydanticUseDefault
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from bot.entries import DATABASE_EXPECTED, DATABASE_SHAPE, ENV_FILE, KEY_SHAPE, McpEntry, ModelEntry, checked_url
+from bot.entries import ENV_FILE, McpEntry, ModelEntry
 from bot.errors import BadInput, ConfigError
+from bot.shapes import (
+    DATABASE_EXPECTED,
+    DATABASE_SHAPE,
+    FOLDER_SHAPE,
+    PLACEHOLDER,
+    TOKEN_SHAPE,
+    AmountsByRole,
+    Currency,
+    Database,
+    Host,
+    Line,
+    OptionalLine,
+    OptionalUrl,
+    OwnKey,
+    People,
+    Proxy,
+    Url,
+    WebhookSecret,
+    names,
+    rows,
+)
 
-TOKEN_SHAPE = re.compile(r"\d{1,20}:[A-Za-z0-9_-]{3,}")
-FOLDER_SHAPE = re.compile(r"[A-Za-z0-9_-]+")
-PLACEHOLDER = re.compile(r"(<.*>|your[-_ ].*|changeme|xxx+|.*\.\.\.)?", re.IGNORECASE)
-PROXY_SHAPE = re.compile(r"((https?|socks[45]h?)://([^\s@/]+@)?[^\s@/:]+:\d{1,5}/?)?")
-HOST_SHAPE = re.compile(r"[\w.-]+(:\d{1,5})?|\[?[0-9a-fA-F:]+\]?")
-SECRET_SHAPE = re.compile(r"([A-Za-z0-9_-]{16,256})?")
-ONE_LINE = re.compile(r"[^\x00-\x1f\x7f]*")
-CURRENCY_SHAPE = re.compile(r"[A-Z]{3}")
 SIMILAR = 0.85  # how alike a name that is no setting must be to one that is
 
 
@@ -49,7 +61,7 @@ class Settings(BaseSettings):
 
     # --- The three that a bot can't do without
     bot_token: SecretStr = Field(SecretStr(""), description="Telegram bot token, from @BotFather: 123456:ABC-...")
-    yc_api_key: SecretStr = Field(
+    yc_api_key: OwnKey = Field(
         SecretStr(""), description="API key of a service account with the role ai.languageModels.user: AQVN..."
     )
     yc_folder_id: str = Field("", description="The folder that pays, 20 characters: b1g...")
@@ -58,7 +70,7 @@ class Settings(BaseSettings):
     access: Literal["closed", "open"] = Field(
         "closed", description="Who may talk to the bot: closed = only OWNERS, open = everybody"
     )
-    owners: Annotated[tuple[int, ...], NoDecode] = Field(
+    owners: People = Field(
         (), description="Numeric Telegram ids of the owners, separated by commas (the bot tells you yours)"
     )
     user_rate: float | None = Field(
@@ -96,12 +108,12 @@ class Settings(BaseSettings):
     chat_monthly_money: Decimal = Field(Decimal(0), ge=0, description="... and a month")
     daily_money: Decimal = Field(Decimal(0), ge=0, description="Money a day for the whole bot, owners included")
     monthly_money: Decimal = Field(Decimal(0), ge=0, description="... and a month")
-    role_daily_money: Annotated[dict[Literal["user", "operator", "admin"], Decimal], NoDecode] = Field(
+    role_daily_money: AmountsByRole = Field(
         default_factory=dict,
         description="Money a day for one user of a role instead of USER_DAILY_MONEY, as JSON: "
         '{"operator": 50, "admin": 0}; 0 = no limit',
     )
-    role_monthly_money: Annotated[dict[Literal["user", "operator", "admin"], Decimal], NoDecode] = Field(
+    role_monthly_money: AmountsByRole = Field(
         default_factory=dict, description="... and a month instead of USER_MONTHLY_MONEY"
     )
     confirm_above: Decimal = Field(
@@ -136,7 +148,7 @@ class Settings(BaseSettings):
     model_search_price: Decimal = Field(
         Decimal(0), ge=0, description='... one that a model makes by itself (rows of MODELS with "search" or "agent")'
     )
-    currency: str = Field("RUB", description="What all these prices are in")
+    currency: Currency = Field("RUB", description="What all these prices are in")
     streaming: Literal["draft", "edit", "off"] = Field(
         "draft",
         description="How answers appear while they are written: draft = native drafts with a Stop button in private "
@@ -146,36 +158,34 @@ class Settings(BaseSettings):
     rich_messages: bool = Field(
         True, description="Send tables, task lists, formulas and answers over 4,096 characters as rich messages"
     )
-    telegram_api_url: str = Field("https://api.telegram.org", description="Bot API server")
-    telegram_proxy: SecretStr = Field(
-        SecretStr(""), description="Proxy for Telegram only: http://user:password@host:port"
-    )
+    telegram_api_url: Url = Field("https://api.telegram.org", description="Bot API server")
+    telegram_proxy: Proxy = Field(SecretStr(""), description="Proxy for Telegram only: http://user:password@host:port")
     telegram_rate: float = Field(
         28.0, ge=0, description="Messages a second over all chats (Telegram allows about 30); 0 = no limit of our own"
     )
     telegram_chat_rate: float = Field(
         1.0, ge=0, description="Messages a second in one private chat, after a short burst; 0 = no limit of our own"
     )
-    webhook_url: str = Field("", description="Public https address of the webhook; empty = long polling")
-    webhook_secret: SecretStr = Field(
+    webhook_url: OptionalUrl = Field("", description="Public https address of the webhook; empty = long polling")
+    webhook_secret: WebhookSecret = Field(
         SecretStr(""), description="16-256 of A-Z a-z 0-9 _ - ; made up when empty; several processes need the same"
     )
-    webhook_host: str = Field("127.0.0.1", description="Where the webhook server listens")
+    webhook_host: Host = Field("127.0.0.1", description="Where the webhook server listens")
     webhook_port: int = Field(8443, ge=1, le=65535, description="... and its port")
     shutdown_grace: float = Field(20.0, ge=0, description="Seconds that running answers get when the bot is stopped")
 
     # --- Yandex AI Studio
-    yc_iam_token: SecretStr = Field(SecretStr(""), description="IAM token (t1....) instead of the API key; lives 12 h")
+    yc_iam_token: OwnKey = Field(SecretStr(""), description="IAM token (t1....) instead of the API key; lives 12 h")
     yc_service_account_key_file: Path | None = Field(
         None, description="Authorized key of a service account (JSON file) instead of the API key"
     )
-    yc_oauth_token: SecretStr = Field(
+    yc_oauth_token: OwnKey = Field(
         SecretStr(""), validation_alias=AliasChoices("YC_OAUTH_TOKEN", "YC_TOKEN"), description="OAuth token (y0_...)"
     )
     yc_metadata: bool = Field(False, description="Take the IAM token from the metadata service of the virtual machine")
-    yc_metadata_addr: str = Field("169.254.169.254", description="Address of the metadata service")
-    model: str = Field("yandexgpt", description="The model that answers: a name, name/version or a whole gpt:// URI")
-    models: Annotated[list[ModelEntry], NoDecode] = Field(
+    yc_metadata_addr: Host = Field("169.254.169.254", description="Address of the metadata service")
+    model: Line = Field("yandexgpt", description="The model that answers: a name, name/version or a whole gpt:// URI")
+    models: Annotated[list[ModelEntry], NoDecode, BeforeValidator(rows)] = Field(
         default_factory=list,
         description="Models that users may choose with /model, as JSON: "
         '[{"name":"yandexgpt","title":"Pro"},{"name":"yandexgpt-lite"}]; empty = the built-in list. A row with a url '
@@ -183,7 +193,7 @@ class Settings(BaseSettings):
         '"model":"llama3.2","tools":true,"window":8192}, with its key or $NAME of a variable in "key". '
         '"search":true lets a model search the web, "agent" is the id of one saved in the console',
     )
-    image_model: str = Field("yandex-art", description="The model that draws; none = no /image")
+    image_model: OptionalLine = Field("yandex-art", description="The model that draws; none = no /image")
     temperature: float = Field(0.3, ge=0, le=1, description="0 = always the likeliest word, 1 = free")
     max_tokens: int = Field(2000, gt=0, description="Longest answer, in tokens")
     system_prompt: str = Field("", description="Who the bot is; empty = a helpful assistant")
@@ -199,7 +209,7 @@ class Settings(BaseSettings):
     show_reasoning: bool = Field(
         False, description="Show what models think before they answer, folded up above the answer, where they tell it"
     )
-    helper_model: str = Field(
+    helper_model: Line = Field(
         "yandexgpt-lite", description="The cheap model that names conversations and summarises long ones"
     )
     name_chats: bool = Field(True, description="It names topics, and conversations that /new puts aside")
@@ -208,36 +218,38 @@ class Settings(BaseSettings):
     yc_data_logging: bool = Field(False, description="Let the service keep requests to improve its models")
     answer_deadline: float = Field(120.0, gt=0, description="Seconds an answer may take in all")
     idle_deadline: float = Field(30.0, gt=0, description="Seconds the model may be silent")
-    yc_llm_url: str = Field("https://llm.api.cloud.yandex.net", description="Native API")
-    yc_operation_url: str = Field("https://operation.api.cloud.yandex.net", description="Operations of text")
-    yc_image_operation_url: str = Field("https://llm.api.cloud.yandex.net", description="Operations of pictures")
-    yc_openai_url: str = Field("https://ai.api.cloud.yandex.net/v1", description="OpenAI-compatible API")
+    yc_llm_url: Url = Field("https://llm.api.cloud.yandex.net", description="Native API")
+    yc_operation_url: Url = Field("https://operation.api.cloud.yandex.net", description="Operations of text")
+    yc_image_operation_url: Url = Field("https://llm.api.cloud.yandex.net", description="Operations of pictures")
+    yc_openai_url: Url = Field("https://ai.api.cloud.yandex.net/v1", description="OpenAI-compatible API")
     speech: Literal["off", "on"] = Field(
         "off",
         description="Listen to voice notes and answer with voice (SpeechKit; roles ai.speechkit-stt.user and "
         "ai.speechkit-tts.user)",
     )
     speech_seconds: int = Field(1800, gt=0, description="Longest voice note that is listened to, in seconds")
-    speech_voice: str = Field("", description="Who speaks; empty = the service's own choice")
-    yc_stt_url: str = Field("https://stt.api.cloud.yandex.net", description="Recognition of speech")
-    yc_tts_url: str = Field("https://tts.api.cloud.yandex.net", description="Synthesis of speech")
-    yc_iam_url: str = Field("https://iam.api.cloud.yandex.net", description="IAM tokens")
-    yc_search_url: str = Field("https://searchapi.api.cloud.yandex.net", description="Search API")
+    speech_voice: Line = Field("", description="Who speaks; empty = the service's own choice")
+    yc_stt_url: Url = Field("https://stt.api.cloud.yandex.net", description="Recognition of speech")
+    yc_tts_url: Url = Field("https://tts.api.cloud.yandex.net", description="Synthesis of speech")
+    yc_iam_url: Url = Field("https://iam.api.cloud.yandex.net", description="IAM tokens")
+    yc_search_url: Url = Field("https://searchapi.api.cloud.yandex.net", description="Search API")
 
     # --- Tools
-    tools: Annotated[tuple[Literal["time", "calculator", "reminders", "search"], ...], NoDecode] = Field(
+    tools: Annotated[
+        tuple[Literal["time", "calculator", "reminders", "search"], ...], NoDecode, BeforeValidator(names)
+    ] = Field(
         ("time", "calculator", "reminders"),
         description="What models may use, separated by commas: time, calculator, reminders, search (the web, by the "
         "Search API, which costs extra; also the command /search); none = nothing",
     )
-    mcp_servers: Annotated[list[McpEntry], NoDecode] = Field(
+    mcp_servers: Annotated[list[McpEntry], NoDecode, BeforeValidator(rows)] = Field(
         default_factory=list,
         description="Servers with more tools, as JSON: "
         '[{"name":"files","command":"npx","args":["..."],"env":{}},{"name":"wiki","url":"https://...","headers":{}}]',
     )
 
     # --- Storage and logs
-    database_url: str = Field(
+    database_url: Database = Field(
         "sqlite+aiosqlite:///govorun.db",
         repr=False,  # a password may be in it
         exclude=True,
@@ -263,131 +275,14 @@ class Settings(BaseSettings):
     health_port: int = Field(
         0, ge=0, le=65535, description="Port of /healthz, /readyz, /livez and /metrics; 0 = no such server"
     )
-    health_host: str = Field("127.0.0.1", description="Where that server listens; it asks nobody for a password")
-
-    @field_validator("database_url")
-    @classmethod
-    def _database(cls, value: str) -> str:
-        if not DATABASE_SHAPE.fullmatch(value):
-            raise ValueError(DATABASE_EXPECTED)
-        return value
-
-    @field_validator("telegram_proxy")
-    @classmethod
-    def _proxy(cls, value: SecretStr) -> SecretStr:
-        if not PROXY_SHAPE.fullmatch(value.get_secret_value()):
-            raise ValueError("an address like http://user:password@host:port or socks5://host:port is expected")
-        return value
-
-    @field_validator("yc_api_key", "yc_iam_token", "yc_oauth_token")
-    @classmethod
-    def _key(cls, value: SecretStr) -> SecretStr:
-        key = value.get_secret_value()
-        if not KEY_SHAPE.fullmatch(key) and not PLACEHOLDER.fullmatch(key):
-            raise ValueError("has spaces or letters that no key has; copy it again")
-        return value
-
-    @field_validator("webhook_secret")
-    @classmethod
-    def _secret(cls, value: SecretStr) -> SecretStr:
-        if not SECRET_SHAPE.fullmatch(value.get_secret_value()):
-            raise ValueError("16 to 256 of A-Z a-z 0-9 _ - are expected, or nothing")
-        return value
-
-    @field_validator("webhook_url")
-    @classmethod
-    def _public(cls, value: str) -> str:
-        return cls._url(value) if value else value
-
-    @field_validator("webhook_host", "health_host", "yc_metadata_addr")
-    @classmethod
-    def _host(cls, value: str) -> str:
-        if not HOST_SHAPE.fullmatch(value):
-            raise ValueError("a name or an address of a machine is expected")
-        return value
-
-    @field_validator("model", "image_model", "helper_model", "speech_voice")
-    @classmethod
-    def _name(cls, value: str, info: ValidationInfo) -> str:
-        if not ONE_LINE.fullmatch(value):
-            raise ValueError("one line is expected")
-        return "" if info.field_name == "image_model" and value.lower() in ("none", "off") else value
-
-    @field_validator("owners")
-    @classmethod
-    def _people(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        if any(number <= 0 for number in value):
-            raise ValueError("ids of people are positive numbers; the others are chats")
-        return value
-
-    @field_validator("owners", mode="before")
-    @classmethod
-    def _ids(cls, value: Any) -> Any:
-        return tuple(part for part in re.split(r"[,;\s]+", value) if part) if isinstance(value, str) else value
-
-    @field_validator("tools", mode="before")
-    @classmethod
-    def _names(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        names = tuple(part for part in re.split(r"[,;\s]+", value.lower()) if part)
-        return () if names in (("none",), ("off",)) else names
-
-    @field_validator("models", "mcp_servers", mode="before")
-    @classmethod
-    def _rows(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        try:
-            return json.loads(value) if value else []
-        except ValueError:
-            raise ValueError("a JSON list is expected") from None
-
-    @field_validator("role_daily_money", "role_monthly_money", mode="before")
-    @classmethod
-    def _by_role(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        try:
-            return json.loads(value) if value else {}
-        except ValueError:
-            raise ValueError("a JSON object is expected") from None
-
-    @field_validator("role_daily_money", "role_monthly_money")
-    @classmethod
-    def _not_negative(cls, value: dict[str, Decimal]) -> dict[str, Decimal]:
-        if any(amount < 0 for amount in value.values()):
-            raise ValueError("amounts are 0 or more")
-        return value
-
-    @field_validator("currency")
-    @classmethod
-    def _currency(cls, value: str) -> str:
-        if not CURRENCY_SHAPE.fullmatch(value):
-            raise ValueError("three letters like RUB are expected")
-        return value
-
-    @field_validator(
-        "telegram_api_url",
-        "yc_llm_url",
-        "yc_operation_url",
-        "yc_image_operation_url",
-        "yc_openai_url",
-        "yc_iam_url",
-        "yc_search_url",
-        "yc_stt_url",
-        "yc_tts_url",
-    )
-    @classmethod
-    def _url(cls, value: str) -> str:
-        return checked_url(value)
+    health_host: Host = Field("127.0.0.1", description="Where that server listens; it asks nobody for a password")
 
     @field_validator("*", mode="before")
     @classmethod
     def _bare(cls, value: Any, info: ValidationInfo) -> Any:
         """What was copied with a space, a line end or quotes around it; nothing but these is the default.
 
-        A prompt is taken to the letter. Defined last, because it runs first.
+        A prompt is taken to the letter. It runs before what the types check.
         """
         if not isinstance(value, str) or info.field_name == "system_prompt":
             return value

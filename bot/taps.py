@@ -61,4 +61,4 @@ class Taps:
         if question is None:
             return "tool.decided", name
         place = Place(question, after=tx.messages.head(question.conversation))
-        return self.chat.went_on(tx, incoming, place, decided, steps)
+        return self.chat.questions.went_on(tx, incoming, place, decided, steps)

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 
 from procrastinate import App, JobContext
@@ -129,14 +129,13 @@ class Workers:
     # --- a chat -------------------------------------------------------------------------------------------------------
 
     async def _chat(self, context: JobContext, place: str) -> None:
-        lease = self._lease(context, lock_of(Address("", self.bot, int(place.rpartition("/")[2]), 0, _of(place))))
+        lock = lock_of(Address("", self.bot, int(place.rpartition("/")[2]), 0, _of(place)))
         assert self._chats is not None  # noqa: S101  nothing is fetched before
-        try:
-            await self._hold(lease, place, self._chats)
-        finally:
-            del self._held[lease.job]
-            self._chats.leave(place)
-            lease.lose()
+        async with self._lease(context, lock) as lease:
+            try:
+                await self._hold(lease, place, self._chats)
+            finally:
+                self._chats.leave(place)
 
     async def _hold(self, lease: Lease, place: str, chats: Chats) -> None:
         """Work on a chat until there is nothing to do, or another process does it."""
@@ -176,12 +175,8 @@ class Workers:
     # --- what is done later -------------------------------------------------------------------------------------------
 
     async def _job(self, context: JobContext, kind: str, key: str) -> None:
-        lease = self._lease(context, lock_of_job(self.bot, kind, key))
-        try:
-            async with self._gate:
-                await self._do(lease, kind, key)
-        finally:
-            del self._held[lease.job]
+        async with self._lease(context, lock_of_job(self.bot, kind, key)) as lease, self._gate:
+            await self._do(lease, kind, key)
 
     async def _do(self, lease: Lease, kind: str, key: str) -> None:
         """Do it until its row says that it is done, or due at another time."""
@@ -208,13 +203,24 @@ class Workers:
 
     # --- leases -------------------------------------------------------------------------------------------------------
 
-    def _lease(self, context: JobContext, lock: str) -> Lease:
+    @asynccontextmanager
+    async def _lease(self, context: JobContext, lock: str) -> AsyncIterator[Lease]:
+        """What was taken from this process, and came back before it knew, is begun anew after all of it has ended."""
         job = context.job
         assert job.id is not None  # noqa: S101  it was fetched
+        while (earlier := self._held.get(job.id)) is not None:
+            earlier.lose()
+            await earlier.over.wait()
         lease = Lease(lock, job.id, job.worker_id or 0, job.attempts, self.clock, self._look, self.clock.monotonic())
         self._held[job.id] = lease
         current.set(lease)
-        return lease
+        try:
+            yield lease
+        finally:
+            lease.lose()
+            await _ended(lease)
+            del self._held[job.id]
+            lease.over.set()
 
     async def _beat(self) -> None:
         while True:
@@ -276,7 +282,7 @@ class Workers:
                         lease.changed.set()
 
     async def _gossip(self) -> None:
-        """Tell how far the line of message ids has come that all private chats of a bot share: see `delivery._find`."""
+        """Tell how far the line of message ids has come that all private chats of a bot share: see `unconfirmed.py`."""
         assert self._broker is not None and self._chats is not None  # noqa: S101, PT018  see `run`
         told = 0
         while True:

@@ -14,6 +14,7 @@ from bot.chat import Chat
 from bot.craft import Blank, Template, said
 from bot.errors import BadInput
 from bot.features import Command, Feature, Press
+from bot.library import Library
 from bot.outbox import language as language_of
 from bot.outbox import offer, put, put_over, settle
 from bot.storage.buttons import Action
@@ -30,6 +31,7 @@ WAITING = "write"
 class Writing:
     store: Store
     chat: Chat
+    library: Library
 
     def feature(self) -> Feature:
         return Feature(
@@ -46,11 +48,11 @@ class Writing:
         """`/write` shows the templates; `/write post` begins one, with what stands behind it as its answers."""
         key, _, values = rest.partition(" ") if "\n" not in rest.partition(" ")[0] else rest.partition("\n")
         language = await language_of(self.store, incoming)
-        if (template := self.chat.library.template(key.lower())) is not None:
+        if (template := self.library.template(key.lower())) is not None:
             found = together(template, values, language) if values.strip() else None
             await self._go_on(incoming, reply, template, found or {})
             return
-        known = self.chat.library.templates()
+        known = self.library.templates()
         if not known:
             raise BadInput(say(language, "write.none"))
         rows = [f"• {row.name(language)}: {said(row.description, language, '')}" for row in known.values()]
@@ -58,14 +60,14 @@ class Writing:
         await offer(self.store, incoming, reply, "\n".join((say(language, "write.choose"), "", *rows)), options)
 
     async def press_start(self, incoming: Incoming, reply: Reply, action: Action) -> None:
-        template = self.chat.library.template(action.payload["template"])
+        template = self.library.template(action.payload["template"])
         if template is None:
             raise BadInput(say(await language_of(self.store, incoming), "write.gone"))
         await self._go_on(incoming, reply, template, {})
 
     async def told(self, incoming: Incoming, reply: Reply, waiting: Action) -> bool:
         """The user answered: one question, or all of them at once."""
-        template = self.chat.library.template(waiting.payload["template"])
+        template = self.library.template(waiting.payload["template"])
         values: dict[str, str] = dict(waiting.payload["values"])
         blank = _next(template, values) if template is not None else None
         if template is None or blank is None:
@@ -78,7 +80,7 @@ class Writing:
     async def press_skip(self, incoming: Incoming, reply: Reply, action: Action) -> None:
         waiting = await self.store.read(lambda tx: tx.buttons.awaited(incoming.address, incoming.user.id))
         key, name = action.payload["template"], action.payload["field"]
-        template = self.chat.library.template(key)
+        template = self.library.template(key)
         values = dict(waiting.payload["values"]) if waiting is not None and waiting.name == WAITING else None
         blank = _next(template, values) if template is not None and values is not None else None
         if template is None or values is None or blank is None or blank.name != name or not blank.optional:
@@ -105,7 +107,7 @@ class Writing:
             return
         text = template.filled(values, await language_of(self.store, incoming))
         asked = replace(incoming, kind=Kind.MESSAGE, text=text, message_id=0)
-        await self.chat.answer(asked, reply, await self.chat.begin(asked, last=True))
+        await self.chat.answer(asked, reply, await self.chat.questions.take(asked, last=True))
 
 
 def together(template: Template, text: str, language: str) -> dict[str, str] | None:

@@ -65,5 +65,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """In CI a log is read for what failed: thousands of dots would stand before it."""
+    return ("passed", "", "") if os.environ.get("CI") and report.passed and report.when == "call" else None
+
+
 # Their tests take ten seconds and more: nobody should wait for the last.
 LONGEST = ("test_machine.py", "test_points.py", "test_signals.py", "test_own_bots.py")

@@ -311,6 +311,19 @@ async def test_orders_that_always_crash_end_with_a_question(stage: Stage) -> Non
     assert len(stage.studio.seen("imageGenerationAsync")) == 2
 
 
+async def test_a_picture_that_is_cancelled_while_it_is_ordered_is_over_and_paid(stage: Stage) -> None:
+    await stage.start(user_daily_images=5)
+    stage.studio.set_faults({"latency_ms": 20_000})
+    stage.telegram.say(ANNA, "/image a cat")
+    await _asked(stage, "imageGenerationAsync", 1)
+    await stage.ask("/jobs")
+    await stage.press("Cancel 1")
+    await asyncio.sleep(60)
+    assert stage.studio.bought == 1
+    assert await stage.ask("/jobs") == say("en", "jobs.none")
+    assert _photos(stage) == []
+
+
 async def test_talk_goes_on_while_a_picture_is_drawn(stage: Stage) -> None:
     await stage.start()
     stage.studio.paint("never")

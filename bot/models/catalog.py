@@ -71,6 +71,9 @@ BUILT_IN: Sequence[ModelEntry] = (
     ModelEntry(name="yandexgpt/rc", title="YandexGPT Pro 5.1"),
     ModelEntry(name="yandexgpt-lite", title="YandexGPT Lite"),
     ModelEntry(name="aliceai-llm", title="Alice AI"),
+    ModelEntry(name="qwen3-235b-a22b-fp8", title="Qwen3 235B"),
+    ModelEntry(name="gpt-oss-120b", title="gpt-oss 120B"),
+    ModelEntry(name="gemma-3-27b-it", title="Gemma 3 27B"),  # the one of them that sees pictures
 )
 
 

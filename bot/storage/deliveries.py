@@ -38,6 +38,11 @@ class Shown:
     of: str
     outgoing: Outgoing
 
+    @property
+    def turn(self) -> str:
+        """The turn whose answer it shows, or that put it there: a key may name a part of a turn."""
+        return self.outgoing.of or self.key.partition(".")[0]
+
 
 class Deliveries(Subject):
     def add(self, key: str, where: Address, outgoing: Outgoing, *, marker: int = 0) -> None:

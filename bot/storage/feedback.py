@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import delete, select
 
 from bot.storage.dialects import connector, insert
+from bot.storage.messages import Remembered
 from bot.storage.rows import Subject, load_parts
-from bot.storage.said import Said
 from bot.storage.tables import Feedback as Table
 from bot.storage.tables import Message
 from bot.types import Address
@@ -25,7 +25,9 @@ KEEP = KEEP.on_conflict_do_update(
 
 
 class Opinions(Subject):
-    def keep(self, where: Address, answer: Said, user: int, value: int, sign: str, asked: Sequence[Words]) -> None:
+    def keep(
+        self, where: Address, answer: Remembered, user: int, value: int, sign: str, asked: Sequence[Words]
+    ) -> None:
         """This is what `user` thinks of the answer now."""
         messages = [{"role": said.role, "text": said.text} for said in asked]
         row = {

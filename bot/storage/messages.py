@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, and_, bindparam, func, literal, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, func, literal, or_, select, update
 from sqlalchemy.orm import aliased
 
 from bot.storage.blobs import Blobs
@@ -201,6 +201,10 @@ class Messages(Subject):
         rows: Iterable[Any] = self.connection.execute(PATH, {"tip": tip, "most": most})
         return [_remembered(row, row.name or "") for row in rows]
 
+    def before(self, message: Remembered, most: int) -> Sequence[Remembered]:
+        """What came before a message in its branch, the newest `most` of it, oldest first."""
+        return self.path(message.parent, most) if message.parent is not None else []
+
     def get(self, message: int) -> Remembered | None:
         row = self.connection.execute(GET, {"message": message}).one_or_none()
         return _remembered(row) if row else None
@@ -208,6 +212,11 @@ class Messages(Subject):
     def of_turn(self, address: Address, turn: str, role: Role) -> Remembered | None:
         """What was said in a turn, in this conversation of the address or one before."""
         return self._one(address, Message.turn == turn, Message.role == role)
+
+    def in_chat(self, where: Address, turn: str, role: Role) -> Remembered | None:
+        """The same in any conversation of the chat, whatever its topic."""
+        chat = (Conversation.bot == where.bot, Conversation.chat == where.chat)
+        return self._newest(chat, Message.turn == turn, Message.role == role)
 
     def at_place(self, address: Address, place: int) -> Remembered | None:
         """The newest version of the question that stands in that message of the chat."""
@@ -239,8 +248,11 @@ class Messages(Subject):
         self.move(message.conversation, tip)
 
     def _one(self, address: Address, *what: Any) -> Remembered | None:
-        conversations = select(Conversation.id).where(at(Conversation, address))
-        query = select(*FIELDS).where(Message.conversation_id.in_(conversations), *what)
+        return self._newest((at(Conversation, address),), *what)
+
+    def _newest(self, conversations: Iterable[ColumnElement[bool]], *what: Any) -> Remembered | None:
+        ids = select(Conversation.id).where(*conversations)
+        query = select(*FIELDS).where(Message.conversation_id.in_(ids), *what)
         row = self.connection.execute(query.order_by(Message.id.desc()).limit(1)).one_or_none()
         return _remembered(row) if row else None
 

@@ -40,7 +40,6 @@ from bot.storage import (
     messages,
     operations,
     people,
-    said,
     schema,
     spending,
     updates,
@@ -101,10 +100,6 @@ class Tx:
     @cached_property
     def operations(self) -> operations.Operations:
         return operations.Operations(self.connection, self.clock, self.queue)
-
-    @cached_property
-    def said(self) -> said.History:
-        return said.History(self.connection, self.clock, self.queue)
 
     @cached_property
     def feedback(self) -> feedback.Opinions:

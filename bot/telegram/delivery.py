@@ -2,7 +2,7 @@
 
 Begin with `Deliverer.deliver`. A send has no idempotency key, so after one whose outcome is unknown (the connection
 broke, the process died) the chat is searched for what it may have left behind before it is sent again: editing a
-message into what it already is answers "not modified", which is the proof. See `_find`.
+message into what it already is answers "not modified", which is the proof. See `unconfirmed.py`.
 
 What one member of a group alone sees can't be searched for: its ids come again and its edits tell nothing. So an empty
 message is opened first (`confide`) and only when its id is on disk the answer is written into it.
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -30,46 +29,20 @@ from bot.clock import Clock
 from bot.errors import Refused, TransportError, TransportUnavailable, Unauthorized
 from bot.outage import Outage
 from bot.telegram import alone, screen
-from bot.telegram.api import Api, BadMarkup, Flood, Gone, Moved, NoMessage, NotAlone, NoThread, NotModified, NotSent
+from bot.telegram.api import Api, Flood, Gone, Moved, NotAlone, NotModified, NotSent
 from bot.telegram.budget import Budget
+from bot.telegram.progress import UNTOLD_WAIT, Progress, simpler
 from bot.telegram.screen import Rung, Screen
+from bot.telegram.unconfirmed import LOOK_AHEAD, LOOK_AHEAD_AFTER_START, Unconfirmed
 from bot.types import Address
 
 log = logging.getLogger(__name__)
 
-FIRST_BACKOFF, LAST_BACKOFF = 0.5, 30.0  # seconds
-UNTOLD_WAIT, LONGEST_UNTOLD_WAIT = 5.0, 80.0  # seconds, where Telegram refuses for flood and does not say how long
+LAST_BACKOFF = 30.0  # seconds
+LONGEST_UNTOLD_WAIT = 80.0  # seconds, where Telegram refuses for flood and does not say how long
 ACTION_DEADLINE = 10.0
 LONG_FLOOD = 600.0  # seconds: a wait that the operator should know of
 TOKEN_PAUSE = 60.0  # seconds between tries while Telegram does not know our token
-# How many message ids behind the newest known one an unconfirmed send may have got: other chats count in the same line.
-LOOK_AHEAD, LOOK_AHEAD_AFTER_START = 3, 24
-MOST_PROBES = 32
-SUPERGROUP = -1_000_000_000_000  # chats below have message ids of their own; all others of a bot share theirs
-
-
-@dataclass(slots=True)
-class Progress:
-    """How far a delivery has come, and what was learned on the way."""
-
-    delivery: Delivery
-    rung: Rung
-    ids: list[int]
-    done: int
-    doubt: bool  # the next send may already have been carried out
-    marker: int  # what it may have left has a higher id
-    stored: int | None  # the marker on disk, where a search after a crash begins; None: the row is not SENDING there
-    ahead: int = LOOK_AHEAD
-    cleared: set[int] = field(default_factory=set)  # ids that it has not got
-    touched: set[int] = field(default_factory=set)  # ids that a search may have edited without hearing of it
-    was_left: bool = False  # from before the start
-    looks: int = 0
-    thread: bool = True
-    document: bool = False
-    renewed: bool = False  # a message that could not be edited was given up
-    limit: int = screen.LIMIT  # of the text of one message
-    wait: float = FIRST_BACKOFF
-    untold: float = UNTOLD_WAIT
 
 
 @dataclass(slots=True)
@@ -87,16 +60,15 @@ class Deliverer:
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
     _gate: asyncio.Lock = field(default_factory=asyncio.Lock)
     _users: Counter[str] = field(default_factory=Counter)
-    _newest_ids: dict[int, int] = field(default_factory=dict)
-    _looked_up: set[int] = field(default_factory=set)  # the lines of which it is known what was known before the start
-    _flying: int = 0  # sends under way: each may have got an id that is not known yet
     # Deliveries up to this id are from before the start, or from before the work on that chat began; None, or not
     # there: that is not known yet, or another process delivers.
     _left: int | None = None
     _left_of: dict[str, int] = field(default_factory=dict)
+    unconfirmed: Unconfirmed = field(init=False)
     outage: Outage = field(init=False)
 
     def __post_init__(self) -> None:
+        self.unconfirmed = Unconfirmed(self.api, self.outbox, self.permit, self._edit)
         self.outage = Outage("delivering answers", self.clock)
 
     async def recover(self) -> None:
@@ -125,11 +97,6 @@ class Deliverer:
     def leave(self, place: str) -> None:
         """The chat is not ours any more."""
         self._left_of.pop(place, None)
-
-    def saw(self, chat: int, message_id: int) -> None:
-        """A message id that exists: what was sent before it has a lower one."""
-        line = _line(chat)
-        self._newest_ids[line] = max(self._newest_ids.get(line, 0), message_id)
 
     async def deliver(self, address: Address) -> None:
         """Deliver everything the outbox holds for an address, in order. Returns when that is done.
@@ -238,7 +205,7 @@ class Deliverer:
             except TransportUnavailable as error:
                 await self._wait(progress, error)
             except (Refused, ValueError) as error:  # ValueError: aiogram itself does not take it
-                if not _simpler(progress, error):
+                if not simpler(progress, error):
                     if delivery.address.only:
                         await self._say_aloud(delivery, error)
                         return delivery.address
@@ -291,7 +258,7 @@ class Deliverer:
             progress.doubt, progress.ahead = False, LOOK_AHEAD
             self.outage.over()
             if not delivery.address.only:
-                self.saw(delivery.address.chat, message_id)
+                self.unconfirmed.saw(delivery.address.chat, message_id)
             if last:
                 await self._take_away(progress)
             await self.outbox.progress(delivery, progress.ids, done=progress.done, sent=last)
@@ -325,16 +292,13 @@ class Deliverer:
             return message_id
         if delivery.address.only:
             return await self._alone(progress, part, last=last)
-        if progress.doubt and (found := await self._find(progress, part, last=last)):
+        if progress.doubt and (found := await self.unconfirmed.find(progress, part, last=last)):
             return found
         await self.permit(chat)
-        await self._mark(progress)
-        self._flying += 1
-        try:
+        await self.unconfirmed.mark(progress)
+        with self.unconfirmed.flying():
             sent = await self.api.call(self._method(progress, part, last=last))
-            return int(sent["message_id"])
-        finally:
-            self._flying -= 1
+        return int(sent["message_id"])
 
     async def _alone(self, progress: Progress, part: Screen, *, last: bool) -> int:
         """The same for one person alone: into a message whose id is on disk. A file can't be written into one, so that
@@ -359,21 +323,6 @@ class Deliverer:
         part = screen.as_document(part) if progress.document else part
         return screen.send(part, to, outgoing, last=last, thread=progress.thread)
 
-    async def _mark(self, progress: Progress) -> None:
-        """Note what is known when a send begins: on disk only where a search from the old marker would miss it."""
-        await self._look_up(progress.delivery.address)
-        progress.marker = max(progress.marker, self.newest(progress.delivery.address.chat))
-        if progress.stored is None or progress.marker >= progress.stored + LOOK_AHEAD_AFTER_START // 2:
-            await self.outbox.begin(progress.delivery, progress.marker)
-            progress.stored = progress.marker
-
-    async def _look_up(self, to: Address) -> None:
-        """Learn once what was known before the start: nobody may have written since."""
-        if (line := _line(to.chat)) not in self._looked_up:
-            chats = (line, line) if line else (SUPERGROUP, sys.maxsize)
-            self.saw(to.chat, await self.outbox.highest(to.bot, *chats))
-            self._looked_up.add(line)
-
     async def _edit(self, progress: Progress, part: Screen, message_id: int, *, last: bool) -> Any:
         """Make a message that already stands in the chat what it should be: may be repeated at will."""
         to = progress.delivery.address
@@ -381,103 +330,3 @@ class Deliverer:
         inline = markup if isinstance(markup, InlineKeyboardMarkup) else None
         await self.permit(to.chat)
         return await self.api.call(screen.edit(part, to, message_id, inline))
-
-    async def _find(self, progress: Progress, part: Screen, *, last: bool) -> int:
-        """The id of a message that an unconfirmed send has left in the chat; 0 when there is none."""
-        to = progress.delivery.address
-        known = await self.outbox.ours(to) | progress.cleared
-        first = progress.marker + 1
-        last_id = max(self.newest(to.chat), progress.marker) + progress.ahead + self._flying
-        for id_ in [id_ for id_ in range(first, last_id + 1) if id_ not in known][:MOST_PROBES]:
-            if await self._is_there(progress, part, id_, last=last):
-                return id_
-            progress.wait = FIRST_BACKOFF  # Telegram answers
-            progress.cleared.add(id_)  # so that a broken connection does not begin the search anew
-        progress.doubt = False
-        progress.cleared.clear()  # the next send may well get one of these
-        return 0
-
-    async def _is_there(self, progress: Progress, part: Screen, message_id: int, *, last: bool) -> bool:
-        """Whether a message is ours and stands where it should. Edits it into `part`, which is harmless then.
-
-        Where it was the answer of another topic, that one's own search puts it right.
-        """
-        looked = False
-        try:
-            try:
-                edited = await self._edit(progress, part, message_id, last=last)
-            except NotModified:
-                if message_id not in progress.touched and not (progress.was_left and _may_have_topics(progress)):
-                    return True
-                looked = True  # it may say this because a search has edited it
-                edited = await self._seen(progress, part, message_id)
-        except NoMessage:
-            return False
-        except TransportUnavailable:
-            progress.touched.add(message_id)
-            raise
-        if isinstance(edited, dict) and _thread(edited) != (progress.delivery.address.thread if progress.thread else 0):
-            return False
-        if looked:
-            await self._edit(progress, part, message_id, last=last)
-        return True
-
-    async def _seen(self, progress: Progress, part: Screen, message_id: int) -> Any:
-        """The message, which Telegram tells only when an edit changes it: here its button, to one that it has not."""
-        while True:
-            progress.looks += 1
-            button = screen.stop_keyboard("…" * progress.looks)
-            await self.permit(progress.delivery.address.chat)
-            with suppress(NotModified):  # a look before a crash had got so far
-                return await self.api.call(screen.edit(part, progress.delivery.address, message_id, button))
-
-    def newest(self, chat: int) -> int:
-        """The highest message id that is known where the chat gets its own from."""
-        return self._newest_ids.get(_line(chat), 0)
-
-
-def _line(chat: int) -> int:
-    """Chats of one line number their messages together: a supergroup by itself, all others of a bot as one (0)."""
-    return chat if chat < SUPERGROUP else 0
-
-
-def _may_have_topics(progress: Progress) -> bool:
-    return progress.delivery.address.chat < 0 or progress.delivery.address.thread != 0
-
-
-def _thread(message: dict[str, Any]) -> int:
-    return (message.get("message_thread_id") or 0) if message.get("is_topic_message") else 0
-
-
-def _simpler(progress: Progress, error: Exception) -> bool:
-    """Change the way of sending after a refusal; False when there is no other way left."""
-    if isinstance(error, NoThread) and progress.thread:
-        progress.thread = False
-    elif progress.delivery.address.only and progress.limit > screen.SHORT_LIMIT and _is_too_long(progress, error):
-        progress.limit, progress.done = screen.SHORT_LIMIT, 0
-    elif progress.delivery.outgoing.file and not progress.document:
-        progress.document = True
-    elif isinstance(error, NoMessage) and _elsewhere(progress):
-        pass
-    elif progress.rung < Rung.PLAIN:
-        progress.rung = Rung(progress.rung + 1)
-        progress.done = 0  # simpler parts end elsewhere: those that stand already are edited to fit
-    else:
-        return _elsewhere(progress)
-    return True
-
-
-def _elsewhere(progress: Progress) -> bool:
-    """Give up the message that was to be edited, so that a new one is sent.
-
-    What one person sees is always edited into a message that was just opened: there it is done once.
-    """
-    if progress.done >= len(progress.ids) or (progress.delivery.address.only and progress.renewed):
-        return False
-    del progress.ids[progress.done :]
-    progress.renewed = True
-    return True
-
-
-def _is_too_long(progress: Progress, error: Exception) -> bool:
-    return isinstance(error, BadMarkup) and progress.rung > Rung.RICH and "too" in str(error).lower()

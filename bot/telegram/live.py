@@ -246,7 +246,7 @@ class Live:
         deliverer = self.deliverer
         method = screen.send(frame, self.address, Outgoing(reply_to=self.quote), last=False)
         stop = screen.stop_keyboard(self.stop_label)
-        await deliverer.outbox.place(self.turn, self.address, marker=deliverer.newest(self.address.chat))
+        await deliverer.outbox.place(self.turn, self.address, marker=deliverer.unconfirmed.newest(self.address.chat))
         deliverer.doubted.add(self.turn)
         try:
             sent = await deliverer.api.call(method.model_copy(update={"reply_markup": stop}))
@@ -257,7 +257,7 @@ class Live:
             self._ended = True
             raise
         message_id = int(sent["message_id"])
-        deliverer.saw(self.address.chat, message_id)
+        deliverer.unconfirmed.saw(self.address.chat, message_id)
         await deliverer.outbox.place(self.turn, self.address, message_id)
         deliverer.doubted.discard(self.turn)
         return message_id

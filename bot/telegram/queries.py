@@ -12,7 +12,7 @@ import bot.telegram.lazy  # noqa: F401  isort: skip  before aiogram
 
 from aiogram.methods import AnswerCallbackQuery, AnswerPreCheckoutQuery, AnswerShippingQuery, TelegramMethod
 
-from bot.telegram.updates import whole
+from bot.telegram.fields import whole
 from bot.texts.catalog import say
 
 DEADLINE = 8.0  # seconds, of the ten that a payment waits

@@ -99,7 +99,7 @@ class Telegram:
         self.username = me.username
         self.deliverer.permission, self.deliverer.spent = engine.permit, engine.spent
         self._intake = intake = Intake(
-            self.inbox, self.clock, me, self._reply, handler, self.deliverer.saw, self._dismiss, self.tasks,
+            self.inbox, self.clock, me, self._reply, handler, self.deliverer.unconfirmed.saw, self._dismiss, self.tasks,
             self.api.metrics, self.options.others, engine.at_once,
         )  # fmt: skip
         if role.works:
@@ -137,10 +137,10 @@ class Telegram:
 
     @property
     def newest(self) -> int:
-        return self.deliverer.newest(1)
+        return self.deliverer.unconfirmed.newest(1)
 
     def saw(self, message_id: int) -> None:
-        self.deliverer.saw(1, message_id)
+        self.deliverer.unconfirmed.saw(1, message_id)
 
     def leave(self, place: str) -> None:
         self.deliverer.leave(place)

@@ -7,18 +7,18 @@ another place is read like any other. (A client that validates whole updates goe
 from __future__ import annotations
 
 import re
-import unicodedata
 import zlib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import Annotated, Any, TypeGuard
+from dataclasses import dataclass
+from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from bot.boxes import Received
+from bot.telegram import fields
+from bot.telegram.fields import MAX_ID, ReadChat, ReadMessage
 from bot.telegram.screen import BY_PRESS, BY_REPLY, STOP
-from bot.types import Address, Attachment, Incoming, Kind, User
+from bot.types import Address, Incoming, Kind, User
 
 ALLOWED = (
     "message",
@@ -30,61 +30,8 @@ ALLOWED = (
     "pre_checkout_query",  # nothing is sold here: somebody has to say so within ten seconds
     "shipping_query",
 )
-ATTACHMENTS = (
-    "photo", "voice", "document", "video", "video_note", "audio", "sticker", "animation", "location", "contact",
-    "poll", "dice", "venue", "story", "checklist", "paid_media",
-)  # fmt: skip
-ANONYMOUS = 1087968824  # in whose name anonymous administrators speak
-SERVICE_SENDERS = {777000, ANONYMOUS, 136817688}  # Telegram, an anonymous administrator, a channel: nobody in person
 RELAYED = ("forward_origin", "forward_date", "forward_from", "via_bot")
-MAX_ID = 2**62
-FIRST_DATE = 1_376_000_000  # August 2013
 PIECE = 3900  # UTF-16 units: a text as long as this was probably cut by the sender's client, and goes on
-
-
-def whole(value: Any) -> str:
-    """A text that can be stored and sent: no NUL, no half of a surrogate pair. What is no text is ""."""
-    if not isinstance(value, str):
-        return ""
-    return value.replace("\0", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def name(value: Any) -> str:
-    """What somebody calls himself, in one line from left to right: no control characters, no marks of direction."""
-    return "".join(sign for sign in whole(value) if unicodedata.category(sign) not in UNSEEN or sign in JOINERS)[:128]
-
-
-UNSEEN = ("Cc", "Cf", "Zl", "Zp")
-JOINERS = "\u200c\u200d"  # inside emoji and Indic or Persian words
-Name = Annotated[str, BeforeValidator(name)]
-
-
-class Read(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-
-class ReadUser(Read):
-    id: int = Field(ge=1, le=MAX_ID)
-    is_bot: bool = False
-    first_name: Name = ""
-    language_code: Name = ""
-
-
-class ReadChat(Read):
-    id: int = Field(ge=-MAX_ID, le=MAX_ID)
-    type: str = ""
-    title: Name = ""
-
-
-class ReadReply(Read):
-    message_id: int = Field(0, ge=0, le=MAX_ID)
-    number: int = Field(0, ge=0, le=MAX_ID, alias="ephemeral_message_id")  # of what one person sees
-    sender: ReadUser | None = Field(None, alias="from")
-
-
-class ReadMessage(Read):
-    message_id: int = Field(ge=0, le=MAX_ID)
-    chat: ReadChat
 
 
 class Bad(ValueError):
@@ -114,23 +61,23 @@ def once(update: dict[str, Any]) -> str:
             known = isinstance(place, int) and isinstance(id_, int)
             return f"{place}/{id_}/{_alone(message)}{_version(message)}"[:255] if known else ""
     press = update.get("callback_query")
-    id_ = whole(press.get("id")) if isinstance(press, dict) else ""
+    id_ = fields.whole(press.get("id")) if isinstance(press, dict) else ""
     return f"press/{id_}"[:255] if id_ else ""
 
 
 def _alone(message: dict[str, Any]) -> str:
     """Nothing for a message that all see. The ids of others are 0, and the one that they have may come again."""
-    id_ = _number(message.get("ephemeral_message_id"))
-    return f"alone/{id_}/{_number(message.get('date'))}/" if id_ else ""
+    id_ = fields.natural(message.get("ephemeral_message_id"))
+    return f"alone/{id_}/{fields.natural(message.get('date'))}/" if id_ else ""
 
 
 def _version(message: dict[str, Any]) -> str:
     """Nothing for a message as it was sent. Two edits can be of the same second, but not with the same words."""
     edited = message.get("edit_date")
-    words = whole(message.get("text")) or whole(message.get("caption"))
+    words = fields.whole(message.get("text")) or fields.whole(message.get("caption"))
     if edited is None:
         return ""
-    return f"{whole(str(edited)) if isinstance(edited, int | str) else '?'}/{zlib.crc32(words.encode()):x}"
+    return f"{fields.whole(str(edited)) if isinstance(edited, int | str) else '?'}/{zlib.crc32(words.encode()):x}"
 
 
 def place(update: dict[str, Any]) -> str:
@@ -152,7 +99,7 @@ def original(update: dict[str, Any]) -> str:
 def press(update: dict[str, Any]) -> str:
     """The id under which a button press is answered; "" when the update is none."""
     query = update.get("callback_query")
-    return whole(query.get("id")) if isinstance(query, dict) else ""
+    return fields.whole(query.get("id")) if isinstance(query, dict) else ""
 
 
 def read(update: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
@@ -175,12 +122,12 @@ def other(update: dict[str, Any], rows: Sequence[Received], me: Me, kinds: Colle
     body = update[kind]
     place = body.get("chat") or (body.get("message") or {}).get("chat") or {}
     try:
-        user = _user({**body, "from": body.get("from") or body.get("user")}) or User(0)
+        user = fields.user({**body, "from": body.get("from") or body.get("user")}) or User(0)
         chat = ReadChat.model_validate({"id": user.id or me.id, **place}).id
     except (ValidationError, TypeError):
         raise Bad(f"{kind}: unreadable chat or user") from None
     address = Address("telegram", me.id, chat)
-    number = _number(body.get("message_id"))
+    number = fields.natural(body.get("message_id"))
     return Incoming(
         str(rows[0].id), address, user, Kind.OTHER, ids=_ids(rows), data=kind, private=chat > 0, message_id=number,
         attempts=max(row.attempts for row in rows),
@@ -204,15 +151,15 @@ def goes_on(text: str) -> bool:
 
 def _message(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
     message = ReadMessage.model_validate(body)
-    if moved := _moved(body, message):
+    if moved := fields.moved(body, message):
         old, new = moved
         return Incoming(
             str(rows[0].id), Address("telegram", me.id, old), User(0), Kind.MOVED, ids=_ids(rows), data=str(new)
         )
-    user = _user(body)
+    user = fields.user(body)
     if user is not None and not user.is_bot and message.chat.id > 0 and (topic := _topic(body)) is not None:
         return Incoming(str(rows[0].id), _address(body, message, me), user, Kind.TOPIC, ids=_ids(rows), data=topic)
-    if user is None or user.is_bot or not (isinstance(body.get("text"), str) or _attachments(body)):
+    if user is None or user.is_bot or not (isinstance(body.get("text"), str) or fields.attachments(body)):
         return None  # bots don't talk to bots; service messages say nothing
     return _said(Kind.MESSAGE, body, message, user, rows, me)
 
@@ -221,14 +168,14 @@ def _topic(body: dict[str, Any]) -> str | None:
     """The name that somebody gave a topic, "" for one that its first message will name; None: this is no such event."""
     made, renamed = body.get("forum_topic_created"), body.get("forum_topic_edited")
     if isinstance(made, dict):
-        return "" if made.get("is_name_implicit") is True else name(made.get("name"))
-    return name(renamed.get("name")) if isinstance(renamed, dict) and renamed.get("name") else None
+        return "" if made.get("is_name_implicit") is True else fields.name(made.get("name"))
+    return fields.name(renamed.get("name")) if isinstance(renamed, dict) and renamed.get("name") else None
 
 
 def _edited(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
     message = ReadMessage.model_validate(body)
-    user = _user(body)
-    if user is None or user.is_bot or not _text(body):
+    user = fields.user(body)
+    if user is None or user.is_bot or not fields.text(body):
         return None
     return _said(Kind.EDIT, body, message, user, rows, me)
 
@@ -236,9 +183,9 @@ def _edited(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming 
 def _said(
     kind: Kind, body: dict[str, Any], message: ReadMessage, user: User, rows: Sequence[Received], me: Me
 ) -> Incoming | None:
-    text = _text(body)
+    text = fields.text(body)
     private = message.chat.id > 0  # the ids of people; a kind of chat that we don't know has one of the two as well
-    unseen = 0 if private else _number(body.get("ephemeral_message_id"))
+    unseen = 0 if private else fields.natural(body.get("ephemeral_message_id"))
     addressed, text = _addressed(body, text, me, private=private)
     addressed = addressed or bool(unseen)  # nobody else gets it
     if not addressed:
@@ -251,12 +198,12 @@ def _said(
         user=user,
         kind=kind,
         text=text,
-        parts=(*_quoted(body), *_attachments(body)),
-        at=_date(body.get("edit_date") or body.get("date")),
+        parts=(*fields.quoted(body), *fields.attachments(body)),
+        at=fields.date(body.get("edit_date") or body.get("date")),
         ids=_ids(rows),
         private=private,
         message_id=unseen or message.message_id,
-        reply_to=_reply(body).number if unseen else _reply(body).message_id,
+        reply_to=fields.reply(body).number if unseen else fields.reply(body).message_id,
         attempts=max(row.attempts for row in rows),
         relayed=any(name in body for name in RELAYED),
         title=message.chat.title,
@@ -265,15 +212,15 @@ def _said(
 
 
 def _press(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
-    user = _user(body)
+    user = fields.user(body)
     if user is None or user.is_bot:
         return None
     place = body.get("message")
     if not isinstance(place, dict):  # not one of ours, or too old to be shown: it only wants an answer
         place = {"chat": {"id": user.id, "type": "private"}, "message_id": 0}
     message = ReadMessage.model_validate(place)
-    data, private = whole(body.get("data")), message.chat.id > 0
-    unseen = 0 if private else _number(place.get("ephemeral_message_id"))
+    data, private = fields.whole(body.get("data")), message.chat.id > 0
+    unseen = 0 if private else fields.natural(place.get("ephemeral_message_id"))
     return Incoming(
         id=str(rows[0].id),
         address=_address(place, message, me, only=user.id if unseen else 0),
@@ -290,9 +237,9 @@ def _press(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming |
 
 def _stopped(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
     chat = ReadChat.model_validate(body.get("chat"))
-    address = Address("telegram", me.id, chat.id, _number(body.get("message_thread_id")))
+    address = Address("telegram", me.id, chat.id, fields.natural(body.get("message_thread_id")))
     # A draft has the id of its turn (`Live`): the button of an old one must not stop the next answer.
-    turn = str(_number(body.get("draft_id")) or "")
+    turn = str(fields.natural(body.get("draft_id")) or "")
     return Incoming(str(rows[0].id), address, User(0), Kind.STOP, ids=_ids(rows), data=turn)
 
 
@@ -305,7 +252,7 @@ def _member(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming 
     return Incoming(
         id=str(rows[0].id),
         address=where,
-        user=User(0, language=_tongue(body)),
+        user=User(0, language=fields.tongue(body)),
         kind=kind,
         ids=_ids(rows),
         private=private,
@@ -314,20 +261,14 @@ def _member(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming 
     )
 
 
-def _tongue(body: dict[str, Any]) -> str:
-    """The language of who did something to the bot in a chat: it is no person that speaks to it."""
-    person = body.get("from")
-    return name(person.get("language_code")) if isinstance(person, dict) else ""
-
-
 def _reaction(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
-    user = _user({"from": body.get("user")})
+    user = fields.user({"from": body.get("user")})
     if user is None or user.is_bot:
         return None  # a channel, an anonymous administrator
     message = ReadMessage.model_validate(body)
     return Incoming(
         str(rows[0].id), Address("telegram", me.id, message.chat.id), user, Kind.REACTION, ids=_ids(rows),
-        data=_emoji(body.get("new_reaction")), private=message.chat.id > 0, reply_to=message.message_id,
+        data=fields.emoji(body.get("new_reaction")), private=message.chat.id > 0, reply_to=message.message_id,
         attempts=max(row.attempts for row in rows),
     )  # fmt: skip
 
@@ -344,94 +285,13 @@ READERS = {
 # --- fields -----------------------------------------------------------------------------------------------------------
 
 
-def _text(body: dict[str, Any]) -> str:
-    text = whole(body.get("text")) or whole(body.get("caption"))
-    return text if any(not _is_blank(sign) for sign in text) else ""
+def _address(body: dict[str, Any], message: ReadMessage, me: Me, only: int = 0) -> Address:
+    thread = fields.natural(body.get("message_thread_id")) if body.get("is_topic_message") is True else 0
+    return Address("telegram", me.id, message.chat.id, thread, only=only)
 
 
-def _is_blank(sign: str) -> bool:
-    """Whether there is nothing to read in a character: spaces, controls, marks on nothing, fillers, full stops."""
-    return sign in BLANK or unicodedata.category(sign) in (*UNSEEN, "Zs", "Mn")
-
-
-BLANK = "\u2800\u3164\u115f\u1160\uffa0.…"
-
-
-def _emoji(value: Any) -> str:
-    """The newest of somebody's reactions to a message; a custom emoji only by its kind, "" for none."""
-    found = [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
-    if not found:
-        return ""
-    kind = whole(found[-1].get("type"))
-    return (whole(found[-1].get("emoji")) if kind == "emoji" else {"paid": "⭐"}.get(kind, kind))[:64] or "?"
-
-
-def _attachments(body: dict[str, Any]) -> tuple[Attachment, ...]:
-    for kind in ATTACHMENTS:
-        value = body.get(kind)
-        if kind == "photo" and isinstance(value, list):
-            value = value[-1] if value else {}
-        if isinstance(value, dict):
-            return (_attachment(kind, value),)
-    return ()
-
-
-def _attachment(kind: str, value: dict[str, Any]) -> Attachment:
-    """Where Telegram tells no type it is what it always is for that kind."""
-    if kind == "sticker":
-        moves = "application/x-tgsticker" if value.get("is_animated") is True else "video/webm"
-        still = value.get("is_animated") is not True and value.get("is_video") is not True
-        mime, title = "image/webp" if still else moves, name(value.get("emoji"))
-    else:
-        told = name(value.get("mime_type")).partition(";")[0].strip()  # "audio/ogg; codecs=opus"
-        mime, title = told or USUAL.get(kind, ""), name(value.get("file_name"))
-    size, duration = _number(value.get("file_size")), _number(value.get("duration"))
-    return Attachment(kind, whole(value.get("file_id")), size, mime.lower(), title, duration)
-
-
-USUAL = {"photo": "image/jpeg", "voice": "audio/ogg", "video_note": "video/mp4"}
-
-
-def _quoted(body: dict[str, Any]) -> tuple[Attachment, ...]:
-    """The picture or document that a message answers: it is asked about."""
-    answered = body.get("reply_to_message")
-    if not isinstance(answered, dict):
-        return ()
-    return tuple(replace(one, quoted=True) for one in _attachments(answered) if one.kind in READABLE)
-
-
-READABLE = ("photo", "document", "sticker")
-
-
-def _moved(body: dict[str, Any], message: ReadMessage) -> tuple[int, int] | None:
-    """The old and the new id of a group that became a supergroup; both chats are told, in any order."""
-    to, came = body.get("migrate_to_chat_id"), body.get("migrate_from_chat_id")
-    if _is_group(to) and _is_group(message.chat.id):
-        return message.chat.id, to
-    if _is_group(came) and _is_group(message.chat.id):
-        return came, message.chat.id
-    return None
-
-
-def _is_group(id_: Any) -> TypeGuard[int]:
-    return isinstance(id_, int) and -MAX_ID <= id_ < 0
-
-
-def _user(body: dict[str, Any]) -> User | None:
-    """Who speaks; the group itself for an anonymous administrator of it. None for channels and for Telegram."""
-    if not isinstance(body.get("from"), dict):
-        return None
-    if isinstance(body.get("sender_chat"), dict):
-        return _group(body)
-    user = ReadUser.model_validate(body["from"])
-    return None if user.id in SERVICE_SENDERS else User(user.id, user.first_name, user.language_code, user.is_bot)
-
-
-def _group(body: dict[str, Any]) -> User | None:
-    """The group, where it speaks in its own chat: a channel that is linked to it speaks in the channel's name."""
-    sender, place = ReadChat.model_validate(body["sender_chat"]), ReadChat.model_validate(body.get("chat") or {})
-    spoken = isinstance(body["from"], dict) and body["from"].get("id") == ANONYMOUS
-    return User(place.id, sender.title) if spoken and sender.id == place.id < 0 else None
+def _ids(rows: Sequence[Received]) -> tuple[int, ...]:
+    return tuple(row.id for row in rows)
 
 
 def _addressed(body: dict[str, Any], text: str, me: Me, *, private: bool) -> tuple[bool, str]:
@@ -446,30 +306,5 @@ def _addressed(body: dict[str, Any], text: str, me: Me, *, private: bool) -> tup
     mention = re.compile(rf"@{re.escape(me.username)}\b[,:]?\s*", re.IGNORECASE)
     if me.username and mention.search(text):
         return True, mention.sub("", text, count=1).strip()
-    sender = _reply(body).sender
+    sender = fields.reply(body).sender
     return sender is not None and sender.id == me.id, text
-
-
-def _reply(body: dict[str, Any]) -> ReadReply:
-    try:
-        return ReadReply.model_validate(body.get("reply_to_message") or {})
-    except ValidationError:
-        return ReadReply.model_validate({})
-
-
-def _address(body: dict[str, Any], message: ReadMessage, me: Me, only: int = 0) -> Address:
-    thread = _number(body.get("message_thread_id")) if body.get("is_topic_message") is True else 0
-    return Address("telegram", me.id, message.chat.id, thread, only=only)
-
-
-def _ids(rows: Sequence[Received]) -> tuple[int, ...]:
-    return tuple(row.id for row in rows)
-
-
-def _number(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_ID else 0
-
-
-def _date(value: Any) -> datetime | None:
-    """None for what can't be the time of a message: before there was Telegram, or far from now."""
-    return datetime.fromtimestamp(value, UTC) if isinstance(value, int) and FIRST_DATE <= value < 2**34 else None

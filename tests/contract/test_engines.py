@@ -22,11 +22,19 @@ from bot.engine import Role
 from bot.sandbox.studio import Studio
 from bot.sandbox.telegram import Telegram
 from bot.settings import Settings
+from bot.storage.broker import NEWS
 from bot.storage.dialects import is_sqlite
 from bot.texts.catalog import say
 from bot.types import Address, Job
 
 ANNA, BORIS = 1001, 1002
+# What is being done is anybody's, and workers are told at once: before one looks whether what it does is still its own.
+TAKEN_FROM_THEM = f"""
+WITH taken AS (
+  UPDATE procrastinate_jobs SET status = 'todo', attempts = attempts + 1 WHERE status = 'doing' RETURNING queue_name
+)
+SELECT pg_notify('procrastinate_queue_v1#' || queue_name, '{NEWS}') FROM taken
+"""
 PATIENCE = 20.0
 
 
@@ -225,8 +233,9 @@ async def test_nothing_is_left_in_the_queue_when_everything_is_done(hall: Hall, 
 
 
 @several
-async def test_who_has_lost_a_chat_says_nothing_more_there(hall: Hall, postgres: Server) -> None:
-    """The first worker is taken for dead in mid-answer, and goes on to speak."""
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_who_has_lost_a_chat_says_nothing_more_there(hall: Hall, postgres: Server, workers: int) -> None:
+    """The first worker is taken for dead in mid-answer, and goes on to speak. Alone it gets the chat back itself."""
     calm, trials = asyncio.Event(), iter(("first", "second"))
 
     async def answer(messages: list[dict[str, str]]) -> AsyncGenerator[str]:
@@ -236,12 +245,13 @@ async def test_who_has_lost_a_chat_says_nothing_more_there(hall: Hall, postgres:
         yield f"the {trial} trial"
 
     hall.studio.answer(answer)
+    hall.roles = (Role.WEBHOOK, *[Role.WORKER] * workers)
     await hall.start()
     hall.telegram.say(ANNA, "hello")
     await hall.telegram.wait_for(lambda: hall.asked() or None, PATIENCE)
     await asyncio.to_thread(
         postgres.execute,
-        "UPDATE procrastinate_jobs SET status = 'todo', attempts = attempts + 1 WHERE status = 'doing'",
+        TAKEN_FROM_THEM,
         hall.settings.database_url,
     )
     await hall.telegram.wait_for(lambda: len(hall.asked()) > 1 or None, PATIENCE)

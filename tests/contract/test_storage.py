@@ -178,7 +178,7 @@ async def test_what_one_member_alone_sees_is_never_taken_for_a_message_of_the_ch
             delivery = tx.deliveries.next(where)
             assert delivery is not None
             tx.deliveries.progress(delivery.id, (int(turn) + 5,), done=1, sent=True)
-        return [found and found.turn for found in (tx.said.shown(42, WHERE.chat, id_) for id_ in (6, 7))]
+        return [found and found.turn for found in (tx.deliveries.shown(WHERE, id_) for id_ in (6, 7))]
 
     assert await store.write(work) == ["1", None]
 

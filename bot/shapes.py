@@ -1,0 +1,154 @@
+"""What values of the settings look like, as types that check them. No sentence of an error quotes the value."""
+
+from __future__ import annotations
+
+import json
+import re
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic_settings import NoDecode
+
+TOKEN_SHAPE = re.compile(r"\d{1,20}:[A-Za-z0-9_-]{3,}")
+FOLDER_SHAPE = re.compile(r"[A-Za-z0-9_-]+")
+PLACEHOLDER = re.compile(r"(<.*>|your[-_ ].*|changeme|xxx+|.*\.\.\.)?", re.IGNORECASE)
+KEY_SHAPE = re.compile(r"[!-~]*")  # what can stand in a header
+SECRET_SHAPE = re.compile(r"([A-Za-z0-9_-]{16,256})?")
+PROXY_SHAPE = re.compile(r"((https?|socks[45]h?)://([^\s@/]+@)?[^\s@/:]+:\d{1,5}/?)?")
+HOST_SHAPE = re.compile(r"[\w.-]+(:\d{1,5})?|\[?[0-9a-fA-F:]+\]?")
+URL_SHAPE = re.compile(r"(https?)://(\[[0-9a-fA-F:]+\]|[\w.-]+)(:\d{1,5})?(/[^\s?#]*)?")
+THIS_MACHINE = re.compile(r"localhost|\[::1\]|127(\.\d{1,3}){3}")
+ONE_LINE = re.compile(r"[^\x00-\x1f\x7f]*")
+CURRENCY_SHAPE = re.compile(r"[A-Z]{3}")
+DATABASE_SHAPE = re.compile(
+    r"sqlite\+aiosqlite:///[^\s?]+"
+    r"|postgresql(\+psycopg)?://([^\s:@/?#]+(:[^\s:@/?#]*)?@)?[\w.,:\[\]-]*/[^\s:@/?#]+(\?[^\s#]*)?"
+)
+DATABASE_EXPECTED = (
+    "sqlite+aiosqlite:///file.db or postgresql://user:password@host/name is expected "
+    "(in a password, what is no letter or digit stands as in an address: %40 is @)"
+)
+
+
+def checked_url(value: str) -> str:
+    """The address of a service, without a slash at its end. Raises `ValueError`, as all here do."""
+    found = URL_SHAPE.fullmatch(value)
+    if found is None:
+        raise ValueError("an address like https://host is expected")
+    if found[1] == "http" and not THIS_MACHINE.fullmatch(found[2]):
+        raise ValueError("http:// is taken only for this machine (127.0.0.1): keys would travel unprotected")
+    return value.rstrip("/")
+
+
+def _url_or_none(value: str) -> str:
+    return checked_url(value) if value else value
+
+
+def _key(value: SecretStr) -> SecretStr:
+    if not KEY_SHAPE.fullmatch(value.get_secret_value()):
+        raise ValueError("has spaces or letters that no key has; copy it again")
+    return value
+
+
+def _key_or_placeholder(value: SecretStr) -> SecretStr:
+    return value if PLACEHOLDER.fullmatch(value.get_secret_value()) else _key(value)
+
+
+def _secret(value: SecretStr) -> SecretStr:
+    if not SECRET_SHAPE.fullmatch(value.get_secret_value()):
+        raise ValueError("16 to 256 of A-Z a-z 0-9 _ - are expected, or nothing")
+    return value
+
+
+def _proxy(value: SecretStr) -> SecretStr:
+    if not PROXY_SHAPE.fullmatch(value.get_secret_value()):
+        raise ValueError("an address like http://user:password@host:port or socks5://host:port is expected")
+    return value
+
+
+def _database(value: str) -> str:
+    if not DATABASE_SHAPE.fullmatch(value):
+        raise ValueError(DATABASE_EXPECTED)
+    return value
+
+
+def _host(value: str) -> str:
+    if not HOST_SHAPE.fullmatch(value):
+        raise ValueError("a name or an address of a machine is expected")
+    return value
+
+
+def _line(value: str) -> str:
+    if not ONE_LINE.fullmatch(value):
+        raise ValueError("one line is expected")
+    return value
+
+
+def _line_or_none(value: str) -> str:
+    return "" if value.lower() in ("none", "off") else _line(value)
+
+
+def _currency(value: str) -> str:
+    if not CURRENCY_SHAPE.fullmatch(value):
+        raise ValueError("three letters like RUB are expected")
+    return value
+
+
+def _split(value: Any) -> Any:
+    return tuple(part for part in re.split(r"[,;\s]+", value) if part) if isinstance(value, str) else value
+
+
+def _people(value: tuple[int, ...]) -> tuple[int, ...]:
+    if any(number <= 0 for number in value):
+        raise ValueError("ids of people are positive numbers; the others are chats")
+    return value
+
+
+def names(value: Any) -> Any:
+    """Names separated by commas or spaces; "none" is none of them."""
+    found = _split(value.lower()) if isinstance(value, str) else value
+    return () if isinstance(value, str) and found in (("none",), ("off",)) else found
+
+
+def rows(value: Any) -> Any:
+    return _json(value, "[]", "a JSON list is expected")
+
+
+def _by_role(value: Any) -> Any:
+    return _json(value, "{}", "a JSON object is expected")
+
+
+def _json(value: Any, empty: str, expected: str) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value or empty)
+    except ValueError:
+        raise ValueError(expected) from None
+
+
+def _not_negative(value: dict[str, Decimal]) -> dict[str, Decimal]:
+    if any(amount < 0 for amount in value.values()):
+        raise ValueError("amounts are 0 or more")
+    return value
+
+
+Url = Annotated[str, AfterValidator(checked_url)]
+OptionalUrl = Annotated[str, AfterValidator(_url_or_none)]
+Key = Annotated[SecretStr, AfterValidator(_key)]
+OwnKey = Annotated[SecretStr, AfterValidator(_key_or_placeholder)]
+WebhookSecret = Annotated[SecretStr, AfterValidator(_secret)]
+Proxy = Annotated[SecretStr, AfterValidator(_proxy)]
+Database = Annotated[str, AfterValidator(_database)]
+Host = Annotated[str, AfterValidator(_host)]
+Line = Annotated[str, AfterValidator(_line)]
+OptionalLine = Annotated[str, AfterValidator(_line_or_none)]
+Currency = Annotated[str, AfterValidator(_currency)]
+People = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_split), AfterValidator(_people)]
+AmountsByRole = Annotated[
+    dict[Literal["user", "operator", "admin"], Decimal],
+    NoDecode,
+    BeforeValidator(_by_role),
+    AfterValidator(_not_negative),
+]
