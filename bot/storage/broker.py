@@ -18,6 +18,7 @@ from procrastinate.exceptions import ConnectorException
 from procrastinate.jobs import Job, JobInserted, Notification, Status
 from procrastinate.manager import JobManager, NotificationCallback
 from procrastinate.types import JobToDefer  # noqa: F401  its adapters are registered when it is loaded
+from psycopg_pool import AsyncConnectionPool
 
 from bot.clock import Clock
 from bot.outage import Outage
@@ -84,8 +85,20 @@ def conninfo(url: str) -> str:
 
 
 def connector(url: str) -> PsycopgConnector:
-    place = conninfo(url)
-    return PsycopgConnector(conninfo=place, min_size=1, max_size=CONNECTIONS, timeout=5.0, reconnect_timeout=1.0)
+    """Each statement is a transaction of its own. What fails on a connection that was cut is asked for again."""
+    return PsycopgConnector(
+        conninfo=conninfo(url), pool_factory=_pool, configure=_configure,
+        min_size=1, max_size=CONNECTIONS, timeout=5.0, reconnect_timeout=1.0,
+    )  # fmt: skip
+
+
+def _pool(**given: Any) -> AsyncConnectionPool[Any]:
+    """Without the look at a connection before each use of it, which takes as long as the use."""
+    return AsyncConnectionPool(**{**given, "check": None})
+
+
+async def _configure(connection: psycopg.AsyncConnection[Any]) -> None:
+    await connection.set_autocommit(True)
 
 
 class Broker(JobManager):

@@ -48,6 +48,10 @@ class Engine(Protocol):
         """Ask in a transaction that sees one state of the database and can't change it. Raises `DBAPIError`."""
         ...
 
+    async def ask(self, question: Callable[[Connection], T]) -> T:
+        """Ask with one statement. Raises `DBAPIError`."""
+        ...
+
     async def scrub(self) -> None:
         """Clean up behind what was deleted. Raises `DBAPIError`, `StorageUnavailable`."""
         ...

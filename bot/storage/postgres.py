@@ -17,7 +17,7 @@ chats that share nothing but a page of an index: three times an answer, where ma
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from itertools import cycle
@@ -120,13 +120,21 @@ class Postgres:
         raise StorageUnavailable("the connection to the database broke during a commit, which may have been kept")
 
     async def read(self, question: Callable[[Connection], T]) -> T:
-        reader = next(self._readers)
+        return await self._twice(next(self._readers).run, question)
+
+    async def ask(self, question: Callable[[Connection], T]) -> T:
+        return await self._twice(next(self._readers).ask, question)
+
+    async def _twice(
+        self, ask: Callable[[Callable[[Connection], T]], Awaitable[T]], question: Callable[[Connection], T]
+    ) -> T:
+        """A connection that was idle may have been cut: the next one will do, or there is no server."""
         try:
-            return await reader.run(question)
+            return await ask(question)
         except DBAPIError as error:
             if not is_broken(error):
                 raise
-        return await reader.run(question)
+        return await ask(question)
 
     async def scrub(self) -> None:
         """Free the places of deleted rows, so that what comes next is written over them."""

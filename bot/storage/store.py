@@ -219,8 +219,17 @@ class Store:
 
         The same holds for it as for `write`.
         """
+        return await self._ask(self.engine.read, question)
+
+    async def ask(self, question: Callable[[Tx], T]) -> T:
+        """The same for what is asked with one statement: no transaction is needed, which on PostgreSQL is the most of
+        it. Two statements may see two states of the database.
+        """
+        return await self._ask(self.engine.ask, question)
+
+    async def _ask(self, ask: Callable[[Callable[[Connection], T]], Awaitable[T]], question: Callable[[Tx], T]) -> T:
         try:
-            answer = await self.engine.read(lambda connection: question(Tx(connection, self.clock)))
+            answer = await ask(lambda connection: question(Tx(connection, self.clock)))
         except DBAPIError as error:
             if (told := self._told(error, writing=False)) is error:
                 raise
