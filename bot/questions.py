@@ -62,8 +62,7 @@ class Questions:
 
         def work(tx: Tx) -> Begun:
             tx.updates.begin(incoming.ids)
-            tx.chats.seen(incoming.address, incoming.user, private=incoming.private)
-            choices = tx.chats.choices(incoming.address, incoming.user.id)
+            choices = tx.chats.meet(incoming.address, incoming.user, private=incoming.private)
             language = choices.language or incoming.user.language
             if last:
                 tx.buttons.forget(incoming.address, incoming.user.id)

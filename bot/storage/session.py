@@ -15,9 +15,10 @@ from sqlalchemy.exc import DBAPIError
 
 from bot.storage.faults import is_broken
 from bot.storage.guards import Guard, take
+from bot.storage.queue import KNOWN
 
 T = TypeVar("T")
-XID = "SELECT pg_current_xact_id_if_assigned()::text, pg_backend_pid()"
+XID = "SELECT pg_current_xact_id_if_assigned()::text"
 SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 FATE = "SELECT pg_terminate_backend(%s), pg_xact_status(%s::xid8)"
 
@@ -47,6 +48,7 @@ class Session:
         self._engine = engine
         self._writer = writer
         self._connection: Connection | None = None
+        self._process = 0  # of the server, for this connection
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="storage")
 
     async def run(self, work: Callable[[Connection], T], guards: Collection[Guard] = ()) -> T:
@@ -75,15 +77,16 @@ class Session:
     # --- in the thread ------------------------------------------------------------------------------------------------
 
     def _transact(self, work: Callable[[Connection], T], guards: Collection[Guard]) -> T:
-        connection, xid, process, result = self._connected(), None, 0, None
+        connection, xid, result = self._connected(), None, None
+        connection.info.pop(KNOWN, None)
         try:
             with connection.begin():
                 take(connection, guards)
                 result = work(connection)
-                xid, process = connection.exec_driver_sql(XID).one()
+                xid = connection.info.get(KNOWN) or connection.exec_driver_sql(XID).scalar_one()
         except DBAPIError as error:
             if xid and is_broken(error):  # the number was known, so it broke in the commit
-                raise Unsure(xid, process, result) from error
+                raise Unsure(xid, self._process, result) from error
             raise
         finally:
             if connection.invalidated:
@@ -114,11 +117,13 @@ class Session:
 
     def _connected(self) -> Connection:
         if self._connection is None:
-            level = "REPEATABLE READ" if self._writer else "AUTOCOMMIT"
-            self._connection = self._engine.execution_options(isolation_level=level).connect()
-            if not self._writer:
-                with self._connection.begin():
-                    self._connection.exec_driver_sql("SET default_transaction_read_only = on")
+            self._connection = connection = self._engine.connect()
+            # Said of the engine it would be asked for at each statement.
+            connection.execution_options(isolation_level="REPEATABLE READ" if self._writer else "AUTOCOMMIT")
+            with connection.begin():
+                self._process = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+                if not self._writer:
+                    connection.exec_driver_sql("SET default_transaction_read_only = on")
         return self._connection
 
     def _vacuum(self) -> None:
