@@ -12,7 +12,6 @@ import asyncio
 import json
 import os
 import shutil
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -21,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
+from bench.crew import crew
 from bench.doubles import FIRST_MESSAGE, TOKEN, Doubles, Question
 from bench.figures import Figures, percentile
 from bench.fill import fill
@@ -144,18 +144,16 @@ async def fleet(server: Server, load: Load, out: Path, url: str = "") -> AsyncIt
     """A fleet on a database of its own, or on the one at `url`, which stays."""
     doubles = Doubles(load.answer)
     database = url or server.create()
-    world, ports = await doubles.start(), [_free_port() for _ in range(load.webhooks)]
+    world, hands = await doubles.start(), crew(load.webhooks, load.workers)
+    ports = [hand.port for hand in hands.values() if hand.port]
     given = {name: str(value).format(world=world, port=ports[0], database=database) for name, value in ENV.items()}
-    roles = {f"webhook{n}": ("webhook", port) for n, port in enumerate(ports)}
-    roles |= {f"worker{n}": ("worker", 0) for n in range(load.workers)}
     processes: dict[str, BotProcess] = {}
     try:
-        for name, (role, port) in roles.items():
+        for name, hand in hands.items():
             folder = out / name
             folder.mkdir(parents=True, exist_ok=True)
-            command = (sys.executable, "-m", "bot", "run", "--role", role)
-            own = {**given, "WEBHOOK_PORT": str(port or 8443)}
-            processes[name] = BotProcess(folder, own, lambda: None, command)
+            command = (sys.executable, "-m", "bot", "run", "--role", hand.role)
+            processes[name] = BotProcess(folder, {**given, **hand.settings}, lambda: None, command)
             await processes[name].start()
         newest = server.execute("SELECT coalesce(max(update_id), 0) FROM updates", database)[0][0]
         doubles.ids = count(FIRST_MESSAGE + newest)
@@ -179,12 +177,6 @@ async def _connected(port: int) -> Client:
                 return (await asyncio.get_running_loop().create_connection(Client, "127.0.0.1", port))[1]
             except ConnectionRefusedError:
                 await asyncio.sleep(0.05)
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 # --- what happens -----------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from bot import money, prompt
+from bot import money, prompt, tracing
 from bot.errors import LimitReached, ModelError
 from bot.limits import Budget
 from bot.storage.store import Store, Tx
@@ -59,7 +59,7 @@ class Aside:
 
     async def _answer(self, request: Request) -> tuple[str, Usage | None]:
         text, usage = "", None
-        async with aclosing(self.model.stream(request)) as chunks:
+        async with aclosing(tracing.asked(self.model, request)) as chunks:
             async for chunk in chunks:
                 text = chunk.text if chunk.replaces else text + chunk.text
                 usage = chunk.usage or usage

@@ -59,7 +59,7 @@ class Attached:
         given = [part for part in incoming.parts if isinstance(part, Attachment) and not (part.quoted and known)]
         if not given:
             return incoming
-        language = choices.language or incoming.user.language
+        language = choices.language_for(incoming.user)
         payer = Payer.of(incoming, language, "" if agreed else "price.listen.ask")
         taking = _Taking(incoming, reply, choices, language, payer)
         shown = [one for one in given if is_picture(one)]
@@ -110,7 +110,7 @@ class Attached:
         taking.parts.append(Text(BLIND))
 
     async def _picture(self, taking: _Taking, attachment: Attachment) -> Image:
-        data = await self.fetched(taking, attachment)
+        data = await self._fetched(taking, attachment)
         try:
             async with self._gate:
                 return await pictures.prepared(data)
@@ -150,7 +150,7 @@ class Attached:
         if begun is not None:
             await self.chat.answer(incoming, reply, begun)
             return
-        language = choices.language or incoming.user.language
+        language = choices.language_for(incoming.user)
         chosen = say(language, "model.chosen", model=self.chat.routing.pick(model).title)
         await settle(self.store, incoming, reply, Outgoing(chosen, plain=True))
 
@@ -170,7 +170,7 @@ class Attached:
 
     async def _take_document(self, taking: _Taking, attachment: Attachment) -> None:
         await taking.reply.busy("typing")
-        data, name = await self.fetched(taking, attachment), one_line(attachment.name) or "document"
+        data, name = await self._fetched(taking, attachment), one_line(attachment.name) or "document"
         mark = await self.documents.take(taking.incoming, data, name, attachment.mime, taking.language)
         taking.parts.append(Text(mark))
         taking.read.append(name)
@@ -178,7 +178,7 @@ class Attached:
     async def _take_voice(self, taking: _Taking, attachment: Attachment) -> None:
         self.voice.check(attachment, taking.language)
         await taking.reply.busy("typing")
-        data = await self.fetched(taking, attachment)
+        data = await self._fetched(taking, attachment)
         taking.add(await self.voice.hear(taking.incoming, taking.reply, attachment, data, taking.payer))
 
     async def answered(self, incoming: Incoming) -> None:
@@ -218,7 +218,7 @@ class Attached:
             raise BadInput(say(taking.language, "unsupported"))
         taking.parts.append(Text(UNREAD.format(kind=attachment.kind)))
 
-    async def fetched(self, taking: _Taking, attachment: Attachment) -> bytes:
+    async def _fetched(self, taking: _Taking, attachment: Attachment) -> bytes:
         """Raises `BadInput`: too large, not there any more, or not to be had now."""
         try:
             return await taking.reply.fetch(attachment)

@@ -116,8 +116,8 @@ class Outbox(Protocol):
         """
         ...
 
-    async def ours(self, address: Address) -> set[int]:
-        """The ids of the newest messages of the chat that are known to be ours."""
+    async def ours(self, address: Address, *, but: int = 0) -> set[int]:
+        """The ids of the newest messages of the chat that are known to be ours, `but` not those of one delivery."""
         ...
 
     async def highest(self, bot: int, first: int, last: int) -> int:

@@ -68,7 +68,7 @@ class ChatList:
 
     async def press_rename(self, incoming: Incoming, reply: Reply, action: Action) -> None:
         def work(tx: Tx) -> None:
-            chosen = tx.chats.choices(incoming.address).language or incoming.user.language
+            chosen = tx.chats.choices(incoming.address).language_for(incoming.user)
             tx.buttons.wait_for(incoming.address, incoming.user.id, "chats.rename", id=action.payload["id"])
             put(tx, incoming, Outgoing(say(chosen, "chats.rename.ask"), plain=True, ask_reply=True))
 
@@ -110,10 +110,10 @@ class ChatList:
         await self.store.write(lambda tx: tx.jobs.done(job))
 
 
-def wants_name(tx: Tx, conversation: int, where: Address, user: int, language: str) -> None:
+def wants_name(tx: Tx, conversation: int, incoming: Incoming, language: str) -> None:
     """Have a conversation named soon."""
-    payload = {"user": user, "language": language}
-    tx.jobs.add(Job(KIND, str(conversation), where, payload, due=tx.clock.time()))
+    payload = {"user": incoming.user.id, "language": language, "turn": incoming.id}
+    tx.jobs.add(Job(KIND, str(conversation), incoming.address, payload, due=tx.clock.time()))
 
 
 def _tidy(answer: str) -> str:
@@ -128,7 +128,7 @@ VIEW = ("page", "words", "archived")
 
 
 def _view(tx: Tx, incoming: Incoming, view: Where) -> Outgoing:
-    language = tx.chats.choices(incoming.address).language or incoming.user.language
+    language = tx.chats.choices(incoming.address).language_for(incoming.user)
     found = tx.conversations.list(incoming.address, view["words"], archived=view["archived"])
     pages = max(-(-len(found) // PAGE), 1)
     view = {**view, "page": view["page"] % pages}

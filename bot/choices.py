@@ -53,7 +53,7 @@ class Choosing:
 
     async def model(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         choices = await self._choices(incoming)
-        language = choices.language or incoming.user.language
+        language = choices.language_for(incoming.user)
         now, gone = self._now(choices)
         options = [(offer.title, "model.set", {"model": offer.name}) for offer in self.routing.offers]
         if choices.model:
@@ -67,7 +67,7 @@ class Choosing:
     async def press_everywhere(self, incoming: Incoming, reply: Reply, _action: Action) -> None:
         """The same list for the user's own choice."""
         choices = await self._choices(incoming)
-        language = choices.language or incoming.user.language
+        language = choices.language_for(incoming.user)
         options = [(offer.title, "model.mine", {"model": offer.name}) for offer in self.routing.offers]
         if choices.own_model:
             options.append((say(language, "model.reset"), "model.mine", {"model": ""}))
@@ -76,7 +76,7 @@ class Choosing:
 
     async def press_mine(self, incoming: Incoming, reply: Reply, action: Action) -> None:
         choices = await self._choices(incoming)
-        language, name = choices.language or incoming.user.language, action.payload["model"]
+        language, name = choices.language_for(incoming.user), action.payload["model"]
         key = "model.mine.chosen" if name else "model.mine.none"
         sentence = say(language, key, model=self.routing.pick(name).title)
         if name and choices.model:
@@ -100,7 +100,7 @@ class Choosing:
 
     async def reasoning(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         choices = await self._choices(incoming)
-        language = choices.language or incoming.user.language
+        language = choices.language_for(incoming.user)
         now, _ = self._now(choices)
         if not now.model.profile.reasoning:
             await tell(self.store, incoming, reply, "reasoning.none", model=now.title)
@@ -120,7 +120,7 @@ class Choosing:
 
     async def settings(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         choices = await self._choices(incoming)
-        language = choices.language or incoming.user.language
+        language = choices.language_for(incoming.user)
         text = say(
             language, "settings", language=NAMES[known(language)], model=self._now(choices)[0].title,
             streaming=say(language, f"streaming.{choices.streaming or self.streaming}"),
@@ -133,7 +133,7 @@ class Choosing:
 
     async def press_settings(self, incoming: Incoming, reply: Reply, action: Action) -> None:
         choices = await self._choices(incoming)
-        language = choices.language or incoming.user.language
+        language = choices.language_for(incoming.user)
         if action.name == "settings.model":
             await self.model(incoming, reply, "")
             return
@@ -144,7 +144,7 @@ class Choosing:
     async def press_set(self, incoming: Incoming, reply: Reply, action: Action) -> None:
         """Store a choice of the chat."""
         choices = await self._choices(incoming)
-        language = action.payload.get("language") or choices.language or incoming.user.language
+        language = action.payload.get("language") or choices.language_for(incoming.user)
         if action.payload.get("notices") == ALONE and not await reply.is_admin(incoming.address.bot):
             await tell(self.store, incoming, reply, "notices.cannot")
             return

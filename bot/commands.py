@@ -225,7 +225,7 @@ class Commands:
         """Begin a new conversation; the old one is named, so that it can be found in /chats."""
         old = tx.messages.current(incoming.address)
         if old is not None and tx.messages.head(old) is not None and self.chat.options.names_topics:
-            wants_name(tx, old, incoming.address, incoming.user.id, chosen)
+            wants_name(tx, old, incoming, chosen)
         tx.messages.begin(incoming.address)
 
     # --- buttons ------------------------------------------------------------------------------------------------------
@@ -236,7 +236,7 @@ class Commands:
             return action, tx.chats.choices(incoming.address)
 
         action, choices = await self.store.read(pressed)
-        language = choices.language or incoming.user.language
+        language = choices.language_for(incoming.user)
         press = self._known.presses.get(action.name) if action else None
         if action is None and await self.beside.take(incoming, reply):
             return
@@ -270,7 +270,7 @@ class Commands:
         """Another version of an answer: it is shown in the same place, and the conversation goes on from it."""
 
         def work(tx: Tx) -> None:
-            chosen = tx.chats.choices(incoming.address).language or incoming.user.language
+            chosen = tx.chats.choices(incoming.address).language_for(incoming.user)
             version = branches.turn_to(tx, incoming, action.payload["answer"], chosen, thumbs=self.chat.options.thumbs)
             put(tx, incoming, *([version] if version is not None else []))
 

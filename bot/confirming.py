@@ -44,7 +44,7 @@ class Confirming:
             if asked is not None and tx.messages.head(asked.conversation) == asked.id:
                 tx.messages.move(asked.conversation, asked.parent)
             tx.buttons.use_up(action.key)
-            chosen = tx.chats.choices(incoming.address).language or incoming.user.language
+            chosen = tx.chats.choices(incoming.address).language_for(incoming.user)
             put_over(tx, incoming, Outgoing(say(chosen, "price.dropped"), plain=True))
 
         await self.store.write(work)

@@ -28,36 +28,43 @@ def save(tx: Tx, incoming: Incoming, begun: Begun, written: Written) -> None:
     if written.outdated and not written.text.strip() and not tx.deliveries.placed(incoming.id, incoming.address):
         put(tx, incoming)  # nobody has seen anything of it
         return
-    text = written.words()
-    if text:
-        answer = _remember(tx, incoming, place, begun.prefix, written)
-        rows = (
-            _retry(tx, incoming, begun, place)
-            if begun.act and _failed(written)
-            else _keyboard(tx, incoming, begun, answer)
-        )
-        if begun.gone:  # it is said below this answer, and only there
-            tx.chats.drop(incoming.address, incoming.user.id, begun.gone)
-        text = sources.under(begun.prefix + text, written.steps.sources, begun.language)
-        note = _note(tx, incoming, begun, written)
-        outgoing = Outgoing(text, of=answer.turn, buttons=rows, note=note, thought=written.thought)
-    elif place.shown is not None:  # a version that did not come about: the one before stays
-        note = "; ".join(
-            filter(None, (branches.mark(begun.language, place.shown.ending), written.sorry(begun.language)))
-        )
-        outgoing = Outgoing(
-            branches.as_shown(place.shown, begun.language),
-            of=place.shown.turn,
-            note=note,
-            buttons=_keyboard(tx, incoming, begun, place.shown),
-        )
+    if written.words():
+        outgoing = _answer(tx, incoming, begun, place, written)
+    elif place.shown is not None:
+        outgoing = _as_before(tx, incoming, begun, place.shown, written)
     else:
-        if _refused(written) and tx.messages.head(place.question.conversation) == place.question.id:
-            # It would be read with the next question, which would then be refused too.
-            tx.messages.move(place.question.conversation, place.question.parent)
-        rows = _retry(tx, incoming, begun, place) if _failed(written) else ()
-        outgoing = Outgoing(written.sorry(begun.language), plain=True, buttons=rows)
+        outgoing = _sorry(tx, incoming, begun, place, written)
     put(tx, incoming, *_acted(tx, incoming, begun, written, replace(outgoing, reply_to=_quoted(incoming))))
+
+
+def _answer(tx: Tx, incoming: Incoming, begun: Begun, place: Place, written: Written) -> Outgoing:
+    answer = _remember(tx, incoming, place, begun.prefix, written)
+    failed = begun.act and _failed(written)
+    rows = _retry(tx, incoming, begun, place) if failed else _keyboard(tx, incoming, begun, answer)
+    if begun.gone:  # it is said below this answer, and only there
+        tx.chats.drop(incoming.address, incoming.user.id, begun.gone)
+    text = sources.under(begun.prefix + written.words(), written.steps.sources, begun.language)
+    note = _note(tx, incoming, begun, written)
+    return Outgoing(text, of=answer.turn, buttons=rows, note=note, thought=written.thought)
+
+
+def _as_before(tx: Tx, incoming: Incoming, begun: Begun, shown: Remembered, written: Written) -> Outgoing:
+    """A version that did not come about: the one before stays."""
+    said = (branches.mark(begun.language, shown.ending), written.sorry(begun.language))
+    return Outgoing(
+        branches.as_shown(shown, begun.language),
+        of=shown.turn,
+        note="; ".join(filter(None, said)),
+        buttons=_keyboard(tx, incoming, begun, shown),
+    )
+
+
+def _sorry(tx: Tx, incoming: Incoming, begun: Begun, place: Place, written: Written) -> Outgoing:
+    if _refused(written) and tx.messages.head(place.question.conversation) == place.question.id:
+        # It would be read with the next question, which would then be refused too.
+        tx.messages.move(place.question.conversation, place.question.parent)
+    rows = _retry(tx, incoming, begun, place) if _failed(written) else ()
+    return Outgoing(written.sorry(begun.language), plain=True, buttons=rows)
 
 
 def _acted(tx: Tx, incoming: Incoming, begun: Begun, written: Written, outgoing: Outgoing) -> Sequence[Outgoing]:

@@ -16,7 +16,6 @@ from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Incoming, Message, Reply
 
-UP, DOWN = "👍", "👎"
 GOOD = frozenset("👍❤🔥👏🎉💯🥰😍🤩🙏👌🏆⚡😁🤗😘💋🍾🆒🦄😇🤝🫡💘😎⭐")
 BAD = frozenset("👎💩🤮🤬😢💔😡🖕🥱🤡😨")
 LONGEST = 60  # messages of a prompt that are kept with a judgement
@@ -59,7 +58,7 @@ class Opinions:
         if not sign:
             tx.feedback.forget(answer.id, user)
             return
-        language = tx.chats.choices(incoming.address).language or incoming.user.language
+        language = tx.chats.choices(incoming.address).language_for(incoming.user)
         read = [row.message for row in tx.messages.before(answer, LONGEST)]
         asked = [Message.of("system", self.system or say(language, "system")), *read]
         tx.feedback.keep(incoming.address, answer, user, value(sign), sign, asked)

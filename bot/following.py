@@ -31,6 +31,7 @@ from bot.types import Incoming, Job, Transport
 
 MOST_SUBMITS = 2  # a kill -9 between the request and its answer leaves the outcome unknown: once more, then ask
 OVER = ("done", "failed")
+HELD = ("held", "held_money")  # the numbers of reservations, in what was ordered
 
 Result = TypeVar("Result")
 
@@ -104,6 +105,12 @@ def order(tx: Tx, clock: Clock, kind: str, incoming: Incoming, request: Mapping[
     """Store what is ordered with a message, and the job that follows it."""
     tx.operations.add(kind, incoming.id, incoming.address, incoming.user.id, request)
     tx.jobs.add(Job(kind, incoming.id, incoming.address, {}, due=clock.time()))
+
+
+def release(tx: Tx, operation: Operation) -> None:
+    """Settle what was held back for an order that nobody wants any more. What was submitted may be paid: all of it."""
+    for held in HELD:
+        tx.spending.settle(operation.request.get(held, 0), 0 if operation.state == "asked" else None)
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ import re
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from bot import money, prompt
+from bot import money, prompt, tracing
 from bot.errors import ModelError
 from bot.limits import Budget, Held
 from bot.routing import Offer, Routing
@@ -43,7 +43,7 @@ class Improving:
         """The description, "" where the model could not make one. Raises `LimitReached`."""
         where, user = incoming.address, incoming.user.id
         choices = await self.store.read(lambda tx: tx.chats.choices(where, user))
-        offer, request = self._request(choices, choices.language or incoming.user.language, idea)
+        offer, request = self._request(choices, choices.language_for(incoming.user), idea)
         held = await self.store.write(lambda tx: self._hold(tx, incoming, choices, offer, request))
         text, usage, finish = await self._ask(offer, request)
 
@@ -70,13 +70,13 @@ class Improving:
     def _hold(self, tx: Tx, incoming: Incoming, choices: Choices, offer: Offer, request: Request) -> Held:
         most = prompt.most(request, prompt.Ratio())
         price = money.most(offer.model.profile, most)
-        return self.budget.hold(tx, incoming, most.total, price, choices.language or incoming.user.language)
+        return self.budget.hold(tx, incoming, most.total, price, choices.language_for(incoming.user))
 
     async def _ask(self, offer: Offer, request: Request) -> tuple[str, Usage | None, Finish | None]:
         """What came of it; without a finish it is no answer, but may have been paid."""
         last, text, usage = Chunk(), "", None
         try:
-            async with asyncio.timeout(DEADLINE), aclosing(offer.model.stream(request)) as chunks:
+            async with asyncio.timeout(DEADLINE), aclosing(tracing.asked(offer.model, request)) as chunks:
                 async for last in chunks:
                     text = last.text if last.replaces else text + last.text
                     usage = last.usage or usage

@@ -296,7 +296,7 @@ def _is_call(incoming: Incoming) -> bool:
 
 
 def _language(tx: Tx, incoming: Incoming) -> str:
-    return tx.chats.choices(incoming.address).language or incoming.user.language
+    return tx.chats.choices(incoming.address).language_for(incoming.user)
 
 
 ASK = "join.ask"

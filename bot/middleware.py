@@ -361,5 +361,5 @@ def _is_signal(incoming: Incoming) -> bool:
 async def _toast(store: Store, incoming: Incoming, reply: Reply, sentence: str, **values: object) -> None:
     """Answer a press with a short sentence that stays for a moment."""
     choices = await store.read(lambda tx: tx.chats.choices(incoming.address))
-    await reply.acknowledge(say(choices.language or incoming.user.language, sentence, **values))
+    await reply.acknowledge(say(choices.language_for(incoming.user), sentence, **values))
     await settle(store, incoming, reply)

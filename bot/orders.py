@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from bot import outbox
+from bot import following, outbox
 from bot.clock import Clock
 from bot.errors import ModelError
 from bot.features import Command, Feature, Press
@@ -48,7 +48,7 @@ class Orders:
 
     async def jobs(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         def work(tx: Tx) -> None:
-            language = tx.chats.choices(incoming.address).language or incoming.user.language
+            language = tx.chats.choices(incoming.address).language_for(incoming.user)
             lines = self._lines(tx, incoming, language)
             if not lines:
                 outbox.put(tx, incoming, Outgoing(say(language, "jobs.none"), plain=True))
@@ -69,7 +69,7 @@ class Orders:
         kind, key = action.payload["kind"], action.payload["key"]
 
         def work(tx: Tx) -> Operation | None:
-            language = tx.chats.choices(incoming.address).language or incoming.user.language
+            language = tx.chats.choices(incoming.address).language_for(incoming.user)
             tx.buttons.use_up(action.key)
             outbox.put_bare(tx, incoming, only=action.key)
             operation = tx.operations.of(incoming.address.bot, key) if kind != REMINDER else None
@@ -120,7 +120,7 @@ def cancel_button(tx: Tx, incoming: Incoming, language: str, kind: str, key: str
 
 
 def _ended(tx: Tx, incoming: Incoming, kind: str, key: str, operation: Operation | None) -> bool:
-    """Whether there was something to end. What was ordered may be paid: all that was held back for it counts."""
+    """Whether there was something to end."""
     where = incoming.address
     if kind == REMINDER:
         job = tx.jobs.find(where.bot, kind, key)
@@ -130,8 +130,7 @@ def _ended(tx: Tx, incoming: Incoming, kind: str, key: str, operation: Operation
         return True
     if operation is None or operation.user != incoming.user.id or operation.state in ("done", "failed"):
         return False
-    for held in ("held", "held_money"):
-        tx.spending.settle(operation.request.get(held, 0), 0 if operation.state == "asked" else None)
+    following.release(tx, operation)
     tx.operations.end(operation.id, "failed")
     if "messages" in operation.request:  # of a later answer: what the conversation said stays only there
         tx.operations.rewrite(operation.id, {})

@@ -46,7 +46,7 @@ async def tell(store: Store, incoming: Incoming, reply: Reply, sentence: str, /,
     incoming = await aside(store, incoming, reply)
 
     def work(tx: Tx) -> None:
-        language = tx.chats.choices(incoming.address).language or incoming.user.language
+        language = tx.chats.choices(incoming.address).language_for(incoming.user)
         put(tx, incoming, Outgoing(say(language, sentence, **values), plain=True))
 
     await store.write(work)
@@ -87,7 +87,7 @@ async def set_aside(store: Store, incoming: Incoming, reason: str) -> None:
 
 async def language(store: Store, incoming: Incoming) -> str:
     """The language that was chosen in the chat, or the user's own."""
-    return (await store.read(lambda tx: tx.chats.choices(incoming.address))).language or incoming.user.language
+    return (await store.read(lambda tx: tx.chats.choices(incoming.address))).language_for(incoming.user)
 
 
 def put(tx: Tx, incoming: Incoming, *answers: Outgoing) -> None:

@@ -34,7 +34,7 @@ class Personas:
 
     async def personas(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         choices = await self.store.read(lambda tx: tx.chats.choices(incoming.address))
-        language = choices.language or incoming.user.language
+        language = choices.language_for(incoming.user)
         found, now = self.library.personas(), self.library.persona(choices.persona)
         rows = [
             f"{'✓' if key == now.key else '•'} {persona.name(language)}: {said(persona.description, language, '')}"
@@ -49,7 +49,7 @@ class Personas:
         key, known = action.payload["persona"], self.library.personas()
 
         def work(tx: Tx) -> None:
-            language = tx.chats.choices(incoming.address).language or incoming.user.language
+            language = tx.chats.choices(incoming.address).language_for(incoming.user)
             if key not in known:
                 put(tx, incoming, Outgoing(say(language, "persona.gone"), plain=True))
                 return

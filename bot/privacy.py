@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from bot import outbox
+from bot import following, outbox
 from bot.clock import Clock
 from bot.dossier import BIGGEST, filed, zips
 from bot.features import Command, Feature, Press
@@ -124,8 +124,7 @@ class Privacy:
         def work(tx: Tx) -> list[Operation]:
             running = tx.operations.open_of(incoming.address, user)
             for operation in running:
-                if held := operation.request.get("held", 0):
-                    tx.spending.settle(held, 0 if operation.state == "asked" else None)
+                following.release(tx, operation)
             gone = tx.belongings.forget(bot, user)
             lines = [say(language, key, count=gone[name]) for name, key in SENTENCES.items() if gone[name]]
             told = "\n".join(lines) or say(language, "forget.nothing")

@@ -63,7 +63,7 @@ class Questions:
         def work(tx: Tx) -> Begun:
             tx.updates.begin(incoming.ids)
             choices = tx.chats.meet(incoming.address, incoming.user, private=incoming.private)
-            language = choices.language or incoming.user.language
+            language = choices.language_for(incoming.user)
             if last:
                 tx.buttons.forget(incoming.address, incoming.user.id)
             awaited = tx.buttons.awaited(incoming.address, incoming.user.id)
@@ -106,9 +106,9 @@ class Questions:
 
     def _begun(self, tx: Tx, incoming: Incoming, place: Place, choices: Choices, wish: Wish = NO_WISH) -> Begun:
         choices = replace(choices, model=wish.model) if wish.model else choices
-        begun = self._started(tx, place, choices, choices.language or incoming.user.language)
+        begun = self._started(tx, place, choices, choices.language_for(incoming.user))
         if self.options.summaries:
-            context.wants_summary(tx, incoming.address, place.question, len(begun.history), begun.language)
+            context.wants_summary(tx, incoming, place.question, len(begun.history), begun.language)
         return self.pricing.held(tx, incoming, replace(begun, pressed=wish.pressed), agreed=wish.agreed)
 
     def _started(self, tx: Tx, place: Place, choices: Choices, language: str) -> Begun:
@@ -135,7 +135,5 @@ class Questions:
     def went_on(self, tx: Tx, incoming: Incoming, place: Place, act: Operation, steps: Steps) -> Begun:
         """The same for what comes after an action that was decided on: the conversation is as the model saw it then."""
         choices = tx.chats.choices(incoming.address, incoming.user.id)
-        begun = replace(
-            self._started(tx, place, choices, choices.language or incoming.user.language), act=act, steps=steps
-        )
+        begun = replace(self._started(tx, place, choices, choices.language_for(incoming.user)), act=act, steps=steps)
         return self.pricing.held(tx, incoming, begun, agreed=True)

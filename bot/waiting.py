@@ -64,7 +64,7 @@ class Waiting:
             return
 
         def work(tx: Tx) -> None:
-            language = tx.chats.choices(where).language or incoming.user.language
+            language = tx.chats.choices(where).language_for(incoming.user)
             labels = (("queue.now", "queue.now"), ("queue.drop", "queue.drop"))
             row = tuple(tx.buttons.add(where, key, user, say(language, label), act) for label, act in labels)
             notice = Outgoing(say(language, "queue.waits"), plain=True, buttons=(row,), reply_to=incoming.message_id)
@@ -96,7 +96,7 @@ class Waiting:
         self._notices.pop(incoming.address.key, None)
 
         def work(tx: Tx) -> None:
-            language = tx.chats.choices(incoming.address).language or incoming.user.language
+            language = tx.chats.choices(incoming.address).language_for(incoming.user)
             for one in dropped:
                 tx.updates.done(one.ids)
             put_over(tx, incoming, Outgoing(say(language, "queue.dropped", count=len(dropped)), plain=True))

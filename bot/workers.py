@@ -129,7 +129,8 @@ class Workers:
     # --- a chat -------------------------------------------------------------------------------------------------------
 
     async def _chat(self, context: JobContext, place: str) -> None:
-        lock = lock_of(Address("", self.bot, int(place.rpartition("/")[2]), 0, _of(place)))
+        connection, chat = Address.of_place(place)
+        lock = lock_of(Address("", self.bot, chat, connection=connection))
         assert self._chats is not None  # noqa: S101  nothing is fetched before
         async with self._lease(context, lock) as lease:
             try:
@@ -302,7 +303,3 @@ async def _ended(lease: Lease) -> None:
         task.cancel()
     if tasks:
         await asyncio.wait(tasks)
-
-
-def _of(place: str) -> str:
-    return place.rpartition("/")[0]

@@ -154,7 +154,7 @@ def _next(template: Template, values: Mapping[str, str]) -> Blank | None:
 
 
 def _ask(tx: Tx, incoming: Incoming, template: Template, values: Mapping[str, str], blank: Blank) -> None:
-    language = tx.chats.choices(incoming.address).language or incoming.user.language
+    language = tx.chats.choices(incoming.address).language_for(incoming.user)
     where, user, fields = incoming.address, incoming.user.id, template.fields
     tx.buttons.wait_for(where, user, WAITING, template=template.key, values=dict(values))
 

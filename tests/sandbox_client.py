@@ -1,4 +1,7 @@
-"""What the tests of the sandbox share: a clock that a test moves by hand, a plain Bot API client, small pictures."""
+"""What the tests of the sandbox share: a clock that a test moves by hand, a plain Bot API client, small pictures.
+
+The fixtures `manual_clock`, `telegram` and `client` stand at the foot.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,13 @@ import io
 import json
 import struct
 import zlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
+import pytest
+
+from bot.sandbox.telegram import TOKEN, Telegram
 
 
 class ManualClock:
@@ -107,3 +114,26 @@ def jpeg_header(width: int, height: int) -> bytes:
     app = b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
     frame = b"\xff\xc0\x00\x11\x08" + struct.pack(">HH", height, width) + b"\x03\x01\x22\x00\x02\x11\x01\x03\x11\x01"
     return b"\xff\xd8" + app + frame + b"\xff\xd9"
+
+
+# --- fixtures ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def manual_clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+async def telegram(manual_clock: ManualClock) -> AsyncIterator[Telegram]:
+    telegram = Telegram(clock=manual_clock, limits=False, topics=True, seed=1)
+    await telegram.start()
+    yield telegram
+    await telegram.close()
+
+
+@pytest.fixture
+async def client(telegram: Telegram) -> AsyncIterator[Client]:
+    client = Client(telegram.url, TOKEN)
+    yield client
+    await client.close()

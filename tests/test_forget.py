@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 
@@ -143,6 +144,17 @@ async def test_what_is_under_way_is_cancelled(stage: Stage) -> None:
     assert len(stage.studio.seen("operation")) <= polls + 1
     assert rows(stage, "SELECT * FROM operations") == []
     assert WORD.encode() not in _bytes(stage)
+
+
+async def test_money_for_what_was_never_ordered_is_given_back(stage: Stage) -> None:
+    await stage.start(user_daily_money=Decimal(5), image_price=Decimal(3))
+    stage.studio.fail_next("imageGenerationAsync", status=503, times=1000)
+    stage.telegram.say(ANNA, "/image a cat")
+    await soon(stage, lambda: stage.studio.seen("imageGenerationAsync") or None)
+    await soon(stage, lambda: rows(stage, "SELECT state FROM operations") == [("asked",)] or None)
+    await _forget(stage)
+    assert rows(stage, "SELECT * FROM reservations") == []
+    assert rows(stage, "SELECT * FROM spending WHERE kind = 'money'") == []
 
 
 async def test_an_update_that_was_set_aside_is_emptied(stage: Stage) -> None:

@@ -19,10 +19,10 @@ from typing import Any
 import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from raw_server import free_port
 from stage import ANNA, BORIS, Stage
 from telegram_side import rows, settled, soon
 
+from bench.crew import free_port
 from bot.app import Bot
 from bot.errors import ConfigError
 from bot.health import CHECKS, Health, Report

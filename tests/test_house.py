@@ -42,6 +42,15 @@ def test_every_promise_fault_and_threat_has_a_line_and_every_test_in_it_exists()
     assert [name for name in names if not any(name in source for source in TESTS.values())] == []
 
 
+def test_each_module_stands_in_one_room_of_the_plan() -> None:
+    """docs/architecture.md; import-linter knows the rooms from pyproject.toml."""
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    rooms = re.findall(r"^\| (?:ground|storage|adapters|core|edges) \| (.*?) \|", text, re.MULTILINE)
+    named = [name.partition(".")[0] for room in rooms for name in re.findall(r"`([\w.*]+)`", room)]
+    folders = [path.parent for path in (ROOT / "bot").glob("*/__init__.py")]
+    assert sorted(named) == sorted(path.stem for path in (*(ROOT / "bot").glob("[!_]*.py"), *folders))
+
+
 def test_nothing_but_the_public_names_is_imported_into_the_package() -> None:
     tree = ast.parse((ROOT / "bot" / "__init__.py").read_text())
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}

@@ -282,6 +282,21 @@ async def test_a_placeholder_whose_confirmation_was_lost_becomes_the_answer(stag
     assert not stage.growing()
 
 
+async def test_an_answer_waits_for_its_view_though_another_turn_delivers_it(stage: Stage) -> None:
+    """It ends while a frame is on its way, and a notice that was begun before it has just been delivered."""
+    stage.studio.ttft, stage.studio.speed = 0.1, 10
+    await stage.start(streaming="edit", user_rate=1, user_burst=1, telegram_chat_rate=10.0)
+    stage.studio.script(counted(10))
+    stage.telegram.fail_next("sendMessage", code=0, delay=1.2)
+    stage.telegram.fail_next("editMessageText", code=0, delay=0.9)
+    stage.telegram.say(ANNA, "count")
+    stage.telegram.say(ANNA, "and more")
+    await settled(stage, "sent", "sent")
+    await stage.clock.sleep(5)
+    assert sorted(text.split()[-1] for text in stage.telegram.texts(ANNA)) == ["again.", "word9"]
+    assert not stage.growing()
+
+
 async def test_an_edited_answer_survives_a_crash_as_one_message(stage: Stage) -> None:
     stage.studio.speed = 2
     await stage.start(streaming="edit")

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from raw_server import free_port
 from test_cli import BARE
 
+from bench.crew import free_port
 from bot import running
 from bot.bots import Plan
 from bot.engine import Role

@@ -17,26 +17,6 @@ ANNA, TEAM = 1001, -1001000000001
 KEYBOARD = {"inline_keyboard": [[{"text": "Yes", "callback_data": "yes"}]]}
 
 
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-async def telegram(clock: ManualClock) -> AsyncIterator[Telegram]:
-    telegram = Telegram(clock=clock, limits=False, topics=True, seed=1)
-    await telegram.start()
-    yield telegram
-    await telegram.close()
-
-
-@pytest.fixture
-async def client(telegram: Telegram) -> AsyncIterator[Client]:
-    client = Client(telegram.url, TOKEN)
-    yield client
-    await client.close()
-
-
 # --- the wire ---------------------------------------------------------------------------------------------------------
 
 
@@ -208,9 +188,11 @@ async def test_copies_and_forwards_carry_the_content(client: Client, telegram: T
 # --- editing ----------------------------------------------------------------------------------------------------------
 
 
-async def test_an_edit_replaces_text_and_keyboard(client: Client, telegram: Telegram, clock: ManualClock) -> None:
+async def test_an_edit_replaces_text_and_keyboard(
+    client: Client, telegram: Telegram, manual_clock: ManualClock
+) -> None:
     sent = await client.ok("sendMessage", chat_id=ANNA, text="one", reply_markup=KEYBOARD)
-    clock.advance(5)
+    manual_clock.advance(5)
     edited = await client.ok("editMessageText", chat_id=ANNA, message_id=sent["message_id"], text="two")
     assert edited["edit_date"] == sent["date"] + 5
     assert "reply_markup" not in edited
@@ -273,12 +255,12 @@ async def test_an_empty_draft_is_thinking(client: Client, telegram: Telegram) ->
     assert telegram.drafts[0]["thinking"]
 
 
-async def test_a_draft_lives_thirty_seconds(client: Client, telegram: Telegram, clock: ManualClock) -> None:
+async def test_a_draft_lives_thirty_seconds(client: Client, telegram: Telegram, manual_clock: ManualClock) -> None:
     await client.ok("sendMessageDraft", chat_id=ANNA, draft_id=7, text="Hel")
-    clock.advance(29)
+    manual_clock.advance(29)
     assert telegram.drafts
     before = telegram.hub.seq
-    clock.advance(1)
+    manual_clock.advance(1)
     await telegram.wait_for(
         lambda: [event for event in telegram.hub.after(before) or [] if event["type"] == "draft_gone"]
     )
@@ -343,11 +325,13 @@ async def test_commands_have_scopes_and_languages(client: Client, telegram: Tele
     assert "BOT_COMMAND_INVALID" in await client.refused("setMyCommands", commands=[{"command": "Новый"}])
 
 
-async def test_a_press_is_answered_once_and_in_time(client: Client, telegram: Telegram, clock: ManualClock) -> None:
+async def test_a_press_is_answered_once_and_in_time(
+    client: Client, telegram: Telegram, manual_clock: ManualClock
+) -> None:
     sent = await client.ok("sendMessage", chat_id=ANNA, text="?", reply_markup=KEYBOARD)
     first, late = (telegram.press(ANNA, sent["message_id"], "yes") for _ in range(2))
     assert await client.ok("answerCallbackQuery", callback_query_id=first)
-    clock.advance(151)
+    manual_clock.advance(151)
     for query in (first, late, "1"):
         assert await client.refused("answerCallbackQuery", callback_query_id=query) == (
             "Bad Request: query is too old and response timeout expired or query ID is invalid"
@@ -425,39 +409,39 @@ async def test_a_rich_draft_may_think(client: Client, telegram: Telegram) -> Non
 
 
 @pytest.fixture
-async def limited(clock: ManualClock) -> AsyncIterator[Client]:
-    telegram = Telegram(clock=clock, limits=Limits())
+async def limited(manual_clock: ManualClock) -> AsyncIterator[Client]:
+    telegram = Telegram(clock=manual_clock, limits=Limits())
     client = Client(await telegram.start(), TOKEN)
     yield client
     await client.close()
     await telegram.close()
 
 
-async def test_a_private_chat_takes_a_burst_of_five_and_then_closes(limited: Client, clock: ManualClock) -> None:
+async def test_a_private_chat_takes_a_burst_of_five_and_then_closes(limited: Client, manual_clock: ManualClock) -> None:
     async def send(text: str, chat: int = ANNA) -> int:
         return int(
             (await limited.call("sendMessage", chat_id=chat, text=text)).get("parameters", {}).get("retry_after", 0)
         )
 
     assert [await send("x") for _ in range(6)] == [0, 0, 0, 0, 0, 3]
-    clock.advance(2)
+    manual_clock.advance(2)
     assert await send("still closed") == 1
     assert await send("another chat", 1002) == 0
-    clock.advance(1)
+    manual_clock.advance(1)
     assert await send("open again") == 0
 
 
-async def test_a_group_takes_twenty_a_minute(limited: Client, clock: ManualClock) -> None:
+async def test_a_group_takes_twenty_a_minute(limited: Client, manual_clock: ManualClock) -> None:
     for _ in range(20):
-        clock.advance(0.1)
+        manual_clock.advance(0.1)
         await limited.ok("sendMessage", chat_id=TEAM, text="x")
     body = await limited.call("sendMessage", chat_id=TEAM, text="x")
     assert (body["error_code"], body["description"]) == (429, "Too Many Requests: retry after 3")
-    clock.advance(60)
+    manual_clock.advance(60)
     await limited.ok("sendMessage", chat_id=TEAM, text="x")
 
 
-async def test_drafts_and_actions_share_a_budget_of_their_own(limited: Client, clock: ManualClock) -> None:
+async def test_drafts_and_actions_share_a_budget_of_their_own(limited: Client, manual_clock: ManualClock) -> None:
     for number in range(10):
         await limited.ok("sendMessageDraft", chat_id=ANNA, draft_id=1, text=f"{number}")
         await limited.ok("sendChatAction", chat_id=ANNA, action="typing")
@@ -465,10 +449,10 @@ async def test_drafts_and_actions_share_a_budget_of_their_own(limited: Client, c
     assert body["error_code"] == 429
     assert 1 <= body["parameters"]["retry_after"] <= 3
     await limited.ok("sendMessage", chat_id=ANNA, text="messages are another matter")
-    clock.advance(5)
+    manual_clock.advance(5)
     for number in range(20):
         await limited.ok("sendMessageDraft", chat_id=ANNA, draft_id=1, text=f"{number}")
-    clock.advance(5)
+    manual_clock.advance(5)
     assert (await limited.call("sendMessageDraft", chat_id=ANNA, draft_id=1, text="x"))["error_code"] == 429
 
 
@@ -523,12 +507,14 @@ async def test_bodies_and_bytes_that_are_no_bot_api(client: Client, telegram: Te
     assert telegram.texts(ANNA) == ["x"]
 
 
-async def test_a_delayed_call_waits_for_the_clock(client: Client, telegram: Telegram, clock: ManualClock) -> None:
+async def test_a_delayed_call_waits_for_the_clock(
+    client: Client, telegram: Telegram, manual_clock: ManualClock
+) -> None:
     telegram.fail_next("sendMessage", code=0, delay=60)
     call = asyncio.create_task(client.ok("sendMessage", chat_id=ANNA, text="late"))
-    await clock.until_asleep(60)
+    await manual_clock.until_asleep(60)
     assert telegram.texts(ANNA) == []
-    clock.advance(60)
+    manual_clock.advance(60)
     assert (await call)["text"] == "late"
 
 
@@ -553,13 +539,15 @@ async def test_a_server_that_is_down_refuses_connections(client: Client, telegra
 # --- keeping ----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_restart_keeps_chats_files_and_updates(client: Client, telegram: Telegram, clock: ManualClock) -> None:
+async def test_a_restart_keeps_chats_files_and_updates(
+    client: Client, telegram: Telegram, manual_clock: ManualClock
+) -> None:
     topic = telegram.topic(ANNA, name="T")["id"]
     telegram.upload(ANNA, png(9, 9), caption="look", thread_id=topic)
     telegram.react(ANNA, topic, "👍")
     await client.ok("sendMessage", chat_id=TEAM, text="hi")
     kept = json.loads(json.dumps(telegram.dump()))
-    other = Telegram(clock=clock, topics=True)
+    other = Telegram(clock=manual_clock, topics=True)
     other.load(kept)
     assert other.snapshot() == telegram.snapshot()
     assert other.dump() == kept

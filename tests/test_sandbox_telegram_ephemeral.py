@@ -2,36 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
-import pytest
 from sandbox_client import Client, ManualClock
 
-from bot.sandbox.telegram import TOKEN, Telegram
+from bot.sandbox.telegram import Telegram
 
 ANNA, BORIS, TEAM = 1001, 1002, -1001000000001
 STRANGER = 4711
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-async def telegram(clock: ManualClock) -> AsyncIterator[Telegram]:
-    telegram = Telegram(clock=clock, limits=False, topics=True, seed=1)
-    await telegram.start()
-    yield telegram
-    await telegram.close()
-
-
-@pytest.fixture
-async def client(telegram: Telegram) -> AsyncIterator[Client]:
-    client = Client(telegram.url, TOKEN)
-    yield client
-    await client.close()
 
 
 async def whisper(client: Client, user: int = ANNA, chat: int = TEAM, text: str = "psst", **more: Any) -> Any:
@@ -62,23 +40,25 @@ async def test_it_is_only_for_groups_and_their_members(telegram: Telegram, clien
 
 
 async def test_who_is_no_administrator_has_15_seconds_after_what_only_the_bot_saw(
-    telegram: Telegram, client: Client, clock: ManualClock
+    telegram: Telegram, client: Client, manual_clock: ManualClock
 ) -> None:
     assert not (await whisper(client))["ok"]
     number = telegram.whisper(TEAM, "/hidden", ANNA)["ephemeral_message_id"]
     reply = {"ephemeral_message_id": number, "allow_sending_without_reply": True}
     assert not (await whisper(client, BORIS, reply_parameters=reply))["ok"]
-    clock.advance(15)
+    manual_clock.advance(15)
     assert (await whisper(client, reply_parameters=reply))["ok"]
-    clock.advance(1)
+    manual_clock.advance(1)
     assert not (await whisper(client, reply_parameters=reply))["ok"]
 
 
-async def test_a_press_opens_15_seconds_for_who_pressed(telegram: Telegram, client: Client, clock: ManualClock) -> None:
+async def test_a_press_opens_15_seconds_for_who_pressed(
+    telegram: Telegram, client: Client, manual_clock: ManualClock
+) -> None:
     query = telegram.press(TEAM, 1, "x", ANNA)
     assert not (await whisper(client, BORIS, query=query))["ok"]
     assert (await whisper(client, query=query))["ok"]
-    clock.advance(16)
+    manual_clock.advance(16)
     assert not (await whisper(client, query=query))["ok"]
 
 

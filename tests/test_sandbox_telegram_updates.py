@@ -16,23 +16,11 @@ ANNA, BORIS, TEAM = 1001, 1002, -1001000000001
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-async def telegram(clock: ManualClock) -> AsyncIterator[Telegram]:
-    telegram = Telegram(clock=clock, limits=False, seed=1)
+async def telegram(manual_clock: ManualClock) -> AsyncIterator[Telegram]:
+    telegram = Telegram(clock=manual_clock, limits=False, seed=1)
     await telegram.start()
     yield telegram
     await telegram.close()
-
-
-@pytest.fixture
-async def client(telegram: Telegram) -> AsyncIterator[Client]:
-    client = Client(telegram.url, TOKEN)
-    yield client
-    await client.close()
 
 
 def texts(updates: list[dict[str, Any]]) -> list[str]:
@@ -67,24 +55,24 @@ async def test_an_offset_beyond_the_queue_confirms_nothing(client: Client, teleg
 
 
 async def test_a_waiting_poll_ends_with_the_first_update(
-    client: Client, telegram: Telegram, clock: ManualClock
+    client: Client, telegram: Telegram, manual_clock: ManualClock
 ) -> None:
     poll = asyncio.create_task(client.updates(timeout=500))
-    await clock.until_asleep(50)
+    await manual_clock.until_asleep(50)
     telegram.say(ANNA, "a")
     assert texts(await poll) == ["a"]
 
 
-async def test_a_waiting_poll_ends_with_nothing_at_its_time(client: Client, clock: ManualClock) -> None:
+async def test_a_waiting_poll_ends_with_nothing_at_its_time(client: Client, manual_clock: ManualClock) -> None:
     poll = asyncio.create_task(client.updates(timeout=10))
-    await clock.until_asleep(10)
-    clock.advance(10)
+    await manual_clock.until_asleep(10)
+    manual_clock.advance(10)
     assert await poll == []
 
 
-async def test_a_second_poll_ends_the_first(client: Client, telegram: Telegram, clock: ManualClock) -> None:
+async def test_a_second_poll_ends_the_first(client: Client, telegram: Telegram, manual_clock: ManualClock) -> None:
     first = asyncio.create_task(client.call("getUpdates", timeout=10))
-    await clock.until_asleep(10)
+    await manual_clock.until_asleep(10)
     second = asyncio.create_task(client.updates(timeout=20))
     body = await first
     assert body["error_code"] == 409
@@ -93,25 +81,25 @@ async def test_a_second_poll_ends_the_first(client: Client, telegram: Telegram, 
     assert texts(await second) == ["a"]
 
 
-async def test_updates_grow_old(client: Client, telegram: Telegram, clock: ManualClock) -> None:
+async def test_updates_grow_old(client: Client, telegram: Telegram, manual_clock: ManualClock) -> None:
     sent = await client.ok("sendMessage", chat_id=ANNA, text="?")
     telegram.say(ANNA, "a")
     telegram.press(ANNA, sent["message_id"], "x")
-    clock.advance(149)
+    manual_clock.advance(149)
     assert telegram.pending == 2
-    clock.advance(2)
+    manual_clock.advance(2)
     assert [sorted(update)[0] for update in await client.updates()] == ["message"]
-    clock.advance(86_400)
+    manual_clock.advance(86_400)
     assert await client.updates() == []
 
 
-async def test_the_guard_against_crash_loops_can_be_switched_on(clock: ManualClock) -> None:
-    telegram = Telegram(clock=clock, careful=True)
+async def test_the_guard_against_crash_loops_can_be_switched_on(manual_clock: ManualClock) -> None:
+    telegram = Telegram(clock=manual_clock, careful=True)
     client = Client(await telegram.start(), TOKEN)
     for text in "ab":
         telegram.say(ANNA, text)
     assert [len(await client.updates()) for _ in range(2)] == [2, 1]
-    clock.advance(1)
+    manual_clock.advance(1)
     assert len(await client.updates()) == 2
     await client.close()
     await telegram.close()
@@ -218,8 +206,8 @@ async def test_a_migration_is_told_in_both_chats(client: Client, telegram: Teleg
     assert (from_["chat"]["id"], from_["migrate_from_chat_id"]) == (new, group)
 
 
-async def test_privacy_hides_in_groups_what_is_not_for_the_bot(clock: ManualClock) -> None:
-    telegram = Telegram(clock=clock, privacy=True)
+async def test_privacy_hides_in_groups_what_is_not_for_the_bot(manual_clock: ManualClock) -> None:
+    telegram = Telegram(clock=manual_clock, privacy=True)
     for text in ("hello all", "/start", "/start@other_bot", "hi @govorun_sandbox_bot"):
         telegram.say(TEAM, text)
     assert texts([item.body for item in telegram.updates.waiting()]) == ["/start", "hi @govorun_sandbox_bot"]
@@ -309,7 +297,7 @@ async def test_a_webhook_gets_updates_with_its_secret(client: Client, telegram: 
 
 
 async def test_a_failed_delivery_is_repeated_at_once_and_then_later_and_later(
-    client: Client, telegram: Telegram, receiver: Receiver, clock: ManualClock
+    client: Client, telegram: Telegram, receiver: Receiver, manual_clock: ManualClock
 ) -> None:
     receiver.plan["a"] = [web.Response(status=500) for _ in range(3)]
     await client.ok("setWebhook", url=await receiver.start())
@@ -317,8 +305,8 @@ async def test_a_failed_delivery_is_repeated_at_once_and_then_later_and_later(
     telegram.say(ANNA, "b")
     for pause, tries in ((0, 1), (2, 2), (4, 3)):
         await receiver.until(*["a"] * tries)
-        await clock.until_asleep(pause)
-        clock.advance(pause)
+        await manual_clock.until_asleep(pause)
+        manual_clock.advance(pause)
     await receiver.until("a", "a", "a", "a", "b")
     assert "500" in (await client.ok("getWebhookInfo"))["last_error_message"]
 
@@ -338,26 +326,26 @@ async def test_a_slow_chat_holds_up_only_itself(client: Client, telegram: Telegr
 
 
 async def test_a_wish_to_wait_is_honoured(
-    client: Client, telegram: Telegram, receiver: Receiver, clock: ManualClock
+    client: Client, telegram: Telegram, receiver: Receiver, manual_clock: ManualClock
 ) -> None:
     receiver.plan["a"] = [web.Response(status=429, headers={"Retry-After": "30"})]
     await client.ok("setWebhook", url=await receiver.start())
     telegram.say(ANNA, "a")
     await receiver.until("a")
-    await clock.until_asleep(30)
-    clock.advance(30)
+    await manual_clock.until_asleep(30)
+    manual_clock.advance(30)
     await receiver.until("a", "a")
 
 
 async def test_what_is_too_old_is_not_delivered(
-    client: Client, telegram: Telegram, receiver: Receiver, clock: ManualClock
+    client: Client, telegram: Telegram, receiver: Receiver, manual_clock: ManualClock
 ) -> None:
     receiver.plan["a"] = [web.Response(status=500), web.Response(status=500)]
     await client.ok("setWebhook", url=await receiver.start())
     telegram.press(ANNA, 1, "a", ANNA)
     await receiver.until("a")
-    await clock.until_asleep(0)
-    clock.advance(151)
+    await manual_clock.until_asleep(0)
+    manual_clock.advance(151)
     telegram.say(ANNA, "b")
     await receiver.until("a", "b")
     assert telegram.pending <= 1
@@ -376,16 +364,18 @@ async def test_a_method_in_the_answer_is_carried_out(client: Client, telegram: T
     assert (await client.ok("getWebhookInfo"))["url"]
 
 
-async def test_a_webhook_must_be_on_this_machine(client: Client, clock: ManualClock) -> None:
+async def test_a_webhook_must_be_on_this_machine(client: Client, manual_clock: ManualClock) -> None:
     for url in ("https://example.org/x", "http://10.0.0.1/x", "ftp://127.0.0.1/x"):
         assert "bad webhook" in await client.refused("setWebhook", url=url)
-        clock.advance(1)
+        manual_clock.advance(1)
     assert "unallowed characters" in await client.refused("setWebhook", url="http://127.0.0.1:1/x", secret_token="я")
     assert await client.refused("setWebhook", url="http://127.0.0.1:1/x") == "Too Many Requests: retry after 1"
 
 
-async def test_setting_a_webhook_ends_a_waiting_poll(client: Client, receiver: Receiver, clock: ManualClock) -> None:
+async def test_setting_a_webhook_ends_a_waiting_poll(
+    client: Client, receiver: Receiver, manual_clock: ManualClock
+) -> None:
     poll = asyncio.create_task(client.call("getUpdates", timeout=10))
-    await clock.until_asleep(10)
+    await manual_clock.until_asleep(10)
     await client.ok("setWebhook", url=await receiver.start())
     assert (await poll)["description"] == "Conflict: terminated by setWebhook request"

@@ -11,10 +11,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from raw_server import free_port
 from several import NOBODY, OTHER, Town, town
 from stage import ANNA, BORIS, Stage
 
+from bench.crew import free_port
 from bot import bots, logs, running
 from bot.errors import ConfigError
 from bot.fleet import Fleet

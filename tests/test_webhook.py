@@ -19,11 +19,11 @@ from typing import Any
 import aiohttp
 import pytest
 from pydantic import SecretStr
-from raw_server import free_port
 from sqlalchemy import text as sql
 from stage import ANNA, BORIS, Stage
 from telegram_side import counted, inbox, rows, settled, soon
 
+from bench.crew import free_port
 from bot.errors import ConfigError
 from bot.telegram.webhook import Webhook
 

@@ -21,7 +21,7 @@ from bot.doctor.finding import Finding, Verdict, fail, ok, place, secret, warn
 from bot.errors import ConfigError
 from bot.library import Library
 from bot.models import catalog
-from bot.settings import WHERE, Settings, require
+from bot.settings import OPENTELEMETRY, WHERE, Settings, require
 from bot.storage import schema
 from bot.storage.dialects import is_sqlite, shown
 
@@ -73,7 +73,7 @@ def _odd_file(path: Path) -> Iterator[Finding]:
         yield warn("settings", f"{path} holds secrets and others on this machine can use it (mode {mode:o})", advice)
     known = [name.upper() for name in Settings.model_fields] + ["YC_TOKEN"]
     for name in ASSIGNED.findall(path.read_text("utf-8", "replace")):
-        if name.upper() not in known:
+        if name.upper() not in known and not name.startswith(OPENTELEMETRY):
             close = get_close_matches(name.upper(), known, 1)
             advice = f"Did you mean {close[0]}?" if close else "`.env.example` has all settings"
             yield warn("settings", f"{name} in {path} is no setting of Govorun", advice)

@@ -73,8 +73,8 @@ class StoredOutbox(Box):
     async def place(self, key: str, address: Address, message_id: int = 0, marker: int = 0) -> None:
         await self.write(lambda tx: tx.deliveries.place(key, address, message_id, marker))
 
-    async def ours(self, address: Address) -> set[int]:
-        return await self.ask(lambda tx: tx.deliveries.known_ids(address.bot, address.chat))
+    async def ours(self, address: Address, *, but: int = 0) -> set[int]:
+        return await self.ask(lambda tx: tx.deliveries.known_ids(address.bot, address.chat, but=but))
 
     async def highest(self, bot: int, first: int, last: int) -> int:
         return await self.ask(lambda tx: tx.deliveries.highest(bot, first, last))

@@ -56,6 +56,10 @@ class Choices:
     own_model: str = ""
     notices: str = ""  # alone: what only the asker needs, only the asker sees (groups)
 
+    def language_for(self, user: Person) -> str:
+        """The language that was chosen in the chat, or the user's own."""
+        return self.language or user.language
+
 
 class Chats(Subject):
     def seen(self, address: Address, user: Person, *, private: bool) -> None:

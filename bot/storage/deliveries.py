@@ -209,11 +209,14 @@ class Deliveries(Subject):
             .values(state=DeliveryState.DEAD.value, reason=GONE)
         )
 
-    def known_ids(self, bot: int, chat: int) -> set[int]:
-        """The message ids of the chat that are known to be ours; what one member alone sees has others."""
+    def known_ids(self, bot: int, chat: int, *, but: int = 0) -> set[int]:
+        """The message ids of the chat that are known to be ours, `but` not those of one delivery.
+
+        What one member alone sees has other ids.
+        """
         query = (
             select(Table.message_ids)
-            .where(Table.bot == bot, Table.chat == chat, Table.only == 0)
+            .where(Table.bot == bot, Table.chat == chat, Table.only == 0, Table.id != but)
             .order_by(Table.id.desc())
             .limit(200)
         )
@@ -241,8 +244,8 @@ class Deliveries(Subject):
 
 def _of(bot: int, place: str) -> dict[str, Any]:
     """The values of `OF_CHAT`, for a chat by its `Address.place`."""
-    connection, _, chat = place.rpartition("/")
-    return {"b": bot, "n": connection, "c": int(chat)}
+    connection, chat = Address.of_place(place)
+    return {"b": bot, "n": connection, "c": chat}
 
 
 def _delivery(row: Row[Any]) -> Delivery:

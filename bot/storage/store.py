@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from bot import lease
+from bot import lease, tracing
 from bot.clock import Clock
 from bot.errors import Lost, StorageUnavailable
 from bot.lease import Fenced, Lease, LeaseLost
@@ -205,7 +205,8 @@ class Store:
         bound = work if held is None else _under(held, work)
         self._queue.put_nowait(Asked(bound, frozenset(filter(None, (guard,))), done, frozenset(self._abandoned)))
         try:
-            return await asyncio.shield(done)
+            with tracing.call("commit", "internal"):
+                return await asyncio.shield(done)
         except asyncio.CancelledError:
             self._abandon(done)
             raise

@@ -23,7 +23,7 @@ import bot.telegram.lazy  # noqa: F401  isort: skip  before aiogram
 from aiogram.methods import TelegramMethod
 from aiogram.types import InlineKeyboardMarkup, Message
 
-from bot import lease, turns
+from bot import lease, tracing, turns
 from bot.boxes import Delivery, DeliveryState, Outbox
 from bot.clock import Clock
 from bot.errors import Refused, TransportError, TransportUnavailable, Unauthorized
@@ -56,6 +56,7 @@ class Deliverer:
     permission: Callable[[], Awaitable[None]] | None = None  # to send, where other processes send with the same token
     spent: Callable[[], None] | None = None  # something was sent without it
     growing: dict[str, int] = field(default_factory=dict)  # messages that had landed before the start, by their turns
+    views: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)  # closes what shows a turn's answer
     doubted: set[str] = field(default_factory=set)  # turns whose live view may have left a message that nobody knows
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
     _gate: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -113,7 +114,11 @@ class Deliverer:
         try:
             async with lock:
                 while (delivery := await self.outbox.next(address)) is not None:
-                    with turns.about(delivery.key.partition(".")[0]):
+                    if (close := self.views.get(delivery.key)) is not None:
+                        await close()  # another turn has brought us here; what the view has sent is on disk then
+                        continue
+                    turn = turns.of(delivery.key)
+                    with turns.about(turn), tracing.of(self.api.tracer.origin(address.bot, turn), "deliver"):
                         address = await self._one(delivery)
                     if not lease.covers(address):  # a group that has moved
                         return
@@ -166,65 +171,69 @@ class Deliverer:
 
     async def _one(self, delivery: Delivery) -> Address:
         """Deliver one row, or bury it. Returns the address under which the chat is known afterwards."""
-        was_left = delivery.id <= self._left_of.get(delivery.address.place, self._left or 0)
-        progress = Progress(
-            delivery,
-            Rung.RICH if self.rich else Rung.ENTITIES,
-            list(delivery.message_ids),
-            delivery.done,
-            doubt=(delivery.state is DeliveryState.SENDING and was_left) or delivery.key in self.doubted,
-            marker=delivery.marker,
-            stored=delivery.marker if delivery.state is DeliveryState.SENDING else None,
-            ahead=LOOK_AHEAD_AFTER_START if was_left else LOOK_AHEAD,
-            was_left=was_left,
-        )
-        self.doubted.discard(delivery.key)
+        progress = self._begun(delivery)
         if (still := delivery.due - self.clock.time()) > 0:  # a flood wait that a restart has interrupted
             self.budget.hold(delivery.address.chat, self.clock.monotonic() + still)
         while True:
             try:
                 await self._parts(progress)
                 return delivery.address
-            except Gone as error:
-                if delivery.address.only:  # it may be that person who is gone
-                    await self._say_aloud(delivery, error)
-                    return delivery.address
-                log.info("chat %d can't be reached: %s", delivery.address.chat, error)
-                await self.outbox.gone(delivery.address.bot, delivery.address.chat)
-                self.api.metrics.deliveries.add("gone")
-                return delivery.address
             except Moved as error:
                 await self.outbox.move(delivery.address.bot, delivery.address.chat, error.new)
                 return replace(delivery.address, chat=error.new)
-            except NotAlone as error:
-                await self._say_aloud(delivery, error)
-                return delivery.address
             except Unauthorized:
                 self.outage.failed("Telegram does not know BOT_TOKEN any more: they wait in the outbox", grave=True)
                 await self.clock.sleep(TOKEN_PAUSE)
             except TransportUnavailable as error:
                 await self._wait(progress, error)
             except (Refused, ValueError) as error:  # ValueError: aiogram itself does not take it
-                if not simpler(progress, error):
-                    if delivery.address.only:
-                        await self._say_aloud(delivery, error)
-                        return delivery.address
-                    reason = str(error) if isinstance(error, Refused) else type(error).__name__  # others quote the text
-                    log.error("delivery %d was refused for good: %s", delivery.id, reason)
-                    await self.outbox.bury(delivery, reason)
-                    self.api.metrics.deliveries.add("dead")
+                if isinstance(error, Gone | NotAlone) or not simpler(progress, error):
+                    await self._give_up(delivery, error)
                     return delivery.address
 
-    async def _say_aloud(self, delivery: Delivery, error: Exception) -> None:
-        """It can't be shown to one person alone, and is shown to nobody: the chat is told that."""
+    def _begun(self, delivery: Delivery) -> Progress:
+        was_left = delivery.id <= self._left_of.get(delivery.address.place, self._left or 0)
+        doubt = (delivery.state is DeliveryState.SENDING and was_left) or delivery.key in self.doubted
+        self.doubted.discard(delivery.key)
+        return Progress(
+            delivery,
+            Rung.RICH if self.rich else Rung.ENTITIES,
+            list(delivery.message_ids),
+            delivery.done,
+            doubt=doubt,
+            marker=delivery.marker,
+            stored=delivery.marker if delivery.state is DeliveryState.SENDING else None,
+            ahead=LOOK_AHEAD_AFTER_START if was_left else LOOK_AHEAD,
+            was_left=was_left,
+        )
+
+    async def _give_up(self, delivery: Delivery, error: Exception) -> None:
+        """It was refused for good. A chat that is gone is so for all that waits for it."""
         reason = str(error) if isinstance(error, Refused) else type(error).__name__  # others quote the text
+        if delivery.address.only or isinstance(error, NotAlone):  # it may be that person who is gone
+            await self._say_aloud(delivery, reason)
+        elif isinstance(error, Gone):
+            log.info("chat %d can't be reached: %s", delivery.address.chat, error)
+            await self.outbox.gone(delivery.address.bot, delivery.address.chat)
+            self._became("gone")
+        else:
+            log.error("delivery %d was refused for good: %s", delivery.id, reason)
+            await self.outbox.bury(delivery, reason)
+            self._became("dead")
+
+    async def _say_aloud(self, delivery: Delivery, reason: str) -> None:
+        """It can't be shown to one person alone, and is shown to nobody: the chat is told that."""
         log.info("chat %d: it can't be shown to one person alone: %s", delivery.address.chat, reason)
-        self.api.metrics.deliveries.add("not alone")
+        self._became("not alone")
         if delivery.outgoing.aloud:
             await self.outbox.publish(delivery)
             self.tasks.create_task(self.deliver(replace(delivery.address, only=0)))
         else:
             await self.outbox.bury(delivery, reason)
+
+    def _became(self, state: str) -> None:
+        self.api.metrics.deliveries.add(state)
+        tracing.current.get().note({"govorun.delivery": state})
 
     async def confide(self, to: Address, opens: str, *, thread: bool = True) -> int:
         return await alone.opened(self.api, self.permit, to, opens, thread=thread)
@@ -264,7 +273,7 @@ class Deliverer:
             await self.outbox.progress(delivery, progress.ids, done=progress.done, sent=last)
             progress.stored = max(progress.ids)
             turns.current.get().moved = self.clock.monotonic()
-        self.api.metrics.deliveries.add("sent")
+        self._became("sent")
 
     async def _take_away(self, progress: Progress) -> None:
         """Delete what is left over: a version may be shorter than the one that it was written over."""

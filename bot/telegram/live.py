@@ -11,6 +11,7 @@ import logging
 from contextlib import suppress
 from typing import Literal
 
+from bot import tracing
 from bot.errors import Lost, Refused, TransportError, Unauthorized
 from bot.telegram import screen
 from bot.telegram.api import BadMarkup, Flood, NotModified, NotSent
@@ -69,6 +70,7 @@ class Live:
     def begin(self) -> None:
         """The model was asked: from now on something is shown."""
         if self._task is None and not self._ended:
+            self.deliverer.views[self.turn] = self.end
             self._task = self.deliverer.tasks.create_task(self._run())
 
     def change(self, text: str) -> None:
@@ -90,8 +92,11 @@ class Live:
                 await self._landed.wait()
         self._task.cancel()
         await asyncio.wait({self._task})
+        self.deliverer.views.pop(self.turn, None)
 
     async def _run(self) -> None:
+        view = tracing.current.get().part("live view", sums=True)
+        tracing.current.set(view)  # this task is its own
         try:
             placed = self.deliverer.growing.pop(self.turn, None)
             placed = self.over or placed
@@ -109,6 +114,8 @@ class Live:
             raise
         except Exception:  # a view that breaks must not cost the answer, nor end the bot
             log.exception("turn %s: the live view broke", self.turn)
+        finally:
+            view.end()
 
     async def _type(self) -> None:
         """Where no draft says "Thinking…": typing, until there is something to show."""

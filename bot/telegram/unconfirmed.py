@@ -72,7 +72,8 @@ class Unconfirmed:
     async def find(self, progress: Progress, part: Screen, *, last: bool) -> int:
         """The id of a message that an unconfirmed send has left in the chat; 0 when there is none."""
         to = progress.delivery.address
-        known = await self.outbox.ours(to) | progress.cleared
+        # What its own view has left is looked for, though its id may have come to the disk meanwhile.
+        known = await self.outbox.ours(to, but=progress.delivery.id) | {*progress.ids} | progress.cleared
         first = progress.marker + 1
         last_id = max(self.newest(to.chat), progress.marker) + progress.ahead + self._flying
         for id_ in [id_ for id_ in range(first, last_id + 1) if id_ not in known][:MOST_PROBES]:

@@ -6,7 +6,6 @@ In real time: a server of its own keeps the queue.
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from postgres_side import Server
 from pydantic import SecretStr
 from sandbox_client import jpeg_header
 
+from bench.crew import free_port
 from bot import App
 from bot.app import Bot, build
 from bot.engine import Role
@@ -96,12 +96,6 @@ class Hall:
     @property
     def worker(self) -> Bot:
         return next(app for app in self.bots if app.role.works)
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @pytest.fixture

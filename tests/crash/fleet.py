@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
-import socket
 import time
 from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from postgres_side import Server
 
+from bench.crew import crew
 from bot.sandbox.studio import Studio
 from bot.sandbox.telegram import Telegram
 from crash.forkserver import LOG
@@ -138,13 +138,11 @@ async def fleet(
     await telegram.start()
     await studio.start()
     database = server.create()
-    ports = [_free_port() for _ in range(webhooks)]
-    async with balanced(ports) as port:
+    hands = crew(webhooks, workers)
+    async with balanced([hand.port for hand in hands.values() if hand.port]) as port:
         hook = {"webhook_url": f"http://127.0.0.1:{port}/hook", "webhook_secret": SECRET} if webhooks else {}
         given = environment(telegram, studio, directory, **{"database_url": database, **hook, **settings})
-        roles = {f"webhook{n}": {"CRASH_ROLE": "webhook", "WEBHOOK_PORT": str(ports[n])} for n in range(webhooks)}
-        role = "worker" if webhooks else "all"
-        roles |= {f"worker{n}": {"CRASH_ROLE": role} for n in range(workers)}
+        roles = {name: {"CRASH_ROLE": hand.role, **hand.settings} for name, hand in hands.items()}
         found = Fleet(World(telegram, studio, directory, forks, given), forks, roles)
         studio.answer(_author(how, found.begun))
         try:
@@ -171,12 +169,6 @@ def _author(how: Ordeal, begun: dict[int, list[float]]) -> Callable[[list[dict[s
             yield piece
 
     return write
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @asynccontextmanager

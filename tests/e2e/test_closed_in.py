@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from raw_server import free_port
 
+from bench.crew import free_port
 from e2e.surroundings import ANNA, PATIENCE, ROOT, Process
 from e2e.test_processes import is_up, services
 

@@ -17,11 +17,11 @@ from typing import Any
 
 import aiohttp
 from pydantic import SecretStr
-from raw_server import free_port
 from stage import ANNA, BORIS, TEAM, Stage
 from telegram_side import rows, soon
 from virtual import VirtualClock
 
+from bench.crew import free_port
 from bot.sandbox.telegram import Telegram, buttons_of
 from bot.telegram.hooks import LARGEST_BODY
 from bot.telegram.updates import once

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from e2e.surroundings import Process
-from raw_server import free_port
 
+from bench.crew import free_port
 from bot.sandbox.studio import Studio
 from bot.sandbox.telegram import Telegram
 
