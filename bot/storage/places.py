@@ -75,7 +75,8 @@ class Places:
         """Take, renew and give back places, until cancelled. While the server is away those that are there stay."""
         while True:
             try:
-                async with await psycopg.AsyncConnection.connect(conninfo(self._url)) as connection:
+                async with await psycopg.AsyncConnection.connect(conninfo(self._url), autocommit=True) as connection:
+                    await connection.execute("SET synchronous_commit = off")  # what is lost would have lapsed
                     while True:
                         await self._settle(connection)
                         await self._rest()
