@@ -19,7 +19,7 @@ ADD = (
     "SELECT procrastinate_defer_jobs_v1(ARRAY[ROW(:queue, :task, 0, :lock, NULL, CAST(:args AS jsonb),"
     " to_timestamp(CAST(:due AS double precision)))::procrastinate_job_to_defer_v1])"
 )
-DEFER, DEFER_AND_TELL = text(ADD), text(f"{ADD}, pg_notify(:channel, :lock)")
+DEFER, DEFER_AND_TELL = text(ADD), text(f"{ADD}, pg_notify(:channel, :lock), pg_current_xact_id()::text AS xid")
 TELL = text("SELECT pg_notify(:channel, :word)")
 WITHDRAW = text("DELETE FROM procrastinate_jobs WHERE lock = :lock AND status = 'todo'")
 # A lock on the row: who takes the lease away waits for our commit, or we are told here. With it the number of the
@@ -79,7 +79,8 @@ class Queue:
         if self._is_shared:
             lock = f"chat:{bot}:{place}"
             given = _job(bot, "chat", lock, None, place=place)
-            self.connection.execute(DEFER_AND_TELL, {**given, "channel": CHANNEL})
+            told = self.connection.execute(DEFER_AND_TELL, {**given, "channel": CHANNEL}).one()
+            self.connection.info[KNOWN] = told.xid
 
     def tell(self, word: str) -> None:
         """Say something to the other processes, when this is committed."""
