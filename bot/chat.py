@@ -84,8 +84,7 @@ class Chat:
             turn.failed(written.error)
             written.code = self.journal.note(written.error, incoming.id) if self.journal is not None else ""
         # What the model was paid for is not asked for again because the disk is full just now.
-        guard = self.pricing.guard if written.held else None
-        await self.store.patiently(lambda: self.store.write(lambda tx: self._save(tx, incoming, begun, written), guard))
+        await self.store.patiently(lambda: self.store.write(lambda tx: self._save(tx, incoming, begun, written)))
         if self._named(incoming, begun, written) or len(begun.history) >= context.ENOUGH:
             self.wake_jobs()
         await reply.finish()
