@@ -131,6 +131,8 @@ class Bot:
 
     def stop(self) -> None:
         """Take nothing new, let running answers finish, park the rest in the database."""
+        if self.stopping.is_set():  # a deadline that is over can't be moved
+            return
         self.stopping.set()
         if self._starting is not None:
             self._starting.reschedule(asyncio.get_running_loop().time())

@@ -32,7 +32,7 @@ class Aside:
         """
         messages = (Message.of("system", system), Message.of("user", text))
         request = Request(messages, temperature=0.2, max_tokens=longest)
-        incoming = Incoming(job.key, job.address, User(int(job.payload["user"])))
+        incoming = Incoming(f"{job.kind} {job.key}", job.address, User(int(job.payload["user"])))
         most = prompt.most(request, self._ratio)
         price = money.most(self.model.profile, most)
         try:

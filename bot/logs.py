@@ -26,6 +26,7 @@ YANDEX = re.compile(r"\b(?:AQVN[A-Za-z0-9_-]{20,}|t1\.[A-Za-z0-9_=.-]{20,}|y[0-3
 CONTROLS = (*range(32), *range(127, 160), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 WRITTEN_OUT = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in CONTROLS}
 NOISY = ("httpx", "httpcore", "aiogram", "aiosqlite", "asyncio", "alembic", "psycopg", "procrastinate")
+NOISIER = ("psycopg.pool",)  # it warns at every try to reach a server whose absence is told already
 bot: ContextVar[str] = ContextVar("bot", default="")  # which of several bots of the process is at work
 STANDARD_STREAMS = 3  # the numbers below it are standard input, output and error
 
@@ -107,6 +108,8 @@ def configure(level: str, secrets: Iterable[str], shape: Literal["text", "json"]
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in NOISIER:
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from bot import tracing
 from bot.clock import Clock
+from bot.flow import Flow
 from bot.metrics import Metrics
 from bot.tracing import NOTHING, Span, Tracer
 from bot.types import Incoming, Usage
@@ -25,7 +26,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Turn:
-    """Times are of the clock's `monotonic`; None is "not yet". `request` is the id of the last request to the model.
+    """Times are of the clock's `monotonic`; None is "not yet". `request` is the id of the last request to the model,
+    `flow` holds back what its view can't show yet.
 
     `question` and `answer` stay empty unless the operator wants them in the log.
     """
@@ -48,6 +50,7 @@ class Turn:
     requests: int = 0
     question: str = ""
     answer: str = ""
+    flow: Flow = field(default_factory=Flow)
 
     def wrote(self, now: float) -> None:
         """The model said something."""

@@ -24,6 +24,7 @@ from stage import ANNA, BORIS, Stage
 from telegram_side import rows, settled, soon
 
 from bench.crew import free_port
+from bot import running
 from bot.app import Bot
 from bot.errors import ConfigError
 from bot.health import CHECKS, Health, Report
@@ -431,7 +432,7 @@ async def test_a_bot_that_has_not_reached_telegram_is_not_ready(stage: Stage) ->
 
 async def test_no_port_is_opened_unless_asked_for(stage: Stage) -> None:
     app = await stage.start()
-    async with serving(app.settings, lambda: {"": health_of(app)}, app.metrics) as address:
+    async with running.health(app.settings, lambda: {"": health_of(app)}, app.metrics) as address:
         assert address == ""
 
 

@@ -87,19 +87,19 @@ async def check_database(settings: Settings) -> AsyncIterator[Finding]:
         url = make_url(settings.database_url)
         file = _file(url)
         new = file is not None and not file.exists()
-        revision = None if new else await schema.current(settings.database_url)
+        told = None if new else await schema.find(settings.database_url)
     except (ConfigError, SQLAlchemyError, ImportError) as error:
         advice = FOR_A_FILE if is_sqlite(settings.database_url) else FOR_A_SERVER
         text = str(error) if isinstance(error, ConfigError) else f"DATABASE_URL can't be used ({type(error).__name__})"
         yield fail("database", text, advice)
         return
-    if revision is not None and revision > schema.HEAD:
-        text = f"was written by a newer version of Govorun (schema {revision}, this one knows {schema.HEAD})"
+    if told is not None and not told.is_served:
+        text = f"was written by a newer version of Govorun (schema {told.revision}, this one knows {schema.HEAD})"
         yield fail("database", text, "Update Govorun, or use the backup from before the update")
     elif file is None:
-        yield ok("database", f"{shown(settings.database_url)} opens; {_schema(revision)}")
+        yield ok("database", f"{shown(settings.database_url)} opens; {_schema(told)}")
     else:
-        yield await asyncio.to_thread(_on_disk, file, "will be made" if new else _schema(revision))
+        yield await asyncio.to_thread(_on_disk, file, "will be made" if new else _schema(told))
 
 
 def _file(url: URL) -> Path | None:
@@ -107,14 +107,14 @@ def _file(url: URL) -> Path | None:
     return Path(str(url.database)) if kept else None
 
 
-def _schema(revision: str | None) -> str:
-    if revision == schema.HEAD:
-        return f"schema {revision} is current"
-    return (
-        "empty, filled at the start"
-        if revision is None
-        else f"schema {revision} is brought to {schema.HEAD} at the start"
-    )
+def _schema(told: schema.State | None) -> str:
+    if told is None:
+        return "empty, filled at the start"
+    if told.revision == schema.HEAD:
+        return f"schema {told.revision} is current"
+    if not told.is_known:
+        return f"schema {told.revision} is of a newer version; this one ({schema.HEAD}) works with it"
+    return f"schema {told.revision} is brought to {schema.HEAD} at the start"
 
 
 def _on_disk(file: Path, state: str) -> Finding:

@@ -44,7 +44,8 @@ class StoredInbox(Box):
 
     async def take(self, bot: int, place: str, known: Collection[int], *, interrupted: bool) -> Sequence[Received]:
         def again(tx: Tx) -> Sequence[Received]:
-            tx.updates.count_attempts(bot, place)
+            for row in tx.updates.count_attempts(bot, place):
+                tx.spending.settle_turn(bot, str(row), spare=tx.operations.holding(bot))
             return tx.updates.open(bot, place)
 
         rows = await (self.write(again) if interrupted else self.ask(lambda tx: tx.updates.open(bot, place)))

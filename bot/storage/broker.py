@@ -6,11 +6,12 @@ is gone, and end a job by its number, whoever has it now; all three are settled 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, LiteralString, TypeVar
 
 import psycopg
 from procrastinate import PsycopgConnector
@@ -22,6 +23,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from bot.clock import Clock
 from bot.outage import Outage
+from bot.storage.clocks import Clocks
 from bot.storage.dialects import synchronous
 from bot.storage.queue import CHANNEL
 from bot.storage.server import REACH
@@ -37,6 +39,7 @@ CONNECTIONS = 4
 BEAT = (
     "INSERT INTO procrastinate_workers (id, last_heartbeat) OVERRIDING SYSTEM VALUE VALUES (%(worker)s, now())"
     " ON CONFLICT (id) DO UPDATE SET last_heartbeat = now()"
+    " RETURNING EXTRACT(epoch FROM clock_timestamp())::float8 AS now"
 )
 MINE = "SELECT id, attempts FROM procrastinate_jobs WHERE status = 'doing' AND worker_id = %(worker)s"
 ALIVE = (
@@ -86,7 +89,7 @@ def conninfo(url: str) -> str:
 
 def connector(url: str) -> PsycopgConnector:
     """Each statement is a transaction of its own. What fails on a connection that was cut is asked for again."""
-    return PsycopgConnector(
+    return Connector(
         conninfo=conninfo(url), pool_factory=_pool, configure=_configure,
         min_size=1, max_size=CONNECTIONS, timeout=5.0, reconnect_timeout=1.0,
     )  # fmt: skip
@@ -102,6 +105,33 @@ async def _configure(connection: psycopg.AsyncConnection[Any]) -> None:
     # Nothing waits for the disk: what a crash of the server takes back is the state of a job, which every lease is
     # compared with. Whoever has lost it so hears of it at the next commit.
     await connection.execute("SET synchronous_commit = off")
+
+
+class Connector(PsycopgConnector):
+    """Heeds a cancellation that its pool has lost, or nothing that goes on until it is cancelled would ever end.
+
+    The pool waits by `asyncio.wait_for`, which on Python 3.11 drops one that comes together with a connection.
+    """
+
+    async def execute_query_async(self, query: LiteralString, **arguments: Any) -> None:
+        await super().execute_query_async(query, **arguments)
+        _heed()
+
+    async def execute_query_one_async(self, query: LiteralString, **arguments: Any) -> dict[str, Any]:
+        row: dict[str, Any] = await super().execute_query_one_async(query, **arguments)
+        _heed()
+        return row
+
+    async def execute_query_all_async(self, query: LiteralString, **arguments: Any) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = await super().execute_query_all_async(query, **arguments)
+        _heed()
+        return rows
+
+
+def _heed() -> None:
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 class Broker(JobManager):
@@ -120,6 +150,7 @@ class Broker(JobManager):
         self._outage = Outage("the queue", clock)
         self._news = 0  # how often we were told of a job
         self._look: Callable[[], Awaitable[None]] | None = None  # makes the worker look for one
+        self._clocks = Clocks(clock)
 
     async def patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask until the server has answered."""
@@ -218,7 +249,9 @@ class Broker(JobManager):
 
         Two statements: what takes jobs away either comes before the first, or sees it.
         """
-        await self.connector.execute_query_async(BEAT, worker=self.worker)
+        asked = self._clock.time()
+        row = await self.connector.execute_query_one_async(BEAT, worker=self.worker)
+        self._clocks.compare(asked, float(row["now"]))
         rows = await self.connector.execute_query_all_async(MINE, worker=self.worker)
         self._outage.over()
         return {(row["id"], row["attempts"]) for row in rows}

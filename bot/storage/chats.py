@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import bindparam, exists, false, func, or_, select, update
-from sqlalchemy.orm import aliased
 
 from bot.storage.dialects import insert
 from bot.storage.rows import Subject
@@ -38,7 +37,7 @@ CHOICES = select(
 ).where(Chat.bot == bindparam("b"), Chat.id == bindparam("c"))
 BACK = update(Chat).where(Chat.bot == bindparam("b"), Chat.id == bindparam("c"), Chat.is_gone).values(is_gone=False)
 IS_GONE = select(Chat.is_gone).where(Chat.bot == bindparam("b"), Chat.id == bindparam("c"))
-THERE = aliased(Spending)
+THERE = Spending.__table__.alias()
 
 
 MOVED = (Conversation, Message, Delivery, Operation, Job, UsageRow, ButtonRow, Reservation, Blob, Feedback)
@@ -149,8 +148,8 @@ class Chats(Subject):
             self.connection.execute(update(table).where(table.bot == bot, table.chat == old).values(chat=new))
         moved = (Spending.bot == bot, Spending.scope == "chat", Spending.subject == old)
         there = exists().where(
-            THERE.bot == bot, THERE.day == Spending.day, THERE.kind == Spending.kind, THERE.scope == "chat",
-            THERE.subject == new,
+            THERE.c.bot == bot, THERE.c.day == Spending.day, THERE.c.kind == Spending.kind, THERE.c.scope == "chat",
+            THERE.c.subject == new,
         )  # fmt: skip
         self.connection.execute(update(Spending).where(*moved, ~there).values(subject=new))
         here = Awaited.key.like(f"{bot}/%/{old}/%")

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, delete, insert, literal_column, select, update
-from sqlalchemy.orm import aliased
 
 from bot.boxes import Delivery, DeliveryState, Left
 from bot.storage.chats import Chats
@@ -35,8 +34,8 @@ SENT = STANDS.values(state=DeliveryState.SENT.value, photo=None)
 OF_CHAT = (Table.connection == bindparam("n"), Table.chat == bindparam("c"))
 PLACE = (Table.transport, Table.bot, Table.chat, Table.thread, Table.connection, Table.only)
 WAITING = select(*PLACE).where(Table.bot == bindparam("b"), one_of(Table.state, OPEN), *OF_CHAT).distinct()
-ANY = aliased(Table)
-NEWEST = select(ANY.id).where(ANY.bot + 0 == bindparam("b")).order_by(ANY.id.desc()).limit(1).scalar_subquery()
+ANY = Table.__table__.alias()
+NEWEST = select(ANY.c.id).where(ANY.c.bot + 0 == bindparam("b")).order_by(ANY.c.id.desc()).limit(1).scalar_subquery()
 
 
 def _left(*of: ColumnElement[bool]) -> Select[Any]:
@@ -44,7 +43,7 @@ def _left(*of: ColumnElement[bool]) -> Select[Any]:
     open_ = and_(Table.bot == bindparam("b"), one_of(Table.state, GROWING), *of)
     one = select(literal_column("1").label("one")).subquery()
     found = select(NEWEST.label("newest"), Table.state, Table.key, Table.message_ids, *PLACE)
-    return found.select_from(one).join(Table, open_, isouter=True)
+    return found.select_from(one).join(Table.__table__, open_, isouter=True)
 
 
 LEFT, LEFT_OF_CHAT = _left(), _left(*OF_CHAT)

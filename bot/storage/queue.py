@@ -15,6 +15,7 @@ from bot.lease import Fenced, Lease
 from bot.types import Address
 
 CHANNEL = "govorun"
+BESIDE = ("procrastinate_", "govorun_")  # how the tables are called that stand beside ours on PostgreSQL
 ADD = (
     "SELECT procrastinate_defer_jobs_v1(ARRAY[ROW(:queue, :task, 0, :lock, NULL, CAST(:args AS jsonb),"
     " to_timestamp(CAST(:due AS double precision)))::procrastinate_job_to_defer_v1])"
@@ -29,6 +30,7 @@ OURS = text(
     "SELECT pg_current_xact_id()::text FROM procrastinate_jobs"
     " WHERE id = :job AND status = 'doing' AND worker_id = :worker AND attempts = :attempts FOR SHARE"
 )
+NOW = text("SELECT EXTRACT(epoch FROM clock_timestamp())::float8")
 TAKEN = text("SELECT lock FROM procrastinate_jobs WHERE status = 'doing' AND lock LIKE :lock")
 # What is open and has no job: it came from a copy, or from SQLite.
 CHATS = text(
@@ -93,6 +95,10 @@ class Queue:
             lock = lock_of_job(bot, kind, key)
             self.connection.execute(WITHDRAW, {"lock": lock})
             self.connection.execute(DEFER, _job(bot, "job", lock, due, kind=kind, key=key))
+
+    def now(self, ours: float) -> float:
+        """The time by which jobs are scheduled: the server's where there are several processes, or `ours`."""
+        return float(self.connection.scalar(NOW)) if self._is_shared else ours
 
     def taken(self, bot: int) -> frozenset[str]:
         """The places of the chats that a process works on."""

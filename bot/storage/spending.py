@@ -110,6 +110,7 @@ def _fits(scope: str, period: str = "") -> ColumnElement[bool]:
 ROW: dict[str, Any] = {
     "bot": _number("bot"), "day": _number("day"), "kind": bindparam("kind", type_=String), "user": _number("user"),
     "chat": _number("chat"), "amount": _number("amount"), "at": bindparam("at", type_=Float),
+    "turn": bindparam("turn", type_=String),
 }  # fmt: skip
 
 
@@ -136,14 +137,16 @@ OVER = [(scope + period, _over(scope, period)) for period in (MONTH, "") for sco
 
 
 class Ledgers(Subject):
-    def reserve(self, kind: str, amount: int, where: Address, user: int, caps: Caps) -> int | None:
+    def reserve(self, kind: str, amount: int, where: Address, user: int, caps: Caps, turn: str = "") -> int | None:
         """Hold `amount` back for something that begins now: the id of the reservation, None when a cap forbids it.
+
+        Where it is a turn, it can be settled by its name (`settle_turn`).
 
         One statement decides and holds. A cap is never exceeded by more than one reservation: what does not fit is
         let in only where something is left and nothing else is under way.
         """
         guards.insist(self.connection, Guard.SPENDING)
-        values = {**self._where(kind, where, user, caps), "amount": amount, "at": self.clock.time()}
+        values = {**self._where(kind, where, user, caps), "amount": amount, "at": self.clock.time(), "turn": turn}
         return self.connection.execute(RESERVE_MONTH if caps.monthly else RESERVE, values).scalar_one_or_none()
 
     def settle(self, reservation: int, amount: int | None = None) -> None:
@@ -155,6 +158,12 @@ class Ledgers(Subject):
         one = {"bot": row.bot, "day": row.day, "kind": row.kind, "amount": cost}
         subjects = {USER: row.user, CHAT: row.chat, BOT: row.chat % PARTS}
         self.connection.execute(ADD, [{**one, "scope": s, "subject": id_} for s, id_ in subjects.items()])
+
+    def settle_turn(self, bot: int, turn: str, *, spare: Collection[int] = ()) -> None:
+        """Settle in full what was held back in a turn whose holder is gone. `spare`: as in `settle_dead`."""
+        left = select(Reservation.id).where(Reservation.bot == bot, Reservation.turn == turn)
+        for id_ in set(self.connection.scalars(left)) - set(spare):
+            self.settle(id_)
 
     def settle_dead(
         self, bot: int, kind: str, *, before: float | None = None, spare: Collection[int] = ()

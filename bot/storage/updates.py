@@ -54,10 +54,11 @@ class Updates(Subject):
             for row in self.connection.execute(query, {"b": bot, "place": place})
         ]
 
-    def count_attempts(self, bot: int, place: str | None = None) -> None:
-        """At a start, of all or of the work on one chat: what had been begun was interrupted once more."""
+    def count_attempts(self, bot: int, place: str | None = None) -> Sequence[int]:
+        """At a start, of all or of the work on one chat: what had been begun was interrupted once more. Its rows."""
         begun = update(Update).where(Update.state == "begun", *_of(bot, place))
-        self.connection.execute(begun.values(attempts=Update.attempts + 1, state="new"))
+        interrupted = begun.values(attempts=Update.attempts + 1, state="new").returning(Update.id)
+        return self.connection.scalars(interrupted).all()
 
     def park(self, bot: int, place: str | None = None) -> None:
         """At an orderly stop: what is being worked on goes on later, and that is no crash."""

@@ -127,6 +127,10 @@ class Deliverer:
             if not self._users[key]:
                 del self._locks[key], self._users[key]
 
+    def delivers(self, address: Address) -> bool:
+        """Whether something is on its way to the chat, or waits until it can be."""
+        return self._users[address.place] > 0
+
     async def permit(self, chat: int) -> None:
         """Wait until a message or an edit may be sent to a chat.
 

@@ -10,12 +10,12 @@ import asyncio
 import hmac
 import logging
 import secrets
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import bot.telegram.lazy  # noqa: F401  isort: skip  before aiogram
 
 from aiogram.methods import DeleteWebhook, GetWebhookInfo, SetWebhook
-from aiohttp import web
 
 from bot.errors import ConfigError, Refused, StorageUnavailable, TransportUnavailable
 from bot.outage import Outage
@@ -24,6 +24,9 @@ from bot.telegram.api import Api
 from bot.telegram.hooks import Hooks
 from bot.telegram.intake import Intake
 from bot.telegram.updates import number
+
+if TYPE_CHECKING:  # see `hooks.py`
+    from aiohttp import web
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +84,8 @@ class Webhook:
             await self.hooks.shut(self.path)
 
     async def receive(self, request: web.Request) -> web.Response:
+        from aiohttp import web
+
         given = request.headers.get(SECRET_HEADER, "").encode("utf-8", "surrogateescape")
         if not hmac.compare_digest(given, self.secret.encode()):
             return web.Response(status=401)
