@@ -21,7 +21,7 @@ from bot.types import Address, Image, Part, Role, Source, Text
 from bot.types import Message as Said
 
 CURRENT = (
-    select(Conversation.id)
+    select(Conversation.id, Conversation.head)
     .where(here(Conversation))
     .order_by(Conversation.chosen.desc(), Conversation.id.desc())
     .limit(1)
@@ -112,8 +112,12 @@ class Messages(Subject):
 
     def conversation(self, address: Address) -> int:
         """The same; it is begun when there is none."""
-        found = self.current(address)
-        return found if found is not None else self.begin(address)
+        return self.tip(address)[0]
+
+    def tip(self, address: Address) -> tuple[int, int]:
+        """The same, with the message that the next one goes on from; 0 where there is none."""
+        row = self.connection.execute(CURRENT, spot(address)).one_or_none()
+        return (row.id, row.head or 0) if row is not None else (self.begin(address), 0)
 
     def begin(self, address: Address) -> int:
         """Begin a new conversation: the next prompt remembers nothing of the old one."""

@@ -361,7 +361,10 @@ class UsageRow(Base):
 
 
 class Spending(Base):
-    """What was spent on a day (days since 1970, UTC) in a scope: by a user, in a chat, by the bot (subject 0)."""
+    """What was spent on a day (days since 1970, UTC) in a scope: by a user, in a chat, by the bot.
+
+    What the bot has spent is the sum of several rows, numbered by `subject`.
+    """
 
     __tablename__ = "spending"
     bot: ColumnClause[int] = column(BigInteger, primary_key=True)

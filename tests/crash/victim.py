@@ -33,6 +33,7 @@ from bot import cli
 from bot.models.text import TextModel
 from bot.models.yandex.art import YandexArt
 from bot.storage import schema
+from bot.storage.guards import Guard
 from bot.storage.store import Store, Work
 from bot.telegram.api import Api
 from bot.types import Chunk, Request
@@ -82,10 +83,10 @@ def plant(bomb: Bomb) -> None:
 def _plant_store(bomb: Bomb) -> None:
     write = Store.write
 
-    async def counted(self: Store, work: Work) -> Any:
+    async def counted(self: Store, work: Work, guard: Guard | None = None) -> Any:
         number, what = bomb.count("write"), getattr(work, "__qualname__", "").replace(".<locals>", "")
         bomb.passing("before", number, what)
-        result = await write(self, work)
+        result = await write(self, work, guard)
         bomb.passing("after", number, what)
         return result
 
