@@ -76,9 +76,10 @@ class Chats(Subject):
     def meet(self, address: Address, user: Person, *, private: bool) -> Choices:
         """Remember who wrote where, once; what was chosen there. Whom it knows already it asks for only."""
         row = self._choices(address, user.id)
-        if row is None or row.own_model is None:
-            self.seen(address, user, private=private)
-        return _chosen(row)
+        if row is not None and row.own_model is not None:
+            return _chosen(row)
+        self.seen(address, user, private=private)
+        return self.choices(address, user.id)
 
     def choices(self, address: Address, user: int = 0) -> Choices:
         return _chosen(self._choices(address, user))
