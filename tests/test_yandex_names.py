@@ -95,5 +95,7 @@ def test_a_row_for_a_tuned_model_is_for_that_one_only() -> None:
 
 
 def test_there_is_always_something_to_choose_from() -> None:
-    assert all(row.title and catalog.profile(row.name).native for row in catalog.choices())
+    assert all(row.title for row in catalog.choices())
+    assert {catalog.profile(row.name).native for row in catalog.choices()[:4]} == {True}
+    assert any(catalog.profile(row.name).vision for row in catalog.choices())
     assert [row.title for row in catalog.choices([ModelEntry(name="x")])] == ["x"]

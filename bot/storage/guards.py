@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from enum import StrEnum
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 HELD = "guards"  # the key in `Connection.info`
 
@@ -23,6 +23,12 @@ class Guard(StrEnum):
 
     SPENDING = "allowances"  # what may still be spent
     PEOPLE = "members"  # who is let in, by whom, and how many may ask
+
+
+LOCKS = {
+    Guard.SPENDING: text("LOCK TABLE allowances IN SHARE ROW EXCLUSIVE MODE"),
+    Guard.PEOPLE: text("LOCK TABLE members IN SHARE ROW EXCLUSIVE MODE"),
+}
 
 
 class Unguarded(Exception):
@@ -42,5 +48,5 @@ def insist(connection: Connection, guard: Guard) -> None:
 def take(connection: Connection, guards: Collection[Guard]) -> None:
     """The first thing in a transaction: its guards, always in the same order, so that nobody waits for ever."""
     connection.info[HELD] = guards
-    if guards:
-        connection.exec_driver_sql(f"LOCK TABLE {', '.join(sorted(guards))} IN SHARE ROW EXCLUSIVE MODE")
+    for guard in sorted(guards):
+        connection.execute(LOCKS[guard])
