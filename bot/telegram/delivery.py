@@ -29,7 +29,7 @@ from bot.clock import Clock
 from bot.errors import Refused, TransportError, TransportUnavailable, Unauthorized
 from bot.outage import Outage
 from bot.telegram import alone, screen
-from bot.telegram.api import Api, Flood, Gone, Moved, NotAlone, NotModified, NotSent
+from bot.telegram.api import Api, Flood, Gone, Moved, NoMethod, NotAlone, NotModified, NotSent, Numberless
 from bot.telegram.budget import Budget
 from bot.telegram.progress import UNTOLD_WAIT, Progress, simpler
 from bot.telegram.screen import Rung, Screen
@@ -243,6 +243,7 @@ class Deliverer:
             progress.stored = progress.stored if progress.doubt else None
             return
         progress.doubt = progress.doubt or not isinstance(error, NotSent)
+        progress.unnumbered = progress.unnumbered or isinstance(error, Numberless)
         self.outage.failed(str(error))
         await self.clock.sleep(progress.wait)
         progress.wait = min(progress.wait * 2, LAST_BACKOFF)
@@ -259,7 +260,7 @@ class Deliverer:
             message_id = await self._part(progress, screens[progress.done], last=last)
             progress.ids[progress.done : progress.done + 1] = [message_id]
             progress.done += 1
-            progress.doubt, progress.ahead = False, LOOK_AHEAD
+            progress.doubt, progress.unnumbered, progress.ahead = False, False, LOOK_AHEAD
             self.outage.over()
             if not delivery.address.only:
                 self.unconfirmed.saw(delivery.address.chat, message_id)
@@ -291,13 +292,21 @@ class Deliverer:
         chat = delivery.address.chat
         if progress.done < len(progress.ids):
             message_id = progress.ids[progress.done]
-            with suppress(NotModified):  # it already is
+            try:
                 await self._edit(progress, part, message_id, last=last)
+            except NotModified:  # it already is
+                return message_id
+            except NoMethod:
+                with suppress(Refused):  # a new one is sent in its place
+                    await self.api.call(screen.delete(delivery.address, message_id))
+                raise
             return message_id
         if delivery.address.only:
             return await self._alone(progress, part, last=last)
         if progress.doubt and (found := await self.unconfirmed.find(progress, part, last=last)):
             return found
+        if progress.unnumbered:  # it was carried out, and nobody will ever say more of it
+            return 0
         await self.permit(chat)
         await self.unconfirmed.mark(progress)
         with self.unconfirmed.flying():

@@ -212,7 +212,7 @@ class Telegram:
             try:
                 me = await self.api.call(GetMe())
                 outage.over()
-                return Me(me["id"], me.get("username", ""))
+                return Me(self.api.id, str(me.get("username") or ""), int(me["id"]))
             except (Unauthorized, Refused):
                 raise ConfigError("BOT_TOKEN: Telegram does not know it; copy it anew from @BotFather") from None
             except TransportUnavailable as error:
