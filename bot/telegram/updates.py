@@ -40,7 +40,7 @@ class Bad(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Me:
-    """The bot itself: `id` is its token's; `called` is what `getMe` tells, and some emulators call every bot the same."""
+    """The bot itself: `id` is its token's, `called` what `getMe` tells: some emulators call all bots the same."""
 
     id: int
     username: str

@@ -21,7 +21,7 @@ from aiohttp import web
 from bot.errors import ConfigError, Refused, StorageUnavailable, TransportUnavailable
 from bot.outage import Outage
 from bot.telegram import raw
-from bot.telegram.api import Api
+from bot.telegram.api import Api, NoMethod
 from bot.telegram.hooks import Hooks
 from bot.telegram.intake import Intake
 from bot.telegram.updates import number
@@ -115,7 +115,11 @@ class Webhook:
 
 async def remove(api: Api) -> None:
     """Polling does not work while a webhook is set; the one that is there is named in the log before it goes."""
-    info = await api.call(GetWebhookInfo())
+    try:
+        info = await api.call(GetWebhookInfo())
+    except NoMethod:  # then whatever is there goes
+        await api.call(DeleteWebhook(drop_pending_updates=False))
+        return
     if url := info.get("url"):
         log.warning("the webhook to %s is removed: this bot polls (WEBHOOK_URL is empty)", urlsplit(url).hostname)
         await api.call(DeleteWebhook(drop_pending_updates=False))
