@@ -97,11 +97,11 @@ class Fleet:
 
     async def ask(self, chat: int) -> Question:
         """Post a question and wait until it is accepted. Raises `RuntimeError` when it is not."""
-        number = next(self.numbers)
+        number, place = next(self.numbers), next(self.doubles.ids)  # one line of ids, as private chats have it
         question = self.doubles.questions[number] = Question(0.0)
         person = {"id": chat, "is_bot": False, "first_name": f"P{chat}", "language_code": "en"}
         message = {
-            "message_id": number, "from": person, "date": int(time.time()), "text": f"ask{number} what is it?",
+            "message_id": place, "from": person, "date": int(time.time()), "text": f"ask{number} what is it?",
             "chat": {"id": chat, "type": "private", "first_name": f"P{chat}"},
         }  # fmt: skip
         client = await self.free.get()

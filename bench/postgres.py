@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -17,10 +20,14 @@ TEMPLATE = "govorun_template"  # a database with the newest schema, that others 
 
 @dataclass
 class Server:
-    """`create` makes a database, named test_0 and so on. `process` is the first process of the server."""
+    """`create` makes a database, named test_0 and so on. `process` is the first process of the server.
+
+    `restart` is an orderly one; `strike` is kill -9 of all its processes, and a start.
+    """
 
     sockets: str
     restart: Callable[[], None] = lambda: None
+    strike: Callable[[], None] = lambda: None
     process: int = 0
     _serial: count[int] = field(default_factory=count)
 
@@ -66,8 +73,18 @@ def started(configuration: str) -> Iterator[Server]:
             server.stop()
             server.start()
 
+        def strike() -> None:
+            first = int(server.get_postmaster_info().pid)
+            others = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+            for process in (first, *map(int, others)):
+                with suppress(ProcessLookupError):  # it went with the first
+                    os.kill(process, signal.SIGKILL)
+            while any(Path(f"/proc/{process}").exists() for process in (first, *others)):
+                time.sleep(0.01)
+            server.start()
+
         about = server.get_postmaster_info()
-        yield Server(str(about.socket_dir), restart, int(about.pid))
+        yield Server(str(about.socket_dir), restart, strike, int(about.pid))
     finally:
         server.stop()
         shutil.rmtree(place, ignore_errors=True)

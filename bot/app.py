@@ -131,6 +131,8 @@ class Bot:
 
     def stop(self) -> None:
         """Take nothing new, let running answers finish, park the rest in the database."""
+        if self.stopping.is_set():  # a deadline that is over can't be moved
+            return
         self.stopping.set()
         if self._starting is not None:
             self._starting.reschedule(asyncio.get_running_loop().time())
@@ -232,7 +234,7 @@ async def build(
 @asynccontextmanager
 async def _client(settings: Settings, process: Process) -> AsyncIterator[Api]:
     token, proxy = settings.bot_token.get_secret_value(), settings.telegram_proxy.get_secret_value()
-    api = Api(token, settings.telegram_api_url, proxy, process.metrics)
+    api = Api(token, settings.telegram_api_url, proxy, process.metrics, process.tracer)
     try:
         yield api
     finally:
@@ -295,7 +297,7 @@ class Parts:
 
 def wire(given: Given) -> Bot:
     settings, store, clock = given.settings, given.store, given.clock
-    turns = Turns(clock, given.api.metrics, settings.log_content)
+    turns = Turns(clock, given.api.metrics, given.api.tracer, settings.log_content)
     parts = _parts(given)
     chat, jobs, journal, joining, roll = parts.chat, parts.jobs, parts.journal, parts.joining, parts.roll
 
@@ -322,7 +324,7 @@ def _parts(given: Given) -> Parts:
     settings, store, clock, studio, tasks = given.settings, given.store, given.clock, given.studio, given.tasks
     how = options.telegram(settings, given.routers)
     telegram = Telegram(given.api, StoredInbox(store), StoredOutbox(store), clock, tasks, given.hooks, how)
-    roll, jobs = Roll(store, given.api.id), Jobs(store, clock, given.api.id)
+    roll, jobs = Roll(store, given.api.id), Jobs(store, clock, given.api.id, tracer=given.api.tracer)
     access = Access(settings.access == "open", frozenset(settings.owners), roll)
     budget, library = options.budget(settings, access, roll), Library(settings.prompts_dir)
     purse = Purse(store, budget, options.tariffs(settings))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from bot import money, prompt
+from bot import money, prompt, tracing
 from bot.errors import LimitReached, ModelError
 from bot.limits import Budget
 from bot.storage.store import Store, Tx
@@ -32,7 +32,7 @@ class Aside:
         """
         messages = (Message.of("system", system), Message.of("user", text))
         request = Request(messages, temperature=0.2, max_tokens=longest)
-        incoming = Incoming(job.key, job.address, User(int(job.payload["user"])))
+        incoming = Incoming(f"{job.kind} {job.key}", job.address, User(int(job.payload["user"])))
         most = prompt.most(request, self._ratio)
         price = money.most(self.model.profile, most)
         try:
@@ -59,7 +59,7 @@ class Aside:
 
     async def _answer(self, request: Request) -> tuple[str, Usage | None]:
         text, usage = "", None
-        async with aclosing(self.model.stream(request)) as chunks:
+        async with aclosing(tracing.asked(self.model, request)) as chunks:
             async for chunk in chunks:
                 text = chunk.text if chunk.replaces else text + chunk.text
                 usage = chunk.usage or usage

@@ -21,7 +21,7 @@ from bot.settings import Settings, require
 ENDING = ".env"
 LOGGING = frozenset({"log_level", "log_format"})
 FIXED = frozenset({
-    "database_url", "health_host", "health_port", "webhook_host", "webhook_port", "yc_metadata_addr",
+    "database_url", "health_host", "health_port", "traces", "webhook_host", "webhook_port", "yc_metadata_addr",
 })  # fmt: skip
 OF_THE_PROCESS = LOGGING | FIXED | {"bots", "webhook_url"}  # what can't stand in the file of a bot
 ALIASES = {"yc_oauth_token": "YC_OAUTH_TOKEN", "yc_token": "YC_OAUTH_TOKEN"}

@@ -43,9 +43,9 @@ class Place:
 
 def follow(tx: Tx, incoming: Incoming, parts: tuple[Part, ...]) -> Place:
     """Save a question."""
-    conversation = tx.messages.conversation(incoming.address)
+    conversation, tip = tx.messages.tip(incoming.address)
     before = _answered(tx, replied(tx, incoming.address, incoming.reply_to))
-    parent = before.id if before is not None and before.conversation == conversation else None
+    parent = before.id if before is not None and before.conversation == conversation else tip
     return _saved(tx, incoming, conversation, parts, parent)
 
 

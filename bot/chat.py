@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
-from bot import acts, chats, context, ending, money, prompt, turns
+from bot import acts, chats, context, ending, money, prompt, tracing, turns
 from bot.asking import Asking, Options
 from bot.branches import Place
 from bot.clock import Clock
@@ -97,7 +97,7 @@ class Chat:
             held.settle(tx, 0 if number else written.cost, 0 if number else written.money)
         ending.save(tx, incoming, begun, written)
         if self._named(incoming, begun, written):
-            chats.wants_name(tx, begun.conversation, incoming.address, incoming.user.id, begun.language)
+            chats.wants_name(tx, begun.conversation, incoming, begun.language)
 
     def _named(self, incoming: Incoming, begun: Begun, written: Written) -> bool:
         """Whether the conversation gets a name now: a topic, after its first answer."""
@@ -233,7 +233,8 @@ class Chat:
 
     async def _stream(self, reply: Reply, begun: Begun, written: Written, shrink: float, end: float) -> None:
         offer = written.offer
-        ratio, request = self.asking.ratio(offer), self.asking.request(begun, offer, written.steps, shrink)
+        with tracing.span("prompt"):
+            ratio, request = self.asking.ratio(offer), self.asking.request(begun, offer, written.steps, shrink)
         written.begin()
         try:
             async with asyncio.timeout_at(end + GRACE) as late:
@@ -255,7 +256,7 @@ class Chat:
     async def _follow(self, reply: Reply, request: Request, written: Written, begun: Begun) -> None:
         turn = turns.current.get()
         turn.requests += 1
-        async with aclosing(written.offer.model.stream(request)) as chunks:
+        async with aclosing(tracing.asked(written.offer.model, request)) as chunks:
             async for chunk in chunks:
                 turn.wrote(self.clock.monotonic())
                 hides = chunk.thought and not self.options.thoughts

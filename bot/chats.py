@@ -110,10 +110,10 @@ class ChatList:
         await self.store.write(lambda tx: tx.jobs.done(job))
 
 
-def wants_name(tx: Tx, conversation: int, where: Address, user: int, language: str) -> None:
+def wants_name(tx: Tx, conversation: int, incoming: Incoming, language: str) -> None:
     """Have a conversation named soon."""
-    payload = {"user": user, "language": language}
-    tx.jobs.add(Job(KIND, str(conversation), where, payload, due=tx.clock.time()))
+    payload = {"user": incoming.user.id, "language": language, "turn": incoming.id}
+    tx.jobs.add(Job(KIND, str(conversation), incoming.address, payload, due=tx.clock.time()))
 
 
 def _tidy(answer: str) -> str:

@@ -82,8 +82,8 @@ def migrate() -> None:
 
     url = load().database_url
     with alone(url) if is_sqlite(url) else nullcontext():  # a server lets one migrate, and those who read wait
-        asyncio.run(schema.upgrade(url))
-    typer.echo(f"The database has schema {schema.HEAD}.")
+        revision = asyncio.run(schema.upgrade(url))
+    typer.echo(f"The database has schema {revision}.")
 
 
 @app.command()

@@ -225,7 +225,7 @@ class Commands:
         """Begin a new conversation; the old one is named, so that it can be found in /chats."""
         old = tx.messages.current(incoming.address)
         if old is not None and tx.messages.head(old) is not None and self.chat.options.names_topics:
-            wants_name(tx, old, incoming.address, incoming.user.id, chosen)
+            wants_name(tx, old, incoming, chosen)
         tx.messages.begin(incoming.address)
 
     # --- buttons ------------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from bot.storage.memory import Fact, Summary
 from bot.storage.messages import Remembered
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Address, Button, Incoming, Job, Outgoing, Reply
+from bot.types import Button, Incoming, Job, Outgoing, Reply
 
 KIND = "summary"
 VERBATIM = 20  # messages that a summary leaves alone
@@ -65,11 +65,14 @@ def apply(tx: Tx, conversation: int, branch: Sequence[Remembered]) -> tuple[Kept
     return Kept(facts, summary), [row for row in branch if row.id > summary.upto]
 
 
-def wants_summary(tx: Tx, where: Address, last: Remembered, count: int, language: str) -> None:
+def wants_summary(tx: Tx, incoming: Incoming, last: Remembered, count: int, language: str) -> None:
     """Have a long conversation summarised soon: `count` messages up to the `last` are in no summary yet."""
     if count >= ENOUGH:
-        payload = {"user": last.user, "language": language, "conversation": last.conversation, "tip": last.id}
-        tx.jobs.add(Job(KIND, f"{last.conversation}/{last.id}", where, payload, due=tx.clock.time()))
+        payload = {
+            "user": last.user, "language": language, "conversation": last.conversation, "tip": last.id,
+            "turn": incoming.id,
+        }  # fmt: skip
+        tx.jobs.add(Job(KIND, f"{last.conversation}/{last.id}", incoming.address, payload, due=tx.clock.time()))
 
 
 @dataclass(slots=True)

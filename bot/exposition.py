@@ -12,8 +12,9 @@ from prometheus_client.registry import Collector
 
 from bot import __version__
 from bot.health import Report, Rows
-from bot.limits import IMAGES, TOKENS
+from bot.limits import IMAGES, MONEY, TOKENS
 from bot.metrics import Counter, Gauge, Histogram, Metrics
+from bot.money import MILLION
 from bot.storage import schema
 
 NAMESPACE = "govorun"
@@ -86,6 +87,7 @@ def _found(reports: Mapping[str, Report]) -> Iterator[Metric]:
     for bot, report in reports.items():
         spent.add_metric([*of[bot], TOKENS], report.rows.tokens)
         spent.add_metric([*of[bot], IMAGES], report.rows.images)
+        spent.add_metric([*of[bot], MONEY], report.rows.money / MILLION)
         for name, check in report.checks.items():
             checks.add_metric([*of[bot], name], float(check.status != "fail"))
     yield from (spent, checks)

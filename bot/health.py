@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 from bot.app import Bot
 from bot.errors import BotError
-from bot.limits import IMAGES, TOKENS
+from bot.limits import IMAGES, MONEY, TOKENS
+from bot.money import MILLION
 from bot.outage import Outage
 from bot.storage.backlog import Waiting
 from bot.storage.deliveries import GONE
@@ -47,7 +48,9 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """What the database said. `tokens` and `images` were spent today. `trouble`: it said nothing, and this is why."""
+    """What the database said. `tokens`, `images` and `money` (millionths) were spent today, `month` is the money of the
+    month. `trouble`: it said nothing, and this is why.
+    """
 
     updates: Waiting = NONE
     deliveries: Waiting = NONE
@@ -56,6 +59,8 @@ class Rows:
     dead: int = 0
     tokens: int = 0
     images: int = 0
+    money: int = 0
+    month: int = 0
     trouble: str = ""
 
 
@@ -123,10 +128,11 @@ class Health:
         bot, stuck = self.app.telegram.api.id, self.stuck
 
         def question(tx: Tx) -> Rows:
-            backlog = tx.backlog
+            backlog, spent = tx.backlog, tx.spending.spent
             return Rows(
                 backlog.updates(bot), backlog.deliveries(bot), backlog.jobs(bot), tuple(backlog.overdue(bot, stuck)),
-                backlog.dead(bot, DAY, GONE), tx.spending.spent(TOKENS, bot), tx.spending.spent(IMAGES, bot),
+                backlog.dead(bot, DAY, GONE), spent(TOKENS, bot), spent(IMAGES, bot), spent(MONEY, bot),
+                spent(MONEY, bot, month=True),
             )  # fmt: skip
 
         try:
@@ -187,12 +193,19 @@ class Health:
         return Check("warn" if rows.dead else "ok", rows.dead)
 
     def budget(self, rows: Rows) -> Check:
-        """Something is left of what the whole bot may spend today: the tokens that are gone."""
+        """Something is left of what the whole bot may spend: how much of the budget that is nearest to its end."""
         settings = self.app.settings
-        both = ((TOKENS, rows.tokens, settings.daily_tokens), (IMAGES, rows.images, settings.daily_images))
-        gone = [kind for kind, spent, most in both if most and spent >= most]
-        reason = f"today's budget is used up: {', '.join(gone)}" if gone else ""
-        return Check("warn" if gone else "ok", rows.tokens, settings.daily_tokens, reason)
+        budgets: dict[str, tuple[float, float]] = {
+            TOKENS: (rows.tokens, settings.daily_tokens),
+            IMAGES: (rows.images, settings.daily_images),
+            MONEY: (rows.money / MILLION, float(settings.daily_money)),
+            "money of the month": (rows.month / MILLION, float(settings.monthly_money)),
+        }
+        limited = {name: (spent, most) for name, (spent, most) in budgets.items() if most}
+        gone = [name for name, (spent, most) in limited.items() if spent >= most]
+        spent, most = max(limited.values(), key=lambda budget: budget[0] / budget[1], default=(rows.tokens, 0))
+        reason = f"the budget is used up: {', '.join(gone)}" if gone else ""
+        return Check("warn" if gone else "ok", spent, most, reason)
 
     def model(self, rows: Rows) -> Check:
         """The model answers: the seconds since it stopped to. An old failure after which nobody asked is a warning,

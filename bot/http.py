@@ -10,8 +10,8 @@ import logging
 import os
 import ssl
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import cache
@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
 import httpx  # noqa: E402
 
+from bot import turns  # noqa: E402
 from bot.alarm import Alarm  # noqa: E402
 from bot.clock import Clock  # noqa: E402
 from bot.errors import (  # noqa: E402
@@ -34,7 +35,7 @@ from bot.errors import (  # noqa: E402
     StreamCut,
 )
 from bot.lines import LineSplitter, dump_json, parse_json  # noqa: E402
-from bot.network import Network  # noqa: E402
+from bot.network import Connection, Network  # noqa: E402
 
 CONNECT = 10.0  # seconds for name, TCP and TLS together
 BODY = 12 << 20
@@ -278,7 +279,8 @@ class Http:
         async with self._sent(request, min(total, idle), repeatable=True) as response:
             opened = Stream(response, ends=ends, idle=idle, limit=limit)
             try:
-                yield opened
+                with _held_back(response):
+                    yield opened
             finally:
                 await opened.close()
 
@@ -337,6 +339,20 @@ class Http:
             await response.aclose()
             raise ModelProtocolError(f"{host}: {problem}")
         return response
+
+
+@contextmanager
+def _held_back(response: httpx.Response) -> Iterator[None]:
+    """Inside, what arrives waits while the view of this turn can't show it."""
+    source, flow = response.extensions.get("network_stream"), turns.current.get().flow
+    if not isinstance(source, Connection):
+        yield
+        return
+    flow.attach(source)
+    try:
+        yield
+    finally:
+        flow.detach(source)
 
 
 def _head_problem(response: httpx.Response) -> str:

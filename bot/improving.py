@@ -11,7 +11,7 @@ import re
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from bot import money, prompt
+from bot import money, prompt, tracing
 from bot.errors import ModelError
 from bot.limits import Budget, Held
 from bot.routing import Offer, Routing
@@ -76,7 +76,7 @@ class Improving:
         """What came of it; without a finish it is no answer, but may have been paid."""
         last, text, usage = Chunk(), "", None
         try:
-            async with asyncio.timeout(DEADLINE), aclosing(offer.model.stream(request)) as chunks:
+            async with asyncio.timeout(DEADLINE), aclosing(tracing.asked(offer.model, request)) as chunks:
                 async for last in chunks:
                     text = last.text if last.replaces else text + last.text
                     usage = last.usage or usage

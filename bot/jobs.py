@@ -6,10 +6,11 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from bot import turns
+from bot import tracing, turns
 from bot.clock import Clock
 from bot.errors import BotError, StorageUnavailable
 from bot.storage.store import Store, Tx
+from bot.tracing import NOTHING, Tracer
 from bot.types import Job
 
 log = logging.getLogger(__name__)
@@ -30,11 +31,19 @@ class Jobs:
     tried again after a growing wait.
     """
 
-    def __init__(self, store: Store, clock: Clock, bot: int, kinds: Mapping[str, Work] | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        bot: int,
+        kinds: Mapping[str, Work] | None = None,
+        tracer: Tracer = NOTHING,
+    ) -> None:
         self.store = store
         self.clock = clock
         self.bot = bot
         self.kinds = dict(kinds or {})
+        self.tracer = tracer
         self._wake = asyncio.Event()
         self._running: set[tuple[str, str]] = set()
 
@@ -73,7 +82,12 @@ class Jobs:
 
     async def _do(self, job: Job) -> None:
         try:
-            with turns.about(job.key):
+            turn = job.payload.get("turn") or turns.of(job.key)
+            origin = self.tracer.origin(self.bot, turn)
+            with (
+                turns.about(turn),
+                tracing.of(origin, f"job {job.kind}", "consumer", {"govorun.attempt": job.attempts}),
+            ):
                 await self.kinds[job.kind](job)
         except StorageUnavailable:  # it was said when it was met; the row says what it said before: due
             await self.clock.sleep(FIRST_RETRY)

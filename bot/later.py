@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot import following, money, outbox, prompt
+from bot import following, money, outbox, prompt, tracing
 from bot.clock import Clock
 from bot.errors import BadInput, ModelError
 from bot.features import Command, Feature, Press
@@ -202,7 +202,11 @@ class Postponing:
         return await self._model(operation).submit(_request(operation.request))
 
     async def poll(self, operation: Operation) -> Pending | Answered | Failed:
-        return await self._model(operation).poll(operation.operation)
+        outcome = await self._model(operation).poll(operation.operation)
+        if isinstance(outcome, Answered):
+            name = tracing.label(operation.request["model"])
+            tracing.current.get().note({"gen_ai.request.model": name, **tracing.used(outcome.usage)})
+        return outcome
 
     def _model(self, operation: Operation) -> Later:
         model = self.models(operation.request["model"])

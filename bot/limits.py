@@ -162,7 +162,7 @@ class Budget:
         if not caps:
             return 0
         where, user = incoming.address, incoming.user.id
-        held = tx.spending.reserve(kind, amount, where, user, caps)
+        held = tx.spending.reserve(kind, amount, where, user, caps, incoming.id)
         if held is None:
             raise _refusal(language, kind, tx.spending.used_up(kind, where, user, caps), tx.clock.time())
         return held

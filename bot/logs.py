@@ -19,13 +19,14 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 from urllib.parse import quote
 
-from bot import turns
+from bot import tracing, turns
 
 TOKEN = re.compile(r"(?:(?<=bot)|\b)\d{6,}(?::|%3A)[A-Za-z0-9_-]{30,}")
 YANDEX = re.compile(r"\b(?:AQVN[A-Za-z0-9_-]{20,}|t1\.[A-Za-z0-9_=.-]{20,}|y[0-3]_[A-Za-z0-9_-]{20,})")
 CONTROLS = (*range(32), *range(127, 160), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 WRITTEN_OUT = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in CONTROLS}
 NOISY = ("httpx", "httpcore", "aiogram", "aiosqlite", "asyncio", "alembic", "psycopg", "procrastinate")
+NOISIER = ("psycopg.pool",)  # it warns at every try to reach a server whose absence is told already
 bot: ContextVar[str] = ContextVar("bot", default="")  # which of several bots of the process is at work
 STANDARD_STREAMS = 3  # the numbers below it are standard input, output and error
 
@@ -49,7 +50,11 @@ class Redaction(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         turn = turns.current.get().name
-        about = [*([f"bot {name}"] if (name := bot.get()) else []), *([f"turn {turn}"] if turn else [])]
+        about = [
+            *([f"bot {name}"] if (name := bot.get()) else []),
+            *([f"turn {turn}"] if turn else []),
+            *([f"trace {trace}"] if (trace := tracing.current.get().trace) else []),
+        ]
         record.about = f" [{', '.join(about)}]" if about else ""
         return self._clean(super().formatMessage(record))
 
@@ -66,8 +71,8 @@ class Redaction(logging.Formatter):
 
 
 class JsonLines(Redaction):
-    """The same as one JSON object a line: `time` (UTC), `level`, `logger`, `bot`, `turn`, `message`, `error`, and the
-    values that came with the record as `extra={"fields": {...}}`.
+    """The same as one JSON object a line: `time` (UTC), `level`, `logger`, `bot`, `turn`, `trace_id` and `span_id` of
+    what is traced, `message`, `error`, and the values that came with the record as `extra={"fields": {...}}`.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -80,6 +85,8 @@ class JsonLines(Redaction):
             row["bot"] = self._clean(name)
         if turn := turns.current.get().name:
             row["turn"] = turn
+        if trace := (span := tracing.current.get()).trace:
+            row["trace_id"], row["span_id"] = trace, span.id
         row["message"] = self._clean(record.getMessage())
         for field, value in getattr(record, "fields", {}).items():
             row[field] = self._clean(value) if isinstance(value, str) else value
@@ -101,6 +108,8 @@ def configure(level: str, secrets: Iterable[str], shape: Literal["text", "json"]
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in NOISIER:
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 @contextmanager

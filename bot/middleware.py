@@ -163,10 +163,13 @@ class InOrder:
         self.turns = turns or Turns(SystemClock())
         self._lanes: dict[str, deque[tuple[Incoming, Reply]]] = {}
         self._workers: set[asyncio.Task[None]] = set()
+        self._is_draining = False
 
     async def __call__(self, incoming: Incoming, reply: Reply) -> None:
         if incoming.kind in AT_ONCE:
             self._start(self._at_once(incoming, reply))
+            return
+        if self._is_draining:  # it stays open, like what waited: behind what runs it would overtake that
             return
         key = _lane(incoming)
         lane = self._lanes.get(key)
@@ -234,7 +237,11 @@ class InOrder:
         return [(lane[0][0].id, [row for incoming, _ in lane for row in incoming.ids]) for lane in open_lanes]
 
     async def drain(self, seconds: float) -> None:
-        """Let what runs come to its end, then cancel it: its rows are open and will be worked on after a restart."""
+        """Let what runs come to its end, then cancel it: its rows are open and will be worked on after a restart.
+
+        Nothing is begun any more but what does not wait for its turn: Stop ends what runs.
+        """
+        self._is_draining = True
         for lane in self._lanes.values():
             while len(lane) > 1:
                 lane.pop()

@@ -17,6 +17,8 @@ import httpcore
 MUCH = 1 << 18  # bytes that may wait to be read
 NEXT_ADDRESS = 0.25  # seconds after which another address of a host is tried beside the first (RFC 8305)
 TLS_END = 1.0  # seconds for the other side to say that TLS is over
+HELD = 0.25  # seconds that what arrives may be held back
+LAST_CHUNK = b"0\r\n\r\n"  # how an answer in chunks ends
 
 
 class Network(httpcore.AsyncNetworkBackend):
@@ -54,6 +56,8 @@ class Connection(asyncio.Protocol, httpcore.AsyncNetworkStream):
         self._over = False  # nothing more arrives
         self._error: Exception | None = None
         self._paused = False
+        self._holds = False
+        self._waits: asyncio.TimerHandle | None = None  # set while something is held back
         self._readable = asyncio.Event()  # something has arrived, or nothing more will
         self._writable = asyncio.Event()
         self._writable.set()
@@ -66,7 +70,10 @@ class Connection(asyncio.Protocol, httpcore.AsyncNetworkStream):
 
     def data_received(self, data: bytes) -> None:
         self._arrived += data
-        self._readable.set()
+        if not self._holds or data.endswith(LAST_CHUNK):
+            self._readable.set()
+        elif self._waits is None:
+            self._waits = asyncio.get_running_loop().call_later(HELD, self._hand_over)
         if len(self._arrived) > MUCH and not self._paused:
             self._paused = True
             self._transport.pause_reading()
@@ -79,6 +86,32 @@ class Connection(asyncio.Protocol, httpcore.AsyncNetworkStream):
         self._over, self._error = True, exc
         self._readable.set()
         self._writable.set()
+
+    # --- what a flow asks ---------------------------------------------------------------------------------------------
+
+    def hold(self) -> None:
+        """Keep what arrives from who reads, for `HELD` seconds at most, until `release` or the end of an answer."""
+        self._holds = True
+
+    def release(self) -> float:
+        """Returns for how many seconds something has been held back."""
+        self._holds = False
+        if self._waits is None:
+            return 0.0
+        waited = HELD - (self._waits.when() - asyncio.get_running_loop().time())
+        self._hand_over()
+        return waited
+
+    def _hand_over(self) -> None:
+        self._nothing_waits()
+        self._readable.set()
+
+    def _nothing_waits(self) -> None:
+        if self._waits is not None:
+            self._waits.cancel()
+            self._waits = None
+
+    # ------------------------------------------------------------------------------------------------------------------
 
     def pause_writing(self) -> None:
         self._writable.clear()
@@ -101,6 +134,7 @@ class Connection(asyncio.Protocol, httpcore.AsyncNetworkStream):
         del self._arrived[:max_bytes]
         if not self._arrived and not self._over:
             self._readable.clear()
+            self._nothing_waits()
         if self._paused and len(self._arrived) <= MUCH // 2:
             self._paused = False
             self._transport.resume_reading()

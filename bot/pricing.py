@@ -11,6 +11,7 @@ from bot.documents import Documents
 from bot.documents import most as most_of_documents
 from bot.limits import Budget
 from bot.routing import Offer, Routing
+from bot.storage.guards import Guard
 from bot.storage.store import Store, Tx
 from bot.types import Incoming, Reply
 from bot.written import Begun
@@ -26,6 +27,11 @@ class Pricing:
     budget: Budget = field(default_factory=Budget)
     documents: Documents | None = None
     modes: Callable[[str], object | None] = lambda _name: None
+
+    @property
+    def guard(self) -> Guard | None:
+        """What `held` needs."""
+        return Guard.SPENDING if self.budget else None
 
     def held(self, tx: Tx, incoming: Incoming, begun: Begun, *, agreed: bool = False) -> Begun:
         """Hold back what the answer can cost, or ask first; nothing is reckoned where nothing is limited."""

@@ -28,10 +28,7 @@ Reports = Mapping[str, Report]
 
 @asynccontextmanager
 async def serving(settings: Settings, patients: Patients, metrics: Metrics) -> AsyncIterator[str]:
-    """Answer while inside, if the operator wants it. Gives the address, or "". Raises `ConfigError`."""
-    if not settings.health_port:
-        yield ""
-        return
+    """Answer while inside. Gives the address. Raises `ConfigError`."""
     application = _application(Probes(patients, metrics))
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN)
     await runner.setup()

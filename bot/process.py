@@ -1,27 +1,34 @@
-"""What all bots of a process have together: connections, the database, the webhook's listener and the counters."""
+"""What all bots of a process have together: connections, the database, the webhook's listener, the counters and
+the traces.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from contextvars import Context
 
 from bot.clock import Clock
+from bot.errors import ConfigError
 from bot.http import Http
 from bot.metrics import Metrics
 from bot.settings import Settings
 from bot.storage.store import Store
 from bot.telegram.hooks import Hooks
+from bot.tracing import NOTHING, Tracer
 
 
 class Process:
     """Use it as `async with Process.open(settings, clock) as process`."""
 
-    def __init__(self, settings: Settings, clock: Clock, http: Http, opened: AsyncExitStack) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock, http: Http, opened: AsyncExitStack, tracer: Tracer = NOTHING
+    ) -> None:
         self.clock = clock
         self.http = http
         self.metrics = Metrics()
+        self.tracer = tracer
         self.hooks = Hooks(settings.webhook_host, settings.webhook_port)
         self._url = settings.database_url
         self._opened = opened
@@ -33,8 +40,12 @@ class Process:
     @asynccontextmanager
     async def open(cls, settings: Settings, clock: Clock) -> AsyncIterator[Process]:
         """Close everything when the block is left. Raises `ConfigError`."""
-        async with Http(direct=[settings.yc_metadata_addr]) as http, AsyncExitStack() as opened:
-            yield cls(settings, clock, http, opened)
+        async with (
+            _traces(settings, clock) as tracer,
+            Http(direct=[settings.yc_metadata_addr]) as http,
+            AsyncExitStack() as opened,
+        ):
+            yield cls(settings, clock, http, opened, tracer)
 
     async def store(self) -> Store:
         """The database, opened when the first bot needs it. Raises as `Store.open`."""
@@ -44,3 +55,14 @@ class Process:
                 # It is nobody's: what its tasks say in the log is about no bot.
                 self._store = await asyncio.create_task(opening, context=Context())
             return self._store
+
+
+def _traces(settings: Settings, clock: Clock) -> AbstractAsyncContextManager[Tracer]:
+    """Where traces begin; nothing of OpenTelemetry is loaded where nobody wants them. Raises `ConfigError`."""
+    if not settings.traces:
+        return nullcontext(NOTHING)
+    try:
+        from bot import otel
+    except ModuleNotFoundError:
+        raise ConfigError("TRACES: the extra `otel` is not installed; pip install 'govorun[otel]' does it") from None
+    return otel.opened(clock)

@@ -62,8 +62,7 @@ class Questions:
 
         def work(tx: Tx) -> Begun:
             tx.updates.begin(incoming.ids)
-            tx.chats.seen(incoming.address, incoming.user, private=incoming.private)
-            choices = tx.chats.choices(incoming.address, incoming.user.id)
+            choices = tx.chats.meet(incoming.address, incoming.user, private=incoming.private)
             language = choices.language_for(incoming.user)
             if last:
                 tx.buttons.forget(incoming.address, incoming.user.id)
@@ -74,7 +73,7 @@ class Questions:
             place = branches.follow(tx, incoming, (Text(incoming.text), *parts))
             return self._begun(tx, incoming, place, choices)
 
-        return await self.store.write(work)
+        return await self.store.write(work, self.pricing.guard)
 
     async def again(
         self, incoming: Incoming, pressed: Action, *, model: str = "", agreed: bool = False
@@ -91,11 +90,12 @@ class Questions:
                 place = branches.again(tx, incoming, pressed.payload["question"])
             return self._found(tx, incoming, place, Wish(pressed.key, model, agreed))
 
-        return await self.store.write(work)
+        return await self.store.write(work, self.pricing.guard)
 
     async def revise(self, incoming: Incoming) -> Begun | None:
         """The same for a question that was edited. None: there is nothing to answer."""
-        return await self.store.write(lambda tx: self._found(tx, incoming, branches.revise(tx, incoming)))
+        guard = self.pricing.guard
+        return await self.store.write(lambda tx: self._found(tx, incoming, branches.revise(tx, incoming)), guard)
 
     def _found(self, tx: Tx, incoming: Incoming, place: Place | None, wish: Wish = NO_WISH) -> Begun | None:
         if place is None:
@@ -108,7 +108,7 @@ class Questions:
         choices = replace(choices, model=wish.model) if wish.model else choices
         begun = self._started(tx, place, choices, choices.language_for(incoming.user))
         if self.options.summaries:
-            context.wants_summary(tx, incoming.address, place.question, len(begun.history), begun.language)
+            context.wants_summary(tx, incoming, place.question, len(begun.history), begun.language)
         return self.pricing.held(tx, incoming, replace(begun, pressed=wish.pressed), agreed=wish.agreed)
 
     def _started(self, tx: Tx, place: Place, choices: Choices, language: str) -> Begun:

@@ -134,6 +134,7 @@ class Reminders:
         if found is None or not found[1]:
             raise BadInput(say(language, "remind.unclear" if found is None else "remind.usage"))
         moment, text = found
+        tx.chats.alone(incoming.address)
         before = tx.jobs.of(incoming.address, KIND)
         if len(before) >= MOST or len(text) > LONGEST:
             raise BadInput(say(language, "remind.much", most=MOST, longest=LONGEST))

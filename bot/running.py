@@ -8,8 +8,9 @@ import logging
 import os
 import signal
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
+from typing import TYPE_CHECKING
 
 from bot import logs
 from bot.bots import Plan, one_line
@@ -19,11 +20,14 @@ from bot.errors import BotError, ConfigError
 from bot.extension import Extension
 from bot.fleet import Fleet
 from bot.loop import WatchedLoop
-from bot.probes import serving
+from bot.metrics import Metrics
 from bot.process import Process
 from bot.settings import Settings
 from bot.storage.dialects import is_sqlite
 from bot.storage.files import alone
+
+if TYPE_CHECKING:
+    from bot.probes import Patients
 
 log = logging.getLogger(__name__)
 
@@ -59,9 +63,18 @@ async def serve(plan: Plan, read: Read, extension: Extension | None = None, role
     with alone(settings.database_url) if is_sqlite(settings.database_url) else nullcontext():
         async with Process.open(settings, SystemClock()) as process:
             fleet = Fleet(process, plan, role, extension or Extension())
-            async with serving(settings, fleet.patients, process.metrics):
+            async with health(settings, fleet.patients, process.metrics):
                 _on_signals(fleet.stop, partial(_reload, fleet, lambda: read().checked(check)))
                 await _watched(fleet)
+
+
+def health(settings: Settings, patients: Patients, metrics: Metrics) -> AbstractAsyncContextManager[str]:
+    """Answer who asks how the bots are, if the operator wants it. Gives the address, or "". Raises `ConfigError`."""
+    if not settings.health_port:
+        return nullcontext("")
+    from bot.probes import serving  # with it comes a server, 2 MB
+
+    return serving(settings, patients, metrics)
 
 
 def _check(settings: Settings, role: Role) -> None:

@@ -50,6 +50,7 @@ from bot.shapes import (
     rows,
 )
 
+OPENTELEMETRY = "OTEL_"  # its variables begin so: they are no settings of ours, and count all the same
 SIMILAR = 0.85  # how alike a name that is no setting must be to one that is
 
 
@@ -266,6 +267,12 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = Field("text", description="How: lines of text, or one JSON object a line")
     log_content: bool = Field(
         False, description="Questions and answers stand in the log: to look into a problem, never for long"
+    )
+
+    traces: bool = Field(
+        False,
+        description="Traces by OpenTelemetry (the extra otel). Its own variables say where to and how many, such as "
+        "OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_TRACES_SAMPLER (docs/operations.md)",
     )
 
     # --- Several bots

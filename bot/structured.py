@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from bot import tracing
 from bot.errors import ModelProtocolError, ModelRefused
 from bot.signatures import complaint, schema_of
 from bot.types import Finish, Message, Model, Request
@@ -87,7 +88,7 @@ def _candidates(answer: str) -> list[str]:
 
 async def _whole(model: Model, request: Request) -> str:
     text = ""
-    async with aclosing(model.stream(request)) as chunks:
+    async with aclosing(tracing.asked(model, request)) as chunks:
         async for chunk in chunks:
             text = chunk.text if chunk.replaces else text + chunk.text
             if chunk.finish is Finish.FILTERED:

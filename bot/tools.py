@@ -24,6 +24,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bot import tracing
 from bot.clock import Clock, SystemClock
 from bot.errors import BadInput, BotError, UserError
 from bot.signatures import Signature
@@ -137,25 +138,32 @@ class Tool:
 
     async def call(self, arguments: Mapping[str, Any], asker: Asker) -> Found:
         """What it found, or why not, in words for the model: it may correct itself, or tell the user."""
+        named: tracing.Attributes = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": self.name}
+        with tracing.span(f"execute_tool {self.name}", attributes=named) as traced:
+            found = await self._called(arguments, asker)
+            if found.failed:
+                traced.failed("failed")
+        return replace(found, text=_cut(found.text))
+
+    async def _called(self, arguments: Mapping[str, Any], asker: Asker) -> Found:
         try:
             async with asyncio.timeout(self.deadline):
-                found = _found(await self.run(arguments, asker))
+                return _found(await self.run(arguments, asker))
         except TimeoutError:
             log.warning("tool %s was late: more than %g s", self.name, self.deadline)
-            found = Found(f"{self.name} did not answer within {self.deadline:g} seconds.", failed=True, unsure=True)
+            return Found(f"{self.name} did not answer within {self.deadline:g} seconds.", failed=True, unsure=True)
         except UserError as error:
-            found = Found(f"{self.name} refused: {error}", failed=True)
+            return Found(f"{self.name} refused: {error}", failed=True)
         except BotError as error:
             log.warning("tool %s failed: %s: %s", self.name, type(error).__name__, error)
-            found = Found(f"{self.name} does not work at the moment.", failed=True, unsure=True)
+            return Found(f"{self.name} does not work at the moment.", failed=True, unsure=True)
         except (Exception, SystemExit, asyncio.CancelledError) as error:  # the boundary around code that is not ours
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
                 raise  # it is the turn that was cancelled, not something inside of the tool
             log.exception("tool %s failed", self.name)
             text = f"{self.name} failed. The reason stands in the operator's log."
-            found = Found(text, failed=True, unsure=True)
-        return replace(found, text=_cut(found.text))
+            return Found(text, failed=True, unsure=True)
 
 
 def _runs(function: Callable[..., Any], signature: Signature) -> Run:

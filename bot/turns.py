@@ -8,13 +8,17 @@ the delivery or of the model client says which turn it is about. A turn that goe
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+from bot import tracing
 from bot.clock import Clock
+from bot.flow import Flow
 from bot.metrics import Metrics
+from bot.tracing import NOTHING, Span, Tracer
 from bot.types import Incoming, Usage
 
 log = logging.getLogger(__name__)
@@ -22,7 +26,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Turn:
-    """Times are of the clock's `monotonic`; None is "not yet". `request` is the id of the last request to the model.
+    """Times are of the clock's `monotonic`; None is "not yet". `request` is the id of the last request to the model,
+    `flow` holds back what its view can't show yet.
 
     `question` and `answer` stay empty unless the operator wants them in the log.
     """
@@ -45,6 +50,7 @@ class Turn:
     requests: int = 0
     question: str = ""
     answer: str = ""
+    flow: Flow = field(default_factory=Flow)
 
     def wrote(self, now: float) -> None:
         """The model said something."""
@@ -67,6 +73,11 @@ NOBODY = Turn("")
 current: ContextVar[Turn] = ContextVar("turn", default=NOBODY)
 
 
+def of(key: str) -> str:
+    """The turn from which a delivery or a job comes: its key begins with it."""
+    return re.split("[.-]", key, maxsplit=1)[0]
+
+
 @contextmanager
 def about(name: str) -> Iterator[None]:
     """What is logged inside is about that turn, though it is not being worked on: a delivery, a job."""
@@ -86,6 +97,7 @@ class Turns:
 
     clock: Clock
     metrics: Metrics = field(default_factory=Metrics)
+    tracer: Tracer = NOTHING
     content: bool = False
     running: dict[str, Turn] = field(default_factory=dict)
 
@@ -101,11 +113,27 @@ class Turns:
         self.running[incoming.id] = turn
         token = current.set(turn)
         try:
-            yield turn
-            self._sum_up(turn)
+            with self._traced(incoming, turn):
+                yield turn
+                self._sum_up(turn)
         finally:
             current.reset(token)
             del self.running[incoming.id]
+
+    @contextmanager
+    def _traced(self, incoming: Incoming, turn: Turn) -> Iterator[None]:
+        """Trace it, and how long it had waited: for a process that takes its chat, and for what is before it there."""
+        origin = self.tracer.origin(incoming.address.bot, turn.name)
+        if origin is NOTHING:
+            yield
+            return
+        taken = self.clock.time() - (turn.begun - turn.came)
+        waited = origin.part("queue", since=taken if incoming.since is None else incoming.since)
+        waited.happened("taken by a process", taken)
+        waited.end()
+        with tracing.within(origin.part("turn", "consumer", _identity(incoming))) as span:
+            yield
+            _outcome(turn, span)
 
     def _sum_up(self, turn: Turn) -> None:
         metrics, now = self.metrics, self.clock.monotonic()
@@ -117,9 +145,9 @@ class Turns:
             return
         metrics.answer_seconds.observe(now - turn.came)
         if turn.first is not None:
-            metrics.first_token_seconds.observe(turn.first - turn.begun, _label(turn.model))
+            metrics.first_token_seconds.observe(turn.first - turn.begun, tracing.label(turn.model))
         for name, usage in turn.usages:
-            model = _label(name)
+            model = tracing.label(name)
             metrics.tokens.add(model, "prompt", by=usage.prompt)
             metrics.tokens.add(model, "completion", by=usage.completion - usage.reasoning)
             metrics.tokens.add(model, "reasoning", by=usage.reasoning)
@@ -127,9 +155,17 @@ class Turns:
         log.info("%s", " ".join(f"{name}={value}" for name, value in fields.items()), extra={"fields": fields})
 
 
-def _label(model: str) -> str:
-    """A model's name without the folder that stands in its URI."""
-    return model.split("/", 3)[-1] if "://" in model else model
+def _identity(incoming: Incoming) -> tracing.Attributes:
+    return {
+        "govorun.bot": incoming.address.bot, "govorun.turn": incoming.id, "govorun.kind": str(incoming.kind),
+        "govorun.chat": incoming.address.chat, "govorun.user": incoming.user.id, "govorun.attempt": incoming.attempts,
+    }  # fmt: skip
+
+
+def _outcome(turn: Turn, span: Span) -> None:
+    span.note({"govorun.ending": turn.ending, "govorun.model": tracing.label(turn.model)} if turn.model else {})
+    if turn.error:
+        span.failed(turn.error)
 
 
 def _summary(turn: Turn, now: float) -> dict[str, str | int | float]:

@@ -157,9 +157,10 @@ class Incoming:
     itself was spoken to. `message_id` and `reply_to` are the transport's own numbers. `attempts` counts how often the
     process died while this was being worked on. `of` is the turn of the message that an edit changes ("": it is not
     known any more). `quotes`: the message that the answer should quote, 0 for the usual one. `relayed`: forwarded, or
-    put in by another bot. `came` is when this process took it in (of the clock's `monotonic`); `accepted`: an earlier
-    one had already taken it. `title` is what a group is called, as far as that is told. `opens` is the transport's word
-    for what lets it answer this user alone for a moment, "" for none.
+    put in by another bot. `came` is when this process took it in (of the clock's `monotonic`), `since` when it was
+    accepted, by whichever (Unix time); `accepted`: an earlier one had already taken it. `title` is what a group is
+    called, as far as that is told. `opens` is the transport's word for what lets it answer this user alone for a
+    moment, "" for none.
     """
 
     id: str
@@ -180,6 +181,7 @@ class Incoming:
     quotes: int = 0
     relayed: bool = False
     came: float | None = None
+    since: float | None = None
     accepted: bool = False
     title: str = ""
     opens: str = ""

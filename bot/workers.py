@@ -39,7 +39,7 @@ LOOK_FOR_JOBS = 1.0  # seconds: what is due is told by nobody
 GOSSIP = 0.25  # seconds between two words on how far message ids have come
 PRUNED = 60.0  # seconds without a beat after which the row of a worker is deleted
 PUT_DOWN = 2.0  # seconds in which chats are given back at a stop
-EARLY = 2.0  # seconds: how far the clocks of the server and of this machine may be apart
+EARLY = 2.0  # seconds before its time that a job is waited for, and not given up
 
 
 @dataclass(slots=True)
@@ -195,11 +195,18 @@ class Workers:
             lease.tasks.discard(doing)
 
     async def _due(self, kind: str, key: str) -> Job | None:
-        """The job, when its time has come; None where it has not, or there is none any more."""
-        job = await self.store.patiently(lambda: self.store.read(lambda tx: tx.jobs.find(self.bot, kind, key)))
-        if job is None or job.due > self.clock.time() + EARLY:
+        """The job, when its time has come; None where it has not, or there is none any more.
+
+        By the clock of the server, which has given it out: where ours is behind, nobody would do it.
+        """
+
+        def find(tx: Tx) -> tuple[Job | None, float]:
+            return tx.jobs.find(self.bot, kind, key), tx.queue.now(self.clock.time())
+
+        job, now = await self.store.patiently(lambda: self.store.read(find))
+        if job is None or job.due > now + EARLY:
             return None
-        await self.clock.sleep(job.due - self.clock.time())
+        await self.clock.sleep(job.due - now)
         return job
 
     # --- leases -------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from alembic import context
 from sqlalchemy import Connection
 
 from bot.settings import load
+from bot.storage import queue, schema
 from bot.storage.dialects import connector
 from bot.storage.tables import Base
 
@@ -22,11 +23,22 @@ def run(connection: Connection) -> None:
     )
     with context.begin_transaction():
         context.run_migrations()
+        _note(connection)
+
+
+def _note(connection: Connection) -> None:
+    """Each step only adds, or says in `CONTRACTS` which revision is the oldest whose code works after it."""
+    told = schema.state(connection)
+    if told is not None:
+        steps = context.script.iterate_revisions(told.revision, "base")
+        oldest = max(getattr(step.module, "CONTRACTS", "0001") for step in steps)
+        if oldest != told.oldest:
+            schema.note(connection, oldest)
 
 
 def _is_ours(name: str | None, kind: str, _parents: object) -> bool:
     """Not what stands beside the tables: see `bot/storage/queue.py`."""
-    return kind != "table" or not (name or "").startswith(("procrastinate_", "govorun_"))
+    return kind != "table" or not (name or "").startswith(queue.BESIDE)
 
 
 def main() -> None:

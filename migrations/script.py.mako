@@ -9,6 +9,7 @@ revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
 branch_labels = None
 depends_on = None
+# CONTRACTS = "": where it does more than add (docs/deployment.md), the oldest revision whose code works after it
 
 
 def upgrade() -> None:

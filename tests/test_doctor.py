@@ -194,7 +194,9 @@ async def test_an_env_file_that_others_may_read_is_told(patient: Patient, mode: 
 
 async def test_a_misspelt_name_in_the_env_file_is_told_without_its_value(patient: Patient) -> None:
     file = patient.folder / ".env"
-    file.write_text("BOT_TOKN=4200:hush\nexport YC_TOKEN=hush\n#NOT_ONE=hush\nyc_folder_id = hush\n")
+    file.write_text(
+        "BOT_TOKN=4200:hush\nexport YC_TOKEN=hush\n#NOT_ONE=hush\nyc_folder_id = hush\nOTEL_SERVICE_NAME=hush\n"
+    )
     file.chmod(0o600)
     found = [finding for finding in await patient.findings() if finding.verdict is not Verdict.OK]
     assert [is_bad(finding, Verdict.WARN, "BOT_TOKN in", "BOT_TOKEN") for finding in found] == [True]
@@ -227,8 +229,14 @@ def changed(file: Path, *statements: str) -> None:
     connection.close()
 
 
-async def test_a_database_of_a_newer_version_is_refused(patient: Patient) -> None:
+async def test_a_database_of_a_newer_version_that_only_adds_is_fine(patient: Patient) -> None:
     changed(patient.database, "UPDATE alembic_version SET version_num = '9999'")
+    finding = await patient.finding("database")
+    assert (finding.verdict, "schema 9999 is of a newer version" in finding.text) == (Verdict.OK, True)
+
+
+async def test_a_database_of_a_newer_version_is_refused(patient: Patient) -> None:
+    changed(patient.database, "UPDATE alembic_version SET version_num = '9999', oldest = '9999'")
     assert is_bad(await patient.finding("database"), Verdict.FAIL, "newer version", "Update Govorun")
 
 

@@ -52,9 +52,9 @@ def steps(tx: Tx, question: Callable[[Tx], Any]) -> int:
 
 QUESTIONS: dict[str, Callable[[Tx], Any]] = {
     "the next delivery": lambda tx: tx.deliveries.next(HERE),
-    "all that wait": lambda tx: tx.deliveries.waiting(BOT),
-    "the newest delivery": lambda tx: tx.deliveries.newest(BOT),
-    "answers that grow": lambda tx: tx.deliveries.growing(BOT),
+    "what waits in the chat": lambda tx: tx.deliveries.waiting(BOT, HERE.place),
+    "all that is left": lambda tx: tx.deliveries.left(BOT),
+    "what is left in the chat": lambda tx: tx.deliveries.left(BOT, HERE.place),
     "where an answer is placed": lambda tx: tx.deliveries.placed("1", HERE),
     "the ids of our messages": lambda tx: tx.deliveries.known_ids(BOT, CHAT),
     "the latest of the history": lambda tx: tx.messages.last(tx.messages.conversation(HERE), 40),

@@ -13,6 +13,7 @@ import socket
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from stage import ANNA, BORIS, Stage
 from telegram_side import rows, settled, soon
 
 from bench.crew import free_port
+from bot import running
 from bot.app import Bot
 from bot.errors import ConfigError
 from bot.health import CHECKS, Health, Report
@@ -278,12 +280,18 @@ async def test_a_user_who_blocked_the_bot_is_no_trouble(stage: Stage) -> None:
     assert (await health.report()).status == "ok"
 
 
-async def test_p32_a_budget_that_is_used_up_is_told_and_is_no_failure(stage: Stage) -> None:
-    health = health_of(await stage.start(daily_tokens=200))
+@pytest.mark.parametrize(
+    ("budget", "amount"),
+    [("daily_tokens", 200), ("daily_money", Decimal("0.1")), ("monthly_money", Decimal("0.1"))],
+)
+async def test_p32_a_budget_that_is_used_up_is_told_and_is_no_failure(
+    stage: Stage, budget: str, amount: int | Decimal
+) -> None:
+    health = health_of(await stage.start(**{budget: amount}))
     assert (await health.report()).checks["budget"].status == "ok"
     await stage.ask("hello")
     report = await becomes(health, "warn")
-    assert report.checks["budget"].value >= report.checks["budget"].limit == 200
+    assert report.checks["budget"].value >= report.checks["budget"].limit == float(amount)
     await stage.clock.sleep(3600)
     assert "used up" in (await health.report()).checks["budget"].reason
 
@@ -424,7 +432,7 @@ async def test_a_bot_that_has_not_reached_telegram_is_not_ready(stage: Stage) ->
 
 async def test_no_port_is_opened_unless_asked_for(stage: Stage) -> None:
     app = await stage.start()
-    async with serving(app.settings, lambda: {"": health_of(app)}, app.metrics) as address:
+    async with running.health(app.settings, lambda: {"": health_of(app)}, app.metrics) as address:
         assert address == ""
 
 

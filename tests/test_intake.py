@@ -120,6 +120,20 @@ async def test_what_follows_an_album_keeps_its_place(stage: Stage) -> None:
     assert await stage.texts(2) == ["the album", "the question"]
 
 
+async def test_an_album_that_a_stop_interrupts_does_not_overtake_what_waited(stage: Stage) -> None:
+    stage.studio.speed = 1
+    await stage.start(shutdown_grace=60)
+    stage.studio.script("a slow answer, of some words", "what waited", "the album")
+    stage.telegram.say(ANNA, "slowly, please")
+    stage.telegram.say(ANNA, "and then?")
+    stage.telegram.album(ANNA, [png(8, 8)] * 2, "look")
+    await soon(stage, lambda: len(inbox(stage)) == 4)
+    await stage.stop()
+    await stage.start()
+    await stage.texts(3)
+    assert questions(stage) == ["slowly, please", "and then?", "look"]
+
+
 async def test_an_album_that_a_crash_interrupts_is_one_turn_after_it(stage: Stage) -> None:
     await stage.start()
     stage.studio.script("whole")

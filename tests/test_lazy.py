@@ -85,6 +85,10 @@ def read():
     from aiogram.types import Update
     return [Update.model_validate(update).model_dump_json() for update in updates]
 """
+SELDOM = [
+    "PIL", "aiohttp.web", "alembic", "cryptography", "docx", "greenlet", "mcp", "prometheus_client", "psycopg", "pypdf",
+    "rich", "sqlalchemy.ext.asyncio", "sqlalchemy.orm", "xml.etree.ElementTree",
+]  # fmt: skip
 TYPING_ONLY = re.compile(r"^if TYPE_CHECKING:\n(?:    .*\n|\n)*", re.MULTILINE)
 ROOT = Path(__file__).parents[1]
 
@@ -172,6 +176,13 @@ def test_an_aiogram_that_was_imported_before_is_left_as_it_is(plain: dict[str, A
 def test_the_whole_bot_is_built_on_it() -> None:
     found = process("import bot.app", "tell(on_demand=sys.modules['bot.telegram.lazy'].load())")
     assert found["on_demand"]
+
+
+def test_a_bot_at_rest_has_loaded_nothing_that_most_bots_never_use() -> None:
+    found = process(
+        f"import bot.cli, bot.running, bot.bots\ntell(loaded=[name for name in {SELDOM} if name in sys.modules])"
+    )
+    assert found["loaded"] == []
 
 
 def test_every_way_to_aiogram_leads_through_the_load() -> None:

@@ -50,6 +50,43 @@ async def test_an_answer_that_goes_on_lands_as_one_message_that_is_edited(stage:
     assert {call.status for call in stage.telegram.calls} == {200}
 
 
+class Noted:
+    """A stream of a turn, as its view sees it."""
+
+    def __init__(self) -> None:
+        self.released = 0
+
+    def hold(self) -> None:
+        """What arrives is kept."""
+
+    def release(self) -> float:
+        self.released += 1
+        return 0.0
+
+
+async def test_a_model_is_read_when_a_frame_is_made_and_not_for_every_word(stage: Stage) -> None:
+    stage.studio.speed = 50
+    app = await stage.start()
+    stage.studio.script(counted(200))
+    stage.telegram.say(ANNA, "count")
+    await stage.until(lambda: drafts(stage) or None)
+    (turn,) = app.turns.running.values()
+    turn.flow.attach(stream := Noted())
+    assert "word199" in (await stage.texts(1))[0]
+    assert stream.released <= len(drafts(stage)) + len(loud(stage)) + 3 < 30
+
+
+async def test_a_frame_shows_what_the_model_had_written_by_then(stage: Stage) -> None:
+    stage.studio.speed = 50
+    await stage.start()
+    stage.studio.script(counted(100))
+    assert "word99" in await stage.ask("count")
+    shown = [(call.monotonic, len(call.params["text"].split())) for call in drafts(stage)]
+    assert len(shown) > 8
+    for (earlier, fewer), (later, more) in pairwise(shown):
+        assert more - fewer == pytest.approx((later - earlier) * 50, abs=2)
+
+
 async def test_after_a_flood_wait_an_answer_stays_a_draft_to_its_end(stage: Stage) -> None:
     stage.studio.speed = 10
     await stage.start()
@@ -307,6 +344,25 @@ async def test_an_edited_answer_survives_a_crash_as_one_message(stage: Stage) ->
     await stage.start()
     await settled(stage, "sent")
     assert [text.split()[-1] for text in stage.telegram.texts(ANNA)] == ["word29"]
+
+
+async def test_an_answer_begins_to_grow_only_below_the_one_that_a_restart_has_left(stage: Stage) -> None:
+    await stage.start(streaming="edit", telegram_chat_rate=0.0, telegram_rate=0.0)
+    stage.telegram.fail_next("sendMessage", code=502, times=None)
+    stage.studio.script("first")
+    stage.telegram.say(ANNA, "one")
+    stage.telegram.say(ANNA, "two")
+    await soon(stage, lambda: stage.telegram.calls_of("sendMessage"))
+    await stage.clock.sleep(3)
+    await stage.crash()
+    stage.telegram.faults.clear()
+    stage.telegram.fail_next("sendMessage", code=502, times=1)
+    stage.studio.speed = 4
+    stage.studio.script(counted(40))
+    await stage.start()
+    texts = await stage.texts(2)
+    assert texts[0] == "first"
+    assert "word39" in texts[1]
 
 
 async def test_streaming_off_shows_only_the_finished_answer(stage: Stage) -> None:

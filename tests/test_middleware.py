@@ -122,6 +122,25 @@ async def test_a_drain_gives_up_what_waits_and_cancels_what_is_too_slow() -> Non
     assert not queue.busy
 
 
+async def test_what_comes_during_a_drain_does_not_overtake_what_waited() -> None:
+    ended: list[str] = []
+
+    async def handler(incoming: Incoming, _reply: Reply) -> None:
+        await asyncio.sleep(0.05)
+        ended.append(incoming.text)
+
+    async with asyncio.TaskGroup() as tasks:
+        queue = InOrder(handler, tasks)
+        for incoming in (_said(1, "running"), _said(1, "waiting")):
+            await queue(incoming, Silence(incoming.address))
+        draining = tasks.create_task(queue.drain(10))
+        await asyncio.sleep(0)
+        for incoming in (_said(1, "late"), _said(2, "elsewhere"), _said(1, "stop", Kind.STOP)):
+            await queue(incoming, Silence(incoming.address))
+        await draining
+    assert sorted(ended) == ["running", "stop"]
+
+
 # --- errors -----------------------------------------------------------------------------------------------------------
 
 

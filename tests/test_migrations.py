@@ -23,8 +23,10 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import OperationalError
 
+from bot.clock import SystemClock
 from bot.errors import ConfigError
 from bot.storage import schema
+from bot.storage.store import Store
 from bot.storage.tables import Base
 
 
@@ -44,6 +46,7 @@ def test_an_empty_database_is_made_at_once_as_the_steps_would_make_it(tmp_path: 
         assert compare_metadata(context, Base.metadata) == []
     engine.dispose()
     assert _tables(tmp_path / "steps.db") == _tables(template)
+    assert _rows(tmp_path / "steps.db", "alembic_version") == _rows(template, "alembic_version")
 
 
 def test_head_is_the_newest_migration_and_there_is_one_line_of_them() -> None:
@@ -107,9 +110,34 @@ async def test_a_database_of_another_program_is_refused_and_left_alone(
 async def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "bot.db"
     await schema.upgrade(_url(path))
-    _execute(path, "UPDATE alembic_version SET version_num = '9999'")
+    _execute(path, "UPDATE alembic_version SET version_num = '9999', oldest = NULL")
     before = path.read_bytes()
     with pytest.raises(ConfigError, match=f"newer version of Govorun.*9999 > {schema.HEAD}"):
+        await schema.upgrade(_url(path))
+    assert path.read_bytes() == before
+
+
+async def test_a_newer_schema_that_only_adds_is_worked_with_and_left_alone(
+    tmp_path: Path, template: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = Path(shutil.copy(template, tmp_path / "bot.db"))
+    _execute(path, "ALTER TABLE chats ADD COLUMN mood TEXT", "UPDATE alembic_version SET version_num = '9999'")
+    assert await schema.upgrade(_url(path)) == "9999"
+    assert caplog.messages == [
+        f"the database has schema 9999 of a newer version; this one ({schema.HEAD}) works with it"
+    ]
+    assert await schema.find(_url(path)) == schema.State("9999", schema.OLDEST)
+    async with Store.open(_url(path), SystemClock()) as store:
+        await store.write(lambda tx: tx.updates.add(42, 1, "", "{}"))
+
+
+async def test_a_newer_schema_that_has_taken_something_away_says_what_it_needs(tmp_path: Path, template: Path) -> None:
+    path = Path(shutil.copy(template, tmp_path / "bot.db"))
+    _execute(path, "UPDATE alembic_version SET version_num = '9999', oldest = '9998'")
+    before = path.read_bytes()
+    with pytest.raises(
+        ConfigError, match=r"\(9999 > \d+\), which needs a version with schema 9998 or newer: start that"
+    ):
         await schema.upgrade(_url(path))
     assert path.read_bytes() == before
 

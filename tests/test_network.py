@@ -21,7 +21,7 @@ from cryptography.x509.oid import NameOID
 from raw_server import answer, closed_port, serve
 
 from bot.http import Http
-from bot.network import MUCH, Connection, Network
+from bot.network import HELD, MUCH, Connection, Network
 
 Play = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -84,6 +84,58 @@ async def test_what_is_not_read_is_not_taken_from_the_network() -> None:
             await asyncio.sleep(0)
         assert len(connection._arrived) < 3 * MUCH
         assert len(await everything(connection)) == sent == 400 << 16
+
+
+async def held(connection: Connection, arrived: bytes) -> asyncio.Task[bytes]:
+    """Somebody reads a connection that holds back what has arrived."""
+    reading = asyncio.create_task(connection.read(1 << 16))
+    while bytes(connection._arrived) != arrived and not reading.done():
+        await asyncio.sleep(0)
+    return reading
+
+
+def saying(*pieces: bytes) -> tuple[Play, asyncio.Event]:
+    """A server that writes these pieces, once it is told to, and then waits for the other side to go."""
+    told = asyncio.Event()
+
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await told.wait()
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+        await reader.read()
+
+    return play, told
+
+
+async def test_what_is_held_back_is_read_at_once_when_it_is_wanted() -> None:
+    play, told = saying(b"one ", b"two ", b"three ")
+    async with connected(play) as connection:
+        connection.hold()
+        told.set()
+        reading = await held(connection, b"one two three ")
+        assert not reading.done()
+        assert 0 <= connection.release() <= HELD
+        assert await reading == b"one two three "
+
+
+async def test_nothing_is_held_back_for_long() -> None:
+    play, told = saying(b"one ")
+    async with connected(play) as connection:
+        connection.hold()
+        told.set()
+        assert await connection.read(1 << 16) == b"one "
+        assert connection.release() == 0
+
+
+@pytest.mark.parametrize("last", [b"3\r\nend\r\n0\r\n\r\n", b"0\r\n\r\n"])
+async def test_the_end_of_an_answer_is_not_held_back(last: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.network.HELD", 3600.0)
+    play, told = saying(last)
+    async with connected(play) as connection:
+        connection.hold()
+        told.set()
+        assert await connection.read(1 << 16) == last
 
 
 async def test_a_large_body_waits_for_who_reads_it() -> None:

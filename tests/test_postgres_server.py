@@ -196,9 +196,10 @@ async def test_a_database_of_an_earlier_version_is_brought_up_to_date(postgres: 
     postgres.drop(url)
 
 
-async def test_a_newer_schema_is_refused_and_left_alone(postgres: Server, postgres_url: str) -> None:
-    postgres.execute("UPDATE alembic_version SET version_num = '9999'", postgres_url)
-    assert "newer version of Govorun (9999" in await refused(postgres_url)
+async def test_a_newer_schema_that_took_something_away_is_refused(postgres: Server, postgres_url: str) -> None:
+    postgres.execute("UPDATE alembic_version SET version_num = '9999', oldest = '9998'", postgres_url)
+    assert "newer version of Govorun (9999" in (line := await refused(postgres_url))
+    assert "needs a version with schema 9998 or newer" in line
     assert postgres.execute("SELECT version_num FROM alembic_version", postgres_url) == [("9999",)]
 
 
@@ -246,6 +247,23 @@ async def test_a_role_without_rights_is_told_which(postgres: Server, postgres_ur
             await store.write(add(2))
         postgres.execute(f"GRANT INSERT ON updates TO {role}", postgres_url)
         await store.write(add(2))
+
+
+async def test_a_worker_without_rights_on_the_queue_is_told_which(
+    postgres: Server, postgres_url: str, role: str
+) -> None:
+    url = postgres.url(name_of(postgres_url), role)
+    every = "SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public"
+    postgres.execute(f"GRANT {every} TO {role}; GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}", postgres_url)
+    for right in (
+        "UPDATE ON procrastinate_jobs",
+        "INSERT ON govorun_places",
+        "USAGE ON SEQUENCE procrastinate_jobs_id_seq",
+    ):
+        postgres.execute(f"REVOKE {right} FROM {role}", postgres_url)
+        assert f"{role} lacks a right: GRANT {right} TO {role}" in (await refused(url)).replace("public.", "")
+        postgres.execute(f"GRANT {right} TO {role}", postgres_url)
+    await schema.upgrade(url)
 
 
 async def test_a_role_that_may_not_make_tables_is_told_so(postgres: Server, role: str) -> None:

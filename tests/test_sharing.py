@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
+from crash.line import Line
 from postgres_side import Server
+from procrastinate import App
 
 from bot.clock import SystemClock
-from bot.storage.broker import connector
+from bot.storage.broker import CONNECTIONS, Broker, connector
 from bot.storage.leading import Leader
 from bot.storage.places import Places
 from bot.storage.rates import Rate
@@ -124,3 +126,57 @@ async def test_a_leader_whose_connection_breaks_stops_and_another_goes_on(postgr
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)
+
+
+@pytest.mark.timeout(60)
+async def test_a_leader_that_hears_nothing_of_the_server_stops_before_another_begins(
+    postgres_url: str, postgres: Server
+) -> None:
+    led: list[tuple[str, float]] = []
+    now = asyncio.get_running_loop().time
+
+    async def lead(name: str) -> None:
+        led.append((name, now()))
+        try:
+            await asyncio.Event().wait()
+        finally:
+            led.append((f"{name} ends", now()))
+
+    async with Line.open(f"{postgres.sockets}/.s.PGSQL.5432") as line, asyncio.timeout(4 * PATIENCE):
+        name = postgres_url.partition("@/")[2].partition("?")[0]
+        parted = Leader(f"postgresql://postgres@127.0.0.1:{line.port}/{name}", "test", SystemClock())
+        tasks = [asyncio.create_task(parted.run(lambda: lead("parted")))]
+        while not led:
+            await asyncio.sleep(0.02)
+        tasks.append(asyncio.create_task(Leader(postgres_url, "test", SystemClock()).run(lambda: lead("other"))))
+        line.part()
+        while len(led) < 3:
+            await asyncio.sleep(0.02)
+        for task in tasks:
+            task.cancel()
+        line.heal()
+        await asyncio.wait(tasks)
+    assert [name for name, _ in led[:3]] == ["parted", "parted ends", "other"]
+
+
+# --- ends -------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_word_to_the_others_that_waits_for_a_connection_can_be_cancelled_at_any_moment(
+    postgres_url: str,
+) -> None:
+    """On Python 3.11 the pool loses a cancellation that comes together with a connection."""
+    link = connector(postgres_url)
+    broker = Broker(link, postgres_url, "bot42", SystemClock())
+    async with App(connector=link).open_async():
+        for moment in range(12):
+            async with AsyncExitStack() as all_of_them:
+                for _ in range(CONNECTIONS):
+                    await all_of_them.enter_async_context(link.pool.connection())
+                word = asyncio.create_task(broker.tell("a word"))
+                await asyncio.sleep(0.01)
+            for _ in range(moment):
+                await asyncio.sleep(0)
+            if word.cancel():
+                await asyncio.wait({word})
+                assert word.cancelled(), moment

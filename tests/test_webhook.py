@@ -268,6 +268,20 @@ async def test_a_port_that_is_taken_is_said(stage: Stage) -> None:
     assert "WEBHOOK_PORT" in str(caught.value.exceptions)
 
 
+async def test_two_owners_of_one_webhook_do_not_take_it_from_each_other(
+    stage: Stage, door: Door, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two deployments with one token: the later one has the updates, the other says so and leaves it at that."""
+    theirs = f"http://127.0.0.1:{free_port()}/theirs"
+    await stage.telegram.webhook.set(theirs, "", 40)
+    await stage.clock.sleep(120)
+    assert stage.telegram.webhook.info()["url"] == theirs
+    assert len(stage.telegram.calls_of("setWebhook")) == 1
+    lines = [record.message for record in caplog.records if record.levelname == "ERROR"]
+    assert 1 <= len(lines) <= 3
+    assert all("which we did not set: somebody else has BOT_TOKEN" in line for line in lines)
+
+
 async def test_going_back_to_polling_takes_the_webhook_away(stage: Stage, door: Door) -> None:
     await stage.stop()
     await stage.start(webhook_url="")

@@ -21,7 +21,7 @@ from bot.doctor.finding import Finding, Verdict, fail, ok, place, secret, warn
 from bot.errors import ConfigError
 from bot.library import Library
 from bot.models import catalog
-from bot.settings import WHERE, Settings, require
+from bot.settings import OPENTELEMETRY, WHERE, Settings, require
 from bot.storage import schema
 from bot.storage.dialects import is_sqlite, shown
 
@@ -73,7 +73,7 @@ def _odd_file(path: Path) -> Iterator[Finding]:
         yield warn("settings", f"{path} holds secrets and others on this machine can use it (mode {mode:o})", advice)
     known = [name.upper() for name in Settings.model_fields] + ["YC_TOKEN"]
     for name in ASSIGNED.findall(path.read_text("utf-8", "replace")):
-        if name.upper() not in known:
+        if name.upper() not in known and not name.startswith(OPENTELEMETRY):
             close = get_close_matches(name.upper(), known, 1)
             advice = f"Did you mean {close[0]}?" if close else "`.env.example` has all settings"
             yield warn("settings", f"{name} in {path} is no setting of Govorun", advice)
@@ -87,19 +87,19 @@ async def check_database(settings: Settings) -> AsyncIterator[Finding]:
         url = make_url(settings.database_url)
         file = _file(url)
         new = file is not None and not file.exists()
-        revision = None if new else await schema.current(settings.database_url)
+        told = None if new else await schema.find(settings.database_url)
     except (ConfigError, SQLAlchemyError, ImportError) as error:
         advice = FOR_A_FILE if is_sqlite(settings.database_url) else FOR_A_SERVER
         text = str(error) if isinstance(error, ConfigError) else f"DATABASE_URL can't be used ({type(error).__name__})"
         yield fail("database", text, advice)
         return
-    if revision is not None and revision > schema.HEAD:
-        text = f"was written by a newer version of Govorun (schema {revision}, this one knows {schema.HEAD})"
+    if told is not None and not told.is_served:
+        text = f"was written by a newer version of Govorun (schema {told.revision}, this one knows {schema.HEAD})"
         yield fail("database", text, "Update Govorun, or use the backup from before the update")
     elif file is None:
-        yield ok("database", f"{shown(settings.database_url)} opens; {_schema(revision)}")
+        yield ok("database", f"{shown(settings.database_url)} opens; {_schema(told)}")
     else:
-        yield await asyncio.to_thread(_on_disk, file, "will be made" if new else _schema(revision))
+        yield await asyncio.to_thread(_on_disk, file, "will be made" if new else _schema(told))
 
 
 def _file(url: URL) -> Path | None:
@@ -107,14 +107,14 @@ def _file(url: URL) -> Path | None:
     return Path(str(url.database)) if kept else None
 
 
-def _schema(revision: str | None) -> str:
-    if revision == schema.HEAD:
-        return f"schema {revision} is current"
-    return (
-        "empty, filled at the start"
-        if revision is None
-        else f"schema {revision} is brought to {schema.HEAD} at the start"
-    )
+def _schema(told: schema.State | None) -> str:
+    if told is None:
+        return "empty, filled at the start"
+    if told.revision == schema.HEAD:
+        return f"schema {told.revision} is current"
+    if not told.is_known:
+        return f"schema {told.revision} is of a newer version; this one ({schema.HEAD}) works with it"
+    return f"schema {told.revision} is brought to {schema.HEAD} at the start"
 
 
 def _on_disk(file: Path, state: str) -> Finding:

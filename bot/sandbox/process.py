@@ -12,12 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bot.settings import OPENTELEMETRY
+
 log = logging.getLogger(__name__)
 
 STOP_DEADLINE = 30.0  # seconds between SIGTERM and SIGKILL
 PR_SET_PDEATHSIG = 1
 LAST_WORDS = 1_000  # bytes of the log that are shown of a bot that ended by itself
-KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "VIRTUAL_ENV")
+KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "VIRTUAL_ENV", "TRACES")
 
 
 class BotProcess:
@@ -38,7 +40,8 @@ class BotProcess:
         self.log = directory / "bot.log"
         self._command = command or (sys.executable, "-m", "bot", "run")
         self._from = None if command else directory
-        self._environment = {name: os.environ[name] for name in os.environ if command or name in KEPT} | dict(settings)
+        kept = (name for name in os.environ if command or name in KEPT or name.startswith(OPENTELEMETRY))
+        self._environment = {name: os.environ[name] for name in kept} | dict(settings)
         self._on_change = on_change
         self._process: asyncio.subprocess.Process | None = None
         self._watch: asyncio.Task[None] | None = None

@@ -23,8 +23,8 @@ class Box:
     async def write(self, work: Callable[[Tx], T]) -> T:
         return await self.store.patiently(lambda: self.store.write(work))
 
-    async def read(self, question: Callable[[Tx], T]) -> T:
-        return await self.store.patiently(lambda: self.store.read(question))
+    async def ask(self, question: Callable[[Tx], T]) -> T:
+        return await self.store.patiently(lambda: self.store.ask(question))
 
 
 class StoredInbox(Box):
@@ -44,10 +44,11 @@ class StoredInbox(Box):
 
     async def take(self, bot: int, place: str, known: Collection[int], *, interrupted: bool) -> Sequence[Received]:
         def again(tx: Tx) -> Sequence[Received]:
-            tx.updates.count_attempts(bot, place)
+            for row in tx.updates.count_attempts(bot, place):
+                tx.spending.settle_turn(bot, str(row), spare=tx.operations.holding(bot))
             return tx.updates.open(bot, place)
 
-        rows = await (self.write(again) if interrupted else self.read(lambda tx: tx.updates.open(bot, place)))
+        rows = await (self.write(again) if interrupted else self.ask(lambda tx: tx.updates.open(bot, place)))
         return [row for row in rows if row.id not in known]
 
     async def done(self, ids: Sequence[int]) -> None:
@@ -57,31 +58,27 @@ class StoredInbox(Box):
         await self.write(lambda tx: tx.updates.bury(id, reason))
 
     async def find(self, bot: int, once: str) -> int | None:
-        return await self.read(lambda tx: tx.updates.find(bot, once))
+        return await self.ask(lambda tx: tx.updates.find(bot, once))
 
 
 class StoredOutbox(Box):
     async def left(self, bot: int, place: str | None = None) -> Left:
-        def question(tx: Tx) -> Left:
-            found = tx.deliveries
-            return Left(found.newest(bot), found.growing(bot, place), found.waiting(bot, place))
-
-        return await self.read(question)
+        return await self.ask(lambda tx: tx.deliveries.left(bot, place))
 
     async def waiting(self, bot: int, place: str) -> Sequence[Address]:
-        return await self.read(lambda tx: tx.deliveries.waiting(bot, place))
+        return await self.ask(lambda tx: tx.deliveries.waiting(bot, place))
 
     async def next(self, address: Address) -> Delivery | None:
-        return await self.read(lambda tx: tx.deliveries.next(address))
+        return await self.ask(lambda tx: tx.deliveries.next(address))
 
     async def place(self, key: str, address: Address, message_id: int = 0, marker: int = 0) -> None:
         await self.write(lambda tx: tx.deliveries.place(key, address, message_id, marker))
 
     async def ours(self, address: Address, *, but: int = 0) -> set[int]:
-        return await self.read(lambda tx: tx.deliveries.known_ids(address.bot, address.chat, but=but))
+        return await self.ask(lambda tx: tx.deliveries.known_ids(address.bot, address.chat, but=but))
 
     async def highest(self, bot: int, first: int, last: int) -> int:
-        return await self.read(lambda tx: tx.deliveries.highest(bot, first, last))
+        return await self.ask(lambda tx: tx.deliveries.highest(bot, first, last))
 
     async def begin(self, delivery: Delivery, marker: int) -> None:
         await self.write(lambda tx: tx.deliveries.begin(delivery.id, marker))

@@ -6,21 +6,24 @@ is gone, and end a job by its number, whoever has it now; all three are settled 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, LiteralString, TypeVar
 
 import psycopg
 from procrastinate import PsycopgConnector
 from procrastinate.exceptions import ConnectorException
-from procrastinate.jobs import Job, Status
+from procrastinate.jobs import Job, JobInserted, Notification, Status
 from procrastinate.manager import JobManager, NotificationCallback
 from procrastinate.types import JobToDefer  # noqa: F401  its adapters are registered when it is loaded
+from psycopg_pool import AsyncConnectionPool
 
 from bot.clock import Clock
 from bot.outage import Outage
+from bot.storage.clocks import Clocks
 from bot.storage.dialects import synchronous
 from bot.storage.queue import CHANNEL
 from bot.storage.server import REACH
@@ -36,6 +39,7 @@ CONNECTIONS = 4
 BEAT = (
     "INSERT INTO procrastinate_workers (id, last_heartbeat) OVERRIDING SYSTEM VALUE VALUES (%(worker)s, now())"
     " ON CONFLICT (id) DO UPDATE SET last_heartbeat = now()"
+    " RETURNING EXTRACT(epoch FROM clock_timestamp())::float8 AS now"
 )
 MINE = "SELECT id, attempts FROM procrastinate_jobs WHERE status = 'doing' AND worker_id = %(worker)s"
 ALIVE = (
@@ -84,8 +88,50 @@ def conninfo(url: str) -> str:
 
 
 def connector(url: str) -> PsycopgConnector:
-    place = conninfo(url)
-    return PsycopgConnector(conninfo=place, min_size=1, max_size=CONNECTIONS, timeout=5.0, reconnect_timeout=1.0)
+    """Each statement is a transaction of its own. What fails on a connection that was cut is asked for again."""
+    return Connector(
+        conninfo=conninfo(url), pool_factory=_pool, configure=_configure,
+        min_size=1, max_size=CONNECTIONS, timeout=5.0, reconnect_timeout=1.0,
+    )  # fmt: skip
+
+
+def _pool(**given: Any) -> AsyncConnectionPool[Any]:
+    """Without the look at a connection before each use of it, which takes as long as the use."""
+    return AsyncConnectionPool(**{**given, "check": None})
+
+
+async def _configure(connection: psycopg.AsyncConnection[Any]) -> None:
+    await connection.set_autocommit(True)
+    # Nothing waits for the disk: what a crash of the server takes back is the state of a job, which every lease is
+    # compared with. Whoever has lost it so hears of it at the next commit.
+    await connection.execute("SET synchronous_commit = off")
+
+
+class Connector(PsycopgConnector):
+    """Heeds a cancellation that its pool has lost, or nothing that goes on until it is cancelled would ever end.
+
+    The pool waits by `asyncio.wait_for`, which on Python 3.11 drops one that comes together with a connection.
+    """
+
+    async def execute_query_async(self, query: LiteralString, **arguments: Any) -> None:
+        await super().execute_query_async(query, **arguments)
+        _heed()
+
+    async def execute_query_one_async(self, query: LiteralString, **arguments: Any) -> dict[str, Any]:
+        row: dict[str, Any] = await super().execute_query_one_async(query, **arguments)
+        _heed()
+        return row
+
+    async def execute_query_all_async(self, query: LiteralString, **arguments: Any) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = await super().execute_query_all_async(query, **arguments)
+        _heed()
+        return rows
+
+
+def _heed() -> None:
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 class Broker(JobManager):
@@ -102,6 +148,9 @@ class Broker(JobManager):
         self._queue = queue
         self._clock = clock
         self._outage = Outage("the queue", clock)
+        self._news = 0  # how often we were told of a job
+        self._look: Callable[[], Awaitable[None]] | None = None  # makes the worker look for one
+        self._clocks = Clocks(clock)
 
     async def patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask until the server has answered."""
@@ -135,32 +184,48 @@ class Broker(JobManager):
         """`beat` does that, also while a worker is being stopped."""
 
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
-        """The next job. Who has much to do already comes later: what a dead worker had goes to all the others."""
+        """The next job. Who has much to do already comes later: what a dead worker had goes to all the others.
+
+        None only where nothing was told meanwhile: the worker forgets then that it was told of something.
+        """
         await self._clock.sleep(min(self.load() * PER_JOB, LONGEST_PAUSE))
-        if self.is_draining:
-            return None
-        try:
-            job = await super().fetch_job(queues, worker_id)
-        except ConnectorException as error:  # it is asked for again
-            self._outage.failed(_reason(error))
-            return None
-        self._outage.over()
-        return job
+        while not self.is_draining:
+            news = self._news
+            try:
+                job = await super().fetch_job(queues, worker_id)
+            except ConnectorException as error:  # it is asked for again
+                self._outage.failed(_reason(error))
+                return None
+            self._outage.over()
+            if job is not None or news == self._news:
+                return job
+        return None
 
     async def listen_for_jobs(
         self, *, on_notification: NotificationCallback, queues: Iterable[str] | None = None
     ) -> None:
         listen = super().listen_for_jobs
+
+        async def told(*, channel: str, notification: Notification) -> None:
+            self._news += 1
+            await on_notification(channel=channel, notification=notification)
+
+        async def look() -> None:
+            await on_notification(channel="", notification=JobInserted(type="job_inserted", job_id=0))
+
+        self._look = look
         while True:
-            await self.patiently(lambda: listen(on_notification=on_notification, queues=queues))
+            await self.patiently(lambda: listen(on_notification=told, queues=queues))
 
     async def finish_job(self, job: Job, status: Status, delete_job: bool) -> None:
         """End the job, if it is still this worker's. One that was interrupted stays, and is rescued."""
-        given = {**_identity(job), "news": NEWS}
+        given, news = {**_identity(job), "news": NEWS}, self._news
         if status is Status.ABORTED:
             return
         if not self.is_draining:
             await self.patiently(lambda: self.connector.execute_query_async(FINISH, **given))
+            if news != self._news and self._look is not None:
+                await self._look()  # what came meanwhile may have waited for this one, which did not see it
             return
         try:
             await self.connector.execute_query_async(FINISH, **given)
@@ -184,7 +249,9 @@ class Broker(JobManager):
 
         Two statements: what takes jobs away either comes before the first, or sees it.
         """
-        await self.connector.execute_query_async(BEAT, worker=self.worker)
+        asked = self._clock.time()
+        row = await self.connector.execute_query_one_async(BEAT, worker=self.worker)
+        self._clocks.compare(asked, float(row["now"]))
         rows = await self.connector.execute_query_all_async(MINE, worker=self.worker)
         self._outage.over()
         return {(row["id"], row["attempts"]) for row in rows}

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import bindparam, exists, false, func, or_, select, update
-from sqlalchemy.orm import aliased
 
 from bot.storage.dialects import insert
 from bot.storage.rows import Subject
@@ -34,11 +33,11 @@ SEEN_USER = insert(User).on_conflict_do_nothing()
 SEEN_CHAT = insert(Chat).on_conflict_do_nothing()
 OWN = select(User.model).where(User.bot == bindparam("b"), User.id == bindparam("u")).scalar_subquery()
 CHOICES = select(
-    Chat.language, Chat.model, Chat.streaming, Chat.persona, Chat.reasoning, func.coalesce(OWN, ""), Chat.notices
+    Chat.language, Chat.model, Chat.streaming, Chat.persona, Chat.reasoning, OWN.label("own_model"), Chat.notices
 ).where(Chat.bot == bindparam("b"), Chat.id == bindparam("c"))
 BACK = update(Chat).where(Chat.bot == bindparam("b"), Chat.id == bindparam("c"), Chat.is_gone).values(is_gone=False)
 IS_GONE = select(Chat.is_gone).where(Chat.bot == bindparam("b"), Chat.id == bindparam("c"))
-THERE = aliased(Spending)
+THERE = Spending.__table__.alias()
 
 
 MOVED = (Conversation, Message, Delivery, Operation, Job, UsageRow, ButtonRow, Reservation, Blob, Feedback)
@@ -74,9 +73,19 @@ class Chats(Subject):
         person = {"bot": address.bot, "id": user.id, "name": user.name[:256], "language": user.language[:16]}
         self.connection.execute(SEEN_USER, {**person, "first_seen": now})
 
+    def meet(self, address: Address, user: Person, *, private: bool) -> Choices:
+        """Remember who wrote where, once; what was chosen there. Whom it knows already it asks for only."""
+        row = self._choices(address, user.id)
+        if row is None or row.own_model is None:
+            self.seen(address, user, private=private)
+        return _chosen(row)
+
     def choices(self, address: Address, user: int = 0) -> Choices:
-        row = self.connection.execute(CHOICES, {"b": address.bot, "c": address.chat, "u": user}).one_or_none()
-        return Choices(*row) if row else Choices()
+        return _chosen(self._choices(address, user))
+
+    def _choices(self, address: Address, user: int) -> Any:
+        """`own_model` is None for somebody who was never seen."""
+        return self.connection.execute(CHOICES, {"b": address.bot, "c": address.chat, "u": user}).one_or_none()
 
     def language(self, bot: int, user: int) -> str:
         """What somebody chose in the own chat with the bot, or has in Telegram; "" where that was never seen."""
@@ -114,6 +123,10 @@ class Chats(Subject):
     def gone(self, bot: int, chat: int, *, gone: bool) -> None:
         self._set(bot, chat, is_gone=gone)
 
+    def alone(self, address: Address) -> None:
+        """Decide before or after all others in the chat: its row is changed into what it is. See `postgres.py`."""
+        self._set(address.bot, address.chat, first_seen=Chat.first_seen)
+
     def back(self, address: Address) -> None:
         """Somebody spoke there: the chat can be reached, whatever a refusal said before."""
         self.connection.execute(BACK, {"b": address.bot, "c": address.chat})
@@ -135,8 +148,8 @@ class Chats(Subject):
             self.connection.execute(update(table).where(table.bot == bot, table.chat == old).values(chat=new))
         moved = (Spending.bot == bot, Spending.scope == "chat", Spending.subject == old)
         there = exists().where(
-            THERE.bot == bot, THERE.day == Spending.day, THERE.kind == Spending.kind, THERE.scope == "chat",
-            THERE.subject == new,
+            THERE.c.bot == bot, THERE.c.day == Spending.day, THERE.c.kind == Spending.kind, THERE.c.scope == "chat",
+            THERE.c.subject == new,
         )  # fmt: skip
         self.connection.execute(update(Spending).where(*moved, ~there).values(subject=new))
         here = Awaited.key.like(f"{bot}/%/{old}/%")
@@ -144,3 +157,7 @@ class Chats(Subject):
 
     def _set(self, bot: int, chat: int, **values: Any) -> None:
         self.connection.execute(update(Chat).where(Chat.bot == bot, Chat.id == chat).values(**values))
+
+
+def _chosen(row: Any) -> Choices:
+    return Choices(**{**row._mapping, "own_model": row.own_model or ""}) if row else Choices()

@@ -100,15 +100,23 @@ def _report(connection: sqlite3.Connection, known: frozenset[str]) -> Report:
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if not tables >= {"alembic_version", "updates", "deliveries", "jobs", "operations"}:
         return Report(None, ("it is no database of Govorun",), {})
-    (revision,) = connection.execute("SELECT version_num FROM alembic_version").fetchone() or (None,)
+    revision, *oldest = connection.execute("SELECT * FROM alembic_version").fetchone() or (None,)
     problems = [f"damaged: {line}" for (line,) in connection.execute(f"PRAGMA integrity_check({COMPLAINTS})")]
     problems = [] if problems == ["damaged: ok"] else problems
     strays = connection.execute("PRAGMA foreign_key_check").fetchmany(COMPLAINTS)
     problems += [f"row {row} of {table} belongs to nothing" for table, row, *_ in strays]
-    if revision not in known:
+    if not is_served(known, revision, *oldest):
         problems.append(f"schema {revision} is not known to this version of Govorun (it knows up to {max(known)})")
     counts = {what: connection.execute(question).fetchone()[0] for what, question in OPEN.items()}
     return Report(revision, tuple(problems), counts)
+
+
+def is_served(known: frozenset[str], revision: str | None, oldest: str | None = None) -> bool:
+    """Whether code that knows these revisions can work with a database: with a newer one, where all its steps only add.
+
+    `oldest`: whose code works with it, by its own word.
+    """
+    return revision in known or (oldest in known and (revision or "") > max(known))
 
 
 def put(copied: Path, place: Path) -> Path | None:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, delete, insert, literal_column, select, update
 
-from bot.boxes import Delivery, DeliveryState
+from bot.boxes import Delivery, DeliveryState, Left
 from bot.storage.chats import Chats
-from bot.storage.rows import Subject, address, columns, dump_outgoing, here, load_outgoing, spot
+from bot.storage.rows import Subject, address, columns, dump_outgoing, here, load_outgoing, one_of, spot
 from bot.storage.tables import Delivery as Table
 from bot.texts.catalog import say
 from bot.types import Address, Outgoing
@@ -25,8 +25,28 @@ LOOK_BACK = 1000  # answers of a chat among which a message is sought
 GONE = "the chat can't be reached"
 INSERT = insert(Table)
 # `+ 0` keeps SQLite from walking through all the chat ever got, in the order of ids, to find the open ones
-NEXT = select(Table.__table__).where(here(Table), Table.state.in_(OPEN)).order_by(Table.id + 0).limit(1)
+NEXT = select(Table.__table__).where(here(Table), one_of(Table.state, OPEN)).order_by(Table.id + 0).limit(1)
 CHANGE = update(Table).where(Table.id == bindparam("row"))
+BEGIN = CHANGE.values(state=DeliveryState.SENDING.value, marker=bindparam("above"))
+STANDS = CHANGE.values(message_ids=bindparam("ids"), done=bindparam("parts"))
+PART = STANDS.values(state=DeliveryState.SENDING.value, marker=bindparam("above"))
+SENT = STANDS.values(state=DeliveryState.SENT.value, photo=None)
+OF_CHAT = (Table.connection == bindparam("n"), Table.chat == bindparam("c"))
+PLACE = (Table.transport, Table.bot, Table.chat, Table.thread, Table.connection, Table.only)
+WAITING = select(*PLACE).where(Table.bot == bindparam("b"), one_of(Table.state, OPEN), *OF_CHAT).distinct()
+ANY = Table.__table__.alias()
+NEWEST = select(ANY.c.id).where(ANY.c.bot + 0 == bindparam("b")).order_by(ANY.c.id.desc()).limit(1).scalar_subquery()
+
+
+def _left(*of: ColumnElement[bool]) -> Select[Any]:
+    """The newest row, beside each that is not through, or beside nothing."""
+    open_ = and_(Table.bot == bindparam("b"), one_of(Table.state, GROWING), *of)
+    one = select(literal_column("1").label("one")).subquery()
+    found = select(NEWEST.label("newest"), Table.state, Table.key, Table.message_ids, *PLACE)
+    return found.select_from(one).join(Table.__table__, open_, isouter=True)
+
+
+LEFT, LEFT_OF_CHAT = _left(), _left(*OF_CHAT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,37 +147,35 @@ class Deliveries(Subject):
         row = self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none()
         return tuple(json.loads(row.message_ids)) if row else ()
 
-    def growing(self, bot: int, place: str | None = None) -> dict[str, int]:
-        growing = (Table.state == DeliveryState.STREAMING.value, *_of(bot, place))
-        query = select(Table.key, Table.message_ids).where(*growing)
-        return {key: next(iter(json.loads(ids)), 0) for key, ids in self.connection.execute(query)}
+    def left(self, bot: int, place: str | None = None) -> Left:
+        """What an earlier holder of all chats, or of one, has left; asked with one statement."""
+        query, values = (LEFT, {"b": bot}) if place is None else (LEFT_OF_CHAT, _of(bot, place))
+        newest, growing, waiting = 0, {}, dict[Address, None]()
+        for row in self.connection.execute(query, values):
+            newest = row.newest or 0
+            if row.state == DeliveryState.STREAMING:
+                growing[row.key] = next(iter(json.loads(row.message_ids)), 0)
+            elif row.state is not None:
+                waiting[address(row)] = None
+        return Left(newest, growing, list(waiting))
 
     def next(self, where: Address) -> Delivery | None:
         row = self.connection.execute(NEXT, spot(where)).one_or_none()
         return _delivery(row) if row else None
 
-    def waiting(self, bot: int, place: str | None = None) -> Sequence[Address]:
-        query = (
-            select(Table.transport, Table.bot, Table.chat, Table.thread, Table.connection, Table.only)
-            .where(Table.state.in_(OPEN), *_of(bot, place))
-            .distinct()
-        )
-        return [Address(*row) for row in self.connection.execute(query)]
-
-    def newest(self, bot: int) -> int:
-        query = select(Table.id).where(Table.bot + 0 == bot).order_by(Table.id.desc()).limit(1)  # `+ 0`: see `NEXT`
-        return self.connection.scalar(query) or 0
+    def waiting(self, bot: int, place: str) -> Sequence[Address]:
+        """The addresses of a chat with something to deliver."""
+        return [Address(*row) for row in self.connection.execute(WAITING, _of(bot, place))]
 
     def begin(self, id_: int, marker: int) -> None:
-        self._change(id_, state=DeliveryState.SENDING.value, marker=marker)
+        self.connection.execute(BEGIN, {"row": id_, "above": marker})
 
     def progress(self, id_: int, message_ids: Sequence[int], *, done: int, sent: bool) -> None:
-        values: dict[str, Any] = {"message_ids": json.dumps(list(message_ids)), "done": done}
+        values: dict[str, Any] = {"row": id_, "ids": json.dumps(list(message_ids)), "parts": done}
         if sent:
-            values |= {"photo": None, "state": DeliveryState.SENT.value}
+            self.connection.execute(SENT, values)
         else:  # the next part follows at once
-            values |= {"marker": max(message_ids), "state": DeliveryState.SENDING.value}
-        self._change(id_, **values)
+            self.connection.execute(PART, {**values, "above": max(message_ids)})
 
     def postpone(self, id_: int, due: float, *, begun: bool) -> None:
         state = DeliveryState.SENDING if begun else DeliveryState.PENDING
@@ -223,12 +241,10 @@ class Deliveries(Subject):
         self.connection.execute(CHANGE.values(**values), {"row": id_})
 
 
-def _of(bot: int, place: str | None) -> tuple[ColumnElement[bool], ...]:
-    """What belongs to a bot, or to one chat of it (`Address.place`)."""
-    if place is None:
-        return (Table.bot == bot,)
+def _of(bot: int, place: str) -> dict[str, Any]:
+    """The values of `OF_CHAT`, for a chat by its `Address.place`."""
     connection, chat = Address.of_place(place)
-    return (Table.bot == bot, Table.connection == connection, Table.chat == chat)
+    return {"b": bot, "n": connection, "c": chat}
 
 
 def _delivery(row: Row[Any]) -> Delivery:

@@ -7,13 +7,26 @@ can't be cancelled half-way, because nothing in it waits for the event loop.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
+from bot.storage.guards import Guard
+
 T = TypeVar("T")
-Work = Callable[[Connection], Any]
 Outcome = tuple[Any, BaseException | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is done in a transaction, and the guards that it is known to need."""
+
+    run: Callable[[Connection], Any]
+    guards: frozenset[Guard] = frozenset()
+
+    def __call__(self, connection: Connection) -> Any:
+        return self.run(connection)
 
 
 class Engine(Protocol):
@@ -33,6 +46,10 @@ class Engine(Protocol):
 
     async def read(self, question: Callable[[Connection], T]) -> T:
         """Ask in a transaction that sees one state of the database and can't change it. Raises `DBAPIError`."""
+        ...
+
+    async def ask(self, question: Callable[[Connection], T]) -> T:
+        """Ask with one statement. Raises `DBAPIError`."""
         ...
 
     async def scrub(self) -> None:

@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 Connection = psycopg.AsyncConnection[Any]
 LOOK = 2.0  # seconds between two tries, and between two signs of life
+ANSWER = 6.0  # seconds until a server that does not answer a sign of life is taken for gone: before others get the lock
 SILENCE = 10  # seconds without one after which the server gives the lock to others: the process stands still
 
 
@@ -49,14 +50,23 @@ class Leader:
 
     async def _lead(self, connection: Connection, work: Callable[[], Awaitable[None]]) -> bool:
         """Whether `work` has come to its end. Raises what it raises, and `OperationalError`."""
-        task = asyncio.ensure_future(work())
+        task, sign = asyncio.ensure_future(work()), None
         try:
             while not task.done():
                 await asyncio.wait({task}, timeout=LOOK)
-                await connection.execute("SELECT 1")
+                sign = asyncio.ensure_future(connection.execute("SELECT 1"))
+                await asyncio.wait({sign}, timeout=ANSWER)
+                if not sign.done():
+                    raise psycopg.OperationalError("the server does not answer")
+                await sign
             await task
             return True
         finally:
-            if not task.done():
-                task.cancel()
-                await asyncio.wait({task})
+            await _end(task)
+            await _end(sign)  # it asks the server to leave it, for some seconds
+
+
+async def _end(task: asyncio.Future[Any] | None) -> None:
+    if task is not None and not task.done():
+        task.cancel()
+        await asyncio.wait({task})

@@ -1,6 +1,7 @@
 """Who was let in: members, links that let in, and what was asked of the admins; what each of them may spend.
 
-Times are Unix seconds, money is millionths.
+Times are Unix seconds, money is millionths. Whoever changes something here does it after the others (`Guard.PEOPLE`):
+there is one first owner, and so many questions at most wait for the admins.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import delete, func, select, update
 
+from bot.storage import guards
 from bot.storage.dialects import insert
+from bot.storage.guards import Guard
 from bot.storage.rows import Subject
 from bot.storage.tables import Allowance as AllowanceRow
 from bot.storage.tables import Application, Invite, Member, User
@@ -66,6 +69,7 @@ class Members(Subject):
 
     def put(self, bot: int, user: int, role: str, by: int, expires: float | None = None) -> None:
         """Give somebody a role, whatever it was before."""
+        self._alone()
         row = {"bot": bot, "user": user, "role": role, "expires": expires, "by": by, "at": self.clock.time()}
         change = {name: row[name] for name in ("role", "expires", "by", "at")}
         statement = insert(Member).on_conflict_do_update(index_elements=["bot", "user"], set_=change)
@@ -73,6 +77,7 @@ class Members(Subject):
 
     def remove(self, bot: int, user: int) -> None:
         """A stranger again, who may ask to be let in."""
+        self._alone()
         self.connection.execute(delete(Member).where(Member.bot == bot, Member.user == user))
         self.connection.execute(delete(Application).where(Application.bot == bot, Application.subject == user))
 
@@ -97,6 +102,7 @@ class Members(Subject):
 
     def allow_spending(self, bot: int, user: int, allowance: Allowance, by: int) -> None:
         """Let somebody spend that much; as everybody where it says nothing."""
+        self._alone()
         if allowance == Allowance():
             self.connection.execute(delete(AllowanceRow).where(AllowanceRow.bot == bot, AllowanceRow.user == user))
             return
@@ -111,6 +117,7 @@ class Members(Subject):
 
     def invite(self, bot: int, code: str, role: str, uses: int, expires: float, stay: float | None, by: int) -> int:
         """Keep a link by the hash of its code; its id."""
+        self._alone()
         row = {
             "bot": bot, "code": code, "role": role, "uses": uses, "expires": expires, "member_seconds": stay, "by": by,
             "at": self.clock.time(),
@@ -125,9 +132,11 @@ class Members(Subject):
         return Invitation(*row) if row else None
 
     def use(self, invitation: int) -> None:
+        self._alone()
         self.connection.execute(update(Invite).where(Invite.id == invitation).values(uses=Invite.uses - 1))
 
     def revoke(self, bot: int, invitation: int) -> None:
+        self._alone()
         self.connection.execute(update(Invite).where(Invite.bot == bot, Invite.id == invitation).values(uses=0))
 
     def sweep(self) -> None:
@@ -148,6 +157,7 @@ class Members(Subject):
         return int(self.connection.execute(query).scalar_one())
 
     def ask(self, bot: int, subject: int, name: str) -> None:
+        self._alone()
         row = {"bot": bot, "subject": subject, "name": name[:256], "state": "open", "by": 0, "at": self.clock.time()}
         change = {key: row[key] for key in ("name", "state", "by", "at")}
         statement = insert(Application).on_conflict_do_update(index_elements=["bot", "subject"], set_=change)
@@ -155,6 +165,7 @@ class Members(Subject):
 
     def decide(self, bot: int, subject: int, state: str, by: int) -> bool:
         """Whether it was still open: the admins decide once."""
+        self._alone()
         open_ = (Application.bot == bot, Application.subject == subject, Application.state == "open")
         changed = update(Application).where(*open_).values(state=state, by=by, at=self.clock.time())
         return self.connection.execute(changed.returning(Application.subject)).one_or_none() is not None
@@ -167,9 +178,13 @@ class Members(Subject):
         return frozenset(self.connection.scalars(query))
 
     def allow(self, where: Address, *, allowed: bool) -> None:
+        self._alone()
         row = {
             "bot": where.bot, "id": where.chat, "is_private": False, "is_gone": False, "language": "", "model": "",
             "streaming": "", "first_seen": self.clock.time(), "is_allowed": allowed,
         }  # fmt: skip
         statement = insert(ChatRow).on_conflict_do_update(index_elements=["bot", "id"], set_={"is_allowed": allowed})
         self.connection.execute(statement, row)
+
+    def _alone(self) -> None:
+        guards.insist(self.connection, Guard.PEOPLE)

@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, func, literal, or_, select, update
-from sqlalchemy.orm import aliased
 
 from bot.storage.blobs import Blobs
 from bot.storage.dialects import insert
@@ -22,7 +21,7 @@ from bot.types import Address, Image, Part, Role, Source, Text
 from bot.types import Message as Said
 
 CURRENT = (
-    select(Conversation.id)
+    select(Conversation.id, Conversation.head)
     .where(here(Conversation))
     .order_by(Conversation.chosen.desc(), Conversation.id.desc())
     .limit(1)
@@ -38,7 +37,7 @@ FOUND = select(Message.id).where(
     Message.conversation_id == bindparam("conversation"), Message.turn == bindparam("t"), Message.role == bindparam("r")
 )
 LATER = 0.001  # seconds
-QUESTION, ANSWER = aliased(Message), aliased(Message)
+QUESTION, ANSWER = Message.__table__.alias(), Message.__table__.alias()
 
 
 def _walk() -> Any:
@@ -62,16 +61,16 @@ PATH = (
 GET = select(*FIELDS).where(Message.id == bindparam("message"))
 SAME_PLACE = and_(
     bindparam("place", type_=BigInteger) != 0,
-    QUESTION.place == bindparam("place", type_=BigInteger),
-    QUESTION.parent.is_not_distinct_from(bindparam("p", type_=BigInteger)),
+    QUESTION.c.place == bindparam("place", type_=BigInteger),
+    QUESTION.c.parent.is_not_distinct_from(bindparam("p", type_=BigInteger)),
 )
 ANSWERS = (
-    select(ANSWER.id)
-    .join(QUESTION, ANSWER.parent == QUESTION.id)
-    .where(QUESTION.conversation_id == bindparam("conversation"), QUESTION.role == "user")
-    .where(or_(QUESTION.id == bindparam("q"), SAME_PLACE))
-    .where(ANSWER.conversation_id == bindparam("conversation"), ANSWER.role == "assistant")
-    .order_by(ANSWER.id)
+    select(ANSWER.c.id)
+    .join(QUESTION, ANSWER.c.parent == QUESTION.c.id)
+    .where(QUESTION.c.conversation_id == bindparam("conversation"), QUESTION.c.role == "user")
+    .where(or_(QUESTION.c.id == bindparam("q"), SAME_PLACE))
+    .where(ANSWER.c.conversation_id == bindparam("conversation"), ANSWER.c.role == "assistant")
+    .order_by(ANSWER.c.id)
 )
 
 
@@ -113,8 +112,12 @@ class Messages(Subject):
 
     def conversation(self, address: Address) -> int:
         """The same; it is begun when there is none."""
-        found = self.current(address)
-        return found if found is not None else self.begin(address)
+        return self.tip(address)[0]
+
+    def tip(self, address: Address) -> tuple[int, int]:
+        """The same, with the message that the next one goes on from; 0 where there is none."""
+        row = self.connection.execute(CURRENT, spot(address)).one_or_none()
+        return (row.id, row.head or 0) if row is not None else (self.begin(address), 0)
 
     def begin(self, address: Address) -> int:
         """Begin a new conversation: the next prompt remembers nothing of the old one."""

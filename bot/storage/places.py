@@ -47,6 +47,8 @@ class Places:
         self._taken = 0
         self._used = 0
         self._waiting = 0
+        self._peak = 0  # the most that was needed lately
+        self._peak_at = float("-inf")
         self._wake = asyncio.Event()
         self._wanted = asyncio.Event()  # somebody waits for a place
         self._freed = asyncio.Condition()
@@ -73,7 +75,8 @@ class Places:
         """Take, renew and give back places, until cancelled. While the server is away those that are there stay."""
         while True:
             try:
-                async with await psycopg.AsyncConnection.connect(conninfo(self._url)) as connection:
+                async with await psycopg.AsyncConnection.connect(conninfo(self._url), autocommit=True) as connection:
+                    await connection.execute("SET synchronous_commit = off")  # what is lost would have lapsed
                     while True:
                         await self._settle(connection)
                         await self._rest()
@@ -106,7 +109,8 @@ class Places:
             row = await (await connection.execute(OTHERS, given)).fetchone()
             taken, wanted, others = row or (0, 0, 0)
             need = self._used + self._waiting
-            part = min(need, max(self.most // (others + 1), 1)) if wanted else need
+            spare = self._spare(need, self.most - taken)
+            part = min(need, max(self.most // (others + 1), 1)) if wanted else need + spare
             allowed = max(min(part, self.most - taken), 0)
             self._taken = min(self._taken, allowed)  # what is to be given back is not used again
             mine = max(self._used, allowed)
@@ -117,3 +121,12 @@ class Places:
         self._taken = allowed
         async with self._freed:
             self._freed.notify_all()
+
+    def _spare(self, need: int, free: int) -> int:
+        """How many more are kept where nobody waits for them: up to what was needed in the last second, and up to half
+        of what is free.
+        """
+        now = self._clock.monotonic()
+        if need >= self._peak or now - self._peak_at > RENEW:
+            self._peak, self._peak_at = need, now
+        return min(self._peak - need, max(free - need, 0) // 2)

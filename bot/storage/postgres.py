@@ -1,17 +1,27 @@
 """PostgreSQL behind a store: connections that write and some that only read, each in its thread (`session.py`).
 
-Works are written for one writer: they read, decide and write. So every transaction is SERIALIZABLE, which makes of
-many writers, in this process and in others, what one would have done, or refuses (40001). What was refused is run
-again: a work touches nothing but its transaction.
+Works are written for one writer: they read, decide and write. Every transaction is REPEATABLE READ: it sees one state,
+and is refused (40001) where another has changed a row meanwhile that it would change, too. What was refused is run
+again: a work touches nothing but its transaction. So of two works that decide by a row and change it the second sees
+what the first has done. That is enough for
+- what belongs to a chat: one process has it by its lease, and a conversation does one thing after the other; what comes
+  from aside (a job's answer, a button) moves the head of the conversation, ends an operation or a job: one row;
+- what happens once: an update, a message of a turn, a delivery, a job, an operation, a version of a summary have a
+  unique key, so that the second is refused, and finds the first when it is run again;
+- what is used up: an invitation, a reservation, a button, a question to the admins are one row each.
+It is not enough where rows are counted or added up and one more is added. There the transaction holds a guard
+(`guards.py`), or changes the row of the chat (`Chats.alone`). SERIALIZABLE would see to that by itself, but it refuses
+chats that share nothing but a page of an index: three times an answer, where many are answered.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from itertools import cycle
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
@@ -20,6 +30,7 @@ from bot.clock import Clock
 from bot.errors import StorageUnavailable
 from bot.storage.engine import Outcome, Work
 from bot.storage.faults import is_broken, is_conflict, is_twice
+from bot.storage.guards import Unguarded
 from bot.storage.server import engine
 from bot.storage.session import Session, Unsure
 
@@ -70,17 +81,18 @@ class Postgres:
         except Exception as error:  # it goes to the caller who waits for it
             return None, error
 
-    async def _insisting(self, lane: int, work: Callable[[Connection], T]) -> T:
+    async def _insisting(self, lane: int, work: Work) -> Any:
         """The result of a work after its commit. Raises what no further try would change."""
         writer, tries, cuts = self._writers[lane], 0, 0
         while True:
             try:
                 async with self._gate.alone() if tries >= TOGETHER else self._gate.together():
-                    return await writer.run(work)
+                    return await writer.run(work.run, work.guards)
+            except Unguarded as missing:
+                work = replace(work, guards=work.guards | {missing.guard})
             except Unsure as unsure:
                 if await self._was_kept(writer, unsure):
-                    result: T = unsure.result
-                    return result
+                    return unsure.result
                 cuts += 1
             except DBAPIError as error:
                 tries, cuts = tries + is_conflict(error), cuts + is_broken(error)
@@ -108,13 +120,21 @@ class Postgres:
         raise StorageUnavailable("the connection to the database broke during a commit, which may have been kept")
 
     async def read(self, question: Callable[[Connection], T]) -> T:
-        reader = next(self._readers)
+        return await self._twice(next(self._readers).run, question)
+
+    async def ask(self, question: Callable[[Connection], T]) -> T:
+        return await self._twice(next(self._readers).ask, question)
+
+    async def _twice(
+        self, ask: Callable[[Callable[[Connection], T]], Awaitable[T]], question: Callable[[Connection], T]
+    ) -> T:
+        """A connection that was idle may have been cut: the next one will do, or there is no server."""
         try:
-            return await reader.run(question)
+            return await ask(question)
         except DBAPIError as error:
             if not is_broken(error):
                 raise
-        return await reader.run(question)
+        return await ask(question)
 
     async def scrub(self) -> None:
         """Free the places of deleted rows, so that what comes next is written over them."""

@@ -15,17 +15,22 @@ from bot.lease import Fenced, Lease
 from bot.types import Address
 
 CHANNEL = "govorun"
-DEFER = text(
+BESIDE = ("procrastinate_", "govorun_")  # how the tables are called that stand beside ours on PostgreSQL
+ADD = (
     "SELECT procrastinate_defer_jobs_v1(ARRAY[ROW(:queue, :task, 0, :lock, NULL, CAST(:args AS jsonb),"
     " to_timestamp(CAST(:due AS double precision)))::procrastinate_job_to_defer_v1])"
 )
+DEFER, DEFER_AND_TELL = text(ADD), text(f"{ADD}, pg_notify(:channel, :lock), pg_current_xact_id()::text AS xid")
 TELL = text("SELECT pg_notify(:channel, :word)")
 WITHDRAW = text("DELETE FROM procrastinate_jobs WHERE lock = :lock AND status = 'todo'")
-# A lock on the row: who takes the lease away waits for our commit, or we are told here.
+# A lock on the row: who takes the lease away waits for our commit, or we are told here. With it the number of the
+# transaction is told, which is asked for before each commit (`session.py`).
+KNOWN = "xid"  # the key in `Connection.info`
 OURS = text(
-    "SELECT 1 FROM procrastinate_jobs"
+    "SELECT pg_current_xact_id()::text FROM procrastinate_jobs"
     " WHERE id = :job AND status = 'doing' AND worker_id = :worker AND attempts = :attempts FOR SHARE"
 )
+NOW = text("SELECT EXTRACT(epoch FROM clock_timestamp())::float8")
 TAKEN = text("SELECT lock FROM procrastinate_jobs WHERE status = 'doing' AND lock LIKE :lock")
 # What is open and has no job: it came from a copy, or from SQLite.
 CHATS = text(
@@ -62,8 +67,10 @@ class Queue:
         lease = self.lease
         if lease is not None and self._is_shared:
             given = {"job": lease.job, "worker": lease.worker, "attempts": lease.attempts}
-            if self.connection.execute(OURS, given).one_or_none() is None:
+            number = self.connection.execute(OURS, given).scalar_one_or_none()
+            if number is None:
                 raise Fenced
+            self.connection.info[KNOWN] = number
 
     def holds(self, address: Address) -> bool:
         """Whether what waits for a chat is delivered by who has begun this transaction."""
@@ -73,8 +80,9 @@ class Queue:
         """There is something to do in a chat: who has it is told, or somebody will have it."""
         if self._is_shared:
             lock = f"chat:{bot}:{place}"
-            self._defer(bot, "chat", lock, None, place=place)
-            self.tell(lock)
+            given = _job(bot, "chat", lock, None, place=place)
+            told = self.connection.execute(DEFER_AND_TELL, {**given, "channel": CHANNEL}).one()
+            self.connection.info[KNOWN] = told.xid
 
     def tell(self, word: str) -> None:
         """Say something to the other processes, when this is committed."""
@@ -86,7 +94,11 @@ class Queue:
         if self._is_shared:
             lock = lock_of_job(bot, kind, key)
             self.connection.execute(WITHDRAW, {"lock": lock})
-            self._defer(bot, "job", lock, due, kind=kind, key=key)
+            self.connection.execute(DEFER, _job(bot, "job", lock, due, kind=kind, key=key))
+
+    def now(self, ours: float) -> float:
+        """The time by which jobs are scheduled: the server's where there are several processes, or `ours`."""
+        return float(self.connection.scalar(NOW)) if self._is_shared else ours
 
     def taken(self, bot: int) -> frozenset[str]:
         """The places of the chats that a process works on."""
@@ -108,9 +120,9 @@ class Queue:
             self.job(bot, kind, key, due)
         return len(places) + len(jobs)
 
-    def _defer(self, bot: int, task: str, lock: str, due: float | None, **args: Any) -> None:
-        given = {"queue": queue_of(bot), "task": task, "lock": lock, "args": json.dumps(args), "due": due}
-        self.connection.execute(DEFER, given)
+
+def _job(bot: int, task: str, lock: str, due: float | None, **args: Any) -> dict[str, Any]:
+    return {"queue": queue_of(bot), "task": task, "lock": lock, "args": json.dumps(args), "due": due}
 
 
 def create(connection: Connection) -> None:
@@ -144,6 +156,11 @@ DROP TYPE procrastinate_job_to_defer_v1, procrastinate_job_status, procrastinate
 SHARED = (
     # Without it each look for a job compares all that wait with all others.
     "CREATE INDEX govorun_jobs_lock ON procrastinate_jobs (lock) WHERE status IN ('todo', 'doing')",
+    # The history of jobs, which nobody reads: five rows a job, written and deleted.
+    *(
+        f"ALTER TABLE procrastinate_jobs DISABLE TRIGGER procrastinate_trigger_{events}_v1"
+        for events in ("status_events_insert", "status_events_update", "scheduled_events")
+    ),
     "CREATE TABLE govorun_rates (bot bigint PRIMARY KEY, until timestamptz NOT NULL)",
     """
     CREATE TABLE govorun_places (

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, literal_column
 
 from bot.clock import Clock
 from bot.storage.queue import Queue
@@ -55,6 +56,12 @@ def here(table: Any) -> ColumnElement[bool]:
         table.connection == bindparam("n"),
         table.only == bindparam("o"),
     )
+
+
+def one_of(column: Any, words: Sequence[str]) -> ColumnElement[bool]:
+    """The same as `in_` for words of our own, which then are part of the statement and need not be filled in."""
+    found: ColumnElement[bool] = column.in_([literal_column(f"'{word}'") for word in words])
+    return found
 
 
 def spot(address: Address) -> dict[str, Any]:

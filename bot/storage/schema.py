@@ -1,4 +1,8 @@
-"""Which schema this code needs, and how a database gets there (the steps are in `migrations/`)."""
+"""Which schema this code needs, and how a database gets there (the steps are in `migrations/`).
+
+A database says not only its revision but also the oldest one whose code works with it: what only adds to the schema
+leaves that as it is, so that during an update processes of the version before go on, and may be started again.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import asyncio
 import logging
 import sqlite3
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from bot.errors import ConfigError
 from bot.storage import queue
-from bot.storage.copies import before_migration
+from bot.storage.copies import before_migration, is_served
 from bot.storage.dialects import connector, is_sqlite, shown, synchronous
 from bot.storage.faults import is_damage, meaning
 from bot.storage.files import ADVICE, RESTORE, claim, path_of
@@ -24,8 +29,27 @@ log = logging.getLogger(__name__)
 
 VERSION = "alembic_version"
 OURS = ("updates", "deliveries", "conversations")  # no other program has all of these
-HEAD = "0007"  # known here so that a start does not load alembic (0.3 s) to find that there is nothing to do
+HEAD = "0008"  # known here so that a start does not load alembic (0.3 s) to find that there is nothing to do
+OLDEST = "0007"  # whose code works with `HEAD`: the highest `CONTRACTS` of the steps (docs/deployment.md)
 LONGEST_CHECK = 1.0  # seconds of a start for the search for broken pages
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a database says of its schema; `oldest` "": it was made before such a thing was written down."""
+
+    revision: str
+    oldest: str
+
+    @property
+    def is_known(self) -> bool:
+        """Whether this code can read it, or bring it up to date."""
+        return self.revision in known()
+
+    @property
+    def is_served(self) -> bool:
+        """Whether this code can work with it."""
+        return is_served(known(), self.revision, self.oldest)
 
 
 def scripts() -> Path:
@@ -39,18 +63,24 @@ def known() -> frozenset[str]:
 
 
 async def current(url: str) -> str | None:
-    """The revision of a database; None for an empty one.
+    """The revision of a database; None for an empty one. Raises as `find`."""
+    told = await find(url)
+    return None if told is None else told.revision
+
+
+async def find(url: str) -> State | None:
+    """What a database says of itself; None for an empty one.
 
     Raises `ConfigError` for one that is not ours, is damaged, or can't be opened; nothing is changed then.
     """
-    return await asyncio.to_thread(_current, url)
+    return await asyncio.to_thread(_find, url)
 
 
-def _current(url: str) -> str | None:
+def _find(url: str) -> State | None:
     return _in_file(url) if is_sqlite(url) else _on_server(url)
 
 
-def _in_file(url: str) -> str | None:
+def _in_file(url: str) -> State | None:
     _look_around(url)
     engine = sa.create_engine(synchronous(url), poolclass=NullPool)
     try:
@@ -59,7 +89,7 @@ def _in_file(url: str) -> str | None:
             if VERSION not in tables:
                 return None
             _look_through(url, connection)
-            return _revision(connection)
+            return state(connection)
     except sa.exc.DBAPIError as error:
         advice = f": choose another file, or {RESTORE}" if is_damage(error) else ""
         raise ConfigError(f"DATABASE_URL: {shown(url)} can't be opened: {error.orig}{advice}") from None
@@ -67,20 +97,24 @@ def _in_file(url: str) -> str | None:
         engine.dispose()
 
 
-def _on_server(url: str) -> str | None:
+def _on_server(url: str) -> State | None:
     from bot.storage import server
 
     try:
         with server.engine(url).connect() as connection:
             server.insist(connection, url)
             tables = _tables(url, connection, "database")
-            server.insist_on_rights(connection, url, tables & {VERSION, *Base.metadata.tables})
-            revision = _revision(connection) if VERSION in tables else None
-            if revision is None or revision in known() - {HEAD}:
+            server.insist_on_rights(connection, url, {name for name in tables if _is_ours(name)})
+            told = state(connection) if VERSION in tables else None
+            if told is None or told.revision in known() - {HEAD}:
                 server.insist_on_making(connection, url)
-            return revision
+            return told
     except sa.exc.DBAPIError as error:
         raise server.unreachable(url, error) from None
+
+
+def _is_ours(name: str) -> bool:
+    return name == VERSION or name in Base.metadata.tables or name.startswith(queue.BESIDE)
 
 
 def _tables(url: str, connection: sa.Connection, place: str) -> set[str]:
@@ -91,9 +125,17 @@ def _tables(url: str, connection: sa.Connection, place: str) -> set[str]:
     return tables
 
 
-def _revision(connection: sa.Connection) -> str | None:
-    revision: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
-    return revision
+def state(connection: sa.Connection) -> State | None:
+    """The row of alembic's table, which has our column only since it was told which code works with the schema."""
+    row = connection.execute(sa.text("SELECT * FROM alembic_version")).mappings().one_or_none()
+    return None if row is None else State(row["version_num"], row.get("oldest") or "")
+
+
+def note(connection: sa.Connection, oldest: str) -> None:
+    """Write down which code works with the schema that the steps have made."""
+    if "oldest" not in {column["name"] for column in sa.inspect(connection).get_columns(VERSION)}:
+        connection.execute(sa.text("ALTER TABLE alembic_version ADD COLUMN oldest VARCHAR(32)"))
+    connection.execute(sa.text("UPDATE alembic_version SET oldest = :oldest"), {"oldest": oldest})
 
 
 def _look_through(url: str, connection: sa.Connection) -> None:
@@ -115,49 +157,59 @@ def _look_through(url: str, connection: sa.Connection) -> None:
         raise ConfigError(f"DATABASE_URL: {shown(url)} is damaged ({what}): {RESTORE}")
 
 
-async def upgrade(url: str) -> None:
-    """Bring the database to `HEAD`, a file after a copy of it was made. A schema of another version is left alone.
+async def upgrade(url: str) -> str:
+    """Bring the database to `HEAD`, a file after a copy of it was made. Returns the revision that it has then.
 
-    Raises `ConfigError` for a database that this code must not touch, `StorageUnavailable` when the disk fails.
+    A newer schema is left alone. Raises `ConfigError` for a database that this code must not touch,
+    `StorageUnavailable` when the disk fails.
     """
-    if (revision := _upgradable(url, await current(url))) != HEAD:
-        await asyncio.to_thread(_migrate, url, revision)
+    told = await find(url)
+    if told is None or _is_behind(url, told):
+        return await asyncio.to_thread(_migrate, url, told)
+    if not told.is_known:
+        log.warning("the database has schema %s of a newer version; this one (%s) works with it", told.revision, HEAD)
+    return told.revision
 
 
-def _upgradable(url: str, revision: str | None) -> str | None:
-    """The same revision. Raises `ConfigError` for one that this code does not know."""
-    if revision is not None and revision not in known():
+def _is_behind(url: str, told: State) -> bool:
+    """Raises `ConfigError` for a schema with which this code does not work."""
+    if not told.is_served:
+        than = f", which needs a version with schema {told.oldest} or newer" if told.oldest else ""
         raise ConfigError(
-            f"DATABASE_URL: {shown(url)} was written by a newer version of Govorun ({revision} > {HEAD}): "
+            f"DATABASE_URL: {shown(url)} was written by a newer version of Govorun ({told.revision} > {HEAD}){than}: "
             f"start that version, or {RESTORE if is_sqlite(url) else 'restore a dump'}"
         )
-    return revision
+    return told.is_known and told.revision != HEAD
 
 
-def _migrate(url: str, revision: str | None) -> None:
+def _migrate(url: str, told: State | None) -> str:
     path = path_of(url)
-    if path is not None and revision is not None:
-        log.info("schema %s -> %s; before it a copy: %s", revision, HEAD, before_migration(path, revision))
+    if path is not None and told is not None:
+        copy = before_migration(path, told.revision)
+        log.info("schema %s -> %s; before it a copy: %s", told.revision, HEAD, copy)
     try:
-        if is_sqlite(url):
-            _alembic(url) if revision else _create(url)
-        else:
-            _migrate_server(url)
+        if not is_sqlite(url):
+            return _migrate_server(url)
+        _alembic(url) if told else _create(url)
     except sa.exc.DBAPIError as error:
         raise meaning(error) from error
+    return HEAD
 
 
-def _migrate_server(url: str) -> None:
+def _migrate_server(url: str) -> str:
     """One of the processes that start at the same time does it; the others wait, and find it done."""
     from bot.storage import server
 
     with server.migrating(url):
-        revision = _upgradable(url, _current(url))
-        if revision is None:
+        told = _find(url)
+        if told is None:
             _create(url)
-        elif revision != HEAD:
-            log.info("schema %s -> %s", revision, HEAD)
+        elif _is_behind(url, told):
+            log.info("schema %s -> %s", told.revision, HEAD)
             _alembic(url)
+        else:
+            return told.revision
+    return HEAD
 
 
 def _create(url: str) -> None:
@@ -171,6 +223,7 @@ def _create(url: str) -> None:
             Base.metadata.create_all(connection)
             queue.create(connection)
             connection.execute(sa.insert(version), {"version_num": HEAD})
+            note(connection, OLDEST)
     finally:
         engine.dispose()
 

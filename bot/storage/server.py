@@ -14,6 +14,7 @@ from sqlalchemy.pool import NullPool
 
 from bot.errors import ConfigError
 from bot.storage.dialects import shown, synchronous
+from bot.storage.queue import BESIDE
 from bot.storage.tables import Base
 
 if TYPE_CHECKING:
@@ -108,12 +109,17 @@ def insist(connection: Connection, url: str) -> None:
 
 def insist_on_rights(connection: Connection, url: str, tables: Collection[str]) -> None:
     """Raises `ConfigError` naming the first right on these tables that the role lacks."""
-    ours = sorted({*tables} & {*Base.metadata.tables})
-    numbered = [name for name in ours if "id" in Base.metadata.tables[name].c]
-    lacking = connection.execute(LACKING, {"tables": ours, "others": sorted({*tables} - {*ours})}).first()
+    written = sorted(name for name in tables if name in Base.metadata.tables or name.startswith(BESIDE))
+    numbered = [name for name in written if _is_numbered(name)]
+    lacking = connection.execute(LACKING, {"tables": written, "others": sorted({*tables} - {*written})}).first()
     lacking = lacking or connection.execute(UNCOUNTED, {"tables": numbered}).first()
     if lacking is not None:
         _refuse(connection, url, f"GRANT {lacking[1]} ON {lacking[0]}")
+
+
+def _is_numbered(name: str) -> bool:
+    table = Base.metadata.tables.get(name)
+    return name.startswith("procrastinate_") if table is None else "id" in table.c
 
 
 def insist_on_making(connection: Connection, url: str) -> None:

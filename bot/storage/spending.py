@@ -21,13 +21,14 @@ from sqlalchemy import (
     bindparam,
     delete,
     func,
-    literal,
     or_,
     select,
 )
 from sqlalchemy.sql.dml import ReturningInsert
 
+from bot.storage import guards
 from bot.storage.dialects import insert
+from bot.storage.guards import Guard
 from bot.storage.rows import Subject
 from bot.storage.tables import Reservation, Spending
 from bot.types import Address
@@ -36,6 +37,7 @@ DAY = 86_400
 KEPT = 40  # days: a month and some more
 USER, CHAT, BOT = "user", "chat", "bot"
 MONTH = "_month"
+PARTS = 16  # rows in which the sum of a bot is kept, so that chats seldom meet at one
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +66,12 @@ def _when(day: Any, period: str) -> ColumnElement[bool]:
     return found
 
 
-def _spent(scope: str, subject: ColumnElement[int], period: str) -> ColumnElement[int]:
-    return (
-        select(func.coalesce(func.sum(Spending.amount), 0))
-        .where(
-            Spending.bot == bindparam("bot"), _when(Spending.day, period), Spending.kind == bindparam("kind"),
-            Spending.scope == scope, Spending.subject == subject,
-        )
-        .scalar_subquery()
+def _spent(scope: str, period: str) -> ColumnElement[int]:
+    here = (
+        Spending.bot == bindparam("bot"), _when(Spending.day, period), Spending.kind == bindparam("kind"),
+        Spending.scope == scope, *SUBJECTS[scope],
     )  # fmt: skip
+    return select(func.coalesce(func.sum(Spending.amount), 0)).where(*here).scalar_subquery()
 
 
 def _held(period: str, *narrower: ColumnElement[bool]) -> ColumnElement[int]:
@@ -88,13 +87,17 @@ def _number(name: str) -> ColumnElement[int]:
     return bindparam(name, type_=BigInteger)
 
 
-SUBJECTS = {USER: _number("user"), CHAT: _number("chat"), BOT: literal(0)}
+SUBJECTS: dict[str, tuple[ColumnElement[bool], ...]] = {
+    USER: (Spending.subject == _number("user"),),
+    CHAT: (Spending.subject == _number("chat"),),
+    BOT: (),
+}
 NARROWER: dict[str, tuple[ColumnElement[bool], ...]] = {
     USER: (Reservation.user == bindparam("user"),),
     CHAT: (Reservation.chat == bindparam("chat"),),
     BOT: (),
 }
-SPENT = {(scope, period): _spent(scope, SUBJECTS[scope], period) for period in ("", MONTH) for scope in SUBJECTS}
+SPENT = {(scope, period): _spent(scope, period) for period in ("", MONTH) for scope in SUBJECTS}
 HELD = {(scope, period): _held(period, *NARROWER[scope]) for period in ("", MONTH) for scope in SUBJECTS}
 
 
@@ -107,6 +110,7 @@ def _fits(scope: str, period: str = "") -> ColumnElement[bool]:
 ROW: dict[str, Any] = {
     "bot": _number("bot"), "day": _number("day"), "kind": bindparam("kind", type_=String), "user": _number("user"),
     "chat": _number("chat"), "amount": _number("amount"), "at": bindparam("at", type_=Float),
+    "turn": bindparam("turn", type_=String),
 }  # fmt: skip
 
 
@@ -133,13 +137,16 @@ OVER = [(scope + period, _over(scope, period)) for period in (MONTH, "") for sco
 
 
 class Ledgers(Subject):
-    def reserve(self, kind: str, amount: int, where: Address, user: int, caps: Caps) -> int | None:
+    def reserve(self, kind: str, amount: int, where: Address, user: int, caps: Caps, turn: str = "") -> int | None:
         """Hold `amount` back for something that begins now: the id of the reservation, None when a cap forbids it.
+
+        Where it is a turn, it can be settled by its name (`settle_turn`).
 
         One statement decides and holds. A cap is never exceeded by more than one reservation: what does not fit is
         let in only where something is left and nothing else is under way.
         """
-        values = {**self._where(kind, where, user, caps), "amount": amount, "at": self.clock.time()}
+        guards.insist(self.connection, Guard.SPENDING)
+        values = {**self._where(kind, where, user, caps), "amount": amount, "at": self.clock.time(), "turn": turn}
         return self.connection.execute(RESERVE_MONTH if caps.monthly else RESERVE, values).scalar_one_or_none()
 
     def settle(self, reservation: int, amount: int | None = None) -> None:
@@ -149,8 +156,14 @@ class Ledgers(Subject):
         if row is None or not cost:
             return
         one = {"bot": row.bot, "day": row.day, "kind": row.kind, "amount": cost}
-        subjects = {USER: row.user, CHAT: row.chat, BOT: 0}
+        subjects = {USER: row.user, CHAT: row.chat, BOT: row.chat % PARTS}
         self.connection.execute(ADD, [{**one, "scope": s, "subject": id_} for s, id_ in subjects.items()])
+
+    def settle_turn(self, bot: int, turn: str, *, spare: Collection[int] = ()) -> None:
+        """Settle in full what was held back in a turn whose holder is gone. `spare`: as in `settle_dead`."""
+        left = select(Reservation.id).where(Reservation.bot == bot, Reservation.turn == turn)
+        for id_ in set(self.connection.scalars(left)) - set(spare):
+            self.settle(id_)
 
     def settle_dead(
         self, bot: int, kind: str, *, before: float | None = None, spare: Collection[int] = ()
@@ -179,7 +192,7 @@ class Ledgers(Subject):
         """What was spent today, or in this month."""
         query = select(func.coalesce(func.sum(Spending.amount), 0)).where(
             Spending.bot == bot, Spending.day.in_(self._days() if month else [self._today()]), Spending.kind == kind,
-            Spending.scope == scope, Spending.subject == subject,
+            Spending.scope == scope, *(() if scope == BOT else (Spending.subject == subject,)),
         )  # fmt: skip
         return int(self.connection.execute(query).scalar_one())
 

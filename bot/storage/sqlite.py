@@ -58,6 +58,9 @@ class Sqlite:
         reader = next(self._readers)
         return await reader.run(_asked, reader.connection, question)
 
+    async def ask(self, question: Callable[[Connection], T]) -> T:
+        return await self.read(question)
+
     async def scrub(self) -> None:
         """Write the whole database anew, about a second for 200 MB: nothing else is written meanwhile."""
         await self.writer.run(_scrubbed, self.writer.connection)

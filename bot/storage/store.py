@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from bot import lease
+from bot import lease, tracing
 from bot.clock import Clock
 from bot.errors import Lost, StorageUnavailable
 from bot.lease import Fenced, Lease, LeaseLost
@@ -46,7 +47,9 @@ from bot.storage import (
 )
 from bot.storage.dialects import is_sqlite
 from bot.storage.engine import Engine
+from bot.storage.engine import Work as Bound
 from bot.storage.faults import meaning
+from bot.storage.guards import Guard
 from bot.storage.queue import Queue
 
 T = TypeVar("T")
@@ -140,7 +143,16 @@ class Tx:
 
 
 Work = Callable[[Tx], Any]
-Asked = tuple[Work, asyncio.Future[Any], frozenset[asyncio.Future[Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A work that waits for a lane. `before` are those whose callers have gone, and which it comes after."""
+
+    work: Work
+    guards: frozenset[Guard]
+    done: asyncio.Future[Any]
+    before: frozenset[asyncio.Future[Any]]
 
 
 class Store:
@@ -176,8 +188,8 @@ class Store:
         """What keeps the rows: "PostgreSQL 18.4"."""
         return self.engine.version
 
-    async def write(self, work: Callable[[Tx], T]) -> T:
-        """Run `work` in a transaction and return its result after the commit.
+    async def write(self, work: Callable[[Tx], T], guard: Guard | None = None) -> T:
+        """Run `work` in a transaction and return its result after the commit. `guard`: it is known to need that.
 
         Cancelling the caller does not cancel the work. `work` runs in another thread, more than once where the database
         undoes what others did at the same time: it touches nothing but the transaction and what can't change
@@ -190,9 +202,11 @@ class Store:
         held = lease.current.get()
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         done.add_done_callback(_retrieve)
-        self._queue.put_nowait((work if held is None else _under(held, work), done, frozenset(self._abandoned)))
+        bound = work if held is None else _under(held, work)
+        self._queue.put_nowait(Asked(bound, frozenset(filter(None, (guard,))), done, frozenset(self._abandoned)))
         try:
-            return await asyncio.shield(done)
+            with tracing.call("commit", "internal"):
+                return await asyncio.shield(done)
         except asyncio.CancelledError:
             self._abandon(done)
             raise
@@ -206,8 +220,17 @@ class Store:
 
         The same holds for it as for `write`.
         """
+        return await self._ask(self.engine.read, question)
+
+    async def ask(self, question: Callable[[Tx], T]) -> T:
+        """The same for what is asked with one statement: no transaction is needed, which on PostgreSQL is the most of
+        it. Two statements may see two states of the database.
+        """
+        return await self._ask(self.engine.ask, question)
+
+    async def _ask(self, ask: Callable[[Callable[[Connection], T]], Awaitable[T]], question: Callable[[Tx], T]) -> T:
         try:
-            answer = await self.engine.read(lambda connection: question(Tx(connection, self.clock)))
+            answer = await ask(lambda connection: question(Tx(connection, self.clock)))
         except DBAPIError as error:
             if (told := self._told(error, writing=False)) is error:
                 raise
@@ -261,18 +284,18 @@ class Store:
     async def _commit(self, lane: int) -> None:
         """Do what is asked, in this lane, until the store is closed or lost."""
         while batch := await self._gather():
-            if self.engine.lanes > 1 and (before := batch[0][2]):
+            if self.engine.lanes > 1 and (before := batch[0].before):
                 await asyncio.wait(before)
-            works = [self._bound(work) for work, *_ in batch]
+            works = [Bound(self._bound(asked.work), asked.guards) for asked in batch]
             begun = self.clock.monotonic()
             outcomes = await self.engine.commit(lane, works)
             self.metrics.commit_seconds.observe(self.clock.monotonic() - begun)
-            for (_, done, _), (result, failure) in zip(batch, outcomes, strict=True):
+            for asked, (result, failure) in zip(batch, outcomes, strict=True):
                 if failure is None:
                     self._outages[True].over()
-                    done.set_result(result)
+                    asked.done.set_result(result)
                 else:
-                    done.set_exception(self._told(failure, writing=True))
+                    asked.done.set_exception(self._told(failure, writing=True))
 
     async def _gather(self) -> list[Asked]:
         """The next works, which share a commit; none when there will be no more."""

@@ -7,41 +7,33 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
+    ColumnClause,
     Float,
     ForeignKey,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Text,
     UniqueConstraint,
     false,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from bot.storage.declarative import Base as Base
+from bot.storage.declarative import column
 
 # SQLite numbers rows by itself only in a column that is called INTEGER.
 Id = BigInteger().with_variant(Integer, "sqlite")
 
 
-class Base(DeclarativeBase):
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-
-
 class Addressed:
-    transport: Mapped[str] = mapped_column(String(16))
-    bot: Mapped[int] = mapped_column(BigInteger)
-    connection: Mapped[str] = mapped_column(String(128))
-    chat: Mapped[int] = mapped_column(BigInteger)
-    thread: Mapped[int] = mapped_column(BigInteger)
-    only: Mapped[int] = mapped_column(BigInteger, server_default="0", sort_order=1)  # who alone sees it
+    transport: ColumnClause[str] = column(String(16))
+    bot: ColumnClause[int] = column(BigInteger)
+    connection: ColumnClause[str] = column(String(128))
+    chat: ColumnClause[int] = column(BigInteger)
+    thread: ColumnClause[int] = column(BigInteger)
+    only: ColumnClause[int] = column(BigInteger, server_default="0")  # who alone sees it
 
 
 class Update(Base):
@@ -55,48 +47,48 @@ class Update(Base):
         UniqueConstraint("bot", "update_id"),
         UniqueConstraint("bot", "once"),
         Index("ix_updates_open", "bot", "state", "id"),
-        {"sqlite_autoincrement": True},  # a turn is named after its first row: ids never come back
     )
-    id: Mapped[int] = mapped_column(Id, primary_key=True)
-    bot: Mapped[int] = mapped_column(BigInteger)
-    update_id: Mapped[int] = mapped_column(BigInteger)
-    once: Mapped[str | None] = mapped_column(String(255))
-    raw: Mapped[str] = mapped_column(Text)
-    state: Mapped[str] = mapped_column(String(8))  # new, begun, done, dead
-    attempts: Mapped[int] = mapped_column(Integer)
-    at: Mapped[float] = mapped_column(Float)
-    reason: Mapped[str] = mapped_column(String(500))
-    chat: Mapped[str] = mapped_column(String(160), server_default="")
+    __table_options__ = {"sqlite_autoincrement": True}  # a turn is named after its first row: ids never come back
+    id: ColumnClause[int] = column(Id, primary_key=True)
+    bot: ColumnClause[int] = column(BigInteger)
+    update_id: ColumnClause[int] = column(BigInteger)
+    once: ColumnClause[str | None] = column(String(255), nullable=True)
+    raw: ColumnClause[str] = column(Text)
+    state: ColumnClause[str] = column(String(8))  # new, begun, done, dead
+    attempts: ColumnClause[int] = column(Integer)
+    at: ColumnClause[float] = column(Float)
+    reason: ColumnClause[str] = column(String(500))
+    chat: ColumnClause[str] = column(String(160), server_default="")
 
 
 class User(Base):
     __tablename__ = "users"
-    bot: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    name: Mapped[str] = mapped_column(String(256))
-    language: Mapped[str] = mapped_column(String(16))  # as Telegram tells it
-    first_seen: Mapped[float] = mapped_column(Float)
-    model: Mapped[str] = mapped_column(String(200), server_default="")
-    timezone: Mapped[str] = mapped_column(String(64), server_default="")  # IANA name, as the user told
+    bot: ColumnClause[int] = column(BigInteger, primary_key=True)
+    id: ColumnClause[int] = column(BigInteger, primary_key=True)
+    name: ColumnClause[str] = column(String(256))
+    language: ColumnClause[str] = column(String(16))  # as Telegram tells it
+    first_seen: ColumnClause[float] = column(Float)
+    model: ColumnClause[str] = column(String(200), server_default="")
+    timezone: ColumnClause[str] = column(String(64), server_default="")  # IANA name, as the user told
 
 
 class Chat(Base):
     """A chat and what was chosen in it; an empty choice means the operator's default."""
 
     __tablename__ = "chats"
-    bot: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    is_private: Mapped[bool]
-    is_gone: Mapped[bool]
-    language: Mapped[str] = mapped_column(String(16))
-    model: Mapped[str] = mapped_column(String(200))
-    streaming: Mapped[str] = mapped_column(String(8))
-    first_seen: Mapped[float] = mapped_column(Float)
-    persona: Mapped[str] = mapped_column(String(64), server_default="")
-    reasoning: Mapped[str] = mapped_column(String(8), server_default="")
-    mirrors: Mapped[bool] = mapped_column(server_default=false())  # voice is answered with voice
-    is_allowed: Mapped[bool] = mapped_column(server_default=false())  # a group that an admin let in
-    notices: Mapped[str] = mapped_column(String(8), server_default="")  # alone: only who asked sees them
+    bot: ColumnClause[int] = column(BigInteger, primary_key=True)
+    id: ColumnClause[int] = column(BigInteger, primary_key=True)
+    is_private: ColumnClause[bool] = column(Boolean)
+    is_gone: ColumnClause[bool] = column(Boolean)
+    language: ColumnClause[str] = column(String(16))
+    model: ColumnClause[str] = column(String(200))
+    streaming: ColumnClause[str] = column(String(8))
+    first_seen: ColumnClause[float] = column(Float)
+    persona: ColumnClause[str] = column(String(64), server_default="")
+    reasoning: ColumnClause[str] = column(String(8), server_default="")
+    mirrors: ColumnClause[bool] = column(Boolean, server_default=false())  # voice is answered with voice
+    is_allowed: ColumnClause[bool] = column(Boolean, server_default=false())  # a group that an admin let in
+    notices: ColumnClause[str] = column(String(8), server_default="")  # alone: only who asked sees them
 
 
 class Conversation(Addressed, Base):
@@ -107,14 +99,14 @@ class Conversation(Addressed, Base):
 
     __tablename__ = "conversations"
     __table_args__ = (Index("ix_conversations_address", "bot", "chat", "thread", "connection", "chosen", "id"),)
-    id: Mapped[int] = mapped_column(Id, primary_key=True)
-    at: Mapped[float] = mapped_column(Float)
-    chosen: Mapped[float] = mapped_column(Float, server_default="0")
-    head: Mapped[int | None] = mapped_column(BigInteger)
-    title: Mapped[str] = mapped_column(String(128), server_default="")
-    named_by: Mapped[str] = mapped_column(String(8), server_default="")  # model, user; "" for no name yet
-    is_pinned: Mapped[bool] = mapped_column(server_default=false())
-    is_archived: Mapped[bool] = mapped_column(server_default=false())
+    id: ColumnClause[int] = column(Id, primary_key=True)
+    at: ColumnClause[float] = column(Float)
+    chosen: ColumnClause[float] = column(Float, server_default="0")
+    head: ColumnClause[int | None] = column(BigInteger, nullable=True)
+    title: ColumnClause[str] = column(String(128), server_default="")
+    named_by: ColumnClause[str] = column(String(8), server_default="")  # model, user; "" for no name yet
+    is_pinned: ColumnClause[bool] = column(Boolean, server_default=false())
+    is_archived: ColumnClause[bool] = column(Boolean, server_default=false())
 
 
 class Message(Base):
@@ -131,20 +123,20 @@ class Message(Base):
         Index("ix_messages_versions", "conversation_id", "parent"),
         Index("ix_messages_place", "bot", "chat", "place"),
     )
-    id: Mapped[int] = mapped_column(Id, primary_key=True)
-    conversation_id: Mapped[int] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"))
-    bot: Mapped[int] = mapped_column(BigInteger)
-    chat: Mapped[int] = mapped_column(BigInteger)
-    turn: Mapped[str] = mapped_column(String(64))
-    role: Mapped[str] = mapped_column(String(16))
-    parts: Mapped[str] = mapped_column(Text)
-    ending: Mapped[str] = mapped_column(String(16))  # of an answer: stop, length, stopped, cut
-    at: Mapped[float] = mapped_column(Float)
-    parent: Mapped[int | None] = mapped_column(BigInteger)
-    user: Mapped[int] = mapped_column(BigInteger, server_default="0")
-    place: Mapped[int] = mapped_column(BigInteger, server_default="0")
-    model: Mapped[str] = mapped_column(String(200), server_default="")
-    sources: Mapped[str] = mapped_column(Text, server_default="[]")
+    id: ColumnClause[int] = column(Id, primary_key=True)
+    conversation_id: ColumnClause[int] = column(ForeignKey("conversations.id", ondelete="CASCADE"))
+    bot: ColumnClause[int] = column(BigInteger)
+    chat: ColumnClause[int] = column(BigInteger)
+    turn: ColumnClause[str] = column(String(64))
+    role: ColumnClause[str] = column(String(16))
+    parts: ColumnClause[str] = column(Text)
+    ending: ColumnClause[str] = column(String(16))  # of an answer: stop, length, stopped, cut
+    at: ColumnClause[float] = column(Float)
+    parent: ColumnClause[int | None] = column(BigInteger, nullable=True)
+    user: ColumnClause[int] = column(BigInteger, server_default="0")
+    place: ColumnClause[int] = column(BigInteger, server_default="0")
+    model: ColumnClause[str] = column(String(200), server_default="")
+    sources: ColumnClause[str] = column(Text, server_default="[]")
 
 
 class Summary(Base):
@@ -152,13 +144,13 @@ class Summary(Base):
 
     __tablename__ = "summaries"
     __table_args__ = (UniqueConstraint("conversation_id", "version"),)
-    id: Mapped[int] = mapped_column(Id, primary_key=True)
-    conversation_id: Mapped[int] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"))
-    version: Mapped[int] = mapped_column(Integer)
-    text: Mapped[str] = mapped_column(Text)
-    upto: Mapped[int] = mapped_column(BigInteger)
-    author: Mapped[str] = mapped_column(String(8))  # model, user
-    at: Mapped[float] = mapped_column(Float)
+    id: ColumnClause[int] = column(Id, primary_key=True)
+    conversation_id: ColumnClause[int] = column(ForeignKey("conversations.id", ondelete="CASCADE"))
+    version: ColumnClause[int] = column(Integer)
+    text: ColumnClause[str] = column(Text)
+    upto: ColumnClause[int] = column(BigInteger)
+    author: ColumnClause[str] = column(String(8))  # model, user
+    at: ColumnClause[float] = column(Float)
 
 
 class Fact(Base):
@@ -166,11 +158,11 @@ class Fact(Base):
 
     __tablename__ = "facts"
     __table_args__ = (Index("ix_facts_conversation", "conversation_id", "id"),)
-    id: Mapped[int] = mapped_column(Id, primary_key=True)
-    conversation_id: Mapped[int] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"))
-    user: Mapped[int] = mapped_column(BigInteger)
-    text: Mapped[str] = mapped_column(Text)
-    at: Mapped[float] = mapped_column(Float)
+    id: ColumnClause[int] = column(Id, primary_key=True)
+    conversation_id: ColumnClause[int] = column(ForeignKey("conversations.id", ondelete="CASCADE"))
+    user: ColumnClause[int] = column(BigInteger)
+    text: ColumnClause[str] = column(Text)
+    at: ColumnClause[float] = column(Float)
 
 
 class Blob(Base):
@@ -178,14 +170,14 @@ class Blob(Base):
 
     __tablename__ = "blobs"
     __table_args__ = (Index("ix_blobs_chat", "bot", "chat", "id"), Index("ix_blobs_user", "bot", "user", "id"))
-    id: Mapped[int] = mapped_column(Id, primary_key=True)
-    bot: Mapped[int] = mapped_column(BigInteger)
-    chat: Mapped[int] = mapped_column(BigInteger)
-    user: Mapped[int] = mapped_column(BigInteger)
-    mime: Mapped[str] = mapped_column(String(100))
-    name: Mapped[str] = mapped_column(String(255))
-    data: Mapped[bytes] = mapped_column(LargeBinary)
-    at: Mapped[float] = mapped_column(Float)
+    id: ColumnClause[int] = column(Id, primary_key=True)
+    bot: ColumnClause[int] = column(BigInteger)
+    chat: ColumnClause[int] = column(BigInteger)
+    user: ColumnClause[int] = column(BigInteger)
+    mime: ColumnClause[str] = column(String(100))
+    name: ColumnClause[str] = column(String(255))
+    data: ColumnClause[bytes] = column(LargeBinary)
+    at: ColumnClause[float] = column(Float)
 
 
 class Document(Base):
@@ -193,14 +185,14 @@ class Document(Base):
 
     __tablename__ = "documents"
     __table_args__ = (Index("ix_documents_conversation", "conversation_id", "id"),)
-    id: Mapped[int] = mapped_column(Id, primary_key=True)
-    conversation_id: Mapped[int] = mapped_column(ForeignKey("conversations.id", ondelete="CASCADE"))
-    turn: Mapped[str] = mapped_column(String(64))
-    user: Mapped[int] = mapped_column(BigInteger)
-    name: Mapped[str] = mapped_column(String(255))
-    pages: Mapped[int] = mapped_column(Integer)
-    characters: Mapped[int] = mapped_column(Integer)
-    at: Mapped[float] = mapped_column(Float)
+    id: ColumnClause[int] = column(Id, primary_key=True)
+    conversation_id: ColumnClause[int] = column(ForeignKey("conversations.id", ondelete="CASCADE"))
+    turn: ColumnClause[str] = column(String(64))
+    user: ColumnClause[int] = column(BigInteger)
+    name: ColumnClause[str] = column(String(255))
+    pages: ColumnClause[int] = column(Integer)
+    characters: ColumnClause[int] = column(Integer)
+    at: ColumnClause[float] = column(Float)
 
 
 class Passage(Base):
@@ -208,11 +200,11 @@ class Passage(Base):
 
     __tablename__ = "passages"
     __table_args__ = (Index("ix_passages_document", "document_id", "id"),)
-    id: Mapped[int] = mapped_column(Id, primary_key=True)
-    document_id: Mapped[int] = mapped_column(ForeignKey("documents.id", ondelete="CASCADE"))
-    page: Mapped[int] = mapped_column(Integer)
-    text: Mapped[str] = mapped_column(Text)
-    vector: Mapped[bytes | None] = mapped_column(LargeBinary)
+    id: ColumnClause[int] = column(Id, primary_key=True)
+    document_id: ColumnClause[int] = column(ForeignKey("documents.id", ondelete="CASCADE"))
+    page: ColumnClause[int] = column(Integer)
+    text: ColumnClause[str] = column(Text)
+    vector: ColumnClause[bytes | None] = column(LargeBinary, nullable=True)
 
 
 class Feedback(Base):
@@ -223,28 +215,28 @@ class Feedback(Base):
 
     __tablename__ = "feedback"
     __table_args__ = (UniqueConstraint("message_id", "user"),)
-    id: Mapped[int] = mapped_column(Id, primary_key=True)
-    message_id: Mapped[int] = mapped_column(ForeignKey("messages.id", ondelete="CASCADE"))
-    bot: Mapped[int] = mapped_column(BigInteger)
-    chat: Mapped[int] = mapped_column(BigInteger)
-    user: Mapped[int] = mapped_column(BigInteger)
-    value: Mapped[int] = mapped_column(Integer)
-    sign: Mapped[str] = mapped_column(String(64))
-    model: Mapped[str] = mapped_column(String(200))
-    prompt: Mapped[str] = mapped_column(Text)
-    at: Mapped[float] = mapped_column(Float)
+    id: ColumnClause[int] = column(Id, primary_key=True)
+    message_id: ColumnClause[int] = column(ForeignKey("messages.id", ondelete="CASCADE"))
+    bot: ColumnClause[int] = column(BigInteger)
+    chat: ColumnClause[int] = column(BigInteger)
+    user: ColumnClause[int] = column(BigInteger)
+    value: ColumnClause[int] = column(Integer)
+    sign: ColumnClause[str] = column(String(64))
+    model: ColumnClause[str] = column(String(200))
+    prompt: ColumnClause[str] = column(Text)
+    at: ColumnClause[float] = column(Float)
 
 
 class Member(Base):
     """Whom the bot knows with a role: admin, operator, user, or blocked. Owners stand in the settings or here."""
 
     __tablename__ = "members"
-    bot: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    user: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    role: Mapped[str] = mapped_column(String(16))
-    expires: Mapped[float | None] = mapped_column(Float)
-    by: Mapped[int] = mapped_column(BigInteger)
-    at: Mapped[float] = mapped_column(Float)
+    bot: ColumnClause[int] = column(BigInteger, primary_key=True)
+    user: ColumnClause[int] = column(BigInteger, primary_key=True)
+    role: ColumnClause[str] = column(String(16))
+    expires: ColumnClause[float | None] = column(Float, nullable=True)
+    by: ColumnClause[int] = column(BigInteger)
+    at: ColumnClause[float] = column(Float)
 
 
 class Invite(Base):
@@ -252,27 +244,27 @@ class Invite(Base):
 
     __tablename__ = "invites"
     __table_args__ = (UniqueConstraint("bot", "code"),)
-    id: Mapped[int] = mapped_column(Id, primary_key=True)
-    bot: Mapped[int] = mapped_column(BigInteger)
-    code: Mapped[str] = mapped_column(String(64))  # SHA-256, hex
-    role: Mapped[str] = mapped_column(String(16))
-    uses: Mapped[int] = mapped_column(Integer)  # that are left
-    expires: Mapped[float] = mapped_column(Float)
-    member_seconds: Mapped[float | None] = mapped_column(Float)  # how long those whom it let in may stay
-    by: Mapped[int] = mapped_column(BigInteger)
-    at: Mapped[float] = mapped_column(Float)
+    id: ColumnClause[int] = column(Id, primary_key=True)
+    bot: ColumnClause[int] = column(BigInteger)
+    code: ColumnClause[str] = column(String(64))  # SHA-256, hex
+    role: ColumnClause[str] = column(String(16))
+    uses: ColumnClause[int] = column(Integer)  # that are left
+    expires: ColumnClause[float] = column(Float)
+    member_seconds: ColumnClause[float | None] = column(Float, nullable=True)  # how long those whom it let in may stay
+    by: ColumnClause[int] = column(BigInteger)
+    at: ColumnClause[float] = column(Float)
 
 
 class Application(Base):
     """Somebody asked to be let in, or a group was: the admins decide once. `subject` is a user's or a chat's id."""
 
     __tablename__ = "applications"
-    bot: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    subject: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    name: Mapped[str] = mapped_column(String(256))
-    state: Mapped[str] = mapped_column(String(10))  # open, allowed, refused
-    by: Mapped[int] = mapped_column(BigInteger)
-    at: Mapped[float] = mapped_column(Float)
+    bot: ColumnClause[int] = column(BigInteger, primary_key=True)
+    subject: ColumnClause[int] = column(BigInteger, primary_key=True)
+    name: ColumnClause[str] = column(String(256))
+    state: ColumnClause[str] = column(String(10))  # open, allowed, refused
+    by: ColumnClause[int] = column(BigInteger)
+    at: ColumnClause[float] = column(Float)
 
 
 class Audit(Base):
@@ -280,13 +272,13 @@ class Audit(Base):
 
     __tablename__ = "audit"
     __table_args__ = (Index("ix_audit_at", "bot", "at"),)
-    id: Mapped[int] = mapped_column(Id, primary_key=True)
-    bot: Mapped[int] = mapped_column(BigInteger)
-    actor: Mapped[int] = mapped_column(BigInteger)
-    action: Mapped[str] = mapped_column(String(40))
-    subject: Mapped[str] = mapped_column(String(80))
-    details: Mapped[str] = mapped_column(Text)
-    at: Mapped[float] = mapped_column(Float)
+    id: ColumnClause[int] = column(Id, primary_key=True)
+    bot: ColumnClause[int] = column(BigInteger)
+    actor: ColumnClause[int] = column(BigInteger)
+    action: ColumnClause[str] = column(String(40))
+    subject: ColumnClause[str] = column(String(80))
+    details: ColumnClause[str] = column(Text)
+    at: ColumnClause[float] = column(Float)
 
 
 class Delivery(Addressed, Base):
@@ -298,18 +290,18 @@ class Delivery(Addressed, Base):
         Index("ix_deliveries_open", "bot", "state", "chat", "id"),
         Index("ix_deliveries_chat", "bot", "chat", "id"),
     )
-    id: Mapped[int] = mapped_column(Id, primary_key=True)
-    key: Mapped[str] = mapped_column(String(80))
-    state: Mapped[str] = mapped_column(String(10))
-    outgoing: Mapped[str] = mapped_column(Text)
-    photo: Mapped[bytes | None] = mapped_column(LargeBinary)
-    message_ids: Mapped[str] = mapped_column(Text)
-    done: Mapped[int] = mapped_column(Integer)
-    marker: Mapped[int] = mapped_column(BigInteger)
-    attempts: Mapped[int] = mapped_column(Integer)
-    due: Mapped[float] = mapped_column(Float)
-    at: Mapped[float] = mapped_column(Float)
-    reason: Mapped[str] = mapped_column(String(500))
+    id: ColumnClause[int] = column(Id, primary_key=True)
+    key: ColumnClause[str] = column(String(80))
+    state: ColumnClause[str] = column(String(10))
+    outgoing: ColumnClause[str] = column(Text)
+    photo: ColumnClause[bytes | None] = column(LargeBinary, nullable=True)
+    message_ids: ColumnClause[str] = column(Text)
+    done: ColumnClause[int] = column(Integer)
+    marker: ColumnClause[int] = column(BigInteger)
+    attempts: ColumnClause[int] = column(Integer)
+    due: ColumnClause[float] = column(Float)
+    at: ColumnClause[float] = column(Float)
+    reason: ColumnClause[str] = column(String(500))
 
 
 class Operation(Addressed, Base):
@@ -317,15 +309,15 @@ class Operation(Addressed, Base):
 
     __tablename__ = "operations"
     __table_args__ = (UniqueConstraint("bot", "turn"), Index("ix_operations_open", "bot", "state"))
-    id: Mapped[int] = mapped_column(Id, primary_key=True)
-    kind: Mapped[str] = mapped_column(String(16))
-    turn: Mapped[str] = mapped_column(String(64))
-    user: Mapped[int] = mapped_column(BigInteger)
-    request: Mapped[str] = mapped_column(Text)
-    state: Mapped[str] = mapped_column(String(12))  # asked, submitting, running, done, failed
-    operation: Mapped[str] = mapped_column(String(128))
-    submits: Mapped[int] = mapped_column(Integer)
-    at: Mapped[float] = mapped_column(Float)
+    id: ColumnClause[int] = column(Id, primary_key=True)
+    kind: ColumnClause[str] = column(String(16))
+    turn: ColumnClause[str] = column(String(64))
+    user: ColumnClause[int] = column(BigInteger)
+    request: ColumnClause[str] = column(Text)
+    state: ColumnClause[str] = column(String(12))  # asked, submitting, running, done, failed
+    operation: ColumnClause[str] = column(String(128))
+    submits: ColumnClause[int] = column(Integer)
+    at: ColumnClause[float] = column(Float)
 
 
 class Job(Addressed, Base):
@@ -333,12 +325,12 @@ class Job(Addressed, Base):
 
     __tablename__ = "jobs"
     __table_args__ = (UniqueConstraint("bot", "kind", "key"), Index("ix_jobs_due", "bot", "due"))
-    id: Mapped[int] = mapped_column(Id, primary_key=True)
-    kind: Mapped[str] = mapped_column(String(32))
-    key: Mapped[str] = mapped_column(String(80))
-    payload: Mapped[str] = mapped_column(Text)
-    due: Mapped[float] = mapped_column(Float)
-    attempts: Mapped[int] = mapped_column(Integer)
+    id: ColumnClause[int] = column(Id, primary_key=True)
+    kind: ColumnClause[str] = column(String(32))
+    key: ColumnClause[str] = column(String(80))
+    payload: ColumnClause[str] = column(Text)
+    due: ColumnClause[float] = column(Float)
+    attempts: ColumnClause[int] = column(Integer)
 
 
 class UsageRow(Base):
@@ -353,46 +345,50 @@ class UsageRow(Base):
         Index("ix_usage_day", "bot", "at"),
         Index("ix_usage_user", "bot", "user", "at"),
     )
-    id: Mapped[int] = mapped_column(Id, primary_key=True)
-    bot: Mapped[int] = mapped_column(BigInteger)
-    chat: Mapped[int] = mapped_column(BigInteger)
-    user: Mapped[int] = mapped_column(BigInteger)
-    turn: Mapped[str] = mapped_column(String(64))
-    model: Mapped[str] = mapped_column(String(200))
-    mode: Mapped[str] = mapped_column(String(16))
-    prompt: Mapped[int] = mapped_column(BigInteger)
-    completion: Mapped[int] = mapped_column(BigInteger)
-    reasoning: Mapped[int] = mapped_column(BigInteger)
-    at: Mapped[float] = mapped_column(Float)
-    cost: Mapped[int] = mapped_column(BigInteger, server_default="0")
-    units: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    id: ColumnClause[int] = column(Id, primary_key=True)
+    bot: ColumnClause[int] = column(BigInteger)
+    chat: ColumnClause[int] = column(BigInteger)
+    user: ColumnClause[int] = column(BigInteger)
+    turn: ColumnClause[str] = column(String(64))
+    model: ColumnClause[str] = column(String(200))
+    mode: ColumnClause[str] = column(String(16))
+    prompt: ColumnClause[int] = column(BigInteger)
+    completion: ColumnClause[int] = column(BigInteger)
+    reasoning: ColumnClause[int] = column(BigInteger)
+    at: ColumnClause[float] = column(Float)
+    cost: ColumnClause[int] = column(BigInteger, server_default="0")
+    units: ColumnClause[int] = column(BigInteger, server_default="0")
 
 
 class Spending(Base):
-    """What was spent on a day (days since 1970, UTC) in a scope: by a user, in a chat, by the bot (subject 0)."""
+    """What was spent on a day (days since 1970, UTC) in a scope: by a user, in a chat, by the bot.
+
+    What the bot has spent is the sum of several rows, numbered by `subject`.
+    """
 
     __tablename__ = "spending"
-    bot: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    day: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    kind: Mapped[str] = mapped_column(String(8), primary_key=True)  # tokens, images, money (millionths)
-    scope: Mapped[str] = mapped_column(String(4), primary_key=True)
-    subject: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    amount: Mapped[int] = mapped_column(BigInteger)
+    bot: ColumnClause[int] = column(BigInteger, primary_key=True)
+    day: ColumnClause[int] = column(BigInteger, primary_key=True)
+    kind: ColumnClause[str] = column(String(8), primary_key=True)  # tokens, images, money (millionths)
+    scope: ColumnClause[str] = column(String(4), primary_key=True)
+    subject: ColumnClause[int] = column(BigInteger, primary_key=True)
+    amount: ColumnClause[int] = column(BigInteger)
 
 
 class Reservation(Base):
-    """Held back from a day's caps for something under way; what it really costs is settled when it ends."""
+    """Held back from a day's caps for what is under way, in a `turn`; what it really costs is settled when it ends."""
 
     __tablename__ = "reservations"
     __table_args__ = (Index("ix_reservations_day", "bot", "day", "kind"),)
-    id: Mapped[int] = mapped_column(Id, primary_key=True)
-    bot: Mapped[int] = mapped_column(BigInteger)
-    day: Mapped[int] = mapped_column(BigInteger)
-    kind: Mapped[str] = mapped_column(String(8))
-    user: Mapped[int] = mapped_column(BigInteger)
-    chat: Mapped[int] = mapped_column(BigInteger)
-    amount: Mapped[int] = mapped_column(BigInteger)
-    at: Mapped[float] = mapped_column(Float)
+    id: ColumnClause[int] = column(Id, primary_key=True)
+    bot: ColumnClause[int] = column(BigInteger)
+    day: ColumnClause[int] = column(BigInteger)
+    kind: ColumnClause[str] = column(String(8))
+    user: ColumnClause[int] = column(BigInteger)
+    chat: ColumnClause[int] = column(BigInteger)
+    amount: ColumnClause[int] = column(BigInteger)
+    at: ColumnClause[float] = column(Float)
+    turn: ColumnClause[str] = column(String(80), server_default="")
 
 
 class Allowance(Base):
@@ -402,12 +398,12 @@ class Allowance(Base):
     """
 
     __tablename__ = "allowances"
-    bot: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    user: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    day: Mapped[int | None] = mapped_column(BigInteger)
-    month: Mapped[int | None] = mapped_column(BigInteger)
-    by: Mapped[int] = mapped_column(BigInteger)
-    at: Mapped[float] = mapped_column(Float)
+    bot: ColumnClause[int] = column(BigInteger, primary_key=True)
+    user: ColumnClause[int] = column(BigInteger, primary_key=True)
+    day: ColumnClause[int | None] = column(BigInteger, nullable=True)
+    month: ColumnClause[int | None] = column(BigInteger, nullable=True)
+    by: ColumnClause[int] = column(BigInteger)
+    at: ColumnClause[float] = column(Float)
 
 
 class ButtonRow(Base):
@@ -417,23 +413,23 @@ class ButtonRow(Base):
     """
 
     __tablename__ = "buttons"
-    key: Mapped[str] = mapped_column(String(64), primary_key=True)
-    bot: Mapped[int] = mapped_column(BigInteger)
-    chat: Mapped[int] = mapped_column(BigInteger)
-    delivery: Mapped[str] = mapped_column(String(80), server_default="")
-    user: Mapped[int] = mapped_column(BigInteger)  # 0: anybody in the chat
-    action: Mapped[str] = mapped_column(String(32))
-    payload: Mapped[str] = mapped_column(Text)
-    expires: Mapped[float] = mapped_column(Float, index=True)
+    key: ColumnClause[str] = column(String(64), primary_key=True)
+    bot: ColumnClause[int] = column(BigInteger)
+    chat: ColumnClause[int] = column(BigInteger)
+    delivery: ColumnClause[str] = column(String(80), server_default="")
+    user: ColumnClause[int] = column(BigInteger)  # 0: anybody in the chat
+    action: ColumnClause[str] = column(String(32))
+    payload: ColumnClause[str] = column(Text)
+    expires: ColumnClause[float] = column(Float, index=True)
 
 
 class Awaited(Base):
     """The bot asked this user something: the next message is the answer to it."""
 
     __tablename__ = "awaited"
-    bot: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    key: Mapped[str] = mapped_column(String(200), primary_key=True)  # the address
-    user: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    action: Mapped[str] = mapped_column(String(32))
-    payload: Mapped[str] = mapped_column(Text)
-    expires: Mapped[float] = mapped_column(Float)
+    bot: ColumnClause[int] = column(BigInteger, primary_key=True)
+    key: ColumnClause[str] = column(String(200), primary_key=True)  # the address
+    user: ColumnClause[int] = column(BigInteger, primary_key=True)
+    action: ColumnClause[str] = column(String(32))
+    payload: ColumnClause[str] = column(Text)
+    expires: ColumnClause[float] = column(Float)

@@ -9,11 +9,18 @@ from sqlalchemy import ColumnElement, bindparam, delete, select, update
 
 from bot.boxes import Received
 from bot.storage.dialects import insert
-from bot.storage.rows import Subject
+from bot.storage.rows import Subject, one_of
 from bot.storage.tables import Update
 
 INSERT = insert(Update).on_conflict_do_nothing().returning(Update.id)
-BEGIN = update(Update).where(Update.id == bindparam("row"), Update.state.in_(("new", "begun"))).values(state="begun")
+IS_OPEN = one_of(Update.state, ("new", "begun"))
+OPEN = (
+    select(Update.id, Update.bot, Update.update_id, Update.raw, Update.attempts, Update.at)
+    .where(Update.bot == bindparam("b"), IS_OPEN)
+    .order_by(Update.id)
+)
+OPEN_IN_CHAT = OPEN.where(Update.chat == bindparam("place"))
+BEGIN = update(Update).where(Update.id == bindparam("row"), IS_OPEN).values(state="begun")
 DONE = update(Update).where(Update.id == bindparam("row")).values(state="done", raw="")
 
 
@@ -41,16 +48,17 @@ class Updates(Subject):
 
     def open(self, bot: int, place: str | None = None) -> Sequence[Received]:
         """What is not done, of all chats or of one, oldest first."""
-        query = select(Update).where(Update.state.in_(("new", "begun")), *_of(bot, place)).order_by(Update.id)
+        query = OPEN if place is None else OPEN_IN_CHAT
         return [
             Received(row.id, row.bot, row.update_id, row.raw, row.attempts, datetime.fromtimestamp(row.at, UTC))
-            for row in self.connection.execute(query)
+            for row in self.connection.execute(query, {"b": bot, "place": place})
         ]
 
-    def count_attempts(self, bot: int, place: str | None = None) -> None:
-        """At a start, of all or of the work on one chat: what had been begun was interrupted once more."""
+    def count_attempts(self, bot: int, place: str | None = None) -> Sequence[int]:
+        """At a start, of all or of the work on one chat: what had been begun was interrupted once more. Its rows."""
         begun = update(Update).where(Update.state == "begun", *_of(bot, place))
-        self.connection.execute(begun.values(attempts=Update.attempts + 1, state="new"))
+        interrupted = begun.values(attempts=Update.attempts + 1, state="new").returning(Update.id)
+        return self.connection.scalars(interrupted).all()
 
     def park(self, bot: int, place: str | None = None) -> None:
         """At an orderly stop: what is being worked on goes on later, and that is no crash."""

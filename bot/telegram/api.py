@@ -32,10 +32,11 @@ from aiogram.exceptions import (
 from aiogram.methods import GetMe, TelegramMethod
 from aiohttp_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError
 
-from bot import lease
+from bot import lease, tracing
 from bot.errors import Refused, TransportError, TransportUnavailable, Unauthorized
 from bot.metrics import Metrics
 from bot.telegram.session import NotKnown, NotNumbered, Session, Unacceptable
+from bot.tracing import NOTHING, Tracer
 
 log = logging.getLogger(__name__)
 
@@ -144,20 +145,24 @@ class Api:
     Raises `Flood`, `NotSent`, `Unknown`, `Conflict` (all `TransportUnavailable`), `Unauthorized`, or a `Refused`.
     """
 
-    def __init__(self, token: str, url: str, proxy: str = "", metrics: Metrics | None = None) -> None:
+    def __init__(
+        self, token: str, url: str, proxy: str = "", metrics: Metrics | None = None, tracer: Tracer = NOTHING
+    ) -> None:
         session = Session(proxy=proxy or None, api=TelegramAPIServer.from_base(url), timeout=TIMEOUT)
         self._session = session
         self.bot = Bot(token, session=session)
         self.id = self.bot.id
         self.metrics = metrics or Metrics()
         self._missing: set[str] = set()  # methods that the server does not know
+        self.tracer = tracer
         self._patience = 0.0  # seconds that every call gets more, because answers have been late
 
     async def call(self, method: TelegramMethod[Any], *, deadline: float = TIMEOUT) -> Any:
         """Returns `result` as Telegram's JSON. Raises `LeaseLost`, with nothing done, where it is another's to do."""
         await lease.insist()
         try:
-            result = await self._call(method, deadline)
+            with tracing.call(method.__api_method__):
+                result = await self._call(method, deadline)
         except TransportError as error:
             cause = type(error).__name__
             self.metrics.telegram_requests.add(method.__api_method__, cause)

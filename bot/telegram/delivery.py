@@ -23,7 +23,7 @@ import bot.telegram.lazy  # noqa: F401  isort: skip  before aiogram
 from aiogram.methods import TelegramMethod
 from aiogram.types import InlineKeyboardMarkup, Message
 
-from bot import lease, turns
+from bot import lease, tracing, turns
 from bot.boxes import Delivery, DeliveryState, Outbox
 from bot.clock import Clock
 from bot.errors import Refused, TransportError, TransportUnavailable, Unauthorized
@@ -117,7 +117,8 @@ class Deliverer:
                     if (close := self.views.get(delivery.key)) is not None:
                         await close()  # another turn has brought us here; what the view has sent is on disk then
                         continue
-                    with turns.about(delivery.key.partition(".")[0]):
+                    turn = turns.of(delivery.key)
+                    with turns.about(turn), tracing.of(self.api.tracer.origin(address.bot, turn), "deliver"):
                         address = await self._one(delivery)
                     if not lease.covers(address):  # a group that has moved
                         return
@@ -125,6 +126,10 @@ class Deliverer:
             self._users[key] -= 1
             if not self._users[key]:
                 del self._locks[key], self._users[key]
+
+    def delivers(self, address: Address) -> bool:
+        """Whether something is on its way to the chat, or waits until it can be."""
+        return self._users[address.place] > 0
 
     async def permit(self, chat: int) -> None:
         """Wait until a message or an edit may be sent to a chat.
@@ -214,21 +219,25 @@ class Deliverer:
         elif isinstance(error, Gone):
             log.info("chat %d can't be reached: %s", delivery.address.chat, error)
             await self.outbox.gone(delivery.address.bot, delivery.address.chat)
-            self.api.metrics.deliveries.add("gone")
+            self._became("gone")
         else:
             log.error("delivery %d was refused for good: %s", delivery.id, reason)
             await self.outbox.bury(delivery, reason)
-            self.api.metrics.deliveries.add("dead")
+            self._became("dead")
 
     async def _say_aloud(self, delivery: Delivery, reason: str) -> None:
         """It can't be shown to one person alone, and is shown to nobody: the chat is told that."""
         log.info("chat %d: it can't be shown to one person alone: %s", delivery.address.chat, reason)
-        self.api.metrics.deliveries.add("not alone")
+        self._became("not alone")
         if delivery.outgoing.aloud:
             await self.outbox.publish(delivery)
             self.tasks.create_task(self.deliver(replace(delivery.address, only=0)))
         else:
             await self.outbox.bury(delivery, reason)
+
+    def _became(self, state: str) -> None:
+        self.api.metrics.deliveries.add(state)
+        tracing.current.get().note({"govorun.delivery": state})
 
     async def confide(self, to: Address, opens: str, *, thread: bool = True) -> int:
         return await alone.opened(self.api, self.permit, to, opens, thread=thread)
@@ -269,7 +278,7 @@ class Deliverer:
             await self.outbox.progress(delivery, progress.ids, done=progress.done, sent=last)
             progress.stored = max(progress.ids)
             turns.current.get().moved = self.clock.monotonic()
-        self.api.metrics.deliveries.add("sent")
+        self._became("sent")
 
     async def _take_away(self, progress: Progress) -> None:
         """Delete what is left over: a version may be shorter than the one that it was written over."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-
-from aiohttp import web
+from typing import TYPE_CHECKING
 
 from bot.errors import ConfigError
+
+if TYPE_CHECKING:  # a server is 2 MB that a bot which polls has no use for: it is loaded when the first path is opened
+    from aiohttp import web
 
 LARGEST_BODY = 2 * 1024 * 1024
 SHUTDOWN = 5.0  # seconds that a request under way gets when a bot stops
 
-Receive = Callable[[web.Request], Awaitable[web.Response]]
+Receive = Callable[["web.Request"], Awaitable["web.Response"]]
 
 
 @dataclass(slots=True)
@@ -58,6 +60,8 @@ class Hooks:
             await self._runner.cleanup()
 
     async def _listening(self) -> web.AppRunner:
+        from aiohttp import web
+
         server = web.Application(client_max_size=LARGEST_BODY)
         server.router.add_route("*", "/{path:.*}", self._enter)
         runner = web.AppRunner(server, access_log=None, shutdown_timeout=SHUTDOWN)
@@ -70,6 +74,8 @@ class Hooks:
         return runner
 
     async def _enter(self, request: web.Request) -> web.Response:
+        from aiohttp import web
+
         if request.path not in self._doors:
             return web.Response(status=404)
         if request.method != "POST":

@@ -18,6 +18,7 @@ from bot.clock import Clock
 from bot.errors import StorageUnavailable
 from bot.metrics import Metrics
 from bot.telegram import raw, updates
+from bot.tracing import NOTHING, Tracer
 from bot.types import Handler, Incoming, Kind, Reply
 
 log = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ class Intake:
     dismiss: Callable[[dict[str, Any]], None]
     tasks: asyncio.TaskGroup
     metrics: Metrics = field(default_factory=Metrics)
+    tracer: Tracer = NOTHING
     others: tuple[str, ...] = ()  # kinds of updates that are handed on although we don't know what they mean
     at_once: bool = True  # what is accepted is handed on here; else by `take`, in the process that has the chat
     last: float = 0.0  # when something was last accepted, monotonic
@@ -99,8 +101,11 @@ class Intake:
         if 0 < len(by_id) < len(given):
             log.warning("%d of %d updates have no number of their own: ignored", len(given) - len(by_id), len(given))
         kept = [(id_, updates.once(update), raw.dumps(update), updates.place(update)) for id_, update in by_id.items()]
+        since = self.clock.time()
         new = await self.inbox.accept(self.me.id, kept)
         self.last = self.clock.monotonic()
+        for row in new:
+            self.tracer.accepted(self.me.id, str(row.id), since)
         self.metrics.updates.add("taken", by=len(new))
         self.metrics.updates.add("ignored", by=len(given) - len(by_id))
         self.metrics.updates.add("repeated", by=len(by_id) - len(new))
@@ -126,7 +131,8 @@ class Intake:
                     if not incoming.address.only:  # ids of what one person sees are of another line
                         self.saw(incoming.address.chat, incoming.message_id)
                     came = self.clock.monotonic()
-                    await self._gather(replace(incoming, came=came, accepted=accepted), update)
+                    since = row.at.timestamp()
+                    await self._gather(replace(incoming, came=came, since=since, accepted=accepted), update)
                     continue
                 idle.append(row.id)
             self.dismiss(update)

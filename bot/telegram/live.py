@@ -2,12 +2,14 @@
 
 Nothing here is promised: a frame that does not fit into the budget is dropped, never queued. What counts is the
 outbox. `Live.end` returns when no frame is under way, so that the finished message can't be overtaken by a draft.
+Between two frames nobody reads what the model writes (`flow.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Literal
 
@@ -15,6 +17,7 @@ import bot.telegram.lazy  # noqa: F401  isort: skip  before aiogram
 
 from aiogram.methods import EditMessageText, SendMessageDraft
 
+from bot import tracing, turns
 from bot.errors import Lost, Refused, TransportError, Unauthorized
 from bot.telegram import screen
 from bot.telegram.api import BadMarkup, Flood, NoMethod, NotModified, NotSent
@@ -30,6 +33,7 @@ Mode = Literal["draft", "edit", "off"]
 THINKING_AFTER = 0.6  # seconds of silence before "Thinking…": most models are quicker, and each draft counts
 BREATH = 0.03  # seconds: an answer that comes at once needs no draft
 KEEP_ALIVE = 20.0  # a draft lives 30 s
+BEHIND = 0.5  # seconds between looks whether an older answer, which a restart has left, stands in the chat
 TYPING = 4.5  # seconds: it is shown for 5
 FRAME_DEADLINE = 10.0
 END_DEADLINE = 1.0
@@ -63,6 +67,8 @@ class Live:
         self.text = ""
         self.doing = ""  # said below the text
         self._unseen = 0.0  # since when there is something that was not shown
+        self._flow = turns.current.get().flow
+        self._waited = 0.0  # seconds that what is read next was held back
         self._rung = Rung.RICH if deliverer.rich else Rung.ENTITIES
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -79,7 +85,7 @@ class Live:
     def change(self, text: str) -> None:
         self.text, self.doing = text, ""
         if text and not self._unseen:
-            self._unseen = self.deliverer.clock.monotonic()
+            self._unseen, self._waited = self.deliverer.clock.monotonic() - self._waited, 0.0
         self._changed.set()
 
     def show(self, doing: str) -> None:
@@ -98,6 +104,8 @@ class Live:
         self.deliverer.views.pop(self.turn, None)
 
     async def _run(self) -> None:
+        view = tracing.current.get().part("live view", sums=True)
+        tracing.current.set(view)  # this task is its own
         try:
             placed = self.deliverer.growing.pop(self.turn, None)
             placed = self.over or placed
@@ -117,6 +125,9 @@ class Live:
             raise
         except Exception:  # a view that breaks must not cost the answer, nor end the bot
             log.exception("turn %s: the live view broke", self.turn)
+        finally:
+            self._flow.want()
+            view.end()
 
     async def _type(self) -> None:
         """Where no draft says "Thinking…": typing, until there is something to show."""
@@ -138,6 +149,18 @@ class Live:
                 pass
         self._changed.clear()
 
+    def _hold(self) -> None:
+        if self.text:  # the first word is nowhere kept waiting
+            self._flow.hold()
+
+    async def _ripe(self, wait: Callable[[], float]) -> None:
+        """Wait until another frame may be made. What was held back until then is read when this returns."""
+        while (seconds := wait()) > 0:
+            self._hold()
+            await self.deliverer.clock.sleep(seconds)
+        self._waited = self._flow.want()
+        await asyncio.sleep(0)  # who reads it comes first
+
     # --- drafts -------------------------------------------------------------------------------------------------------
 
     async def _drafts(self, *, may_land: bool) -> None:
@@ -146,7 +169,14 @@ class Live:
         clock, budget, chat = self.deliverer.clock, self.deliverer.budget, self.address.chat
         shown: Screen | None = None
         shown_at, drafts = 0.0, 0
+
+        def due() -> float:
+            wait = budget.draft_wait(chat, clock.monotonic(), drafts)
+            return min(wait, budget.edit_wait(chat, clock.monotonic())) if may_land and drafts >= SHARE else wait
+
         while not self._ended and self.mode == "draft":
+            if drafts:
+                await self._ripe(due)
             await self._wait_for_change(KEEP_ALIVE if shown else THINKING_AFTER)
             if shown is None and (self.text or self.doing):
                 await clock.sleep(BREATH)
@@ -163,6 +193,7 @@ class Live:
             drafts += 1
             budget.take_draft(chat, clock.monotonic())
             unseen, self._unseen = self._unseen, 0.0
+            self._hold()
             if await self._draft(frame, draft_id):
                 shown, shown_at = frame, clock.monotonic()
                 self._seen(unseen)
@@ -211,7 +242,10 @@ class Live:
         self._ended = self._ended or self.deliverer.api.lacks(EditMessageText)
         shown = Screen()
         while not self._ended:
+            await self._ripe(lambda: budget.edit_wait(chat, clock.monotonic()))
             await self._changed.wait()
+            while not message_id and self.deliverer.delivers(self.address):
+                await clock.sleep(BEHIND)
             while (wait := budget.edit_wait(chat, clock.monotonic())) > 0:
                 await clock.sleep(wait)
             self._changed.clear()
@@ -220,6 +254,7 @@ class Live:
             frame = screen.growing(self.text, Rung.ENTITIES, self.doing, limit)
             if frame.text and frame != shown:
                 unseen, self._unseen = self._unseen, 0.0
+                self._hold()
                 message_id = await self._edit(frame, message_id)
                 self._seen(unseen)
                 shown = frame

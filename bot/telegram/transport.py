@@ -100,7 +100,7 @@ class Telegram:
         self.deliverer.permission, self.deliverer.spent = engine.permit, engine.spent
         self._intake = intake = Intake(
             self.inbox, self.clock, me, self._reply, handler, self.deliverer.unconfirmed.saw, self._dismiss, self.tasks,
-            self.api.metrics, self.options.others, engine.at_once,
+            self.api.metrics, self.api.tracer, self.options.others, engine.at_once,
         )  # fmt: skip
         if role.works:
             await engine.begin(self)

@@ -11,12 +11,12 @@ import hmac
 import logging
 import secrets
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import bot.telegram.lazy  # noqa: F401  isort: skip  before aiogram
 
 from aiogram.methods import DeleteWebhook, GetWebhookInfo, SetWebhook
-from aiohttp import web
 
 from bot.errors import ConfigError, Refused, StorageUnavailable, TransportUnavailable
 from bot.outage import Outage
@@ -25,6 +25,9 @@ from bot.telegram.api import Api, NoMethod
 from bot.telegram.hooks import Hooks
 from bot.telegram.intake import Intake
 from bot.telegram.updates import number
+
+if TYPE_CHECKING:  # see `hooks.py`
+    from aiohttp import web
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +87,8 @@ class Webhook:
             await self.hooks.shut(self.path)
 
     async def receive(self, request: web.Request) -> web.Response:
+        from aiohttp import web
+
         given = request.headers.get(SECRET_HEADER)
         if given is None and self._is_neighbour(request):
             log.debug("an update came without the secret, from this machine")

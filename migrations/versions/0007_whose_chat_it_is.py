@@ -11,6 +11,7 @@ revision = "0007"
 down_revision = "0006"
 branch_labels = None
 depends_on = None
+CONTRACTS = "0007"  # code that does not know the queue would put updates where nobody looks for them
 
 
 def upgrade() -> None:

@@ -18,6 +18,7 @@ from sandbox_client import jpeg_header
 from bench.crew import free_port
 from bot import App
 from bot.app import Bot, build
+from bot.clock import Clock, SystemClock
 from bot.engine import Role
 from bot.sandbox.studio import Studio
 from bot.sandbox.telegram import Telegram
@@ -53,11 +54,11 @@ class Hall:
         for role in self.roles:
             await self.add(role)
 
-    async def add(self, role: Role) -> Bot:
+    async def add(self, role: Role, clock: Clock | None = None) -> Bot:
         ready: asyncio.Future[Bot] = asyncio.get_running_loop().create_future()
 
         async def live() -> None:
-            async with build(self.settings, seed=1, role=role) as app:
+            async with build(self.settings, clock=clock, seed=1, role=role) as app:
                 ready.set_result(app)
                 await app.run()
 
@@ -277,6 +278,64 @@ async def test_a_job_that_was_put_off_is_done_when_it_is_due_and_not_before(hall
     assert 0.0 <= done[0] < 2.0
     await asyncio.sleep(0.5)
     assert len(done) == 1
+
+
+@several
+async def test_what_a_lost_turn_held_back_is_settled_by_who_takes_it_up(hall: Hall, postgres: Server) -> None:
+    trials: list[int] = []
+
+    async def answer(messages: list[dict[str, str]]) -> AsyncGenerator[str]:
+        trials.append(len(trials))
+        if len(trials) == 1:
+            await asyncio.Event().wait()
+        yield "done"
+
+    def ask(question: str) -> int:
+        return int(postgres.execute(question, hall.settings.database_url)[0][0])
+
+    hall.studio.answer(answer)
+    hall.settings = hall.settings.model_copy(update={"daily_tokens": 1_000_000})
+    await hall.start()
+    hall.telegram.say(ANNA, "hello")
+    await hall.telegram.wait_for(lambda: trials or None, PATIENCE)
+    held = await asyncio.to_thread(ask, "SELECT sum(amount) FROM reservations")
+    await asyncio.to_thread(postgres.execute, TAKEN_FROM_THEM, hall.settings.database_url)
+    assert await hall.texts(1) == ["done"]
+    assert await asyncio.to_thread(ask, "SELECT count(*) FROM reservations") == 0
+    spent = await asyncio.to_thread(ask, "SELECT amount FROM spending WHERE scope = 'bot' AND kind = 'tokens'")
+    assert spent > held
+
+
+class Behind(SystemClock):
+    """An hour."""
+
+    def time(self) -> float:
+        return super().time() - 3600.0
+
+
+@several
+async def test_a_machine_whose_clock_is_an_hour_behind_says_so_once_and_does_what_is_due(
+    hall: Hall, caplog: pytest.LogCaptureFixture
+) -> None:
+    done: list[str] = []
+    taker, worker = await hall.add(Role.WEBHOOK), await hall.add(Role.WORKER, Behind())
+
+    async def work(job: Job) -> None:
+        done.append(job.key)
+        await worker.store.write(lambda tx: tx.jobs.done(job))
+
+    worker.jobs.kinds["test"] = work
+    where = Address("telegram", worker.telegram.api.id, ANNA)
+    due = taker.clock.time() + 1.0
+    await taker.store.write(lambda tx: tx.jobs.add(Job("test", "1", where, due=due)))
+    async with asyncio.timeout(PATIENCE):
+        while not done:
+            await asyncio.sleep(0.1)
+    assert taker.clock.time() >= due - 0.1
+    hall.telegram.say(ANNA, "hello")
+    await hall.texts(1)
+    (line,) = [line for line in caplog.messages if line.startswith("the clock of this machine")]
+    assert "it is 3600 s behind that of the database" in line
 
 
 @several

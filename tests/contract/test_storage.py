@@ -53,6 +53,14 @@ async def test_a_reader_sees_what_was_committed_and_only_that(store: Store) -> N
     assert await store.read(_updates) == [1]
 
 
+async def test_what_is_asked_with_one_statement_is_what_was_committed_and_changes_nothing(store: Store) -> None:
+    await store.write(_adding(1))
+    assert await store.ask(_updates) == [1]
+    with pytest.raises(DBAPIError, match=r"read-?only"):
+        await store.ask(_adding(2))
+    assert await store.ask(_updates) == await store.read(_updates) == [1]
+
+
 async def test_a_work_reads_its_own_changes_and_returns_its_result(store: Store) -> None:
     def work(tx: Tx) -> list[int]:
         _adding(1)(tx)

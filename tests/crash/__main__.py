@@ -152,7 +152,8 @@ async def _fleet(forks: Path, folder: Path, wish: argparse.Namespace) -> list[st
     with started() as server:
         server.execute(f"CREATE DATABASE {TEMPLATE}")
         await schema.upgrade(server.url(TEMPLATE))
-        found = await ordeal(forks, server, folder, Ordeal(seconds=wish.fleet, seed=wish.seed))
+        everything = Ordeal(seconds=wish.fleet, seed=wish.seed, kill_webhooks_every=7.0, strike_at=15.0, part_at=95.0)
+        found = await ordeal(forks, server, folder, everything)
     print(found, *found.faults, sep="\n")
     late = share(found.delays, 0.95) > DELAY
     return found.faults + (["late: answers whose worker died"] if late else [])

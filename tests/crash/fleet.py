@@ -1,7 +1,8 @@
 """Many processes for one bot, and what happens to them. Begin with `ordeal`.
 
 Two processes take the webhook behind one address, three work, PostgreSQL keeps everything. Many people talk at once
-while workers are killed and started again, the server is restarted, and one worker stands still for a while.
+while workers and webhooks are killed and started again, the server is restarted or killed, one worker stands still for
+a while, and the line between another and the server falls silent.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from bot.sandbox.studio import Studio
 from bot.sandbox.telegram import Telegram
 from crash.forkserver import LOG
 from crash.judge import ASK, Place, Question, Verdict
+from crash.line import Line
 from crash.process import Process
 from crash.world import Author, World, environment
 
@@ -32,6 +34,7 @@ STUCK = "be stuck"  # a question with these words is answered by nobody for a lo
 DELAY = 15.0  # seconds from the strike to the answer, of 95 in a hundred whose worker died
 PATIENCE = 60.0  # seconds until an answer is taken for lost
 LOOK = 0.2
+KEPT = "options=-csynchronous_commit%3Don"  # what is committed outlives the server, as it does in production
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,11 @@ class Ordeal:
     people: int = 60
     seconds: float = 120.0
     kill_every: float = 5.0
+    kill_webhooks_every: float = 0.0
     restart_at: float = 40.0
+    strike_at: float = 0.0
+    part_at: float = 0.0
+    part_for: float = 8.0
     suspend_at: float = 60.0
     suspend_for: float = 30.0
     stuck_for: float = 15.0
@@ -85,12 +92,17 @@ class Fleet:
     world: World
     forks: Path
     roles: dict[str, dict[str, str]]
+    line: Line
     processes: dict[str, Process] = field(default_factory=dict)
     begun: defaultdict[int, list[float]] = field(default_factory=lambda: defaultdict(list))  # when the model was asked
 
     @property
     def workers(self) -> list[str]:
         return [name for name in self.roles if name.startswith("worker")]
+
+    @property
+    def webhooks(self) -> list[str]:
+        return [name for name in self.roles if name.startswith("webhook")]
 
     async def start(self, name: str) -> None:
         directory = self.world.directory / name
@@ -138,12 +150,16 @@ async def fleet(
     await telegram.start()
     await studio.start()
     database = server.create()
+    given_out = f"{database}&{KEPT}"
     hands = crew(webhooks, workers)
-    async with balanced([hand.port for hand in hands.values() if hand.port]) as port:
+    ports = [hand.port for hand in hands.values() if hand.port]
+    async with balanced(ports) as port, Line.open(f"{server.sockets}/.s.PGSQL.5432") as line:
         hook = {"webhook_url": f"http://127.0.0.1:{port}/hook", "webhook_secret": SECRET} if webhooks else {}
-        given = environment(telegram, studio, directory, **{"database_url": database, **hook, **settings})
+        given = environment(telegram, studio, directory, **{"database_url": given_out, **hook, **settings})
         roles = {name: {"CRASH_ROLE": hand.role, **hand.settings} for name, hand in hands.items()}
-        found = Fleet(World(telegram, studio, directory, forks, given), forks, roles)
+        name = database.partition("@/")[2].partition("?")[0]
+        roles[f"worker{workers - 1}"]["DATABASE_URL"] = f"postgresql://postgres@127.0.0.1:{line.port}/{name}?{KEPT}"
+        found = Fleet(World(telegram, studio, directory, forks, given), forks, roles, line)
         studio.answer(_author(how, found.begun))
         try:
             for name in roles:
@@ -283,6 +299,10 @@ async def _strike(
     plan: list[tuple[float, str]] = [
         (at * how.kill_every, "kill") for at in range(1, int(how.seconds / how.kill_every) if how.kill_every else 0)
     ]
+    if every := how.kill_webhooks_every:
+        plan += [((at + 0.5) * every, "kill webhook") for at in range(int(how.seconds / every))]
+    plan += [(how.strike_at, "strike")] if how.strike_at else []
+    plan += [(how.part_at, "part"), (how.part_at + how.part_for, "heal")] if how.part_at else []
     plan += [(how.restart_at, "restart")] if how.restart_at else []
     plan += [(how.suspend_at, "suspend"), (how.suspend_at + how.suspend_for, "resume")] if how.suspend_at else []
     for at, what in sorted(plan):
@@ -294,6 +314,14 @@ async def _strike(
                 name = chance.choice([name for name in ships.workers if name != suspended])
                 await ships.kill(name)
                 kills += 1
+            case "kill webhook":
+                await ships.kill(chance.choice(ships.webhooks))
+            case "strike":
+                await asyncio.to_thread(server.strike)
+            case "part":
+                ships.line.part()
+            case "heal":
+                ships.line.heal()
             case "restart":
                 await asyncio.to_thread(server.restart)
             case "suspend":

@@ -7,6 +7,7 @@ from typing import Any
 
 from sandbox_client import jpeg_header
 
+from bot.following import Following
 from bot.sandbox.telegram import buttons_of, text_of
 from bot.sandbox.telegram_state import Message
 from bot.telegram.screen import NOTHING
@@ -19,6 +20,8 @@ from crash.world import PATIENCE, World
 ANNA, BORIS, CLARA, TEAM = 1001, 1002, 1003, -1001000000001
 PROMPT = "a lighthouse in a storm"
 SAVED = say("en", "settings.saved")
+# The commits around an order, by what does them.
+SUBMITTING, RUNNING = f"{Following._submit.__qualname__}.<lambda>", f"{Following._run.__qualname__}.running"
 # What a picture may come to when AI Studio fails: a sentence, with a button to order it again.
 EXCUSES = tuple(en.TEXTS[key] for key in ("image.unknown", "image.failed", "error.denied"))
 
@@ -123,8 +126,8 @@ def _studio_was_hurt(world: World) -> bool:
 def outcome_was_unknown(world: World) -> bool:
     """The process ended after the order was sent and before its operation id was on disk."""
     passed = world.lives()[0]
-    submitting = any(line.startswith("after:") and "Images._submit.<lambda>" in line for line in passed)
-    running = any(line.startswith("after:") and "Images._submit.running" in line for line in passed)
+    submitting = any(line.startswith("after:") and SUBMITTING in line for line in passed)
+    running = any(line.startswith("after:") and RUNNING in line for line in passed)
     return bool(world.deaths) and submitting and not running
 
 

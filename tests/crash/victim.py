@@ -32,6 +32,8 @@ from typing import Any
 from bot import cli
 from bot.models.text import TextModel
 from bot.models.yandex.art import YandexArt
+from bot.storage import schema
+from bot.storage.guards import Guard
 from bot.storage.store import Store, Work
 from bot.telegram.api import Api
 from bot.types import Chunk, Request
@@ -81,10 +83,10 @@ def plant(bomb: Bomb) -> None:
 def _plant_store(bomb: Bomb) -> None:
     write = Store.write
 
-    async def counted(self: Store, work: Work) -> Any:
+    async def counted(self: Store, work: Work, guard: Guard | None = None) -> Any:
         number, what = bomb.count("write"), getattr(work, "__qualname__", "").replace(".<locals>", "")
         bomb.passing("before", number, what)
-        result = await write(self, work)
+        result = await write(self, work, guard)
         bomb.passing("after", number, what)
         return result
 
@@ -133,8 +135,16 @@ def _around(bomb: Bomb, kind: str, method: Callable[..., Awaitable[Any]]) -> Any
     return counted
 
 
+def update(folder: str) -> None:
+    """Be the next version: one that knows the steps of the schema in this folder."""
+    schema.scripts = lambda: Path(folder)
+    schema.HEAD = max(schema.known())
+
+
 def run() -> None:
     """Be `govorun run` with the settings of the environment. Ends with `SystemExit`."""
+    if folder := os.environ.get("CRASH_NEXT"):
+        update(folder)
     armed = os.environ.get("CRASH_FROM") == "start"
     plant(Bomb(os.environ.get("CRASH_AT", ""), Path(TRACE), armed=armed))
     role = os.environ.get("CRASH_ROLE", "")

@@ -254,6 +254,7 @@ def environment(telegram: Telegram, studio: Studio, directory: Path, **settings:
         "max_tokens": 8000,
         "summaries": "false",  # the judge reads every request as a part of the conversation
         "name_chats": "false",
+        "queue_notice": 0,  # how long somebody waits is the machine's, and the judge takes a notice for a stray
         "log_level": "WARNING",
         **settings,
     }

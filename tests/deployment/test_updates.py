@@ -6,11 +6,13 @@ import ast
 
 import pytest
 
+from bot.storage import schema
 from deployment.conftest import ROOT
 
 STEPS = sorted((ROOT / "migrations" / "versions").glob("0*_*.py"))
 BEFORE = "0004"  # no process of these ever ran beside another
 TAKES_AWAY = {"drop_column", "drop_table", "rename_table", "alter_column", "drop_constraint", "drop_table_comment"}
+FORBIDS = {"create_unique_constraint", "create_check_constraint", "create_foreign_key", "create_primary_key"}
 MARK = "CONTRACTS"
 
 
@@ -19,20 +21,26 @@ def taken_away(source: str) -> list[str]:
     contracts.
     """
     tree = ast.parse(source)
-    names = {
-        target.id
-        for node in tree.body
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
-    if MARK in names:
+    if oldest(source):
         return []
     (upgrade,) = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "upgrade")
     calls = [node for node in ast.walk(upgrade) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
     made = {node for call in calls if name(call) == "create_table" for node in ast.walk(call)}
-    found = [name(call) for call in calls if name(call) in TAKES_AWAY and not loosens(call)]
+    found = [name(call) for call in calls if name(call) in TAKES_AWAY | FORBIDS | {"execute"} and not loosens(call)]
+    found += ["a unique index" for call in calls if keywords(call).get("unique") == "True"]
     return found + ["a column that must be filled" for call in calls if call not in made and must_be_filled(call)]
+
+
+def oldest(source: str) -> str:
+    """Whose code works after a step, by its own word; "" where it only adds."""
+    found = {
+        target.id: node.value
+        for node in ast.parse(source).body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    return str(ast.literal_eval(found[MARK])) if MARK in found else ""
 
 
 def name(call: ast.Call) -> str:
@@ -60,6 +68,13 @@ def test_every_step_only_adds() -> None:
     assert {step: lost for step, lost in found.items() if lost} == {}
 
 
+def test_a_database_says_whose_code_works_with_it() -> None:
+    marks = {step.name.partition("_")[0]: oldest(step.read_text()) for step in STEPS}
+    for revision, mark in marks.items():
+        assert not mark or (mark in marks and mark <= revision), f"{revision}: {MARK} = {mark!r} is no revision"
+    assert max(mark or "0001" for mark in marks.values()) == schema.OLDEST
+
+
 @pytest.mark.parametrize(
     ("line", "found"),
     [
@@ -73,9 +88,13 @@ def test_every_step_only_adds() -> None:
         ('op.alter_column("updates", "chat", nullable=False)', ["alter_column"]),
         ('op.alter_column("updates", "chat", new_column_name="key")', ["alter_column"]),
         ('op.drop_table("updates")', ["drop_table"]),
+        ('op.create_index("ix_updates_at", "updates", ["at"], unique=False)', []),
+        ('op.create_index("ix_updates_at", "updates", ["at"], unique=True)', ["a unique index"]),
+        ('op.create_check_constraint("late", "updates", "at > 0")', ["create_check_constraint"]),
+        ("op.execute(\"UPDATE updates SET chat = 'x'\")", ["execute"]),
     ],
 )
 def test_a_step_that_takes_away_is_seen(line: str, found: list[str]) -> None:
     step = f"import sqlalchemy as sa\nfrom alembic import op\n\ndef upgrade() -> None:\n    {line}\n"
     assert taken_away(step) == found
-    assert taken_away(f'{MARK} = "1.2.0"\n{step}') == []
+    assert taken_away(f'{MARK} = "0007"\n{step}') == []

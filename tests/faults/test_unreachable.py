@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from stage import ANNA, BORIS, Stage
 from telegram_side import counted, deliveries, soon
@@ -28,6 +30,17 @@ async def test_f1_a_start_without_telegram_waits_for_it_and_says_so_once_a_minut
     back = stage.clock.monotonic()
     assert await stage.texts(1)
     assert stage.clock.monotonic() - back <= 31
+
+
+async def test_a_start_that_waits_for_telegram_is_stopped_by_one_wish_and_minds_no_second(stage: Stage) -> None:
+    """As two reloads do it that come at once."""
+    await stage.telegram.down()
+    app = await stage.start()
+    await stage.clock.sleep(10)
+    app.stop()
+    await asyncio.sleep(0)
+    app.stop()
+    await stage.ended()
 
 
 async def test_f2_twenty_answers_outlive_ten_minutes_without_telegram(

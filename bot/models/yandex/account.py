@@ -10,10 +10,11 @@ import asyncio
 import logging
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Set
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
-from bot import turns
+from bot import tracing, turns
 from bot.errors import ModelDenied, ModelError, ModelUnavailable
 from bot.http import Answer, Http, Retry, Stream, retry_after
 from bot.metrics import Metrics
@@ -78,15 +79,19 @@ class Account:
     async def stream(self, url: str, body: Any, *, until: float, idle: float) -> AsyncIterator[Stream]:
         """An open answer with status 200; any other raises what it means."""
         renewed = False
+        tracing.current.get().note({"gen_ai.provider.name": "yandex" if self.folder else "openai_compatible"})
         with self._noticed():
             while True:
                 headers = await self._headers()
-                async with self._http.stream(url, body, headers=headers, total=self._left(until), idle=idle) as stream:
-                    if stream.status == 200:
-                        self._answered(stream.status)
-                        yield stream
-                        return
-                    error = self._refusal(Answer(stream.status, stream.headers, await stream.body()), headers)
+                with _traced("POST", url) as traced:
+                    left = self._left(until)
+                    async with self._http.stream(url, body, headers=headers, total=left, idle=idle) as stream:
+                        _status(traced, stream.status)
+                        if stream.status == 200:
+                            self._answered(stream.status)
+                            yield stream
+                            return
+                        error = self._refusal(Answer(stream.status, stream.headers, await stream.body()), headers)
                 if renewed or not await self._renewed(error, headers):
                     raise error
                 renewed = True
@@ -98,7 +103,7 @@ class Account:
             left = self._left(until)
             return await self._http.post_json(url, body, headers=headers, total=left, repeatable=repeatable)
 
-        return await self._asked(send, {200}, repeatable=repeatable)
+        return await self._asked("POST", url, send, {200}, repeatable=repeatable)
 
     async def post_bytes(self, url: str, content: bytes, kind: str, *, until: float, repeatable: bool = True) -> Answer:
         """The same with a body of another type than JSON."""
@@ -107,7 +112,7 @@ class Account:
             left = self._left(until)
             return await self._http.post_bytes(url, content, kind, headers=headers, total=left, repeatable=repeatable)
 
-        return await self._asked(send, {200}, repeatable=repeatable)
+        return await self._asked("POST", url, send, {200}, repeatable=repeatable)
 
     async def get(self, url: str, *, until: float) -> Answer:
         """A whole answer with status 200 or 404; any other raises what it means."""
@@ -115,16 +120,24 @@ class Account:
         async def send(headers: dict[str, str]) -> Answer:
             return await self._http.get_json(url, headers=headers, total=self._left(until))
 
-        return await self._asked(send, {200, 404})
+        return await self._asked("GET", url, send, {200, 404})
 
     async def _asked(
-        self, send: Callable[[dict[str, str]], Awaitable[Answer]], fine: Set[int], *, repeatable: bool = True
+        self,
+        method: str,
+        url: str,
+        send: Callable[[dict[str, str]], Awaitable[Answer]],
+        fine: Set[int],
+        *,
+        repeatable: bool = True,
     ) -> Answer:
         renewed = False
         with self._noticed():
             while True:
                 headers = await self._headers()
-                answer = await send(headers)
+                with _traced(method, url) as traced:
+                    answer = await send(headers)
+                    _status(traced, answer.status)
                 if answer.status in fine:
                     self._answered(answer.status)
                     return answer
@@ -169,3 +182,16 @@ class Account:
             headers["x-data-logging-enabled"] = self._data_logging
         headers["x-client-request-id"] = turns.current.get().request = str(uuid.uuid4())
         return headers
+
+
+def _traced(method: str, url: str) -> AbstractContextManager[tracing.Span]:
+    """No address beyond the host: in that of somebody's own server a key may stand."""
+    return tracing.call(
+        method, "client", {"http.request.method": method, "server.address": urlsplit(url).hostname or ""}
+    )
+
+
+def _status(traced: tracing.Span, status: int) -> None:
+    traced.note({"http.response.status_code": status})
+    if status >= 400:
+        traced.failed(str(status))

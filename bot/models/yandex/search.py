@@ -10,8 +10,7 @@ import asyncio
 import base64
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
-from xml.etree import ElementTree
+from typing import TYPE_CHECKING, Any
 
 from bot.errors import ModelProtocolError, ModelRefused
 from bot.lines import parse_json
@@ -19,6 +18,9 @@ from bot.models.yandex import wire
 from bot.models.yandex.account import Account
 from bot.services import Excerpt, Findings
 from bot.types import Source
+
+if TYPE_CHECKING:
+    from xml.etree import ElementTree
 
 DEADLINE = 35.0
 APART = 1.0  # seconds between requests: the service takes one a second
@@ -91,6 +93,8 @@ def _kind(words: str) -> str:
 
 
 def _excerpts(body: bytes) -> tuple[Excerpt, ...]:
+    from xml.etree import ElementTree  # most bots search for nothing
+
     value = parse_json(body)
     if isinstance(value, Mapping) and (error := wire.stream_error(value)):
         raise error

@@ -1,0 +1,118 @@
+"""procrastinate as Govorun asks for it: a worker that is told of a job looks for it at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+import pytest
+from postgres_side import Server
+from procrastinate import App, JobContext, PsycopgConnector
+from procrastinate.worker import Worker
+
+from bot.clock import SystemClock
+from bot.storage.broker import Broker, conninfo
+from bot.storage.queue import queue_of
+from bot.storage.store import Store
+
+SELDOM = 30.0  # seconds until a worker looks by itself
+SOON = 5.0
+BOT = 42
+
+
+class Far(PsycopgConnector):
+    """A server whose answer to the next statement with some word in it stays on its way until `arrives`."""
+
+    def delay(self, word: str) -> None:
+        self.word = word
+        self.answered, self.arrives = asyncio.Event(), asyncio.Event()
+
+    async def execute_query_one_async(self, query: Any, **arguments: Any) -> dict[str, Any]:
+        row: dict[str, Any] = await super().execute_query_one_async(query, **arguments)
+        if self.word in query and not self.answered.is_set():
+            self.answered.set()
+            await self.arrives.wait()
+        return row
+
+
+class Doing:
+    """What a worker has begun, and may end."""
+
+    def __init__(self) -> None:
+        self.begun: asyncio.Queue[str] = asyncio.Queue()
+        self.ends = asyncio.Event()
+
+    async def chat(self, _context: JobContext, place: str) -> None:
+        self.begun.put_nowait(place)
+        await self.ends.wait()
+
+
+@asynccontextmanager
+async def working(url: str, link: Far, doing: Doing) -> AsyncIterator[None]:
+    app = App(connector=link)
+    app.job_manager = Broker(link, url, queue_of(BOT), SystemClock())
+    app.task(name="chat", pass_context=True)(doing.chat)
+    async with app.open_async():
+        worker = Worker(
+            app, queues=[queue_of(BOT)], concurrency=10, delete_jobs="always", install_signal_handlers=False,
+            fetch_job_polling_interval=SELDOM, shutdown_graceful_timeout=1.0,
+        )  # fmt: skip
+        task = asyncio.create_task(worker.run())  # type: ignore[no-untyped-call]
+        try:
+            yield
+        finally:
+            worker.stop()  # type: ignore[no-untyped-call]
+            await task
+
+
+@pytest.fixture
+async def store(postgres_url: str) -> AsyncIterator[Store]:
+    async with Store.open(postgres_url, SystemClock()) as store:
+        yield store
+
+
+@pytest.fixture
+def link(postgres_url: str) -> Far:
+    link = Far(conninfo=conninfo(postgres_url), min_size=1, max_size=4)
+    link.delay("procrastinate_fetch_job")
+    return link
+
+
+async def test_a_job_that_is_told_while_none_is_found_is_looked_for_at_once(
+    store: Store, link: Far, postgres_url: str
+) -> None:
+    doing = Doing()
+    async with working(postgres_url, link, doing):
+        await link.answered.wait()  # there is none: that is on its way
+        await asyncio.sleep(0.2)  # until the worker listens
+        await store.write(lambda tx: tx.queue.chat(BOT, "/1"))
+        await asyncio.sleep(0.2)  # until it was told
+        link.arrives.set()
+        async with asyncio.timeout(SOON):
+            assert await doing.begun.get() == "/1"
+        doing.ends.set()
+
+
+async def test_what_waits_for_a_job_that_is_just_ending_is_begun_at_once(
+    store: Store, postgres: Server, link: Far, postgres_url: str
+) -> None:
+    """The end does not see what comes after it has begun, and who comes does not see that it will be over."""
+    doing = Doing()
+    link.arrives.set()
+    async with working(postgres_url, link, doing):
+        await asyncio.sleep(0.2)
+        await store.write(lambda tx: tx.queue.chat(BOT, "/1"))
+        async with asyncio.timeout(SOON):
+            await doing.begun.get()
+        async with await psycopg.AsyncConnection.connect(conninfo(postgres_url)) as other:
+            await other.execute("SELECT FROM procrastinate_jobs FOR UPDATE")
+            doing.ends.set()
+            await asyncio.sleep(0.2)  # until the end waits for the row
+            await store.write(lambda tx: tx.queue.chat(BOT, "/1"))
+            await asyncio.sleep(0.2)  # until the worker was told, and has found nothing
+        async with asyncio.timeout(SOON):
+            assert await doing.begun.get() == "/1"
+    assert postgres.execute("SELECT count(*) FROM procrastinate_jobs", postgres_url) == [(0,)]
