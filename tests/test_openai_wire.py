@@ -98,6 +98,17 @@ def _cut_here(splitter: LineSplitter, reader: EventReader, *, whole: bool) -> No
             reader.end()
 
 
+@pytest.mark.parametrize("reason", ["insufficient_system_resource", "abort", "error"])
+def test_an_answer_that_the_server_gave_up_is_no_whole_one(reason: str) -> None:
+    reader = EventReader()
+    for event in (said("Half an"), said(finish=reason)):
+        reader.feed(json.dumps(event))
+    reader.feed("[DONE]")
+    assert not reader.whole
+    with pytest.raises(StreamCut):
+        reader.end()
+
+
 # --- calls ------------------------------------------------------------------------------------------------------------
 
 
