@@ -29,7 +29,7 @@ from bot.clock import Clock
 from bot.errors import Refused, TransportError, TransportUnavailable, Unauthorized
 from bot.outage import Outage
 from bot.telegram import alone, screen
-from bot.telegram.api import Api, Flood, Gone, Moved, NoMethod, NotAlone, NotModified, NotSent, Numberless
+from bot.telegram.api import Api, BadMarkup, Flood, Gone, Moved, NoMethod, NotAlone, NotModified, NotSent, Numberless
 from bot.telegram.budget import Budget
 from bot.telegram.progress import UNTOLD_WAIT, Progress, simpler
 from bot.telegram.screen import Rung, Screen
@@ -302,7 +302,9 @@ class Deliverer:
         if progress.done < len(progress.ids):
             message_id = progress.ids[progress.done]
             try:
-                await self._edit(progress, part, message_id, last=last)
+                edited = await self._edit(progress, part, message_id, last=last)
+                if part.blocks and not delivery.address.only and _shows_no_blocks(edited):
+                    raise BadMarkup("the server leaves blocks out")
             except NotModified:  # it already is
                 return message_id
             except NoMethod:
@@ -352,3 +354,8 @@ class Deliverer:
         inline = markup if isinstance(markup, InlineKeyboardMarkup) else None
         await self.permit(to.chat)
         return await self.api.call(screen.edit(part, to, message_id, inline))
+
+
+def _shows_no_blocks(edited: Any) -> bool:
+    """Whether a server has carried out the edit without the blocks in it, which it does not know."""
+    return not isinstance(edited, dict) or bool(edited.get("text") and "rich_message" not in edited)

@@ -186,6 +186,21 @@ async def test_edits_that_return_nothing_end_the_answer_once(stage: Stage) -> No
     assert len(stage.telegram.calls_of("editMessageText")) <= edits + 2
 
 
+@pytest.mark.parametrize("result", [None, True, {"message_id": 2, "text": "the end of it"}])
+async def test_a_long_answer_is_whole_where_edits_leave_blocks_out(stage: Stage, result: Any) -> None:
+    stage.studio.speed = 100
+    await stage.start()
+    lacks(stage, "sendMessageDraft", "sendRichMessageDraft", "sendRichMessage")
+    edits_return(stage, result)
+    stage.studio.script(f"{TABLE}\n\n" + "".join(counted(700)))
+    stage.telegram.say(ANNA, "count")
+    await settled(stage, "sent")
+    text = "".join(stage.telegram.texts(ANNA))
+    assert len(stage.telegram.texts(ANNA)) > 1
+    assert stage.telegram.calls_of("editMessageText")[-1].params.get("text")  # blocks are not the last word
+    assert [number for number in range(700) if f"word{number}" not in text] == []
+
+
 @pytest.mark.parametrize("result", [None, True, {}, {"text": "just once"}])
 async def test_sends_that_never_tell_a_number_are_not_repeated_for_ever(stage: Stage, result: Any) -> None:
     await stage.start()
