@@ -98,6 +98,17 @@ def _cut_here(splitter: LineSplitter, reader: EventReader, *, whole: bool) -> No
             reader.end()
 
 
+@pytest.mark.parametrize("reason", ["insufficient_system_resource", "abort", "error"])
+def test_an_answer_that_the_server_gave_up_is_no_whole_one(reason: str) -> None:
+    reader = EventReader()
+    for event in (said("Half an"), said(finish=reason)):
+        reader.feed(json.dumps(event))
+    reader.feed("[DONE]")
+    assert not reader.whole
+    with pytest.raises(StreamCut):
+        reader.end()
+
+
 # --- calls ------------------------------------------------------------------------------------------------------------
 
 
@@ -119,6 +130,51 @@ def test_calls_that_share_an_index_are_told_apart(index: int | None) -> None:
     events = [said(tool_calls=[call(index, f"c{number}", "count", f'{{"n": {number}}}')]) for number in range(3)]
     chunk = read(*events, said(finish="tool_calls"))
     assert [(one.id, one.arguments) for one in chunk.calls] == [(f"c{n}", {"n": n}) for n in range(3)]
+
+
+def piece(index: int | None, id: str | None, name: str | None, arguments: str | None) -> Any:
+    found = {"id": id, "type": "function", "function": {"name": name, "arguments": arguments}}
+    return found if index is None else {**found, "index": index}
+
+
+PIECES: dict[str, list[list[Any]]] = {
+    "vLLM: name and id once": [
+        [piece(0, "a", "one", "")], [piece(0, None, None, '{"n"')], [piece(0, None, None, ": 1}")],
+        [piece(1, "b", "two", '{"n": ')], [piece(1, None, None, "2}")],
+    ],
+    "empty texts for what was said": [
+        [piece(0, "a", "one", '{"n"')], [piece(0, "", "", ": 1}")], [piece(1, "b", "two", '{"n": ')],
+        [piece(1, "", "", "2}")], [piece(1, "", None, "")],
+    ],
+    "name and id in every piece": [
+        [piece(0, "a", "one", '{"n"')], [piece(0, "a", "one", ": 1}")], [piece(1, "b", "two", '{"n": ')],
+        [piece(1, "b", "two", "2}")], [piece(1, "b", "two", "")],
+    ],
+    "the name in every piece, the id once": [
+        [piece(0, "a", "one", '{"n"')], [piece(0, None, "one", ": 1}")], [piece(1, "b", "two", '{"n": ')],
+        [piece(1, "", "two", "2}")],
+    ],
+    "whole calls in one event": [[piece(0, "a", "one", '{"n": 1}'), piece(1, "b", "two", '{"n": 2}')]],
+    "whole calls without a number": [[piece(None, "a", "one", '{"n": 1}')], [piece(None, "b", "two", '{"n": 2}')]],
+    "pieces told apart by ids alone": [
+        [piece(None, "a", "one", '{"n"'), piece(None, "b", "two", '{"n": ')], [piece(None, "b", None, "2}")],
+        [piece(None, "a", None, ": 1}")],
+    ],
+    "two calls through each other": [
+        [piece(0, "a", "one", '{"n"'), piece(1, "b", "two", '{"n": ')], [piece(1, None, None, "2}")],
+        [piece(0, None, None, ": 1}")],
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("finish", ["tool_calls", "stop"])
+@pytest.mark.parametrize("events", PIECES.values(), ids=PIECES.keys())
+def test_two_calls_are_put_together_however_a_server_cuts_them(events: list[list[Any]], finish: str) -> None:
+    chunk = read(*(said(tool_calls=deltas) for deltas in events), said(finish=finish))
+    assert [(one.id, one.name, one.arguments) for one in chunk.calls] == [
+        ("a", "one", {"n": 1}), ("b", "two", {"n": 2})
+    ]  # fmt: skip
+    assert chunk.finish is Finish.TOOLS
 
 
 def test_a_call_with_an_object_and_one_without_arguments_are_taken() -> None:

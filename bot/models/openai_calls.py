@@ -55,17 +55,35 @@ class Calls:
 
     def _part(self, delta: Mapping[str, Any], place: int, name: str) -> Part:
         """The call that a piece belongs to: by its index, which some servers leave out or never count up."""
-        index = delta.get("index")
+        index, id = delta.get("index"), _text(delta.get("id"))
+        if not isinstance(index, int) and id and (named := next((one for one in self._parts if one.id == id), None)):
+            return named if not (name and _is_whole(named.arguments) and _given(delta)) else self._new(place)
         index = index if isinstance(index, int) else place
         known = self._open.get(index)
-        id = _text(delta.get("id"))
-        another = known is not None and name and (known.id != id or (known.name and _is_whole(known.arguments)))
-        if known is not None and not another:
+        if known is not None and not (name and _is_another(known, id, name, delta)):
             return known
+        return self._new(index)
+
+    def _new(self, index: int) -> Part:
         part = self._open[index] = Part()
         if len(self._parts) < MOST:
             self._parts.append(part)
         return part
+
+
+def _is_another(known: Part, id: str, name: str, delta: Mapping[str, Any]) -> bool:
+    """Whether a piece with a name begins a call: some servers repeat name and id in each piece, or only the name."""
+    if id and known.id and id != known.id:
+        return True
+    if not known.name or (id and id == known.id and not _given(delta)):
+        return False
+    return name != known.name or _is_whole(known.arguments)
+
+
+def _given(delta: Mapping[str, Any]) -> Any:
+    """The arguments that a piece brings, if any."""
+    function = delta.get("function")
+    return function.get("arguments") if isinstance(function, dict) else None
 
 
 def arguments(text: str) -> Mapping[str, Any]:

@@ -122,13 +122,13 @@ class EventReader:
         self._calls = Calls(taken)
         self._finish: Finish | None = None
         self._usage: Usage | None = None
-        self._broken = self._over = False
+        self._broken = self._over = self._cut = False
         self._length = 0
         self._instead: str | None = None
 
     @property
     def whole(self) -> bool:
-        return self._finish is not None or self._over
+        return not self._cut and (self._finish is not None or self._over)
 
     def feed(self, piece: str) -> Chunk | None:
         """Raises the `ModelError` that the event carries, or `ModelProtocolError` for events that are no JSON."""
@@ -172,6 +172,7 @@ class EventReader:
         said = _words(delta.get("content")) or _words(delta.get("refusal"))
         reason = choice.get("finish_reason")
         if isinstance(reason, str) and reason:
+            self._cut = reason in CUTS
             self._finish = FINISHES.get(reason, Finish.STOP)
         if self._finish is Finish.FILTERED:
             self._instead = whole_text(said)
@@ -286,6 +287,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 OPENS, CLOSES, LEAKED = "<think>", "</think>", "[TOOL_CALL_END]"
+CUTS = ("insufficient_system_resource", "abort", "error")  # DeepSeek, vLLM, OpenRouter: the server gave up half-way
 FINISHES: Mapping[str, Finish] = {
     "stop": Finish.STOP,
     "length": Finish.LENGTH,

@@ -6,6 +6,7 @@ Begin with `Api.call`. Errors leave here without the token: aiogram's and aiohtt
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from typing import Any
 from urllib.parse import quote
@@ -28,17 +29,20 @@ from aiogram.exceptions import (
     TelegramServerError,
     TelegramUnauthorizedError,
 )
-from aiogram.methods import TelegramMethod
+from aiogram.methods import GetMe, TelegramMethod
 from aiohttp_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError
 
 from bot import lease, tracing
 from bot.errors import Refused, TransportError, TransportUnavailable, Unauthorized
 from bot.metrics import Metrics
-from bot.telegram.session import Session, Unacceptable
+from bot.telegram.session import NotKnown, NotNumbered, Session, Unacceptable
 from bot.tracing import NOTHING, Tracer
+
+log = logging.getLogger(__name__)
 
 TIMEOUT = 30.0  # seconds a call may take
 MOST_PATIENCE = 60.0  # ... and more where answers come late: giving up before they do, nothing would ever be confirmed
+VITAL = ("getMe", "getUpdates", "sendMessage")  # without them no server is one: that they are not known will pass
 QUICK = 10.0  # seconds: such an answer says that all is well again
 
 
@@ -48,6 +52,14 @@ class NotSent(TransportUnavailable):
 
 class Unknown(TransportUnavailable):
     """The connection broke, or the answer makes no sense: the call may have been carried out."""
+
+
+class Strange(Unknown):
+    """The server answered as one does that does not know the method, or a proxy in its place."""
+
+
+class Numberless(Unknown):
+    """It was carried out, but the server does not tell the number of the message."""
 
 
 class Flood(TransportUnavailable):
@@ -84,6 +96,10 @@ class NoThread(Refused):
 
 class BadMarkup(Refused):
     """Entities, blocks or length were refused: say it more simply."""
+
+
+class NoMethod(Refused):
+    """The server does not know the method: it is older than the method, or stands in Telegram's place."""
 
 
 class NotAlone(Refused):
@@ -137,6 +153,7 @@ class Api:
         self.bot = Bot(token, session=session)
         self.id = self.bot.id
         self.metrics = metrics or Metrics()
+        self._missing: set[str] = set()  # methods that the server does not know
         self.tracer = tracer
         self._patience = 0.0  # seconds that every call gets more, because answers have been late
 
@@ -154,7 +171,33 @@ class Api:
         self.metrics.telegram_requests.add(method.__api_method__, "ok")
         return result
 
+    def lacks(self, method: type[TelegramMethod[Any]]) -> bool:
+        """Whether the server is known not to have the method."""
+        return method.__api_method__ in self._missing
+
     async def _call(self, method: TelegramMethod[Any], deadline: float) -> Any:
+        try:
+            return await self._once(method, deadline)
+        except (Strange, Unauthorized):
+            if method.__api_method__ in VITAL:
+                raise
+        return await self._again(method, deadline)
+
+    async def _again(self, method: TelegramMethod[Any], deadline: float) -> Any:
+        """Tell a server that does not know a method from one that is away, or does not know us, or has a portal before
+        it: it still knows us, and says the same once more.
+        """
+        name = method.__api_method__
+        if name not in self._missing:
+            await self._once(GetMe(), deadline)
+            try:
+                return await self._once(method, deadline)
+            except (Strange, Unauthorized) as error:
+                self._missing.add(name)
+                log.warning("the server at TELEGRAM_API_URL does not know %s: done without (%s)", name, error)
+        raise NoMethod
+
+    async def _once(self, method: TelegramMethod[Any], deadline: float) -> Any:
         seconds, begun = deadline + self._patience, asyncio.get_running_loop().time()
         try:
             result = await self.bot(method, request_timeout=int(seconds))
@@ -216,6 +259,10 @@ def _network(error: TelegramNetworkError) -> TransportUnavailable:
         return NotSent("the server's certificate is not Telegram's: something stands between")
     if isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
         return NotSent("no connection to Telegram")
+    if isinstance(cause, NotKnown):
+        return Strange(str(cause))
+    if isinstance(cause, NotNumbered):
+        return Numberless(str(cause))
     if isinstance(cause, Unacceptable):
         return Unknown(f"Telegram's answer is not taken: {cause}")
     return Unknown(f"the connection to Telegram broke ({type(cause).__name__})")

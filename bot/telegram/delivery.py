@@ -29,7 +29,7 @@ from bot.clock import Clock
 from bot.errors import Refused, TransportError, TransportUnavailable, Unauthorized
 from bot.outage import Outage
 from bot.telegram import alone, screen
-from bot.telegram.api import Api, Flood, Gone, Moved, NotAlone, NotModified, NotSent
+from bot.telegram.api import Api, BadMarkup, Flood, Gone, Moved, NoMethod, NotAlone, NotModified, NotSent, Numberless
 from bot.telegram.budget import Budget
 from bot.telegram.progress import UNTOLD_WAIT, Progress, simpler
 from bot.telegram.screen import Rung, Screen
@@ -252,6 +252,7 @@ class Deliverer:
             progress.stored = progress.stored if progress.doubt else None
             return
         progress.doubt = progress.doubt or not isinstance(error, NotSent)
+        progress.unnumbered = progress.unnumbered or isinstance(error, Numberless)
         self.outage.failed(str(error))
         await self.clock.sleep(progress.wait)
         progress.wait = min(progress.wait * 2, LAST_BACKOFF)
@@ -268,7 +269,7 @@ class Deliverer:
             message_id = await self._part(progress, screens[progress.done], last=last)
             progress.ids[progress.done : progress.done + 1] = [message_id]
             progress.done += 1
-            progress.doubt, progress.ahead = False, LOOK_AHEAD
+            progress.doubt, progress.unnumbered, progress.ahead = False, False, LOOK_AHEAD
             self.outage.over()
             if not delivery.address.only:
                 self.unconfirmed.saw(delivery.address.chat, message_id)
@@ -300,13 +301,23 @@ class Deliverer:
         chat = delivery.address.chat
         if progress.done < len(progress.ids):
             message_id = progress.ids[progress.done]
-            with suppress(NotModified):  # it already is
-                await self._edit(progress, part, message_id, last=last)
+            try:
+                edited = await self._edit(progress, part, message_id, last=last)
+                if part.blocks and not delivery.address.only and _shows_no_blocks(edited):
+                    raise BadMarkup("the server leaves blocks out")
+            except NotModified:  # it already is
+                return message_id
+            except NoMethod:
+                with suppress(Refused):  # a new one is sent in its place
+                    await self.api.call(screen.delete(delivery.address, message_id))
+                raise
             return message_id
         if delivery.address.only:
             return await self._alone(progress, part, last=last)
         if progress.doubt and (found := await self.unconfirmed.find(progress, part, last=last)):
             return found
+        if progress.unnumbered:  # it was carried out, and nobody will ever say more of it
+            return 0
         await self.permit(chat)
         await self.unconfirmed.mark(progress)
         with self.unconfirmed.flying():
@@ -343,3 +354,8 @@ class Deliverer:
         inline = markup if isinstance(markup, InlineKeyboardMarkup) else None
         await self.permit(to.chat)
         return await self.api.call(screen.edit(part, to, message_id, inline))
+
+
+def _shows_no_blocks(edited: Any) -> bool:
+    """Whether a server has carried out the edit without the blocks in it, which it does not know."""
+    return not isinstance(edited, dict) or bool(edited.get("text") and "rich_message" not in edited)

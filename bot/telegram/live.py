@@ -13,10 +13,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Literal
 
+import bot.telegram.lazy  # noqa: F401  isort: skip  before aiogram
+
+from aiogram.methods import EditMessageText, SendMessageDraft
+
 from bot import tracing, turns
 from bot.errors import Lost, Refused, TransportError, Unauthorized
 from bot.telegram import screen
-from bot.telegram.api import BadMarkup, Flood, NotModified, NotSent
+from bot.telegram.api import BadMarkup, Flood, NoMethod, NotModified, NotSent
 from bot.telegram.budget import SHARE
 from bot.telegram.delivery import Deliverer
 from bot.telegram.screen import Rung, Screen
@@ -109,6 +113,8 @@ class Live:
                 if placed and self.mode != "off":
                     await self._edits(placed)
                 return
+            if self.mode == "draft" and self.deliverer.api.lacks(SendMessageDraft):
+                self.mode = "edit"
             if self.mode != "draft":
                 await self._type()
             elif not placed:  # else it had landed before a restart
@@ -233,6 +239,7 @@ class Live:
 
     async def _edits(self, message_id: int) -> None:
         clock, budget, chat = self.deliverer.clock, self.deliverer.budget, self.address.chat
+        self._ended = self._ended or self.deliverer.api.lacks(EditMessageText)
         shown = Screen()
         while not self._ended:
             await self._ripe(lambda: budget.edit_wait(chat, clock.monotonic()))
@@ -268,7 +275,7 @@ class Live:
         except Flood as error:
             deliverer.flooded(chat, error)
         except TransportError as error:
-            self._ended = self._ended or isinstance(error, Unauthorized)
+            self._ended = self._ended or isinstance(error, Unauthorized | NoMethod)
             log.debug("an edit was dropped: %s", error)
         finally:
             self._landed.set()

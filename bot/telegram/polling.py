@@ -25,6 +25,7 @@ GRACE = 10.0  # seconds more, then the connection is taken for dead and the poll
 FIRST_BACKOFF, LAST_BACKOFF = 0.5, 30.0
 FIRST_CONFLICT_PAUSE, LAST_CONFLICT_PAUSE = 4.0, 15.0  # the server answers a 409 at most once in 3 s
 NUMBERLESS_PAUSE = 8.0  # the same ones come again at once, and what is new comes with them
+TOO_SOON, SHORT_PAUSE = 0.3, 0.3  # seconds: a server that does not keep polls open is asked this often
 RIVAL_MEMORY = 45.0  # seconds after the last 409 in which polls that succeed prove nothing
 RIVAL_LEAD = 1.0  # seconds in which a rival confirms what it was given
 TOKEN_PAUSE = 60.0  # seconds between tries while Telegram does not know our token
@@ -113,7 +114,10 @@ class Poller:
                 log.info("the last updates were not confirmed and will come again: %s", error)
 
     async def _once(self, timeout: int) -> None:
+        asked = self.clock.monotonic()
         batch = await self._get(timeout)
+        if timeout and not self._is_news(batch) and self.clock.monotonic() - asked < TOO_SOON:
+            await self.clock.sleep(SHORT_PAUSE)
         if batch and not timeout and self.clock.monotonic() < self._contested:
             # After a 409 the rival may have just been given the same: ours is what is still there when it had time.
             await self.clock.sleep(RIVAL_LEAD)
@@ -125,6 +129,10 @@ class Poller:
             if not known:
                 raise TransportUnavailable("updates without numbers can't be confirmed", retry_after=NUMBERLESS_PAUSE)
             self._offset = max(known) + 1
+
+    def _is_news(self, batch: list[Any]) -> bool:
+        """Whether there is anything that was not confirmed: some servers give that again all the same."""
+        return any((id_ := number(update)) is None or id_ >= (self._offset or 0) for update in batch)
 
     async def _get(self, timeout: int, limit: int = 100) -> list[Any]:
         method = GetUpdates(offset=self._offset, limit=limit, timeout=timeout, allowed_updates=self.intake.wanted)

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 
 from bot.boxes import Delivery
 from bot.telegram import screen
-from bot.telegram.api import BadMarkup, NoMessage, NoThread
+from bot.telegram.api import BadMarkup, NoMessage, NoMethod, NoThread
 from bot.telegram.screen import Rung
 
 FIRST_BACKOFF = 0.5  # seconds
+SHORTEST = 256  # characters: shorter pieces are not tried where a server finds all of them too long
 UNTOLD_WAIT = 5.0  # seconds, where Telegram refuses for flood and does not say how long
 
 
@@ -25,6 +26,7 @@ class Progress:
     marker: int  # what it may have left has a higher id
     stored: int | None  # the marker on disk, where a search after a crash begins; None: the row is not SENDING there
     ahead: int  # how many ids behind the newest known one it may have got
+    unnumbered: bool = False  # the server says that it sent it, and does not say as which message
     cleared: set[int] = field(default_factory=set)  # ids that it has not got
     touched: set[int] = field(default_factory=set)  # ids that a search may have edited without hearing of it
     was_left: bool = False  # from before the start
@@ -45,8 +47,10 @@ def simpler(progress: Progress, error: Exception) -> bool:
         progress.limit, progress.done = screen.SHORT_LIMIT, 0
     elif progress.delivery.outgoing.file and not progress.document:
         progress.document = True
-    elif isinstance(error, NoMessage) and _elsewhere(progress):
+    elif isinstance(error, NoMessage | NoMethod) and _elsewhere(progress):
         pass
+    elif progress.limit >= 2 * SHORTEST and not progress.delivery.outgoing.file and _is_too_long(progress, error):
+        progress.limit, progress.done = progress.limit // 2, 0
     elif progress.rung < Rung.PLAIN:
         progress.rung = Rung(progress.rung + 1)
         progress.done = 0  # simpler parts end elsewhere: those that stand already are edited to fit

@@ -7,6 +7,7 @@ Telegram's place, in pages. What Telegram says of a call that it carried out sta
 
 from __future__ import annotations
 
+import re
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
 from urllib.parse import urlencode
@@ -25,6 +26,7 @@ from aiogram.exceptions import (
     TelegramRetryAfter,
 )
 from aiogram.methods import LogOut, Response, TelegramMethod
+from aiogram.types import Message
 
 from bot.telegram import raw
 
@@ -42,6 +44,14 @@ class Unacceptable(aiohttp.ClientError):
     """An answer that is not taken. Its text holds no address."""
 
 
+class NotKnown(Unacceptable):
+    """An answer as servers give it to a method that they don't know, and proxies to any. Nothing was carried out."""
+
+
+class NotNumbered(Unacceptable):
+    """It was carried out, and the message that came of it has no number."""
+
+
 class Session(AiohttpSession):
     """Raises what aiogram's session raises. A 429 that does not say how long has `retry_after` 0."""
 
@@ -55,20 +65,18 @@ class Session(AiohttpSession):
         if status == 413:
             raise TelegramEntityTooLarge(method=method, message="Request Entity Too Large")
         try:
-            answer = self.check_response(bot=bot, method=method, status_code=status, content=content)
-        except (TelegramRetryAfter, TelegramMigrateToChat):
+            return self.check_response(bot, method, status, content).result  # type: ignore[return-value]
+        except (TelegramRetryAfter, TelegramMigrateToChat, TelegramNetworkError):
             raise
         except (TelegramAPIError, ClientDecodeError, TypeError) as error:
             if status == 429:
                 raise TelegramRetryAfter(method=method, message="Too Many Requests", retry_after=0) from None
+            described = isinstance(error, TelegramAPIError) and error.message
+            if not described and (status in UNKNOWN_HERE or NOT_KNOWN.search(content[:MOST_WORDS])):
+                raise _refused(method) from NotKnown(f"the server does not seem to know the method ({status})")
             if isinstance(error, TypeError) or (isinstance(error, TelegramAPIError) and not error.message):
-                raise TelegramNetworkError(method=method, message="refused") from Unacceptable(
-                    "a refusal without a word"
-                )
+                raise _refused(method) from Unacceptable("a refusal without a word")
             raise
-        if answer.result is None:
-            raise TelegramNetworkError(method=method, message="no result") from Unacceptable("there is no result")
-        return answer.result  # type: ignore[no-any-return]
 
     def check_response(self, bot: Bot, method: TelegramMethod[Any], status_code: int, content: str) -> Response[Any]:
         """Raises what aiogram's raises; where there is nothing to raise, `result` is JSON."""
@@ -77,10 +85,9 @@ class Session(AiohttpSession):
         except ValueError as error:
             raise ClientDecodeError("it is not JSON", error, content) from None
         if isinstance(answer, dict) and answer.get("ok") is True and status_code < 300:
-            result = answer.get("result")
-            if not _is_one(method.__returning__, result):
-                raise ClientDecodeError("it is not what the method returns", ValueError(method.__api_method__), content)
-            return CARRIED_OUT.model_construct(ok=True, result=result)
+            return CARRIED_OUT.model_construct(ok=True, result=_result(method, answer.get("result"), content))
+        if isinstance(answer, dict) and isinstance(code := answer.get("error_code"), int) and status_code < 300:
+            status_code = code
         return super().check_response(bot, LogOut(), status_code, content)  # any method whose answer is only a bool
 
     def _written(self, bot: Bot, method: TelegramMethod[Any]) -> tuple[bytes | aiohttp.FormData, dict[str, str]]:
@@ -117,18 +124,37 @@ class Session(AiohttpSession):
             return response.status, await _bytes(response, most)
 
 
+def _refused(method: TelegramMethod[Any]) -> TelegramNetworkError:
+    return TelegramNetworkError(method=method, message="refused")
+
+
+def _result(method: TelegramMethod[Any], result: Any, content: str) -> Any:
+    """What a method has returned: of a message its number is needed, of other things their shape.
+
+    That an edit, or what returns but True, was carried out is all that is to be known of it.
+    """
+    kinds = get_args(kind) if get_origin(kind := method.__returning__) in (Union, UnionType) else (kind,)
+    if bool in kinds or any(_is_one(one, result) for one in kinds):
+        return result
+    if kind is Message:
+        raise _refused(method) from NotNumbered("a message without its number")
+    raise ClientDecodeError("it is not what the method returns", ValueError(method.__api_method__), content)
+
+
 def _is_one(kind: Any, result: Any) -> bool:
-    """Whether JSON may be what a method returns: of a message its number is looked at, of other things their shape."""
-    if kinds := get_args(kind) if get_origin(kind) in (Union, UnionType) else ():
-        return any(_is_one(one, result) for one in kinds)
-    if kind is bool:
-        return result is True
     if get_origin(kind) is list:
         return isinstance(result, list)
     number = NUMBERS.get(kind.__name__)
-    return isinstance(result, dict) and (number is None or isinstance(result.get(number), int))
+    return isinstance(result, dict) and (number is None or str(result.get(number)).isdecimal())
 
 
+UNKNOWN_HERE = (404, 405, 422, 501)
+NOT_KNOWN = re.compile(
+    r"not (?:supported|implemented|allowed)|unsupported|(?:unknown|no such|invalid) method"
+    r"|(?:method|route|path) not found|cannot (?:get|post)",
+    re.IGNORECASE,
+)
+MOST_WORDS = 2000  # characters of an answer in which such words are looked for
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 NUMBERS = {"Message": "message_id", "User": "id"}
 

@@ -20,7 +20,7 @@ from bot.engine import Engine, Role
 from bot.errors import ConfigError, Refused, TransportError, TransportUnavailable, Unauthorized
 from bot.outage import Outage
 from bot.telegram import queries, webhook
-from bot.telegram.api import Api
+from bot.telegram.api import Api, NoMethod
 from bot.telegram.budget import Budget
 from bot.telegram.delivery import Deliverer
 from bot.telegram.hooks import Hooks
@@ -212,7 +212,7 @@ class Telegram:
             try:
                 me = await self.api.call(GetMe())
                 outage.over()
-                return Me(me["id"], me.get("username", ""))
+                return Me(self.api.id, str(me.get("username") or ""), int(me["id"]))
             except (Unauthorized, Refused):
                 raise ConfigError("BOT_TOKEN: Telegram does not know it; copy it anew from @BotFather") from None
             except TransportUnavailable as error:
@@ -224,6 +224,8 @@ class Telegram:
         self.poller = poller = Poller(self.api, intake, self.clock)
         try:
             await webhook.remove(self.api)
+        except NoMethod as error:  # that was told
+            log.debug("webhooks: %s", error)
         except TransportError as error:  # then the first poll says what is wrong
             log.warning("can't see whether a webhook is set: %s", error)
         try:
@@ -240,5 +242,7 @@ class Telegram:
                         for name, text in commands
                     ]
                     await self.api.call(SetMyCommands(commands=rows, scope=scope, language_code=language or None))
+        except NoMethod as error:  # that was told
+            log.debug("the menu of commands: %s", error)
         except TransportError as error:  # the menu is a convenience: the bot works without
             log.warning("the menu of commands was not set: %s", error)

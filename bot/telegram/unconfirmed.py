@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from bot.boxes import Outbox
 from bot.errors import TransportUnavailable
 from bot.telegram import screen
-from bot.telegram.api import Api, NoMessage, NotModified
+from bot.telegram.api import Api, NoMessage, NoMethod, NotModified
 from bot.telegram.progress import FIRST_BACKOFF, Progress
 from bot.telegram.screen import Screen
 from bot.types import Address
@@ -99,12 +99,14 @@ class Unconfirmed:
                     return True
                 looked = True  # it may say this because a search has edited it
                 edited = await self._seen(progress, part, message_id)
-        except NoMessage:
+        except (NoMessage, NoMethod):
             return False
         except TransportUnavailable:
             progress.touched.add(message_id)
             raise
-        if isinstance(edited, dict) and _thread(edited) != (progress.delivery.address.thread if progress.thread else 0):
+        if not isinstance(edited, dict):  # such a server returns the same for what is not there
+            return False
+        if _thread(edited) != (progress.delivery.address.thread if progress.thread else 0):
             return False
         if looked:
             await self.edit(progress, part, message_id, last=last)
