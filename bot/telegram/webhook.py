@@ -32,7 +32,8 @@ if TYPE_CHECKING:  # see `hooks.py`
 log = logging.getLogger(__name__)
 
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105  the header's name
-RELAYED = ("Forwarded", "X-Forwarded-For", "X-Real-IP")  # a proxy brings what came from elsewhere
+# A proxy, or a page in a browser, brings what came from elsewhere.
+RELAYED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Origin")
 READ_DEADLINE = 10.0  # seconds that a body may take
 MOST_CONNECTIONS = 40
 FIRST_BACKOFF, LAST_BACKOFF = 1.0, 30.0  # seconds between tries to set it: Telegram takes one a second

@@ -319,4 +319,5 @@ async def test_a_webhook_on_this_machine_is_set_where_the_server_returns_nothing
     assert await stage.texts(1)
     assert await knock(6, **{"X-Telegram-Bot-Api-Secret-Token": "wrong"}) == 401
     assert await knock(7, **{"X-Forwarded-For": "203.0.113.7"}) == 401
+    assert await knock(8, Origin="http://127.0.0.1:8000") == 401
     assert len(stage.telegram.calls_of("setWebhook")) == 1
