@@ -36,7 +36,13 @@ async def services() -> AsyncIterator[tuple[list[Telegram], Studio, dict[str, st
     await studio.start()
     common = {name.upper(): value for name, value in studio.settings().items()}
     common |= {"ACCESS": "open", "STREAMING": "off", "SUMMARIES": "false", "NAME_CHATS": "false", "BOTS": "bots"}
-    common |= {"USER_RATE": "0", "CHAT_QUEUE": "100", "TELEGRAM_RATE": "0", "TELEGRAM_CHAT_RATE": "0"}
+    common |= {
+        "USER_RATE": "0",
+        "CHAT_QUEUE": "100",
+        "QUEUE_NOTICE": "0",
+        "TELEGRAM_RATE": "0",
+        "TELEGRAM_CHAT_RATE": "0",
+    }
     try:
         yield telegrams, studio, common
     finally:
