@@ -52,6 +52,7 @@ from bot.mcp import McpServer
 from bot.members import Members
 from bot.metrics import Metrics
 from bot.middleware import MOST_ATTEMPTS, MOST_OF_MANY, Admit, Boundary, Door, InOrder
+from bot.models import catalog
 from bot.models.yandex.service import YandexStudio
 from bot.orders import Orders
 from bot.outage import Outage
@@ -397,7 +398,7 @@ def _modes(studio: YandexStudio, extension: Extension) -> Callable[[str], Later 
 
 
 def _offers(settings: Settings, studio: YandexStudio, clock: Clock) -> Sequence[Offer]:
-    names = [(entry.name, entry.title or entry.name) for entry in settings.models] or DEFAULT_MODELS
+    names = [(entry.name, entry.title) for entry in catalog.choices(settings.models)]
     if settings.model not in [name for name, _ in names]:
         names = [(settings.model, settings.model), *names]
     names = sorted(names, key=lambda row: row[0] != settings.model)
@@ -437,6 +438,3 @@ def _routers(api: Api, extension: Extension, stack: AsyncExitStack) -> Routers |
 
 class _End(Exception):
     """Ends a task group: what still runs in it is cancelled."""
-
-
-DEFAULT_MODELS = [("yandexgpt", "YandexGPT Pro"), ("yandexgpt-lite", "YandexGPT Lite")]

@@ -9,6 +9,9 @@ from bot.breaker import Breaker
 from bot.types import Model
 
 
+STAND_INS = 2  # offers that answer for another: in an outage not every model of a long list should be tried
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """A model that users may choose, under the name that is stored and the title that is shown."""
@@ -47,5 +50,5 @@ class Routing:
         return self.default, tuple(gone)
 
     def ready(self, chosen: Offer) -> Offer:
-        """The offer to ask now: the chosen one, or while that is known not to answer the first that may."""
-        return next((offer for offer in (chosen, *self.offers) if not offer.rests), chosen)
+        """The offer to ask now: the chosen one, or while that is known not to answer the first stand-in that may."""
+        return next((offer for offer in (chosen, *self.offers[:STAND_INS]) if not offer.rests), chosen)

@@ -124,7 +124,8 @@ async def test_what_is_not_text_is_answered_with_a_sentence(stage: Stage) -> Non
     for chat, language in LANGUAGE_OF.items():
         stage.telegram.upload(chat, JPEG, "photo")
         stage.telegram.upload(chat, b"MZ", "document", name="../../etc/passwd", mime="application/x-dosexec")
-        assert await stage.texts(2, chat) == [say(language, "picture.blind"), say(language, "unsupported")]
+        unseen = say(language, "picture.unseen", model="YandexGPT Pro", other="Gemma 3 27B")
+        assert await stage.texts(2, chat) == [unseen, say(language, "unsupported")]
     assert stage.prompts() == []
 
 

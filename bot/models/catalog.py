@@ -68,8 +68,8 @@ ALIASES: Mapping[str, str] = {
 
 BUILT_IN: Sequence[ModelEntry] = (
     ModelEntry(name="yandexgpt", title="YandexGPT Pro"),
-    ModelEntry(name="yandexgpt/rc", title="YandexGPT Pro 5.1"),
     ModelEntry(name="yandexgpt-lite", title="YandexGPT Lite"),
+    ModelEntry(name="yandexgpt/rc", title="YandexGPT Pro 5.1"),
     ModelEntry(name="aliceai-llm", title="Alice AI"),
     ModelEntry(name="qwen3-235b-a22b-fp8", title="Qwen3 235B"),
     ModelEntry(name="gpt-oss-120b", title="gpt-oss 120B"),

@@ -149,6 +149,17 @@ async def test_f82_with_all_models_down_one_apology_is_enough(stage: Stage) -> N
     assert len(asked(stage)) <= 2 * 3 * (MOST_FAILURES + 2)
 
 
+async def test_of_a_long_list_only_the_first_two_are_asked_in_an_outage(stage: Stage) -> None:
+    names = ("yandexgpt", "yandexgpt-lite", "yandexgpt/rc", "aliceai-llm")
+    await stage.start(models=[ModelEntry(name=name) for name in names])
+    stage.studio.set_faults({"error500": 1.0})
+    for _ in range(3 * MOST_FAILURES):
+        await stage.ask("hello")
+    assert asked(stage, "yandexgpt/latest")
+    assert asked(stage, "yandexgpt-lite")
+    assert not asked(stage, "yandexgpt/rc") + asked(stage, "aliceai-llm")
+
+
 # --- the breaker by itself --------------------------------------------------------------------------------------------
 
 
