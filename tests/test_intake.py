@@ -13,6 +13,7 @@ from stage import ANNA, BORIS, TEAM, Stage
 from telegram_side import QUESTION, counted, inbox, rows, said, settled, soon
 from virtual import VirtualClock
 
+from bot import App
 from bot.attached import BLIND
 from bot.boxes import Received
 from bot.errors import StorageUnavailable
@@ -20,6 +21,13 @@ from bot.telegram.intake import Intake
 from bot.telegram.updates import Me
 from bot.texts.catalog import say
 from bot.types import Handler, Incoming, Reply
+
+
+@pytest.fixture
+def bot_app() -> App:
+    """Without a model that sees: a picture is a part of the question, and the question is answered at once."""
+    return App(models=[{"name": "yandexgpt"}, {"name": "yandexgpt-lite"}])
+
 
 TOKEN_BOT: dict[str, Any] = {"id": 4200000042, "is_bot": True, "first_name": "Govorun"}
 PERSON = {"id": ANNA, "is_bot": False, "first_name": "Anna", "language_code": "en"}

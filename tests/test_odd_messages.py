@@ -14,6 +14,7 @@ from sandbox_client import png
 from stage import ANNA, BORIS, TEAM, Stage, opened
 from telegram_side import counted, deliveries, inbox, rows, said, soon
 
+from bot.entries import ModelEntry
 from bot.logs import Redaction
 from bot.texts.catalog import say
 
@@ -474,7 +475,7 @@ async def test_f61_leaving_a_forum_ends_the_answers_in_all_its_topics(stage: Sta
 
 async def test_f53_an_album_with_eleven_seconds_between_its_parts_is_answered_part_by_part(stage: Stage) -> None:
     """A part that comes late is a turn of its own, whose answer quotes the first part."""
-    await stage.start()
+    await stage.start(models=[ModelEntry(name="yandexgpt")])  # none that sees
     stage.studio.script("first", "second", "other")
     parts = []
     for caption, group in (("one", "g"), ("two", "g"), ("three", "h")):
