@@ -257,6 +257,9 @@ def main() -> None:
     except BotError as error:
         typer.echo(f"govorun: {error}", err=True)
         sys.exit(2)
+    except (MemoryError, SystemError) as error:  # the second is what an import may end in without memory
+        typer.echo(f"govorun: there is not enough memory ({error or type(error).__name__})", err=True)
+        sys.exit(1)
 
 
 COLOURS = {"ok": "green", "warn": "yellow", "FAIL": "red"}
