@@ -103,7 +103,8 @@ class Deliverer:
         """Deliver everything the outbox holds for an address, in order. Returns when that is done.
 
         One delivery at a time in a chat, its topics included: a search for what an unconfirmed send has left must not
-        meet another send. Before `recover` nothing is delivered: a job may be done before Telegram answers a start. Nor
+        meet another send. The view of an answer is closed first, whichever turn has brought us here: its last frame must
+        not come after the answer. Before `recover` nothing is delivered: a job may be done before Telegram answers a start. Nor
         is anything for a chat that is another's: who has it was told in the commit.
         """
         key = address.place
@@ -115,7 +116,7 @@ class Deliverer:
             async with lock:
                 while (delivery := await self.outbox.next(address)) is not None:
                     if (close := self.views.get(delivery.key)) is not None:
-                        await close()  # another turn has brought us here; what the view has sent is on disk then
+                        await close()  # what it has sent is on disk then, so the row is read again
                         continue
                     turn = turns.of(delivery.key)
                     with turns.about(turn), tracing.of(self.api.tracer.origin(address.bot, turn), "deliver"):
