@@ -103,9 +103,9 @@ class Deliverer:
         """Deliver everything the outbox holds for an address, in order. Returns when that is done.
 
         One delivery at a time in a chat, its topics included: a search for what an unconfirmed send has left must not
-        meet another send. The view of an answer is closed first, whichever turn has brought us here: its last frame must
-        not come after the answer. Before `recover` nothing is delivered: a job may be done before Telegram answers a start. Nor
-        is anything for a chat that is another's: who has it was told in the commit.
+        meet another send. The view of an answer is closed first, whichever turn has brought us here: its last frame
+        must not come after the answer. Before `recover` nothing is delivered: a job may be done before Telegram answers
+        a start. Nor is anything for a chat that is another's: who has it was told in the commit.
         """
         key = address.place
         if self._left_of.get(key, self._left) is None or not lease.covers(address):
