@@ -10,6 +10,9 @@ from bot.storage import queue, schema
 from bot.storage.dialects import connector
 from bot.storage.tables import Base
 
+# Whoever wants a table after us waits behind us: better give up soon, and try again (`schema.climb`).
+SHORT_WAIT = "SET LOCAL lock_timeout = '1s'"
+
 
 def run(connection: Connection) -> None:
     # Steps are whole or not at all: both databases can undo DDL, SQLite when we begin the transaction, not the driver.
@@ -22,6 +25,8 @@ def run(connection: Connection) -> None:
         include_name=_is_ours,
     )
     with context.begin_transaction():
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql(SHORT_WAIT)
         context.run_migrations()
         _note(connection)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 import socket
 import subprocess
 import sys
@@ -194,6 +195,34 @@ async def test_a_database_of_an_earlier_version_is_brought_up_to_date(postgres: 
     async with Store.open(url, SystemClock()) as store:
         await store.write(add(1))
     postgres.drop(url)
+
+
+STEP = f"""
+from alembic import op
+revision, down_revision, branch_labels, depends_on = "9999", "{schema.HEAD}", None, None
+def upgrade():
+    op.execute("ALTER TABLE updates ADD COLUMN mood text")
+    op.execute("ALTER TABLE messages ADD COLUMN mood text")
+"""
+
+
+@pytest.mark.parametrize("then", ["LOCK TABLE updates IN ROW EXCLUSIVE MODE", "SELECT pg_sleep(1.5)"])
+async def test_a_migration_that_meets_those_at_work_lets_them_end_and_begins_anew(
+    postgres: Server, postgres_url: str, tmp_path: Path, then: str
+) -> None:
+    """A deadlock, and a transaction that takes long."""
+    folder = tmp_path / "migrations"
+    shutil.copytree(schema.scripts(), folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "versions" / "9999_moods.py").write_text(STEP)
+    async with await psycopg.AsyncConnection.connect(postgres_url) as other:
+        await other.execute("SET LOCAL deadlock_timeout = '1min'")  # so that the migration is who gives way
+        await other.execute("LOCK TABLE messages IN ROW EXCLUSIVE MODE")
+        migration = asyncio.create_task(asyncio.to_thread(schema.climb, postgres_url, folder))
+        while not postgres.execute("SELECT 1 FROM pg_locks WHERE NOT granted", postgres_url):
+            await asyncio.sleep(0.01)
+        await other.execute(then)
+    await migration
+    assert await schema.current(postgres_url) == "9999"
 
 
 async def test_a_newer_schema_that_took_something_away_is_refused(postgres: Server, postgres_url: str) -> None:

@@ -26,9 +26,10 @@ DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 # SQLSTATE codes (postgresql.org/docs/current/errcodes-appendix.html): classes, and single codes.
 CONFLICTS = frozenset({"40001", "40P01"})  # serialization failure, deadlock
+LOCKED = "55P03"  # a lock was not to be had in time
 TWICE = "23505"  # unique violation: two who looked both found no such row, or it is a defect
 PASSING_CLASSES = ("08", "28", "40", "53", "57", "58")  # connection, login, rollback, resources, shutdown, system
-PASSING_STATES = frozenset({"25006", "25P03", "25P04", "42501", "55P03"})  # read-only, time limits, rights, locks
+PASSING_STATES = frozenset({"25006", "25P03", "25P04", "42501", LOCKED})  # read-only, time limits, rights, locks
 GONE_STATES = frozenset({"3D000", "3F000", "42P01"})  # no such database, schema, table
 DAMAGED_CLASS = "XX"
 
@@ -65,6 +66,11 @@ def is_damage(error: BaseException) -> bool:
 def is_conflict(error: BaseException) -> bool:
     """Another transaction stood in the way: the same once more may be done."""
     return _state(error) in CONFLICTS or is_twice(error)
+
+
+def is_in_the_way(error: BaseException) -> bool:
+    """A table could not be had for oneself, because others use it."""
+    return _state(error) in CONFLICTS | {LOCKED}
 
 
 def is_twice(error: BaseException) -> bool:

@@ -11,6 +11,7 @@ import logging
 import sqlite3
 import time
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from bot.errors import ConfigError
 from bot.storage import queue
 from bot.storage.copies import before_migration, is_served
 from bot.storage.dialects import connector, is_sqlite, shown, synchronous
-from bot.storage.faults import is_damage, meaning
+from bot.storage.faults import is_damage, is_in_the_way, meaning
 from bot.storage.files import ADVICE, RESTORE, claim, path_of
 from bot.storage.tables import Base
 
@@ -32,6 +33,9 @@ OURS = ("updates", "deliveries", "conversations")  # no other program has all of
 HEAD = "0008"  # known here so that a start does not load alembic (0.3 s) to find that there is nothing to do
 OLDEST = "0007"  # whose code works with `HEAD`: the highest `CONTRACTS` of the steps (docs/deployment.md)
 LONGEST_CHECK = 1.0  # seconds of a start for the search for broken pages
+MOST_TRIES = 60  # to change tables that others use: about two minutes
+PAUSE = 0.1  # seconds after the first; longer by as much after each
+LONGEST_PAUSE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +194,7 @@ def _migrate(url: str, told: State | None) -> str:
     try:
         if not is_sqlite(url):
             return _migrate_server(url)
-        _alembic(url) if told else _create(url)
+        climb(url) if told else _create(url)
     except sa.exc.DBAPIError as error:
         raise meaning(error) from error
     return HEAD
@@ -206,7 +210,7 @@ def _migrate_server(url: str) -> str:
             _create(url)
         elif _is_behind(url, told):
             log.info("schema %s -> %s", told.revision, HEAD)
-            _alembic(url)
+            climb(url)
         else:
             return told.revision
     return HEAD
@@ -244,16 +248,31 @@ def _look_around(url: str) -> None:
         raise ConfigError(f"DATABASE_URL: {shown(url)} can't be opened: {error.strerror}") from None
 
 
-def configuration(url: str) -> Any:
+def configuration(url: str, folder: Path | None = None) -> Any:
+    """What alembic is to know; the steps are those of this code where no folder is named."""
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(scripts()))
+    config.set_main_option("script_location", str(folder or scripts()))
     config.attributes["url"] = url
     return config
 
 
-def _alembic(url: str) -> None:
+def climb(url: str, folder: Path | None = None) -> None:
+    """Take the steps that the database lacks, all of them or none.
+
+    On a server others are at work meanwhile: who meets them gives way, and begins anew. Raises `DBAPIError` when there
+    is no end of it.
+    """
     from alembic import command
 
-    command.upgrade(configuration(url), "head")
+    for attempt in count(1):
+        try:
+            command.upgrade(configuration(url, folder), "head")
+        except sa.exc.DBAPIError as error:
+            if not is_in_the_way(error) or attempt == MOST_TRIES:
+                raise
+            log.info("the schema is in use (%s); try %s of %s", error.orig, attempt + 1, MOST_TRIES)
+            time.sleep(min(attempt * PAUSE, LONGEST_PAUSE))
+        else:
+            return

@@ -12,7 +12,6 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-from alembic import command
 from postgres_side import Server
 
 from bot.storage import schema
@@ -56,12 +55,6 @@ def next_version(directory: Path) -> Path:
     return folder
 
 
-def migrate(url: str, folder: Path) -> None:
-    configuration = schema.configuration(url)
-    configuration.set_main_option("script_location", str(folder))
-    command.upgrade(configuration, "head")
-
-
 async def update(forks: Path, server: Server, directory: Path, how: Ordeal) -> Updated:
     async with fleet(forks, server, directory, how, yc_concurrency=2 * how.people) as ships:
         world, folder = ships.world, next_version(directory)
@@ -70,7 +63,7 @@ async def update(forks: Path, server: Server, directory: Path, how: Ordeal) -> U
         places = [Place(world.telegram.person(f"P{number}")["id"]) for number in range(how.people)]
         people = [asyncio.create_task(crowd.talk(place)) for place in places]
         await asyncio.sleep(BETWEEN)
-        await asyncio.to_thread(migrate, world.settings["DATABASE_URL"], folder)
+        await asyncio.to_thread(schema.climb, world.settings["DATABASE_URL"], folder)
         await ships.kill(ships.workers[0])
         await begin(ships, ships.workers[0])  # of the old version
         for name in ships.roles:
