@@ -14,7 +14,8 @@ from pathlib import Path
 
 from bot import bots, logs
 from bot.announce import announce
-from bot.app import Bot, build
+from bot.app import build
+from bot.bot import Bot
 from bot.bots import ENDING, FIXED, Plan
 from bot.engine import Role
 from bot.errors import BotError, ConfigError

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from bot.app import Bot
+from bot.bot import Bot
 from bot.errors import BotError
 from bot.limits import IMAGES, MONEY, TOKENS
 from bot.money import MILLION

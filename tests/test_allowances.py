@@ -10,7 +10,7 @@ from stage import ANNA, BORIS, TEAM, Stage
 from telegram_side import rows, said
 
 from bot.allowances import Wish, read
-from bot.app import Bot
+from bot.bot import Bot
 from bot.sandbox.studio import Answer
 from bot.sandbox.telegram import buttons_of
 from bot.sandbox.telegram_state import Person

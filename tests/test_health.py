@@ -25,7 +25,7 @@ from telegram_side import rows, settled, soon
 
 from bench.crew import free_port
 from bot import running
-from bot.app import Bot
+from bot.bot import Bot
 from bot.errors import ConfigError
 from bot.health import CHECKS, Health, Report
 from bot.probes import serving

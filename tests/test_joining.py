@@ -12,7 +12,7 @@ from stage import ANNA, BORIS, TEAM, Stage
 from telegram_side import inbox, rows, said, soon
 
 from bot.access import Role
-from bot.app import Bot
+from bot.bot import Bot
 from bot.members import Wish, may_set
 from bot.sandbox.telegram import buttons_of
 from bot.sandbox.telegram_state import Person

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from stage import ANNA, BORIS, Stage
 from telegram_side import settled, soon
 
-from bot.app import Bot
+from bot.bot import Bot
 from bot.exposition import exposition
 from bot.health import CHECKS, Health, Report, Rows
 from bot.metrics import Counter, Histogram, Metrics

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bot import App
-from bot.app import Bot, build
+from bot.app import build
+from bot.bot import Bot
 from bot.sandbox.studio import Studio
 from bot.sandbox.telegram import TOKEN, Telegram, buttons_of
 from bot.settings import Settings

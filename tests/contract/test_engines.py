@@ -17,7 +17,8 @@ from sandbox_client import jpeg_header
 
 from bench.crew import free_port
 from bot import App
-from bot.app import Bot, build
+from bot.app import build
+from bot.bot import Bot
 from bot.clock import Clock, SystemClock
 from bot.engine import Role
 from bot.sandbox.studio import Studio

@@ -13,7 +13,8 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from bot.app import Bot, Given, wire
+from bot.app import Given, wire
+from bot.bot import Bot
 from bot.http import Http
 from bot.models.yandex.service import YandexStudio
 from bot.routing import Offer, Routing
