@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
-from random import Random
 
 import pytest
 from hypothesis import given
@@ -23,10 +22,9 @@ from raw_server import (
     serve,
     until_close,
 )
-from virtual import VirtualClock
 
 from bot.errors import ModelError, ModelProtocolError, ModelUnavailable, OutcomeUnknown, StreamCut
-from bot.http import Http, Retry, retry_after
+from bot.http import Http
 from bot.lines import LineSplitter, dump_json, parse_json, whole_text
 
 SECRET = "AQVN-secret-key"
@@ -286,55 +284,3 @@ def test_whatever_text_is_sent_arrives_as_valid_unicode(text: str) -> None:
 
 def test_halves_of_a_pair_are_joined_and_lone_ones_replaced() -> None:
     assert whole_text("a\ud83d\ude00b\ud83dc\ude00") == "a😀b\ufffdc\ufffd"
-
-
-# --- trying again -----------------------------------------------------------------------------------------------------
-
-
-class Flaky:
-    def __init__(self, *failures: ModelUnavailable) -> None:
-        self.failures = list(failures)
-        self.calls = 0
-
-    async def __call__(self) -> str:
-        self.calls += 1
-        if self.failures:
-            raise self.failures.pop(0)
-        return "done"
-
-
-async def test_a_call_is_tried_again_after_growing_pauses() -> None:
-    clock = VirtualClock()
-    action = Flaky(ModelUnavailable(), ModelUnavailable())
-    assert await Retry(clock, Random(1)).call(action, until=100) == "done"
-    first, second = clock.slept
-    assert 0.25 <= first <= 0.5 <= second <= 1.0
-
-
-async def test_the_server_s_wish_to_wait_is_obeyed() -> None:
-    clock = VirtualClock()
-    await Retry(clock, Random(1)).call(Flaky(ModelUnavailable(retry_after=7)), until=100)
-    assert clock.now >= 7
-
-
-async def test_nobody_waits_past_the_deadline() -> None:
-    clock = VirtualClock()
-    action = Flaky(ModelUnavailable(retry_after=7), ModelUnavailable())
-    with pytest.raises(ModelUnavailable):
-        await Retry(clock, Random(1)).call(action, until=6)
-    assert (clock.slept, action.calls) == ([], 1)
-
-
-async def test_tries_come_to_an_end() -> None:
-    action = Flaky(*(ModelUnavailable() for _ in range(9)))
-    with pytest.raises(ModelUnavailable):
-        await Retry(VirtualClock(), Random(1)).call(action, until=1000, tries=3)
-    assert action.calls == 3
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [("", 0), ("3", 3), ("1.5", 1.5), ("-4", 0), ("soon", 0), ("9" * 400, 3600), ("Thu, 01 Jan 1970 00:01:40 GMT", 40)],
-)
-def test_retry_after_is_read_in_every_form(value: str, seconds: float) -> None:
-    assert retry_after({"retry-after": value}, now=60) == seconds

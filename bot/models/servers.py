@@ -8,11 +8,12 @@ from urllib.parse import urlsplit
 
 from bot.entries import ModelEntry
 from bot.errors import ConfigError
-from bot.http import Http, Retry
+from bot.http import Http
 from bot.metrics import Metrics
 from bot.models import catalog
 from bot.models.openai import OpenAIText
 from bot.models.openai_wire import ANY, OPENAI
+from bot.models.retry import Retry
 from bot.models.yandex.account import Account
 from bot.settings import Settings
 

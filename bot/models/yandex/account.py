@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 
 from bot import tracing, turns
 from bot.errors import ModelDenied, ModelError, ModelUnavailable
-from bot.http import Answer, Http, Retry, Stream, retry_after
+from bot.http import Answer, Http, Stream
 from bot.metrics import Metrics
+from bot.models.retry import Retry, retry_after
 from bot.models.yandex import wire
 from bot.models.yandex.auth import Credentials
 from bot.outage import Outage

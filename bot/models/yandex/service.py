@@ -7,11 +7,12 @@ from dataclasses import replace
 from random import Random
 
 from bot.clock import Clock
-from bot.http import Http, Retry
+from bot.http import Http
 from bot.metrics import Metrics
 from bot.models import catalog
 from bot.models.openai import OpenAIText
 from bot.models.openai_wire import YANDEX
+from bot.models.retry import Retry
 from bot.models.servers import Servers
 from bot.models.text import TextModel
 from bot.models.yandex import names
