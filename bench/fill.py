@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import psycopg
 
-from bot.storage.tables import Base
+from bot.storage.tables import METADATA
 
 PEOPLE = {"chats": {"id": "{first} + g"}, "users": {"id": "{first} + g"}}
 TALKS = {
@@ -58,7 +58,7 @@ def fill(url: str, first: int, chats: int, messages: int) -> None:
 
 
 def _multiplied(name: str, changes: dict[str, str], series: str) -> str:
-    table = Base.metadata.tables[name]
+    table = METADATA.tables[name]
     key = ", ".join(f'"{column.name}"' for column in table.primary_key)
     numbered = len(table.primary_key) == 1  # by the database, unless it is said how
     copied = [

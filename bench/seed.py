@@ -16,7 +16,7 @@ from bot.boxes import DeliveryState
 from bot.clock import SystemClock
 from bot.settings import load
 from bot.storage.store import Store, Tx
-from bot.storage.tables import Base
+from bot.storage.tables import METADATA
 
 GROWING = {"messages": "turn", "deliveries": "key", "usage": "turn"}  # table: what names the turn in it
 
@@ -36,7 +36,7 @@ async def seed(url: str, chat: int, messages: int) -> None:
 
     def work(tx: Tx) -> None:
         for name, column in GROWING.items():
-            table = Base.metadata.tables[name]
+            table = METADATA.tables[name]
             rows = _last_turn(tx, table, chat)
             copies = [_copy(row, column, number) for number in range(messages // 2) for row in rows]
             tx.connection.execute(insert(table), copies)

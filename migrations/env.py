@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from bot.settings import load
 from bot.storage import queue, schema
 from bot.storage.dialects import connector
-from bot.storage.tables import Base
+from bot.storage.tables import METADATA
 
 # Whoever wants a table after us waits behind us: better give up soon, and try again (`schema.climb`).
 SHORT_WAIT = "SET LOCAL lock_timeout = '1s'"
@@ -18,7 +18,7 @@ def run(connection: Connection) -> None:
     # Steps are whole or not at all: both databases can undo DDL, SQLite when we begin the transaction, not the driver.
     context.configure(
         connection=connection,
-        target_metadata=Base.metadata,
+        target_metadata=METADATA,
         render_as_batch=True,
         compare_type=True,
         transactional_ddl=True,

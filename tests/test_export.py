@@ -18,7 +18,7 @@ from bot.privacy import grouped
 from bot.sandbox.pictures import draw
 from bot.sandbox.telegram_state import Message
 from bot.storage.store import Tx
-from bot.storage.tables import Blob
+from bot.storage.tables.history import Blob
 from bot.texts.catalog import say
 
 PARTS = json.dumps([{"is": "text", "text": "x"}])

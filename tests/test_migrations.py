@@ -27,14 +27,14 @@ from bot.clock import SystemClock
 from bot.errors import ConfigError
 from bot.storage import schema
 from bot.storage.store import Store
-from bot.storage.tables import Base
+from bot.storage.tables import METADATA
 
 
 def test_a_fresh_database_is_what_the_tables_say(template: Path) -> None:
     engine = sa.create_engine(f"sqlite:///{template}")
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "render_as_batch": True})
-        assert compare_metadata(context, Base.metadata) == []
+        assert compare_metadata(context, METADATA) == []
     engine.dispose()
 
 
@@ -43,7 +43,7 @@ def test_an_empty_database_is_made_at_once_as_the_steps_would_make_it(tmp_path: 
     engine = sa.create_engine(f"sqlite:///{tmp_path / 'steps.db'}")
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "render_as_batch": True})
-        assert compare_metadata(context, Base.metadata) == []
+        assert compare_metadata(context, METADATA) == []
     engine.dispose()
     assert _tables(tmp_path / "steps.db") == _tables(template)
     assert _rows(tmp_path / "steps.db", "alembic_version") == _rows(template, "alembic_version")

@@ -17,7 +17,7 @@ from bot.storage import moving
 from bot.storage.dialects import connector
 from bot.storage.files import alone
 from bot.storage.store import Store, Tx
-from bot.storage.tables import Base
+from bot.storage.tables import METADATA
 from bot.types import Address, File, Image, Job, Outgoing, Text, Usage, User
 
 WHERE = Address("telegram", 42, 1001)
@@ -134,5 +134,5 @@ def test_the_command_says_what_was_moved(
 
 def _count(url: str) -> int:
     with connector(url, writer=False).connect() as connection:
-        counts = [connection.exec_driver_sql(f'SELECT count(*) FROM "{name}"') for name in Base.metadata.tables]
+        counts = [connection.exec_driver_sql(f'SELECT count(*) FROM "{name}"') for name in METADATA.tables]
         return sum(count.scalar_one() for count in counts)

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import insert, select
 
 from bot.storage.rows import Subject
-from bot.storage.tables import Audit
+from bot.storage.tables.people import Audit
 
 ADD = insert(Audit)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, func, select
 
 from bot.storage.rows import Subject
-from bot.storage.tables import Delivery, Job, Update
+from bot.storage.tables.work import Delivery, Job, Update
 
 MOST = 1000  # overdue rows that are looked at: what is behind them waits for the same reason
 

@@ -14,27 +14,10 @@ from sqlalchemy import ColumnElement, CursorResult, Row, delete, func, or_, sele
 
 from bot.boxes import DeliveryState
 from bot.storage.rows import Subject
-from bot.storage.tables import (
-    Allowance,
-    Application,
-    Awaited,
-    Blob,
-    ButtonRow,
-    Chat,
-    Conversation,
-    Delivery,
-    Document,
-    Fact,
-    Feedback,
-    Job,
-    Member,
-    Message,
-    Operation,
-    Summary,
-    Update,
-    UsageRow,
-    User,
-)
+from bot.storage.tables.history import Blob, Conversation, Document, Fact, Feedback, Message, Summary
+from bot.storage.tables.people import Application, Chat, Member, User
+from bot.storage.tables.spending import Allowance, UsageRow
+from bot.storage.tables.work import Awaited, ButtonRow, Delivery, Job, Operation, Update
 
 Rows = list[Mapping[str, Any]]
 MANY = 500  # values in one statement

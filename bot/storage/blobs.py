@@ -8,7 +8,7 @@ from dataclasses import replace
 from sqlalchemy import bindparam, insert, select
 
 from bot.storage.rows import Subject
-from bot.storage.tables import Blob
+from bot.storage.tables.history import Blob
 from bot.types import Address, Image, Message, Part
 
 MOST_SHOWN = 4  # pictures of a conversation that a model is shown again: each costs it hundreds of tokens

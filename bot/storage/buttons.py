@@ -12,7 +12,7 @@ from sqlalchemy import and_, bindparam, delete, insert, select, update
 
 from bot.boxes import DeliveryState
 from bot.storage.rows import Subject
-from bot.storage.tables import Awaited, ButtonRow, Delivery
+from bot.storage.tables.work import Awaited, ButtonRow, Delivery
 from bot.types import Address, Button
 
 LIFE = 30 * 24 * 3600.0  # seconds: buttons live for ever in a chat, what they do does not

@@ -10,22 +10,10 @@ from sqlalchemy import bindparam, exists, false, func, or_, select, update
 
 from bot.storage.dialects import insert
 from bot.storage.rows import Subject
-from bot.storage.tables import (
-    Awaited,
-    Blob,
-    ButtonRow,
-    Chat,
-    Conversation,
-    Delivery,
-    Feedback,
-    Job,
-    Message,
-    Operation,
-    Reservation,
-    Spending,
-    UsageRow,
-    User,
-)
+from bot.storage.tables.history import Blob, Conversation, Feedback, Message
+from bot.storage.tables.people import Chat, User
+from bot.storage.tables.spending import Reservation, Spending, UsageRow
+from bot.storage.tables.work import Awaited, ButtonRow, Delivery, Job, Operation
 from bot.types import Address
 from bot.types import User as Person
 

@@ -11,7 +11,7 @@ from sqlalchemy import case, select, update
 
 from bot.storage.messages import CURRENT, Messages
 from bot.storage.rows import Subject, address, at, load_parts, spot
-from bot.storage.tables import Conversation, Message
+from bot.storage.tables.history import Conversation, Message
 from bot.types import Address, Text
 
 LONGEST_TITLE = 128

@@ -10,8 +10,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, ClassVar
 
-from sqlalchemy import Column, MetaData, Table
+from sqlalchemy import BigInteger, Column, ColumnClause, Integer, MetaData, String, Table
 from sqlalchemy.schema import SchemaItem
+
+# SQLite numbers rows by itself only in a column that is called INTEGER.
+Id = BigInteger().with_variant(Integer, "sqlite")
 
 
 def column(*what: Any, **how: Any) -> Any:
@@ -48,3 +51,14 @@ class Base:
     def __clause_element__(cls) -> Table:
         """What SQLAlchemy asks of whatever stands for a table in a statement."""
         return cls.__table__
+
+
+class Addressed:
+    """The columns of an `Address`."""
+
+    transport: ColumnClause[str] = column(String(16))
+    bot: ColumnClause[int] = column(BigInteger)
+    connection: ColumnClause[str] = column(String(128))
+    chat: ColumnClause[int] = column(BigInteger)
+    thread: ColumnClause[int] = column(BigInteger)
+    only: ColumnClause[int] = column(BigInteger, server_default="0")  # who alone sees it

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, delete, inse
 from bot.boxes import Delivery, DeliveryState, Left
 from bot.storage.chats import Chats
 from bot.storage.rows import Subject, address, columns, dump_outgoing, here, load_outgoing, one_of, spot
-from bot.storage.tables import Delivery as Table
+from bot.storage.tables.work import Delivery as Table
 from bot.texts.catalog import say
 from bot.types import Address, Outgoing
 

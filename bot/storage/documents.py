@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, case, delete, func, insert, select, update
 
 from bot.storage.rows import Subject
-from bot.storage.tables import Document, Passage
+from bot.storage.tables.history import Document, Passage
 
 LONGEST_NAME = 255  # SQLite would keep more, PostgreSQL refuses it
 PLACE = 20  # characters around a name: brackets, page and blank lines

@@ -12,8 +12,8 @@ from sqlalchemy import delete, select
 from bot.storage.dialects import connector, insert
 from bot.storage.messages import Remembered
 from bot.storage.rows import Subject, load_parts
-from bot.storage.tables import Feedback as Table
-from bot.storage.tables import Message
+from bot.storage.tables.history import Feedback as Table
+from bot.storage.tables.history import Message
 from bot.types import Address
 from bot.types import Message as Words
 

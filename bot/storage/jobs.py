@@ -10,7 +10,7 @@ from sqlalchemy import Row, delete, func, select, update
 
 from bot.storage.dialects import insert
 from bot.storage.rows import Subject, address, columns
-from bot.storage.tables import Job as Table
+from bot.storage.tables.work import Job as Table
 from bot.types import Address, Job
 
 ADD = insert(Table).on_conflict_do_nothing()

@@ -15,9 +15,9 @@ from bot.storage import guards
 from bot.storage.dialects import insert
 from bot.storage.guards import Guard
 from bot.storage.rows import Subject
-from bot.storage.tables import Allowance as AllowanceRow
-from bot.storage.tables import Application, Invite, Member, User
-from bot.storage.tables import Chat as ChatRow
+from bot.storage.tables.people import Application, Invite, Member, User
+from bot.storage.tables.people import Chat as ChatRow
+from bot.storage.tables.spending import Allowance as AllowanceRow
 from bot.types import Address
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, delete, exists, func, insert, or_, select
 
 from bot.storage.rows import Subject
-from bot.storage.tables import Fact as FactRow
-from bot.storage.tables import Summary as SummaryRow
+from bot.storage.tables.history import Fact as FactRow
+from bot.storage.tables.history import Summary as SummaryRow
 
 FACTS = (
     select(FactRow.id, FactRow.text).where(FactRow.conversation_id == bindparam("conversation")).order_by(FactRow.id)

@@ -16,7 +16,8 @@ from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, func, literal
 from bot.storage.blobs import Blobs
 from bot.storage.dialects import insert
 from bot.storage.rows import Subject, at, columns, dump_parts, here, load_parts, spot
-from bot.storage.tables import Conversation, Message, User
+from bot.storage.tables.history import Conversation, Message
+from bot.storage.tables.people import User
 from bot.types import Address, Image, Part, Role, Source, Text
 from bot.types import Message as Said
 

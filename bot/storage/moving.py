@@ -14,12 +14,12 @@ from bot.errors import BadInput, ConfigError
 from bot.storage import schema
 from bot.storage.dialects import connector, is_sqlite, shown
 from bot.storage.files import alone, path_of
-from bot.storage.tables import Base
+from bot.storage.tables import METADATA
 
 BATCH = 1_000  # rows that are read and written at a time
 FEW = 20  # of those that hold files
 LOCK: Any = DDL("LOCK TABLE %(fullname)s IN EXCLUSIVE MODE")  # type: ignore[no-untyped-call]  # nobody writes then
-TABLES: Sequence[Table] = Base.metadata.sorted_tables
+TABLES: Sequence[Table] = METADATA.sorted_tables
 
 
 @dataclass(frozen=True, slots=True)

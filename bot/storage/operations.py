@@ -11,7 +11,7 @@ from sqlalchemy import Row, func, select, update
 
 from bot.storage.dialects import insert
 from bot.storage.rows import Subject, address, columns
-from bot.storage.tables import Operation as Table
+from bot.storage.tables.work import Operation as Table
 from bot.types import Address
 
 ADD = insert(Table).on_conflict_do_nothing()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select, update
 
 from bot.storage.rows import Subject
-from bot.storage.tables import User
+from bot.storage.tables.people import User
 
 
 class People(Subject):

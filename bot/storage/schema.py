@@ -24,7 +24,7 @@ from bot.storage.copies import before_migration, is_served
 from bot.storage.dialects import connector, is_sqlite, shown, synchronous
 from bot.storage.faults import is_damage, is_in_the_way, meaning
 from bot.storage.files import ADVICE, RESTORE, claim, path_of
-from bot.storage.tables import Base
+from bot.storage.tables import METADATA
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +118,7 @@ def _on_server(url: str) -> State | None:
 
 
 def _is_ours(name: str) -> bool:
-    return name == VERSION or name in Base.metadata.tables or name.startswith(queue.BESIDE)
+    return name == VERSION or name in METADATA.tables or name.startswith(queue.BESIDE)
 
 
 def _tables(url: str, connection: sa.Connection, place: str) -> set[str]:
@@ -224,7 +224,7 @@ def _create(url: str) -> None:
     try:
         with engine.begin() as connection:
             version.create(connection, checkfirst=True)
-            Base.metadata.create_all(connection)
+            METADATA.create_all(connection)
             queue.create(connection)
             connection.execute(sa.insert(version), {"version_num": HEAD})
             note(connection, OLDEST)

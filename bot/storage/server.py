@@ -15,7 +15,7 @@ from sqlalchemy.pool import NullPool
 from bot.errors import ConfigError
 from bot.storage.dialects import shown, synchronous
 from bot.storage.queue import BESIDE
-from bot.storage.tables import Base
+from bot.storage.tables import METADATA
 
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import ExceptionContext
@@ -109,7 +109,7 @@ def insist(connection: Connection, url: str) -> None:
 
 def insist_on_rights(connection: Connection, url: str, tables: Collection[str]) -> None:
     """Raises `ConfigError` naming the first right on these tables that the role lacks."""
-    written = sorted(name for name in tables if name in Base.metadata.tables or name.startswith(BESIDE))
+    written = sorted(name for name in tables if name in METADATA.tables or name.startswith(BESIDE))
     numbered = [name for name in written if _is_numbered(name)]
     lacking = connection.execute(LACKING, {"tables": written, "others": sorted({*tables} - {*written})}).first()
     lacking = lacking or connection.execute(UNCOUNTED, {"tables": numbered}).first()
@@ -118,7 +118,7 @@ def insist_on_rights(connection: Connection, url: str, tables: Collection[str]) 
 
 
 def _is_numbered(name: str) -> bool:
-    table = Base.metadata.tables.get(name)
+    table = METADATA.tables.get(name)
     return name.startswith("procrastinate_") if table is None else "id" in table.c
 
 

@@ -30,7 +30,7 @@ from bot.storage import guards
 from bot.storage.dialects import insert
 from bot.storage.guards import Guard
 from bot.storage.rows import Subject
-from bot.storage.tables import Reservation, Spending
+from bot.storage.tables.spending import Reservation, Spending
 from bot.types import Address
 
 DAY = 86_400

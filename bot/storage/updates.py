@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, bindparam, delete, select, update
 from bot.boxes import Received
 from bot.storage.dialects import insert
 from bot.storage.rows import Subject, one_of
-from bot.storage.tables import Update
+from bot.storage.tables.work import Update
 
 INSERT = insert(Update).on_conflict_do_nothing().returning(Update.id)
 IS_OPEN = one_of(Update.state, ("new", "begun"))

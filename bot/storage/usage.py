@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Integer, case, cast, func, insert, select
 
 from bot.storage.rows import Subject
-from bot.storage.tables import UsageRow
+from bot.storage.tables.spending import UsageRow
 from bot.types import Address, Usage
 
 ADD = insert(UsageRow)
