@@ -6,24 +6,10 @@ To build on it begin with `App` (`docs/framework.md`); to read it with `types.py
 from bot.errors import BotError, ModelError, UserError
 from bot.extension import command
 from bot.program import App
-from bot.services import Painter
+from bot.services import Chunk, Finish, Model, Painter, Profile, Request
 from bot.structured import ask
 from bot.tools import Tool
-from bot.types import (
-    Address,
-    Chunk,
-    File,
-    Finish,
-    Handler,
-    Incoming,
-    Message,
-    Model,
-    Outgoing,
-    Profile,
-    Reply,
-    Request,
-    User,
-)
+from bot.types import Address, File, Handler, Incoming, Message, Outgoing, Reply, User
 
 __version__ = "0.1.0"
 

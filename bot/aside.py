@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from bot import money, prompt, tracing
 from bot.errors import LimitReached, ModelError
 from bot.limits import Budget
+from bot.services import Model, Request, Usage
 from bot.storage.store import Store, Tx
-from bot.types import Incoming, Job, Message, Model, Request, Usage, User
+from bot.types import Incoming, Job, Message, User
 
 MODE = "aside"  # in the ledger
 MOST_TRIES = 4  # what nobody waits for is not worth more

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from bot import prompt
 from bot.routing import Offer
+from bot.services import Request
 from bot.toolbox import Steps, Toolbox
-from bot.types import Request
 from bot.written import REASONING, Begun
 
 

@@ -12,7 +12,7 @@ from contextlib import aclosing
 
 from bot.clock import Clock
 from bot.errors import ContextOverflow, ModelDenied, ModelError, ModelRefused, ModelUnavailable
-from bot.types import Chunk, Model, Profile, Request
+from bot.services import Chunk, Model, Profile, Request
 
 log = logging.getLogger(__name__)
 

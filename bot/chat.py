@@ -23,12 +23,13 @@ from bot.pricing import Pricing
 from bot.purse import Payer
 from bot.questions import Questions
 from bot.routing import Routing
+from bot.services import Request
 from bot.storage.messages import Remembered
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.toolbox import Toolbox
 from bot.tools import Asker
-from bot.types import Address, Incoming, Reply, Request
+from bot.types import Address, Incoming, Reply
 from bot.written import SEARCHING, Begun, Written
 
 log = logging.getLogger(__name__)

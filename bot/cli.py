@@ -19,7 +19,7 @@ NEWEST = 20  # failures that are listed
 if TYPE_CHECKING:
     from bot.bots import Plan
     from bot.doctor.finding import Finding
-    from bot.types import Profile
+    from bot.services import Profile
 
 app = typer.Typer(
     help="Govorun: a chatbot on Yandex AI Studio for Telegram.",
@@ -243,7 +243,7 @@ def fetch(
 
 def _abilities(profile: Profile) -> str:
     """What is known of a model; nothing of one without a row in the catalog."""
-    from bot.types import Profile
+    from bot.services import Profile
 
     if profile == Profile():
         return ""

@@ -16,10 +16,10 @@ from bot import reading
 from bot.errors import BadInput, LimitReached, ModelError
 from bot.passages import Passage, best, cut, unit
 from bot.purse import Payer, Purse
-from bot.services import Embedder, Vector
+from bot.services import Embedder, Source, Vector
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import LANGUAGES, say
-from bot.types import Incoming, Source
+from bot.types import Incoming
 
 log = logging.getLogger(__name__)
 

@@ -9,10 +9,11 @@ from bot import acts, branches, documents, sources
 from bot.branches import Place
 from bot.errors import ContextOverflow, ModelRefused
 from bot.outbox import put
+from bot.services import Finish
 from bot.storage.messages import Remembered
 from bot.storage.store import Tx
 from bot.texts.catalog import say
-from bot.types import Button, Finish, Incoming, Message, Outgoing, Text
+from bot.types import Button, Incoming, Message, Outgoing, Text
 from bot.written import Begun, Written
 
 LATE = 3600.0  # seconds after which an answer begs pardon

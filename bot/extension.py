@@ -10,8 +10,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bot.services import Model
 from bot.tools import Tool
-from bot.types import Incoming, Model, Outgoing, Reply
+from bot.types import Incoming, Outgoing, Reply
 
 if TYPE_CHECKING:
     from aiogram import Dispatcher, Router

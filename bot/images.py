@@ -19,12 +19,12 @@ from bot.improving import LONGEST, SHORT, Improving
 from bot.limits import IMAGES, MONEY, Budget
 from bot.outbox import Effect, key, settle, tell
 from bot.outbox import language as language_of
-from bot.services import Drawing, Failed, Finished, Painter, Pending
+from bot.services import Drawing, Failed, Finished, Painter, Pending, Usage
 from bot.storage.buttons import Action
 from bot.storage.operations import Operation
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Address, Button, File, Incoming, Outgoing, Reply, Transport, Usage
+from bot.types import Address, Button, File, Incoming, Outgoing, Reply, Transport
 
 KIND = "image"
 RATIOS = ((1, 1), (16, 9), (9, 16))

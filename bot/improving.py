@@ -15,10 +15,11 @@ from bot import money, prompt, tracing
 from bot.errors import ModelError
 from bot.limits import Budget, Held
 from bot.routing import Offer, Routing
+from bot.services import Chunk, Finish, Request, Usage
 from bot.storage.chats import Choices
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Chunk, Finish, Incoming, Message, Request, Usage
+from bot.types import Incoming, Message
 
 log = logging.getLogger(__name__)
 

@@ -19,13 +19,13 @@ from bot.journal import Journal
 from bot.limits import Budget
 from bot.orders import cancel_button
 from bot.routing import Offer, Routing
-from bot.services import Answered, Failed, Later, Pending
+from bot.services import Answered, Failed, Finish, Later, Pending, Request
 from bot.storage.buttons import Action
 from bot.storage.operations import Operation
 from bot.storage.rows import dump_parts, load_parts
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Finish, Incoming, Message, Outgoing, Reply, Request, Text, Transport
+from bot.types import Incoming, Message, Outgoing, Reply, Text, Transport
 
 KIND = "later"
 PATIENCE = 24 * 3600.0  # seconds: "from minutes to hours"; an answer is kept for three days

@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
 
 from bot.outbox import Effect, put
+from bot.services import Profile, Usage
 from bot.storage.store import Store, Tx
 from bot.storage.usage import EMBEDDING, SEARCH, SPEECH, VOICE
 from bot.texts.catalog import known, say
-from bot.types import Address, Incoming, Outgoing, Profile, Reply, Usage
+from bot.types import Address, Incoming, Outgoing, Reply
 
 MILLION = 1_000_000
 SYNC, LATER, IMAGE = "sync", "async", "image"  # the modes of the ledger, and those of `storage.usage`

@@ -6,8 +6,8 @@ from decimal import Decimal
 
 from bot.money import currency
 from bot.routing import Offer, Routing
+from bot.services import Profile
 from bot.texts.catalog import known, say
-from bot.types import Profile
 
 SIGNS = {"vision": "👁", "tools": "🔧", "reasoning": "🧠", "asynchronous": "🕓"}
 MILLION = 1_000_000

@@ -27,8 +27,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from bot.engine import Role
 from bot.errors import BotError, ConfigError
 from bot.extension import SANDBOX, About, Extension, OwnCommand, OwnModel, Run
+from bot.services import Model
 from bot.tools import Tool
-from bot.types import Model
 
 if TYPE_CHECKING:
     from aiogram import Router

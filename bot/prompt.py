@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from bot.services import Profile, Request, Usage
 from bot.storage.messages import Remembered
-from bot.types import Image, Message, Part, Profile, Request, Text, ToolCall, ToolResult, Usage
+from bot.types import Image, Message, Part, Text, ToolCall, ToolResult
 
 FIRST_RATIO = 2.5  # characters a token, before anything was learned: low for English, near for Russian
 SHARE = 0.2  # how much one answer's usage changes the ratio

@@ -17,9 +17,10 @@ from bot.errors import ContextOverflow, ModelDenied, ModelRefused, ModelUnavaila
 from bot.limits import MONEY, Budget, Held
 from bot.money import Tariff, Tariffs
 from bot.outbox import Effect
+from bot.services import Usage
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Address, Incoming, Usage, User
+from bot.types import Address, Incoming, User
 
 log = logging.getLogger(__name__)
 

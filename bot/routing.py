@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.breaker import Breaker
-from bot.types import Model
+from bot.services import Model
 
 STAND_INS = 2  # offers that answer for another: in an outage not every model of a long list should be tried
 

@@ -11,12 +11,12 @@ from bot.features import Command, Feature, Press
 from bot.outbox import language as language_of
 from bot.outbox import settle
 from bot.purse import Payer, Purse
-from bot.services import Searcher
+from bot.services import Searcher, Source
 from bot.storage.buttons import Action
 from bot.storage.store import Store
 from bot.texts.catalog import say
 from bot.tools import Asker, Found, Tool
-from bot.types import Incoming, Outgoing, Reply, Source
+from bot.types import Incoming, Outgoing, Reply
 
 LONGEST_QUERY = 400  # characters (Search API)
 DEADLINE = 40.0  # seconds: the service reads pages and writes

@@ -1,29 +1,144 @@
-"""What is asked of services besides an answer: pictures, answers that come later, vectors, speech, the web.
+"""What is asked of services and what they say: answers (`Model`), at once or later, pictures, the web, vectors, speech.
 
 The words are values, the services protocols; `models/` has the adapters and raises only the errors of `errors.py`.
+Money is `Decimal`, durations are seconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Protocol
 
 from bot.errors import ModelError
-from bot.types import Finish, Request, Source, Usage
+from bot.types import Message, ToolCall
+
+# --- answers ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
-    """What a picture is made from. The same prompt, seed and ratio give the same picture.
+class Profile:
+    """What a model can do and costs, as data. An unknown model gets the defaults, which are safe for all.
 
-    `prompt` has at most 500 characters (YandexART); `width` and `height` are a ratio, not pixels.
+    `window` is in tokens, prompt and answer together. Prices are of 1,000 tokens; `async_share` is
+    the part of them that an answer given later costs where the model is `asynchronous`. `price_search` is of one
+    search of the web that the model makes by itself.
     """
 
-    prompt: str
-    seed: int
-    width: int = 1
-    height: int = 1
+    window: int = 8_192
+    max_tokens: int = 2_000
+    vision: bool = False
+    tools: bool = False
+    reasoning: bool = False
+    asynchronous: bool = False
+    native: bool = True
+    price_in: Decimal = Decimal(0)
+    price_out: Decimal = Decimal(0)
+    currency: str = "RUB"
+    async_share: Decimal = Decimal("0.5")
+    price_search: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Ability:
+    """A tool as a model sees it: `parameters` is the JSON schema of an object."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a model is asked. `max_tokens` limits the answer; None leaves it to the server.
+
+    `choice` says which of the `tools` is to be called: "" leaves it to the model, "none", "required" (some), or a name.
+    `schema` is the JSON schema that the answer has to follow. `reasoning`: "" is the model's own way, else "none",
+    "low", "medium" or "high"; a model without it answers as always.
+    """
+
+    messages: tuple[Message, ...]
+    temperature: float | None = None
+    max_tokens: int | None = None
+    tools: tuple[Ability, ...] = ()
+    choice: str = ""
+    schema: Mapping[str, Any] | None = None
+    reasoning: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens as the server counted them. `reasoning` tokens are part of `completion`.
+
+    `searches` of the web that the model made by itself: they are paid beside the tokens.
+    """
+
+    prompt: int = 0
+    completion: int = 0
+    reasoning: int = 0
+    searches: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.prompt + self.completion
+
+
+class Finish(StrEnum):
+    """How an answer ended."""
+
+    STOP = "stop"
+    LENGTH = "length"
+    FILTERED = "filtered"
+    TOOLS = "tools"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What an answer rests on: a page of the web (`url`), or a page of a document (`page`, from 1)."""
+
+    title: str
+    url: str = ""
+    page: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of an answer: `text` is what is new. With `replaces`, `text` is the whole answer so far instead.
+
+    `thought` is new text of a reasoning that the model shows; `doing` names what it does meanwhile by itself
+    ("web_search").
+
+    The last chunk of every complete stream has `finish`; a stream that ends without it raises `StreamCut`.
+    """
+
+    text: str = ""
+    replaces: bool = False
+    finish: Finish | None = None
+    usage: Usage | None = None
+    calls: tuple[ToolCall, ...] = ()
+    thought: str = ""
+    doing: str = ""
+    sources: tuple[Source, ...] = ()
+
+
+class Model(Protocol):
+    """Who answers. A whole answer is a joined stream.
+
+    `stream` raises only the `ModelError`s of `errors.py`; closing the iterator closes the connection.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def profile(self) -> Profile: ...
+
+    def stream(self, request: Request) -> AsyncGenerator[Chunk, None]: ...
+
+
+# --- answers that come later ------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +185,37 @@ class Later(Protocol):
         ...
 
 
+# --- pictures ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """What a picture is made from. The same prompt, seed and ratio give the same picture.
+
+    `prompt` has at most 500 characters (YandexART); `width` and `height` are a ratio, not pixels.
+    """
+
+    prompt: str
+    seed: int
+    width: int = 1
+    height: int = 1
+
+
+class Painter(Protocol):
+    """Draws pictures as operations: `submit` costs money each time it is accepted, `poll` costs nothing."""
+
+    async def submit(self, drawing: Drawing) -> str:
+        """Return the operation id. Raises `ModelRefused`, `ModelUnavailable`, `OutcomeUnknown`, ..."""
+        ...
+
+    async def poll(self, operation: str) -> Pending | Finished | Failed:
+        """`Finished.data` is a JPEG."""
+        ...
+
+
+# --- the web ----------------------------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True, slots=True)
 class Findings:
     """What a search came to: an answer whose marks [1], [2] count `sources`."""
@@ -98,16 +244,7 @@ class Searcher(Protocol):
         ...
 
 
-class Painter(Protocol):
-    """Draws pictures as operations: `submit` costs money each time it is accepted, `poll` costs nothing."""
-
-    async def submit(self, drawing: Drawing) -> str:
-        """Return the operation id. Raises `ModelRefused`, `ModelUnavailable`, `OutcomeUnknown`, ..."""
-        ...
-
-    async def poll(self, operation: str) -> Pending | Finished | Failed:
-        """`Finished.data` is a JPEG."""
-        ...
+# --- vectors ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +266,9 @@ class Embedder(Protocol):
     async def embed(self, texts: Sequence[str], *, question: bool = False) -> Sequence[Vector | ModelError]:
         """A vector for each text, or why there is none. Each vector is paid for, whatever became of the others."""
         ...
+
+
+# --- speech -----------------------------------------------------------------------------------------------------------
 
 
 class Listener(Protocol):

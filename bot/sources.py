@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from urllib.parse import quote, urlsplit
 
+from bot.services import Source
 from bot.texts.catalog import say
-from bot.types import Source
 
 MOST = 10
 LONGEST_TITLE = 80

@@ -18,8 +18,9 @@ from pydantic import BaseModel, ValidationError
 
 from bot import tracing
 from bot.errors import ModelProtocolError, ModelRefused
+from bot.services import Finish, Model, Request
 from bot.signatures import complaint, schema_of
-from bot.types import Finish, Message, Model, Request
+from bot.types import Message
 
 S = TypeVar("S", bound=BaseModel)
 

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from bot import prompt
+from bot.services import Ability, Profile, Request, Source
 from bot.texts.catalog import say
 from bot.tools import Asker, Found, Tool
-from bot.types import Ability, Message, Profile, Reply, Request, Source, Text, ToolCall, ToolResult
+from bot.types import Message, Reply, Text, ToolCall, ToolResult
 
 MOST_STEPS = 6  # in one turn
 MOST_CALLS = 8  # in one step

@@ -27,9 +27,10 @@ from typing import Any
 from bot import tracing
 from bot.clock import Clock, SystemClock
 from bot.errors import BadInput, BotError, UserError
+from bot.services import Ability, Source
 from bot.signatures import Signature
 from bot.texts.catalog import say
-from bot.types import Ability, Address, Source
+from bot.types import Address
 
 log = logging.getLogger(__name__)
 

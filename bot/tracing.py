@@ -15,7 +15,7 @@ from contextlib import aclosing, contextmanager
 from contextvars import ContextVar
 from typing import Literal, Protocol
 
-from bot.types import Chunk, Model, Request, Usage
+from bot.services import Chunk, Model, Request, Usage
 
 Kind = Literal["internal", "client", "consumer"]
 Value = str | bool | int | float | tuple[str, ...]

@@ -18,8 +18,9 @@ from bot import tracing
 from bot.clock import Clock
 from bot.flow import Flow
 from bot.metrics import Metrics
+from bot.services import Usage
 from bot.tracing import NOTHING, Span, Tracer
-from bot.types import Incoming, Usage
+from bot.types import Incoming
 
 log = logging.getLogger(__name__)
 

@@ -2,15 +2,14 @@
 
 Values have no identity and no date of their own; storage adds those. What must survive a restart is made of plain data,
 so that it can be a row. Durations are seconds, sizes are bytes, lengths of text are characters (code points) unless a
-name says otherwise; datetimes are aware and UTC; money is `Decimal`.
+name says otherwise; datetimes are aware and UTC. What models and other services are asked: `services.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Literal, Protocol
 
@@ -309,129 +308,6 @@ class Transport(Protocol):
 
 
 Handler = Callable[[Incoming, Reply], Awaitable[None]]
-
-# --- models -----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """What a model can do and costs, as data. An unknown model gets the defaults, which are safe for all.
-
-    `window` is in tokens, prompt and answer together. Prices are of 1,000 tokens; `async_share` is
-    the part of them that an answer given later costs where the model is `asynchronous`. `price_search` is of one
-    search of the web that the model makes by itself.
-    """
-
-    window: int = 8_192
-    max_tokens: int = 2_000
-    vision: bool = False
-    tools: bool = False
-    reasoning: bool = False
-    asynchronous: bool = False
-    native: bool = True
-    price_in: Decimal = Decimal(0)
-    price_out: Decimal = Decimal(0)
-    currency: str = "RUB"
-    async_share: Decimal = Decimal("0.5")
-    price_search: Decimal = Decimal(0)
-
-
-@dataclass(frozen=True, slots=True)
-class Ability:
-    """A tool as a model sees it: `parameters` is the JSON schema of an object."""
-
-    name: str
-    description: str
-    parameters: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What a model is asked. `max_tokens` limits the answer; None leaves it to the server.
-
-    `choice` says which of the `tools` is to be called: "" leaves it to the model, "none", "required" (some), or a name.
-    `schema` is the JSON schema that the answer has to follow. `reasoning`: "" is the model's own way, else "none",
-    "low", "medium" or "high"; a model without it answers as always.
-    """
-
-    messages: tuple[Message, ...]
-    temperature: float | None = None
-    max_tokens: int | None = None
-    tools: tuple[Ability, ...] = ()
-    choice: str = ""
-    schema: Mapping[str, Any] | None = None
-    reasoning: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens as the server counted them. `reasoning` tokens are part of `completion`.
-
-    `searches` of the web that the model made by itself: they are paid beside the tokens.
-    """
-
-    prompt: int = 0
-    completion: int = 0
-    reasoning: int = 0
-    searches: int = 0
-
-    @property
-    def total(self) -> int:
-        return self.prompt + self.completion
-
-
-class Finish(StrEnum):
-    """How an answer ended."""
-
-    STOP = "stop"
-    LENGTH = "length"
-    FILTERED = "filtered"
-    TOOLS = "tools"
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """What an answer rests on: a page of the web (`url`), or a page of a document (`page`, from 1)."""
-
-    title: str
-    url: str = ""
-    page: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """A piece of an answer: `text` is what is new. With `replaces`, `text` is the whole answer so far instead.
-
-    `thought` is new text of a reasoning that the model shows; `doing` names what it does meanwhile by itself
-    ("web_search").
-
-    The last chunk of every complete stream has `finish`; a stream that ends without it raises `StreamCut`.
-    """
-
-    text: str = ""
-    replaces: bool = False
-    finish: Finish | None = None
-    usage: Usage | None = None
-    calls: tuple[ToolCall, ...] = ()
-    thought: str = ""
-    doing: str = ""
-    sources: tuple[Source, ...] = ()
-
-
-class Model(Protocol):
-    """Who answers. A whole answer is a joined stream.
-
-    `stream` raises only the `ModelError`s of `errors.py`; closing the iterator closes the connection.
-    """
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def profile(self) -> Profile: ...
-
-    def stream(self, request: Request) -> AsyncGenerator[Chunk, None]: ...
-
 
 # --- what is done later -----------------------------------------------------------------------------------------------
 

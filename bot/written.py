@@ -14,12 +14,13 @@ from bot.documents import NOTHING, Found
 from bot.errors import ContextOverflow, ModelDenied, ModelError, ModelRefused
 from bot.limits import Held
 from bot.routing import Offer
+from bot.services import Chunk, Finish, Request, Usage
 from bot.storage.buttons import Action
 from bot.storage.chats import Choices
 from bot.storage.operations import Operation
 from bot.texts.catalog import say
 from bot.toolbox import Steps
-from bot.types import Chunk, Finish, Message, Request, ToolCall, Usage
+from bot.types import Message, ToolCall
 
 log = logging.getLogger(__name__)
 

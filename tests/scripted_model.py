@@ -9,7 +9,8 @@ from typing import Any
 
 from bot.errors import ModelError
 from bot.routing import Offer, Routing
-from bot.types import Chunk, Finish, Profile, Request, ToolCall, Usage
+from bot.services import Chunk, Finish, Profile, Request, Usage
+from bot.types import ToolCall
 
 USAGE = Usage(80, 20)
 

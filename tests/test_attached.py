@@ -15,8 +15,9 @@ from telegram_side import rows
 
 from bot.pictures import LONG_SIDE, NoPicture, TooManyPixels, scaled
 from bot.routing import Offer, Routing
+from bot.services import Chunk, Finish, Profile, Request, Usage
 from bot.texts.catalog import say
-from bot.types import Chunk, Finish, Image, Profile, Request, Usage
+from bot.types import Image
 
 
 @dataclass

@@ -8,9 +8,9 @@ from telegram_side import QUESTION, counted, soon
 
 from bot.sandbox.studio import Answer
 from bot.sandbox.telegram import buttons_of
+from bot.services import Source
 from bot.texts.catalog import say
 from bot.tools import Found, Tool
-from bot.types import Source
 
 
 def labels(stage: Stage, chat: int = ANNA) -> list[str]:

@@ -21,10 +21,11 @@ from bot.http import Http
 from bot.models.yandex.search import YandexSearch
 from bot.models.yandex.service import YandexStudio
 from bot.sandbox.studio import Studio
+from bot.services import Source
 from bot.settings import load
 from bot.texts.catalog import say
 from bot.tools import Asker
-from bot.types import Address, Source
+from bot.types import Address
 
 
 @pytest.mark.parametrize(

@@ -28,9 +28,10 @@ from bot.lines import LineSplitter
 from bot.models.yandex import wire
 from bot.models.yandex.service import YandexStudio
 from bot.sandbox.telegram import buttons_of, text_of
+from bot.services import Finish, Request
 from bot.settings import Settings
 from bot.telegram.render import parse, pieces
-from bot.types import Finish, Message, Request
+from bot.types import Message
 
 STREAM = (Path(__file__).parent / "recordings" / "completion_stream.ndjson").read_bytes()
 LINES = STREAM.splitlines(keepends=True)

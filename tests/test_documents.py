@@ -18,8 +18,8 @@ from telegram_side import rows, soon
 from bot.documents import TAIL, Found, cited
 from bot.passages import LONGEST, Passage, best, cut, unit
 from bot.reading import MOST_CHARACTERS, Unreadable, can_read, decoded, pages
+from bot.services import Source
 from bot.texts.catalog import say
-from bot.types import Source
 
 PDF = "application/pdf"
 

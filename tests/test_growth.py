@@ -11,8 +11,9 @@ import pytest
 
 from bench.seed import seed
 from bot.clock import SystemClock
+from bot.services import Usage
 from bot.storage.store import Store, Tx
-from bot.types import Address, Outgoing, Text, Usage
+from bot.types import Address, Outgoing, Text
 
 BOT, CHAT = 42, 1001
 HERE = Address("telegram", BOT, CHAT)

@@ -15,10 +15,9 @@ from bot.entries import ModelEntry
 from bot.errors import ModelDenied, ModelRefused, ModelUnavailable, OutcomeUnknown
 from bot.later import PATIENCE
 from bot.sandbox.telegram import buttons_of
-from bot.services import Answered, Failed, Later, Pending
+from bot.services import Answered, Failed, Finish, Later, Pending, Request, Usage
 from bot.testing.virtual_loop import VirtualLoop
 from bot.texts.catalog import say
-from bot.types import Finish, Request, Usage
 
 PRO = "YandexGPT Pro"
 LITE = "YandexGPT Lite"

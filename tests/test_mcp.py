@@ -17,9 +17,10 @@ from pydantic import SecretStr
 from bot.clock import SystemClock
 from bot.entries import McpEntry
 from bot.mcp import McpServer
+from bot.services import Profile
 from bot.toolbox import Steps, Toolbox
 from bot.tools import Asker, Tool
-from bot.types import Address, Profile, ToolCall
+from bot.types import Address, ToolCall
 
 pytestmark = pytest.mark.process
 

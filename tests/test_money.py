@@ -22,9 +22,9 @@ from bot.sandbox import pictures
 from bot.sandbox.studio import Answer
 from bot.sandbox.telegram import buttons_of
 from bot.sandbox.telegram_state import Person
+from bot.services import Profile, Usage
 from bot.storage.spending import DAY
 from bot.texts.catalog import say
-from bot.types import Profile, Usage
 from bot.usage import shortened
 
 YES = Answer(["yes"], usage={"inputTextTokens": "80", "completionTokens": "20", "totalTokens": "100"})

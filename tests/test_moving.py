@@ -13,12 +13,13 @@ from typer.testing import CliRunner
 from bot.cli import app
 from bot.clock import SystemClock
 from bot.errors import BadInput, ConfigError
+from bot.services import Usage
 from bot.storage import moving
 from bot.storage.dialects import connector
 from bot.storage.files import alone
 from bot.storage.store import Store, Tx
 from bot.storage.tables import METADATA
-from bot.types import Address, File, Image, Job, Outgoing, Text, Usage, User
+from bot.types import Address, File, Image, Job, Outgoing, Text, User
 
 WHERE = Address("telegram", 42, 1001)
 

@@ -15,7 +15,8 @@ from bot.models import openai_wire
 from bot.models.openai_wire import ANY, OPENAI, YANDEX, EventReader
 from bot.models.text import joined
 from bot.models.yandex import wire
-from bot.types import Ability, Chunk, Finish, Image, Message, Profile, Request, ToolCall, ToolResult, Usage
+from bot.services import Ability, Chunk, Finish, Profile, Request, Usage
+from bot.types import Image, Message, ToolCall, ToolResult
 
 RECORDINGS = Path(__file__).parent / "recordings"
 SEES = Profile(vision=True, tools=True, reasoning=True, native=False)

@@ -21,9 +21,10 @@ from bot.library import SHIPPED, Library
 from bot.routing import Offer, Routing
 from bot.sandbox import pictures
 from bot.sandbox.telegram import buttons_of
+from bot.services import Chunk, Finish, Profile, Request
 from bot.telegram.screen import Rung, finished
 from bot.texts.catalog import LANGUAGES, say
-from bot.types import Chunk, Finish, Outgoing, Profile, Request
+from bot.types import Outgoing
 
 PIRATE = """
 title.en = "Pirate"

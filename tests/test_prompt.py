@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from bot import prompt
 from bot.prompt import Ratio
-from bot.types import Image, Message, Profile, Request, Text, Usage
+from bot.services import Profile, Request, Usage
+from bot.types import Image, Message, Text
 
 PICTURE = Image(b"\xff\xd8\xff\xd9")
 WORDS = st.one_of(st.text(max_size=40), st.integers(0, 6_000).map(lambda size: "слово " * (size // 6)))

@@ -10,8 +10,8 @@ from stage import ANNA, BORIS, TEAM, Stage
 from bot.entries import ModelEntry
 from bot.routing import Offer, Routing
 from bot.sandbox.telegram import buttons_of
+from bot.services import Chunk, Profile, Request
 from bot.texts.catalog import NAMES, say
-from bot.types import Chunk, Profile, Request
 
 
 class Silent:

@@ -15,8 +15,9 @@ from bot.errors import ConfigError, ModelDenied
 from bot.http import Http
 from bot.models.yandex.service import YandexStudio
 from bot.sandbox.studio import SANDBOX_FOLDER, SANDBOX_KEY
+from bot.services import Request
 from bot.settings import Settings
-from bot.types import Message, Request
+from bot.types import Message
 
 QWEN = f"gpt://{SANDBOX_FOLDER}/qwen3-235b-a22b-fp8/latest"
 ASK = Request((Message.of("user", "hi"),))

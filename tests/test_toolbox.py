@@ -17,11 +17,12 @@ from test_render_safety import alive, harmless
 
 from bot import Tool
 from bot.errors import StreamCut
+from bot.services import Profile, Request, Source
 from bot.storage.rows import load_parts
 from bot.texts.catalog import say
 from bot.toolbox import MOST_STEPS, Steps, Toolbox
 from bot.tools import Asker, Found
-from bot.types import Message, Profile, Request, Source, ToolCall, ToolResult
+from bot.types import Message, ToolCall, ToolResult
 
 
 async def look(what: str, asker: Asker) -> str:

@@ -13,8 +13,9 @@ from pydantic import BaseModel, Field
 
 from bot import Tool
 from bot.errors import BadInput, ModelUnavailable
+from bot.services import Source
 from bot.tools import LONGEST_RESULT, Asker, Found
-from bot.types import Address, Source
+from bot.types import Address
 
 ANNA = Asker(Address("telegram", 1, 1001), 1001, "ru", "Europe/Moscow")
 

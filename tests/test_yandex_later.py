@@ -18,9 +18,9 @@ from bot.http import Http
 from bot.models.yandex.later import YandexLater
 from bot.models.yandex.service import YandexStudio
 from bot.sandbox.studio import Answer, Studio
-from bot.services import Answered, Failed, Pending
+from bot.services import Answered, Failed, Finish, Pending, Request, Usage
 from bot.settings import Settings
-from bot.types import Finish, Image, Message, Request, Usage
+from bot.types import Image, Message
 
 ASK = Request((Message.of("user", "Show me a table"),))
 RECORDED = json.loads((Path(__file__).parent / "recordings" / "deferred.json").read_text())

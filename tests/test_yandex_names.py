@@ -10,7 +10,7 @@ from bot.entries import ModelEntry
 from bot.errors import ConfigError
 from bot.models import catalog
 from bot.models.yandex import names
-from bot.types import Profile
+from bot.services import Profile
 
 
 @pytest.mark.parametrize(

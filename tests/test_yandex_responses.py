@@ -25,9 +25,9 @@ from bot.models.text import joined
 from bot.models.yandex.responses import ResponseReader, ResponsesLater, ResponsesWire, Speaker
 from bot.models.yandex.service import YandexStudio
 from bot.sandbox.studio import Answer, Studio
-from bot.services import Answered, Failed, Pending
+from bot.services import Ability, Answered, Chunk, Failed, Finish, Pending, Profile, Request, Source, Usage
 from bot.settings import Settings
-from bot.types import Ability, Chunk, Finish, Image, Message, Profile, Request, Source, ToolCall, ToolResult, Usage
+from bot.types import Image, Message, ToolCall, ToolResult
 
 AGENT = "fvtsandboxagent000000"
 ASK = Request((Message.of("user", "What is new?"),))

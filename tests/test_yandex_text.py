@@ -31,8 +31,9 @@ from virtual import VirtualClock
 from bot.errors import ContextOverflow, ModelDenied, ModelError, ModelProtocolError, ModelUnavailable, StreamCut
 from bot.http import Http
 from bot.models.yandex.service import YandexStudio
+from bot.services import Chunk, Finish, Request, Usage
 from bot.settings import Settings
-from bot.types import Chunk, Finish, Message, Request, Usage
+from bot.types import Message
 
 RECORDINGS = Path(__file__).parent / "recordings"
 STREAM = (RECORDINGS / "completion_stream.ndjson").read_bytes()

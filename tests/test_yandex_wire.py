@@ -22,7 +22,8 @@ from bot.errors import (
 )
 from bot.lines import LineSplitter
 from bot.models.yandex import wire
-from bot.types import Chunk, Finish, Image, Message, Request, Text, ToolCall, ToolResult, Usage
+from bot.services import Chunk, Finish, Request, Usage
+from bot.types import Image, Message, Text, ToolCall, ToolResult
 
 RECORDINGS = Path(__file__).parent / "recordings"
 STREAM = (RECORDINGS / "completion_stream.ndjson").read_bytes()

@@ -16,8 +16,9 @@ from bot.models import catalog
 from bot.models.yandex import names, wire
 from bot.models.yandex.auth import credentials
 from bot.models.yandex.service import YandexStudio
+from bot.services import Request
 from bot.settings import WHERE, Settings
-from bot.types import Message, Request
+from bot.types import Message
 
 SKEW = 30.0  # seconds that the clocks may differ
 

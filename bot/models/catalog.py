@@ -11,7 +11,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from bot.entries import ModelEntry
-from bot.types import Profile
+from bot.services import Profile
 
 
 def profile(name: str, extra: Sequence[ModelEntry] = ()) -> Profile:

@@ -12,7 +12,7 @@ from bot.models.openai_wire import ANY, Dialect, EventReader
 from bot.models.text import TextModel
 from bot.models.yandex import wire
 from bot.models.yandex.account import Account
-from bot.types import Profile, Request
+from bot.services import Profile, Request
 
 
 class OpenAIText(TextModel):

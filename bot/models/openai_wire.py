@@ -15,7 +15,8 @@ from bot.errors import ModelError, ModelProtocolError, ModelRefused, StreamCut
 from bot.lines import parse_json, whole_text
 from bot.models.openai_calls import Calls
 from bot.models.yandex import wire
-from bot.types import Chunk, Finish, Image, Message, Profile, Request, Text, ToolCall, ToolResult, Usage
+from bot.services import Chunk, Finish, Profile, Request, Usage
+from bot.types import Image, Message, Text, ToolCall, ToolResult
 
 NOTHING = "(nothing)"  # what a tool said that said nothing: some servers refuse empty texts
 

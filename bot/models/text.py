@@ -13,7 +13,8 @@ from typing import Any, Protocol
 from bot.errors import ModelRefused, ModelUnavailable, StreamCut
 from bot.http import Stream
 from bot.models.yandex.account import Account
-from bot.types import Chunk, Finish, Image, Profile, Request, ToolResult, Usage
+from bot.services import Chunk, Finish, Profile, Request, Usage
+from bot.types import Image, ToolResult
 
 TRIES = 3
 LAST_WORDS = 0.25  # seconds for the end of a complete answer to come, so that its connection can be used again

@@ -1,4 +1,4 @@
-"""The inbox and the outbox as a transport sees them (`types.Inbox`, `types.Outbox`): each call is a transaction.
+"""The inbox and the outbox as a transport sees them (`boxes.Inbox`, `boxes.Outbox`): each call is a transaction.
 
 Only `accept` says that the disk fails: Telegram keeps what was not accepted. All others wait until it works again,
 since what they forgot would be done twice.

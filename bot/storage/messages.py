@@ -13,12 +13,13 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, func, literal, or_, select, update
 
+from bot.services import Source
 from bot.storage.blobs import Blobs
 from bot.storage.dialects import insert
 from bot.storage.rows import Subject, at, columns, dump_parts, here, load_parts, spot
 from bot.storage.tables.history import Conversation, Message
 from bot.storage.tables.people import User
-from bot.types import Address, Image, Part, Role, Source, Text
+from bot.types import Address, Image, Part, Role, Text
 from bot.types import Message as Said
 
 CURRENT = (

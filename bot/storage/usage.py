@@ -8,9 +8,10 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Integer, case, cast, func, insert, select
 
+from bot.services import Usage
 from bot.storage.rows import Subject
 from bot.storage.tables.spending import UsageRow
-from bot.types import Address, Usage
+from bot.types import Address
 
 ADD = insert(UsageRow)
 DAY = 86_400

@@ -19,8 +19,9 @@ from virtual import VirtualClock
 from bot.errors import ModelProtocolError, ModelUnavailable
 from bot.http import Http
 from bot.models.yandex.service import YandexStudio
+from bot.services import Ability, Finish, Request
 from bot.settings import Settings
-from bot.types import Ability, Finish, Message, Request, ToolCall
+from bot.types import Message, ToolCall
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 NAMES = sorted(path.name for path in RECORDINGS.glob("*.sse"))

@@ -22,8 +22,9 @@ from bot.http import Http
 from bot.models.text import TextModel, joined
 from bot.models.yandex.service import YandexStudio
 from bot.sandbox.studio import SANDBOX_FOLDER, SANDBOX_KEY, Answer, Studio
+from bot.services import Ability, Chunk, Finish, Request
 from bot.settings import Settings
-from bot.types import Ability, Chunk, Finish, Image, Message, Request, ToolCall, ToolResult
+from bot.types import Image, Message, ToolCall, ToolResult
 
 QWEN = f"gpt://{SANDBOX_FOLDER}/qwen3-235b-a22b-fp8/latest"
 KINDS: dict[str, dict[str, Any]] = {

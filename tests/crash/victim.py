@@ -32,11 +32,11 @@ from typing import Any
 from bot import cli
 from bot.models.text import TextModel
 from bot.models.yandex.art import YandexArt
+from bot.services import Chunk, Request
 from bot.storage import schema
 from bot.storage.guards import Guard
 from bot.storage.store import Store, Work
 from bot.telegram.api import Api
-from bot.types import Chunk, Request
 
 TRACE = "trace"
 BIRTH = "born"  # the line of the trace with which a process begins

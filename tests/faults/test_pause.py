@@ -15,8 +15,9 @@ from bot.breaker import DENIED_PROBE, MOST_FAILURES, PROBE, Breaker
 from bot.entries import ModelEntry
 from bot.errors import ContextOverflow, ModelDenied, ModelError, ModelRefused, StreamCut
 from bot.routing import Offer, Routing
+from bot.services import Chunk, Finish, Profile, Request
 from bot.texts.catalog import say
-from bot.types import Chunk, Finish, Message, Profile, Request
+from bot.types import Message
 
 TEN_MINUTES = 600.0
 SORRY, DENIED = say("en", "error.unavailable"), say("en", "error.denied")

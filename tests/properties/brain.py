@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bot.errors import ModelRefused, ModelUnavailable, StreamCut
-from bot.types import Chunk, Finish, Message, Profile, Request, Usage
+from bot.services import Chunk, Finish, Profile, Request, Usage
+from bot.types import Message
 
 TOKEN = re.compile(r"\bq\d+\b")  # the one word of a question
 WORD = re.compile(r"\ba(\d+)w(\d+)\b")  # number of the answer, number of the word in it

@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass, field
 
 from bot.middleware import MOST_ATTEMPTS
+from bot.services import Finish
 from bot.texts.catalog import LANGUAGES
-from bot.types import Finish
 from properties.brain import TOKEN, WORD, Asked
 from properties.world import Place, World
 

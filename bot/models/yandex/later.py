@@ -6,8 +6,7 @@ from bot.errors import StreamCut
 from bot.models.text import refuse_pictures
 from bot.models.yandex import operations, wire
 from bot.models.yandex.account import Account
-from bot.services import Answered, Failed, Pending
-from bot.types import Finish, Profile, Request
+from bot.services import Answered, Failed, Finish, Pending, Profile, Request
 
 
 class YandexLater:

@@ -18,8 +18,8 @@ from bot.models.openai_calls import arguments
 from bot.models.text import TextModel, refuse_pictures
 from bot.models.yandex import operations, wire
 from bot.models.yandex.account import Account
-from bot.services import Answered, Failed, Pending
-from bot.types import Chunk, Finish, Image, Message, Profile, Request, Source, Text, ToolCall, ToolResult, Usage
+from bot.services import Answered, Chunk, Failed, Finish, Pending, Profile, Request, Source, Usage
+from bot.types import Image, Message, Text, ToolCall, ToolResult
 
 UNREASONED = "low"
 SEARCHING = "web_search"

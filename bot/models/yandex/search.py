@@ -16,8 +16,7 @@ from bot.errors import ModelProtocolError, ModelRefused
 from bot.lines import parse_json
 from bot.models.yandex import wire
 from bot.models.yandex.account import Account
-from bot.services import Excerpt, Findings
-from bot.types import Source
+from bot.services import Excerpt, Findings, Source
 
 if TYPE_CHECKING:
     from xml.etree import ElementTree

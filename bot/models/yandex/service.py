@@ -25,9 +25,8 @@ from bot.models.yandex.responses import ResponsesLater, ResponsesText, Speaker
 from bot.models.yandex.search import YandexSearch
 from bot.models.yandex.speech import YandexListener, YandexSpeaker
 from bot.models.yandex.text import YandexText
-from bot.services import Later
+from bot.services import Later, Profile
 from bot.settings import Settings
-from bot.types import Profile
 
 
 class YandexStudio:

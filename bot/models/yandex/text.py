@@ -10,7 +10,7 @@ from bot.http import Stream
 from bot.models.text import TextModel
 from bot.models.yandex import wire
 from bot.models.yandex.account import Account
-from bot.types import Profile, Request
+from bot.services import Profile, Request
 
 COUNTING = 10.0
 

@@ -24,7 +24,8 @@ from bot.errors import (
     StreamCut,
 )
 from bot.lines import parse_json, whole_text
-from bot.types import Ability, Chunk, Finish, Image, Message, Request, ToolCall, ToolResult, Usage
+from bot.services import Ability, Chunk, Finish, Request, Usage
+from bot.types import Image, Message, ToolCall, ToolResult
 
 LONGEST_TEXT = 100_000  # characters the server takes in one message
 LONGEST_ANSWER = 200_000  # characters we take
