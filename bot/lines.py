@@ -1,4 +1,4 @@
-"""Bytes -> lines -> JSON, whatever a server sends: halves of characters, lines without end, no JSON at all."""
+"""Bytes -> lines -> JSON, whatever a server sends: halves of characters, lines without end, no JSON."""
 
 from __future__ import annotations
 
@@ -73,3 +73,14 @@ def dump_json(value: Any) -> bytes:
 def whole_text(text: str) -> str:
     """`text` with surrogate pairs joined and lone halves as U+FFFD: databases and sockets raise on halves."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def number(value: Any) -> int | None:
+    """A number of at least 0, also where it is a string; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = int(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if 0 <= number < 1 << 53 else None

@@ -12,9 +12,10 @@ import pytest
 from bot.errors import ContextOverflow, ModelDenied, ModelProtocolError, ModelRefused, ModelUnavailable, StreamCut
 from bot.lines import LineSplitter
 from bot.models import openai_wire
-from bot.models.openai_wire import ANY, OPENAI, YANDEX, EventReader
-from bot.models.text import joined
-from bot.models.yandex import wire
+from bot.models.failures import refusal
+from bot.models.openai_wire import ANY, OPENAI, EventReader
+from bot.models.text import LONGEST_ANSWER, joined
+from bot.models.yandex.service import COMPATIBLE
 from bot.services import Ability, Chunk, Finish, Profile, Request, Usage
 from bot.types import Image, Message, ToolCall, ToolResult
 
@@ -237,8 +238,8 @@ def test_reasoning_tokens_are_counted() -> None:
 
 
 def test_an_endless_answer_ends_at_our_limit() -> None:
-    chunk = read(said("a" * (wire.LONGEST_ANSWER + 5)))
-    assert (len(chunk.text), chunk.finish) == (wire.LONGEST_ANSWER, Finish.LENGTH)
+    chunk = read(said("a" * (LONGEST_ANSWER + 5)))
+    assert (len(chunk.text), chunk.finish) == (LONGEST_ANSWER, Finish.LENGTH)
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------
@@ -268,7 +269,7 @@ def test_the_numbers_of_an_overflow_are_read_in_openais_words_too() -> None:
     words = (
         "This model's maximum context length is 8192 tokens. However, your messages resulted in 10311 tokens. Please..."
     )
-    error = wire.refusal(400, json.dumps({"error": {"message": words, "code": "context_length_exceeded"}}).encode())
+    error = refusal(400, json.dumps({"error": {"message": words, "code": "context_length_exceeded"}}).encode())
     assert isinstance(error, ContextOverflow)
     assert (error.limit, error.given) == (8192, 10311)
 
@@ -296,7 +297,7 @@ def test_a_round_with_a_tool_goes_out_as_the_api_has_it() -> None:
         tools=(CALCULATOR,),
         choice="calculator",
     )
-    body = openai_wire.completion("gpt://b1g/m/latest", request, SEES, YANDEX, stream=True)
+    body = openai_wire.completion("gpt://b1g/m/latest", request, SEES, COMPATIBLE, stream=True)
     assert [row["role"] for row in body["messages"]] == ["system", "user", "assistant", "tool", "tool"]
     made = body["messages"][2]["tool_calls"][0]
     assert (made["id"], json.loads(made["function"]["arguments"])) == ("c1", {"expression": "7@8"})
@@ -312,7 +313,7 @@ def test_each_server_is_asked_in_its_dialect() -> None:
     assert "temperature" not in openai
     assert openai["stream_options"] == {"include_usage": True}
     assert openai["reasoning_effort"] == "none"
-    assert openai_wire.completion("m", request, SEES, YANDEX, stream=True)["reasoning_effort"] == "low"
+    assert openai_wire.completion("m", request, SEES, COMPATIBLE, stream=True)["reasoning_effort"] == "low"
     assert "reasoning_effort" not in openai_wire.completion("m", request, Profile(), ANY, stream=False)
 
 

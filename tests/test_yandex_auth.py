@@ -19,7 +19,8 @@ from virtual import VirtualClock
 
 from bot.errors import ConfigError, ModelDenied, ModelProtocolError, ModelUnavailable
 from bot.http import Http
-from bot.models.yandex.auth import Credentials, Renewed, Token, credentials, read_key
+from bot.models.account import Credentials
+from bot.models.yandex.auth import Renewed, Token, credentials, read_key
 from bot.settings import Settings, load
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)

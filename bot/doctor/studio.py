@@ -13,7 +13,8 @@ from bot.doctor.machine import environment_proxy
 from bot.errors import BotError, ConfigError, ModelError, ModelProtocolError, ModelUnavailable
 from bot.http import Http
 from bot.models import catalog
-from bot.models.yandex import names, wire
+from bot.models.failures import MONEY, Unauthenticated
+from bot.models.yandex import names
 from bot.models.yandex.auth import credentials
 from bot.models.yandex.service import YandexStudio
 from bot.services import Request
@@ -98,7 +99,7 @@ async def _models(settings: Settings, http: Http, clock: Clock) -> AsyncIterator
         except BotError as error:
             yield fail("text", f"{name}: {error}", _next_step(error, name, settings))
             elsewhere = _elsewhere(name, settings)
-            if (isinstance(error, wire.Unauthenticated) and not elsewhere) or RIGHT_FOLDER.search(str(error)):
+            if (isinstance(error, Unauthenticated) and not elsewhere) or RIGHT_FOLDER.search(str(error)):
                 return  # the others would be told the same
     tokenizer = studio.tokenizer()
     if tokenizer is None:
@@ -130,13 +131,13 @@ def _next_step(error: BotError, name: str, settings: Settings) -> str:
         if found[1] == settings.yc_folder_id:
             return f"{name!r} names another folder than the key's: write the name of the model alone"
         return f"YC_FOLDER_ID={found[1]} is the folder of this key; a key works only in its own folder"
-    if isinstance(error, wire.Unauthenticated):
+    if isinstance(error, Unauthenticated):
         return NEW[next(name for name, given in _credentials(settings).items() if given)]
     if isinstance(error, ConfigError):
         return "`govorun models list` shows the names"
     if isinstance(error, ModelUnavailable):
         return _trouble(words)
-    if wire.MONEY.search(words):
+    if MONEY.search(words):
         return "console.yandex.cloud -> Billing: is the account active, is there money, does this folder belong to it?"
     if words.startswith("403"):
         return ROLE

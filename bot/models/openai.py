@@ -8,10 +8,10 @@ from typing import Any
 
 from bot.http import Stream
 from bot.models import openai_wire
+from bot.models.account import Account
+from bot.models.calls import taken_ids
 from bot.models.openai_wire import ANY, Dialect, EventReader
 from bot.models.text import TextModel
-from bot.models.yandex import wire
-from bot.models.yandex.account import Account
 from bot.services import Profile, Request
 
 
@@ -46,7 +46,7 @@ class OpenAIWire:
         return openai_wire.completion(self._model, request, self._profile, self._dialect, stream=stream)
 
     def reader(self, request: Request, *, trace: str) -> EventReader:
-        return EventReader(trace=trace, taken=wire.taken(request), tools=bool(request.tools))
+        return EventReader(trace=trace, taken=taken_ids(request), tools=bool(request.tools))
 
     async def pieces(self, stream: Stream) -> AsyncGenerator[str]:
         if "json" in stream.headers.get("content-type", ""):  # not streamed after all, or an error with status 200

@@ -7,11 +7,10 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
-from bot.models.yandex import wire
+from bot.models.calls import arguments, unique
 from bot.types import ToolCall
 
 MOST = 64
-UNREADABLE = "unreadable"  # the argument that holds what is no JSON object: no tool has it, so that the model is told
 
 
 @dataclass(slots=True)
@@ -40,7 +39,7 @@ class Calls:
         found: list[ToolCall] = []
         for part in self._parts:
             if part.name:
-                id = wire.unique(part.id, part.name, self._taken | {call.id for call in found})
+                id = unique(part.id, part.name, self._taken | {call.id for call in found})
                 found.append(ToolCall(id, part.name, arguments(part.arguments)))
         return tuple(found)
 
@@ -84,17 +83,6 @@ def _given(delta: Mapping[str, Any]) -> Any:
     """The arguments that a piece brings, if any."""
     function = delta.get("function")
     return function.get("arguments") if isinstance(function, dict) else None
-
-
-def arguments(text: str) -> Mapping[str, Any]:
-    """The arguments of a call as an object, whole numbers as such."""
-    if not text.strip():
-        return {}
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        value = None
-    return wire.whole_numbers(value) if isinstance(value, dict) else {UNREADABLE: text[:2_000]}
 
 
 def _is_whole(text: str) -> bool:

@@ -6,15 +6,18 @@ trailing chunk that has no choices (vLLM), no finish reason at all (Alice), reas
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
 from bot.errors import ModelError, ModelProtocolError, ModelRefused, StreamCut
-from bot.lines import parse_json, whole_text
+from bot.lines import number, parse_json, whole_text
+from bot.models.calls import CHOICES, function
+from bot.models.failures import stream_error
 from bot.models.openai_calls import Calls
-from bot.models.yandex import wire
+from bot.models.text import LONGEST_ANSWER, shortened
 from bot.services import Chunk, Finish, Profile, Request, Usage
 from bot.types import Image, Message, Text, ToolCall, ToolResult
 
@@ -37,7 +40,6 @@ class Dialect:
 
 
 ANY = Dialect()
-YANDEX = Dialect(ask_usage=False, longest=wire.LONGEST_TEXT, unreasoned="low")
 OPENAI = Dialect(limit="max_completion_tokens", cool=False)
 
 
@@ -61,10 +63,10 @@ def completion(model: str, request: Request, profile: Profile, dialect: Dialect,
 def _wishes(request: Request) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if request.tools:
-        found["tools"] = [{"type": "function", "function": wire.function(tool)} for tool in request.tools]
+        found["tools"] = [{"type": "function", "function": function(tool)} for tool in request.tools]
     if request.tools and request.choice:
         named = {"type": "function", "function": {"name": request.choice}}
-        found["tool_choice"] = request.choice if request.choice in wire.CHOICES else named
+        found["tool_choice"] = request.choice if request.choice in CHOICES else named
     if request.schema is not None:
         form = {"name": "answer", "schema": dict(request.schema)}
         found["response_format"] = {"type": "json_schema", "json_schema": form}
@@ -89,8 +91,8 @@ def _entries(message: Message, profile: Profile, dialect: Dialect) -> list[dict[
 
 def _content(message: Message, profile: Profile, dialect: Dialect) -> str | list[dict[str, Any]]:
     text = message.text if message.text.strip() else ""
-    if dialect.longest and len(text) > dialect.longest:
-        text = wire.CUT_MARK + text[len(wire.CUT_MARK) - dialect.longest :]
+    if dialect.longest:
+        text = shortened(text, dialect.longest)
     if not profile.vision or not any(isinstance(part, Image) for part in message.parts):
         return text
     return [_part(part) for part in message.parts if isinstance(part, Image) or (isinstance(part, Text) and part.text)]
@@ -99,7 +101,11 @@ def _content(message: Message, profile: Profile, dialect: Dialect) -> str | list
 def _part(part: Text | Image) -> dict[str, Any]:
     if isinstance(part, Text):
         return {"type": "text", "text": part.text}
-    return {"type": "image_url", "image_url": {"url": wire.data_url(part)}}
+    return {"type": "image_url", "image_url": {"url": data_url(part)}}
+
+
+def data_url(picture: Image) -> str:
+    return f"data:{picture.mime};base64,{base64.b64encode(picture.data).decode()}"
 
 
 def _call(call: ToolCall) -> dict[str, Any]:
@@ -184,8 +190,8 @@ class EventReader:
 
     def _bounded(self, text: str, thought: str) -> Chunk:
         self._length += len(text) + len(thought)
-        if self._length > wire.LONGEST_ANSWER:
-            text = text[: max(len(text) - (self._length - wire.LONGEST_ANSWER), 0)]
+        if self._length > LONGEST_ANSWER:
+            text = text[: max(len(text) - (self._length - LONGEST_ANSWER), 0)]
             self._finish, self.done = self._finish or Finish.LENGTH, True
             self._pen = Pen()
         return Chunk(text, thought=thought)
@@ -257,17 +263,17 @@ def failure(value: Mapping[str, Any], *, trace: str = "") -> ModelError | None:
     """The error inside an answer with status 200. vLLM says it without a field for it."""
     if value.get("object") == "error":
         value = {"error": {**value}}
-    return wire.stream_error(value, trace=trace)
+    return stream_error(value, trace=trace)
 
 
 def usage(value: Any) -> Usage | None:
     if not isinstance(value, dict):
         return None
-    prompt, completion = wire.number(value.get("prompt_tokens")), wire.number(value.get("completion_tokens"))
+    prompt, completion = number(value.get("prompt_tokens")), number(value.get("completion_tokens"))
     if prompt is None or completion is None:
         return None
     details = _mapping(value.get("completion_tokens_details"))
-    return Usage(prompt, completion, wire.number(details.get("reasoning_tokens")) or 0)
+    return Usage(prompt, completion, number(details.get("reasoning_tokens")) or 0)
 
 
 def _first(choices: Any) -> Mapping[str, Any]:

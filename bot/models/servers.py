@@ -11,10 +11,10 @@ from bot.errors import ConfigError
 from bot.http import Http
 from bot.metrics import Metrics
 from bot.models import catalog
+from bot.models.account import Account
 from bot.models.openai import OpenAIText
 from bot.models.openai_wire import ANY, OPENAI
 from bot.models.retry import Retry
-from bot.models.yandex.account import Account
 from bot.settings import Settings
 
 AT_ONCE = 10  # requests in flight to one server
@@ -51,14 +51,14 @@ class Servers:
         key = (entry.url, entry.secret)
         if key not in self._accounts:
             self._accounts[key] = Account(
-                "",
+                urlsplit(entry.url).netloc,
                 http=self._http,
                 credentials=Bearer(entry.secret),
                 gauge=asyncio.Semaphore(AT_ONCE),
                 retry=self._retry,
                 metrics=self._metrics,
-                name=urlsplit(entry.url).netloc,
                 label="server",
+                provider="openai_compatible",
             )
         return self._accounts[key]
 

@@ -12,11 +12,13 @@ from typing import Any, Protocol
 
 from bot.errors import ModelRefused, ModelUnavailable, StreamCut
 from bot.http import Stream
-from bot.models.yandex.account import Account
+from bot.models.account import Account
 from bot.services import Chunk, Finish, Profile, Request, Usage
 from bot.types import Image, ToolResult
 
 TRIES = 3
+LONGEST_ANSWER = 200_000  # characters we take
+CUT_MARK = "[...]\n"
 LAST_WORDS = 0.25  # seconds for the end of a complete answer to come, so that its connection can be used again
 LAST_NUMBERS = 2.0  # ... and for what it cost, where that comes after it
 
@@ -150,6 +152,11 @@ def joined(first: Chunk | None, last: Chunk | None) -> Chunk:
         thought=first.thought + last.thought,
         sources=first.sources + last.sources,
     )
+
+
+def shortened(text: str, longest: int) -> str:
+    """A text that is too long for a server loses its beginning."""
+    return text if len(text) <= longest else CUT_MARK + text[len(CUT_MARK) - longest :]
 
 
 def refuse_pictures(request: Request, profile: Profile) -> None:

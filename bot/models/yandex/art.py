@@ -7,8 +7,8 @@ import binascii
 from typing import Any
 
 from bot.errors import BadInput
+from bot.models.account import Account
 from bot.models.yandex import operations
-from bot.models.yandex.account import Account
 from bot.services import Drawing, Failed, Finished, Pending
 
 LONGEST_PROMPT = 500  # characters, over all texts

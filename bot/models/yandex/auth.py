@@ -14,13 +14,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
 from bot.clock import Clock
 from bot.errors import ConfigError, ModelDenied, ModelProtocolError, ModelUnavailable
 from bot.http import Answer, Http
+from bot.models.account import Credentials
 from bot.settings import Settings
 
 if TYPE_CHECKING:
@@ -33,16 +34,6 @@ MARGIN = 300.0  # seconds before its end that a token is not used any more
 PATIENCE = 60.0  # seconds between tries to renew a token that is still good
 TIMEOUT = 10.0
 METADATA_PATH = "/computeMetadata/v1/instance/service-accounts/default/token"
-
-
-class Credentials(Protocol):
-    async def headers(self) -> dict[str, str]:
-        """The headers to send now. Raises `ModelDenied` and `ModelUnavailable`."""
-        ...
-
-    async def renew(self, refused: Mapping[str, str]) -> bool:
-        """After a 401 for the headers `refused`: is there something else to try now?"""
-        ...
 
 
 class Fixed:

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.errors import ModelError, ModelProtocolError
-from bot.models.yandex import wire
-from bot.models.yandex.account import Account
+from bot.lines import number
+from bot.models.account import Account
 from bot.services import Vector
 
 AT_ONCE = 5
@@ -23,14 +23,15 @@ class YandexEmbeddings:
 
     longest = LONGEST
 
-    def __init__(self, account: Account, *, url: str) -> None:
+    def __init__(self, folder: str, account: Account, *, url: str) -> None:
+        self._folder = folder
         self._account = account
         self._url = f"{url}/foundationModels/v1/textEmbedding"
         self._at_once = asyncio.Semaphore(AT_ONCE)
         self._next = 0.0  # when the next request may go out, monotonic
 
     async def embed(self, texts: Sequence[str], *, question: bool = False) -> Sequence[Vector | ModelError]:
-        uri = f"emb://{self._account.folder}/{QUESTION if question else DOCUMENT}/latest"
+        uri = f"emb://{self._folder}/{QUESTION if question else DOCUMENT}/latest"
         async with asyncio.TaskGroup() as tasks:
             asked = [tasks.create_task(self._outcome({"modelUri": uri, "text": text})) for text in texts]
         return [task.result() for task in asked]
@@ -63,4 +64,4 @@ def _vector(value: Any) -> Vector:
     found = value.get("embedding") if isinstance(value, Mapping) else None
     if not isinstance(found, list) or not found or not all(isinstance(one, int | float) for one in found):
         raise ModelProtocolError("an embedding is not a list of numbers")
-    return Vector([float(one) for one in found], wire.number(value.get("numTokens")) or 0)
+    return Vector([float(one) for one in found], number(value.get("numTokens")) or 0)

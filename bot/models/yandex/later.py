@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bot.errors import StreamCut
+from bot.models.account import Account
 from bot.models.text import refuse_pictures
 from bot.models.yandex import operations, wire
-from bot.models.yandex.account import Account
 from bot.services import Answered, Failed, Finish, Pending, Profile, Request
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from bot.clock import SystemClock
 from bot.errors import ConfigError, ModelProtocolError
 from bot.http import Http
-from bot.models.yandex import wire
+from bot.models.failures import refusal
 from bot.models.yandex.auth import credentials
 from bot.settings import Settings
 
@@ -27,7 +27,7 @@ async def offered(settings: Settings) -> Sequence[str] | None:
         headers["openai-project"] = settings.yc_folder_id
         answer = await http.get_json(f"{settings.yc_openai_url}/models", headers=headers, total=PATIENCE)
     if answer.status != 200:
-        raise wire.refusal(answer.status, answer.body, trace=answer.headers.get("x-server-trace-id", ""))
+        raise refusal(answer.status, answer.body, trace=answer.headers.get("x-server-trace-id", ""))
     value = answer.json()
     rows = value.get("data") if isinstance(value, Mapping) else None
     if not isinstance(rows, list):

@@ -11,8 +11,8 @@ from typing import Any
 
 from bot.errors import ModelProtocolError, OutcomeUnknown
 from bot.http import Answer
-from bot.models.yandex import wire
-from bot.models.yandex.account import Account
+from bot.models.account import Account
+from bot.models.failures import REFUSED, printable
 from bot.services import Failed, Pending
 
 SUBMITTING = 30.0
@@ -81,5 +81,5 @@ def _failure(value: Mapping[str, Any]) -> Failed | None:
     if not isinstance(error, Mapping) or not code:  # code 0 stands beside results too
         return None
     message = str(error.get("message") or "")
-    refused = code == INVALID_ARGUMENT or bool(wire.REFUSED.search(message))
-    return Failed(wire.printable(message) or f"code {code}", refused=refused)
+    refused = code == INVALID_ARGUMENT or bool(REFUSED.search(message))
+    return Failed(printable(message) or f"code {code}", refused=refused)

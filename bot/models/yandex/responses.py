@@ -13,11 +13,13 @@ from typing import Any
 
 from bot.errors import ModelError, ModelProtocolError, ModelRefused, ModelUnavailable, StreamCut
 from bot.http import Stream
-from bot.lines import parse_json, whole_text
-from bot.models.openai_calls import arguments
+from bot.lines import number, parse_json, whole_text
+from bot.models.account import Account
+from bot.models.calls import CHOICES, arguments, function, taken_ids, unique
+from bot.models.failures import failure, stream_error
+from bot.models.openai_wire import data_url
 from bot.models.text import TextModel, refuse_pictures
-from bot.models.yandex import operations, wire
-from bot.models.yandex.account import Account
+from bot.models.yandex import operations
 from bot.services import Answered, Chunk, Failed, Finish, Pending, Profile, Request, Source, Usage
 from bot.types import Image, Message, Text, ToolCall, ToolResult
 
@@ -114,7 +116,7 @@ class ResponsesWire:
         return {**found, **self._wishes(request)}
 
     def reader(self, request: Request, *, trace: str) -> ResponseReader:
-        return ResponseReader(trace=trace, taken=wire.taken(request))
+        return ResponseReader(trace=trace, taken=taken_ids(request))
 
     async def pieces(self, stream: Stream) -> AsyncGenerator[str]:
         if "json" in stream.headers.get("content-type", ""):
@@ -125,13 +127,13 @@ class ResponsesWire:
                 yield event.data
 
     def _wishes(self, request: Request) -> dict[str, Any]:
-        tools: list[dict[str, Any]] = [{"type": "function", **wire.function(tool)} for tool in request.tools]
+        tools: list[dict[str, Any]] = [{"type": "function", **function(tool)} for tool in request.tools]
         if self._who.search:
             tools.append({"type": SEARCHING})
         found: dict[str, Any] = {"tools": tools} if tools else {}
         if request.tools and request.choice:
             named = {"type": "function", "name": request.choice}
-            found["tool_choice"] = request.choice if request.choice in wire.CHOICES else named
+            found["tool_choice"] = request.choice if request.choice in CHOICES else named
         if request.schema is not None:
             found["text"] = {"format": {"type": "json_schema", "name": "answer", "schema": dict(request.schema)}}
         return found
@@ -158,7 +160,7 @@ def _content(message: Message, profile: Profile) -> str | list[dict[str, Any]]:
     if not pictures:
         return message.text if message.text.strip() else ""
     texts = [{"type": "input_text", "text": part.text} for part in message.parts if isinstance(part, Text)]
-    return [*({"type": "input_image", "image_url": wire.data_url(picture)} for picture in pictures), *texts]
+    return [*({"type": "input_image", "image_url": data_url(picture)} for picture in pictures), *texts]
 
 
 # --- answers ----------------------------------------------------------------------------------------------------------
@@ -196,7 +198,7 @@ class ResponseReader:
 
     def take(self, response: Mapping[str, Any]) -> None:
         """A whole response. Raises what its error means."""
-        if error := wire.stream_error(response, trace=self._trace):
+        if error := stream_error(response, trace=self._trace):
             raise error
         status, reason = response.get("status"), _mapping(response.get("incomplete_details")).get("reason")
         if status in ("failed", "cancelled"):
@@ -224,7 +226,7 @@ class ResponseReader:
         kind, delta = str(value.get("type", "")), value.get("delta")
         if kind == "error":
             told = value if value.get("message") else _mapping(value.get("error"))
-            raise wire.failure(wire.number(told.get("code")) or 500, 0, str(told.get("message", "")), trace=self._trace)
+            raise failure(number(told.get("code")) or 500, 0, str(told.get("message", "")), trace=self._trace)
         if value.get("object") == "response" or "response" in value or value.get("error"):
             if not kind.startswith(BEGINNINGS):
                 self.take(_mapping(value.get("response")) or value)
@@ -277,7 +279,7 @@ def _calls(output: list[dict[str, Any]], taken: Set[str]) -> tuple[ToolCall, ...
     for item in output:
         name = item.get("name")
         if item.get("type") == "function_call" and isinstance(name, str) and name:
-            id = wire.unique(str(item.get("call_id") or ""), name, taken | {call.id for call in found})
+            id = unique(str(item.get("call_id") or ""), name, taken | {call.id for call in found})
             found.append(ToolCall(id, name, arguments(str(item.get("arguments") or ""))))
     return tuple(found)
 
@@ -288,11 +290,11 @@ def _searches(output: list[dict[str, Any]]) -> int:
 
 def _usage(value: Any, searches: int) -> Usage | None:
     numbers = _mapping(value)
-    prompt, completion = wire.number(numbers.get("input_tokens")), wire.number(numbers.get("output_tokens"))
+    prompt, completion = number(numbers.get("input_tokens")), number(numbers.get("output_tokens"))
     if prompt is None or completion is None:
         return None
     details = _mapping(numbers.get("output_tokens_details"))
-    return Usage(prompt, completion, wire.number(details.get("reasoning_tokens")) or 0, searches)
+    return Usage(prompt, completion, number(details.get("reasoning_tokens")) or 0, searches)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from bot.errors import ModelProtocolError, ModelRefused
 from bot.lines import parse_json
-from bot.models.yandex import wire
-from bot.models.yandex.account import Account
+from bot.models.account import Account
+from bot.models.failures import printable, stream_error
 from bot.services import Excerpt, Findings, Source
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ CITED = re.compile(r"\[(\d{1,3})\]")
 class YandexSearch:
     """A `Searcher`. Requests wait for each other, a second apart."""
 
-    def __init__(self, account: Account, *, url: str) -> None:
+    def __init__(self, folder: str, account: Account, *, url: str) -> None:
+        self._folder = folder
         self._account = account
         self._url = url
         self._turn = asyncio.Lock()
@@ -46,7 +47,7 @@ class YandexSearch:
         words = _words(query)
         body = {
             "messages": [{"content": words, "role": "ROLE_USER"}],
-            "folderId": self._account.folder,
+            "folderId": self._folder,
             "fixMisspell": True,
             "searchType": _kind(words),
         }
@@ -58,7 +59,7 @@ class YandexSearch:
             "query": {"searchType": _kind(words), "queryText": words, "familyMode": "FAMILY_MODE_MODERATE"},
             "groupSpec": {"groupMode": "GROUP_MODE_DEEP", "groupsOnPage": str(MOST_PAGES), "docsInGroup": "1"},
             "maxPassages": "4",
-            "folderId": self._account.folder,
+            "folderId": self._folder,
             "responseFormat": "FORMAT_XML",
         }
         return _excerpts(await self._asked("web", body))
@@ -95,7 +96,7 @@ def _excerpts(body: bytes) -> tuple[Excerpt, ...]:
     from xml.etree import ElementTree  # most bots search for nothing
 
     value = parse_json(body)
-    if isinstance(value, Mapping) and (error := wire.stream_error(value)):
+    if isinstance(value, Mapping) and (error := stream_error(value)):
         raise error
     try:
         raw = base64.b64decode(value["rawData"], validate=True)
@@ -106,7 +107,7 @@ def _excerpts(body: bytes) -> tuple[Excerpt, ...]:
         raise ModelProtocolError("the pages of the search can't be read") from None
     failed = tree.find("response/error")
     if failed is not None and failed.get("code") != NOTHING_FOUND:
-        raise ModelRefused(wire.printable(f"search error {failed.get('code')}: {_said(failed)}"))
+        raise ModelRefused(printable(f"search error {failed.get('code')}: {_said(failed)}"))
     return tuple(_excerpt(document) for document in tree.iter("doc") if _said(document.find("url")))[:MOST_PAGES]
 
 
@@ -125,7 +126,7 @@ def _last(body: bytes) -> Mapping[str, Any]:
     """The last message that says something."""
     found: Mapping[str, Any] = {}
     for value in _values(body):
-        if error := wire.stream_error(value):
+        if error := stream_error(value):
             raise error
         inner = value.get("result", value)
         found = inner if isinstance(inner, Mapping) and "message" in inner else found

@@ -10,13 +10,13 @@ from bot.clock import Clock
 from bot.http import Http
 from bot.metrics import Metrics
 from bot.models import catalog
+from bot.models.account import Account, Gauge
 from bot.models.openai import OpenAIText
-from bot.models.openai_wire import YANDEX
+from bot.models.openai_wire import Dialect
 from bot.models.retry import Retry
 from bot.models.servers import Servers
 from bot.models.text import TextModel
 from bot.models.yandex import names
-from bot.models.yandex.account import Account, Gauge
 from bot.models.yandex.art import YandexArt
 from bot.models.yandex.auth import credentials
 from bot.models.yandex.embeddings import YandexEmbeddings
@@ -25,8 +25,11 @@ from bot.models.yandex.responses import ResponsesLater, ResponsesText, Speaker
 from bot.models.yandex.search import YandexSearch
 from bot.models.yandex.speech import YandexListener, YandexSpeaker
 from bot.models.yandex.text import YandexText
+from bot.models.yandex.wire import LONGEST_TEXT
 from bot.services import Later, Profile
 from bot.settings import Settings
+
+COMPATIBLE = Dialect(ask_usage=False, longest=LONGEST_TEXT, unreasoned="low")  # AI Studio's own OpenAI-compatible API
 
 
 class YandexStudio:
@@ -48,12 +51,14 @@ class YandexStudio:
         retry = Retry(clock, random)
         self._servers = Servers(settings, http, retry, metrics)
         self._account = Account(
-            settings.yc_folder_id,
+            "AI Studio",
             http=http,
             credentials=credentials(settings, http, clock),
             gauge=gauge or asyncio.Semaphore(settings.yc_concurrency),
             retry=retry,
-            data_logging=settings.yc_data_logging,
+            label="studio",
+            provider="yandex",
+            headers=_headers(settings),
             metrics=metrics,
         )
         self.outage = self._account.outage
@@ -76,7 +81,7 @@ class YandexStudio:
             return ResponsesText(name, who, profile, account, url=base, deadline=deadline, idle=idle)
         if profile.native:
             return YandexText(name, who.uri, profile, account, url=settings.yc_llm_url, deadline=deadline, idle=idle)
-        return OpenAIText(name, who.uri, profile, account, url=base, deadline=deadline, idle=idle, dialect=YANDEX)
+        return OpenAIText(name, who.uri, profile, account, url=base, deadline=deadline, idle=idle, dialect=COMPATIBLE)
 
     def _speaker(self, name: str, *, search: bool = False) -> Speaker:
         entry, folder = catalog.entry(name, self._settings.models), self._settings.yc_folder_id
@@ -128,7 +133,7 @@ class YandexStudio:
         )
 
     def embeddings(self) -> YandexEmbeddings:
-        return YandexEmbeddings(self._account, url=self._settings.yc_llm_url)
+        return YandexEmbeddings(self._settings.yc_folder_id, self._account, url=self._settings.yc_llm_url)
 
     def listener(self) -> YandexListener | None:
         """None where SPEECH is off."""
@@ -153,4 +158,14 @@ class YandexStudio:
 
     def search(self) -> YandexSearch:
         """The web, as the Search API answers from it."""
-        return YandexSearch(self._account, url=self._settings.yc_search_url)
+        return YandexSearch(self._settings.yc_folder_id, self._account, url=self._settings.yc_search_url)
+
+
+def _headers(settings: Settings) -> dict[str, str]:
+    """Whose quota and bill it is, and whether the service may keep what is said."""
+    if not settings.yc_folder_id:
+        return {}
+    return {
+        "x-folder-id": settings.yc_folder_id,
+        "x-data-logging-enabled": "true" if settings.yc_data_logging else "false",
+    }

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from bot.errors import ModelProtocolError, ModelRefused, OutcomeUnknown
-from bot.models.yandex.account import Account
+from bot.models.account import Account
 from bot.services import Answered, Failed, Pending
 
 SHORT_BYTES, SHORT_SECONDS = 1 << 20, 29  # the service counts parts of a second too

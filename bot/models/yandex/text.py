@@ -7,9 +7,10 @@ from typing import Any
 
 from bot.errors import ModelProtocolError
 from bot.http import Stream
+from bot.models.account import Account
+from bot.models.calls import taken_ids
 from bot.models.text import TextModel
 from bot.models.yandex import wire
-from bot.models.yandex.account import Account
 from bot.services import Profile, Request
 
 COUNTING = 10.0
@@ -50,7 +51,7 @@ class NativeWire:
         return wire.completion(self._uri, request, stream=stream, reasons=self._profile.reasoning)
 
     def reader(self, request: Request, *, trace: str) -> wire.StreamReader:
-        return wire.StreamReader(trace=trace, taken=wire.taken(request))
+        return wire.StreamReader(trace=trace, taken=taken_ids(request))
 
     def pieces(self, stream: Stream) -> AsyncGenerator[str]:
         return stream.lines()

@@ -1,7 +1,6 @@
-"""Requests in the name of one folder: headers, the shared gauge, one renewal of the token on a 401.
+"""Requests in one name at one server: its key, one renewal of it on a 401, the shared gauge, its outages.
 
-Text, pictures and tokenizer ask through one `Account`, so that they share what the folder has: its quota and its key.
-A server that is not AI Studio has an account too, without a folder.
+Whatever asks a server with the same key asks through one `Account`: so all share the quota and what is known of it.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Set
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Set
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -18,9 +17,8 @@ from bot import tracing, turns
 from bot.errors import ModelDenied, ModelError, ModelUnavailable
 from bot.http import Answer, Http, Stream
 from bot.metrics import Metrics
+from bot.models.failures import Unauthenticated, refusal
 from bot.models.retry import Retry, retry_after
-from bot.models.yandex import wire
-from bot.models.yandex.auth import Credentials
 from bot.outage import Outage
 
 log = logging.getLogger(__name__)
@@ -34,32 +32,48 @@ class Gauge(Protocol):
     def release(self) -> None: ...
 
 
+class Credentials(Protocol):
+    """Who we are to a server."""
+
+    async def headers(self) -> dict[str, str]:
+        """The headers to send now. Raises `ModelDenied` and `ModelUnavailable`."""
+        ...
+
+    async def renew(self, refused: Mapping[str, str]) -> bool:
+        """After a 401 for the headers `refused`: is there something else to try now?"""
+        ...
+
+
 class Account:
-    """`gauge` has one place for each generation that may be in flight: the quota counts those, not a rate."""
+    """`gauge` has one place for each generation that may be in flight: the quota counts those, not a rate.
+
+    `headers` go with each request, beside the key. `name` is what the log calls the server, `label` what the metrics
+    call its kind, `provider` what traces do.
+    """
 
     def __init__(
         self,
-        folder: str,
+        name: str,
         *,
         http: Http,
         credentials: Credentials,
         gauge: Gauge,
         retry: Retry,
-        data_logging: bool = False,
+        label: str,
+        provider: str,
+        headers: Mapping[str, str] | None = None,
         metrics: Metrics | None = None,
-        name: str = "AI Studio",
-        label: str = "studio",
     ) -> None:
-        self.folder = folder
         self.retry = retry
         self.clock = retry.clock
         self.metrics = metrics or Metrics()
         self.outage = Outage(name, retry.clock)
         self._label = label
+        self._provider = provider
         self._http = http
         self._credentials = credentials
         self._gauge = gauge
-        self._data_logging = "true" if data_logging else "false"
+        self._standing = dict(headers or {})
 
     @asynccontextmanager
     async def place(self, until: float) -> AsyncIterator[None]:
@@ -80,7 +94,7 @@ class Account:
     async def stream(self, url: str, body: Any, *, until: float, idle: float) -> AsyncIterator[Stream]:
         """An open answer with status 200; any other raises what it means."""
         renewed = False
-        tracing.current.get().note({"gen_ai.provider.name": "yandex" if self.folder else "openai_compatible"})
+        tracing.current.get().note({"gen_ai.provider.name": self._provider})
         with self._noticed():
             while True:
                 headers = await self._headers()
@@ -162,13 +176,13 @@ class Account:
         self.outage.over()
 
     async def _renewed(self, error: ModelError, headers: dict[str, str]) -> bool:
-        return isinstance(error, wire.Unauthenticated) and await self._credentials.renew(headers)
+        return isinstance(error, Unauthenticated) and await self._credentials.renew(headers)
 
     def _refusal(self, answer: Answer, headers: dict[str, str], *, repeatable: bool = True) -> ModelError:
         self.metrics.model_requests.add(str(answer.status))
         trace = answer.headers.get("x-server-trace-id", "")
         wait = retry_after(answer.headers, self.clock.time())
-        error = wire.refusal(answer.status, answer.body, retry_after=wait, trace=trace, repeatable=repeatable)
+        error = refusal(answer.status, answer.body, retry_after=wait, trace=trace, repeatable=repeatable)
         asked = headers["x-client-request-id"]
         log.warning("%s refused request %s (trace %s): %s", self.outage.name, asked, trace or "-", error)
         return error
@@ -177,10 +191,7 @@ class Account:
         return max(until - self.clock.monotonic(), 0.0)
 
     async def _headers(self) -> dict[str, str]:
-        headers = await self._credentials.headers()
-        if self.folder:
-            headers["x-folder-id"] = self.folder
-            headers["x-data-logging-enabled"] = self._data_logging
+        headers = {**await self._credentials.headers(), **self._standing}
         headers["x-client-request-id"] = turns.current.get().request = str(uuid.uuid4())
         return headers
 
