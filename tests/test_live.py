@@ -10,6 +10,7 @@ from stage import ANNA, BORIS, TEAM, Stage
 from telegram_side import DRAFTS, QUESTION, counted, drafts, loud, said, settled, soon
 
 from bot.sandbox.telegram import buttons_of
+from bot.types import Address, Outgoing
 
 
 def most_within(times: list[float], seconds: float) -> int:
@@ -274,6 +275,25 @@ async def test_an_answer_that_can_not_be_stored_at_once_is_asked_once_and_leaves
     assert len(stage.prompts()) == 1
     final = stage.telegram.calls_of("sendMessage")[-1]
     await stage.clock.sleep(90)
+    assert [call for call in drafts(stage) if call.monotonic > final.monotonic] == []
+
+
+async def test_a_view_that_ends_leaves_a_later_one_of_its_turn_to_the_answer(stage: Stage) -> None:
+    app = await stage.start()
+    await stage.ask("hello")
+    address = Address("telegram", app.telegram.api.id, ANNA)
+    earlier, later = app.telegram.reply(address, "900"), app.telegram.reply(address, "900")
+    earlier.begin("draft")
+    earlier.append("half")
+    begun = stage.clock.monotonic()
+    await soon(stage, lambda: [call for call in drafts(stage) if call.monotonic > begun])
+    later.begin("draft")
+    await earlier.close()
+    await app.store.write(lambda tx: tx.deliveries.add("900", address, Outgoing("whole")))
+    await app.telegram.deliverer.deliver(address)
+    final = stage.telegram.calls_of("sendMessage")[-1]
+    later.append("late")
+    await stage.clock.sleep(30)
     assert [call for call in drafts(stage) if call.monotonic > final.monotonic] == []
 
 

@@ -101,7 +101,8 @@ class Live:
                 await self._landed.wait()
         self._task.cancel()
         await asyncio.wait({self._task})
-        self.deliverer.views.pop(self.turn, None)
+        if self.deliverer.views.get(self.turn) == self.end:  # else a turn that was begun anew has another view
+            del self.deliverer.views[self.turn]
 
     async def _run(self) -> None:
         view = tracing.current.get().part("live view", sums=True)
