@@ -16,7 +16,7 @@ from postgres_side import TEMPLATE, Server, started
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
 
-pytest_plugins = ["bot.testing.plugin", "sandbox_client"]
+pytest_plugins = ["bot.testing.plugin", "sandbox_client", "doctor_patient"]
 
 
 @pytest.fixture(scope="session")

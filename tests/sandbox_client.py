@@ -18,6 +18,9 @@ import pytest
 
 from bot.sandbox.telegram import TOKEN, Telegram
 
+ANNA, TEAM = 1001, -1001000000001
+KEYBOARD = {"inline_keyboard": [[{"text": "Yes", "callback_data": "yes"}]]}
+
 
 class ManualClock:
     """`sleep` waits until the test moves the time with `advance`."""

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from stage import ANNA, PATIENCE, Stage
 
+from bot.attached import BLIND
 from bot.sandbox.telegram_server import ApiCall
 from bot.storage.dialects import connector
 
@@ -48,6 +49,11 @@ def inbox(stage: Stage) -> list[str]:
 async def settled(stage: Stage, *states: str) -> None:
     """Wait until the outbox holds exactly deliveries in these states."""
     await soon(stage, lambda: deliveries(stage) == list(states) or None)
+
+
+def questions(stage: Stage) -> list[str]:
+    """What was asked, without what the model is told of a picture that it can't see."""
+    return [prompt[-1]["text"].removesuffix(f"\n{BLIND}") for prompt in stage.prompts()]
 
 
 def words(text: str) -> str:

@@ -6,67 +6,19 @@ The faults are made outside the bot: by the servers that it talks to, and by ano
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
 import resource
-import socket
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
-import aiohttp
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
+from health_side import MINUTE, becomes, health_of, healthy, red
 from stage import ANNA, BORIS, Stage
 from telegram_side import rows, settled, soon
 
-from bench.crew import free_port
-from bot import running
-from bot.bot import Bot
-from bot.errors import ConfigError
-from bot.health import CHECKS, Health, Report
-from bot.probes import serving
-from bot.sandbox.studio import Answer
-
-MINUTE = 60.0
-
-
-async def becomes(health: Health, status: str, within: float = MINUTE) -> Report:
-    """Look every two seconds until the bot is so. Fails after `within` seconds."""
-    clock = health.app.clock
-    ends = clock.monotonic() + within
-    while (report := await health.report()).status != status:
-        assert clock.monotonic() < ends, report.shown()
-        await clock.sleep(2)
-    return report
-
-
-async def red(health: Health, check: str) -> str:
-    """Wait until that check fails. Returns what it says."""
-    report = await becomes(health, "fail")
-    while report.checks[check].status != "fail":
-        await health.app.clock.sleep(2)
-        report = await becomes(health, "fail")
-    return report.checks[check].reason
-
-
-async def healthy(stage: Stage, **changes: Any) -> Health:
-    """A bot that has answered once."""
-    health = health_of(await stage.start(**changes))
-    await stage.ask("hello")
-    await becomes(health, "ok")
-    return health
-
-
-def health_of(app: Bot) -> Health:
-    """Virtual time passes while a thread waits for the disk: not the time to be impatient."""
-    return Health(app, patience=600.0)
-
-
-# --- the faults -------------------------------------------------------------------------------------------------------
+from bot.health import CHECKS
 
 
 async def test_a_bot_that_answers_is_well(stage: Stage) -> None:
@@ -315,149 +267,3 @@ async def test_f103_an_error_in_the_background_ends_the_bot(stage: Stage) -> Non
     with pytest.raises(BaseExceptionGroup) as ended:
         await stage.ended()
     assert ended.group_contains(ZeroDivisionError)
-
-
-# --- the webhook ------------------------------------------------------------------------------------------------------
-
-
-@asynccontextmanager
-async def forwarded(port: int, to: int) -> AsyncIterator[None]:
-    """The proxy that stands before a webhook."""
-
-    opened: list[asyncio.StreamWriter] = []
-
-    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        opened.append(writer)
-        while data := await reader.read(65_536):
-            writer.write(data)
-        writer.close()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", to)
-        await asyncio.gather(copy(reader, inner_writer), copy(inner_reader, writer), return_exceptions=True)
-
-    async with await asyncio.start_server(serve, "127.0.0.1", port):
-        yield
-    for writer in opened:
-        writer.transport.abort()
-
-
-async def test_t34_a_webhook_that_is_silent_while_updates_wait(stage: Stage) -> None:
-    outer, inner = free_port(), free_port()
-    async with forwarded(outer, inner):
-        health = await healthy(stage, webhook_url=f"http://127.0.0.1:{outer}/hook", webhook_port=inner)
-        for _ in range(12):  # well, though nobody speaks
-            await stage.clock.sleep(10)
-            assert (await health.report()).status == "ok"
-    stage.telegram.say(ANNA, "are you there?")
-    assert "wait at Telegram" in await red(health, "updates")
-    async with forwarded(outer, inner):
-        await stage.texts(2)
-        await becomes(health, "ok")
-        await stage.stop()
-
-
-async def test_t34_a_webhook_that_leads_elsewhere(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
-    port = free_port()
-    url = f"http://127.0.0.1:{port}/hook"
-    health = await healthy(stage, webhook_url=url, webhook_port=port)
-    await stage.telegram.webhook.set("http://localhost:9/theirs", "", 40)
-    assert "localhost" in await red(health, "updates")
-    assert [line.levelno for line in caplog.records if "Revoke" in line.getMessage()] == [logging.ERROR]
-
-
-@pytest.mark.parametrize(
-    "body", [b'{"ok":true,"result":7}', b'{"ok":true,"result":{"url":"http://[","pending_update_count":"x"}}']
-)
-async def test_a_strange_answer_about_the_webhook_ends_nothing(stage: Stage, body: bytes) -> None:
-    port = free_port()
-    health = await healthy(stage, webhook_url=f"http://127.0.0.1:{port}/hook", webhook_port=port)
-    fault = stage.telegram.fail_next("getWebhookInfo", code=200, body=body, times=None)
-    await red(health, "updates")
-    fault.remove()
-    await becomes(health, "ok")
-    assert await stage.ask("still there?")
-
-
-# --- the server -------------------------------------------------------------------------------------------------------
-
-Get = Callable[[str], Any]
-
-
-@asynccontextmanager
-async def served(app: Bot) -> AsyncIterator[Get]:
-    health = health_of(app)
-    async with serving(app.settings, lambda: {"": health}, app.metrics) as address, aiohttp.ClientSession() as session:
-
-        async def get(path: str) -> tuple[int, Any]:
-            async with session.get(address + path) as response:
-                return response.status, await response.text()
-
-        yield get
-
-
-async def test_the_server_answers_in_json_and_for_prometheus(stage: Stage) -> None:
-    app = await stage.start(health_port=free_port())
-    await stage.ask("hello")
-    await soon(stage, lambda: not app.turns.running)
-    async with served(app) as get:
-        for path in ("/healthz", "/readyz", "/livez"):
-            status, body = await get(path)
-            assert (status, json.loads(body)["status"]) == (200, "ok"), path
-        stage.telegram.fail_next("*", code=401, times=None)
-        await red(health_of(app), "updates")
-        statuses = [(await get(path))[0] for path in ("/healthz", "/readyz", "/livez")]
-        assert statuses == [503, 503, 200]
-        status, text = await get("/metrics")
-        assert status == 200
-        found = {
-            sample.name: sample.value for family in text_string_to_metric_families(text) for sample in family.samples
-        }
-        assert found["govorun_deliveries_total"] == 1
-        assert found["govorun_answer_seconds_count"] == 1
-        assert (await get("/"))[0] == 404
-
-
-async def test_a_bot_that_has_not_reached_telegram_is_not_ready(stage: Stage) -> None:
-    await stage.telegram.down()
-    app = await stage.start(health_port=free_port())
-    async with served(app) as get:
-        assert [(await get(path))[0] for path in ("/healthz", "/readyz", "/livez")] == [503, 503, 200]
-        await stage.telegram.up()
-        await becomes(health_of(app), "ok")
-        assert (await get("/readyz"))[0] == 200
-        app.stop()
-        assert (await get("/readyz"))[0] == 503
-
-
-async def test_no_port_is_opened_unless_asked_for(stage: Stage) -> None:
-    app = await stage.start()
-    async with running.health(app.settings, lambda: {"": health_of(app)}, app.metrics) as address:
-        assert address == ""
-
-
-async def test_a_port_that_is_taken_is_told_in_a_sentence(stage: Stage) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        app = await stage.start(health_port=taken.getsockname()[1])
-        with pytest.raises(ConfigError, match="HEALTH_PORT"):
-            async with serving(app.settings, dict, app.metrics):
-                pass
-
-
-async def test_nothing_of_what_people_say_or_who_they_are_is_shown(stage: Stage) -> None:
-    app = await stage.start(health_port=free_port())
-    stage.studio.script(Answer(["a very secret answer"]))
-    await stage.ask("a very secret question")
-    stage.studio.fail_next("completion", status=500, times=3)
-    await stage.ask("another")
-    async with served(app) as get:
-        shown = "".join([(await get(path))[1] for path in ("/healthz", "/readyz", "/metrics")])
-    for secret in (
-        "secret",
-        str(ANNA),
-        "Anna",
-        stage.settings.bot_token.get_secret_value(),
-        stage.settings.yc_folder_id,
-    ):
-        assert secret not in shown

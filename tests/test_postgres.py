@@ -16,7 +16,7 @@ from test_chat import (
     test_stop_ends_the_answer_and_keeps_what_was_written,
     test_tokens_are_booked,
 )
-from test_delivery import test_a_flood_wait_outlives_a_crash
+from test_delivery_floods import test_a_flood_wait_outlives_a_crash
 from test_images import (
     test_a_crash_while_a_picture_is_pending_costs_nothing,
     test_a_picture_arrives_as_a_photo_with_its_prompt_and_buttons,

@@ -6,9 +6,9 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from choosing import labels, pressed, written
 from stage import ANNA, BORIS, TEAM, Stage
 from telegram_side import rows, soon
-from test_personas import labels, pressed, written
 
 from bot.craft import said, template
 from bot.library import Library
