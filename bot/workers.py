@@ -155,7 +155,7 @@ class Workers:
             if lease.news:
                 lease.news = False
                 await chats.take(place, known)
-            elif not lease.tasks and not await chats.take(place, known):
+            elif not lease.tasks:  # what has come and was not told of has a job of its own
                 return
             else:
                 await lease.changed.wait()
