@@ -23,6 +23,7 @@ from procrastinate.types import JobToDefer  # noqa: F401  its adapters are regis
 from psycopg_pool import AsyncConnectionPool
 
 from bot.clock import Clock
+from bot.lease import Lease
 from bot.outage import Outage
 from bot.storage.clocks import Clocks
 from bot.storage.dialects import synchronous
@@ -78,6 +79,12 @@ WITH ended AS (
 SELECT pg_notify('procrastinate_queue_v1#' || ended.queue_name, %(news)s) FROM ended WHERE EXISTS (
   SELECT 1 FROM procrastinate_jobs AS next WHERE next.lock = ended.lock AND next.status = 'todo')
 """
+# Whoever has the job of a chat looks at all that is open there: what waits for its lock would find nothing to do.
+WITHDRAW = (
+    "DELETE FROM procrastinate_jobs WHERE lock = %(lock)s AND status = 'todo' AND EXISTS ("
+    " SELECT 1 FROM procrastinate_jobs"
+    " WHERE id = %(job)s AND status = 'doing' AND worker_id = %(worker)s AND attempts = %(attempts)s)"
+)
 TELL = "SELECT pg_notify(%(channel)s, %(payload)s)"
 NEWS = json.dumps({"type": "job_inserted", "job_id": 0})
 
@@ -280,6 +287,11 @@ class Broker(JobManager):
         """Let another have a job of this worker. Raises `ConnectorException`."""
         await self.connector.execute_query_all_async(PUT_BACK, **job)
         await self._announce()
+
+    async def withdraw(self, lease: Lease) -> None:
+        """Before the holder of a chat looks for what is open: it needs no other job. Nothing, where it is not ours."""
+        given = {"lock": lease.lock, "job": lease.job, "worker": lease.worker, "attempts": lease.attempts}
+        await self.patiently(lambda: self.connector.execute_query_async(WITHDRAW, **given))
 
     async def alive(self) -> int:
         """How many workers there are. Raises `ConnectorException`."""
