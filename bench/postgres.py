@@ -80,10 +80,10 @@ def started(configuration: str) -> Iterator[Server]:
         def strike() -> None:
             first = process()
             others = Path(f"/proc/{first}/task/{first}/children").read_text().split()
-            for process in (first, *map(int, others)):
+            for each in (first, *map(int, others)):
                 with suppress(ProcessLookupError):  # it went with the first
-                    os.kill(process, signal.SIGKILL)
-            while any(Path(f"/proc/{process}").exists() for process in (first, *others)):
+                    os.kill(each, signal.SIGKILL)
+            while any(Path(f"/proc/{each}").exists() for each in (first, *others)):
                 time.sleep(0.01)
             server.start()
 
