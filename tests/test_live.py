@@ -297,6 +297,23 @@ async def test_a_view_that_ends_leaves_a_later_one_of_its_turn_to_the_answer(sta
     assert [call for call in drafts(stage) if call.monotonic > final.monotonic] == []
 
 
+@pytest.mark.parametrize("streaming", ["draft", "edit"])
+async def test_what_is_written_gets_a_frame_more_only_where_keeping_it_takes_long(stage: Stage, streaming: str) -> None:
+    app = await stage.start()
+    reply = app.telegram.reply(Address("telegram", app.telegram.api.id, ANNA), "77")
+    reply.begin(streaming)
+    reply.append("A")
+    await stage.until(lambda: drafts(stage) or loud(stage) or None)
+    reply.append(" word.")
+    reply.complete()
+    await stage.clock.sleep(1.4)
+    shown = [call.params["text"] for call in (*drafts(stage), *loud(stage))]
+    await stage.clock.sleep(0.6)
+    late = [call.params["text"] for call in (*drafts(stage), *loud(stage))]
+    await reply.close()
+    assert (shown, late) == (["A"], ["A", "A word."])
+
+
 # --- edits ------------------------------------------------------------------------------------------------------------
 
 
