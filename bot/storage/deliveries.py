@@ -147,6 +147,11 @@ class Deliveries(Subject):
         row = self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none()
         return tuple(json.loads(row.message_ids)) if row else ()
 
+    def waits(self, where: Address, key: str) -> bool:
+        """Whether an answer is finished and on its way."""
+        row = self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none()
+        return row is not None and row.state in OPEN
+
     def left(self, bot: int, place: str | None = None) -> Left:
         """What an earlier holder of all chats, or of one, has left; asked with one statement."""
         query, values = (LEFT, {"b": bot}) if place is None else (LEFT_OF_CHAT, _of(bot, place))

@@ -54,6 +54,11 @@ class Updates(Subject):
             for row in self.connection.execute(query, {"b": bot, "place": place})
         ]
 
+    def waits(self, bot: int, place: str) -> bool:
+        """Whether there is something in a chat that nobody has begun to work on."""
+        new = select(Update.id).where(Update.bot == bot, Update.state == "new", Update.chat == place).limit(1)
+        return self.connection.execute(new).one_or_none() is not None
+
     def count_attempts(self, bot: int, place: str | None = None) -> Sequence[int]:
         """At a start, of all or of the work on one chat: what had been begun was interrupted once more. Its rows."""
         begun = update(Update).where(Update.state == "begun", *_of(bot, place))
