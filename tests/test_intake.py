@@ -29,6 +29,7 @@ def bot_app() -> App:
     return App(models=[{"name": "yandexgpt"}, {"name": "yandexgpt-lite"}])
 
 
+IS_GONE = f"SELECT is_gone FROM chats WHERE id = {ANNA}"
 TOKEN_BOT: dict[str, Any] = {"id": 4200000042, "is_bot": True, "first_name": "Govorun"}
 PERSON = {"id": ANNA, "is_bot": False, "first_name": "Anna", "language_code": "en"}
 PLACE = {"id": ANNA, "type": "private", "first_name": "Anna"}
@@ -181,6 +182,26 @@ async def test_update_numbers_may_begin_anew(stage: Stage) -> None:
     stage.telegram.push_raw({"update_id": 117_314_199, "message": message(2, text="low")})
     await stage.texts(2)
     assert questions(stage) == ["high", "low"]
+
+
+async def test_update_numbers_that_begin_anew_may_meet_one_that_is_remembered(stage: Stage) -> None:
+    """After a week without updates Telegram goes on from a number by chance."""
+    await stage.start()
+    stage.telegram.push_raw({"update_id": 900_000_000, "message": message(1, text="long ago")})
+    await stage.texts(1)
+    stage.telegram.push_raw({"update_id": 900_000_000, "message": message(2, text="today")})
+    await stage.texts(2)
+    assert questions(stage) == ["long ago", "today"]
+
+
+async def test_what_has_no_name_is_told_apart_by_what_it_says(stage: Stage) -> None:
+    await stage.start()
+    await stage.ask("hello")
+    person = {"user": {"id": TOKEN_BOT["id"], "is_bot": True, "first_name": "Govorun"}}
+    for status in ("kicked", "member"):
+        change = {"chat": PLACE, "from": PERSON, "date": 1_800_000_000, "new_chat_member": {**person, "status": status}}
+        stage.telegram.push_raw({"update_id": 900_000_000, "my_chat_member": change})
+        await soon(stage, lambda gone=status == "kicked": rows(stage, IS_GONE) == [(gone,)])  # type: ignore[misc]
 
 
 # --- hostile updates --------------------------------------------------------------------------------------------------
