@@ -157,7 +157,7 @@ async def fleet(server: Server, load: Load, out: Path, url: str = "") -> AsyncIt
             await processes[name].start()
         newest = server.execute("SELECT coalesce(max(update_id), 0) FROM updates", database)[0][0]
         doubles.ids = count(FIRST_MESSAGE + newest)
-        found = Fleet(doubles, server.process, processes, database, numbers=count(max(newest, 0) + 1))
+        found = Fleet(doubles, server.process(), processes, database, numbers=count(max(newest, 0) + 1))
         for place in range(CONNECTIONS * load.webhooks):
             found.free.put_nowait(await _connected(ports[place % load.webhooks]))
         yield found

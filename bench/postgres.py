@@ -20,7 +20,8 @@ TEMPLATE = "govorun_template"  # a database with the newest schema, that others 
 
 @dataclass
 class Server:
-    """`create` makes a database, named test_0 and so on. `process` is the first process of the server.
+    """`create` makes a database, named test_0 and so on. `process` tells the first process of the server, which is
+    another after each start.
 
     `restart` is an orderly one; `strike` is kill -9 of all its processes, and a start.
     """
@@ -28,7 +29,7 @@ class Server:
     sockets: str
     restart: Callable[[], None] = lambda: None
     strike: Callable[[], None] = lambda: None
-    process: int = 0
+    process: Callable[[], int] = lambda: 0
     _serial: count[int] = field(default_factory=count)
 
     def url(self, name: str, user: str = "postgres") -> str:
@@ -73,18 +74,20 @@ def started(configuration: str) -> Iterator[Server]:
             server.stop()
             server.start()
 
+        def process() -> int:
+            return int(server.get_postmaster_info().pid)
+
         def strike() -> None:
-            first = int(server.get_postmaster_info().pid)
+            first = process()
             others = Path(f"/proc/{first}/task/{first}/children").read_text().split()
-            for process in (first, *map(int, others)):
+            for each in (first, *map(int, others)):
                 with suppress(ProcessLookupError):  # it went with the first
-                    os.kill(process, signal.SIGKILL)
-            while any(Path(f"/proc/{process}").exists() for process in (first, *others)):
+                    os.kill(each, signal.SIGKILL)
+            while any(Path(f"/proc/{each}").exists() for each in (first, *others)):
                 time.sleep(0.01)
             server.start()
 
-        about = server.get_postmaster_info()
-        yield Server(str(about.socket_dir), restart, strike, int(about.pid))
+        yield Server(str(server.get_postmaster_info().socket_dir), restart, strike, process)
     finally:
         server.stop()
         shutil.rmtree(place, ignore_errors=True)

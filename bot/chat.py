@@ -78,6 +78,7 @@ class Chat:
             reply.replace(begun.prefix)
         turn = turns.current.get()
         written = await self._write(incoming, reply, begun, place)
+        reply.complete()
         turn.model, turn.persona = written.offer.name, begun.persona.label
         turn.ended(written.ending(), written.usages, written.text)
         if written.error is not None:

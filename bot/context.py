@@ -57,8 +57,6 @@ def apply(tx: Tx, conversation: int, branch: Sequence[Remembered]) -> tuple[Kept
 
     A summary of another branch is none.
     """
-    if not tx.memory.any(conversation):
-        return Kept(), branch
     facts, summary = tx.memory.facts(conversation), tx.memory.summary(conversation)
     if summary is None or not any(row.id == summary.upto for row in branch):
         return Kept(facts), branch

@@ -47,8 +47,8 @@ class Chats(Protocol):
         """Another process knows of that one."""
         ...
 
-    async def take(self, place: str, known: set[int]) -> bool:
-        """Work on what has come since, and deliver what others have put there; whether there was anything to do."""
+    async def take(self, place: str, known: set[int]) -> None:
+        """Work on what has come since, and deliver what others have put there."""
         ...
 
     def leave(self, place: str) -> None:

@@ -113,17 +113,18 @@ class Questions:
 
     def _started(self, tx: Tx, place: Place, choices: Choices, language: str) -> Begun:
         """What the model will read."""
-        branch = branches.history(tx, place, self.options.history)
-        kept, branch = context.apply(tx, place.question.conversation, branch)
+        conversation, kept = place.question.conversation, context.Kept()
+        branch, beside = branches.history(tx, place, self.options.history), tx.conversations.beside(conversation)
+        if beside.memory:
+            kept, branch = context.apply(tx, conversation, branch)
         history = prompt.spoken(branch)
         if place.resumed is not None:
             history = [*history, Message.of("user", say(language, "resume.prompt"))]
-        has_documents = tx.documents.any(place.question.conversation)
         preface, history = kept.preface(language), tx.blobs.shown(history)
         chosen = self.chosen(choices)
         return Begun(
-            place, history, replace(choices, model=chosen.offer.name), language, preface, has_documents=has_documents,
-            persona=chosen.persona, gone=chosen.gone, thumbs=self.options.thumbs,
+            place, history, replace(choices, model=chosen.offer.name), language, preface, persona=chosen.persona,
+            gone=chosen.gone, has_documents=beside.documents, thumbs=self.options.thumbs,
         )  # fmt: skip
 
     def chosen(self, choices: Choices) -> Chosen:

@@ -131,14 +131,14 @@ class Workers:
     async def _chat(self, context: JobContext, place: str) -> None:
         connection, chat = Address.of_place(place)
         lock = lock_of(Address("", self.bot, chat, connection=connection))
-        assert self._chats is not None  # noqa: S101  nothing is fetched before
+        assert self._chats is not None and self._broker is not None  # noqa: S101, PT018  nothing is fetched before
         async with self._lease(context, lock) as lease:
             try:
-                await self._hold(lease, place, self._chats)
+                await self._hold(lease, place, self._chats, self._broker)
             finally:
                 self._chats.leave(place)
 
-    async def _hold(self, lease: Lease, place: str, chats: Chats) -> None:
+    async def _hold(self, lease: Lease, place: str, chats: Chats, broker: Broker) -> None:
         """Work on a chat until there is nothing to do, or another process does it."""
         known: set[int] = set()
         if not self._is_draining:
@@ -154,8 +154,9 @@ class Workers:
                 continue
             if lease.news:
                 lease.news = False
+                await broker.withdraw(lease)
                 await chats.take(place, known)
-            elif not lease.tasks and not await chats.take(place, known):
+            elif not lease.tasks:  # what has come and was not told of has a job of its own
                 return
             else:
                 await lease.changed.wait()

@@ -142,6 +142,7 @@ async def test_two_people_for_a_moment_give_sane_numbers(tmp_path: Path) -> None
 async def test_a_fleet_answers_each_question_once_on_a_database_that_was_filled(
     postgres: Server, tmp_path: Path
 ) -> None:
+    postgres.restart()  # as other tests do
     load = Load(workers=1, people=3, seconds=1.0, chats=20, messages=400)
     url = await filled(postgres, load, tmp_path)
     try:

@@ -24,14 +24,19 @@ BOT = 42
 
 
 class Far(PsycopgConnector):
-    """A server whose answer to the next statement with some word in it stays on its way until `arrives`."""
+    """A server whose answer to the next statement with some word in it stays on its way until `arrives`.
+
+    `asked` is how many there were.
+    """
 
     def delay(self, word: str) -> None:
         self.word = word
+        self.asked = 0
         self.answered, self.arrives = asyncio.Event(), asyncio.Event()
 
     async def execute_query_one_async(self, query: Any, **arguments: Any) -> dict[str, Any]:
         row: dict[str, Any] = await super().execute_query_one_async(query, **arguments)
+        self.asked += self.word in query
         if self.word in query and not self.answered.is_set():
             self.answered.set()
             await self.arrives.wait()
@@ -116,3 +121,19 @@ async def test_what_waits_for_a_job_that_is_just_ending_is_begun_at_once(
         async with asyncio.timeout(SOON):
             assert await doing.begun.get() == "/1"
     assert postgres.execute("SELECT count(*) FROM procrastinate_jobs", postgres_url) == [(0,)]
+
+
+async def test_a_worker_that_was_told_of_one_job_asks_for_one(store: Store, link: Far, postgres_url: str) -> None:
+    doing = Doing()
+    link.arrives.set()
+    async with working(postgres_url, link, doing):
+        await link.answered.wait()
+        await asyncio.sleep(0.2)  # until the worker listens
+        before = link.asked
+        async with asyncio.timeout(SOON):
+            for place in ("/1", "/2"):
+                await store.write(lambda tx, place=place: tx.queue.chat(BOT, place))  # type: ignore[misc]
+                assert await doing.begun.get() == place
+                await asyncio.sleep(0.05)  # until it would have asked for another
+        doing.ends.set()
+        assert link.asked == before + 2

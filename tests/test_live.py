@@ -10,6 +10,7 @@ from stage import ANNA, BORIS, TEAM, Stage
 from telegram_side import DRAFTS, QUESTION, counted, drafts, loud, said, settled, soon
 
 from bot.sandbox.telegram import buttons_of
+from bot.types import Address
 
 
 def most_within(times: list[float], seconds: float) -> int:
@@ -275,6 +276,23 @@ async def test_an_answer_that_can_not_be_stored_at_once_is_asked_once_and_leaves
     final = stage.telegram.calls_of("sendMessage")[-1]
     await stage.clock.sleep(90)
     assert [call for call in drafts(stage) if call.monotonic > final.monotonic] == []
+
+
+@pytest.mark.parametrize("streaming", ["draft", "edit"])
+async def test_what_is_written_gets_a_frame_more_only_where_keeping_it_takes_long(stage: Stage, streaming: str) -> None:
+    app = await stage.start()
+    reply = app.telegram.reply(Address("telegram", app.telegram.api.id, ANNA), "77")
+    reply.begin(streaming)
+    reply.append("A")
+    await stage.until(lambda: drafts(stage) or loud(stage) or None)
+    reply.append(" word.")
+    reply.complete()
+    await stage.clock.sleep(1.4)
+    shown = [call.params["text"] for call in (*drafts(stage), *loud(stage))]
+    await stage.clock.sleep(0.6)
+    late = [call.params["text"] for call in (*drafts(stage), *loud(stage))]
+    await reply.close()
+    assert (shown, late) == (["A"], ["A", "A word."])
 
 
 # --- edits ------------------------------------------------------------------------------------------------------------

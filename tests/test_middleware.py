@@ -35,6 +35,8 @@ class Silence:
 
     def replace(self, text: str) -> None: ...
 
+    def complete(self) -> None: ...
+
     async def finish(self) -> None:
         self.finished += 1
 

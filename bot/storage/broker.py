@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from datetime import datetime
 from typing import Any, LiteralString, TypeVar
@@ -22,6 +23,7 @@ from procrastinate.types import JobToDefer  # noqa: F401  its adapters are regis
 from psycopg_pool import AsyncConnectionPool
 
 from bot.clock import Clock
+from bot.lease import Lease
 from bot.outage import Outage
 from bot.storage.clocks import Clocks
 from bot.storage.dialects import synchronous
@@ -33,6 +35,7 @@ T = TypeVar("T")
 
 STALLED = 4.0  # seconds without a beat after which a worker's jobs are given to others
 PER_JOB, LONGEST_PAUSE = 0.001, 0.05  # seconds before a fetch, for each job that is being done
+QUIET = 0.25  # seconds after a look for jobs in which the next one waits for news
 RETRY = 0.5  # seconds between tries while the server is away
 CONNECTIONS = 4
 
@@ -76,6 +79,12 @@ WITH ended AS (
 SELECT pg_notify('procrastinate_queue_v1#' || ended.queue_name, %(news)s) FROM ended WHERE EXISTS (
   SELECT 1 FROM procrastinate_jobs AS next WHERE next.lock = ended.lock AND next.status = 'todo')
 """
+# Whoever has the job of a chat looks at all that is open there: what waits for its lock would find nothing to do.
+WITHDRAW = (
+    "DELETE FROM procrastinate_jobs WHERE lock = %(lock)s AND status = 'todo' AND EXISTS ("
+    " SELECT 1 FROM procrastinate_jobs"
+    " WHERE id = %(job)s AND status = 'doing' AND worker_id = %(worker)s AND attempts = %(attempts)s)"
+)
 TELL = "SELECT pg_notify(%(channel)s, %(payload)s)"
 NEWS = json.dumps({"type": "job_inserted", "job_id": 0})
 
@@ -149,6 +158,8 @@ class Broker(JobManager):
         self._clock = clock
         self._outage = Outage("the queue", clock)
         self._news = 0  # how often we were told of a job
+        self._open = math.inf  # how many jobs there may be that we were told of, and have not asked for
+        self._asked = -math.inf  # when we last did
         self._look: Callable[[], Awaitable[None]] | None = None  # makes the worker look for one
         self._clocks = Clocks(clock)
 
@@ -186,19 +197,26 @@ class Broker(JobManager):
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
         """The next job. Who has much to do already comes later: what a dead worker had goes to all the others.
 
-        None only where nothing was told meanwhile: the worker forgets then that it was told of something.
+        None only where nothing was told meanwhile: the worker forgets then that it was told of something. It asks after
+        each job until there is none; so often nothing is asked where there can't be more.
         """
+        if not self._open and self._clock.monotonic() - self._asked < QUIET:
+            return None
         await self._clock.sleep(min(self.load() * PER_JOB, LONGEST_PAUSE))
         while not self.is_draining:
-            news = self._news
+            news, self._asked = self._news, self._clock.monotonic()
             try:
                 job = await super().fetch_job(queues, worker_id)
             except ConnectorException as error:  # it is asked for again
                 self._outage.failed(_reason(error))
                 return None
             self._outage.over()
-            if job is not None or news == self._news:
+            if job is not None:
+                self._open = max(self._open - 1, 0)
                 return job
+            if news == self._news:
+                self._open = 0
+                return None
         return None
 
     async def listen_for_jobs(
@@ -208,9 +226,11 @@ class Broker(JobManager):
 
         async def told(*, channel: str, notification: Notification) -> None:
             self._news += 1
+            self._open += 1
             await on_notification(channel=channel, notification=notification)
 
         async def look() -> None:
+            self._open += 1
             await on_notification(channel="", notification=JobInserted(type="job_inserted", job_id=0))
 
         self._look = look
@@ -267,6 +287,11 @@ class Broker(JobManager):
         """Let another have a job of this worker. Raises `ConnectorException`."""
         await self.connector.execute_query_all_async(PUT_BACK, **job)
         await self._announce()
+
+    async def withdraw(self, lease: Lease) -> None:
+        """Before the holder of a chat looks for what is open: it needs no other job. Nothing, where it is not ours."""
+        given = {"lock": lease.lock, "job": lease.job, "worker": lease.worker, "attempts": lease.attempts}
+        await self.patiently(lambda: self.connector.execute_query_async(WITHDRAW, **given))
 
     async def alive(self) -> int:
         """How many workers there are. Raises `ConnectorException`."""

@@ -7,16 +7,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import case, select, update
+from sqlalchemy import bindparam, case, exists, or_, select, update
 
 from bot.storage.messages import CURRENT, Messages
 from bot.storage.rows import Subject, address, at, load_parts, spot
-from bot.storage.tables import Conversation, Message
+from bot.storage.tables import Conversation, Document, Fact, Message, Summary
 from bot.types import Address, Text
 
 LONGEST_TITLE = 128
 SOME = 500  # messages that are read at a time in a search
 FIRST_WORDS = 40  # characters of its first question that stand for a conversation without a name
+BESIDE = select(
+    or_(*(exists().where(table.conversation_id == bindparam("conversation")) for table in (Fact, Summary))),
+    exists().where(Document.conversation_id == bindparam("conversation")),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,18 @@ class Listed:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What there is beside the messages of a conversation: most have nothing. `memory`: facts or a summary."""
+
+    memory: bool
+    documents: bool
+
+
 class Conversations(Subject):
+    def beside(self, conversation: int) -> Beside:
+        return Beside(*self.connection.execute(BESIDE, {"conversation": conversation}).one())
+
     def list(self, where: Address, words: str = "", *, archived: bool = False) -> Sequence[Listed]:
         """Those in which something was said, pinned ones first, the newest before older ones.
 

@@ -13,7 +13,6 @@ from bot.storage.tables import Document, Passage
 
 LONGEST_NAME = 255  # SQLite would keep more, PostgreSQL refuses it
 PLACE = 20  # characters around a name: brackets, page and blank lines
-HAS = select(Document.id).where(Document.conversation_id == bindparam("conversation")).limit(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +27,6 @@ class Kept:
 
 
 class Documents(Subject):
-    def any(self, conversation: int) -> bool:
-        return self.connection.execute(HAS, {"conversation": conversation}).first() is not None
-
     def size(self, conversation: int) -> int:
         """Characters of all passages, each below the name of its place; 0 where there are none."""
         query = (

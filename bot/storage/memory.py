@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, delete, exists, func, insert, or_, select
+from sqlalchemy import bindparam, delete, func, insert, select
 
 from bot.storage.rows import Subject
 from bot.storage.tables import Fact as FactRow
@@ -20,9 +20,6 @@ NEWEST = (
     .order_by(SummaryRow.version.desc())
     .limit(1)
 )
-HAS_FACTS = exists().where(FactRow.conversation_id == bindparam("conversation"))
-HAS_SUMMARY = exists().where(SummaryRow.conversation_id == bindparam("conversation"))
-ANY = select(or_(HAS_FACTS, HAS_SUMMARY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +39,6 @@ class Summary:
 
 
 class Memory(Subject):
-    def any(self, conversation: int) -> bool:
-        """Whether there is a fact or a summary at all: most conversations have neither."""
-        return bool(self.connection.execute(ANY, {"conversation": conversation}).scalar_one())
-
     def facts(self, conversation: int) -> Sequence[Fact]:
         return [Fact(*row) for row in self.connection.execute(FACTS, {"conversation": conversation})]
 

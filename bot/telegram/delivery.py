@@ -91,12 +91,10 @@ class Deliverer:
         for address in left.waiting:
             self.tasks.create_task(self.deliver(address))
 
-    async def look(self, place: str) -> bool:
-        """Deliver what others have put into the outbox for a chat of ours; whether there was anything."""
-        waiting = await self.outbox.waiting(self.api.id, place)
-        for address in waiting:
+    async def look(self, place: str) -> None:
+        """Deliver what others have put into the outbox for a chat of ours."""
+        for address in await self.outbox.waiting(self.api.id, place):
             self.tasks.create_task(self.deliver(address))
-        return bool(waiting)
 
     def leave(self, place: str) -> None:
         """The chat is not ours any more."""

@@ -80,15 +80,14 @@ class Intake:
             await self._dispatch(left, accepted=True)
             await asyncio.sleep(0)  # thousands would keep everybody else waiting for seconds
 
-    async def take(self, place: str, known: set[int], *, interrupted: bool = False) -> bool:
-        """Work on what is open in one chat and not `known` yet; whether there was anything.
+    async def take(self, place: str, known: set[int], *, interrupted: bool = False) -> None:
+        """Work on what is open in one chat and not `known` yet.
 
         `interrupted`: an earlier holder of the chat is gone.
         """
         rows = await self.inbox.take(self.me.id, place, known, interrupted=interrupted)
         known.update(row.id for row in rows)
         await self._dispatch([(row, _loaded(row.raw)) for row in rows], accepted=interrupted)
-        return bool(rows)
 
     def leave(self, place: str) -> None:
         """The chat is not ours any more: what was being gathered there is in the inbox."""

@@ -32,6 +32,7 @@ Mode = Literal["draft", "edit", "off"]
 
 THINKING_AFTER = 0.6  # seconds of silence before "Thinking…": most models are quicker, and each draft counts
 BREATH = 0.03  # seconds: an answer that comes at once needs no draft
+KEEPING = 1.5  # seconds: what is written needs no more frames, unless the database fails for more than a moment
 KEEP_ALIVE = 20.0  # a draft lives 30 s
 BEHIND = 0.5  # seconds between looks whether an older answer, which a restart has left, stands in the chat
 TYPING = 4.5  # seconds: it is shown for 5
@@ -66,6 +67,7 @@ class Live:
         self.over = over
         self.text = ""
         self.doing = ""  # said below the text
+        self._completed: float | None = None  # when all of it was written
         self._unseen = 0.0  # since when there is something that was not shown
         self._flow = turns.current.get().flow
         self._waited = 0.0  # seconds that what is read next was held back
@@ -83,7 +85,7 @@ class Live:
             self._task = self.deliverer.tasks.create_task(self._run())
 
     def change(self, text: str) -> None:
-        self.text, self.doing = text, ""
+        self.text, self.doing, self._completed = text, "", None
         if text and not self._unseen:
             self._unseen, self._waited = self.deliverer.clock.monotonic() - self._waited, 0.0
         self._changed.set()
@@ -91,6 +93,9 @@ class Live:
     def show(self, doing: str) -> None:
         self.doing = doing
         self._changed.set()
+
+    def complete(self) -> None:
+        self._completed = self.deliverer.clock.monotonic()
 
     async def end(self) -> None:
         self._ended = True
@@ -161,6 +166,10 @@ class Live:
         self._waited = self._flow.want()
         await asyncio.sleep(0)  # who reads it comes first
 
+    async def _give_way(self) -> None:
+        if self._completed is not None:
+            await self.deliverer.clock.sleep(self._completed + KEEPING - self.deliverer.clock.monotonic())
+
     # --- drafts -------------------------------------------------------------------------------------------------------
 
     async def _drafts(self, *, may_land: bool) -> None:
@@ -186,6 +195,7 @@ class Live:
                 return
             while (wait := budget.draft_wait(chat, clock.monotonic(), drafts)) > 0:
                 await clock.sleep(wait)
+            await self._give_way()
             self._changed.clear()  # what came meanwhile is in this frame
             frame = screen.growing(self.text, self._rung, self.doing)
             if frame == shown and clock.monotonic() - shown_at < KEEP_ALIVE - 1:
@@ -248,6 +258,7 @@ class Live:
                 await clock.sleep(BEHIND)
             while (wait := budget.edit_wait(chat, clock.monotonic())) > 0:
                 await clock.sleep(wait)
+            await self._give_way()
             self._changed.clear()
             # No blocks: whether a text can be edited into them is not told.
             limit = screen.SHORT_LIMIT if self.address.only else screen.LIMIT

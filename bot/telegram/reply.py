@@ -67,6 +67,10 @@ class TelegramReply:
         if self._live is not None:
             self._live.show(doing)
 
+    def complete(self) -> None:
+        if self._live is not None:
+            self._live.complete()
+
     async def finish(self) -> None:
         await self.close()
         await self.deliverer.deliver(self.address)

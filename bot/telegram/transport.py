@@ -132,8 +132,9 @@ class Telegram:
         await self.deliverer.adopt(place)
         await self._taken.take(place, known, interrupted=interrupted)
 
-    async def take(self, place: str, known: set[int]) -> bool:
-        return await self.deliverer.look(place) | await self._taken.take(place, known)
+    async def take(self, place: str, known: set[int]) -> None:
+        await self.deliverer.look(place)
+        await self._taken.take(place, known)
 
     @property
     def newest(self) -> int:

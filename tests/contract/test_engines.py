@@ -220,11 +220,44 @@ async def test_nothing_is_left_in_the_queue_when_everything_is_done(hall: Hall, 
     for person in (ANNA, BORIS):
         hall.telegram.say(person, "hello")
         await hall.texts(1, person)
+    await jobs(hall, postgres, 0)
+
+
+@several
+async def test_what_comes_while_a_chat_is_worked_on_leaves_no_jobs_behind(hall: Hall, postgres: Server) -> None:
+    calm = asyncio.Event()
+
+    async def answer(messages: list[dict[str, str]]) -> AsyncGenerator[str]:
+        await calm.wait()
+        yield "here"
+
+    hall.studio.answer(answer)
+    await hall.start()
+    hall.telegram.say(ANNA, "first")
+    await hall.telegram.wait_for(lambda: hall.asked() or None, PATIENCE)
+    for _ in range(4):
+        hall.telegram.say(ANNA, "another")
+    await waiting(hall, 5)
+    await jobs(hall, postgres, 1)
+    calm.set()
+    assert await hall.texts(5) == ["here"] * 5
+    await jobs(hall, postgres, 0)
+
+
+async def waiting(hall: Hall, count: int) -> None:
+    """Wait until so many updates are open."""
+    store, bot = hall.worker.store, hall.worker.telegram.api.id
+    async with asyncio.timeout(PATIENCE):
+        while len(await store.read(lambda tx: tx.updates.open(bot))) < count:
+            await asyncio.sleep(0.1)
+
+
+async def jobs(hall: Hall, postgres: Server, count: int) -> None:
+    """Wait until so many jobs are in the queue."""
     question = "SELECT count(*) FROM procrastinate_jobs"
-    end = asyncio.get_running_loop().time() + PATIENCE
-    while await asyncio.to_thread(postgres.execute, question, hall.settings.database_url) != [(0,)]:
-        assert asyncio.get_running_loop().time() < end
-        await asyncio.sleep(0.1)
+    async with asyncio.timeout(PATIENCE):
+        while await asyncio.to_thread(postgres.execute, question, hall.settings.database_url) != [(count,)]:
+            await asyncio.sleep(0.1)
 
 
 @several
