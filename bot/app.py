@@ -206,7 +206,7 @@ def wire(given: Given) -> Bot:
     def works_for(user: int) -> bool:
         return handler.works_for(user)
 
-    waiting = Waiting(store, clock, parts.telegram, given.tasks, settings.queue_notice, chat.stop)
+    waiting = Waiting(store, clock, parts.telegram, given.tasks, settings.queue_notice, chat.stop, jobs.wake)
     features = [*_features(given, parts, works_for), waiting.feature()]
     jobs.kinds.update(joined(features).jobs)
     attached, feed = Attached(store, chat, parts.documents, parts.voice), given.routers.feed if given.routers else None

@@ -8,7 +8,7 @@ chat; an answer that broke off goes on where it ended (`resume`). `keyboard` is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot import sources
 from bot.storage.messages import Remembered
@@ -169,14 +169,21 @@ def turn_to(tx: Tx, incoming: Incoming, answer: int, language: str, *, thumbs: b
     tx.messages.show(version)
     words = other_words(tx, version)
     question = say(language, "version.of", question=words) if words else ""
-    note = "; ".join(filter(None, (mark(language, version.ending), question)))
     rows = keyboard(tx, incoming.address, incoming.id, incoming.user.id, language, version, thumbs=thumbs)
-    return Outgoing(as_shown(version, language), buttons=rows, note=note, of=version.turn)
+    return replace(as_written(tx, incoming.address, version, language, question), buttons=rows)
 
 
-def as_shown(answer: Remembered, language: str) -> str:
-    """Its text, with the links that it rests on; pages of documents are cited in the text itself."""
-    return sources.under(answer.text, [source for source in answer.sources if source.url], language)
+def as_written(tx: Tx, where: Address, answer: Remembered, language: str, note: str = "") -> Outgoing:
+    """An answer as it stood when it was written, and `note` below it. The outbox knows it.
+
+    Else its text, with the links that it rests on; pages of documents are cited in the text itself.
+    """
+    said = tx.deliveries.written(where, answer.turn, answer.text)
+    if said is None:
+        text = sources.under(answer.text, [source for source in answer.sources if source.url], language)
+        said = Outgoing(text, note=mark(language, answer.ending))
+    noted = "; ".join(filter(None, (said.note, note)))
+    return Outgoing(said.text, note=noted, thought=said.thought, of=answer.turn)
 
 
 def mark(language: str, ending: str) -> str:

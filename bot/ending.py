@@ -39,6 +39,7 @@ def save(tx: Tx, incoming: Incoming, begun: Begun, written: Written) -> None:
 
 
 def _answer(tx: Tx, incoming: Incoming, begun: Begun, place: Place, written: Written) -> Outgoing:
+    thoughts = (_thought_before(tx, incoming, begun, place), written.thought)
     answer = _remember(tx, incoming, place, begun.prefix, written)
     failed = begun.act and _failed(written)
     rows = _retry(tx, incoming, begun, place) if failed else _keyboard(tx, incoming, begun, answer)
@@ -46,18 +47,21 @@ def _answer(tx: Tx, incoming: Incoming, begun: Begun, place: Place, written: Wri
         tx.chats.drop(incoming.address, incoming.user.id, begun.gone)
     text = sources.under(begun.prefix + written.words(), written.steps.sources, begun.language)
     note = _note(tx, incoming, begun, written)
-    return Outgoing(text, of=answer.turn, buttons=rows, note=note, thought=written.thought)
+    return Outgoing(text, of=answer.turn, buttons=rows, note=note, thought="\n\n".join(filter(None, thoughts)))
+
+
+def _thought_before(tx: Tx, incoming: Incoming, begun: Begun, place: Place) -> str:
+    """What was thought before the part of the answer that stands already, where it goes on."""
+    if place.resumed is None:
+        return ""
+    return branches.as_written(tx, incoming.address, place.resumed, begun.language).thought
 
 
 def _as_before(tx: Tx, incoming: Incoming, begun: Begun, shown: Remembered, written: Written) -> Outgoing:
     """A version that did not come about: the one before stays."""
-    said = (branches.mark(begun.language, shown.ending), written.sorry(begun.language))
-    return Outgoing(
-        branches.as_shown(shown, begun.language),
-        of=shown.turn,
-        note="; ".join(filter(None, said)),
-        buttons=_keyboard(tx, incoming, begun, shown),
-    )
+    sorry = written.sorry(begun.language)
+    stood = branches.as_written(tx, incoming.address, shown, begun.language, sorry)
+    return replace(stood, buttons=_keyboard(tx, incoming, begun, shown))
 
 
 def _sorry(tx: Tx, incoming: Incoming, begun: Begun, place: Place, written: Written) -> Outgoing:

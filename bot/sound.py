@@ -11,7 +11,7 @@ PAGE_HEAD = 27  # bytes of the head of an Ogg page
 
 
 class NoSound(ValueError):
-    """`why`: missing (there is no PyAV here), broken, long."""
+    """`why`: missing (there is no PyAV here), broken, mute, long."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)
@@ -44,7 +44,11 @@ def converted(data: bytes, seconds: int) -> bytes:
         raise NoSound("missing") from None
     out = io.BytesIO()
     try:
-        with av.open(io.BytesIO(data), "r") as source, av.open(out, "w", format="ogg") as target:
+        # A title that is no UTF-8 is nothing to us.
+        source = av.open(io.BytesIO(data), "r", metadata_errors="ignore")
+        with source, av.open(out, "w", format="ogg") as target:
+            if not source.streams.audio:
+                raise NoSound("mute")
             encoder = target.add_stream("libopus", rate=RATE)
             encoder.layout = "mono"
             resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
@@ -56,6 +60,8 @@ def converted(data: bytes, seconds: int) -> bytes:
             for piece in resampler.resample(None):
                 target.mux(encoder.encode(piece))
             target.mux(encoder.encode(None))
-    except (av.FFmpegError, IndexError):
+    except NoSound:
+        raise
+    except (av.FFmpegError, ValueError):  # ValueError: the sound changes its shape midway
         raise NoSound("broken") from None
     return out.getvalue()

@@ -123,6 +123,8 @@ class Voice:
                     raise BadInput(say(language, "voice.converter")) from None
                 case "long":
                     raise self._too_long(language) from None
+                case "mute":
+                    raise BadInput(say(language, "voice.mute")) from None
                 case _:
                     raise BadInput(say(language, "voice.broken")) from None
 

@@ -1,7 +1,8 @@
 """Messages that wait behind an answer, made visible: one notice a conversation, with "send now" and "drop".
 
-The notice is a convenience: it is made when a message has waited for a while, deleted when nothing waits any more, and
-not kept over a restart. What waits is in the inbox.
+The notice is a convenience: it is made when a message has waited for a while, and deleted when nothing waits any more.
+What waits is in the inbox. Which conversation has a notice is known here, and by a job, which survives this process: it
+looks now and then, and takes away what a restart has left.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from bot.outbox import put_over, settle
 from bot.storage.buttons import Action
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Address, Incoming, Kind, Outgoing, Reply, Transport
+from bot.types import Address, Incoming, Job, Kind, Outgoing, Reply, Transport
+
+KIND = "waiting"
+LOOK = 10.0  # seconds between two looks whether a notice has been left behind
 
 
 class Queue(Protocol):
@@ -38,11 +42,13 @@ class Waiting:
     tasks: asyncio.TaskGroup
     after: float
     stop: Callable[[str], bool]
+    wake_jobs: Callable[[], None]
     queue: Queue | None = None
     _notices: dict[str, str] = field(default_factory=dict)  # the keys of their deliveries, "" until they are made
 
     def feature(self) -> Feature:
-        return Feature(presses={"queue.now": Press(self.press_now), "queue.drop": Press(self.press_drop)})
+        presses = {"queue.now": Press(self.press_now), "queue.drop": Press(self.press_drop)}
+        return Feature(presses=presses, jobs={KIND: self.look})
 
     def queued(self, incoming: Incoming) -> None:
         """A message stands behind an answer."""
@@ -63,28 +69,39 @@ class Waiting:
             self._notices.pop(where.key, None)
             return
 
-        def work(tx: Tx) -> None:
+        def work(tx: Tx) -> str:
+            if left := _jobs(tx, where):  # by an earlier process
+                return left[0].key
             language = tx.chats.choices(where).language_for(incoming.user)
             labels = (("queue.now", "queue.now"), ("queue.drop", "queue.drop"))
             row = tuple(tx.buttons.add(where, key, user, say(language, label), act) for label, act in labels)
             notice = Outgoing(say(language, "queue.waits"), plain=True, buttons=(row,), reply_to=incoming.message_id)
             tx.deliveries.add(key, where, notice)
+            tx.jobs.add(Job(KIND, key, where, due=self.clock.time() + LOOK))
+            return key
 
-        await self.store.patiently(lambda: self.store.write(work))
+        notice = await self.store.patiently(lambda: self.store.write(work))
+        self.wake_jobs()
         if where.key in self._notices:
-            self._notices[where.key] = key
+            self._notices[where.key] = notice
         await self.transport.reply(where, incoming.id).finish()
         if where.key not in self._notices:  # it was over while the notice was on its way
-            await self._remove(where, key)
+            await self._remove(where, notice)
 
     async def _remove(self, address: Address, notice: str) -> None:
-        def work(tx: Tx) -> None:
-            if ids := tx.deliveries.ids(address, notice):
-                tx.deliveries.over(f"{notice}.gone", address, ids)
-                tx.deliveries.add(f"{notice}.gone", address, Outgoing(gone=True))
-
-        await self.store.patiently(lambda: self.store.write(work))
+        await self.store.patiently(lambda: self.store.write(lambda tx: _end(tx, address, notice)))
         await self.transport.reply(address, notice).finish()
+
+    async def look(self, job: Job) -> None:
+        """The job: take a notice away when nothing waits in its chat, which a restart may have kept us from doing."""
+        where = job.address
+
+        def work(tx: Tx) -> None:
+            if tx.updates.waits(where.bot, where.place) or not _end(tx, where, job.key):
+                tx.jobs.again(job, self.clock.time() + LOOK)
+
+        await self.store.write(work)
+        await self.transport.reply(where, job.key).finish()
 
     async def press_now(self, incoming: Incoming, reply: Reply, _action: Action) -> None:
         """What is being written ends here, with what there is of it; what waits is next."""
@@ -99,7 +116,27 @@ class Waiting:
             language = tx.chats.choices(incoming.address).language_for(incoming.user)
             for one in dropped:
                 tx.updates.done(one.ids)
+            for job in _jobs(tx, incoming.address):
+                tx.jobs.done(job)
             put_over(tx, incoming, Outgoing(say(language, "queue.dropped", count=len(dropped)), plain=True))
 
         await self.store.write(work)
         await reply.finish()
+
+
+def _jobs(tx: Tx, where: Address) -> Sequence[Job]:
+    """Those of a conversation's notices: there is one, or none."""
+    return [job for job in tx.jobs.of(where, KIND) if job.address == where]
+
+
+def _end(tx: Tx, where: Address, notice: str) -> bool:
+    """Have a notice deleted, unless its message says something else by now; False while it is on its way."""
+    if tx.deliveries.waits(where, notice):
+        return False
+    ids = tx.deliveries.ids(where, notice)
+    shown = tx.deliveries.shown(where, ids[0]) if ids else None
+    if shown is not None and shown.key == notice:
+        tx.deliveries.over(f"{notice}.gone", where, ids)
+        tx.deliveries.add(f"{notice}.gone", where, Outgoing(gone=True))
+    tx.jobs.done(Job(KIND, notice, where))
+    return True

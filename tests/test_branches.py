@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from typing import Any
+
 import pytest
 from stage import ANNA, BORIS, CODE, TEAM, Stage
 from telegram_side import QUESTION, counted, soon
 
+from bot.errors import ModelError, ModelUnavailable
+from bot.routing import Offer, Routing
 from bot.sandbox.studio import Answer
 from bot.sandbox.telegram import buttons_of
-from bot.services import Source
+from bot.services import Chunk, Finish, Profile, Request, Source
 from bot.texts.catalog import say
 from bot.tools import Found, Tool
 
@@ -215,3 +220,86 @@ async def test_a_version_that_is_turned_to_names_its_sources_again(stage: Stage)
     await shows(stage, "two")
     await stage.press("‹")
     await shows(stage, first)
+
+
+# --- as it was when it was written ------------------------------------------------------------------------------------
+
+
+class Thinker:
+    """Says what it was given, each with a thought before it. An answer that ends in "-" was longer than it may be."""
+
+    def __init__(self, *answers: str | ModelError, name: str = "thinker") -> None:
+        self.name = name
+        self.profile = Profile(reasoning=True)
+        self.answers = list(answers)
+
+    async def stream(self, _request: Request) -> AsyncGenerator[Chunk, None]:
+        answer = self.answers.pop(0)
+        if isinstance(answer, ModelError):
+            raise answer
+        yield Chunk(thought=f"What if I said {answer}?")
+        yield Chunk(answer, finish=Finish.LENGTH if answer.endswith("-") else Finish.STOP)
+
+
+async def thinking(stage: Stage, *models: Thinker) -> None:
+    stage.given["routing"] = Routing([Offer(model.name, model.name.title(), model) for model in models])
+    await stage.start(show_reasoning=True)
+
+
+def looks(stage: Stage) -> tuple[str, list[dict[str, Any]]]:
+    """What the newest message says, and how."""
+    message = stage.telegram.transcript(ANNA)[-1]
+    return message["text"], message["entities"]
+
+
+async def test_a_version_that_is_turned_to_looks_as_it_did_when_it_was_written(stage: Stage) -> None:
+    await thinking(stage, Thinker("one-", "two"))
+    await stage.ask("question")
+    first = looks(stage)
+    assert first[0].startswith("What if I said one-?\n\none-")
+    assert [entity["type"] for entity in first[1]] == ["expandable_blockquote", "italic"]
+    await stage.press("↻")
+    await soon(stage, lambda: stage.telegram.texts(ANNA)[0].endswith("two") or None)
+    second = looks(stage)
+    for before in (first, second, first):
+        await stage.press("‹")
+        await soon(stage, lambda before=before: looks(stage) == before or None)  # type: ignore[misc]
+    assert labels(stage) == ["‹", "1/2", "›", "↻", "Continue"]
+
+
+async def test_what_was_said_below_a_version_is_said_again(stage: Stage) -> None:
+    """Here: that the answer begs pardon for being late."""
+    await thinking(stage, Thinker("one", "two"))
+    person = {"id": ANNA, "is_bot": False, "first_name": "Anna", "language_code": "en"}
+    question = {"message_id": 1, "from": person, "chat": {"id": ANNA, "type": "private"}, "text": "question"}
+    stage.telegram.push_raw({"message": {**question, "date": int(stage.clock.time()) - 7200}})
+    await stage.texts(1)
+    first = looks(stage)
+    assert first[0].endswith(say("en", "late.note"))
+    await stage.press("↻")
+    await soon(stage, lambda: "two" in stage.telegram.texts(ANNA)[0] or None)
+    await stage.press("‹")
+    await soon(stage, lambda: looks(stage) == first or None)
+
+
+async def test_an_answer_that_goes_on_keeps_what_was_thought_and_all_of_it_is_turned_back_to(stage: Stage) -> None:
+    await thinking(stage, Thinker("one-", "-more", "other"))
+    await stage.ask("question")
+    await stage.press("Continue")
+    await soon(stage, lambda: stage.telegram.texts(ANNA)[0].endswith("one--more") or None)
+    whole = looks(stage)
+    assert whole[0] == "What if I said one-?\n\nWhat if I said -more?\n\none--more"
+    await stage.press("↻")
+    await soon(stage, lambda: stage.telegram.texts(ANNA)[0].endswith("other") or None)
+    await stage.press("‹")
+    await soon(stage, lambda: looks(stage) == whole or None)
+
+
+async def test_a_version_that_does_not_come_about_leaves_the_one_before_as_it_was(stage: Stage) -> None:
+    model = Thinker("one")
+    await thinking(stage, model)
+    await stage.ask("question")
+    (before, _), model.answers = looks(stage), [ModelUnavailable() for _ in range(9)]
+    await stage.press("↻")
+    await soon(stage, lambda: say("en", "error.unavailable") in stage.telegram.texts(ANNA)[0] or None)
+    assert looks(stage)[0].startswith(before)

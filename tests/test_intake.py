@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from odd_updates import TOKEN_BOT, message
+from odd_updates import PERSON, PLACE, TOKEN_BOT, message
 from stage import ANNA, TEAM, Stage
-from telegram_side import QUESTION, counted, inbox, questions, said, settled, soon
+from telegram_side import QUESTION, counted, inbox, questions, rows, said, settled, soon
 from virtual import VirtualClock
 
 from bot.boxes import Received
@@ -18,6 +18,9 @@ from bot.errors import StorageUnavailable
 from bot.telegram.intake import Intake
 from bot.telegram.updates import Me
 from bot.types import Handler, Incoming, Reply
+
+IS_GONE = f"SELECT is_gone FROM chats WHERE id = {ANNA}"
+
 
 # --- the same thing twice ---------------------------------------------------------------------------------------------
 
@@ -49,6 +52,26 @@ async def test_update_numbers_may_begin_anew(stage: Stage) -> None:
 
 
 # --- hostile updates --------------------------------------------------------------------------------------------------
+
+
+async def test_update_numbers_that_begin_anew_may_meet_one_that_is_remembered(stage: Stage) -> None:
+    """After a week without updates Telegram goes on from a number by chance."""
+    await stage.start()
+    stage.telegram.push_raw({"update_id": 900_000_000, "message": message(1, text="long ago")})
+    await stage.texts(1)
+    stage.telegram.push_raw({"update_id": 900_000_000, "message": message(2, text="today")})
+    await stage.texts(2)
+    assert questions(stage) == ["long ago", "today"]
+
+
+async def test_what_has_no_name_is_told_apart_by_what_it_says(stage: Stage) -> None:
+    await stage.start()
+    await stage.ask("hello")
+    person = {"user": {"id": TOKEN_BOT["id"], "is_bot": True, "first_name": "Govorun"}}
+    for status in ("kicked", "member"):
+        change = {"chat": PLACE, "from": PERSON, "date": 1_800_000_000, "new_chat_member": {**person, "status": status}}
+        stage.telegram.push_raw({"update_id": 900_000_000, "my_chat_member": change})
+        await soon(stage, lambda gone=status == "kicked": rows(stage, IS_GONE) == [(gone,)])  # type: ignore[misc]
 
 
 # --- crashes ----------------------------------------------------------------------------------------------------------

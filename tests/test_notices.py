@@ -5,21 +5,12 @@ from __future__ import annotations
 import pytest
 from stage import ANNA, BORIS, TEAM, Stage
 from telegram_side import rows
-from whispering import CANNOT, begin, press, whispers
+from whispering import CANNOT, begin, press, quiet, whispers
 
 from bot.sandbox.telegram import buttons_of
 from bot.texts.catalog import say
 
 CLARA = 1003
-
-
-async def quiet(stage: Stage) -> None:
-    """Anna, who owns the group, has chosen that only the asker sees notices."""
-    await stage.ask("/settings@govorun_sandbox_bot", TEAM, ANNA)
-    await stage.press(say("en", "settings.notices"), TEAM, ANNA)
-    await stage.texts(2, TEAM)
-    await stage.press(say("en", "notices.alone"), TEAM, ANNA)
-    await stage.texts(3, TEAM)
 
 
 async def test_a_group_may_want_notices_to_be_seen_by_the_asker_alone(stage: Stage) -> None:

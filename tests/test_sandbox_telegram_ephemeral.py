@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox_client import Client, ManualClock
+from sandbox_client import Client, ManualClock, png
 
 from bot.sandbox.telegram import Telegram
 
@@ -75,6 +75,21 @@ async def test_its_edits_and_deletion_have_methods_and_numbers_of_their_own(tele
     assert (await change(client, "deleteEphemeralMessage", number))["result"] is True
     assert not (await change(client, "deleteEphemeralMessage", number))["ok"]
     assert (telegram.texts(TEAM), telegram.whispers(TEAM, ANNA)) == (["public"], [])
+
+
+async def test_a_text_becomes_a_picture_under_the_same_number(telegram: Telegram, client: Client) -> None:
+    telegram.promote(TEAM)
+    number = (await whisper(client))["result"]["ephemeral_message_id"]
+    media = {"type": "photo", "media": "attach://chart", "caption": "look"}
+    changed = await change(client, "editEphemeralMessageMedia", number, files={"chart": png(8, 8)}, media=media)
+    assert changed["result"] is True
+    (shown,) = telegram.unseen(TEAM, ANNA)
+    assert (shown["ephemeral_message_id"], shown["caption"], "text" in shown) == (number, "look", False)
+    assert shown["photo"]
+    gone = await change(client, "editEphemeralMessageMedia", number + 1, files={"chart": png(8, 8)}, media=media)
+    assert "not found" in gone["description"]
+    media = {"type": "voice_note", "media": "attach://chart"}
+    assert not (await change(client, "editEphemeralMessageMedia", number, files={"chart": b"x"}, media=media))["ok"]
 
 
 async def test_a_number_comes_again_when_its_message_is_gone(telegram: Telegram, client: Client) -> None:

@@ -17,7 +17,7 @@ from bot.storage.leading import Leader
 from bot.storage.places import Places
 from bot.storage.rates import Rate
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 @asynccontextmanager

@@ -279,7 +279,7 @@ def test_broken_things_are_not_taken_for_one_another() -> None:
         {"message": {"chat": PRIVATE}},
         {"callback_query": {"id": None}},
     ]
-    assert [updates.once(update) for update in broken] == [""] * 4
+    assert len({updates.once(update) for update in broken}) == 4
 
 
 # --- anything at all --------------------------------------------------------------------------------------------------

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import math
+import random
 from array import array
+from contextlib import suppress
 from typing import Any, Literal
 
 import av
@@ -157,26 +159,60 @@ async def test_an_answer_that_can_not_be_spoken_is_said_so(stage: Stage) -> None
 
 async def test_a_video_note_is_listened_to(stage: Stage) -> None:
     await stage.start(speech="on")
-    stage.telegram.upload(ANNA, recording("mp4", "aac"), "video_note", duration=1)
+    stage.telegram.upload(ANNA, film(), "video_note", duration=1)
     assert (await stage.texts(2))[0] == f"{MARK}A voice note of 1 seconds."
-    stage.telegram.upload(ANNA, b"no video", "video_note", duration=1)
-    assert (await stage.texts(3))[-1] == say("en", "voice.broken")
+    (heard,) = stage.studio.speech.heard
+    assert 0.9 < heard < 1.2
 
 
-def recording(container: str, codec: Literal["aac"]) -> bytes:
+async def test_a_video_note_without_sound_is_told_from_one_that_can_not_be_read(stage: Stage) -> None:
+    await stage.start(speech="on")
+    stage.telegram.upload(ANNA, film(mute=True), "video_note", duration=1)
+    assert await stage.texts(1) == [say("en", "voice.mute")]
+    for number, data in enumerate((b"no video", film()[:500], b"")):
+        stage.telegram.upload(ANNA, data, "video_note", duration=1)
+        assert (await stage.texts(2 + number))[-1] == say("en", "voice.broken")
+    assert stage.studio.speech.heard == []
+
+
+def recording(container: str, codec: Literal["aac"], rate: int = 48_000) -> bytes:
     """A second of a tone."""
     out = io.BytesIO()
     with av.open(out, "w", format=container) as target:
-        stream = target.add_stream(codec, rate=48_000)
-        stream.layout = "mono"
-        tone = array("h", (int(9_000 * math.sin(place / 20)) for place in range(48_000)))
-        for start in range(0, 48_000, 960):
-            frame = av.AudioFrame(format="s16", layout="mono", samples=960)
-            frame.planes[0].update(tone[start : start + 960].tobytes())
-            frame.rate, frame.pts = 48_000, start
-            target.mux(stream.encode(frame))
-        target.mux(stream.encode(None))
+        _sing(target, target.add_stream(codec, rate=rate, layout="mono"), 1)
     return out.getvalue()
+
+
+def film(seconds: int = 1, *, mute: bool = False, title: str = "") -> bytes:
+    """A round video as people's phones send it: a square H.264 picture, and a tone in stereo."""
+    out = io.BytesIO()
+    with av.open(out, "w", format="mp4") as target:
+        target.metadata["title"] = title
+        picture = target.add_stream("libx264", rate=2, options={"preset": "ultrafast"})
+        picture.width = picture.height = 240
+        picture.pix_fmt = "yuv420p"
+        sound = None if mute else target.add_stream("aac", rate=44_100, layout="stereo")
+        for number in range(2 * seconds):
+            frame = av.VideoFrame(240, 240, "yuv420p")
+            for plane in frame.planes:
+                plane.update(bytes([number % 256]) * plane.buffer_size)
+            frame.pts = number
+            target.mux(picture.encode(frame))
+        target.mux(picture.encode(None))
+        if sound is not None:
+            _sing(target, sound, seconds)
+    return out.getvalue()
+
+
+def _sing(target: av.container.OutputContainer, stream: av.AudioStream, seconds: int) -> None:
+    rate, channels, layout = stream.rate, stream.channels, stream.layout.name
+    piece = array("h", (int(9_000 * math.sin(place / 20)) for place in range(1_024) for _ in range(channels)))
+    for start in range(0, rate * seconds, 1_024):
+        frame = av.AudioFrame(format="s16", layout=layout, samples=1_024)
+        frame.planes[0].update(piece.tobytes())
+        frame.rate, frame.pts = rate, start
+        target.mux(stream.encode(frame))
+    target.mux(stream.encode(None))
 
 
 def test_the_sound_of_a_recording_is_one_channel_of_opus() -> None:
@@ -189,6 +225,23 @@ def test_the_sound_of_a_recording_is_one_channel_of_opus() -> None:
         converted(recording("mp4", "aac"), 0)
     with pytest.raises(NoSound, match="broken"):
         converted(b"none", 60)
+
+
+def test_a_title_that_is_no_text_costs_no_sound() -> None:
+    strange = film(title="x" * 12).replace(b"x" * 12, b"\xff\xfe\xe9" * 4)
+    assert ogg.seconds(converted(strange, 60)) > 0.9
+
+
+def test_no_spoilt_recording_is_a_defect() -> None:
+    with pytest.raises(NoSound, match="broken"):  # its sound is another midway
+        converted(recording("adts", "aac") + recording("adts", "aac", 22_050), 60)
+    whole, chance = film(), random.Random(7)
+    for _ in range(60):
+        data = bytearray(whole)
+        for _ in range(chance.choice((1, 5, 50))):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        with suppress(NoSound):
+            converted(bytes(data), 60)
 
 
 def test_a_note_of_the_sandbox_is_a_file_that_players_take() -> None:

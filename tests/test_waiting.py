@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
+import pytest
 from stage import ANNA, TEAM, Stage
-from telegram_side import QUESTION, counted, inbox, soon
+from telegram_side import QUESTION, counted, inbox, rows, soon
 
 from bot.texts.catalog import say
 
@@ -88,3 +91,64 @@ async def test_what_is_pressed_meanwhile_leaves_the_notice(stage: Stage) -> None
     await soon(stage, lambda: say("en", "model.chosen", model="YandexGPT Lite") in stage.telegram.texts(ANNA) or None)
     await stage.clock.sleep(2)
     assert NOTICE in stage.telegram.texts(ANNA)
+
+
+@pytest.mark.parametrize("end", [Stage.crash, Stage.stop])
+async def test_no_notice_outlives_a_restart(stage: Stage, end: Callable[[Stage], Awaitable[None]]) -> None:
+    stage.settings = stage.settings.model_copy(update={"shutdown_grace": 0})
+    await busy(stage)
+    stage.telegram.say(ANNA, "second")
+    await soon(stage, lambda: NOTICE in stage.telegram.texts(ANNA) or None)
+    await end(stage)
+    stage.studio.script("to the first", "to the second")
+    await stage.start()
+    await soon(stage, lambda: "to the second" in stage.telegram.texts(ANNA) or None)
+    await stage.clock.sleep(30)
+    assert stage.telegram.texts(ANNA) == ["to the first", "to the second"]
+
+
+async def test_a_notice_that_was_on_its_way_at_a_crash_does_not_stay(stage: Stage) -> None:
+    await busy(stage)
+    await soon(stage, lambda: stage.growing() or None)
+    stage.telegram.fail_next("sendMessage", apply=True, reset=True, delay=600)
+    stage.telegram.say(ANNA, "second")
+    await soon(stage, lambda: NOTICE in stage.telegram.texts(ANNA) or None)
+    await stage.crash()
+    stage.studio.script("to the first", "to the second")
+    await stage.start()
+    await soon(stage, lambda: "to the second" in stage.telegram.texts(ANNA) or None)
+    await stage.clock.sleep(30)
+    assert NOTICE not in stage.telegram.texts(ANNA)
+
+
+async def test_a_conversation_keeps_its_one_notice_over_a_restart(stage: Stage) -> None:
+    await busy(stage)
+    stage.telegram.say(ANNA, "second")
+    await soon(stage, lambda: NOTICE in stage.telegram.texts(ANNA) or None)
+    stage.telegram.say(ANNA, "third")
+    await soon(stage, lambda: len(inbox(stage)) == 3 or None)
+    await stage.crash()
+    stage.studio.script("to the first", counted(200), "to the third")
+    await stage.start()
+    await soon(stage, lambda: "to the first" in stage.telegram.texts(ANNA) or None)
+    await stage.clock.sleep(20)
+    assert stage.telegram.texts(ANNA).count(NOTICE) == 1  # the third waits
+    await soon(stage, lambda: "to the third" in stage.telegram.texts(ANNA) or None)
+    await stage.clock.sleep(30)
+    assert NOTICE not in stage.telegram.texts(ANNA)
+    assert rows(stage, "SELECT count(*) FROM jobs") == [(0,)]
+
+
+async def test_what_was_dropped_stays_said(stage: Stage) -> None:
+    await busy(stage)
+    stage.telegram.say(ANNA, "second")
+    await soon(stage, lambda: NOTICE in stage.telegram.texts(ANNA) or None)
+    await stage.crash()
+    stage.studio.script(counted(100))
+    await stage.start()
+    await soon(stage, stage.prompts)
+    await stage.press(say("en", "queue.drop"))
+    dropped = say("en", "queue.dropped", count=1)
+    await soon(stage, lambda: dropped in stage.telegram.texts(ANNA) or None)
+    await stage.clock.sleep(60)
+    assert dropped in stage.telegram.texts(ANNA)

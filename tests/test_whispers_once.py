@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
 from stage import ANNA, TEAM, Stage
 from telegram_side import counted, rows, settled, soon
-from whispering import WORD, begin, idle, whispers
+from whispering import WORD, begin, idle, quiet, whispers
 
 from bot.sandbox.studio import Answer
 from bot.telegram.screen import NOTHING
 from bot.texts.catalog import say
+from bot.types import Address, File, Outgoing
+
+PICTURES = ("sendPhoto", "sendDocument", "editEphemeralMessageMedia")
 
 
 @pytest.mark.parametrize("admin", [True, False])
@@ -59,6 +65,78 @@ async def test_a_crash_while_the_model_writes_costs_nothing(stage: Stage) -> Non
     await stage.start()
     await stage.until(lambda: stage.telegram.whispers(TEAM, ANNA) == ["the whole answer"] or None)
     assert stage.telegram.texts(TEAM) == []
+
+
+async def usage_for_anna(stage: Stage) -> None:
+    """Anna asks for her chart in a group that wants it to be seen by the asker alone."""
+    await begin(stage)
+    stage.telegram.promote(TEAM)
+    await quiet(stage)
+    stage.telegram.say(TEAM, "/usage@govorun_sandbox_bot", ANNA)
+
+
+def charts(stage: Stage) -> list[dict[str, Any]]:
+    return [message for message in stage.telegram.unseen(TEAM, ANNA) if "photo" in message or "document" in message]
+
+
+@pytest.mark.parametrize("apply", [True, False])
+async def test_a_chart_for_one_person_stands_once_after_a_crash_in_its_sending(stage: Stage, apply: bool) -> None:
+    sends = [stage.telegram.fail_next(method, reset=True, apply=apply, times=None) for method in PICTURES]
+    await usage_for_anna(stage)
+    await soon(stage, lambda: any(fault.hits for fault in sends) or None)
+    await stage.crash()
+    for fault in sends:
+        fault.remove()
+    await stage.start()
+    await soon(stage, lambda: (charts(stage) and idle(stage)) or None)
+    assert len(charts(stage)) == len(stage.telegram.whispers(TEAM, ANNA)) == 1
+
+
+async def test_a_chart_that_vanished_before_it_was_confirmed_is_shown_again(stage: Stage) -> None:
+    fault = stage.telegram.fail_next("editEphemeralMessageMedia", reset=True, apply=True, times=None)
+    await usage_for_anna(stage)
+    await soon(stage, lambda: charts(stage) or None)
+    await stage.crash()
+    stage.telegram.vanish(TEAM)
+    fault.remove()
+    await stage.start()
+    await soon(stage, lambda: (charts(stage) and idle(stage)) or None)
+    assert len(charts(stage)) == 1
+
+
+@pytest.mark.parametrize(
+    "fault", [{"code": 400, "description": "Bad Request: file upload isn't allowed"}, {"code": 404}]
+)
+async def test_where_no_file_can_be_written_into_a_message_it_is_sent_by_itself(
+    stage: Stage, fault: dict[str, Any]
+) -> None:
+    stage.telegram.fail_next("editEphemeralMessageMedia", times=None, **fault)
+    await usage_for_anna(stage)
+    await soon(stage, lambda: (charts(stage) and idle(stage)) or None)
+    assert len(charts(stage)) == len(stage.telegram.whispers(TEAM, ANNA)) == 1
+    assert len(stage.telegram.texts(TEAM)) == 3  # what came of choosing it
+
+
+@pytest.mark.parametrize("apply", [True, False])
+async def test_a_spoken_answer_for_one_person_never_comes_twice(stage: Stage, apply: bool) -> None:
+    """It can't be written into a message: where nobody knows whether it was sent, that is said instead."""
+    fault = stage.telegram.fail_next("sendVoice", reset=True, apply=apply, times=None)
+    await begin(stage)
+    stage.telegram.promote(TEAM)
+    assert stage.app is not None
+    to = Address("telegram", stage.app.telegram.api.id, TEAM, only=ANNA)
+    note = Outgoing(file=File(b"OggS", "voice", "answer.ogg"), instead="my words stand above")
+    await stage.app.store.write(lambda tx: tx.deliveries.add("1.voice", to, note))
+    sending = asyncio.create_task(stage.app.telegram.reply(to, "1").finish())
+    await soon(stage, lambda: fault.hits or None)
+    await stage.crash()
+    sending.cancel()
+    fault.remove()
+    await stage.start()
+    await soon(stage, lambda: "my words stand above" in stage.telegram.whispers(TEAM, ANNA) or None)
+    await soon(stage, lambda: idle(stage) or None)
+    assert len([message for message in stage.telegram.unseen(TEAM, ANNA) if "voice" in message]) == apply
+    assert NOTHING not in stage.telegram.whispers(TEAM, ANNA)
 
 
 async def test_flood_waits_of_the_group_delay_a_whisper_and_cost_nothing(stage: Stage) -> None:

@@ -42,3 +42,12 @@ async def press(stage: Stage, label: str, user: int = ANNA) -> None:
                 stage.telegram.press(TEAM, number, button["callback_data"], user, unseen=True)
                 return
     raise AssertionError(f"there is no button {label!r}")
+
+
+async def quiet(stage: Stage) -> None:
+    """Anna, who owns the group, has chosen that only the asker sees notices."""
+    await stage.ask("/settings@govorun_sandbox_bot", TEAM, ANNA)
+    await stage.press(say("en", "settings.notices"), TEAM, ANNA)
+    await stage.texts(2, TEAM)
+    await stage.press(say("en", "notices.alone"), TEAM, ANNA)
+    await stage.texts(3, TEAM)

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from bot.sandbox import telegram_files as files
 from bot.sandbox.telegram_api import Api, Method
-from bot.sandbox.telegram_call import Call, bad
+from bot.sandbox.telegram_call import Call, Upload, bad
 from bot.sandbox.telegram_content import caption, keyboard, text
 from bot.sandbox.telegram_edit import CAPTION, TEXT, changed
 from bot.sandbox.telegram_rich import rich
 from bot.sandbox.telegram_state import Chat, Message
 
 WINDOW = 15.0  # seconds
+MEDIA = ("photo", "document")
 SHORT = 1024  # characters of an edit, where the server counts them as those of a caption
 
 
@@ -100,6 +102,26 @@ def edit_caption(api: Api, call: Call) -> bool:
     return _change(api, call, chat, message, CAPTION, found.fields(*CAPTION))
 
 
+def edit_media(api: Api, call: Call) -> bool:
+    """A text becomes a file, or one file another. Only what is uploaded with the call is taken."""
+    given = call.parsed("media", "InputMedia")
+    kind = given.get("type") if isinstance(given, dict) else ""
+    if kind not in MEDIA:
+        raise bad("can't parse InputMedia: unsupported media type")
+    media = Call(call.method, given, call.files)
+    found, words = media.file("media"), caption(media)
+    chat, message = _mine(api, call)
+    if not isinstance(found, Upload) or not found.data:
+        raise bad("wrong file identifier/HTTP URL specified")
+    state = api.state
+    content: dict[str, Any] = words.fields(*CAPTION)
+    if kind == "photo":
+        content["photo"] = files.photo(found.data, state.unique, state.store)
+    else:
+        content["document"] = files.document(found.data, found.name, found.mime, state.unique, state.store)
+    return _change(api, call, chat, message, (*TEXT, *CAPTION, *MEDIA), content)
+
+
 def edit_markup(api: Api, call: Call) -> bool:
     chat, message = _mine(api, call)
     return _change(api, call, chat, message, (), {})
@@ -132,6 +154,7 @@ def _change(
 METHODS: dict[str, Method] = {
     "editEphemeralMessageText": edit_text,
     "editEphemeralMessageCaption": edit_caption,
+    "editEphemeralMessageMedia": edit_media,
     "editEphemeralMessageReplyMarkup": edit_markup,
     "deleteEphemeralMessage": delete,
 }

@@ -142,10 +142,30 @@ class Deliveries(Subject):
                 return Shown(key, tuple(found), said.of or key, said)
         return None
 
+    def written(self, where: Address, turn: str, text: str) -> Outgoing | None:
+        """The answer of a turn as it first came into the chat with this text; None where that is not known any more.
+
+        One that went on was finished in a later turn, and what was turned back to stands there again: so the oldest.
+        """
+        chat = select(Table.key, Table.outgoing).where(Table.bot == where.bot, Table.chat == where.chat)
+        own = chat.where(Table.key == turn)
+        others = chat.where(Table.only == where.only).order_by(Table.id.desc()).limit(LOOK_BACK)
+        for query in (own, others):
+            for key, outgoing in reversed(self.connection.execute(query).all()):
+                said = load_outgoing(outgoing, None)
+                if (said.of or key.partition(".")[0]) == turn and said.text.startswith(text.rstrip()):
+                    return said
+        return None
+
     def ids(self, where: Address, key: str) -> tuple[int, ...]:
         """The messages in which an answer stands."""
         row = self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none()
         return tuple(json.loads(row.message_ids)) if row else ()
+
+    def waits(self, where: Address, key: str) -> bool:
+        """Whether an answer is finished and on its way."""
+        row = self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none()
+        return row is not None and row.state in OPEN
 
     def left(self, bot: int, place: str | None = None) -> Left:
         """What an earlier holder of all chats, or of one, has left; asked with one statement."""

@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 RENEW = 1.0  # seconds
 LAPSE = 6.0  # seconds without a renewal after which others get the places of a process
+MEMORY = 10.0  # seconds for which what was needed once is kept ready, where nobody waits for it
 LOOK = 0.2  # seconds between two looks of a process that waits
 OTHERS = """
 SELECT COALESCE(sum(taken), 0), COALESCE(sum(wanted), 0), count(*) FROM govorun_places
@@ -123,10 +124,10 @@ class Places:
             self._freed.notify_all()
 
     def _spare(self, need: int, free: int) -> int:
-        """How many more are kept where nobody waits for them: up to what was needed in the last second, and up to half
-        of what is free.
+        """How many more are kept where nobody waits for them: up to what was needed lately, and up to half of what is
+        free.
         """
         now = self._clock.monotonic()
-        if need >= self._peak or now - self._peak_at > RENEW:
+        if need >= self._peak or now - self._peak_at > MEMORY:
             self._peak, self._peak_at = need, now
         return min(self._peak - need, max(free - need, 0) // 2)

@@ -33,14 +33,25 @@ class Updates(Subject):
             "state": "new", "attempts": 0, "at": now, "reason": "", "chat": place,
         }  # fmt: skip
         id_ = self.connection.execute(INSERT, row).scalar_one_or_none()
+        if id_ is None and self._free(bot, update_id, once):
+            id_ = self.connection.execute(INSERT, row).scalar_one_or_none()
         if id_ is not None:
             self.queue.chat(bot, place)
         return None if id_ is None else Received(id_, bot, update_id, raw, 0, datetime.fromtimestamp(now, UTC))
 
+    def _free(self, bot: int, update_id: int, once: str) -> bool:
+        """Whether the number is now another update's: a server has begun its numbers anew. What had it gives it up."""
+        query = select(Update.id, Update.once).where(Update.bot == bot, Update.update_id == update_id)
+        row = self.connection.execute(query).one_or_none()
+        if row is None or row.once is None or row.once in _names(once):
+            return False
+        self.connection.execute(update(Update).where(Update.id == row.id).values(update_id=-row.id))
+        return True
+
     def find(self, bot: int, once: str) -> int | None:
         """The id of the row of what happened, by its name."""
-        query = select(Update.id).where(Update.bot == bot, Update.once == once)
-        return self.connection.execute(query).scalar_one_or_none()
+        query = select(Update.id).where(Update.bot == bot, Update.once.in_(_names(once))).order_by(Update.id.desc())
+        return self.connection.scalars(query.limit(1)).one_or_none()
 
     def raw(self, id_: int) -> str:
         """The update as it came; "" when it is done."""
@@ -53,6 +64,11 @@ class Updates(Subject):
             Received(row.id, row.bot, row.update_id, row.raw, row.attempts, datetime.fromtimestamp(row.at, UTC))
             for row in self.connection.execute(query, {"b": bot, "place": place})
         ]
+
+    def waits(self, bot: int, place: str) -> bool:
+        """Whether there is something in a chat that nobody has begun to work on."""
+        new = select(Update.id).where(Update.bot == bot, Update.state == "new", Update.chat == place).limit(1)
+        return self.connection.execute(new).one_or_none() is not None
 
     def count_attempts(self, bot: int, place: str | None = None) -> Sequence[int]:
         """At a start, of all or of the work on one chat: what had been begun was interrupted once more. Its rows."""
@@ -82,6 +98,11 @@ class Updates(Subject):
             delete(Update).where(Update.bot == bot, Update.state == "done", Update.at < before)
         )
         return result.rowcount
+
+
+def _names(once: str) -> tuple[str, str]:
+    """The name of what happened, and the one that the version before gave it."""
+    return once, once.rpartition("@")[0]
 
 
 def _of(bot: int, place: str | None) -> tuple[ColumnElement[bool], ...]:

@@ -5,7 +5,7 @@ broke, the process died) the chat is searched for what it may have left behind b
 message into what it already is answers "not modified", which is the proof. See `unconfirmed.py`.
 
 What one member of a group alone sees can't be searched for: its ids come again and its edits tell nothing. So an empty
-message is opened first (`confide`) and only when its id is on disk the answer is written into it.
+message is opened first and only when its id is on disk the answer is written into it. See `alone.py`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from bot.boxes import Delivery, DeliveryState, Outbox
 from bot.clock import Clock
 from bot.errors import Refused, TransportError, TransportUnavailable, Unauthorized
 from bot.outage import Outage
-from bot.telegram import alone, screen
+from bot.telegram import screen
+from bot.telegram.alone import Alone, left
 from bot.telegram.api import Api, BadMarkup, Flood, Gone, Moved, NoMethod, NotAlone, NotModified, NotSent, Numberless
 from bot.telegram.budget import Budget
 from bot.telegram.progress import UNTOLD_WAIT, Progress, simpler
@@ -66,10 +67,12 @@ class Deliverer:
     _left: int | None = None
     _left_of: dict[str, int] = field(default_factory=dict)
     unconfirmed: Unconfirmed = field(init=False)
+    alone: Alone = field(init=False)
     outage: Outage = field(init=False)
 
     def __post_init__(self) -> None:
         self.unconfirmed = Unconfirmed(self.api, self.outbox, self.permit, self._edit)
+        self.alone = Alone(self.api, self.outbox, self.permit, self._edit, self._method)
         self.outage = Outage("delivering answers", self.clock)
 
     async def recover(self) -> None:
@@ -198,10 +201,13 @@ class Deliverer:
         was_left = delivery.id <= self._left_of.get(delivery.address.place, self._left or 0)
         doubt = (delivery.state is DeliveryState.SENDING and was_left) or delivery.key in self.doubted
         self.doubted.discard(delivery.key)
+        ids, rung = list(delivery.message_ids), Rung.RICH if self.rich else Rung.ENTITIES
+        if delivery.address.only:
+            ids, rung = left(delivery.message_ids, rung)
         return Progress(
             delivery,
-            Rung.RICH if self.rich else Rung.ENTITIES,
-            list(delivery.message_ids),
+            rung,
+            ids,
             delivery.done,
             doubt=doubt,
             marker=delivery.marker,
@@ -237,9 +243,6 @@ class Deliverer:
     def _became(self, state: str) -> None:
         self.api.metrics.deliveries.add(state)
         tracing.current.get().note({"govorun.delivery": state})
-
-    async def confide(self, to: Address, opens: str, *, thread: bool = True) -> int:
-        return await alone.opened(self.api, self.permit, to, opens, thread=thread)
 
     async def _wait(self, progress: Progress, error: TransportUnavailable) -> None:
         chat = progress.delivery.address.chat
@@ -298,6 +301,8 @@ class Deliverer:
     async def _part(self, progress: Progress, part: Screen, *, last: bool) -> int:
         delivery = progress.delivery
         chat = delivery.address.chat
+        if delivery.address.only and (part.file or progress.done == len(progress.ids)):
+            return await self.alone.send(progress, part, last=last)
         if progress.done < len(progress.ids):
             message_id = progress.ids[progress.done]
             try:
@@ -311,8 +316,6 @@ class Deliverer:
                     await self.api.call(screen.delete(delivery.address, message_id))
                 raise
             return message_id
-        if delivery.address.only:
-            return await self._alone(progress, part, last=last)
         if progress.doubt and (found := await self.unconfirmed.find(progress, part, last=last)):
             return found
         if progress.unnumbered:  # it was carried out, and nobody will ever say more of it
@@ -322,24 +325,6 @@ class Deliverer:
         with self.unconfirmed.flying():
             sent = await self.api.call(self._method(progress, part, last=last))
         return int(sent["message_id"])
-
-    async def _alone(self, progress: Progress, part: Screen, *, last: bool) -> int:
-        """The same for one person alone: into a message whose id is on disk. A file can't be written into one, so that
-        after a crash in the wrong moment it is sent twice.
-        """
-        delivery = progress.delivery
-        to = delivery.address
-        opened = await self.confide(to, delivery.outgoing.opens, thread=progress.thread)
-        if part.file:
-            with suppress(Refused):
-                await self.api.call(screen.delete(to, opened))
-            await self.permit(to.chat)
-            return int((await self.api.call(self._method(progress, part, last=last)))["ephemeral_message_id"])
-        progress.ids.append(opened)
-        await self.outbox.progress(delivery, progress.ids, done=progress.done, sent=False)
-        with suppress(NotModified):
-            await self._edit(progress, part, opened, last=last)
-        return opened
 
     def _method(self, progress: Progress, part: Screen, *, last: bool) -> TelegramMethod[Message]:
         to, outgoing = progress.delivery.address, progress.delivery.outgoing
@@ -351,6 +336,7 @@ class Deliverer:
         to = progress.delivery.address
         markup = screen.keyboard(progress.delivery.outgoing) if last else None
         inline = markup if isinstance(markup, InlineKeyboardMarkup) else None
+        part = screen.as_document(part) if progress.document else part
         await self.permit(to.chat)
         return await self.api.call(screen.edit(part, to, message_id, inline))
 

@@ -14,7 +14,7 @@ from aiogram.methods import GetWebhookInfo, TelegramMethod
 from bot.clock import Clock
 from bot.errors import StorageUnavailable, TransportError, TransportUnavailable, Unauthorized
 from bot.outage import Outage
-from bot.telegram.api import Api, Conflict, Flood
+from bot.telegram.api import Api, Conflict, Flood, NotSent, Unknown
 from bot.telegram.intake import Intake
 from bot.telegram.updates import number
 
@@ -66,6 +66,10 @@ class Poller:
             except (TransportError, StorageUnavailable) as error:
                 await self.clock.sleep(await self._failed(error))
                 self._failures += 1
+                if isinstance(error, NotSent | Unknown):
+                    # It may have been started anew, with other numbers: some give nothing below an offset. What is
+                    # given twice for it is known.
+                    self._offset = None
             else:
                 self._failures = 0
                 if self.clock.monotonic() >= self._contested:

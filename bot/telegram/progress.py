@@ -33,6 +33,7 @@ class Progress:
     looks: int = 0
     thread: bool = True
     document: bool = False
+    apart: bool = False  # a file that one person sees can't be written into a message
     renewed: bool = False  # a message that could not be edited was given up
     limit: int = screen.LIMIT  # of the text of one message
     wait: float = FIRST_BACKOFF
@@ -45,6 +46,8 @@ def simpler(progress: Progress, error: Exception) -> bool:
         progress.thread = False
     elif progress.delivery.address.only and progress.limit > screen.SHORT_LIMIT and _is_too_long(progress, error):
         progress.limit, progress.done = screen.SHORT_LIMIT, 0
+    elif progress.delivery.address.only and _goes_apart(progress, error):
+        pass
     elif progress.delivery.outgoing.file and not progress.document:
         progress.document = True
     elif isinstance(error, NoMessage | NoMethod) and _elsewhere(progress):
@@ -56,6 +59,14 @@ def simpler(progress: Progress, error: Exception) -> bool:
         progress.done = 0  # simpler parts end elsewhere: those that stand already are edited to fit
     else:
         return _elsewhere(progress)
+    return True
+
+
+def _goes_apart(progress: Progress, error: Exception) -> bool:
+    """A file that one person sees, into another message if its own is gone, or into none."""
+    if not progress.delivery.outgoing.file or progress.apart or progress.rung is Rung.PLAIN:
+        return False
+    progress.apart = not (isinstance(error, NoMessage) and _elsewhere(progress))
     return True
 
 

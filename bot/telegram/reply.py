@@ -107,7 +107,7 @@ class TelegramReply:
         if self._opened:
             return True
         try:
-            self._opened = await self.deliverer.confide(self.address, self.opens)
+            self._opened = await self.deliverer.alone.open(self.address, self.opens)
         except (NotAlone, NoThread, Moved) as error:
             log.info("chat %d: no answer for one person alone: %s", self.address.chat, error)
             return False

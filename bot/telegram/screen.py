@@ -15,7 +15,7 @@ import bot.telegram.lazy  # noqa: F401  isort: skip  before aiogram
 from aiogram.methods import (
     DeleteEphemeralMessage,
     DeleteMessage,
-    EditEphemeralMessageCaption,
+    EditEphemeralMessageMedia,
     EditEphemeralMessageText,
     EditMessageCaption,
     EditMessageText,
@@ -35,6 +35,8 @@ from aiogram.types import (
     ForceReply,
     InlineKeyboardButton,
     InlineKeyboardMarkup,
+    InputMediaDocument,
+    InputMediaPhoto,
     InputRichMessage,
     LinkPreviewOptions,
     Message,
@@ -173,12 +175,21 @@ def _edit_alone(
         "chat_id": to.chat, "receiver_user_id": to.only, "ephemeral_message_id": message_id, "reply_markup": markup,
     }  # fmt: skip
     if screen.file:
-        return EditEphemeralMessageCaption(**where, caption=screen.text or None, parse_mode=None)
+        return EditEphemeralMessageMedia(**where, media=_media(screen, screen.file))
     if screen.blocks:
         return EditEphemeralMessageText(**where, rich_message=screen.rich())
     return EditEphemeralMessageText(
         **where, text=screen.text, entities=screen.marks() or None, parse_mode=None, link_preview_options=NO_PREVIEW
     )
+
+
+def can_be_written(screen: Screen) -> bool:
+    """Whether the file may take the place of what stands in a message."""
+    return screen.file is not None and screen.file.kind in MEDIA
+
+
+def _media(screen: Screen, file: File) -> InputMediaPhoto | InputMediaDocument:
+    return MEDIA[file.kind](media=BufferedInputFile(file.data, file.name), caption=screen.text or None, parse_mode=None)
 
 
 def delete(to: Address, message_id: int) -> TelegramMethod[bool]:
@@ -216,3 +227,8 @@ def _inline(rows: tuple[tuple[Button, ...], ...]) -> InlineKeyboardMarkup:
     return InlineKeyboardMarkup(
         inline_keyboard=[[InlineKeyboardButton(text=b.label, callback_data=b.data) for b in row] for row in rows]
     )
+
+
+MEDIA: dict[str, type[InputMediaPhoto | InputMediaDocument]] = {
+    "photo": InputMediaPhoto, "document": InputMediaDocument,
+}  # fmt: skip

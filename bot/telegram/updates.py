@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bot.boxes import Received
-from bot.telegram import fields
+from bot.telegram import fields, raw
 from bot.telegram.fields import MAX_ID, ReadChat, ReadMessage
 from bot.telegram.screen import BY_PRESS, BY_REPLY, STOP
 from bot.types import Address, Incoming, Kind, User
@@ -31,6 +31,7 @@ ALLOWED = (
     "shipping_query",
 )
 RELAYED = ("forward_origin", "forward_date", "forward_from", "via_bot")
+LONGEST_NAME = 200  # characters, of the 255 that the inbox has
 PIECE = 3900  # UTF-16 units: a text as long as this was probably cut by the sender's client, and goes on
 
 
@@ -54,16 +55,26 @@ def number(update: Any) -> int | None:
 
 
 def once(update: dict[str, Any]) -> str:
-    """A name for what happened that is the same when Telegram sends it under another update id; "" for none."""
+    """A name for what happened that is the same when Telegram sends it under another update id.
+
+    Servers may begin their numbers anew (one that is started again; update ids after a week of silence): what stands
+    behind the "@" tells one thing from another with the same number. What has no number is named by what it says.
+    """
     for kind in ("message", "edited_message"):
         message = update.get(kind)
         if isinstance(message, dict) and isinstance(message.get("chat"), dict):
             place, id_ = message["chat"].get("id"), message.get("message_id")
-            known = isinstance(place, int) and isinstance(id_, int)
-            return f"{place}/{id_}/{_alone(message)}{_version(message)}"[:255] if known else ""
+            if isinstance(place, int) and isinstance(id_, int):
+                name = f"{place}/{id_}/{_alone(message)}{_version(message)}"
+                return f"{name[:LONGEST_NAME]}@{fields.natural(message.get('date'))}"
     press = update.get("callback_query")
-    id_ = fields.whole(press.get("id")) if isinstance(press, dict) else ""
-    return f"press/{id_}"[:255] if id_ else ""
+    if isinstance(press, dict) and (id_ := fields.whole(press.get("id"))):
+        return f"{f'press/{id_}'[:LONGEST_NAME]}@{_sum(press.get('data'))}"
+    return f"{number(update)}@{_sum(update)}"
+
+
+def _sum(content: Any) -> str:
+    return f"{zlib.crc32(raw.dumps(content).encode('utf-8', 'replace')):x}"
 
 
 def _alone(message: dict[str, Any]) -> str:

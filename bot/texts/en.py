@@ -332,6 +332,7 @@ TEXTS: dict[str, str] = {
     "voice.empty": "I heard no words in this recording. Say it again, or write it.",
     "voice.failed": "I could not understand this recording: speech recognition failed. Send it again, or write it.",
     "voice.broken": "I can't open this recording. Send it as a voice note.",
+    "voice.mute": "There is no sound in this recording. Say it in a voice note, or write it.",
     "voice.converter": "I can't take the sound out of this recording here. Send it as a voice note.",
     "voice.mirrors": "From now on I answer voice notes with voice, and with text. /voice switches it off.",
     "voice.silent": "From now on I answer voice notes with text only. /voice switches voice on again.",

@@ -37,7 +37,7 @@ WITH taken AS (
 )
 SELECT pg_notify('procrastinate_queue_v1#' || queue_name, '{NEWS}') FROM taken
 """
-PATIENCE = 20.0
+PATIENCE = 40.0
 
 
 @dataclass

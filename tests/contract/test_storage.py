@@ -144,10 +144,30 @@ async def test_closing_waits_for_what_was_asked(database_url: str) -> None:
 
 async def test_an_update_is_accepted_once_by_id_and_by_what_it_says(store: Store) -> None:
     def work(tx: Tx) -> list[bool]:
-        asked = ((42, 1, "a"), (42, 1, "b"), (42, 2, "a"), (43, 1, "a"), (42, 3, ""), (42, 4, ""))
+        asked = ((42, 1, "a"), (42, 1, "a"), (42, 2, "a"), (43, 1, "a"), (42, 3, ""), (42, 3, ""), (42, 4, ""))
         return [tx.updates.add(bot, id_, once, "{}") is not None for bot, id_, once in asked]
 
-    assert await store.write(work) == [True, False, False, True, True, True]
+    assert await store.write(work) == [True, False, False, True, True, False, True]
+
+
+async def test_a_number_that_is_used_again_for_something_else_is_a_new_update(store: Store) -> None:
+    """A server may begin its numbers anew; what had the number before keeps its row."""
+
+    def work(tx: Tx) -> list[bool]:
+        asked = ((1, "5/1/@100"), (1, "5/1/@200"), (1, "5/1/@200"), (7, "5/1/@100"), (1, "press/8@3/0"))
+        return [tx.updates.add(42, id_, once, "{}") is not None for id_, once in asked]
+
+    assert await store.write(work) == [True, True, False, False, True]
+    kept = await store.read(lambda tx: tx.updates.find(42, "5/1/@100"))
+    assert (await store.read(lambda tx: tx.updates.open(42)))[0].id == kept
+
+
+async def test_what_was_taken_by_the_version_before_is_known_by_its_shorter_name(store: Store) -> None:
+    def work(tx: Tx) -> list[bool]:
+        return [tx.updates.add(42, 1, once, "{}") is not None for once in ("5/1/", "5/1/@100")]
+
+    assert await store.write(work) == [True, False]
+    assert await store.read(lambda tx: tx.updates.find(42, "5/1/@100")) is not None
 
 
 async def test_an_answer_takes_over_the_message_it_was_shown_in_whichever_was_first(store: Store) -> None:

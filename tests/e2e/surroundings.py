@@ -18,7 +18,7 @@ from typing import Any
 import aiohttp
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 30.0  # seconds until something is taken for lost: slow machines are no failure
+PATIENCE = 60.0  # seconds until something is taken for lost: slow machines are no failure
 ANNA = 1001
 
 

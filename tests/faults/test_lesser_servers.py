@@ -18,6 +18,7 @@ from telegram_side import counted, deliveries, drafts, loud, settled, soon, word
 
 from bench.crew import free_port
 from bot.errors import Refused, TransportError
+from bot.sandbox.telegram import buttons_of
 from bot.telegram.api import Api, Flood, NoMethod, Unknown
 
 TOKEN = "123456:" + "s" * 35
@@ -263,6 +264,57 @@ async def test_an_update_that_is_given_again_and_again_is_answered_once_and_does
     await stage.clock.sleep(60)
     assert len(stage.telegram.texts(ANNA)) == 2
     assert len(stage.telegram.calls_of("getUpdates")) - before < 60 * 5
+
+
+PERSON = {"id": ANNA, "is_bot": False, "first_name": "Anna", "language_code": "en"}
+
+
+def first_word(date: int, text: str) -> dict[str, Any]:
+    """What somebody says first to a server that has just begun to number updates and messages."""
+    chat = {"id": ANNA, "type": "private"}
+    return {"update_id": 1, "message": {"message_id": 1, "from": PERSON, "chat": chat, "date": date, "text": text}}
+
+
+@pytest.mark.parametrize("restart", [False, True])
+async def test_a_server_that_begins_all_its_numbers_anew_is_heard(stage: Stage, restart: bool) -> None:
+    """The database remembers the numbers of before; the same thing given twice is still one."""
+    await stage.start()
+    stage.studio.script("one", "two")
+    stage.telegram.push_raw(first_word(1_800_000_000, "before"))
+    await stage.texts(1)
+    if restart:
+        await stage.stop()
+        await stage.start()
+    for _ in range(2):
+        stage.telegram.push_raw(first_word(1_800_000_060, "after"))
+    await stage.texts(2)
+    await stage.clock.sleep(30)
+    assert stage.telegram.texts(ANNA) == ["one", "two"]
+
+
+async def test_a_press_under_a_number_that_was_used_before_works(stage: Stage) -> None:
+    await stage.start()
+    await stage.ask("/settings")
+    message = stage.telegram.transcript(ANNA)[-1]
+    for number, button in enumerate(buttons_of(message)[:2]):
+        press = {"id": "1", "from": PERSON, "message": message, "chat_instance": "1", "data": button["callback_data"]}
+        stage.telegram.push_raw({"callback_query": press})
+        await stage.texts(2 + number)
+
+
+async def test_after_a_server_was_away_everything_that_it_has_is_asked_for(stage: Stage) -> None:
+    """It may have been started anew, and some give nothing below the offset that is asked for."""
+    await stage.start()
+    await stage.ask("hello")
+    stage.telegram.fail_next("getUpdates", reset=True)
+    stage.telegram.say(ANNA, "and again")
+    await stage.texts(2)
+    await stage.clock.sleep(60)
+    first, *others = [call.params.get("offset") for call in stage.telegram.calls_of("getUpdates")]
+    assert first is None
+    assert others.count(None) == 1
+    assert others[-1] is not None
+    assert len(stage.prompts()) == 2
 
 
 async def test_a_server_that_calls_every_bot_by_one_number_gets_what_was_left(stage: Stage) -> None:
