@@ -56,9 +56,9 @@ class Doing:
 
 
 @asynccontextmanager
-async def working(url: str, link: Far, doing: Doing) -> AsyncIterator[None]:
+async def working(url: str, link: Far, doing: Doing) -> AsyncIterator[Broker]:
     app = App(connector=link)
-    app.job_manager = Broker(link, url, queue_of(BOT), SystemClock())
+    app.job_manager = broker = Broker(link, url, queue_of(BOT), SystemClock())
     app.task(name="chat", pass_context=True)(doing.chat)
     async with app.open_async():
         worker = Worker(
@@ -67,7 +67,7 @@ async def working(url: str, link: Far, doing: Doing) -> AsyncIterator[None]:
         )  # fmt: skip
         task = asyncio.create_task(worker.run())  # type: ignore[no-untyped-call]
         try:
-            yield
+            yield broker
         finally:
             worker.stop()  # type: ignore[no-untyped-call]
             await task
@@ -137,3 +137,40 @@ async def test_a_worker_that_was_told_of_one_job_asks_for_one(store: Store, link
                 await asyncio.sleep(0.05)  # until it would have asked for another
         doing.ends.set()
         assert link.asked == before + 2
+
+
+async def test_all_that_a_dead_worker_had_is_begun_at_once(
+    store: Store, postgres: Server, link: Far, postgres_url: str
+) -> None:
+    """One word tells of all of it."""
+    doing, places = Doing(), [f"/{number}" for number in range(1, 9)]
+    for place in places:
+        await store.write(lambda tx, place=place: tx.queue.chat(BOT, place))  # type: ignore[misc]
+    postgres.execute("UPDATE procrastinate_jobs SET status = 'doing'", postgres_url)
+    link.arrives.set()
+    async with working(postgres_url, link, doing) as broker:
+        await link.answered.wait()
+        await asyncio.sleep(0.2)  # until the worker listens
+        assert await broker.rescue() == len(places)
+        async with asyncio.timeout(SOON):
+            assert sorted([await doing.begun.get() for _ in places]) == places
+        doing.ends.set()
+
+
+async def test_where_one_job_is_found_that_nobody_has_told_of_there_may_be_more(
+    store: Store, postgres: Server, link: Far, postgres_url: str
+) -> None:
+    doing, places = Doing(), [f"/{number}" for number in range(1, 9)]
+    link.arrives.set()
+    async with working(postgres_url, link, doing):
+        await link.answered.wait()
+        await asyncio.sleep(0.2)  # until the worker listens
+        postgres.execute(
+            "SET session_replication_role = replica; INSERT INTO procrastinate_jobs (queue_name, task_name, lock, args)"
+            " SELECT 'bot42', 'chat', n, jsonb_build_object('place', '/' || n) FROM generate_series(1, 8) AS n",
+            postgres_url,
+        )
+        await store.write(lambda tx: tx.queue.chat(BOT, "/9"))
+        async with asyncio.timeout(SOON):
+            assert sorted([await doing.begun.get() for _ in (*places, "/9")]) == [*places, "/9"]
+        doing.ends.set()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from datetime import datetime
 from typing import Any, LiteralString, TypeVar
@@ -158,8 +157,9 @@ class Broker(JobManager):
         self._clock = clock
         self._outage = Outage("the queue", clock)
         self._news = 0  # how often we were told of a job
-        self._open = math.inf  # how many jobs there may be that we were told of, and have not asked for
-        self._asked = -math.inf  # when we last did
+        self._told: set[int] = set()  # the jobs that we were told of by their numbers, and have not asked for
+        self._more = True  # there may be others
+        self._asked = float("-inf")  # when we last asked
         self._look: Callable[[], Awaitable[None]] | None = None  # makes the worker look for one
         self._clocks = Clocks(clock)
 
@@ -200,7 +200,7 @@ class Broker(JobManager):
         None only where nothing was told meanwhile: the worker forgets then that it was told of something. It asks after
         each job until there is none; so often nothing is asked where there can't be more.
         """
-        if not self._open and self._clock.monotonic() - self._asked < QUIET:
+        if not (self._told or self._more) and self._clock.monotonic() - self._asked < QUIET:
             return None
         await self._clock.sleep(min(self.load() * PER_JOB, LONGEST_PAUSE))
         while not self.is_draining:
@@ -212,10 +212,12 @@ class Broker(JobManager):
                 return None
             self._outage.over()
             if job is not None:
-                self._open = max(self._open - 1, 0)
+                self._more = self._more or job.id not in self._told
+                self._told.discard(job.id or 0)
                 return job
             if news == self._news:
-                self._open = 0
+                self._told.clear()
+                self._more = False
                 return None
         return None
 
@@ -226,11 +228,14 @@ class Broker(JobManager):
 
         async def told(*, channel: str, notification: Notification) -> None:
             self._news += 1
-            self._open += 1
+            if job := notification["job_id"]:
+                self._told.add(job)
+            else:  # `NEWS`
+                self._more = True
             await on_notification(channel=channel, notification=notification)
 
         async def look() -> None:
-            self._open += 1
+            self._more = True
             await on_notification(channel="", notification=JobInserted(type="job_inserted", job_id=0))
 
         self._look = look
