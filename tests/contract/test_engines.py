@@ -130,6 +130,18 @@ async def hall(database_url: str) -> AsyncIterator[Hall]:
         await found.stop()
 
 
+def held(hall: Hall) -> asyncio.Event:
+    """The model says "here" only when this is set."""
+    calm = asyncio.Event()
+
+    async def answer(messages: list[dict[str, str]]) -> AsyncGenerator[str]:
+        await calm.wait()
+        yield "here"
+
+    hall.studio.answer(answer)
+    return calm
+
+
 async def test_messages_of_a_conversation_are_answered_in_order_each_once(hall: Hall) -> None:
     await hall.start()
     for number in range(5):
@@ -188,13 +200,7 @@ async def test_what_is_done_later_is_done_once_and_delivered(hall: Hall) -> None
 
 
 async def test_what_an_orderly_stop_interrupts_is_answered_after_it(hall: Hall) -> None:
-    calm = asyncio.Event()
-
-    async def answer(messages: list[dict[str, str]]) -> AsyncGenerator[str]:
-        await calm.wait()
-        yield "here"
-
-    hall.studio.answer(answer)
+    calm = held(hall)
     await hall.start()
     hall.telegram.say(ANNA, "first")
     hall.telegram.say(ANNA, "second")
@@ -226,13 +232,7 @@ async def test_nothing_is_left_in_the_queue_when_everything_is_done(hall: Hall, 
 
 @several
 async def test_what_comes_while_a_chat_is_worked_on_leaves_no_jobs_behind(hall: Hall, postgres: Server) -> None:
-    calm = asyncio.Event()
-
-    async def answer(messages: list[dict[str, str]]) -> AsyncGenerator[str]:
-        await calm.wait()
-        yield "here"
-
-    hall.studio.answer(answer)
+    calm = held(hall)
     await hall.start()
     hall.telegram.say(ANNA, "first")
     await hall.telegram.wait_for(lambda: hall.asked() or None, PATIENCE)
