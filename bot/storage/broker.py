@@ -35,6 +35,7 @@ T = TypeVar("T")
 STALLED = 4.0  # seconds without a beat after which a worker's jobs are given to others
 PER_JOB, LONGEST_PAUSE = 0.001, 0.05  # seconds before a fetch, for each job that is being done
 QUIET = 0.25  # seconds after a look for jobs in which the next one waits for news
+MANY = 1_000  # jobs that are remembered one by one
 RETRY = 0.5  # seconds between tries while the server is away
 CONNECTIONS = 4
 
@@ -228,9 +229,10 @@ class Broker(JobManager):
 
         async def told(*, channel: str, notification: Notification) -> None:
             self._news += 1
-            if job := notification["job_id"]:
+            job = notification["job_id"]
+            if job and len(self._told) < MANY:
                 self._told.add(job)
-            else:  # `NEWS`
+            else:  # `NEWS`, or others take them while we always have something to do
                 self._more = True
             await on_notification(channel=channel, notification=notification)
 
