@@ -24,6 +24,7 @@ from bot.bot import Bot
 from bot.breaker import Breaker
 from bot.chat import Chat
 from bot.chats import ChatList
+from bot.child_pool import ChildPool
 from bot.choices import Choosing
 from bot.clock import Clock, SystemClock
 from bot.commands import Commands
@@ -123,8 +124,8 @@ async def build(
             routers = _routers(api, extension, stack)
             app = wire(
                 Given(
-                    settings, store, studio, routing, painter, api, clock, chance, tasks, process.hooks, toolbox,
-                    later or _modes(studio, extension), extension, routers, role, shared,
+                    settings, store, studio, routing, painter, api, clock, chance, tasks, process.hooks, process.files,
+                    toolbox, later or _modes(studio, extension), extension, routers, role, shared,
                 )
             )  # fmt: skip
             if gauge is not None and role.works:
@@ -170,6 +171,7 @@ class Given:
     chance: random.Random
     tasks: asyncio.TaskGroup
     hooks: Hooks
+    files: ChildPool
     toolbox: Toolbox = field(default_factory=Toolbox)
     modes: Callable[[str], Later | None] = lambda _name: None
     extension: Extension = field(default_factory=Extension)
@@ -209,7 +211,10 @@ def wire(given: Given) -> Bot:
     waiting = Waiting(store, clock, parts.telegram, given.tasks, settings.queue_notice, chat.stop, jobs.wake)
     features = [*_features(given, parts, works_for), waiting.feature()]
     jobs.kinds.update(joined(features).jobs)
-    attached, feed = Attached(store, chat, parts.documents, parts.voice), given.routers.feed if given.routers else None
+    attached, feed = (
+        Attached(store, chat, parts.documents, parts.voice, given.files),
+        given.routers.feed if given.routers else None,
+    )
     commands = Commands(store, chat, parts.access, attached, features, roll.load, parts.opinions.reaction, feed)
     admit = Admit(commands, parts.access, joining.refuse)
     boundary = Boundary(admit, store, journal, MOST_OF_MANY if given.shared else MOST_ATTEMPTS)

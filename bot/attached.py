@@ -6,15 +6,16 @@ instead, before anything is fetched where that is known.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
 
 from bot import branches, pictures, reading
 from bot.access import Action as Act
 from bot.chat import Chat
+from bot.child_pool import ChildPool, Place
 from bot.documents import Documents
-from bot.errors import BadInput, LimitReached, NotAgreed, Refused, TooLarge, TransportError
+from bot.errors import BadInput, LimitReached, NotAgreed, Refused, TooLarge, TransportError, Unreadable
 from bot.features import Feature, Press
 from bot.outbox import language as language_of
 from bot.outbox import put, settle
@@ -34,6 +35,18 @@ BLIND_QUOTED = "[The message answers a picture, which you can't see.]"
 UNREAD = "[The user attached something that you can't see ({kind}): say so.]"
 VOICES = ("voice", "video_note", "audio")
 HEIC = (".heic", ".heif")
+# What is said of a file that can't be opened, by its kind and the reason of `Unreadable`.
+WHY = {
+    "document": {
+        "broken": "document.broken", "empty": "document.empty", "locked": "document.locked", "long": "document.long",
+        "scanned": "document.scanned",
+    },
+    "picture": {"broken": "picture.broken", "large": "picture.large"},
+    "voice": {
+        "broken": "voice.broken", "long": "voice.long", "missing": "voice.converter", "mute": "voice.mute",
+    },
+}  # fmt: skip
+WHY_ANY = {"busy": "file.busy", "heavy": "file.heavy", "slow": "file.slow"}
 
 
 @dataclass(slots=True)
@@ -42,7 +55,7 @@ class Attached:
     chat: Chat
     documents: Documents
     voice: Voice
-    _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))  # a picture is 200 MB while it opens
+    files: ChildPool
 
     def feature(self) -> Feature:
         return Feature(presses={"picture.ask": Press(self.press_ask, Act.CHOOSE)})
@@ -110,14 +123,8 @@ class Attached:
         taking.parts.append(Text(BLIND))
 
     async def _picture(self, taking: _Taking, attachment: Attachment) -> Image:
-        data = await self._fetched(taking, attachment)
-        try:
-            async with self._gate:
-                return await pictures.prepared(data)
-        except pictures.TooManyPixels:
-            raise BadInput(say(taking.language, "picture.large")) from None
-        except pictures.NoPicture:
-            raise BadInput(say(taking.language, "picture.broken")) from None
+        async with self._opening(taking, attachment, "picture") as (place, data):
+            return Image(await place.run(pictures.scaled, data))
 
     async def _point(self, taking: _Taking, wanted: Offer, seeing: Offer) -> None:
         """Keep the question, and say who can answer it."""
@@ -170,16 +177,18 @@ class Attached:
 
     async def _take_document(self, taking: _Taking, attachment: Attachment) -> None:
         await taking.reply.busy("typing")
-        data, name = await self._fetched(taking, attachment), one_line(attachment.name) or "document"
-        mark = await self.documents.take(taking.incoming, data, name, attachment.mime, taking.language)
-        taking.parts.append(Text(mark))
+        name = one_line(attachment.name) or "document"
+        async with self._opening(taking, attachment, "document") as (place, data):
+            pages = await place.run(reading.pages, data, name, attachment.mime)
+        taking.parts.append(Text(await self.documents.keep(taking.incoming, name, pages)))
         taking.read.append(name)
 
     async def _take_voice(self, taking: _Taking, attachment: Attachment) -> None:
         self.voice.check(attachment, taking.language)
         await taking.reply.busy("typing")
-        data = await self._fetched(taking, attachment)
-        taking.add(await self.voice.hear(taking.incoming, taking.reply, attachment, data, taking.payer))
+        async with self._opening(taking, attachment, "voice") as (place, data):
+            recording = await self.voice.recording(place, attachment, data)
+        taking.add(await self.voice.hear(taking.incoming, taking.reply, recording, taking.payer))
 
     async def answered(self, incoming: Incoming) -> None:
         """The question was answered: a spoken one may get a spoken answer."""
@@ -217,6 +226,30 @@ class Attached:
         if not taking.text.strip():
             raise BadInput(say(taking.language, "unsupported"))
         taking.parts.append(Text(UNREAD.format(kind=attachment.kind)))
+
+    @asynccontextmanager
+    async def _opening(
+        self, taking: _Taking, attachment: Attachment, kind: str
+    ) -> AsyncIterator[tuple[Place, bytes]]:  # fmt: skip
+        """Fetch a file that is going to be opened: a crash until the block is left counts against its update.
+
+        A file that was there at a crash is opened alone. Raises `BadInput`, also for an `Unreadable` of the block.
+        """
+        incoming = taking.incoming
+        try:
+            async with self.files.place(alone=incoming.attempts > 0) as place:
+                await self.store.write(lambda tx: tx.updates.begin(incoming.ids, opening=True))
+                yield place, await self._fetched(taking, attachment)
+                await self.store.write(lambda tx: tx.updates.begin(incoming.ids))
+        except Unreadable as error:
+            raise BadInput(self._why(taking.language, attachment, kind, error.why)) from None
+
+    def _why(self, language: str, attachment: Attachment, kind: str, why: str) -> str:
+        key = WHY[kind].get(why) or WHY_ANY.get(why) or WHY[kind]["broken"]
+        return say(
+            language, key, name=one_line(attachment.name) or say(language, "file.this"), pages=reading.MOST_PAGES,
+            characters=reading.MOST_CHARACTERS, minutes=max(self.voice.longest // 60, 1),
+        )  # fmt: skip
 
     async def _fetched(self, taking: _Taking, attachment: Attachment) -> bytes:
         """Raises `BadInput`: too large, not there any more, or not to be had now."""

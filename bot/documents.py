@@ -1,6 +1,6 @@
-"""Documents in a question: read, kept with their conversation, and put before the model where they help.
+"""Documents in a question: kept with their conversation, and put before the model where they help.
 
-Begin with `Documents.take`. What fits a share of the model's window is given whole (`about`); of what does not, the
+Begin with `Documents.keep`. What fits a share of the model's window is given whole (`about`); of what does not, the
 passages that speak of the question, found by their meaning (embeddings) and their words.
 """
 
@@ -10,10 +10,9 @@ import asyncio
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-from bot import reading
-from bot.errors import BadInput, LimitReached, ModelError
+from bot.errors import LimitReached, ModelError
 from bot.passages import Passage, best, cut, unit
 from bot.purse import Payer, Purse
 from bot.services import Embedder, Source, Vector
@@ -56,15 +55,9 @@ class Documents:
     store: Store
     purse: Purse
     embedder: Embedder | None = None
-    _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
 
-    async def take(self, incoming: Incoming, data: bytes, name: str, mime: str, language: str) -> str:
-        """Read a document and keep it with the conversation. Returns what the history says of it. Raises `BadInput`."""
-        try:
-            async with self._gate:  # whoever sends slow documents keeps a thread each time
-                pages = await reading.read(data, name, mime)
-        except reading.Unreadable as error:
-            raise BadInput(_refusal(language, error.why, name)) from None
+    async def keep(self, incoming: Incoming, name: str, pages: Sequence[str]) -> str:
+        """Keep the text of a document with the conversation. Returns what the history says of it."""
         passages = await asyncio.to_thread(cut, pages)
 
         def keep(tx: Tx) -> None:
@@ -194,21 +187,3 @@ def _place(passage: Passage, language: str) -> str:
 def named_page(language: str, name: str, page: int) -> str:
     """ "report.pdf, p. 3", «report.pdf, с. 3»; the name alone of what has no pages."""
     return say(language, "document.page", name=name, page=page) if page else name
-
-
-def _refusal(language: str, why: str, name: str) -> str:
-    match why:
-        case "locked":
-            return say(language, "document.locked", name=name)
-        case "scanned":
-            return say(language, "document.scanned", name=name)
-        case "empty":
-            return say(language, "document.empty", name=name)
-        case "long":
-            return say(
-                language, "document.long", name=name, pages=reading.MOST_PAGES, characters=reading.MOST_CHARACTERS
-            )
-        case "slow":
-            return say(language, "document.slow", name=name)
-        case _:
-            return say(language, "document.broken", name=name)

@@ -20,6 +20,7 @@ BotError
 │   ├── Refused              a call was refused for good
 │   │   └── TooLarge         .limit bytes are the most that the messenger hands over
 │   └── Unauthorized         the bot's token
+├── Unreadable               .why a file from a person can't be opened
 └── Lost                     storage or transport gone for good: stop, let the supervisor restart
 """
 
@@ -140,3 +141,11 @@ class StorageUnavailable(BotError):
 
 class Lost(BotError):
     """Storage or transport is gone for good."""
+
+
+class Unreadable(BotError):
+    """A file from a person can't be opened. `why`: broken, slow, heavy, busy, or what its kind has of its own."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why

@@ -1,5 +1,5 @@
-"""What all bots of a process have together: connections, the database, the webhook's listener, the counters and
-the traces.
+"""What all bots of a process have together: connections, the database, the webhook's listener, the child
+processes that open files, the counters and the traces.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from contextvars import Context
 
+from bot.child_pool import ChildPool
 from bot.clock import Clock
 from bot.errors import ConfigError
 from bot.http import Http
@@ -30,11 +31,13 @@ class Process:
         self.metrics = Metrics()
         self.tracer = tracer
         self.hooks = Hooks(settings.webhook_host, settings.webhook_port)
+        self.files = ChildPool()
         self._url = settings.database_url
         self._opened = opened
         self._opening = asyncio.Lock()
         self._store: Store | None = None
         opened.push_async_callback(self.hooks.close)
+        opened.push_async_callback(self.files.close)
 
     @classmethod
     @asynccontextmanager

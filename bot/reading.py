@@ -1,74 +1,45 @@
-"""The text of a document, page by page. Begin with `read`; `READERS` at the foot says what can be read.
+"""The text of a document, page by page. Begin with `pages`; `READERS` at the foot says what can be read.
 
-A file is somebody else's: what it unpacks to, how many pages it has and how long one looks at it is limited.
+A file is somebody else's, so `pages` is only called in a child process (`child_pool.py`), which bounds time and memory.
+What a document unpacks to, its pages and its text are bounded here.
 """
 
 from __future__ import annotations
 
-import asyncio
 import codecs
 import io
 import re
-import struct
-import threading
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from html.parser import HTMLParser
+
+from bot.errors import Unreadable
 
 MOST_PAGES = 1_500
 MOST_CHARACTERS = 1_000_000
 UNPACKED = 100 << 20  # bytes that a DOCX may unpack to
-SECONDS = 60.0
-BROKEN = (
-    OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError, SyntaxError, AssertionError,
-    NotImplementedError, MemoryError, OverflowError, zipfile.BadZipFile, zlib.error, struct.error,
-)  # fmt: skip
-
-
-class Unreadable(ValueError):
-    """`why`: locked, scanned, empty, broken, long, slow."""
-
-    def __init__(self, why: str) -> None:
-        super().__init__(why)
-        self.why = why
+UNPACKED_XML = 30 << 20  # ... of which XML, which takes many times as much once it is parsed
 
 
 def can_read(name: str, mime: str) -> bool:
     return _reader(name, mime) is not None
 
 
-async def read(data: bytes, name: str, mime: str) -> list[str]:
-    """The text of each page; one page where a document has none. Raises `Unreadable`."""
-    enough = threading.Event()
-    try:
-        async with asyncio.timeout(SECONDS):
-            return await asyncio.to_thread(pages, data, name, mime, enough)
-    except TimeoutError:
-        raise Unreadable("slow") from None
-    finally:
-        enough.set()
+def pages(data: bytes, name: str, mime: str) -> list[str]:
+    """The text of each page; one page where a document has none.
 
-
-def pages(data: bytes, name: str, mime: str, enough: threading.Event | None = None) -> list[str]:
-    """The same in this thread, which leaves it when it is `enough`."""
+    Raises `Unreadable` (locked, scanned, empty, broken, long), and whatever a library raises for a damaged file.
+    """
     reader = _reader(name, mime)
     if reader is None:
         raise Unreadable("broken")
     found, characters = [], 0
-    try:
-        for page in reader(data):
-            text = _tidy(page)
-            found.append(text)
-            characters += len(text)
-            if characters > MOST_CHARACTERS or len(found) > MOST_PAGES:
-                raise Unreadable("long")
-            if enough is not None and enough.is_set():
-                raise Unreadable("slow")
-    except Unreadable:
-        raise
-    except BROKEN:
-        raise Unreadable("broken") from None
+    for page in reader(data):
+        text = _tidy(page)
+        found.append(text)
+        characters += len(text)
+        if characters > MOST_CHARACTERS or len(found) > MOST_PAGES:
+            raise Unreadable("long")
     if not characters:
         raise Unreadable("scanned" if reader is _pdf else "empty")
     return found
@@ -79,33 +50,26 @@ def pages(data: bytes, name: str, mime: str, enough: threading.Event | None = No
 
 def _pdf(data: bytes) -> Iterator[str]:
     from pypdf import PdfReader
-    from pypdf.errors import PyPdfError
 
-    try:
-        document = PdfReader(io.BytesIO(data))
-        if document.is_encrypted and not document.decrypt(""):
-            raise Unreadable("locked")
-        for page in document.pages:
-            yield page.extract_text()
-    except (PyPdfError, ImportError):  # an ImportError: a cipher that needs another library
-        raise Unreadable("broken") from None
+    document = PdfReader(io.BytesIO(data))
+    if document.is_encrypted and not document.decrypt(""):
+        raise Unreadable("locked")
+    for page in document.pages:
+        yield page.extract_text()
 
 
 def _docx(data: bytes) -> Iterator[str]:
     """The pages that Word saw when it last saved, where it wrote them down."""
     from docx import Document
-    from docx.opc.exceptions import PackageNotFoundError
     from docx.text.paragraph import Paragraph
 
     if data[:8] == b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1":  # an encrypted DOCX, or an old DOC
         raise Unreadable("locked")
     with zipfile.ZipFile(io.BytesIO(data)) as packed:
-        if sum(entry.file_size for entry in packed.infolist()) > UNPACKED:
+        xml = sum(entry.file_size for entry in packed.infolist() if entry.filename.endswith((".xml", ".rels")))
+        if xml > UNPACKED_XML or sum(entry.file_size for entry in packed.infolist()) > UNPACKED:
             raise Unreadable("long")
-    try:
-        document = Document(io.BytesIO(data))
-    except PackageNotFoundError:
-        raise Unreadable("broken") from None
+    document = Document(io.BytesIO(data))
     lines: list[str] = []
     for block in document.iter_inner_content():
         if isinstance(block, Paragraph):

@@ -13,6 +13,7 @@ from math import ceil
 
 from bot import sound
 from bot.access import Action as Act
+from bot.child_pool import Place
 from bot.clock import Clock
 from bot.errors import BadInput, LimitReached, ModelDenied, ModelError, ModelUnavailable
 from bot.features import Command, Feature
@@ -29,6 +30,15 @@ PATIENCE = 900.0  # seconds that a long note may take
 FIRST_POLL, LAST_POLL = 1.0, 10.0
 MOST_TRIES = 5  # of speaking an answer, where the service does not answer
 CONTAINERS = {"audio/ogg": "audio/ogg", "audio/mpeg": "audio/mpeg", "audio/mp3": "audio/mpeg", "audio/wav": "audio/wav"}
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Sound as the service takes it."""
+
+    data: bytes
+    mime: str
+    seconds: int
 
 
 @dataclass(slots=True)
@@ -74,7 +84,14 @@ class Voice:
 
     # --- listening ----------------------------------------------------------------------------------------------------
 
-    async def hear(self, incoming: Incoming, reply: Reply, note: Attachment, data: bytes, payer: Payer) -> str:
+    async def recording(self, place: Place, note: Attachment, data: bytes) -> Recording:
+        """What is sent to the service: the note itself, or its sound as OggOpus. Raises `Unreadable`."""
+        mime = CONTAINERS.get(note.mime, "")
+        if note.kind == "video_note" or not mime:
+            data, mime = await place.run(sound.opus, data, self.longest), "audio/ogg"
+        return Recording(data, mime, lasts(note, data, mime))
+
+    async def hear(self, incoming: Incoming, reply: Reply, note: Recording, payer: Payer) -> str:
         """The words of a note, which the user is shown too. Raises `BadInput`, `LimitReached`, `NotAgreed`."""
         language = payer.language
         name = f"{incoming.id}.heard"
@@ -82,7 +99,7 @@ class Voice:
         if known is not None:
             return known.removeprefix(MARK)
         try:
-            text = await self._recognised(incoming, reply, note, data, payer)
+            text = await self._recognised(incoming, reply, note, payer)
         except ModelDenied:
             raise BadInput(say(language, "error.denied")) from None
         except ModelError:
@@ -98,35 +115,17 @@ class Voice:
         await reply.finish()
         return text
 
-    async def _recognised(self, incoming: Incoming, reply: Reply, note: Attachment, data: bytes, payer: Payer) -> str:
+    async def _recognised(self, incoming: Incoming, reply: Reply, note: Recording, payer: Payer) -> str:
         language = payer.language
         if self.listener is None:
             raise BadInput(say(language, "voice.off"))
-        mime = CONTAINERS.get(note.mime, "")
-        if note.kind == "video_note" or not mime:
-            data, mime = await self._converted(data, language), "audio/ogg"
-        seconds = lasts(note, data, mime)
-        if seconds > self.longest:  # the messenger was told otherwise
+        if note.seconds > self.longest:  # the messenger was told otherwise
             raise self._too_long(language)
-        if mime == "audio/ogg" and self.listener.short(len(data), seconds):
-            async with self.purse.pays(payer, self.purse.tariffs.speech, seconds):
-                return await self.listener.hear(data, language)
-        operation = await self._submitted(self.listener, incoming, payer, seconds, data, mime)
+        if note.mime == "audio/ogg" and self.listener.short(len(note.data), note.seconds):
+            async with self.purse.pays(payer, self.purse.tariffs.speech, note.seconds):
+                return await self.listener.hear(note.data, language)
+        operation = await self._submitted(self.listener, incoming, payer, note)
         return await self._long(self.listener, operation, reply, language)
-
-    async def _converted(self, data: bytes, language: str) -> bytes:
-        try:
-            return await sound.opus(data, self.longest)
-        except sound.NoSound as error:
-            match error.why:
-                case "missing":
-                    raise BadInput(say(language, "voice.converter")) from None
-                case "long":
-                    raise self._too_long(language) from None
-                case "mute":
-                    raise BadInput(say(language, "voice.mute")) from None
-                case _:
-                    raise BadInput(say(language, "voice.broken")) from None
 
     async def _long(self, listener: Listener, operation: str, reply: Reply, language: str) -> str:
         """A long note is an operation. Its id is on disk before it is asked about, so a restart goes on with it."""
@@ -145,16 +144,14 @@ class Voice:
             wait = min(wait * 1.5, LAST_POLL)
         raise BadInput(say(language, "voice.failed"))
 
-    async def _submitted(
-        self, listener: Listener, incoming: Incoming, payer: Payer, seconds: int, data: bytes, mime: str
-    ) -> str:
+    async def _submitted(self, listener: Listener, incoming: Incoming, payer: Payer, note: Recording) -> str:
         """The id of the operation. It is paid when the service takes it, whatever comes of it."""
         bot, turn = incoming.address.bot, incoming.id
         known = await self.store.read(lambda tx: tx.operations.of(bot, turn))
         if known is not None and known.kind == KIND and known.operation:
             return known.operation
-        async with self.purse.pays(payer, self.purse.tariffs.long_speech, seconds):
-            name = await listener.submit(data, mime, payer.language)
+        async with self.purse.pays(payer, self.purse.tariffs.long_speech, note.seconds):
+            name = await listener.submit(note.data, note.mime, payer.language)
 
         def running(tx: Tx) -> None:
             tx.operations.add(KIND, turn, incoming.address, incoming.user.id, {})

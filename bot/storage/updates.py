@@ -20,7 +20,9 @@ OPEN = (
     .order_by(Update.id)
 )
 OPEN_IN_CHAT = OPEN.where(Update.chat == bindparam("place"))
-BEGIN = update(Update).where(Update.id == bindparam("row"), IS_OPEN).values(state="begun")
+BEGIN = update(Update).where(Update.id == bindparam("row"), IS_OPEN).values(state="begun", reason=bindparam("by"))
+# Begun rows say in `reason` what was done with them: worked on, or a file opened that came with them, and by whom.
+WORKED, OPENED, SPARED = "worked on by ", "opened by ", "spared"
 DONE = update(Update).where(Update.id == bindparam("row")).values(state="done", raw="")
 
 
@@ -71,18 +73,45 @@ class Updates(Subject):
         return self.connection.execute(new).one_or_none() is not None
 
     def count_attempts(self, bot: int, place: str | None = None) -> Sequence[int]:
-        """At a start, of all or of the work on one chat: what had been begun was interrupted once more. Its rows."""
-        begun = update(Update).where(Update.state == "begun", *_of(bot, place))
-        interrupted = begun.values(attempts=Update.attempts + 1, state="new").returning(Update.id)
-        return self.connection.scalars(interrupted).all()
+        """At a start, of all or of the work on one chat: count a crash against what was being done. Returns the rows.
+
+        Where a file was being opened by the process that died, only the update it came with is counted against.
+        """
+        begun = select(Update.id, Update.reason).where(Update.state == "begun", *_of(bot, place))
+        rows = self.connection.execute(begun.order_by(Update.id)).all()
+        charged = [row.id for row in rows if not self._is_bystander(bot, row.reason)]
+        for row in rows:
+            if row.reason.startswith(OPENED):  # others that this process had begun may be asked for later
+                beside = Update.reason == row.reason.replace(OPENED, WORKED, 1)
+                self.connection.execute(
+                    update(Update).where(Update.bot == bot, Update.state == "begun", beside).values(reason=SPARED)
+                )
+        interrupted = [row.id for row in rows]
+        self.connection.execute(update(Update).where(Update.id.in_(interrupted)).values(state="new", reason=""))
+        self.connection.execute(update(Update).where(Update.id.in_(charged)).values(attempts=Update.attempts + 1))
+        return interrupted
+
+    def _is_bystander(self, bot: int, reason: str) -> bool:
+        """Whether its process was opening a file of another update when it died."""
+        if not reason.startswith(WORKED):
+            return reason == SPARED
+        opened = select(Update.id).where(
+            Update.bot == bot, Update.state == "begun", Update.reason == reason.replace(WORKED, OPENED, 1)
+        )
+        return self.connection.execute(opened.limit(1)).one_or_none() is not None
 
     def park(self, bot: int, place: str | None = None) -> None:
         """At an orderly stop: what is being worked on goes on later, and that is no crash."""
-        self.connection.execute(update(Update).where(Update.state == "begun", *_of(bot, place)).values(state="new"))
+        self.connection.execute(
+            update(Update).where(Update.state == "begun", *_of(bot, place)).values(state="new", reason="")
+        )
 
-    def begin(self, ids: Sequence[int]) -> None:
+    def begin(self, ids: Sequence[int], *, opening: bool = False) -> None:
+        """From now on a crash counts against them. `opening`: a file that came with them, which then is to blame."""
+        lease = self.queue.lease
+        by = f"{OPENED if opening else WORKED}{lease.worker if lease is not None else 'the process'}"
         for id_ in ids:
-            self.connection.execute(BEGIN, {"row": id_})
+            self.connection.execute(BEGIN, {"row": id_, "by": by})
 
     def done(self, ids: Sequence[int]) -> None:
         for id_ in ids:

@@ -15,6 +15,7 @@ from typing import Any
 
 from bot.app import Given, wire
 from bot.bot import Bot
+from bot.child_pool import ChildPool
 from bot.http import Http
 from bot.models.yandex.service import YandexStudio
 from bot.routing import Offer, Routing
@@ -109,8 +110,11 @@ class World:
         chance = random.Random(1)
         studio = YandexStudio(self.settings, HTTP, self.clock, chance, api.metrics)
         return wire(
-            Given(self.settings, store, studio, routing, studio.art(), api, self.clock, chance, tasks, Hooks("", 0))
-        )
+            Given(
+                self.settings, store, studio, routing, studio.art(), api, self.clock, chance, tasks, Hooks("", 0),
+                ChildPool(),
+            )
+        )  # fmt: skip
 
     # --- time ---------------------------------------------------------------------------------------------------------
 

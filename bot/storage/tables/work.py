@@ -10,7 +10,8 @@ from bot.storage.declarative import Addressed, Base, Id, column
 class Update(Base):
     """The inbox. `once` is the same for the same thing under another update id; `raw` is emptied when it is done.
 
-    `chat` is the place of the chat (`Address.place`), of which one process works on the rows at a time.
+    `chat` is the place of the chat (`Address.place`), of which one process works on the rows at a time. `reason` says
+    why a row is dead; of one that is begun it says what a process did with it (`updates.WORKED`, `OPENED`).
     """
 
     __tablename__ = "updates"
