@@ -198,7 +198,9 @@ class World:
     # --- the model ----------------------------------------------------------------------------------------------------
 
     def _answer(self, messages: list[dict[str, str]]) -> AsyncGenerator[str]:
-        turn = self.turns[int(ASK.findall(messages[-1]["text"])[-1])]
+        if not (asked := ASK.findall(messages[-1]["text"])):
+            return _seen()
+        turn = self.turns[int(asked[-1])]
         turn.requests += 1
         turn.model = turn.model or self.studio.requests[-1].at
         fails = turn.requests == 1 and turn.measured and self._chance.random() < turn.pace.failing
@@ -245,3 +247,8 @@ class World:
         if len({mark for mark in MARK.findall(text) if int(mark[0]) == turn.number}) == turn.pace.tokens:
             turn.final = now
             turn.whole.set()
+
+
+async def _seen() -> AsyncGenerator[str]:
+    """The answer to what nobody asked: a file was sent."""
+    yield "I see."

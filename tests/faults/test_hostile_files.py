@@ -3,55 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import io
-import zipfile
-import zlib
 
 import pytest
 from opening import refusal
 from stage import ANNA, BORIS, Stage
 from telegram_side import rows
 
+from bench.hostile import docx, slow_pdf
 from bot import process
 from bot.child_pool import ChildPool, FileLimits
 from bot.reading import pages
 from bot.texts.catalog import say
 
 SHORT = FileLimits(memory=160 << 20, cpu=2.0)
-
-
-def slow_pdf(strings: int = 300_000) -> bytes:
-    """Some kilobytes that are read for minutes: one page with so many pieces of text."""
-    text = zlib.compress(b"BT /F 9 Tf " + b"(a)Tj " * strings + b"ET")
-    parts = [
-        b"<< /Type /Catalog /Pages 2 0 R >>",
-        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-        b"<< /Type /Page /Parent 2 0 R /Contents 4 0 R /Resources << /Font << /F 5 0 R >> >> >>",
-        b"<< /Length %d /Filter /FlateDecode >>\nstream\n%b\nendstream" % (len(text), text),
-        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
-    ]
-    body = b"".join(b"%d 0 obj\n%b\nendobj\n" % (number, part) for number, part in enumerate(parts, 1))
-    return b"%PDF-1.4\n" + body + b"trailer\n<< /Root 1 0 R >>\nstartxref\n0\n%%EOF"
-
-
-def docx_of(body: bytes) -> bytes:
-    """A Word document with such a body, packed small."""
-    word = b'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
-    kind = b"application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"
-    link = b"http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument"
-    files = {
-        "[Content_Types].xml": b'<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
-        b'<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
-        b'<Override PartName="/word/document.xml" ContentType="%b"/></Types>' % kind,
-        "_rels/.rels": b'<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
-        b'<Relationship Id="r" Type="%b" Target="word/document.xml"/></Relationships>' % link,
-        "word/document.xml": b"<w:document %b><w:body>%b</w:body></w:document>" % (word, body),
-    }
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
-        for name, data in files.items():
-            packed.writestr(name, data)
-    return out.getvalue()
 
 
 async def opening(stage: Stage, attempts: int = 0) -> None:
@@ -70,8 +34,8 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     ("name", "data", "sentence"),
     [
         ("slow.pdf", slow_pdf(), "file.slow"),
-        ("large.docx", docx_of(b"<w:p/>" * 2_000_000), "file.heavy"),
-        ("deep.docx", docx_of(b"<w:p>" * 5_000 + b"</w:p>" * 5_000), "document.broken"),
+        ("large.docx", docx(b"<w:p/>" * 2_000_000), "file.heavy"),
+        ("deep.docx", docx(b"<w:p>" * 5_000 + b"</w:p>" * 5_000), "document.broken"),
     ],
 )
 async def test_a_file_that_hurts_is_refused_in_one_sentence_while_others_are_answered(
@@ -110,4 +74,4 @@ async def test_crashes_while_a_file_is_opened_count_against_it_and_nobody_else(s
 
 
 def test_what_unpacks_to_too_much_xml_is_not_parsed() -> None:
-    assert refusal(pages, docx_of(b"<w:p/>" * 6_000_000), "x.docx", "") == "long"
+    assert refusal(pages, docx(b"<w:p/>" * 6_000_000), "x.docx", "") == "long"
