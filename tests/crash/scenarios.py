@@ -131,6 +131,33 @@ def outcome_was_unknown(world: World) -> bool:
     return bool(world.deaths) and submitting and not running
 
 
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+async def send_a_file(world: World) -> None:
+    """A document, a question right behind it, and one in another chat."""
+    world.telegram.upload(ANNA, b"The password is owl.", "document", name="note.txt")
+    world.ask(ANNA)
+    world.ask(CLARA)
+    await world.answered()
+    await world.telegram.wait_for(lambda: words_about_it(world), PATIENCE)
+
+
+def words_about_it(world: World) -> int:
+    return sum(is_about_it(message) for message in world.own(Place(ANNA)))
+
+
+def is_about_it(message: dict[str, Any]) -> bool:
+    return message.get("text") in (say("en", "document.read", name="note.txt"), say("en", "file.unavailable"))
+
+
+def read_once(world: World) -> Verdict:
+    verdict = world.judged(expected=is_about_it)
+    if words_about_it(world) != 1:
+        verdict.others.append(f"{words_about_it(world)} words about the file")
+    return verdict
+
+
 # --- for one person alone ---------------------------------------------------------------------------------------------
 
 
@@ -164,4 +191,5 @@ TOPICS = Scenario("topics", talk_in_topics, world={"streaming": "off"})
 BUTTONS = Scenario("buttons", choose, chosen, places=[Place(ANNA)])
 PICTURE = Scenario("picture", order, drawn)
 WHISPER = Scenario("whisper", whisper, told_alone, world={"streaming": "off"})
-SCENARIOS = (TURN, GROWING, LONG, TOPICS, BUTTONS, PICTURE, WHISPER)
+FILE = Scenario("file", send_a_file, read_once)
+SCENARIOS = (TURN, GROWING, LONG, TOPICS, BUTTONS, PICTURE, WHISPER, FILE)

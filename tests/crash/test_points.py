@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from crash.driver import Scenario, assert_harmless, strike_again, strike_by_turns, strike_everywhere
-from crash.scenarios import PICTURE, SCENARIOS, TURN, WHISPER
+from crash.scenarios import FILE, PICTURE, SCENARIOS, TURN, WHISPER
 from crash.strikes import STRIKES, Point
 from crash.world import Nursery
 
@@ -30,6 +30,10 @@ async def test_a_kill_on_the_way_of_a_picture_costs_nothing_and_it_is_paid_once(
 
 async def test_a_kill_on_the_way_to_one_person_alone_costs_nothing_and_tells_nobody_else(nursery: Nursery) -> None:
     assert_harmless(await strike_everywhere(nursery, WHISPER, part=(0, 2)), at_least=6)
+
+
+async def test_a_kill_while_a_file_is_opened_costs_nothing(nursery: Nursery) -> None:
+    assert_harmless(await strike_everywhere(nursery, FILE, part=(1, 5)), at_least=4)
 
 
 @pytest.mark.parametrize("number", range(len(SCENARIOS)), ids=[scenario.name for scenario in SCENARIOS])
