@@ -18,7 +18,7 @@ SPEAKERS = {
     "urllib": {"models/weights.py", "doctor/machine.py"},
     "requests": set(),
     "websockets": set(),
-    "socket": {"doctor", "sandbox"},
+    "socket": {"child_pool.py", "child_process.py", "doctor", "sandbox"},  # the first two to each other
     "http": {"sandbox"},
 }
 HARMLESS = ("urllib.parse", "http.HTTPStatus", "from http import HTTPStatus")
