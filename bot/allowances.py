@@ -1,14 +1,17 @@
 """What is left to spend, and for admins what one person may spend. Begin with `Allowances.allowance`.
 
-`/allowance` alone is the asker's own. An admin's `/allowance WHO` shows somebody's, `/allowance WHO 200 a day` sets it:
-it counts instead of what everybody or the role may spend, from the next request on. Whose one may set is as with roles
-(`members.may_set`), and each time stands in the audit log.
+`/allowance` alone is the asker's own. An admin's `/allowance NUMBER` shows somebody's, `/allowance NUMBER 200 a day`
+sets it: it counts instead of what everybody or the role may spend, from the next request on. Whose one may set is as
+with roles (`members.may_set`), and each time stands in the audit log.
+
+Nothing is done by a name. A first name is what a person chooses, so anybody can be called like somebody else; admins
+are told the numbers that it fits. @usernames are not kept: a user can give one up, another person can take it, and
+Telegram tells the bot of neither before they write.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -31,7 +34,7 @@ from bot.texts.catalog import say
 from bot.types import Address, Incoming, Outgoing, Reply, User
 
 ID = re.compile(r"[1-9]\d{0,17}")
-MOST_NAMED = 8  # people of one name who are offered
+MOST_NAMED = 20  # people of one name who are listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,19 +106,23 @@ class Allowances:
         name, words = read(rest)
         if words and Wish.of(words) is None:
             raise BadInput(say(language, "allowance.usage"))
-        people = await self._people(incoming, name)
-        if not people:
-            raise BadInput(say(language, "allowance.nobody", name=name[:64]))
-        if len(people) > 1:
-            options = [(f"{name[:40]} · {id_}", "allowance.of", {"whom": id_, "wish": words}) for id_ in people]
-            await offer(self.store, incoming, reply, say(language, "allowance.several"), options[:MOST_NAMED])
-            return
-        await self._of(incoming, reply, people[0], words)
+        if not ID.fullmatch(name):
+            bot = incoming.address.bot
+            raise BadInput(await self.store.read(lambda tx: self._which(tx, bot, language, name, words)))
+        await self._of(incoming, reply, int(name), words)
 
-    async def _people(self, incoming: Incoming, name: str) -> Sequence[int]:
-        if ID.fullmatch(name):
-            return [int(name)]
-        return await self.store.read(lambda tx: tx.members.named(incoming.address.bot, name.removeprefix("@")))
+    def _which(self, tx: Tx, bot: int, language: str, name: str, words: str) -> str:
+        """The numbers that a name fits, members first, and how to say it with one of them."""
+        if name.startswith("@"):
+            return say(language, "allowance.username")
+        people = sorted(tx.members.named(bot, name), key=lambda user: (self.roll.role(user) is None, user))
+        if not people:
+            return say(language, "allowance.nobody", name=name[:64])
+        names = tx.members.names(bot, people[:MOST_NAMED])
+        lines = [f"{user} · {names[user][:64]}" for user in people[:MOST_NAMED]]
+        if more := len(people) - len(lines):
+            lines.append(say(language, "allowance.more", count=more))
+        return say(language, "allowance.which", people="\n".join(lines), words=words).rstrip()
 
     async def press_of(self, incoming: Incoming, reply: Reply, action: Action) -> None:
         await self._of(incoming, reply, int(action.payload["whom"]), action.payload.get("wish", ""))

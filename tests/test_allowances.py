@@ -86,9 +86,9 @@ async def test_an_admin_sets_what_one_person_may_spend_from_the_next_request_on(
     await stage.crash()
     await stage.start()
     assert (await stage.ask("still?", BORIS)).startswith("На сегодня ваш лимит исчерпан.")
-    await stage.ask("/allowance Борис none", CLARA)
+    await stage.ask(f"/allowance {BORIS} none", CLARA)
     assert await stage.ask("and now?", BORIS) == "yes"
-    await stage.ask("/allowance борис default", CLARA)
+    await stage.ask(f"/allowance {BORIS} default", CLARA)
     assert rows(stage, "SELECT * FROM allowances") == []
     assert app.settings.user_daily_money == 100
 
@@ -156,13 +156,47 @@ async def test_what_can_not_be_meant_is_said(stage: Stage) -> None:
     await _open(stage)
     assert await stage.ask(f"/allowance {BORIS} a lot", CLARA) == say("en", "allowance.usage")
     assert await stage.ask("/allowance Nobody 5", CLARA) == say("en", "allowance.nobody", name="Nobody")
-    for number in (7, 8):
+
+
+@pytest.mark.parametrize(("wish", "again"), [("5 a day", "/allowance NUMBER 5 a day"), ("", "/allowance NUMBER")])
+async def test_a_name_changes_nothing_and_is_answered_with_the_numbers_that_it_fits(
+    stage: Stage, wish: str, again: str
+) -> None:
+    """Also where it fits one person only: anybody may call themselves like somebody who has not written yet."""
+    await _open(stage)
+    stage.telegram.state.add_person(Person(7, "борис", "", "ru"))
+    await stage.ask("hello", 7)
+    text = await stage.ask(f"/allowance Борис {wish}".strip(), CLARA)
+    assert text == say("en", "allowance.which", people="7 · борис", words=wish).rstrip()
+    assert text.endswith(again)
+    await stage.ask("hello", BORIS)
+    text = await stage.ask(f"/allowance Борис {wish}".strip(), CLARA)
+    assert text == say("en", "allowance.which", people="7 · борис\n1002 · Борис", words=wish).rstrip()
+    assert not buttons_of(said(stage, CLARA)[-1])
+    assert rows(stage, "SELECT * FROM allowances") == []
+    assert rows(stage, "SELECT * FROM audit") == []
+
+
+async def test_members_are_listed_before_a_crowd_of_their_name(stage: Stage) -> None:
+    app = await _open(stage, user_rate=0.0)
+    stage.studio.script(*[YES] * 40)
+    for number in range(3000, 3022):
         stage.telegram.state.add_person(Person(number, "Twin", "", "en"))
         await stage.ask("hello", number)
-    assert await stage.ask("/allowance @twin 5 a day", CLARA) == say("en", "allowance.several")
-    await stage.press("@twin · 8", CLARA)
-    assert "(number 8)" in (await stage.texts(4, CLARA))[3]
-    assert rows(stage, "SELECT user, day, month, by FROM allowances") == [(8, 5 * RUB, None, CLARA)]
+    await _give(app, 3021, "user")
+    lines = (await stage.ask("/allowance twin 5", CLARA)).splitlines()
+    assert lines[1:4] == ["3021 · Twin", "3000 · Twin", "3001 · Twin"]
+    assert lines[-2] == say("en", "allowance.more", count=2)
+
+
+async def test_a_username_is_no_name_because_it_may_be_another_persons_tomorrow(stage: Stage) -> None:
+    app = await _open(stage)
+    stage.telegram.state.add_person(Person(7, "Twin", "twin", "en"))
+    await stage.ask("hello", 7)
+    assert await stage.ask("/allowance @twin 5", CLARA) == say("en", "allowance.username")
+    await _give(app, BORIS, "admin")
+    assert await stage.ask("/allowance @twin 5", BORIS) == say("ru", "allowance.username")
+    assert rows(stage, "SELECT * FROM allowances") == []
 
 
 async def test_a_lost_right_ends_a_question_that_was_begun(stage: Stage) -> None:

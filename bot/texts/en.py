@@ -273,11 +273,16 @@ TEXTS: dict[str, str] = {
     "allowance.user.images": "You today: {left} of {cap} pictures left",
     "allowance.chat.images": "This chat today: {left} of {cap} pictures left",
     "allowance.bot.images": "The whole bot today: {left} of {cap} pictures left",
-    "allowance.usage": "For example: /allowance 123456789 200 a day, /allowance Anna 3000 a month, /allowance Anna "
-    "none (no limit), /allowance Anna default (as everybody). Without an amount I show what that person may spend.",
+    "allowance.usage": "For example: /allowance 123456789 200 a day, /allowance 123456789 3000 a month, "
+    "/allowance 123456789 none (no limit), /allowance 123456789 default (as everybody). "
+    "Without an amount I show what that person may spend.",
     "allowance.private": "Write this to me in private, by hand.",
     "allowance.nobody": "I know nobody called {name}. Take the number instead: /members shows it.",
-    "allowance.several": "Several people are called so. Which one?",
+    "allowance.username": "I keep no usernames (@…): one that is given up may be taken by somebody else. Please use "
+    "the number: /members shows it; and if you write the first name instead, I list the numbers that it fits.",
+    "allowance.which": "Nothing was changed: people choose their names themselves, so I go by numbers. "
+    "People with this name:\n{people}\nPlease say it again with the number: /allowance NUMBER {words}",
+    "allowance.more": "… and {count} more",
     "allowance.card": "{name} (number {id})\nSpent today: {today}, limit: {day}\n"
     "Spent this month: {this_month}, limit: {month}\n{whose}",
     "allowance.personal": "Set for this person.",
