@@ -145,6 +145,13 @@ class Access:
         return actor.private or self.is_open or self.known.allows(actor.chat)
 
 
+def may_set(actor: Role, target: Role, new: Role) -> bool:
+    """Whether somebody may give `new` to somebody who is `target` now."""
+    if actor is Role.OWNER:
+        return True
+    return actor is Role.ADMIN and target < Role.ADMIN and new < Role.ADMIN
+
+
 def _circumstances(actor: Actor, rule: Rule) -> Decision:
     if rule.private and not actor.private:
         return Decision.NOT_PRIVATE

@@ -2,7 +2,7 @@
 
 `/allowance` alone is the asker's own. An admin's `/allowance NUMBER` shows somebody's, `/allowance NUMBER 200 a day`
 sets it: it counts instead of what everybody or the role may spend, from the next request on. Whose one may set is as
-with roles (`members.may_set`), and each time stands in the audit log.
+with roles (`access.may_set`), and each time stands in the audit log.
 
 Nothing is done by a name. A first name is what a person chooses, so anybody can be called like somebody else; admins
 are told the numbers that it fits. @usernames are not kept: a user can give one up, another person can take it, and
@@ -16,16 +16,16 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from bot import money
-from bot.access import Access, Actor, Decision, Role
+from bot.access import Access, Actor, Decision, Role, may_set
 from bot.access import Action as Act
 from bot.clock import Clock
 from bot.errors import BadInput, NotAllowed
 from bot.features import Command, Feature, Press
 from bot.limits import IMAGES, MONEY, TOKENS, Budget, duration, until_month
-from bot.members import may_set
 from bot.outbox import language as language_of
 from bot.outbox import offer, put, settle
-from bot.roll import Roll
+from bot.rights import refusal
+from bot.roll import Roll, stored_access
 from bot.storage.buttons import Action
 from bot.storage.members import Allowance
 from bot.storage.spending import BOT, CHAT, DAY, USER, Caps
@@ -166,7 +166,7 @@ class Allowances:
         language = await language_of(self.store, incoming)
         text = await self.store.read(lambda tx: self._card(tx, incoming, user, language))
         options: list[tuple[str, str, dict[str, object]]] = []
-        if self._may(incoming, user):
+        if _may(self.access, incoming, user):
             options.append((say(language, "allowance.change"), "allowance.change", {"whom": user}))
             if self.roll.allowance(user) is not None:
                 reset = {"whom": user, "wish": "default"}
@@ -213,13 +213,14 @@ class Allowances:
 
     async def _set(self, incoming: Incoming, reply: Reply, user: int, wish: Wish) -> None:
         language = await language_of(self.store, incoming)
-        if self._role(user) is Role.OWNER:
-            raise BadInput(say(language, "allowance.owner"))
-        if not self._may(incoming, user):
-            raise NotAllowed(say(language, "members.not"))
         bot, admin = incoming.address.bot, incoming.user.id
 
         def work(tx: Tx) -> None:
+            now = stored_access(self.access, tx, bot)
+            if now.role(Actor(user, private=True)) is Role.OWNER:
+                raise BadInput(say(language, "allowance.owner"))
+            if not _may(now, incoming, user):
+                raise refusal(tx, incoming)
             new = wish.over(tx.members.allowances(bot).get(user, Allowance()))
             tx.members.allow_spending(bot, user, new, admin)
             tx.audit.add(bot, admin, "allowance", user, **_details(new))
@@ -235,12 +236,10 @@ class Allowances:
     def _allowed(self, language: str, amount: int | None) -> str:
         return say(language, "allowance.default") if amount is None else self._cap(language, amount)
 
-    def _may(self, incoming: Incoming, user: int) -> bool:
-        target = self._role(user)
-        return target is not Role.OWNER and may_set(self.access.role(Actor.of(incoming)), target, Role.USER)
 
-    def _role(self, user: int) -> Role:
-        return self.access.role(Actor(user, private=True))
+def _may(access: Access, incoming: Incoming, user: int) -> bool:
+    target = access.role(Actor(user, private=True))
+    return target is not Role.OWNER and may_set(access.role(Actor.of(incoming)), target, Role.USER)
 
 
 def _caps(caps: Caps) -> list[tuple[str, bool, int]]:

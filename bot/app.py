@@ -59,6 +59,7 @@ from bot.process import Process
 from bot.purse import Purse
 from bot.questions import Questions
 from bot.reminders import Reminders
+from bot.rights import Rights
 from bot.roll import Roll
 from bot.routing import Offer, Routing
 from bot.searching import Searching
@@ -247,7 +248,7 @@ def _parts(given: Given) -> Parts:
     )  # fmt: skip
     return Parts(
         telegram, roll, access, budget, purse, jobs, library, journal,
-        Joining(store, access, roll, clock, telegram, tasks, settings.greeting, library),
+        Joining(store, access, roll, Rights(access), clock, telegram, tasks, settings.greeting, library),
         Voice(store, clock, telegram, studio.listener(), studio.speaker(), jobs.wake, purse, settings.speech_seconds),
         documents, Opinions(store, settings.system_prompt), chat,
     )  # fmt: skip
@@ -292,7 +293,7 @@ def _features(given: Given, parts: Parts, works_for: Callable[[int], bool]) -> l
         Allowances(store, parts.access, parts.roll, budget, clock, settings.currency).feature(),
         Privacy(store, clock, telegram, wake, chat.leave, works_for, orders.leave).feature(),
         parts.joining.feature(),
-        Members(store, parts.access, parts.roll, telegram.link).feature(),
+        Members(store, parts.access, parts.roll, parts.joining.rights, telegram.link, parts.joining.deliver).feature(),
         Extending(store, extension.commands).feature(),
     ]
 

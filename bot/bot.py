@@ -24,6 +24,7 @@ from bot.settings import Settings
 from bot.storage.store import Store, Tx
 from bot.telegram.transport import Telegram
 from bot.turns import Turns
+from bot.types import Address
 
 log = logging.getLogger(__name__)
 
@@ -114,6 +115,7 @@ class Bot:
 
             try:
                 await self.store.write(work)
+                await self.joining.sweep(Address("telegram", self.telegram.api.id, 0))
                 await keep.sweep(self.store, self.telegram.api.id)
             except StorageUnavailable as error:  # it can wait for the next time
                 log.warning("nothing was cleaned up: %s", error)

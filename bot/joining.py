@@ -21,6 +21,7 @@ from bot.greeting import welcome
 from bot.library import Library
 from bot.limits import Pace
 from bot.outbox import put, put_over, settle, tell
+from bot.rights import Rights
 from bot.roll import Roll
 from bot.storage.buttons import Action
 from bot.storage.store import Store, Tx
@@ -41,6 +42,7 @@ class Joining:
     store: Store
     access: Access
     roll: Roll
+    rights: Rights
     clock: Clock
     transport: Transport
     tasks: asyncio.TaskGroup
@@ -72,6 +74,15 @@ class Joining:
 
     def admins(self, least: Role = Role.ADMIN) -> Sequence[int]:
         return sorted({*self.access.owners, *self.roll.those(least)})
+
+    async def sweep(self, where: Address) -> None:
+        """End what hung on rights that ended by themselves. `where` is any address of the bot."""
+        self.deliver("", await self.store.write(lambda tx: self.rights.end_lapsed(tx, where)))
+
+    def deliver(self, turn: str, places: Sequence[Address]) -> None:
+        """In the background: a chat that can't be reached keeps nobody waiting."""
+        for where in places:
+            self.tasks.create_task(self.transport.reply(where, turn).finish())
 
     # --- who is turned away -------------------------------------------------------------------------------------------
 
@@ -133,7 +144,7 @@ class Joining:
             put(tx, incoming, Outgoing(sentence, plain=True))
             return () if full else self._ask(tx, incoming, user.id, user.name, "join.question")
 
-        self._deliver(incoming.id, await self.store.write(work))
+        self.deliver(incoming.id, await self.store.write(work))
         await reply.finish()
 
     # --- groups -------------------------------------------------------------------------------------------------------
@@ -156,7 +167,7 @@ class Joining:
             put(tx, incoming, Outgoing(say(_language(tx, incoming), "group.waiting"), plain=True))
             return self._ask(tx, incoming, where.chat, incoming.title, "group.question")
 
-        self._deliver(incoming.id, await self.store.write(work))
+        self.deliver(incoming.id, await self.store.write(work))
         await reply.finish()
 
     # --- what the admins are asked ------------------------------------------------------------------------------------
@@ -165,7 +176,7 @@ class Joining:
         """Put the question to every admin into the outbox; where it is to be delivered."""
         bot, places = incoming.address.bot, []
         tx.members.ask(bot, subject, name)
-        for admin in self.admins():
+        for admin in sorted(self.rights.with_role(tx, bot)):
             where = Address(incoming.address.transport, bot, admin)
             language, key = tx.chats.language(bot, admin), f"{incoming.id}.a{admin}"
             told = {"subject": subject, "name": name, "language": incoming.user.language}
@@ -184,14 +195,15 @@ class Joining:
 
         def work(tx: Tx) -> Sequence[Address]:
             admin, language = incoming.user.id, _language(tx, incoming)
+            now = self.rights.ensure_admin(tx, incoming)
             if not tx.members.decide(where.bot, subject, "allowed" if allows else "refused", admin):
                 put_over(tx, incoming, Outgoing(say(language, "join.decided"), plain=True))
                 return ()
             tx.audit.add(where.bot, admin, "allowed" if allows else "refused", subject)
             if allows and subject < 0:
                 tx.members.allow(where, allowed=True)
-            elif allows and self.access.known.role(subject) is None:
-                tx.members.put(where.bot, subject, Role.USER.word, admin)
+            elif allows and now.known.role(subject) is None:
+                self.rights.set_role(tx, where.bot, subject, Role.USER, admin)
             key = "join.let" if allows else "join.not"
             put_over(tx, incoming, Outgoing(say(language, key, name=action.payload["name"] or subject), plain=True))
             if subject < 0 and not allows:
@@ -201,13 +213,8 @@ class Joining:
             return (where,)
 
         places = await self.roll.change(work)
-        self._deliver(incoming.id, places)
+        self.deliver(incoming.id, places)
         await reply.finish()
-
-    def _deliver(self, turn: str, places: Sequence[Address]) -> None:
-        """In the background: a chat that can't be reached keeps nobody waiting."""
-        for where in places:
-            self.tasks.create_task(self.transport.reply(where, turn).finish())
 
     # --- codes --------------------------------------------------------------------------------------------------------
 
@@ -228,11 +235,10 @@ class Joining:
             await tell(self.store, incoming, reply, "start" if inside else "join.tries", name=incoming.user.name)
             return
         first = self._is_first(code)
-        now = self.access.role(Actor.of(incoming))
 
         def work(tx: Tx) -> Role | None:
             tx.chats.seen(incoming.address, incoming.user, private=True)
-            role = self._first(tx, bot, user) if first else self._invited(tx, bot, user, code, now)
+            role = self._first(tx, bot, user) if first else self.rights.use_link(tx, bot, user, hashed(code))
             name, sentence = incoming.user.name, "start" if inside else "join.over"
             if role is not None:
                 sentence = WELCOME[role]
@@ -257,23 +263,6 @@ class Joining:
         tx.members.put(bot, user, Role.OWNER.word, 0)
         tx.audit.add(bot, user, "owner", user)
         return Role.OWNER
-
-    def _invited(self, tx: Tx, bot: int, user: int, code: str, now: Role) -> Role | None:
-        """The role that a link gives; None where it is no good, or gives no more than they have."""
-        found = tx.members.invitation(bot, hashed(code))
-        if found is None or (role := Role[found.role.upper()]) <= self._had(user, now):
-            return None
-        expires = self.clock.time() + found.member_seconds if found.member_seconds else None
-        tx.members.use(found.id)
-        tx.members.put(bot, user, found.role, found.by, expires)
-        tx.members.decide(bot, user, "allowed", found.by)
-        tx.audit.add(bot, user, "joined", user, role=found.role, by=found.by)
-        return role
-
-    def _had(self, user: int, now: Role) -> Role:
-        """Everybody is a user of an open bot; a link may make a member of them that stays when it is closed."""
-        known = self.access.known.role(user)
-        return now if known is not None or now is Role.OWNER else Role.STRANGER
 
 
 def hashed(code: str) -> str:

@@ -1,7 +1,8 @@
-"""For admins: who is let in, links that let in, and what was done. Begin with `may_set`; it is pure.
+"""For admins: who is let in, links that let in, and what was done. Begin with `Members.members`.
 
-Nobody changes those of the own rank or above, and nobody gives a higher one than they may change; so an admin handles
-users and operators, an owner everybody but the owners of the settings. All of it stands in the audit log.
+Nobody changes those of the own rank or above, and nobody gives a higher one than they may change (`access.may_set`); so
+an admin handles users and operators, an owner everybody but the owners of the settings. All of it stands in the audit
+log. What ends when a role is lowered: `rights.py`.
 """
 
 from __future__ import annotations
@@ -12,14 +13,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from bot.access import Access, Actor, Role
+from bot.access import Access, Actor, Role, may_set
 from bot.access import Action as Act
-from bot.errors import BadInput, NotAllowed
+from bot.errors import BadInput
 from bot.features import Command, Feature, Press
 from bot.joining import hashed
 from bot.outbox import language as language_of
 from bot.outbox import offer, put, put_over, settle
-from bot.roll import Roll
+from bot.rights import ROLES, Rights, may_change, named, refusal
+from bot.roll import Roll, stored_access
 from bot.storage.audit import Entry
 from bot.storage.buttons import Action
 from bot.storage.members import Membership
@@ -62,21 +64,16 @@ WISH = re.compile(
 )
 
 
-def may_set(actor: Role, target: Role, new: Role) -> bool:
-    """Whether somebody may give `new` to somebody who is `target` now."""
-    if actor is Role.OWNER:
-        return True
-    return actor is Role.ADMIN and target < Role.ADMIN and new < Role.ADMIN
-
-
 @dataclass(slots=True)
 class Members:
-    """`link` makes an address of a code."""
+    """`link` makes an address of a code; `deliver` sends what a turn has put into the outbox for other chats."""
 
     store: Store
     access: Access
     roll: Roll
+    rights: Rights
     link: Callable[[str], str]
+    deliver: Callable[[str, Sequence[Address]], None]
 
     def feature(self) -> Feature:
         return Feature(
@@ -141,57 +138,45 @@ class Members:
 
     async def _show(self, incoming: Incoming, reply: Reply, user: int) -> None:
         language = await language_of(self.store, incoming)
-        role, member = self._role(user), self.roll.find(user)
+        role, member = self.access.role(Actor(user, private=True)), self.roll.find(user)
         people = [user, member.by] if member is not None else [user]
         names = await self.store.read(lambda tx: tx.members.names(incoming.address.bot, people))
         options: Options = [
             (say(language, SET[new]), "members.set", {"whom": str(user), "role": new.word})
             for new in GIVEN
-            if new is not role and self._may(incoming, user, new)
+            if new is not role and may_change(self.access, incoming, user, new)
         ]
-        if member is not None and self._may(incoming, user, Role.STRANGER):
+        if member is not None and may_change(self.access, incoming, user, Role.STRANGER):
             options.append((say(language, "members.remove"), "members.set", {"whom": str(user), "role": "stranger"}))
         if role is not Role.OWNER and may_set(self.access.role(Actor.of(incoming)), role, Role.USER):
             options.append((say(language, "members.allowance"), "allowance.of", {"whom": str(user)}))
-        lines = [say(language, "members.card", name=_named(user, names), role=say(language, ROLES[role]))]
+        lines = [say(language, "members.card", name=named(user, names), role=say(language, ROLES[role]))]
         if member is not None:
             until = _date(member.expires) if member.expires else say(language, "members.forever")
             lines.append(say(language, "members.until", until=until))
         if member is not None and member.by:
-            lines.append(say(language, "members.by", by=_named(member.by, names)))
+            lines.append(say(language, "members.by", by=named(member.by, names)))
         await offer(self.store, incoming, reply, "\n".join(lines), options)
 
     async def press_set(self, incoming: Incoming, reply: Reply, action: Action) -> None:
         user, new = int(action.payload["whom"]), Role[action.payload["role"].upper()]
         language = await language_of(self.store, incoming)
-        if not self._may(incoming, user, new):
-            raise NotAllowed(say(language, "members.not"))
 
-        def work(tx: Tx) -> None:
-            bot, admin = incoming.address.bot, incoming.user.id
-            if new is Role.STRANGER:
-                tx.members.remove(bot, user)
-            else:
-                tx.members.put(bot, user, new.word, admin)
-            tx.audit.add(bot, admin, "role", user, role=new.word)
+        def work(tx: Tx) -> Sequence[Address]:
+            places = self.rights.change_role(tx, incoming, user, new)
             said = say(language, "members.changed", id=user, role=say(language, ROLES[new]))
             put_over(tx, incoming, Outgoing(said, plain=True))
+            return places
 
-        await self.roll.change(work)
+        self.deliver(incoming.id, await self.roll.change(work))
         await reply.finish()
-
-    def _may(self, incoming: Incoming, user: int, new: Role) -> bool:
-        actor = self.access.role(Actor.of(incoming))
-        return user not in self.access.owners and user != incoming.user.id and may_set(actor, self._role(user), new)
-
-    def _role(self, user: int) -> Role:
-        return self.access.role(Actor(user, private=True))
 
     async def press_withdraw(self, incoming: Incoming, reply: Reply, action: Action) -> None:
         """A group may be spoken in no more."""
         chat, language = int(action.payload["chat"]), await language_of(self.store, incoming)
 
         def work(tx: Tx) -> None:
+            self.rights.ensure_admin(tx, incoming)
             bot = incoming.address.bot
             tx.members.allow(Address(incoming.address.transport, bot, chat), allowed=False)
             tx.audit.add(bot, incoming.user.id, "withdrawn", chat)
@@ -206,11 +191,11 @@ class Members:
         language, wish = await language_of(self.store, incoming), Wish.of(rest)
         if wish is None:
             raise BadInput(say(language, "invite.usage"))
-        if not may_set(self.access.role(Actor.of(incoming)), Role.STRANGER, wish.role):
-            raise NotAllowed(say(language, "members.not"))
         code, bot, admin = secrets.token_urlsafe(16), incoming.address.bot, incoming.user.id
 
         def work(tx: Tx) -> None:
+            if not may_set(stored_access(self.access, tx, bot).role(Actor.of(incoming)), Role.STRANGER, wish.role):
+                raise refusal(tx, incoming)
             expires, stay = self.store.clock.time() + wish.days * DAY, wish.stay * DAY or None
             id_ = tx.members.invite(bot, hashed(code), wish.role.word, wish.uses, expires, stay, admin)
             tx.audit.add(bot, admin, "invite", id_, role=wish.role.word, uses=wish.uses, days=wish.days)
@@ -231,6 +216,7 @@ class Members:
         bot, id_, language = incoming.address.bot, action.payload["id"], await language_of(self.store, incoming)
 
         def work(tx: Tx) -> None:
+            self.rights.ensure_admin(tx, incoming)
             tx.members.revoke(bot, id_)
             tx.audit.add(bot, incoming.user.id, "revoked", id_)
             put_over(tx, incoming, Outgoing(say(language, "invite.revoked"), plain=True))
@@ -263,32 +249,20 @@ def _line(language: str, entry: Entry, names: Mapping[int, str]) -> str:
     role = entry.details.get("role")
     done = say(
         language, DONE[entry.action],
-        subject=_named(int(entry.subject), names) if NUMBER.fullmatch(entry.subject) else entry.subject,
+        subject=named(int(entry.subject), names) if NUMBER.fullmatch(entry.subject) else entry.subject,
         role=say(language, ROLES[Role[role.upper()]]) if role else "",
         uses=entry.details.get("uses", ""), days=entry.details.get("days", ""),
         changes=", ".join(f"{name}: {value}" for name, value in entry.details.items()),
     ) if entry.action in DONE else entry.action  # fmt: skip
-    return f"{_date(entry.at)} · {_named(entry.actor, names)}: {done}"
-
-
-def _named(id_: int, names: Mapping[int, str]) -> str:
-    """Somebody, or a group, as administrators tell them apart: "Anna (1001)"."""
-    return f"{names[id_]} ({id_})" if names.get(id_) else str(id_)
+    if links := entry.details.get("links"):
+        done = say(language, "audit.links", done=done, links=links)
+    return f"{_date(entry.at)} · {named(entry.actor, names)}: {done}"
 
 
 def _date(at: float) -> str:
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"
 
 
-ROLES = {
-    Role.NOBODY: "role.stranger",
-    Role.BLOCKED: "role.blocked",
-    Role.STRANGER: "role.stranger",
-    Role.USER: "role.user",
-    Role.OPERATOR: "role.operator",
-    Role.ADMIN: "role.admin",
-    Role.OWNER: "role.owner",
-}
 SET = {
     Role.USER: "members.user",
     Role.OPERATOR: "members.operator",
@@ -302,6 +276,7 @@ DONE = {
     "joined": "audit.joined",
     "owner": "audit.owner",
     "role": "audit.role",
+    "ended": "audit.ended",
     "withdrawn": "audit.withdrawn",
     "invite": "audit.invite",
     "revoked": "audit.revoked",

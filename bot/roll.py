@@ -1,16 +1,18 @@
 """Whom the admins let in and what each may spend, in memory: every message asks, and none may wait for the database.
 
 Begin with `Roll.change`: what changes any of it does it through here, so that the memory is what the database says.
+Where another process has changed something, the memory is older for a moment. So what is done by somebody's rights
+asks `stored_access` inside its transaction.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from bot.access import Role
+from bot.access import Access, Role
 from bot.storage.members import Allowance, Membership
 from bot.storage.store import Store, Tx
 
@@ -56,8 +58,7 @@ class Roll:
 
     def role(self, user: int) -> Role | None:
         """None for whom the database does not know, or whose time is over."""
-        member = self._members.get(user)
-        return Role[member.role.upper()] if member is not None and not self.is_over(member) else None
+        return _role(self._members.get(user), self.store.clock.time())
 
     def allows(self, chat: int) -> bool:
         return chat in self._groups
@@ -70,17 +71,38 @@ class Roll:
     def has_allowances(self) -> bool:
         return bool(self._allowances)
 
-    def is_over(self, member: Membership) -> bool:
-        return member.expires is not None and member.expires <= self.store.clock.time()
-
     def find(self, user: int) -> Membership | None:
         return self._members.get(user)
 
     def members(self) -> Sequence[Membership]:
         """Those whose time is not over, the highest first."""
-        now = [member for member in self._members.values() if not self.is_over(member)]
-        return sorted(now, key=lambda member: (-Role[member.role.upper()], member.at))
+        now = self.store.clock.time()
+        members = [member for member in self._members.values() if not member.is_over(now)]
+        return sorted(members, key=lambda member: (-Role[member.role.upper()], member.at))
 
     def those(self, least: Role) -> Iterator[int]:
         """The ids of members with at least that role."""
         return (member.user for member in self.members() if Role[member.role.upper()] >= least)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMembers:
+    """The members as a transaction sees them (`access.Known`)."""
+
+    tx: Tx
+    bot: int
+
+    def role(self, user: int) -> Role | None:
+        return _role(self.tx.members.find(self.bot, user), self.tx.clock.time())
+
+    def allows(self, chat: int) -> bool:
+        return chat in self.tx.members.groups(self.bot)
+
+
+def stored_access(access: Access, tx: Tx, bot: int) -> Access:
+    """The policy `access` over the members as this transaction sees them."""
+    return replace(access, known=StoredMembers(tx, bot))
+
+
+def _role(member: Membership | None, now: float) -> Role | None:
+    return Role[member.role.upper()] if member is not None and not member.is_over(now) else None

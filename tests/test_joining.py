@@ -11,9 +11,9 @@ import pytest
 from stage import ANNA, BORIS, TEAM, Stage
 from telegram_side import inbox, rows, said, soon
 
-from bot.access import Role
+from bot.access import Role, may_set
 from bot.bot import Bot
-from bot.members import Wish, may_set
+from bot.members import Wish
 from bot.sandbox.telegram import buttons_of
 from bot.sandbox.telegram_state import Person
 from bot.storage.spending import DAY

@@ -21,6 +21,7 @@ from bot.fleet import Fleet
 from bot.health import Health
 from bot.probes import serving
 from bot.settings import Settings, load
+from bot.texts.catalog import say
 
 
 @pytest.fixture
@@ -252,6 +253,19 @@ async def test_only_a_bot_whose_settings_changed_is_built_anew(two: Town) -> Non
     two.sales.say(ANNA, "hello")
     await two.texts(two.sales, 1)
     assert "You sell more." in str(two.stage.prompts()[-1])
+
+
+async def test_who_is_no_owner_any_more_after_a_reload_has_no_links_either(two: Town) -> None:
+    two.write("sales", two.sales, ACCESS="closed", OWNERS=f"{ANNA},{BORIS}")
+    await two.start()
+    two.sales.say(ANNA, "/invite admin 9x")
+    (code,) = re.findall(r"\?start=([\w-]+)", (await two.texts(two.sales, 1))[0])
+    two.write("sales", two.sales, ACCESS="closed", OWNERS=str(BORIS))
+    await two.reload()
+    two.sales.say(ANNA, f"/start {code}")
+    assert (await two.texts(two.sales, 2))[1] == say("en", "join.over")
+    told = say("en", "rights.ended", whom=f"Anna ({ANNA})", role=say("en", "role.stranger"), links=1)
+    assert await two.texts(two.sales, 1, BORIS) == [told]
 
 
 async def test_nothing_is_lost_or_doubled_while_settings_change_again_and_again(two: Town) -> None:

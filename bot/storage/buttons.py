@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from bot.storage.tables.work import Awaited, ButtonRow, Delivery
 from bot.types import Address, Button
 
 LIFE = 30 * 24 * 3600.0  # seconds: buttons live for ever in a chat, what they do does not
+AROUND = 60.0  # seconds between rows of one transaction, at most
 PATIENCE = 15 * 60.0  # seconds that a question of the bot stands
 QUEUED = "q."
 ADD = insert(ButtonRow)
@@ -83,6 +84,22 @@ class Buttons(Subject):
     def use_up(self, key: str) -> None:
         """A button that works once has worked."""
         self.connection.execute(update(ButtonRow).where(ButtonRow.key == key).values(expires=0.0))
+
+    def end_all(self, bot: int, user: int, actions: Collection[str]) -> None:
+        """End a user's buttons that do one of these, and what the bot waits for from this user for the sake of one.
+
+        No index leads there: a million buttons take some tenths of a second.
+        """
+        for table in (ButtonRow, Awaited):
+            theirs = (table.bot == bot, table.user == user, table.action.in_(actions))
+            self.connection.execute(update(table).where(*theirs).values(expires=0.0))
+
+    def made_at(self, bot: int, action: str, at: float) -> Sequence[tuple[int, Mapping[str, Any]]]:
+        """User and payload of each button of this action that was made at that time (Unix) and has not ended."""
+        then = ButtonRow.expires.between(at + LIFE - AROUND, at + LIFE + AROUND)
+        works = (then, ButtonRow.expires > self.clock.time(), ButtonRow.bot == bot, ButtonRow.action == action)
+        query = select(ButtonRow.user, ButtonRow.payload).where(*works)
+        return [(user, json.loads(payload)) for user, payload in self.connection.execute(query)]
 
     def wait_for(self, address: Address, user: int, action: str, **payload: Any) -> None:
         """The next message of this user here is the answer to a question of the bot."""

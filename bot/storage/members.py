@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 
 from bot.storage import guards
 from bot.storage.dialects import insert
@@ -19,6 +19,10 @@ from bot.storage.tables.people import Application, Invite, Member, User
 from bot.storage.tables.people import Chat as ChatRow
 from bot.storage.tables.spending import Allowance as AllowanceRow
 from bot.types import Address
+
+MEMBERS = select(Member.user, Member.role, Member.expires, Member.by, Member.at).order_by(Member.at, Member.user)
+INVITATIONS = select(Invite.id, Invite.role, Invite.uses, Invite.expires, Invite.member_seconds, Invite.by)
+ASKED = select(Application.subject, Application.name, Application.state, Application.at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,9 @@ class Membership:
     expires: float | None
     by: int
     at: float
+
+    def is_over(self, now: float) -> bool:
+        return self.expires is not None and self.expires <= now
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +70,14 @@ class Asked:
 
 
 class Members(Subject):
-    def all(self, bot: int) -> Sequence[Membership]:
-        query = select(Member.user, Member.role, Member.expires, Member.by, Member.at).where(Member.bot == bot)
-        return [Membership(*row) for row in self.connection.execute(query.order_by(Member.at, Member.user))]
+    def all(self, bot: int, *roles: str) -> Sequence[Membership]:
+        """`roles`: only members with one of these."""
+        wanted = (Member.bot == bot, Member.role.in_(roles)) if roles else (Member.bot == bot,)
+        return [Membership(*row) for row in self.connection.execute(MEMBERS.where(*wanted))]
+
+    def find(self, bot: int, user: int) -> Membership | None:
+        row = self.connection.execute(MEMBERS.where(Member.bot == bot, Member.user == user)).one_or_none()
+        return Membership(*row) if row else None
 
     def put(self, bot: int, user: int, role: str, by: int, expires: float | None = None) -> None:
         """Give somebody a role, whatever it was before."""
@@ -79,7 +91,7 @@ class Members(Subject):
         """A stranger again, who may ask to be let in."""
         self._alone()
         self.connection.execute(delete(Member).where(Member.bot == bot, Member.user == user))
-        self.connection.execute(delete(Application).where(Application.bot == bot, Application.subject == user))
+        self.withdraw_question(bot, user)
 
     def names(self, bot: int, users: Iterable[int]) -> dict[int, str]:
         """What they call themselves, as far as they ever wrote or asked."""
@@ -126,10 +138,12 @@ class Members(Subject):
 
     def invitation(self, bot: int, code: str) -> Invitation | None:
         """The link with that hash; None where it is used up, over or was taken back."""
-        good = (Invite.bot == bot, Invite.code == code, Invite.uses > 0, Invite.expires > self.clock.time())
-        query = select(Invite.id, Invite.role, Invite.uses, Invite.expires, Invite.member_seconds, Invite.by)
-        row = self.connection.execute(query.where(*good)).one_or_none()
+        row = self.connection.execute(INVITATIONS.where(*self._good(bot), Invite.code == code)).one_or_none()
         return Invitation(*row) if row else None
+
+    def invitations(self, bot: int) -> Sequence[Invitation]:
+        """The links that still let somebody in."""
+        return [Invitation(*row) for row in self.connection.execute(INVITATIONS.where(*self._good(bot)))]
 
     def use(self, invitation: int) -> None:
         self._alone()
@@ -139,6 +153,15 @@ class Members(Subject):
         self._alone()
         self.connection.execute(update(Invite).where(Invite.bot == bot, Invite.id == invitation).values(uses=0))
 
+    def revoke_all_of(self, bot: int, user: int) -> int:
+        """End the links that somebody has made; how many those were."""
+        self._alone()
+        ended = update(Invite).where(*self._good(bot), Invite.by == user).values(uses=0)
+        return len(self.connection.execute(ended.returning(Invite.id)).all())
+
+    def _good(self, bot: int) -> tuple[ColumnElement[bool], ...]:
+        return (Invite.bot == bot, Invite.uses > 0, Invite.expires > self.clock.time())
+
     def sweep(self) -> None:
         """Forget the links that are over."""
         self.connection.execute(delete(Invite).where(Invite.expires < self.clock.time()))
@@ -147,9 +170,13 @@ class Members(Subject):
 
     def asked(self, bot: int, subject: int) -> Asked | None:
         here = (Application.bot == bot, Application.subject == subject)
-        query = select(Application.subject, Application.name, Application.state, Application.at).where(*here)
-        row = self.connection.execute(query).one_or_none()
+        row = self.connection.execute(ASKED.where(*here)).one_or_none()
         return Asked(*row) if row else None
+
+    def undecided(self, bot: int) -> Sequence[Asked]:
+        """What the admins have not decided yet."""
+        open_ = (Application.bot == bot, Application.state == "open")
+        return [Asked(*row) for row in self.connection.execute(ASKED.where(*open_))]
 
     def open(self, bot: int) -> int:
         """How many the admins have not decided yet."""
@@ -169,6 +196,11 @@ class Members(Subject):
         open_ = (Application.bot == bot, Application.subject == subject, Application.state == "open")
         changed = update(Application).where(*open_).values(state=state, by=by, at=self.clock.time())
         return self.connection.execute(changed.returning(Application.subject)).one_or_none() is not None
+
+    def withdraw_question(self, bot: int, subject: int) -> None:
+        """Nobody was asked: it may be asked anew."""
+        self._alone()
+        self.connection.execute(delete(Application).where(Application.bot == bot, Application.subject == subject))
 
     # --- groups -------------------------------------------------------------------------------------------------------
 

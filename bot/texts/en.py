@@ -214,6 +214,10 @@ TEXTS: dict[str, str] = {
     "members.remove": "Remove",
     "members.not": "This takes a higher role than yours.",
     "members.changed": "Number {id} is now: {role}.",
+    "rights.lowered": "{whom} has fewer rights now. Role: {role}. Changed by: {by}. Invitation links of theirs that no "
+    "longer work: {links}.",
+    "rights.ended": "{whom} has lost the right to let people in: their time is over, or the settings have changed. "
+    "Role: {role}. Invitation links of theirs that no longer work: {links}.",
     "invite": "{link}\n\nRole: {role}. Uses: {uses}. Works until {until}.\n"
     "I keep no copy of this link: send it on from here.",
     "invite.usage": "For example: /invite, or /invite operator 5x 30d stay 90d (the role, how many people, "
@@ -226,6 +230,8 @@ TEXTS: dict[str, str] = {
     "audit.joined": "came in by a link, role: {role}",
     "audit.owner": "became the owner by the first-run code",
     "audit.role": "changed a role: {subject}, now {role}",
+    "audit.links": "{done}; links ended: {links}",
+    "audit.ended": "lost the right to let people in",
     "audit.withdrawn": "withdrew the group {subject}",
     "audit.invite": "made link {subject} (role: {role}, uses: {uses}, days: {days})",
     "audit.revoked": "took back link {subject}",

@@ -212,6 +212,10 @@ TEXTS: dict[str, str] = {
     "members.remove": "Закрыть доступ",
     "members.not": "Для этого нужна роль выше вашей.",
     "members.changed": "Номер {id}: теперь {role}.",
+    "rights.lowered": "Прав стало меньше: {whom}. Теперь роль: {role}. Кто изменил: {by}. "
+    "Отозвано ссылок-приглашений: {links}.",
+    "rights.ended": "{whom} больше не может приглашать: истёк срок или изменились настройки. Теперь роль: {role}. "
+    "Отозвано ссылок-приглашений: {links}.",
     "invite": "{link}\n\nРоль: {role}. Использований: {uses}. Действует до {until}.\n"
     "Копии ссылки у меня нет: перешлите её отсюда.",
     "invite.usage": "Например: /invite или /invite operator 5x 30d stay 90d (роль, сколько человек, "
@@ -224,6 +228,8 @@ TEXTS: dict[str, str] = {
     "audit.joined": "вход по ссылке, роль: {role}",
     "audit.owner": "права владельца по коду первого запуска",
     "audit.role": "изменена роль: {subject}, теперь {role}",
+    "audit.links": "{done}; отозвано ссылок: {links}",
+    "audit.ended": "больше нет права приглашать",
     "audit.withdrawn": "закрыта группа: {subject}",
     "audit.invite": "создана ссылка {subject} (роль: {role}, использований: {uses}, дней: {days})",
     "audit.revoked": "отозвана ссылка {subject}",

@@ -6,7 +6,8 @@ In real time: a server of its own keeps the queue.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
@@ -22,10 +23,12 @@ from bot.bot import Bot
 from bot.clock import Clock, SystemClock
 from bot.engine import Role
 from bot.sandbox.studio import Studio
-from bot.sandbox.telegram import Telegram
+from bot.sandbox.telegram import Telegram, buttons_of
+from bot.sandbox.telegram_state import Person
 from bot.settings import Settings
 from bot.storage.broker import NEWS
 from bot.storage.dialects import is_sqlite
+from bot.storage.store import Tx
 from bot.texts.catalog import say
 from bot.types import Address, Job
 
@@ -38,6 +41,12 @@ WITH taken AS (
 SELECT pg_notify('procrastinate_queue_v1#' || queue_name, '{NEWS}') FROM taken
 """
 PATIENCE = 40.0
+
+
+async def until(found: Callable[[], object]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not found():
+            await asyncio.sleep(0.05)
 
 
 @dataclass
@@ -405,6 +414,36 @@ async def test_who_is_let_in_by_one_process_is_known_to_all(hall: Hall) -> None:
     async with asyncio.timeout(PATIENCE):
         while any(app.joining.roll.role(BORIS) is None or app.joining.code for app in others):
             await asyncio.sleep(0.05)
+
+
+async def test_whose_rights_were_taken_lets_nobody_in_and_the_owners_hear_of_it(hall: Hall) -> None:
+    """Each chat may be another process's: the maker's, the stranger's, and those of the owners."""
+    hall.settings = hall.settings.model_copy(update={"access": "closed", "owners": (ANNA,)})
+    await hall.start()
+    clara, dina, bot = 1003, 1004, hall.worker.telegram.api.id
+    for number in (clara, dina):
+        hall.telegram.state.add_person(Person(number, "Clara" if number == clara else "Dina", "", "en"))
+
+    def own(tx: Tx) -> None:
+        for owner in (BORIS, clara):
+            tx.members.put(bot, owner, "owner", ANNA)
+
+    await hall.worker.joining.roll.change(own)
+    await until(lambda: all(app.joining.roll.role(BORIS) for app in hall.bots if app.role.works))
+    hall.telegram.say(BORIS, "/invite admin 9x")
+    ((code,),) = [re.findall(r"\?start=([\w-]+)", text) for text in await hall.texts(1, BORIS)]
+    hall.telegram.say(ANNA, f"/members {BORIS}")
+    await hall.texts(1)
+    (card,) = [message for message in hall.telegram.transcript(ANNA) if buttons_of(message)]
+    (remove,) = [button for button in buttons_of(card) if button["text"] == say("en", "members.remove")]
+    hall.telegram.press(ANNA, card["message_id"], remove["callback_data"])
+    told = {"whom": f"Борис ({BORIS})", "by": f"Anna ({ANNA})", "role": say("en", "role.stranger"), "links": 1}
+    assert await hall.texts(1, clara) == [say("en", "rights.lowered", **told)]
+    for who in (dina, BORIS):
+        hall.telegram.say(who, f"/start {code}")
+    assert await hall.texts(1, dina) == [say("en", "join.over")]
+    assert (await hall.texts(2, BORIS))[1] == say("ru", "join.over")
+    await until(lambda: not any(app.joining.roll.role(BORIS) for app in hall.bots if app.role.works))
 
 
 @several

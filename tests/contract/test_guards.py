@@ -11,16 +11,20 @@ from typing import TypeVar
 
 import pytest
 
-from bot.access import Role
+from bot.access import Access, Role
 from bot.clock import SystemClock
+from bot.errors import NotAllowed
+from bot.rights import Rights
 from bot.storage.guards import Guard
 from bot.storage.spending import BOT, Caps
 from bot.storage.store import Store, Tx
-from bot.types import Address, Job, Text, User
+from bot.types import Address, Incoming, Job, Kind, Text, User
 
 T = TypeVar("T")
 WHERE = Address("telegram", 42, 1001)
 ELSEWHERE = Address("telegram", 42, 1002)
+OWNER = 1001  # by the settings
+RIGHTS = Rights(Access(owners=frozenset({OWNER})))
 SOON = 0.3  # seconds in which two works that may be under way together meet
 
 
@@ -95,6 +99,74 @@ async def test_an_invitation_lets_in_as_many_as_it_says(both: list[Store]) -> No
     await both[0].write(invite)
     assert sorted(await together(both, enter(7), enter(8))) == [False, True]
     assert len(await both[0].read(lambda tx: tx.members.all(42))) == 1
+
+
+def invited_by(user: int, role: Role) -> Callable[[Tx], int]:
+    return lambda tx: tx.members.invite(42, "a-hash", role.word, 1, tx.clock.time() + 60, None, user)
+
+
+def lowering(admin: int, user: int, new: Role) -> Callable[[Tx], bool]:
+    """An admin gives somebody a role, where that is allowed at that moment."""
+
+    def work(tx: Tx) -> bool:
+        where, acting = Address("telegram", 42, admin), User(admin, language="en")
+        try:
+            RIGHTS.change_role(tx, Incoming(f"{admin}", where, acting, Kind.BUTTON), user, new)
+        except NotAllowed:
+            return False
+        return True
+
+    return work
+
+
+def entering(user: int) -> Callable[[Tx], Role | None]:
+    return lambda tx: RIGHTS.use_link(tx, 42, user, "a-hash")
+
+
+def roles(tx: Tx) -> dict[int, str]:
+    return {member.user: member.role for member in tx.members.all(42)}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("new", [Role.STRANGER, Role.USER, Role.ADMIN, Role.BLOCKED])
+async def test_a_link_is_used_before_its_maker_falls_or_not_at_all(both: list[Store], new: Role, order: int) -> None:
+    await both[0].write(lambda tx: tx.members.put(42, 7, Role.OWNER.word, OWNER))
+    await both[0].write(invited_by(7, Role.ADMIN))
+    works = [entering(8), lowering(OWNER, 7, new)]
+    results = await together(both, *works[::order])
+    let_in, lowered = results[::order]
+    assert lowered
+    (entry,) = [entry for entry in await both[0].read(lambda tx: tx.audit.newest(42, 9)) if entry.action == "role"]
+    assert (let_in, entry.details.get("links", 0)) in {(Role.ADMIN, 0), (None, 1)}
+    found = await both[0].read(roles)
+    assert found.get(8) == (Role.ADMIN.word if let_in else None)
+    assert found.get(7) == (None if new is Role.STRANGER else new.word)
+    assert await both[0].write(entering(9)) is None
+
+
+@pytest.mark.parametrize("new", [Role.STRANGER, Role.USER, Role.ADMIN, Role.BLOCKED])
+async def test_nobody_keeps_a_role_by_an_own_link_that_is_used_while_it_is_taken(both: list[Store], new: Role) -> None:
+    await both[0].write(lambda tx: tx.members.put(42, 7, Role.OWNER.word, OWNER))
+    await both[0].write(invited_by(7, Role.ADMIN))
+    assert await together(both, entering(7), lowering(OWNER, 7, new)) == [None, True]
+    assert await both[0].read(roles) == ({} if new is Role.STRANGER else {7: new.word})
+
+
+async def test_who_is_blocked_while_a_link_lets_them_in_stays_blocked(both: list[Store]) -> None:
+    await both[0].write(invited_by(OWNER, Role.OPERATOR))
+    await together(both, entering(8), lowering(OWNER, 8, Role.BLOCKED))
+    assert await both[0].read(roles) == {8: Role.BLOCKED.word}
+
+
+async def test_of_two_owners_who_remove_each_other_one_stays(both: list[Store]) -> None:
+    def two(tx: Tx) -> None:
+        for owner in (7, 8):
+            tx.members.put(42, owner, Role.OWNER.word, OWNER)
+
+    await both[0].write(two)
+    removed = await together(both, lowering(7, 8, Role.STRANGER), lowering(8, 7, Role.STRANGER))
+    assert sorted(removed) == [False, True]
+    assert len(await both[0].read(roles)) == 1
 
 
 async def test_one_of_two_who_know_the_first_code_owns_the_bot(both: list[Store]) -> None:
