@@ -11,6 +11,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from pydantic import SecretStr
 
@@ -131,7 +132,7 @@ async def build(
             )  # fmt: skip
             if gauge is not None and role.works:
                 app.background.append(tasks.create_task(gauge.run(), name="gauge"))
-            await app.joining.open(sharing.first_code(settings) if shared else "")
+            await app.joining.open(partial(sharing.first_code, settings) if shared else None)
             yield app
 
 

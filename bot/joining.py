@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from bot.access import Access, Actor, Decision, Role
@@ -28,10 +29,12 @@ from bot.storage.store import Store, Tx
 from bot.texts.catalog import own, say
 from bot.types import Address, Button, Incoming, Kind, Outgoing, Reply, Transport
 
+log = logging.getLogger(__name__)
+
 NUMBERS_TOLD = 5  # how often in a row a stranger is told the own number
 ONE_A_MINUTE = 60.0
-TRIES, ONE_AN_HOUR = 5, 3600.0  # codes that one person may try
-MOST_WRONG = 50  # wrong codes of all together, after which the first-run code is no good any more
+TRIES, ONE_AN_HOUR = 5, 3600.0  # codes that one account may try, whatever others have tried
+WRONG_CODES_LOGGED = 5  # lines about wrong first-run codes at once; after them one a minute
 MOST_OPEN = 50  # questions that wait for the admins
 
 
@@ -51,7 +54,7 @@ class Joining:
     code: str = ""
     _told: Pace = field(default_factory=lambda: Pace(ONE_A_MINUTE, NUMBERS_TOLD))
     _tries: Pace = field(default_factory=lambda: Pace(ONE_AN_HOUR, TRIES))
-    _wrong: int = 0
+    _logged: Pace = field(default_factory=lambda: Pace(ONE_A_MINUTE, WRONG_CODES_LOGGED))
 
     def feature(self) -> Feature:
         return Feature(
@@ -62,10 +65,19 @@ class Joining:
             },
         )
 
-    async def open(self, code: str = "") -> None:
-        """Begin: who was let in, and a new code where nobody owns the bot yet. `code`: the one of all processes."""
+    async def open(self, shared_code: Callable[[int], str] | None = None) -> None:
+        """Begin: who was let in, and a new code where nobody owns the bot.
+
+        `shared_code` makes the code that all processes have in common. It is told how often a code has made an owner,
+        so that each code works once.
+        """
         await self.roll.load()
-        self.code = "" if self.admins(Role.OWNER) else code or secrets.token_urlsafe(16)
+        if self.admins(Role.OWNER):
+            self.code = ""
+        elif shared_code is None:
+            self.code = secrets.token_urlsafe(16)
+        else:
+            self.code = shared_code(await self.store.read(lambda tx: tx.audit.count(self.roll.bot, "owner")))
 
     async def look(self) -> None:
         """Another process has changed who was let in."""
@@ -234,7 +246,8 @@ class Joining:
         if self._tries.take(user, self.clock.monotonic()):
             await tell(self.store, incoming, reply, "start" if inside else "join.tries", name=incoming.user.name)
             return
-        first = self._is_first(code)
+        has_code = bool(self.code)
+        first = has_code and hmac.compare_digest(code.encode(), self.code.encode())
 
         def work(tx: Tx) -> Role | None:
             tx.chats.seen(incoming.address, incoming.user, private=True)
@@ -248,14 +261,9 @@ class Joining:
         role = await self.roll.change(work)
         if role is Role.OWNER:
             self.code = ""
+        elif has_code and not first and role is None and not self._logged.take("", self.clock.monotonic()):
+            log.warning("account %d has tried a wrong first-run code", user)
         await reply.finish()
-
-    def _is_first(self, code: str) -> bool:
-        if not self.code or self._wrong >= MOST_WRONG:
-            return False
-        right = hmac.compare_digest(code.encode(), self.code.encode())
-        self._wrong += not right
-        return right
 
     def _first(self, tx: Tx, bot: int, user: int) -> Role | None:
         if any(member.role == Role.OWNER.word for member in tx.members.all(bot)):

@@ -51,7 +51,10 @@ def places(settings: Settings, clock: Clock) -> Places:
     return Places(settings.database_url, f"models {settings.yc_folder_id}", settings.yc_concurrency, clock)
 
 
-def first_code(settings: Settings) -> str:
-    """What makes the first owner, the same in all processes: nobody knows it who does not know the token."""
-    made = hmac.digest(settings.bot_token.get_secret_value().encode(), b"first owner", "sha256")
+def first_code(settings: Settings, used: int) -> str:
+    """What makes the first owner, the same in all processes: nobody knows it who does not know the token.
+
+    It is another one after each that was used: who owned the bot once does not know the next.
+    """
+    made = hmac.digest(settings.bot_token.get_secret_value().encode(), b"first owner %d" % used, "sha256")
     return base64.urlsafe_b64encode(made[:16]).decode().rstrip("=")

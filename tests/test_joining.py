@@ -63,6 +63,37 @@ async def test_who_guesses_codes_may_not_go_on(stage: Stage) -> None:
     assert await stage.ask(f"/start {app.joining.code}", BORIS) == say("ru", "join.tries")
 
 
+async def test_strangers_who_guess_take_nobody_elses_tries_and_stand_in_the_log(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = await _closed(stage, owners=())
+    for stranger in range(2000, 2011):
+        stage.telegram.state.add_person(Person(stranger, "Guess", "", "en"))
+        for number in range(6):
+            await stage.ask(f"/start guess{number}", stranger)
+    assert await stage.ask(f"/start {app.joining.code}", 2000) == say("en", "join.tries")
+    assert await stage.ask(f"/start {app.joining.code}") == say("en", "join.owner", name="Anna")
+    lines = [line for line in caplog.messages if "wrong first-run code" in line]
+    assert lines[0] == "account 2000 has tried a wrong first-run code"
+    assert 5 <= len(lines) <= 6  # of 55: no flood of guesses floods the log
+    assert "guess" not in caplog.text
+    assert rows(stage, "SELECT user, role FROM members") == [(ANNA, "owner")]
+
+
+async def test_a_wrong_code_is_logged_again_when_the_log_was_calm_for_a_while(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    await _closed(stage, owners=())
+    for round_ in range(2):
+        for stranger in range(2000 + 10 * round_, 2006 + 10 * round_):
+            stage.telegram.state.add_person(Person(stranger, "Guess", "", "en"))
+            await stage.ask("/start guess", stranger)
+        await stage.clock.sleep(60)
+    lines = [line for line in caplog.messages if "wrong first-run code" in line]
+    assert len(lines) == 6
+    assert lines[5] == "account 2010 has tried a wrong first-run code"
+
+
 async def test_a_forwarded_code_opens_nothing(stage: Stage) -> None:
     app = await _closed(stage, owners=())
     place = {"id": ANNA, "type": "private", "first_name": "Anna"}

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 
 from bot.storage.rows import Subject
 from bot.storage.tables.people import Audit
@@ -33,6 +33,11 @@ class Log(Subject):
             "details": json.dumps(details, ensure_ascii=False), "at": self.clock.time(),
         }  # fmt: skip
         self.connection.execute(ADD, row)
+
+    def count(self, bot: int, action: str) -> int:
+        """How often that was done."""
+        query = select(func.count()).where(Audit.bot == bot, Audit.action == action)
+        return int(self.connection.execute(query).scalar_one())
 
     def newest(self, bot: int, most: int) -> Sequence[Entry]:
         """The newest first."""

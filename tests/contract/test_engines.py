@@ -28,7 +28,7 @@ from bot.sandbox.telegram_state import Person
 from bot.settings import Settings
 from bot.storage.broker import NEWS
 from bot.storage.dialects import is_sqlite
-from bot.storage.store import Tx
+from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Address, Job
 
@@ -444,6 +444,23 @@ async def test_whose_rights_were_taken_lets_nobody_in_and_the_owners_hear_of_it(
     assert await hall.texts(1, dina) == [say("en", "join.over")]
     assert (await hall.texts(2, BORIS))[1] == say("ru", "join.over")
     await until(lambda: not any(app.joining.roll.role(BORIS) for app in hall.bots if app.role.works))
+
+
+@several
+async def test_the_first_code_of_all_processes_is_another_after_it_was_used(hall: Hall) -> None:
+    hall.settings = hall.settings.model_copy(update={"access": "closed"})
+    await hall.start()
+    first, bot = hall.worker.joining.code, hall.worker.telegram.api.id
+    hall.telegram.say(ANNA, f"/start {first}")
+    assert await hall.texts(1) == [say("en", "join.owner", name="Anna")]
+    await hall.stop()
+    async with Store.open(hall.settings.database_url, SystemClock()) as store:
+        await store.write(lambda tx: tx.members.remove(bot, ANNA))
+    await hall.start()
+    assert len({app.joining.code for app in hall.bots}) == 1
+    assert hall.worker.joining.code not in ("", first)
+    hall.telegram.say(ANNA, f"/start {first}")
+    assert (await hall.texts(2))[1] == say("en", "join.over")
 
 
 @several
