@@ -16,7 +16,8 @@ from dotenv import dotenv_values
 from pydantic import SecretStr
 
 from bot.errors import ConfigError
-from bot.settings import Settings, require
+from bot.settings import WHERE, Settings, require
+from bot.shapes import TOKEN_SHAPE
 
 ENDING = ".env"
 LOGGING = frozenset({"log_level", "log_format"})
@@ -90,6 +91,16 @@ def files(process: Settings) -> list[Path]:
         return sorted(path for path in process.bots.iterdir() if path.suffix == ENDING and path.stem[0] != ".")
     except OSError as error:
         raise ConfigError(f"BOTS: can't read {process.bots}: {error.strerror}") from None
+
+
+def numbers(process: Settings) -> set[int]:
+    """The numbers of the bots, which their tokens begin with. Raises `ConfigError` where no token is set."""
+    own = process.bot_token.get_secret_value()
+    tokens = [str(_given(path).get("bot_token", "")) for path in files(process)] or [own]
+    found = {int(token.partition(":")[0]) for token in tokens if TOKEN_SHAPE.fullmatch(token)}
+    if not found:
+        raise ConfigError(f"BOT_TOKEN is missing: {WHERE['bot_token']}")
+    return found
 
 
 def changed(one: Settings, other: Settings) -> bool:

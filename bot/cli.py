@@ -136,12 +136,19 @@ def move(
 
 
 @app.command()
-def feedback() -> None:
+def feedback(
+    bot: int = typer.Option(
+        0, help="Number of the bot, which its token begins with; without it those of the settings."
+    ),
+) -> None:
     """Print what people thought of answers, one JSON object a line, with prompt, answer, model and sources."""
+    from bot import bots
     from bot.settings import load
     from bot.storage.feedback import exported
 
-    for row in exported(_existing(load().database_url)):
+    settings = load()
+    url = _existing(settings.database_url)
+    for row in exported(url, {bot} if bot else bots.numbers(settings)):
         typer.echo(json.dumps(row, ensure_ascii=False))
 
 

@@ -56,7 +56,7 @@ class Opinions:
     def _keep(self, tx: Tx, incoming: Incoming, answer: Remembered, sign: str) -> None:
         user = incoming.user.id
         if not sign:
-            tx.feedback.forget(answer.id, user)
+            tx.feedback.forget(incoming.address.bot, answer.id, user)
             return
         language = tx.chats.choices(incoming.address).language_for(incoming.user)
         read = [row.message for row in tx.messages.before(answer, LONGEST)]

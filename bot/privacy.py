@@ -85,15 +85,15 @@ class Privacy:
         rows, files = await self.store.read(lambda tx: (tx.belongings.of(bot, user), tx.belongings.files(bot, user)))
         groups, at = grouped(files), self.clock.time()
         for number, group in enumerate(groups):
-            named = await self._named(group)
+            named = await self._named(bot, user, group)
             packed = await asyncio.to_thread(zips, rows if number == 0 else {}, named, at, language)
             await self._put(job, number, len(groups), packed, language)
         await self.store.write(lambda tx: tx.jobs.done(job))
         await reply.finish()
 
-    async def _named(self, group: Sequence[Listed]) -> list[tuple[str, bytes]]:
+    async def _named(self, bot: int, user: int, group: Sequence[Listed]) -> list[tuple[str, bytes]]:
         ids = [id_ for id_, *_ in group]
-        data = await self.store.read(lambda tx: [tx.belongings.file(id_) for id_ in ids])
+        data = await self.store.read(lambda tx: [tx.belongings.file(bot, user, id_) for id_ in ids])
         names = [filed(id_, name, mime) for id_, name, mime, _ in group]
         return list(zip(names, data, strict=True))
 

@@ -45,7 +45,7 @@ async def test_a_reaction_is_kept_with_the_exact_answer_and_its_prompt(stage: St
         await stage.ask(question)
     _react(stage, "two", "👍")
     await soon(stage, lambda: rows(stage, KEPT) or None)
-    (row,) = exported(stage.settings.database_url)
+    (row,) = exported(stage.settings.database_url, [stage.settings.bot_id])
     assert (row["value"], row["sign"], row["user"], row["chat"], row["answer"]) == (1, "👍", ANNA, ANNA, "two")
     assert [said["role"] for said in row["prompt"]] == ["system", "user", "assistant", "user"]
     assert [said["text"] for said in row["prompt"][1:]] == ["first?", "one", "second?"]

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, CursorResult, Row, delete, func, or_, sele
 
 from bot.boxes import DeliveryState
 from bot.storage.rows import Subject
-from bot.storage.tables.history import Blob, Conversation, Document, Fact, Feedback, Message, Summary
+from bot.storage.tables.history import Blob, Conversation, Document, Fact, Feedback, Message, Passage, Summary
 from bot.storage.tables.people import Application, Chat, Member, User
 from bot.storage.tables.spending import Allowance, UsageRow
 from bot.storage.tables.work import Awaited, ButtonRow, Delivery, Job, Operation, Update
@@ -36,6 +36,7 @@ class Belongings(Subject):
         here = self._rows(select(Conversation.__table__).where(Conversation.bot == bot, Conversation.chat == user))
         groups = self._in(Conversation, Conversation.id, set(conversations) - {row["id"] for row in here})
         inside = [row["id"] for row in here]
+        documents = self._remembered(Document, bot, user, inside)
         return {
             "user": self._rows(select(User.__table__).where(User.bot == bot, User.id == user)),
             "chat": self._rows(select(Chat.__table__).where(Chat.bot == bot, Chat.id == user)),
@@ -44,8 +45,9 @@ class Belongings(Subject):
             "conversations": [*here, *groups],
             "messages": messages,
             "summaries": self._in(Summary, Summary.conversation_id, inside),
-            "facts": self._rows(select(Fact.__table__).where(or_(Fact.user == user, Fact.conversation_id.in_(inside)))),
-            "documents": self._documents(user, inside),
+            "facts": self._remembered(Fact, bot, user, inside),
+            "documents": documents,
+            "passages": self._passages([row["id"] for row in documents]),
             "feedback": self._rows(select(Feedback.__table__).where(Feedback.bot == bot, Feedback.user == user)),
             "usage": self._rows(select(UsageRow.__table__).where(UsageRow.bot == bot, UsageRow.user == user)),
             "operations": self._rows(select(Operation.__table__).where(Operation.bot == bot, Operation.user == user)),
@@ -57,12 +59,21 @@ class Belongings(Subject):
         query = select(Blob.id, Blob.name, Blob.mime, func.length(Blob.data)).where(_mine(Blob, bot, user))
         return [(id_, name, mime, size) for id_, name, mime, size in self.connection.execute(query.order_by(Blob.id))]
 
-    def file(self, id_: int) -> bytes:
-        return bytes(self.connection.scalar(select(Blob.data).where(Blob.id == id_)) or b"")
+    def file(self, bot: int, user: int, id_: int) -> bytes:
+        query = select(Blob.data).where(_mine(Blob, bot, user), Blob.id == id_)
+        return bytes(self.connection.scalar(query) or b"")
 
-    def _documents(self, user: int, conversations: Collection[int]) -> Rows:
-        where = or_(Document.user == user, Document.conversation_id.in_(conversations))
-        return self._rows(select(Document.__table__).where(where))
+    def _remembered(self, table: Any, bot: int, user: int, conversations: Collection[int]) -> Rows:
+        """Rows that know their bot only through their conversation."""
+        mine = or_(table.user == user, table.conversation_id.in_(conversations))
+        return self._rows(select(table.__table__).where(mine, _of_bot(table, bot)))
+
+    def _passages(self, documents: Sequence[int]) -> Rows:
+        """The text of documents, in its order, without the vectors that it is found by."""
+        fields = (Passage.id, Passage.document_id, Passage.page, Passage.text)
+        query = select(*fields).order_by(Passage.id)
+        pieces = _pieces(documents)
+        return [row for some in pieces for row in self._rows(query.where(Passage.document_id.in_(some)))]
 
     # --- to be removed ------------------------------------------------------------------------------------------------
 

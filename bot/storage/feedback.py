@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -37,15 +37,17 @@ class Opinions(Subject):
         }  # fmt: skip
         self.connection.execute(KEEP, row)
 
-    def forget(self, message_id: int, user: int) -> None:
-        self.connection.execute(delete(Table).where(Table.message_id == message_id, Table.user == user))
+    def forget(self, bot: int, message_id: int, user: int) -> None:
+        here = (Table.bot == bot, Table.message_id == message_id, Table.user == user)
+        self.connection.execute(delete(Table).where(*here))
 
 
-def exported(url: str) -> Iterator[dict[str, Any]]:
-    """Every judgement in a database, the oldest first; the bot may run meanwhile."""
+def exported(url: str, bots: Collection[int]) -> Iterator[dict[str, Any]]:
+    """Every judgement of answers of these bots, the oldest first; they may run meanwhile."""
     query = (
         select(Table.__table__, Message.parts, Message.sources, Message.turn, Message.conversation_id)
         .join(Message, Message.id == Table.message_id)
+        .where(Table.bot.in_(bots))
         .order_by(Table.id)
     )
     with connector(url, writer=False).connect() as connection:
@@ -53,7 +55,7 @@ def exported(url: str) -> Iterator[dict[str, Any]]:
             text = "\n".join(part.text for part in load_parts(row.parts) if hasattr(part, "text"))
             yield {
                 "at": datetime.fromtimestamp(row.at, UTC).isoformat(timespec="seconds"), "value": row.value,
-                "sign": row.sign, "model": row.model, "chat": row.chat, "user": row.user, "turn": row.turn,
-                "conversation": row.conversation_id, "prompt": json.loads(row.prompt), "answer": text,
-                "sources": json.loads(row.sources),
+                "sign": row.sign, "model": row.model, "bot": row.bot, "chat": row.chat, "user": row.user,
+                "turn": row.turn, "conversation": row.conversation_id, "prompt": json.loads(row.prompt),
+                "answer": text, "sources": json.loads(row.sources),
             }  # fmt: skip
