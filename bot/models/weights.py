@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 import urllib.error
@@ -153,7 +154,7 @@ def _size(path: Path) -> int:
 
 
 def pip_command() -> list[str]:
-    """A pip that runs: this environment's, one that uv runs, the one on PATH, or one unpacked from Python itself."""
+    """A pip that runs: this environment's, one that uv runs, the one on PATH, or the one that Python carries."""
     uv, pip = shutil.which("uv"), shutil.which("pip")
     candidates = [[sys.executable, "-m", "pip"]]
     candidates += [[uv, "tool", "run", "pip"]] if uv else []
@@ -161,18 +162,20 @@ def pip_command() -> list[str]:
     for candidate in candidates:
         if _runs([*candidate, "--version"]):
             return candidate
-    return _unpacked_pip()
+    return _carried_pip()
 
 
-def _unpacked_pip() -> list[str]:
-    """Python carries a pip in `ensurepip`: a small environment of its own holds it."""
-    home = Path(tempfile.gettempdir()) / f"govorun-pip-{os.getuid() if hasattr(os, 'getuid') else 0}"
-    python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    if python.is_file() and _runs([str(python), "-m", "pip", "--version"]):
-        return [str(python), "-m", "pip"]
-    if not _runs([sys.executable, "-m", "venv", "--clear", str(home)]):
-        raise ConfigError("no pip was found: install pip or uv, or give the path or URL of a GGUF file")
-    return [str(python), "-m", "pip"]
+def _carried_pip() -> list[str]:
+    """The pip that Python carries for `ensurepip`, run out of its package file.
+
+    Nothing is unpacked: what lies in the temporary folder may be somebody else's. Distributions that keep the file
+    elsewhere say where.
+    """
+    folders = [sysconfig.get_config_var("WHEEL_PKG_DIR"), Path(sysconfig.get_path("stdlib"), "ensurepip", "_bundled")]
+    for wheel in (wheel for folder in folders if folder for wheel in sorted(Path(folder).glob("pip-*.whl"))):
+        if _runs(command := [sys.executable, f"{wheel}/pip", "--version"]):
+            return command[:-1]
+    raise ConfigError("no pip was found: install pip or uv, or give the path or URL of a GGUF file")
 
 
 def _runs(command: list[str]) -> bool:
