@@ -24,7 +24,8 @@ LOGGING = frozenset({"log_level", "log_format"})
 FIXED = frozenset({
     "database_url", "health_host", "health_port", "traces", "webhook_host", "webhook_port", "yc_metadata_addr",
 })  # fmt: skip
-OF_THE_PROCESS = LOGGING | FIXED | {"bots", "webhook_url"}  # what can't stand in the file of a bot
+UNUSED = frozenset({"bots", "move_to"})  # no bot looks at them
+OF_THE_PROCESS = LOGGING | FIXED | UNUSED | {"webhook_url"}  # what can't stand in the file of a bot
 ALIASES = {"yc_oauth_token": "YC_OAUTH_TOKEN", "yc_token": "YC_OAUTH_TOKEN"}
 
 Read = Callable[..., Settings]  # what it is given counts more than the environment and .env
@@ -105,7 +106,7 @@ def numbers(process: Settings) -> set[int]:
 
 def changed(one: Settings, other: Settings) -> bool:
     """Whether a bot has to be built anew to have the others."""
-    return bool(different(one, other) - LOGGING - {"bots"})
+    return bool(different(one, other) - LOGGING - UNUSED)
 
 
 def different(one: Settings, other: Settings) -> set[str]:

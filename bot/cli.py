@@ -123,16 +123,39 @@ def verify(
 
 @app.command()
 def move(
-    to: str = typer.Option(help="Where to: postgresql://user:password@host/name, a database without other rows."),
+    to: str = typer.Option(
+        "", help="Where to: postgresql://user:password@host/name, a database without other rows; MOVE_TO if not given."
+    ),
 ) -> None:
     """Copy the SQLite database into PostgreSQL and compare every row. Stop the bot first; the file stays as it is."""
-    from bot.settings import database_address, load
+    from bot.settings import load
     from bot.storage import moving
 
-    moved = asyncio.run(moving.move(load().database_url, database_address(to)))
+    settings = load()
+    target = _destination(to, settings.move_to.get_secret_value())
+    moved = asyncio.run(moving.move(settings.database_url, target))
     for table, rows in moved.rows.items():
         typer.echo(f"{rows:>9,}  {table}")
     typer.echo("All of it was there already." if moved.before else "All of it is there. Set DATABASE_URL to it now.")
+
+
+def _destination(argument: str, setting: str) -> str:
+    """Where the database moves to; asked for on a terminal, unseen, where nothing says it. Raises `BadInput`."""
+    from bot.settings import database_address
+    from bot.shapes import passwords
+
+    if argument and passwords(database_address(argument)):
+        typer.echo(
+            "govorun: an argument can be read by everybody on this machine (ps) and stays in the shell's history; "
+            "a password is safer in MOVE_TO, or typed when --to is left out",
+            err=True,
+        )
+    if found := argument or setting:
+        return found
+    if not sys.stdin.isatty():
+        raise BadInput("where to? Set MOVE_TO to postgresql://user:password@host/name, or be asked on a terminal")
+    typed: str = typer.prompt("Where to, as postgresql://user:password@host/name (not shown)", hide_input=True)
+    return database_address(typed.strip())
 
 
 @app.command()

@@ -11,7 +11,6 @@ from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import unquote, urlsplit
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -39,6 +38,7 @@ from bot.shapes import (
     Database,
     Host,
     Line,
+    OptionalDatabase,
     OptionalLine,
     OptionalUrl,
     OwnKey,
@@ -47,6 +47,7 @@ from bot.shapes import (
     Url,
     WebhookSecret,
     names,
+    passwords,
     rows,
 )
 
@@ -256,6 +257,10 @@ class Settings(BaseSettings):
         exclude=True,
         description="Where everything is kept: a file, or postgresql://user:password@host/name (docs/postgresql.md)",
     )
+    move_to: OptionalDatabase = Field(
+        SecretStr(""),
+        description="Where `govorun move` copies a SQLite database to: postgresql://user:password@host/name",
+    )
     update_days: int = Field(
         2, gt=0, description="Days that handled updates are remembered (so that none is taken twice)"
     )
@@ -305,14 +310,14 @@ class Settings(BaseSettings):
 
     def secrets(self) -> list[str]:
         """Everything that no log line may contain."""
-        values = (getattr(self, name) for name in type(self).model_fields if name != "telegram_proxy")
-        addresses = (self.telegram_proxy.get_secret_value(), self.database_url)
-        written = [password for password in (urlsplit(address).password for address in addresses) if password]
+        values = (getattr(self, name) for name in type(self).model_fields if name not in ("telegram_proxy", "move_to"))
+        addresses = (self.telegram_proxy.get_secret_value(), self.database_url, self.move_to.get_secret_value())
+        written = [password for address in addresses for password in sorted(passwords(address))]
         found = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
         found += [entry.secret for entry in self.models]
         for server in self.mcp_servers:
             found += [value.get_secret_value() for value in (*server.env.values(), *server.headers.values())]
-        return list(dict.fromkeys(secret for secret in (*found, *written, *map(unquote, written)) if secret))
+        return list(dict.fromkeys(secret for secret in (*found, *written) if secret))
 
 
 WHERE = {

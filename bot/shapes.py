@@ -6,6 +6,7 @@ import json
 import re
 from decimal import Decimal
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
@@ -71,6 +72,20 @@ def _database(value: str) -> str:
     if not DATABASE_SHAPE.fullmatch(value):
         raise ValueError(DATABASE_EXPECTED)
     return value
+
+
+def passwords(address: str) -> set[str]:
+    """The passwords in an address, as they stand there and as they are: before the @, and behind the ? as libpq's."""
+    place = urlsplit(address)
+    behind = [
+        value for name, _, value in (pair.partition("=") for pair in place.query.split("&")) if "password" in name
+    ]
+    written = {place.password or "", *behind} - {""}
+    return written | {unquote(password) for password in written}
+
+
+def _address_or_none(value: SecretStr) -> SecretStr:
+    return SecretStr(_database(value.get_secret_value())) if value.get_secret_value() else value
 
 
 def _host(value: str) -> str:
@@ -141,6 +156,7 @@ OwnKey = Annotated[SecretStr, AfterValidator(_key_or_placeholder)]
 WebhookSecret = Annotated[SecretStr, AfterValidator(_secret)]
 Proxy = Annotated[SecretStr, AfterValidator(_proxy)]
 Database = Annotated[str, AfterValidator(_database)]
+OptionalDatabase = Annotated[SecretStr, AfterValidator(_address_or_none)]
 Host = Annotated[str, AfterValidator(_host)]
 Line = Annotated[str, AfterValidator(_line)]
 OptionalLine = Annotated[str, AfterValidator(_line_or_none)]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import pty
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -131,6 +134,62 @@ def test_the_command_says_what_was_moved(
     wrong = CliRunner().invoke(app, ["move", "--to", "postgresql://anna:hush@"])
     assert isinstance(wrong.exception, BadInput)
     assert "hush" not in str(wrong.exception)
+
+
+@pytest.mark.parametrize(
+    "shape", ["postgresql://anna:hush@host/name", "postgresql://host/name?user=anna&password=hush"]
+)
+def test_a_password_in_the_argument_is_warned_of_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shape: str
+) -> None:
+    """There is nothing to move, so nothing is asked of that host."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MOVE_TO", shape)
+    assert CliRunner().invoke(app, ["move"]).stderr == ""
+    assert CliRunner().invoke(app, ["move", "--to", "postgresql://anna@host/name"]).stderr == ""
+    (told,) = CliRunner().invoke(app, ["move", "--to", shape]).stderr.splitlines()
+    assert "MOVE_TO" in told
+    assert "history" in told
+    assert "hush" not in told
+
+
+def test_where_to_is_read_from_the_settings(
+    source: str, target: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text(f"DATABASE_URL={source}\nMOVE_TO={target}\n")
+    assert CliRunner().invoke(app, ["move"]).output.endswith("All of it is there. Set DATABASE_URL to it now.\n")
+
+
+def test_without_an_address_and_a_terminal_it_is_said_how_to_give_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["move"])
+    assert isinstance(done.exception, BadInput)
+    assert "MOVE_TO" in str(done.exception)
+
+
+@pytest.mark.process
+async def test_on_a_terminal_it_asks_where_to_and_shows_nothing_of_the_answer(
+    source: str, target: str, tmp_path: Path
+) -> None:
+    ours, theirs = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bot", "move", cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[1]), "DATABASE_URL": source},
+    )  # fmt: skip
+    os.close(theirs)
+    seen = asyncio.StreamReader()
+    terminal = os.fdopen(ours, "r+b", 0)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(seen), terminal)
+    async with asyncio.timeout(15):
+        asked = await seen.readuntil(b": ")  # the space comes when nothing is shown any more
+        terminal.write(target.encode() + b"\n")
+        told = await seen.readuntil(b"All of it is there.")
+        assert await process.wait() == 0
+    assert b"postgresql://" in asked
+    assert target.encode() not in asked + told
 
 
 def _count(url: str) -> int:

@@ -333,8 +333,15 @@ def settings(url: str) -> Settings:
     return load(_env_file=None, bot_token="42:token", owners="1", database_url=url)
 
 
-def test_the_password_of_the_database_is_a_secret() -> None:
-    found = settings("postgresql://anna:hush%40hush@db.example:5432/govorun?sslmode=require")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://anna:hush%40hush@db.example:5432/govorun?sslmode=require",
+        "postgresql://anna@db.example:5432/govorun?sslmode=require&password=hush%40hush",
+    ],
+)
+def test_the_password_of_the_database_is_a_secret(url: str) -> None:
+    found = settings(url)
     assert "hush" not in f"{found!r} {found} {found.model_dump()} {found.model_dump_json()}"
     assert {"hush%40hush", "hush@hush"} <= {*found.secrets()}
 

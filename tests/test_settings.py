@@ -260,6 +260,7 @@ WRONG = {
     **dict.fromkeys(("model", "image_model", "helper_model", "speech_voice"), NO_NAME),
     "yc_folder_id": ["hush hush", "hush/hush"],
     "database_url": ["hush", "postgresql://hush", "sqlite:///hush.db"],
+    "move_to": ["hush", "postgresql://hush"],
     "owners": ["@hush", "1001,hush", "-100123", "0"],
     "models": ["hush", '["hush"]', "{}"],
     "webhook_secret": ["hush", "hush hush hush hush", "hush" * 100],
@@ -272,6 +273,7 @@ WRONG = {
 }
 GOODS = {
     "owners": "1001", "user_rate": "30", "models": '[{"name": "yandexgpt"}]', "webhook_url": "https://bot.example/hook",
+    "move_to": "postgresql://host/name",
     "webhook_secret": "sixteen-letters-and-more", "telegram_proxy": "socks5://host:1080", "yc_iam_token": "t1.token",
     "yc_oauth_token": "y0_token", "yc_service_account_key_file": "key.json", "access": "open", "log_level": "DEBUG",
     "tools": "time, search", "mcp_servers": '[{"name": "wiki", "url": "https://wiki.example/mcp"}]',
