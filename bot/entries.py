@@ -6,6 +6,7 @@ import os
 from decimal import Decimal
 from pathlib import Path
 from typing import Self
+from urllib.parse import unquote, urlsplit
 
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from bot.shapes import Key, OptionalUrl, checked_url
 
 ENV_FILE = Path(".env")
+SHORTEST_KEY = 16  # characters: shorter steps of a path are words like `mcp` and `documents`
 
 
 class ModelEntry(BaseModel):
@@ -55,23 +57,46 @@ class ModelEntry(BaseModel):
 
 
 class McpEntry(BaseModel):
-    """One row of MCP_SERVERS: a program to start, or the address of a server. `headers` and `env` may be secret."""
+    """One row of MCP_SERVERS: a program to start, or the address of a server.
+
+    Keys stand in `headers`, in `env`, and in the path of an address.
+    """
 
     name: str = Field(pattern=r"^[A-Za-z0-9-]{1,24}$")
     command: str = ""
     args: list[str] = []
     env: dict[str, SecretStr] = {}
-    url: str = ""
+    url: SecretStr = SecretStr("")
     headers: dict[str, SecretStr] = {}
     deadline: float = Field(20.0, gt=0)
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
-        if bool(self.command) == bool(self.url):
+        address = self.url.get_secret_value()
+        if bool(self.command) == bool(address):
             raise ValueError("either a command or a url is expected")
-        if self.url:
-            checked_url(self.url)
+        if address:
+            checked_url(address)
         return self
+
+    @property
+    def secrets(self) -> list[str]:
+        """What no log line may contain."""
+        return [*(value.get_secret_value() for value in (*self.env.values(), *self.headers.values())), *self._address]
+
+    @property
+    def _address(self) -> list[str]:
+        """The address, where it has a path, and the steps of that which may be keys."""
+        address = self.url.get_secret_value()
+        steps = [step for step in urlsplit(address).path.split("/") if step]
+        keys = [step for step in steps if len(step) >= SHORTEST_KEY]
+        return [address, *keys, *map(unquote, keys)] if steps else []
+
+    def hide(self, text: str) -> str:
+        """The text without the address. Variables and headers stay: they may be words that an answer needs."""
+        for secret in self._address:
+            text = text.replace(secret, "***")
+        return text
 
 
 def _variable(name: str) -> str:

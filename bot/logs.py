@@ -25,7 +25,10 @@ TOKEN = re.compile(r"(?:(?<=bot)|\b)\d{6,}(?::|%3A)[A-Za-z0-9_-]{30,}")
 YANDEX = re.compile(r"\b(?:AQVN[A-Za-z0-9_-]{20,}|t1\.[A-Za-z0-9_=.-]{20,}|y[0-3]_[A-Za-z0-9_-]{20,})")
 CONTROLS = (*range(32), *range(127, 160), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 WRITTEN_OUT = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in CONTROLS}
-NOISY = ("httpx", "httpcore", "aiogram", "aiosqlite", "asyncio", "alembic", "psycopg", "procrastinate")
+NOISY = (
+    "httpx", "httpcore", "aiogram", "aiosqlite", "asyncio", "alembic", "psycopg", "procrastinate",
+    "mcp", "client", "httpx2", "httpcore2",  # the package mcp, which calls the logger of a module `client`
+)  # fmt: skip
 NOISIER = ("psycopg.pool",)  # it warns at every try to reach a server whose absence is told already
 bot: ContextVar[str] = ContextVar("bot", default="")  # which of several bots of the process is at work
 STANDARD_STREAMS = 3  # the numbers below it are standard input, output and error

@@ -117,10 +117,10 @@ class McpServer:
 
         entry = self._entry
         async with AsyncExitStack() as stack:
-            if entry.url:
+            if address := entry.url.get_secret_value():
                 headers = {name: value.get_secret_value() for name, value in entry.headers.items()}
                 http = await stack.enter_async_context(create_mcp_http_client(headers))
-                transport = streamable_http_client(entry.url, http_client=http)
+                transport = streamable_http_client(address, http_client=http)
             else:
                 # It gets the few variables that every program needs and its own, none of ours. What it complains about
                 # could be anything, so it is not for our log.
@@ -179,13 +179,13 @@ class McpServer:
             raise
         except mcp.MCPError as error:
             if error.code != CONNECTION_CLOSED:
-                return Found(f"{name} refused: {error.message[:500]}", failed=True)
+                return Found(f"{name} refused: {self._entry.hide(error.message)[:500]}", failed=True)
             self._broken.set()
             raise ModelUnavailable(f"MCP server {self._entry.name} closed the connection") from None
         except Exception as error:  # the boundary around a foreign program
             self._broken.set()
             raise ModelUnavailable(f"MCP server {self._entry.name}: {_root(error)}") from None
-        return Found(_text(result), failed=bool(result.is_error))
+        return Found(self._entry.hide(_text(result)), failed=bool(result.is_error))
 
 
 def _text(result: mcp.types.CallToolResult) -> str:

@@ -316,7 +316,7 @@ class Settings(BaseSettings):
         found = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
         found += [entry.secret for entry in self.models]
         for server in self.mcp_servers:
-            found += [value.get_secret_value() for value in (*server.env.values(), *server.headers.values())]
+            found += server.secrets
         return list(dict.fromkeys(secret for secret in (*found, *written) if secret))
 
 

@@ -1,4 +1,6 @@
-"""A small MCP server for the tests. Its first argument says how it behaves; "http" and a port: it listens there."""
+"""A small MCP server for the tests. Its first argument says how it behaves; "http" and a port: it listens there,
+below a third argument if there is one.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +25,12 @@ def add(left: int, right: int) -> str:
 def environment(name: str) -> str:
     """Read a variable."""
     return os.environ.get(name, "nothing")
+
+
+@server.tool(annotations=READS)
+def echo(words: str) -> str:
+    """Say it again."""
+    return words
 
 
 @server.tool(annotations=READS)
@@ -60,5 +68,6 @@ if __name__ == "__main__":
     if how == "ends":
         sys.exit(3)
     if how == "http":
-        server.run("streamable-http", host="127.0.0.1", port=int(sys.argv[2]))
+        path = "".join(f"/{step}" for step in [*sys.argv[3:], "mcp"])
+        server.run("streamable-http", host="127.0.0.1", port=int(sys.argv[2]), streamable_http_path=path)
     server.run()

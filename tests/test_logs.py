@@ -298,7 +298,8 @@ def test_everything_goes_to_stderr_in_one_shape(root: logging.Logger, capsys: py
 
 def test_libraries_that_log_whole_addresses_are_quiet(root: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("DEBUG", SECRETS)
-    for name in ("httpx", "httpcore.http11", "aiogram.event", "aiosqlite", "alembic.runtime"):
+    of_mcp = ("httpx2", "httpcore2.connection", "mcp.client.streamable_http", "client")
+    for name in ("httpx", "httpcore.http11", "aiogram.event", "aiosqlite", "alembic.runtime", *of_mcp):
         logging.getLogger(name).info("HTTP Request: GET https://api.telegram.org/bot%s/getMe", OTHER)
     logging.getLogger("httpx").warning("but trouble is told")
     assert capsys.readouterr().err.endswith("WARNING httpx: but trouble is told\n")

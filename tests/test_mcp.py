@@ -61,7 +61,9 @@ async def test_tools_of_a_server_are_named_after_it_and_can_be_called() -> None:
     async with started() as server:
         assert server.tools == ()
         tools = await listed(server)
-        assert set(tools) == {"files_" + name for name in ("add", "environment", "fail", "hang", "die", "delete")}
+        assert set(tools) == {
+            "files_" + name for name in ("add", "environment", "echo", "fail", "hang", "die", "delete")
+        }
         assert tools["files_add"].description == "Add two numbers."
         assert tools["files_add"].parameters["required"] == ["left", "right"]
         assert (await tools["files_add"].call({"left": 2, "right": 3.0}, ANNA)).text == "5"

@@ -416,7 +416,7 @@ def test_a_server_with_tools_is_a_program_or_an_address(monkeypatch: pytest.Monk
     row = '{"name":"a","command":"run","args":["x"],"env":{"KEY":"hush"}},{"name":"b","url":"https://b.example/mcp"}'
     settings = given(monkeypatch, MCP_SERVERS=f"[{row}]")
     assert [server.name for server in settings.mcp_servers] == ["a", "b"]
-    assert settings.secrets()[-1] == "hush"
+    assert settings.secrets()[-2:] == ["hush", "https://b.example/mcp"]
     assert "hush" not in repr(settings)
     one = '{"name":"a","command":"x","url":"https://x.example"}'
     for wrong in ('{"name":"a"}', one, '{"name":"a b","command":"x"}', '{"name":"a","url":"http://x.example"}'):
