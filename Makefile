@@ -32,11 +32,11 @@ crash: $(VENV)/.ready
 
 setup: $(VENV)/.ready
 
-# uv lives in the project's own environment and installs exactly what the lock file says.
+# uv lives in the project's own environment, is known by its hash, and installs exactly what the lock file says.
 $(VENV)/.ready: pyproject.toml uv.lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 $(MAKECMDGOALS)")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	test -x $(UV) || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.13,<0.14'
+	test -x $(UV) || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement deploy/uv.txt
 	$(UV) sync --quiet --locked --inexact --python $(BIN)/python
 	touch $@
 

@@ -111,6 +111,11 @@ class Fleet:
             found[member.name] = member.health or (ENDED if member.is_over else STARTING)
         return found
 
+    def is_ready(self) -> bool:
+        """Whether a bot works: one that is ill does not hold up the others."""
+        apps = [member.app for member in self._members.values()]
+        return any(app is not None and app.telegram.is_ready for app in apps)
+
     def _meet(self, plan: Plan) -> None:
         for name, why in plan.refused.items():
             log.error("%s%s: %s", name, ENDING, why)

@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bot import logs
+from bot import logs, sd_notify
 from bot.bots import Plan, one_line
 from bot.clock import SystemClock
 from bot.engine import Role
@@ -61,8 +61,9 @@ async def serve(plan: Plan, read: Read, extension: Extension | None = None, role
     check = partial(_check, role=role)
     plan, settings = plan.checked(check), plan.process
     with alone(settings.database_url) if is_sqlite(settings.database_url) else nullcontext():
-        async with Process.open(settings, SystemClock()) as process:
+        async with sd_notify.telling(SystemClock()) as notifier, Process.open(settings, SystemClock()) as process:
             fleet = Fleet(process, plan, role, extension or Extension())
+            notifier.is_ready = fleet.is_ready
             async with health(settings, fleet.patients, process.metrics):
                 _on_signals(fleet.stop, partial(_reload, fleet, lambda: read().checked(check)))
                 await _watched(fleet)

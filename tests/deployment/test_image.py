@@ -87,18 +87,24 @@ def test_the_extras_that_are_left_out_exist() -> None:
     assert left_out <= set(project["optional-dependencies"])
     assert "govorun" in project["scripts"]
     oldest = tuple(map(int, project["requires-python"].removeprefix(">=").split(".")))
-    assert tuple(map(int, dict(STEPS)["ARG"].removeprefix("PYTHON=").split("."))) >= oldest
+    used = re.match(r"BASE=python:(\d+)\.(\d+)-slim", dict(STEPS)["ARG"])
+    assert used
+    assert tuple(map(int, used.groups())) >= oldest
 
 
-def test_uv_is_the_one_that_develops_it() -> None:
-    (here,) = re.findall(r"uv==([\d.]+)\.\*", DOCKERFILE)
-    assert f"uv>={here}" in (ROOT / "Makefile").read_text()
+def test_uv_is_the_one_that_develops_it_and_known_by_its_hashes() -> None:
+    (line,) = re.findall(r"^uv==.*(?:\n    .*)+", (DEPLOY / "uv.txt").read_text(), re.MULTILINE)
+    assert re.fullmatch(r"uv==[\d.]+(?: \\\n    --hash=sha256:[0-9a-f]{64})+", line)
+    assert "--require-hashes --requirement uv.txt" in DOCKERFILE
+    assert "--require-hashes --requirement deploy/uv.txt" in (ROOT / "Makefile").read_text()
 
 
 def test_it_runs_as_nobody_and_hears_the_signal() -> None:
     steps = dict(STEPS)
     assert steps["USER"] == "10001:10001", "by number: Kubernetes can't know that a name is not root"
-    assert json.loads(steps["ENTRYPOINT"]) == ["govorun"], "no shell between a signal and the bot"
+    python, isolated, init, command = json.loads(steps["ENTRYPOINT"])  # no shell between a signal and the bot
+    assert (python, isolated, command) == ("python", "-I", "govorun"), "what lies in /data is not imported"
+    assert ("COPY", f"deploy/container_init.py {init.removesuffix('container_init.py')}") in STEPS
     assert json.loads(steps["CMD"]) == ["run"]
     assert steps["VOLUME"] == steps["WORKDIR"] == "/data"
     assert set(steps["EXPOSE"].split()) == {ENVIRONMENT["HEALTH_PORT"], str(readable({}).webhook_port)}

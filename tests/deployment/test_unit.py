@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.entries import ENV_FILE
+from bot.sd_notify import LONGEST_START
 from deployment.conftest import DEPLOY, Program
 from deployment.names import readable, unknown
 
@@ -46,6 +47,18 @@ def test_it_begins_where_the_settings_are() -> None:
 
 
 def test_it_waits_longer_than_answers_take_to_end() -> None:
-    found = re.fullmatch(r"(\d+)s", one("TimeoutStopSec"))
+    assert seconds("TimeoutStopSec") >= readable({}).shutdown_grace + 10
+
+
+def seconds(name: str) -> int:
+    found = re.fullmatch(r"(\d+)s", one(name))
     assert found
-    assert int(found[1]) >= readable({}).shutdown_grace + 10
+    return int(found[1])
+
+
+def test_a_frozen_process_is_started_again() -> None:
+    assert one("Type") == "notify"
+    assert one("Restart") == "on-failure", "which a watchdog's end is"
+    assert seconds("WatchdogSec") == 60
+    assert seconds("TimeoutStartSec") > LONGEST_START
+    assert one("LimitCORE") == "0", "the signal that ends it would leave keys and conversations on the disk"

@@ -1,0 +1,90 @@
+"""Tell systemd that the process is ready and that its event loop is alive, as sd_notify(3) says.
+
+The socket is named by NOTIFY_SOCKET, the seconds after which a silent process is taken for frozen by WATCHDOG_USEC;
+`deploy/container_init.py` sets both in a container. The signs of life come from a task, so a loop that is held up gives
+none. Without NOTIFY_SOCKET nothing is done. Begin with `telling`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from bot.clock import Clock
+
+log = logging.getLogger(__name__)
+
+LOOK = 0.2  # seconds between looks whether a bot that starts is ready
+LONGEST_START = 30.0  # seconds after which it counts as started: Telegram may be away for hours
+STANDARD_ERROR = 2
+
+
+@dataclass(slots=True)
+class Notifier:
+    """`is_ready` is asked until it says so. `interval`: seconds between signs of life, 0.0 where none are wanted."""
+
+    clock: Clock
+    address: str
+    interval: float
+    is_ready: Callable[[], bool] = lambda: False
+    _is_heard: bool = True
+
+    async def run(self) -> None:
+        """Tell it until cancelled."""
+        end, step, started = self.clock.monotonic() + LONGEST_START, LOOK, False
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+            channel.setblocking(False)
+            while True:
+                if self.interval:
+                    self._tell(channel, b"WATCHDOG=1")
+                if not started and (self.is_ready() or self.clock.monotonic() >= end):
+                    started, step = True, self.interval
+                    self._tell(channel, b"READY=1")
+                if not step:
+                    return
+                await self.clock.sleep(min(step, self.interval or step))
+
+    def _tell(self, channel: socket.socket, words: bytes) -> None:
+        """A supervisor that does not take it now is told the next thing."""
+        try:
+            channel.sendto(words, self.address)
+        except OSError as error:
+            if self._is_heard:
+                log.warning("NOTIFY_SOCKET: nobody hears that the bot is alive: %s", error.strerror)
+            self._is_heard = False
+        else:
+            self._is_heard = True
+
+
+@asynccontextmanager
+async def telling(clock: Clock, environment: Mapping[str, str] = os.environ) -> AsyncIterator[Notifier]:
+    """Tell the supervisor, if there is one, that the process lives while this is open."""
+    address = environment.get("NOTIFY_SOCKET", "")
+    if address.startswith("@"):  # of an abstract address, which begins with a zero byte; no variable can hold that
+        address = "\0" + address[1:]
+    notifier = Notifier(clock, address, _interval(environment))
+    if not address.startswith(("/", "\0")):
+        yield notifier
+        return
+    if notifier.interval:
+        # A frozen process is ended with SIGABRT: it says then in which lines its threads were, and no values.
+        faulthandler.enable(STANDARD_ERROR)
+    task = asyncio.create_task(notifier.run(), name="sd_notify")
+    try:
+        yield notifier
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+def _interval(environment: Mapping[str, str]) -> float:
+    """A third of what the supervisor waits for; 0.0 where it does not wait for this process."""
+    if environment.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return 0.0
+    return int(environment.get("WATCHDOG_USEC") or 0) / 3_000_000
