@@ -65,7 +65,7 @@ from bot.roll import Roll
 from bot.routing import Offer, Routing
 from bot.searching import Searching
 from bot.services import Later, Painter
-from bot.settings import Settings
+from bot.settings import Settings, has_key
 from bot.storage.boxes import StoredInbox, StoredOutbox
 from bot.storage.dialects import is_sqlite
 from bot.storage.files import home
@@ -109,7 +109,7 @@ async def build(
     extension = extension or Extension()
     chance = random.Random(seed)  # noqa: S311  seeds of pictures and jitter, no secrets
     shared = not is_sqlite(settings.database_url) if shared is None else shared
-    if extension.only_models:  # nobody is asked with it
+    if extension.only_models or not (role.works or has_key(settings)):  # nobody is asked with it
         settings = settings.model_copy(update={"yc_api_key": SecretStr("none")})
     async with AsyncExitStack() as stack:
         if process is None:

@@ -49,13 +49,13 @@ def run(own: str = OWN, role: Role = ROLE) -> None:
         return
     settings = load()
     try:
-        plan = bots.plan(settings, load)
+        plan = bots.plan(settings, load, studio=role.works)
     except ConfigError as error:
         hints = [*misspelt(), "To try the bot without any account: govorun sandbox"]
         raise ConfigError("\n".join([str(error), *hints])) from None
     with logs.standard_streams():
         logs.configure(settings.log_level, plan.secrets(), settings.log_format)
-        running.run(plan, lambda: bots.plan(load(), load), role=role)
+        running.run(plan, lambda: bots.plan(load(), load, studio=role.works), role=role)
 
 
 @app.command()

@@ -88,11 +88,11 @@ class App:
         files: dict[str, Any] = {"_env_file": None} if SANDBOX in os.environ else {}
         return load(**{**files, **given, **more})
 
-    def plan(self, settings: Settings) -> Plan:
+    def plan(self, settings: Settings, role: Role = Role.ALL) -> Plan:
         """The bots that these settings ask for, each with what this App was given. Raises `ConfigError`."""
         from bot import bots
 
-        return bots.plan(settings, self.settings, studio=not self.extension.only_models)
+        return bots.plan(settings, self.settings, studio=role.works and not self.extension.only_models)
 
     def run(self) -> None:
         """Run until it is stopped: on Telegram where BOT_TOKEN is set, in the sandbox where it is not."""
@@ -113,10 +113,10 @@ class App:
         from bot.settings import has_key
 
         self.extension.only_models = bool(self.extension.models) and not has_key(settings)
-        plan = self.plan(settings)
+        plan = self.plan(settings, role)
         with logs.standard_streams():
             logs.configure(settings.log_level, plan.secrets(), settings.log_format)
-            running.run(plan, lambda: self.plan(self.settings()), self.extension, role)
+            running.run(plan, lambda: self.plan(self.settings(), role), self.extension, role)
 
 
 def rehearse(command: list[str]) -> None:

@@ -104,9 +104,9 @@ class Telegram:
         )  # fmt: skip
         if role.works:
             await engine.begin(self)
+            self.tasks.create_task(self._set_menu(menu, unseen))  # who takes updates only may not know the models
         if role.takes:
             await self._take_updates(intake, engine)
-            self.tasks.create_task(self._set_menu(menu, unseen))
         how = "takes no updates" if not role.takes else f"takes updates by {'webhook' if self._webhook else 'polling'}"
         log.info("@%s %s", me.username, how)
         self.is_ready = True

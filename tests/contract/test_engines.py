@@ -22,10 +22,11 @@ from bot.app import build
 from bot.bot import Bot
 from bot.clock import Clock, SystemClock
 from bot.engine import Role
+from bot.errors import ConfigError
 from bot.sandbox.studio import Studio
 from bot.sandbox.telegram import Telegram, buttons_of
 from bot.sandbox.telegram_state import Person
-from bot.settings import Settings
+from bot.settings import Settings, load
 from bot.storage.broker import NEWS
 from bot.storage.dialects import is_sqlite
 from bot.storage.store import Store, Tx
@@ -475,3 +476,24 @@ async def test_one_of_several_polls_and_another_when_it_ends(hall: Hall) -> None
     hall.telegram.say(ANNA, "and now?")
     await hall.texts(2)
     assert [call for call in hall.telegram.calls if call.status == 409] == []
+
+
+@several
+async def test_each_role_works_without_the_secrets_of_the_other(hall: Hall) -> None:
+    """Whoever breaks into what listens on the network finds no key of a model there."""
+    whole, none = hall.settings, SecretStr("")
+    hall.settings = whole.model_copy(update={"yc_api_key": none, "models": [], "mcp_servers": []})
+    await hall.add(Role.WEBHOOK)
+    hall.settings = whole.model_copy(update={"webhook_secret": none})
+    await hall.add(Role.WORKER)
+    hall.telegram.say(ANNA, "hello")
+    assert len(await hall.texts(1)) == 1
+    await hall.telegram.wait_for(lambda: hall.telegram.calls_of("setMyCommands") or None, PATIENCE)
+
+
+def test_a_plan_for_webhooks_asks_for_no_key_of_a_model() -> None:
+    token = f"{ANNA}:{'a' * 35}"
+    settings = load(_env_file=None, bot_token=token, yc_folder_id="b1g")
+    with pytest.raises(ConfigError, match="YC_API_KEY"):
+        App(bot_token=token, yc_folder_id="b1g").plan(settings)
+    assert App(bot_token=token, yc_folder_id="b1g").plan(settings, Role.WEBHOOK).bots[""] is settings

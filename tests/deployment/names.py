@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bot.settings import Settings
+from bot.settings import OPENTELEMETRY, Settings
 
 # What Python, PostgreSQL's and the proxy's images read.
 OTHERS = {"PATH", "POSTGRES_DB", "POSTGRES_PASSWORD", "POSTGRES_USER", "PYTHONDONTWRITEBYTECODE"}
 OTHERS |= {"PYTHONUNBUFFERED", "WEBHOOK_DOMAIN"}
+ALIASES = {"YC_TOKEN"}
 
 
 def unknown(names: Iterable[str]) -> set[str]:
     """Those that neither Govorun nor anything beside it reads."""
-    return set(names) - {name.upper() for name in Settings.model_fields} - OTHERS
+    known = {name.upper() for name in Settings.model_fields} | ALIASES | OTHERS
+    return {name for name in names if name not in known and not name.startswith(OPENTELEMETRY)}
 
 
 def readable(values: dict[str, str]) -> Settings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ EVERYTHING: dict[str, Any] = {
     "ingress": {"enabled": True, "host": "bot.example.org", "className": "nginx", "annotations": {"a/b": "c"}},
     "worker": {"autoscaling": {"enabled": True}},
     "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
-    "networkPolicy": {"enabled": True, "metricsFrom": [{"namespaceSelector": {"matchLabels": {"name": "seeing"}}}]},
+    "networkPolicy": {"metricsFrom": [{"namespaceSelector": {"matchLabels": {"name": "seeing"}}}]},
     "bots": {"support": "BOT_TOKEN=654321:ABC-DEF"},
     "serviceAccount": {"annotations": {"a/b": "c"}},
     "podAnnotations": {"a/b": "c"},
@@ -184,6 +185,85 @@ def test_an_update_takes_no_way_in_and_no_worker_away(chart: Chart) -> None:
         assert budget["selector"]["matchLabels"].items() <= spec["template"]["metadata"]["labels"].items()
     assert rows["Deployment", "it-govorun-webhook"]["spec"]["replicas"] == 2
     assert rows["Deployment", "it-govorun-worker"]["spec"]["replicas"] == 3
+
+
+# --- where pods may go ------------------------------------------------------------------------------------------------
+
+
+def egress(rows: dict[tuple[str, str], dict[str, Any]], **labels: str) -> list[dict[str, Any]]:
+    """Every rule for the ways out of a pod with these labels."""
+    policies = [row["spec"] for (kind, _), row in rows.items() if kind == "NetworkPolicy"]
+    found = [policy for policy in policies if policy["podSelector"]["matchLabels"].items() <= labels.items()]
+    assert found, "no policy: it may go anywhere"
+    assert all("Egress" in policy["policyTypes"] for policy in found)
+    return [rule for policy in found for rule in policy["egress"]]
+
+
+def reaches(rules: list[dict[str, Any]], address: str, port: int) -> bool:
+    there = ip_address(address)
+    return any(
+        port in [way["port"] for way in rule["ports"]]
+        and there in ip_network(peer["ipBlock"]["cidr"])
+        and not any(there in ip_network(other) for other in peer["ipBlock"].get("except", []))
+        for rule in rules
+        for peer in rule["to"]
+        if "ipBlock" in peer and ip_network(peer["ipBlock"]["cidr"]).version == there.version
+    )
+
+
+def pod(component: str, name: str = "govorun") -> dict[str, str]:
+    role = {"app.kubernetes.io/component": component} if component else {}
+    return {"app.kubernetes.io/name": name, "app.kubernetes.io/instance": "it", **role}
+
+
+TELEGRAM, STUDIO, DATABASE = ("149.154.167.220", 443), ("84.201.181.26", 443), ("10.1.2.3", 6432)
+METADATA, OTHER = ("169.254.169.254", 80), ("84.201.181.26", 25)
+
+
+def test_every_pod_may_go_where_its_role_must_and_nowhere_else(chart: Chart) -> None:
+    rows = chart.render(MANY)
+    ways = {
+        "webhook": pod("webhook"), "worker": pod("worker"), "migrate": pod("", "govorun-migrate"),
+    }  # fmt: skip
+    found = {
+        name: [reaches(egress(rows, **labels), *place) for place in (TELEGRAM, STUDIO, DATABASE, METADATA, OTHER)]
+        for name, labels in ways.items()
+    }
+    assert found == {
+        "webhook": [True, False, True, False, False],
+        "worker": [True, True, True, False, False],
+        "migrate": [False, False, True, False, False],
+    }
+    for labels in ways.values():
+        dns = [rule for rule in egress(rows, **labels) if {"protocol": "UDP", "port": 53} in rule["ports"]]
+        assert len(dns) == 1
+    job = rows["Job", "it-govorun-migrate"]["spec"]["template"]["metadata"]["labels"]
+    assert ways["migrate"].items() <= job.items()
+
+
+def test_one_process_with_a_file_needs_no_way_to_a_database(chart: Chart) -> None:
+    rules = egress(chart.render({}), **pod("all"))
+    found = [reaches(rules, *place) for place in (TELEGRAM, STUDIO, DATABASE, METADATA)]
+    assert found == [True, True, False, False]
+    assert not reaches(rules, "10.1.2.3", 443), "nothing inside is reached by way of AI Studio's rule"
+    assert not reaches(rules, "fd00::1", 443)
+
+
+def test_ways_out_can_be_narrowed_and_more_can_be_let_through(chart: Chart) -> None:
+    collector = {"ports": [{"port": 4318}], "to": [{"ipBlock": {"cidr": "10.9.9.9/32"}}]}
+    narrow = {"aiStudio": [{"ipBlock": {"cidr": "84.201.181.26/32"}}], "more": [collector]}
+    rows = chart.render({**MANY, "networkPolicy": {"egress": narrow}})
+    rules = egress(rows, **pod("worker"))
+    assert reaches(rules, *STUDIO)
+    assert reaches(rules, "10.9.9.9", 4318)
+    assert not reaches(rules, "84.201.181.27", 443)
+    assert not any(kind == "NetworkPolicy" for kind, _ in chart.render({"networkPolicy": {"enabled": False}}))
+
+
+def test_the_ranges_of_telegram_are_those_that_it_publishes() -> None:
+    """https://core.telegram.org/resources/cidr.txt, and a range that it used to name."""
+    ranges = yaml.safe_load((CHART / "values.yaml").read_text())["networkPolicy"]["egress"]["telegram"]
+    assert len({ip_network(peer["ipBlock"]["cidr"]) for peer in ranges}) == len(ranges) == 15
 
 
 def test_a_database_file_never_has_two_writers(chart: Chart) -> None:

@@ -10,15 +10,23 @@ from urllib.parse import urlsplit
 import compose_spec
 import pytest
 import yaml
+from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from bot import cli
+from bot.settings import Settings
 from bot.telegram.hooks import LARGEST_BODY
-from deployment.conftest import DEPLOY, Program
+from deployment.conftest import DEPLOY, ROOT, Program
 from deployment.names import readable, unknown
 
 FILE = DEPLOY / "compose.yaml"
 ASKED = {"WEBHOOK_DOMAIN": "bot.example.org", "WEBHOOK_SECRET": "s" * 32, "POSTGRES_PASSWORD": "p" * 24}
+OF_WORKERS = {
+    "YC_API_KEY", "YC_IAM_TOKEN", "YC_OAUTH_TOKEN", "YC_SERVICE_ACCOUNT_KEY_FILE", "YC_METADATA", "YC_METADATA_ADDR",
+    "MODELS", "MCP_SERVERS",
+}  # fmt: skip
+OF_WEBHOOKS = {"WEBHOOK_SECRET", "WEBHOOK_HOST", "WEBHOOK_PORT"}
+OPERATIONS = ROOT / "docs" / "operations.md"
 SECONDS = re.compile(r"(\d+)s")
 
 
@@ -57,11 +65,33 @@ def test_every_variable_is_a_setting() -> None:
 
 
 def test_its_values_are_good_ones() -> None:
-    values = {name: str(value) for name, value in OURS["worker"]["environment"].items() if name != "DATABASE_URL"}
+    given = {name: str(value) for name, value in OURS["webhook"]["environment"].items() if value is not None}
+    values = {name: value for name, value in given.items() if name != "DATABASE_URL"}
     settings = readable(values)
     assert settings.webhook_url == "https://bot.example.org/telegram"
     assert settings.health_host == "0.0.0.0"
     assert settings.webhook_secret.get_secret_value(), "one for all webhooks: each would make up its own"
+
+
+def test_every_setting_is_given_to_those_who_need_it() -> None:
+    """A new setting comes into the list of all, or is a secret of one role."""
+    names = {name.upper() for name in Settings.model_fields}
+    given = {name: set(service["environment"]) for name, service in OURS.items()}
+    assert given["migrate"] == {"DATABASE_URL"}
+    assert names - given["webhook"] == OF_WORKERS | {"MOVE_TO"}
+    assert names - given["worker"] == OF_WEBHOOKS | {"MOVE_TO"}
+    assert set(re.findall(r"`(OTEL_\w+)`", OPERATIONS.read_text())) <= given["webhook"] & given["worker"]
+
+
+def test_no_secret_is_given_to_a_role_without_need() -> None:
+    secret = {name.upper() for name, field in Settings.model_fields.items() if field.annotation is SecretStr}
+    shared = secret & set(OURS["webhook"]["environment"]) & set(OURS["worker"]["environment"])
+    assert shared == {"BOT_TOKEN", "TELEGRAM_PROXY"}, "both speak with Telegram"
+    files = {name: service.get("env_file") for name, service in SERVICES.items() if "env_file" in service}
+    assert files == {"worker": [{"path": "../worker.env", "required": False}]}
+    for name, service in SERVICES.items():
+        if name not in OURS:
+            assert not secret & set(service["environment"])
 
 
 def test_the_commands_exist() -> None:

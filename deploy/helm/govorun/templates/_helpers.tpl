@@ -23,7 +23,23 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
 {{- define "govorun.image" -}}
-{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ with .Values.image.digest }}@{{ . }}{{ end }}
+{{- end }}
+
+{{/* The ways out that every pod needs: to names, and to the database. */}}
+{{- define "govorun.egress" -}}
+{{- $out := .Values.networkPolicy.egress -}}
+- ports: [{protocol: UDP, port: 53}, {protocol: TCP, port: 53}]
+  to:
+    {{- toYaml $out.dns | nindent 4 }}
+{{- if eq .Values.mode "many" }}
+- ports:
+    {{- range $out.postgresPorts }}
+    - port: {{ . }}
+    {{- end }}
+  to:
+    {{- toYaml $out.postgres | nindent 4 }}
+{{- end }}
 {{- end }}
 
 {{- define "govorun.listens" -}}
