@@ -92,10 +92,12 @@ def test_the_extras_that_are_left_out_exist() -> None:
     assert tuple(map(int, used.groups())) >= oldest
 
 
-def test_uv_is_the_one_that_develops_it_and_known_by_its_hashes() -> None:
-    (line,) = re.findall(r"^uv==.*(?:\n    .*)+", (DEPLOY / "uv.txt").read_text(), re.MULTILINE)
-    assert re.fullmatch(r"uv==[\d.]+(?: \\\n    --hash=sha256:[0-9a-f]{64})+", line)
+def test_what_installs_and_builds_it_is_known_by_its_hashes() -> None:
+    for file in ("uv.txt", "hatchling.txt"):
+        wanted = re.sub(r"^#.*\n", "", (DEPLOY / file).read_text(), flags=re.MULTILINE)
+        assert re.fullmatch(r"(?:[\w-]+==[\d.]+(?: \\\n    --hash=sha256:[0-9a-f]{64})+\n)+", wanted)
     assert "--require-hashes --requirement uv.txt" in DOCKERFILE
+    assert "uv build --wheel --build-constraints hatchling.txt --require-hashes" in DOCKERFILE
     assert "--require-hashes --requirement deploy/uv.txt" in (ROOT / "Makefile").read_text()
 
 
