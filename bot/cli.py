@@ -61,7 +61,9 @@ def run(own: str = OWN, role: Role = ROLE) -> None:
 @app.command()
 def sandbox(
     port: int | None = typer.Option(None, help="Port of the page; a free one when not given."),
-    directory: Path = typer.Option(Path(".govorun"), help="Where the chats and the bot's database are kept."),
+    directory: Path = typer.Option(
+        Path(".govorun"), help="Where the chats and the bot's database are kept; only you may open it then."
+    ),
     browser: bool = typer.Option(True, help="Open the page in the browser."),
     own: str = OWN,
 ) -> None:

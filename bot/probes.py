@@ -14,6 +14,7 @@ from aiohttp import web
 
 from bot.errors import ConfigError
 from bot.health import Check, Health, Report, Rows, Status
+from bot.listener import Listener
 from bot.metrics import Metrics
 from bot.settings import Settings
 
@@ -29,19 +30,16 @@ Reports = Mapping[str, Report]
 @asynccontextmanager
 async def serving(settings: Settings, patients: Patients, metrics: Metrics) -> AsyncIterator[str]:
     """Answer while inside. Gives the address. Raises `ConfigError`."""
-    application = _application(Probes(patients, metrics))
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=SHUTDOWN)
-    await runner.setup()
+    place = f"{settings.health_host}:{settings.health_port}"
+    listener = Listener(f"the health server ({place})", _application(Probes(patients, metrics)), shutdown=SHUTDOWN)
     try:
-        await web.TCPSite(runner, settings.health_host, settings.health_port).start()
+        await listener.open(settings.health_host, settings.health_port)
     except OSError as error:
-        await runner.cleanup()
-        place = f"{settings.health_host}:{settings.health_port}"
         raise ConfigError(f"HEALTH_HOST, HEALTH_PORT: can't listen on {place}: {error.strerror}") from None
     try:
-        yield f"http://{settings.health_host}:{settings.health_port}"
+        yield f"http://{place}"
     finally:
-        await runner.cleanup()
+        await listener.close()
 
 
 class Probes:

@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bot.sandbox.telegram import TOKEN, Telegram
+from bot.sandbox.telegram import Telegram
 
 ANNA, TEAM = 1001, -1001000000001
 KEYBOARD = {"inline_keyboard": [[{"text": "Yes", "callback_data": "yes"}]]}
@@ -137,6 +137,6 @@ async def telegram(manual_clock: ManualClock) -> AsyncIterator[Telegram]:
 
 @pytest.fixture
 async def client(telegram: Telegram) -> AsyncIterator[Client]:
-    client = Client(telegram.url, TOKEN)
+    client = Client(telegram.url, telegram.token)
     yield client
     await client.close()

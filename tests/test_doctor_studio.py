@@ -26,7 +26,7 @@ async def test_a_wrong_key_is_told_once_and_not_tried_again(patient: Patient) ->
 
 
 async def test_an_expired_key_is_told(patient: Patient) -> None:
-    patient.studio.access.expired = {"sandbox-key"}
+    patient.studio.access.expired = {patient.studio.key}
     assert is_bad(await patient.finding("text"), Verdict.FAIL, "expired", "Create API key")
 
 

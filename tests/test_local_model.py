@@ -216,7 +216,7 @@ async def test_the_sandbox_streams_a_local_model_through_the_native_wire(runner:
         "completionOptions": {"stream": True},
         "messages": [{"role": "user", "text": "table"}],
     }
-    headers = {"authorization": "Api-Key sandbox-key"}
+    headers = {"authorization": f"Api-Key {studio.key}"}
     async with aiohttp.ClientSession(studio.url, headers=headers) as session:
         async with session.post("/foundationModels/v1/completion", json=body) as response:
             lines = [json.loads(line)["result"]["alternatives"][0] async for line in response.content]
@@ -252,7 +252,7 @@ async def test_a_dead_model_behind_a_url_is_the_services_failure() -> None:
     await studio.start()
     state = await studio.switch("url", "http://127.0.0.1:9/v1")
     body = {"modelUri": f"gpt://{SANDBOX_FOLDER}/yandexgpt", "messages": [{"role": "user", "text": "hi"}]}
-    headers = {"authorization": "Api-Key sandbox-key"}
+    headers = {"authorization": f"Api-Key {studio.key}"}
     async with (
         aiohttp.ClientSession(studio.url, headers=headers) as session,
         session.post("/foundationModels/v1/completion", json=body) as response,

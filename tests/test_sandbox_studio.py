@@ -14,7 +14,8 @@ import pytest
 from bot.sandbox.studio import SANDBOX_FOLDER, Answer, Fault, Studio
 
 URI = f"gpt://{SANDBOX_FOLDER}/yandexgpt/latest"
-KEY = {"authorization": "Api-Key sandbox-key"}
+SECRET = "a-key-of-this-test"
+KEY = {"authorization": f"Api-Key {SECRET}"}
 Json = dict[str, Any]
 
 # Recorded: the last line of a native stream, and the same model's whole answer.
@@ -34,7 +35,7 @@ RECORDED_TOKENS += ["А", "сси", "стент", ":", "▁[", "EDIT", "ORS", "]
 
 @asynccontextmanager
 async def running(**options: Any) -> AsyncIterator[tuple[Studio, aiohttp.ClientSession]]:
-    studio = Studio(**options)
+    studio = Studio(keys=(SECRET,), **options)
     await studio.start()
     try:
         async with aiohttp.ClientSession(studio.url) as session:
@@ -153,7 +154,7 @@ async def test_streaming_and_unary_methods_have_different_error_shapes() -> None
 
 async def test_expired_keys_missing_roles_and_unknown_tokens_are_told_apart() -> None:
     async with running() as (studio, session):
-        studio.access.expired.add("sandbox-key")
+        studio.access.expired.add(SECRET)
         expired = await completion(session, ask())
         unknown = await completion(session, ask(), {"authorization": "Bearer t1.nothing"})
         studio.access.expired.clear()
@@ -224,7 +225,7 @@ async def raw_answer(studio: Studio, body: Json) -> tuple[bytes, bool]:
     reader, writer = await asyncio.open_connection(host, int(port))
     data = json.dumps(body).encode()
     head = f"POST /foundationModels/v1/completion HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n"
-    head += f"authorization: Api-Key sandbox-key\r\ncontent-length: {len(data)}\r\n\r\n"
+    head += f"authorization: Api-Key {SECRET}\r\ncontent-length: {len(data)}\r\n\r\n"
     writer.write(head.encode() + data)
     got, was_reset = b"", False
     try:
@@ -353,7 +354,7 @@ async def test_every_call_is_in_the_journal_without_secrets() -> None:
         ("model", "completion", 401),
     ]
     text = json.dumps(diary.rows)
-    assert "sandbox-key" not in text
+    assert SECRET not in text
     assert "wrong-secret" not in text
     assert "(5000 characters)" in diary.rows[0]["detail"]["request"]["messages"][0]["text"]
 

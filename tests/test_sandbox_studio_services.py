@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from bot.sandbox.studio import SANDBOX_FOLDER, Answer, Studio
 from bot.sandbox.studio_art import REFUSAL
 
-KEY = {"authorization": "Api-Key sandbox-key"}
+SECRET = "a-key-of-this-test"
+KEY = {"authorization": f"Api-Key {SECRET}"}
 YANDEX = f"gpt://{SANDBOX_FOLDER}/yandexgpt/rc"
 QWEN = f"gpt://{SANDBOX_FOLDER}/qwen3-235b-a22b-fp8/latest"
 ART = "/foundationModels/v1/imageGenerationAsync"
@@ -67,7 +68,7 @@ class HandClock:
 
 @asynccontextmanager
 async def running(**options: Any) -> AsyncIterator[tuple[Studio, aiohttp.ClientSession]]:
-    studio = Studio(**options)
+    studio = Studio(keys=(SECRET,), **options)
     await studio.start()
     try:
         async with aiohttp.ClientSession(studio.url, headers=KEY) as session:

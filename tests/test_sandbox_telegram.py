@@ -8,14 +8,14 @@ import json
 import aiohttp
 from sandbox_client import ANNA, KEYBOARD, TEAM, Client, ManualClock, png
 
-from bot.sandbox.telegram import TOKEN, Telegram
+from bot.sandbox.telegram import Telegram
 
 # --- the wire ---------------------------------------------------------------------------------------------------------
 
 
 async def test_a_stranger_with_another_token_gets_401_and_nonsense_gets_404(telegram: Telegram) -> None:
     async with aiohttp.ClientSession() as session:
-        for token, status in (("123:abc", 401), ("abc", 404), (TOKEN + "x", 401)):
+        for token, status in (("123:abc", 401), ("abc", 404), (telegram.token + "x", 401)):
             async with session.get(f"{telegram.url}/bot{token}/getMe") as response:
                 assert response.status == status
                 assert (await response.json())["error_code"] == status
@@ -126,7 +126,7 @@ async def test_the_journal_has_every_call_and_no_token(client: Client, telegram:
     assert len(entries[0]["detail"]["text"]) == 2000
     text = json.dumps(entries)
     assert "s3cret" not in text
-    assert TOKEN not in text
+    assert telegram.token not in text
 
 
 async def test_hundreds_of_calls_a_second(client: Client, telegram: Telegram) -> None:

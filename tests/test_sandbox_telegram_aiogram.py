@@ -25,7 +25,7 @@ from aiogram.types import (
 )
 from sandbox_client import png
 
-from bot.sandbox.telegram import TOKEN, Telegram, text_of
+from bot.sandbox.telegram import Telegram, text_of
 
 ANNA, TEAM = 1001, -1001000000001
 
@@ -40,7 +40,7 @@ async def telegram() -> AsyncIterator[Telegram]:
 
 @pytest.fixture
 async def bot(telegram: Telegram) -> AsyncIterator[Bot]:
-    bot = Bot(TOKEN, AiohttpSession(api=TelegramAPIServer.from_base(telegram.url)))
+    bot = Bot(telegram.token, AiohttpSession(api=TelegramAPIServer.from_base(telegram.url)))
     yield bot
     await bot.session.close()
 

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from sandbox_client import ANNA, TEAM, Client, ManualClock
 
-from bot.sandbox.telegram import TOKEN, Telegram
+from bot.sandbox.telegram import Telegram
 from bot.sandbox.telegram_limits import Limits
 
 # --- limits -----------------------------------------------------------------------------------------------------------
@@ -18,7 +18,7 @@ from bot.sandbox.telegram_limits import Limits
 @pytest.fixture
 async def limited(manual_clock: ManualClock) -> AsyncIterator[Client]:
     telegram = Telegram(clock=manual_clock, limits=Limits())
-    client = Client(await telegram.start(), TOKEN)
+    client = Client(await telegram.start(), telegram.token)
     yield client
     await client.close()
     await telegram.close()

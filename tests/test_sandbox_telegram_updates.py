@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from sandbox_client import Client, ManualClock, png
 
-from bot.sandbox.telegram import TOKEN, Telegram
+from bot.sandbox.telegram import Telegram
 
 ANNA, BORIS, TEAM = 1001, 1002, -1001000000001
 
@@ -95,7 +95,7 @@ async def test_updates_grow_old(client: Client, telegram: Telegram, manual_clock
 
 async def test_the_guard_against_crash_loops_can_be_switched_on(manual_clock: ManualClock) -> None:
     telegram = Telegram(clock=manual_clock, careful=True)
-    client = Client(await telegram.start(), TOKEN)
+    client = Client(await telegram.start(), telegram.token)
     for text in "ab":
         telegram.say(ANNA, text)
     assert [len(await client.updates()) for _ in range(2)] == [2, 1]

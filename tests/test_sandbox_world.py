@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 from sandbox_client import Client, ManualClock, png
 
-from bot.sandbox.telegram import TOKEN, Telegram
+from bot.sandbox.telegram import Telegram
 from bot.sandbox.world import World
 
 ANNA, TEAM = 1001, -1001000000001
@@ -101,7 +101,7 @@ async def page(telegram: Telegram) -> AsyncIterator[Page]:
 
 @pytest.fixture
 async def client(telegram: Telegram) -> AsyncIterator[Client]:
-    client = Client(telegram.url, TOKEN)
+    client = Client(telegram.url, telegram.token)
     yield client
     await client.close()
 

@@ -14,7 +14,7 @@ from bot.entries import ModelEntry
 from bot.errors import ConfigError, ModelDenied
 from bot.http import Http
 from bot.models.yandex.service import YandexStudio
-from bot.sandbox.studio import SANDBOX_FOLDER, SANDBOX_KEY
+from bot.sandbox.studio import SANDBOX_FOLDER
 from bot.services import Request
 from bot.settings import Settings
 from bot.types import Message
@@ -33,7 +33,7 @@ def studio(http: Http, *models: ModelEntry) -> YandexStudio:
 
 
 async def test_a_model_of_another_server_answers_in_the_chat(stage: Stage) -> None:
-    llama = row(f"{stage.studio.url}/v1", model=QWEN, key=SANDBOX_KEY)
+    llama = row(f"{stage.studio.url}/v1", model=QWEN, key=stage.studio.key)
     await stage.start(models=[llama, ModelEntry(name="yandexgpt-lite")], model="llama")
     assert "scripted model" in await stage.ask("hello")
     (seen,) = stage.studio.seen("chat/completions")

@@ -19,7 +19,7 @@ from aiohttp import web
 from bot.errors import ConfigError
 from bot.extension import SANDBOX
 from bot.sandbox.hub import Hub
-from bot.sandbox.process import BotProcess
+from bot.sandbox.process import BotProcess, private
 from bot.sandbox.studio import Studio
 from bot.sandbox.telegram import Telegram
 from bot.sandbox.world import World
@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 PAGE = Path(__file__).with_name("page")
 FIRST_PORT = 8765
+OWNERS_FOLDER = 0o700
 SAVE_EVERY = 2.0  # seconds between looks whether the chats have changed
 FOREIGN = (
     "YC_IAM_TOKEN",
@@ -42,15 +43,15 @@ PIECES_A_SECOND, FIRST_PIECE, PICTURE = 30.0, 0.4, 3.0
 
 
 class Sandbox:
-    """Everything that `make run` starts. `directory` keeps the chats, the bot's database and its log.
+    """Everything that `make run` starts. The bot's token and its key are made anew each time.
 
+    `directory` keeps the chats, the bot's database and its log; only its owner may look into it.
     `bot` is the command line of another bot than Govorun itself.
     """
 
     def __init__(self, directory: Path, bot: Sequence[str] = ()) -> None:
         self.command = bot
-        directory.mkdir(parents=True, exist_ok=True)
-        self.directory = directory.absolute()
+        self.directory = _made(directory.absolute())
         self.hub = Hub()
         self.telegram = Telegram(hub=self.hub, topics=True)
         self.studio = Studio(hub=self.hub, models_dir=self.directory / "models", on_model=self._model_changed)
@@ -66,7 +67,9 @@ class Sandbox:
         """Start everything and return the address of the page. Raises `ConfigError` when `port` is taken."""
         self._load()
         telegram_url, _ = await self.telegram.start(), await self.studio.start()
-        self.bot = BotProcess(self.directory, self._settings(telegram_url), self._bot_changed, self.command)
+        services = self._services(telegram_url)
+        self._write(self.env_file, "".join(f"{name}={value}\n" for name, value in services.items()))
+        self.bot = BotProcess(self.directory, self._settings(services), self._bot_changed, self.command)
         self.world = World(self.telegram, self.studio, self.bot.state, self.bot.control)
         page = self.world.app()
         page.router.add_get("/", _index)
@@ -93,13 +96,19 @@ class Sandbox:
             await asyncio.sleep(SAVE_EVERY)
             self._save()
 
-    def _settings(self, telegram_url: str) -> dict[str, str]:
-        settings = {
-            **{name.upper(): value for name, value in self.studio.settings().items()},
-            "SPEECH": "on",
+    def _services(self, telegram_url: str) -> dict[str, str]:
+        """The settings with which a bot works here, whoever starts it."""
+        return {
             "BOT_TOKEN": self.telegram.token,
             "TELEGRAM_API_URL": telegram_url,
+            **{name.upper(): value for name, value in self.studio.settings().items()},
+            "SPEECH": "on",
             "ACCESS": "open",
+        }
+
+    def _settings(self, services: Mapping[str, str]) -> dict[str, str]:
+        settings = {
+            **services,
             "SHUTDOWN_GRACE": "2",  # Ctrl-C should not wait for an essay; the next start writes it anew
             "DATABASE_URL": f"sqlite+aiosqlite:///{self.directory / 'govorun.db'}",
         }
@@ -112,6 +121,11 @@ class Sandbox:
     def _model_changed(self, _state: Mapping[str, Any]) -> None:
         if self.world is not None:
             self.world.show_model()
+
+    @property
+    def env_file(self) -> Path:
+        """Where a bot that somebody starts by hand finds its settings."""
+        return self.directory / "bot.env"
 
     @property
     def _file(self) -> Path:
@@ -132,9 +146,12 @@ class Sandbox:
         if self._saved == self.hub.seq:
             return
         self._saved = self.hub.seq
-        part = self._file.with_suffix(".part")
-        part.write_text(json.dumps(self.telegram.dump()))
-        part.replace(self._file)
+        self._write(self._file, json.dumps(self.telegram.dump()))
+
+    def _write(self, path: Path, text: str) -> None:
+        part = path.with_suffix(".part")
+        private(part).write_text(text)
+        part.replace(path)
 
 
 async def serve(directory: Path, port: int | None, *, browser: bool, bot: Sequence[str] = ()) -> None:
@@ -145,7 +162,10 @@ async def serve(directory: Path, port: int | None, *, browser: bool, bot: Sequen
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     try:
         url = await sandbox.start(port)
-        typer.echo(f"\n  Govorun's sandbox:  {url}\n\n  Ctrl-C stops it. Everything is kept in {sandbox.directory}\n")
+        typer.echo(
+            f"\n  Govorun's sandbox:  {url}\n\n  Ctrl-C stops it. Everything is kept in {sandbox.directory}\n"
+            f"  A bot that you start by hand finds the settings of this run in {sandbox.env_file}\n"
+        )
         if browser and (sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
             webbrowser.open(url)
         keeper = asyncio.create_task(sandbox.keep())
@@ -153,6 +173,16 @@ async def serve(directory: Path, port: int | None, *, browser: bool, bot: Sequen
         keeper.cancel()
     finally:
         await sandbox.close()
+
+
+def _made(directory: Path) -> Path:
+    """The folder, for its owner alone. Raises `ConfigError` when it is somebody else's."""
+    try:
+        directory.mkdir(OWNERS_FOLDER, parents=True, exist_ok=True)
+        directory.chmod(OWNERS_FOLDER)
+    except OSError as error:
+        raise ConfigError(f"--directory {directory}: {error.strerror}; give a folder of your own") from None
+    return directory
 
 
 async def _index(_request: web.Request) -> web.FileResponse:

@@ -17,6 +17,7 @@ from bot.settings import OPENTELEMETRY
 log = logging.getLogger(__name__)
 
 STOP_DEADLINE = 30.0  # seconds between SIGTERM and SIGKILL
+OWNERS_FILE = 0o600  # others on this machine may not read what is said here
 PR_SET_PDEATHSIG = 1
 LAST_WORDS = 1_000  # bytes of the log that are shown of a bot that ended by itself
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "VIRTUAL_ENV", "TRACES")
@@ -61,7 +62,7 @@ class BotProcess:
     async def start(self) -> None:
         if self.state()["running"]:
             return
-        with self.log.open("ab") as log:
+        with private(self.log).open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,
                 cwd=self._from, env=self._environment, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
@@ -93,6 +94,13 @@ class BotProcess:
             words = self.log.read_bytes()[-LAST_WORDS:].decode("utf-8", "replace").strip()
             log.warning("the bot has ended by itself (code %s); %s ends with:\n%s", code, self.log, words)
         self._on_change()
+
+
+def private(path: Path) -> Path:
+    """Make the file where it is not there yet, and let only its owner read it."""
+    path.touch(OWNERS_FILE)
+    path.chmod(OWNERS_FILE)
+    return path
 
 
 def die_with_parent() -> None:

@@ -7,7 +7,7 @@ the service checks, and has its quotas. A test plans what goes wrong (`fail_next
 
 from __future__ import annotations
 
-import json
+import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from aiohttp import web
 
 from bot.clock import Clock, SystemClock
 from bot.sandbox import connections
+from bot.sandbox.guard import guard, loads
 from bot.sandbox.studio_art import Art, Outcome
 from bot.sandbox.studio_check import Access, require_body
 from bot.sandbox.studio_faults import Broken, Cut, Fault, Faults, fail
@@ -44,7 +45,6 @@ from bot.sandbox.studio_wire import (
 
 __all__ = ["Answer", "Fault", "Journal", "Studio"]
 
-SANDBOX_KEY = "sandbox-key"
 SANDBOX_FOLDER = "b1gsandbox0000000000"
 
 
@@ -86,6 +86,7 @@ class Studio:
     `source` writes (speed, ttft), `quotas`, `access` (keys, roles, tokens), `operations` (how long things take),
     `art`, `texts`, `speech`, `openai`, `responses`, `search`, `small` (JWT keys) are the parts; `requests` is what came
     in, oldest first.
+    `keys` are the good API keys; without any, one is made that nobody can guess.
     `on_model` is called with `model_state()` whenever it changes. `strict_hosts` gives the operations of texts a port
     of their own (`operation_url`), so that a wrong wiring is seen.
     """
@@ -95,7 +96,7 @@ class Studio:
         *,
         hub: Journal | None = None,
         clock: Clock | None = None,
-        keys: Sequence[str] = (SANDBOX_KEY,),
+        keys: Sequence[str] = (),
         folder: str = SANDBOX_FOLDER,
         quotas: bool = True,
         strict_hosts: bool = False,
@@ -104,7 +105,7 @@ class Studio:
     ) -> None:
         self.clock = clock or SystemClock()
         self.requests: list[Seen] = []
-        self.access = Access(self.clock, keys, folder)
+        self.access = Access(self.clock, keys or [secrets.token_urlsafe(32)], folder)
         self.quotas = Quotas(self.clock, enabled=quotas)
         self.operations = Operations(self.clock, self.quotas)
         self.operations.strict_hosts = strict_hosts
@@ -127,7 +128,7 @@ class Studio:
 
     async def start(self, port: int = 0) -> str:
         """Listen on 127.0.0.1 and return the base URL."""
-        app = web.Application(client_max_size=64 * 2**20)
+        app = web.Application(middlewares=[guard(_stranger)], client_max_size=64 * 2**20)
         for route in self._routes():
             app.router.add_route(route.method, route.path, self._handler(route))
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.05)
@@ -142,10 +143,15 @@ class Studio:
             await self._runner.cleanup()
             self._runner = None
 
+    @property
+    def key(self) -> str:
+        """An API key that is good."""
+        return min(self.access.keys, default="")
+
     def settings(self) -> dict[str, str]:
         """What a bot must be told to talk to this server, by the names of its settings."""
         return {
-            "yc_api_key": min(self.access.keys, default=""),
+            "yc_api_key": self.key,
             "yc_folder_id": self.access.folder,
             "yc_llm_url": self.url,
             "yc_operation_url": self.operation_url,
@@ -357,10 +363,14 @@ class Studio:
         ]
 
 
+def _stranger(sentence: str) -> web.Response:
+    return web.json_response({"error": sentence}, status=403)
+
+
 def _parse(raw: bytes) -> Json:
     """The JSON object of a body; anything else becomes a mark that `require_body` refuses."""
     try:
-        found = json.loads(raw or b"{}")
+        found = loads(raw or b"{}")
     except ValueError:
         return {"\0broken": raw[:200].decode("utf-8", "replace")}
     return found if isinstance(found, dict) else {"\0broken": str(found)[:200]}

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from bot.clock import Clock
+from bot.sandbox.guard import loads
 from bot.sandbox.studio_check import CLASSIFIERS, EMBEDDINGS, V2_EMBEDDINGS, Access, any_model, check_text
 from bot.sandbox.studio_operations import stamp
 from bot.sandbox.studio_quota import Quotas
@@ -105,7 +106,7 @@ class Small:
             raise Problem(3, "jwt is longer than 8000 characters")
         try:
             head, claims, signature = (_part(part) for part in jwt.split("."))
-            header, payload = json.loads(head), json.loads(claims)
+            header, payload = loads(head), loads(claims)
             good = self._is_good(header, payload)
         except (ValueError, KeyError, TypeError):
             raise Problem(3, "JWT is malformed") from None

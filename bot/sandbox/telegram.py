@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import secrets
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -26,7 +27,7 @@ from bot.sandbox.telegram_webhook import Webhook
 
 T = TypeVar("T")
 
-TOKEN = "4200000042:AAsandboxSandboxSandboxSandboxSandbox1"  # noqa: S105 - opens nothing but the sandbox
+BOT = 4200000042  # the bot's number, always: its database knows it by that
 PEOPLE = (
     Person(1001, "Anna", "anna", "en"),
     Person(1002, "Борис", "boris", "ru"),
@@ -37,17 +38,18 @@ PEOPLE = (
 class Telegram(Actions):
     """A Bot API server with its people and chats.
 
-    `limits` False lets the bot speak as fast as it likes; `topics` switches topics in private chats on; `privacy`
-    hides in groups what is not meant for the bot; `careful` is the server's guard against crash loops; with
-    `cross_edits` off rich and plain messages can't be edited into each other. `ephemeral` off is a server of before
-    Bot API 10.3, which sends what was meant for one to everybody; `short_edits`: see `Api`. Times come from `clock`,
-    whose `sleep` must really wait: one that jumps would end every draft and every poll at once. Answers take `distance`
-    seconds to the bot. `seed` makes the shares of faults and the pauses repeatable.
+    Without `token` one is made that nobody can guess. `limits` False lets the bot speak as fast as it likes; `topics`
+    switches topics in private chats on; `privacy` hides in groups what is not meant for the bot; `careful` is the
+    server's guard against crash loops; with `cross_edits` off rich and plain messages can't be edited into each other.
+    `ephemeral` off is a server of before Bot API 10.3, which sends what was meant for one to everybody; `short_edits`:
+    see `Api`. Times come from `clock`, whose `sleep` must really wait: one that jumps would end every draft and every
+    poll at once. Answers take `distance` seconds to the bot. `seed` makes the shares of faults and the pauses
+    repeatable.
     """
 
     def __init__(
         self,
-        token: str = TOKEN,
+        token: str = "",
         *,
         clock: Clock | None = None,
         hub: Hub | None = None,
@@ -65,7 +67,7 @@ class Telegram(Actions):
         seed: int | None = None,
     ) -> None:
         clock = clock or SystemClock()
-        self.token = token
+        self.token = token = token or f"{BOT}:{secrets.token_urlsafe(26)}"
         self.clock = clock
         self.hub = hub or Hub(clock)
         profile = Profile(int(token.partition(":")[0]), username, first_name, topics, privacy)

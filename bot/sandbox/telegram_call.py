@@ -12,6 +12,8 @@ from typing import Any
 
 from aiohttp import BodyPartReader, web
 
+from bot.sandbox.guard import loads
+
 
 class ApiError(Exception):
     """An answer with `ok: false`. `description` is complete, as Telegram writes it."""
@@ -78,7 +80,7 @@ class Call:
         if not value.strip():
             return None
         try:
-            return json.loads(value)
+            return loads(value)
         except ValueError:
             raise bad(f"Can't parse {what} JSON object") from None
 
@@ -116,7 +118,7 @@ async def read(request: web.Request, method: str) -> Call:
 
 async def _json(request: web.Request) -> dict[str, Any]:
     try:
-        body = json.loads(await request.read())
+        body = loads(await request.read())
     except ValueError:
         raise ApiError(400, "Bad Request: can't parse request JSON object") from None
     if not isinstance(body, dict):

@@ -19,6 +19,7 @@ from bot.sandbox import (
     telegram_send,
     telegram_show,
 )
+from bot.sandbox.guard import guard
 from bot.sandbox.telegram_api import Api, Method
 from bot.sandbox.telegram_call import ApiError, Call, read, too_many
 from bot.sandbox.telegram_faults import Fault, Faults
@@ -94,7 +95,7 @@ class Server:
 
     async def start(self, port: int) -> str:
         """Listen on 127.0.0.1; port 0 takes a free one. Returns the address."""
-        app = web.Application(client_max_size=UPLOAD_LIMIT + 1024 * 1024)
+        app = web.Application(middlewares=[guard(_forbidden)], client_max_size=UPLOAD_LIMIT + 1024 * 1024)
         app.router.add_route("*", "/bot{token:[^/]+}/{method:[^/]*}", self._call)
         app.router.add_get("/file/bot{token:[^/]+}/{path:.+}", self._file)
         app.router.add_route("*", "/{path:.*}", _not_found)
@@ -248,6 +249,10 @@ def _json(status: int, body: dict[str, Any]) -> web.Response:
 
 def _dumps(body: Any) -> bytes:
     return json.dumps(body).encode()
+
+
+def _forbidden(sentence: str) -> web.Response:
+    return _json(403, ApiError(403, f"Forbidden: {sentence}").body())
 
 
 async def _not_found(request: web.Request) -> web.Response:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from bot.clock import Clock
+from bot.sandbox.guard import loads
 from bot.sandbox.hub import Hub
 from bot.sandbox.telegram_call import bad
 from bot.sandbox.telegram_updates import Pending, Updates
@@ -166,7 +167,7 @@ class Webhook:
         if response.content_type != "application/json":
             return
         try:
-            body = await response.json()
+            body = loads(await response.read())
         except ValueError:
             return
         if isinstance(body, dict) and isinstance(body.get("method"), str):

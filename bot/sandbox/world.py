@@ -1,7 +1,7 @@
 """The page's side of the sandbox: `/world/` with the state, the stream of events and what people may do. See `World`.
 
-Only this machine may ask: other Host headers are refused (a web page elsewhere could otherwise rebind its name to
-127.0.0.1), and every POST needs a header that plain forms can't send.
+Only this machine may ask (`guard`), and every POST needs a header that plain forms can't send. What the browser may
+load and run for the page is in `POLICY`: the page's own files, and nothing that stands in its HTML.
 """
 
 from __future__ import annotations
@@ -10,21 +10,34 @@ import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Protocol, get_args
 
 from aiohttp import web
 
 from bot.sandbox import ogg
+from bot.sandbox.guard import guard, loads
 from bot.sandbox.hub import Event, Hub
 from bot.sandbox.telegram import Telegram
 from bot.sandbox.telegram_actions import Kind
 from bot.sandbox.telegram_call import ApiError
 from bot.sandbox.telegram_files import UPLOAD_LIMIT
 
-HOSTS = re.compile(r"(127\.0\.0\.1|localhost)(:\d+)?")
 HEARTBEAT = 15.0
 KINDS = get_args(Kind)  # of what people upload
 INLINE = re.compile(r"(image/(jpeg|png|gif|webp)|(audio|video)/[\w.+-]+)")
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; media-src 'self'; "
+    "img-src 'self' blob:; "  # blob: what is chosen is shown before it is sent
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"  # the page's code can make no script of text
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
 
 
 class Studio(Protocol):
@@ -62,13 +75,14 @@ class World:
 
     def app(self) -> web.Application:
         """The whole server for the page; add the page's own files to its router."""
-        app = web.Application(middlewares=[_guard], client_max_size=UPLOAD_LIMIT)
+        app = web.Application(middlewares=[guard(partial(_error, 403))], client_max_size=UPLOAD_LIMIT)
         app.router.add_get("/world/state", self._state)
         app.router.add_get("/world/events", self._events)
         app.router.add_get("/world/file/{file_id}", self._file)
         app.router.add_post("/world/upload", self._upload)
         for name, action in self._actions().items():
             app.router.add_post(f"/world/{name}", _action(action))
+        app.on_response_prepare.append(_add_headers)
         app.on_shutdown.append(self._shut)
         return app
 
@@ -158,7 +172,6 @@ class World:
         shown = INLINE.fullmatch(file.mime)
         headers = {
             "Content-Type": file.mime if shown else "application/octet-stream",
-            "X-Content-Type-Options": "nosniff",
             "Content-Disposition": "inline" if shown else "attachment",
         }
         return web.Response(body=file.data, headers=headers)
@@ -337,7 +350,7 @@ def _action(action: Callable[[Body], Awaitable[Body]]) -> Callable[[web.Request]
         if request.content_type != "application/json":
             return _error(415, "content-type must be application/json")
         try:
-            body = json.loads(await request.read() or b"{}")
+            body = loads(await request.read() or b"{}")
             if not isinstance(body, dict):
                 raise ValueError("an object is expected")
             return web.json_response(await action(body))
@@ -347,10 +360,5 @@ def _action(action: Callable[[Body], Awaitable[Body]]) -> Callable[[web.Request]
     return handle
 
 
-@web.middleware
-async def _guard(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    if not HOSTS.fullmatch(request.headers.get("Host", "")):
-        return _error(403, "only this machine may ask")
-    return await handler(request)
+async def _add_headers(_request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(HEADERS)

@@ -12,6 +12,8 @@ from bot.errors import ConfigError
 if TYPE_CHECKING:  # a server is 2 MB that a bot which polls has no use for: it is loaded when the first path is opened
     from aiohttp import web
 
+    from bot.listener import Listener
+
 LARGEST_BODY = 2 * 1024 * 1024
 SHUTDOWN = 5.0  # seconds that a request under way gets when a bot stops
 
@@ -34,15 +36,15 @@ class Hooks:
         self.host = host
         self.port = port
         self._doors: dict[str, Door | None] = {}  # None: shut for now
-        self._runner: web.AppRunner | None = None
+        self._listener: Listener | None = None
         self._opening = asyncio.Lock()
 
     async def open(self, path: str, receive: Receive) -> None:
         """Take what is posted to that path. Raises `ConfigError` when the address can't be used."""
         self._doors[path] = Door(receive)
         async with self._opening:
-            if self._runner is None:
-                self._runner = await self._listening()
+            if self._listener is None:
+                self._listener = await self._listening()
 
     async def shut(self, path: str) -> None:
         """Nothing more is taken at that path; what is under way there comes to its end, for some seconds."""
@@ -56,22 +58,23 @@ class Hooks:
                 return
 
     async def close(self) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
+        if self._listener is not None:
+            await self._listener.close()
 
-    async def _listening(self) -> web.AppRunner:
+    async def _listening(self) -> Listener:
         from aiohttp import web
+
+        from bot.listener import Listener
 
         server = web.Application(client_max_size=LARGEST_BODY)
         server.router.add_route("*", "/{path:.*}", self._enter)
-        runner = web.AppRunner(server, access_log=None, shutdown_timeout=SHUTDOWN)
-        await runner.setup()
+        place = f"{self.host}:{self.port}"
+        listener = Listener(f"the webhook ({place})", server, shutdown=SHUTDOWN)
         try:
-            await web.TCPSite(runner, self.host, self.port).start()
+            await listener.open(self.host, self.port)
         except OSError as error:
-            await runner.cleanup()
-            raise ConfigError(f"WEBHOOK_HOST, WEBHOOK_PORT: can't listen on {self.host}:{self.port}: {error}") from None
-        return runner
+            raise ConfigError(f"WEBHOOK_HOST, WEBHOOK_PORT: can't listen on {place}: {error}") from None
+        return listener
 
     async def _enter(self, request: web.Request) -> web.Response:
         from aiohttp import web

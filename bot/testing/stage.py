@@ -15,7 +15,7 @@ from bot import App
 from bot.app import build
 from bot.bot import Bot
 from bot.sandbox.studio import Studio
-from bot.sandbox.telegram import TOKEN, Telegram, buttons_of
+from bot.sandbox.telegram import Telegram, buttons_of
 from bot.settings import Settings
 from bot.telegram.screen import STOP
 from bot.testing.virtual_loop import LoopClock
@@ -125,7 +125,7 @@ class Stage:
 
 @asynccontextmanager
 async def opened(
-    folder: Path, template: Path, token: str = TOKEN, own: App | None = None, **changes: Any
+    folder: Path, template: Path, token: str = "", own: App | None = None, **changes: Any
 ) -> AsyncIterator[Stage]:
     """The servers listen, the database is a copy of `template`; the bot is not started. `changes` are settings."""
     own = own or App()

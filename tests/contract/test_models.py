@@ -21,11 +21,12 @@ from bot.errors import ContextOverflow, ModelDenied, ModelError, ModelRefused, M
 from bot.http import Http
 from bot.models.text import TextModel, joined
 from bot.models.yandex.service import YandexStudio
-from bot.sandbox.studio import SANDBOX_FOLDER, SANDBOX_KEY, Answer, Studio
+from bot.sandbox.studio import SANDBOX_FOLDER, Answer, Studio
 from bot.services import Ability, Chunk, Finish, Request
 from bot.settings import Settings
 from bot.types import Image, Message, ToolCall, ToolResult
 
+SECRET = "a-key-of-this-test"
 QWEN = f"gpt://{SANDBOX_FOLDER}/qwen3-235b-a22b-fp8/latest"
 KINDS: dict[str, dict[str, Any]] = {
     "native": {"name": "yandexgpt"},
@@ -37,7 +38,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "gemma": {"name": "gemma-3-27b-it"},
     "searching": {"name": "pro-web", "model": "yandexgpt", "search": True},
     "agent": {"name": "helper", "agent": "fvtsandboxagent000000"},
-    "foreign": {"name": "llama", "model": QWEN, "key": SANDBOX_KEY, "tools": True},
+    "foreign": {"name": "llama", "model": QWEN, "key": SECRET, "tools": True},
 }
 SEES, SHOWS, HIDES = {"gemma"}, {"gpt-oss"}, {"native"}
 TELLS = {"native", "native lite", "searching", "agent", "qwen", "gpt-oss", "gemma", "foreign"}  # what a stream costs
@@ -97,7 +98,7 @@ class World:
 
 @pytest.fixture(params=KINDS)
 async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
-    studio = Studio()
+    studio = Studio(keys=(SECRET,))
     await studio.start()
     try:
         async with Http() as http:
@@ -170,7 +171,7 @@ async def test_statuses_mean_the_same(world: World, status: int, error: type[Mod
         await world.ask()
     assert type(caught.value) is not StreamCut
     assert world.asked == tries
-    assert SANDBOX_KEY not in str(caught.value)
+    assert SECRET not in str(caught.value)
 
 
 async def test_too_long_a_question_is_told_with_its_numbers(world: World) -> None:

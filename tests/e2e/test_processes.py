@@ -33,6 +33,10 @@ async def sandbox(directory: Path) -> AsyncIterator[tuple[Process, Page]]:
             yield process, page
 
 
+def settings_in(file: Path) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in file.read_text().splitlines())
+
+
 @asynccontextmanager
 async def services(**settings: str) -> AsyncIterator[tuple[Telegram, Studio, dict[str, str]]]:
     """The sandbox's servers here, and the environment of a bot that uses them."""
@@ -126,6 +130,44 @@ async def test_an_answer_that_a_kill_interrupts_arrives_once_after_the_next_star
         assert len(texts) == 2, texts
         process.signal(signal.SIGINT)
         await process.ended()
+
+
+async def test_a_bot_that_is_started_by_hand_finds_the_settings_of_the_run(tmp_path: Path) -> None:
+    async with sandbox(tmp_path) as (process, page):
+        told = await process.said("by hand")
+        await page.do("bot", action="stop")
+        settings = settings_in(Path(told.split()[-1]))
+        async with Process.start("run", directory=tmp_path, **settings) as by_hand:
+            await page.answered(await page.say("hello"))
+            by_hand.signal(signal.SIGTERM)
+            assert (await by_hand.ended())[0] == 0
+        process.signal(signal.SIGINT)
+        await process.ended()
+
+
+async def test_each_run_has_a_token_of_its_own_and_its_files_are_its_owners(tmp_path: Path) -> None:
+    world = tmp_path / "world"
+    world.mkdir(0o755)
+    for name in ("bot.log", "bot.env"):
+        (world / name).touch(0o644)
+    tokens, keys = set(), set()
+    for _ in range(2):
+        async with sandbox(tmp_path) as (process, page):
+            await page.answered(await page.say("hello"))
+            settings = settings_in(world / "bot.env")
+            await page.do("bot", action="kill")
+            await page.do("bot", action="start")
+            await page.answered(await page.say("and now?"))
+            assert settings_in(world / "bot.env") == settings
+            process.signal(signal.SIGINT)
+            await process.ended()
+        tokens.add(settings["BOT_TOKEN"])
+        keys.add(settings["YC_API_KEY"])
+        modes = {path.name: path.stat().st_mode & 0o777 for path in (world, *world.iterdir())}
+        assert modes.pop("world") == 0o700
+        assert {"bot.log", "bot.env", "chats.json", "govorun.db"} <= modes.keys()
+        assert set(modes.values()) == {0o600}, modes
+    assert (len(tokens), len(keys)) == (2, 2)
 
 
 async def test_a_port_that_is_taken_is_told_in_one_line(tmp_path: Path) -> None:

@@ -119,6 +119,20 @@ async def test_a_link_to_the_bot_is_opened_in_the_talk_with_it(sandbox: Sandbox,
     assert sandbox.telegram.transcript(1001)[0]["text"] == "/start abc"
 
 
+async def test_words_that_got_into_the_page_as_markup_would_still_run_nothing(page: Page) -> None:
+    for attempt in (
+        "const script = document.createElement('script'); script.textContent = 'ran = 1'; document.body.append(script)",
+        "document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"ran = 1\">')",
+        "document.body.setAttribute('onclick', 'ran = 1'); document.body.click()",
+        "document.body.setAttribute('style', 'color: red')",
+    ):
+        page.console.clear()
+        await page.eval(f"(() => {{ try {{ {attempt} }} catch {{ }} }})()")
+        await page.wait_for("typeof ran === 'undefined' && document.body.style.color === ''")
+        assert any("Content Security Policy" in line or "Trusted" in line for line in page.console), attempt
+    page.console.clear()
+
+
 async def test_a_newcomer_is_answered_in_the_language_of_the_browser(sandbox: Sandbox) -> None:
     async with Page.open(sandbox.url, language="ru-RU") as page:
         await page.wait_for("document.querySelector('[data-testid=composer]')", 20)

@@ -14,11 +14,12 @@ BOT = Path(__file__).parents[2] / "bot"
 MODULES = sorted(BOT.rglob("*.py"))
 SPEAKERS = {
     "httpx": {"http.py"},
-    "aiohttp": {"exposition.py", "http.py", "models/local.py", "probes.py", "telegram", "sandbox"},
+    "aiohttp": {"exposition.py", "http.py", "listener.py", "models/local.py", "probes.py", "telegram", "sandbox"},
     "urllib": {"models/weights.py", "doctor/machine.py"},
     "requests": set(),
     "websockets": set(),
-    "socket": {"child_pool.py", "child_process.py", "doctor", "sandbox"},  # the first two to each other
+    # child_*: only to each other
+    "socket": {"child_pool.py", "child_process.py", "doctor", "listener.py", "sandbox"},
     "http": {"sandbox"},
 }
 HARMLESS = ("urllib.parse", "http.HTTPStatus", "from http import HTTPStatus")

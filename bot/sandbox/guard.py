@@ -1,0 +1,56 @@
+"""What all servers of the sandbox refuse: requests that a web page elsewhere could make a browser send, and deep JSON.
+
+Begin with `guard`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+HOSTS = re.compile(r"(127\.0\.0\.1|localhost)(:\d+)?")
+DEEPEST = 100  # levels of JSON: what walks through a body calls itself for each
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def guard(refuse: Callable[[str], web.Response]) -> Middleware:
+    """A middleware that answers with `refuse(sentence)` to another Host or Origin than this server's own.
+
+    A page elsewhere can have its name lead to 127.0.0.1, and then read what the server answers: its requests have the
+    page's Host. It can also post a form to 127.0.0.1: that has the page's Origin. Programs send no Origin.
+    """
+
+    @web.middleware
+    async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+        host = request.headers.get("Host", "")
+        if not HOSTS.fullmatch(host):
+            return refuse("only this machine may ask, and calls the sandbox 127.0.0.1 or localhost")
+        if request.headers.get("Origin", f"http://{host}") != f"http://{host}":
+            return refuse("no other web page may ask")
+        return await handler(request)
+
+    return guarded
+
+
+def loads(text: str | bytes) -> Any:
+    """Parse JSON. Raises `ValueError` for what is no JSON, or nests deeper than 100 levels."""
+    try:
+        found = json.loads(text)
+    except RecursionError:
+        raise ValueError("the JSON nests too deep") from None
+    level = [found]
+    for _ in range(DEEPEST):
+        level = [inner for value in level for inner in _inner(value)]
+        if not level:
+            return found
+    raise ValueError("the JSON nests too deep")
+
+
+def _inner(value: Any) -> Any:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
