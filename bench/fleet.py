@@ -26,8 +26,8 @@ from bench.figures import Figures, percentile
 from bench.fill import fill
 from bench.postgres import TEMPLATE, Server, started
 from bench.process import TICK
-from bot.sandbox.process import BotProcess
-from bot.storage import schema
+from bot.sandbox.bot_process import BotProcess
+from bot.storage.maintenance import migrations
 
 CONFIGURATION = """
 max_connections = 300
@@ -336,7 +336,7 @@ async def measure(names: list[str], load: Load, out: Path) -> dict[str, Row]:
     for name in names:
         with started(CONFIGURATION) as server:
             server.execute(f"CREATE DATABASE {TEMPLATE}")
-            await asyncio.to_thread(asyncio.run, schema.upgrade(server.url(TEMPLATE)))
+            await asyncio.to_thread(asyncio.run, migrations.upgrade(server.url(TEMPLATE)))
             shutil.rmtree(out / name, ignore_errors=True)
             results[name] = await SCENARIOS[name](server, load, out / name)
         print(f"\n### {name}\n", *(f"{key:40} {_shown(value)}" for key, value in results[name].items()), sep="\n")

@@ -15,7 +15,7 @@ import tomllib
 from pathlib import Path
 
 from bench.world import World
-from bot.sandbox.process import die_with_parent
+from bot.sandbox.bot_process import die_with_parent
 
 PROJECT = Path(__file__).parents[1]
 TICK, PAGE = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")

@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlalchemy import Table, insert, select, text
 
-from bot.boxes import DeliveryState
 from bot.clock import SystemClock
-from bot.settings import load
+from bot.config.settings import load
+from bot.ports import DeliveryState
 from bot.storage.store import Store, Tx
 from bot.storage.tables import METADATA
 

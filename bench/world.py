@@ -18,12 +18,12 @@ from typing import Any
 from bench.scenarios import Pace, Plan, Scenario
 from bot.clock import SystemClock
 from bot.errors import ModelUnavailable
-from bot.sandbox.hub import Hub
-from bot.sandbox.studio import Studio
-from bot.sandbox.studio_wire import Problem
-from bot.sandbox.telegram import PEOPLE, Telegram, text_of
-from bot.sandbox.telegram_rich import plain
-from bot.sandbox.telegram_state import FIRST_GROUP
+from bot.sandbox.ai_studio.server import Studio
+from bot.sandbox.ai_studio.wire import Problem
+from bot.sandbox.event_stream import Hub
+from bot.sandbox.telegram.rich import plain
+from bot.sandbox.telegram.server_facade import PEOPLE, Telegram, text_of
+from bot.sandbox.telegram.state import FIRST_GROUP
 
 ASK = re.compile(r"ask(\d+)")
 MARK = re.compile(r"q(\d+)a(\d+)z")

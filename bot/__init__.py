@@ -1,15 +1,17 @@
 """Govorun: a chatbot framework on Yandex AI Studio, and a Telegram bot made of it.
 
-To build on it begin with `App` (`docs/framework.md`); to read it with `types.py`, then `app.py`, then `chat.py`.
+To build on it begin with `App` (`docs/framework.md`); to read it with `types.py`, then `runtime/build.py`, then
+`conversation/assistant.py`.
 """
 
+from bot.ai import Chunk, Finish, Model, Painter, Profile, Request
+from bot.app import App
 from bot.errors import BotError, ModelError, UserError
 from bot.extension import command
-from bot.program import App
-from bot.services import Chunk, Finish, Model, Painter, Profile, Request
-from bot.structured import ask
-from bot.tools import Tool
-from bot.types import Address, File, Handler, Incoming, Message, Outgoing, Reply, User
+from bot.llm.structured import ask
+from bot.ports import Handler, Reply
+from bot.tools.tool import Tool
+from bot.types import Address, File, Incoming, Message, Outgoing, User
 
 __version__ = "0.1.0"
 

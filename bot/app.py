@@ -1,348 +1,172 @@
-"""The composition: settings -> `Bot`. The only place that chooses implementations; read it second.
+"""A bot of your own: `App`. It collects what you add; only `run` loads what a bot needs, and starts it.
 
-Telegram (intake) -> door -> in order -> boundary -> admit -> commands -> chat -> model
-                                                                    -> outbox -> Telegram (delivery)
+    app = App(system_prompt="You are a pirate.")
+
+    @app.command("flip", "Flip a coin")
+    async def flip(incoming: Incoming, reply: Reply) -> str:
+        return random.choice(["Heads", "Tails"])
+
+    app.run()
+
+With BOT_TOKEN set it runs on Telegram, without it in the sandbox. See `docs/framework.md`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
-from functools import partial
+import contextvars
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import SecretStr
+from bot.ai import Model
+from bot.errors import BotError, ConfigError
+from bot.extension import SANDBOX, About, Extension, OwnCommand, OwnModel, Run
+from bot.ports import Role
+from bot.tools.tool import Tool
 
-from bot import calculator, mcp, options, searching, sharing, today
-from bot.access import Access
-from bot.allowances import Allowances
-from bot.aside import Aside
-from bot.asking import Asking
-from bot.attached import Attached
-from bot.bot import Bot
-from bot.breaker import Breaker
-from bot.chat import Chat
-from bot.chats import ChatList
-from bot.child_pool import ChildPool
-from bot.choices import Choosing
-from bot.clock import Clock, SystemClock
-from bot.commands import Commands
-from bot.confirming import Confirming
-from bot.context import Context
-from bot.documents import Documents
-from bot.engine import Role
-from bot.extending import Extending
-from bot.extension import Extension
-from bot.features import Feature, joined
-from bot.feedback import Opinions
-from bot.images import Images
-from bot.improving import Improving
-from bot.jobs import Jobs
-from bot.joining import Joining
-from bot.journal import Journal, beside
-from bot.later import KIND as LATER
-from bot.later import Postponing
-from bot.lease import Tasks
-from bot.library import Library
-from bot.limits import Budget
-from bot.mcp import McpServer
-from bot.members import Members
-from bot.middleware import MOST_ATTEMPTS, MOST_OF_MANY, Admit, Boundary, Door, InOrder
-from bot.models import catalog
-from bot.models.yandex.service import YandexStudio
-from bot.orders import Orders
-from bot.personas import Personas
-from bot.pricing import Pricing
-from bot.privacy import Privacy
-from bot.process import Process
-from bot.purse import Purse
-from bot.questions import Questions
-from bot.reminders import Reminders
-from bot.rights import Rights
-from bot.roll import Roll
-from bot.routing import Offer, Routing
-from bot.searching import Searching
-from bot.services import Later, Painter
-from bot.settings import Settings, has_key
-from bot.storage.boxes import StoredInbox, StoredOutbox
-from bot.storage.dialects import is_sqlite
-from bot.storage.files import home
-from bot.storage.store import Store
-from bot.taps import Taps
-from bot.telegram.api import Api
-from bot.telegram.hooks import Hooks
-from bot.telegram.routers import Routers, mounted
-from bot.telegram.transport import Telegram
-from bot.toolbox import Toolbox
-from bot.tools import Tool
-from bot.turns import Turns
-from bot.usage import Accounts
-from bot.voice import Voice
-from bot.waiting import Waiting
-from bot.writing import Writing
+if TYPE_CHECKING:
+    from aiogram import Router
+
+    from bot.config.multi_bot import Plan
+    from bot.config.settings import Settings
+
+T = TypeVar("T", bound=Tool | Callable[..., Any])
+_loading: contextvars.ContextVar[bool] = contextvars.ContextVar("loading", default=False)
 
 
-@asynccontextmanager
-async def build(
-    settings: Settings,
-    *,
-    clock: Clock | None = None,
-    seed: int | None = None,
-    routing: Routing | None = None,
-    tools: Sequence[Tool] = (),
-    later: Callable[[str], Later | None] | None = None,
-    extension: Extension | None = None,
-    role: Role = Role.ALL,
-    shared: bool | None = None,
-    process: Process | None = None,
-) -> AsyncIterator[Bot]:
-    """Everything a bot is made of, opened; closed again when the block is left. Raises `ConfigError`.
+class App:
+    """Your bot: settings by their names in lower case, which count more than the environment, and what you add.
 
-    What runs in the background is cancelled when the block ends: `Bot.run` inside it is the orderly way to stop.
-    `routing` offers other models than the settings name, `later` other asynchronous modes of them; `tools` are yours,
-    beside those of the settings; `extension` is all that a programmer has added. `shared`: other processes may work for
-    the same bot, as they always may on PostgreSQL. `process` is what it has together with other bots of this one.
+    Making one and adding to it has no effect on anything outside.
     """
-    mcp.check(settings.mcp_servers)
-    extension = extension or Extension()
-    chance = random.Random(seed)  # noqa: S311  seeds of pictures and jitter, no secrets
-    shared = not is_sqlite(settings.database_url) if shared is None else shared
-    if extension.only_models or not (role.works or has_key(settings)):  # nobody is asked with it
-        settings = settings.model_copy(update={"yc_api_key": SecretStr("none")})
-    async with AsyncExitStack() as stack:
-        if process is None:
-            process = await stack.enter_async_context(Process.open(settings, clock or SystemClock()))
-        clock = process.clock
-        gauge = sharing.places(settings, clock) if shared else None
-        studio = YandexStudio(settings, process.http, clock, chance, process.metrics, gauge)
-        routing = _routing(settings, studio, clock, extension, routing)
-        painter = None if extension.only_models else studio.art()
-        # The database comes after all that may be wrong in the settings: a start that is refused changes nothing.
-        store = await process.store()
-        async with _client(settings, process) as api, _tasks() as tasks:
-            toolbox = _tools(settings, clock, tasks, [*tools, *extension.tools])
-            routers = _routers(api, extension, stack)
-            app = wire(
-                Given(
-                    settings, store, studio, routing, painter, api, clock, chance, tasks, process.hooks, process.files,
-                    toolbox, later or _modes(studio, extension), extension, routers, role, shared,
-                )
-            )  # fmt: skip
-            if gauge is not None and role.works:
-                app.background.append(tasks.create_task(gauge.run(), name="gauge"))
-            await app.joining.open(partial(sharing.first_code, settings) if shared else None)
-            yield app
+
+    def __init__(
+        self, *, commands: Iterable[OwnCommand] = (), tools: Iterable[Tool | Callable[..., Any]] = (), **settings: Any
+    ) -> None:
+        self.given = settings
+        self.extension = Extension(commands=list(commands))
+        for tool in tools:
+            self.tool(tool)
+
+    def command(self, word: str, about: About = "", *, owners_only: bool = False) -> Callable[[Run], Run]:
+        """Add a command: `async (incoming, reply) -> str | Outgoing | None`; `incoming.rest` stands after the word."""
+
+        def add(run: Run) -> Run:
+            self.extension.commands.append(OwnCommand(word, run, about, owners_only))
+            return run
+
+        return add
+
+    def tool(self, tool: T) -> T:
+        """Let models call it: a `Tool`, or a typed function with a docstring (`Tool.of`)."""
+        self.extension.tools.append(tool if isinstance(tool, Tool) else Tool.of(tool))
+        return tool
+
+    def model(self, name: str, model: Model, title: str = "") -> None:
+        """Offer a model of your own. The first one answers where nobody has chosen another."""
+        self.extension.models.append(OwnModel(name, title or name, model))
+
+    def include_router(self, router: Router) -> None:
+        """Mount a router of aiogram: it gets the updates, commands and buttons that Govorun has no meaning for."""
+        self.extension.routers.append(router)
+
+    def settings(self, **more: Any) -> Settings:
+        """What counts in the end; `more` counts most. Raises `ConfigError`."""
+        from bot.config.settings import Settings, load
+
+        for name in self.given:
+            if name not in Settings.model_fields:
+                raise ConfigError(f"{name} is no setting of Govorun; docs/framework.md tells what an App takes")
+        taken = os.environ.get(SANDBOX, "").lower().split(",")
+        given = {name: value for name, value in self.given.items() if name not in taken}
+        files: dict[str, Any] = {"_env_file": None} if SANDBOX in os.environ else {}
+        return load(**{**files, **given, **more})
+
+    def plan(self, settings: Settings, role: Role = Role.ALL) -> Plan:
+        """The bots that these settings ask for, each with what this App was given. Raises `ConfigError`."""
+        from bot.config import multi_bot
+
+        return multi_bot.plan(settings, self.settings, studio=role.works and not self.extension.only_models)
+
+    def run(self) -> None:
+        """Run until it is stopped: on Telegram where BOT_TOKEN is set, in the sandbox where it is not."""
+        if _loading.get():  # `--app` looks for the App in this file, and runs it itself
+            return
+        try:
+            settings = self.settings()
+            if settings.bot_token.get_secret_value() or settings.bots is not None:
+                self.serve(settings)
+            else:
+                rehearse(_command_line())
+        except BotError as error:
+            sys.exit(f"govorun: {error}")
+
+    def serve(self, settings: Settings, role: Role = Role.ALL) -> None:
+        """Run on Telegram until it is stopped. Raises `ConfigError`."""
+        from bot.config.settings import has_key
+        from bot.runtime import main as running
+        from bot.telemetry import logging
+
+        self.extension.only_models = bool(self.extension.models) and not has_key(settings)
+        plan = self.plan(settings, role)
+        with logging.standard_streams():
+            logging.configure(settings.log_level, plan.secrets(), settings.log_format)
+            running.run(plan, lambda: self.plan(self.settings(), role), self.extension, role)
 
 
-@asynccontextmanager
-async def _client(settings: Settings, process: Process) -> AsyncIterator[Api]:
-    token, proxy = settings.bot_token.get_secret_value(), settings.telegram_proxy.get_secret_value()
-    api = Api(token, settings.telegram_api_url, proxy, process.metrics, process.tracer)
+def rehearse(command: list[str]) -> None:
+    """Run the sandbox with a bot that this command line starts, until Ctrl-C."""
+    from bot.sandbox.main import serve
+
+    print("BOT_TOKEN is not set: this is the sandbox.", file=sys.stderr)  # noqa: T201  for people at a terminal
+    asyncio.run(serve(Path(".govorun"), None, browser=True, bot=command))
+
+
+def find(place: str) -> App:
+    """The App at "module:name" or "file.py:name" (the name is `app` when left out). Raises `ConfigError`."""
+    where, _, name = place.partition(":")
+    token = _loading.set(True)
     try:
-        yield api
+        module = _module(where)
     finally:
-        await api.close()
+        _loading.reset(token)
+    found = getattr(module, name or "app", None)
+    if not isinstance(found, App):
+        raise ConfigError(f"--app {place}: there is no App called {name or 'app'} in {where}")
+    return found
 
 
-@asynccontextmanager
-async def _tasks() -> AsyncIterator[Tasks]:
-    """What was not stopped in order is cancelled: every state that matters is in the database."""
-    try:
-        async with Tasks() as tasks:
-            yield tasks
-            raise _End
-    except* _End:
-        pass
+def _module(where: str) -> ModuleType:
+    path = Path(where)
+    if path.suffix != ".py":
+        sys.path.insert(0, os.getcwd())
+        try:
+            return importlib.import_module(where)
+        except ModuleNotFoundError as error:
+            if error.name != where:
+                raise
+            raise ConfigError(f"--app {where}: there is no such module here") from None
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise ConfigError(f"--app {where}: there is no such file")
+    sys.path.insert(0, str(path.parent.absolute()))
+    module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
-    """What a bot is made from. `modes` are the asynchronous modes of the models, by name; `shared`: other processes may
-    work for the same bot.
-    """
-
-    settings: Settings
-    store: Store
-    studio: YandexStudio
-    routing: Routing
-    painter: Painter | None
-    api: Api
-    clock: Clock
-    chance: random.Random
-    tasks: asyncio.TaskGroup
-    hooks: Hooks
-    files: ChildPool
-    toolbox: Toolbox = field(default_factory=Toolbox)
-    modes: Callable[[str], Later | None] = lambda _name: None
-    extension: Extension = field(default_factory=Extension)
-    routers: Routers | None = None
-    role: Role = Role.ALL
-    shared: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What several features share."""
-
-    telegram: Telegram
-    roll: Roll
-    access: Access
-    budget: Budget
-    purse: Purse
-    jobs: Jobs
-    library: Library
-    journal: Journal
-    joining: Joining
-    voice: Voice
-    documents: Documents
-    opinions: Opinions
-    chat: Chat
-
-
-def wire(given: Given) -> Bot:
-    settings, store, clock = given.settings, given.store, given.clock
-    turns = Turns(clock, given.api.metrics, given.api.tracer, settings.log_content)
-    parts = _parts(given)
-    chat, jobs, journal, joining, roll = parts.chat, parts.jobs, parts.journal, parts.joining, parts.roll
-
-    def works_for(user: int) -> bool:
-        return handler.works_for(user)
-
-    waiting = Waiting(store, clock, parts.telegram, given.tasks, settings.queue_notice, chat.stop, jobs.wake)
-    features = [*_features(given, parts, works_for), waiting.feature()]
-    jobs.kinds.update(joined(features).jobs)
-    attached, feed = (
-        Attached(store, chat, parts.documents, parts.voice, given.files),
-        given.routers.feed if given.routers else None,
-    )
-    commands = Commands(store, chat, parts.access, attached, features, roll.load, parts.opinions.reaction, feed)
-    admit = Admit(commands, parts.access, joining.refuse)
-    boundary = Boundary(admit, store, journal, MOST_OF_MANY if given.shared else MOST_ATTEMPTS)
-    waiting.queue = handler = InOrder(boundary, given.tasks, turns, chat.outdate, waiting.queued, waiting.empty)
-    door = Door(handler, store, clock, given.tasks, parts.access, options.limits(settings), journal)
-    engine = sharing.engine(settings, store, handler, jobs, clock, given.api.id, joining.look, shared=given.shared)
-    return Bot(
-        settings, store, parts.telegram, commands, door, handler, jobs, clock, given.tasks, asyncio.Event(),
-        engine, given.role, given.shared, given.api.metrics, turns, given.studio.outage, joining,
-    )  # fmt: skip
-
-
-def _parts(given: Given) -> Parts:
-    settings, store, clock, studio, tasks = given.settings, given.store, given.clock, given.studio, given.tasks
-    how = options.telegram(settings, given.routers)
-    telegram = Telegram(given.api, StoredInbox(store), StoredOutbox(store), clock, tasks, given.hooks, how)
-    roll, jobs = Roll(store, given.api.id), Jobs(store, clock, given.api.id, tracer=given.api.tracer)
-    access = Access(settings.access == "open", frozenset(settings.owners), roll)
-    budget, library = options.budget(settings, access, roll), Library(settings.prompts_dir)
-    purse = Purse(store, budget, options.tariffs(settings))
-    journal = Journal(clock, beside(home(settings.database_url)))
-    documents = Documents(store, purse, studio.embeddings())
-    how_to_answer = options.chat(settings)
-    asking = Asking(how_to_answer, given.toolbox)
-    pricing = Pricing(store, given.routing, asking, budget, documents, given.modes)
-    questions = Questions(store, given.routing, pricing, how_to_answer, library)
-    chat = Chat(
-        store, given.routing, clock, how_to_answer, given.toolbox, asking, pricing, questions, documents, jobs.wake,
-        journal,
-    )  # fmt: skip
-    return Parts(
-        telegram, roll, access, budget, purse, jobs, library, journal,
-        Joining(store, access, roll, Rights(access), clock, telegram, tasks, settings.greeting, library),
-        Voice(store, clock, telegram, studio.listener(), studio.speaker(), jobs.wake, purse, settings.speech_seconds),
-        documents, Opinions(store, settings.system_prompt), chat,
-    )  # fmt: skip
-
-
-def _features(given: Given, parts: Parts, works_for: Callable[[int], bool]) -> list[Feature]:
-    settings, store, clock, studio, extension = given.settings, given.store, given.clock, given.studio, given.extension
-    telegram, chat, budget, library, wake = parts.telegram, parts.chat, parts.budget, parts.library, parts.jobs.wake
-    helper = extension.models[0].model if extension.only_models else studio.text(settings.helper_model)
-    aside = Aside(store, helper, budget)
-    postponing = Postponing(
-        store, given.routing, given.modes, clock, telegram, wake, parts.journal, budget, options.later(settings)
-    )
-    titles = {offer.name: offer.title for offer in given.routing.offers}
-    orders = Orders(store, clock, {LATER: postponing.withdraw})
-    images = Images(
-        store, given.painter, clock, telegram, given.chance, wake, budget, options.picture(settings),
-        Improving(store, given.routing, budget), settings.image_improve,
-    )  # fmt: skip
-    reminders = Reminders(store, clock, telegram, wake)
-    if "reminders" in settings.tools:
-        given.toolbox.add(reminders.tool())
-    searcher = studio.search() if "search" in settings.tools else None
-    for tool in searching.tools(searcher, parts.purse) if searcher else ():
-        given.toolbox.add(tool)
-    return [
-        images.feature(),
-        Choosing(store, given.routing, settings.streaming, library).feature(),
-        ChatList(store, telegram, aside).feature(),
-        Context(store, given.routing, aside, settings.system_prompt, chat.options.history, library).feature(),
-        Personas(store, chat, library).feature(),
-        Writing(store, chat, library).feature(),
-        postponing.feature(),
-        orders.feature(),
-        parts.voice.feature(),
-        Searching(store, searcher, parts.purse).feature(),
-        Confirming(store, chat).feature(),
-        Taps(store, chat).feature(),
-        reminders.feature(),
-        parts.opinions.feature(),
-        Accounts(store, parts.access, clock, settings.currency, titles).feature(),
-        Allowances(store, parts.access, parts.roll, budget, clock, settings.currency).feature(),
-        Privacy(store, clock, telegram, wake, chat.leave, works_for, orders.leave).feature(),
-        parts.joining.feature(),
-        Members(store, parts.access, parts.roll, parts.joining.rights, telegram.link, parts.joining.deliver).feature(),
-        Extending(store, extension.commands).feature(),
-    ]
-
-
-def _modes(studio: YandexStudio, extension: Extension) -> Callable[[str], Later | None]:
-    """The asynchronous modes of AI Studio's models; a programmer's own have none."""
-    own = {one.name for one in extension.models}
-    return lambda name: None if extension.only_models or name in own else studio.later(name)
-
-
-def _offers(settings: Settings, studio: YandexStudio, clock: Clock) -> Sequence[Offer]:
-    names = [(entry.name, entry.title) for entry in catalog.choices(settings.models)]
-    if settings.model not in [name for name, _ in names]:
-        names = [(settings.model, settings.model), *names]
-    names = sorted(names, key=lambda row: row[0] != settings.model)
-    return [Offer(name, title, Breaker(studio.text(name), clock)) for name, title in names]
-
-
-def _routing(
-    settings: Settings, studio: YandexStudio, clock: Clock, extension: Extension, given: Routing | None
-) -> Routing:
-    """The programmer's own models first: code counts more than settings."""
-    offered = given.offers if given else () if extension.only_models else _offers(settings, studio, clock)
-    own = [Offer(one.name, one.title, Breaker(one.model, clock)) for one in extension.models]
-    names = {offer.name for offer in own}
-    return Routing([*own, *(offer for offer in offered if offer.name not in names)])
-
-
-def _tools(settings: Settings, clock: Clock, tasks: asyncio.TaskGroup, own: Sequence[Tool]) -> Toolbox:
-    """Those that need nothing; `_features` adds the others."""
-    made: dict[str, Callable[[], list[Tool]]] = {
-        "time": lambda: [today.tool()],
-        "calculator": lambda: [calculator.tool()],
-    }
-    return Toolbox(
-        [*(tool for name in dict.fromkeys(settings.tools) if name in made for tool in made[name]()), *own],
-        [McpServer(entry, clock, tasks) for entry in settings.mcp_servers],
-    )
-
-
-def _routers(api: Api, extension: Extension, stack: AsyncExitStack) -> Routers | None:
-    if not extension.routers:
-        return None
-    extension.dispatcher = extension.dispatcher or mounted(extension.routers)
-    routers = Routers(api, extension.dispatcher)
-    stack.push_async_callback(routers.close)
-    return routers
-
-
-class _End(Exception):
-    """Ends a task group: what still runs in it is cancelled."""
+def _command_line() -> list[str]:
+    """What started this program, so that the sandbox can start it again as the bot."""
+    main = sys.modules["__main__"]
+    spec = getattr(main, "__spec__", None)
+    if spec is not None:
+        return [sys.executable, "-m", spec.name.removesuffix(".__main__"), *sys.argv[1:]]
+    if not hasattr(main, "__file__"):
+        raise ConfigError("the sandbox starts the bot as a program of its own: put it into a file")
+    return [sys.executable, str(Path(str(main.__file__)).absolute()), *sys.argv[1:]]

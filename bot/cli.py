@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bot.engine import Role
 from bot.errors import BadInput, BotError, ConfigError
+from bot.ports import Role
 
 NEWEST = 20  # failures that are listed
 
 if TYPE_CHECKING:
-    from bot.bots import Plan
+    from bot.ai import Profile
+    from bot.config.multi_bot import Plan
     from bot.doctor.finding import Finding
-    from bot.services import Profile
 
 app = typer.Typer(
     help="Govorun: a chatbot on Yandex AI Studio for Telegram.",
@@ -40,8 +40,11 @@ OWN = typer.Option("", "--app", help="A bot of your own: module:name or file.py:
 @app.command()
 def run(own: str = OWN, role: Role = ROLE) -> None:
     """Run the bot on Telegram (BOT_TOKEN, YC_API_KEY and YC_FOLDER_ID from the environment or .env)."""
-    from bot import bots, logs, program, running
-    from bot.settings import load, misspelt
+    from bot import app as program
+    from bot.config import multi_bot
+    from bot.config.settings import load, misspelt
+    from bot.runtime import main as running
+    from bot.telemetry import logging
 
     if own:
         found = program.find(own)
@@ -49,13 +52,13 @@ def run(own: str = OWN, role: Role = ROLE) -> None:
         return
     settings = load()
     try:
-        plan = bots.plan(settings, load, studio=role.works)
+        plan = multi_bot.plan(settings, load, studio=role.works)
     except ConfigError as error:
         hints = [*misspelt(), "To try the bot without any account: govorun sandbox"]
         raise ConfigError("\n".join([str(error), *hints])) from None
-    with logs.standard_streams():
-        logs.configure(settings.log_level, plan.secrets(), settings.log_format)
-        running.run(plan, lambda: bots.plan(load(), load, studio=role.works), role=role)
+    with logging.standard_streams():
+        logging.configure(settings.log_level, plan.secrets(), settings.log_format)
+        running.run(plan, lambda: multi_bot.plan(load(), load, studio=role.works), role=role)
 
 
 @app.command()
@@ -68,7 +71,7 @@ def sandbox(
     own: str = OWN,
 ) -> None:
     """Try the bot with no account: Telegram and AI Studio on this machine, and a chat page in the browser."""
-    from bot.sandbox import command
+    from bot.sandbox import main as command
 
     bot = [sys.executable, "-m", "bot", "run", "--app", own] if own else []
     asyncio.run(command.serve(directory, port, browser=browser, bot=bot))
@@ -77,14 +80,14 @@ def sandbox(
 @app.command()
 def migrate() -> None:
     """Bring the database to the newest schema (`run` does this by itself)."""
-    from bot.settings import load
-    from bot.storage import schema
-    from bot.storage.dialects import is_sqlite
-    from bot.storage.files import alone
+    from bot.config.settings import load
+    from bot.storage.engines.sqlite_files import alone
+    from bot.storage.engines.urls import is_sqlite
+    from bot.storage.maintenance import migrations
 
     url = load().database_url
     with alone(url) if is_sqlite(url) else nullcontext():  # a server lets one migrate, and those who read wait
-        revision = asyncio.run(schema.upgrade(url))
+        revision = asyncio.run(migrations.upgrade(url))
     typer.echo(f"The database has schema {revision}.")
 
 
@@ -93,19 +96,19 @@ def backup(
     file: Path | None = typer.Argument(None, help="Where to; beside the database, named after the time, if not given."),
 ) -> None:
     """Copy the database while the bot runs, and check the copy."""
-    from bot import backup
-    from bot.settings import load
+    from bot.config.settings import load
+    from bot.storage.maintenance import backup_command
 
-    typer.echo(f"{backup.save(load().database_url, file)} is a sound copy of the database.")
+    typer.echo(f"{backup_command.save(load().database_url, file)} is a sound copy of the database.")
 
 
 @app.command()
 def restore(file: Path = typer.Argument(help="A copy that `govorun backup` has made.")) -> None:
     """Put a copy in the place of the database, after a check. Stop the bot first; the replaced database is kept."""
-    from bot import backup
-    from bot.settings import load
+    from bot.config.settings import load
+    from bot.storage.maintenance import backup_command
 
-    kept = backup.restore(load().database_url, file)
+    kept = backup_command.restore(load().database_url, file)
     typer.echo(f"{file} is the database now." + (f" The one before is kept as {kept}." if kept else ""))
 
 
@@ -114,10 +117,10 @@ def verify(
     file: Path | None = typer.Argument(None, help="A copy of the database; the database itself if not given."),
 ) -> None:
     """Check every page, index and link of a database, and say what is open in it (exit code 1 if it is damaged)."""
-    from bot import backup
-    from bot.settings import load
+    from bot.config.settings import load
+    from bot.storage.maintenance import backup_command
 
-    lines = list(backup.verify(load().database_url, file))
+    lines = list(backup_command.verify(load().database_url, file))
     for good, line in lines:
         typer.echo(f"{typer.style('ok  ', fg='green') if good else typer.style('FAIL', fg='red')}  {line}")
     sys.exit(0 if all(good for good, _ in lines) else 1)
@@ -130,12 +133,12 @@ def move(
     ),
 ) -> None:
     """Copy the SQLite database into PostgreSQL and compare every row. Stop the bot first; the file stays as it is."""
-    from bot.settings import load
-    from bot.storage import moving
+    from bot.config.settings import load
+    from bot.storage.maintenance import sqlite_to_postgres
 
     settings = load()
     target = _destination(to, settings.move_to.get_secret_value())
-    moved = asyncio.run(moving.move(settings.database_url, target))
+    moved = asyncio.run(sqlite_to_postgres.move(settings.database_url, target))
     for table, rows in moved.rows.items():
         typer.echo(f"{rows:>9,}  {table}")
     typer.echo("All of it was there already." if moved.before else "All of it is there. Set DATABASE_URL to it now.")
@@ -143,8 +146,8 @@ def move(
 
 def _destination(argument: str, setting: str) -> str:
     """Where the database moves to; asked for on a terminal, unseen, where nothing says it. Raises `BadInput`."""
-    from bot.settings import database_address
-    from bot.shapes import passwords
+    from bot.config.settings import database_address
+    from bot.config.validators import passwords
 
     if argument and passwords(database_address(argument)):
         typer.echo(
@@ -167,22 +170,22 @@ def feedback(
     ),
 ) -> None:
     """Print what people thought of answers, one JSON object a line, with prompt, answer, model and sources."""
-    from bot import bots
-    from bot.settings import load
-    from bot.storage.feedback import exported
+    from bot.config import multi_bot
+    from bot.config.settings import load
+    from bot.storage.repositories.feedback import exported
 
     settings = load()
     url = _existing(settings.database_url)
-    for row in exported(url, {bot} if bot else bots.numbers(settings)):
+    for row in exported(url, {bot} if bot else multi_bot.numbers(settings)):
         typer.echo(json.dumps(row, ensure_ascii=False))
 
 
 @app.command()
 def log(code: str = typer.Argument("", help="The code that a user was told; without one the last failures.")) -> None:
     """Explain a failure by the code that a user was told: what, where, why, and what to do about it."""
-    from bot.journal import beside, entries, explain
-    from bot.settings import load
-    from bot.storage.files import home
+    from bot.config.settings import load
+    from bot.storage.engines.sqlite_files import home
+    from bot.telemetry.incidents import beside, entries, explain
 
     place = beside(home(load().database_url))
     known = list(entries(place)) if place else []
@@ -198,8 +201,8 @@ def log(code: str = typer.Argument("", help="The code that a user was told; with
 
 def _existing(url: str) -> str:
     """The address of a database that is there. Raises `ConfigError`."""
-    from bot.storage.dialects import is_sqlite
-    from bot.storage.files import path_of
+    from bot.storage.engines.sqlite_files import path_of
+    from bot.storage.engines.urls import is_sqlite
 
     if is_sqlite(url) and ((path := path_of(url)) is None or not path.exists()):
         raise ConfigError(f"DATABASE_URL: there is no database {path or url}")
@@ -209,22 +212,23 @@ def _existing(url: str) -> str:
 @app.command()
 def doctor() -> None:
     """Ask everything that the bot needs, for real, and say what to do about what is wrong (exit code 1 if it is)."""
-    from bot import bots, logs
+    from bot.config import multi_bot
+    from bot.config.settings import load
     from bot.doctor.machine import unreadable
-    from bot.settings import load
+    from bot.telemetry import logging
 
     try:
         settings = load()
-        plan = bots.plan(settings, load) if bots.files(settings) else bots.Plan(settings, {"": settings})
+        plan = multi_bot.plan(settings, load) if multi_bot.files(settings) else multi_bot.Plan(settings, {"": settings})
     except ConfigError as error:
         sys.exit(1 if [finding for finding in unreadable(error) if _tell(finding)] else 0)
-    logs.configure("CRITICAL", plan.secrets())  # the findings say it
+    logging.configure("CRITICAL", plan.secrets())  # the findings say it
     sys.exit(1 if asyncio.run(_failures(plan)) else 0)
 
 
 async def _failures(plan: Plan) -> list[Finding]:
     """Print what is found, of several bots below the name of each. Returns what is wrong."""
-    from bot.bots import ENDING
+    from bot.config.multi_bot import ENDING
     from bot.doctor.examination import examine
     from bot.doctor.finding import fail
 
@@ -250,9 +254,9 @@ def _tell(finding: Finding) -> bool:
 @models.command("list")
 def list_models() -> None:
     """The models to choose from: what AI Studio offers your folder, or without a key what Govorun knows."""
-    from bot.models import catalog
-    from bot.models.yandex.offered import offered
-    from bot.settings import load
+    from bot.config.settings import load
+    from bot.providers import catalog
+    from bot.providers.yandex.model_list import offered
 
     names = asyncio.run(offered(load()))
     if names is None:
@@ -268,14 +272,14 @@ def fetch(
     directory: Path = typer.Option(Path(".govorun/models"), help="Where it is kept; the sandbox looks here."),
 ) -> None:
     """Download a language model for the sandbox and check it. Goes on where an earlier try ended."""
-    from bot.models import weights
+    from bot.providers.local import weights
 
     typer.echo(weights.fetch(name, directory, weights.print_progress))
 
 
 def _abilities(profile: Profile) -> str:
     """What is known of a model; nothing of one without a row in the catalog."""
-    from bot.services import Profile
+    from bot.ai import Profile
 
     if profile == Profile():
         return ""

@@ -15,7 +15,7 @@ BotError
 │   ├── ContextOverflow      .limit, .given tokens: shorten and ask again
 │   ├── ModelDenied          key, role, folder, money: the operator must act
 │   └── ModelProtocolError   the server said something that we do not understand
-├── TransportError           the messenger: see bot/telegram/api.py for what each means
+├── TransportError           the messenger: see bot/telegram/client/api.py for what each means
 │   ├── TransportUnavailable .retry_after
 │   ├── Refused              a call was refused for good
 │   │   └── TooLarge         .limit bytes are the most that the messenger hands over

@@ -1,6 +1,6 @@
 """What a programmer adds to the bot, as values: commands, tools, models, routers. Begin with `Extension`.
 
-`program.py` collects them, `app.py` connects them. Nothing here loads what a bot needs to run.
+`app.py` collects them, `runtime/build.py` connects them. Nothing here loads what a bot needs to run.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bot.services import Model
-from bot.tools import Tool
-from bot.types import Incoming, Outgoing, Reply
+from bot.ai import Model
+from bot.ports import Reply
+from bot.tools.tool import Tool
+from bot.types import Incoming, Outgoing
 
 if TYPE_CHECKING:
     from aiogram import Dispatcher, Router

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from bot.ports import Reply
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Incoming, Outgoing, Reply
+from bot.types import Incoming, Outgoing
 
 Effect = Callable[[Tx], object]
 ALONE = "alone"  # what a group may choose for notices

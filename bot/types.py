@@ -1,17 +1,18 @@
-"""The words of Govorun: frozen values, and the protocols between its rooms. Read this, then `app.py`, then `chat.py`.
+"""The words of Govorun: frozen values, and the protocols between its rooms. Read this, then `runtime/build.py`, then
+`conversation/assistant.py`.
 
 Values have no identity and no date of their own; storage adds those. What must survive a restart is made of plain data,
 so that it can be a row. Durations are seconds, sizes are bytes, lengths of text are characters (code points) unless a
-name says otherwise; datetimes are aware and UTC. What models and other services are asked: `services.py`.
+name says otherwise; datetimes are aware and UTC. What models and other services are asked: `ai.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 # --- who and where ----------------------------------------------------------------------------------------------------
 
@@ -238,81 +239,6 @@ class Outgoing:
     aloud: str = ""
 
 
-class Reply(Protocol):
-    """The way back to where an `Incoming` came from. The transport owns pacing, splitting and markup.
-
-    `begin` opens a live view of the answer (`mode`: draft, edit or off; "" is the operator's choice; `over`: it is
-    written over that message of ours); `append` and
-    `replace` change it and never block or fail: it is shown as far as the transport can. What counts is the
-    `Outgoing` in the outbox: `finish` ends the live view and delivers what the outbox holds for this address, in
-    order, and returns when that is done. `close` ends the live view without an answer.
-    """
-
-    @property
-    def address(self) -> Address: ...
-
-    def begin(self, mode: str = "", over: int = 0) -> None: ...
-
-    def append(self, text: str) -> None: ...
-
-    def replace(self, text: str) -> None: ...
-
-    def show(self, doing: str) -> None:
-        """Say below what is written so far what is being done ("searching the web…"); the next text takes it away."""
-        ...
-
-    def complete(self) -> None:
-        """All is written: `finish` follows as soon as it is kept, and showing more before is seldom worth it."""
-        ...
-
-    async def finish(self) -> None: ...
-
-    async def close(self) -> None: ...
-
-    async def acknowledge(self, text: str = "") -> None:
-        """Answer a button press (the spinner goes away; `text` is a short toast). Does nothing for other kinds."""
-        ...
-
-    async def busy(self, kind: Literal["typing", "photo", "voice", "document"]) -> None:
-        """Show for some seconds that something is being done. May be dropped."""
-        ...
-
-    async def fetch(self, attachment: Attachment) -> bytes:
-        """The bytes of what came with a message.
-
-        Raises `TooLarge` before anything is asked where the size is known, `Refused` for what is not there any more,
-        and `TransportUnavailable` where the messenger does not hand it over now.
-        """
-        ...
-
-    def aside(self, user: int) -> None:
-        """From now on the address is that of one member of the group alone."""
-        ...
-
-    async def confide(self) -> bool:
-        """Open the message that only the user of the address sees: what is said next is written into it.
-
-        False: it can't be done here, and nothing was said.
-        """
-        ...
-
-    async def is_admin(self, user: int) -> bool:
-        """Whether the user may change settings of this chat: asked anew each time, never remembered."""
-        ...
-
-
-class Transport(Protocol):
-    """Where replies come from when there is no `Incoming` at hand: a job that ends after a restart."""
-
-    def reply(self, address: Address, turn: str) -> Reply: ...
-
-    async def rename(self, address: Address, title: str) -> None:
-        """Name the topic of an address; one that is gone or can't be named stays as it is."""
-        ...
-
-
-Handler = Callable[[Incoming, Reply], Awaitable[None]]
-
 # --- what is done later -----------------------------------------------------------------------------------------------
 
 
@@ -326,3 +252,14 @@ class Job:
     payload: Mapping[str, Any] = field(default_factory=dict)
     due: float = 0.0
     attempts: int = 0
+
+
+class Permission(StrEnum):
+    """What somebody may be allowed to do; `access/policy.py` says to whom."""
+
+    SIGNAL = "signal"  # what the messenger tells of itself: a chat moved, a draft was stopped
+    TALK = "talk"  # ask, order, press what is one's own
+    CHOOSE = "choose"  # settings of the chat
+    MANAGE = "manage"  # who is let in
+    EXCEED = "exceed"  # go beyond the limits of a user
+    ADMINISTER = "administer"  # the bot itself

@@ -5,9 +5,10 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import Connection
 
-from bot.settings import load
-from bot.storage import queue, schema
-from bot.storage.dialects import connector
+from bot.config.settings import load
+from bot.storage.engines import job_notify
+from bot.storage.engines.dialects import connector
+from bot.storage.maintenance import migrations
 from bot.storage.tables import METADATA
 
 # Whoever wants a table after us waits behind us: better give up soon, and try again (`schema.climb`).
@@ -33,17 +34,17 @@ def run(connection: Connection) -> None:
 
 def _note(connection: Connection) -> None:
     """Each step only adds, or says in `CONTRACTS` which revision is the oldest whose code works after it."""
-    told = schema.state(connection)
+    told = migrations.state(connection)
     if told is not None:
         steps = context.script.iterate_revisions(told.revision, "base")
         oldest = max(getattr(step.module, "CONTRACTS", "0001") for step in steps)
         if oldest != told.oldest:
-            schema.note(connection, oldest)
+            migrations.note(connection, oldest)
 
 
 def _is_ours(name: str | None, kind: str, _parents: object) -> bool:
-    """Not what stands beside the tables: see `bot/storage/queue.py`."""
-    return kind != "table" or not (name or "").startswith(queue.BESIDE)
+    """Not what stands beside the tables: see `bot/storage/engines/job_notify.py`."""
+    return kind != "table" or not (name or "").startswith(job_notify.BESIDE)
 
 
 def main() -> None:

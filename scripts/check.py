@@ -52,7 +52,7 @@ def migrations() -> None:
     with tempfile.TemporaryDirectory() as folder:
         _migrations(f"sqlite+aiosqlite:///{folder}/check.db", "SQLite")
     sys.path.insert(0, str(ROOT / "tests"))
-    from postgres_side import started
+    from tests.support.postgres_side import started
 
     try:
         with started() as server:
@@ -85,7 +85,7 @@ def browser() -> None:
 
 
 def compiler() -> None:
-    """For the library between a process and its disk (`tests/disk/disk.c`)."""
+    """For the library between a process and its disk (`tests/promises/disk/disk.c`)."""
     if shutil.which("cc") or shutil.which("gcc"):
         return
     if shutil.which("apt-get") and os.geteuid() == 0:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic_core import PydanticUndefined
 
-from bot.settings import Settings
+from bot.config.settings import Settings
 
 FILE = Path(__file__).parents[1] / ".env.example"
 REQUIRED = 3

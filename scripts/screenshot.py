@@ -7,10 +7,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bot.sandbox.command import Sandbox
+from bot.sandbox.main import Sandbox
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from page.chromium import Page
+from tests.sandbox.page.chromium import Page
 
 BOT = "document.querySelectorAll('[data-testid^=message-][data-from=bot]').length"
 SCENE = ("/image a lighthouse in a storm", "Write code", "Show me a table")

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from postgres_side import TEMPLATE, Server, started
+
+from tests.support.postgres_side import TEMPLATE, Server, started
 
 # How fast a machine is that others use as well is no property of the code.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -28,13 +29,13 @@ def template(govorun_template: Path) -> Path:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
     """A PostgreSQL server with a template of the newest schema. Skipped, loudly, where its wheel is not installed."""
-    from bot.storage import schema
+    from bot.storage.maintenance import migrations
 
     try:
         server = started()
         with server as found:
             found.execute(f"CREATE DATABASE {TEMPLATE}")
-            asyncio.run(schema.upgrade(found.url(TEMPLATE)))
+            asyncio.run(migrations.upgrade(found.url(TEMPLATE)))
             yield found
     except ImportError as error:
         if os.environ.get("CI"):

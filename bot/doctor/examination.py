@@ -10,11 +10,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from bot.clock import Clock, SystemClock
+from bot.config.settings import Settings
 from bot.doctor.finding import Finding, Verdict, cleaner
 from bot.doctor.machine import check_database, check_prompts, check_proxies, check_settings
 from bot.doctor.studio import check_picture, check_studio
 from bot.doctor.telegram import check_telegram
-from bot.settings import Settings
 
 
 async def examine(

@@ -9,8 +9,8 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import SecretStr
 
-from bot.logs import TOKEN, WRITTEN_OUT, YANDEX
-from bot.settings import Settings
+from bot.config.settings import Settings
+from bot.telemetry.logging import TOKEN, WRITTEN_OUT, YANDEX
 
 PATIENCE = 15.0  # seconds for one question
 

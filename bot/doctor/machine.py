@@ -17,13 +17,13 @@ from urllib.request import getproxies, proxy_bypass
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from bot.config.settings import OPENTELEMETRY, WHERE, Settings, require
 from bot.doctor.finding import Finding, Verdict, fail, ok, place, secret, warn
 from bot.errors import ConfigError
-from bot.library import Library
-from bot.models import catalog
-from bot.settings import OPENTELEMETRY, WHERE, Settings, require
-from bot.storage import schema
-from bot.storage.dialects import is_sqlite, shown
+from bot.prompts.library import Library
+from bot.providers import catalog
+from bot.storage.engines.urls import is_sqlite, shown
+from bot.storage.maintenance import migrations
 
 TIGHT, FULL = 500, 50  # MB of free disk
 FOR_A_FILE = "For a file beside the bot: DATABASE_URL=sqlite+aiosqlite:///govorun.db"
@@ -87,14 +87,14 @@ async def check_database(settings: Settings) -> AsyncIterator[Finding]:
         url = make_url(settings.database_url)
         file = _file(url)
         new = file is not None and not file.exists()
-        told = None if new else await schema.find(settings.database_url)
+        told = None if new else await migrations.find(settings.database_url)
     except (ConfigError, SQLAlchemyError, ImportError) as error:
         advice = FOR_A_FILE if is_sqlite(settings.database_url) else FOR_A_SERVER
         text = str(error) if isinstance(error, ConfigError) else f"DATABASE_URL can't be used ({type(error).__name__})"
         yield fail("database", text, advice)
         return
     if told is not None and not told.is_served:
-        text = f"was written by a newer version of Govorun (schema {told.revision}, this one knows {schema.HEAD})"
+        text = f"was written by a newer version of Govorun (schema {told.revision}, this one knows {migrations.HEAD})"
         yield fail("database", text, "Update Govorun, or use the backup from before the update")
     elif file is None:
         yield ok("database", f"{shown(settings.database_url)} opens; {_schema(told)}")
@@ -107,14 +107,14 @@ def _file(url: URL) -> Path | None:
     return Path(str(url.database)) if kept else None
 
 
-def _schema(told: schema.State | None) -> str:
+def _schema(told: migrations.State | None) -> str:
     if told is None:
         return "empty, filled at the start"
-    if told.revision == schema.HEAD:
+    if told.revision == migrations.HEAD:
         return f"schema {told.revision} is current"
     if not told.is_known:
-        return f"schema {told.revision} is of a newer version; this one ({schema.HEAD}) works with it"
-    return f"schema {told.revision} is brought to {schema.HEAD} at the start"
+        return f"schema {told.revision} is of a newer version; this one ({migrations.HEAD}) works with it"
+    return f"schema {told.revision} is brought to {migrations.HEAD} at the start"
 
 
 def _on_disk(file: Path, state: str) -> Finding:

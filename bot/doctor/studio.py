@@ -7,18 +7,18 @@ from collections.abc import AsyncIterator, Mapping
 from email.utils import parsedate_to_datetime
 from random import Random
 
+from bot.ai import Request
 from bot.clock import Clock
+from bot.config.settings import WHERE, Settings
 from bot.doctor.finding import PATIENCE, Finding, Verdict, fail, ok, place, secret, warn
 from bot.doctor.machine import environment_proxy
 from bot.errors import BotError, ConfigError, ModelError, ModelProtocolError, ModelUnavailable
-from bot.http import Http
-from bot.models import catalog
-from bot.models.failures import MONEY, Unauthenticated
-from bot.models.yandex import names
-from bot.models.yandex.auth import credentials
-from bot.models.yandex.service import YandexStudio
-from bot.services import Request
-from bot.settings import WHERE, Settings
+from bot.http.client import Http
+from bot.providers import catalog
+from bot.providers.error_mapping import MONEY, Unauthenticated
+from bot.providers.yandex import names
+from bot.providers.yandex.auth import credentials
+from bot.providers.yandex.service import YandexStudio
 from bot.types import Message
 
 SKEW = 30.0  # seconds that the clocks may differ
@@ -81,7 +81,7 @@ async def _auth(settings: Settings, http: Http, clock: Clock) -> Finding:
 
 
 def _credentials(settings: Settings) -> Mapping[str, object]:
-    """In the order in which they count, see `bot.models.yandex.auth`."""
+    """In the order in which they count, see `bot.providers.yandex.auth`."""
     return {
         "YC_API_KEY": secret(settings.yc_api_key),
         "YC_IAM_TOKEN": secret(settings.yc_iam_token),

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
+from bot.config.settings import WHERE, Settings
 from bot.doctor.finding import PATIENCE, Finding, fail, ok, place, secret, warn
 from bot.errors import ConfigError, Refused, TransportError, Unauthorized
-from bot.settings import WHERE, Settings
 
 BACKLOG = 100  # updates that may wait before it is worth a word
 
 
 async def check_telegram(settings: Settings) -> AsyncIterator[Finding]:
-    from bot.telegram.api import Api  # isort: skip  before aiogram
+    from bot.telegram.client.api import Api  # isort: skip  before aiogram
     from aiogram.methods import GetMe, GetWebhookInfo
 
     try:

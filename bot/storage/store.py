@@ -2,7 +2,7 @@
 
 Begin with `Store.write` and `Store.read`: both take a function of a transaction, and run it in a thread that owns its
 connection. What can be asked inside is in the subject modules that `Tx` lists. Which database it is is the URL's
-business: `sqlite.py` and `postgres.py` are the two `Engine`s.
+business: `storage/engines/sqlite.py` and `storage/engines/postgres.py` are the two `Engine`s.
 """
 
 from __future__ import annotations
@@ -17,40 +17,41 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from bot import lease, tracing
 from bot.clock import Clock
+from bot.concurrency import lease
+from bot.concurrency.lease import Fenced, Lease, LeaseLost
 from bot.errors import Lost, StorageUnavailable
-from bot.lease import Fenced, Lease, LeaseLost
-from bot.metrics import Metrics
-from bot.outage import Outage
-from bot.storage import (
+from bot.storage.engines.base import Engine
+from bot.storage.engines.base import Work as Bound
+from bot.storage.engines.decision_locks import Guard
+from bot.storage.engines.errors import meaning
+from bot.storage.engines.job_notify import Queue
+from bot.storage.engines.urls import is_sqlite
+from bot.storage.maintenance import migrations
+from bot.storage.repositories import (
     audit,
     backlog,
-    belongings,
     blobs,
+    budgets,
     buttons,
     chats,
     conversations,
-    deliveries,
     documents,
     feedback,
+    inbox,
     jobs,
+    ledger,
     members,
     memory,
     messages,
     operations,
-    people,
-    schema,
-    spending,
-    updates,
-    usage,
+    outbox,
+    personal_data,
+    user_profiles,
 )
-from bot.storage.dialects import is_sqlite
-from bot.storage.engine import Engine
-from bot.storage.engine import Work as Bound
-from bot.storage.faults import meaning
-from bot.storage.guards import Guard
-from bot.storage.queue import Queue
+from bot.telemetry import tracing
+from bot.telemetry.metrics import Metrics
+from bot.telemetry.outage import Outage
 
 T = TypeVar("T")
 LOOK = 20.0  # seconds between looks at the files while nothing is written
@@ -66,8 +67,8 @@ class Tx:
         self.queue = Queue(connection, None)
 
     @cached_property
-    def updates(self) -> updates.Updates:
-        return updates.Updates(self.connection, self.clock, self.queue)
+    def updates(self) -> inbox.Updates:
+        return inbox.Updates(self.connection, self.clock, self.queue)
 
     @cached_property
     def chats(self) -> chats.Chats:
@@ -94,8 +95,8 @@ class Tx:
         return documents.Documents(self.connection, self.clock, self.queue)
 
     @cached_property
-    def deliveries(self) -> deliveries.Deliveries:
-        return deliveries.Deliveries(self.connection, self.clock, self.queue)
+    def deliveries(self) -> outbox.Deliveries:
+        return outbox.Deliveries(self.connection, self.clock, self.queue)
 
     @cached_property
     def operations(self) -> operations.Operations:
@@ -106,24 +107,24 @@ class Tx:
         return feedback.Opinions(self.connection, self.clock, self.queue)
 
     @cached_property
-    def belongings(self) -> belongings.Belongings:
-        return belongings.Belongings(self.connection, self.clock, self.queue)
+    def belongings(self) -> personal_data.Belongings:
+        return personal_data.Belongings(self.connection, self.clock, self.queue)
 
     @cached_property
-    def people(self) -> people.People:
-        return people.People(self.connection, self.clock, self.queue)
+    def people(self) -> user_profiles.People:
+        return user_profiles.People(self.connection, self.clock, self.queue)
 
     @cached_property
     def jobs(self) -> jobs.Jobs:
         return jobs.Jobs(self.connection, self.clock, self.queue)
 
     @cached_property
-    def usage(self) -> usage.Ledger:
-        return usage.Ledger(self.connection, self.clock, self.queue)
+    def usage(self) -> ledger.Ledger:
+        return ledger.Ledger(self.connection, self.clock, self.queue)
 
     @cached_property
-    def spending(self) -> spending.Ledgers:
-        return spending.Ledgers(self.connection, self.clock, self.queue)
+    def spending(self) -> budgets.Ledgers:
+        return budgets.Ledgers(self.connection, self.clock, self.queue)
 
     @cached_property
     def members(self) -> members.Members:
@@ -175,7 +176,7 @@ class Store:
 
         Raises `ConfigError` for a database that is not ours, `StorageUnavailable` for one that can't be opened now.
         """
-        await schema.upgrade(url)
+        await migrations.upgrade(url)
         async with _engine(url, clock) as engine:
             store = cls(clock, engine, metrics or Metrics())
             try:
@@ -341,10 +342,10 @@ class Store:
 
 def _engine(url: str, clock: Clock) -> AbstractAsyncContextManager[Engine]:
     if is_sqlite(url):
-        from bot.storage.sqlite import Sqlite
+        from bot.storage.engines.sqlite import Sqlite
 
         return Sqlite.open(url)
-    from bot.storage.postgres import Postgres
+    from bot.storage.engines.postgres import Postgres
 
     return Postgres.open(url, clock)
 

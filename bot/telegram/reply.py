@@ -6,15 +6,15 @@ import logging
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-import bot.telegram.lazy  # noqa: F401  isort: skip  before aiogram
+import bot.telegram.client.fast_import  # noqa: F401  isort: skip  before aiogram
 
 from aiogram.methods import AnswerCallbackQuery, GetChatMember
 
 from bot.errors import TransportError
-from bot.telegram import files
-from bot.telegram.api import Moved, NotAlone, NoThread
-from bot.telegram.delivery import Deliverer
-from bot.telegram.live import Live, Mode
+from bot.telegram.client import files
+from bot.telegram.client.api import Moved, NotAlone, NoThread
+from bot.telegram.sending.delivery import Deliverer
+from bot.telegram.sending.streaming import Live, Mode
 from bot.texts.catalog import say
 from bot.types import Address, Attachment
 

@@ -9,28 +9,27 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import bot.telegram.lazy  # noqa: F401  isort: skip  before aiogram
+import bot.telegram.client.fast_import  # noqa: F401  isort: skip  before aiogram
 
 from aiogram.methods import EditForumTopic, GetMe, SetMyCommands, TelegramMethod
 from aiogram.types import BotCommand, BotCommandScopeAllGroupChats
 
-from bot.boxes import Inbox, Outbox
 from bot.clock import Clock
-from bot.engine import Engine, Role
 from bot.errors import ConfigError, Refused, TransportError, TransportUnavailable, Unauthorized
-from bot.outage import Outage
-from bot.telegram import queries, webhook
-from bot.telegram.api import Api, NoMethod
-from bot.telegram.budget import Budget
-from bot.telegram.delivery import Deliverer
-from bot.telegram.hooks import Hooks
-from bot.telegram.intake import Intake
-from bot.telegram.live import Mode
-from bot.telegram.polling import Poller
+from bot.ports import Engine, Handler, Inbox, Outbox, Role
+from bot.telegram.client.api import Api, NoMethod
+from bot.telegram.receiving import auto_answers, webhook
+from bot.telegram.receiving.intake import Intake
+from bot.telegram.receiving.parsing import Me
+from bot.telegram.receiving.polling import Poller
+from bot.telegram.receiving.webhook_server import Hooks
+from bot.telegram.receiving.webhook_watch import Watch
 from bot.telegram.reply import TelegramReply
-from bot.telegram.updates import Me
-from bot.telegram.watch import Watch
-from bot.types import Address, Handler, Incoming, Kind
+from bot.telegram.sending.delivery import Deliverer
+from bot.telegram.sending.flood_budget import Budget
+from bot.telegram.sending.streaming import Mode
+from bot.telemetry.outage import Outage
+from bot.types import Address, Incoming, Kind
 
 log = logging.getLogger(__name__)
 
@@ -197,12 +196,12 @@ class Telegram:
         )  # fmt: skip
 
     def _dismiss(self, update: dict[str, Any]) -> None:
-        if (method := queries.dismissal(update)) is not None:
+        if (method := auto_answers.dismissal(update)) is not None:
             self.tasks.create_task(self._say_no(method))
 
     async def _say_no(self, method: TelegramMethod[bool]) -> None:
         try:
-            await self.api.call(method, deadline=queries.DEADLINE)
+            await self.api.call(method, deadline=auto_answers.DEADLINE)
         except TransportError as error:  # it has run out meanwhile
             log.debug("a question of Telegram was not answered: %s", error)
 

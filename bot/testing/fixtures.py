@@ -48,10 +48,10 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Generator[None, LoopFact
 @pytest.fixture(scope="session")
 def govorun_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with the newest schema, made once and copied."""
-    from bot.storage import schema
+    from bot.storage.maintenance import migrations
 
     path = tmp_path_factory.mktemp("govorun") / "template.db"
-    asyncio.run(schema.upgrade(f"sqlite+aiosqlite:///{path}"))
+    asyncio.run(migrations.upgrade(f"sqlite+aiosqlite:///{path}"))
     return path
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bot import App
-from bot.app import build
-from bot.bot import Bot
-from bot.sandbox.studio import Studio
-from bot.sandbox.telegram import Telegram, buttons_of
-from bot.settings import Settings
-from bot.telegram.screen import STOP
+from bot.config.settings import Settings
+from bot.runtime.bot import Bot
+from bot.runtime.build import build
+from bot.sandbox.ai_studio.server import Studio
+from bot.sandbox.telegram.server_facade import Telegram, buttons_of
+from bot.telegram.sending.messages import STOP
 from bot.testing.virtual_loop import LoopClock
 
 T = TypeVar("T")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from bot.sandbox.studio import Answer, Studio
-from bot.sandbox.studio_wire import Seen
+from bot.sandbox.ai_studio.server import Answer, Studio
+from bot.sandbox.ai_studio.wire import Seen
 
 TEXTS = ("completion", "chat/completions")
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from bot.sandbox.telegram import Telegram, buttons_of, text_of
-from bot.storage.dialects import connector
+from bot.sandbox.telegram.server_facade import Telegram, buttons_of, text_of
+from bot.storage.engines.dialects import connector
 from bot.testing.stage import PATIENCE, Stage
 
 T = TypeVar("T")

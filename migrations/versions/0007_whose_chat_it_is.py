@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from bot.storage import queue
+from bot.storage.engines import job_notify
 
 revision = "0007"
 down_revision = "0006"
@@ -16,10 +16,10 @@ CONTRACTS = "0007"  # code that does not know the queue would put updates where 
 
 def upgrade() -> None:
     op.add_column("updates", sa.Column("chat", sa.String(length=160), server_default="", nullable=False))
-    queue.create(op.get_bind())
+    job_notify.create(op.get_bind())
 
 
 def downgrade() -> None:
-    queue.drop(op.get_bind())
+    job_notify.drop(op.get_bind())
     with op.batch_alter_table("updates", schema=None) as batch_op:
         batch_op.drop_column("chat")

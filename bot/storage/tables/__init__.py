@@ -4,8 +4,8 @@ Every row belongs to a bot and a chat; times are Unix seconds; JSON is kept as t
 these tables: an ORM append costs 1.1 ms, a Core one 0.4 ms, and a turn makes nine. Whoever has one part has all.
 """
 
-from bot.storage.declarative import Base
 from bot.storage.tables import history, people, spending, work
+from bot.storage.tables.base import Base
 
 METADATA = Base.metadata
 

@@ -17,7 +17,7 @@ from sqlalchemy import (
     false,
 )
 
-from bot.storage.declarative import Addressed, Base, Id, column
+from bot.storage.tables.base import Addressed, Base, Id, column
 
 
 class Conversation(Addressed, Base):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, ColumnClause, Float, Index, String
 
-from bot.storage.declarative import Base, Id, column
+from bot.storage.tables.base import Base, Id, column
 
 
 class UsageRow(Base):

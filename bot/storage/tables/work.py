@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, ColumnClause, Float, Index, Integer, LargeBinary, String, Text, UniqueConstraint
 
-from bot.storage.declarative import Addressed, Base, Id, column
+from bot.storage.tables.base import Addressed, Base, Id, column
 
 
 class Update(Base):

@@ -1,0 +1,285 @@
+"""For admins: who is let in, links that let in, and what was done. Begin with `Members.members`.
+
+Nobody changes those of the own rank or above, and nobody gives a higher one than they may change (`access.may_set`); so
+an admin handles users and operators, an owner everybody but the owners of the settings. All of it stands in the audit
+log. What ends when a role is lowered: `access/rights.py`.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from bot.access.directory import Roll, stored_access
+from bot.access.onboarding import hashed
+from bot.access.policy import Access, Actor, Role, may_set
+from bot.access.rights import ROLES, Rights, may_change, named, refusal
+from bot.errors import BadInput
+from bot.feature import Command, Feature, Press
+from bot.outbox import language as language_of
+from bot.outbox import offer, put, put_over, settle
+from bot.ports import Reply
+from bot.storage.repositories.audit import Entry
+from bot.storage.repositories.budgets import DAY
+from bot.storage.repositories.buttons import Action
+from bot.storage.repositories.members import Membership
+from bot.storage.store import Store, Tx
+from bot.texts.catalog import say
+from bot.types import Address, Incoming, Outgoing, Permission
+
+PAGE = 8  # members on one page
+NEWEST = 20  # entries of the audit log that are shown
+LINK_DAYS, MOST_DAYS, MOST_USES = 7, 365, 1000
+NUMBER = re.compile(r"-?\d{1,18}")
+GIVEN = (Role.USER, Role.OPERATOR, Role.ADMIN, Role.OWNER, Role.BLOCKED)
+Options = list[tuple[str, str, dict[str, str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a link is to be: for whom, how often, and for how many days; `stay`: days of membership, 0 for good."""
+
+    role: Role = Role.USER
+    uses: int = 1
+    days: int = LINK_DAYS
+    stay: int = 0
+
+    @classmethod
+    def of(cls, words: str) -> Wish | None:
+        """`operator 5x 30d stay 90d`, each of them optional; None for what is nothing of that."""
+        found = WISH.fullmatch(words.strip().lower())
+        if found is None:
+            return None
+        role, uses, days, stay = found.groups()
+        wish = cls(Role[(role or "user").upper()], int(uses or 1), int(days or LINK_DAYS), int(stay or 0))
+        fits = 0 < wish.uses <= MOST_USES and 0 < wish.days <= MOST_DAYS and wish.stay <= 10 * MOST_DAYS
+        return wish if fits else None
+
+
+WISH = re.compile(
+    r"(user|operator|admin)?(?:(?:^|\s+)(\d{1,5})x)?(?:(?:^|\s+)(\d{1,5})d)?(?:(?:^|\s+)stay\s+(\d{1,5})d)?"
+)
+
+
+@dataclass(slots=True)
+class Members:
+    """`link` makes an address of a code; `deliver` sends what a turn has put into the outbox for other chats."""
+
+    store: Store
+    access: Access
+    roll: Roll
+    rights: Rights
+    link: Callable[[str], str]
+    deliver: Callable[[str, Sequence[Address]], None]
+
+    def feature(self) -> Feature:
+        return Feature(
+            commands={
+                "/members": Command(self.members, in_menu=False, act=Permission.MANAGE),
+                "/invite": Command(self.invite, in_menu=False, act=Permission.MANAGE),
+                "/audit": Command(self.audit, in_menu=False, act=Permission.MANAGE),
+            },
+            presses={
+                "members.show": Press(self.press_show, Permission.MANAGE),
+                "members.page": Press(self.press_page, Permission.MANAGE),
+                "members.set": Press(self.press_set, Permission.MANAGE),
+                "group.withdraw": Press(self.press_withdraw, Permission.MANAGE),
+                "invite.revoke": Press(self.press_revoke, Permission.MANAGE),
+            },
+        )
+
+    # --- the list -----------------------------------------------------------------------------------------------------
+
+    async def members(self, incoming: Incoming, reply: Reply, rest: str) -> None:
+        """The list; with a number, that person."""
+        if rest:
+            if not re.fullmatch(r"[1-9]\d{0,17}", rest):
+                raise BadInput(say(await language_of(self.store, incoming), "members.usage"))
+            await self._show(incoming, reply, int(rest))
+        else:
+            await self._list(incoming, reply, 0)
+
+    async def press_page(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        await self._list(incoming, reply, int(action.payload["page"]))
+
+    async def _list(self, incoming: Incoming, reply: Reply, page: int) -> None:
+        bot, members = incoming.address.bot, self.roll.members()
+        shown = members[page * PAGE : (page + 1) * PAGE]
+
+        def question(tx: Tx) -> tuple[Mapping[int, str], Mapping[int, str]]:
+            groups = tx.members.groups(bot) if not page else frozenset[int]()
+            return tx.members.names(bot, [member.user for member in shown]), tx.members.names(bot, groups) | {
+                group: "" for group in groups if group not in tx.members.names(bot, groups)
+            }
+
+        language = await language_of(self.store, incoming)
+        names, groups = await self.store.read(question)
+        options: Options = [
+            (_label(language, member, names), "members.show", {"whom": str(member.user)}) for member in shown
+        ]
+        options += [
+            (say(language, "group.withdraw", name=name or group), "group.withdraw", {"chat": str(group)})
+            for group, name in groups.items()
+        ]
+        if len(members) > (page + 1) * PAGE:
+            options.append((say(language, "members.more"), "members.page", {"page": str(page + 1)}))
+        lines = [say(language, "members", count=len(members)), say(language, "members.other")]
+        if self.access.owners:
+            lines.insert(1, say(language, "members.owners", owners=", ".join(map(str, sorted(self.access.owners)))))
+        await offer(self.store, incoming, reply, "\n".join(lines), options)
+
+    # --- one of them --------------------------------------------------------------------------------------------------
+
+    async def press_show(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        await self._show(incoming, reply, int(action.payload["whom"]))
+
+    async def _show(self, incoming: Incoming, reply: Reply, user: int) -> None:
+        language = await language_of(self.store, incoming)
+        role, member = self.access.role(Actor(user, private=True)), self.roll.find(user)
+        people = [user, member.by] if member is not None else [user]
+        names = await self.store.read(lambda tx: tx.members.names(incoming.address.bot, people))
+        options: Options = [
+            (say(language, SET[new]), "members.set", {"whom": str(user), "role": new.word})
+            for new in GIVEN
+            if new is not role and may_change(self.access, incoming, user, new)
+        ]
+        if member is not None and may_change(self.access, incoming, user, Role.STRANGER):
+            options.append((say(language, "members.remove"), "members.set", {"whom": str(user), "role": "stranger"}))
+        if role is not Role.OWNER and may_set(self.access.role(Actor.of(incoming)), role, Role.USER):
+            options.append((say(language, "members.allowance"), "allowance.of", {"whom": str(user)}))
+        lines = [say(language, "members.card", name=named(user, names), role=say(language, ROLES[role]))]
+        if member is not None:
+            until = _date(member.expires) if member.expires else say(language, "members.forever")
+            lines.append(say(language, "members.until", until=until))
+        if member is not None and member.by:
+            lines.append(say(language, "members.by", by=named(member.by, names)))
+        await offer(self.store, incoming, reply, "\n".join(lines), options)
+
+    async def press_set(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        user, new = int(action.payload["whom"]), Role[action.payload["role"].upper()]
+        language = await language_of(self.store, incoming)
+
+        def work(tx: Tx) -> Sequence[Address]:
+            places = self.rights.change_role(tx, incoming, user, new)
+            said = say(language, "members.changed", id=user, role=say(language, ROLES[new]))
+            put_over(tx, incoming, Outgoing(said, plain=True))
+            return places
+
+        self.deliver(incoming.id, await self.roll.change(work))
+        await reply.finish()
+
+    async def press_withdraw(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        """A group may be spoken in no more."""
+        chat, language = int(action.payload["chat"]), await language_of(self.store, incoming)
+
+        def work(tx: Tx) -> None:
+            self.rights.ensure_admin(tx, incoming)
+            bot = incoming.address.bot
+            tx.members.allow(Address(incoming.address.transport, bot, chat), allowed=False)
+            tx.audit.add(bot, incoming.user.id, "withdrawn", chat)
+            put(tx, incoming, Outgoing(say(language, "group.withdrawn"), plain=True))
+
+        await self.roll.change(work)
+        await reply.finish()
+
+    # --- links --------------------------------------------------------------------------------------------------------
+
+    async def invite(self, incoming: Incoming, reply: Reply, rest: str) -> None:
+        language, wish = await language_of(self.store, incoming), Wish.of(rest)
+        if wish is None:
+            raise BadInput(say(language, "invite.usage"))
+        code, bot, admin = secrets.token_urlsafe(16), incoming.address.bot, incoming.user.id
+
+        def work(tx: Tx) -> None:
+            if not may_set(stored_access(self.access, tx, bot).role(Actor.of(incoming)), Role.STRANGER, wish.role):
+                raise refusal(tx, incoming)
+            expires, stay = self.store.clock.time() + wish.days * DAY, wish.stay * DAY or None
+            id_ = tx.members.invite(bot, hashed(code), wish.role.word, wish.uses, expires, stay, admin)
+            tx.audit.add(bot, admin, "invite", id_, role=wish.role.word, uses=wish.uses, days=wish.days)
+            label = say(language, "invite.revoke")
+            button = tx.buttons.add(incoming.address, incoming.id, admin, label, "invite.revoke", id=id_)
+            text = say(
+                language, "invite", link=self.link(code), role=say(language, ROLES[wish.role]), uses=wish.uses,
+                until=_date(expires),
+            )  # fmt: skip
+            put(tx, incoming, Outgoing(text, plain=True, buttons=((button,),)))
+
+        await self.store.write(work)
+        await reply.finish()
+        # The code stands in that chat now; the database keeps its hash.
+        await self.store.write(lambda tx: tx.deliveries.blank(bot, incoming.id))
+
+    async def press_revoke(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        bot, id_, language = incoming.address.bot, action.payload["id"], await language_of(self.store, incoming)
+
+        def work(tx: Tx) -> None:
+            self.rights.ensure_admin(tx, incoming)
+            tx.members.revoke(bot, id_)
+            tx.audit.add(bot, incoming.user.id, "revoked", id_)
+            put_over(tx, incoming, Outgoing(say(language, "invite.revoked"), plain=True))
+
+        await self.store.write(work)
+        await reply.finish()
+
+    # --- the log ------------------------------------------------------------------------------------------------------
+
+    async def audit(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
+        bot, language = incoming.address.bot, await language_of(self.store, incoming)
+
+        def question(tx: Tx) -> tuple[Sequence[Entry], Mapping[int, str]]:
+            entries = tx.audit.newest(bot, NEWEST)
+            subjects = {int(entry.subject) for entry in entries if NUMBER.fullmatch(entry.subject)}
+            return entries, tx.members.names(bot, subjects | {entry.actor for entry in entries})
+
+        entries, names = await self.store.read(question)
+        lines = [_line(language, entry, names) for entry in entries]
+        text = "\n".join(lines) or say(language, "audit.empty")
+        await settle(self.store, incoming, reply, Outgoing(text, plain=True))
+
+
+def _label(language: str, member: Membership, names: Mapping[int, str]) -> str:
+    name = names.get(member.user, "") or str(member.user)
+    return f"{name[:40]} · {say(language, ROLES[Role[member.role.upper()]])}"
+
+
+def _line(language: str, entry: Entry, names: Mapping[int, str]) -> str:
+    role = entry.details.get("role")
+    done = say(
+        language, DONE[entry.action],
+        subject=named(int(entry.subject), names) if NUMBER.fullmatch(entry.subject) else entry.subject,
+        role=say(language, ROLES[Role[role.upper()]]) if role else "",
+        uses=entry.details.get("uses", ""), days=entry.details.get("days", ""),
+        changes=", ".join(f"{name}: {value}" for name, value in entry.details.items()),
+    ) if entry.action in DONE else entry.action  # fmt: skip
+    if links := entry.details.get("links"):
+        done = say(language, "audit.links", done=done, links=links)
+    return f"{_date(entry.at)} · {named(entry.actor, names)}: {done}"
+
+
+def _date(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+SET = {
+    Role.USER: "members.user",
+    Role.OPERATOR: "members.operator",
+    Role.ADMIN: "members.admin",
+    Role.OWNER: "members.owner",
+    Role.BLOCKED: "members.block",
+}
+DONE = {
+    "allowed": "audit.allowed",
+    "refused": "audit.refused",
+    "joined": "audit.joined",
+    "owner": "audit.owner",
+    "role": "audit.role",
+    "ended": "audit.ended",
+    "withdrawn": "audit.withdrawn",
+    "invite": "audit.invite",
+    "revoked": "audit.revoked",
+    "settings": "audit.settings",
+    "allowance": "audit.allowance",
+}

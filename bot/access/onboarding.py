@@ -1,0 +1,311 @@
+"""How people and groups get in: a link, a first-run code, or a question to the admins. Begin with `Joining.refuse`.
+
+`middleware.Admit` sends here whom the table of `access/policy.py` turned away. A stranger may ask once to be let in, a
+group is asked for once; every admin gets that with two buttons in private, and the first press decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import logging
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from bot.access.directory import Roll
+from bot.access.policy import Access, Actor, Decision, Role
+from bot.access.rate_limit import Pace
+from bot.access.rights import Rights
+from bot.clock import Clock
+from bot.feature import Command, Feature, Press
+from bot.outbox import put, put_over, settle, tell
+from bot.ports import Reply, Transport
+from bot.prompts.greeting import welcome
+from bot.prompts.library import Library
+from bot.storage.repositories.buttons import Action
+from bot.storage.store import Store, Tx
+from bot.texts.catalog import own, say
+from bot.types import Address, Button, Incoming, Kind, Outgoing, Permission
+
+log = logging.getLogger(__name__)
+
+NUMBERS_TOLD = 5  # how often in a row a stranger is told the own number
+ONE_A_MINUTE = 60.0
+TRIES, ONE_AN_HOUR = 5, 3600.0  # codes that one account may try, whatever others have tried
+WRONG_CODES_LOGGED = 5  # lines about wrong first-run codes at once; after them one a minute
+MOST_OPEN = 50  # questions that wait for the admins
+
+
+@dataclass(slots=True)
+class Joining:
+    """`code` is the first-run code, "" for none: whoever says it becomes the owner."""
+
+    store: Store
+    access: Access
+    roll: Roll
+    rights: Rights
+    clock: Clock
+    transport: Transport
+    tasks: asyncio.TaskGroup
+    greeting: str = ""  # instead of the usual one
+    library: Library = field(default_factory=Library)
+    code: str = ""
+    _told: Pace = field(default_factory=lambda: Pace(ONE_A_MINUTE, NUMBERS_TOLD))
+    _tries: Pace = field(default_factory=lambda: Pace(ONE_AN_HOUR, TRIES))
+    _logged: Pace = field(default_factory=lambda: Pace(ONE_A_MINUTE, WRONG_CODES_LOGGED))
+
+    def feature(self) -> Feature:
+        return Feature(
+            commands={"/start": Command(self.start, in_menu=False)},
+            presses={
+                "join.allow": Press(self.press_decide, Permission.MANAGE),
+                "join.refuse": Press(self.press_decide, Permission.MANAGE),
+            },
+        )
+
+    async def open(self, shared_code: Callable[[int], str] | None = None) -> None:
+        """Begin: who was let in, and a new code where nobody owns the bot.
+
+        `shared_code` makes the code that all processes have in common. It is told how often a code has made an owner,
+        so that each code works once.
+        """
+        await self.roll.load()
+        if self.admins(Role.OWNER):
+            self.code = ""
+        elif shared_code is None:
+            self.code = secrets.token_urlsafe(16)
+        else:
+            self.code = shared_code(await self.store.read(lambda tx: tx.audit.count(self.roll.bot, "owner")))
+
+    async def look(self) -> None:
+        """Another process has changed who was let in."""
+        await self.roll.load()
+        self.code = "" if self.admins(Role.OWNER) else self.code
+
+    def admins(self, least: Role = Role.ADMIN) -> Sequence[int]:
+        return sorted({*self.access.owners, *self.roll.those(least)})
+
+    async def sweep(self, where: Address) -> None:
+        """End what hung on rights that ended by themselves. `where` is any address of the bot."""
+        self.deliver("", await self.store.write(lambda tx: self.rights.end_lapsed(tx, where)))
+
+    def deliver(self, turn: str, places: Sequence[Address]) -> None:
+        """In the background: a chat that can't be reached keeps nobody waiting."""
+        for where in places:
+            self.tasks.create_task(self.transport.reply(where, turn).finish())
+
+    # --- who is turned away -------------------------------------------------------------------------------------------
+
+    async def refuse(self, incoming: Incoming, reply: Reply, decision: Decision) -> None:
+        """End the turn of somebody who may not talk here."""
+        if decision is Decision.NOT_HERE:
+            await self._outside(incoming, reply)
+        elif decision is not Decision.CLOSED:  # a word to a program could begin a conversation without an end
+            await reply.acknowledge()
+            await settle(self.store, incoming, reply)
+        elif incoming.kind is Kind.BUTTON:
+            await self._press(incoming, reply)
+        elif (code := _code(incoming)) and incoming.private:
+            await self._enter(incoming, reply, code)
+        else:
+            await self._turn_away(incoming, reply)
+
+    async def _turn_away(self, incoming: Incoming, reply: Reply) -> None:
+        speaks = incoming.kind in (Kind.MESSAGE, Kind.STOP) and not incoming.data
+        if not speaks:
+            await reply.acknowledge(say(incoming.user.language, "closed", id=incoming.user.id))
+        if not (speaks and incoming.private) or self._told.take(incoming.user.id, self.clock.monotonic()):
+            await settle(self.store, incoming, reply)
+            return
+
+        def work(tx: Tx) -> None:
+            language, user = _language(tx, incoming), incoming.user.id
+            asked = tx.members.asked(incoming.address.bot, user)
+            state = asked.state if asked else ""
+            buttons: tuple[tuple[Button, ...], ...] = ()
+            if state not in ("open", "refused") and self.admins():
+                buttons = ((tx.buttons.add(incoming.address, incoming.id, user, say(language, "join.ask"), ASK),),)
+            put(tx, incoming, Outgoing(say(language, TOLD.get(state, "closed"), id=user), plain=True, buttons=buttons))
+
+        await self.store.write(work)
+        await reply.finish()
+
+    async def _press(self, incoming: Incoming, reply: Reply) -> None:
+        """The only button that a stranger may press is the one that asks to be let in."""
+        where, user = incoming.address, incoming.user
+        key, message = incoming.data, incoming.message_id
+        action = await self.store.read(lambda tx: tx.buttons.press(where, user.id, key, message))
+        if action is None or action.name != ASK:
+            await reply.acknowledge(say(user.language, "closed", id=user.id))
+            await settle(self.store, incoming, reply)
+            return
+        await reply.acknowledge()
+
+        def work(tx: Tx) -> Sequence[Address]:
+            asked = tx.members.asked(where.bot, user.id)
+            if asked is not None and asked.state in ("open", "refused"):
+                put(tx, incoming)
+                return ()
+            full = tx.members.open(where.bot) >= MOST_OPEN
+            if not full:
+                tx.chats.seen(where, user, private=True)
+                tx.buttons.use_up(action.key)
+            sentence = say(_language(tx, incoming), "join.many" if full else "join.sent")
+            put(tx, incoming, Outgoing(sentence, plain=True))
+            return () if full else self._ask(tx, incoming, user.id, user.name, "join.question")
+
+        self.deliver(incoming.id, await self.store.write(work))
+        await reply.finish()
+
+    # --- groups -------------------------------------------------------------------------------------------------------
+
+    async def _outside(self, incoming: Incoming, reply: Reply) -> None:
+        """In a group that nobody has allowed: the admins are asked once, and the group is told so."""
+        await reply.acknowledge()
+        is_admin = self.access.role(Actor.of(incoming)) >= Role.ADMIN
+        if not _is_call(incoming) or not self.admins():
+            await settle(self.store, incoming, reply)
+            return
+
+        def work(tx: Tx) -> Sequence[Address]:
+            where = incoming.address
+            asked = tx.members.asked(where.bot, where.chat)
+            again = asked is None or (asked.state != "open" and is_admin)
+            if not again or tx.members.open(where.bot) >= MOST_OPEN:
+                put(tx, incoming)
+                return ()
+            put(tx, incoming, Outgoing(say(_language(tx, incoming), "group.waiting"), plain=True))
+            return self._ask(tx, incoming, where.chat, incoming.title, "group.question")
+
+        self.deliver(incoming.id, await self.store.write(work))
+        await reply.finish()
+
+    # --- what the admins are asked ------------------------------------------------------------------------------------
+
+    def _ask(self, tx: Tx, incoming: Incoming, subject: int, name: str, question: str) -> Sequence[Address]:
+        """Put the question to every admin into the outbox; where it is to be delivered."""
+        bot, places = incoming.address.bot, []
+        tx.members.ask(bot, subject, name)
+        for admin in sorted(self.rights.with_role(tx, bot)):
+            where = Address(incoming.address.transport, bot, admin)
+            language, key = tx.chats.language(bot, admin), f"{incoming.id}.a{admin}"
+            told = {"subject": subject, "name": name, "language": incoming.user.language}
+            row = tuple(
+                tx.buttons.add(where, key, admin, say(language, act), act, **told)
+                for act in ("join.allow", "join.refuse")
+            )
+            text = say(language, question, name=name or "-", id=subject)
+            tx.deliveries.add(key, where, Outgoing(text, plain=True, buttons=(row,)))
+            places.append(where)
+        return places
+
+    async def press_decide(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        subject, allows = int(action.payload["subject"]), action.name == "join.allow"
+        where = Address(incoming.address.transport, incoming.address.bot, subject)
+
+        def work(tx: Tx) -> Sequence[Address]:
+            admin, language = incoming.user.id, _language(tx, incoming)
+            now = self.rights.ensure_admin(tx, incoming)
+            if not tx.members.decide(where.bot, subject, "allowed" if allows else "refused", admin):
+                put_over(tx, incoming, Outgoing(say(language, "join.decided"), plain=True))
+                return ()
+            tx.audit.add(where.bot, admin, "allowed" if allows else "refused", subject)
+            if allows and subject < 0:
+                tx.members.allow(where, allowed=True)
+            elif allows and now.known.role(subject) is None:
+                self.rights.set_role(tx, where.bot, subject, Role.USER, admin)
+            key = "join.let" if allows else "join.not"
+            put_over(tx, incoming, Outgoing(say(language, key, name=action.payload["name"] or subject), plain=True))
+            if subject < 0 and not allows:
+                return ()
+            told = say(action.payload["language"], OUTCOMES[subject > 0, allows])
+            tx.deliveries.add(f"{incoming.id}.told", where, Outgoing(told, plain=True))
+            return (where,)
+
+        places = await self.roll.change(work)
+        self.deliver(incoming.id, places)
+        await reply.finish()
+
+    # --- codes --------------------------------------------------------------------------------------------------------
+
+    async def start(self, incoming: Incoming, reply: Reply, rest: str) -> None:
+        """`/start`, of somebody who is let in already: a link may give a higher role."""
+        if rest and incoming.private and Actor.of(incoming).firsthand:
+            await self._enter(incoming, reply, rest, inside=True)
+        elif self.greeting:
+            hello = own(self.greeting, incoming.user.language, name=incoming.user.name)
+            await settle(self.store, incoming, reply, Outgoing(hello, plain=True))
+        else:
+            await self.store.write(lambda tx: put(tx, incoming, welcome(tx, incoming, self.library)))
+            await reply.finish()
+
+    async def _enter(self, incoming: Incoming, reply: Reply, code: str, *, inside: bool = False) -> None:
+        user, bot = incoming.user.id, incoming.address.bot
+        if self._tries.take(user, self.clock.monotonic()):
+            await tell(self.store, incoming, reply, "start" if inside else "join.tries", name=incoming.user.name)
+            return
+        has_code = bool(self.code)
+        first = has_code and hmac.compare_digest(code.encode(), self.code.encode())
+
+        def work(tx: Tx) -> Role | None:
+            tx.chats.seen(incoming.address, incoming.user, private=True)
+            role = self._first(tx, bot, user) if first else self.rights.use_link(tx, bot, user, hashed(code))
+            name, sentence = incoming.user.name, "start" if inside else "join.over"
+            if role is not None:
+                sentence = WELCOME[role]
+            put(tx, incoming, Outgoing(say(_language(tx, incoming), sentence, name=name), plain=True))
+            return role
+
+        role = await self.roll.change(work)
+        if role is Role.OWNER:
+            self.code = ""
+        elif has_code and not first and role is None and not self._logged.take("", self.clock.monotonic()):
+            log.warning("account %d has tried a wrong first-run code", user)
+        await reply.finish()
+
+    def _first(self, tx: Tx, bot: int, user: int) -> Role | None:
+        if any(member.role == Role.OWNER.word for member in tx.members.all(bot)):
+            return None
+        tx.members.put(bot, user, Role.OWNER.word, 0)
+        tx.audit.add(bot, user, "owner", user)
+        return Role.OWNER
+
+
+def hashed(code: str) -> str:
+    """What is kept of a link's code. It is random, so that nobody finds it from this."""
+    return hashlib.sha256(code.encode("utf-8", "replace")).hexdigest()
+
+
+def _code(incoming: Incoming) -> str:
+    """What follows `/start` in words of the person's own."""
+    word, _, code = incoming.text.partition(" ")
+    is_start = incoming.kind is Kind.MESSAGE and word.partition("@")[0].lower() == "/start"
+    return code.strip() if is_start and Actor.of(incoming).firsthand else ""
+
+
+def _is_call(incoming: Incoming) -> bool:
+    """Whether the bot itself was called into the group, or spoken to there: a bare command may be another bot's."""
+    if incoming.kind is Kind.MESSAGE:
+        return not incoming.text.startswith("/") or "@" in incoming.text.split(maxsplit=1)[0]
+    return incoming.kind is Kind.BACK
+
+
+def _language(tx: Tx, incoming: Incoming) -> str:
+    return tx.chats.choices(incoming.address).language_for(incoming.user)
+
+
+ASK = "join.ask"
+TOLD = {"open": "join.waiting", "refused": "join.refused"}
+WELCOME = {
+    Role.USER: "join.welcome",
+    Role.OPERATOR: "join.operator",
+    Role.ADMIN: "join.admin",
+    Role.OWNER: "join.owner",
+}
+OUTCOMES = {
+    (True, True): "join.welcome.asked",
+    (True, False): "join.refused",
+    (False, True): "group.welcome",
+}

@@ -1,0 +1,186 @@
+"""Rights end with the role they came from: links, questions to decide, buttons. Begin with `Rights.change_role`.
+
+A message is admitted by the members in memory. What is done by somebody's rights is decided again in the transaction
+that does it (`roll.stored_access`), because another process may have lowered that person meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bot.access.directory import stored_access
+from bot.access.policy import Access, Actor, Decision, Role, may_set
+from bot.errors import NotAllowed
+from bot.storage.repositories.members import Invitation
+from bot.storage.store import Tx
+from bot.texts.catalog import say
+from bot.types import Address, Incoming, Outgoing, Permission
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """Each method is a part of a transaction; where it puts messages for owners is for the caller to deliver."""
+
+    access: Access
+
+    # --- who may, as the transaction sees it --------------------------------------------------------------------------
+
+    def ensure_admin(self, tx: Tx, incoming: Incoming) -> Access:
+        """The policy as this transaction sees it. Raises `NotAllowed` where the sender is no admin any more."""
+        now = stored_access(self.access, tx, incoming.address.bot)
+        if now.authorize(Actor.of(incoming), Permission.MANAGE) is not Decision.ALLOWED:
+            raise refusal(tx, incoming)
+        return now
+
+    def with_role(self, tx: Tx, bot: int, least: Role = Role.ADMIN) -> set[int]:
+        """Who has at least that role, of the settings or as a member."""
+        now = tx.clock.time()
+        found = tx.members.all(bot, *(role.word for role in Role if role >= least))
+        return {*self.access.owners, *(member.user for member in found if not member.is_over(now))}
+
+    # --- a role changes -----------------------------------------------------------------------------------------------
+
+    def change_role(self, tx: Tx, incoming: Incoming, user: int, new: Role) -> Sequence[Address]:
+        """An admin gives somebody a role; STRANGER takes it. Returns where owners are told. Raises `NotAllowed`."""
+        where, admin = incoming.address, incoming.user.id
+        now = stored_access(self.access, tx, where.bot)
+        had = now.role(Actor(user, private=True))
+        if not may_change(now, incoming, user, new):
+            raise refusal(tx, incoming)
+        links = self.set_role(tx, where.bot, user, new, admin)
+        tx.members.decide(where.bot, user, "refused" if new is Role.BLOCKED else "allowed", admin)
+        tx.audit.add(where.bot, admin, "role", user, role=new.word, **_ended(links))
+        if links or new < had > Role.USER:
+            return self._tell_owners(tx, incoming.id, where, user, "rights.lowered", links, by=admin)
+        return ()
+
+    def set_role(self, tx: Tx, bot: int, user: int, new: Role, by: int, expires: float | None = None) -> int:
+        """Give somebody a role, and end what hung on a higher one; how many links that were."""
+        had, before = stored_access(self.access, tx, bot).role(Actor(user, private=True)), tx.members.find(bot, user)
+        is_over = before is not None and before.is_over(tx.clock.time())
+        managed = had >= Role.ADMIN or (before is not None and Role[before.role.upper()] >= Role.ADMIN)
+        if new is Role.STRANGER:
+            tx.members.remove(bot, user)
+        else:
+            tx.members.put(bot, user, new.word, by, expires)
+        if not managed or (new >= had and not is_over):
+            return 0
+        if is_over or new < Role.ADMIN:
+            tx.buttons.end_all(bot, user, MANAGING)
+            self._withdraw_undecidable(tx, bot)
+        return tx.members.revoke_all_of(bot, user)
+
+    def _withdraw_undecidable(self, tx: Tx, bot: int) -> None:
+        """Withdraw what waits for a decision where no admin of today was asked, so that it can be asked again."""
+        admins = self.with_role(tx, bot)
+        for asked in tx.members.undecided(bot):
+            buttons = tx.buttons.made_at(bot, "join.allow", asked.at)
+            if not any(user in admins and int(told["subject"]) == asked.subject for user, told in buttons):
+                tx.members.withdraw_question(bot, asked.subject)
+
+    # --- links --------------------------------------------------------------------------------------------------------
+
+    def use_link(self, tx: Tx, bot: int, user: int, code: str) -> Role | None:
+        """The role that the link with that hash gives; None where it is no good, or gives no more than they have.
+
+        It gives nothing that its maker may not give now.
+        """
+        found, now = tx.members.invitation(bot, code), stored_access(self.access, tx, bot)
+        had = _had(now, user)
+        if found is None or had is Role.BLOCKED or (role := _role_of(found)) <= had or not _may_give(now, found, had):
+            return None
+        expires = tx.clock.time() + found.member_seconds if found.member_seconds else None
+        tx.members.use(found.id)
+        links = self.set_role(tx, bot, user, role, found.by, expires)
+        tx.members.decide(bot, user, "allowed", found.by)
+        tx.audit.add(bot, user, "joined", user, role=found.role, by=found.by, **_ended(links))
+        return role
+
+    def end_lapsed(self, tx: Tx, where: Address) -> Sequence[Address]:
+        """End what hung on roles that nobody took: a member's time is over, or the settings name other owners.
+
+        `where` is any address of the bot. Returns where owners are told.
+        """
+        now, ended = stored_access(self.access, tx, where.bot), Counter[int]()
+        for link in tx.members.invitations(where.bot):
+            if not _may_give(now, link, Role.STRANGER):
+                tx.members.revoke(where.bot, link.id)
+                ended[link.by] += 1
+        self._withdraw_undecidable(tx, where.bot)
+        places: list[Address] = []
+        for user, links in ended.items():
+            tx.audit.add(where.bot, user, "ended", user, **_ended(links))
+            turn = f"ended{int(tx.clock.time())}-{user}"
+            places += self._tell_owners(tx, turn, where, user, "rights.ended", links)
+        return places
+
+    # --- who is told --------------------------------------------------------------------------------------------------
+
+    def _tell_owners(
+        self, tx: Tx, turn: str, where: Address, user: int, sentence: str, links: int, by: int = 0
+    ) -> Sequence[Address]:
+        """Put a message for each owner but who did it (`by`) into the outbox."""
+        bot, places = where.bot, []
+        names = tx.members.names(bot, (user, by))
+        role = stored_access(self.access, tx, bot).role(Actor(user, private=True))
+        for owner in sorted(self.with_role(tx, bot, Role.OWNER) - {user, by}):
+            language, place = tx.chats.language(bot, owner), Address(where.transport, bot, owner)
+            text = say(
+                language, sentence, whom=named(user, names), by=named(by, names), role=say(language, ROLES[role]),
+                links=links,
+            )  # fmt: skip
+            tx.deliveries.add(f"{turn}.o{owner}", place, Outgoing(text, plain=True))
+            places.append(place)
+        return places
+
+
+def may_change(now: Access, incoming: Incoming, user: int, new: Role) -> bool:
+    """Whether the sender may give somebody that role. Nobody changes the own, or that of an owner by the settings."""
+    actor, target = now.role(Actor.of(incoming)), now.role(Actor(user, private=True))
+    return user not in now.owners and user != incoming.user.id and may_set(actor, target, new)
+
+
+def refusal(tx: Tx, incoming: Incoming) -> NotAllowed:
+    return NotAllowed(say(tx.chats.choices(incoming.address).language_for(incoming.user), "members.not"))
+
+
+def named(id_: int, names: Mapping[int, str]) -> str:
+    """Somebody, or a group, as administrators tell them apart: "Anna (1001)"."""
+    return f"{names[id_]} ({id_})" if names.get(id_) else str(id_)
+
+
+def _had(now: Access, user: int) -> Role:
+    """Everybody is a user of an open bot; a link may make a member of them that stays when it is closed."""
+    role = now.role(Actor(user, private=True))
+    return role if now.known.role(user) is not None or role is Role.OWNER else Role.STRANGER
+
+
+def _may_give(now: Access, link: Invitation, had: Role) -> bool:
+    return may_set(now.role(Actor(link.by, private=True)), had, _role_of(link))
+
+
+def _role_of(link: Invitation) -> Role:
+    return Role[link.role.upper()]
+
+
+def _ended(links: int) -> dict[str, int]:
+    """For the audit log."""
+    return {"links": links} if links else {}
+
+
+# The buttons that only admins may press, and what the bot waits for from admins only.
+MANAGING = (
+    "join.allow", "join.refuse", "members.show", "members.page", "members.set", "group.withdraw", "invite.revoke",
+    "allowance.of", "allowance.change",
+)  # fmt: skip
+ROLES = {
+    Role.NOBODY: "role.stranger",
+    Role.BLOCKED: "role.blocked",
+    Role.STRANGER: "role.stranger",
+    Role.USER: "role.user",
+    Role.OPERATOR: "role.operator",
+    Role.ADMIN: "role.admin",
+    Role.OWNER: "role.owner",
+}

@@ -1,0 +1,289 @@
+"""What is left to spend, and for admins what one person may spend. Begin with `Allowances.allowance`.
+
+`/allowance` alone is the asker's own. An admin's `/allowance NUMBER` shows somebody's, `/allowance NUMBER 200 a day`
+sets it: it counts instead of what everybody or the role may spend, from the next request on. Whose one may set is as
+with roles (`access.may_set`), and each time stands in the audit log.
+
+Nothing is done by a name. A first name is what a person chooses, so anybody can be called like somebody else; admins
+are told the numbers that it fits. @usernames are not kept: a user can give one up, another person can take it, and
+Telegram tells the bot of neither before they write.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+
+from bot.access.directory import Roll, stored_access
+from bot.access.policy import Access, Actor, Decision, Role, may_set
+from bot.access.rights import refusal
+from bot.billing import pricing
+from bot.billing.budget import IMAGES, MONEY, TOKENS, Budget, duration, until_month
+from bot.clock import Clock
+from bot.errors import BadInput, NotAllowed
+from bot.feature import Command, Feature, Press
+from bot.outbox import language as language_of
+from bot.outbox import offer, put, settle
+from bot.ports import Reply
+from bot.storage.repositories.budgets import BOT, CHAT, DAY, USER, Caps
+from bot.storage.repositories.buttons import Action
+from bot.storage.repositories.members import Allowance
+from bot.storage.store import Store, Tx
+from bot.texts.catalog import say
+from bot.types import Address, Incoming, Outgoing, Permission, User
+
+ID = re.compile(r"[1-9]\d{0,17}")
+MOST_NAMED = 20  # people of one name who are listed
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What somebody is to be allowed, in millionths; None where nothing is said of a day or a month."""
+
+    day: int | None = None
+    month: int | None = None
+    as_everybody: bool = False
+
+    @classmethod
+    def of(cls, words: str) -> Wish | None:
+        """`200`, `200 a day`, `200 a day 3000 a month`, `none`, `default`; None for what is nothing of that."""
+        words = " ".join(words.casefold().split())
+        if words in AS_EVERYBODY:
+            return cls(as_everybody=True)
+        if words in UNLIMITED:
+            return cls(0, 0)
+        if not SUMS.fullmatch(words):
+            return None
+        rows = [(bool(found["month"]), _millionths(found["amount"])) for found in SUM.finditer(words)]
+        sums = dict(rows)
+        return cls(sums.get(False), sums.get(True)) if len(sums) == len(rows) else None
+
+    def over(self, now: Allowance) -> Allowance:
+        """What is said nothing of stays as it is."""
+        if self.as_everybody:
+            return Allowance()
+        return Allowance(now.day if self.day is None else self.day, now.month if self.month is None else self.month)
+
+
+def read(words: str) -> tuple[str, str]:
+    """Whom an admin means, and what is wished for that person ("": nothing): a name may be several words."""
+    parts = words.split()
+    if ID.fullmatch(parts[0]):
+        return parts[0], " ".join(parts[1:])
+    places = (place for place in range(1, len(parts)) if Wish.of(" ".join(parts[place:])))
+    end = next(places, len(parts))
+    return " ".join(parts[:end]), " ".join(parts[end:])
+
+
+@dataclass(slots=True)
+class Allowances:
+    store: Store
+    access: Access
+    roll: Roll
+    budget: Budget
+    clock: Clock
+    currency: str
+
+    def feature(self) -> Feature:
+        return Feature(
+            commands={"/allowance": Command(self.allowance, aside=True)},
+            presses={
+                "allowance.of": Press(self.press_of, Permission.MANAGE),
+                "allowance.change": Press(self.press_change, Permission.MANAGE),
+            },
+            awaits={"allowance.change": self.change},
+        )
+
+    async def allowance(self, incoming: Incoming, reply: Reply, rest: str) -> None:
+        decision = self.access.authorize(Actor.of(incoming), Permission.MANAGE)
+        if not rest or decision is Decision.NOT_HIGH_ENOUGH:
+            await self._own(incoming, reply)
+            return
+        language = await language_of(self.store, incoming)
+        if decision is not Decision.ALLOWED:
+            raise NotAllowed(say(language, "allowance.private"))
+        name, words = read(rest)
+        if words and Wish.of(words) is None:
+            raise BadInput(say(language, "allowance.usage"))
+        if not ID.fullmatch(name):
+            bot = incoming.address.bot
+            raise BadInput(await self.store.read(lambda tx: self._which(tx, bot, language, name, words)))
+        await self._of(incoming, reply, int(name), words)
+
+    def _which(self, tx: Tx, bot: int, language: str, name: str, words: str) -> str:
+        """The numbers that a name fits, members first, and how to say it with one of them."""
+        if name.startswith("@"):
+            return say(language, "allowance.username")
+        people = sorted(tx.members.named(bot, name), key=lambda user: (self.roll.role(user) is None, user))
+        if not people:
+            return say(language, "allowance.nobody", name=name[:64])
+        names = tx.members.names(bot, people[:MOST_NAMED])
+        lines = [f"{user} · {names[user][:64]}" for user in people[:MOST_NAMED]]
+        if more := len(people) - len(lines):
+            lines.append(say(language, "allowance.more", count=more))
+        return say(language, "allowance.which", people="\n".join(lines), words=words).rstrip()
+
+    async def press_of(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        await self._of(incoming, reply, int(action.payload["whom"]), action.payload.get("wish", ""))
+
+    async def _of(self, incoming: Incoming, reply: Reply, user: int, words: str) -> None:
+        """Show somebody's, or set it."""
+        wish = Wish.of(words)
+        if wish is None:
+            await self._show(incoming, reply, user)
+        else:
+            await self._set(incoming, reply, user, wish)
+
+    # --- one's own ----------------------------------------------------------------------------------------------------
+
+    async def _own(self, incoming: Incoming, reply: Reply) -> None:
+        language, now = await language_of(self.store, incoming), self.clock.time()
+
+        def question(tx: Tx) -> list[str]:
+            lines = []
+            for kind in (MONEY, TOKENS, IMAGES):
+                for scope, month, cap in _caps(self.budget.caps(kind, incoming)):
+                    subject = _subject(scope, incoming)
+                    spent = tx.spending.spent(kind, incoming.address.bot, scope, subject, month=month)
+                    left, most = (self._amount(language, kind, amount) for amount in (max(cap - spent, 0), cap))
+                    lines.append(say(language, LEFT[scope, kind, month], left=left, cap=most))
+            return lines
+
+        lines = await self.store.read(question)
+        if lines:
+            day, month = duration(language, DAY - now % DAY), duration(language, until_month(now))
+            lines.append(say(language, "allowance.renewed", day=day, month=month))
+        text = "\n".join(lines) or say(language, "allowance.free")
+        await settle(self.store, incoming, reply, Outgoing(text, plain=True))
+
+    def _amount(self, language: str, kind: str, amount: int) -> str:
+        return pricing.shown(language, amount, self.currency) if kind == MONEY else str(amount)
+
+    # --- somebody's ---------------------------------------------------------------------------------------------------
+
+    async def _show(self, incoming: Incoming, reply: Reply, user: int) -> None:
+        language = await language_of(self.store, incoming)
+        text = await self.store.read(lambda tx: self._card(tx, incoming, user, language))
+        options: list[tuple[str, str, dict[str, object]]] = []
+        if _may(self.access, incoming, user):
+            options.append((say(language, "allowance.change"), "allowance.change", {"whom": user}))
+            if self.roll.allowance(user) is not None:
+                reset = {"whom": user, "wish": "default"}
+                options.append((say(language, "allowance.reset"), "allowance.of", reset))
+        await offer(self.store, incoming, reply, text, options)
+
+    def _card(self, tx: Tx, incoming: Incoming, user: int, language: str) -> str:
+        """Who it is, what was spent and of how much."""
+        where = Address(incoming.address.transport, incoming.address.bot, user)
+        caps, bot = self.budget.caps(MONEY, Incoming("", where, User(user))), where.bot
+        today, this_month = (
+            self._amount(language, MONEY, tx.spending.spent(MONEY, bot, USER, user, month=month))
+            for month in (False, True)
+        )
+        own = self.roll.allowance(user) is not None
+        whose = say(language, "allowance.personal" if own else "allowance.everybody")
+        day, month = self._cap(language, caps.user), self._cap(language, caps.user_month)
+        name = tx.members.names(bot, [user]).get(user, "-")
+        return say(
+            language, "allowance.card", name=name, id=user, day=day, month=month, today=today, this_month=this_month,
+            whose=whose,
+        )  # fmt: skip
+
+    def _cap(self, language: str, cap: int) -> str:
+        return self._amount(language, MONEY, cap) if cap else say(language, "allowance.unlimited")
+
+    async def press_change(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        user, admin = action.payload["whom"], incoming.user.id
+        sentence = Outgoing(say(await language_of(self.store, incoming), "allowance.ask"), plain=True, ask_reply=True)
+        await settle(
+            self.store, incoming, reply, sentence,
+            also=lambda tx: tx.buttons.wait_for(incoming.address, admin, "allowance.change", whom=user),
+        )  # fmt: skip
+
+    async def change(self, incoming: Incoming, reply: Reply, action: Action) -> bool:
+        """The admin answered how much. What can't be read may be said again."""
+        if self.access.authorize(Actor.of(incoming), Permission.MANAGE) is not Decision.ALLOWED:
+            return False
+        wish = Wish.of(incoming.text)
+        if wish is None:
+            raise BadInput(say(await language_of(self.store, incoming), "allowance.ask"))
+        await self._set(incoming, reply, action.payload["whom"], wish)
+        return True
+
+    async def _set(self, incoming: Incoming, reply: Reply, user: int, wish: Wish) -> None:
+        language = await language_of(self.store, incoming)
+        bot, admin = incoming.address.bot, incoming.user.id
+
+        def work(tx: Tx) -> None:
+            now = stored_access(self.access, tx, bot)
+            if now.role(Actor(user, private=True)) is Role.OWNER:
+                raise BadInput(say(language, "allowance.owner"))
+            if not _may(now, incoming, user):
+                raise refusal(tx, incoming)
+            new = wish.over(tx.members.allowances(bot).get(user, Allowance()))
+            tx.members.allow_spending(bot, user, new, admin)
+            tx.audit.add(bot, admin, "allowance", user, **_details(new))
+            tx.buttons.forget(incoming.address, admin)
+            day, month = (self._allowed(language, amount) for amount in (new.day, new.month))
+            name = tx.members.names(bot, [user]).get(user, "-")
+            text = say(language, "allowance.set", name=name, id=user, day=day, month=month)
+            put(tx, incoming, Outgoing(text, plain=True))
+
+        await self.roll.change(work)
+        await reply.finish()
+
+    def _allowed(self, language: str, amount: int | None) -> str:
+        return say(language, "allowance.default") if amount is None else self._cap(language, amount)
+
+
+def _may(access: Access, incoming: Incoming, user: int) -> bool:
+    target = access.role(Actor(user, private=True))
+    return target is not Role.OWNER and may_set(access.role(Actor.of(incoming)), target, Role.USER)
+
+
+def _caps(caps: Caps) -> list[tuple[str, bool, int]]:
+    """Scope, whether by month, and the cap, where there is one."""
+    rows = [
+        (USER, False, caps.user), (USER, True, caps.user_month), (CHAT, False, caps.chat),
+        (CHAT, True, caps.chat_month), (BOT, False, caps.bot), (BOT, True, caps.bot_month),
+    ]  # fmt: skip
+    return [row for row in rows if row[2]]
+
+
+def _subject(scope: str, incoming: Incoming) -> int:
+    return {USER: incoming.user.id, CHAT: incoming.address.chat, BOT: 0}[scope]
+
+
+def _details(allowance: Allowance) -> dict[str, str]:
+    """For the audit log: amounts as they are written in settings."""
+    rows = (("day", allowance.day), ("month", allowance.month))
+    return {name: f"{Decimal(amount) / pricing.MILLION:f}" for name, amount in rows if amount is not None}
+
+
+def _millionths(amount: str) -> int:
+    return pricing.millionths(Decimal(amount.replace(",", ".")))
+
+
+UNIT = r"(?: ?(?:[a-z]{3}|₽|руб\.?|рублей|рубля))?"
+DAILY = r"(?:(?:a|per) day|/ ?day|daily|в день|в сутки|на день|/ ?день)"
+MONTHLY = r"(?:(?:a|per) month|/ ?month|monthly|в месяц|на месяц|/ ?мес(?:яц)?)"
+PLAIN = rf"\d{{1,9}}(?:[.,]\d{{1,6}})?{UNIT}(?: ?(?:{MONTHLY}|{DAILY}))?"
+SUM = re.compile(rf"(?P<amount>\d{{1,9}}(?:[.,]\d{{1,6}})?){UNIT}(?: ?(?:(?P<month>{MONTHLY})|{DAILY}))?")
+SUMS = re.compile(rf"{PLAIN}(?:(?: (?:and|и))?,? {PLAIN})?")
+AS_EVERYBODY = {"default", "as everybody", "как у всех", "по умолчанию"}
+UNLIMITED = {"none", "no limit", "unlimited", "без лимита", "без ограничений"}
+LEFT = {
+    (USER, MONEY, False): "allowance.user.money",
+    (USER, MONEY, True): "allowance.user.month",
+    (CHAT, MONEY, False): "allowance.chat.money",
+    (CHAT, MONEY, True): "allowance.chat.month",
+    (BOT, MONEY, False): "allowance.bot.money",
+    (BOT, MONEY, True): "allowance.bot.month",
+    (USER, TOKENS, False): "allowance.user.tokens",
+    (CHAT, TOKENS, False): "allowance.chat.tokens",
+    (BOT, TOKENS, False): "allowance.bot.tokens",
+    (USER, IMAGES, False): "allowance.user.images",
+    (CHAT, IMAGES, False): "allowance.chat.images",
+    (BOT, IMAGES, False): "allowance.bot.images",
+}

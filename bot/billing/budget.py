@@ -1,0 +1,158 @@
+"""How much: the pace of people, and what a day may cost. `middleware.Door` and the features ask; here it is decided.
+
+Rates count by the monotonic clock and live in memory, so a jump of the wall clock locks nobody out. Budgets live in
+the database by day (UTC), so a restart resets nothing. Owners are held to the queues and to the budgets of the bot as a
+whole, not to what a user or a chat may use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from math import ceil
+from typing import Protocol
+
+from bot.access.policy import Access, Actor, Decision, Role
+from bot.errors import LimitReached
+from bot.storage.repositories.budgets import BOT, CHAT, DAY, MONTH, USER, Caps
+from bot.storage.repositories.members import Allowance
+from bot.storage.store import Tx
+from bot.texts.catalog import say
+from bot.types import Incoming, Permission
+
+TOKENS, IMAGES, MONEY = "tokens", "images", "money"
+SOON = 60.0  # seconds after which what is only held back is probably free again
+LONG = 48  # hours from which days are counted
+
+
+class Personal(Protocol):
+    """What admins let single users spend, from memory: asked for every request."""
+
+    @property
+    def has_allowances(self) -> bool: ...
+
+    def allowance(self, user: int) -> Allowance | None: ...
+
+
+class Everybody:
+    """Nobody has an allowance of the own."""
+
+    has_allowances = False
+
+    def allowance(self, user: int) -> Allowance | None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is held back for one request: reservations, 0 where nothing is limited."""
+
+    tokens: int = 0
+    money: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.tokens or self.money)
+
+    def settle(self, tx: Tx, tokens: int, money: int) -> None:
+        """It cost that much."""
+        tx.spending.settle(self.tokens, tokens)
+        tx.spending.settle(self.money, money)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a day and a month may cost: in tokens, in pictures, and in money (millionths).
+
+    `shares` are by role, `personal` by user: each counts instead of what is more general. What costs more than
+    `confirm` is done only after the user has agreed; 0: never asked.
+    """
+
+    access: Access = field(default_factory=Access)
+    tokens: Caps = field(default_factory=Caps)
+    images: Caps = field(default_factory=Caps)
+    money: Caps = field(default_factory=Caps)
+    shares: Mapping[Role, Allowance] = field(default_factory=dict)
+    confirm: int = 0
+    personal: Personal = field(default_factory=Everybody)
+
+    def __bool__(self) -> bool:
+        """Whether an answer has to be reckoned before it is asked for."""
+        limited = self.tokens or self.money or self.shares or self.personal.has_allowances
+        return bool(limited or self.confirm)
+
+    def asks(self, price: int) -> bool:
+        return 0 < self.confirm < price
+
+    def caps(self, kind: str, incoming: Incoming) -> Caps:
+        """What holds for this user, here."""
+        caps, actor = {TOKENS: self.tokens, IMAGES: self.images, MONEY: self.money}[kind], Actor.of(incoming)
+        if self.access.authorize(actor, Permission.EXCEED) is Decision.ALLOWED:
+            return Caps(bot=caps.bot, bot_month=caps.bot_month)
+        if kind != MONEY:
+            return caps
+        for share in (self.shares.get(self.access.role(actor)), self.personal.allowance(actor.id)):
+            if share is not None:
+                caps = replace(
+                    caps,
+                    user=caps.user if share.day is None else share.day,
+                    user_month=caps.user_month if share.month is None else share.month,
+                )
+        return caps
+
+    def hold(self, tx: Tx, incoming: Incoming, tokens: int, price: int, language: str) -> Held:
+        """Hold back an answer that may take so many tokens and cost so much. Raises as `reserve`."""
+        held = self.reserve(tx, incoming, TOKENS, tokens, language)
+        return Held(held, self.reserve(tx, incoming, MONEY, price, language))
+
+    def reserve(self, tx: Tx, incoming: Incoming, kind: str, amount: int, language: str) -> int:
+        """Hold `amount` back for this turn. Returns what `tx.spending.settle` takes; 0 where nothing is limited.
+
+        Raises `LimitReached` with a sentence; what the transaction has done is then to be undone.
+        """
+        caps = self.caps(kind, incoming)
+        if not caps:
+            return 0
+        where, user = incoming.address, incoming.user.id
+        held = tx.spending.reserve(kind, amount, where, user, caps, incoming.id)
+        if held is None:
+            raise _refusal(language, kind, tx.spending.used_up(kind, where, user, caps), tx.clock.time())
+        return held
+
+
+def _refusal(language: str, kind: str, scope: str, now: float) -> LimitReached:
+    """`scope`: whose share is spent, "" where work under way only holds the rest of it."""
+    if not scope:
+        return LimitReached(say(language, "limit.soon"), retry_after=SOON)
+    rest = until_month(now) if scope.endswith(MONTH) else DAY - now % DAY
+    return LimitReached(say(language, SENTENCES[kind, scope], wait=duration(language, rest)), retry_after=rest)
+
+
+def until_month(now: float) -> float:
+    """Seconds until the first day of the next month (UTC)."""
+    today = datetime.fromtimestamp(now, UTC)
+    first = (today.replace(day=1) + timedelta(days=32)).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    return first.timestamp() - now
+
+
+def duration(language: str, seconds: float) -> str:
+    """A time to wait, rounded up: "5 h 20 min", "3 min"."""
+    hours, minutes = divmod(ceil(seconds / 60), 60)
+    if hours >= LONG:
+        return say(language, "duration.days", days=ceil(hours / 24))
+    return say(language, "duration.hours" if hours else "duration.minutes", hours=hours, minutes=minutes)
+
+
+SENTENCES = {
+    (TOKENS, USER): "limit.tokens.user",
+    (TOKENS, CHAT): "limit.tokens.chat",
+    (TOKENS, BOT): "limit.tokens.bot",
+    (IMAGES, USER): "limit.images.user",
+    (IMAGES, BOT): "limit.images.bot",
+    (MONEY, USER): "limit.tokens.user",
+    (MONEY, CHAT): "limit.tokens.chat",
+    (MONEY, BOT): "limit.tokens.bot",
+    (MONEY, USER + MONTH): "limit.month.user",
+    (MONEY, CHAT + MONTH): "limit.month.chat",
+    (MONEY, BOT + MONTH): "limit.month.bot",
+}

@@ -1,0 +1,164 @@
+"""What a request costs, how that is said, and the ledger. Begin with `book`: whoever pays for something calls it.
+
+Money is whole millionths of the currency, rounded up for each request, as the service does. Prices are data: of a model
+in its `Profile`, of the rest in the settings, as a `Tariff` (`billing/metering.py` holds back and books what those
+cost).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import ROUND_CEILING, Decimal
+
+from bot.ai import Profile, Usage
+from bot.outbox import Effect, put
+from bot.ports import Reply
+from bot.storage.repositories.ledger import EMBEDDING, SEARCH, SPEECH, VOICE
+from bot.storage.store import Store, Tx
+from bot.texts.catalog import known, say
+from bot.types import Address, Incoming, Outgoing
+
+MILLION = 1_000_000
+SYNC, LATER, IMAGE = "sync", "async", "image"  # the modes of the ledger, and those of `storage.usage`
+MOST_SEARCHES = 3  # of a model's own that are held back for one answer
+SEARCHED = "web-search"  # what the ledger calls them
+
+
+def millionths(amount: Decimal) -> int:
+    return int((amount * MILLION).to_integral_value(ROUND_CEILING))
+
+
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """What a service costs: `price` for `per` units; begun `block`s of them count whole. `name` is the ledger's."""
+
+    mode: str
+    name: str
+    price: Decimal = Decimal(0)
+    per: int = 1
+    block: int = 1
+
+    def cost(self, units: int) -> int:
+        return millionths(self.price * (-(-units // self.block) * self.block) / self.per)
+
+
+@dataclass(frozen=True, slots=True)
+class Tariffs:
+    """What is asked of services besides answers and pictures; without a price it costs nothing, but is counted.
+
+    `speech` is recognised at once, `long_speech` as an operation, both by the second; `voice` is spoken, by the
+    character; `documents` and `questions` become vectors, by the token; `pages` are looked for, `answer` is written by
+    the search.
+    """
+
+    speech: Tariff = Tariff(SPEECH, "speech-recognition")
+    long_speech: Tariff = Tariff(SPEECH, "speech-recognition-long")
+    voice: Tariff = Tariff(VOICE, "speech-synthesis")
+    documents: Tariff = Tariff(EMBEDDING, "text-search-doc")
+    questions: Tariff = Tariff(EMBEDDING, "text-search-query")
+    pages: Tariff = Tariff(SEARCH, "search-pages")
+    answer: Tariff = Tariff(SEARCH, "search-answer")
+    currency: str = "RUB"
+
+
+def cost(profile: Profile, usage: Usage, mode: str = SYNC) -> int:
+    """What these tokens cost, less where the model was asked to answer later, and the searches of its own."""
+    return _tokens(profile, usage, mode) + millionths(profile.price_search * usage.searches)
+
+
+def most(profile: Profile, usage: Usage, mode: str = SYNC) -> int:
+    """The same of the most that an answer can take: how often a model will search is not known before."""
+    return cost(profile, replace(usage, searches=MOST_SEARCHES), mode)
+
+
+def _tokens(profile: Profile, usage: Usage, mode: str) -> int:
+    whole = (profile.price_in * usage.prompt + profile.price_out * usage.completion) / 1000
+    return millionths(whole * profile.async_share if mode == LATER and profile.asynchronous else whole)
+
+
+def book(
+    tx: Tx, where: Address, user: int, turn: str, model: str, usage: Usage, price: int, mode: str = SYNC, units: int = 0
+) -> None:  # fmt: skip
+    """Write down a request that was paid for, in the transaction that stores what it gave."""
+    tx.usage.add(where, user, turn, model, usage, mode=mode, cost=price, units=units)
+
+
+def book_answer(
+    tx: Tx, where: Address, user: int, turn: str, model: str, profile: Profile, usage: Usage, mode: str = SYNC
+) -> int:  # fmt: skip
+    """The same for what a model wrote; its own searches have a line of theirs. Returns what it cost in all."""
+    tokens = _tokens(profile, usage, mode)
+    book(tx, where, user, turn, model, usage, tokens, mode)
+    if usage.searches:
+        price = cost(profile, usage, mode) - tokens
+        book(tx, where, user, turn, SEARCHED, Usage(), price, SEARCH, usage.searches)
+    return cost(profile, usage, mode)
+
+
+def shown(language: str, amount: int, unit: str) -> str:
+    """An amount as people write it: "12.30 RUB", "12,30 ₽"; what is less than a hundredth is not nothing."""
+    places = 2 if amount % MILLION == 0 or amount >= MILLION // 100 or not amount else 4
+    text = f"{Decimal(amount) / MILLION:,.{places}f}"
+    if known(language) == "ru":
+        text = text.replace(",", "\u00a0").replace(".", ",")
+        return f"{text}\u00a0{currency(language, unit)}"
+    return f"{text} {currency(language, unit)}"
+
+
+def currency(language: str, unit: str) -> str:
+    """What stands after an amount, everywhere alike: the code of the currency, in Russian the rouble's sign."""
+    return "₽" if known(language) == "ru" and unit == "RUB" else unit
+
+
+# --- asked before -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A button under the question whether something expensive is to be done."""
+
+    label: str
+    action: str
+    payload: Mapping[str, str | int]
+
+
+async def ask_first(
+    store: Store, incoming: Incoming, reply: Reply, sentence: str, *choices: Choice, also: Effect | None = None
+) -> None:  # fmt: skip
+    """End the turn with the price and the buttons; what was asked for is kept, and nothing is spent yet."""
+
+    def work(tx: Tx) -> None:
+        if also is not None:
+            also(tx)
+        where, user = incoming.address, incoming.user.id
+        rows = tuple(
+            (tx.buttons.queued(where, incoming.id, user, choice.label, choice.action, **choice.payload),)
+            for choice in choices
+        )
+        put(tx, incoming, Outgoing(sentence, plain=True, buttons=rows, reply_to=_quoted(incoming)))
+
+    await store.write(work)
+    await reply.finish()
+
+
+def question(
+    language: str, asked: int, price: str, cheaper: tuple[str, str, str] | None, later: str = ""
+) -> tuple[str, list[Choice]]:
+    """The sentence and the buttons for an expensive answer to the message `asked`.
+
+    `cheaper`: name, title and price of another model. `later`: the turn to answer later, "" where that can't be.
+    """
+    choices = [Choice(say(language, "price.answer"), "price.answer", {"question": asked})]
+    if cheaper is not None:
+        name, title, less = cheaper
+        label = say(language, "price.cheaper", model=title, price=less)
+        choices.append(Choice(label, "price.cheaper", {"question": asked, "model": name}))
+    if later:
+        choices.append(Choice(say(language, "later.button"), "later", {"turn": later}))
+    choices.append(Choice(say(language, "price.drop"), "price.drop", {"question": asked}))
+    return say(language, "price.question", price=price), choices
+
+
+def _quoted(incoming: Incoming) -> int:
+    return 0 if incoming.private else incoming.message_id

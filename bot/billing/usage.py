@@ -1,0 +1,117 @@
+"""What was spent: `/usage`, with a chart. Begin with `Accounts.usage`; `allowances.py` says what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+
+from bot.access.policy import Access, Actor, Decision
+from bot.billing import pricing, usage_chart
+from bot.clock import Clock
+from bot.feature import Command, Feature
+from bot.outbox import language as language_of
+from bot.outbox import settle
+from bot.ports import Reply
+from bot.storage.repositories.budgets import DAY
+from bot.storage.repositories.ledger import EMBEDDING, SEARCH, SPEECH, VOICE, Line
+from bot.storage.store import Store, Tx
+from bot.texts.catalog import say
+from bot.types import File, Incoming, Outgoing, Permission
+
+DAYS = 30  # on the chart
+MODELS = 8  # that are named one by one
+CAPTION = 1000  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What somebody, or the whole bot, has spent."""
+
+    today: Sequence[Line]
+    month: Sequence[Line]
+    days: Mapping[int, Line]
+
+
+@dataclass(slots=True)
+class Accounts:
+    store: Store
+    access: Access
+    clock: Clock
+    currency: str
+    titles: Mapping[str, str] = field(default_factory=dict)  # of models, by their names
+
+    def feature(self) -> Feature:
+        return Feature(commands={"/usage": Command(self.usage, aside=True)})
+
+    async def usage(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
+        """The asker's own; owners, in private, see the whole bot's too, and its chart."""
+        language = await language_of(self.store, incoming)
+        everything = self.access.authorize(Actor.of(incoming), Permission.ADMINISTER) is Decision.ALLOWED
+
+        def question(tx: Tx) -> list[tuple[str, Account]]:
+            found = [("usage.own", self._account(tx, incoming.address.bot, incoming.user.id))]
+            return [*found, ("usage.bot", self._account(tx, incoming.address.bot, None))] if everything else found
+
+        accounts = await self.store.read(question)
+        text = "\n\n".join(self._words(language, title, account) for title, account in accounts)
+        png = usage_chart.draw(self._bars(accounts[-1][1]), language)
+        photo = Outgoing(shortened(text), plain=True, file=File(png, "photo", "usage.png"), instead=text)
+        await settle(self.store, incoming, reply, photo)
+
+    def _account(self, tx: Tx, bot: int, user: int | None) -> Account:
+        now = self.clock.time()
+        today = now // DAY * DAY
+        first = datetime.fromtimestamp(now, UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        return Account(
+            tx.usage.by_model(bot, today, user),
+            tx.usage.by_model(bot, first.timestamp(), user),
+            tx.usage.by_day(bot, today - (DAYS - 1) * DAY, user),
+        )
+
+    def _bars(self, account: Account) -> list[usage_chart.Day]:
+        """In money; in tokens where nothing has a price."""
+        priced = any(line.cost for line in account.days.values())
+        today = int(self.clock.time() // DAY)
+        bars = []
+        for day in range(today - DAYS + 1, today + 1):
+            line = account.days.get(day, Line(""))
+            amount = line.cost / pricing.MILLION if priced else line.tokens
+            bars.append(usage_chart.Day(date(1970, 1, 1) + timedelta(days=day), amount))
+        return bars
+
+    def _words(self, language: str, title: str, account: Account) -> str:
+        lines = [say(language, title), self._sum(language, "usage.today", account.today)]
+        lines.append(self._sum(language, "usage.month", account.month))
+        models = [line for line in account.month if not line.service][:MODELS]
+        lines += [self._line(language, line) for line in account.month if line.service or line in models]
+        return "\n".join(lines)
+
+    def _line(self, language: str, line: Line) -> str:
+        cost = self._money(language, line.cost)
+        if line.service:
+            return say(language, SERVICES[line.service], units=line.units, cost=cost)
+        title = self.titles.get(line.name, line.name)
+        return say(language, "usage.model", model=title, requests=line.requests, cost=cost)
+
+    def _sum(self, language: str, key: str, lines: Sequence[Line]) -> str:
+        return say(
+            language, key, tokens=sum(line.tokens for line in lines), images=sum(line.pictures for line in lines),
+            cost=self._money(language, sum(line.cost for line in lines)),
+        )  # fmt: skip
+
+    def _money(self, language: str, amount: int) -> str:
+        return pricing.shown(language, amount, self.currency)
+
+
+def shortened(text: str) -> str:
+    """As many whole lines as a caption holds."""
+    return text if len(text) <= CAPTION else text[:CAPTION].rpartition("\n")[0]
+
+
+SERVICES = {
+    SPEECH: "usage.speech",
+    VOICE: "usage.voice",
+    EMBEDDING: "usage.embedding",
+    SEARCH: "usage.search",
+}

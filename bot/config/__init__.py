@@ -1,0 +1,1 @@
+"""Settings of one bot or of several, read from the environment, `.env` and files. Begin with `settings.Settings`."""

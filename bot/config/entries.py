@@ -1,0 +1,107 @@
+"""Settings that are rows: models that users may choose, MCP servers."""
+
+from __future__ import annotations
+
+import os
+from decimal import Decimal
+from pathlib import Path
+from typing import Self
+from urllib.parse import unquote, urlsplit
+
+from dotenv import dotenv_values
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from bot.config.validators import Key, OptionalUrl, checked_url
+
+ENV_FILE = Path(".env")
+SHORTEST_KEY = 16  # characters: shorter steps of a path are words like `mcp` and `documents`
+
+
+class ModelEntry(BaseModel):
+    """One row of MODELS: a name and what differs from the built-in profile of it.
+
+    With a `url` it is a model of another server with an OpenAI-compatible API, called `model` there (the name, where it
+    is empty). `key` is its key, or `$NAME` for one that stands in the environment variable NAME. Without one it is of
+    AI Studio: `model` is its name there, `agent` the id of an agent from the console, `search` lets it search the web.
+    """
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    name: str
+    title: str = ""
+    window: int | None = Field(None, gt=0)
+    max_tokens: int | None = Field(None, gt=0)
+    price_in: Decimal | None = None
+    price_out: Decimal | None = None
+    currency: str | None = None
+    url: OptionalUrl = ""
+    key: Key = SecretStr("")
+    model: str = ""
+    agent: str = ""
+    search: bool = False
+    vision: bool | None = None
+    tools: bool | None = None
+    reasoning: bool | None = None
+    native: bool | None = None
+
+    @property
+    def variable(self) -> str:
+        """The name of the variable that holds the key, "" where it stands here or none is needed."""
+        key = self.key.get_secret_value()
+        return key[1:] if key.startswith("$") else ""
+
+    @property
+    def secret(self) -> str:
+        """The key itself, "" where none is needed."""
+        return _variable(self.variable) if self.variable else self.key.get_secret_value()
+
+
+class McpEntry(BaseModel):
+    """One row of MCP_SERVERS: a program to start, or the address of a server.
+
+    Keys stand in `headers`, in `env`, and in the path of an address.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9-]{1,24}$")
+    command: str = ""
+    args: list[str] = []
+    env: dict[str, SecretStr] = {}
+    url: SecretStr = SecretStr("")
+    headers: dict[str, SecretStr] = {}
+    deadline: float = Field(20.0, gt=0)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        address = self.url.get_secret_value()
+        if bool(self.command) == bool(address):
+            raise ValueError("either a command or a url is expected")
+        if address:
+            checked_url(address)
+        return self
+
+    @property
+    def secrets(self) -> list[str]:
+        """What no log line may contain."""
+        return [*(value.get_secret_value() for value in (*self.env.values(), *self.headers.values())), *self._address]
+
+    @property
+    def _address(self) -> list[str]:
+        """The address, where it has a path, and the steps of that which may be keys."""
+        address = self.url.get_secret_value()
+        steps = [step for step in urlsplit(address).path.split("/") if step]
+        keys = [step for step in steps if len(step) >= SHORTEST_KEY]
+        return [address, *keys, *map(unquote, keys)] if steps else []
+
+    def hide(self, text: str) -> str:
+        """The text without the address. Variables and headers stay: they may be words that an answer needs."""
+        for secret in self._address:
+            text = text.replace(secret, "***")
+        return text
+
+
+def _variable(name: str) -> str:
+    """A variable that is no setting of ours: of the environment, else of `.env`."""
+    value = os.environ.get(name) or (
+        dotenv_values(ENV_FILE, encoding="utf-8-sig").get(name) if ENV_FILE.is_file() else ""
+    )
+    return (value or "").strip()

@@ -1,0 +1,163 @@
+"""Several bots of one process: BOTS is a folder with an env file for each, over the settings of the process.
+
+Begin with `plan`. A file that can't be used is refused by itself: the others count all the same.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from dotenv import dotenv_values
+from pydantic import SecretStr
+
+from bot.config.settings import WHERE, Settings, require
+from bot.config.validators import TOKEN_SHAPE
+from bot.errors import ConfigError
+
+ENDING = ".env"
+LOGGING = frozenset({"log_level", "log_format"})
+FIXED = frozenset({
+    "database_url", "health_host", "health_port", "traces", "webhook_host", "webhook_port", "yc_metadata_addr",
+})  # fmt: skip
+UNUSED = frozenset({"bots", "move_to"})  # no bot looks at them
+OF_THE_PROCESS = LOGGING | FIXED | UNUSED | {"webhook_url"}  # what can't stand in the file of a bot
+ALIASES = {"yc_oauth_token": "YC_OAUTH_TOKEN", "yc_token": "YC_OAUTH_TOKEN"}
+
+Read = Callable[..., Settings]  # what it is given counts more than the environment and .env
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to run: the settings of each bot by the name of its file, which is "" where the process has only one.
+
+    `refused` says in one line each why a file counts for nothing.
+    """
+
+    process: Settings
+    bots: Mapping[str, Settings]
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+    def secrets(self) -> list[str]:
+        """Everything that no log line may contain."""
+        return [secret for settings in (self.process, *self.bots.values()) for secret in settings.secrets()]
+
+    def checked(self, check: Callable[[Settings], None]) -> Plan:
+        """The same without the bots for which `check` raises `ConfigError`. Raises it where there is only one."""
+        good, refused = dict(self.bots), dict(self.refused)
+        for name, settings in self.bots.items():
+            try:
+                check(settings)
+            except ConfigError as error:
+                if not name:
+                    raise
+                del good[name]
+                refused[name] = one_line(error)
+        return replace(self, bots=good, refused=refused)
+
+
+def plan(process: Settings, read: Read, *, studio: bool = True) -> Plan:
+    """Read the folder. Without one there is one bot, with the settings of the process.
+
+    `studio` False: no model of AI Studio is used. Raises `ConfigError` for a folder that can't be read, and for one bot
+    that lacks something.
+    """
+    found = files(process)
+    if not found:
+        require(process, studio=studio)
+        return Plan(process, {"": process})
+    bots, refused = {}, {}
+    for path in found:
+        try:
+            bots[path.stem] = _bot(process, path, read, studio=studio)
+        except ConfigError as error:
+            refused[path.stem] = one_line(error)
+    for names in _twins(bots):
+        for name in names:
+            del bots[name]
+            others = ", ".join(f"{other}{ENDING}" for other in names if other != name)
+            refused[name] = f"BOT_TOKEN: {others} has the same; all of them are left out"
+    return Plan(process, bots, refused)
+
+
+def files(process: Settings) -> list[Path]:
+    """The files of the folder, by their names. Raises `ConfigError` when it can't be read."""
+    if process.bots is None or not process.bots.exists():
+        return []
+    try:
+        return sorted(path for path in process.bots.iterdir() if path.suffix == ENDING and path.stem[0] != ".")
+    except OSError as error:
+        raise ConfigError(f"BOTS: can't read {process.bots}: {error.strerror}") from None
+
+
+def numbers(process: Settings) -> set[int]:
+    """The numbers of the bots, which their tokens begin with. Raises `ConfigError` where no token is set."""
+    own = process.bot_token.get_secret_value()
+    tokens = [str(_given(path).get("bot_token", "")) for path in files(process)] or [own]
+    found = {int(token.partition(":")[0]) for token in tokens if TOKEN_SHAPE.fullmatch(token)}
+    if not found:
+        raise ConfigError(f"BOT_TOKEN is missing: {WHERE['bot_token']}")
+    return found
+
+
+def changed(one: Settings, other: Settings) -> bool:
+    """Whether a bot has to be built anew to have the others."""
+    return bool(different(one, other) - LOGGING - UNUSED)
+
+
+def different(one: Settings, other: Settings) -> set[str]:
+    return {name for name in Settings.model_fields if getattr(one, name) != getattr(other, name)}
+
+
+def one_line(error: object) -> str:
+    return "; ".join(str(error).splitlines())
+
+
+def _bot(process: Settings, path: Path, read: Read, *, studio: bool) -> Settings:
+    """The settings of a bot. Raises `ConfigError`."""
+    given = _given(path)
+    if wrong := sorted(OF_THE_PROCESS.intersection(name.lower() for name in given)):
+        raise ConfigError(f"{', '.join(map(str.upper, wrong))}: of the whole process, and can't stand in such a file")
+    settings = read(**{"bot_token": "", **given})
+    require(settings, studio=studio)
+    if process.webhook_url:
+        settings = settings.model_copy(update=_webhook(process, settings, own="webhook_secret" in given))
+    return settings
+
+
+def _given(path: Path) -> dict[str, Any]:
+    """What stands in the file, under the names that settings take. Raises `ConfigError`."""
+    try:
+        rows = dotenv_values(path, encoding="utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"can't be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError("is not in UTF-8; save it in that encoding") from None
+    known = {name.lower(): value for name, value in rows.items() if value}
+    return {
+        ALIASES.get(name, name): value
+        for name, value in known.items()
+        if name in Settings.model_fields or name in ALIASES
+    }
+
+
+def _webhook(process: Settings, settings: Settings, *, own: bool) -> dict[str, Any]:
+    """An address for each bot, and a secret: its own, or one made of that of the process."""
+    update: dict[str, Any] = {"webhook_url": f"{process.webhook_url.rstrip('/')}/{settings.bot_id}"}
+    common = process.webhook_secret.get_secret_value()
+    if common and not own:
+        made = hmac.digest(common.encode(), str(settings.bot_id).encode(), "sha256")
+        update["webhook_secret"] = SecretStr(base64.urlsafe_b64encode(made).decode().rstrip("="))
+    return update
+
+
+def _twins(bots: Mapping[str, Settings]) -> Iterable[list[str]]:
+    """The names of those that are the same bot: a token begins with the number of its bot."""
+    names: dict[int, list[str]] = {}
+    for name, settings in bots.items():
+        names.setdefault(settings.bot_id, []).append(name)
+    return [same for same in names.values() if len(same) > 1]

@@ -1,0 +1,277 @@
+"""One turn of a conversation: question saved, history read, model asked, answer streamed, saved and delivered.
+
+Begin with `Chat.answer`; `_write` is the loop around the model. `conversation/turn_start.py` is the first transaction
+of a turn and `conversation/turn_end.py` the last, `conversation/cost.py` says what an answer may cost,
+`conversation/request.py` what the model is asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+
+from bot.ai import Request
+from bot.billing import pricing as money
+from bot.billing.metering import Payer
+from bot.clock import Clock
+from bot.conversation import conversation_list, memory, turn_end
+from bot.conversation.branching import Place
+from bot.conversation.cost import Pricing
+from bot.conversation.request import Asking, Options
+from bot.conversation.turn_start import Questions
+from bot.conversation.turn_state import SEARCHING, Begun, Written
+from bot.errors import ContextOverflow, LimitReached, ModelError, ModelRefused, StreamCut
+from bot.knowledge.documents import Documents
+from bot.llm import prompt
+from bot.llm.routing import Routing
+from bot.ports import Reply
+from bot.storage.repositories.messages import Remembered
+from bot.storage.store import Store, Tx
+from bot.telemetry import tracing, turn_log
+from bot.telemetry.incidents import Journal
+from bot.texts.catalog import say
+from bot.tools import approvals
+from bot.tools.tool import Asker
+from bot.tools.toolbox import Toolbox
+from bot.types import Address, Incoming
+
+log = logging.getLogger(__name__)
+
+GRACE = 1.0  # seconds after the deadline in which a model may say itself that it is over
+DOINGS = {SEARCHING: "tool.doing.search"}
+CUT_TRIES = 3  # how often an answer that breaks off is begun anew in the same place
+
+
+@dataclass(slots=True)
+class Running:
+    """An answer that is being written, and how to end that."""
+
+    address: Address
+    question: Remembered
+    scope: asyncio.Timeout
+    outdated: bool = False
+
+    def end(self) -> None:
+        if not self.scope.expired():  # somebody else has just ended it
+            self.scope.reschedule(asyncio.get_running_loop().time())
+
+
+@dataclass(slots=True)
+class Chat:
+    store: Store
+    routing: Routing
+    clock: Clock
+    options: Options
+    toolbox: Toolbox
+    asking: Asking
+    pricing: Pricing
+    questions: Questions
+    documents: Documents | None = None
+    wake_jobs: Callable[[], None] = lambda: None
+    journal: Journal | None = None
+    _running: dict[str, Running] = field(default_factory=dict)
+
+    async def answer(self, incoming: Incoming, reply: Reply, begun: Begun) -> None:
+        if begun.price:
+            await self.pricing.ask_first(incoming, reply, begun)
+            return
+        place = begun.place
+        assert place is not None  # noqa: S101  only a question is answered
+        reply.begin(begun.choices.streaming, self._over(place))
+        if begun.prefix:
+            reply.replace(begun.prefix)
+        turn = turn_log.current.get()
+        written = await self._write(incoming, reply, begun, place)
+        reply.complete()
+        turn.model, turn.persona = written.offer.name, begun.persona.label
+        turn.ended(written.ending(), written.usages, written.text)
+        if written.error is not None:
+            turn.failed(written.error)
+            written.code = self.journal.note(written.error, incoming.id) if self.journal is not None else ""
+        # What the model was paid for is not asked for again because the disk is full just now.
+        await self.store.patiently(lambda: self.store.write(lambda tx: self._save(tx, incoming, begun, written)))
+        if self._named(incoming, begun, written) or len(begun.history) >= memory.ENOUGH:
+            self.wake_jobs()
+        await reply.finish()
+
+    def _save(self, tx: Tx, incoming: Incoming, begun: Begun, written: Written) -> None:
+        for model, usage in written.usages:
+            profile = self.routing.pick(model).model.profile
+            money.book_answer(tx, incoming.address, incoming.user.id, incoming.id, model, profile, usage)
+        for number, held in enumerate(written.held):
+            held.settle(tx, 0 if number else written.cost, 0 if number else written.money)
+        turn_end.save(tx, incoming, begun, written)
+        if self._named(incoming, begun, written):
+            conversation_list.wants_name(tx, begun.conversation, incoming, begun.language)
+
+    def _named(self, incoming: Incoming, begun: Begun, written: Written) -> bool:
+        """Whether the conversation gets a name now: a topic, after its first answer."""
+        first = begun.place is not None and begun.place.question.parent is None and bool(written.words())
+        return first and self.options.names_topics and incoming.private and bool(incoming.address.thread)
+
+    async def _informed(self, incoming: Incoming, reply: Reply, begun: Begun) -> Begun:
+        """The same with what the documents of the conversation say of the question."""
+        if self.documents is None or not begun.has_documents:
+            return begun
+        reply.show(say(begun.language, "document.searching"))
+        window, question = self.routing.pick(begun.choices.model).model.profile.window, begun.history[-1].text
+        payer = Payer.of(incoming, begun.language)
+        return replace(begun, found=await self.documents.about(begun.conversation, question, window, payer))
+
+    def stop(self, key: str, turn: str = "") -> bool:
+        """Stop the answer that is being written at an address; what was written stays.
+
+        With `turn` only the answer of that turn. False: there is nothing to stop.
+        """
+        found = [run for id_, run in self._running.items() if run.address.key == key and turn in ("", id_)]
+        for run in found:
+            run.end()
+        return bool(found)
+
+    def leave(self, bot: int, chat: int) -> None:
+        """Stop every answer that is being written in a chat, in all its topics."""
+        for run in self._running.values():
+            if (run.address.bot, run.address.chat) == (bot, chat):
+                run.end()
+
+    def outdate(self, edit: Incoming) -> None:
+        """A question was edited while its answer is being written: that ends, and is marked as outdated."""
+        for run in self._running.values():
+            asked = run.question
+            is_it = asked.place == edit.message_id if asked.place else asked.turn == edit.of
+            if run.address == edit.address and is_it and asked.words != edit.text:
+                run.outdated = True
+                run.end()
+
+    async def _write(self, incoming: Incoming, reply: Reply, begun: Begun, place: Place) -> Written:
+        wanted = self.routing.pick(begun.choices.model)
+        written = Written(wanted, self.routing.ready(wanted), [begun.held] if begun.held else [])
+        written.steps = begun.steps
+        try:
+            # A deadline that is set only when somebody presses Stop: it ends the wait wherever the stream is.
+            async with asyncio.timeout(None) as scope:
+                run = self._running[incoming.id] = Running(incoming.address, place.question, scope)
+                begun = await self._informed(incoming, reply, begun)
+                written.found = begun.found
+                await self._insist(incoming, reply, begun, written)
+        except TimeoutError:
+            written.stopped, written.outdated = True, run.outdated
+        finally:
+            del self._running[incoming.id]
+        return written
+
+    async def _insist(self, incoming: Incoming, reply: Reply, begun: Begun, written: Written) -> None:
+        """Ask until there is a whole answer: shorter when the prompt was too long, anew when the stream broke."""
+        shrink, cuts, longest = 1.0, 0, ""
+        await self._prepare(incoming, reply, begun)
+        end = asyncio.get_running_loop().time() + self.options.deadline
+        while True:
+            try:
+                await self._stream(reply, begun, written, shrink, end)
+                paused = asyncio.get_running_loop().time()
+                if not written.calls or not await self._use_tools(incoming, reply, begun, written):
+                    return
+                end += asyncio.get_running_loop().time() - paused  # each tool has a deadline of its own
+            except ContextOverflow as error:
+                if shrink < 1:
+                    written.error = error
+                    return
+                shrink = 0.8 * (error.limit / error.given if error.given else 0.75)
+            except ModelRefused as error:
+                written.text, written.error = longest, error
+                return
+            except ModelError as error:
+                longest = max(longest, written.text, key=len)
+                again = cuts + 1 < CUT_TRIES and self._may_help(written, error, end)
+                if not again or not await self._may_repeat(incoming, begun, written):
+                    written.text, written.error = longest, error
+                    return
+                cuts += 1
+                reply.replace(begun.prefix + written.before)
+
+    async def _prepare(self, incoming: Incoming, reply: Reply, begun: Begun) -> None:
+        """What comes before the model is asked: tools that are still starting, and an action that was confirmed."""
+        if self.routing.pick(begun.choices.model).model.profile.tools:
+            await self.toolbox.ready()
+        if begun.act is not None:
+            asker = await self._asker(incoming, begun)
+            await approvals.perform(self.store, self.toolbox, begun.act, begun.steps, asker, reply)
+
+    async def _use_tools(self, incoming: Incoming, reply: Reply, begun: Begun, written: Written) -> bool:
+        """Do what the model called for; whether to ask it again, with what was found."""
+        new = written.text[len(written.before) :]
+        written.went_on()
+        reply.replace(begun.prefix + written.before)
+        asker, profile = await self._asker(incoming, begun), written.offer.model.profile
+        again = await self.toolbox.step(written.steps, new, written.calls, asker, reply, profile)
+        turn_log.current.get().moved = self.clock.monotonic()
+        return again and await self._may_repeat(incoming, begun, written)
+
+    async def _asker(self, incoming: Incoming, begun: Begun) -> Asker:
+        where, user = incoming.address, incoming.user.id
+        zone = await self.store.read(lambda tx: tx.chats.zone(where.bot, user))
+        return Asker(where, user, begun.language, zone, self.clock, incoming.id)
+
+    def _may_help(self, written: Written, error: ModelError, end: float) -> bool:
+        """Whether to ask once more: the same model after a cut, another one where this one is left alone now."""
+        if asyncio.get_running_loop().time() >= end:
+            return False
+        if isinstance(error, StreamCut):
+            return True
+        other = self.routing.ready(written.wanted)
+        if written.text or not written.offer.rests or other is written.offer:
+            return False
+        written.offer = other
+        return True
+
+    async def _may_repeat(self, incoming: Incoming, begun: Begun, written: Written) -> bool:
+        """What broke off was paid: asking again is paid again, and has to fit into the budgets too."""
+        if not begun.held:
+            return True
+        try:
+            again = await self.store.write(lambda tx: self.pricing.held(tx, incoming, begun, agreed=True))
+        except LimitReached as error:
+            written.limit = str(error) if written.calls else ""
+            return False
+        written.held.append(again.held)
+        return True
+
+    async def _stream(self, reply: Reply, begun: Begun, written: Written, shrink: float, end: float) -> None:
+        offer = written.offer
+        with tracing.span("prompt"):
+            ratio, request = self.asking.ratio(offer), self.asking.request(begun, offer, written.steps, shrink)
+        written.begin()
+        try:
+            async with asyncio.timeout_at(end + GRACE) as late:
+                await self._follow(reply, request, written, begun)
+        except TimeoutError:
+            if not late.expired():
+                raise
+            raise StreamCut("the answer took too long") from None
+        finally:
+            written.bill(request, ratio)
+        if written.usage:
+            ratio.learn(prompt.size(request), written.usage)
+
+    @staticmethod
+    def _over(place: Place) -> int:
+        """The message that the answer is written over while it grows: the last where it goes on."""
+        return (place.over[-1] if place.resumed else place.over[0]) if place.over else 0
+
+    async def _follow(self, reply: Reply, request: Request, written: Written, begun: Begun) -> None:
+        turn = turn_log.current.get()
+        turn.requests += 1
+        async with aclosing(tracing.asked(written.offer.model, request)) as chunks:
+            async for chunk in chunks:
+                turn.wrote(self.clock.monotonic())
+                hides = chunk.thought and not self.options.thoughts
+                written.add(replace(chunk, thought="") if hides else chunk)
+                if chunk.replaces:
+                    reply.replace(begun.prefix + written.text)
+                elif chunk.text:
+                    reply.append(chunk.text)
+                if chunk.doing in DOINGS:
+                    reply.show(say(begun.language, DOINGS[chunk.doing]))

@@ -1,0 +1,217 @@
+"""The conversations of a chat: /chats lists, finds, switches, renames, pins and archives them; a model names them.
+
+A topic is a conversation of its own and is renamed in the messenger; where there are no topics, the list stands for
+them. Begin with `ChatList.feature`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bot.conversation.helper_model import Aside
+from bot.feature import Command, Feature, Press
+from bot.outbox import put, put_over, tell
+from bot.ports import Reply, Transport
+from bot.storage.repositories.buttons import Action
+from bot.storage.repositories.conversations import LONGEST_TITLE, Listed
+from bot.storage.store import Store, Tx
+from bot.texts.catalog import say
+from bot.types import Address, Button, Incoming, Job, Outgoing
+
+KIND = "title"
+PAGE = 6  # conversations that are shown at once
+LONGEST_NAME = 60  # characters that a model may take for a name
+READ = 2_000  # characters of what was said that it names
+Where = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class ChatList:
+    """`aside` None: conversations go by the beginning of their first question."""
+
+    store: Store
+    transport: Transport
+    aside: Aside | None
+
+    def feature(self) -> Feature:
+        return Feature(
+            commands={"/chats": Command(self.chats)},
+            presses={
+                "chats.open": Press(self.press),
+                "chats.page": Press(self.press),
+                "chats.pin": Press(self.press),
+                "chats.archive": Press(self.press),
+                "chats.rename": Press(self.press_rename),
+            },
+            awaits={"chats.rename": self.rename},
+            jobs={KIND: self.name},
+        )
+
+    async def chats(self, incoming: Incoming, reply: Reply, rest: str) -> None:
+        def work(tx: Tx) -> None:
+            put(tx, incoming, _view(tx, incoming, {"page": 0, "words": rest[:100], "archived": False}))
+
+        await self.store.write(work)
+        await reply.finish()
+
+    async def press(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        """Do it, and show the list anew in the same message."""
+
+        def work(tx: Tx) -> None:
+            CHANGES.get(action.name, _nothing)(tx, incoming.address, action.payload)
+            put_over(tx, incoming, _view(tx, incoming, {name: action.payload[name] for name in VIEW}))
+
+        await self.store.write(work)
+        await reply.finish()
+
+    async def press_rename(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        def work(tx: Tx) -> None:
+            chosen = tx.chats.choices(incoming.address).language_for(incoming.user)
+            tx.buttons.wait_for(incoming.address, incoming.user.id, "chats.rename", id=action.payload["id"])
+            put(tx, incoming, Outgoing(say(chosen, "chats.rename.ask"), plain=True, ask_reply=True))
+
+        await self.store.write(work)
+        await reply.finish()
+
+    async def rename(self, incoming: Incoming, reply: Reply, action: Action) -> bool:
+        title = " ".join(incoming.text.split())[:LONGEST_TITLE]
+
+        def work(tx: Tx) -> None:
+            tx.updates.begin(incoming.ids)
+            tx.buttons.forget(incoming.address, incoming.user.id)
+            tx.conversations.name(action.payload["id"], title, "user")
+
+        await self.store.write(work)
+        if incoming.address.thread:
+            await self.transport.rename(incoming.address, title)
+        await tell(self.store, incoming, reply, "chats.renamed", title=title)
+        return True
+
+    async def name(self, job: Job) -> None:
+        """The job: a model gives a conversation a name, once; a topic is then renamed."""
+        conversation = int(job.key)
+
+        def find(tx: Tx) -> tuple[Listed | None, str]:
+            said = tx.messages.last(conversation, 4)
+            return tx.conversations.get(job.address, conversation), "\n\n".join(row.text for row in said)[:READ]
+
+        def named(tx: Tx, answer: str) -> None:
+            if title := _tidy(answer):
+                tx.conversations.name(conversation, title, "model")
+
+        found, said = await self.store.read(find)
+        if found is not None and said and not found.named_by and self.aside is not None:
+            await self.aside.ask(job, say(job.payload["language"], "title.prompt"), said, 30, named)
+            found, _ = await self.store.read(find)
+        if found is not None and found.named_by == "model" and job.address.thread:
+            await self.transport.rename(job.address, found.title)
+        await self.store.write(lambda tx: tx.jobs.done(job))
+
+
+def wants_name(tx: Tx, conversation: int, incoming: Incoming, language: str) -> None:
+    """Have a conversation named soon."""
+    payload = {"user": incoming.user.id, "language": language, "turn": incoming.id}
+    tx.jobs.add(Job(KIND, str(conversation), incoming.address, payload, due=tx.clock.time()))
+
+
+def _tidy(answer: str) -> str:
+    """The name in what a model wrote: one line, no quotes, no full stop, no marks."""
+    line = next((line.strip() for line in answer.splitlines() if line.strip()), "")
+    return re.sub(r"^[\s\"'«“*#_`-]+|[\s\"'»”*#_`.-]+$", "", line)[:LONGEST_NAME]
+
+
+# --- the list ---------------------------------------------------------------------------------------------------------
+
+VIEW = ("page", "words", "archived")
+
+
+def _view(tx: Tx, incoming: Incoming, view: Where) -> Outgoing:
+    language = tx.chats.choices(incoming.address).language_for(incoming.user)
+    found = tx.conversations.list(incoming.address, view["words"], archived=view["archived"])
+    pages = max(-(-len(found) // PAGE), 1)
+    view = {**view, "page": view["page"] % pages}
+    shown = found[view["page"] * PAGE :][:PAGE]
+    current = tx.conversations.current(incoming.address)
+    draw = _Drawing(tx, incoming, language, view)
+    rows = [draw.line(one, is_current=current is not None and one.id == current.id) for one in shown]
+    rows += draw.foot(current if any(current and one.id == current.id for one in found) else None, pages)
+    return Outgoing(_heading(language, view, current, len(found)), plain=True, buttons=tuple(rows))
+
+
+def _heading(language: str, view: Where, current: Listed | None, count: int) -> str:
+    if view["words"]:
+        return say(language, "chats.found", count=count, words=view["words"])
+    if view["archived"]:
+        return say(language, "chats.archived", count=count)
+    return say(
+        language,
+        "chats.list",
+        title=current.title if current and current.title else say(language, "chats.unnamed"),
+        count=count,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawing:
+    tx: Tx
+    incoming: Incoming
+    language: str
+    view: Where
+
+    def line(self, one: Listed, *, is_current: bool) -> tuple[Button, ...]:
+        sign = "● " if is_current else "📌 " if one.is_pinned else ""
+        return (self._button(sign + one.title, "chats.open", {"id": one.id}),)
+
+    def foot(self, current: Listed | None, pages: int) -> Sequence[tuple[Button, ...]]:
+        rows = []
+        if pages > 1:
+            page = self.view["page"]
+            turn = [("‹", page - 1), (f"{page + 1}/{pages}", page), ("›", page + 1)]
+            rows.append(tuple(self._button(label, "chats.page", {"page": to}) for label, to in turn))
+        if current is not None:
+            pin = "chats.unpin" if current.is_pinned else "chats.pin"
+            rows.append((self._said(pin, "chats.pin", current), self._said("chats.rename", "chats.rename", current)))
+            rows.append((self._said("chats.archive", "chats.archive", current),))
+        key = "chats.back" if self.view["archived"] or self.view["words"] else "chats.archive.open"
+        other = {"page": 0, "words": "", "archived": key == "chats.archive.open"}
+        rows.append((self._button(say(self.language, key), "chats.page", other),))
+        return rows
+
+    def _said(self, key: str, action: str, one: Listed) -> Button:
+        what = {"id": one.id, "pinned": not one.is_pinned, "archived_now": not one.is_archived}
+        return self._button(say(self.language, key), action, what)
+
+    def _button(self, label: str, action: str, what: Where) -> Button:
+        where, user = self.incoming.address, self.incoming.user.id
+        return self.tx.buttons.add(where, self.incoming.id, user, label, action, **{**self.view, **what})
+
+
+# --- what the buttons change ------------------------------------------------------------------------------------------
+
+
+def _nothing(_tx: Tx, _where: Address, _what: Where) -> None: ...
+
+
+def _open(tx: Tx, where: Address, what: Where) -> None:
+    if tx.conversations.get(where, what["id"]) is not None:
+        tx.conversations.choose(where, what["id"])
+
+
+def _pin(tx: Tx, where: Address, what: Where) -> None:
+    if tx.conversations.get(where, what["id"]) is not None:
+        tx.conversations.pin(what["id"], pinned=what["pinned"])
+
+
+def _archive(tx: Tx, where: Address, what: Where) -> None:
+    """Put it aside; what is said next begins a new conversation."""
+    current = tx.conversations.current(where)
+    if tx.conversations.get(where, what["id"]) is not None:
+        tx.conversations.archive(what["id"], archived=what["archived_now"])
+        if current is not None and current.id == what["id"]:
+            tx.messages.begin(where)
+
+
+CHANGES = {"chats.open": _open, "chats.pin": _pin, "chats.archive": _archive}

@@ -1,0 +1,265 @@
+"""What the next request will contain, and how people steer it: /context, /pin, /summary. Begin with `Context.feature`.
+
+Long conversations are summarised in the background by a cheap model (`summarise`): the summary stands before the newest
+messages, which always go verbatim; it can be read, changed and undone, and the originals stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from bot.conversation import branching
+from bot.conversation.helper_model import Aside
+from bot.errors import BadInput
+from bot.feature import Command, Feature, Press
+from bot.llm import prompt
+from bot.llm.routing import Routing
+from bot.outbox import Effect, put, put_over, settle
+from bot.outbox import language as language_of
+from bot.ports import Reply
+from bot.prompts.library import Library
+from bot.storage.repositories.buttons import Action
+from bot.storage.repositories.memory import Fact, Summary
+from bot.storage.repositories.messages import Remembered
+from bot.storage.store import Store, Tx
+from bot.texts.catalog import say
+from bot.types import Button, Incoming, Job, Outgoing
+
+KIND = "summary"
+VERBATIM = 20  # messages that a summary leaves alone
+ENOUGH = 40  # messages after the last summary that are worth another
+LOOK_BACK = 400  # messages that one summary may have to tell of
+LONGEST_FACT = 1_000  # characters
+MOST_FACTS = 20
+READ = 24_000  # characters of a conversation that are read for a summary
+SUMMARY_TOKENS = 700
+SHOWN = 160  # characters of a fact or a summary in the list
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a request holds besides its newest messages."""
+
+    facts: Sequence[Fact] = ()
+    summary: Summary | None = None
+
+    def preface(self, language: str) -> str:
+        """The part of the system's message that tells of it; "" for nothing."""
+        parts = []
+        if self.facts:
+            parts.append(say(language, "facts.preface") + "\n" + "\n".join(f"- {fact.text}" for fact in self.facts))
+        if self.summary is not None:
+            parts.append(say(language, "summary.preface") + "\n" + self.summary.text)
+        return "\n\n".join(parts)
+
+
+def apply(tx: Tx, conversation: int, branch: Sequence[Remembered]) -> tuple[Kept, Sequence[Remembered]]:
+    """What is kept of a conversation, and what is left of the branch: a summary stands for what it tells of.
+
+    A summary of another branch is none.
+    """
+    facts, summary = tx.memory.facts(conversation), tx.memory.summary(conversation)
+    if summary is None or not any(row.id == summary.upto for row in branch):
+        return Kept(facts), branch
+    return Kept(facts, summary), [row for row in branch if row.id > summary.upto]
+
+
+def wants_summary(tx: Tx, incoming: Incoming, last: Remembered, count: int, language: str) -> None:
+    """Have a long conversation summarised soon: `count` messages up to the `last` are in no summary yet."""
+    if count >= ENOUGH:
+        payload = {
+            "user": last.user, "language": language, "conversation": last.conversation, "tip": last.id,
+            "turn": incoming.id,
+        }  # fmt: skip
+        tx.jobs.add(Job(KIND, f"{last.conversation}/{last.id}", incoming.address, payload, due=tx.clock.time()))
+
+
+@dataclass(slots=True)
+class Context:
+    """`aside` None: nothing is summarised."""
+
+    store: Store
+    routing: Routing
+    aside: Aside | None
+    system: str
+    history: int
+    library: Library = field(default_factory=Library)
+
+    def feature(self) -> Feature:
+        return Feature(
+            commands={
+                "/context": Command(self.show),
+                "/pin": Command(self.pin),
+                "/summary": Command(self.summary, in_menu=False),
+            },
+            presses={
+                "fact.unpin": Press(self.press_unpin),
+                "summary.edit": Press(self.press_edit),
+                "summary.undo": Press(self.press_undo),
+            },
+            awaits={"summary.edit": self.edited},
+            jobs={KIND: self.summarise},
+        )
+
+    # --- what is there ------------------------------------------------------------------------------------------------
+
+    async def show(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
+        await self.store.write(lambda tx: put(tx, incoming, self._view(tx, incoming)))
+        await reply.finish()
+
+    def _view(self, tx: Tx, incoming: Incoming) -> Outgoing:
+        choices = tx.chats.choices(incoming.address, incoming.user.id)
+        language = choices.language_for(incoming.user)
+        conversation = tx.messages.conversation(incoming.address)
+        kept, branch = apply(tx, conversation, tx.messages.last(conversation, self.history))
+        persona = self.library.persona(choices.persona)
+        offer, _ = self.routing.settle(choices.model, choices.own_model, persona.model)
+        ratio = prompt.Ratio()
+        orders = len(persona.orders(language, self.system)) + sum(len(row.text) for row in persona.shown(language))
+        system = ratio.tokens(orders)
+        lines = [
+            say(language, "context.model", model=offer.title, window=offer.model.profile.window),
+            say(language, "context.persona", persona=persona.name(language), version=persona.version),
+            say(language, "context.system", tokens=system),
+            say(language, "context.messages", count=len(branch), tokens=sum(ratio.tokens(len(r.text)) for r in branch)),
+        ]
+        lines += [say(language, "context.fact", text=_short(fact.text)) for fact in kept.facts]
+        if kept.summary is not None:
+            key = "context.summary.user" if kept.summary.author == "user" else "context.summary.model"
+            lines.append(say(language, key, text=_short(kept.summary.text)))
+        return Outgoing("\n".join(lines), plain=True, buttons=self._buttons(tx, incoming, language, conversation, kept))
+
+    @staticmethod
+    def _buttons(
+        tx: Tx, incoming: Incoming, language: str, conversation: int, kept: Kept
+    ) -> tuple[tuple[Button, ...], ...]:
+        def button(label: str, action: str, fact: int = 0) -> Button:
+            where, user = incoming.address, incoming.user.id
+            return tx.buttons.add(where, incoming.id, user, label, action, conversation=conversation, fact=fact)
+
+        rows: list[tuple[Button, ...]] = [
+            (button("✕ " + _short(fact.text, 30), "fact.unpin", fact=fact.id),) for fact in kept.facts
+        ]
+        if kept.summary is not None:
+            edit, undo = say(language, "summary.edit"), say(language, "summary.undo")
+            rows.append((button(edit, "summary.edit"), button(undo, "summary.undo")))
+        return tuple(rows)
+
+    # --- facts --------------------------------------------------------------------------------------------------------
+
+    async def pin(self, incoming: Incoming, reply: Reply, rest: str) -> None:
+        """Words after the command, or the message that it replies to."""
+        language = await language_of(self.store, incoming)
+
+        def work(tx: Tx) -> None:
+            said = None if rest else branching.replied(tx, incoming.address, incoming.reply_to)
+            text = rest or (said.text if said is not None else "")
+            conversation = tx.messages.conversation(incoming.address)
+            if not text.strip():
+                raise BadInput(say(language, "pin.usage"))
+            if len(text) > LONGEST_FACT:
+                raise BadInput(say(language, "pin.long", limit=LONGEST_FACT, length=len(text)))
+            if len(tx.memory.facts(conversation)) >= MOST_FACTS:
+                raise BadInput(say(language, "pin.many", limit=MOST_FACTS))
+            tx.memory.pin(conversation, incoming.user.id, text)
+            put(tx, incoming, Outgoing(say(language, "pin.done"), plain=True))
+
+        await self.store.write(work)
+        await reply.finish()
+
+    async def press_unpin(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        await self._changed(
+            incoming, reply, lambda tx: tx.memory.unpin(action.payload["conversation"], action.payload["fact"])
+        )
+
+    # --- the summary --------------------------------------------------------------------------------------------------
+
+    async def summary(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
+        """The whole of it."""
+        language = await language_of(self.store, incoming)
+
+        def find(tx: Tx) -> Summary | None:
+            conversation = tx.messages.current(incoming.address)
+            return tx.memory.summary(conversation) if conversation is not None else None
+
+        found = await self.store.read(find)
+        text = found.text if found is not None else say(language, "summary.none", count=ENOUGH)
+        await settle(self.store, incoming, reply, Outgoing(text, plain=True))
+
+    async def press_edit(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        language = await language_of(self.store, incoming)
+        conversation = action.payload["conversation"]
+
+        def work(tx: Tx) -> None:
+            found = tx.memory.summary(conversation)
+            tx.buttons.wait_for(incoming.address, incoming.user.id, "summary.edit", conversation=conversation)
+            now = found.text if found is not None else ""
+            put(tx, incoming, Outgoing(say(language, "summary.edit.ask") + "\n\n" + now, plain=True, ask_reply=True))
+
+        await self.store.write(work)
+        await reply.finish()
+
+    async def edited(self, incoming: Incoming, reply: Reply, action: Action) -> bool:
+        conversation = action.payload["conversation"]
+        language = await language_of(self.store, incoming)
+
+        def work(tx: Tx) -> None:
+            tx.updates.begin(incoming.ids)
+            tx.buttons.forget(incoming.address, incoming.user.id)
+            found = tx.memory.summary(conversation)
+            if found is not None:
+                tx.memory.summarise(conversation, incoming.text.strip(), found.upto, "user")
+            put(tx, incoming, Outgoing(say(language, "summary.saved"), plain=True))
+
+        await self.store.write(work)
+        await reply.finish()
+        return True
+
+    async def press_undo(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        await self._changed(incoming, reply, lambda tx: tx.memory.undo(action.payload["conversation"]))
+
+    async def summarise(self, job: Job) -> None:
+        """The job: tell of all but the newest messages, and of what the last summary told."""
+        conversation, language = int(job.payload["conversation"]), job.payload["language"]
+
+        def find(tx: Tx) -> tuple[Summary | None, Sequence[Remembered]]:
+            kept, branch = apply(tx, conversation, tx.messages.path(job.payload["tip"], LOOK_BACK))
+            return kept.summary, branch[:-VERBATIM]
+
+        before, old = await self.store.read(find)
+        if old and self.aside is not None:
+            upto = old[-1].id
+            text = _to_read(before, old)
+            await self.aside.ask(
+                job, say(language, "summary.prompt"), text, SUMMARY_TOKENS,
+                lambda tx, answer: tx.memory.summarise(conversation, answer, upto, "model") if answer else None,
+            )  # fmt: skip
+        await self.store.write(lambda tx: tx.jobs.done(job))
+
+    async def _changed(self, incoming: Incoming, reply: Reply, change: Effect) -> None:
+        """Change something, and show what is there now in the same message."""
+
+        def work(tx: Tx) -> None:
+            change(tx)
+            put_over(tx, incoming, self._view(tx, incoming))
+
+        await self.store.write(work)
+        await reply.finish()
+
+
+def _to_read(before: Summary | None, said: Sequence[Remembered]) -> str:
+    """The newest that fits: of a very long past the summary keeps what it knew."""
+    lines = [f"{_who(row)}: {row.text.strip()}" for row in said]
+    text = "\n\n".join(lines)[-READ:]
+    return f"{before.text}\n\n{text}" if before is not None else text
+
+
+def _who(row: Remembered) -> str:
+    """The name of who asked; an answer has its asker's too, but was not said by that person."""
+    return row.speaker or "user" if row.message.role == "user" else row.message.role
+
+
+def _short(text: str, longest: int = SHOWN) -> str:
+    words = " ".join(text.split())
+    return words if len(words) <= longest else words[: longest - 1] + "…"

@@ -1,0 +1,55 @@
+"""What a model is asked in a turn (`Asking.request`), and how many tokens the characters of each model come to."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+
+from bot.ai import Request
+from bot.conversation.turn_state import REASONING, Begun
+from bot.llm import prompt
+from bot.llm.routing import Offer
+from bot.tools.toolbox import Steps, Toolbox
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to answer. `history` is the number of messages that are looked at, before the budget cuts further.
+
+    `names_topics` and `summaries`: a cheap model does that in the background. `thoughts`: what a model thinks may be
+    seen.
+    """
+
+    system: str = ""
+    temperature: float = 0.3
+    max_tokens: int = 2000
+    deadline: float = 120.0
+    history: int = 60
+    names_topics: bool = False
+    summaries: bool = False
+    thumbs: bool = False
+    thoughts: bool = False
+
+
+@dataclass(slots=True)
+class Asking:
+    options: Options = field(default_factory=Options)
+    toolbox: Toolbox = field(default_factory=Toolbox)
+    _ratios: defaultdict[str, prompt.Ratio] = field(default_factory=lambda: defaultdict(prompt.Ratio))
+
+    def ratio(self, offer: Offer) -> prompt.Ratio:
+        return self._ratios[offer.name]
+
+    def request(self, begun: Begun, offer: Offer, steps: Steps, shrink: float = 1.0) -> Request:
+        profile, ratio, persona, options = offer.model.profile, self.ratio(offer), begun.persona, self.options
+        request = prompt.build(
+            "\n\n".join(filter(None, (persona.orders(begun.language, options.system), begun.preface))),
+            prompt.informed(begun.shown, begun.found.text),
+            self.toolbox.narrowed(profile, steps, ratio),
+            ratio,
+            max_tokens=persona.max_tokens or options.max_tokens,
+            temperature=options.temperature if persona.temperature is None else persona.temperature,
+            shrink=shrink,
+        )
+        mode = REASONING.get(begun.choices.reasoning, "") if profile.reasoning else ""
+        return self.toolbox.equipped(replace(request, reasoning=mode), profile, steps, begun.language)

@@ -1,0 +1,145 @@
+"""How a turn of a conversation ends: what was written becomes history, outbox and inbox in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bot.ai import Finish
+from bot.conversation import branching
+from bot.conversation.branching import Place
+from bot.conversation.turn_state import Begun, Written
+from bot.errors import ContextOverflow, ModelRefused
+from bot.knowledge import citations, documents
+from bot.outbox import put
+from bot.storage.repositories.messages import Remembered
+from bot.storage.store import Tx
+from bot.texts.catalog import say
+from bot.tools import approvals
+from bot.types import Button, Incoming, Message, Outgoing, Text
+
+LATE = 3600.0  # seconds after which an answer begs pardon
+Rows = tuple[tuple[Button, ...], ...]
+
+
+def save(tx: Tx, incoming: Incoming, begun: Begun, written: Written) -> None:
+    """The end of transaction 2, after the ledger. The caller delivers after its commit."""
+    place = begun.place
+    assert place is not None  # noqa: S101  only a question is answered
+    if begun.pressed:
+        tx.buttons.use_up(begun.pressed)
+    if written.outdated and not written.text.strip() and not tx.deliveries.placed(incoming.id, incoming.address):
+        put(tx, incoming)  # nobody has seen anything of it
+        return
+    if written.words():
+        outgoing = _answer(tx, incoming, begun, place, written)
+    elif place.shown is not None:
+        outgoing = _as_before(tx, incoming, begun, place.shown, written)
+    else:
+        outgoing = _sorry(tx, incoming, begun, place, written)
+    put(tx, incoming, *_acted(tx, incoming, begun, written, replace(outgoing, reply_to=_quoted(incoming))))
+
+
+def _answer(tx: Tx, incoming: Incoming, begun: Begun, place: Place, written: Written) -> Outgoing:
+    thoughts = (_thought_before(tx, incoming, begun, place), written.thought)
+    answer = _remember(tx, incoming, place, begun.prefix, written)
+    failed = begun.act and _failed(written)
+    rows = _retry(tx, incoming, begun, place) if failed else _keyboard(tx, incoming, begun, answer)
+    if begun.gone:  # it is said below this answer, and only there
+        tx.chats.drop(incoming.address, incoming.user.id, begun.gone)
+    text = citations.under(begun.prefix + written.words(), written.steps.sources, begun.language)
+    note = _note(tx, incoming, begun, written)
+    return Outgoing(text, of=answer.turn, buttons=rows, note=note, thought="\n\n".join(filter(None, thoughts)))
+
+
+def _thought_before(tx: Tx, incoming: Incoming, begun: Begun, place: Place) -> str:
+    """What was thought before the part of the answer that stands already, where it goes on."""
+    if place.resumed is None:
+        return ""
+    return branching.as_written(tx, incoming.address, place.resumed, begun.language).thought
+
+
+def _as_before(tx: Tx, incoming: Incoming, begun: Begun, shown: Remembered, written: Written) -> Outgoing:
+    """A version that did not come about: the one before stays."""
+    sorry = written.sorry(begun.language)
+    stood = branching.as_written(tx, incoming.address, shown, begun.language, sorry)
+    return replace(stood, buttons=_keyboard(tx, incoming, begun, shown))
+
+
+def _sorry(tx: Tx, incoming: Incoming, begun: Begun, place: Place, written: Written) -> Outgoing:
+    if _refused(written) and tx.messages.head(place.question.conversation) == place.question.id:
+        # It would be read with the next question, which would then be refused too.
+        tx.messages.move(place.question.conversation, place.question.parent)
+    rows = _retry(tx, incoming, begun, place) if _failed(written) else ()
+    return Outgoing(written.sorry(begun.language), plain=True, buttons=rows)
+
+
+def _acted(tx: Tx, incoming: Incoming, begun: Begun, written: Written, outgoing: Outgoing) -> Sequence[Outgoing]:
+    """The answer, and what has to be said about actions: one that is to be confirmed, one that went wrong."""
+    steps, answers = written.steps, [outgoing]
+    if begun.act is not None and written.error is None:  # else a press goes on from what is known of it
+        tx.operations.end(begun.act.id, "done")
+    if steps.unsure:
+        answers.append(Outgoing(say(begun.language, "tool.unknown", tool=steps.unsure), plain=True))
+    if written.calls and steps.pending is not None and begun.place is not None:
+        answers = answers if written.words() else []
+        answers.append(approvals.ask(tx, incoming, begun.place.question.id, steps, len(answers)))
+    return answers
+
+
+def _remember(tx: Tx, incoming: Incoming, place: Place, prefix: str, written: Written) -> Remembered:
+    said = (*written.steps.parts, Text(prefix + written.text))
+    if place.resumed is not None:
+        answer = replace(place.resumed, message=Message("assistant", said), ending=written.ending())
+        tx.messages.extend(answer.id, said, answer.ending)
+    else:
+        question = place.question
+        answer = tx.messages.add(
+            question.conversation, incoming.address, incoming.id, "assistant", said,
+            parent=place.after or question.id, ending=written.ending(), user=incoming.user.id,
+            model=written.offer.name, sources=(*written.steps.sources, *documents.cited(written.text, written.found)),
+        )  # fmt: skip
+    if place.tip is not None:
+        tx.messages.move(place.question.conversation, place.tip)
+    return answer
+
+
+def _failed(written: Written) -> bool:
+    return written.error is not None and not _refused(written)
+
+
+def _refused(written: Written) -> bool:
+    """Whether it can't be answered as it stands, however often it is asked."""
+    return written.finish is Finish.FILTERED or isinstance(written.error, ModelRefused | ContextOverflow)
+
+
+def _keyboard(tx: Tx, incoming: Incoming, begun: Begun, answer: Remembered) -> Rows:
+    where, user = incoming.address, incoming.user.id
+    place = begun.place
+    alone = place is not None and place.question.turn == incoming.id and place.shown is None
+    return branching.keyboard(
+        tx, where, incoming.id, user, begun.language, answer, thumbs=begun.thumbs, alone=alone
+    )  # fmt: skip
+
+
+def _retry(tx: Tx, incoming: Incoming, begun: Begun, place: Place) -> Rows:
+    """Below what did not work out: once more."""
+    where, label = incoming.address, say(begun.language, "retry")
+    if begun.act is not None:
+        again = tx.buttons.queued(where, incoming.id, incoming.user.id, label, "act.yes", turn=begun.act.turn)
+        return ((again,),)
+    question = place.question.id
+    retry = tx.buttons.queued(where, incoming.id, incoming.user.id, label, branching.RETRY, question=question)
+    return ((retry,),)
+
+
+def _note(tx: Tx, incoming: Incoming, begun: Begun, written: Written) -> str:
+    language = begun.language
+    waited = tx.clock.time() - incoming.at.timestamp() if incoming.at else 0.0
+    late = say(language, "late.note") if waited > LATE else ""
+    gone = say(language, "gone.note", old=", ".join(begun.gone), new=written.offer.title) if begun.gone else ""
+    return "; ".join(filter(None, (written.note(language), gone, late)))
+
+
+def _quoted(incoming: Incoming) -> int:
+    return incoming.quotes or (0 if incoming.private else incoming.message_id)

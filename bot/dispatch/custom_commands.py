@@ -1,0 +1,34 @@
+"""The commands that a programmer has added, as a feature like any other. What they answer survives a crash."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bot.extension import OwnCommand
+from bot.feature import Command, Feature, Said
+from bot.outbox import settle
+from bot.ports import Reply
+from bot.storage.store import Store
+from bot.types import Incoming, Outgoing, Permission
+
+
+@dataclass(frozen=True, slots=True)
+class Extending:
+    store: Store
+    commands: Sequence[OwnCommand]
+
+    def feature(self) -> Feature:
+        return Feature(commands={f"/{own.word}": self._command(own) for own in self.commands})
+
+    def _command(self, own: OwnCommand) -> Command:
+        act = Permission.ADMINISTER if own.owners_only else Permission.TALK
+        return Command(self._run(own), in_menu=bool(own.about) and not own.owners_only, act=act, about=own.about)
+
+    def _run(self, own: OwnCommand) -> Said:
+        async def run(incoming: Incoming, reply: Reply, _rest: str) -> None:
+            answer = await own.run(incoming, reply)
+            answers = [Outgoing(answer)] if isinstance(answer, str) else [answer] if answer is not None else []
+            await settle(self.store, incoming, reply, *answers)
+
+        return run

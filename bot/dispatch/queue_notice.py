@@ -1,0 +1,143 @@
+"""Messages that wait behind an answer, made visible: one notice a conversation, with "send now" and "drop".
+
+The notice is a convenience: it is made when a message has waited for a while, and deleted when nothing waits any more.
+What waits is in the inbox. Which conversation has a notice is known here, and by a job, which survives this process: it
+looks now and then, and takes away what a restart has left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bot.clock import Clock
+from bot.feature import Feature, Press
+from bot.outbox import put_over, settle
+from bot.ports import Reply, Transport
+from bot.storage.repositories.buttons import Action
+from bot.storage.store import Store, Tx
+from bot.texts.catalog import say
+from bot.types import Address, Incoming, Job, Kind, Outgoing
+
+KIND = "waiting"
+LOOK = 10.0  # seconds between two looks whether a notice has been left behind
+
+
+class Queue(Protocol):
+    """What `middleware.InOrder` knows."""
+
+    def waits(self, incoming: Incoming) -> bool: ...
+
+    def drop(self, address: Address, user: int) -> Sequence[Incoming]: ...
+
+
+@dataclass(slots=True)
+class Waiting:
+    """`after`: seconds that a message waits before its notice; 0: there is none. `stop` ends an address's answer."""
+
+    store: Store
+    clock: Clock
+    transport: Transport
+    tasks: asyncio.TaskGroup
+    after: float
+    stop: Callable[[str], bool]
+    wake_jobs: Callable[[], None]
+    queue: Queue | None = None
+    _notices: dict[str, str] = field(default_factory=dict)  # the keys of their deliveries, "" until they are made
+
+    def feature(self) -> Feature:
+        presses = {"queue.now": Press(self.press_now), "queue.drop": Press(self.press_drop)}
+        return Feature(presses=presses, jobs={KIND: self.look})
+
+    def queued(self, incoming: Incoming) -> None:
+        """A message stands behind an answer."""
+        tells = self.after and incoming.private and incoming.kind is Kind.MESSAGE
+        if tells and incoming.address.key not in self._notices:
+            self._notices[incoming.address.key] = ""
+            self.tasks.create_task(self._tell(incoming))
+
+    def empty(self, address: Address) -> None:
+        """Nothing waits there any more."""
+        if notice := self._notices.pop(address.key, ""):
+            self.tasks.create_task(self._remove(address, notice))
+
+    async def _tell(self, incoming: Incoming) -> None:
+        where, user, key = incoming.address, incoming.user.id, f"{incoming.id}.wait"
+        await self.clock.sleep(self.after)
+        if self.queue is None or not self.queue.waits(incoming):
+            self._notices.pop(where.key, None)
+            return
+
+        def work(tx: Tx) -> str:
+            if left := _jobs(tx, where):  # by an earlier process
+                return left[0].key
+            language = tx.chats.choices(where).language_for(incoming.user)
+            labels = (("queue.now", "queue.now"), ("queue.drop", "queue.drop"))
+            row = tuple(tx.buttons.add(where, key, user, say(language, label), act) for label, act in labels)
+            notice = Outgoing(say(language, "queue.waits"), plain=True, buttons=(row,), reply_to=incoming.message_id)
+            tx.deliveries.add(key, where, notice)
+            tx.jobs.add(Job(KIND, key, where, due=self.clock.time() + LOOK))
+            return key
+
+        notice = await self.store.patiently(lambda: self.store.write(work))
+        self.wake_jobs()
+        if where.key in self._notices:
+            self._notices[where.key] = notice
+        await self.transport.reply(where, incoming.id).finish()
+        if where.key not in self._notices:  # it was over while the notice was on its way
+            await self._remove(where, notice)
+
+    async def _remove(self, address: Address, notice: str) -> None:
+        await self.store.patiently(lambda: self.store.write(lambda tx: _end(tx, address, notice)))
+        await self.transport.reply(address, notice).finish()
+
+    async def look(self, job: Job) -> None:
+        """The job: take a notice away when nothing waits in its chat, which a restart may have kept us from doing."""
+        where = job.address
+
+        def work(tx: Tx) -> None:
+            if tx.updates.waits(where.bot, where.place) or not _end(tx, where, job.key):
+                tx.jobs.again(job, self.clock.time() + LOOK)
+
+        await self.store.write(work)
+        await self.transport.reply(where, job.key).finish()
+
+    async def press_now(self, incoming: Incoming, reply: Reply, _action: Action) -> None:
+        """What is being written ends here, with what there is of it; what waits is next."""
+        self.stop(incoming.address.key)
+        await settle(self.store, incoming, reply)
+
+    async def press_drop(self, incoming: Incoming, reply: Reply, _action: Action) -> None:
+        dropped = self.queue.drop(incoming.address, incoming.user.id) if self.queue is not None else ()
+        self._notices.pop(incoming.address.key, None)
+
+        def work(tx: Tx) -> None:
+            language = tx.chats.choices(incoming.address).language_for(incoming.user)
+            for one in dropped:
+                tx.updates.done(one.ids)
+            for job in _jobs(tx, incoming.address):
+                tx.jobs.done(job)
+            put_over(tx, incoming, Outgoing(say(language, "queue.dropped", count=len(dropped)), plain=True))
+
+        await self.store.write(work)
+        await reply.finish()
+
+
+def _jobs(tx: Tx, where: Address) -> Sequence[Job]:
+    """Those of a conversation's notices: there is one, or none."""
+    return [job for job in tx.jobs.of(where, KIND) if job.address == where]
+
+
+def _end(tx: Tx, where: Address, notice: str) -> bool:
+    """Have a notice deleted, unless its message says something else by now; False while it is on its way."""
+    if tx.deliveries.waits(where, notice):
+        return False
+    ids = tx.deliveries.ids(where, notice)
+    shown = tx.deliveries.shown(where, ids[0]) if ids else None
+    if shown is not None and shown.key == notice:
+        tx.deliveries.over(f"{notice}.gone", where, ids)
+        tx.deliveries.add(f"{notice}.gone", where, Outgoing(gone=True))
+    tx.jobs.done(Job(KIND, notice, where))
+    return True

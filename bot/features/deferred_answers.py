@@ -1,0 +1,300 @@
+"""Answers that may take hours and cost less: ordered once, followed across restarts (`jobs/operations.py`), told as a
+reply.
+
+Question and answer enter the conversation together, when the answer is there: what is said meanwhile is not mixed with
+a question that is still open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bot import outbox
+from bot.ai import Answered, Failed, Finish, Later, Pending, Request
+from bot.billing import pricing
+from bot.billing.budget import Budget
+from bot.clock import Clock
+from bot.errors import BadInput, ModelError
+from bot.feature import Command, Feature, Press
+from bot.features.task_list import cancel_button
+from bot.jobs import operations
+from bot.jobs.operations import End, Following, Pace, Why
+from bot.llm import prompt
+from bot.llm.routing import Offer, Routing
+from bot.ports import Reply, Transport
+from bot.storage.repositories.buttons import Action
+from bot.storage.repositories.mapping import dump_parts, load_parts
+from bot.storage.repositories.operations import Operation
+from bot.storage.store import Store, Tx
+from bot.telemetry import tracing
+from bot.telemetry.incidents import Journal
+from bot.texts.catalog import say
+from bot.types import Incoming, Message, Outgoing, Text
+
+KIND = "later"
+PATIENCE = 24 * 3600.0  # seconds: "from minutes to hours"; an answer is kept for three days
+PACE = Pace(PATIENCE, ordering=3600.0, shortest_poll=4.0, longest_poll=120.0)  # nobody waits at the screen
+HISTORY = 60  # messages that are looked at for the prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """As those of `conversation/request.py`."""
+
+    system: str = ""
+    temperature: float = 0.3
+    max_tokens: int = 2000
+
+
+@dataclass(slots=True)
+class Postponing:
+    """`models` gives the asynchronous mode of a model by its name, None where it has none."""
+
+    store: Store
+    routing: Routing
+    models: Callable[[str], Later | None]
+    clock: Clock
+    transport: Transport
+    wake_jobs: Callable[[], None]
+    journal: Journal
+    budget: Budget = field(default_factory=Budget)
+    options: Options = field(default_factory=Options)
+
+    def feature(self) -> Feature:
+        """`later` is the button below a question that is cheaper to answer later: {"turn": the question's}."""
+        return Feature(
+            commands={"/later": Command(self.later, in_menu=self._other() is not None)},
+            presses={"later": Press(self.press), "later.again": Press(self.press_again)},
+            jobs={KIND: Following(self.store, self.clock, self.transport, self).follow},
+        )
+
+    # --- orders -------------------------------------------------------------------------------------------------------
+
+    async def later(self, incoming: Incoming, reply: Reply, rest: str) -> None:
+        language = await outbox.language(self.store, incoming)
+        if not rest.strip():
+            raise BadInput(say(language, "later.usage"))
+
+        def ask(tx: Tx) -> dict[str, Any]:
+            offer = self._offer(tx, incoming, language)
+            conversation = tx.messages.conversation(incoming.address)
+            history = [row.message for row in tx.messages.last(conversation, HISTORY)]
+            return self._wish(
+                language,
+                offer,
+                conversation,
+                incoming.id,
+                rest,
+                incoming.message_id,
+                tx.messages.head(conversation),
+                history,
+            )
+
+        await self._order(incoming, reply, language, ask)
+
+    async def press(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        """The question of an earlier turn, once."""
+        language = await outbox.language(self.store, incoming)
+        where, turn = incoming.address, action.payload["turn"]
+
+        def ask(tx: Tx) -> dict[str, Any]:
+            asked = tx.messages.in_chat(where, turn, "user")
+            if asked is None:
+                raise BadInput(say(language, "later.gone"))
+            tx.buttons.use_up(action.key)
+            offer = self._offer(tx, incoming, language)
+            history = [row.message for row in tx.messages.before(asked, HISTORY)]
+            return self._wish(language, offer, asked.conversation, turn, asked.text, asked.place, asked.parent, history)
+
+        await self._order(incoming, reply, language, ask)
+
+    async def press_again(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        """What failed is ordered anew, once, as it was."""
+        language = await outbox.language(self.store, incoming)
+        bot, turn = incoming.address.bot, action.payload["turn"]
+
+        def ask(tx: Tx) -> dict[str, Any]:
+            before = tx.operations.of(bot, turn)
+            if before is None or not before.request.get("messages"):
+                raise BadInput(say(language, "later.gone"))
+            tx.buttons.use_up(action.key)
+            request = dict(before.request)
+            tx.operations.rewrite(before.id, {})
+            return request
+
+        await self._order(incoming, reply, language, ask)
+
+    async def _order(
+        self, incoming: Incoming, reply: Reply, language: str, ask: Callable[[Tx], dict[str, Any]]
+    ) -> None:
+        """Store the order and say that it is taken. Raises `BadInput`, `LimitReached`: then nothing is stored."""
+
+        def work(tx: Tx) -> None:
+            wish = ask(tx)
+            most = prompt.most(_request(wish), prompt.Ratio())
+            price = pricing.most(self.routing.pick(wish["model"]).model.profile, most, pricing.LATER)
+            held = self.budget.hold(tx, incoming, most.total, price, language)
+            wish |= {"held": held.tokens, "held_money": held.money}
+            operations.order(tx, self.clock, KIND, incoming, wish)
+            cancel = cancel_button(tx, incoming, language, KIND, incoming.id)
+            offer = self.routing.pick(wish["model"])
+            key = "later.taken" if offer.model.profile.asynchronous else "later.taken.same"
+            taken = say(language, key, model=offer.title)
+            outbox.put_over(
+                tx, incoming, Outgoing(taken, plain=True, buttons=((cancel,),), reply_to=incoming.message_id)
+            )
+
+        await self.store.write(work)
+        await reply.finish()
+        self.wake_jobs()
+
+    def _offer(self, tx: Tx, incoming: Incoming, language: str) -> Offer:
+        """The model that was chosen here. Raises `BadInput` where it has no such mode, naming one that has."""
+        offer = self.routing.pick(tx.chats.choices(incoming.address).model)
+        if self.models(offer.name) is not None:
+            return offer
+        other = self._other()
+        if other is None:
+            raise BadInput(say(language, "later.none"))
+        raise BadInput(say(language, "later.cannot", model=offer.title, other=other.title))
+
+    def _other(self) -> Offer | None:
+        return next((offer for offer in self.routing.offers if self.models(offer.name) is not None), None)
+
+    def _wish(
+        self, language: str, offer: Offer, conversation: int, turn: str, text: str, place: int,
+        parent: int | None, history: Sequence[Message],
+    ) -> dict[str, Any]:  # fmt: skip
+        """The row of an order: what the model is asked is settled now, whatever is said here meanwhile."""
+        request = prompt.build(
+            self.options.system or say(language, "system"), [*history, Message.of("user", text)],
+            offer.model.profile, prompt.Ratio(),
+            max_tokens=self.options.max_tokens, temperature=self.options.temperature,
+        )  # fmt: skip
+        return {
+            "model": offer.name, "language": language, "conversation": conversation, "turn": turn, "question": text,
+            "parent": parent, "reply_to": place,
+            "messages": [[said.role, dump_parts(said.parts)] for said in request.messages],
+            "temperature": request.temperature, "max_tokens": request.max_tokens,
+        }  # fmt: skip
+
+    @staticmethod
+    def _remember(tx: Tx, operation: Operation, conversation: int, answer: Answered) -> None:
+        """Question and answer stand where the order was given; talk that went on meanwhile goes on from where it is."""
+        asked, where, tip = operation.request, operation.address, tx.messages.head(conversation)
+        question = tx.messages.add(
+            conversation, where, asked["turn"], "user", (Text(asked["question"]),),
+            parent=asked.get("parent") or 0, user=operation.user, place=asked["reply_to"],
+        )  # fmt: skip
+        tx.messages.add(
+            conversation, where, asked["turn"], "assistant", (Text(answer.text),), parent=question.id,
+            ending=str(answer.finish), user=operation.user, model=asked["model"],
+        )  # fmt: skip
+        if tip not in (asked.get("parent"), question.id):
+            tx.messages.move(conversation, tip)
+
+    # --- what is special to an answer (`following.Kind`) --------------------------------------------------------------
+
+    @property
+    def pace(self) -> Pace:
+        return PACE
+
+    def is_offered(self, operation: Operation) -> bool:
+        return self.models(operation.request["model"]) is not None
+
+    async def submit(self, operation: Operation) -> str:
+        return await self._model(operation).submit(_request(operation.request))
+
+    async def poll(self, operation: Operation) -> Pending | Answered | Failed:
+        outcome = await self._model(operation).poll(operation.operation)
+        if isinstance(outcome, Answered):
+            name = tracing.label(operation.request["model"])
+            tracing.current.get().note({"gen_ai.request.model": name, **tracing.used(outcome.usage)})
+        return outcome
+
+    def _model(self, operation: Operation) -> Later:
+        model = self.models(operation.request["model"])
+        assert model is not None  # noqa: S101  see is_offered
+        return model
+
+    async def withdraw(self, operation: Operation) -> None:
+        """Ask the service to leave it; the row has ended already."""
+        model = self.models(operation.request.get("model", ""))
+        if model is not None and operation.operation:
+            await model.cancel(operation.operation)
+
+    def accepted(self, tx: Tx, operation: Operation) -> None:
+        """It is paid when it is there, in tokens."""
+
+    def finished(self, operation: Operation, result: Answered) -> End:
+        if result.finish is Finish.FILTERED:
+            return self._told(operation, "later.refused", paid=result)
+        if not result.text.strip():
+            return self._told(operation, "empty.answer", paid=result)
+        asked = operation.request
+        note = say(asked["language"], "length.note") if result.finish is Finish.LENGTH else ""
+
+        def work(tx: Tx) -> None:
+            self._book(tx, operation, result)
+            if tx.conversations.where(conversation := asked["conversation"]) is not None:
+                self._remember(tx, operation, conversation, result)
+            answer = Outgoing(result.text, note=note, reply_to=asked["reply_to"])
+            tx.deliveries.add(outbox.key(operation.turn, 1), operation.address, answer)
+            tx.operations.rewrite(operation.id, {})  # the conversation has it now
+
+        return End("done", work)
+
+    def failed(self, operation: Operation, why: Why, error: ModelError | BadInput | None = None) -> End:
+        return self._told(operation, SENTENCES[why], error, unknown=why in (Why.UNKNOWN, Why.SLOW))
+
+    def _told(
+        self, operation: Operation, key: str, error: ModelError | BadInput | None = None,
+        *, paid: Answered | None = None, unknown: bool = False,
+    ) -> End:  # fmt: skip
+        """It ends with a sentence, below which it can be ordered anew."""
+        asked, where = operation.request, operation.address
+        sentence = say(asked["language"], key)
+        if error is not None:
+            sentence += " " + say(asked["language"], "error.code", code=self.journal.note(error, operation.turn))
+
+        def work(tx: Tx) -> None:
+            self._book(tx, operation, paid, unknown=unknown)
+            told, label = outbox.key(operation.turn, 1), say(asked["language"], "retry")
+            again = tx.buttons.add(where, told, operation.user, label, "later.again", turn=operation.turn)
+            row = () if key == SENTENCES[Why.REFUSED] else ((again,),)
+            tx.deliveries.add(told, where, Outgoing(sentence, True, None, row, reply_to=asked["reply_to"]))
+
+        return End("failed", work)
+
+    def abandoned(self, tx: Tx, operation: Operation) -> None:
+        self._book(tx, operation, None, unknown=operation.state != "asked")
+        tx.operations.rewrite(operation.id, {})
+
+    def _book(self, tx: Tx, operation: Operation, answer: Answered | None, *, unknown: bool = False) -> None:
+        """What it cost, at the price of the asynchronous mode; all that was held back where nobody knows it."""
+        asked, used = operation.request, answer.usage if answer else None
+        price = 0
+        if used is not None:
+            model, where, turn = asked["model"], operation.address, operation.turn
+            profile = self.routing.pick(model).model.profile
+            price = pricing.book_answer(tx, where, operation.user, turn, model, profile, used, pricing.LATER)
+        held_whole = used is None and (answer is not None or unknown)
+        tx.spending.settle(asked.get("held", 0), None if held_whole else used.total if used else 0)
+        tx.spending.settle(asked.get("held_money", 0), None if held_whole else price)
+
+
+def _request(wish: Mapping[str, Any]) -> Request:
+    messages = tuple(Message(role, load_parts(parts)) for role, parts in wish["messages"])
+    return Request(messages, temperature=wish["temperature"], max_tokens=wish["max_tokens"])
+
+
+SENTENCES = {
+    Why.OFF: "later.none",
+    Why.REFUSED: "later.refused",
+    Why.DENIED: "error.denied",
+    Why.UNKNOWN: "later.unknown",
+    Why.SLOW: "later.slow",
+    Why.FAILED: "later.failed",
+}

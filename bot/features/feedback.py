@@ -1,0 +1,74 @@
+"""What people think of an answer: reactions of the messenger and thumbs, kept with what the model was asked.
+
+Each person has one judgement of an answer: another one takes its place, and taking the reaction away takes it away.
+In a group Telegram tells reactions only to a bot that is its administrator.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot import outbox
+from bot.feature import Feature, Press
+from bot.ports import Reply
+from bot.storage.repositories.buttons import Action
+from bot.storage.repositories.messages import Remembered
+from bot.storage.store import Store, Tx
+from bot.texts.catalog import say
+from bot.types import Incoming, Message
+
+GOOD = frozenset("👍❤🔥👏🎉💯🥰😍🤩🙏👌🏆⚡😁🤗😘💋🍾🆒🦄😇🤝🫡💘😎⭐")
+BAD = frozenset("👎💩🤮🤬😢💔😡🖕🥱🤡😨")
+LONGEST = 60  # messages of a prompt that are kept with a judgement
+VARIATION = "\ufe0f"  # what may follow an emoji and says only how to draw it
+
+
+@dataclass(slots=True)
+class Opinions:
+    """`system` is the operator's system prompt, "" for the bot's own: a part of what the model was asked."""
+
+    store: Store
+    system: str = ""
+
+    def feature(self) -> Feature:
+        return Feature(presses={"feedback": Press(self.press)})
+
+    async def reaction(self, incoming: Incoming, reply: Reply) -> None:
+        """`incoming.reply_to` is the message, `data` the emoji, "" where it was taken away."""
+        where = incoming.address
+
+        def work(tx: Tx) -> None:
+            shown = tx.deliveries.shown(where, incoming.reply_to)
+            if shown is None or shown.outgoing.plain:  # no answer of a model
+                return
+            if (answer := tx.messages.in_chat(where, shown.turn, "assistant")) is not None:
+                self._keep(tx, incoming, answer, incoming.data)
+
+        await outbox.settle(self.store, incoming, reply, also=work)
+
+    async def press(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        def work(tx: Tx) -> None:
+            answer = tx.messages.in_chat(incoming.address, action.payload["turn"], "assistant")
+            if answer is not None:
+                self._keep(tx, incoming, answer, action.payload["sign"])
+
+        await outbox.settle(self.store, incoming, reply, also=work)
+
+    def _keep(self, tx: Tx, incoming: Incoming, answer: Remembered, sign: str) -> None:
+        user = incoming.user.id
+        if not sign:
+            tx.feedback.forget(incoming.address.bot, answer.id, user)
+            return
+        language = tx.chats.choices(incoming.address).language_for(incoming.user)
+        read = [row.message for row in tx.messages.before(answer, LONGEST)]
+        asked = [Message.of("system", self.system or say(language, "system")), *read]
+        tx.feedback.keep(incoming.address, answer, user, value(sign), sign, asked)
+
+
+def value(sign: str) -> int:
+    """1 for praise, -1 for blame, 0 for what may be either: 🤔 and 😱 say something, but not whether it was good.
+
+    The sign itself is kept with it, so that who reads it can decide anew.
+    """
+    bare = sign.replace(VARIATION, "")
+    return 1 if bare in GOOD else -1 if bare in BAD else 0

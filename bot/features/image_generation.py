@@ -1,0 +1,290 @@
+"""Pictures: ordered once, followed across restarts (`jobs/operations.py`), delivered as photos with buttons.
+
+Begin with `Images.feature`; every way to a picture ends in `order`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from typing import Literal
+
+from bot.ai import Drawing, Failed, Finished, Painter, Pending, Usage
+from bot.billing import pricing
+from bot.billing.budget import IMAGES, MONEY, Budget
+from bot.clock import Clock
+from bot.errors import BadInput, LimitReached, ModelError
+from bot.feature import Command, Feature, Press
+from bot.features.prompt_improver import LONGEST, SHORT, Improving
+from bot.jobs import operations
+from bot.jobs.operations import End, Following, Pace, Why
+from bot.outbox import Effect, key, settle, tell
+from bot.outbox import language as language_of
+from bot.ports import Reply, Transport
+from bot.storage.repositories.buttons import Action
+from bot.storage.repositories.operations import Operation
+from bot.storage.store import Store, Tx
+from bot.texts.catalog import say
+from bot.types import Address, Button, File, Incoming, Outgoing
+
+KIND = "image"
+RATIOS = ((1, 1), (16, 9), (9, 16))
+PATIENCE = 3 * 3600.0  # seconds: the service says "from a few seconds up to a few hours" and keeps a picture 12 h
+PACE = Pace(PATIENCE, ordering=300.0, shortest_poll=2.0, longest_poll=30.0, shows="photo")
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What one picture costs, in millionths; `model` is what the ledger calls it."""
+
+    amount: int = 0
+    currency: str = "RUB"
+    model: str = "yandex-art"
+
+
+@dataclass(slots=True)
+class Images:
+    """`painter` None: this bot does not draw. `improves`: when a short idea becomes a richer description."""
+
+    store: Store
+    painter: Painter | None
+    clock: Clock
+    transport: Transport
+    random: random.Random
+    wake_jobs: Callable[[], None]
+    budget: Budget = field(default_factory=Budget)
+    price: Price = field(default_factory=lambda: Price())
+    improving: Improving | None = None
+    improves: Literal["ask", "always", "never"] = "ask"
+
+    def feature(self) -> Feature:
+        """`/image` stays a command where the bot does not draw: it says so."""
+        again = ("image.again", "image.ratio")
+        return Feature(
+            commands={
+                "/image": Command(self.image, in_menu=self.painter is not None),
+                "/img": Command(self.image, in_menu=False),
+            },
+            presses={
+                **{name: Press(self.press) for name in again},
+                "image.change": Press(self.press_change),
+                "image.improve": Press(self.press_improve),
+                "price.draw": Press(self.press_draw),
+            },
+            awaits={"image.change": self.change},
+            jobs={KIND: Following(self.store, self.clock, self.transport, self).follow},
+        )
+
+    # --- orders -------------------------------------------------------------------------------------------------------
+
+    async def image(self, incoming: Incoming, reply: Reply, rest: str) -> None:
+        drawing = Drawing(rest, self.seed())
+        if self.improves != "always" or not self._may_improve(drawing):
+            await self.order(incoming, reply, drawing)
+        elif better := await self._improved(incoming, reply, drawing):
+            await self.order(incoming, reply, better)
+        else:
+            sentence = Outgoing(say(await language_of(self.store, incoming), "image.improve.plain"), plain=True)
+            name, marker = key(incoming.id, 1), incoming.message_id  # the picture has the first name
+            await self.order(
+                incoming, reply, drawing, lambda tx: tx.deliveries.add(name, incoming.address, sentence, marker=marker)
+            )
+
+    async def press_improve(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        """The same picture from a richer description, which is shown below it."""
+        drawn = await self.drawing(incoming.address, action.payload["turn"])
+        if drawn is None or not self._may_improve(drawn):
+            await settle(self.store, incoming, reply)
+        elif (better := await self._improved(incoming, reply, drawn)) is None:
+            await tell(self.store, incoming, reply, "image.improve.failed")
+        else:
+            await self.order(incoming, reply, better, lambda tx: tx.buttons.use_up(action.key))
+
+    def _may_improve(self, drawing: Drawing) -> bool:
+        worth_it = bool(drawing.prompt.strip()) and len(drawing.prompt) <= SHORT
+        return worth_it and self.painter is not None and self.improving is not None and self.improves != "never"
+
+    async def _improved(self, incoming: Incoming, reply: Reply, drawing: Drawing) -> Drawing | None:
+        assert self.improving is not None  # noqa: S101  see _may_improve
+        await reply.busy("photo")
+        better = await self.improving.improve(incoming, drawing.prompt)
+        return replace(drawing, prompt=better) if better else None
+
+    async def press(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        """Again (another seed) or in another ratio (the same). It costs money: the button works once."""
+        drawn = await self.drawing(incoming.address, action.payload["turn"])
+        if drawn is None:
+            await settle(self.store, incoming, reply)
+        elif action.name == "image.again":
+            wish = replace(drawn, seed=self.seed())
+            await self.order(incoming, reply, wish, lambda tx: tx.buttons.use_up(action.key))
+        else:
+            wish = replace(drawn, width=action.payload["width"], height=action.payload["height"])
+            await self.order(incoming, reply, wish, lambda tx: tx.buttons.use_up(action.key))
+
+    async def press_change(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        user, turn = incoming.user.id, action.payload["turn"]
+        sentence = say(await language_of(self.store, incoming), "image.change.ask")
+        await settle(
+            self.store, incoming, reply, Outgoing(sentence, plain=True, ask_reply=True),
+            also=lambda tx: tx.buttons.wait_for(incoming.address, user, "image.change", turn=turn),
+        )  # fmt: skip
+
+    async def change(self, incoming: Incoming, reply: Reply, action: Action) -> bool:
+        """The user answered the question "what should be different?". What is too long may be said again."""
+
+        def forget(tx: Tx) -> None:
+            tx.buttons.forget(incoming.address, incoming.user.id)
+
+        drawn = await self.drawing(incoming.address, action.payload["turn"])
+        if drawn is None or self.painter is None:
+            return False
+        try:
+            wish = replace(drawn, prompt=f"{drawn.prompt}, {incoming.text.strip()}")
+            await self.order(incoming, reply, wish, forget)
+        except LimitReached:  # it may not be said again soon: what comes next is a question as any other
+            await self.store.write(forget)
+            raise
+        return True
+
+    async def press_draw(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        """The price is known."""
+        wish = Drawing(**action.payload)
+        await self.order(incoming, reply, wish, lambda tx: tx.buttons.use_up(action.key), agreed=True)
+
+    async def order(
+        self, incoming: Incoming, reply: Reply, drawing: Drawing, also: Effect | None = None, *, agreed: bool = False
+    ) -> None:
+        """Take an order: check it, store it (and what it changes, `also`), leave the rest to the job.
+
+        An expensive one is only asked about, until the user has `agreed`. Raises `BadInput`, `LimitReached`.
+        """
+        language = await language_of(self.store, incoming)
+        if self.painter is None:
+            raise BadInput(say(language, "image.off"))
+        if not drawing.prompt.strip():
+            raise BadInput(say(language, "image.usage"))
+        if (length := len(drawing.prompt)) > LONGEST:
+            raise BadInput(say(language, "image.long", limit=LONGEST, length=length))
+        if self.budget.asks(self.price.amount) and not agreed:
+            await self._ask_first(incoming, reply, drawing, language, also)
+            return
+
+        def store_it(tx: Tx) -> None:
+            request = {
+                "prompt": drawing.prompt, "seed": drawing.seed, "width": drawing.width, "height": drawing.height,
+                "language": language, "reply_to": 0 if incoming.private else incoming.message_id,
+                "held": self.budget.reserve(tx, incoming, IMAGES, 1, language),
+                "held_money": self.budget.reserve(tx, incoming, MONEY, self.price.amount, language),
+            }  # fmt: skip
+            operations.order(tx, self.clock, KIND, incoming, request)
+            if also is not None:
+                also(tx)
+
+        await settle(self.store, incoming, reply, also=store_it)
+        self.wake_jobs()
+
+    async def _ask_first(
+        self, incoming: Incoming, reply: Reply, drawing: Drawing, language: str, also: Effect | None
+    ) -> None:  # fmt: skip
+        price = pricing.shown(language, self.price.amount, self.price.currency)
+        sentence = say(language, "price.picture", price=price)
+        choice = pricing.Choice(say(language, "price.draw"), "price.draw", asdict(drawing))
+        drop = pricing.Choice(say(language, "price.drop"), "price.drop", {})
+        await pricing.ask_first(self.store, incoming, reply, sentence, choice, drop, also=also)
+
+    def seed(self) -> int:
+        """A seed for a new picture; 0 would leave it to the service, and "same, but…" needs to know it."""
+        return self.random.randrange(1, 2**63)
+
+    # --- what is special to a picture (`following.Kind`) --------------------------------------------------------------
+
+    @property
+    def pace(self) -> Pace:
+        return PACE
+
+    def is_offered(self, operation: Operation) -> bool:
+        return self.painter is not None
+
+    async def submit(self, operation: Operation) -> str:
+        assert self.painter is not None  # noqa: S101  see is_offered
+        return await self.painter.submit(_drawing(operation))
+
+    async def poll(self, operation: Operation) -> Pending | Finished | Failed:
+        assert self.painter is not None  # noqa: S101  see is_offered
+        return await self.painter.poll(operation.operation)
+
+    async def withdraw(self, operation: Operation) -> None:
+        """The service takes no picture back."""
+
+    def accepted(self, tx: Tx, operation: Operation) -> None:
+        self._pay(tx, operation, 1)
+
+    def finished(self, operation: Operation, result: Finished) -> End:
+        asked = operation.request
+        otherwise = say(asked["language"], "image.undelivered")
+
+        def work(tx: Tx) -> None:
+            photo = Outgoing(
+                asked["prompt"], True, File(result.data), self._buttons(tx, operation), reply_to=asked["reply_to"],
+                instead=otherwise,
+            )  # fmt: skip
+            tx.deliveries.add(operation.turn, operation.address, photo)
+
+        return End("done", work)
+
+    def failed(self, operation: Operation, why: Why, error: ModelError | BadInput | None = None) -> End:
+        sentence = say(operation.request["language"], "error.denied" if why is Why.DENIED else f"image.{why}")
+
+        def work(tx: Tx) -> None:
+            row = () if why is Why.REFUSED else ((self._again(tx, operation),),)
+            told = Outgoing(sentence, True, None, row, reply_to=operation.request["reply_to"])
+            tx.deliveries.add(operation.turn, operation.address, told)
+            self._pay(tx, operation, 1 if why is Why.UNKNOWN else 0)
+
+        return End("failed", work)
+
+    def abandoned(self, tx: Tx, operation: Operation) -> None:
+        self._pay(tx, operation, 0)
+
+    def _pay(self, tx: Tx, operation: Operation, pictures: int) -> None:
+        """Settle what was held back, once: a picture that was ordered is paid, whatever comes of it."""
+        if held := operation.request.get("held", 0):
+            tx.spending.settle(held, pictures)
+        if held := operation.request.get("held_money", 0):
+            tx.spending.settle(held, pictures * self.price.amount)
+        if pictures:
+            where, price = operation.address, self.price
+            pricing.book(tx, where, operation.user, operation.turn, price.model, Usage(), price.amount, pricing.IMAGE)
+
+    def _buttons(self, tx: Tx, operation: Operation) -> tuple[tuple[Button, ...], ...]:
+        language, where, user = operation.request["language"], operation.address, operation.user
+        turn = operation.turn
+        change = tx.buttons.add(where, turn, user, say(language, "image.change"), "image.change", turn=turn)
+        first = (self._again(tx, operation), change)
+        drawn = _drawing(operation)
+        ratios = [
+            tx.buttons.add(where, turn, user, f"{width}:{height}", "image.ratio", turn=turn, width=width, height=height)
+            for width, height in RATIOS
+            if (width, height) != (drawn.width, drawn.height)
+        ]
+        if not self._may_improve(drawn):
+            return (first, tuple(ratios))
+        label = say(language, "image.improve")
+        return (first, tuple(ratios), (tx.buttons.add(where, turn, user, label, "image.improve", turn=turn),))
+
+    def _again(self, tx: Tx, operation: Operation) -> Button:
+        label = say(operation.request["language"], "image.again")
+        turn = operation.turn
+        return tx.buttons.add(operation.address, turn, operation.user, label, "image.again", turn=turn)
+
+    async def drawing(self, address: Address, turn: str) -> Drawing | None:
+        """What was ordered in a turn."""
+        operation = await self.store.read(lambda tx: tx.operations.of(address.bot, turn))
+        return _drawing(operation) if operation and operation.address.chat == address.chat else None
+
+
+def _drawing(operation: Operation) -> Drawing:
+    asked = operation.request
+    return Drawing(asked["prompt"], asked["seed"], asked["width"], asked["height"])

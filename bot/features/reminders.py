@@ -1,0 +1,260 @@
+"""Reminders: "/remind tomorrow 9:00 call mum", in the person's time zone, as jobs that are due then.
+
+The zone is asked once. A reminder that comes late says for when it was; one that repeats goes on from the time it was
+due, not from when it came. Tools set them through `Reminders.set`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+from zlib import crc32
+
+from bot import outbox
+from bot.clock import Clock
+from bot.errors import BadInput
+from bot.feature import Command, Feature, Press
+from bot.features import time_phrases
+from bot.features.task_list import cancel_button
+from bot.ports import Reply, Transport
+from bot.storage.repositories.buttons import Action
+from bot.storage.store import Store, Tx
+from bot.telemetry import turn_log
+from bot.texts.catalog import say
+from bot.tools.tool import Asker, Tool
+from bot.types import Incoming, Job, Outgoing, User
+
+KIND = "reminder"
+ASKED = "reminder.zone"  # the question where somebody lives
+LATE = 120.0  # seconds after which a reminder says for when it was
+MOST = 100  # reminders of one chat
+LONGEST = 500  # characters of what to be reminded of
+ZONES = (
+    "Europe/Kaliningrad", "Europe/Moscow", "Europe/Samara", "Asia/Yekaterinburg", "Asia/Omsk", "Asia/Krasnoyarsk",
+    "Asia/Irkutsk", "Asia/Vladivostok", "Europe/London", "Europe/Berlin", "America/New_York", "UTC",
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class Reminders:
+    store: Store
+    clock: Clock
+    transport: Transport
+    wake_jobs: Callable[[], None]
+
+    def feature(self) -> Feature:
+        return Feature(
+            commands={"/remind": Command(self.remind), "/timezone": Command(self.timezone, in_menu=False)},
+            presses={ASKED: Press(self.press_zone)},
+            awaits={ASKED: self.told_zone},
+            jobs={KIND: self.tell},
+        )
+
+    async def remind(self, incoming: Incoming, reply: Reply, rest: str) -> None:
+        known = await self.store.read(lambda tx: tx.people.timezone(incoming.address.bot, incoming.user.id))
+        where = time_phrases.zone(known)
+        language = await outbox.language(self.store, incoming)
+        if not rest.strip():
+            raise BadInput(say(language, "remind.usage"))
+        if where is None:
+            when_there = time_phrases.read(rest, self._now(UTC))
+            if when_there is None or not when_there[1]:
+                raise BadInput(say(language, "remind.unclear" if when_there is None else "remind.usage"))
+            await self._ask_zone(incoming, reply, language, rest)
+        else:
+            await self._settle(incoming, reply, language, rest, where)
+
+    async def timezone(self, incoming: Incoming, reply: Reply, rest: str) -> None:
+        """Change the zone; reminders that are set stay at their moments, one that waits for the zone is set now."""
+        language = await outbox.language(self.store, incoming)
+        waiting = await self.store.read(lambda tx: tx.buttons.awaited(incoming.address, incoming.user.id))
+        said = str(waiting.payload["text"]) if waiting is not None and waiting.name == ASKED else ""
+        if where := time_phrases.zone(rest):
+            await self._live_in(incoming, reply, language, where, said)
+        else:
+            await self._ask_zone(incoming, reply, language, said)
+
+    async def press_zone(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        where = time_phrases.zone(action.payload["zone"])
+        language = await outbox.language(self.store, incoming)
+        await self._live_in(incoming, reply, language, where or UTC, action.payload["text"])
+
+    async def told_zone(self, incoming: Incoming, reply: Reply, action: Action) -> bool:
+        """The answer to the question where somebody lives; what is no place is a question like any other."""
+        where = time_phrases.zone(incoming.text)
+        if where is None:
+            return False
+        await self._live_in(incoming, reply, await outbox.language(self.store, incoming), where, action.payload["text"])
+        return True
+
+    def set(self, tx: Tx, incoming: Incoming, language: str, said: str) -> str:
+        """Set a reminder inside a transaction, for a tool or a command: the sentence that repeats it.
+
+        Raises `BadInput` with a sentence where the time is not understood, is past, or the zone is not known yet. The
+        caller wakes the jobs after its commit.
+        """
+        where = time_phrases.zone(tx.people.timezone(incoming.address.bot, incoming.user.id))
+        if where is None:
+            raise BadInput(say(language, "remind.zone.unknown"))
+        return self._set(tx, incoming, language, said, where)[0]
+
+    def tool(self) -> Tool:
+        """The same for models: they are told the sentence, and repeat it."""
+
+        async def remind(asker: Asker, when: str, text: str) -> str:
+            """Set a reminder for the user, in the user's own time zone. Tell the user what was set, word for word.
+
+            when: such as 2026-12-05 18:30, tomorrow 9:00, in 20 minutes, every monday 9:00
+            text: what to remind of
+            """
+            said = f"{when.strip()} {' '.join(text.split())}"
+            # The same wish of the same turn is one reminder, also where the turn is begun anew after a crash.
+            key = f"{turn_log.current.get().name}.{crc32(said.encode()):x}"
+            asked = Incoming(key, asker.address, User(asker.user))
+            told = await self.store.write(lambda tx: self.set(tx, asked, asker.language, said))
+            self.wake_jobs()
+            return told
+
+        return Tool.of(remind, deadline=5.0)
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    async def _settle(self, incoming: Incoming, reply: Reply, language: str, said: str, where: tzinfo) -> None:
+        def work(tx: Tx) -> None:
+            sentence, key = self._set(tx, incoming, language, said, where)
+            cancel = cancel_button(tx, incoming, language, KIND, key)
+            outbox.put_over(tx, incoming, Outgoing(sentence, plain=True, buttons=((cancel,),)))
+
+        await self.store.write(work)
+        await reply.finish()
+        self.wake_jobs()
+
+    def _set(self, tx: Tx, incoming: Incoming, language: str, said: str, where: tzinfo) -> tuple[str, str]:
+        """The sentence and the key of the job."""
+        found = time_phrases.read(said, self._now(where))
+        if found is None or not found[1]:
+            raise BadInput(say(language, "remind.unclear" if found is None else "remind.usage"))
+        moment, text = found
+        tx.chats.alone(incoming.address)
+        before = tx.jobs.of(incoming.address, KIND)
+        if len(before) >= MOST or len(text) > LONGEST:
+            raise BadInput(say(language, "remind.much", most=MOST, longest=LONGEST))
+        number = sum(job.key.partition("-")[0] == incoming.id for job in before)
+        key = f"{incoming.id}-{number}" if number and not _of_tool(incoming) else incoming.id
+        shown = shown_time(language, moment.at, moment.repeat)
+        payload = {
+            "user": incoming.user.id, "text": text, "language": language, "zone": time_phrases.name_of(where),
+            "repeat": moment.repeat, "at": shown, "reply_to": incoming.message_id,
+        }  # fmt: skip
+        tx.jobs.add(Job(KIND, key, incoming.address, payload, due=moment.at.timestamp()))
+        return say(language, "remind.set", at=shown, zone=time_phrases.city(where, language), text=text), key
+
+    async def _live_in(self, incoming: Incoming, reply: Reply, language: str, where: tzinfo, said: str) -> None:
+        """Remember the zone, and set the reminder for which it was asked."""
+        bot, user = incoming.address.bot, incoming.user.id
+
+        def remember(tx: Tx) -> None:
+            tx.people.live_in(bot, user, time_phrases.name_of(where))
+            _decided(tx, incoming)
+            tx.buttons.forget(incoming.address, user)
+
+        await self.store.write(remember)
+        if said:
+            await self._settle(incoming, reply, language, said, where)
+            return
+        sentence = say(
+            language, "remind.zone.set", zone=time_phrases.city(where, language), time=f"{self._now(where):%H:%M}"
+        )
+        await self.store.write(lambda tx: outbox.put_over(tx, incoming, Outgoing(sentence, plain=True)))
+        await reply.finish()
+
+    async def _ask_zone(self, incoming: Incoming, reply: Reply, language: str, said: str) -> None:
+        places = [(name, _zone(name)) for name in ZONES]
+        options = [
+            (f"{time_phrases.city(place, language)} {self._now(place):%H:%M}", {"zone": name, "text": said})
+            for name, place in places
+        ]
+        user = incoming.user.id
+
+        def work(tx: Tx) -> None:
+            where, turn = incoming.address, incoming.id
+            buttons = [tx.buttons.add(where, turn, user, label, ASKED, **kept) for label, kept in options]
+            pairs = tuple(tuple(buttons[first : first + 2]) for first in range(0, len(buttons), 2))
+            _decided(tx, incoming)
+            tx.buttons.wait_for(where, user, ASKED, text=said, turn=turn)
+            asked = Outgoing(say(language, "remind.zone.ask"), plain=True, buttons=pairs)
+            outbox.put(tx, incoming, asked)
+
+        await self.store.write(work)
+        await reply.finish()
+
+    def _now(self, where: tzinfo) -> datetime:
+        return datetime.fromtimestamp(self.clock.time(), where)
+
+    # --- the job ------------------------------------------------------------------------------------------------------
+
+    async def tell(self, job: Job) -> None:
+        """The job: say it, and put a repeated one back to its next time."""
+        asked, due = job.payload, job.due
+        sentence = f"⏰ {asked['text']}"
+        if self.clock.time() - due > LATE:
+            sentence += "\n" + say(str(asked["language"]), "remind.late", at=asked["at"])
+        again = self._following(asked, due)
+
+        def work(tx: Tx) -> None:
+            now = tx.jobs.find(job.address.bot, KIND, job.key)
+            if now is None or now.due != due:  # cancelled, or told already
+                return
+            if not tx.chats.is_gone(job.address):
+                told = Outgoing(sentence, plain=True, reply_to=int(asked["reply_to"]))
+                tx.deliveries.add(f"{job.key}.r{int(due)}", job.address, told)
+            if again is None:
+                tx.jobs.done(job)
+            else:
+                tx.jobs.again(job, again)
+
+        await self.store.write(work)
+        await self.transport.reply(job.address, job.key).finish()
+
+    def _following(self, asked: Mapping[str, Any], due: float) -> float | None:
+        """When it comes next: counted from when it was due, and not for times that are past."""
+        where = time_phrases.zone(str(asked["zone"]))
+        if not asked["repeat"] or where is None:
+            return None
+        at = datetime.fromtimestamp(due, where)
+        while at.timestamp() <= self.clock.time():
+            at = time_phrases.following(at, str(asked["repeat"]))
+        return at.timestamp()
+
+
+def _decided(tx: Tx, incoming: Incoming) -> None:
+    """The question for the zone that was answered otherwise loses its buttons: they would set the reminder again."""
+    waiting = tx.buttons.awaited(incoming.address, incoming.user.id)
+    if waiting is None or waiting.name != ASKED:
+        return
+    for message in tx.deliveries.ids(incoming.address, str(waiting.payload.get("turn", "")))[:1]:
+        if message != incoming.message_id:
+            outbox.put_bare(tx, incoming, message=message)
+
+
+def shown_time(language: str, at: datetime, repeat: str) -> str:
+    """ "Sunday 22 November at 09:00", "every day at 09:00"."""
+    clock = f"{at:%H:%M}"
+    weekday = say(language, "weekdays").split()[at.weekday()]
+    if repeat == "day":
+        return say(language, "remind.daily", clock=clock)
+    if repeat == "week":
+        each = say(language, "weekdays.each").split()[at.weekday()]
+        return say(language, "remind.weekly", weekday=each, clock=clock)
+    month = say(language, "months").split()[at.month - 1]
+    return say(language, "remind.at", weekday=weekday, day=at.day, month=month, year=at.year, clock=clock)
+
+
+def _zone(name: str) -> tzinfo:
+    return time_phrases.zone(name) or UTC
+
+
+def _of_tool(incoming: Incoming) -> bool:
+    return "." in incoming.id

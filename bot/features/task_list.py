@@ -1,0 +1,149 @@
+"""What is under way for somebody in a chat: later answers, pictures, reminders. `/jobs` lists and cancels it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from bot import outbox
+from bot.clock import Clock
+from bot.errors import ModelError
+from bot.feature import Command, Feature, Press
+from bot.jobs import operations
+from bot.ports import Reply
+from bot.storage.repositories.buttons import Action
+from bot.storage.repositories.operations import Operation
+from bot.storage.store import Store, Tx
+from bot.texts.catalog import say
+from bot.types import Button, Incoming, Job, Outgoing
+
+log = logging.getLogger(__name__)
+
+REMINDER = "reminder"  # the only kind that is a job without an operation
+SHOWN = 60  # characters of what was asked for
+MOST = 20  # lines
+KINDS = {"later": "jobs.later", "image": "jobs.image"}  # of operations, with their sentences
+
+Withdraw = Callable[[Operation], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing that is under way."""
+
+    kind: str
+    key: str
+    text: str
+
+
+@dataclass(slots=True)
+class Orders:
+    """`withdraw` says by the kind of an operation who asks the service to leave it."""
+
+    store: Store
+    clock: Clock
+    withdraw: Mapping[str, Withdraw] = field(default_factory=dict)
+
+    def feature(self) -> Feature:
+        return Feature(commands={"/jobs": Command(self.jobs)}, presses={"jobs.cancel": Press(self.cancel)})
+
+    async def jobs(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
+        def work(tx: Tx) -> None:
+            language = tx.chats.choices(incoming.address).language_for(incoming.user)
+            lines = self._lines(tx, incoming, language)
+            if not lines:
+                outbox.put(tx, incoming, Outgoing(say(language, "jobs.none"), plain=True))
+                return
+            text = "\n".join(f"{number}. {line.text}" for number, line in enumerate(lines, 1))
+            buttons = tuple(
+                (cancel_button(tx, incoming, language, line.kind, line.key, f" {number}"),)
+                for number, line in enumerate(lines, 1)
+            )
+            shown = say(language, "jobs", lines=text)
+            outbox.put(tx, incoming, Outgoing(shown, plain=True, buttons=buttons))
+
+        await self.store.write(work)
+        await reply.finish()
+
+    async def cancel(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        """End it in the database first: what the service says afterwards changes nothing."""
+        kind, key = action.payload["kind"], action.payload["key"]
+
+        def work(tx: Tx) -> Operation | None:
+            language = tx.chats.choices(incoming.address).language_for(incoming.user)
+            tx.buttons.use_up(action.key)
+            outbox.put_bare(tx, incoming, only=action.key)
+            operation = tx.operations.of(incoming.address.bot, key) if kind != REMINDER else None
+            found = _ended(tx, incoming, kind, key, operation)
+            sentence = say(language, "jobs.cancelled" if found else "jobs.over")
+            outbox.put(tx, incoming, Outgoing(sentence, plain=True))
+            return operation if found else None
+
+        operation = await self.store.write(work)
+        await reply.finish()
+        if operation is not None:
+            await self.leave(operation)
+
+    async def leave(self, operation: Operation) -> None:
+        """Tell the service that nobody waits for it; where that fails, it is paid like any other."""
+        withdraw = self.withdraw.get(operation.kind)
+        if withdraw is None or operation.state != "running":
+            return
+        try:
+            await withdraw(operation)
+        except ModelError as error:
+            log.warning("operation %s was not cancelled at the service: %s", operation.operation, error)
+
+    def _lines(self, tx: Tx, incoming: Incoming, language: str) -> list[Line]:
+        where, user = incoming.address, incoming.user.id
+        running = [
+            Line(one.kind, one.turn, say(language, KINDS[one.kind], text=_short(_wish(one))))
+            for one in tx.operations.open_of(where, user)
+            if one.kind in KINDS
+        ]
+        waiting = [
+            Line(
+                REMINDER,
+                job.key,
+                say(language, "jobs.reminder", text=_short(job.payload["text"]), at=job.payload["at"]),
+            )
+            for job in tx.jobs.of(where, REMINDER)
+            if job.payload["user"] == user
+        ]
+        return [*running, *waiting][:MOST]
+
+
+def cancel_button(tx: Tx, incoming: Incoming, language: str, kind: str, key: str, suffix: str = "") -> Button:
+    """A button below the answer of this turn that ends what was ordered."""
+    label = say(language, "jobs.cancel") + suffix
+    where, user = incoming.address, incoming.user.id
+    return tx.buttons.add(where, incoming.id, user, label, "jobs.cancel", kind=kind, key=key)
+
+
+def _ended(tx: Tx, incoming: Incoming, kind: str, key: str, operation: Operation | None) -> bool:
+    """Whether there was something to end."""
+    where = incoming.address
+    if kind == REMINDER:
+        job = tx.jobs.find(where.bot, kind, key)
+        if job is None or job.payload["user"] != incoming.user.id:
+            return False
+        tx.jobs.done(job)
+        return True
+    if operation is None or operation.user != incoming.user.id or operation.state in ("done", "failed"):
+        return False
+    operations.release(tx, operation)
+    tx.operations.end(operation.id, "failed")
+    if "messages" in operation.request:  # of a later answer: what the conversation said stays only there
+        tx.operations.rewrite(operation.id, {})
+    tx.jobs.done(Job(kind, key, operation.address))
+    return True
+
+
+def _wish(operation: Operation) -> str:
+    return str(operation.request.get("question") or operation.request.get("prompt") or "")
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= SHOWN else line[: SHOWN - 1] + "…"

@@ -1,0 +1,182 @@
+"""`/write`: a template is chosen, what it needs is asked for, and the filled template is a question as any other.
+
+Begin with `Writing.feature`. What was answered so far stands in the row of the question that waits
+(`tx.buttons.wait_for`), so it survives a restart; `together` reads a message that answers everything at once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from bot.conversation.assistant import Chat
+from bot.errors import BadInput
+from bot.feature import Command, Feature, Press
+from bot.outbox import language as language_of
+from bot.outbox import offer, put, put_over, settle
+from bot.ports import Reply
+from bot.prompts.library import Library
+from bot.prompts.schema import Blank, Template, said
+from bot.storage.repositories.buttons import Action
+from bot.storage.store import Store, Tx
+from bot.texts.catalog import say
+from bot.types import Button, Incoming, Kind, Outgoing
+
+NUMBERED = re.compile(r"\s*(\d{1,2})[.)]\s*(.*)", re.DOTALL)
+EMPTY = ("-", "–", "—")  # what people write where there is nothing to say
+WAITING = "write"
+
+
+@dataclass(slots=True)
+class Writing:
+    store: Store
+    chat: Chat
+    library: Library
+
+    def feature(self) -> Feature:
+        return Feature(
+            commands={"/write": Command(self.write)},
+            presses={
+                "write.start": Press(self.press_start),
+                "write.skip": Press(self.press_skip),
+                "write.cancel": Press(self.press_cancel),
+            },
+            awaits={WAITING: self.told},
+        )
+
+    async def write(self, incoming: Incoming, reply: Reply, rest: str) -> None:
+        """`/write` shows the templates; `/write post` begins one, with what stands behind it as its answers."""
+        key, _, values = rest.partition(" ") if "\n" not in rest.partition(" ")[0] else rest.partition("\n")
+        language = await language_of(self.store, incoming)
+        if (template := self.library.template(key.lower())) is not None:
+            found = together(template, values, language) if values.strip() else None
+            await self._go_on(incoming, reply, template, found or {})
+            return
+        known = self.library.templates()
+        if not known:
+            raise BadInput(say(language, "write.none"))
+        rows = [f"• {row.name(language)}: {said(row.description, language, '')}" for row in known.values()]
+        options = [(row.name(language), "write.start", {"template": key}) for key, row in known.items()]
+        await offer(self.store, incoming, reply, "\n".join((say(language, "write.choose"), "", *rows)), options)
+
+    async def press_start(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        template = self.library.template(action.payload["template"])
+        if template is None:
+            raise BadInput(say(await language_of(self.store, incoming), "write.gone"))
+        await self._go_on(incoming, reply, template, {})
+
+    async def told(self, incoming: Incoming, reply: Reply, waiting: Action) -> bool:
+        """The user answered: one question, or all of them at once."""
+        template = self.library.template(waiting.payload["template"])
+        values: dict[str, str] = dict(waiting.payload["values"])
+        blank = _next(template, values) if template is not None else None
+        if template is None or blank is None:
+            return False
+        language = await language_of(self.store, incoming)
+        found = None if values else together(template, incoming.text, language)
+        await self._go_on(incoming, reply, template, found or {**values, blank.name: incoming.text})
+        return True
+
+    async def press_skip(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        waiting = await self.store.read(lambda tx: tx.buttons.awaited(incoming.address, incoming.user.id))
+        key, name = action.payload["template"], action.payload["field"]
+        template = self.library.template(key)
+        values = dict(waiting.payload["values"]) if waiting is not None and waiting.name == WAITING else None
+        blank = _next(template, values) if template is not None and values is not None else None
+        if template is None or values is None or blank is None or blank.name != name or not blank.optional:
+            await settle(self.store, incoming, reply)  # the talk has gone on without it
+        else:
+            await self._go_on(incoming, reply, template, {**values, name: ""})
+
+    async def press_cancel(self, incoming: Incoming, reply: Reply, _action: Action) -> None:
+        sentence = say(await language_of(self.store, incoming), "write.cancelled")
+
+        def work(tx: Tx) -> None:
+            tx.buttons.forget(incoming.address, incoming.user.id)
+            put_over(tx, incoming, Outgoing(sentence, plain=True))
+
+        await self.store.write(work)
+        await reply.finish()
+
+    async def _go_on(self, incoming: Incoming, reply: Reply, template: Template, values: Mapping[str, str]) -> None:
+        """Ask for what is missing, or ask the model when nothing is."""
+        blank = _next(template, values)
+        if blank is not None:
+            await self.store.write(lambda tx: _ask(tx, incoming, template, values, blank))
+            await reply.finish()
+            return
+        text = template.filled(values, await language_of(self.store, incoming))
+        asked = replace(incoming, kind=Kind.MESSAGE, text=text, message_id=0)
+        await self.chat.answer(asked, reply, await self.chat.questions.take(asked, last=True))
+
+
+def together(template: Template, text: str, language: str) -> dict[str, str] | None:
+    """The answers in one message: lines that begin with the number or the name of a field, or one line for each field.
+
+    None where it is only the answer to the first question.
+    """
+    named = _named(template, text, language)
+    needed = [blank for blank in template.fields if not blank.optional]
+    if len(named) > 1 or (named and len(needed) == 1 and needed[0].name in named):
+        return {**{blank.name: "" for blank in template.fields if blank.optional}, **named}
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(lines) != len(template.fields) or len(lines) < 2:
+        return None
+    rows = zip(template.fields, lines, strict=True)
+    return {blank.name: "" if line in EMPTY and blank.optional else line for blank, line in rows}
+
+
+def _named(template: Template, text: str, language: str) -> dict[str, str]:
+    names = {blank.name.casefold(): blank.name for blank in template.fields}
+    names |= {
+        said(blank.label, language, blank.name).rstrip("?:. ").casefold(): blank.name for blank in template.fields
+    }
+    found: dict[str, str] = {}
+    last = ""
+    for line in text.splitlines():
+        head, colon, tail = line.partition(":")
+        numbered = NUMBERED.fullmatch(line)
+        if numbered and 0 < int(numbered[1]) <= len(template.fields):
+            last, value = template.fields[int(numbered[1]) - 1].name, numbered[2]
+        elif colon and head.strip().rstrip("? ").casefold() in names:
+            last, value = names[head.strip().rstrip("? ").casefold()], tail
+        elif last:
+            value = f"{found[last]}\n{line}"
+        else:
+            continue
+        found[last] = value.strip()
+    return {name: value for name, value in found.items() if value}
+
+
+def _next(template: Template, values: Mapping[str, str]) -> Blank | None:
+    """The first thing that nothing was said about."""
+    return next((blank for blank in template.fields if blank.name not in values), None)
+
+
+def _ask(tx: Tx, incoming: Incoming, template: Template, values: Mapping[str, str], blank: Blank) -> None:
+    language = tx.chats.choices(incoming.address).language_for(incoming.user)
+    where, user, fields = incoming.address, incoming.user.id, template.fields
+    tx.buttons.wait_for(where, user, WAITING, template=template.key, values=dict(values))
+
+    def button(name: str) -> Button:
+        add = tx.buttons.queued if name == "write.skip" else tx.buttons.add
+        return add(where, incoming.id, user, say(language, name), name, template=template.key, field=blank.name)
+
+    row = tuple(button(name) for name in (("write.skip", "write.cancel") if blank.optional else ("write.cancel",)))
+    label = said(blank.label, language, blank.name)
+    text = f"{fields.index(blank) + 1}/{len(fields)}. {label}"
+    if not values and len(fields) > 1:
+        text = _overview(template, language) + "\n\n" + text
+    if not incoming.private:
+        text += "\n" + say(language, "write.reply")
+    put(tx, incoming, Outgoing(text, plain=True, buttons=(row,)))
+
+
+def _overview(template: Template, language: str) -> str:
+    def line(number: int, blank: Blank) -> str:
+        may_miss = f" ({say(language, 'write.optional')})" if blank.optional else ""
+        return f"{number}. {said(blank.label, language, blank.name)}{may_miss}"
+
+    rows = [line(number, blank) for number, blank in enumerate(template.fields, 1)]
+    return "\n".join((say(language, "write.begin", title=template.name(language)), *rows))

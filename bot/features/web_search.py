@@ -1,0 +1,122 @@
+"""The web, for models the tools `web_search` (pages) and `web_answer` (written by the search), for people `/search`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bot.ai import Searcher, Source
+from bot.billing import pricing
+from bot.billing.metering import Payer, Purse
+from bot.errors import BadInput, ModelError, ModelRefused, NotAgreed
+from bot.feature import Command, Feature, Press
+from bot.knowledge import citations
+from bot.outbox import language as language_of
+from bot.outbox import settle
+from bot.ports import Reply
+from bot.storage.repositories.buttons import Action
+from bot.storage.store import Store
+from bot.texts.catalog import say
+from bot.tools.tool import Asker, Found, Tool
+from bot.types import Incoming, Outgoing
+
+LONGEST_QUERY = 400  # characters (Search API)
+DEADLINE = 40.0  # seconds: the service reads pages and writes
+
+
+@dataclass(frozen=True, slots=True)
+class Searching:
+    """`searcher` None: this bot does not search."""
+
+    store: Store
+    searcher: Searcher | None
+    purse: Purse
+
+    def feature(self) -> Feature:
+        return Feature(
+            commands={"/search": Command(self.search, in_menu=self.searcher is not None)},
+            presses={"price.search": Press(self.press)},
+        )
+
+    async def press(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+        """The price is known."""
+        await self.search(incoming, reply, action.payload["query"], "")
+        await self.store.write(lambda tx: tx.buttons.use_up(action.key))
+
+    async def search(self, incoming: Incoming, reply: Reply, rest: str, asks: str = "price.search.ask") -> None:
+        language = await language_of(self.store, incoming)
+        if self.searcher is None:
+            raise BadInput(say(language, "search.off"))
+        if not rest.strip():
+            raise BadInput(say(language, "search.usage"))
+        payer = Payer.of(incoming, language, asks)
+        reply.begin()
+        reply.show(say(language, "tool.doing.search"))
+        try:
+            found = await self._answer(self.searcher, incoming, payer, rest)
+        except NotAgreed as costly:
+            choice = pricing.Choice(say(language, "price.search"), "price.search", {"query": rest})
+            drop = pricing.Choice(say(language, "price.drop"), "price.drop", {})
+            await pricing.ask_first(self.store, incoming, reply, str(costly), choice, drop)
+        else:
+            await settle(self.store, incoming, reply, found)
+
+    async def _answer(self, searcher: Searcher, incoming: Incoming, payer: Payer, query: str) -> Outgoing:
+        language = payer.language
+        quoted = 0 if incoming.private else incoming.message_id
+        try:
+            async with self.purse.pays(payer, self.purse.tariffs.answer, 1):
+                found = await searcher.search(query[:LONGEST_QUERY])
+        except ModelRefused:
+            return Outgoing(say(language, "filtered"), plain=True, reply_to=quoted)
+        except ModelError:
+            return Outgoing(say(language, "search.failed"), plain=True, reply_to=quoted)
+        if not found.text.strip():
+            return Outgoing(say(language, "search.empty"), plain=True, reply_to=quoted)
+        return Outgoing(citations.under(found.text, found.sources, language), reply_to=quoted)
+
+
+def tools(searcher: Searcher, purse: Purse) -> list[Tool]:
+    async def web_search(query: str, asker: Asker) -> Found:
+        """Search the web for what is new, local or not certain. Returns what the best pages say, with their addresses.
+
+        query: a few words, in the language of the pages that are wanted
+        """
+        query = _checked(query)
+        async with purse.pays(_payer(asker), purse.tariffs.pages, 1):
+            found = await searcher.pages(query)
+        pages = [
+            f"[{number}] {page.source.title}\n{page.source.url}\n{page.text}" for number, page in enumerate(found, 1)
+        ]
+        return _told("\n\n".join(pages), [page.source for page in found])
+
+    async def web_answer(query: str, asker: Asker) -> Found:
+        """Ask the web a question that takes several pages to answer. Slower and dearer than web_search.
+
+        query: the question, in the language of the pages that are wanted
+        """
+        query = _checked(query)
+        async with purse.pays(_payer(asker), purse.tariffs.answer, 1):
+            found = await searcher.search(query)
+        pages = [f"[{number}] {page.title} {page.url}" for number, page in enumerate(found.sources, 1)]
+        return _told("\n".join([found.text, "", *pages]) if found.text.strip() else "", found.sources)
+
+    doing = "tool.doing.search"
+    return [Tool.of(function, deadline=DEADLINE, doing=doing) for function in (web_search, web_answer)]
+
+
+def _payer(asker: Asker) -> Payer:
+    return Payer(asker.address, asker.user, asker.turn, asker.language)
+
+
+def _checked(query: str) -> str:
+    if len(query) > LONGEST_QUERY:
+        raise BadInput(f"the query is longer than {LONGEST_QUERY} characters")
+    return query
+
+
+def _told(text: str, found: Sequence[Source]) -> Found:
+    """The bot lists the sources itself, so that none is made up."""
+    if not text:
+        return Found("Nothing was found.", failed=True)
+    return Found(f"{text}\n\nThe user sees the list of these pages below your answer.", tuple(found))

@@ -1,0 +1,364 @@
+"""HTTP to the services: one pool, deadlines, line and event readers, errors without secrets. Begin at `Http`.
+
+The only module that knows httpx. Nothing raised here contains an address beyond its host, a header or a body.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import ssl
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+# httpx brings its command line along (click, rich, pygments) wherever it can be imported: 4 MB that a bot never uses.
+sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
+import httpx  # noqa: E402
+
+from bot.concurrency.deadline import Alarm  # noqa: E402
+from bot.errors import ConfigError, ModelError, ModelProtocolError, ModelUnavailable, OutcomeUnknown, StreamCut  # noqa: E402
+from bot.http.framing import LineSplitter, dump_json, parse_json  # noqa: E402
+from bot.http.transport import Connection, Network  # noqa: E402
+from bot.telemetry import turn_log  # noqa: E402
+
+CONNECT = 10.0  # seconds for name, TCP and TLS together
+BODY = 12 << 20
+POOL = 16  # connections of a pool; at both ends of a request httpcore goes through all of its pool
+STREAM = 64 << 20  # a native stream repeats the whole text in every line
+
+# Raised before a byte of the request can have been written.
+UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.ProxyError)
+
+
+# --- answers ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer, whatever its status. Header names are lower-case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """Raises `ModelProtocolError`."""
+        return parse_json(self.body)
+
+
+class Event(NamedTuple):
+    """One server-sent event."""
+
+    name: str
+    data: str
+
+
+class Stream:
+    """An open answer that is read piece by piece, once, by one of `lines`, `events` and `body`.
+
+    All three raise `StreamCut` when the connection breaks, falls silent or runs out of time after something was read
+    and `ModelUnavailable` before (`OutcomeUnknown` instead of both where the request must not be repeated), and
+    `ModelProtocolError` when a size limit is passed. An end that only looks clean is for the caller to notice.
+    """
+
+    def __init__(
+        self, response: httpx.Response, *, ends: float, idle: float, limit: int = STREAM, repeatable: bool = True
+    ) -> None:
+        self.status = response.status_code
+        self.headers: Mapping[str, str] = response.headers
+        self._response = response
+        pieces: Any = response.stream  # what `aiter_raw` counts and checks besides is not needed
+        self._source: AsyncIterator[bytes] = aiter(pieces)
+        self._host = response.url.host
+        self._ends = ends
+        self._idle = idle
+        self._limit = limit
+        self._repeatable = repeatable
+        self._size = 0
+        self._alarm = Alarm()
+
+    async def lines(self) -> AsyncGenerator[str]:
+        """The lines without their ends, the last one also where its end is missing. Lines end with LF or CR LF only."""
+        splitter = LineSplitter()
+        while piece := await self._next():
+            for line in splitter.feed(piece):
+                yield line
+        for line in splitter.rest():
+            yield line
+
+    async def events(self) -> AsyncGenerator[Event]:
+        """The server-sent events that carry data, the last one also where the blank line after it is missing."""
+        name, data = "", []
+        async for line in self.lines():
+            if line:
+                field, _, value = line.partition(":")
+                value = value.removeprefix(" ")
+                if field == "data":
+                    data.append(value)
+                elif field == "event":
+                    name = value
+            elif data:
+                yield Event(name, "\n".join(data))
+                name, data = "", []
+        if data:
+            yield Event(name, "\n".join(data))
+
+    async def body(self) -> bytes:
+        self._limit = min(self._limit, BODY)
+        pieces = []
+        while piece := await self._next():
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    async def drain(self, seconds: float) -> None:
+        """Read to the end, if it comes within so many seconds, so that the connection can be used again."""
+        self.hurry(seconds)
+        try:
+            while await self._next():
+                pass
+        except ModelError:
+            return  # what mattered was read; the connection is closed instead of kept
+
+    def hurry(self, seconds: float) -> None:
+        """What is still to come has so many seconds at most."""
+        self._ends = min(self._ends, asyncio.get_running_loop().time() + seconds)
+
+    async def _next(self) -> bytes:
+        """The next piece, b"" at the end."""
+        try:
+            with self._alarm.set(min(self._ends, self._alarm.loop.time() + self._idle)):
+                piece = await anext(self._source, b"")
+        except TimeoutError:
+            raise self._broken("ran out of time") from None
+        except (httpx.HTTPError, httpx.StreamError, OSError) as error:
+            raise self._broken(f"the connection broke ({_root(error)})") from None
+        self._size += len(piece)
+        if self._size > self._limit:
+            raise ModelProtocolError(f"{self._host}: the answer is larger than {self._limit} bytes")
+        return piece
+
+    async def close(self) -> None:
+        self._alarm.remove()
+        if isinstance(self._source, AsyncGenerator):
+            await self._source.aclose()
+        await self._response.aclose()
+
+    def _broken(self, what: str) -> ModelError:
+        trace = self.headers.get("x-server-trace-id", "")
+        if not self._repeatable:
+            return OutcomeUnknown(f"{self._host}: {what}", trace=trace)
+        kind = StreamCut if self._size else ModelUnavailable
+        return kind(f"{self._host}: {what}", trace=trace)
+
+
+@cache
+def _trusted(_file: str | None, _folder: str | None) -> ssl.SSLContext:
+    """Whose certificates are believed: httpx asks these two variables. Reading them takes 20 ms, so it is done once."""
+    return httpx.create_ssl_context()
+
+
+# --- the client -------------------------------------------------------------------------------------------------------
+
+
+class Http:
+    """Pools of connections, another one when those that are there are busy. Close it, or use it as an async context
+    manager.
+
+    Redirects are not followed, certificates are checked, the proxy variables of the environment are obeyed except for
+    the `direct` hosts (such as the metadata service, whose answer is a token). Statuses are not judged here, apart from
+    redirects, which raise `ModelProtocolError`.
+    """
+
+    def __init__(self, *, direct: Sequence[str] = ()) -> None:
+        for name in ("httpx", "httpcore"):
+            logging.getLogger(name).setLevel(logging.WARNING)  # at INFO they log whole addresses
+        self._direct = direct
+        self._pools: dict[httpx.AsyncClient, int] = {self._another(): 0}  # how many requests are open in each
+
+    def _another(self) -> httpx.AsyncClient:
+        try:
+            client = httpx.AsyncClient(
+                verify=_trusted(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")),
+                timeout=httpx.Timeout(None, connect=CONNECT),
+                limits=httpx.Limits(max_connections=POOL, max_keepalive_connections=POOL, keepalive_expiry=15.0),
+                headers={"user-agent": "govorun", "accept-encoding": "identity"},
+                mounts={f"all://{host}": None for host in self._direct},
+            )
+        except (ValueError, ImportError):  # its text repeats the address, password included
+            raise ConfigError(
+                "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY: no address of a proxy that works here; http://host:port does"
+            ) from None
+        # httpx has no word for it, and with a transport of ours it would overlook the proxies.
+        transport: Any = client._transport
+        transport._pool._network_backend = Network()
+        return client
+
+    async def __aenter__(self) -> Http:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        for pool in self._pools:
+            await pool.aclose()
+
+    async def post_json(
+        self,
+        url: str,
+        body: Any,
+        *,
+        headers: Mapping[str, str] | None = None,
+        total: float,
+        repeatable: bool = True,
+        limit: int = BODY,
+    ) -> Answer:
+        """Send `body` as JSON and return the whole answer within `total` seconds.
+
+        Not `repeatable`: a request that may have arrived and was not answered raises `OutcomeUnknown`.
+        """
+        request = self._request("POST", url, headers, dump_json(body))
+        return await self._whole(request, total=total, repeatable=repeatable, limit=limit)
+
+    async def post_bytes(
+        self,
+        url: str,
+        content: bytes,
+        kind: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        total: float,
+        repeatable: bool = True,
+        limit: int = BODY,
+    ) -> Answer:
+        """The same with a body of the type `kind`."""
+        request = self._request("POST", url, headers, content, kind)
+        return await self._whole(request, total=total, repeatable=repeatable, limit=limit)
+
+    async def get_json(
+        self, url: str, *, headers: Mapping[str, str] | None = None, total: float, limit: int = BODY
+    ) -> Answer:
+        return await self._whole(self._request("GET", url, headers), total=total, repeatable=True, limit=limit)
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        url: str,
+        body: Any,
+        *,
+        headers: Mapping[str, str] | None = None,
+        total: float,
+        idle: float,
+        limit: int = STREAM,
+    ) -> AsyncIterator[Stream]:
+        """Send `body` as JSON and give the answer as soon as its head is there. Leaving closes the connection.
+
+        `total` seconds for everything, `idle` seconds of silence at most, the wait for the head included.
+        """
+        ends = asyncio.get_running_loop().time() + total
+        request = self._request("POST", url, headers, dump_json(body))
+        async with self._sent(request, min(total, idle), repeatable=True) as response:
+            opened = Stream(response, ends=ends, idle=idle, limit=limit)
+            try:
+                with _held_back(response):
+                    yield opened
+            finally:
+                await opened.close()
+
+    def _request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None,
+        content: bytes | None = None,
+        kind: str = "application/json",
+    ) -> httpx.Request:
+        given = dict(headers or {})
+        if content is not None:
+            given["content-type"] = kind
+        try:
+            return next(iter(self._pools)).build_request(method, url, headers=given, content=content)
+        except (httpx.InvalidURL, ValueError):
+            raise ModelProtocolError(f"{_host(url)}: the request can't be written: address or header") from None
+
+    async def _whole(self, request: httpx.Request, *, total: float, repeatable: bool, limit: int) -> Answer:
+        ends = asyncio.get_running_loop().time() + total
+        async with self._sent(request, total, repeatable=repeatable) as response:
+            stream = Stream(response, ends=ends, idle=total, limit=limit, repeatable=repeatable)
+            try:
+                return Answer(stream.status, stream.headers, await stream.body())
+            finally:
+                await stream.close()
+
+    @asynccontextmanager
+    async def _sent(self, request: httpx.Request, seconds: float, *, repeatable: bool) -> AsyncIterator[httpx.Response]:
+        """The answer to a request, which is closed inside. The pool is the first that has a place."""
+        pool = next((pool for pool, busy in self._pools.items() if busy < POOL), None) or self._another()
+        self._pools[pool] = self._pools.get(pool, 0) + 1
+        try:
+            yield await self._open(pool, request, seconds, repeatable=repeatable)
+        finally:
+            self._pools[pool] -= 1
+
+    async def _open(
+        self, pool: httpx.AsyncClient, request: httpx.Request, seconds: float, *, repeatable: bool
+    ) -> httpx.Response:
+        host = request.url.host
+        unanswered = ModelUnavailable if repeatable else OutcomeUnknown
+        try:
+            async with asyncio.timeout(seconds):
+                response = await pool.send(request, stream=True)
+        except UNSENT as error:
+            raise ModelUnavailable(f"{host}: no connection ({_root(error)})") from None
+        except httpx.LocalProtocolError:
+            raise ModelProtocolError(f"{host}: the request can't be written: a header is malformed") from None
+        except TimeoutError:
+            raise unanswered(f"{host}: no answer within {seconds:.0f} s") from None
+        except (httpx.HTTPError, OSError) as error:
+            raise unanswered(f"{host}: the connection broke ({_root(error)})") from None
+        if problem := _head_problem(response):
+            await response.aclose()
+            raise ModelProtocolError(f"{host}: {problem}")
+        return response
+
+
+@contextmanager
+def _held_back(response: httpx.Response) -> Iterator[None]:
+    """Inside, what arrives waits while the view of this turn can't show it."""
+    source, flow = response.extensions.get("network_stream"), turn_log.current.get().flow
+    if not isinstance(source, Connection):
+        yield
+        return
+    flow.attach(source)
+    try:
+        yield
+    finally:
+        flow.detach(source)
+
+
+def _head_problem(response: httpx.Response) -> str:
+    if 300 <= response.status_code < 400:
+        return f"a redirect ({response.status_code}) was not followed"
+    if response.headers.get("content-encoding", "identity") != "identity":
+        return "the answer is compressed, which was not asked for"
+    return ""
+
+
+def _root(error: BaseException) -> str:
+    """The kind of the first cause. Only its name: h11 puts header values into its messages, proxies put addresses."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return type(error).__name__
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or "?"
+    except ValueError:
+        return "?"

@@ -1,0 +1,1 @@
+"""What is done later: due jobs (`worker.py`) and long-running operations of services (`operations.py`)."""

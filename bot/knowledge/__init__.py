@@ -1,0 +1,1 @@
+"""Documents: text out of files, chunks, retrieval, citations. Begin with `documents.Documents`."""

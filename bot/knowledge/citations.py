@@ -1,0 +1,57 @@
+"""What an answer rests on, as a list of links below it. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from urllib.parse import quote, urlsplit
+
+from bot.ai import Source
+from bot.texts.catalog import say
+
+MOST = 10
+LONGEST_TITLE = 80
+DROPPED = re.compile(r"\w+://\S*|[\[\]<>`\\]")  # a title has no links of its own
+MARKS = re.compile(r"([*_#|~$!&()])")
+
+
+def under(text: str, sources: Sequence[Source], language: str) -> str:
+    """The text (Markdown) with its sources below it, each once."""
+    lines = _listed(sources, language)
+    if not lines:
+        return text
+    return f"{text.rstrip()}\n\n**{say(language, 'sources')}:**\n" + "\n".join(lines)
+
+
+def _listed(sources: Sequence[Source], language: str) -> list[str]:
+    """`1. [title](address)`: the renderer shows where each leads. Pages of documents have no address.
+
+    The point is escaped: a true list would make the whole answer one of blocks, which can't be shown as it grows.
+    """
+    lines = [line for line in dict.fromkeys(_line(source, language) for source in sources) if line][:MOST]
+    return [rf"{number}\. {line}" for number, line in enumerate(lines, 1)]
+
+
+def _line(source: Source, language: str) -> str:
+    title = " ".join(DROPPED.sub(" ", source.title).split())[:LONGEST_TITLE]
+    title = MARKS.sub(r"\\\1", title)
+    address = _address(source.url)
+    if not address:
+        return say(language, "document.page", name=title, page=source.page) if source.page else title
+    return f"[{title or _host(address)}]({address})"
+
+
+def _address(url: str) -> str:
+    """An address that can stand in Markdown; "" for what is none."""
+    found = url.strip()
+    return quote(found, safe=SAFE) if found.startswith(("https://", "http://")) and _host(found) else ""
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+SAFE = "%/:?#[]@!$&'*+,;=~-._"

@@ -1,0 +1,1 @@
+"""What is asked of language models, independent of the vendor: the prompt, routing, circuit breaker, typed answers."""

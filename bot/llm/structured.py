@@ -1,0 +1,99 @@
+"""Structured output: a pydantic model in, a validated object out. Begin with `ask`.
+
+class City(BaseModel):
+    name: str
+    people: int
+
+city = await ask(model, "The largest city of Siberia?", City)
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import aclosing
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from bot.ai import Finish, Model, Request
+from bot.errors import ModelProtocolError, ModelRefused
+from bot.llm.json_schema import complaint, schema_of
+from bot.telemetry import tracing
+from bot.types import Message
+
+S = TypeVar("S", bound=BaseModel)
+
+LONGEST_ANSWER = 200_000  # characters
+FENCED = re.compile(r"```[\w-]*\s*\n(.*?)\n?\s*```", re.DOTALL)
+ORDER = (
+    "Answer with one JSON value that follows this JSON schema, and with nothing else: no explanation, no code fence.\n"
+)
+REPAIR = "This does not follow the schema: {complaint}.\nAnswer again with the whole corrected JSON, and nothing else."
+
+
+async def ask(
+    model: Model,
+    question: str,
+    schema: type[S],
+    *,
+    system: str = "",
+    temperature: float | None = 0.0,
+    max_tokens: int | None = None,
+) -> S:
+    """Ask a model and return its answer as an object of `schema`.
+
+    The schema goes with the request and stands in its words too, for models that only read. An answer that does not fit
+    is sent back once with what is wrong; then `ModelProtocolError` is raised. The other `ModelError`s pass through.
+    """
+    described = schema_of(schema)
+    order = f"{system}\n\n{ORDER}" if system else ORDER
+    messages = (
+        Message.of("system", order + json.dumps(described, ensure_ascii=False)),
+        Message.of("user", question),
+    )
+    request = Request(messages, temperature=temperature, max_tokens=max_tokens, schema=described)
+    answer = await _whole(model, request)
+    try:
+        return read(answer, schema)
+    except ValueError as error:
+        wrong = complaint(error) if isinstance(error, ValidationError) else str(error)
+    again = (Message.of("assistant", answer or "{}"), Message.of("user", REPAIR.replace("{complaint}", wrong)))
+    answer = await _whole(model, Request((*messages, *again), temperature, max_tokens, schema=described))
+    try:
+        return read(answer, schema)
+    except ValueError as error:
+        wrong = complaint(error) if isinstance(error, ValidationError) else str(error)
+        raise ModelProtocolError(f"{model.name} does not follow {schema.__name__}: {wrong}") from None
+
+
+def read(answer: str, schema: type[S]) -> S:
+    """The object that an answer is, also where it stands in a code fence or between words. Raises `ValueError`."""
+    first: ValidationError | None = None
+    for text in _candidates(answer):
+        try:
+            return schema.model_validate_json(text)
+        except ValidationError as error:
+            is_json = error.errors(include_url=False, include_input=False)[0]["type"] != "json_invalid"
+            first = error if is_json and first is None else first
+    raise first or ValueError("there is no JSON in it, or it was cut short")
+
+
+def _candidates(answer: str) -> list[str]:
+    """Where the JSON may be: all of it, in a fence, or from the first bracket to the last."""
+    fenced = [match[1] for match in FENCED.finditer(answer)]
+    spans = [(answer.find(opening), answer.rfind(closing)) for opening, closing in ("{}", "[]")]
+    between = [answer[start : end + 1] for start, end in sorted(spans) if 0 <= start < end]
+    return [answer, *fenced[-1:], *fenced[:1], *between]
+
+
+async def _whole(model: Model, request: Request) -> str:
+    text = ""
+    async with aclosing(tracing.asked(model, request)) as chunks:
+        async for chunk in chunks:
+            text = chunk.text if chunk.replaces else text + chunk.text
+            if chunk.finish is Finish.FILTERED:
+                raise ModelRefused(f"{model.name} refused the question")
+            if len(text) > LONGEST_ANSWER:
+                raise ModelProtocolError(f"{model.name}: the answer is longer than {LONGEST_ANSWER} characters")
+    return text

@@ -1,0 +1,34 @@
+"""What a persona says first, with the questions that it suggests as buttons. Begin with `welcome`."""
+
+from __future__ import annotations
+
+from bot.prompts.library import Library
+from bot.prompts.schema import Persona, said
+from bot.storage.store import Tx
+from bot.texts.catalog import say
+from bot.types import Button, Incoming, Outgoing
+
+MOST_SUGGESTIONS = 6
+
+
+def welcome(tx: Tx, incoming: Incoming, library: Library) -> Outgoing:
+    """What /start says: the greeting of the chat's persona, or the bot's own, with questions to begin with."""
+    choices = tx.chats.choices(incoming.address)
+    language = choices.language_for(incoming.user)
+    persona = library.persona(choices.persona)
+    text = greeting(persona, incoming, language) or say(language, "start", name=incoming.user.name)
+    return Outgoing(text, plain=True, buttons=suggested(tx, incoming, persona, language))
+
+
+def greeting(persona: Persona, incoming: Incoming, language: str) -> str:
+    return said(persona.greeting, language, "").strip().replace("{name}", incoming.user.name)
+
+
+def suggested(tx: Tx, incoming: Incoming, persona: Persona, language: str) -> tuple[tuple[Button, ...], ...]:
+    """A button for each question that the persona suggests, for whoever has asked."""
+    where, user = incoming.address, incoming.user.id
+    questions = said(persona.suggestions, language, ())[:MOST_SUGGESTIONS]
+    return tuple(
+        (tx.buttons.queued(where, incoming.id, user, question, "persona.ask", question=question),)
+        for question in questions
+    )

@@ -1,0 +1,141 @@
+"""The files of personas and templates: those that come with Govorun, and the operator's over them.
+
+Begin with `Library.personas`. The operator's folder is looked at each time it is used, so a change counts at once; a
+file that breaks meanwhile is said once in the log, and counts as it was before.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from bot.prompts import schema
+from bot.prompts.schema import Broken, Persona, Prompt, Template
+
+log = logging.getLogger(__name__)
+
+P = TypeVar("P", bound=Prompt)
+SHIPPED = Path(__file__).parent / "prompts"
+ASSISTANT = "assistant"  # the persona where none was chosen
+MOST_FILES = 100  # in one folder
+LONGEST_KEY = 48
+
+Read = Callable[[bytes, str, str], P]
+Stamp = tuple[int, int]
+
+
+@dataclass(slots=True)
+class Shelf(Generic[P]):
+    """The files of one folder, by their names. `read` raises `Broken`.
+
+    Two threads may look at the same time: what they find is the same, and each entry is put in whole.
+    """
+
+    folder: Path
+    read: Read[P]
+    _known: dict[str, tuple[Stamp, P | None]] = field(default_factory=dict)
+    _told: set[str] = field(default_factory=set)
+
+    def found(self) -> dict[str, P]:
+        files = self._files()
+        rows = {key: self._fresh(key, path, stamp) for key, (path, stamp) in files.items()}
+        return {key: row for key, row in rows.items() if row is not None}
+
+    def one(self, key: str) -> P | None:
+        """The same for one name: it costs a look at one file."""
+        path = self.folder / f"{key}.toml"
+        stamp = _stamp(path) if key and _is_key(key) else None
+        return self._fresh(key, path, stamp) if stamp is not None else None
+
+    def problems(self) -> list[str]:
+        found = []
+        for key, (path, _) in self._files().items():
+            try:
+                self._parsed(key, path)
+            except Broken as error:
+                found.append(str(error))
+        return found
+
+    def _fresh(self, key: str, path: Path, stamp: Stamp) -> P | None:
+        known = self._known.get(key)
+        if known is not None and known[0] == stamp:
+            return known[1]
+        try:
+            row: P | None = self._parsed(key, path)
+        except Broken as error:
+            row = known[1] if known is not None else None
+            if str(error) not in self._told:
+                self._told.add(str(error))
+                log.warning("%s (%s)", error, "it counts as it was before" if row else "it is left out")
+        self._known[key] = (stamp, row)
+        return row
+
+    def _parsed(self, key: str, path: Path) -> P:
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise Broken(f"{path}: {error.strerror or 'can not be read'}") from None
+        return self.read(data, key, str(path))
+
+    def _files(self) -> dict[str, tuple[Path, Stamp]]:
+        try:
+            entries = sorted(entry.name for entry in os.scandir(self.folder) if entry.name.endswith(".toml"))
+        except OSError:  # there is no such folder
+            return {}
+        paths = {name.removesuffix(".toml"): self.folder / name for name in entries[:MOST_FILES]}
+        stamps = {key: (path, _stamp(path)) for key, path in paths.items() if _is_key(key)}
+        return {key: (path, stamp) for key, (path, stamp) in stamps.items() if stamp is not None}
+
+
+class Library:
+    """`folder` is the operator's: its files count more than the shipped ones of the same name."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        own = folder or Path(os.devnull)
+        self._personas = (Shelf(own / "personas", schema.persona), Shelf(SHIPPED / "personas", schema.persona))
+        self._templates = (Shelf(own / "write", schema.template), Shelf(SHIPPED / "write", schema.template))
+
+    def personas(self) -> Mapping[str, Persona]:
+        """Those that can be chosen, in order."""
+        return _listed(*self._personas)
+
+    def templates(self) -> Mapping[str, Template]:
+        return _listed(*self._templates)
+
+    def persona(self, key: str) -> Persona:
+        """The chosen one, or the assistant where nothing was chosen or the choice is gone."""
+        found = _one(*self._personas, key) or _one(*self._personas, ASSISTANT)
+        return found or Persona(key=ASSISTANT, version="", title={schema.ANY: "Govorun"})
+
+    def template(self, key: str) -> Template | None:
+        return _one(*self._templates, key)
+
+    def problems(self) -> list[str]:
+        """A line for each file that can't be read."""
+        return [line for shelves in (self._personas, self._templates) for line in shelves[0].problems()]
+
+
+def _listed(own: Shelf[P], shipped: Shelf[P]) -> dict[str, P]:
+    rows = {**shipped.found(), **own.found()}
+    return {row.key: row for row in sorted(rows.values(), key=lambda row: (row.order, row.key)) if not row.hidden}
+
+
+def _one(own: Shelf[P], shipped: Shelf[P], key: str) -> P | None:
+    row = own.one(key) or shipped.one(key)
+    return None if row is None or row.hidden else row
+
+
+def _stamp(path: Path) -> Stamp | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+def _is_key(key: str) -> bool:
+    return len(key) <= LONGEST_KEY and key.replace("-", "").replace("_", "").isalnum()

@@ -1,0 +1,209 @@
+"""Requests in one name at one server: its key, one renewal of it on a 401, the shared gauge, its outages.
+
+Whatever asks a server with the same key asks through one `Account`: so all share the quota and what is known of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Set
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from bot.errors import ModelDenied, ModelError, ModelUnavailable
+from bot.http.client import Answer, Http, Stream
+from bot.providers.error_mapping import Unauthenticated, refusal
+from bot.providers.retry import Retry, retry_after
+from bot.telemetry import tracing, turn_log
+from bot.telemetry.metrics import Metrics
+from bot.telemetry.outage import Outage
+
+log = logging.getLogger(__name__)
+
+
+class Gauge(Protocol):
+    """Places for what is under way. `asyncio.Semaphore` is one, for one process."""
+
+    async def acquire(self) -> bool: ...
+
+    def release(self) -> None: ...
+
+
+class Credentials(Protocol):
+    """Who we are to a server."""
+
+    async def headers(self) -> dict[str, str]:
+        """The headers to send now. Raises `ModelDenied` and `ModelUnavailable`."""
+        ...
+
+    async def renew(self, refused: Mapping[str, str]) -> bool:
+        """After a 401 for the headers `refused`: is there something else to try now?"""
+        ...
+
+
+class Account:
+    """`gauge` has one place for each generation that may be in flight: the quota counts those, not a rate.
+
+    `headers` go with each request, beside the key. `name` is what the log calls the server, `label` what the metrics
+    call its kind, `provider` what traces do.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        http: Http,
+        credentials: Credentials,
+        gauge: Gauge,
+        retry: Retry,
+        label: str,
+        provider: str,
+        headers: Mapping[str, str] | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self.retry = retry
+        self.clock = retry.clock
+        self.metrics = metrics or Metrics()
+        self.outage = Outage(name, retry.clock)
+        self._label = label
+        self._provider = provider
+        self._http = http
+        self._credentials = credentials
+        self._gauge = gauge
+        self._standing = dict(headers or {})
+
+    @asynccontextmanager
+    async def place(self, until: float) -> AsyncIterator[None]:
+        """One place in the gauge. Raises `ModelUnavailable` where none is free before `until`."""
+        try:
+            async with asyncio.timeout(self._left(until)):
+                await self._gauge.acquire()
+        except TimeoutError:
+            raise ModelUnavailable("too many requests are waiting for the model") from None
+        self.metrics.model_requests_in_flight.value += 1
+        try:
+            yield
+        finally:
+            self.metrics.model_requests_in_flight.value -= 1
+            self._gauge.release()
+
+    @asynccontextmanager
+    async def stream(self, url: str, body: Any, *, until: float, idle: float) -> AsyncIterator[Stream]:
+        """An open answer with status 200; any other raises what it means."""
+        renewed = False
+        tracing.current.get().note({"gen_ai.provider.name": self._provider})
+        with self._noticed():
+            while True:
+                headers = await self._headers()
+                with _traced("POST", url) as traced:
+                    left = self._left(until)
+                    async with self._http.stream(url, body, headers=headers, total=left, idle=idle) as stream:
+                        _status(traced, stream.status)
+                        if stream.status == 200:
+                            self._answered(stream.status)
+                            yield stream
+                            return
+                        error = self._refusal(Answer(stream.status, stream.headers, await stream.body()), headers)
+                if renewed or not await self._renewed(error, headers):
+                    raise error
+                renewed = True
+
+    async def post(self, url: str, body: Any, *, until: float, repeatable: bool = True) -> Answer:
+        """A whole answer with status 200; any other raises what it means."""
+
+        async def send(headers: dict[str, str]) -> Answer:
+            left = self._left(until)
+            return await self._http.post_json(url, body, headers=headers, total=left, repeatable=repeatable)
+
+        return await self._asked("POST", url, send, {200}, repeatable=repeatable)
+
+    async def post_bytes(self, url: str, content: bytes, kind: str, *, until: float, repeatable: bool = True) -> Answer:
+        """The same with a body of another type than JSON."""
+
+        async def send(headers: dict[str, str]) -> Answer:
+            left = self._left(until)
+            return await self._http.post_bytes(url, content, kind, headers=headers, total=left, repeatable=repeatable)
+
+        return await self._asked("POST", url, send, {200}, repeatable=repeatable)
+
+    async def get(self, url: str, *, until: float) -> Answer:
+        """A whole answer with status 200 or 404; any other raises what it means."""
+
+        async def send(headers: dict[str, str]) -> Answer:
+            return await self._http.get_json(url, headers=headers, total=self._left(until))
+
+        return await self._asked("GET", url, send, {200, 404})
+
+    async def _asked(
+        self,
+        method: str,
+        url: str,
+        send: Callable[[dict[str, str]], Awaitable[Answer]],
+        fine: Set[int],
+        *,
+        repeatable: bool = True,
+    ) -> Answer:
+        renewed = False
+        with self._noticed():
+            while True:
+                headers = await self._headers()
+                with _traced(method, url) as traced:
+                    answer = await send(headers)
+                    _status(traced, answer.status)
+                if answer.status in fine:
+                    self._answered(answer.status)
+                    return answer
+                error = self._refusal(answer, headers, repeatable=repeatable)
+                if renewed or not await self._renewed(error, headers):
+                    raise error
+                renewed = True
+
+    @contextmanager
+    def _noticed(self) -> Iterator[None]:
+        """What goes wrong inside is an outage of the service, if it is the service's fault or the key's."""
+        try:
+            yield
+        except (ModelUnavailable, ModelDenied) as error:
+            self.metrics.errors.add(self._label, type(error).__name__)
+            self.outage.failed(str(error), grave=isinstance(error, ModelDenied))
+            raise
+
+    def _answered(self, status: int) -> None:
+        self.metrics.model_requests.add(str(status))
+        self.outage.over()
+
+    async def _renewed(self, error: ModelError, headers: dict[str, str]) -> bool:
+        return isinstance(error, Unauthenticated) and await self._credentials.renew(headers)
+
+    def _refusal(self, answer: Answer, headers: dict[str, str], *, repeatable: bool = True) -> ModelError:
+        self.metrics.model_requests.add(str(answer.status))
+        trace = answer.headers.get("x-server-trace-id", "")
+        wait = retry_after(answer.headers, self.clock.time())
+        error = refusal(answer.status, answer.body, retry_after=wait, trace=trace, repeatable=repeatable)
+        asked = headers["x-client-request-id"]
+        log.warning("%s refused request %s (trace %s): %s", self.outage.name, asked, trace or "-", error)
+        return error
+
+    def _left(self, until: float) -> float:
+        return max(until - self.clock.monotonic(), 0.0)
+
+    async def _headers(self) -> dict[str, str]:
+        headers = {**await self._credentials.headers(), **self._standing}
+        headers["x-client-request-id"] = turn_log.current.get().request = str(uuid.uuid4())
+        return headers
+
+
+def _traced(method: str, url: str) -> AbstractContextManager[tracing.Span]:
+    """No address beyond the host: in that of somebody's own server a key may stand."""
+    return tracing.call(
+        method, "client", {"http.request.method": method, "server.address": urlsplit(url).hostname or ""}
+    )
+
+
+def _status(traced: tracing.Span, status: int) -> None:
+    traced.note({"http.response.status_code": status})
+    if status >= 400:
+        traced.failed(str(status))

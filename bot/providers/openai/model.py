@@ -1,0 +1,57 @@
+"""Models behind an OpenAI-compatible API: AI Studio's, Ollama, vLLM, OpenAI and any other. Begin at `OpenAIText`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+from bot.ai import Profile, Request
+from bot.http.client import Stream
+from bot.providers.account import Account
+from bot.providers.openai import wire
+from bot.providers.openai.wire import ANY, Dialect, EventReader
+from bot.providers.text_model import TextModel
+from bot.providers.tool_calls import taken_ids
+
+
+class OpenAIText(TextModel):
+    """A `Model` over chat completions. `url` is the base, which usually ends with /v1; `model` is its name there."""
+
+    def __init__(
+        self,
+        name: str,
+        model: str,
+        profile: Profile,
+        account: Account,
+        *,
+        url: str,
+        deadline: float,
+        idle: float,
+        dialect: Dialect = ANY,
+    ) -> None:
+        own = OpenAIWire(model, profile, dialect)
+        super().__init__(name, profile, own, account, url=f"{url}/chat/completions", deadline=deadline, idle=idle)
+
+
+class OpenAIWire:
+    """Server-sent events, each with what is new."""
+
+    def __init__(self, model: str, profile: Profile, dialect: Dialect) -> None:
+        self._model = model
+        self._profile = profile
+        self._dialect = dialect
+
+    def body(self, request: Request, *, stream: bool) -> dict[str, Any]:
+        return wire.completion(self._model, request, self._profile, self._dialect, stream=stream)
+
+    def reader(self, request: Request, *, trace: str) -> EventReader:
+        return EventReader(trace=trace, taken=taken_ids(request), tools=bool(request.tools))
+
+    async def pieces(self, stream: Stream) -> AsyncGenerator[str]:
+        if "json" in stream.headers.get("content-type", ""):  # not streamed after all, or an error with status 200
+            yield (await stream.body()).decode("utf-8", "replace")
+            return
+        async with aclosing(stream.events()) as events:
+            async for event in events:
+                yield event.data

@@ -1,0 +1,97 @@
+"""Calls of tools from the pieces that compatible servers send: `Calls.feed`, then `Calls.made`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from typing import Any
+
+from bot.providers.tool_calls import arguments, unique
+from bot.types import ToolCall
+
+MOST = 64
+
+
+@dataclass(slots=True)
+class Part:
+    """One call as far as it is known."""
+
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+
+
+class Calls:
+    """`taken` are the ids of calls that this conversation already has: some servers call each the same."""
+
+    def __init__(self, taken: Set[str] = frozenset()) -> None:
+        self._taken = taken
+        self._parts: list[Part] = []
+        self._open: dict[int, Part] = {}  # by index
+
+    def feed(self, deltas: Any) -> None:
+        for place, delta in enumerate(deltas if isinstance(deltas, list) else ()):
+            if isinstance(delta, dict):
+                self._add(delta, place)
+
+    def made(self) -> tuple[ToolCall, ...]:
+        found: list[ToolCall] = []
+        for part in self._parts:
+            if part.name:
+                id = unique(part.id, part.name, self._taken | {call.id for call in found})
+                found.append(ToolCall(id, part.name, arguments(part.arguments)))
+        return tuple(found)
+
+    def _add(self, delta: Mapping[str, Any], place: int) -> None:
+        function = delta.get("function")
+        function = function if isinstance(function, dict) else {}
+        part = self._part(delta, place, _text(function.get("name")))
+        part.id = part.id or _text(delta.get("id"))
+        part.name = part.name or _text(function.get("name"))
+        given = function.get("arguments")
+        part.arguments += json.dumps(given) if isinstance(given, dict) else _text(given)
+
+    def _part(self, delta: Mapping[str, Any], place: int, name: str) -> Part:
+        """The call that a piece belongs to: by its index, which some servers leave out or never count up."""
+        index, id = delta.get("index"), _text(delta.get("id"))
+        if not isinstance(index, int) and id and (named := next((one for one in self._parts if one.id == id), None)):
+            return named if not (name and _is_whole(named.arguments) and _given(delta)) else self._new(place)
+        index = index if isinstance(index, int) else place
+        known = self._open.get(index)
+        if known is not None and not (name and _is_another(known, id, name, delta)):
+            return known
+        return self._new(index)
+
+    def _new(self, index: int) -> Part:
+        part = self._open[index] = Part()
+        if len(self._parts) < MOST:
+            self._parts.append(part)
+        return part
+
+
+def _is_another(known: Part, id: str, name: str, delta: Mapping[str, Any]) -> bool:
+    """Whether a piece with a name begins a call: some servers repeat name and id in each piece, or only the name."""
+    if id and known.id and id != known.id:
+        return True
+    if not known.name or (id and id == known.id and not _given(delta)):
+        return False
+    return name != known.name or _is_whole(known.arguments)
+
+
+def _given(delta: Mapping[str, Any]) -> Any:
+    """The arguments that a piece brings, if any."""
+    function = delta.get("function")
+    return function.get("arguments") if isinstance(function, dict) else None
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,304 @@
+"""The words of the OpenAI-compatible API: requests as JSON, streamed events as chunks. Begin at `EventReader`.
+
+It reads all the dialects that are in use: large pieces without numbers (Yandex's own models), single tokens with a
+trailing chunk that has no choices (vLLM), no finish reason at all (Alice), reasoning in a field or in marks.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import Any
+
+from bot.ai import Chunk, Finish, Profile, Request, Usage
+from bot.errors import ModelError, ModelProtocolError, ModelRefused, StreamCut
+from bot.http.framing import number, parse_json, whole_text
+from bot.providers.error_mapping import stream_error
+from bot.providers.openai.streamed_calls import Calls
+from bot.providers.text_model import LONGEST_ANSWER, shortened
+from bot.providers.tool_calls import CHOICES, function
+from bot.types import Image, Message, Text, ToolCall, ToolResult
+
+NOTHING = "(nothing)"  # what a tool said that said nothing: some servers refuse empty texts
+
+# --- requests ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """Where servers differ: how the limit is called, whether numbers must be asked for, the longest text in characters
+    (0: any), what stands for no reasoning, whether a reasoning model takes a temperature.
+    """
+
+    limit: str = "max_tokens"
+    ask_usage: bool = True
+    longest: int = 0
+    unreasoned: str = "none"
+    cool: bool = True
+
+
+ANY = Dialect()
+OPENAI = Dialect(limit="max_completion_tokens", cool=False)
+
+
+def completion(model: str, request: Request, profile: Profile, dialect: Dialect, *, stream: bool) -> dict[str, Any]:
+    """The body of a completion. Raises `ModelRefused` where nothing is left to ask."""
+    said = [entry for message in request.messages for entry in _entries(message, profile, dialect)]
+    if not said:
+        raise ModelRefused("the request has no text")
+    found: dict[str, Any] = {"model": model, "messages": said, "stream": stream}
+    if stream and dialect.ask_usage:
+        found["stream_options"] = {"include_usage": True}
+    if request.temperature is not None and (dialect.cool or not profile.reasoning):
+        found["temperature"] = request.temperature
+    if request.max_tokens is not None:
+        found[dialect.limit] = request.max_tokens
+    if request.reasoning and profile.reasoning:
+        found["reasoning_effort"] = dialect.unreasoned if request.reasoning == "none" else request.reasoning
+    return {**found, **_wishes(request)}
+
+
+def _wishes(request: Request) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if request.tools:
+        found["tools"] = [{"type": "function", "function": function(tool)} for tool in request.tools]
+    if request.tools and request.choice:
+        named = {"type": "function", "function": {"name": request.choice}}
+        found["tool_choice"] = request.choice if request.choice in CHOICES else named
+    if request.schema is not None:
+        form = {"name": "answer", "schema": dict(request.schema)}
+        found["response_format"] = {"type": "json_schema", "json_schema": form}
+    return found
+
+
+def _entries(message: Message, profile: Profile, dialect: Dialect) -> list[dict[str, Any]]:
+    """A message as the API has it: each result of a tool is one of its own there."""
+    calls = [part for part in message.parts if isinstance(part, ToolCall)]
+    results = [part for part in message.parts if isinstance(part, ToolResult)]
+    found: list[dict[str, Any]] = [
+        {"role": "tool", "tool_call_id": result.id, "content": result.content or NOTHING} for result in results
+    ]
+    content = _content(message, profile, dialect)
+    if calls:
+        said = {"content": content} if content else {}
+        found.append({"role": "assistant", **said, "tool_calls": [_call(call) for call in calls]})
+    elif content:
+        found.append({"role": message.role, "content": content})
+    return found
+
+
+def _content(message: Message, profile: Profile, dialect: Dialect) -> str | list[dict[str, Any]]:
+    text = message.text if message.text.strip() else ""
+    if dialect.longest:
+        text = shortened(text, dialect.longest)
+    if not profile.vision or not any(isinstance(part, Image) for part in message.parts):
+        return text
+    return [_part(part) for part in message.parts if isinstance(part, Image) or (isinstance(part, Text) and part.text)]
+
+
+def _part(part: Text | Image) -> dict[str, Any]:
+    if isinstance(part, Text):
+        return {"type": "text", "text": part.text}
+    return {"type": "image_url", "image_url": {"url": data_url(part)}}
+
+
+def data_url(picture: Image) -> str:
+    return f"data:{picture.mime};base64,{base64.b64encode(picture.data).decode()}"
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    arguments = json.dumps(dict(call.arguments), ensure_ascii=False)
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
+
+
+# --- answers ----------------------------------------------------------------------------------------------------------
+
+
+class EventReader:
+    """Turns the data of events into chunks of what is new; also reads an answer that was not streamed.
+
+    The last chunk comes from `end`: calls and numbers may follow the text, and the finish reason may never come.
+    """
+
+    def __init__(self, *, trace: str = "", taken: Set[str] = frozenset(), tools: bool = False) -> None:
+        self.done = False
+        self._trace = trace
+        self._pen = Pen(tools=tools)
+        self._calls = Calls(taken)
+        self._finish: Finish | None = None
+        self._usage: Usage | None = None
+        self._broken = self._over = self._cut = False
+        self._length = 0
+        self._instead: str | None = None
+
+    @property
+    def whole(self) -> bool:
+        return not self._cut and (self._finish is not None or self._over)
+
+    def feed(self, piece: str) -> Chunk | None:
+        """Raises the `ModelError` that the event carries, or `ModelProtocolError` for events that are no JSON."""
+        if self.done or not piece.strip():
+            return None
+        if self._broken:
+            raise ModelProtocolError("an event of the answer is not JSON", trace=self._trace)
+        if piece.strip() == "[DONE]":
+            self.done = self._over = True
+            return None
+        try:
+            value = parse_json(piece)
+        except ModelProtocolError:
+            self._broken = True  # a cut in the middle, if it is the last one: see `end`
+            return None
+        if not isinstance(value, dict):
+            raise ModelProtocolError("an event of the answer is not an object", trace=self._trace)
+        if error := failure(value, trace=self._trace):
+            raise error
+        chunk = self._read(_first(value.get("choices")))
+        self._usage = usage(value.get("usage")) or self._usage
+        self.done = self.done or (self._finish is not None and self._usage is not None)
+        return chunk
+
+    def end(self) -> Chunk:
+        """The last chunk. Raises `StreamCut` where nothing said that the answer is complete."""
+        if not self.whole:
+            raise StreamCut("the answer ended without a finish reason", trace=self._trace)
+        if self._instead is not None:
+            return Chunk(self._instead, replaces=True, finish=Finish.FILTERED, usage=self._usage)
+        text, thought = self._pen.rest()
+        calls = () if self._finish is Finish.LENGTH else self._calls.made()
+        finish = Finish.TOOLS if calls else self._finish or Finish.STOP
+        if finish is Finish.TOOLS and not calls:
+            finish = Finish.STOP
+        return Chunk(text, finish=finish, usage=self._usage, calls=calls, thought=thought)
+
+    def _read(self, choice: Mapping[str, Any]) -> Chunk | None:
+        delta = _mapping(choice.get("delta")) or _mapping(choice.get("message"))
+        self._calls.feed(delta.get("tool_calls"))
+        said = _words(delta.get("content")) or _words(delta.get("refusal"))
+        reason = choice.get("finish_reason")
+        if isinstance(reason, str) and reason:
+            self._cut = reason in CUTS
+            self._finish = FINISHES.get(reason, Finish.STOP)
+        if self._finish is Finish.FILTERED:
+            self._instead = whole_text(said)
+            return None
+        shown = _words(delta.get("reasoning_content")) or _words(delta.get("reasoning"))
+        text, thought = self._pen.write(said, shown)
+        return self._bounded(text, thought) if text or thought else None
+
+    def _bounded(self, text: str, thought: str) -> Chunk:
+        self._length += len(text) + len(thought)
+        if self._length > LONGEST_ANSWER:
+            text = text[: max(len(text) - (self._length - LONGEST_ANSWER), 0)]
+            self._finish, self.done = self._finish or Finish.LENGTH, True
+            self._pen = Pen()
+        return Chunk(text, thought=thought)
+
+
+class Pen:
+    """What of the pieces is text and what is thought, where a model marks its thought (`<think>`) in the text itself.
+
+    Also takes out what leaks from the tools of some, and joins halves of characters that came in two pieces.
+    """
+
+    def __init__(self, *, tools: bool = False) -> None:
+        self._tools = tools
+        self._held = self._half = ""
+        self._place = "start"
+
+    def write(self, said: str, shown: str = "") -> tuple[str, str]:
+        """The new text and the new thought. `shown` is thought that came in a field of its own."""
+        said, self._half = _without_half(self._half + said)
+        text, thought = self._divided(self._held + said)
+        return _clean(text), _clean(shown + thought)
+
+    def rest(self) -> tuple[str, str]:
+        """What was held back, because more could have followed."""
+        held, self._held = self._held + self._half, ""
+        return ("", _clean(held)) if self._place == "thought" else (_clean(held), "")
+
+    def _divided(self, raw: str) -> tuple[str, str]:
+        self._held = ""
+        if self._place == "start":
+            bare = raw.lstrip()
+            if OPENS.startswith(bare):  # nothing yet included
+                self._held = raw
+                return "", ""
+            self._place = "thought" if bare.startswith(OPENS) else "text"
+            raw = bare.removeprefix(OPENS) if self._place == "thought" else raw
+        if self._place == "thought":
+            thought, closed, after = raw.partition(CLOSES)
+            if not closed:
+                thought, self._held = _held_back(raw, CLOSES)
+                return "", thought
+            self._place = "after"
+            return self._divided(after)[0], thought
+        if self._place == "after":
+            raw = raw.lstrip()
+            self._place = "text" if raw else "after"
+        if not self._tools:
+            return raw, ""
+        text, self._held = _held_back(raw.replace(LEAKED, ""), LEAKED)
+        return text, ""
+
+
+def _held_back(text: str, mark: str) -> tuple[str, str]:
+    """The text without an end that may be the beginning of a mark, and that end."""
+    sizes = range(min(len(mark) - 1, len(text)), 0, -1)
+    size = next((size for size in sizes if mark.startswith(text[-size:])), 0)
+    return text[: len(text) - size], text[len(text) - size :]
+
+
+def _without_half(text: str) -> tuple[str, str]:
+    return (text[:-1], text[-1]) if text and "\ud800" <= text[-1] <= "\udbff" else (text, "")
+
+
+def _clean(text: str) -> str:
+    return whole_text(text).replace("\0", "\ufffd") if text else ""
+
+
+def failure(value: Mapping[str, Any], *, trace: str = "") -> ModelError | None:
+    """The error inside an answer with status 200. vLLM says it without a field for it."""
+    if value.get("object") == "error":
+        value = {"error": {**value}}
+    return stream_error(value, trace=trace)
+
+
+def usage(value: Any) -> Usage | None:
+    if not isinstance(value, dict):
+        return None
+    prompt, completion = number(value.get("prompt_tokens")), number(value.get("completion_tokens"))
+    if prompt is None or completion is None:
+        return None
+    details = _mapping(value.get("completion_tokens_details"))
+    return Usage(prompt, completion, number(details.get("reasoning_tokens")) or 0)
+
+
+def _first(choices: Any) -> Mapping[str, Any]:
+    """The first choice; the trailing chunk with the numbers has none."""
+    rows = choices if isinstance(choices, list) else []
+    return next((row for row in rows if isinstance(row, dict) and not row.get("index")), {})
+
+
+def _words(content: Any) -> str:
+    """Text, also where it comes in parts."""
+    if isinstance(content, Sequence) and not isinstance(content, str):
+        return "".join(_words(_mapping(part).get("text")) for part in content)
+    return content if isinstance(content, str) else ""
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+OPENS, CLOSES, LEAKED = "<think>", "</think>", "[TOOL_CALL_END]"
+CUTS = ("insufficient_system_resource", "abort", "error")  # DeepSeek, vLLM, OpenRouter: the server gave up half-way
+FINISHES: Mapping[str, Finish] = {
+    "stop": Finish.STOP,
+    "length": Finish.LENGTH,
+    "content_filter": Finish.FILTERED,
+    "tool_calls": Finish.TOOLS,
+    "function_call": Finish.TOOLS,
+}

@@ -1,0 +1,181 @@
+"""One answer of a text model over HTTP, with tries again until the first word was given out. Begin at `TextModel`.
+
+The wires differ in their words and in how they frame a stream (`Wire`, `Reader`); what follows from a cut, a refusal or
+a silence is the same for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any, Protocol
+
+from bot.ai import Chunk, Finish, Profile, Request, Usage
+from bot.errors import ModelRefused, ModelUnavailable, StreamCut
+from bot.http.client import Stream
+from bot.providers.account import Account
+from bot.types import Image, ToolResult
+
+TRIES = 3
+LONGEST_ANSWER = 200_000  # characters we take
+CUT_MARK = "[...]\n"
+LAST_WORDS = 0.25  # seconds for the end of a complete answer to come, so that its connection can be used again
+LAST_NUMBERS = 2.0  # ... and for what it cost, where that comes after it
+
+
+class Reader(Protocol):
+    """Turns the pieces of one answer into chunks.
+
+    `done`: nothing that follows matters. `whole`: the text is complete, though numbers may follow. `end` must be called
+    when the pieces are over; it gives the last chunk where `feed` has not, and raises `StreamCut` for half an answer.
+    """
+
+    @property
+    def done(self) -> bool: ...
+
+    @property
+    def whole(self) -> bool: ...
+
+    def feed(self, piece: str) -> Chunk | None: ...
+
+    def end(self) -> Chunk | None: ...
+
+
+class Wire(Protocol):
+    """The words of one API for one model. `body` raises `ModelRefused` for what that model can't be asked."""
+
+    def body(self, request: Request, *, stream: bool) -> dict[str, Any]: ...
+
+    def reader(self, request: Request, *, trace: str) -> Reader: ...
+
+    def pieces(self, stream: Stream) -> AsyncGenerator[str]: ...
+
+
+class TextModel:
+    """A `Model`. `url` is where it is asked, `deadline` is for everything, `idle` for silence, in seconds."""
+
+    def __init__(
+        self, name: str, profile: Profile, wire: Wire, account: Account, *, url: str, deadline: float, idle: float
+    ) -> None:
+        self._name = name
+        self._profile = profile
+        self._wire = wire
+        self._account = account
+        self._url = url
+        self._deadline = deadline
+        self._idle = idle
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def profile(self) -> Profile:
+        return self._profile
+
+    async def stream(self, request: Request) -> AsyncGenerator[Chunk]:
+        """The answer as it grows; see `Model.stream`. What was given out is never asked for again: then `StreamCut`."""
+        until = self._account.clock.monotonic() + self._deadline
+        refuse_pictures(request, self._profile)
+        body = self._wire.body(request, stream=True)
+        given, attempt = False, 1
+        while True:
+            try:
+                async with aclosing(self._answer(request, body, until)) as chunks:
+                    async for chunk in chunks:
+                        given = given or bool(chunk.text or chunk.thought) or chunk.replaces
+                        yield chunk
+                return
+            except ModelUnavailable as error:
+                if given:
+                    raise _cut(error) from error
+                if attempt >= TRIES or not await self._account.retry.pause(attempt, error, until):
+                    raise _uncut(error) from None
+            attempt += 1
+
+    async def whole(self, request: Request) -> Chunk:
+        """The whole answer at once, not streamed by the server. Raises as `stream` does."""
+        until = self._account.clock.monotonic() + self._deadline
+        refuse_pictures(request, self._profile)
+        body = self._wire.body(request, stream=False)
+
+        async def ask() -> Chunk:
+            async with self._account.place(until):
+                answer = await self._account.post(self._url, body, until=until)
+            reader = self._wire.reader(request, trace=answer.headers.get("x-server-trace-id", ""))
+            return joined(reader.feed(answer.body.decode("utf-8", "replace")), reader.end())
+
+        try:
+            return await self._account.retry.call(ask, until=until, tries=TRIES)
+        except StreamCut as error:
+            raise _uncut(error) from None
+
+    async def complete(self, request: Request) -> tuple[str, Usage | None, Finish]:
+        """What matters of a whole answer in words."""
+        chunk = await self.whole(request)
+        return chunk.text, chunk.usage, chunk.finish or Finish.STOP
+
+    async def _answer(self, request: Request, body: dict[str, Any], until: float) -> AsyncGenerator[Chunk]:
+        """One try."""
+        account = self._account
+        async with (
+            account.place(until),
+            account.stream(self._url, body, until=until, idle=self._idle) as stream,
+        ):
+            reader = self._wire.reader(request, trace=stream.headers.get("x-server-trace-id", ""))
+            try:
+                async with aclosing(self._wire.pieces(stream)) as pieces:
+                    async for piece in pieces:
+                        if chunk := reader.feed(piece):
+                            yield chunk
+                        if reader.done:
+                            break
+                        if reader.whole:
+                            stream.hurry(LAST_NUMBERS)
+            except ModelUnavailable:
+                if not reader.whole:
+                    raise
+            if last := reader.end():
+                yield last
+            await stream.drain(LAST_WORDS)
+
+
+def joined(first: Chunk | None, last: Chunk | None) -> Chunk:
+    """Two chunks of one answer as one."""
+    if first is None or last is None:
+        return first or last or Chunk()
+    return Chunk(
+        last.text if last.replaces else first.text + last.text,
+        finish=last.finish or first.finish,
+        usage=last.usage or first.usage,
+        calls=first.calls + last.calls,
+        thought=first.thought + last.thought,
+        sources=first.sources + last.sources,
+    )
+
+
+def shortened(text: str, longest: int) -> str:
+    """A text that is too long for a server loses its beginning."""
+    return text if len(text) <= longest else CUT_MARK + text[len(CUT_MARK) - longest :]
+
+
+def refuse_pictures(request: Request, profile: Profile) -> None:
+    """Raises `ModelRefused` where the question is about a picture that this model can't see.
+
+    Those of earlier turns are only left out: the chat may have had another model then.
+    """
+    asked = (message for message in reversed(request.messages) if message.role == "user")
+    newest = next(
+        (message for message in asked if not any(isinstance(part, ToolResult) for part in message.parts)), None
+    )
+    if newest and not profile.vision and any(isinstance(part, Image) for part in newest.parts):
+        raise ModelRefused("this model does not see pictures")
+
+
+def _cut(error: ModelUnavailable) -> StreamCut:
+    return StreamCut(str(error), retry_after=error.retry_after, trace=error.trace)
+
+
+def _uncut(error: ModelUnavailable) -> ModelUnavailable:
+    """Nothing was given out, so nothing was cut."""
+    return ModelUnavailable(str(error), retry_after=error.retry_after, trace=error.trace)

@@ -1,0 +1,53 @@
+"""Tools and their calls, as far as the APIs have them alike: how a tool is described, ids, arguments."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Set
+from itertools import count
+from typing import Any
+
+from bot.ai import Ability, Request
+from bot.types import ToolCall
+
+CHOICES = frozenset({"none", "required"})  # of `Request.choice`: any other is the name of a tool
+UNREADABLE = "unreadable"  # the argument that holds what is no JSON object: no tool has it, so that the model is told
+
+
+def function(tool: Ability) -> dict[str, Any]:
+    return {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
+
+
+def taken_ids(request: Request) -> Set[str]:
+    """The ids that calls of this conversation already have."""
+    parts = (part for message in request.messages for part in message.parts)
+    return {part.id for part in parts if isinstance(part, ToolCall)}
+
+
+def unique(id: str, name: str, taken: Set[str]) -> str:
+    """An id for a call, the given one where that is not `taken`: some servers give the function's name to each call."""
+    if id and id not in taken:
+        return id
+    return next(found for number in count(1) if (found := f"{id or name}-{number}") not in taken)
+
+
+def arguments(text: str) -> Mapping[str, Any]:
+    """The arguments of a call as an object, whole numbers as such."""
+    if not text.strip():
+        return {}
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    return whole_numbers(value) if isinstance(value, dict) else {UNREADABLE: text[:2_000]}
+
+
+def whole_numbers(value: Any) -> Any:
+    """Numbers arrive as doubles: 5.0 was 5. Inside lists and objects too."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        return [whole_numbers(item) for item in value]
+    if isinstance(value, dict):
+        return {key: whole_numbers(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,69 @@
+"""YandexART draws: `YandexArt.submit` buys a picture, `YandexArt.poll` asks for it until it is there."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+from bot.ai import Drawing, Failed, Finished, Pending
+from bot.errors import BadInput
+from bot.providers.account import Account
+from bot.providers.yandex import operations
+
+LONGEST_PROMPT = 500  # characters, over all texts
+
+
+class YandexArt:
+    """A `Painter`. `url` takes the orders, `operations` is asked for the results, which are kept for 12 hours."""
+
+    def __init__(self, uri: str, account: Account, *, url: str, operations: str) -> None:
+        self._uri = uri
+        self._account = account
+        self._url = f"{url}/foundationModels/v1/imageGenerationAsync"
+        self._operations = f"{operations}/operations"
+
+    async def submit(self, drawing: Drawing) -> str:
+        """Order a picture and return the operation id.
+
+        Repeated only where the order can't have been accepted: every accepted one is paid for. Raises `BadInput` for a
+        prompt that is empty or too long, `ModelRefused` for one that the service will not draw, `OutcomeUnknown`
+        where nobody knows, and the other errors of models.
+        """
+        return await operations.order(self._account, self._url, _order(self._uri, drawing))
+
+    async def poll(self, operation: str) -> Pending | Finished | Failed:
+        """Raises `ModelUnavailable` and `ModelDenied` where this says nothing about the picture itself."""
+        value = await operations.outcome(self._account, self._operations, operation)
+        return value if isinstance(value, Pending | Failed) else _jpeg(value.get("image"))
+
+
+def _order(uri: str, drawing: Drawing) -> dict[str, Any]:
+    prompt = drawing.prompt.strip()
+    if not prompt:
+        raise BadInput("Say what to draw.")
+    if len(prompt) > LONGEST_PROMPT:
+        raise BadInput(
+            f"The description of a picture may have {LONGEST_PROMPT} characters, this one has {len(prompt)}."
+        )
+    return {
+        "modelUri": uri,
+        "generationOptions": {
+            "mimeType": "image/jpeg",
+            "seed": str(drawing.seed % (1 << 63)),
+            "aspectRatio": {"widthRatio": str(drawing.width), "heightRatio": str(drawing.height)},
+        },
+        "messages": [{"text": prompt, "weight": "1"}],
+    }
+
+
+def _jpeg(image: Any) -> Finished | Failed:
+    if not isinstance(image, str) or not image:
+        return Failed("the operation ended without a picture")
+    try:
+        data = base64.b64decode(image, validate=True)
+    except (binascii.Error, ValueError):
+        return Failed("the picture is not in base64")
+    if not (data.startswith(b"\xff\xd8\xff") and data.endswith(b"\xff\xd9")):
+        return Failed("the picture is not a whole JPEG")
+    return Finished(data)

@@ -1,0 +1,44 @@
+"""YandexGPT answers later, for half the price: `YandexLater` over completionAsync. Results are kept for three days."""
+
+from __future__ import annotations
+
+from bot.ai import Answered, Failed, Finish, Pending, Profile, Request
+from bot.errors import StreamCut
+from bot.providers.account import Account
+from bot.providers.text_model import refuse_pictures
+from bot.providers.yandex import operations, wire
+
+
+class YandexLater:
+    """A `Later`. `url` takes the questions, `operations` is asked for the answers: another host."""
+
+    def __init__(self, uri: str, profile: Profile, account: Account, *, url: str, operations: str) -> None:
+        self._uri = uri
+        self._profile = profile
+        self._account = account
+        self._url = f"{url}/foundationModels/v1/completionAsync"
+        self._operations = f"{operations}/operations"
+
+    async def submit(self, request: Request) -> str:
+        """Ask, and return the operation id. Repeated only where it can't have been accepted: each one is paid."""
+        refuse_pictures(request, self._profile)
+        body = wire.completion(self._uri, request, stream=False, reasons=self._profile.reasoning)
+        return await operations.order(self._account, self._url, body)
+
+    async def poll(self, operation: str) -> Pending | Answered | Failed:
+        """Raises `ModelUnavailable` and `ModelDenied` where this says nothing about the answer itself."""
+        value = await operations.outcome(self._account, self._operations, operation)
+        if isinstance(value, Pending | Failed):
+            return value
+        reader = wire.StreamReader()
+        try:
+            chunk = reader.take(value)
+            reader.end()
+        except StreamCut as error:
+            return Failed(str(error))
+        if chunk is None or not chunk.text.strip():
+            return Failed("the operation ended without an answer")
+        return Answered(chunk.text, chunk.finish or Finish.STOP, chunk.usage)
+
+    async def cancel(self, operation: str) -> bool:
+        return await operations.cancelled(self._account, self._operations, operation)

@@ -1,0 +1,67 @@
+"""Vectors of texts: `YandexEmbeddings.embed`. One model for what is kept and one for questions, in the same space."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bot.ai import Vector
+from bot.errors import ModelError, ModelProtocolError
+from bot.http.framing import number
+from bot.providers.account import Account
+
+AT_ONCE = 5
+EVERY = 0.11  # seconds between two requests: the folder's quota is ten a second
+ANSWERING = 30.0
+LONGEST = 2_048
+DOCUMENT, QUESTION = "text-search-doc", "text-search-query"
+
+
+class YandexEmbeddings:
+    """An `Embedder`."""
+
+    longest = LONGEST
+
+    def __init__(self, folder: str, account: Account, *, url: str) -> None:
+        self._folder = folder
+        self._account = account
+        self._url = f"{url}/foundationModels/v1/textEmbedding"
+        self._at_once = asyncio.Semaphore(AT_ONCE)
+        self._next = 0.0  # when the next request may go out, monotonic
+
+    async def embed(self, texts: Sequence[str], *, question: bool = False) -> Sequence[Vector | ModelError]:
+        uri = f"emb://{self._folder}/{QUESTION if question else DOCUMENT}/latest"
+        async with asyncio.TaskGroup() as tasks:
+            asked = [tasks.create_task(self._outcome({"modelUri": uri, "text": text})) for text in texts]
+        return [task.result() for task in asked]
+
+    async def _outcome(self, body: Mapping[str, Any]) -> Vector | ModelError:
+        try:
+            return await self._one(body)
+        except ModelError as error:
+            return error
+
+    async def _one(self, body: Mapping[str, Any]) -> Vector:
+        async with self._at_once:
+            await self._turn()
+            until = self._account.clock.monotonic() + ANSWERING
+
+            async def ask() -> Vector:
+                return _vector((await self._account.post(self._url, body, until=until)).json())
+
+            return await self._account.retry.call(ask, until=until)
+
+    async def _turn(self) -> None:
+        now = self._account.clock.monotonic()
+        wait = max(self._next - now, 0.0)
+        self._next = now + wait + EVERY
+        if wait:
+            await self._account.clock.sleep(wait)
+
+
+def _vector(value: Any) -> Vector:
+    found = value.get("embedding") if isinstance(value, Mapping) else None
+    if not isinstance(found, list) or not found or not all(isinstance(one, int | float) for one in found):
+        raise ModelProtocolError("an embedding is not a list of numbers")
+    return Vector([float(one) for one in found], number(value.get("numTokens")) or 0)

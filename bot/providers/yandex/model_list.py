@@ -1,0 +1,36 @@
+"""Which models AI Studio offers a folder: `offered` asks the OpenAI-compatible API, the only one that has a list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bot.clock import SystemClock
+from bot.config.settings import Settings
+from bot.errors import ConfigError, ModelProtocolError
+from bot.http.client import Http
+from bot.providers.error_mapping import refusal
+from bot.providers.yandex.auth import credentials
+
+PATIENCE = 20.0
+
+
+async def offered(settings: Settings) -> Sequence[str] | None:
+    """The URIs of all text models of the folder, sorted; None where no key is set. Raises `ModelError`s."""
+    clock = SystemClock()
+    async with Http(direct=[settings.yc_metadata_addr]) as http:
+        try:
+            headers = await credentials(settings, http, clock).headers()
+        except ConfigError:
+            if settings.yc_service_account_key_file:
+                raise
+            return None
+        headers["openai-project"] = settings.yc_folder_id
+        answer = await http.get_json(f"{settings.yc_openai_url}/models", headers=headers, total=PATIENCE)
+    if answer.status != 200:
+        raise refusal(answer.status, answer.body, trace=answer.headers.get("x-server-trace-id", ""))
+    value = answer.json()
+    rows = value.get("data") if isinstance(value, Mapping) else None
+    if not isinstance(rows, list):
+        raise ModelProtocolError("there are no models in the list of models")
+    ids = (row.get("id") for row in rows if isinstance(row, Mapping))
+    return sorted(id for id in ids if isinstance(id, str) and id.startswith("gpt://"))

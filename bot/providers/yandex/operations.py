@@ -1,0 +1,85 @@
+"""Operations of AI Studio: what is ordered now and asked for later. `order`, then `outcome` until it is there.
+
+An order that is accepted is paid, so it is repeated only where it can't have been accepted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from bot.ai import Failed, Pending
+from bot.errors import ModelProtocolError, OutcomeUnknown
+from bot.http.client import Answer
+from bot.providers.account import Account
+from bot.providers.error_mapping import REFUSED, printable
+
+SUBMITTING = 30.0
+POLLING = 30.0
+OPERATION = re.compile(r"[A-Za-z0-9_-]{1,64}")
+CANCELLED, INVALID_ARGUMENT = 1, 3
+UNKNOWN = Failed("the service does not know the operation, or its result has expired")
+
+
+async def order(account: Account, url: str, body: dict[str, Any]) -> str:
+    """The id of the new operation. Raises `OutcomeUnknown` where nobody knows whether there is one."""
+    until = account.clock.monotonic() + SUBMITTING
+
+    async def submit() -> str:
+        return _operation(await account.post(url, body, until=until, repeatable=False))
+
+    return await account.retry.call(submit, until=until)
+
+
+async def outcome(account: Account, url: str, operation: str) -> Mapping[str, Any] | Pending | Failed:
+    """The response of an operation below `url`. Raises what says nothing about the operation itself."""
+    value = await asked(account, url, operation)
+    if value is None:
+        return UNKNOWN
+    if value.get("done") is not True:
+        return Pending()
+    response = value.get("response")
+    return _failure(value) or (response if isinstance(response, Mapping) else {})
+
+
+async def cancelled(account: Account, url: str, operation: str) -> bool:
+    """Take an operation back, which is a GET. What was done already stays done."""
+    value = await asked(account, url, operation, ":cancel")
+    error = value.get("error") if value else None
+    return isinstance(error, Mapping) and error.get("code") == CANCELLED
+
+
+async def asked(account: Account, url: str, operation: str, suffix: str = "") -> Mapping[str, Any] | None:
+    """An operation as it is now, None for one that the service does not know."""
+    if not OPERATION.fullmatch(operation):
+        return None
+    answer = await account.get(f"{url}/{operation}{suffix}", until=account.clock.monotonic() + POLLING)
+    if answer.status == 404:
+        return None
+    value = answer.json()
+    if not isinstance(value, Mapping):
+        raise ModelProtocolError("an operation is not an object")
+    return value
+
+
+def _operation(answer: Answer) -> str:
+    trace = answer.headers.get("x-server-trace-id", "")
+    try:
+        value = answer.json()
+    except ModelProtocolError:
+        value = None
+    id = value.get("id") if isinstance(value, Mapping) else None
+    if not isinstance(id, str) or not OPERATION.fullmatch(id):
+        raise OutcomeUnknown("the order was taken, but its operation has no id", trace=trace)
+    return id
+
+
+def _failure(value: Mapping[str, Any]) -> Failed | None:
+    error = value.get("error")
+    code = error.get("code") if isinstance(error, Mapping) else None
+    if not isinstance(error, Mapping) or not code:  # code 0 stands beside results too
+        return None
+    message = str(error.get("message") or "")
+    refused = code == INVALID_ARGUMENT or bool(REFUSED.search(message))
+    return Failed(printable(message) or f"code {code}", refused=refused)

@@ -1,0 +1,166 @@
+"""The Search API: an answer from the web with its sources (`YandexSearch.search`), or the pages (`YandexSearch.pages`).
+
+How the service frames the stream of an answer over REST is not documented: one object, an array and lines are all read,
+wrapped in `result` or not; the last message counts. Pages come as XML in base64.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from bot.ai import Excerpt, Findings, Source
+from bot.errors import ModelProtocolError, ModelRefused
+from bot.http.framing import parse_json
+from bot.providers.account import Account
+from bot.providers.error_mapping import printable, stream_error
+
+if TYPE_CHECKING:
+    from xml.etree import ElementTree
+
+DEADLINE = 35.0
+APART = 1.0  # seconds between requests: the service takes one a second
+LONGEST_QUERY = 400  # characters, and at most 40 words
+MOST_WORDS = 40
+LONGEST_TEXT = 20_000
+MOST_PAGES = 8
+LONGEST_EXCERPT = 1_500
+NOTHING_FOUND = "15"
+CITED = re.compile(r"\[(\d{1,3})\]")
+
+
+class YandexSearch:
+    """A `Searcher`. Requests wait for each other, a second apart."""
+
+    def __init__(self, folder: str, account: Account, *, url: str) -> None:
+        self._folder = folder
+        self._account = account
+        self._url = url
+        self._turn = asyncio.Lock()
+        self._next = 0.0
+
+    async def search(self, query: str) -> Findings:
+        """Raises `ModelRefused` where the service will not answer this, and the other errors of models."""
+        words = _words(query)
+        body = {
+            "messages": [{"content": words, "role": "ROLE_USER"}],
+            "folderId": self._folder,
+            "fixMisspell": True,
+            "searchType": _kind(words),
+        }
+        return _findings(_last(await self._asked("gen", body)))
+
+    async def pages(self, query: str) -> tuple[Excerpt, ...]:
+        words = _words(query)
+        body = {
+            "query": {"searchType": _kind(words), "queryText": words, "familyMode": "FAMILY_MODE_MODERATE"},
+            "groupSpec": {"groupMode": "GROUP_MODE_DEEP", "groupsOnPage": str(MOST_PAGES), "docsInGroup": "1"},
+            "maxPassages": "4",
+            "folderId": self._folder,
+            "responseFormat": "FORMAT_XML",
+        }
+        return _excerpts(await self._asked("web", body))
+
+    async def _asked(self, what: str, body: Mapping[str, Any]) -> bytes:
+        until = self._account.clock.monotonic() + DEADLINE
+        await self._wait()
+        url = f"{self._url}/v2/{what}/search"
+        # Each search is paid: it is not repeated where it may have been carried out.
+        answer = await self._account.retry.call(
+            lambda: self._account.post(url, body, until=until, repeatable=False), until=until
+        )
+        return answer.body
+
+    async def _wait(self) -> None:
+        clock = self._account.clock
+        async with self._turn:
+            await clock.sleep(max(self._next - clock.monotonic(), 0.0))
+            self._next = clock.monotonic() + APART
+
+
+def _words(query: str) -> str:
+    words = " ".join(query.split()[:MOST_WORDS])[:LONGEST_QUERY]
+    if not words:
+        raise ModelRefused("nothing to search for")
+    return words
+
+
+def _kind(words: str) -> str:
+    return "SEARCH_TYPE_RU" if re.search("[а-яё]", words, re.IGNORECASE) else "SEARCH_TYPE_COM"
+
+
+def _excerpts(body: bytes) -> tuple[Excerpt, ...]:
+    from xml.etree import ElementTree  # most bots search for nothing
+
+    value = parse_json(body)
+    if isinstance(value, Mapping) and (error := stream_error(value)):
+        raise error
+    try:
+        raw = base64.b64decode(value["rawData"], validate=True)
+        if b"<!DOCTYPE" in raw or b"<!ENTITY" in raw:
+            raise ModelProtocolError("the pages of the search define entities")
+        tree = ElementTree.fromstring(raw)  # noqa: S314  without entities nothing in it can grow or be fetched
+    except (KeyError, TypeError, ValueError, ElementTree.ParseError):
+        raise ModelProtocolError("the pages of the search can't be read") from None
+    failed = tree.find("response/error")
+    if failed is not None and failed.get("code") != NOTHING_FOUND:
+        raise ModelRefused(printable(f"search error {failed.get('code')}: {_said(failed)}"))
+    return tuple(_excerpt(document) for document in tree.iter("doc") if _said(document.find("url")))[:MOST_PAGES]
+
+
+def _excerpt(document: ElementTree.Element) -> Excerpt:
+    passages = [_said(passage) for passage in document.iter("passage")]
+    text = " … ".join(filter(None, passages)) or _said(document.find("headline"))
+    return Excerpt(Source(_said(document.find("title")), _said(document.find("url"))), text[:LONGEST_EXCERPT])
+
+
+def _said(element: ElementTree.Element | None) -> str:
+    """All text inside: words of the query are elements of their own."""
+    return " ".join("".join(element.itertext()).split()) if element is not None else ""
+
+
+def _last(body: bytes) -> Mapping[str, Any]:
+    """The last message that says something."""
+    found: Mapping[str, Any] = {}
+    for value in _values(body):
+        if error := stream_error(value):
+            raise error
+        inner = value.get("result", value)
+        found = inner if isinstance(inner, Mapping) and "message" in inner else found
+    if not found:
+        raise ModelProtocolError("the search answered without a message")
+    return found
+
+
+def _values(body: bytes) -> Iterator[Mapping[str, Any]]:
+    try:
+        values = [parse_json(body)]
+    except ModelProtocolError:
+        values = [parse_json(line) for line in body.splitlines() if line.strip()]
+    for value in values:
+        yield from (one for one in (value if isinstance(value, list) else [value]) if isinstance(one, Mapping))
+
+
+def _findings(value: Mapping[str, Any]) -> Findings:
+    if value.get("isAnswerRejected") is True:
+        raise ModelRefused("the search refused to answer")
+    message = value.get("message")
+    text = message.get("content") if isinstance(message, Mapping) else None
+    if not isinstance(text, str):
+        raise ModelProtocolError("the message of the search has no text")
+    rows = value.get("sources")
+    return _cited(text[:LONGEST_TEXT], [row if isinstance(row, Mapping) else {} for row in rows or ()])
+
+
+def _cited(text: str, rows: Sequence[Mapping[str, Any]]) -> Findings:
+    """Only the sources that were used, and the marks in the text counted as they are then."""
+    marked = {int(number) for number in CITED.findall(text)}
+    used = [number for number, row in enumerate(rows, 1) if row.get("used") is True or number in marked]
+    kept = [number for number in used or range(1, len(rows) + 1) if isinstance(rows[number - 1].get("url"), str)]
+    places = {number: place for place, number in enumerate(kept, 1)}
+    text = CITED.sub(lambda mark: f"[{places[int(mark[1])]}]" if int(mark[1]) in places else "", text)
+    found = [Source(str(rows[number - 1].get("title") or ""), str(rows[number - 1]["url"])) for number in kept]
+    return Findings(text, tuple(found))

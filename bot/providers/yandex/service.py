@@ -1,0 +1,171 @@
+"""AI Studio as one folder sees it: begin here. Makes the models that share the folder's key and quota."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from random import Random
+
+from bot.ai import Later, Profile
+from bot.clock import Clock
+from bot.config.settings import Settings
+from bot.http.client import Http
+from bot.providers import catalog
+from bot.providers.account import Account, Gauge
+from bot.providers.openai.compatible_servers import Servers
+from bot.providers.openai.model import OpenAIText
+from bot.providers.openai.wire import Dialect
+from bot.providers.retry import Retry
+from bot.providers.text_model import TextModel
+from bot.providers.yandex import names
+from bot.providers.yandex.art import YandexArt
+from bot.providers.yandex.async_completion import YandexLater
+from bot.providers.yandex.auth import credentials
+from bot.providers.yandex.embeddings import YandexEmbeddings
+from bot.providers.yandex.responses import ResponsesLater, ResponsesText, Speaker
+from bot.providers.yandex.search import YandexSearch
+from bot.providers.yandex.speech import YandexListener, YandexSpeaker
+from bot.providers.yandex.text import YandexText
+from bot.providers.yandex.wire import LONGEST_TEXT
+from bot.telemetry.metrics import Metrics
+
+COMPATIBLE = Dialect(ask_usage=False, longest=LONGEST_TEXT, unreasoned="low")  # AI Studio's own OpenAI-compatible API
+
+
+class YandexStudio:
+    """Raises `ConfigError` where the settings name no usable key. `http` stays the caller's to close.
+
+    `gauge` has the places of the folder's quota where other processes use it too.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        http: Http,
+        clock: Clock,
+        random: Random,
+        metrics: Metrics | None = None,
+        gauge: Gauge | None = None,
+    ) -> None:
+        self._settings = settings
+        retry = Retry(clock, random)
+        self._servers = Servers(settings, http, retry, metrics)
+        self._account = Account(
+            "AI Studio",
+            http=http,
+            credentials=credentials(settings, http, clock),
+            gauge=gauge or asyncio.Semaphore(settings.yc_concurrency),
+            retry=retry,
+            label="studio",
+            provider="yandex",
+            headers=_headers(settings),
+            metrics=metrics,
+        )
+        self.outage = self._account.outage
+
+    def text(self, name: str = "") -> TextModel:
+        """The model of that name or URI, MODEL where it is empty, by the API that serves it.
+
+        A row of MODELS may name another server. Raises `ConfigError` for a name that is none.
+        """
+        settings = self._settings
+        name = name or settings.model
+        entry = catalog.entry(name, settings.models)
+        if entry is not None and entry.url:
+            return self._servers.text(entry)
+        who = self._speaker(name)
+        profile = self._profile(name, who)
+        account, base = self._account, settings.yc_openai_url
+        deadline, idle = settings.answer_deadline, settings.idle_deadline
+        if who.agent or who.search:
+            return ResponsesText(name, who, profile, account, url=base, deadline=deadline, idle=idle)
+        if profile.native:
+            return YandexText(name, who.uri, profile, account, url=settings.yc_llm_url, deadline=deadline, idle=idle)
+        return OpenAIText(name, who.uri, profile, account, url=base, deadline=deadline, idle=idle, dialect=COMPATIBLE)
+
+    def _speaker(self, name: str, *, search: bool = False) -> Speaker:
+        entry, folder = catalog.entry(name, self._settings.models), self._settings.yc_folder_id
+        if entry is None:
+            return Speaker(names.uri(name, folder), search=search)
+        if entry.agent:
+            return Speaker(agent=entry.agent, search=entry.search or search)
+        return Speaker(names.uri(entry.model or name, folder), search=entry.search or search)
+
+    def _profile(self, name: str, who: Speaker) -> Profile:
+        """What it can do and costs; what searches the web by itself pays for that too."""
+        profile = catalog.profile(name, self._settings.models)
+        price = self._settings.model_search_price
+        return replace(profile, price_search=price) if who.agent or who.search else profile
+
+    def searching(self, name: str = "") -> TextModel:
+        """That model with the web at hand: its chunks say when it searches, and on what the answer rests."""
+        settings = self._settings
+        name = name or settings.model
+        who = self._speaker(name, search=True)
+        return ResponsesText(
+            name,
+            who,
+            self._profile(name, who),
+            self._account,
+            url=settings.yc_openai_url,
+            deadline=settings.answer_deadline,
+            idle=settings.idle_deadline,
+        )
+
+    def tokenizer(self) -> YandexText | None:
+        """MODEL where the service counts its tokens, which it does for its own models only."""
+        model = self.text()
+        return model if isinstance(model, YandexText) else None
+
+    def later(self, name: str = "") -> Later | None:
+        """The same model answering later, for less where `Profile.asynchronous`; None where it can't."""
+        settings = self._settings
+        name = name or settings.model
+        entry = catalog.entry(name, settings.models)
+        if entry is not None and entry.url:
+            return None
+        who = self._speaker(name)
+        profile = self._profile(name, who)
+        if not profile.asynchronous or who.search:
+            return ResponsesLater(who, profile, self._account, url=settings.yc_openai_url)
+        return YandexLater(
+            who.uri, profile, self._account, url=settings.yc_llm_url, operations=settings.yc_operation_url
+        )
+
+    def embeddings(self) -> YandexEmbeddings:
+        return YandexEmbeddings(self._settings.yc_folder_id, self._account, url=self._settings.yc_llm_url)
+
+    def listener(self) -> YandexListener | None:
+        """None where SPEECH is off."""
+        settings = self._settings
+        if settings.speech == "off":
+            return None
+        return YandexListener(self._account, url=settings.yc_stt_url, operations=settings.yc_operation_url)
+
+    def speaker(self) -> YandexSpeaker | None:
+        settings = self._settings
+        if settings.speech == "off":
+            return None
+        return YandexSpeaker(self._account, url=settings.yc_tts_url, voice=settings.speech_voice)
+
+    def art(self) -> YandexArt | None:
+        """The model that draws, None where IMAGE_MODEL is empty."""
+        settings = self._settings
+        if not settings.image_model:
+            return None
+        uri = names.uri(settings.image_model, settings.yc_folder_id, "art")
+        return YandexArt(uri, self._account, url=settings.yc_llm_url, operations=settings.yc_image_operation_url)
+
+    def search(self) -> YandexSearch:
+        """The web, as the Search API answers from it."""
+        return YandexSearch(self._settings.yc_folder_id, self._account, url=self._settings.yc_search_url)
+
+
+def _headers(settings: Settings) -> dict[str, str]:
+    """Whose quota and bill it is, and whether the service may keep what is said."""
+    if not settings.yc_folder_id:
+        return {}
+    return {
+        "x-folder-id": settings.yc_folder_id,
+        "x-data-logging-enabled": "true" if settings.yc_data_logging else "false",
+    }

@@ -1,0 +1,57 @@
+"""YandexGPT and its kin by the native API: `YandexText`, and the tokenizer that only they have."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from bot.ai import Profile, Request
+from bot.errors import ModelProtocolError
+from bot.http.client import Stream
+from bot.providers.account import Account
+from bot.providers.text_model import TextModel
+from bot.providers.tool_calls import taken_ids
+from bot.providers.yandex import wire
+
+COUNTING = 10.0
+
+
+class YandexText(TextModel):
+    """A `Model` of the native API."""
+
+    def __init__(
+        self, name: str, uri: str, profile: Profile, account: Account, *, url: str, deadline: float, idle: float
+    ) -> None:
+        self._uri = uri
+        self._base = f"{url}/foundationModels/v1"
+        own = NativeWire(uri, profile)
+        super().__init__(name, profile, own, account, url=f"{self._base}/completion", deadline=deadline, idle=idle)
+
+    async def count(self, text: str) -> int:
+        """The tokens of `text` by the server's own tokenizer, which is free."""
+        if not text:
+            return 0
+        until = self._account.clock.monotonic() + COUNTING
+        body = {"modelUri": self._uri, "text": text[: wire.LONGEST_TEXT]}
+        value = (await self._account.post(f"{self._base}/tokenize", body, until=until)).json()
+        tokens = value.get("tokens") if isinstance(value, dict) else None
+        if not isinstance(tokens, list):
+            raise ModelProtocolError("the tokenizer gave no tokens")
+        return len(tokens)
+
+
+class NativeWire:
+    """A line of JSON for each step, with the whole text so far."""
+
+    def __init__(self, uri: str, profile: Profile) -> None:
+        self._uri = uri
+        self._profile = profile
+
+    def body(self, request: Request, *, stream: bool) -> dict[str, Any]:
+        return wire.completion(self._uri, request, stream=stream, reasons=self._profile.reasoning)
+
+    def reader(self, request: Request, *, trace: str) -> wire.StreamReader:
+        return wire.StreamReader(trace=trace, taken=taken_ids(request))
+
+    def pieces(self, stream: Stream) -> AsyncGenerator[str]:
+        return stream.lines()

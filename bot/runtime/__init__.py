@@ -1,0 +1,4 @@
+"""Builds a bot, runs it, and supervises several; dispatchers for one process or many; health and Prometheus.
+
+Begin with `build.build`, then `bot.Bot`. `main.py` is the process: signals, reload.
+"""

@@ -1,0 +1,315 @@
+"""The engine of many processes, on procrastinate and PostgreSQL. Begin with `Workers._hold`.
+
+A job of procrastinate with the lock of a chat makes a process the only one that works on this chat: it holds the chat's
+lease (`concurrency/lease.py`) until nothing is left to do there. Everything inside is as in one process: lanes, albums,
+Stop, live views, delivery. What is new for the chat is told by NOTIFY; what a lost one would have told is told by the
+next job, which waits behind the lock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+
+from procrastinate import App, JobContext
+from procrastinate.exceptions import ConnectorException
+from procrastinate.worker import Worker
+
+from bot.clock import Clock
+from bot.concurrency.lease import Lease, LeaseLost, current, lock_of
+from bot.dispatch.pipeline import InOrder
+from bot.errors import StorageUnavailable
+from bot.jobs.worker import AT_ONCE, Jobs
+from bot.ports import Chats
+from bot.storage.cluster.leader_election import Leader
+from bot.storage.cluster.procrastinate import RETRY, STALLED, Broker, connector
+from bot.storage.cluster.shared_rate_limit import Rate
+from bot.storage.engines.job_notify import lock_of_job, queue_of
+from bot.storage.store import Store, Tx
+from bot.types import Address, Job
+
+log = logging.getLogger(__name__)
+
+BEAT = 1.0  # seconds between two beats, and two looks for jobs of those that do not beat
+AT_A_TIME = 1000  # chats that one process works on
+LOOK_FOR_JOBS = 1.0  # seconds: what is due is told by nobody
+GOSSIP = 0.25  # seconds between two words on how far message ids have come
+PRUNED = 60.0  # seconds without a beat after which the row of a worker is deleted
+PUT_DOWN = 2.0  # seconds in which chats are given back at a stop
+EARLY = 2.0  # seconds before its time that a job is waited for, and not given up
+
+
+@dataclass(slots=True)
+class Workers:
+    url: str
+    store: Store
+    handler: InOrder
+    jobs: Jobs
+    clock: Clock
+    bot: int
+    rate: float
+    look: Callable[[], Awaitable[None]]  # who is let in has changed
+    _chats: Chats | None = None
+    _broker: Broker | None = None
+    _held: dict[int, Lease] = field(default_factory=dict)  # by the numbers of their jobs
+    _strays: set[tuple[int, int]] = field(default_factory=set)  # jobs that are ours, and that nobody does here
+    _begun: asyncio.Event = field(default_factory=asyncio.Event)
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _looked: float = float("-inf")
+    _away: float = float("-inf")  # when the server was last not there
+    _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+    _worker: Worker | None = None
+    _rate: Rate | None = None
+
+    @property
+    def at_once(self) -> bool:
+        return False
+
+    async def begin(self, chats: Chats) -> None:
+        self._chats = chats
+        self._begun.set()
+
+    async def run(self) -> None:
+        await self._begun.wait()
+        link = connector(self.url)
+        self._broker = broker = Broker(link, self.url, queue_of(self.bot), self.clock)
+        broker.load = lambda: len(self._held)
+        self._rate = Rate(link, self.bot, self.rate, self.clock)
+        app = App(connector=link)
+        app.job_manager = broker
+        app.task(name="chat", pass_context=True)(self._chat)
+        app.task(name="job", pass_context=True)(self._job)
+        async with app.open_async():
+            self._worker = Worker(
+                app, queues=[queue_of(self.bot)], concurrency=AT_A_TIME, delete_jobs="always",
+                fetch_job_polling_interval=LOOK_FOR_JOBS, abort_job_polling_interval=3600.0,
+                update_heartbeat_interval=3600.0, stalled_worker_timeout=PRUNED, install_signal_handlers=False,
+                shutdown_graceful_timeout=1.0,
+            )  # fmt: skip
+            async with asyncio.TaskGroup() as tasks:
+                around = [tasks.create_task(work) for work in (self._beat(), self._listen(), self._gossip())]
+                await self._worker.run()  # type: ignore[no-untyped-call]
+                for task in around:
+                    task.cancel()
+
+    async def lead(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
+        await Leader(self.url, f"{what} {self.bot}", self.clock).run(work)
+
+    async def permit(self) -> None:
+        if self._rate is not None:
+            await self._rate.take()
+
+    def spent(self) -> None:
+        if self._rate is not None:
+            self._rate.owe()
+
+    @property
+    def _is_draining(self) -> bool:
+        return self._broker is not None and self._broker.is_draining
+
+    async def drain(self, seconds: float) -> None:
+        if self._broker is None or self._worker is None:
+            return
+        self._broker.is_draining = True
+        for lease in self._held.values():
+            lease.changed.set()
+        await self.handler.drain(seconds)
+        self._stopping.set()
+        for lease in self._held.values():
+            lease.changed.set()
+        end = self.clock.monotonic() + PUT_DOWN
+        while self._held and self.clock.monotonic() < end:  # what is not put down by then is found, as after a crash
+            await self.clock.sleep(0.02)
+        self._worker.stop()  # type: ignore[no-untyped-call]
+
+    # --- a chat -------------------------------------------------------------------------------------------------------
+
+    async def _chat(self, context: JobContext, place: str) -> None:
+        connection, chat = Address.of_place(place)
+        lock = lock_of(Address("", self.bot, chat, connection=connection))
+        assert self._chats is not None and self._broker is not None  # noqa: S101, PT018  nothing is fetched before
+        async with self._lease(context, lock) as lease:
+            try:
+                await self._hold(lease, place, self._chats, self._broker)
+            finally:
+                self._chats.leave(place)
+
+    async def _hold(self, lease: Lease, place: str, chats: Chats, broker: Broker) -> None:
+        """Work on a chat until there is nothing to do, or another process does it."""
+        known: set[int] = set()
+        if not self._is_draining:
+            await chats.adopt(place, known, interrupted=lease.attempts > 0)
+        while not lease.lost:
+            # Nothing new is taken at a stop: what waits in a lane was put back, and would be overtaken.
+            if self._stopping.is_set() or (self._is_draining and not lease.tasks):
+                await self._put_down(lease, place)
+                return
+            lease.changed.clear()
+            if self._is_draining:
+                await lease.changed.wait()
+                continue
+            if lease.news:
+                lease.news = False
+                await broker.withdraw(lease)
+                await chats.take(place, known)
+            elif not lease.tasks:  # what has come and was not told of has a job of its own
+                return
+            else:
+                await lease.changed.wait()
+
+    async def _put_down(self, lease: Lease, place: str) -> None:
+        """At an orderly stop: whoever takes the chat up goes on, and that is no crash."""
+        await _ended(lease)
+
+        def work(tx: Tx) -> None:
+            tx.updates.park(self.bot, place)
+            tx.queue.chat(self.bot, place)
+
+        try:
+            await self.store.write(work)
+        except StorageUnavailable:  # then it is found that nobody works on it
+            raise LeaseLost from None
+
+    # --- what is done later -------------------------------------------------------------------------------------------
+
+    async def _job(self, context: JobContext, kind: str, key: str) -> None:
+        async with self._lease(context, lock_of_job(self.bot, kind, key)) as lease, self._gate:
+            await self._do(lease, kind, key)
+
+    async def _do(self, lease: Lease, kind: str, key: str) -> None:
+        """Do it until its row says that it is done, or due at another time."""
+        while not lease.lost and (job := await self._due(kind, key)) is not None:
+            doing = asyncio.create_task(self.jobs.do(job))
+            lease.tasks.add(doing)
+            stop = asyncio.create_task(self._stopping.wait())
+            await asyncio.wait({doing, stop}, return_when=asyncio.FIRST_COMPLETED)
+            stop.cancel()
+            if not doing.done() or self._stopping.is_set():
+                await _ended(lease)
+                due = job.due
+                await self.store.write(lambda tx, due=due: tx.queue.job(self.bot, kind, key, due))  # type: ignore[misc]
+                return
+            lease.tasks.discard(doing)
+
+    async def _due(self, kind: str, key: str) -> Job | None:
+        """The job, when its time has come; None where it has not, or there is none any more.
+
+        By the clock of the server, which has given it out: where ours is behind, nobody would do it.
+        """
+
+        def find(tx: Tx) -> tuple[Job | None, float]:
+            return tx.jobs.find(self.bot, kind, key), tx.queue.now(self.clock.time())
+
+        job, now = await self.store.patiently(lambda: self.store.read(find))
+        if job is None or job.due > now + EARLY:
+            return None
+        await self.clock.sleep(job.due - now)
+        return job
+
+    # --- leases -------------------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _lease(self, context: JobContext, lock: str) -> AsyncIterator[Lease]:
+        """What was taken from this process, and came back before it knew, is begun anew after all of it has ended."""
+        job = context.job
+        assert job.id is not None  # noqa: S101  it was fetched
+        while (earlier := self._held.get(job.id)) is not None:
+            earlier.lose()
+            await earlier.over.wait()
+        lease = Lease(lock, job.id, job.worker_id or 0, job.attempts, self.clock, self._look, self.clock.monotonic())
+        self._held[job.id] = lease
+        current.set(lease)
+        try:
+            yield lease
+        finally:
+            lease.lose()
+            await _ended(lease)
+            del self._held[job.id]
+            lease.over.set()
+
+    async def _beat(self) -> None:
+        while True:
+            await self._look()
+            await self.clock.sleep(BEAT)
+
+    async def _look(self) -> None:
+        """Say that we live, and see which leases are still ours. Where the server does not answer nothing is known."""
+        assert self._broker is not None  # noqa: S101  leases come from there
+        asked = self.clock.monotonic()
+        async with self._looking:
+            if self._looked > asked:  # somebody else has looked meanwhile
+                return
+            at, held = self.clock.monotonic(), dict(self._held)
+            if not self._broker.worker:
+                return
+            try:
+                ours = await self._broker.beat()
+                self._judge(at, held, ours)
+                await self._tidy(held, ours)
+            except ConnectorException:
+                self._away = self.clock.monotonic()
+                await self.clock.sleep(RETRY)
+
+    def _judge(self, at: float, held: dict[int, Lease], ours: set[tuple[int, int]]) -> None:
+        self._looked = at
+        for lease in held.values():
+            if (lease.job, lease.attempts) in ours:
+                lease.seen = at
+            elif self._held.get(lease.job) is lease:
+                log.info("%s is another process's now", lease.lock)
+                lease.lose()
+
+    async def _tidy(self, held: dict[int, Lease], ours: set[tuple[int, int]]) -> None:
+        """Give others what nobody does: here, because the answer to a fetch was lost, or where somebody died."""
+        assert self._broker is not None  # noqa: S101  see above
+        strays = {job for job in ours if job[0] not in held and job[0] not in self._held}
+        for job, attempts in strays & self._strays:
+            await self._broker.put_back({"job": job, "worker": self._broker.worker, "attempts": attempts})
+        self._strays = strays - self._strays
+        if self.clock.monotonic() - self._away > STALLED and (found := await self._broker.rescue()):
+            log.warning("%d jobs of a worker that is gone go on elsewhere", found)
+
+    # --- what the others say ------------------------------------------------------------------------------------------
+
+    async def _listen(self) -> None:
+        assert self._broker is not None and self._chats is not None  # noqa: S101, PT018  see `run`
+        saw, roll = f"saw:{self.bot}:", f"roll:{self.bot}"
+        async with aclosing(self._broker.heard()) as words:
+            async for word in words:
+                if word in ("", roll):
+                    await self.store.patiently(self.look)
+                if word.startswith(saw):
+                    self._chats.saw(int(word.removeprefix(saw)))
+                    continue
+                for lease in self._held.values():
+                    if word in ("", lease.lock):
+                        lease.news = True
+                        lease.changed.set()
+
+    async def _gossip(self) -> None:
+        """Tell how far the line of message ids has come that all private chats of a bot share: see
+        `telegram/sending/unconfirmed.py`.
+        """
+        assert self._broker is not None and self._chats is not None  # noqa: S101, PT018  see `run`
+        told = 0
+        while True:
+            await self.clock.sleep(GOSSIP)
+            if (newest := self._chats.newest) > told:
+                try:
+                    await self._broker.tell(f"saw:{self.bot}:{newest}")
+                    told = newest
+                except ConnectorException:  # the next one tells more
+                    continue
+
+
+async def _ended(lease: Lease) -> None:
+    """Cancel what was started under a lease, and wait until it has ended."""
+    tasks = set(lease.tasks)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)

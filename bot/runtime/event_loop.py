@@ -1,0 +1,105 @@
+"""The event loop, and who holds it up: everything waits for one callback that computes for too long.
+
+Begin with `WatchedLoop`. Its selector tells when the loop begins to work and when it looks around again, so an idle
+loop is not woken to be measured. A thread looks at it ten times a second and notes the place in the code where it is
+stuck: afterwards nobody could tell.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import selectors
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import PurePath
+from types import FrameType
+
+from bot.telemetry.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+BLOCK = 0.2  # seconds
+LOOK = 0.1  # seconds between looks of the thread: half of what counts as a block, so that it sees each one
+MEMORY = 60.0  # seconds that the longest block is shown
+SAY_AGAIN = 10.0  # seconds between lines: a machine that is too slow must not fill its log as well
+TOLD = 4  # frames, from the innermost
+
+
+class Watched(selectors.DefaultSelector):
+    """A selector that knows since when the loop has been at work; 0.0: it waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.since = 0.0
+        self.where = ""  # noted by the thread while a block lasts
+        self.metrics = Metrics()
+        self.longest_at = self._said = float("-inf")
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if self.since:
+            self._worked(time.monotonic() - self.since)
+        self.since = 0.0
+        events = super().select(timeout)
+        self.since = time.monotonic()
+        return events
+
+    def _worked(self, seconds: float) -> None:
+        where, self.where = self.where, ""
+        self.metrics.loop_busy_seconds.values[()] += seconds
+        if seconds > BLOCK:
+            self._blocked(seconds, where, self.since + seconds)
+
+    def _blocked(self, seconds: float, where: str, now: float) -> None:
+        self.metrics.loop_blocks.add()
+        longest = self.metrics.loop_longest_block_seconds
+        if seconds >= longest.value:
+            longest.value, self.longest_at = seconds, now
+        if now - self._said >= SAY_AGAIN:
+            self._said = now
+            log.warning("the event loop was held up for %.0f ms in %s", seconds * 1000, where or "an unknown place")
+
+
+class WatchedLoop(asyncio.SelectorEventLoop):
+    """The event loop of the process; `watched` measures it."""
+
+    def __init__(self) -> None:
+        self._watched = Watched()
+        super().__init__(self._watched)
+
+    @contextmanager
+    def watched(self, metrics: Metrics) -> Iterator[None]:
+        """Measure into `metrics` inside. To be called in the loop's own thread."""
+        self._watched.metrics = metrics
+        ended = threading.Event()
+        thread = threading.Thread(target=_look, args=(self._watched, threading.get_ident(), ended), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+
+def _look(watched: Watched, loop_thread: int, ended: threading.Event) -> None:
+    while not ended.wait(LOOK):
+        since, now = watched.since, time.monotonic()
+        if since and now - since > LOOK and not watched.where:
+            place = _place(sys._current_frames().get(loop_thread))
+            if watched.since == since:
+                watched.where = place
+        if now - watched.longest_at > MEMORY:
+            watched.metrics.loop_longest_block_seconds.value = 0.0
+
+
+def _place(frame: FrameType | None) -> str:
+    """The innermost functions, with files and lines: no values."""
+    told: list[str] = []
+    while frame is not None and len(told) < TOLD:
+        file = "/".join(PurePath(frame.f_code.co_filename).parts[-2:])
+        told.append(f"{frame.f_code.co_name} ({file}:{frame.f_lineno})")
+        frame = frame.f_back
+    return ", called by ".join(told)

@@ -1,0 +1,251 @@
+"""Is the bot all right? The truth, from outside: rows, clocks and outages, never what a part believes of itself.
+
+Begin with `Health.report`. What fails a check has kept somebody waiting for about three quarters of a minute, or will
+not pass by itself; `CHECKS` at the foot is the list, and docs/operations.md says what to do about each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from bot.billing.budget import IMAGES, MONEY, TOKENS
+from bot.billing.pricing import MILLION
+from bot.errors import BotError
+from bot.runtime.bot import Bot
+from bot.storage.repositories.backlog import Waiting
+from bot.storage.repositories.outbox import GONE
+from bot.storage.store import Tx
+from bot.telemetry.outage import Outage
+
+STUCK = 45.0  # seconds without progress: with the time between two looks of a monitor that is a minute
+AWAY = 25.0  # seconds of failures, of a service that is asked again and again
+RECENT = 60.0  # seconds after which an old failure no longer says how a service is
+FRESH = 1.0  # seconds that a report is good for
+PATIENCE = 3.0
+DAY = 86_400.0
+BLOCK = 0.2
+
+Status = Literal["ok", "warn", "fail"]
+NONE = Waiting(0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What one look found. `value` is measured, `limit` is where it begins to fail; both in seconds or a count."""
+
+    status: Status
+    value: float = 0.0
+    limit: float = 0.0
+    reason: str = ""
+
+    def shown(self) -> dict[str, Any]:
+        row = {"status": self.status, "value": round(self.value, 3), "limit": self.limit}
+        return {**row, "reason": self.reason} if self.reason else row
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What the database said. `tokens`, `images` and `money` (millionths) were spent today, `month` is the money of the
+    month. `trouble`: it said nothing, and this is why.
+    """
+
+    updates: Waiting = NONE
+    deliveries: Waiting = NONE
+    jobs: Waiting = NONE
+    overdue: tuple[int, ...] = ()
+    dead: int = 0
+    tokens: int = 0
+    images: int = 0
+    money: int = 0
+    month: int = 0
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    checks: dict[str, Check]
+    rows: Rows
+
+    @property
+    def status(self) -> Status:
+        found = {check.status for check in self.checks.values()}
+        return "fail" if "fail" in found else "warn" if "warn" in found else "ok"
+
+    def shown(self) -> dict[str, Any]:
+        return {"status": self.status, "checks": {name: check.shown() for name, check in self.checks.items()}}
+
+
+@dataclass(slots=True)
+class Health:
+    """Looks at a bot. However many ask, it looks at most once a second, and never begins a look before the last ended.
+
+    `stuck`: seconds in which a turn has to move; longer where the operator lets the model be silent for longer.
+    `patience`: seconds that the database may take.
+    """
+
+    app: Bot
+    patience: float = PATIENCE
+    stuck: float = field(init=False)
+    _last: Report | None = None
+    _at: float = float("-inf")
+    _look: asyncio.Task[Report] | None = None
+    _query: asyncio.Task[Rows] | None = None
+
+    def __post_init__(self) -> None:
+        self.stuck = max(STUCK, self.app.settings.idle_deadline + 15.0)
+
+    async def report(self) -> Report:
+        if self._last is not None and self.app.clock.monotonic() - self._at < FRESH:
+            return self._last
+        if self._look is None or self._look.done():
+            self._look = asyncio.create_task(self._looked())
+        return await asyncio.shield(self._look)
+
+    def alive(self) -> Report:
+        """Only what a restart would mend."""
+        return Report({"tasks": self.tasks(Rows())}, Rows())
+
+    async def _looked(self) -> Report:
+        rows = await self._rows()
+        self._last = Report({name: check(self, rows) for name, check in CHECKS.items()}, rows)
+        self._at = self.app.clock.monotonic()
+        return self._last
+
+    async def _rows(self) -> Rows:
+        """Ask the database, with patience for so long; one that does not answer is not asked again meanwhile."""
+        if self._query is None:
+            self._query = asyncio.create_task(self._ask())
+        await asyncio.wait({self._query}, timeout=self.patience)
+        if not self._query.done():
+            return Rows(trouble=f"the database did not answer within {self.patience:.0f} s")
+        query, self._query = self._query, None
+        return query.result()
+
+    async def _ask(self) -> Rows:
+        bot, stuck = self.app.telegram.api.id, self.stuck
+
+        def question(tx: Tx) -> Rows:
+            backlog, spent = tx.backlog, tx.spending.spent
+            return Rows(
+                backlog.updates(bot), backlog.deliveries(bot), backlog.jobs(bot), tuple(backlog.overdue(bot, stuck)),
+                backlog.dead(bot, DAY, GONE), spent(TOKENS, bot), spent(IMAGES, bot), spent(MONEY, bot),
+                spent(MONEY, bot, month=True),
+            )  # fmt: skip
+
+        try:
+            await self.app.store.check()
+            return await self.app.store.read(question)
+        except BotError as error:
+            return Rows(trouble=str(error))
+
+    # --- the checks ---------------------------------------------------------------------------------------------------
+
+    def database(self, rows: Rows) -> Check:
+        """It can be written and read now."""
+        return Check("fail" if rows.trouble else "ok", limit=self.patience, reason=rows.trouble)
+
+    def updates(self, rows: Rows) -> Check:
+        """Telegram gives us updates: the seconds since it last did, or last told that there are none."""
+        telegram, now = self.app.telegram, self.app.clock.monotonic()
+        if telegram.poller is not None:
+            return _since(telegram.poller.last_poll, now, telegram.poller.outage)
+        if telegram.watch is not None:
+            return _since(telegram.watch.looked, now, telegram.watch.outage)
+        if telegram.is_ready:  # another process asks Telegram, or owns the webhook
+            return Check("ok", limit=STUCK)
+        return Check("fail", limit=STUCK, reason="the bot has not reached Telegram yet")
+
+    def turns(self, rows: Rows) -> Check:
+        """Every question is being answered: the longest time for which nothing has happened in a turn."""
+        running, now = self.app.turns.running, self.app.clock.monotonic()
+        still = max((now - turn.moved for turn in running.values()), default=0.0)
+        moving = {
+            row
+            for head, waiting in self.app.handler.lanes()
+            if head in running and now - running[head].moved <= self.stuck
+            for row in waiting
+        }
+        lost = [row for row in rows.overdue if row not in moving]
+        reason = f"{len(lost)} updates have waited for up to {rows.updates.oldest:.0f} s" if lost else ""
+        return Check("fail" if lost or still > self.stuck else "ok", still, self.stuck, reason)
+
+    def outbox(self, rows: Rows) -> Check:
+        """Every finished answer reaches its chat: how long the oldest has been waiting."""
+        outage, waiting = self.app.telegram.deliverer.outage, rows.deliveries
+        if waiting.oldest <= STUCK and not (outage.grave and waiting.count):
+            return Check("ok", waiting.oldest, STUCK)
+        reason = outage.reason or "Telegram asks to wait, or the chat's answers are stuck"
+        return Check("fail", waiting.oldest, STUCK, f"{waiting.count} answers wait: {reason}")
+
+    def jobs(self, rows: Rows) -> Check:
+        """What is done later is done when it is due: for how long the oldest job has been."""
+        late = rows.jobs.oldest > STUCK
+        reason = f"{rows.jobs.count} jobs are due" if late else ""
+        return Check("fail" if late else "ok", rows.jobs.oldest, STUCK, reason)
+
+    def dead_rows(self, rows: Rows) -> Check:
+        """Updates that can't be read and answers that Telegram refused for good, of the last day: for a person to look
+        at. Nothing waits for them, so they never fail.
+        """
+        return Check("warn" if rows.dead else "ok", rows.dead)
+
+    def budget(self, rows: Rows) -> Check:
+        """Something is left of what the whole bot may spend: how much of the budget that is nearest to its end."""
+        settings = self.app.settings
+        budgets: dict[str, tuple[float, float]] = {
+            TOKENS: (rows.tokens, settings.daily_tokens),
+            IMAGES: (rows.images, settings.daily_images),
+            MONEY: (rows.money / MILLION, float(settings.daily_money)),
+            "money of the month": (rows.month / MILLION, float(settings.monthly_money)),
+        }
+        limited = {name: (spent, most) for name, (spent, most) in budgets.items() if most}
+        gone = [name for name, (spent, most) in limited.items() if spent >= most]
+        spent, most = max(limited.values(), key=lambda budget: budget[0] / budget[1], default=(rows.tokens, 0))
+        reason = f"the budget is used up: {', '.join(gone)}" if gone else ""
+        return Check("warn" if gone else "ok", spent, most, reason)
+
+    def model(self, rows: Rows) -> Check:
+        """The model answers: the seconds since it stopped to. An old failure after which nobody asked is a warning,
+        but for a key that was refused: that does not pass.
+        """
+        outage = self.app.model_outage
+        if outage.since is None:
+            return Check("ok", limit=AWAY)
+        now = self.app.clock.monotonic()
+        away, lately = now - outage.since, now - outage.at <= RECENT
+        return Check("fail" if outage.grave or (lately and away > AWAY) else "warn", away, AWAY, outage.reason)
+
+    def tasks(self, rows: Rows) -> Check:
+        """What works in the background is alive: how many are not."""
+        ended = [task.get_name() for task in self.app.background if task.done()]
+        stopped = bool(ended) and not self.app.stopping.is_set()
+        return Check("fail" if stopped else "ok", len(ended), 1, "ended: " + ", ".join(ended) if stopped else "")
+
+    def loop(self, rows: Rows) -> Check:
+        """Nothing holds up the event loop: the longest time of the last minute in which something did."""
+        longest = self.app.metrics.loop_longest_block_seconds.value
+        return Check("warn" if longest > BLOCK else "ok", longest, BLOCK)
+
+
+def _since(good: float, now: float, outage: Outage) -> Check:
+    """A service that is asked all the time: it fails when it was not there for too long, or will not come back."""
+    away = now - good
+    lost = outage.grave or away > STUCK or (outage.since is not None and now - outage.since > AWAY)
+    return Check("fail" if lost else "ok", away, STUCK, outage.reason)
+
+
+CHECKS: dict[str, Callable[[Health, Rows], Check]] = {
+    "database": Health.database,
+    "updates": Health.updates,
+    "turns": Health.turns,
+    "outbox": Health.outbox,
+    "jobs": Health.jobs,
+    "dead_rows": Health.dead_rows,
+    "budget": Health.budget,
+    "model": Health.model,
+    "tasks": Health.tasks,
+    "loop": Health.loop,
+}

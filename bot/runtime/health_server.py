@@ -1,0 +1,128 @@
+"""The server that tells how the bot is: /healthz, /readyz and /livez for machines, /metrics for Prometheus.
+
+Begin with `serving`. It is off unless HEALTH_PORT is set, and listens on this machine unless HEALTH_HOST says
+otherwise; it takes no input, and its answers hold no ids, names or texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import web
+
+from bot.config.settings import Settings
+from bot.errors import ConfigError
+from bot.http.listener import Listener
+from bot.runtime.health import Check, Health, Report, Rows, Status
+from bot.telemetry.metrics import Metrics
+
+UNREADY = {"status": "fail", "reason": "starting, or stopping"}
+TEXT = "text/plain; version=0.0.4; charset=utf-8"  # what every Prometheus reads
+SHUTDOWN = 1.0  # seconds that a request under way gets when the bot stops
+
+# The bots of the process by their names, "" where there is one; a check says why there is nothing to look at.
+Patients = Callable[[], Mapping[str, Health | Check]]
+Reports = Mapping[str, Report]
+
+
+@asynccontextmanager
+async def serving(settings: Settings, patients: Patients, metrics: Metrics) -> AsyncIterator[str]:
+    """Answer while inside. Gives the address. Raises `ConfigError`."""
+    place = f"{settings.health_host}:{settings.health_port}"
+    listener = Listener(f"the health server ({place})", _application(Probes(patients, metrics)), shutdown=SHUTDOWN)
+    try:
+        await listener.open(settings.health_host, settings.health_port)
+    except OSError as error:
+        raise ConfigError(f"HEALTH_HOST, HEALTH_PORT: can't listen on {place}: {error.strerror}") from None
+    try:
+        yield f"http://{place}"
+    finally:
+        await listener.close()
+
+
+class Probes:
+    def __init__(self, patients: Patients, metrics: Metrics) -> None:
+        self.patients = patients
+        self.counted = metrics
+        self._exposition: Callable[[Reports], bytes] | None = None
+
+    async def healthz(self, _request: web.Request) -> web.Response:
+        """Does every bot do what it is for?"""
+        reports = await self._reports()
+        return _answer(_worst(reports), _shown(reports))
+
+    async def readyz(self, _request: web.Request) -> web.Response:
+        """The same, and it has started and is not being stopped. Of several bots one is enough: a bot that is ill must
+        not take the others out of service.
+        """
+        reports, patients = await self._reports(), self.patients()
+        ready = {name: report for name, report in reports.items() if _is_ready(patients.get(name))}
+        if not ready:
+            return _answer("fail", {**_shown(reports), **UNREADY})
+        return _answer(_worst(ready) if len(reports) == 1 else _best(ready), _shown(reports))
+
+    async def livez(self, _request: web.Request) -> web.Response:
+        """Is there anything that a restart would mend? Not red while Telegram or the model is away."""
+        there = self.patients().items()
+        reports = {name: patient.alive() for name, patient in there if isinstance(patient, Health)}
+        return _answer(_worst(reports), _shown(reports) if reports else {"status": "ok", "checks": {}})
+
+    async def metrics(self, _request: web.Request) -> web.Response:
+        reports = await self._reports()
+        if self._exposition is None:
+            versions = [one.app.store.version for one in self.patients().values() if isinstance(one, Health)]
+            if not versions:
+                return web.Response(status=503)
+            # Here, because it loads a library that a bot without this server has no use for.
+            from bot.runtime.prometheus import exposition
+
+            self._exposition = exposition(self.counted, versions[0])
+        return web.Response(body=self._exposition(reports), headers={"content-type": TEXT})
+
+    async def _reports(self) -> Reports:
+        return {
+            name: await patient.report() if isinstance(patient, Health) else Report({"start": patient}, Rows())
+            for name, patient in self.patients().items()
+        }
+
+
+def _application(probes: Probes) -> web.Application:
+    server = web.Application(client_max_size=1024)
+    for path, handler in (
+        ("/healthz", probes.healthz),
+        ("/readyz", probes.readyz),
+        ("/livez", probes.livez),
+        ("/metrics", probes.metrics),
+    ):
+        server.router.add_get(path, handler)
+    return server
+
+
+def _is_ready(patient: Health | Check | None) -> bool:
+    if not isinstance(patient, Health):
+        return False
+    return patient.app.telegram.is_ready and not patient.app.stopping.is_set()
+
+
+def _worst(reports: Reports) -> Status:
+    return max((report.status for report in reports.values()), key=GRAVITY.index, default="ok")
+
+
+def _best(reports: Reports) -> Status:
+    return min((report.status for report in reports.values()), key=GRAVITY.index)
+
+
+def _shown(reports: Reports) -> dict[str, Any]:
+    """The only bot as it is; several under their names."""
+    if list(reports) == [""]:
+        return reports[""].shown()
+    return {"status": _worst(reports), "bots": {name: report.shown() for name, report in reports.items()}}
+
+
+def _answer(status: Status, body: dict[str, Any]) -> web.Response:
+    return web.json_response(body, status=503 if status == "fail" else 200, headers={"cache-control": "no-store"})
+
+
+GRAVITY: list[Status] = ["ok", "warn", "fail"]

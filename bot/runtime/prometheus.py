@@ -1,0 +1,102 @@
+"""The metrics as Prometheus reads them. Begin with `exposition`. The only module that knows prometheus_client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import accumulate
+
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from bot import __version__
+from bot.billing.budget import IMAGES, MONEY, TOKENS
+from bot.billing.pricing import MILLION
+from bot.runtime.health import Report, Rows
+from bot.storage.maintenance import migrations
+from bot.telemetry.metrics import Counter, Gauge, Histogram, Metrics
+
+NAMESPACE = "govorun"
+
+
+def exposition(metrics: Metrics, database: str) -> Callable[[Mapping[str, Report]], bytes]:
+    """A function that writes down the metrics, and what a look at the bots has found. `database` is its version.
+
+    What was counted is of all bots together; what was found has the label `bot` where there are several.
+    """
+    registry = CollectorRegistry()
+    shown = Shown(metrics, database)
+    registry.register(shown)
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+
+    def write(reports: Mapping[str, Report]) -> bytes:
+        shown.reports = reports
+        return generate_latest(registry)
+
+    return write
+
+
+class Shown(Collector):
+    def __init__(self, metrics: Metrics, database: str) -> None:
+        self.metrics = metrics
+        self.database = database
+        self.reports: Mapping[str, Report] = {}
+
+    def collect(self) -> Iterator[Metric]:
+        name, _, number = self.database.lower().partition(" ")
+        versions = {"version": __version__, "schema": migrations.HEAD, name: number}
+        yield InfoMetricFamily(NAMESPACE, "What runs here", versions)
+        for name, metric in vars(self.metrics).items():
+            yield _family(f"{NAMESPACE}_{name}", metric)
+        yield from _found(self.reports)
+
+
+def _family(name: str, metric: Counter | Gauge | Histogram) -> Metric:
+    if isinstance(metric, Gauge):
+        return GaugeMetricFamily(name, metric.help, metric.value)
+    if isinstance(metric, Counter):
+        family = CounterMetricFamily(name, metric.help, labels=metric.labels)
+        for labels, value in metric.values.items():
+            family.add_metric(labels, value)
+        return family
+    histogram = HistogramMetricFamily(name, metric.help, labels=metric.labels)
+    ends = [*map(str, metric.bounds), "+Inf"]
+    for labels, series in metric.series.items():
+        histogram.add_metric(labels, list(zip(ends, accumulate(series.counts), strict=True)), series.total)
+    return histogram
+
+
+def _found(reports: Mapping[str, Report]) -> Iterator[Metric]:
+    if not reports:  # as when they are registered
+        return
+    of = {name: [name] if len(reports) > 1 else [] for name in reports}
+    label = ["bot"] if len(reports) > 1 else []
+    for name, text, value in ROWS:
+        family = GaugeMetricFamily(f"{NAMESPACE}_{name}", text, labels=label)
+        for bot, report in reports.items():
+            family.add_metric(of[bot], value(report.rows))
+        yield family
+    spent = GaugeMetricFamily(
+        f"{NAMESPACE}_spent_today", "What the whole bot has spent today (UTC)", labels=[*label, "kind"]
+    )
+    checks = GaugeMetricFamily(
+        f"{NAMESPACE}_check_ok", "The checks of /healthz: 1 good, 0 failed", labels=[*label, "check"]
+    )
+    for bot, report in reports.items():
+        spent.add_metric([*of[bot], TOKENS], report.rows.tokens)
+        spent.add_metric([*of[bot], IMAGES], report.rows.images)
+        spent.add_metric([*of[bot], MONEY], report.rows.money / MILLION)
+        for name, check in report.checks.items():
+            checks.add_metric([*of[bot], name], float(check.status != "fail"))
+    yield from (spent, checks)
+
+
+ROWS: Sequence[tuple[str, str, Callable[[Rows], float]]] = (
+    ("inbox_open", "Updates that are not answered yet", lambda rows: rows.updates.count),
+    ("inbox_oldest_seconds", "How long the oldest of them has waited", lambda rows: rows.updates.oldest),
+    ("outbox_open", "Finished answers that are not in their chats yet", lambda rows: rows.deliveries.count),
+    ("outbox_oldest_seconds", "How long the oldest of them has waited", lambda rows: rows.deliveries.oldest),
+    ("dead_rows", "Updates and answers of the last day that were given up", lambda rows: rows.dead),
+)

@@ -1,0 +1,71 @@
+"""What all bots of a process have together: connections, the database, the webhook's listener, the child
+processes that open files, the counters and the traces.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
+from contextvars import Context
+
+from bot.clock import Clock
+from bot.concurrency.child_pool import ChildPool
+from bot.config.settings import Settings
+from bot.errors import ConfigError
+from bot.http.client import Http
+from bot.storage.store import Store
+from bot.telegram.receiving.webhook_server import Hooks
+from bot.telemetry.metrics import Metrics
+from bot.telemetry.tracing import NOTHING, Tracer
+
+
+class Process:
+    """Use it as `async with Process.open(settings, clock) as process`."""
+
+    def __init__(
+        self, settings: Settings, clock: Clock, http: Http, opened: AsyncExitStack, tracer: Tracer = NOTHING
+    ) -> None:
+        self.clock = clock
+        self.http = http
+        self.metrics = Metrics()
+        self.tracer = tracer
+        self.hooks = Hooks(settings.webhook_host, settings.webhook_port)
+        self.files = ChildPool()
+        self._url = settings.database_url
+        self._opened = opened
+        self._opening = asyncio.Lock()
+        self._store: Store | None = None
+        opened.push_async_callback(self.hooks.close)
+        opened.push_async_callback(self.files.close)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: Settings, clock: Clock) -> AsyncIterator[Process]:
+        """Close everything when the block is left. Raises `ConfigError`."""
+        async with (
+            _traces(settings, clock) as tracer,
+            Http(direct=[settings.yc_metadata_addr]) as http,
+            AsyncExitStack() as opened,
+        ):
+            yield cls(settings, clock, http, opened, tracer)
+
+    async def store(self) -> Store:
+        """The database, opened when the first bot needs it. Raises as `Store.open`."""
+        async with self._opening:
+            if self._store is None:
+                opening = self._opened.enter_async_context(Store.open(self._url, self.clock, self.metrics))
+                # It is nobody's: what its tasks say in the log is about no bot.
+                self._store = await asyncio.create_task(opening, context=Context())
+            return self._store
+
+
+def _traces(settings: Settings, clock: Clock) -> AbstractAsyncContextManager[Tracer]:
+    """Where traces begin; nothing of OpenTelemetry is loaded where nobody wants them. Raises `ConfigError`."""
+    if not settings.traces:
+        return nullcontext(NOTHING)
+    try:
+        from bot.telemetry import otel
+    except ModuleNotFoundError:
+        raise ConfigError("TRACES: the extra `otel` is not installed; pip install 'govorun[otel]' does it") from None
+    return otel.opened(clock)

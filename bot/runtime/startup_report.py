@@ -1,0 +1,56 @@
+"""What a start says: which versions work with what, and what the operator should think about again."""
+
+from __future__ import annotations
+
+import logging
+import stat
+from pathlib import Path
+
+from bot import __version__
+from bot.config.entries import ENV_FILE
+from bot.config.settings import Settings, misspelt, written
+from bot.prompts.library import Library
+from bot.storage.maintenance import migrations
+
+log = logging.getLogger(__name__)
+
+OTHERS = stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
+LIMITS = ("user_daily_tokens", "chat_daily_tokens", "daily_tokens")
+
+
+def announce(settings: Settings, health: str, database: str, code: str = "", env_file: Path = ENV_FILE) -> None:
+    """Say it in the log.
+
+    `health` is the address of the health server, "" for none; `database` is what keeps the rows, with its version;
+    `code` makes the first owner; the settings stand in `env_file`.
+    """
+    models = ", ".join(entry.name for entry in settings.models) or settings.model
+    log.info("Govorun %s, schema %s, %s", __version__, migrations.HEAD, database)
+    log.info(
+        "access: %s, owners: %d, models: %s, pictures: %s, health: %s",
+        settings.access, len(settings.owners), models, settings.image_model or "none", health or "off",
+    )  # fmt: skip
+    for warning in warnings(settings, env_file):
+        log.warning(warning)
+    if code:
+        log.warning(
+            "this bot has no owner yet. To be it, send this to the bot: /start %s (works once, until a restart)", code
+        )
+
+
+def warnings(settings: Settings, env_file: Path = ENV_FILE) -> list[str]:
+    """What works, and is probably not meant so."""
+    found = misspelt(env_file)
+    if _holds_something(env_file) and env_file.stat().st_mode & OTHERS:
+        found.append(f"{env_file} holds keys and can be read by others on this machine: chmod 600 {env_file}")
+    if settings.log_content:
+        found.append("LOG_CONTENT is on: what people write and are answered stands in the log")
+    if settings.access == "open" and not any(getattr(settings, name) for name in LIMITS):
+        found.append("ACCESS=open and no budget for a day: everybody may spend your money (DAILY_TOKENS, ...)")
+    found += [f"{problem} (it is left out)" for problem in Library(settings.prompts_dir).problems()]
+    return found
+
+
+def _holds_something(env_file: Path) -> bool:
+    """Whether a setting is given in it; comments and names without values are none."""
+    return any(written(env_file).values())

@@ -1,0 +1,201 @@
+"""The bots of a process: each is built, run, and built anew when its settings have changed. Begin with `Fleet.apply`.
+
+A bot is known by its number, with which its token begins: a file that gets another name is the same bot, and there are
+never two of one. What one of them ends with is said in one line, and the others go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bot.config import multi_bot
+from bot.config.multi_bot import ENDING, FIXED, Plan
+from bot.config.settings import Settings
+from bot.errors import BotError, ConfigError
+from bot.extension import Extension
+from bot.ports import Role
+from bot.runtime.bot import Bot
+from bot.runtime.build import build
+from bot.runtime.health import Check, Health
+from bot.runtime.resources import Process
+from bot.runtime.startup_report import announce
+from bot.telemetry import logging as logs
+
+log = logging.getLogger(__name__)
+
+STARTING = Check("warn", reason="starting, or stopping")
+ENDED = Check("fail", reason="it has ended, or its settings are refused: the log says why")
+
+
+@dataclass(slots=True, eq=False)
+class Member:
+    """A bot that should run with the settings `wanted`, or end (None). `good` are the last ones that it has run with.
+
+    `health` is there while it is built; `error` is what it ended with.
+    """
+
+    name: str
+    wanted: Settings | None
+    good: Settings | None = None
+    app: Bot | None = None
+    health: Health | None = None
+    error: BotError | None = None
+    task: asyncio.Task[None] | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return self.task is not None and self.task.done()
+
+    def end_life(self) -> None:
+        """Drain it, so that it comes to see what is wanted now. One that is being built sees it by itself."""
+        if self.app is not None:
+            self.app.stop()
+
+
+@dataclass(slots=True)
+class Fleet:
+    """`shared`: as in `app.build`."""
+
+    process: Process
+    plan: Plan
+    role: Role = Role.ALL
+    extension: Extension = field(default_factory=Extension)
+    shared: bool | None = None
+    stopping: bool = False
+    _members: dict[int, Member] = field(default_factory=dict)
+    _tasks: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup)
+
+    async def run(self) -> None:
+        """Work until `stop`, or until no bot is left. Raises what the only one ended with, or `ConfigError`."""
+        async with self._tasks:
+            self._meet(self.plan)
+        failed = {member.name: member.error for member in self._members.values()}
+        if all(failed.values()):
+            self._raise(failed)
+
+    def apply(self, plan: Plan) -> None:
+        """Work by other settings from now on: only the bots whose settings have changed are built anew.
+
+        A bot whose file is refused goes on with what it has.
+        """
+        if self.stopping:
+            return
+        if names := sorted(FIXED & multi_bot.different(self.plan.process, plan.process)):
+            log.warning("%s: what has changed counts only after a restart", ", ".join(map(str.upper, names)))
+        fixed = {name: getattr(self.plan.process, name) for name in FIXED}
+        given = {name: settings.model_copy(update=fixed) for name, settings in plan.bots.items()}
+        self.plan = Plan(plan.process.model_copy(update=fixed), given, plan.refused)
+        self._meet(self.plan)
+
+    def stop(self) -> None:
+        """Drain all of them; one that is just being built is left."""
+        self.stopping = True
+        for member in self._members.values():
+            if member.app is not None:
+                member.app.stop()
+            elif member.task is not None:
+                member.task.cancel()
+
+    def secrets(self) -> list[str]:
+        """Of all settings that are in use."""
+        used = [settings for member in self._members.values() for settings in (member.good, member.wanted) if settings]
+        return [secret for settings in used for secret in settings.secrets()]
+
+    def patients(self) -> Mapping[str, Health | Check]:
+        """Who is to be looked at; a check says why there is nothing to look at."""
+        found: dict[str, Health | Check] = dict.fromkeys(self.plan.refused, ENDED)
+        for member in self._members.values():
+            found[member.name] = member.health or (ENDED if member.is_over else STARTING)
+        return found
+
+    def is_ready(self) -> bool:
+        """Whether a bot works: one that is ill does not hold up the others."""
+        apps = [member.app for member in self._members.values()]
+        return any(app is not None and app.telegram.is_ready for app in apps)
+
+    def _meet(self, plan: Plan) -> None:
+        for name, why in plan.refused.items():
+            log.error("%s%s: %s", name, ENDING, why)
+        for name, settings in plan.bots.items():
+            member = self._members.get(settings.bot_id)
+            if member is None or member.is_over:
+                self._start(Member(name, settings), settings)
+                continue
+            member.name = name
+            if member.wanted is None or multi_bot.changed(member.wanted, settings):
+                member.wanted = settings
+                member.end_life()
+        there = {settings.bot_id for settings in plan.bots.values()}
+        for number, member in list(self._members.items()):
+            if number in there or member.name in plan.refused:
+                continue
+            if member.is_over:
+                del self._members[number]
+            member.wanted = None
+            member.end_life()
+
+    def _start(self, member: Member, settings: Settings) -> None:
+        self._members[settings.bot_id] = member
+        member.task = self._tasks.create_task(self._keep(member), name=f"bot {member.name}")
+
+    async def _keep(self, member: Member) -> None:
+        """Let a bot live, once with each of the settings that are wanted."""
+        while (settings := member.wanted) is not None:
+            logs.bot.set(member.name)
+            member.error = await self._life(member, settings)
+            if self.stopping:
+                return
+            if member.wanted is not settings:
+                continue
+            if member.error is None or member.good is None or member.good is settings:
+                if member.error is not None and member.name:
+                    log.error("%s%s: %s", member.name, ENDING, multi_bot.one_line(member.error))
+                return
+            log.error("%s%s: %s; it goes on as before", member.name, ENDING, multi_bot.one_line(member.error))
+            member.wanted = member.good
+        number = next(number for number, other in self._members.items() if other is member)
+        del self._members[number]
+
+    async def _life(self, member: Member, settings: Settings) -> BotError | None:
+        """Build and run it until it is stopped. Returns the error that ended it."""
+        ended: list[BotError] = []
+        try:
+            async with build(
+                settings, extension=self.extension, role=self.role, shared=self.shared, process=self.process
+            ) as app:
+                member.app, member.health = app, Health(app)
+                self._announce(member, app)
+                if self.stopping or member.wanted is not settings:
+                    app.stop()
+                await app.run()
+        except* BotError as group:
+            ended.append(_first(group))
+        finally:
+            if member.app is not None and member.app.telegram.is_ready:
+                member.good = settings
+            member.app = member.health = None
+        return ended[0] if ended else None
+
+    def _announce(self, member: Member, app: Bot) -> None:
+        process = self.plan.process
+        health = f"http://{process.health_host}:{process.health_port}" if process.health_port else ""
+        file = (process.bots or Path()) / f"{member.name}{ENDING}"
+        announce(app.settings, health, app.store.version, app.joining.code, file)
+
+    def _raise(self, failed: Mapping[str, BotError | None]) -> None:
+        reasons = dict(self.plan.refused)
+        for name, error in failed.items():
+            if error is not None and not name:
+                raise error
+            reasons[name] = multi_bot.one_line(error or "")
+        raise ConfigError("\n".join(f"{name}{ENDING}: {why}" for name, why in reasons.items()))
+
+
+def _first(group: BaseExceptionGroup[BotError]) -> BotError:
+    for error in group.exceptions:
+        return _first(error) if isinstance(error, BaseExceptionGroup) else error
+    raise AssertionError("an exception group is never empty")

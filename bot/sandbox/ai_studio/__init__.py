@@ -1,0 +1,1 @@
+"""A server that behaves like Yandex AI Studio. Begin with `server.Studio`."""

@@ -1,0 +1,221 @@
+"""What goes wrong on purpose: planned faults of tests, random ones of the sandbox's sliders, and the stream they break.
+
+Begin with `Faults`, which says which call meets a `Fault` (`wire.py`), then `Stream`, which writes a body piece by piece
+and breaks off where the fault says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from aiohttp import web
+
+from bot.sandbox import broken_connections
+from bot.sandbox.ai_studio.quota import session_quota
+from bot.sandbox.ai_studio.wire import GRPC_OF, Call, Fault, Problem, encode, problem_json
+
+
+class Broken(Exception):
+    """The fault has done its work: nothing more is sent on this response."""
+
+    def __init__(self, response: web.StreamResponse | None) -> None:
+        super().__init__("broken on purpose")
+        self.response = response
+
+
+class Faults:
+    """Which call gets which fault: what a test asked for first, then chance (`shares`, as on the sandbox's page)."""
+
+    def __init__(self, seed: int = 1) -> None:
+        self.shares: dict[str, float] = dict(NO_FAULTS)
+        self._plan: list[tuple[str, Fault]] = []
+        self._random = random.Random(seed)  # noqa: S311 - chance for a rehearsal, not a secret
+
+    def plan(self, route: str, fault: Fault, times: int) -> None:
+        self._plan += [(route, fault)] * times
+
+    @property
+    def planned(self) -> int:
+        """Faults that no call has met yet."""
+        return len(self._plan)
+
+    def pick(self, route: str, *, streams: bool) -> Fault | None:
+        for index, (name, fault) in enumerate(self._plan):
+            if name in (route, "*"):
+                del self._plan[index]
+                return replace(fault, after_chunks=-1) if fault.apply and streams else fault
+        return None if route in UNHURT else self._by_chance(streams)
+
+    def _by_chance(self, streams: bool) -> Fault | None:
+        if self.happens("quota429"):
+            return Fault(status=429)
+        if self.happens("error500"):
+            return Fault(status=500)
+        if self.happens("cut"):
+            return Fault(cut="reset", after_chunks=self._random.randrange(1, 12) if streams else None)
+        return None
+
+    def happens(self, name: str) -> bool:
+        share = self.shares[name]
+        return share > 0 and self._random.random() < share
+
+    def set(self, partial: Mapping[str, float]) -> dict[str, float]:
+        """Change some of the shares. Raises `ValueError` with a sentence."""
+        for name, value in partial.items():
+            if name not in NO_FAULTS:
+                raise ValueError(f"there is no fault {name!r}; known: {', '.join(NO_FAULTS)}")
+            top = 1.0 if name in SHARES else 1e6
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= top:
+                raise ValueError(f"{name} should be a number from 0 to {top:g}")
+        self.shares.update({name: float(value) for name, value in partial.items()})
+        return dict(self.shares)
+
+
+class Stream:
+    """A body sent in pieces. `split` > 0 writes it that many bytes at a time, through lines and characters alike."""
+
+    def __init__(self, call: Call, content_type: str, *, split: int = 0) -> None:
+        self.sent = 0
+        self.is_open = False
+        self._call = call
+        self._split = split
+        self._fault = call.fault if call.fault and call.fault.after_chunks is not None else None
+        self._response = web.StreamResponse(headers={**call.headers, "content-type": content_type})
+        if self._fault and self._fault.cut == "short":
+            self._response.content_length = 50_000_000
+
+    async def open(self) -> None:
+        if self._call.shape == "openai":
+            self._response.headers["cache-control"] = "no-cache"
+        await self._response.prepare(self._call.request)
+        self.is_open = True
+
+    async def send(self, data: bytes, *, last: bool = False) -> None:
+        """Write one piece. Raises `Broken` where the fault is due."""
+        await self._break_when_due(last)
+        await self._write(data)
+        self.sent += 1
+
+    async def end(self, data: bytes = b"") -> web.StreamResponse:
+        """Write the closing piece, if any, and end the body. A fault that is still due comes before it."""
+        if self._fault:
+            await self._break()
+        if data:
+            await self._write(data)
+        with suppress(ConnectionResetError):  # who asked has all that it wanted
+            await self._response.write_eof()
+        return self._response
+
+    async def fail(self, problem: Problem) -> web.StreamResponse:
+        """End the body with an error of ours: as a line of its own, since the status is out already."""
+        self._fault = None
+        return await self.end(self._line(problem_json(self._call.shape, problem)))
+
+    async def _break_when_due(self, last: bool) -> None:
+        if self._fault and (self._fault.after_chunks == self.sent or (last and self._fault.after_chunks == -1)):
+            await self._break()
+
+    async def _break(self) -> None:
+        fault, response = self._fault, self._response
+        self._fault = None
+        if fault is None:
+            return
+        if fault.hang:
+            await asyncio.Event().wait()
+        if fault.status:
+            await self._write(self._error_line(fault))
+        if fault.cut in ("reset", "fin", "short"):
+            disconnect(self._call, reset=fault.cut == "reset")
+        else:
+            await response.write_eof()
+        raise Broken(response)
+
+    def _error_line(self, fault: Fault) -> bytes:
+        if isinstance(fault.body, str | bytes):
+            return fault.body.encode() if isinstance(fault.body, str) else fault.body
+        return self._line(fault.body or problem_json(self._call.shape, _problem(fault)))
+
+    def _line(self, value: Mapping[str, Any]) -> bytes:
+        line = encode(value)
+        return b"data: " + line + b"\n\n" if self._call.shape == "openai" else line + b"\n"
+
+    async def _write(self, data: bytes) -> None:
+        step = self._split or len(data) or 1
+        for start in range(0, len(data), step):
+            await self._response.write(data[start : start + step])
+            if self._split:
+                await asyncio.sleep(0)
+
+
+async def fail(call: Call, fault: Fault) -> web.StreamResponse:
+    """Carry out a fault that comes at once. Raises `Broken` after it cut the connection."""
+    call.seen.note = f"fault: {fault.status or fault.cut or 'hang'}"
+    if fault.hang:
+        await asyncio.Event().wait()
+    if fault.cut in ("reset", "fin"):
+        disconnect(call, reset=fault.cut == "reset")
+        raise Broken(None)
+    body, kind = _body(call, fault)
+    headers = {**call.headers, **fault.headers}
+    if fault.cut == "short":
+        response = web.StreamResponse(headers={**headers, "content-type": kind}, status=fault.status or 200)
+        response.content_length = len(body) + 100
+        await response.prepare(call.request)
+        await response.write(body)
+        disconnect(call, reset=False)
+        raise Broken(response)
+    text = body if fault.status else body[: len(body) // 2]
+    return web.Response(body=text, status=fault.status or 200, headers={**headers, "content-type": kind})
+
+
+def _body(call: Call, fault: Fault) -> tuple[bytes, str]:
+    if isinstance(fault.body, Mapping):
+        return encode(fault.body), "application/json"
+    if fault.body is not None:
+        raw = fault.body.encode() if isinstance(fault.body, str) else fault.body
+        return raw, "text/html" if raw.lstrip().startswith(b"<") else "application/json"
+    if fault.status in (502, 504):
+        return HTML % (fault.status, fault.status), "text/html"
+    return encode(problem_json(call.shape, _problem(fault))), "application/json"
+
+
+def disconnect(call: Call, *, reset: bool) -> None:
+    """Close the client's connection, with RST or FIN."""
+    transport = call.request.transport
+    if transport is None:
+        return
+    if reset:
+        broken_connections.reset(transport)
+    else:
+        transport.close()
+
+
+HTML = (
+    b"<html>\r\n<head><title>%d</title></head>\r\n<body>\r\n<center><h1>%d</h1></center>\r\n"
+    b"<hr><center>balancer</center>\r\n</body>\r\n</html>\r\n"
+)
+NO_FAULTS = {"quota429": 0.0, "error500": 0.0, "cut": 0.0, "latency_ms": 0.0, "slow": 1.0, "filter": 0.0}
+SHARES = frozenset({"quota429", "error500", "cut", "filter"})
+UNHURT = frozenset({"tokens", "metadata"})
+
+
+def _problem(fault: Fault) -> Problem:
+    return Problem(GRPC_OF.get(fault.status, 13), MESSAGES.get(fault.status, "internal error"))
+
+
+MESSAGES = {
+    400: "invalid argument",
+    401: "Unknown api key",
+    403: "Permission denied",
+    404: "Failed to get model",
+    429: session_quota(10),
+    500: "internal error",
+    501: "unimplemented",
+    503: "upstream is unavailable",
+    504: "deadline exceeded",
+}

@@ -1,0 +1,392 @@
+"""AI Studio on loopback: for people without a key, and for tests. Begin with `Studio`.
+
+The server speaks the service's own wire (native JSON, the OpenAI-compatible API, operations, IAM tokens), checks what
+the service checks, and has its quotas. A test plans what goes wrong (`fail_next`, `script`) and looks at what came in
+(`requests`). Who writes the answers is in `studio_model`; each group of routes has a module `studio_*` of its own.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from aiohttp import web
+
+from bot.clock import Clock, SystemClock
+from bot.sandbox import broken_connections
+from bot.sandbox.ai_studio.art import Art, Outcome
+from bot.sandbox.ai_studio.faults import Broken, Faults, fail
+from bot.sandbox.ai_studio.model_switch import ModelSwitch
+from bot.sandbox.ai_studio.openai import OpenAi
+from bot.sandbox.ai_studio.operations import Operations
+from bot.sandbox.ai_studio.quota import Quotas
+from bot.sandbox.ai_studio.responses import Responses
+from bot.sandbox.ai_studio.search import Search
+from bot.sandbox.ai_studio.small_services import Small
+from bot.sandbox.ai_studio.speech import Speech
+from bot.sandbox.ai_studio.text import Texts
+from bot.sandbox.ai_studio.validation import Access, require_body
+from bot.sandbox.ai_studio.wire import (
+    Call,
+    Cut,
+    Fault,
+    Json,
+    Problem,
+    Seen,
+    Shape,
+    cut_strings,
+    problem_response,
+    reply_headers,
+    seen_headers,
+)
+from bot.sandbox.ai_studio.writer import Answer, AnswerFunction, Source
+from bot.sandbox.guard import guard, loads
+
+__all__ = ["Answer", "Fault", "Journal", "Studio"]
+
+SANDBOX_FOLDER = "b1gsandbox0000000000"
+
+
+class Journal(Protocol):
+    """Where calls are written down (`bot.sandbox.event_stream.Hub` is one)."""
+
+    def journal(
+        self,
+        lane: str,
+        name: str,
+        *,
+        chat_id: int | None = None,
+        status: int = 200,
+        ms: float = 0.0,
+        summary: str = "",
+        detail: Mapping[str, Any] | None = None,
+    ) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One route. `public` ones need no key; `streams` tells chance that there is a stream to cut; the body of a `raw`
+    one is no JSON, and what stands in the address takes its place.
+    """
+
+    name: str
+    method: Literal["GET", "POST"]
+    path: str
+    shape: Shape
+    handler: Callable[[Call], Awaitable[web.StreamResponse]]
+    public: bool = False
+    streams: bool = False
+    raw: bool = False
+
+
+class Studio:
+    """The server. Attributes may be changed at any time; tests reach its parts by name.
+
+    `source` writes (speed, ttft), `quotas`, `access` (keys, roles, tokens), `operations` (how long things take),
+    `art`, `texts`, `speech`, `openai`, `responses`, `search`, `small` (JWT keys) are the parts; `requests` is what came
+    in, oldest first.
+    `keys` are the good API keys; without any, one is made that nobody can guess.
+    `on_model` is called with `model_state()` whenever it changes. `strict_hosts` gives the operations of texts a port
+    of their own (`operation_url`), so that a wrong wiring is seen.
+    """
+
+    def __init__(
+        self,
+        *,
+        hub: Journal | None = None,
+        clock: Clock | None = None,
+        keys: Sequence[str] = (),
+        folder: str = SANDBOX_FOLDER,
+        quotas: bool = True,
+        strict_hosts: bool = False,
+        models_dir: Path = Path(".govorun/models"),
+        on_model: Callable[[Json], None] | None = None,
+    ) -> None:
+        self.clock = clock or SystemClock()
+        self.requests: list[Seen] = []
+        self.access = Access(self.clock, keys or [secrets.token_urlsafe(32)], folder)
+        self.quotas = Quotas(self.clock, enabled=quotas)
+        self.operations = Operations(self.clock, self.quotas)
+        self.operations.strict_hosts = strict_hosts
+        self._faults = Faults()
+        self.source = Source(self.clock, self._faults)
+        self.art = Art(self.access, self.quotas, self.operations)
+        self.small = Small(self.clock, self.access, self.quotas)
+        self.search = Search(self.access)
+        self.speech = Speech(self.operations)
+        self.texts = Texts(self.access, self.quotas, self.source, self.operations)
+        self.openai = OpenAi(self.clock, self.access, self.quotas, self.source, self.small)
+        self.responses = Responses(self.clock, self.access, self.quotas, self.source)
+        self._model = ModelSwitch(self.source, models_dir, on_model)
+        self._hub = hub
+        self._runner: web.AppRunner | None = None
+        self.url = ""
+        self.operation_url = ""
+
+    # --- its life
+
+    async def start(self, port: int = 0) -> str:
+        """Listen on 127.0.0.1 and return the base URL."""
+        app = web.Application(middlewares=[guard(_stranger)], client_max_size=64 * 2**20)
+        for route in self._routes():
+            app.router.add_route(route.method, route.path, self._handler(route))
+        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.05)
+        await self._runner.setup()
+        self.url = await self._listen(port)
+        self.operation_url = await self._listen(0) if self.operations.strict_hosts else self.url
+        return self.url
+
+    async def close(self) -> None:
+        await self._model.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    @property
+    def key(self) -> str:
+        """An API key that is good."""
+        return min(self.access.keys, default="")
+
+    def settings(self) -> dict[str, str]:
+        """What a bot must be told to talk to this server, by the names of its settings."""
+        return {
+            "yc_api_key": self.key,
+            "yc_folder_id": self.access.folder,
+            "yc_llm_url": self.url,
+            "yc_operation_url": self.operation_url,
+            "yc_image_operation_url": self.url,
+            "yc_openai_url": f"{self.url}/v1",
+            "yc_iam_url": self.url,
+            "yc_search_url": self.url,
+            "yc_stt_url": self.url,
+            "yc_tts_url": self.url,
+            "yc_metadata_addr": self.url.removeprefix("http://"),
+        }
+
+    # --- what tests and the page's sliders ask for
+
+    def fail_next(
+        self,
+        route: str,
+        *,
+        status: int = 0,
+        body: str | bytes | Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        times: int = 1,
+        after_chunks: int | None = None,
+        cut: Cut = "",
+        hang: bool = False,
+        apply: bool = False,
+    ) -> None:
+        """Spoil the next calls of a route (`"*"`: of any). `Fault` says what the arguments mean."""
+        fault = Fault(status, body, headers or {}, after_chunks, cut, hang, apply)
+        self._faults.plan(route, fault, times)
+
+    @property
+    def planned(self) -> int:
+        """Failures that were asked for and that no request has met yet."""
+        return self._faults.planned
+
+    def cut(self) -> int:
+        """Reset every open connection, whatever is under way on it. Returns how many there were."""
+        return broken_connections.reset_all(self._runner)
+
+    def script(self, *answers: str | Sequence[str] | Answer | Fault) -> None:
+        """Queue answers: a text, a list of pieces, an `Answer` with all details, or a `Fault` in its place.
+
+        A `Fault` with `after_chunks` breaks the answer that follows it.
+        """
+        self.source.queue.extend(answers)
+
+    def answer(self, function: AnswerFunction) -> None:
+        """Let a function of the messages (`{"role", "text"}`) write what no script says."""
+        self.source.function = function
+
+    def paint(self, *outcomes: Outcome) -> None:
+        """Queue what the next pictures come to: JPEG bytes, "never", "refused", "failed", "no_image", "not_base64"."""
+        self.art.outcomes.extend(outcomes)
+
+    def seen(self, route: str) -> list[Seen]:
+        return [request for request in self.requests if request.route == route]
+
+    @property
+    def bought(self) -> int:
+        """Pictures that were accepted, and would have been paid."""
+        return self.art.bought
+
+    @property
+    def speed(self) -> float:
+        return self.source.speed
+
+    @speed.setter
+    def speed(self, pieces_a_second: float) -> None:
+        self.source.speed = pieces_a_second
+
+    @property
+    def ttft(self) -> float:
+        return self.source.ttft
+
+    @ttft.setter
+    def ttft(self, seconds: float) -> None:
+        self.source.ttft = seconds
+
+    @property
+    def faults(self) -> dict[str, float]:
+        """The shares by name, a copy. `set_faults` changes them."""
+        return dict(self._faults.shares)
+
+    def set_faults(self, partial: Mapping[str, float]) -> dict[str, float]:
+        """Change some of the shares and return all. Raises `ValueError` with a sentence."""
+        return self._faults.set(partial)
+
+    # --- who writes
+
+    def model_state(self) -> Json:
+        """`{"kind", "title", "progress", "error"}`, as the page shows it."""
+        return self._model.state()
+
+    async def switch(self, kind: str, name: str = "") -> Json:
+        """Begin to change who writes: "scripted", "local" (a known name or a GGUF file), "url" (an OpenAI base URL).
+
+        Returns the state at once; fetching goes on and reports through `on_model`. Raises `ValueError`.
+        """
+        return await self._model.switch(kind, name)
+
+    async def switched(self) -> Json:
+        """Wait until the change that `switch` began is over."""
+        return await self._model.wait()
+
+    # --- one request
+
+    def _handler(self, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            call = await self._call(route, request)
+            started = self.clock.monotonic()
+            try:
+                response = await self._answer(route, call)
+                call.seen.status = response.status
+                return response
+            except Broken as broken:
+                call.seen.gone = True
+                return broken.response or web.Response()
+            except BaseException:
+                call.seen.gone = True
+                raise
+            finally:
+                self._write_down(call, (self.clock.monotonic() - started) * 1_000)
+
+        return handle
+
+    async def _call(self, route: Route, request: web.Request) -> Call:
+        raw = await request.read()
+        body = _parse(raw) if request.method == "POST" and not route.raw else dict(request.query)
+        seen = Seen(route.name, body, seen_headers(request), self.clock.monotonic(), request.path)
+        self.requests.append(seen)
+        del self.requests[:-REMEMBERED]
+        local = request.transport.get_extra_info("sockname") if request.transport else None
+        here = "operation" if local and self.operation_url.endswith(f":{local[1]}") else "llm"
+        call = Call(request, route.name, route.shape, body, seen, headers=reply_headers(request))
+        call.host = "operation" if here == "operation" else "llm"
+        return call
+
+    async def _answer(self, route: Route, call: Call) -> web.StreamResponse:
+        call.fault = self._faults.pick(route.name, streams=route.streams)
+        if (late := self._faults.shares["latency_ms"]) > 0:
+            await self.clock.sleep(late / 1_000)
+        fault = call.fault if call.fault and call.fault.after_chunks is None else None
+        if fault is not None and not fault.apply:
+            return await fail(call, fault)
+        try:
+            require_body(call)
+            if not route.public:
+                self.access.admit(call)
+            response = await route.handler(call)
+        except Problem as problem:
+            response = problem_response(call, problem)
+        return response if fault is None else await fail(call, fault)
+
+    def _write_down(self, call: Call, ms: float) -> None:
+        if self._hub is None:
+            return
+        seen = call.seen
+        detail = cut_strings({"request": call.body, "answer": seen.answer, "headers": seen.headers})
+        summary = f"{seen.note} (cut off)" if seen.gone else seen.note
+        status = 0 if seen.gone else seen.status
+        self._hub.journal("model", seen.route, status=status, ms=ms, summary=summary, detail=detail)
+
+    async def _unbuilt(self, call: Call) -> web.StreamResponse:
+        raise Problem(12, f"{call.request.path} is not part of the sandbox")
+
+    async def _listen(self, port: int) -> str:
+        if self._runner is None:
+            raise RuntimeError("start the server first")
+        before = set(self._runner.addresses)
+        await web.TCPSite(self._runner, "127.0.0.1", port).start()
+        found = next(address for address in self._runner.addresses if address not in before)
+        return f"http://127.0.0.1:{found[1]}"
+
+    def _routes(self) -> list[Route]:
+        native = "/foundationModels/v1/"
+        built = [
+            Route("completion", "POST", native + "completion", "stream", self.texts.completion, streams=True),
+            Route("completionAsync", "POST", native + "completionAsync", "unary", self.texts.later),
+            Route("tokenize", "POST", native + "tokenize", "unary", self.texts.tokenize),
+            Route("tokenizeCompletion", "POST", native + "tokenizeCompletion", "unary", self.texts.tokenize_completion),
+            Route("imageGenerationAsync", "POST", native + "imageGenerationAsync", "unary", self.art.submit),
+            Route("textEmbedding", "POST", native + "textEmbedding", "unary", self.small.embed),
+            Route(
+                "fewShotTextClassification", "POST", native + "fewShotTextClassification", "unary", self.small.few_shot
+            ),
+            Route("textClassification", "POST", native + "textClassification", "unary", self.small.classify),
+            Route("cancel", "GET", "/operations/{id:[^/:]+}:cancel", "unary", self.operations.cancel),
+            Route("operation", "GET", "/operations/{id:[^/:]+}", "unary", self.operations.poll),
+            Route("models", "GET", "/v1/models", "openai", self.openai.models),
+            Route("chat/completions", "POST", "/v1/chat/completions", "openai", self.openai.chat, streams=True),
+            Route("responses", "POST", "/v1/responses", "openai", self.responses.create, streams=True),
+            Route("response", "GET", "/v1/responses/{id:[^/]+}", "openai", self.responses.get),
+            Route("response/cancel", "POST", "/v1/responses/{id:[^/]+}/cancel", "openai", self.responses.cancel),
+            Route("embeddings", "POST", "/v1/embeddings", "openai", self.openai.embeddings),
+            Route("gen/search", "POST", "/v2/gen/search", "stream", self.search.search),
+            Route("web/search", "POST", "/v2/web/search", "unary", self.search.pages),
+            Route("recognize", "POST", "/speech/v1/stt:recognize", "speech", self.speech.recognize, raw=True),
+            Route("recognizeFileAsync", "POST", "/stt/v3/recognizeFileAsync", "unary", self.speech.submit),
+            Route("getRecognition", "GET", "/stt/v3/getRecognition", "stream", self.speech.result),
+            Route("synthesize", "POST", "/speech/v1/tts:synthesize", "speech", self.speech.synthesize, raw=True),
+            Route("tokens", "POST", "/iam/v1/tokens", "unary", self.small.token, public=True),
+            Route("metadata", "GET", METADATA, "unary", self.small.metadata, public=True),
+        ]
+        return built + [
+            Route(path.strip("/").partition("{")[0], method, path, shape, self._unbuilt)
+            for path, shape in UNBUILT
+            for method in METHODS
+        ]
+
+
+def _stranger(sentence: str) -> web.Response:
+    return web.json_response({"error": sentence}, status=403)
+
+
+def _parse(raw: bytes) -> Json:
+    """The JSON object of a body; anything else becomes a mark that `require_body` refuses."""
+    try:
+        found = loads(raw or b"{}")
+    except ValueError:
+        return {"\0broken": raw[:200].decode("utf-8", "replace")}
+    return found if isinstance(found, dict) else {"\0broken": str(found)[:200]}
+
+
+REMEMBERED = 5_000
+METADATA = "/computeMetadata/v1/instance/service-accounts/default/token"
+METHODS: tuple[Literal["GET", "POST"], ...] = ("GET", "POST")
+UNBUILT: tuple[tuple[str, Shape], ...] = (
+    ("/v1/responses/{rest:.*}", "openai"),
+    ("/v1/files", "openai"),
+    ("/v1/files/{rest:.*}", "openai"),
+    ("/v1/vector_stores", "openai"),
+    ("/v1/vector_stores/{rest:.*}", "openai"),
+    ("/v1/conversations", "openai"),
+    ("/v1/conversations/{rest:.*}", "openai"),
+)

@@ -1,0 +1,109 @@
+"""The bot as its own process, as the page may kill, stop and start it."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bot.config.settings import OPENTELEMETRY
+
+log = logging.getLogger(__name__)
+
+STOP_DEADLINE = 30.0  # seconds between SIGTERM and SIGKILL
+OWNERS_FILE = 0o600  # others on this machine may not read what is said here
+PR_SET_PDEATHSIG = 1
+LAST_WORDS = 1_000  # bytes of the log that are shown of a bot that ended by itself
+KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "VIRTUAL_ENV", "TRACES")
+
+
+class BotProcess:
+    """`govorun run` with its own settings and database in `directory`; what it prints goes to `bot.log` there.
+
+    `command` starts another bot, from where we were started and with what else is in our environment. `on_change` is
+    called when it was started and when it ended, however that came.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        settings: Mapping[str, str],
+        on_change: Callable[[], None],
+        command: Sequence[str] = (),
+    ) -> None:
+        self.directory = directory
+        self.log = directory / "bot.log"
+        self._command = command or (sys.executable, "-m", "bot", "run")
+        self._from = None if command else directory
+        kept = (name for name in os.environ if command or name in KEPT or name.startswith(OPENTELEMETRY))
+        self._environment = {name: os.environ[name] for name in kept} | dict(settings)
+        self._on_change = on_change
+        self._process: asyncio.subprocess.Process | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._ended: asyncio.subprocess.Process | None = None  # by us
+
+    def state(self) -> dict[str, Any]:
+        running = self._process is not None and self._process.returncode is None
+        return {"running": running, "pid": self._process.pid if running and self._process else None}
+
+    async def control(self, action: str) -> None:
+        """kill (SIGKILL), stop (SIGTERM), start or restart."""
+        if action in ("stop", "restart", "kill"):
+            await self._end(signal.SIGKILL if action == "kill" else signal.SIGTERM)
+        if action in ("start", "restart"):
+            await self.start()
+
+    async def start(self) -> None:
+        if self.state()["running"]:
+            return
+        with private(self.log).open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command,
+                cwd=self._from, env=self._environment, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
+                preexec_fn=die_with_parent,
+                start_new_session=True,  # Ctrl-C is ours: the bot is stopped in order
+            )  # fmt: skip
+        self._watch = asyncio.create_task(self._wait(self._process))
+        self._on_change()
+
+    async def close(self) -> None:
+        await self._end(signal.SIGTERM)
+
+    async def _end(self, number: signal.Signals) -> None:
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        self._ended = process
+        process.send_signal(number)
+        try:
+            async with asyncio.timeout(STOP_DEADLINE):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+    async def _wait(self, process: asyncio.subprocess.Process) -> None:
+        code = await process.wait()
+        if process is not self._ended:
+            words = self.log.read_bytes()[-LAST_WORDS:].decode("utf-8", "replace").strip()
+            log.warning("the bot has ended by itself (code %s); %s ends with:\n%s", code, self.log, words)
+        self._on_change()
+
+
+def private(path: Path) -> Path:
+    """Make the file where it is not there yet, and let only its owner read it."""
+    path.touch(OWNERS_FILE)
+    path.chmod(OWNERS_FILE)
+    return path
+
+
+def die_with_parent() -> None:
+    """Between fork and exec: whatever ends the sandbox, the kernel ends the bot too (Linux; elsewhere it can't)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,0 +1,203 @@
+"""`govorun sandbox`: Telegram and AI Studio on loopback, the real bot as a process, and a chat page in the browser."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+import webbrowser
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+from aiohttp import web
+
+from bot.errors import ConfigError
+from bot.extension import SANDBOX
+from bot.sandbox.ai_studio.server import Studio
+from bot.sandbox.bot_process import BotProcess, private
+from bot.sandbox.event_stream import Hub
+from bot.sandbox.page_api import World
+from bot.sandbox.telegram.server_facade import Telegram
+
+log = logging.getLogger(__name__)
+
+PAGE = Path(__file__).with_name("page")
+FIRST_PORT = 8765
+OWNERS_FOLDER = 0o700
+SAVE_EVERY = 2.0  # seconds between looks whether the chats have changed
+FOREIGN = (
+    "YC_IAM_TOKEN",
+    "YC_OAUTH_TOKEN",
+    "YC_TOKEN",
+    "YC_SERVICE_ACCOUNT_KEY_FILE",
+    "WEBHOOK_URL",
+    "TELEGRAM_PROXY",
+    "BOTS",
+)
+PIECES_A_SECOND, FIRST_PIECE, PICTURE = 30.0, 0.4, 3.0
+
+
+class Sandbox:
+    """Everything that `make run` starts. The bot's token and its key are made anew each time.
+
+    `directory` keeps the chats, the bot's database and its log; only its owner may look into it.
+    `bot` is the command line of another bot than Govorun itself.
+    """
+
+    def __init__(self, directory: Path, bot: Sequence[str] = ()) -> None:
+        self.command = bot
+        self.directory = _made(directory.absolute())
+        self.hub = Hub()
+        self.telegram = Telegram(hub=self.hub, topics=True)
+        self.studio = Studio(hub=self.hub, models_dir=self.directory / "models", on_model=self._model_changed)
+        self.studio.speed, self.studio.ttft = PIECES_A_SECOND, FIRST_PIECE
+        self.studio.operations.seconds["art"] = PICTURE
+        self.bot: BotProcess | None = None
+        self.world: World | None = None
+        self.url = ""
+        self._runner: web.AppRunner | None = None
+        self._saved = -1
+
+    async def start(self, port: int | None = None) -> str:
+        """Start everything and return the address of the page. Raises `ConfigError` when `port` is taken."""
+        self._load()
+        telegram_url, _ = await self.telegram.start(), await self.studio.start()
+        services = self._services(telegram_url)
+        self._write(self.env_file, "".join(f"{name}={value}\n" for name, value in services.items()))
+        self.bot = BotProcess(self.directory, self._settings(services), self._bot_changed, self.command)
+        self.world = World(self.telegram, self.studio, self.bot.state, self.bot.control)
+        page = self.world.app()
+        page.router.add_get("/", _index)
+        page.router.add_static("/", PAGE)
+        self._runner = web.AppRunner(page, access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        self.url = await _listen(self._runner, port)
+        await self.bot.start()
+        return self.url
+
+    async def close(self) -> None:
+        """Stop the bot in order, keep the chats, stop the servers."""
+        if self.bot is not None:
+            await self.bot.close()
+        self._save()
+        if self._runner is not None:
+            await self._runner.cleanup()
+        await self.studio.close()
+        await self.telegram.close()
+
+    async def keep(self) -> None:
+        """Save the chats whenever they changed, until cancelled."""
+        while True:
+            await asyncio.sleep(SAVE_EVERY)
+            self._save()
+
+    def _services(self, telegram_url: str) -> dict[str, str]:
+        """The settings with which a bot works here, whoever starts it."""
+        return {
+            "BOT_TOKEN": self.telegram.token,
+            "TELEGRAM_API_URL": telegram_url,
+            **{name.upper(): value for name, value in self.studio.settings().items()},
+            "SPEECH": "on",
+            "ACCESS": "open",
+        }
+
+    def _settings(self, services: Mapping[str, str]) -> dict[str, str]:
+        settings = {
+            **services,
+            "SHUTDOWN_GRACE": "2",  # Ctrl-C should not wait for an essay; the next start writes it anew
+            "DATABASE_URL": f"sqlite+aiosqlite:///{self.directory / 'govorun.db'}",
+        }
+        return {**settings, **dict.fromkeys(FOREIGN, ""), SANDBOX: ",".join([*settings, *FOREIGN])}
+
+    def _bot_changed(self) -> None:
+        if self.world is not None:
+            self.world.show_bot()
+
+    def _model_changed(self, _state: Mapping[str, Any]) -> None:
+        if self.world is not None:
+            self.world.show_model()
+
+    @property
+    def env_file(self) -> Path:
+        """Where a bot that somebody starts by hand finds its settings."""
+        return self.directory / "bot.env"
+
+    @property
+    def _file(self) -> Path:
+        return self.directory / "chats.json"
+
+    def _load(self) -> None:
+        if not self._file.exists():
+            return
+        try:
+            self.telegram.load(json.loads(self._file.read_text()))
+        except (ValueError, KeyError, TypeError) as error:
+            aside = self._file.with_suffix(".broken.json")
+            self._file.rename(aside)
+            log.warning("the kept chats can't be read (%s); they are aside in %s", error, aside)
+        self._saved = self.hub.seq
+
+    def _save(self) -> None:
+        if self._saved == self.hub.seq:
+            return
+        self._saved = self.hub.seq
+        self._write(self._file, json.dumps(self.telegram.dump()))
+
+    def _write(self, path: Path, text: str) -> None:
+        part = path.with_suffix(".part")
+        private(part).write_text(text)
+        part.replace(path)
+
+
+async def serve(directory: Path, port: int | None, *, browser: bool, bot: Sequence[str] = ()) -> None:
+    """Run the sandbox until Ctrl-C. Nothing is left running afterwards."""
+    sandbox = Sandbox(directory, bot)
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    try:
+        url = await sandbox.start(port)
+        typer.echo(
+            f"\n  Govorun's sandbox:  {url}\n\n  Ctrl-C stops it. Everything is kept in {sandbox.directory}\n"
+            f"  A bot that you start by hand finds the settings of this run in {sandbox.env_file}\n"
+        )
+        if browser and (sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+            webbrowser.open(url)
+        keeper = asyncio.create_task(sandbox.keep())
+        await ended.wait()
+        keeper.cancel()
+    finally:
+        await sandbox.close()
+
+
+def _made(directory: Path) -> Path:
+    """The folder, for its owner alone. Raises `ConfigError` when it is somebody else's."""
+    try:
+        directory.mkdir(OWNERS_FOLDER, parents=True, exist_ok=True)
+        directory.chmod(OWNERS_FOLDER)
+    except OSError as error:
+        raise ConfigError(f"--directory {directory}: {error.strerror}; give a folder of your own") from None
+    return directory
+
+
+async def _index(_request: web.Request) -> web.FileResponse:
+    return web.FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-store"})
+
+
+async def _listen(runner: web.AppRunner, port: int | None) -> str:
+    """A port that was asked for is taken or refused; without one the first free of a few, then any."""
+    for candidate in [port] if port is not None else [*range(FIRST_PORT, FIRST_PORT + 10), 0]:
+        site = web.TCPSite(runner, "127.0.0.1", candidate)
+        try:
+            await site.start()
+        except OSError as error:
+            if port is not None:
+                raise ConfigError(f"--port {port} is taken: {error.strerror}") from None
+            continue
+        return f"http://127.0.0.1:{runner.addresses[-1][1]}/"
+    raise ConfigError("no free port for the page")

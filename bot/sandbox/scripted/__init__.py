@@ -1,0 +1,1 @@
+"""The model of the sandbox that needs no weights: it answers from a script."""

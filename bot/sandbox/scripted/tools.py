@@ -1,0 +1,214 @@
+"""The scripted model with tools, schemas, thoughts and eyes: still by rule, still a pure function. Begin at `calls`."""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from bot.sandbox.scripted.helper_answers import spoken
+from bot.sandbox.scripted.model import Messages, language_of, question
+
+Call = tuple[str, dict[str, Any]]
+Schema = Mapping[str, Any]
+
+DEEPEST = 8
+
+
+# --- calls
+
+
+def calls(
+    messages: Messages, tools: Sequence[tuple[str, Schema]], choice: str = "", *, parallel: bool = True
+) -> list[Call]:
+    """The calls that the newest question asks for and that have no result yet; `tools` are names with parameters."""
+    text, done = spoken(question(messages)), set(results(messages))
+    if choice == "none" or not tools:
+        return []
+    named = [tool for tool in tools if tool[0] == choice]
+    wanted = named or [tool for tool in tools if is_asked(tool[0], text)]
+    if choice == "required":
+        wanted = wanted or list(tools[:1])
+    elif not named:
+        wanted = [tool for tool in wanted if tool[0] not in done]
+    twice = 2 if re.search(r"\btwice\b|дважды", text, re.IGNORECASE) and parallel else 1
+    return [(name, fits(schema, text)) for name, schema in wanted[: None if parallel else 1] for _ in range(twice)]
+
+
+def is_asked(name: str, text: str) -> bool:
+    """Whether a question asks for a tool: it says its name or a word of it, or what such a tool is for."""
+    words = [word for word in re.split(r"[^a-z]+", name.lower()) if len(word) > 3]
+    hints = [pattern for word, pattern in HINTS.items() if word in name.lower()]
+    patterns = [re.escape(name), *(rf"\b{re.escape(word)}" for word in words), *hints]
+    return any(re.search(pattern, text, re.IGNORECASE) for pattern in patterns)
+
+
+def results(messages: Messages) -> list[str]:
+    """The names of the tools that have answered since the newest question."""
+    return [name for message in _since(messages) for name in message.get("tool", "").split(", ") if name]
+
+
+def told(messages: Messages) -> str:
+    """What the tools answered, in the model's words; "" where none did."""
+    rows = [f"- **{said['tool']}:** {FRAME.sub('', said['text'])}" for said in _since(messages) if said.get("tool")]
+    return "\n".join([TOLD[language_of(question(messages))], "", *rows]) if rows else ""
+
+
+def _since(messages: Messages) -> Messages:
+    asked = [place for place, message in enumerate(messages) if message["role"] == "user" and "tool" not in message]
+    return messages[asked[-1] + 1 :] if asked else messages
+
+
+# --- values that fit a schema
+
+
+def fits(schema: Schema, text: str) -> Any:
+    """A value of the schema, made of what stands in the text as far as that goes."""
+    return _Fitting(schema, text).value(schema, "", 0)
+
+
+def as_json(schema: Schema, text: str) -> str:
+    return json.dumps(fits(schema, text), ensure_ascii=False)
+
+
+class _Fitting:
+    def __init__(self, root: Schema, text: str) -> None:
+        self._root = root
+        self._text = text
+        self._numbers: Iterator[float] = iter([float(found) for found in NUMBER.findall(text)])
+
+    def value(self, schema: Schema, name: str, depth: int) -> Any:
+        schema = self._resolved(schema)
+        if "const" in schema:
+            return schema["const"]
+        if options := schema.get("enum"):
+            said = (option for option in options if str(option).lower() in self._text.lower())
+            return next(said, options[0])
+        if "default" in schema:  # it may be left out: a time zone, for one, is not made of the question
+            return schema["default"]
+        kind = schema.get("type", "object" if "properties" in schema else "string")
+        kind = next((one for one in kind if one != "null"), "null") if isinstance(kind, list) else kind
+        if depth > DEEPEST or kind == "null":
+            return None
+        if kind in ("object", "array"):
+            return self._object(schema, depth) if kind == "object" else self._array(schema, name, depth)
+        if kind == "boolean":
+            return True
+        return self._string(schema, name) if kind == "string" else self._number(schema, kind)
+
+    def _resolved(self, schema: Schema) -> Schema:
+        for _ in range(DEEPEST):
+            if "$ref" in schema:
+                found: Any = self._root
+                for step in str(schema["$ref"]).removeprefix("#/").split("/"):
+                    found = found.get(step, {}) if isinstance(found, Mapping) else {}
+                schema = found
+            elif choices := schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf"):
+                schema = next((one for one in choices if one.get("type") != "null"), {"type": "null"})
+            else:
+                break
+        return schema
+
+    def _object(self, schema: Schema, depth: int) -> dict[str, Any]:
+        properties = schema.get("properties", {})
+        names = schema.get("required") or list(properties)
+        return {one: self.value(properties.get(one, {}), one, depth + 1) for one in names}
+
+    def _array(self, schema: Schema, name: str, depth: int) -> list[Any]:
+        items = self._resolved(schema.get("items", {}))
+        count = int(schema.get("minItems", 1))
+        if items.get("type") in ("integer", "number"):
+            count = max(count, len(NUMBER.findall(self._text)))
+        return [self.value(items, name, depth + 1) for _ in range(min(count, int(schema.get("maxItems", count))))]
+
+    def _string(self, schema: Schema, name: str) -> str:
+        if form := FORMATS.get(schema.get("format", "")):
+            return form
+        value, quoted = self._text.strip(), QUOTED.search(self._text)
+        if re.search("expr|formula", name) and (found := SUM.search(value)):
+            value = found[0].strip()
+        elif quoted:
+            value = quoted[1]
+        value = value.ljust(int(schema.get("minLength", 0)), ".")
+        return value[: int(schema.get("maxLength", 1_000))]
+
+    def _number(self, schema: Schema, kind: str) -> float:
+        least = schema.get("minimum", schema.get("exclusiveMinimum", -1e15) + ("exclusiveMinimum" in schema))
+        most = schema.get("maximum", schema.get("exclusiveMaximum", 1e15) - ("exclusiveMaximum" in schema))
+        number = min(max(next(self._numbers, 1.0), least), most)
+        return int(number) if kind == "integer" else number
+
+
+# --- thoughts and eyes
+
+
+def thought(messages: Messages) -> str:
+    text = question(messages)
+    short = " ".join(text.split())[:80]
+    return THOUGHT[language_of(text)].format(question=short, words=len(text.split()))
+
+
+def seen(messages: Messages, pictures: Sequence[bytes]) -> str:
+    """What a model with eyes says of pictures: their kind and size, which proves that they arrived."""
+    text = question(messages)
+    language = language_of(text.replace("[image]", ""))
+    rows = []
+    for number, data in enumerate(pictures, 1):
+        kind, width, height = look(data)
+        rows.append(SEEN[language].format(number=number, kind=kind, width=width, height=height, size=len(data)))
+    return "\n".join([LOOKED[language], "", *rows])
+
+
+def look(data: bytes) -> tuple[str, int, int]:
+    """Kind, width and height of a picture; zeros where they can't be read."""
+    if data.startswith(b"\x89PNG") and len(data) > 24:
+        return "PNG", *struct.unpack(">II", data[16:24])
+    if data.startswith(b"GIF8") and len(data) > 10:
+        return "GIF", *struct.unpack("<HH", data[6:10])
+    if data.startswith(b"\xff\xd8"):
+        return "JPEG", *_jpeg_size(data)
+    return ("WebP" if data[8:12] == b"WEBP" else "?"), 0, 0
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int]:
+    place = 2
+    while place + 9 < len(data) and data[place] == 0xFF:
+        marker, size = data[place + 1], int.from_bytes(data[place + 2 : place + 4], "big")
+        if 0xC0 <= marker <= 0xC3:
+            height, width = struct.unpack(">HH", data[place + 5 : place + 9])
+            return width, height
+        place += 2 + size
+    return 0, 0
+
+
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+SUM = re.compile(r"[\d(][\d\s.,()]*(?:[-+*/^%×÷@]+[\d\s.,()]*)*[-+*/^%×÷@][\d\s.,()]*[\d)]")
+QUOTED = re.compile(r"[«\"“]([^»\"”]+)[»\"”]")
+FORMATS = {
+    "date-time": "2026-11-21T12:00:00Z",
+    "date": "2026-11-21",
+    "time": "12:00:00Z",
+    "email": "ann@example.com",
+    "uri": "https://example.com/",
+    "uuid": "123e4567-e89b-42d3-a456-426614174000",
+}
+HINTS = {
+    "calc": r"\d\s*[-+*/^×÷@]\s*\d|посчитай|вычисли|сколько будет",
+    "time": r"\btime\b|который час|сколько времени|какое сегодня|what day",
+    "search": r"\bsearch|\bfind\b|найди|поищи|новост|\bnews\b",
+    "remind": r"remind|напомни",
+    "weather": r"погод",
+}
+FRAME = re.compile(r"\A\[[^\]\n]*\]\n")  # what a bot says to its model about a result, in the first line
+TOLD = {"en": "The tools answered:", "ru": "Инструменты ответили:"}
+THOUGHT = {
+    "en": "The user says «{question}»: {words} words. I look for the rule that fits, and answer by it.",
+    "ru": "Пользователь пишет «{question}»: слов — {words}. Ищу подходящее правило и отвечаю по нему.",
+}
+LOOKED = {"en": "This is what I see:", "ru": "Вот что я вижу:"}
+SEEN = {
+    "en": "{number}. a picture ({kind}), {width} × {height} pixels, {size} bytes",
+    "ru": "{number}. картинка ({kind}), {width} × {height} точек, байтов: {size}",
+}

@@ -1,0 +1,160 @@
+"""Messages that one member of a group alone sees: who may send them, their edits and deletions. Table at the foot.
+
+A bot may send one within 15 s of a press, or of a message that only it saw, and at any time where it administers the
+group. They have ids of their own, and methods of their own change them. What the server says when it refuses is not
+documented: the words here are made up in its manner.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bot.sandbox.telegram import files as files
+from bot.sandbox.telegram.call import Call, Upload, bad
+from bot.sandbox.telegram.content import caption, keyboard, text
+from bot.sandbox.telegram.context import Api, Method
+from bot.sandbox.telegram.edit import CAPTION, TEXT, changed
+from bot.sandbox.telegram.rich import rich
+from bot.sandbox.telegram.state import Chat, Message
+
+WINDOW = 15.0  # seconds
+MEDIA = ("photo", "document")
+SHORT = 1024  # characters of an edit, where the server counts them as those of a caption
+
+
+def send(api: Api, call: Call, given: dict[str, Any], content: dict[str, Any]) -> Message:
+    """The end of each method that sends, where it has `ephemeral_message_parameters`."""
+    chat = api.state.chat(api.chat_id(call))
+    receiver = given.get("receiver_user_id")
+    if not isinstance(receiver, int):
+        raise bad("can't parse EphemeralMessageParameters: receiver_user_id is not specified")
+    if chat.private or chat.type == "channel":
+        raise bad("EPHEMERAL_CHAT_INVALID")
+    if receiver not in chat.members:
+        raise bad("USER_NOT_PARTICIPANT")
+    replied = _replied(api, call, chat, receiver)
+    if not (_pressed(api, given, chat, receiver) or replied or chat.administers):
+        raise bad("CHAT_ADMIN_REQUIRED")
+    thread_id = api.state.thread(chat, call.integer("message_thread_id"))
+    markup = keyboard(call)
+    content = {**content, "reply_markup": markup} if markup else content
+    if call.flag("protect_content"):
+        content["has_protected_content"] = True
+    mine = api.state.profile.id
+    return api.state.whisper(chat, mine, receiver, content, thread_id=thread_id, reply_to=replied)
+
+
+def _pressed(api: Api, given: dict[str, Any], chat: Chat, receiver: int) -> bool:
+    """Whether it answers a press. Raises 400 for one that is not known, not of that person, or too long ago."""
+    query = str(given.get("callback_query_id") or "")
+    if not query:
+        return False
+    press = api.presses.get(query)
+    if press is None or press.user != receiver or press.chat != chat.id:
+        raise bad("QUERY_ID_INVALID")
+    if press.at + WINDOW < api.state.clock.time():
+        raise bad("query is too old and response timeout expired or query ID is invalid")
+    if given.get("replace_callback_query_message") and press.unseen:
+        raise bad("EPHEMERAL_MESSAGE_REPLACE_INVALID")
+    return True
+
+
+def _replied(api: Api, call: Call, chat: Chat, receiver: int) -> int:
+    """The number of the message that only the bot saw, which it answers; 0 for none. It is never sent without."""
+    found = call.parsed("reply_parameters", "reply parameters")
+    number = found.get("ephemeral_message_id") if isinstance(found, dict) else None
+    if not number:
+        return 0
+    original = chat.unseen.get(number)
+    if original is None or original["from"]["id"] != receiver:
+        raise bad("message to be replied not found")
+    if original["date"] + WINDOW < api.state.clock.time():
+        raise bad("EPHEMERAL_REPLY_EXPIRED")
+    return int(number)
+
+
+def edit_text(api: Api, call: Call) -> bool:
+    given = call.parsed("rich_message", "rich message")
+    if given is not None and call.text("text"):
+        raise bad("only one of the fields text and rich_message can be specified")
+    if given is not None:
+        content: dict[str, Any] = {"rich_message": rich(given)}
+    else:
+        found = text(call)
+        api.remark(call, found.remarks)
+        if api.short_edits and len(found.text) > SHORT:
+            raise bad("MEDIA_CAPTION_TOO_LONG")
+        preview = call.parsed("link_preview_options", "link preview options")
+        content = found.fields() | ({"link_preview_options": preview} if isinstance(preview, dict) else {})
+    chat, message = _mine(api, call)
+    if "text" not in message and "rich_message" not in message:
+        raise bad("there is no text in the message to edit")
+    if not api.cross_edits and ("rich_message" in content) != ("rich_message" in message):
+        raise bad("MESSAGE_EDIT_KIND_INVALID")
+    return _change(api, call, chat, message, TEXT, content)
+
+
+def edit_caption(api: Api, call: Call) -> bool:
+    found = caption(call)
+    chat, message = _mine(api, call)
+    if not any(kind in message for kind in ("photo", "document", "voice")):
+        raise bad("there is no caption in the message to edit")
+    return _change(api, call, chat, message, CAPTION, found.fields(*CAPTION))
+
+
+def edit_media(api: Api, call: Call) -> bool:
+    """A text becomes a file, or one file another. Only what is uploaded with the call is taken."""
+    given = call.parsed("media", "InputMedia")
+    kind = given.get("type") if isinstance(given, dict) else ""
+    if kind not in MEDIA:
+        raise bad("can't parse InputMedia: unsupported media type")
+    media = Call(call.method, given, call.files)
+    found, words = media.file("media"), caption(media)
+    chat, message = _mine(api, call)
+    if not isinstance(found, Upload) or not found.data:
+        raise bad("wrong file identifier/HTTP URL specified")
+    state = api.state
+    content: dict[str, Any] = words.fields(*CAPTION)
+    if kind == "photo":
+        content["photo"] = files.photo(found.data, state.unique, state.store)
+    else:
+        content["document"] = files.document(found.data, found.name, found.mime, state.unique, state.store)
+    return _change(api, call, chat, message, (*TEXT, *CAPTION, *MEDIA), content)
+
+
+def edit_markup(api: Api, call: Call) -> bool:
+    chat, message = _mine(api, call)
+    return _change(api, call, chat, message, (), {})
+
+
+def delete(api: Api, call: Call) -> bool:
+    chat, message = _mine(api, call, "message to delete not found")
+    api.state.forget_unseen(chat, [message["ephemeral_message_id"]])
+    return True
+
+
+def _mine(api: Api, call: Call, reason: str = "message to edit not found") -> tuple[Chat, Message]:
+    chat = api.state.chat(api.chat_id(call))
+    message = chat.unseen.get(call.integer("ephemeral_message_id"))
+    if message is None or message["receiver_user"]["id"] != call.integer("receiver_user_id"):
+        raise bad(reason)
+    return chat, message
+
+
+def _change(
+    api: Api, call: Call, chat: Chat, message: Message, names: tuple[str, ...], content: dict[str, Any]
+) -> bool:
+    """Replace the fields `names` by `content`, and the keyboard. Nothing of the message comes back."""
+    fresh = changed(api, message, names, content, keyboard(call, editing=True))
+    chat.unseen[message["ephemeral_message_id"]] = fresh
+    api.state.show_unseen(chat, fresh)
+    return True
+
+
+METHODS: dict[str, Method] = {
+    "editEphemeralMessageText": edit_text,
+    "editEphemeralMessageCaption": edit_caption,
+    "editEphemeralMessageMedia": edit_media,
+    "editEphemeralMessageReplyMarkup": edit_markup,
+    "deleteEphemeralMessage": delete,
+}

@@ -1,0 +1,129 @@
+"""Photos, voices and documents: what is accepted, how it is described, where the bytes are. Begin with `photo`."""
+
+from __future__ import annotations
+
+import mimetypes
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from bot.sandbox.telegram.call import bad
+
+PHOTO_LIMIT = 10 * 1024 * 1024
+UPLOAD_LIMIT = 50 * 1024 * 1024
+DOWNLOAD_LIMIT = 20 * 1024 * 1024
+SIDES_LIMIT = 10_000
+RATIO_LIMIT = 20
+SMALL_SIDES = (90, 320, 800)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """`path` is what getFile tells; `unique_id` stays the same when the file is sent again."""
+
+    file_id: str
+    unique_id: str
+    path: str
+    mime: str
+    name: str
+    data: bytes
+
+    def head(self) -> dict[str, Any]:
+        return {"file_id": self.file_id, "file_unique_id": self.unique_id, "file_size": len(self.data)}
+
+
+Namer = Callable[[], str]
+Keeper = Callable[[StoredFile], StoredFile]
+
+
+def image_size(data: bytes) -> tuple[int, int] | None:
+    """(width, height) from the header of a JPEG or PNG; None for anything else."""
+    if data[:8] == b"\x89PNG\r\n\x1a\n" and data[12:16] == b"IHDR" and len(data) >= 24:
+        width, height = struct.unpack(">II", data[16:24])
+        return width, height
+    return _jpeg_size(data) if data[:2] == b"\xff\xd8" else None
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+    place = 2
+    while place + 9 < len(data):
+        if data[place] != 0xFF:
+            return None
+        marker = data[place + 1]
+        if marker == 0xFF:
+            place += 1
+        elif marker in {0x01, *range(0xD0, 0xD8)}:
+            place += 2
+        elif 0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC}:
+            height, width = struct.unpack(">HH", data[place + 5 : place + 9])
+            return width, height
+        else:
+            place += 2 + struct.unpack(">H", data[place + 2 : place + 4])[0]
+    return None
+
+
+def check_photo(data: bytes) -> tuple[int, int]:
+    """The size of a picture that may be sent as a photo. Raises 400."""
+    if len(data) > PHOTO_LIMIT:
+        raise bad(f"file of size {len(data)} bytes is too big for a photo; the maximum size is {PHOTO_LIMIT} bytes")
+    size = image_size(data)
+    if size is None:
+        raise bad("IMAGE_PROCESS_FAILED")
+    width, height = size
+    if not width or not height or width + height > SIDES_LIMIT or max(size) > RATIO_LIMIT * min(size):
+        raise bad("PHOTO_INVALID_DIMENSIONS")
+    return width, height
+
+
+def photo(data: bytes, name: Namer, keep: Keeper) -> list[dict[str, Any]]:
+    """Store a photo; returns the array of PhotoSize, the largest last. Smaller sizes give the same bytes."""
+    width, height = check_photo(data)
+    mime, ending = ("image/png", "png") if data[:1] == b"\x89" else ("image/jpeg", "jpg")
+    sides = [side for side in SMALL_SIDES if side < max(width, height)] + [max(width, height)]
+    sizes = []
+    for side in sides:
+        word = name()
+        share = side / max(width, height)
+        stored = keep(StoredFile(f"AgAC{word}", f"AQAD{word}", f"photos/file_{word}.{ending}", mime, "", data))
+        share_size = {"width": max(round(width * share), 1), "height": max(round(height * share), 1)}
+        sizes.append({**stored.head(), **share_size})
+    return sizes
+
+
+def document(data: bytes, file_name: str, mime: str, name: Namer, keep: Keeper) -> dict[str, Any]:
+    """Store a file; returns the Bot API Document."""
+    mime = mime or mimetypes.guess_type(file_name)[0] or "application/octet-stream"
+    word = name()
+    path = f"documents/file_{word}{_ending(file_name)}"
+    stored = keep(StoredFile(f"BQAC{word}", f"AgAD{word}", path, mime, file_name, data))
+    named = {"file_name": file_name} if file_name else {}
+    return {**named, "mime_type": mime, **stored.head()}
+
+
+def voice(data: bytes, mime: str, duration: int, name: Namer, keep: Keeper) -> dict[str, Any]:
+    """Store a voice message; returns the Bot API Voice."""
+    word = name()
+    mime = mime or "audio/ogg"
+    stored = keep(StoredFile(f"AwAC{word}", f"AgAD{word}", f"voice/file_{word}.oga", mime, "", data))
+    return {"duration": duration, "mime_type": mime, **stored.head()}
+
+
+def video_note(data: bytes, duration: int, name: Namer, keep: Keeper) -> dict[str, Any]:
+    """Store a round video; returns the Bot API VideoNote, which has no type."""
+    word = name()
+    stored = keep(StoredFile(f"DQAC{word}", f"AgAD{word}", f"video_notes/file_{word}.mp4", "video/mp4", "", data))
+    return {"duration": duration, "length": 240, **stored.head()}
+
+
+def sticker(data: bytes, emoji: str, name: Namer, keep: Keeper) -> dict[str, Any]:
+    """Store a still sticker; returns the Bot API Sticker."""
+    word = name()
+    stored = keep(StoredFile(f"CAAC{word}", f"AgAD{word}", f"stickers/file_{word}.webp", "image/webp", "", data))
+    shape = {"type": "regular", "width": 512, "height": 512, "is_animated": False, "is_video": False}
+    return {**shape, **({"emoji": emoji} if emoji else {}), **stored.head()}
+
+
+def _ending(file_name: str) -> str:
+    ending = file_name.rpartition(".")[2]
+    return f".{ending}" if ending != file_name and ending.isascii() and ending.isalnum() and len(ending) < 8 else ""

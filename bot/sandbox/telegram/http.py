@@ -1,0 +1,271 @@
+"""The Bot API over HTTP on loopback: routes, faults, limits, and a record of every call. Begin with `Server`."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from bot.sandbox import broken_connections
+from bot.sandbox.guard import guard
+from bot.sandbox.telegram import account, drafts, edit, ephemeral, send
+from bot.sandbox.telegram.call import ApiError, Call, read, too_many
+from bot.sandbox.telegram.context import Api, Method
+from bot.sandbox.telegram.faults import Fault, Faults
+from bot.sandbox.telegram.files import UPLOAD_LIMIT
+from bot.sandbox.telegram.flood_limits import Limits
+
+TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]+")
+REMEMBERED = 20_000
+INTERNAL = frozenset({"getupdates", "setwebhook", "deletewebhook", "close", "logout"})
+
+METHODS: dict[str, tuple[str, Method]] = {
+    name.lower(): (name, method)
+    for table in (
+        send.METHODS,
+        edit.METHODS,
+        ephemeral.METHODS,
+        drafts.METHODS,
+        account.METHODS,
+    )
+    for name, method in table.items()
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ApiCall:
+    """A call that was answered. `status` is the HTTP code, 0 when the connection was cut; `applied` says whether it was
+    carried out, whatever the answer. `at` is Unix time, `monotonic` the clock for durations.
+    """
+
+    method: str
+    params: dict[str, Any]
+    status: int
+    at: float
+    monotonic: float
+    chat_id: int | None = None
+    applied: bool = True
+    result: Any = None
+    description: str = ""
+    files: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """How a call ended: with a result or an error, and whether it was carried out."""
+
+    result: Any = None
+    error: ApiError | None = None
+    applied: bool = False
+
+    def body(self) -> dict[str, Any]:
+        return self.error.body() if self.error else {"ok": True, "result": self.result}
+
+    @property
+    def status(self) -> int:
+        return self.error.code if self.error else 200
+
+
+class Server:
+    """Listens on loopback. Methods of Telegram that are not in the tables answer 404.
+
+    `distance` is how many seconds the answer to a call that was carried out takes to the bot.
+    """
+
+    def __init__(self, token: str, api: Api, faults: Faults, limits: Limits) -> None:
+        self._token = token
+        self._api = api
+        self._faults = faults
+        self._limits = limits
+        self._runner: web.AppRunner | None = None
+        self.calls: deque[ApiCall] = deque(maxlen=REMEMBERED)
+        self.url = ""
+        self.distance = 0.0
+
+    async def start(self, port: int) -> str:
+        """Listen on 127.0.0.1; port 0 takes a free one. Returns the address."""
+        app = web.Application(middlewares=[guard(_forbidden)], client_max_size=UPLOAD_LIMIT + 1024 * 1024)
+        app.router.add_route("*", "/bot{token:[^/]+}/{method:[^/]*}", self._call)
+        app.router.add_get("/file/bot{token:[^/]+}/{path:.+}", self._file)
+        app.router.add_route("*", "/{path:.*}", _not_found)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=75.0)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", port)
+        await site.start()
+        port = self._runner.addresses[0][1]
+        self.url = f"http://127.0.0.1:{port}"
+        self._api.updates.stop(False)
+        return self.url
+
+    async def close(self) -> None:
+        """Answer the poll that waits and stop listening: then connections are refused."""
+        self._api.updates.stop()
+        if self._runner:
+            await self._runner.cleanup()
+            self._runner = None
+
+    def cut(self) -> int:
+        """Reset every open connection, whatever is under way on it. Returns how many there were."""
+        return broken_connections.reset_all(self._runner)
+
+    # --- methods ------------------------------------------------------------------------------------------------------
+
+    async def _call(self, request: web.Request) -> web.StreamResponse:
+        if refused := self._stranger(request):
+            return refused
+        started = self._api.state.clock.monotonic()
+        given = request.match_info["method"]
+        name = METHODS.get(given.lower(), (given,))[0]
+        try:
+            call = await read(request, name)
+        except web.HTTPRequestEntityTooLarge:
+            return _json(413, ApiError(413, "Request Entity Too Large").body())
+        except ApiError as error:
+            return _json(error.code, error.body())
+        fault = self._faults.take(name, call.chat_id)
+        if fault is not None and fault.apply and fault.fails:  # what is slow then is the way back
+            outcome = await self.execute(call)
+            await self._delay(fault)
+            self._record(call, outcome, 0 if fault.reset or fault.raw else fault.code, started, fault)
+            return _fail(request, fault)
+        await self._delay(fault)
+        if fault is None or not fault.fails:
+            outcome = await self.execute(call)
+            self._record(call, outcome, outcome.status, started)
+            if self.distance and name != "getUpdates":
+                await self._api.state.clock.sleep(self.distance)
+            return _json(outcome.status, outcome.body())
+        self._record(call, _Outcome(), 0 if fault.reset or fault.raw else fault.code, started, fault)
+        return _fail(request, fault)
+
+    async def execute(self, call: Call) -> _Outcome:
+        """Carry a call out, within the limits."""
+        found = METHODS.get(call.method.lower())
+        if found is None or (found[0] in ephemeral.METHODS and not self._api.ephemeral):
+            return _Outcome(error=ApiError(404, "Not Found: method not found"))
+        try:
+            self._limit(call)
+            result = found[1](self._api, call)
+            result = await result if inspect.isawaitable(result) else result
+        except ApiError as error:
+            return _Outcome(error=error)
+        return _Outcome(result, applied=True)
+
+    async def execute_internal(self, body: dict[str, Any]) -> None:
+        """A method from the answer of a webhook. Those that read or change the delivery itself are not taken."""
+        name = METHODS.get(str(body["method"]).lower(), (str(body["method"]),))[0]
+        if name.lower().startswith("get") or name.lower() in INTERNAL:
+            return
+        call = Call(name, {key: value for key, value in body.items() if key != "method"})
+        started = self._api.state.clock.monotonic()
+        outcome = await self.execute(call)
+        self._record(call, outcome, outcome.status, started)
+
+    def _limit(self, call: Call) -> None:
+        chat = self._api.state.chats.get(call.chat_id or 0)
+        if chat is None:
+            return
+        now = self._api.state.clock.monotonic()
+        if seconds := self._limits.wait(call.method, chat.id, chat.private, now):
+            raise too_many(seconds)
+
+    async def _delay(self, fault: Fault | None) -> None:
+        seconds = self._faults.shares["latency_ms"] / 1000 + (fault.delay if fault else 0.0)
+        if seconds:
+            await self._api.state.clock.sleep(seconds)
+
+    def _record(self, call: Call, outcome: _Outcome, status: int, started: float, fault: Fault | None = None) -> None:
+        clock, hub = self._api.state.clock, self._api.state.hub
+        description = outcome.error.description if outcome.error else ""
+        if fault and status:
+            description = str(fault.answer()["description"])
+        sizes = {name: len(upload.data) for name, upload in call.files.items()}
+        self.calls.append(
+            ApiCall(
+                call.method,
+                call.params,
+                status,
+                clock.time(),
+                clock.monotonic(),
+                call.chat_id,
+                outcome.applied,
+                outcome.result,
+                description,
+                sizes,
+            )
+        )
+        if call.method == "getUpdates" and status == 200:
+            hub.touch()
+            return
+        summary = description or call.text("text") or call.text("caption") or call.text("action")
+        detail = {
+            **call.params,
+            **({"files": sizes} if sizes else {}),
+            **({"error": description} if description else {}),
+        }
+        ms = (clock.monotonic() - started) * 1000
+        hub.journal("call", call.method, chat_id=call.chat_id, status=status, ms=ms, summary=summary, detail=detail)
+
+    # --- files --------------------------------------------------------------------------------------------------------
+
+    async def _file(self, request: web.Request) -> web.StreamResponse:
+        """The bytes of a file. Faults for it are those of the method "file"."""
+        if refused := self._stranger(request):
+            return refused
+        fault = self._faults.take("file", None)
+        await self._delay(fault)
+        if fault is not None and (fault.code or fault.reset or fault.raw):
+            return _fail(request, fault)
+        path = request.match_info["path"]
+        file = next((file for file in self._api.state.files.values() if file.path == path), None)
+        if file is None:
+            return _json(404, ApiError(404, "Not Found").body())
+        return web.Response(body=file.data, content_type="application/octet-stream")
+
+    def _stranger(self, request: web.Request) -> web.Response | None:
+        """401 for another bot's token, 404 for what is no token."""
+        token = request.match_info["token"]
+        if token == self._token:
+            return None
+        error = ApiError(401, "Unauthorized") if TOKEN.fullmatch(token) else ApiError(404, "Not Found")
+        return _json(error.code, error.body())
+
+
+def _json(status: int, body: dict[str, Any]) -> web.Response:
+    headers = {"Retry-After": str(body["parameters"]["retry_after"])} if status == 429 and "parameters" in body else {}
+    return web.Response(status=status, body=_dumps(body), content_type="application/json", headers=headers)
+
+
+def _dumps(body: Any) -> bytes:
+    return json.dumps(body).encode()
+
+
+def _forbidden(sentence: str) -> web.Response:
+    return _json(403, ApiError(403, f"Forbidden: {sentence}").body())
+
+
+async def _not_found(request: web.Request) -> web.Response:
+    return _json(404, ApiError(404, "Not Found").body())
+
+
+def _fail(request: web.Request, fault: Fault) -> web.Response:
+    """The failure instead of the answer."""
+    transport = request.transport
+    if transport is not None and (fault.reset or fault.raw):
+        if fault.raw:
+            transport.write(fault.raw)
+            transport.close()
+        else:
+            broken_connections.reset(transport)
+    if fault.body:
+        kind = fault.headers.get("Content-Type", "application/json")
+        headers = {name: value for name, value in fault.headers.items() if name.lower() != "content-type"}
+        return web.Response(status=fault.code, body=fault.body, headers={**headers, "Content-Type": kind})
+    return web.Response(
+        status=fault.code or 500, body=_dumps(fault.answer()), content_type="application/json", headers=fault.headers
+    )

@@ -1,0 +1,24 @@
+"""The three parse modes of `sendMessage`: HTML, MarkdownV2 and the old Markdown. Begin with `parse`.
+
+Strings that break the rules are refused with the server's own words, "can't parse entities: ...", byte offsets and
+all.
+"""
+
+from __future__ import annotations
+
+from bot.sandbox.telegram.call import bad
+from bot.sandbox.telegram.entities import Entity
+from bot.sandbox.telegram.html import Html
+from bot.sandbox.telegram.markdown import Markdown, MarkdownV2
+from bot.sandbox.telegram.parser import Parser
+
+
+def parse(text: str, mode: str) -> tuple[str, list[Entity]]:
+    """Split a marked-up text into plain text and entities. Raises 400 for what the server would not take."""
+    parser = PARSERS.get(mode.lower())
+    if parser is None:
+        raise bad("Unsupported parse_mode")
+    return parser(text).run()
+
+
+PARSERS: dict[str, type[Parser]] = {"html": Html, "markdownv2": MarkdownV2, "markdown": Markdown}

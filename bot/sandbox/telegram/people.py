@@ -1,0 +1,367 @@
+"""What people do in Telegram: write, upload, press, stop, react, block. Begin with `Actions.say`.
+
+Each action changes the chat and queues the update that a real bot would get. Nothing is checked that a hostile client
+would not check either, so tests may send what they like.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from bot.sandbox.telegram import files as files
+from bot.sandbox.telegram.account import DEFAULT_SCOPE, GROUP_SCOPE
+from bot.sandbox.telegram.context import QUERY_LIFE, Api, Press
+from bot.sandbox.telegram.edit import react
+from bot.sandbox.telegram.entities import CAPTION_LIMIT, TEXT_LIMIT, detect
+from bot.sandbox.telegram.state import COLORS, FIRST_GROUP, Chat, Message, Person
+
+Kind = Literal["photo", "voice", "document", "video_note", "sticker"]
+ANONYMOUS = {"id": 1087968824, "is_bot": True, "first_name": "Group", "username": "GroupAnonymousBot"}
+
+
+class Actions:
+    """The people's side of the sandbox. All methods raise `ValueError` with a sentence for what does not exist."""
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+        self.state = api.state
+        self.updates = api.updates
+
+    # --- messages -----------------------------------------------------------------------------------------------------
+
+    def say(
+        self,
+        chat_id: int,
+        text: str,
+        user_id: int | None = None,
+        thread_id: int = 0,
+        reply_to: int | None = None,
+        *,
+        anonymous: bool = False,
+        aloud: bool = False,
+    ) -> Message:
+        """Write a message. Over 4,096 characters it becomes several, as clients do; the last one is returned.
+
+        In a group a command that the bot has declared as ephemeral is one that only the bot sees, but for `aloud`: old
+        clients don't know that.
+
+        A positive `chat_id` that is not known becomes a new person. `anonymous`: as an administrator whom the group
+        shows under its own name.
+        """
+        chat, sender = self._place(chat_id, user_id)
+        if not (chat.private or anonymous or aloud) and self._is_unseen(text):
+            return self.whisper(chat_id, text, sender, thread_id)
+        pieces = [text[start : start + TEXT_LIMIT] for start in range(0, len(text), TEXT_LIMIT)] or [""]
+        for piece in pieces:
+            content: dict[str, Any] = {"text": piece}
+            if anonymous:
+                content |= {"from": ANONYMOUS, "sender_chat": self.state.head(chat)}
+            if entities := detect(piece):
+                content["entities"] = entities
+            message = self._send(chat, sender, content, thread_id, reply_to or 0)
+        return message
+
+    def whisper(
+        self, chat_id: int, text: str, user_id: int | None = None, thread_id: int = 0, reply_to: int = 0
+    ) -> Message:
+        """Write what only the bot sees: a command, or a reply to something that only this person saw."""
+        chat, sender = self._place(chat_id, user_id)
+        entities = {"entities": found} if (found := detect(text)) else {}
+        message = self.state.whisper(
+            chat, sender, self.state.profile.id, {"text": text[:TEXT_LIMIT], **entities},
+            thread_id=thread_id, reply_to=reply_to,
+        )  # fmt: skip
+        if chat.has_bot:
+            self.updates.add("message", message, lane=f"chat {chat.id}")
+        return message
+
+    def _is_unseen(self, text: str) -> bool:
+        """Whether the menu of groups, or of all chats, declares that command as ephemeral."""
+        word = text.split(maxsplit=1)[0].partition("@")[0] if text.strip() else ""
+        menus = [self.state.commands.get(scope, {}) for scope in (GROUP_SCOPE, DEFAULT_SCOPE)]
+        return self.api.ephemeral and any(
+            f"/{row['command']}" == word and row.get("is_ephemeral") for menu in menus for row in menu.get("", [])
+        )
+
+    def vanish(self, chat_id: int) -> None:
+        """What only one person saw is gone after a while. The bot is not told; the ids come again."""
+        chat, _ = self._place(chat_id, None)
+        self.state.forget_unseen(chat, list(chat.unseen))
+
+    def edit(self, chat_id: int, message_id: int, text: str, user_id: int | None = None) -> Message:
+        """Change the text (or the caption) of a person's own message."""
+        chat, sender = self._place(chat_id, user_id)
+        old = chat.messages.get(message_id)
+        if old is None or old["from"]["id"] != sender:
+            raise ValueError("only one's own messages can be edited")
+        name = "text" if "text" in old else "caption"
+        entities = "entities" if name == "text" else "caption_entities"
+        fresh = {key: value for key, value in old.items() if key != entities}
+        fresh |= {name: text, "edit_date": int(self.state.clock.time())}
+        if found := detect(text):
+            fresh[entities] = found
+        chat.messages[message_id] = fresh
+        self.state.show(chat, fresh)
+        self._tell(chat, "edited_message", fresh)
+        return fresh
+
+    def upload(
+        self,
+        chat_id: int,
+        data: bytes,
+        kind: Kind = "photo",
+        *,
+        name: str = "",
+        mime: str = "",
+        caption: str = "",
+        user_id: int | None = None,
+        thread_id: int = 0,
+        reply_to: int | None = None,
+        duration: int = 1,
+        group: str = "",
+    ) -> Message:
+        """Send a photo, a voice or video note, a still sticker (`name`: its emoji) or a document.
+
+        Raises `ApiError` for a photo that Telegram would not take.
+        """
+        chat, sender = self._place(chat_id, user_id)
+        content = self._stored(kind, data, name, mime, duration)
+        if caption:
+            content["caption"] = caption[:CAPTION_LIMIT]
+            if entities := detect(content["caption"]):
+                content["caption_entities"] = entities
+        if group:
+            content["media_group_id"] = group
+        return self._send(chat, sender, content, thread_id, reply_to or 0)
+
+    def album(
+        self,
+        chat_id: int,
+        photos: Sequence[bytes],
+        caption: str = "",
+        *,
+        user_id: int | None = None,
+        thread_id: int = 0,
+        caption_on: int = 0,
+    ) -> list[Message]:
+        """Send photos as one album: an update each, one `media_group_id`. `caption_on`: which has the caption."""
+        group = str(10_000_000_000 + self.state.serial)
+        return [
+            self.upload(
+                chat_id,
+                data,
+                caption=caption if number == caption_on else "",
+                user_id=user_id,
+                thread_id=thread_id,
+                group=group,
+            )
+            for number, data in enumerate(photos)
+        ]
+
+    # --- touching what the bot wrote ----------------------------------------------------------------------------------
+
+    def press(
+        self, chat_id: int, message_id: int, data: str, user_id: int | None = None, *, unseen: bool = False
+    ) -> str:
+        """Press an inline button; returns the callback query id. `data` may be anything, as from a hostile client.
+
+        `unseen`: `message_id` is that of a message which only this person sees.
+        """
+        chat, sender = self._place(chat_id, user_id)
+        query_id = f"{4_000_000_000_000 + int(self.state.unique().rpartition('x')[2])}"
+        self.api.queries[query_id] = (sender, self.state.clock.time() + QUERY_LIFE)
+        self.api.presses[query_id] = Press(sender, chat.id, self.state.clock.time(), unseen)
+        gone = {"chat": self.state.head(chat), "message_id": message_id, "date": 0}
+        messages = chat.unseen if unseen else chat.messages
+        query = {
+            "id": query_id,
+            "from": self.state.user(sender),
+            "message": messages.get(message_id, gone),
+            "chat_instance": str(abs(chat.id) * 7_919),
+            "data": data,
+        }
+        self.updates.add("callback_query", query, lane=f"user {sender}")
+        return query_id
+
+    def stop(self, chat_id: int, draft_id: int, thread_id: int = 0) -> None:
+        """Press Stop at a draft. It goes (with `keep_on_stop` it stays until its time is over) and is shown no more."""
+        chat, _ = self._place(chat_id, None)
+        draft = self.state.drafts.get((chat_id, thread_id))
+        self.state.stopped.add((chat_id, thread_id, draft_id))
+        if draft and draft.draft_id == draft_id:
+            if draft.keep_on_stop:
+                draft.can_stop = False
+                self.state.hub.publish("draft", draft=draft.view())
+            else:
+                self.state.drop_draft(chat_id, thread_id)
+        thread = {"message_thread_id": thread_id} if thread_id else {}
+        payload = {"chat": self.state.head(chat), "draft_id": draft_id, **thread}
+        self.updates.add("stopped_message_generation", payload, lane=f"chat {chat_id}")
+
+    def react(self, chat_id: int, message_id: int, emoji: str | None, user_id: int | None = None) -> None:
+        """Put a reaction on a message, or take it away with None."""
+        chat, sender = self._place(chat_id, user_id)
+        if message_id not in chat.messages:
+            raise ValueError("there is no such message")
+        before = react(self.api, chat, message_id, sender, emoji)
+        payload = {
+            "chat": self.state.head(chat),
+            "message_id": message_id,
+            "user": self.state.user(sender),
+            "date": int(self.state.clock.time()),
+            "old_reaction": [{"type": "emoji", "emoji": before}] if before else [],
+            "new_reaction": [{"type": "emoji", "emoji": emoji}] if emoji else [],
+        }
+        self.updates.add("message_reaction", payload, lane=f"chat {chat_id}")
+
+    # --- topics -------------------------------------------------------------------------------------------------------
+
+    def topic(self, chat_id: int, user_id: int | None = None, name: str = "") -> dict[str, Any]:
+        """Create a topic. Without a name the client makes one up and the bot is expected to rename it."""
+        chat, sender = self._place(chat_id, user_id)
+        if not (chat.is_forum or (chat.private and self.state.profile.topics)):
+            raise ValueError("this chat has no topics")
+        message = self.state.make_topic(chat, sender, name[:128] or "New topic", COLORS[0], implicit=not name)
+        self._tell(chat, "message", message)
+        return chat.topics[message["message_id"]].view()
+
+    def delete_topic(self, chat_id: int, thread_id: int) -> None:
+        """Delete a topic and all its messages. The bot is not told."""
+        chat, _ = self._place(chat_id, None)
+        if thread_id not in chat.topics:
+            raise ValueError("there is no such topic")
+        self.state.drop_topic(chat, thread_id)
+
+    def delete(self, chat_id: int, message_id: int) -> None:
+        """Delete a message for everybody. The bot is not told."""
+        self.state.remove(self._place(chat_id, None)[0], [message_id])
+
+    # --- chats --------------------------------------------------------------------------------------------------------
+
+    def person(self, title: str, language_code: str = "", user_id: int | None = None) -> dict[str, Any]:
+        """A new person with a private chat; returns the chat."""
+        number = user_id or max([1000, *self.state.people]) + 1
+        return self.state.add_person(Person(number, title, "", language_code)).view()
+
+    def group(
+        self,
+        title: str,
+        members: Sequence[int] = (),
+        *,
+        type: Literal["group", "supergroup"] = "supergroup",
+        is_forum: bool = False,
+        chat_id: int | None = None,
+    ) -> dict[str, Any]:
+        """A new group with the bot in it; the first member owns it. Returns the chat."""
+        people = list(members) or list(self.state.people)[:1]
+        if unknown := [member for member in people if member not in self.state.people]:
+            raise ValueError(f"there is no user {unknown[0]}")
+        used = [chat.id for chat in self.state.chats.values() if (chat.type == "supergroup") == (type == "supergroup")]
+        number = chat_id or min([FIRST_GROUP + 1 if type == "supergroup" else -4000, *(n for n in used if n < 0)]) - 1
+        return self.state.add_group(Chat(number, type, title, people, is_forum)).view()
+
+    def block(self, user_id: int, blocked: bool = True) -> None:
+        """A person blocks the bot, or lets it in again."""
+        chat, _ = self._place(user_id, None)
+        if self.state.people[user_id].blocked == blocked:
+            return
+        self.state.people[user_id].blocked = blocked
+        for draft in self.state.live_drafts():
+            if draft.chat_id == user_id:
+                self.state.drop_draft(user_id, draft.thread_id)
+        self._member(chat, user_id, "kicked" if blocked else "member")
+        self.state.show_chat(chat)
+
+    def kick(self, chat_id: int, gone: bool = True, user_id: int | None = None) -> None:
+        """The bot is removed from a group, or added again."""
+        chat, sender = self._place(chat_id, user_id)
+        chat.has_bot = not gone
+        self._member(chat, sender, "kicked" if gone else "member")
+
+    def promote(self, chat_id: int, up: bool = True, user_id: int | None = None) -> None:
+        """The bot becomes an administrator of a group, or is none any more."""
+        chat, sender = self._place(chat_id, user_id)
+        chat.administers = up
+        self._member(chat, sender, "administrator" if up else "member")
+        self.state.show_chat(chat)
+
+    def migrate(self, chat_id: int) -> int:
+        """A group becomes a supergroup with a new id, which is returned; two service messages tell the bot."""
+        old, sender = self._place(chat_id, None)
+        number = min([FIRST_GROUP, *self.state.chats]) - 1
+        new = self.state.add_group(Chat(number, "supergroup", old.title, list(old.members)))
+        self._send(old, sender, {"migrate_to_chat_id": number}, 0, 0)
+        self._send(new, sender, {"migrate_from_chat_id": chat_id}, 0, 0)
+        old.migrated_to = number
+        return number
+
+    def push_raw(self, update: dict[str, Any]) -> int:
+        """Queue any update, however hostile; an `update_id` is added unless it has one. Returns the id."""
+        return self.updates.add_raw(update)
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _place(self, chat_id: int, user_id: int | None) -> tuple[Chat, int]:
+        """The chat, and who acts in it: by default the owner."""
+        if chat_id > 0 and chat_id not in self.state.chats:
+            self.person(f"User {chat_id}", "en", chat_id)
+        chat = self.state.chats.get(chat_id)
+        if chat is None:
+            raise ValueError("there is no such chat")
+        sender = user_id or chat.members[0]
+        if sender not in self.state.people:
+            raise ValueError(f"there is no user {sender}")
+        return chat, sender
+
+    def _send(self, chat: Chat, sender: int, content: dict[str, Any], thread_id: int, reply_to: int) -> Message:
+        if thread_id and thread_id not in chat.topics:
+            raise ValueError("there is no such topic")
+        message = self.state.post(chat, sender, content, thread_id=thread_id, reply_to=reply_to)
+        self._tell(chat, "message", message)
+        return message
+
+    def _tell(self, chat: Chat, kind: str, message: Message) -> None:
+        """Queue the update, unless the bot can't see the message."""
+        if chat.private and self.state.people[chat.id].blocked:
+            return
+        if chat.has_bot and (chat.private or not self.state.profile.privacy or self._meant(message)):
+            self.updates.add(kind, message, lane=f"chat {chat.id}")
+
+    def _meant(self, message: Message) -> bool:
+        """With privacy mode a bot sees in groups only commands, mentions, replies to it and service messages."""
+        text = str(message.get("text") or message.get("caption") or "")
+        replied = message.get("reply_to_message", {}).get("from", {}).get("id") == self.state.profile.id
+        command, _, addressee = text.split(maxsplit=1)[0].partition("@") if text.strip() else ("", "", "")
+        for_me = command.startswith("/") and addressee.lower() in {"", self.state.profile.username.lower()}
+        service = not any(name in message for name in ("text", "photo", "document", "voice", "video_note", "sticker"))
+        return replied or for_me or service or f"@{self.state.profile.username}".lower() in text.lower()
+
+    def _stored(self, kind: Kind, data: bytes, name: str, mime: str, duration: int) -> dict[str, Any]:
+        unique, store = self.state.unique, self.state.store
+        if kind == "photo":
+            return {"photo": files.photo(data, unique, store)}
+        if kind == "voice":
+            return {"voice": files.voice(data, mime, duration, unique, store)}
+        if kind == "video_note":
+            return {"video_note": files.video_note(data, duration, unique, store)}
+        if kind == "sticker":
+            return {"sticker": files.sticker(data, name, unique, store)}
+        if kind == "document":
+            return {"document": files.document(data, name, mime, unique, store)}
+        raise ValueError(f"can't upload a {kind}")
+
+    def _member(self, chat: Chat, sender: int, status: str) -> None:
+        """my_chat_member: the bot's own standing changed."""
+        bot = self.state.profile.user()
+        kicked = {"status": "kicked", "user": bot, "until_date": 0}
+        member = {"status": "member", "user": bot}
+        new = {"kicked": kicked, "member": member}.get(status, {"status": status, "user": bot})
+        payload = {
+            "chat": self.state.head(chat),
+            "from": self.state.user(sender),
+            "date": int(self.state.clock.time()),
+            "old_chat_member": member if status in ("kicked", "administrator") else kicked,
+            "new_chat_member": new,
+        }
+        self.updates.add("my_chat_member", payload, lane=f"chat {chat.id}")

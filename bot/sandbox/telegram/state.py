@@ -1,0 +1,400 @@
+"""Everything the sandbox's Telegram knows: people, chats, messages, drafts, files, commands. Begin with `State`.
+
+Messages are kept as Bot API objects, so what a test or the page sees is what the bot sees. Whatever changes is told
+to the hub.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from bot.clock import Clock
+from bot.sandbox.event_stream import Hub
+from bot.sandbox.telegram.call import ApiError, bad
+from bot.sandbox.telegram.files import StoredFile
+
+Message = dict[str, Any]
+
+DRAFT_LIFE = 30.0
+COLORS = (7322096, 16766590, 13338331, 9367192, 16749490, 16478047)
+FIRST_GROUP = -1001000000001
+
+
+@dataclass(slots=True)
+class Person:
+    id: int
+    first_name: str
+    username: str = ""
+    language_code: str = ""
+    blocked: bool = False
+
+    def user(self) -> dict[str, Any]:
+        """The Bot API User."""
+        user: dict[str, Any] = {"id": self.id, "is_bot": False, "first_name": self.first_name}
+        for name in ("username", "language_code"):
+            if value := getattr(self, name):
+                user[name] = value
+        return user
+
+
+@dataclass(slots=True)
+class Topic:
+    id: int
+    name: str
+    icon_color: int = COLORS[0]
+    is_name_implicit: bool = False
+
+    def view(self) -> dict[str, Any]:
+        return {"id": self.id, "name": self.name, "icon_color": self.icon_color}
+
+
+@dataclass(slots=True)
+class Chat:
+    """A chat with its messages by id, in order. `members` are people; the bot is in a group while `has_bot`.
+
+    `migrated_to` is the new id of a group that became a supergroup. `administers`: the bot is one of its
+    administrators. `unseen` are the messages that one member alone sees, by ids of their own, which come again.
+    """
+
+    id: int
+    type: str
+    title: str
+    members: list[int]
+    is_forum: bool = False
+    has_bot: bool = True
+    migrated_to: int = 0
+    administers: bool = False
+    last_id: int = 0
+    topics: dict[int, Topic] = field(default_factory=dict)
+    messages: dict[int, Message] = field(default_factory=dict)
+    unseen: dict[int, Message] = field(default_factory=dict)
+    reactions: dict[int, dict[str, list[int]]] = field(default_factory=dict)
+
+    @property
+    def private(self) -> bool:
+        return self.type == "private"
+
+    def view(self) -> dict[str, Any]:
+        """The chat for the page."""
+        topics = [topic.view() for topic in self.topics.values()]
+        return {
+            "id": self.id,
+            "type": self.type,
+            "title": self.title,
+            "members": self.members,
+            "is_forum": self.is_forum,
+            "administers": self.administers,
+            "topics": topics,
+        }
+
+
+@dataclass(slots=True)
+class Draft:
+    """What the bot shows in a private chat while it writes. `until` is a monotonic time."""
+
+    chat_id: int
+    thread_id: int
+    draft_id: int
+    text: str
+    entities: list[dict[str, Any]]
+    rich_message: dict[str, Any] | None
+    can_stop: bool
+    keep_on_stop: bool
+    thinking: bool
+    until: float
+
+    def view(self) -> dict[str, Any]:
+        names = ("chat_id", "thread_id", "draft_id", "text", "entities", "rich_message", "can_stop", "keep_on_stop")
+        return {**{name: getattr(self, name) for name in names}, "thinking": self.thinking}
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """The bot as BotFather set it up. `privacy`: in groups it sees only what is meant for it."""
+
+    id: int
+    username: str
+    first_name: str
+    topics: bool
+    privacy: bool
+
+    def user(self) -> dict[str, Any]:
+        return {"id": self.id, "is_bot": True, "first_name": self.first_name, "username": self.username}
+
+    def me(self) -> dict[str, Any]:
+        """The answer of getMe."""
+        return {
+            **self.user(),
+            "can_join_groups": True,
+            "can_read_all_group_messages": not self.privacy,
+            "supports_inline_queries": False,
+            "can_connect_to_business": False,
+            "has_main_web_app": False,
+            "has_topics_enabled": self.topics,
+            "allows_users_to_create_topics": self.topics,
+        }
+
+
+class State:
+    """The data, and the few changes everything else is made of."""
+
+    def __init__(self, profile: Profile, clock: Clock, hub: Hub) -> None:
+        self.profile = profile
+        self.clock = clock
+        self.hub = hub
+        self.people: dict[int, Person] = {}
+        self.chats: dict[int, Chat] = {}
+        self.drafts: dict[tuple[int, int], Draft] = {}
+        self.stopped: set[tuple[int, int, int]] = set()
+        self.files: dict[str, StoredFile] = {}
+        self.commands: dict[str, dict[str, list[dict[str, Any]]]] = {}
+        self.last_id = 0
+        self.serial = 0
+
+    # --- finding ------------------------------------------------------------------------------------------------------
+
+    def chat(self, chat_id: int) -> Chat:
+        """The chat that the bot may write to. Raises the server's errors for one that is gone, moved or blocked."""
+        chat = self.chats.get(chat_id)
+        if chat is None:
+            raise bad("chat not found")
+        if chat.migrated_to:
+            reason = "Bad Request: group chat was upgraded to a supergroup chat"
+            raise ApiError(400, reason, {"migrate_to_chat_id": chat.migrated_to})
+        if chat.private and self.people[chat.id].blocked:
+            raise ApiError(403, "Forbidden: bot was blocked by the user")
+        if not chat.has_bot:
+            raise ApiError(403, f"Forbidden: bot was kicked from the {chat.type} chat")
+        return chat
+
+    def thread(self, chat: Chat, thread_id: int) -> int:
+        """The topic to write to. Only forums and private chats have topics; elsewhere the number means nothing."""
+        if not thread_id or not (chat.private or chat.is_forum):
+            return 0
+        if thread_id not in chat.topics:
+            raise bad("message thread not found")
+        return thread_id
+
+    def user(self, user_id: int) -> dict[str, Any]:
+        return self.profile.user() if user_id == self.profile.id else self.people[user_id].user()
+
+    def head(self, chat: Chat) -> dict[str, Any]:
+        """The Bot API Chat."""
+        if chat.private:
+            person = self.people[chat.id]
+            name = {"username": person.username} if person.username else {}
+            return {"id": chat.id, "first_name": person.first_name, **name, "type": "private"}
+        forum = {"is_forum": True} if chat.is_forum else {}
+        return {"id": chat.id, "title": chat.title, "type": chat.type, **forum}
+
+    # --- messages -----------------------------------------------------------------------------------------------------
+
+    def next_id(self, chat: Chat) -> int:
+        """Message ids count per supergroup, and over all other chats of the bot together, as on the real server."""
+        if chat.type == "supergroup":
+            chat.last_id += 1
+            return chat.last_id
+        self.last_id += 1
+        return self.last_id
+
+    def post(
+        self,
+        chat: Chat,
+        sender: int,
+        content: dict[str, Any],
+        *,
+        thread_id: int = 0,
+        reply_to: int = 0,
+        quote: str = "",
+    ) -> Message:
+        """Put a message into a chat. A message of the bot takes the draft there away."""
+        message: Message = {
+            "message_id": self.next_id(chat),
+            "from": self.user(sender),
+            "chat": self.head(chat),
+            "date": int(self.clock.time()),
+        }
+        if thread_id:
+            message |= {"message_thread_id": thread_id, "is_topic_message": True}
+        if original := chat.messages.get(reply_to):
+            message["reply_to_message"] = {key: value for key, value in original.items() if key != "reply_to_message"}
+        if quote:
+            message["quote"] = {"text": quote, "position": 0, "is_manual": True}
+        message |= content
+        chat.messages[message["message_id"]] = message
+        if sender == self.profile.id:
+            self.drop_draft(chat.id, thread_id)
+        self.show(chat, message)
+        return message
+
+    def show(self, chat: Chat, message: Message) -> None:
+        """Tell the page about a new or changed message."""
+        self.hub.publish("message", chat_id=chat.id, message=self.view(chat, message))
+
+    def view(self, chat: Chat, message: Message) -> Message:
+        reactions = chat.reactions.get(message["message_id"])
+        return {**message, "reactions": reactions} if reactions else dict(message)
+
+    def whisper(
+        self, chat: Chat, sender: int, receiver: int, content: dict[str, Any], *, thread_id: int = 0, reply_to: int = 0
+    ) -> Message:
+        """Put a message into a group that two see, one of them the bot. Its id is free again when it is gone."""
+        number = next(id_ for id_ in count(1) if id_ not in chat.unseen)
+        message: Message = {
+            "message_id": 0,
+            "ephemeral_message_id": number,
+            "from": self.user(sender),
+            "receiver_user": self.user(receiver),
+            "chat": self.head(chat),
+            "date": int(self.clock.time()),
+        }
+        if thread_id:
+            message |= {"message_thread_id": thread_id, "is_topic_message": True}
+        if original := chat.unseen.get(reply_to):
+            message["reply_to_message"] = {key: value for key, value in original.items() if key != "reply_to_message"}
+        chat.unseen[number] = message = {**message, **content}
+        self.show_unseen(chat, message)
+        return message
+
+    def show_unseen(self, chat: Chat, message: Message) -> None:
+        self.hub.publish("message", chat_id=chat.id, message=self.unseen_view(message))
+
+    def unseen_view(self, message: Message) -> Message:
+        """For the page, which has one line of ids: these are below zero. `only` is the person who sees it."""
+        people = (message["from"]["id"], message["receiver_user"]["id"])
+        only = next(id_ for id_ in people if id_ != self.profile.id)
+        return {**message, "message_id": -message["ephemeral_message_id"], "only": only}
+
+    def forget_unseen(self, chat: Chat, numbers: Iterable[int]) -> None:
+        gone = [number for number in numbers if chat.unseen.pop(number, None)]
+        if gone:
+            self.hub.publish("deleted", chat_id=chat.id, message_ids=[-number for number in gone])
+
+    def remove(self, chat: Chat, message_ids: Iterable[int]) -> None:
+        gone = [number for number in message_ids if chat.messages.pop(number, None)]
+        for number in gone:
+            chat.reactions.pop(number, None)
+        if gone:
+            self.hub.publish("deleted", chat_id=chat.id, message_ids=gone)
+
+    def show_chat(self, chat: Chat) -> None:
+        self.hub.publish("chat", chat=chat.view())
+
+    # --- drafts -------------------------------------------------------------------------------------------------------
+
+    def put_draft(self, draft: Draft) -> None:
+        """Show a draft, unless the user has stopped that very one: Telegram does not show it again."""
+        place = (draft.chat_id, draft.thread_id)
+        if (*place, draft.draft_id) in self.stopped:
+            return
+        self.drafts[place] = draft
+        self.hub.publish("draft", draft=draft.view())
+
+    def drop_draft(self, chat_id: int, thread_id: int) -> None:
+        if self.drafts.pop((chat_id, thread_id), None):
+            self.hub.publish("draft_gone", chat_id=chat_id, thread_id=thread_id)
+
+    def live_drafts(self) -> list[Draft]:
+        """The drafts that are on the screen now. Those not renewed for 30 s are gone."""
+        now = self.clock.monotonic()
+        for place, draft in list(self.drafts.items()):
+            if draft.until <= now:
+                self.drop_draft(*place)
+        return list(self.drafts.values())
+
+    # --- chats and people ---------------------------------------------------------------------------------------------
+
+    def add_person(self, person: Person) -> Chat:
+        """A person and the private chat with the bot."""
+        self.people[person.id] = person
+        chat = Chat(person.id, "private", person.first_name, [person.id])
+        self.chats[chat.id] = chat
+        self.show_chat(chat)
+        return chat
+
+    def add_group(self, chat: Chat) -> Chat:
+        self.chats[chat.id] = chat
+        self.show_chat(chat)
+        return chat
+
+    def make_topic(self, chat: Chat, creator: int, name: str, color: int, *, implicit: bool = False) -> Message:
+        """Create a topic; its id is that of the service message which says so. Returns that message."""
+        created: dict[str, Any] = {"name": name, "icon_color": color}
+        if implicit:
+            created["is_name_implicit"] = True
+        message = self.post(chat, creator, {"forum_topic_created": created})
+        number = message["message_id"]
+        message |= {"message_thread_id": number, "is_topic_message": True}
+        chat.topics[number] = Topic(number, name, color, implicit)
+        self.show(chat, message)
+        self.show_chat(chat)
+        return message
+
+    def drop_topic(self, chat: Chat, thread_id: int) -> None:
+        """Delete a topic with all that was said in it."""
+        del chat.topics[thread_id]
+        self.drop_draft(chat.id, thread_id)
+        self.remove(chat, [n for n, message in chat.messages.items() if message.get("message_thread_id") == thread_id])
+        self.show_chat(chat)
+
+    def unique(self) -> str:
+        """A word not used before, for the ids of files and queries."""
+        self.serial += 1
+        return f"{self.profile.id}x{self.serial}"
+
+    def store(self, file: StoredFile) -> StoredFile:
+        self.files[file.file_id] = file
+        return file
+
+    # --- keeping ------------------------------------------------------------------------------------------------------
+
+    def dump(self) -> dict[str, Any]:
+        """All of it but the drafts, as plain JSON."""
+        return {
+            "people": [plain(person) for person in self.people.values()],
+            "chats": [_dump_chat(chat) for chat in self.chats.values()],
+            "files": [{**plain(file), "data": base64.b64encode(file.data).decode()} for file in self.files.values()],
+            "commands": self.commands,
+            "last_id": self.last_id,
+            "serial": self.serial,
+        }
+
+    def load(self, data: dict[str, Any]) -> None:
+        """Replace everything with what `dump` gave."""
+        self.people = {item["id"]: Person(**item) for item in data["people"]}
+        self.chats = {item["id"]: _load_chat(item) for item in data["chats"]}
+        files = (StoredFile(**{**item, "data": base64.b64decode(item["data"])}) for item in data["files"])
+        self.files = {file.file_id: file for file in files}
+        self.commands = data["commands"]
+        self.last_id, self.serial = data["last_id"], data["serial"]
+        self.drafts.clear()
+        self.stopped.clear()
+
+
+def plain(value: Any) -> dict[str, Any]:
+    """The fields of a slotted value, one level deep."""
+    return {name: getattr(value, name) for name in value.__dataclass_fields__}
+
+
+def _dump_chat(chat: Chat) -> dict[str, Any]:
+    messages = list(chat.messages.values())
+    reactions = {str(number): found for number, found in chat.reactions.items()}
+    topics = [plain(topic) for topic in chat.topics.values()]
+    unseen = list(chat.unseen.values())
+    return {**plain(chat), "topics": topics, "messages": messages, "unseen": unseen, "reactions": reactions}
+
+
+def _load_chat(item: dict[str, Any]) -> Chat:
+    return Chat(
+        **{
+            **item,
+            "topics": {topic["id"]: Topic(**topic) for topic in item["topics"]},
+            "messages": {message["message_id"]: message for message in item["messages"]},
+            "unseen": {message["ephemeral_message_id"]: message for message in item.get("unseen", [])},
+            "reactions": {int(number): found for number, found in item["reactions"].items()},
+        }
+    )

@@ -1,0 +1,220 @@
+"""The queue of updates and long polling, with the server's real rules of confirming. Begin with `Updates.poll`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from bot.clock import Clock
+from bot.sandbox.event_stream import Hub
+from bot.sandbox.telegram.call import ApiError
+
+KINDS = frozenset(
+    {
+        "message", "edited_message", "channel_post", "edited_channel_post", "business_connection", "business_message",
+        "edited_business_message", "deleted_business_messages", "guest_message", "message_reaction",
+        "message_reaction_count", "inline_query", "chosen_inline_result", "callback_query", "shipping_query",
+        "pre_checkout_query", "purchased_paid_media", "poll", "poll_answer", "my_chat_member", "chat_member",
+        "chat_join_request", "chat_boost", "removed_chat_boost", "managed_bot", "subscription",
+        "stopped_message_generation",
+    }
+)  # fmt: skip
+DEFAULT_KINDS = KINDS - {"chat_member", "message_reaction", "message_reaction_count"}
+
+DAY = 86_400.0
+LIVES = {
+    "callback_query": 150.0,
+    "shipping_query": 150.0,
+    "pre_checkout_query": 150.0,
+    "inline_query": 30.0,
+    "chosen_inline_result": 600.0,
+}
+LONGEST_POLL = 50
+BATCH_BYTES = 4 * 1024 * 1024
+
+WEBHOOK_ACTIVE = (
+    "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first"
+)
+OTHER_POLL = "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running"
+WEBHOOK_SET = "Conflict: terminated by setWebhook request"
+
+
+@dataclass(slots=True)
+class Pending:
+    """An update that was not confirmed. `lane` is the queue of a webhook: a chat for messages, a user for callbacks.
+
+    `forced` ones stay until they were given out once, whatever the offset: duplicates that a test made.
+    """
+
+    update_id: int
+    kind: str
+    lane: str
+    body: dict[str, Any]
+    expires: float
+    forced: bool = False
+
+
+class Updates:
+    """What waits for the bot. `careful` is the server's guard against crash loops (same offset at once).
+
+    `polled` is the monotonic time of the last getUpdates.
+    """
+
+    def __init__(self, clock: Clock, hub: Hub, first_id: int, *, careful: bool = False) -> None:
+        self._clock = clock
+        self._hub = hub
+        self._careful = careful
+        self._pending: list[Pending] = []
+        self._poll: asyncio.Future[str] | None = None
+        self._last_offset: int | None = None
+        self._next_conflict = 0.0
+        self._stopping = False
+        self.polled = 0.0
+        self.next_id = first_id
+        self.allowed: frozenset[str] = DEFAULT_KINDS
+        self.webhook_active = False
+
+    # --- adding -------------------------------------------------------------------------------------------------------
+
+    def add(self, kind: str, payload: dict[str, Any], *, lane: str = "") -> int | None:
+        """Queue an update. Returns its id, or None when the bot did not ask for this kind."""
+        if kind not in self.allowed:
+            return None
+        return self._queue(self.next_id, kind, {kind: payload}, lane)
+
+    def add_raw(self, body: dict[str, Any]) -> int:
+        """Queue any object, whatever is in it. An update id that it has is kept, that of an old update too."""
+        given = body.get("update_id")
+        update_id = given if isinstance(given, int) else self.next_id
+        kind = next((name for name in body if name != "update_id"), "")
+        content = {name: value for name, value in body.items() if name != "update_id"}
+        return self._queue(update_id, kind, content, f"raw {update_id}", forced=True)
+
+    def _queue(self, update_id: int, kind: str, content: dict[str, Any], lane: str, *, forced: bool = False) -> int:
+        body = {"update_id": update_id, **content}
+        expires = self._clock.time() + LIVES.get(kind, DAY)
+        self._pending.append(Pending(update_id, kind, lane, body, expires, forced))
+        self.next_id = max(self.next_id, update_id + 1)
+        payload = content.get(kind)
+        chat = payload.get("chat") if isinstance(payload, dict) else None
+        chat_id = chat.get("id") if isinstance(chat, dict) else None
+        self._hub.journal("update", kind, chat_id=chat_id, summary=f"update {update_id}", detail=body)
+        self._wake("")
+        return update_id
+
+    # --- looking ------------------------------------------------------------------------------------------------------
+
+    def waiting(self) -> list[Pending]:
+        """The updates that were not confirmed and are not too old, in order."""
+        now = self._clock.time()
+        self._pending = [item for item in self._pending if item.expires > now]
+        return list(self._pending)
+
+    def confirm(self, done: Iterable[Pending]) -> None:
+        gone = {id(item) for item in done}
+        self._pending = [item for item in self._pending if id(item) not in gone]
+        self._hub.touch()
+
+    def drop_all(self) -> None:
+        self.confirm(self.waiting())
+
+    def dump(self) -> dict[str, Any]:
+        names = ("update_id", "kind", "lane", "body", "expires")
+        pending = [{name: getattr(item, name) for name in names} for item in self.waiting()]
+        return {"pending": pending, "next_id": self.next_id}
+
+    def load(self, data: dict[str, Any]) -> None:
+        self._pending = [Pending(**item) for item in data["pending"]]
+        self.next_id = data["next_id"]
+
+    def ask(self, names: Any) -> None:
+        """Remember `allowed_updates`. Unknown names are ignored; nothing known, or an empty list, means the default."""
+        if isinstance(names, list):
+            self.allowed = frozenset(name for name in names if isinstance(name, str) and name in KINDS) or DEFAULT_KINDS
+
+    # --- polling ------------------------------------------------------------------------------------------------------
+
+    async def poll(self, offset: int, limit: int, timeout: int) -> list[dict[str, Any]]:
+        """getUpdates. Everything below `offset` is confirmed now, before anything is answered. Raises 409."""
+        if self.webhook_active:
+            raise await self._conflict(WEBHOOK_ACTIVE)
+        limit, timeout = self._guard(offset, min(max(limit, 1), 100), min(max(timeout, 0), LONGEST_POLL))
+        self._confirm_below(offset)
+        found = self._batch(limit)
+        if found or not timeout or self._stopping:
+            return found
+        self._wake(OTHER_POLL)
+        return await self._wait(limit, timeout)
+
+    async def _wait(self, limit: int, timeout: int) -> list[dict[str, Any]]:
+        poll: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._poll = poll
+        sleep = asyncio.ensure_future(self._clock.sleep(timeout))
+        sleep.add_done_callback(lambda _: _answer(poll, ""))
+        try:
+            await poll
+        finally:
+            sleep.cancel()
+            if self._poll is poll:
+                self._poll = None
+        if conflict := poll.result():
+            raise await self._conflict(conflict)
+        return self._batch(limit)
+
+    def stop(self, stopping: bool = True) -> None:
+        """Answer the poll that waits, and let no other wait, until called with False."""
+        self._stopping = stopping
+        self._wake("")
+
+    def interrupt(self) -> None:
+        """A webhook was set: the poll that waits ends with 409."""
+        self._wake(WEBHOOK_SET)
+
+    def _wake(self, conflict: str) -> None:
+        if self._poll:
+            _answer(self._poll, conflict)
+
+    async def _conflict(self, reason: str) -> ApiError:
+        """A 409. Within 3 s of another one the answer is held back, as the server does."""
+        now = self._clock.monotonic()
+        if now < self._next_conflict and not self._stopping:
+            await self._clock.sleep(3)
+        else:
+            self._next_conflict = now + 3
+        return ApiError(409, reason)
+
+    def _guard(self, offset: int, limit: int, timeout: int) -> tuple[int, int]:
+        now = self._clock.monotonic()
+        if self._careful and offset == self._last_offset:
+            if now < self.polled + 3:
+                timeout = max(timeout, 3)
+            if now < self.polled + 0.5:
+                limit = 1
+        self._last_offset, self.polled = offset, now
+        return limit, timeout
+
+    def _confirm_below(self, offset: int) -> None:
+        if offset < 0:
+            self.confirm(self._pending[:offset])
+        elif 0 < offset <= self.next_id:
+            self.confirm(item for item in self._pending if item.update_id < offset and not item.forced)
+
+    def _batch(self, limit: int) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        size = 0
+        for item in self.waiting()[:limit]:
+            size += len(json.dumps(item.body, ensure_ascii=False).encode("utf-8", "replace"))
+            if found and size > BATCH_BYTES:
+                break
+            item.forced = False
+            found.append(item.body)
+        return found
+
+
+def _answer(poll: asyncio.Future[str], conflict: str) -> None:
+    """End a poll that waits, unless it has ended."""
+    if not poll.done():
+        poll.set_result(conflict)

@@ -1,0 +1,31 @@
+"""Whether the clock of this machine goes as the database's does, by which jobs are scheduled for all machines.
+
+One that does not is told in a line, and again when it does.
+"""
+
+from __future__ import annotations
+
+from bot.clock import Clock
+from bot.telemetry.outage import Outage
+
+MOST = 5.0  # seconds that they may be apart
+
+
+class Clocks:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._outage = Outage("the clock of this machine", clock)
+        self._ahead = 0.0  # of what was told
+
+    def compare(self, asked: float, server: float) -> None:
+        """The database was asked at `asked`, by our clock, and had `server` (both Unix seconds)."""
+        ahead = (asked + self._clock.time()) / 2 - server
+        if abs(ahead) <= MOST:
+            self._outage.over()
+            return
+        if abs(ahead - self._ahead) > MOST:
+            self._ahead = ahead
+        told = f"{abs(self._ahead):.0f} s {'ahead of' if self._ahead > 0 else 'behind'}"
+        self._outage.failed(
+            f"it is {told} that of the database: set both by NTP. Reminders and the days of budgets err"
+        )

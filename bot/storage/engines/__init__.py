@@ -1,0 +1,1 @@
+"""SQLite and PostgreSQL behind `Store`: connections, transactions, errors. Begin with `base.Engine`."""

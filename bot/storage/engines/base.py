@@ -1,0 +1,65 @@
+"""What a store stands on: one of the two databases, as connections in threads. `sqlite.Sqlite` or `postgres.Postgres`.
+
+Whole transactions are ordinary functions on an ordinary SQLAlchemy connection. Each crosses into a thread once, and
+can't be cancelled half-way, because nothing in it waits for the event loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+from bot.storage.engines.decision_locks import Guard
+
+T = TypeVar("T")
+Outcome = tuple[Any, BaseException | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is done in a transaction, and the guards that it is known to need."""
+
+    run: Callable[[Connection], Any]
+    guards: frozenset[Guard] = frozenset()
+
+    def __call__(self, connection: Connection) -> Any:
+        return self.run(connection)
+
+
+class Engine(Protocol):
+    """`lanes` commits may go on at once, and `group` works share one; never are both more than one.
+
+    `version` is what answers ("PostgreSQL 18.4"); `touch` is a statement whose commit changes nothing but the disk.
+    """
+
+    lanes: int
+    group: int
+    version: str
+    touch: str
+
+    async def commit(self, lane: int, works: Sequence[Work]) -> list[Outcome]:
+        """What became of each work. A work may be run more than once, of which one counts."""
+        ...
+
+    async def read(self, question: Callable[[Connection], T]) -> T:
+        """Ask in a transaction that sees one state of the database and can't change it. Raises `DBAPIError`."""
+        ...
+
+    async def ask(self, question: Callable[[Connection], T]) -> T:
+        """Ask with one statement. Raises `DBAPIError`."""
+        ...
+
+    async def scrub(self) -> None:
+        """Clean up behind what was deleted. Raises `DBAPIError`, `StorageUnavailable`."""
+        ...
+
+    def look(self) -> None:
+        """Raises `Lost` when the database is not any more where the next start looks for it."""
+        ...
+
+    async def rescue(self) -> None:
+        """After `Lost`: save what can be saved, and say where."""
+        ...

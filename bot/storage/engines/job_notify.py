@@ -1,0 +1,170 @@
+"""What a transaction tells other processes, in the same commit. Only PostgreSQL has others; on SQLite nothing happens.
+
+The queue is procrastinate's: its tables and its function `procrastinate_defer_jobs_v1`, asked on the transaction's own
+connection. A job says "look there": what is to be done stands in our rows.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from bot.concurrency.lease import Fenced, Lease
+from bot.types import Address
+
+CHANNEL = "govorun"
+BESIDE = ("procrastinate_", "govorun_")  # how the tables are called that stand beside ours on PostgreSQL
+ADD = (
+    "SELECT procrastinate_defer_jobs_v1(ARRAY[ROW(:queue, :task, 0, :lock, NULL, CAST(:args AS jsonb),"
+    " to_timestamp(CAST(:due AS double precision)))::procrastinate_job_to_defer_v1])"
+)
+DEFER, DEFER_AND_TELL = text(ADD), text(f"{ADD}, pg_notify(:channel, :lock), pg_current_xact_id()::text AS xid")
+TELL = text("SELECT pg_notify(:channel, :word)")
+WITHDRAW = text("DELETE FROM procrastinate_jobs WHERE lock = :lock AND status = 'todo'")
+# A lock on the row: who takes the lease away waits for our commit, or we are told here. With it the number of the
+# transaction is told, which is asked for before each commit (`storage/engines/postgres_session.py`).
+KNOWN = "xid"  # the key in `Connection.info`
+OURS = text(
+    "SELECT pg_current_xact_id()::text FROM procrastinate_jobs"
+    " WHERE id = :job AND status = 'doing' AND worker_id = :worker AND attempts = :attempts FOR SHARE"
+)
+NOW = text("SELECT EXTRACT(epoch FROM clock_timestamp())::float8")
+TAKEN = text("SELECT lock FROM procrastinate_jobs WHERE status = 'doing' AND lock LIKE :lock")
+# What is open and has no job: it came from a copy, or from SQLite.
+CHATS = text(
+    "SELECT DISTINCT place FROM ("
+    " SELECT chat AS place FROM updates WHERE bot = :bot AND state IN ('new', 'begun')"
+    " UNION SELECT connection || '/' || chat FROM deliveries WHERE bot = :bot AND state IN ('pending', 'sending')"
+    ") AS open WHERE NOT EXISTS (SELECT 1 FROM procrastinate_jobs WHERE status IN ('todo', 'doing')"
+    " AND lock = 'chat:' || CAST(:bot AS text) || ':' || place)"
+)
+JOBS = text(
+    "SELECT kind, key, due FROM jobs WHERE bot = :bot AND NOT EXISTS (SELECT 1 FROM procrastinate_jobs"
+    " WHERE status IN ('todo', 'doing') AND lock = 'job:' || CAST(:bot AS text) || ':' || kind || ':' || key)"
+)
+
+
+def queue_of(bot: int) -> str:
+    return f"bot{bot}"
+
+
+def lock_of_job(bot: int, kind: str, key: str) -> str:
+    return f"job:{bot}:{kind}:{key}"
+
+
+class Queue:
+    """`lease` is under which the transaction works."""
+
+    def __init__(self, connection: Connection, lease: Lease | None) -> None:
+        self.connection = connection
+        self.lease = lease
+        self._is_shared = connection.dialect.name == "postgresql"
+
+    def insist(self) -> None:
+        """Raises `Fenced` when the lease was given to another process."""
+        lease = self.lease
+        if lease is not None and self._is_shared:
+            given = {"job": lease.job, "worker": lease.worker, "attempts": lease.attempts}
+            number = self.connection.execute(OURS, given).scalar_one_or_none()
+            if number is None:
+                raise Fenced
+            self.connection.info[KNOWN] = number
+
+    def holds(self, address: Address) -> bool:
+        """Whether what waits for a chat is delivered by who has begun this transaction."""
+        return not self._is_shared or (self.lease is not None and self.lease.covers(address))
+
+    def chat(self, bot: int, place: str) -> None:
+        """There is something to do in a chat: who has it is told, or somebody will have it."""
+        if self._is_shared:
+            lock = f"chat:{bot}:{place}"
+            given = _job(bot, "chat", lock, None, place=place)
+            told = self.connection.execute(DEFER_AND_TELL, {**given, "channel": CHANNEL}).one()
+            self.connection.info[KNOWN] = told.xid
+
+    def tell(self, word: str) -> None:
+        """Say something to the other processes, when this is committed."""
+        if self._is_shared:
+            self.connection.execute(TELL, {"channel": CHANNEL, "word": word})
+
+    def job(self, bot: int, kind: str, key: str, due: float) -> None:
+        """A job is due then, and at no other time. A job that is scheduled would hold up a later one of its lock."""
+        if self._is_shared:
+            lock = lock_of_job(bot, kind, key)
+            self.connection.execute(WITHDRAW, {"lock": lock})
+            self.connection.execute(DEFER, _job(bot, "job", lock, due, kind=kind, key=key))
+
+    def now(self, ours: float) -> float:
+        """The time by which jobs are scheduled: the server's where there are several processes, or `ours`."""
+        return float(self.connection.scalar(NOW)) if self._is_shared else ours
+
+    def taken(self, bot: int) -> frozenset[str]:
+        """The places of the chats that a process works on."""
+        if not self._is_shared:
+            return frozenset()
+        lock = f"chat:{bot}:"
+        found = self.connection.execute(TAKEN, {"lock": f"{lock}%"}).scalars()
+        return frozenset(name.removeprefix(lock) for name in found)
+
+    def mend(self, bot: int) -> int:
+        """Add what is missing for what is open; how much that was."""
+        if not self._is_shared:
+            return 0
+        places = self.connection.execute(CHATS, {"bot": bot}).scalars().all()
+        jobs = self.connection.execute(JOBS, {"bot": bot}).all()
+        for place in places:
+            self.chat(bot, place)
+        for kind, key, due in jobs:
+            self.job(bot, kind, key, due)
+        return len(places) + len(jobs)
+
+
+def _job(bot: int, task: str, lock: str, due: float | None, **args: Any) -> dict[str, Any]:
+    return {"queue": queue_of(bot), "task": task, "lock": lock, "args": json.dumps(args), "due": due}
+
+
+def create(connection: Connection) -> None:
+    """Make what the processes share, beside our tables; nothing on SQLite. procrastinate 3.10's schema."""
+    if connection.dialect.name != "postgresql":
+        return
+    from procrastinate.schema import SchemaManager
+
+    driver: Any = connection.connection.driver_connection
+    driver.execute(SchemaManager.get_schema())
+    for statement in SHARED:
+        driver.execute(statement)
+
+
+def drop(connection: Connection) -> None:
+    """Take it away again."""
+    if connection.dialect.name == "postgresql":
+        connection.connection.driver_connection.execute(DROP)  # type: ignore[union-attr]
+
+
+DROP = """
+DROP TABLE govorun_rates, govorun_places;
+DROP TABLE procrastinate_events, procrastinate_periodic_defers, procrastinate_jobs, procrastinate_workers CASCADE;
+DO $$ DECLARE name text; BEGIN
+  FOR name IN SELECT oid::regprocedure FROM pg_proc WHERE proname LIKE 'procrastinate\\_%' LOOP
+    EXECUTE 'DROP FUNCTION ' || name || ' CASCADE';
+  END LOOP;
+END $$;
+DROP TYPE procrastinate_job_to_defer_v1, procrastinate_job_status, procrastinate_job_event_type;
+"""
+SHARED = (
+    # Without it each look for a job compares all that wait with all others.
+    "CREATE INDEX govorun_jobs_lock ON procrastinate_jobs (lock) WHERE status IN ('todo', 'doing')",
+    # The history of jobs, which nobody reads: five rows a job, written and deleted.
+    *(
+        f"ALTER TABLE procrastinate_jobs DISABLE TRIGGER procrastinate_trigger_{events}_v1"
+        for events in ("status_events_insert", "status_events_update", "scheduled_events")
+    ),
+    "CREATE TABLE govorun_rates (bot bigint PRIMARY KEY, until timestamptz NOT NULL)",
+    """
+    CREATE TABLE govorun_places (
+      name text, holder text, taken int NOT NULL, wanted int NOT NULL, expires timestamptz NOT NULL,
+      PRIMARY KEY (name, holder))
+    """,
+)

@@ -1,0 +1,179 @@
+"""PostgreSQL behind a store: connections that write and some that only read, each in its thread
+(`storage/engines/postgres_session.py`).
+
+Works are written for one writer: they read, decide and write. Every transaction is REPEATABLE READ: it sees one state,
+and is refused (40001) where another has changed a row meanwhile that it would change, too. What was refused is run
+again: a work touches nothing but its transaction. So of two works that decide by a row and change it the second sees
+what the first has done. That is enough for - what belongs to a chat: one process has it by its lease, and a
+conversation does one thing after the other; what comes from aside (a job's answer, a button) moves the head of the
+conversation, ends an operation or a job: one row; - what happens once: an update, a message of a turn, a delivery, a
+job, an operation, a version of a summary have a unique key, so that the second is refused, and finds the first when it
+is run again; - what is used up: an invitation, a reservation, a button, a question to the admins are one row each. It
+is not enough where rows are counted or added up and one more is added. There the transaction holds a guard
+(`storage/engines/decision_locks.py`), or changes the row of the chat (`Chats.alone`). SERIALIZABLE would see to that by
+itself, but it refuses chats that share nothing but a page of an index: three times an answer, where many are answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from itertools import cycle
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from bot.clock import Clock
+from bot.errors import StorageUnavailable
+from bot.storage.engines.base import Outcome, Work
+from bot.storage.engines.decision_locks import Unguarded
+from bot.storage.engines.errors import is_broken, is_conflict, is_twice
+from bot.storage.engines.postgres_server import engine
+from bot.storage.engines.postgres_session import Session, Unsure
+
+T = TypeVar("T")
+WRITERS = 4
+READERS = 3
+TRIES = 12  # of a work that others stand in the way of: together about a second
+TOGETHER = 2  # tries beside the other lanes; from then on it is alone in this process, and only others can refuse it
+TRIES_IF_TWICE = 4
+PAUSE = 0.001  # seconds after the first; doubled after each
+LONGEST_PAUSE = 0.25
+MOST_CUTS = 3
+SETTLING = 30  # seconds in which the server is asked what became of a commit
+
+
+class Postgres:
+    """Use it as `async with Postgres.open(url, clock) as engine`."""
+
+    lanes = WRITERS
+    group = 1
+    touch = "SELECT pg_current_xact_id()"
+
+    def __init__(self, writers: Sequence[Session], readers: Sequence[Session], clock: Clock, version: str) -> None:
+        self.version = version
+        self._clock = clock
+        self._writers = writers
+        self._readers = cycle(readers)
+        self._gate = Gate()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, url: str, clock: Clock) -> AsyncIterator[Postgres]:
+        """Raises `DBAPIError` for a server that can't be reached now."""
+        source = engine(url)
+        async with AsyncExitStack() as sessions:
+            made = [Session(source, writer=number < WRITERS) for number in range(WRITERS + READERS)]
+            for session in made:
+                sessions.push_async_callback(session.close)
+            version = await made[0].run(_version)
+            yield cls(made[:WRITERS], made[WRITERS:], clock, version)
+
+    async def commit(self, lane: int, works: Sequence[Work]) -> list[Outcome]:
+        return [await self._outcome(lane, work) for work in works]
+
+    async def _outcome(self, lane: int, work: Work) -> Outcome:
+        try:
+            return await self._insisting(lane, work), None
+        except Exception as error:  # it goes to the caller who waits for it
+            return None, error
+
+    async def _insisting(self, lane: int, work: Work) -> Any:
+        """The result of a work after its commit. Raises what no further try would change."""
+        writer, tries, cuts = self._writers[lane], 0, 0
+        while True:
+            try:
+                async with self._gate.alone() if tries >= TOGETHER else self._gate.together():
+                    return await writer.run(work.run, work.guards)
+            except Unguarded as missing:
+                work = replace(work, guards=work.guards | {missing.guard})
+            except Unsure as unsure:
+                if await self._was_kept(writer, unsure):
+                    return unsure.result
+                cuts += 1
+            except DBAPIError as error:
+                tries, cuts = tries + is_conflict(error), cuts + is_broken(error)
+                # A connection that was idle may have been cut: a new one will do, or there is no server.
+                most = TRIES_IF_TWICE if is_twice(error) else TRIES
+                if not (is_conflict(error) or is_broken(error)) or tries >= most or cuts > 1:
+                    raise
+                if is_conflict(error):  # not the same pause for two lanes that met: they would meet again
+                    await self._clock.sleep(min(PAUSE * 2**tries, LONGEST_PAUSE) * (1 + lane / WRITERS))
+            if cuts > MOST_CUTS:
+                raise StorageUnavailable("the connection to the database breaks at each commit")
+
+    async def _was_kept(self, writer: Session, commit: Unsure) -> bool:
+        """The connection broke during a commit: ask the server what became of it. Raises `StorageUnavailable`."""
+        for _ in range(SETTLING):
+            try:
+                fate = await writer.run(commit.fate)
+            except DBAPIError as error:
+                if not is_broken(error):
+                    raise
+                fate = "in progress"
+            if fate in ("committed", "aborted"):
+                return fate == "committed"
+            await self._clock.sleep(1.0)
+        raise StorageUnavailable("the connection to the database broke during a commit, which may have been kept")
+
+    async def read(self, question: Callable[[Connection], T]) -> T:
+        return await self._twice(next(self._readers).run, question)
+
+    async def ask(self, question: Callable[[Connection], T]) -> T:
+        return await self._twice(next(self._readers).ask, question)
+
+    async def _twice(
+        self, ask: Callable[[Callable[[Connection], T]], Awaitable[T]], question: Callable[[Connection], T]
+    ) -> T:
+        """A connection that was idle may have been cut: the next one will do, or there is no server."""
+        try:
+            return await ask(question)
+        except DBAPIError as error:
+            if not is_broken(error):
+                raise
+        return await ask(question)
+
+    async def scrub(self) -> None:
+        """Free the places of deleted rows, so that what comes next is written over them."""
+        await self._writers[0].vacuum()
+
+    def look(self) -> None:
+        """A server that is gone is met by the next transaction."""
+
+    async def rescue(self) -> None:
+        """What was committed is the server's."""
+
+
+class Gate:
+    """Many may be inside together, or one alone."""
+
+    def __init__(self) -> None:
+        self._entry = asyncio.Lock()
+        self._inside = 0
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    @asynccontextmanager
+    async def together(self) -> AsyncIterator[None]:
+        async with self._entry:
+            self._inside += 1
+            self._empty.clear()
+        try:
+            yield
+        finally:
+            self._inside -= 1
+            if not self._inside:
+                self._empty.set()
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        async with self._entry:
+            await self._empty.wait()
+            yield
+
+
+def _version(connection: Connection) -> str:
+    return f"PostgreSQL {connection.exec_driver_sql('SHOW server_version').scalar_one().split()[0]}"

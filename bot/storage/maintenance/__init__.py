@@ -1,0 +1,1 @@
+"""Migrations, backups, and the move from SQLite to PostgreSQL."""

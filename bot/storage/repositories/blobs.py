@@ -1,0 +1,52 @@
+"""Files that came with questions, each kept once; messages hold only their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sqlalchemy import bindparam, insert, select
+
+from bot.storage.repositories.mapping import Subject
+from bot.storage.tables.history import Blob
+from bot.types import Address, Image, Message, Part
+
+MOST_SHOWN = 4  # pictures of a conversation that a model is shown again: each costs it hundreds of tokens
+ADD = insert(Blob).returning(Blob.id)
+DATA = select(Blob.data).where(Blob.id == bindparam("number"))
+
+
+class Blobs(Subject):
+    def keep(self, address: Address, user: int, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+        """The same parts, with a number in the place of each picture's bytes."""
+        return tuple(self._kept(address, user, part) if isinstance(part, Image) else part for part in parts)
+
+    def data(self, number: int) -> bytes | None:
+        return self.connection.execute(DATA, {"number": number}).scalar_one_or_none()
+
+    def shown(self, messages: Sequence[Message], most: int = MOST_SHOWN) -> list[Message]:
+        """The messages with the bytes of their newest pictures; older ones stay without."""
+        result, left = [], most
+        for message in reversed(messages):
+            if any(isinstance(part, Image) and part.blob for part in message.parts):
+                message, left = self._loaded(message, left)
+            result.append(message)
+        return result[::-1]
+
+    def _loaded(self, message: Message, left: int) -> tuple[Message, int]:
+        parts: list[Part] = []
+        for part in reversed(message.parts):
+            if isinstance(part, Image) and part.blob and left > 0:
+                part = replace(part, data=self.data(part.blob) or b"")
+                left -= 1
+            parts.append(part)
+        return replace(message, parts=tuple(parts[::-1])), left
+
+    def _kept(self, address: Address, user: int, image: Image) -> Image:
+        if image.blob or not image.data:
+            return image
+        row = {
+            "bot": address.bot, "chat": address.chat, "user": user, "mime": image.mime[:100], "name": "",
+            "data": image.data, "at": self.clock.time(),
+        }  # fmt: skip
+        return Image(b"", image.mime, int(self.connection.execute(ADD, row).scalar_one()))

@@ -1,0 +1,219 @@
+"""What was spent on a day (UTC), and what is held back for work that is under way: for a user, a chat and the bot.
+
+Begin with `reserve` and `settle`. Amounts are whole numbers of what `kind` counts: tokens, images or millionths of the
+currency. A month is the sum of its days.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import astuple, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Float,
+    Select,
+    String,
+    and_,
+    bindparam,
+    delete,
+    func,
+    or_,
+    select,
+)
+from sqlalchemy.sql.dml import ReturningInsert
+
+from bot.storage.engines import decision_locks
+from bot.storage.engines.decision_locks import Guard
+from bot.storage.engines.dialects import insert
+from bot.storage.repositories.mapping import Subject
+from bot.storage.tables.spending import Reservation, Spending
+from bot.types import Address
+
+DAY = 86_400
+KEPT = 40  # days: a month and some more
+USER, CHAT, BOT = "user", "chat", "bot"
+MONTH = "_month"
+PARTS = 16  # rows in which the sum of a bot is kept, so that chats seldom meet at one
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """The most that may be spent by a user, in a chat and by the bot, on a day and in a month; 0 is no limit."""
+
+    user: int = 0
+    chat: int = 0
+    bot: int = 0
+    user_month: int = 0
+    chat_month: int = 0
+    bot_month: int = 0
+
+    def __bool__(self) -> bool:
+        return any(astuple(self))
+
+    @property
+    def monthly(self) -> bool:
+        return bool(self.user_month or self.chat_month or self.bot_month)
+
+
+def _when(day: Any, period: str) -> ColumnElement[bool]:
+    found: ColumnElement[bool] = (
+        day.in_(bindparam("days", expanding=True)) if period == MONTH else day == bindparam("day")
+    )
+    return found
+
+
+def _spent(scope: str, period: str) -> ColumnElement[int]:
+    here = (
+        Spending.bot == bindparam("bot"), _when(Spending.day, period), Spending.kind == bindparam("kind"),
+        Spending.scope == scope, *SUBJECTS[scope],
+    )  # fmt: skip
+    return select(func.coalesce(func.sum(Spending.amount), 0)).where(*here).scalar_subquery()
+
+
+def _held(period: str, *narrower: ColumnElement[bool]) -> ColumnElement[int]:
+    here = (
+        Reservation.bot == bindparam("bot"),
+        _when(Reservation.day, period),
+        Reservation.kind == bindparam("kind"),
+    )
+    return select(func.coalesce(func.sum(Reservation.amount), 0)).where(*here, *narrower).scalar_subquery()
+
+
+def _number(name: str) -> ColumnElement[int]:
+    return bindparam(name, type_=BigInteger)
+
+
+SUBJECTS: dict[str, tuple[ColumnElement[bool], ...]] = {
+    USER: (Spending.subject == _number("user"),),
+    CHAT: (Spending.subject == _number("chat"),),
+    BOT: (),
+}
+NARROWER: dict[str, tuple[ColumnElement[bool], ...]] = {
+    USER: (Reservation.user == bindparam("user"),),
+    CHAT: (Reservation.chat == bindparam("chat"),),
+    BOT: (),
+}
+SPENT = {(scope, period): _spent(scope, period) for period in ("", MONTH) for scope in SUBJECTS}
+HELD = {(scope, period): _held(period, *NARROWER[scope]) for period in ("", MONTH) for scope in SUBJECTS}
+
+
+def _fits(scope: str, period: str = "") -> ColumnElement[bool]:
+    """Within the cap; or alone on what is left of it, so that the last of a share can be used."""
+    cap, spent, held = _number(f"{scope}{period}_cap"), SPENT[scope, period], HELD[scope, period]
+    return or_(cap == 0, spent + held + _number("amount") <= cap, and_(held == 0, spent < cap))
+
+
+ROW: dict[str, Any] = {
+    "bot": _number("bot"), "day": _number("day"), "kind": bindparam("kind", type_=String), "user": _number("user"),
+    "chat": _number("chat"), "amount": _number("amount"), "at": bindparam("at", type_=Float),
+    "turn": bindparam("turn", type_=String),
+}  # fmt: skip
+
+
+def _reserve(*periods: str) -> ReturningInsert[Any]:
+    fits = [_fits(scope, period) for period in periods for scope in SUBJECTS]
+    return insert(Reservation).from_select(list(ROW), select(*ROW.values()).where(*fits)).returning(Reservation.id)
+
+
+RESERVE, RESERVE_MONTH = _reserve(""), _reserve("", MONTH)
+SETTLE = delete(Reservation).where(Reservation.id == bindparam("reservation")).returning(Reservation)
+ADD = insert(Spending)
+ADD = ADD.on_conflict_do_update(
+    index_elements=["bot", "day", "kind", "scope", "subject"], set_={"amount": Spending.amount + ADD.excluded.amount}
+)
+
+
+def _over(scope: str, period: str) -> Select[tuple[bool]]:
+    cap = _number(f"{scope}{period}_cap")
+    return select(and_(cap > 0, SPENT[scope, period] >= cap))
+
+
+# Months first: what is told is what ends last.
+OVER = [(scope + period, _over(scope, period)) for period in (MONTH, "") for scope in SUBJECTS]
+
+
+class Ledgers(Subject):
+    def reserve(self, kind: str, amount: int, where: Address, user: int, caps: Caps, turn: str = "") -> int | None:
+        """Hold `amount` back for something that begins now: the id of the reservation, None when a cap forbids it.
+
+        Where it is a turn, it can be settled by its name (`settle_turn`).
+
+        One statement decides and holds. A cap is never exceeded by more than one reservation: what does not fit is
+        let in only where something is left and nothing else is under way.
+        """
+        decision_locks.insist(self.connection, Guard.SPENDING)
+        values = {**self._where(kind, where, user, caps), "amount": amount, "at": self.clock.time(), "turn": turn}
+        return self.connection.execute(RESERVE_MONTH if caps.monthly else RESERVE, values).scalar_one_or_none()
+
+    def settle(self, reservation: int, amount: int | None = None) -> None:
+        """It cost `amount` (None: all that was held). A reservation is settled once, on the day it was made."""
+        row = self.connection.execute(SETTLE, {"reservation": reservation}).one_or_none()
+        cost = row.amount if row is not None and amount is None else amount
+        if row is None or not cost:
+            return
+        one = {"bot": row.bot, "day": row.day, "kind": row.kind, "amount": cost}
+        subjects = {USER: row.user, CHAT: row.chat, BOT: row.chat % PARTS}
+        self.connection.execute(ADD, [{**one, "scope": s, "subject": id_} for s, id_ in subjects.items()])
+
+    def settle_turn(self, bot: int, turn: str, *, spare: Collection[int] = ()) -> None:
+        """Settle in full what was held back in a turn whose holder is gone. `spare`: as in `settle_dead`."""
+        left = select(Reservation.id).where(Reservation.bot == bot, Reservation.turn == turn)
+        for id_ in set(self.connection.scalars(left)) - set(spare):
+            self.settle(id_)
+
+    def settle_dead(
+        self, bot: int, kind: str, *, before: float | None = None, spare: Collection[int] = ()
+    ) -> None:  # fmt: skip
+        """Settle in full what nobody can settle any more: what an earlier process, or a turn of long ago, held back.
+
+        `spare`: what is still under way, in an operation.
+        """
+        left = select(Reservation.id).where(Reservation.bot == bot, Reservation.kind == kind)
+        if before is not None:
+            left = left.where(Reservation.at < before)
+        for id_ in set(self.connection.scalars(left)) - set(spare):
+            self.settle(id_)
+
+    def used_up(self, kind: str, where: Address, user: int, caps: Caps) -> str:
+        """Whose cap is spent: "user", "chat" or "bot", of the month with "_month" behind it; "" for none of them (then
+        the rest is only held back).
+        """
+        values = self._where(kind, where, user, caps)
+        for scope, query in OVER:
+            if (caps.monthly or not scope.endswith(MONTH)) and self.connection.execute(query, values).scalar_one():
+                return scope
+        return ""
+
+    def spent(self, kind: str, bot: int, scope: str = BOT, subject: int = 0, *, month: bool = False) -> int:
+        """What was spent today, or in this month."""
+        query = select(func.coalesce(func.sum(Spending.amount), 0)).where(
+            Spending.bot == bot, Spending.day.in_(self._days() if month else [self._today()]), Spending.kind == kind,
+            Spending.scope == scope, *(() if scope == BOT else (Spending.subject == subject,)),
+        )  # fmt: skip
+        return int(self.connection.execute(query).scalar_one())
+
+    def sweep(self) -> None:
+        """Forget the days that are long past."""
+        self.connection.execute(delete(Spending).where(Spending.day < self._today() - KEPT))
+
+    def _today(self) -> int:
+        return int(self.clock.time() // DAY)
+
+    def _days(self) -> Sequence[int]:
+        """The days of this month until today."""
+        today = self._today()
+        return range(today - datetime.fromtimestamp(self.clock.time(), UTC).day + 1, today + 1)
+
+    def _where(self, kind: str, where: Address, user: int, caps: Caps) -> dict[str, Any]:
+        values = {
+            "bot": where.bot, "day": self._today(), "kind": kind, "user": user, "chat": where.chat,
+            "user_cap": caps.user, "chat_cap": caps.chat, "bot_cap": caps.bot,
+        }  # fmt: skip
+        if caps.monthly:
+            months = {"user": caps.user_month, "chat": caps.chat_month, "bot": caps.bot_month}
+            values |= {f"{scope}{MONTH}_cap": cap for scope, cap in months.items()} | {"days": list(self._days())}
+        return values

@@ -1,0 +1,149 @@
+"""The conversations of a chat as a list: names, pins, what was put aside, and which one goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import bindparam, case, exists, or_, select, update
+
+from bot.storage.repositories.mapping import Subject, address, at, load_parts, spot
+from bot.storage.repositories.messages import CURRENT, Messages
+from bot.storage.tables.history import Conversation, Document, Fact, Message, Summary
+from bot.types import Address, Text
+
+LONGEST_TITLE = 128
+SOME = 500  # messages that are read at a time in a search
+FIRST_WORDS = 40  # characters of its first question that stand for a conversation without a name
+BESIDE = select(
+    or_(*(exists().where(table.conversation_id == bindparam("conversation")) for table in (Fact, Summary))),
+    exists().where(Document.conversation_id == bindparam("conversation")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """`named_by`: model, user; "" where the title is only the beginning of the first question."""
+
+    id: int
+    title: str
+    named_by: str
+    is_pinned: bool
+    is_archived: bool
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What there is beside the messages of a conversation: most have nothing. `memory`: facts or a summary."""
+
+    memory: bool
+    documents: bool
+
+
+class Conversations(Subject):
+    def beside(self, conversation: int) -> Beside:
+        return Beside(*self.connection.execute(BESIDE, {"conversation": conversation}).one())
+
+    def list(self, where: Address, words: str = "", *, archived: bool = False) -> Sequence[Listed]:
+        """Those in which something was said, pinned ones first, the newest before older ones.
+
+        `words` must stand in the title or in something that was said, in any case of letters.
+        """
+        query = (
+            select(*FIELDS)
+            .where(at(Conversation, where), Conversation.head.is_not(None), Conversation.is_archived == archived)
+            .order_by(Conversation.is_pinned.desc(), Conversation.chosen.desc(), Conversation.id.desc())
+        )
+        rows: Iterable[Any] = self.connection.execute(query)
+        if words:
+            sought = _folded(words)
+            said = self._said(where, sought, archived=archived)
+            rows = [row for row in rows if row.id in said or sought in _folded(row.title)]
+        return [_listed(row) for row in rows]
+
+    def _said(self, where: Address, sought: str, *, archived: bool) -> set[int]:
+        """The conversations in which something was said with these folded words in it.
+
+        Read and looked through here: SQLite knows capitals of A to Z only, and PostgreSQL those of its locale.
+        """
+        query = (
+            select(Message.conversation_id, Message.parts)
+            .join(Conversation, Conversation.id == Message.conversation_id)
+            .where(at(Conversation, where), Conversation.is_archived == archived)
+        )
+        found: set[int] = set()
+        for id_, parts in self.connection.execute(query, execution_options={"yield_per": SOME}):
+            if id_ not in found and sought in _folded(_words(parts)):
+                found.add(id_)
+        return found
+
+    def get(self, where: Address, id_: int) -> Listed | None:
+        query = select(*FIELDS).where(at(Conversation, where), Conversation.id == id_)
+        row = self.connection.execute(query).one_or_none()
+        return _listed(row) if row else None
+
+    def current(self, where: Address) -> Listed | None:
+        id_ = self.connection.execute(CURRENT, spot(where)).scalar_one_or_none()
+        return self.get(where, id_) if id_ is not None else None
+
+    def where(self, id_: int) -> Address | None:
+        row = self.connection.execute(select(Conversation).where(Conversation.id == id_)).one_or_none()
+        return address(row) if row else None
+
+    def choose(self, where: Address, id_: int) -> None:
+        """From now on this one goes on."""
+        self._set(id_, chosen=Messages(self.connection, self.clock, self.queue).chosen_now(where), is_archived=False)
+
+    def name(self, id_: int, title: str, by: str) -> None:
+        """`by` model changes no name that a user gave."""
+        keeps = (Conversation.named_by == "user") & (by == "model")
+        values = {"title": case((keeps, Conversation.title), else_=title[:LONGEST_TITLE]), "named_by": by}
+        if by == "model":
+            values["named_by"] = case((keeps, Conversation.named_by), else_=by)
+        self._set(id_, **values)
+
+    def pin(self, id_: int, *, pinned: bool) -> None:
+        self._set(id_, is_pinned=pinned)
+
+    def archive(self, id_: int, *, archived: bool) -> None:
+        """Put it aside; when it was the one that goes on, the next message begins another."""
+        self._set(id_, is_archived=archived, chosen=0.0)
+
+    def _set(self, id_: int, **values: Any) -> None:
+        self.connection.execute(update(Conversation).where(Conversation.id == id_).values(**values))
+
+
+FIRST = (
+    select(Message.parts)
+    .where(Message.conversation_id == Conversation.id, Message.role == "user")
+    .order_by(Message.id)
+    .limit(1)
+    .scalar_subquery()
+)
+FIELDS = (
+    Conversation.id, Conversation.title, Conversation.named_by, Conversation.is_pinned, Conversation.is_archived,
+    Conversation.chosen, FIRST.label("first"),
+)  # fmt: skip
+
+
+def _listed(row: Any) -> Listed:
+    title = row.title or _beginning(row.first)
+    return Listed(row.id, title, row.named_by, row.is_pinned, row.is_archived, row.chosen)
+
+
+def _beginning(parts: str | None) -> str:
+    words = " ".join(part.text for part in load_parts(parts or "[]") if isinstance(part, Text)).split()
+    text = " ".join(words)
+    return text if len(text) <= FIRST_WORDS else text[: FIRST_WORDS - 1] + "…"
+
+
+def _words(parts: str) -> str:
+    return "\n".join(str(part.get("text", "")) for part in json.loads(parts))
+
+
+def _folded(text: str) -> str:
+    """Without the difference of capitals, in any alphabet."""
+    return text.casefold().replace("ё", "е")

@@ -1,0 +1,100 @@
+"""The ledger of what models were paid for, in tokens and in millionths of the currency. `money.book` writes it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, Integer, case, cast, func, insert, select
+
+from bot.ai import Usage
+from bot.storage.repositories.mapping import Subject
+from bot.storage.tables.spending import UsageRow
+from bot.types import Address
+
+ADD = insert(UsageRow)
+DAY = 86_400
+SPEECH, VOICE, EMBEDDING, SEARCH = "speech", "voice", "embedding", "search"  # modes that count units, not tokens
+SERVICES = (SPEECH, VOICE, EMBEDDING, SEARCH)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What one model or service, or one day, has cost: `pictures` are counted apart from tokens.
+
+    `service` is one of `SERVICES`, "" for a model; `units` are seconds of speech, characters of voice, tokens of
+    embeddings, or searches.
+    """
+
+    name: str
+    requests: int = 0
+    tokens: int = 0
+    pictures: int = 0
+    cost: int = 0
+    units: int = 0
+    service: str = ""
+
+
+def _sum(what: Any) -> ColumnElement[int]:
+    """0 for no rows; a whole number: PostgreSQL makes a decimal one of a sum."""
+    return cast(func.coalesce(func.sum(what), 0), BigInteger)
+
+
+COLUMNS = (
+    func.count(),
+    _sum(UsageRow.prompt + UsageRow.completion),
+    _sum(cast(UsageRow.mode == "image", Integer)),
+    _sum(UsageRow.cost),
+    _sum(UsageRow.units),
+)
+SERVICE = case((UsageRow.mode.in_(SERVICES), UsageRow.mode), else_="")
+NAME = case((UsageRow.mode.in_(SERVICES), ""), else_=UsageRow.model)
+
+
+class Ledger(Subject):
+    def add(
+        self, address: Address, user: int, turn: str, model: str, usage: Usage,
+        *, mode: str = "sync", cost: int = 0, units: int = 0,
+    ) -> None:  # fmt: skip
+        row = {
+            "bot": address.bot, "chat": address.chat, "user": user, "turn": turn, "model": model, "mode": mode,
+            "prompt": usage.prompt, "completion": usage.completion, "reasoning": usage.reasoning,
+            "at": self.clock.time(), "cost": cost, "units": units,
+        }  # fmt: skip
+        self.connection.execute(ADD, row)
+
+    def total(self, bot: int, chat: int) -> Usage:
+        """What a chat has cost in all."""
+        return self._sum(UsageRow.bot == bot, UsageRow.chat == chat)
+
+    def since(self, bot: int, at: float) -> Usage:
+        """What all chats have cost since a time."""
+        return self._sum(UsageRow.bot == bot, UsageRow.at >= at)
+
+    def by_model(self, bot: int, since: float, user: int | None = None) -> Sequence[Line]:
+        """By model or service, the dearest first. `user` None: everybody."""
+        query = select(NAME, *COLUMNS, SERVICE).where(*_whose(bot, since, user)).group_by(NAME, SERVICE)
+        rows = self.connection.execute(query.order_by(func.sum(UsageRow.cost).desc(), func.count().desc()))
+        return [Line(*row) for row in rows]
+
+    def by_day(self, bot: int, since: float, user: int | None = None) -> dict[int, Line]:
+        """By days since 1970 (UTC)."""
+        # What is made a whole number is cut by SQLite and rounded by PostgreSQL, which alone is sure to have `floor`.
+        days = UsageRow.at / DAY
+        day = cast(days if self.connection.dialect.name == "sqlite" else func.floor(days), Integer)
+        rows = self.connection.execute(select(day, *COLUMNS).where(*_whose(bot, since, user)).group_by(day))
+        return {row[0]: Line(str(row[0]), *row[1:]) for row in rows}
+
+    def _sum(self, *where: ColumnElement[bool]) -> Usage:
+        query = select(
+            _sum(UsageRow.prompt),
+            _sum(UsageRow.completion),
+            _sum(UsageRow.reasoning),
+        ).where(*where)
+        return Usage(*self.connection.execute(query).one())
+
+
+def _whose(bot: int, since: float, user: int | None) -> tuple[ColumnElement[bool], ...]:
+    here = (UsageRow.bot == bot, UsageRow.at >= since)
+    return here if user is None else (*here, UsageRow.user == user)

@@ -1,0 +1,105 @@
+"""What a service does for us over minutes. The id of an operation is a row before the first poll."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, func, select, update
+
+from bot.storage.engines.dialects import insert
+from bot.storage.repositories.mapping import Subject, address, columns
+from bot.storage.tables.work import Operation as Table
+from bot.types import Address
+
+ADD = insert(Table).on_conflict_do_nothing()
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """`state`: asked, submitting (the outcome of the submit is not known), running, done, failed."""
+
+    id: int
+    kind: str
+    turn: str
+    address: Address
+    user: int
+    request: Mapping[str, Any]
+    state: str
+    operation: str
+    submits: int
+    at: float
+
+
+class Operations(Subject):
+    def add(self, kind: str, turn: str, where: Address, user: int, request: Mapping[str, Any]) -> None:
+        row = {
+            **columns(where),
+            "kind": kind,
+            "turn": turn,
+            "user": user,
+            "request": json.dumps(request, ensure_ascii=False),
+            "state": "asked",
+            "operation": "",
+            "submits": 0,
+            "at": self.clock.time(),
+        }
+        self.connection.execute(ADD, row)
+
+    def of(self, bot: int, turn: str) -> Operation | None:
+        query = select(Table).where(Table.bot == bot, Table.turn == turn)
+        row = self.connection.execute(query).one_or_none()
+        return _operation(row) if row else None
+
+    def open_of(self, where: Address, user: int) -> Sequence[Operation]:
+        """What is under way for a user in a chat, oldest first."""
+        query = select(Table).where(
+            Table.bot == where.bot, Table.chat == where.chat, Table.user == user,
+            Table.state.in_(("asked", "submitting", "running")),
+        )  # fmt: skip
+        return [_operation(row) for row in self.connection.execute(query.order_by(Table.id))]
+
+    def holding(self, bot: int) -> set[int]:
+        """The reservations of money (`held_money` in the request) that operations under way will settle themselves."""
+        query = select(Table.request).where(Table.bot == bot, Table.state.in_(("asked", "submitting", "running")))
+        return {json.loads(request).get("held_money", 0) for request in self.connection.scalars(query)}
+
+    def ordered(self, bot: int, since: float, kind: str = "image") -> int:
+        """How many of a kind the service has accepted since a time: each was paid."""
+        query = select(func.count()).where(
+            Table.bot == bot, Table.kind == kind, Table.at >= since, Table.operation != ""
+        )
+        return int(self.connection.execute(query).scalar_one())
+
+    def submitting(self, id_: int) -> None:
+        self._set(id_, state="submitting", submits=Table.submits + 1)
+
+    def not_submitted(self, id_: int) -> None:
+        """The service did not take what was being submitted: as if it had not been tried."""
+        self._set(id_, state="asked", submits=Table.submits - 1)
+
+    def running(self, id_: int, operation: str) -> None:
+        self._set(id_, state="running", operation=operation)
+
+    def tell(self, id_: int, state: str, request: Mapping[str, Any]) -> None:
+        """It came so far; `request` says what it is about, and what is known of it now."""
+        self._set(id_, state=state, request=json.dumps(request, ensure_ascii=False))
+
+    def end(self, id_: int, state: str) -> None:
+        self._set(id_, state=state)
+
+    def rewrite(self, id_: int, request: Mapping[str, Any]) -> None:
+        """Keep only this of what was asked for."""
+        self._set(id_, request=json.dumps(request, ensure_ascii=False))
+
+    def _set(self, id_: int, **values: Any) -> None:
+        self.connection.execute(update(Table).where(Table.id == id_).values(**values))
+
+
+def _operation(row: Row[Any]) -> Operation:
+    return Operation(
+        row.id, row.kind, row.turn, address(row), row.user, json.loads(row.request), row.state, row.operation,
+        row.submits, row.at,
+    )  # fmt: skip

@@ -1,0 +1,288 @@
+"""Calls to the Bot API: aiogram's client behind one method, its errors mapped to what the caller can do.
+
+Begin with `Api.call`. Errors leave here without the token: aiogram's and aiohttp's texts may contain the whole URL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from typing import Any
+from urllib.parse import quote
+
+import bot.telegram.client.fast_import  # noqa: F401  isort: skip  before aiogram
+
+import aiohttp
+from aiogram import Bot
+from aiogram.client.telegram import TelegramAPIServer
+from aiogram.exceptions import (
+    ClientDecodeError,
+    TelegramAPIError,
+    TelegramConflictError,
+    TelegramEntityTooLarge,
+    TelegramForbiddenError,
+    TelegramMigrateToChat,
+    TelegramNetworkError,
+    TelegramNotFound,
+    TelegramRetryAfter,
+    TelegramServerError,
+    TelegramUnauthorizedError,
+)
+from aiogram.methods import GetMe, TelegramMethod
+from aiohttp_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError
+
+from bot.concurrency import lease
+from bot.errors import Refused, TransportError, TransportUnavailable, Unauthorized
+from bot.telegram.client.session import NotKnown, NotNumbered, Session, Unacceptable
+from bot.telemetry import tracing
+from bot.telemetry.metrics import Metrics
+from bot.telemetry.tracing import NOTHING, Tracer
+
+log = logging.getLogger(__name__)
+
+TIMEOUT = 30.0  # seconds a call may take
+MOST_PATIENCE = 60.0  # ... and more where answers come late: giving up before they do, nothing would ever be confirmed
+VITAL = ("getMe", "getUpdates", "sendMessage")  # without them no server is one: that they are not known will pass
+QUICK = 10.0  # seconds: such an answer says that all is well again
+
+
+class NotSent(TransportUnavailable):
+    """No connection: the call was certainly not carried out."""
+
+
+class Unknown(TransportUnavailable):
+    """The connection broke, or the answer makes no sense: the call may have been carried out."""
+
+
+class Strange(Unknown):
+    """The server answered as one does that does not know the method, or a proxy in its place."""
+
+
+class Numberless(Unknown):
+    """It was carried out, but the server does not tell the number of the message."""
+
+
+class Flood(TransportUnavailable):
+    """Telegram asks to wait `retry_after` seconds; 0: it did not say how long."""
+
+
+class Conflict(TransportUnavailable):
+    """Another process asks for this bot's updates, or a webhook is set."""
+
+
+class Gone(Refused):
+    """The chat can't be reached: blocked, kicked, deleted."""
+
+
+class Moved(Refused):
+    """The group became a supergroup with the id `new`."""
+
+    def __init__(self, new: int) -> None:
+        super().__init__()
+        self.new = new
+
+
+class NotModified(Refused):
+    """The message already is as the edit would make it: a success."""
+
+
+class NoMessage(Refused):
+    """The message that was to be edited is not there, or not ours."""
+
+
+class NoThread(Refused):
+    """The topic was deleted or closed."""
+
+
+class BadMarkup(Refused):
+    """Entities, blocks or length were refused: say it more simply."""
+
+
+class NoMethod(Refused):
+    """The server does not know the method: it is older than the method, or stands in Telegram's place."""
+
+
+class NotAlone(Refused):
+    """It can't be shown to one person alone: no right to, no time left for it, or the server knows no such messages."""
+
+
+# What Telegram writes -> what it means. First match wins; texts are compared in lower case.
+REFUSALS: tuple[tuple[type[Refused], tuple[str, ...]], ...] = (
+    (NotModified, ("message is not modified", "message_not_modified")),
+    (
+        NoMessage,
+        (
+            "message to edit not found",
+            "message can't be edited",
+            "message_id_invalid",
+            "there is no caption",
+            "there is no text",
+        ),
+    ),
+    (NoThread, ("thread not found", "topic_closed", "topic_deleted", "topic_id_invalid")),
+    (
+        Gone,
+        (
+            "chat not found",
+            "peer_id_invalid",
+            "user is deactivated",
+            "bot was blocked",
+            "bot was kicked",
+            "can't initiate conversation",
+            "chat_write_forbidden",
+            "not enough rights to send",
+            "have no rights to send",
+            "bot is not a member",
+        ),
+    ),
+    (BadMarkup, ("can't parse", "entit", "rich_message", "too long", "too_long", "text is empty", "text must be")),
+)
+
+
+class Api:
+    """One bot at one Bot API server.
+
+    Raises `Flood`, `NotSent`, `Unknown`, `Conflict` (all `TransportUnavailable`), `Unauthorized`, or a `Refused`.
+    """
+
+    def __init__(
+        self, token: str, url: str, proxy: str = "", metrics: Metrics | None = None, tracer: Tracer = NOTHING
+    ) -> None:
+        session = Session(proxy=proxy or None, api=TelegramAPIServer.from_base(url), timeout=TIMEOUT)
+        self._session = session
+        self.bot = Bot(token, session=session)
+        self.id = self.bot.id
+        self.metrics = metrics or Metrics()
+        self._missing: set[str] = set()  # methods that the server does not know
+        self.tracer = tracer
+        self._patience = 0.0  # seconds that every call gets more, because answers have been late
+
+    async def call(self, method: TelegramMethod[Any], *, deadline: float = TIMEOUT) -> Any:
+        """Returns `result` as Telegram's JSON. Raises `LeaseLost`, with nothing done, where it is another's to do."""
+        await lease.insist()
+        try:
+            with tracing.call(method.__api_method__):
+                result = await self._call(method, deadline)
+        except TransportError as error:
+            cause = type(error).__name__
+            self.metrics.telegram_requests.add(method.__api_method__, cause)
+            self.metrics.errors.add("telegram", cause)
+            raise
+        self.metrics.telegram_requests.add(method.__api_method__, "ok")
+        return result
+
+    def lacks(self, method: type[TelegramMethod[Any]]) -> bool:
+        """Whether the server is known not to have the method."""
+        return method.__api_method__ in self._missing
+
+    async def _call(self, method: TelegramMethod[Any], deadline: float) -> Any:
+        try:
+            return await self._once(method, deadline)
+        except (Strange, Unauthorized):
+            if method.__api_method__ in VITAL:
+                raise
+        return await self._again(method, deadline)
+
+    async def _again(self, method: TelegramMethod[Any], deadline: float) -> Any:
+        """Tell a server that does not know a method from one that is away, or does not know us, or has a portal before
+        it: it still knows us, and says the same once more.
+        """
+        name = method.__api_method__
+        if name not in self._missing:
+            await self._once(GetMe(), deadline)
+            try:
+                return await self._once(method, deadline)
+            except (Strange, Unauthorized) as error:
+                self._missing.add(name)
+                log.warning("the server at TELEGRAM_API_URL does not know %s: done without (%s)", name, error)
+        raise NoMethod
+
+    async def _once(self, method: TelegramMethod[Any], deadline: float) -> Any:
+        seconds, begun = deadline + self._patience, asyncio.get_running_loop().time()
+        try:
+            result = await self.bot(method, request_timeout=int(seconds))
+            if asyncio.get_running_loop().time() - begun < QUICK:
+                self._patience = 0.0
+            return result
+        except TelegramRetryAfter as error:
+            raise Flood(retry_after=float(error.retry_after)) from None
+        except TelegramMigrateToChat as error:
+            raise Moved(error.migrate_to_chat_id) from None
+        except TelegramUnauthorizedError:
+            raise Unauthorized() from None
+        except TelegramConflictError as error:
+            raise Conflict(_harmless(error.message)) from None
+        except TelegramEntityTooLarge as error:  # aiogram counts it among the broken connections
+            raise Refused(_harmless(error.message)) from None
+        except TelegramNetworkError as error:
+            if type(error.__cause__) is TimeoutError:
+                self._patience = min(max(self._patience, seconds), MOST_PATIENCE)
+            raise _network(error) from None
+        except (ProxyError, ProxyConnectionError, ProxyTimeoutError):
+            raise NotSent("no connection through TELEGRAM_PROXY") from None
+        except (TelegramServerError, ClientDecodeError) as error:
+            raise Unknown(f"Telegram answered with an error of its own ({type(error).__name__})") from None
+        except TelegramForbiddenError as error:
+            raise Gone(_harmless(error.message)) from None
+        except TelegramNotFound as error:
+            raise _not_found(error.message) from None
+        except TelegramAPIError as error:
+            raise _refusal(error.message) from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise Unknown(f"Telegram's answer can't be read ({type(error).__name__})") from None
+
+    async def download(self, path: str, *, most: int, deadline: float = TIMEOUT) -> bytes:
+        """The bytes of a file by its `file_path`. Raises `Unknown` for what may come the next time, and `Refused`."""
+        url = self._session.api.file_url(self.bot.token, quote(path))
+        try:
+            status, data = await self._session.download(url, deadline, most)
+        except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
+            self.metrics.errors.add("telegram", "file")
+            known = str(error) if isinstance(error, Unacceptable) else type(error).__name__
+            raise Unknown(f"a file was not handed over ({known})") from None
+        if status == 200:
+            return data
+        self.metrics.errors.add("telegram", "file")
+        if status == 401:
+            raise Unauthorized
+        if 400 <= status < 500 and status != 429:
+            raise Refused(f"Telegram does not have the file ({status})")
+        raise Unknown(f"a file was not handed over ({status})")
+
+    async def close(self) -> None:
+        await self.bot.session.close()
+
+
+def _network(error: TelegramNetworkError) -> TransportUnavailable:
+    cause: Any = error.__cause__ or error.__context__
+    if isinstance(cause, aiohttp.ClientConnectorCertificateError):
+        return NotSent("the server's certificate is not Telegram's: something stands between")
+    if isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
+        return NotSent("no connection to Telegram")
+    if isinstance(cause, NotKnown):
+        return Strange(str(cause))
+    if isinstance(cause, NotNumbered):
+        return Numberless(str(cause))
+    if isinstance(cause, Unacceptable):
+        return Unknown(f"Telegram's answer is not taken: {cause}")
+    return Unknown(f"the connection to Telegram broke ({type(cause).__name__})")
+
+
+def _not_found(message: str) -> Refused | Unauthorized | Flood:
+    """A server that finds no bot at our token says just this; what it misses else it names."""
+    return Unauthorized() if message == "Not Found" else _refusal(message)
+
+
+def _refusal(message: str) -> Refused | Flood:
+    text = message.lower()
+    if text.startswith("too many requests"):
+        return Flood()
+    for kind, texts in REFUSALS:
+        if any(part in text for part in texts):
+            return kind(_harmless(message))
+    return Refused(_harmless(message))
+
+
+def _harmless(message: str) -> str:
+    return re.sub(r"\d+:[A-Za-z0-9_-]{20,}", "<token>", message)[:300]

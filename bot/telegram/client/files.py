@@ -1,0 +1,61 @@
+"""What came with a message, fetched: where it is, then its bytes. Begin with `fetch`."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import bot.telegram.client.fast_import  # noqa: F401  isort: skip  before aiogram
+
+from aiogram.methods import GetFile
+
+from bot.clock import Clock
+from bot.errors import Refused, TooLarge, TransportUnavailable
+from bot.telegram.client.api import Api, Unknown
+from bot.types import Attachment
+
+LARGEST = 20 << 20  # bytes that Telegram's own server hands over
+TRIES = 3
+DEADLINE = 60.0  # seconds for all of them
+FIRST_PAUSE = 1.0
+PATH = re.compile(r"(?!.*\.\.)[\w][\w ./-]{0,300}")
+
+
+async def fetch(api: Api, clock: Clock, attachment: Attachment) -> bytes:
+    """See `types.Reply.fetch`. Asking again for a file does no harm, so a broken connection is no end."""
+    if attachment.size > LARGEST:
+        raise TooLarge(LARGEST)
+    until = clock.monotonic() + DEADLINE
+    for attempt in range(TRIES):
+        try:
+            return await _fetch(api, attachment, until - clock.monotonic())
+        except TransportUnavailable as error:
+            pause = max(error.retry_after, FIRST_PAUSE * 2**attempt)
+            if attempt + 1 == TRIES or clock.monotonic() + pause >= until:
+                raise
+            await clock.sleep(pause)
+    raise AssertionError
+
+
+async def _fetch(api: Api, attachment: Attachment, seconds: float) -> bytes:
+    try:
+        async with asyncio.timeout(seconds):
+            found = await _place(api, attachment)
+            return await api.download(found, most=LARGEST)
+    except TimeoutError:
+        raise Unknown("a file takes too long") from None
+
+
+async def _place(api: Api, attachment: Attachment) -> str:
+    try:
+        found = await api.call(GetFile(file_id=attachment.ref))
+    except Refused as error:
+        if "too big" in str(error).lower():
+            raise TooLarge(LARGEST) from None
+        raise
+    path, size = found.get("file_path"), found.get("file_size")
+    if isinstance(size, int) and size > LARGEST:
+        raise TooLarge(LARGEST)
+    if not isinstance(path, str) or not PATH.fullmatch(path):
+        raise Refused("Telegram does not say where the file is")
+    return path

@@ -1,0 +1,1 @@
+"""Updates from Telegram: polling and webhook, the intake, parsing into `Incoming`. Begin with `intake.py`."""

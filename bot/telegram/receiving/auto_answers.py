@@ -1,0 +1,42 @@
+"""Questions that Telegram wants answered within seconds, although the bot has nothing to do with them.
+
+A button press that can't be read would show its spinner for ever; a payment that nobody declines within ten seconds
+fails with an error of Telegram's own. What else is not answered simply runs out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bot.telegram.client.fast_import  # noqa: F401  isort: skip  before aiogram
+
+from aiogram.methods import AnswerCallbackQuery, AnswerPreCheckoutQuery, AnswerShippingQuery, TelegramMethod
+
+from bot.telegram.receiving.fields import whole
+from bot.texts.catalog import say
+
+DEADLINE = 8.0  # seconds, of the ten that a payment waits
+
+
+def dismissal(update: dict[str, Any]) -> TelegramMethod[bool] | None:
+    """The call that ends such a question; None for an update that asks nothing."""
+    for kind in ("callback_query", "pre_checkout_query", "shipping_query"):
+        query = update.get(kind)
+        id_ = whole(query.get("id")) if isinstance(query, dict) else ""
+        if id_:
+            return _answer(kind, id_, _language(query))
+    return None
+
+
+def _answer(kind: str, id_: str, language: str) -> TelegramMethod[bool]:
+    if kind == "callback_query":
+        return AnswerCallbackQuery(callback_query_id=id_)
+    sorry = say(language, "payment.none")
+    if kind == "pre_checkout_query":
+        return AnswerPreCheckoutQuery(pre_checkout_query_id=id_, ok=False, error_message=sorry)
+    return AnswerShippingQuery(shipping_query_id=id_, ok=False, error_message=sorry)
+
+
+def _language(query: Any) -> str:
+    sender = query.get("from")
+    return whole(sender.get("language_code")) if isinstance(sender, dict) else ""

@@ -1,0 +1,184 @@
+"""The fields of an update, each read by itself; what it means as a whole is `telegram/receiving/parsing.py`.
+
+Texts are clean when they leave here (`whole`, `name`), numbers are in the range that is used (`natural`). What nothing
+can be done without is a pydantic model (`ReadMessage`, ...), which raises `ValidationError`.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeGuard
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from bot.types import Attachment, User
+
+ATTACHMENTS = (
+    "photo", "voice", "document", "video", "video_note", "audio", "sticker", "animation", "location", "contact",
+    "poll", "dice", "venue", "story", "checklist", "paid_media",
+)  # fmt: skip
+ANONYMOUS = 1087968824  # in whose name anonymous administrators speak
+SERVICE_SENDERS = {777000, ANONYMOUS, 136817688}  # Telegram, an anonymous administrator, a channel: nobody in person
+MAX_ID = 2**62
+FIRST_DATE = 1_376_000_000  # August 2013
+
+
+def whole(value: Any) -> str:
+    """A text that can be stored and sent: no NUL, no half of a surrogate pair. What is no text is ""."""
+    if not isinstance(value, str):
+        return ""
+    return value.replace("\0", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def name(value: Any) -> str:
+    """What somebody calls himself, in one line from left to right: no control characters, no marks of direction."""
+    return "".join(sign for sign in whole(value) if unicodedata.category(sign) not in UNSEEN or sign in JOINERS)[:128]
+
+
+UNSEEN = ("Cc", "Cf", "Zl", "Zp")
+JOINERS = "\u200c\u200d"  # inside emoji and Indic or Persian words
+Name = Annotated[str, BeforeValidator(name)]
+
+
+class Read(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class ReadUser(Read):
+    id: int = Field(ge=1, le=MAX_ID)
+    is_bot: bool = False
+    first_name: Name = ""
+    language_code: Name = ""
+
+
+class ReadChat(Read):
+    id: int = Field(ge=-MAX_ID, le=MAX_ID)
+    type: str = ""
+    title: Name = ""
+
+
+class ReadReply(Read):
+    message_id: int = Field(0, ge=0, le=MAX_ID)
+    number: int = Field(0, ge=0, le=MAX_ID, alias="ephemeral_message_id")  # of what one person sees
+    sender: ReadUser | None = Field(None, alias="from")
+
+
+class ReadMessage(Read):
+    message_id: int = Field(ge=0, le=MAX_ID)
+    chat: ReadChat
+
+
+def text(body: dict[str, Any]) -> str:
+    """What a message says, or what stands below its picture or file; "" where there is nothing to read."""
+    words = whole(body.get("text")) or whole(body.get("caption"))
+    return words if any(not _is_blank(sign) for sign in words) else ""
+
+
+def _is_blank(sign: str) -> bool:
+    """Whether there is nothing to read in a character: spaces, controls, marks on nothing, fillers, full stops."""
+    return sign in BLANK or unicodedata.category(sign) in (*UNSEEN, "Zs", "Mn")
+
+
+BLANK = "\u2800\u3164\u115f\u1160\uffa0.…"
+
+
+def emoji(value: Any) -> str:
+    """The newest of somebody's reactions to a message; a custom emoji only by its kind, "" for none."""
+    found = [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    if not found:
+        return ""
+    kind = whole(found[-1].get("type"))
+    return (whole(found[-1].get("emoji")) if kind == "emoji" else {"paid": "⭐"}.get(kind, kind))[:64] or "?"
+
+
+def attachments(body: dict[str, Any]) -> tuple[Attachment, ...]:
+    for kind in ATTACHMENTS:
+        value = body.get(kind)
+        if kind == "photo" and isinstance(value, list):
+            value = value[-1] if value else {}
+        if isinstance(value, dict):
+            return (_attachment(kind, value),)
+    return ()
+
+
+def _attachment(kind: str, value: dict[str, Any]) -> Attachment:
+    """Where Telegram tells no type it is what it always is for that kind."""
+    if kind == "sticker":
+        moves = "application/x-tgsticker" if value.get("is_animated") is True else "video/webm"
+        still = value.get("is_animated") is not True and value.get("is_video") is not True
+        mime, title = "image/webp" if still else moves, name(value.get("emoji"))
+    else:
+        told = name(value.get("mime_type")).partition(";")[0].strip()  # "audio/ogg; codecs=opus"
+        mime, title = told or USUAL.get(kind, ""), name(value.get("file_name"))
+    size, duration = natural(value.get("file_size")), natural(value.get("duration"))
+    return Attachment(kind, whole(value.get("file_id")), size, mime.lower(), title, duration)
+
+
+USUAL = {"photo": "image/jpeg", "voice": "audio/ogg", "video_note": "video/mp4"}
+
+
+def quoted(body: dict[str, Any]) -> tuple[Attachment, ...]:
+    """The picture or document that a message answers: it is asked about."""
+    answered = body.get("reply_to_message")
+    if not isinstance(answered, dict):
+        return ()
+    return tuple(replace(one, quoted=True) for one in attachments(answered) if one.kind in READABLE)
+
+
+READABLE = ("photo", "document", "sticker")
+
+
+def moved(body: dict[str, Any], message: ReadMessage) -> tuple[int, int] | None:
+    """The old and the new id of a group that became a supergroup; both chats are told, in any order."""
+    to, came = body.get("migrate_to_chat_id"), body.get("migrate_from_chat_id")
+    if _is_group(to) and _is_group(message.chat.id):
+        return message.chat.id, to
+    if _is_group(came) and _is_group(message.chat.id):
+        return came, message.chat.id
+    return None
+
+
+def _is_group(id_: Any) -> TypeGuard[int]:
+    return isinstance(id_, int) and -MAX_ID <= id_ < 0
+
+
+def user(body: dict[str, Any]) -> User | None:
+    """Who speaks; the group itself for an anonymous administrator of it. None for channels and for Telegram."""
+    if not isinstance(body.get("from"), dict):
+        return None
+    if isinstance(body.get("sender_chat"), dict):
+        return _group(body)
+    who = ReadUser.model_validate(body["from"])
+    return None if who.id in SERVICE_SENDERS else User(who.id, who.first_name, who.language_code, who.is_bot)
+
+
+def _group(body: dict[str, Any]) -> User | None:
+    """The group, where it speaks in its own chat: a channel that is linked to it speaks in the channel's name."""
+    sender, place = ReadChat.model_validate(body["sender_chat"]), ReadChat.model_validate(body.get("chat") or {})
+    spoken = isinstance(body["from"], dict) and body["from"].get("id") == ANONYMOUS
+    return User(place.id, sender.title) if spoken and sender.id == place.id < 0 else None
+
+
+def reply(body: dict[str, Any]) -> ReadReply:
+    try:
+        return ReadReply.model_validate(body.get("reply_to_message") or {})
+    except ValidationError:
+        return ReadReply.model_validate({})
+
+
+def tongue(body: dict[str, Any]) -> str:
+    """The language of who did something to the bot in a chat: it is no person that speaks to it."""
+    person = body.get("from")
+    return name(person.get("language_code")) if isinstance(person, dict) else ""
+
+
+def natural(value: Any) -> int:
+    """A number that can be kept; 0 for anything else."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_ID else 0
+
+
+def date(value: Any) -> datetime | None:
+    """None for what can't be the time of a message: before there was Telegram, or far from now."""
+    return datetime.fromtimestamp(value, UTC) if isinstance(value, int) and FIRST_DATE <= value < 2**34 else None

@@ -1,0 +1,323 @@
+"""What we read of an update, and what it means. Begin with `read`; `once` and `lane` are for the inbox and the queues.
+
+Only the fields that are used are looked at, each by itself: an update with something newer, stranger or broken in
+another place is read like any other. (A client that validates whole updates goes deaf when one has an unknown tag.)
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from bot.ports import Received
+from bot.telegram.client import safe_json
+from bot.telegram.receiving import fields
+from bot.telegram.receiving.fields import MAX_ID, ReadChat, ReadMessage
+from bot.telegram.sending.messages import BY_PRESS, BY_REPLY, STOP
+from bot.types import Address, Incoming, Kind, User
+
+ALLOWED = (
+    "message",
+    "edited_message",
+    "callback_query",
+    "my_chat_member",
+    "message_reaction",
+    "stopped_message_generation",
+    "pre_checkout_query",  # nothing is sold here: somebody has to say so within ten seconds
+    "shipping_query",
+)
+RELAYED = ("forward_origin", "forward_date", "forward_from", "via_bot")
+LONGEST_NAME = 200  # characters, of the 255 that the inbox has
+PIECE = 3900  # UTF-16 units: a text as long as this was probably cut by the sender's client, and goes on
+
+
+class Bad(ValueError):
+    """The update has nothing that can be worked on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Me:
+    """The bot itself: `id` is its token's, `called` what `getMe` tells: some emulators call all bots the same."""
+
+    id: int
+    username: str
+    called: int = 0
+
+
+def number(update: Any) -> int | None:
+    """The update's id; None for what is no update at all, and could not be kept."""
+    found = update.get("update_id") if isinstance(update, dict) else None
+    return found if isinstance(found, int) and not isinstance(found, bool) and 0 <= found <= MAX_ID else None
+
+
+def once(update: dict[str, Any]) -> str:
+    """A name for what happened that is the same when Telegram sends it under another update id.
+
+    Servers may begin their numbers anew (one that is started again; update ids after a week of silence): what stands
+    behind the "@" tells one thing from another with the same number. What has no number is named by what it says.
+    """
+    for kind in ("message", "edited_message"):
+        message = update.get(kind)
+        if isinstance(message, dict) and isinstance(message.get("chat"), dict):
+            place, id_ = message["chat"].get("id"), message.get("message_id")
+            if isinstance(place, int) and isinstance(id_, int):
+                name = f"{place}/{id_}/{_alone(message)}{_version(message)}"
+                return f"{name[:LONGEST_NAME]}@{fields.natural(message.get('date'))}"
+    press = update.get("callback_query")
+    if isinstance(press, dict) and (id_ := fields.whole(press.get("id"))):
+        return f"{f'press/{id_}'[:LONGEST_NAME]}@{_sum(press.get('data'))}"
+    return f"{number(update)}@{_sum(update)}"
+
+
+def _sum(content: Any) -> str:
+    return f"{zlib.crc32(safe_json.dumps(content).encode('utf-8', 'replace')):x}"
+
+
+def _alone(message: dict[str, Any]) -> str:
+    """Nothing for a message that all see. The ids of others are 0, and the one that they have may come again."""
+    id_ = fields.natural(message.get("ephemeral_message_id"))
+    return f"alone/{id_}/{fields.natural(message.get('date'))}/" if id_ else ""
+
+
+def _version(message: dict[str, Any]) -> str:
+    """Nothing for a message as it was sent. Two edits can be of the same second, but not with the same words."""
+    edited = message.get("edit_date")
+    words = fields.whole(message.get("text")) or fields.whole(message.get("caption"))
+    if edited is None:
+        return ""
+    return f"{fields.whole(str(edited)) if isinstance(edited, int | str) else '?'}/{zlib.crc32(words.encode()):x}"
+
+
+def place(update: dict[str, Any]) -> str:
+    """The chat that an update is about (`Address.place`), or else who it is from; "/0" where nothing says so."""
+    for body in update.values():
+        if isinstance(body, dict):
+            spot = body if "chat" in body else body.get("message")
+            for holder in (spot.get("chat") if isinstance(spot, dict) else None, body.get("from"), body.get("user")):
+                if isinstance(holder, dict) and isinstance(id_ := holder.get("id"), int) and abs(id_) <= MAX_ID:
+                    return f"/{int(id_)}"
+    return "/0"
+
+
+def original(update: dict[str, Any]) -> str:
+    """What `once` names the message that an edit changes."""
+    return once({"message": {**update["edited_message"], "edit_date": None}})
+
+
+def press(update: dict[str, Any]) -> str:
+    """The id under which a button press is answered; "" when the update is none."""
+    query = update.get("callback_query")
+    return fields.whole(query.get("id")) if isinstance(query, dict) else ""
+
+
+def read(update: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
+    """What the update means; None for what the bot has nothing to do with. Raises `Bad`."""
+    for name, reader in READERS.items():
+        if isinstance(body := update.get(name), dict):
+            try:
+                return reader(body, rows, me)
+            except ValidationError as error:
+                places = sorted({".".join(str(step) for step in problem["loc"]) for problem in error.errors()})
+                raise Bad(f"{name}: unreadable {', '.join(places)}") from None
+    return None
+
+
+def other(update: dict[str, Any], rows: Sequence[Received], me: Me, kinds: Collection[str]) -> Incoming | None:
+    """An update of those kinds, for handlers that are not ours: only where it happened and who did it. Raises `Bad`."""
+    kind = next((name for name in kinds if isinstance(update.get(name), dict)), "")
+    if not kind:
+        return None
+    body = update[kind]
+    place = body.get("chat") or (body.get("message") or {}).get("chat") or {}
+    try:
+        user = fields.user({**body, "from": body.get("from") or body.get("user")}) or User(0)
+        chat = ReadChat.model_validate({"id": user.id or me.id, **place}).id
+    except (ValidationError, TypeError):
+        raise Bad(f"{kind}: unreadable chat or user") from None
+    address = Address("telegram", me.id, chat)
+    number = fields.natural(body.get("message_id"))
+    return Incoming(
+        str(rows[0].id), address, user, Kind.OTHER, ids=_ids(rows), data=kind, private=chat > 0, message_id=number,
+        attempts=max(row.attempts for row in rows),
+    )  # fmt: skip
+
+
+def album(update: dict[str, Any]) -> str:
+    """The id of the album that the update is a part of."""
+    message = update.get("message")
+    found = message.get("media_group_id") if isinstance(message, dict) else None
+    return found if isinstance(found, str) else ""
+
+
+def goes_on(text: str) -> bool:
+    """Whether a text is so long that its end probably comes in the next message."""
+    return len(text) >= PIECE // 2 and len(text.encode("utf-16-le", "replace")) // 2 >= PIECE
+
+
+# --- readers ----------------------------------------------------------------------------------------------------------
+
+
+def _message(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
+    message = ReadMessage.model_validate(body)
+    if moved := fields.moved(body, message):
+        old, new = moved
+        return Incoming(
+            str(rows[0].id), Address("telegram", me.id, old), User(0), Kind.MOVED, ids=_ids(rows), data=str(new)
+        )
+    user = fields.user(body)
+    if user is not None and not user.is_bot and message.chat.id > 0 and (topic := _topic(body)) is not None:
+        return Incoming(str(rows[0].id), _address(body, message, me), user, Kind.TOPIC, ids=_ids(rows), data=topic)
+    if user is None or user.is_bot or not (isinstance(body.get("text"), str) or fields.attachments(body)):
+        return None  # bots don't talk to bots; service messages say nothing
+    return _said(Kind.MESSAGE, body, message, user, rows, me)
+
+
+def _topic(body: dict[str, Any]) -> str | None:
+    """The name that somebody gave a topic, "" for one that its first message will name; None: this is no such event."""
+    made, renamed = body.get("forum_topic_created"), body.get("forum_topic_edited")
+    if isinstance(made, dict):
+        return "" if made.get("is_name_implicit") is True else fields.name(made.get("name"))
+    return fields.name(renamed.get("name")) if isinstance(renamed, dict) and renamed.get("name") else None
+
+
+def _edited(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
+    message = ReadMessage.model_validate(body)
+    user = fields.user(body)
+    if user is None or user.is_bot or not fields.text(body):
+        return None
+    return _said(Kind.EDIT, body, message, user, rows, me)
+
+
+def _said(
+    kind: Kind, body: dict[str, Any], message: ReadMessage, user: User, rows: Sequence[Received], me: Me
+) -> Incoming | None:
+    text = fields.text(body)
+    private = message.chat.id > 0  # the ids of people; a kind of chat that we don't know has one of the two as well
+    unseen = 0 if private else fields.natural(body.get("ephemeral_message_id"))
+    addressed, text = _addressed(body, text, me, private=private)
+    addressed = addressed or bool(unseen)  # nobody else gets it
+    if not addressed:
+        return None
+    if kind is Kind.MESSAGE and re.match(r"/stop(@\w+)?$", text.strip(), re.IGNORECASE):
+        kind = Kind.STOP
+    return Incoming(
+        id=str(rows[0].id),
+        address=_address(body, message, me, only=user.id if unseen else 0),
+        user=user,
+        kind=kind,
+        text=text,
+        parts=(*fields.quoted(body), *fields.attachments(body)),
+        at=fields.date(body.get("edit_date") or body.get("date")),
+        ids=_ids(rows),
+        private=private,
+        message_id=unseen or message.message_id,
+        reply_to=fields.reply(body).number if unseen else fields.reply(body).message_id,
+        attempts=max(row.attempts for row in rows),
+        relayed=any(name in body for name in RELAYED),
+        title=message.chat.title,
+        opens=f"{BY_REPLY}{unseen}" if unseen else "",
+    )
+
+
+def _press(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
+    user = fields.user(body)
+    if user is None or user.is_bot:
+        return None
+    place = body.get("message")
+    if not isinstance(place, dict):  # not one of ours, or too old to be shown: it only wants an answer
+        place = {"chat": {"id": user.id, "type": "private"}, "message_id": 0}
+    message = ReadMessage.model_validate(place)
+    data, private = fields.whole(body.get("data")), message.chat.id > 0
+    unseen = 0 if private else fields.natural(place.get("ephemeral_message_id"))
+    return Incoming(
+        id=str(rows[0].id),
+        address=_address(place, message, me, only=user.id if unseen else 0),
+        user=user,
+        kind=Kind.STOP if data == STOP else Kind.BUTTON,
+        ids=_ids(rows),
+        data="" if data == STOP else data,
+        private=private,
+        message_id=unseen or message.message_id,
+        attempts=max(row.attempts for row in rows),
+        opens="" if private else BY_PRESS + press({"callback_query": body}),
+    )
+
+
+def _stopped(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
+    chat = ReadChat.model_validate(body.get("chat"))
+    address = Address("telegram", me.id, chat.id, fields.natural(body.get("message_thread_id")))
+    # A draft has the id of its turn (`Live`): the button of an old one must not stop the next answer.
+    turn = str(fields.natural(body.get("draft_id")) or "")
+    return Incoming(str(rows[0].id), address, User(0), Kind.STOP, ids=_ids(rows), data=turn)
+
+
+def _member(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
+    chat = ReadChat.model_validate(body.get("chat"))
+    new = body.get("new_chat_member")
+    status = new.get("status") if isinstance(new, dict) else ""
+    kind = Kind.GONE if status in ("kicked", "left") else Kind.BACK
+    where, private = Address("telegram", me.id, chat.id), chat.id > 0
+    return Incoming(
+        id=str(rows[0].id),
+        address=where,
+        user=User(0, language=fields.tongue(body)),
+        kind=kind,
+        ids=_ids(rows),
+        private=private,
+        attempts=max(row.attempts for row in rows),
+        title=chat.title,
+    )
+
+
+def _reaction(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
+    user = fields.user({"from": body.get("user")})
+    if user is None or user.is_bot:
+        return None  # a channel, an anonymous administrator
+    message = ReadMessage.model_validate(body)
+    return Incoming(
+        str(rows[0].id), Address("telegram", me.id, message.chat.id), user, Kind.REACTION, ids=_ids(rows),
+        data=fields.emoji(body.get("new_reaction")), private=message.chat.id > 0, reply_to=message.message_id,
+        attempts=max(row.attempts for row in rows),
+    )  # fmt: skip
+
+
+READERS = {
+    "message": _message,
+    "edited_message": _edited,
+    "callback_query": _press,
+    "stopped_message_generation": _stopped,
+    "my_chat_member": _member,
+    "message_reaction": _reaction,
+}
+
+# --- fields -----------------------------------------------------------------------------------------------------------
+
+
+def _address(body: dict[str, Any], message: ReadMessage, me: Me, only: int = 0) -> Address:
+    thread = fields.natural(body.get("message_thread_id")) if body.get("is_topic_message") is True else 0
+    return Address("telegram", me.id, message.chat.id, thread, only=only)
+
+
+def _ids(rows: Sequence[Received]) -> tuple[int, ...]:
+    return tuple(row.id for row in rows)
+
+
+def _addressed(body: dict[str, Any], text: str, me: Me, *, private: bool) -> tuple[bool, str]:
+    """Whether a message is for the bot, and what it says without the mention. In private all is, but for commands that
+    name another bot.
+    """
+    command = re.match(r"/\w+(?:@(\w+))?", text)
+    if command:
+        return (command[1] or me.username).lower() == me.username.lower(), text
+    if private:
+        return True, text
+    mention = re.compile(rf"@{re.escape(me.username)}\b[,:]?\s*", re.IGNORECASE)
+    if me.username and mention.search(text):
+        return True, mention.sub("", text, count=1).strip()
+    sender = fields.reply(body).sender
+    return sender is not None and sender.id in (me.id, me.called), text

@@ -1,0 +1,138 @@
+"""The webhook: 200 is answered only after the update is in the inbox, and bad input never gets a 5xx.
+
+A 5xx or a timeout makes Telegram send the update again and holds up its chat meanwhile; so what can't be an update is
+refused for good, and what can't be stored now is asked for again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import secrets
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import bot.telegram.client.fast_import  # noqa: F401  isort: skip  before aiogram
+
+from aiogram.methods import DeleteWebhook, GetWebhookInfo, SetWebhook
+
+from bot.errors import ConfigError, Refused, StorageUnavailable, TransportUnavailable
+from bot.telegram.client import safe_json
+from bot.telegram.client.api import Api, NoMethod
+from bot.telegram.receiving.intake import Intake
+from bot.telegram.receiving.parsing import number
+from bot.telegram.receiving.webhook_server import Hooks
+from bot.telemetry.outage import Outage
+
+if TYPE_CHECKING:  # see `telegram/receiving/webhook_server.py`
+    from aiohttp import web
+
+log = logging.getLogger(__name__)
+
+SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105  the header's name
+# A proxy, or a page in a browser, brings what came from elsewhere.
+RELAYED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Origin")
+READ_DEADLINE = 10.0  # seconds that a body may take
+MOST_CONNECTIONS = 40
+FIRST_BACKOFF, LAST_BACKOFF = 1.0, 30.0  # seconds between tries to set it: Telegram takes one a second
+
+
+class Webhook:
+    """`url` is what Telegram calls, `hooks` where this process listens (a proxy with TLS stands between)."""
+
+    def __init__(self, api: Api, intake: Intake, hooks: Hooks, *, url: str, secret: str) -> None:
+        self.api = api
+        self.intake = intake
+        self.url = url
+        self.is_open = not secret and _is_here(urlsplit(url).hostname or "")
+        self.secret = secret or secrets.token_urlsafe(32)
+        self.hooks = hooks
+        self.path = urlsplit(url).path or "/"
+        self._listening: asyncio.Task[None] | None = None
+
+    async def listen(self) -> None:
+        """Take what Telegram brings. Raises `ConfigError` when the address can't be used."""
+        await self.hooks.open(self.path, self.receive)
+        self._listening = self.intake.tasks.create_task(self._listen())
+
+    async def tell(self) -> None:
+        """Tell Telegram where we are, until it has heard it. Raises `ConfigError` when it does not take the address."""
+        method = SetWebhook(
+            url=self.url, secret_token=self.secret, max_connections=MOST_CONNECTIONS, allowed_updates=self.intake.wanted
+        )
+        wait, outage = FIRST_BACKOFF, Outage("setting the webhook", self.intake.clock)
+        while True:
+            try:
+                await self.api.call(method)
+                outage.over()
+                return
+            except Refused as error:
+                raise ConfigError(f"WEBHOOK_URL: Telegram refuses {self.url}: {error}") from None
+            except TransportUnavailable as error:
+                outage.failed(str(error))
+                await self.intake.clock.sleep(max(error.retry_after, wait))
+                wait = min(wait * 2, LAST_BACKOFF)
+
+    async def close(self) -> None:
+        if self._listening is not None:
+            self._listening.cancel()
+            await asyncio.wait({self._listening})
+
+    async def _listen(self) -> None:
+        """Keep the path open until it is closed, or everything is."""
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await self.hooks.shut(self.path)
+
+    async def receive(self, request: web.Request) -> web.Response:
+        from aiohttp import web
+
+        given = request.headers.get(SECRET_HEADER)
+        if given is None and self._is_neighbour(request):
+            log.debug("an update came without the secret, from this machine")
+        elif not hmac.compare_digest((given or "").encode("utf-8", "surrogateescape"), self.secret.encode()):
+            return web.Response(status=401)
+        if request.content_type != "application/json":
+            return web.Response(status=400)
+        try:
+            async with asyncio.timeout(READ_DEADLINE):
+                body = await request.read()
+            update = safe_json.loads(body)
+        except TimeoutError:
+            return web.Response(status=408)
+        except (ValueError, web.RequestPayloadError):
+            return web.Response(status=400)
+        if number(update) is None:
+            return web.Response(status=400)
+        try:
+            await self.intake.accept([update])
+        except StorageUnavailable as error:
+            log.error("an update is left at Telegram: %s", error)
+            return web.Response(status=503, headers={"Retry-After": "5"})
+        return web.Response()
+
+    def _is_neighbour(self, request: web.Request) -> bool:
+        """Whether it is from a server on this machine, at an address that no other reaches: some know no secrets."""
+        return self.is_open and _is_here(request.remote or "") and not any(name in request.headers for name in RELAYED)
+
+
+async def remove(api: Api) -> None:
+    """Polling does not work while a webhook is set; the one that is there is named in the log before it goes."""
+    try:
+        info = await api.call(GetWebhookInfo())
+    except NoMethod:  # then whatever is there goes
+        await api.call(DeleteWebhook(drop_pending_updates=False))
+        return
+    if url := info.get("url"):
+        log.warning("the webhook to %s is removed: this bot polls (WEBHOOK_URL is empty)", urlsplit(url).hostname)
+        await api.call(DeleteWebhook(drop_pending_updates=False))
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

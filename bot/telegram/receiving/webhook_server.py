@@ -1,0 +1,95 @@
+"""One listener for the webhooks of all bots of a process: each has a path. Begin with `Hooks.open`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bot.errors import ConfigError
+
+if TYPE_CHECKING:  # a server is 2 MB that a bot which polls has no use for: it is loaded when the first path is opened
+    from aiohttp import web
+
+    from bot.http.listener import Listener
+
+LARGEST_BODY = 2 * 1024 * 1024
+SHUTDOWN = 5.0  # seconds that a request under way gets when a bot stops
+
+Receive = Callable[["web.Request"], Awaitable["web.Response"]]
+
+
+@dataclass(slots=True)
+class Door:
+    """Who takes what comes to a path, and how many requests are under way there."""
+
+    receive: Receive
+    inside: int = 0
+    empty: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Hooks:
+    """`host` and `port` are where this process listens, from the first bot on that takes a webhook."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.host = host
+        self.port = port
+        self._doors: dict[str, Door | None] = {}  # None: shut for now
+        self._listener: Listener | None = None
+        self._opening = asyncio.Lock()
+
+    async def open(self, path: str, receive: Receive) -> None:
+        """Take what is posted to that path. Raises `ConfigError` when the address can't be used."""
+        self._doors[path] = Door(receive)
+        async with self._opening:
+            if self._listener is None:
+                self._listener = await self._listening()
+
+    async def shut(self, path: str) -> None:
+        """Nothing more is taken at that path; what is under way there comes to its end, for some seconds."""
+        door, self._doors[path] = self._doors[path], None
+        if door is not None and door.inside:
+            door.empty.clear()
+            try:
+                async with asyncio.timeout(SHUTDOWN):
+                    await door.empty.wait()
+            except TimeoutError:  # Telegram brings it again
+                return
+
+    async def close(self) -> None:
+        if self._listener is not None:
+            await self._listener.close()
+
+    async def _listening(self) -> Listener:
+        from aiohttp import web
+
+        from bot.http.listener import Listener
+
+        server = web.Application(client_max_size=LARGEST_BODY)
+        server.router.add_route("*", "/{path:.*}", self._enter)
+        place = f"{self.host}:{self.port}"
+        listener = Listener(f"the webhook ({place})", server, shutdown=SHUTDOWN)
+        try:
+            await listener.open(self.host, self.port)
+        except OSError as error:
+            raise ConfigError(f"WEBHOOK_HOST, WEBHOOK_PORT: can't listen on {place}: {error}") from None
+        return listener
+
+    async def _enter(self, request: web.Request) -> web.Response:
+        from aiohttp import web
+
+        if request.path not in self._doors:
+            return web.Response(status=404)
+        if request.method != "POST":
+            return web.Response(status=405, headers={"Allow": "POST"})
+        door = self._doors[request.path]
+        if door is None:
+            return web.Response(status=503, headers={"Retry-After": "1"})
+        door.inside += 1
+        try:
+            return await door.receive(request)
+        finally:
+            door.inside -= 1
+            if not door.inside:
+                door.empty.set()

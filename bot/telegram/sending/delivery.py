@@ -1,0 +1,359 @@
+"""The outbox, emptied: every finished answer reaches its chat once, in order, whatever Telegram says meanwhile.
+
+Begin with `Deliverer.deliver`. A send has no idempotency key, so after one whose outcome is unknown (the connection
+broke, the process died) the chat is searched for what it may have left behind before it is sent again: editing a
+message into what it already is answers "not modified", which is the proof. See `telegram/sending/unconfirmed.py`.
+
+What one member of a group alone sees can't be searched for: its ids come again and its edits tell nothing. So an empty
+message is opened first and only when its id is on disk the answer is written into it. See
+`telegram/sending/ephemeral.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import bot.telegram.client.fast_import  # noqa: F401  isort: skip  before aiogram
+
+from aiogram.methods import TelegramMethod
+from aiogram.types import InlineKeyboardMarkup, Message
+
+from bot.clock import Clock
+from bot.concurrency import lease
+from bot.errors import Refused, TransportError, TransportUnavailable, Unauthorized
+from bot.ports import Delivery, DeliveryState, Outbox
+from bot.telegram.client.api import (
+    Api,
+    BadMarkup,
+    Flood,
+    Gone,
+    Moved,
+    NoMethod,
+    NotAlone,
+    NotModified,
+    NotSent,
+    Numberless,
+)
+from bot.telegram.sending import messages
+from bot.telegram.sending.ephemeral import Alone, left
+from bot.telegram.sending.flood_budget import Budget
+from bot.telegram.sending.messages import Rung, Screen
+from bot.telegram.sending.progress import UNTOLD_WAIT, Progress, simpler
+from bot.telegram.sending.unconfirmed import LOOK_AHEAD, LOOK_AHEAD_AFTER_START, Unconfirmed
+from bot.telemetry import tracing, turn_log
+from bot.telemetry.outage import Outage
+from bot.types import Address
+
+log = logging.getLogger(__name__)
+
+LAST_BACKOFF = 30.0  # seconds
+LONGEST_UNTOLD_WAIT = 80.0  # seconds, where Telegram refuses for flood and does not say how long
+ACTION_DEADLINE = 10.0
+LONG_FLOOD = 600.0  # seconds: a wait that the operator should know of
+TOKEN_PAUSE = 60.0  # seconds between tries while Telegram does not know our token
+
+
+@dataclass(slots=True)
+class Deliverer:
+    api: Api
+    outbox: Outbox
+    budget: Budget
+    clock: Clock
+    tasks: asyncio.TaskGroup
+    rich: bool = True
+    permission: Callable[[], Awaitable[None]] | None = None  # to send, where other processes send with the same token
+    spent: Callable[[], None] | None = None  # something was sent without it
+    growing: dict[str, int] = field(default_factory=dict)  # messages that had landed before the start, by their turns
+    views: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)  # closes what shows a turn's answer
+    doubted: set[str] = field(default_factory=set)  # turns whose live view may have left a message that nobody knows
+    _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
+    _gate: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _users: Counter[str] = field(default_factory=Counter)
+    # Deliveries up to this id are from before the start, or from before the work on that chat began; None, or not
+    # there: that is not known yet, or another process delivers.
+    _left: int | None = None
+    _left_of: dict[str, int] = field(default_factory=dict)
+    unconfirmed: Unconfirmed = field(init=False)
+    alone: Alone = field(init=False)
+    outage: Outage = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.unconfirmed = Unconfirmed(self.api, self.outbox, self.permit, self._edit)
+        self.alone = Alone(self.api, self.outbox, self.permit, self._edit, self._method)
+        self.outage = Outage("delivering answers", self.clock)
+
+    async def recover(self) -> None:
+        """At a start: deliver what was left. Rows that were being sent are looked for first."""
+        left = await self.outbox.left(self.api.id)
+        self.growing.update(left.growing)
+        self._left = left.newest
+        for address in left.waiting:
+            self.tasks.create_task(self.deliver(address))
+
+    async def adopt(self, place: str) -> None:
+        """The same for one chat, which was another process's before."""
+        left = await self.outbox.left(self.api.id, place)
+        self.growing.update(left.growing)
+        self._left_of[place] = left.newest
+        for address in left.waiting:
+            self.tasks.create_task(self.deliver(address))
+
+    async def look(self, place: str) -> None:
+        """Deliver what others have put into the outbox for a chat of ours."""
+        for address in await self.outbox.waiting(self.api.id, place):
+            self.tasks.create_task(self.deliver(address))
+
+    def leave(self, place: str) -> None:
+        """The chat is not ours any more."""
+        self._left_of.pop(place, None)
+
+    async def deliver(self, address: Address) -> None:
+        """Deliver everything the outbox holds for an address, in order. Returns when that is done.
+
+        One delivery at a time in a chat, its topics included: a search for what an unconfirmed send has left must not
+        meet another send. The view of an answer is closed first, whichever turn has brought us here: its last frame
+        must not come after the answer. Before `recover` nothing is delivered: a job may be done before Telegram answers
+        a start. Nor is anything for a chat that is another's: who has it was told in the commit.
+        """
+        key = address.place
+        if self._left_of.get(key, self._left) is None or not lease.covers(address):
+            return
+        lock = self._locks.setdefault(key, asyncio.Lock())
+        self._users[key] += 1
+        try:
+            async with lock:
+                while (delivery := await self.outbox.next(address)) is not None:
+                    if (close := self.views.get(delivery.key)) is not None:
+                        await close()  # what it has sent is on disk then, so the row is read again
+                        continue
+                    turn = turn_log.of(delivery.key)
+                    with turn_log.about(turn), tracing.of(self.api.tracer.origin(address.bot, turn), "deliver"):
+                        address = await self._one(delivery)
+                    if not lease.covers(address):  # a group that has moved
+                        return
+        finally:
+            self._users[key] -= 1
+            if not self._users[key]:
+                del self._locks[key], self._users[key]
+
+    def delivers(self, address: Address) -> bool:
+        """Whether something is on its way to the chat, or waits until it can be."""
+        return self._users[address.place] > 0
+
+    async def permit(self, chat: int) -> None:
+        """Wait until a message or an edit may be sent to a chat.
+
+        For a place in the budget of the whole bot people queue: thousands who all look for it would keep us busy.
+        """
+        while True:
+            while (wait := self.budget.message_wait(chat, self.clock.monotonic())) > 0:
+                await self.clock.sleep(wait)
+            async with self._gate:
+                while (wait := self.budget.bot_wait(self.clock.monotonic())) > 0:
+                    await self.clock.sleep(wait)
+                if self.permission is not None:
+                    await self.permission()
+                if self.budget.message_wait(chat, self.clock.monotonic()) <= 0:
+                    self.budget.take_message(chat, self.clock.monotonic())
+                    return
+
+    async def act(self, address: Address, action: str) -> None:
+        """Show for five seconds that something is being done, where the budget has room for it.
+
+        Everybody would see it, so not where one person alone is answered.
+        """
+        if address.only or not self.budget.action_fits(address.chat, self.clock.monotonic()):
+            return
+        self.budget.take_draft(address.chat, self.clock.monotonic())
+        try:
+            await self.api.call(messages.action(address, action), deadline=ACTION_DEADLINE)
+        except Flood as error:
+            self.flooded(address.chat, error, drafts=True)
+        except TransportError as error:
+            log.debug("a chat action was dropped: %s", error)
+
+    def flooded(self, chat: int, error: Flood, *, drafts: bool = False, untold: float = UNTOLD_WAIT) -> float:
+        """Leave a chat alone for as long as Telegram says, or for `untold` seconds. Returns the seconds."""
+        wait = (error.retry_after or untold) + 0.2
+        self.budget.hold(chat, self.clock.monotonic() + wait, drafts=drafts)
+        self.api.metrics.flood_waits.add()
+        self.api.metrics.flood_wait_seconds.add(by=wait)
+        level = logging.ERROR if wait > LONG_FLOOD else logging.WARNING
+        log.log(level, "chat %d: Telegram asks to wait %.0f s%s", chat, wait, " for drafts" if drafts else "")
+        return wait
+
+    async def _one(self, delivery: Delivery) -> Address:
+        """Deliver one row, or bury it. Returns the address under which the chat is known afterwards."""
+        progress = self._begun(delivery)
+        if (still := delivery.due - self.clock.time()) > 0:  # a flood wait that a restart has interrupted
+            self.budget.hold(delivery.address.chat, self.clock.monotonic() + still)
+        while True:
+            try:
+                await self._parts(progress)
+                return delivery.address
+            except Moved as error:
+                await self.outbox.move(delivery.address.bot, delivery.address.chat, error.new)
+                return replace(delivery.address, chat=error.new)
+            except Unauthorized:
+                self.outage.failed("Telegram does not know BOT_TOKEN any more: they wait in the outbox", grave=True)
+                await self.clock.sleep(TOKEN_PAUSE)
+            except TransportUnavailable as error:
+                await self._wait(progress, error)
+            except (Refused, ValueError) as error:  # ValueError: aiogram itself does not take it
+                if isinstance(error, Gone | NotAlone) or not simpler(progress, error):
+                    await self._give_up(delivery, error)
+                    return delivery.address
+
+    def _begun(self, delivery: Delivery) -> Progress:
+        was_left = delivery.id <= self._left_of.get(delivery.address.place, self._left or 0)
+        doubt = (delivery.state is DeliveryState.SENDING and was_left) or delivery.key in self.doubted
+        self.doubted.discard(delivery.key)
+        ids, rung = list(delivery.message_ids), Rung.RICH if self.rich else Rung.ENTITIES
+        if delivery.address.only:
+            ids, rung = left(delivery.message_ids, rung)
+        return Progress(
+            delivery,
+            rung,
+            ids,
+            delivery.done,
+            doubt=doubt,
+            marker=delivery.marker,
+            stored=delivery.marker if delivery.state is DeliveryState.SENDING else None,
+            ahead=LOOK_AHEAD_AFTER_START if was_left else LOOK_AHEAD,
+            was_left=was_left,
+        )
+
+    async def _give_up(self, delivery: Delivery, error: Exception) -> None:
+        """It was refused for good. A chat that is gone is so for all that waits for it."""
+        reason = str(error) if isinstance(error, Refused) else type(error).__name__  # others quote the text
+        if delivery.address.only or isinstance(error, NotAlone):  # it may be that person who is gone
+            await self._say_aloud(delivery, reason)
+        elif isinstance(error, Gone):
+            log.info("chat %d can't be reached: %s", delivery.address.chat, error)
+            await self.outbox.gone(delivery.address.bot, delivery.address.chat)
+            self._became("gone")
+        else:
+            log.error("delivery %d was refused for good: %s", delivery.id, reason)
+            await self.outbox.bury(delivery, reason)
+            self._became("dead")
+
+    async def _say_aloud(self, delivery: Delivery, reason: str) -> None:
+        """It can't be shown to one person alone, and is shown to nobody: the chat is told that."""
+        log.info("chat %d: it can't be shown to one person alone: %s", delivery.address.chat, reason)
+        self._became("not alone")
+        if delivery.outgoing.aloud:
+            await self.outbox.publish(delivery)
+            self.tasks.create_task(self.deliver(replace(delivery.address, only=0)))
+        else:
+            await self.outbox.bury(delivery, reason)
+
+    def _became(self, state: str) -> None:
+        self.api.metrics.deliveries.add(state)
+        tracing.current.get().note({"govorun.delivery": state})
+
+    async def _wait(self, progress: Progress, error: TransportUnavailable) -> None:
+        chat = progress.delivery.address.chat
+        if isinstance(error, Flood):
+            wait = self.flooded(chat, error, untold=progress.untold)
+            progress.untold = min(progress.untold * 2, LONGEST_UNTOLD_WAIT)
+            # On disk, so that a restart keeps the wait; and this send was certainly not carried out.
+            await self.outbox.postpone(progress.delivery, self.clock.time() + wait, begun=progress.doubt)
+            progress.stored = progress.stored if progress.doubt else None
+            return
+        progress.doubt = progress.doubt or not isinstance(error, NotSent)
+        progress.unnumbered = progress.unnumbered or isinstance(error, Numberless)
+        self.outage.failed(str(error))
+        await self.clock.sleep(progress.wait)
+        progress.wait = min(progress.wait * 2, LAST_BACKOFF)
+
+    async def _parts(self, progress: Progress) -> None:
+        delivery = progress.delivery
+        if delivery.outgoing.gone:
+            await self._take_away(progress)
+            await self.outbox.progress(delivery, progress.ids, done=0, sent=True)
+            return
+        screens = self._screens(progress)
+        while progress.done < len(screens):
+            last = progress.done == len(screens) - 1
+            message_id = await self._part(progress, screens[progress.done], last=last)
+            progress.ids[progress.done : progress.done + 1] = [message_id]
+            progress.done += 1
+            progress.doubt, progress.unnumbered, progress.ahead = False, False, LOOK_AHEAD
+            self.outage.over()
+            if not delivery.address.only:
+                self.unconfirmed.saw(delivery.address.chat, message_id)
+            if last:
+                await self._take_away(progress)
+            await self.outbox.progress(delivery, progress.ids, done=progress.done, sent=last)
+            progress.stored = max(progress.ids)
+            turn_log.current.get().moved = self.clock.monotonic()
+        self._became("sent")
+
+    async def _take_away(self, progress: Progress) -> None:
+        """Delete what is left over: a version may be shorter than the one that it was written over."""
+        while len(progress.ids) > progress.done:
+            await self.permit(progress.delivery.address.chat)
+            with suppress(Refused):  # it is gone, or too old to be deleted
+                await self.api.call(messages.delete(progress.delivery.address, progress.ids[-1]))
+            progress.ids.pop()
+
+    def _screens(self, progress: Progress) -> list[Screen]:
+        try:
+            return messages.finished(progress.delivery.outgoing, progress.rung, progress.limit)
+        except Exception:  # formatting never costs an answer: a defect in it ends here, and is told to the operator
+            log.exception("delivery %d can't be formatted: sent as plain text", progress.delivery.id)
+            progress.rung = Rung.PLAIN
+            return messages.finished(progress.delivery.outgoing, progress.rung, progress.limit)
+
+    async def _part(self, progress: Progress, part: Screen, *, last: bool) -> int:
+        delivery = progress.delivery
+        chat = delivery.address.chat
+        if delivery.address.only and (part.file or progress.done == len(progress.ids)):
+            return await self.alone.send(progress, part, last=last)
+        if progress.done < len(progress.ids):
+            message_id = progress.ids[progress.done]
+            try:
+                edited = await self._edit(progress, part, message_id, last=last)
+                if part.blocks and not delivery.address.only and _shows_no_blocks(edited):
+                    raise BadMarkup("the server leaves blocks out")
+            except NotModified:  # it already is
+                return message_id
+            except NoMethod:
+                with suppress(Refused):  # a new one is sent in its place
+                    await self.api.call(messages.delete(delivery.address, message_id))
+                raise
+            return message_id
+        if progress.doubt and (found := await self.unconfirmed.find(progress, part, last=last)):
+            return found
+        if progress.unnumbered:  # it was carried out, and nobody will ever say more of it
+            return 0
+        await self.permit(chat)
+        await self.unconfirmed.mark(progress)
+        with self.unconfirmed.flying():
+            sent = await self.api.call(self._method(progress, part, last=last))
+        return int(sent["message_id"])
+
+    def _method(self, progress: Progress, part: Screen, *, last: bool) -> TelegramMethod[Message]:
+        to, outgoing = progress.delivery.address, progress.delivery.outgoing
+        part = messages.as_document(part) if progress.document else part
+        return messages.send(part, to, outgoing, last=last, thread=progress.thread)
+
+    async def _edit(self, progress: Progress, part: Screen, message_id: int, *, last: bool) -> Any:
+        """Make a message that already stands in the chat what it should be: may be repeated at will."""
+        to = progress.delivery.address
+        markup = messages.keyboard(progress.delivery.outgoing) if last else None
+        inline = markup if isinstance(markup, InlineKeyboardMarkup) else None
+        part = messages.as_document(part) if progress.document else part
+        await self.permit(to.chat)
+        return await self.api.call(messages.edit(part, to, message_id, inline))
+
+
+def _shows_no_blocks(edited: Any) -> bool:
+    """Whether a server has carried out the edit without the blocks in it, which it does not know."""
+    return not isinstance(edited, dict) or bool(edited.get("text") and "rich_message" not in edited)

@@ -1,0 +1,234 @@
+"""An `Outgoing` or a half-written answer -> what Telegram shows: a list of parts, and the calls that send them.
+
+The ladder of a text is rich blocks (only where it needs them), entities, plain text; `rung` says how far down we are.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import Any
+
+import bot.telegram.client.fast_import  # noqa: F401  isort: skip  before aiogram
+
+from aiogram.methods import (
+    DeleteEphemeralMessage,
+    DeleteMessage,
+    EditEphemeralMessageMedia,
+    EditEphemeralMessageText,
+    EditMessageCaption,
+    EditMessageText,
+    SendChatAction,
+    SendDocument,
+    SendMessage,
+    SendMessageDraft,
+    SendPhoto,
+    SendRichMessage,
+    SendRichMessageDraft,
+    SendVoice,
+    TelegramMethod,
+)
+from aiogram.types import (
+    BufferedInputFile,
+    EphemeralMessageParameters,
+    ForceReply,
+    InlineKeyboardButton,
+    InlineKeyboardMarkup,
+    InputMediaDocument,
+    InputMediaPhoto,
+    InputRichMessage,
+    LinkPreviewOptions,
+    Message,
+    MessageEntity,
+    ReplyParameters,
+)
+
+from bot.telegram import render
+from bot.types import Address, Button, File, Outgoing
+
+LIMIT = 4096
+CAPTION_LIMIT = 1024
+SHORT_LIMIT = 1024  # of an edit of what one person sees: servers took no more for a time, as of a caption
+NOTHING = "…"  # an answer without anything to see is still an answer
+STOP = "stop"  # the callback data of the Stop button: it needs no rights but to see the chat
+BY_REPLY, BY_PRESS = "m", "q"  # what lets an answer be shown to one person alone: a message to the bot, a press
+NO_PREVIEW = LinkPreviewOptions(is_disabled=True)  # a preview fetches what the model wrote
+
+
+class Rung(IntEnum):
+    RICH = 0
+    ENTITIES = 1
+    PLAIN = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """One message: a text with entities, or blocks, or a file with its caption."""
+
+    text: str = ""
+    entities: tuple[dict[str, Any], ...] = ()
+    blocks: str = ""  # JSON of an InputRichMessage: hashable, and compared to find out whether anything changed
+    file: File | None = None
+
+    def rich(self) -> InputRichMessage:
+        return InputRichMessage.model_validate(json.loads(self.blocks))
+
+    def marks(self) -> list[MessageEntity]:
+        return [MessageEntity.model_validate(entity) for entity in self.entities]
+
+
+def finished(outgoing: Outgoing, rung: Rung, limit: int = LIMIT) -> list[Screen]:
+    """The messages of a finished answer, at least one; `limit` is what one text may have."""
+    if outgoing.file and rung is not Rung.PLAIN:
+        caption = render.plain(outgoing.text, limit=CAPTION_LIMIT)
+        return [Screen(text=caption[0] if caption else "", file=outgoing.file)]
+    if outgoing.plain or rung is Rung.PLAIN:
+        text = outgoing.instead if outgoing.file else outgoing.text
+        return [Screen(part) for part in render.plain(text, outgoing.note, limit)] or [Screen(NOTHING)]
+    document = render.below(outgoing.thought, render.parse(outgoing.text))
+    if rung is Rung.RICH and render.needs_rich(document) and (blocks := render.rich(document, outgoing.note)):
+        return [Screen(blocks=json.dumps(blocks, ensure_ascii=False))]
+    pieces = render.pieces(document, limit, outgoing.note)
+    return [Screen(piece.text, piece.entities) for piece in pieces] or [Screen(outgoing.note or NOTHING)]
+
+
+def growing(markdown: str, rung: Rung, note: str = "", limit: int = LIMIT) -> Screen:
+    """What to show of an answer that is being written; the end of it where it outgrew one message."""
+    document = render.parse(render.draft(markdown))
+    if rung is Rung.RICH and render.needs_rich(document) and (blocks := render.rich(document, note)):
+        return Screen(blocks=json.dumps(blocks, ensure_ascii=False))
+    pieces = render.pieces(document, limit, note)
+    return Screen(pieces[-1].text, pieces[-1].entities) if pieces else Screen()
+
+
+# --- calls ------------------------------------------------------------------------------------------------------------
+
+
+def send(
+    screen: Screen, to: Address, outgoing: Outgoing, *, last: bool, thread: bool = True
+) -> TelegramMethod[Message]:
+    where: dict[str, Any] = {"chat_id": to.chat}
+    if thread and to.thread:
+        where["message_thread_id"] = to.thread
+    if to.connection:
+        where["business_connection_id"] = to.connection
+    if last and (markup := keyboard(outgoing)):
+        where["reply_markup"] = markup
+    if to.only:
+        where |= _alone(to, outgoing.opens)
+    elif outgoing.reply_to:
+        where["reply_parameters"] = ReplyParameters(message_id=outgoing.reply_to, allow_sending_without_reply=True)
+    if screen.file:
+        file = BufferedInputFile(screen.file.data, screen.file.name)
+        caption: dict[str, Any] = {"caption": screen.text or None, "parse_mode": None}
+        match screen.file.kind:
+            case "photo":
+                return SendPhoto(**where, photo=file, **caption)
+            case "voice":
+                return SendVoice(**where, voice=file, **caption)
+            case _:
+                return SendDocument(**where, document=file, **caption)
+    if screen.blocks:
+        return SendRichMessage(**where, rich_message=screen.rich())
+    return SendMessage(
+        **where, text=screen.text, entities=screen.marks() or None, parse_mode=None, link_preview_options=NO_PREVIEW
+    )
+
+
+def _alone(to: Address, opens: str) -> dict[str, Any]:
+    """What makes a send one that only one member of the group sees."""
+    way, id_ = opens[:1], opens[1:]
+    query = id_ if way == BY_PRESS else None
+    where: dict[str, Any] = {
+        "ephemeral_message_parameters": EphemeralMessageParameters(receiver_user_id=to.only, callback_query_id=query)
+    }
+    if way == BY_REPLY:
+        where["reply_parameters"] = ReplyParameters(ephemeral_message_id=int(id_))
+    return where
+
+
+def as_document(screen: Screen) -> Screen:
+    """The same file as a document: for one that Telegram does not take as a picture or a voice note."""
+    return replace(screen, file=replace(screen.file, kind="document")) if screen.file else screen
+
+
+def edit(screen: Screen, to: Address, message_id: int, markup: InlineKeyboardMarkup | None) -> TelegramMethod[Any]:
+    if to.only:
+        return _edit_alone(screen, to, message_id, markup)
+    where: dict[str, Any] = {"chat_id": to.chat, "message_id": message_id, "reply_markup": markup}
+    if to.connection:
+        where["business_connection_id"] = to.connection
+    if screen.file:
+        return EditMessageCaption(**where, caption=screen.text or None, parse_mode=None)
+    if screen.blocks:
+        return EditMessageText(**where, rich_message=screen.rich())
+    return EditMessageText(
+        **where, text=screen.text, entities=screen.marks() or None, parse_mode=None, link_preview_options=NO_PREVIEW
+    )
+
+
+def _edit_alone(
+    screen: Screen, to: Address, message_id: int, markup: InlineKeyboardMarkup | None
+) -> TelegramMethod[bool]:
+    where: dict[str, Any] = {
+        "chat_id": to.chat, "receiver_user_id": to.only, "ephemeral_message_id": message_id, "reply_markup": markup,
+    }  # fmt: skip
+    if screen.file:
+        return EditEphemeralMessageMedia(**where, media=_media(screen, screen.file))
+    if screen.blocks:
+        return EditEphemeralMessageText(**where, rich_message=screen.rich())
+    return EditEphemeralMessageText(
+        **where, text=screen.text, entities=screen.marks() or None, parse_mode=None, link_preview_options=NO_PREVIEW
+    )
+
+
+def can_be_written(screen: Screen) -> bool:
+    """Whether the file may take the place of what stands in a message."""
+    return screen.file is not None and screen.file.kind in MEDIA
+
+
+def _media(screen: Screen, file: File) -> InputMediaPhoto | InputMediaDocument:
+    return MEDIA[file.kind](media=BufferedInputFile(file.data, file.name), caption=screen.text or None, parse_mode=None)
+
+
+def delete(to: Address, message_id: int) -> TelegramMethod[bool]:
+    if to.only:
+        return DeleteEphemeralMessage(chat_id=to.chat, receiver_user_id=to.only, ephemeral_message_id=message_id)
+    return DeleteMessage(chat_id=to.chat, message_id=message_id)
+
+
+def draft(screen: Screen, to: Address, draft_id: int) -> TelegramMethod[bool]:
+    where: dict[str, Any] = {"chat_id": to.chat, "draft_id": draft_id, "can_stop": True, "keep_on_stop": True}
+    if to.thread:
+        where["message_thread_id"] = to.thread
+    if screen.blocks:
+        return SendRichMessageDraft(**where, rich_message=screen.rich())
+    return SendMessageDraft(**where, text=screen.text, entities=screen.marks() or None, parse_mode=None)
+
+
+def action(to: Address, name: str) -> TelegramMethod[bool]:
+    return SendChatAction(
+        chat_id=to.chat, message_thread_id=to.thread or None, business_connection_id=to.connection or None, action=name
+    )
+
+
+def keyboard(outgoing: Outgoing) -> InlineKeyboardMarkup | ForceReply | None:
+    if outgoing.buttons:
+        return _inline(outgoing.buttons)
+    return ForceReply(force_reply=True, selective=True) if outgoing.ask_reply else None
+
+
+def stop_keyboard(label: str) -> InlineKeyboardMarkup:
+    return _inline(((Button(label, STOP),),))
+
+
+def _inline(rows: tuple[tuple[Button, ...], ...]) -> InlineKeyboardMarkup:
+    return InlineKeyboardMarkup(
+        inline_keyboard=[[InlineKeyboardButton(text=b.label, callback_data=b.data) for b in row] for row in rows]
+    )
+
+
+MEDIA: dict[str, type[InputMediaPhoto | InputMediaDocument]] = {
+    "photo": InputMediaPhoto, "document": InputMediaDocument,
+}  # fmt: skip

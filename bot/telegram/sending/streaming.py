@@ -1,0 +1,319 @@
+"""An answer while it is being written: drafts in private chats until it lands as a message, edits of that message.
+
+Nothing here is promised: a frame that does not fit into the budget is dropped, never queued. What counts is the
+outbox. `Live.end` returns when no frame is under way, so that the finished message can't be overtaken by a draft.
+Between two frames nobody reads what the model writes (`concurrency/backpressure.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Literal
+
+import bot.telegram.client.fast_import  # noqa: F401  isort: skip  before aiogram
+
+from aiogram.methods import EditMessageText, SendMessageDraft
+
+from bot.errors import Lost, Refused, TransportError, Unauthorized
+from bot.telegram.client.api import BadMarkup, Flood, NoMethod, NotModified, NotSent
+from bot.telegram.sending import messages
+from bot.telegram.sending.delivery import Deliverer
+from bot.telegram.sending.flood_budget import SHARE
+from bot.telegram.sending.messages import Rung, Screen
+from bot.telemetry import tracing, turn_log
+from bot.types import Address, Outgoing
+
+log = logging.getLogger(__name__)
+
+Mode = Literal["draft", "edit", "off"]
+
+THINKING_AFTER = 0.6  # seconds of silence before "Thinking…": most models are quicker, and each draft counts
+BREATH = 0.03  # seconds: an answer that comes at once needs no draft
+KEEPING = 1.5  # seconds: what is written needs no more frames, unless the database fails for more than a moment
+KEEP_ALIVE = 20.0  # a draft lives 30 s
+BEHIND = 0.5  # seconds between looks whether an older answer, which a restart has left, stands in the chat
+TYPING = 4.5  # seconds: it is shown for 5
+FRAME_DEADLINE = 10.0
+END_DEADLINE = 1.0
+
+
+class Live:
+    """The view of one answer. `turn` names it in the outbox.
+
+    `stop_label` stands on the Stop button of a message that is edited, `quote` is the message that it answers, and
+    `over` a message of ours that the answer is written over.
+    """
+
+    def __init__(
+        self,
+        deliverer: Deliverer,
+        address: Address,
+        turn: str,
+        mode: Mode,
+        *,
+        stop_label: str,
+        quote: int,
+        over: int = 0,
+    ) -> None:
+        self.deliverer = deliverer
+        self.address = address
+        self.turn = turn
+        self.mode = mode
+        self.stop_label = stop_label
+        self.quote = quote
+        self.over = over
+        self.text = ""
+        self.doing = ""  # said below the text
+        self._completed: float | None = None  # when all of it was written
+        self._unseen = 0.0  # since when there is something that was not shown
+        self._flow = turn_log.current.get().flow
+        self._waited = 0.0  # seconds that what is read next was held back
+        self._rung = Rung.RICH if deliverer.rich else Rung.ENTITIES
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._landed = asyncio.Event()  # no frame is under way
+        self._landed.set()
+        self._ended = False
+
+    def begin(self) -> None:
+        """The model was asked: from now on something is shown."""
+        if self._task is None and not self._ended:
+            self.deliverer.views[self.turn] = self.end
+            self._task = self.deliverer.tasks.create_task(self._run())
+
+    def change(self, text: str) -> None:
+        self.text, self.doing, self._completed = text, "", None
+        if text and not self._unseen:
+            self._unseen, self._waited = self.deliverer.clock.monotonic() - self._waited, 0.0
+        self._changed.set()
+
+    def show(self, doing: str) -> None:
+        self.doing = doing
+        self._changed.set()
+
+    def complete(self) -> None:
+        self._completed = self.deliverer.clock.monotonic()
+
+    async def end(self) -> None:
+        self._ended = True
+        if self._task is None:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(END_DEADLINE):
+                await self._landed.wait()
+        self._task.cancel()
+        await asyncio.wait({self._task})
+        if self.deliverer.views.get(self.turn) == self.end:  # else a turn that was begun anew has another view
+            del self.deliverer.views[self.turn]
+
+    async def _run(self) -> None:
+        view = tracing.current.get().part("live view", sums=True)
+        tracing.current.set(view)  # this task is its own
+        try:
+            placed = self.deliverer.growing.pop(self.turn, None)
+            placed = self.over or placed
+            if self.address.only:  # typing would be seen by all, and a draft by nobody
+                if placed and self.mode != "off":
+                    await self._edits(placed)
+                return
+            if self.mode == "draft" and self.deliverer.api.lacks(SendMessageDraft):
+                self.mode = "edit"
+            if self.mode != "draft":
+                await self._type()
+            elif not placed:  # else it had landed before a restart
+                await self._drafts(may_land=placed is None)
+            if placed != 0:  # 0: a restart came while it was being sent, and the finished answer will look for it
+                await self._edits(placed or 0)
+        except Lost:
+            raise
+        except Exception:  # a view that breaks must not cost the answer, nor end the bot
+            log.exception("turn %s: the live view broke", self.turn)
+        finally:
+            self._flow.want()
+            view.end()
+
+    async def _type(self) -> None:
+        """Where no draft says "Thinking…": typing, until there is something to show."""
+        await self._wait_for_change(THINKING_AFTER)
+        while not (self.text or self.doing):
+            await self.deliverer.act(self.address, "typing")
+            await self._wait_for_change(TYPING)
+        while self.mode == "off":
+            await self.deliverer.clock.sleep(TYPING)
+            await self.deliverer.act(self.address, "typing")
+        self._changed.set()
+
+    async def _wait_for_change(self, seconds: float) -> None:
+        if not self._changed.is_set():
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._changed.wait()
+            except TimeoutError:
+                pass
+        self._changed.clear()
+
+    def _hold(self) -> None:
+        if self.text:  # the first word is nowhere kept waiting
+            self._flow.hold()
+
+    async def _ripe(self, wait: Callable[[], float]) -> None:
+        """Wait until another frame may be made. What was held back until then is read when this returns."""
+        while (seconds := wait()) > 0:
+            self._hold()
+            await self.deliverer.clock.sleep(seconds)
+        self._waited = self._flow.want()
+        await asyncio.sleep(0)  # who reads it comes first
+
+    async def _give_way(self) -> None:
+        if self._completed is not None:
+            await self.deliverer.clock.sleep(self._completed + KEEPING - self.deliverer.clock.monotonic())
+
+    # --- drafts -------------------------------------------------------------------------------------------------------
+
+    async def _drafts(self, *, may_land: bool) -> None:
+        """Ends by being cancelled, or by changing the mode: where the answer lands, and where no drafts are taken."""
+        draft_id = int(self.turn.partition(".")[0]) or 1
+        clock, budget, chat = self.deliverer.clock, self.deliverer.budget, self.address.chat
+        shown: Screen | None = None
+        shown_at, drafts = 0.0, 0
+
+        def due() -> float:
+            wait = budget.draft_wait(chat, clock.monotonic(), drafts)
+            return min(wait, budget.edit_wait(chat, clock.monotonic())) if may_land and drafts >= SHARE else wait
+
+        while not self._ended and self.mode == "draft":
+            if drafts:
+                await self._ripe(due)
+            await self._wait_for_change(KEEP_ALIVE if shown else THINKING_AFTER)
+            if shown is None and (self.text or self.doing):
+                await clock.sleep(BREATH)
+            if may_land and drafts >= SHARE and self._lands():
+                self.mode = "edit"
+                self._changed.set()
+                return
+            while (wait := budget.draft_wait(chat, clock.monotonic(), drafts)) > 0:
+                await clock.sleep(wait)
+            await self._give_way()
+            self._changed.clear()  # what came meanwhile is in this frame
+            frame = messages.growing(self.text, self._rung, self.doing)
+            if frame == shown and clock.monotonic() - shown_at < KEEP_ALIVE - 1:
+                continue
+            drafts += 1
+            budget.take_draft(chat, clock.monotonic())
+            unseen, self._unseen = self._unseen, 0.0
+            self._hold()
+            if await self._draft(frame, draft_id):
+                shown, shown_at = frame, clock.monotonic()
+                self._seen(unseen)
+            else:
+                self._unseen = unseen
+
+    def _lands(self) -> bool:
+        """Blocks stay drafts: whether a text can be edited into them is not told."""
+        is_free = self.deliverer.budget.lands(self.address.chat, self.deliverer.clock.monotonic())
+        return is_free and not messages.growing(self.text, self._rung).blocks
+
+    async def _draft(self, frame: Screen, draft_id: int) -> bool:
+        self._landed.clear()
+        try:
+            await self.deliverer.api.call(messages.draft(frame, self.address, draft_id), deadline=FRAME_DEADLINE)
+            return True
+        except Flood as error:
+            self.deliverer.flooded(self.address.chat, error, drafts=True)
+        except BadMarkup:
+            self._descend()
+        except Refused:
+            self.mode = "edit"
+        except TransportError as error:
+            self._ended = self._ended or isinstance(error, Unauthorized)  # then nothing can be shown at all
+            log.debug("a draft was dropped: %s", error)
+        finally:
+            self._landed.set()
+        self._changed.set()
+        return False
+
+    def _seen(self, since: float) -> None:
+        """What came at that time is shown now; 0.0: the frame had nothing new."""
+        if since:
+            self.deliverer.api.metrics.text_lag_seconds.observe(self.deliverer.clock.monotonic() - since)
+
+    def _descend(self) -> None:
+        if self._rung < Rung.PLAIN:
+            self._rung = Rung(self._rung + 1)
+        else:
+            self.mode = "edit"
+
+    # --- edits --------------------------------------------------------------------------------------------------------
+
+    async def _edits(self, message_id: int) -> None:
+        clock, budget, chat = self.deliverer.clock, self.deliverer.budget, self.address.chat
+        self._ended = self._ended or self.deliverer.api.lacks(EditMessageText)
+        shown = Screen()
+        while not self._ended:
+            await self._ripe(lambda: budget.edit_wait(chat, clock.monotonic()))
+            await self._changed.wait()
+            while not message_id and self.deliverer.delivers(self.address):
+                await clock.sleep(BEHIND)
+            while (wait := budget.edit_wait(chat, clock.monotonic())) > 0:
+                await clock.sleep(wait)
+            await self._give_way()
+            self._changed.clear()
+            # No blocks: whether a text can be edited into them is not told.
+            limit = messages.SHORT_LIMIT if self.address.only else messages.LIMIT
+            frame = messages.growing(self.text, Rung.ENTITIES, self.doing, limit)
+            if frame.text and frame != shown:
+                unseen, self._unseen = self._unseen, 0.0
+                self._hold()
+                message_id = await self._edit(frame, message_id)
+                self._seen(unseen)
+                shown = frame
+
+    async def _edit(self, frame: Screen, message_id: int) -> int:
+        deliverer, chat = self.deliverer, self.address.chat
+        deliverer.budget.take_message(chat, deliverer.clock.monotonic())
+        if deliverer.spent is not None:
+            deliverer.spent()
+        self._landed.clear()
+        try:
+            if not message_id:
+                return await self._place(frame)
+            stop = messages.stop_keyboard(self.stop_label)
+            await deliverer.api.call(messages.edit(frame, self.address, message_id, stop), deadline=FRAME_DEADLINE)
+        except NotModified:
+            pass
+        except Flood as error:
+            deliverer.flooded(chat, error)
+        except TransportError as error:
+            self._ended = self._ended or isinstance(error, Unauthorized | NoMethod)
+            log.debug("an edit was dropped: %s", error)
+        finally:
+            self._landed.set()
+        return message_id
+
+    async def _place(self, frame: Screen) -> int:
+        """Send the message that is edited from then on.
+
+        When it is not told whether that was done, the view ends: a second one would stay in the chat for ever, and the
+        finished answer looks for the first.
+        """
+        deliverer = self.deliverer
+        method = messages.send(frame, self.address, Outgoing(reply_to=self.quote), last=False)
+        stop = messages.stop_keyboard(self.stop_label)
+        await deliverer.outbox.place(self.turn, self.address, marker=deliverer.unconfirmed.newest(self.address.chat))
+        deliverer.doubted.add(self.turn)
+        try:
+            sent = await deliverer.api.call(method.model_copy(update={"reply_markup": stop}))
+        except (Flood, NotSent, Refused, Unauthorized):
+            deliverer.doubted.discard(self.turn)
+            raise
+        except TransportError:
+            self._ended = True
+            raise
+        message_id = int(sent["message_id"])
+        deliverer.unconfirmed.saw(self.address.chat, message_id)
+        await deliverer.outbox.place(self.turn, self.address, message_id)
+        deliverer.doubted.discard(self.turn)
+        return message_id

@@ -1,0 +1,142 @@
+"""The search for what a send has left whose outcome nobody knows: the connection broke, or the process died.
+
+Begin with `Unconfirmed.find`. The ids that the message can have got are edited into exactly what it should be, and the
+one that is it already answers "not modified". `mark` is the other half: before each send it is noted where a search
+would have to begin.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from bot.errors import TransportUnavailable
+from bot.ports import Outbox
+from bot.telegram.client.api import Api, NoMessage, NoMethod, NotModified
+from bot.telegram.sending import messages
+from bot.telegram.sending.messages import Screen
+from bot.telegram.sending.progress import FIRST_BACKOFF, Progress
+from bot.types import Address
+
+# How many message ids behind the newest known one an unconfirmed send may have got: other chats count in the same line.
+LOOK_AHEAD, LOOK_AHEAD_AFTER_START = 3, 24
+MOST_PROBES = 32
+SUPERGROUP = -1_000_000_000_000  # chats below have message ids of their own; all others of a bot share theirs
+
+
+class Edit(Protocol):
+    async def __call__(self, progress: Progress, part: Screen, message_id: int, *, last: bool) -> Any: ...
+
+
+@dataclass(slots=True)
+class Unconfirmed:
+    """`permit` and `edit` are the deliverer's: a search keeps to the budget, and edits as any delivery does."""
+
+    api: Api
+    outbox: Outbox
+    permit: Callable[[int], Awaitable[None]]
+    edit: Edit
+    _newest: dict[int, int] = field(default_factory=dict)  # the highest known ids, by their lines
+    _looked_up: set[int] = field(default_factory=set)  # the lines of which it is known what was known before the start
+    _flying: int = 0  # sends under way: each may have got an id that is not known yet
+
+    def saw(self, chat: int, message_id: int) -> None:
+        """A message id that exists: what was sent before it has a lower one."""
+        line = _line(chat)
+        self._newest[line] = max(self._newest.get(line, 0), message_id)
+
+    def newest(self, chat: int) -> int:
+        """The highest message id that is known where the chat gets its own from."""
+        return self._newest.get(_line(chat), 0)
+
+    @contextmanager
+    def flying(self) -> Iterator[None]:
+        """Around a send: until it is over it may have got any of the next ids."""
+        self._flying += 1
+        try:
+            yield
+        finally:
+            self._flying -= 1
+
+    async def mark(self, progress: Progress) -> None:
+        """Note what is known when a send begins: on disk only where a search from the old marker would miss it."""
+        await self._look_up(progress.delivery.address)
+        progress.marker = max(progress.marker, self.newest(progress.delivery.address.chat))
+        if progress.stored is None or progress.marker >= progress.stored + LOOK_AHEAD_AFTER_START // 2:
+            await self.outbox.begin(progress.delivery, progress.marker)
+            progress.stored = progress.marker
+
+    async def find(self, progress: Progress, part: Screen, *, last: bool) -> int:
+        """The id of a message that an unconfirmed send has left in the chat; 0 when there is none."""
+        to = progress.delivery.address
+        # What its own view has left is looked for, though its id may have come to the disk meanwhile.
+        known = await self.outbox.ours(to, but=progress.delivery.id) | {*progress.ids} | progress.cleared
+        first = progress.marker + 1
+        last_id = max(self.newest(to.chat), progress.marker) + progress.ahead + self._flying
+        for id_ in [id_ for id_ in range(first, last_id + 1) if id_ not in known][:MOST_PROBES]:
+            if await self._is_there(progress, part, id_, last=last):
+                return id_
+            progress.wait = FIRST_BACKOFF  # Telegram answers
+            progress.cleared.add(id_)  # so that a broken connection does not begin the search anew
+        progress.doubt = False
+        progress.cleared.clear()  # the next send may well get one of these
+        return 0
+
+    async def _is_there(self, progress: Progress, part: Screen, message_id: int, *, last: bool) -> bool:
+        """Whether a message is ours and stands where it should. Edits it into `part`, which is harmless then.
+
+        Where it was the answer of another topic, that one's own search puts it right.
+        """
+        looked = False
+        try:
+            try:
+                edited = await self.edit(progress, part, message_id, last=last)
+            except NotModified:
+                if message_id not in progress.touched and not (progress.was_left and _may_have_topics(progress)):
+                    return True
+                looked = True  # it may say this because a search has edited it
+                edited = await self._seen(progress, part, message_id)
+        except (NoMessage, NoMethod):
+            return False
+        except TransportUnavailable:
+            progress.touched.add(message_id)
+            raise
+        if not isinstance(edited, dict):  # such a server returns the same for what is not there
+            return False
+        if _thread(edited) != (progress.delivery.address.thread if progress.thread else 0):
+            return False
+        if looked:
+            await self.edit(progress, part, message_id, last=last)
+        return True
+
+    async def _seen(self, progress: Progress, part: Screen, message_id: int) -> Any:
+        """The message, which Telegram tells only when an edit changes it: here its button, to one that it has not."""
+        while True:
+            progress.looks += 1
+            button = messages.stop_keyboard("…" * progress.looks)
+            await self.permit(progress.delivery.address.chat)
+            with suppress(NotModified):  # a look before a crash had got so far
+                return await self.api.call(messages.edit(part, progress.delivery.address, message_id, button))
+
+    async def _look_up(self, to: Address) -> None:
+        """Learn once what was known before the start: nobody may have written since."""
+        if (line := _line(to.chat)) not in self._looked_up:
+            chats = (line, line) if line else (SUPERGROUP, sys.maxsize)
+            self.saw(to.chat, await self.outbox.highest(to.bot, *chats))
+            self._looked_up.add(line)
+
+
+def _line(chat: int) -> int:
+    """Chats of one line number their messages together: a supergroup by itself, all others of a bot as one (0)."""
+    return chat if chat < SUPERGROUP else 0
+
+
+def _may_have_topics(progress: Progress) -> bool:
+    return progress.delivery.address.chat < 0 or progress.delivery.address.thread != 0
+
+
+def _thread(message: dict[str, Any]) -> int:
+    return (message.get("message_thread_id") or 0) if message.get("is_topic_message") else 0

@@ -1,0 +1,137 @@
+"""Logging for the process: one line an event, no secret in any of them, no message text.
+
+`Redaction` looks at the finished line, tracebacks included: a token inside the URL inside a foreign exception is
+replaced like any other. Every line names the turn that it is about (`turns.current`), where it is about one, and the
+bot, where there are several.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Any, Literal
+from urllib.parse import quote
+
+from bot.telemetry import tracing, turn_log
+
+TOKEN = re.compile(r"(?:(?<=bot)|\b)\d{6,}(?::|%3A)[A-Za-z0-9_-]{30,}")
+YANDEX = re.compile(r"\b(?:AQVN[A-Za-z0-9_-]{20,}|t1\.[A-Za-z0-9_=.-]{20,}|y[0-3]_[A-Za-z0-9_-]{20,})")
+CONTROLS = (*range(32), *range(127, 160), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+WRITTEN_OUT = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in CONTROLS}
+NOISY = (
+    "httpx", "httpcore", "aiogram", "aiosqlite", "asyncio", "alembic", "psycopg", "procrastinate",
+    "mcp", "client", "httpx2", "httpcore2",  # the package mcp, which calls the logger of a module `client`
+)  # fmt: skip
+NOISIER = ("psycopg.pool",)  # it warns at every try to reach a server whose absence is told already
+bot: ContextVar[str] = ContextVar("bot", default="")  # which of several bots of the process is at work
+STANDARD_STREAMS = 3  # the numbers below it are standard input, output and error
+
+
+class Redaction(logging.Formatter):
+    """Formats a record as one line, a traceback as indented lines below it.
+
+    Every known secret (also as it stands in a URL or a repr) and everything that looks like one is replaced, and what
+    could forge another line, move the cursor or turn the text around is written out.
+    """
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(name)s%(about)s: %(message)s")
+        forms = (
+            form
+            for secret in secrets
+            if len(secret) > 3
+            for form in (secret, quote(secret, safe=""), repr(secret)[1:-1])
+        )
+        self._secrets = sorted(set(forms), key=len, reverse=True)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        turn = turn_log.current.get().name
+        about = [
+            *([f"bot {name}"] if (name := bot.get()) else []),
+            *([f"turn {turn}"] if turn else []),
+            *([f"trace {trace}"] if (trace := tracing.current.get().trace) else []),
+        ]
+        record.about = f" [{', '.join(about)}]" if about else ""
+        return self._clean(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:
+        return "\n".join("  " + self._clean(line) for line in super().formatException(ei).split("\n"))
+
+    def formatStack(self, stack_info: str) -> str:
+        return "\n".join("  " + self._clean(line) for line in stack_info.split("\n"))
+
+    def _clean(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return YANDEX.sub("***", TOKEN.sub("***", text)).translate(WRITTEN_OUT)
+
+
+class JsonLines(Redaction):
+    """The same as one JSON object a line: `time` (UTC), `level`, `logger`, `bot`, `turn`, `trace_id` and `span_id` of
+    what is traced, `message`, `error`, and the values that came with the record as `extra={"fields": {...}}`.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        row: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+        }
+        if name := bot.get():
+            row["bot"] = self._clean(name)
+        if turn := turn_log.current.get().name:
+            row["turn"] = turn
+        if trace := (span := tracing.current.get()).trace:
+            row["trace_id"], row["span_id"] = trace, span.id
+        row["message"] = self._clean(record.getMessage())
+        for field, value in getattr(record, "fields", {}).items():
+            row[field] = self._clean(value) if isinstance(value, str) else value
+        if record.exc_info:
+            row["error"] = self.formatException(record.exc_info)
+        if record.stack_info:
+            row["stack"] = self.formatStack(record.stack_info)
+        return json.dumps(row, ensure_ascii=False)
+
+
+SHAPES = {"text": Redaction, "json": JsonLines}
+
+
+def configure(level: str, secrets: Iterable[str], shape: Literal["text", "json"] = "text") -> None:
+    """Log to standard error. A log that can't be written (closed, its disk full) is gone, and nothing else with it."""
+    logging.raiseExceptions = False
+    handler = logging.StreamHandler(sys.stderr) if sys.stderr else logging.NullHandler()
+    handler.setFormatter(SHAPES[shape](secrets))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for name in NOISY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in NOISIER:
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+@contextmanager
+def standard_streams() -> Iterator[None]:
+    """Live with standard streams that are closed or lead to a full disk.
+
+    What a supervisor has closed is opened: otherwise a file of ours gets its number, and a library that prints to
+    standard error writes into it. What could not be written in the end is dropped: it is no failure of the bot.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) < STANDARD_STREAMS:
+        pass
+    try:
+        yield
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except OSError:
+                os.dup2(number, stream.fileno())
+            except AttributeError:  # it was closed at the start: then there is none
+                continue
+        os.close(number)

@@ -1,0 +1,294 @@
+"""Traces for OpenTelemetry: the spans of `telemetry/tracing.py`, sent to a collector. Begin with `opened`.
+
+The only module that knows OpenTelemetry, loaded with TRACES=true alone. Where to and how much is said by the variables
+of OpenTelemetry. The ids of a trace are made from the bot and the turn, and so is whether it is recorded: every process
+comes to the same without being told, also after a crash. A thread of its own sends the spans, from a queue that is
+bounded: a collector that is away costs the spans, and a line in the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+import threading
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.sdk.trace.sampling import Decision
+
+from bot import __version__
+from bot.clock import Clock
+from bot.config.entries import ENV_FILE
+from bot.config.settings import OPENTELEMETRY, written
+from bot.errors import ConfigError
+from bot.telemetry.outage import Outage
+from bot.telemetry.tracing import NONE, NOTHING, Attributes, Kind, Span, Tracer
+
+ROOT = "update"
+FLUSH = 2.0  # seconds that what was not sent yet gets at a stop
+EXPORTER = "opentelemetry.exporter"
+QUIET = ("opentelemetry.sdk._shared_internal", "opentelemetry.util.re", "urllib3")
+STATUS = re.compile(r"code: (\d{3})")
+PROTOCOL = "http/protobuf"
+HEADERS = ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
+SAMPLED = trace.TraceFlags(trace.TraceFlags.SAMPLED)
+KINDS: Mapping[Kind, trace.SpanKind] = {
+    "internal": trace.SpanKind.INTERNAL,
+    "client": trace.SpanKind.CLIENT,
+    "consumer": trace.SpanKind.CONSUMER,
+}
+EXPORTERS: Mapping[str, Callable[[], SpanExporter]] = {"otlp": OTLPSpanExporter, "console": ConsoleSpanExporter}
+
+
+@asynccontextmanager
+async def opened(clock: Clock) -> AsyncIterator[Tracer]:
+    """Record what happens inside; what was not sent at the end gets two seconds. Raises `ConfigError`."""
+    for name, value in written(ENV_FILE).items():  # OpenTelemetry asks the environment alone
+        if name.startswith(OPENTELEMETRY) and value:
+            os.environ.setdefault(name, value)
+    exporter = _first("OTEL_TRACES_EXPORTER") or "otlp"
+    if exporter == "none" or _first("OTEL_SDK_DISABLED") == "true":
+        yield NOTHING
+        return
+    try:
+        reported = Reported(_exporter(exporter), _hushed(), clock)
+        sending = BatchSpanProcessor(reported)
+        tracer = Traces(clock, sending)
+    except ValueError as error:
+        raise ConfigError(f"TRACES: a variable of OpenTelemetry can't be used: {error}") from None
+    try:
+        yield tracer
+    finally:
+        await asyncio.to_thread(_flush, sending, reported)
+
+
+def _first(*names: str) -> str:
+    """The value of the first of these variables that has one."""
+    return next((value for name in names if (value := os.environ.get(name, "").strip().lower())), "")
+
+
+def _exporter(name: str) -> SpanExporter:
+    """Raises `ConfigError`, and `ValueError` for other variables that make no sense."""
+    if name not in EXPORTERS:
+        raise ConfigError("OTEL_TRACES_EXPORTER: otlp, console or none")
+    protocol = _first("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL") or PROTOCOL
+    if name == "otlp" and protocol != PROTOCOL:
+        raise ConfigError(f"OTEL_EXPORTER_OTLP_PROTOCOL: only {PROTOCOL} is spoken here (port 4318 of a collector)")
+    for variable in HEADERS:  # the library would ignore what it can't read, and write it into the log
+        if any("=" not in part for part in os.environ.get(variable, "").split(",") if part.strip()):
+            raise ConfigError(f"{variable}: name=value,name=value is expected")
+    return EXPORTERS[name]()
+
+
+def _hushed() -> Heard:
+    """What the library says of each batch is said once, by `Reported`."""
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    logger, heard = logging.getLogger(EXPORTER), Heard()
+    logger.propagate, logger.handlers = False, [heard]
+    return heard
+
+
+def _flush(sending: BatchSpanProcessor, reported: Reported) -> None:
+    """The library would wait for half a minute: what is not sent by then is left."""
+    ending = threading.Thread(target=sending.shutdown, name="traces", daemon=True)
+    ending.start()
+    ending.join(FLUSH)
+    if ending.is_alive():
+        reported.shutdown()
+
+
+class Reported(SpanExporter):
+    """Says that a collector takes nothing, and when it does again. Called in the thread that sends."""
+
+    def __init__(self, exporter: SpanExporter, heard: Heard, clock: Clock) -> None:
+        self._exporter = exporter
+        self._heard = heard
+        self._outage = Outage("sending traces", clock)
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        result = self._exporter.export(spans)
+        if result is SpanExportResult.SUCCESS:
+            self._outage.over()
+        else:
+            self._outage.failed(self._heard.reason)
+        return result
+
+    def shutdown(self) -> None:
+        self._exporter.shutdown()
+
+
+class Heard(logging.Handler):
+    """Why the last batch was not taken, from what the exporter logs: it says so nowhere else, and with addresses."""
+
+    reason = "the collector is not reached (OTEL_EXPORTER_OTLP_ENDPOINT)"
+
+    def emit(self, record: logging.LogRecord) -> None:
+        found = STATUS.search(record.getMessage())
+        self.reason = f"the collector answers {found[1]}" if found else type(self).reason
+
+
+class Ids(RandomIdGenerator):
+    """By chance, except for the span that comes next when its ids are given."""
+
+    given: tuple[int, int] | None = None
+
+    def generate_trace_id(self) -> int:
+        return self.given[0] if self.given else super().generate_trace_id()
+
+    def generate_span_id(self) -> int:
+        return self.given[1] if self.given else super().generate_span_id()
+
+
+def ids(bot: int, turn: str) -> tuple[int, int]:
+    """Of the trace, and of its first span. Even enough for samplers, which look at them."""
+    made = blake2b(f"{bot}/{turn}".encode(), digest_size=24, person=b"govorun").digest()
+    return int.from_bytes(made[:16]) or 1, int.from_bytes(made[16:]) or 1
+
+
+class Traces:
+    """`Tracer`. Nobody else's traces go on here, so nothing of it is global."""
+
+    def __init__(self, clock: Clock, processor: BatchSpanProcessor) -> None:
+        self._clock = clock
+        self._ids = Ids()
+        self._provider = TracerProvider(resource=_resource(), id_generator=self._ids, shutdown_on_exit=False)
+        self._provider.add_span_processor(processor)
+        self._tracer = self._provider.get_tracer("govorun", __version__)
+
+    def accepted(self, bot: int, turn: str, since: float) -> None:
+        self._ids.given = ids(bot, turn)
+        try:
+            attributes: Attributes = {"govorun.bot": bot, "govorun.turn": turn}
+            root = self._tracer.start_span(
+                ROOT, Context(), trace.SpanKind.CONSUMER, attributes, start_time=_nanoseconds(since)
+            )
+        finally:
+            self._ids.given = None
+        root.end(_nanoseconds(self._clock.time()))
+
+    def origin(self, bot: int, turn: str) -> Span:
+        number, first = ids(bot, turn)
+        sampled = self._provider.sampler.should_sample(Context(), number, ROOT, trace.SpanKind.CONSUMER)
+        if sampled.decision is not Decision.RECORD_AND_SAMPLE:
+            return NOTHING
+        known = trace.SpanContext(number, first, is_remote=True, trace_flags=SAMPLED)
+        return Recorded(self._tracer, trace.NonRecordingSpan(known), self._clock)
+
+
+@dataclass(slots=True)
+class Recorded:
+    """`Span`."""
+
+    _tracer: trace.Tracer
+    _span: trace.Span
+    _clock: Clock
+    _sums: bool = False
+    counts: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def trace(self) -> str:
+        return trace.format_trace_id(self._span.get_span_context().trace_id)
+
+    @property
+    def id(self) -> str:
+        return trace.format_span_id(self._span.get_span_context().span_id)
+
+    def part(
+        self,
+        name: str,
+        kind: Kind = "internal",
+        attributes: Attributes = NONE,
+        *,
+        since: float | None = None,
+        sums: bool = False,
+    ) -> Span:
+        if self._sums:
+            return Counted(self, name)
+        begun = self._tracer.start_span(
+            name, trace.set_span_in_context(self._span, Context()), KINDS[kind], attributes,
+            start_time=_nanoseconds(self._clock.time() if since is None else since),
+        )  # fmt: skip
+        return Recorded(self._tracer, begun, self._clock, sums)
+
+    def note(self, attributes: Attributes) -> None:
+        self._span.set_attributes(attributes)
+
+    def happened(self, what: str, at: float | None = None) -> None:
+        self._span.add_event(what, timestamp=_nanoseconds(self._clock.time() if at is None else at))
+
+    def failed(self, error: str) -> None:
+        self._span.set_attribute("error.type", error)
+        self._span.set_status(trace.StatusCode.ERROR)
+
+    def end(self, error: BaseException | None = None) -> None:
+        if isinstance(error, Exception):
+            self.failed(type(error).__name__)
+        elif error is not None:  # it was cancelled, which is nobody's fault
+            self.note({"error.type": type(error).__name__})
+        self.note({f"govorun.calls.{name}": count for name, count in self.counts.items()})
+        self._span.end(_nanoseconds(self._clock.time()))
+
+
+@dataclass(slots=True)
+class Counted:
+    """A part of a span that sums up its parts."""
+
+    _whole: Recorded
+    _name: str
+
+    @property
+    def trace(self) -> str:
+        return self._whole.trace
+
+    @property
+    def id(self) -> str:
+        return self._whole.id
+
+    def part(
+        self,
+        name: str,
+        kind: Kind = "internal",
+        attributes: Attributes = NONE,
+        *,
+        since: float | None = None,
+        sums: bool = False,
+    ) -> Span:
+        return Counted(self._whole, name)
+
+    def note(self, attributes: Attributes) -> None:
+        """One of many has nothing to say."""
+
+    def happened(self, what: str, at: float | None = None) -> None:
+        """One of many has nothing to say."""
+
+    def failed(self, error: str) -> None:
+        self._whole.counts["failed"] += 1
+
+    def end(self, error: BaseException | None = None) -> None:
+        self._whole.counts[self._name] += 1
+        if isinstance(error, Exception):
+            self.failed(type(error).__name__)
+
+
+def _resource() -> Resource:
+    """Who sends it, by a name of ours where the environment has none."""
+    said = Resource.create({"service.version": __version__})
+    unnamed = str(said.attributes["service.name"]).startswith("unknown_service")
+    return said.merge(Resource({"service.name": "govorun"})) if unnamed else said
+
+
+def _nanoseconds(time: float) -> int:
+    return int(time * 1e9)

@@ -1,0 +1,184 @@
+"""The turn that is being worked on: its name in every log line, its times, and the one line that sums it up.
+
+`current` is set where a turn begins (`Turns.open`) and is inherited by every task that is started in it, so a line of
+the delivery or of the model client says which turn it is about. A turn that goes on is told from one that is stuck by
+`moved`: when something last happened in it.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from bot.ai import Usage
+from bot.clock import Clock
+from bot.concurrency.backpressure import Flow
+from bot.telemetry import tracing
+from bot.telemetry.metrics import Metrics
+from bot.telemetry.tracing import NOTHING, Span, Tracer
+from bot.types import Incoming
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Turn:
+    """Times are of the clock's `monotonic`; None is "not yet". `request` is the id of the last request to the model,
+    `flow` holds back what its view can't show yet.
+
+    `question` and `answer` stay empty unless the operator wants them in the log.
+    """
+
+    name: str
+    came: float = 0.0
+    begun: float = 0.0
+    moved: float = 0.0
+    first: float | None = None
+    last: float | None = None
+    chat: int = 0
+    user: int = 0
+    rows: tuple[int, ...] = ()
+    model: str = ""
+    persona: str = ""
+    ending: str = ""
+    error: str = ""
+    usages: Sequence[tuple[str, Usage]] = ()
+    request: str = ""
+    requests: int = 0
+    question: str = ""
+    answer: str = ""
+    flow: Flow = field(default_factory=Flow)
+
+    def wrote(self, now: float) -> None:
+        """The model said something."""
+        self.last = self.moved = now
+        if self.first is None:
+            self.first = now
+
+    def ended(self, ending: str, usages: Sequence[tuple[str, Usage]], answer: str) -> None:
+        """The answer is whole, or as much as there will be. `usages`: the model and the tokens of each request."""
+        self.ending = ending
+        self.usages = usages
+        self.answer = answer if self.question else ""
+
+    def failed(self, error: BaseException) -> None:
+        """It ended in an apology."""
+        self.error = type(error).__name__
+
+
+NOBODY = Turn("")
+current: ContextVar[Turn] = ContextVar("turn", default=NOBODY)
+
+
+def of(key: str) -> str:
+    """The turn from which a delivery or a job comes: its key begins with it."""
+    return re.split("[.-]", key, maxsplit=1)[0]
+
+
+@contextmanager
+def about(name: str) -> Iterator[None]:
+    """What is logged inside is about that turn, though it is not being worked on: a delivery, a job."""
+    if current.get().name == name:
+        yield
+        return
+    token = current.set(Turn(name))
+    try:
+        yield
+    finally:
+        current.reset(token)
+
+
+@dataclass(slots=True)
+class Turns:
+    """The turns that are being worked on. `content`: questions and answers may stand in the log."""
+
+    clock: Clock
+    metrics: Metrics = field(default_factory=Metrics)
+    tracer: Tracer = NOTHING
+    content: bool = False
+    running: dict[str, Turn] = field(default_factory=dict)
+
+    @contextmanager
+    def open(self, incoming: Incoming) -> Iterator[Turn]:
+        """Work on a turn inside."""
+        now = self.clock.monotonic()
+        turn = Turn(
+            incoming.id, now if incoming.came is None else incoming.came, now, now,
+            chat=incoming.address.chat, user=incoming.user.id, rows=incoming.ids,
+            question=incoming.text if self.content else "",
+        )  # fmt: skip
+        self.running[incoming.id] = turn
+        token = current.set(turn)
+        try:
+            with self._traced(incoming, turn):
+                yield turn
+                self._sum_up(turn)
+        finally:
+            current.reset(token)
+            del self.running[incoming.id]
+
+    @contextmanager
+    def _traced(self, incoming: Incoming, turn: Turn) -> Iterator[None]:
+        """Trace it, and how long it had waited: for a process that takes its chat, and for what is before it there."""
+        origin = self.tracer.origin(incoming.address.bot, turn.name)
+        if origin is NOTHING:
+            yield
+            return
+        taken = self.clock.time() - (turn.begun - turn.came)
+        waited = origin.part("queue", since=taken if incoming.since is None else incoming.since)
+        waited.happened("taken by a process", taken)
+        waited.end()
+        with tracing.within(origin.part("turn", "consumer", _identity(incoming))) as span:
+            yield
+            _outcome(turn, span)
+
+    def _sum_up(self, turn: Turn) -> None:
+        metrics, now = self.metrics, self.clock.monotonic()
+        metrics.turn_queue_seconds.observe(turn.begun - turn.came)
+        metrics.turns.add(turn.ending or ("failed" if turn.error else "done"))
+        if turn.error:
+            metrics.errors.add("model" if turn.model else "bot", turn.error)
+        if not turn.model:
+            return
+        metrics.answer_seconds.observe(now - turn.came)
+        if turn.first is not None:
+            metrics.first_token_seconds.observe(turn.first - turn.begun, tracing.label(turn.model))
+        for name, usage in turn.usages:
+            model = tracing.label(name)
+            metrics.tokens.add(model, "prompt", by=usage.prompt)
+            metrics.tokens.add(model, "completion", by=usage.completion - usage.reasoning)
+            metrics.tokens.add(model, "reasoning", by=usage.reasoning)
+        fields = _summary(turn, now)
+        log.info("%s", " ".join(f"{name}={value}" for name, value in fields.items()), extra={"fields": fields})
+
+
+def _identity(incoming: Incoming) -> tracing.Attributes:
+    return {
+        "govorun.bot": incoming.address.bot, "govorun.turn": incoming.id, "govorun.kind": str(incoming.kind),
+        "govorun.chat": incoming.address.chat, "govorun.user": incoming.user.id, "govorun.attempt": incoming.attempts,
+    }  # fmt: skip
+
+
+def _outcome(turn: Turn, span: Span) -> None:
+    span.note({"govorun.ending": turn.ending, "govorun.model": tracing.label(turn.model)} if turn.model else {})
+    if turn.error:
+        span.failed(turn.error)
+
+
+def _summary(turn: Turn, now: float) -> dict[str, str | int | float]:
+    """What stands in the line of a turn that was answered. Seconds count from the arrival of its update."""
+    times = {"first_token": turn.first, "last_token": turn.last, "delivered": now}
+    return {
+        "chat": turn.chat, "user": turn.user, "ending": turn.ending, "model": turn.model, "persona": turn.persona,
+        **({"error": turn.error} if turn.error else {}),
+        "prompt_tokens": sum(usage.prompt for _, usage in turn.usages),
+        "completion_tokens": sum(usage.completion for _, usage in turn.usages),
+        "queue": round(turn.begun - turn.came, 3),
+        **{name: round(at - turn.came, 3) for name, at in times.items() if at is not None},
+        "requests": turn.requests, "request": turn.request,
+        **({"question": turn.question, "answer": turn.answer} if turn.question or turn.answer else {}),
+    }  # fmt: skip

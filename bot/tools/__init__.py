@@ -1,0 +1,1 @@
+"""Functions that models may call: `tool.Tool`, the toolbox, stored actions that wait for a yes, MCP servers."""

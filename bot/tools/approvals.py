@@ -1,0 +1,110 @@
+"""Actions: what a tool may do only after the user's tap. Begin with `ask`; `conversation/price_confirmation.py` takes
+the tap.
+
+An action is a row before anything else: asked -> submitting (it is being done) -> running (what came of it is known,
+the model has to be told) -> done. So a crash never does it twice: what is found in `submitting` may or may not have
+been done, and that is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from bot.ports import Reply
+from bot.storage.repositories.mapping import dump_parts, load_parts
+from bot.storage.repositories.operations import Operation
+from bot.storage.store import Store, Tx
+from bot.texts.catalog import say
+from bot.tools.tool import LONGEST_RESULT, Asker, Found
+from bot.tools.toolbox import REFUSED, Pending, Steps, Toolbox, described, result
+from bot.types import Incoming, Message, Outgoing, ToolCall, ToolResult
+
+ACTION = "action"  # the kind of its operations
+UNSURE = " Nobody knows whether it was done: say so, and don't call it again."
+
+
+def ask(tx: Tx, incoming: Incoming, question: int, steps: Steps, number: int) -> Outgoing:
+    """The question whether to do what the model called for, with its two buttons. `question` is the message to answer.
+
+    `number` is the place of this message among the answers of its turn.
+    """
+    if steps.pending is None:
+        raise ValueError("nothing is pending")
+    language = tx.chats.choices(incoming.address).language_for(incoming.user)
+    request = {"question": question, "language": language, **_dump(steps)}
+    tx.operations.add(ACTION, incoming.id, incoming.address, incoming.user.id, request)
+    delivery = f"{incoming.id}.{number}" if number else incoming.id
+    row = tuple(
+        tx.buttons.queued(incoming.address, delivery, incoming.user.id, say(language, key), action, turn=incoming.id)
+        for key, action in (("tool.yes", "act.yes"), ("tool.no", "act.no"))
+    )
+    return Outgoing(f"{say(language, 'tool.ask')}\n\n{_fenced(described(steps.pending.call))}", buttons=(row,))
+
+
+def load(operation: Operation) -> Steps:
+    """What the model had called for when it asked."""
+    asked = operation.request
+    messages = [Message(row["role"], load_parts(row["parts"])) for row in asked["steps"]]
+    (call,) = load_parts(asked["call"])
+    if not isinstance(call, ToolCall):
+        raise TypeError("an action without its call")
+    results = tuple(part for part in load_parts(asked["results"]) if isinstance(part, ToolResult))
+    return Steps(messages, pending=Pending(call, results))
+
+
+def refuse(tx: Tx, operation: Operation) -> None:
+    _known(tx, operation, Found(REFUSED, failed=True))
+
+
+async def perform(
+    store: Store, toolbox: Toolbox, operation: Operation, steps: Steps, asker: Asker, reply: Reply
+) -> None:
+    """Do it, unless it was done or refused before; then the steps go on with what came of it.
+
+    While it is being done `steps.unsure` names it: whoever is interrupted has to say so.
+    """
+    pending, steps.pending = steps.pending, None
+    if pending is None:
+        return
+    found = _told(operation.request)
+    if found is None:
+        steps.unsure = pending.call.name
+        found = await _do(toolbox, pending.call, asker, reply)
+        await store.patiently(lambda: store.write(lambda tx: _known(tx, operation, found)))
+        steps.unsure = pending.call.name if found.unsure else ""
+    steps.found([*pending.results, result(pending.call.id, pending.call.name, found, LONGEST_RESULT)])
+
+
+async def _do(toolbox: Toolbox, call: ToolCall, asker: Asker, reply: Reply) -> Found:
+    tool = toolbox.tools.get(call.name)
+    if tool is None:
+        return Found(say(asker.language, "tool.gone", tool=call.name), failed=True)
+    reply.show(tool.says(asker.language))
+    found = await tool.call(call.arguments, asker)
+    return replace(found, text=found.text + UNSURE) if found.unsure else found
+
+
+def _known(tx: Tx, operation: Operation, found: Found) -> None:
+    result = {"text": found.text, "failed": found.failed, "unsure": found.unsure}
+    tx.operations.tell(operation.id, "running", {**operation.request, "found": result})
+
+
+def _told(request: Mapping[str, Any]) -> Found | None:
+    row = request.get("found")
+    return Found(row["text"], failed=row["failed"]) if row else None
+
+
+def _dump(steps: Steps) -> dict[str, Any]:
+    pending = steps.pending or Pending(ToolCall("", "", {}))
+    rows = [{"role": message.role, "parts": dump_parts(message.parts)} for message in steps.messages]
+    return {"steps": rows, "call": dump_parts((pending.call,)), "results": dump_parts(pending.results)}
+
+
+def _fenced(text: str) -> str:
+    """As code, in which nothing comes to life, however many backticks the text itself has."""
+    fence = "```"
+    while fence in text:
+        fence += "`"
+    return f"{fence}\n{text}\n{fence}"

@@ -1,0 +1,34 @@
+"""The tool `current_time`: models don't know what day it is."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cache
+from zoneinfo import ZoneInfo
+
+from bot.errors import BadInput
+from bot.tools.tool import Asker, Tool
+
+
+async def current_time(asker: Asker, zone: str = "") -> str:
+    """The current date, weekday and time.
+
+    zone: an IANA time zone such as Europe/Moscow; empty for the user's own
+    """
+    name = zone.strip() or asker.zone
+    now = datetime.fromtimestamp(asker.clock.time(), UTC).astimezone(_zone(name))
+    offset = f"{now:%z}"[:3] + ":" + f"{now:%z}"[3:5]
+    told = f"{now:%A}, {now:%Y-%m-%d %H:%M:%S}, {name or 'UTC'} ({offset} from UTC)"
+    return told if name else f"{told}; the user's time zone is not known"
+
+
+@cache
+def tool() -> Tool:
+    return Tool.of(current_time, deadline=5.0)
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name or "UTC")
+    except (ValueError, OSError, LookupError):
+        raise BadInput(f"{name[:64]!r} is no IANA time zone; one looks like Europe/Moscow") from None

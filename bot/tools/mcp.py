@@ -1,0 +1,203 @@
+"""Tools of MCP servers (extra `mcp`), as `Supplier`s of the toolbox. Begin with `McpServer.ready`.
+
+A server is started when somebody first asks a model that takes tools, and started again after a failure with a growing
+wait. Whatever it does, hanging, dying or saying nonsense, costs a sentence to the model and never more. What it does
+not mark as only reading needs the user's tap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import logging
+import os
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from contextvars import Context
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bot.clock import Clock
+from bot.config.entries import McpEntry
+from bot.errors import ConfigError, ModelUnavailable
+from bot.llm import prompt
+from bot.tools.tool import NAME, Asker, Found, Run, Tool
+
+if TYPE_CHECKING:
+    import mcp
+    import mcp.types
+
+log = logging.getLogger(__name__)
+
+STARTING = 30.0  # seconds that a server gets to tell its tools
+WAITING = 5.0  # ... and that a question waits for them
+FIRST_REST, LONGEST_REST = 2.0, 300.0  # seconds before it is started again
+HEALTHY = 60.0  # seconds after which its next failure counts as the first
+MOST_TOOLS, MOST_PAGES = 64, 10
+LONGEST_DESCRIPTION = 1_000  # characters
+LARGEST_SCHEMA = 10_000  # characters
+CONNECTION_CLOSED = -32000
+
+
+def check(servers: Sequence[McpEntry]) -> None:
+    """Raises `ConfigError` where the extra is missing."""
+    if servers and find_spec("mcp") is None:
+        raise ConfigError("MCP_SERVERS: the extra `mcp` is not installed; pip install 'govorun[mcp]' does it")
+
+
+class McpServer:
+    """One server. Its tools are called after it: `files_read` is the tool `read` of the server `files`."""
+
+    def __init__(self, entry: McpEntry, clock: Clock, tasks: asyncio.TaskGroup) -> None:
+        self._entry = entry
+        self._clock = clock
+        self._tasks = tasks
+        self._client: mcp.Client | None = None
+        self._tools: tuple[Tool, ...] = ()
+        self._life: asyncio.Task[None] | None = None
+        self._told = asyncio.Event()  # its tools are known, or it has failed
+        self._broken = asyncio.Event()
+        self._rest = FIRST_REST
+        self._rests_until = float("-inf")
+
+    @property
+    def tools(self) -> Sequence[Tool]:
+        """None while it is not running."""
+        return self._tools if self._client is not None else ()
+
+    async def ready(self) -> None:
+        """Start it if need be, and wait some seconds for its tools; while it rests there is nothing to wait for."""
+        if self._life is None or self._life.done():
+            if self._clock.monotonic() < self._rests_until:
+                return
+            self._told.clear()
+            self._broken.clear()
+            # In no context of ours: it outlives the turn that has asked for it.
+            name = f"mcp {self._entry.name}"
+            self._life = self._tasks.create_task(self._live(), name=name, context=Context())
+        try:
+            async with asyncio.timeout(WAITING):
+                await self._told.wait()
+        except TimeoutError:
+            log.debug("MCP server %s is still starting", self._entry.name)
+
+    # --- its life -----------------------------------------------------------------------------------------------------
+
+    async def _live(self) -> None:
+        """One life of the server; all of it in one task, because its client must end where it began."""
+        begun = self._clock.monotonic()
+        try:
+            await asyncio.to_thread(importlib.import_module, "mcp")  # it takes a second, which the loop has not
+            async with AsyncExitStack() as stack:
+                async with asyncio.timeout(STARTING):
+                    client = await stack.enter_async_context(self._connected())
+                    self._tools = await self._listed(client)
+                self._client = client
+                self._told.set()
+                log.info("MCP server %s offers %d tools", self._entry.name, len(self._tools))
+                await self._broken.wait()
+                self._client = None
+                log.warning("MCP server %s is started anew at the next question", self._entry.name)
+        except Exception as error:  # the boundary around a foreign program: it must not end the bot
+            log.warning("MCP server %s failed: %s", self._entry.name, _root(error))
+        finally:
+            self._client = None
+            self._told.set()
+            now = self._clock.monotonic()
+            self._rest = FIRST_REST if now - begun > HEALTHY else self._rest
+            self._rests_until, self._rest = now + self._rest, min(self._rest * 2, LONGEST_REST)
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[mcp.Client]:
+        import mcp
+        from mcp.client.streamable_http import streamable_http_client
+        from mcp.shared._httpx_utils import create_mcp_http_client
+
+        entry = self._entry
+        async with AsyncExitStack() as stack:
+            if address := entry.url.get_secret_value():
+                headers = {name: value.get_secret_value() for name, value in entry.headers.items()}
+                http = await stack.enter_async_context(create_mcp_http_client(headers))
+                transport = streamable_http_client(address, http_client=http)
+            else:
+                # It gets the few variables that every program needs and its own, none of ours. What it complains about
+                # could be anything, so it is not for our log.
+                silence = stack.enter_context(Path(os.devnull).open("w"))  # noqa: ASYNC230, SIM115
+                environment = {name: value.get_secret_value() for name, value in entry.env.items()}
+                program = mcp.StdioServerParameters(command=entry.command, args=entry.args, env=environment)
+                transport = mcp.stdio_client(program, errlog=silence)
+            yield await stack.enter_async_context(mcp.Client(transport, read_timeout_seconds=STARTING))
+
+    async def _listed(self, client: mcp.Client) -> tuple[Tool, ...]:
+        found: dict[str, Tool] = {}
+        cursor: str | None = None
+        for _ in range(MOST_PAGES):
+            page = await client.list_tools(cursor=cursor)
+            for row in page.tools:
+                if (tool := self._tool(row)) is not None:
+                    found.setdefault(tool.name, tool)
+            cursor = page.next_cursor
+            if not cursor:
+                break
+        if len(found) > MOST_TOOLS:
+            log.warning("MCP server %s: only the first %d tools are offered", self._entry.name, MOST_TOOLS)
+        return tuple(found.values())[:MOST_TOOLS]
+
+    # --- its tools ----------------------------------------------------------------------------------------------------
+
+    def _tool(self, row: mcp.types.Tool) -> Tool | None:
+        """None for one that can't be offered to a model."""
+        name = f"{self._entry.name}_{row.name}"
+        schema = dict(row.input_schema)
+        if not NAME.fullmatch(name) or schema.get("type") != "object" or len(json.dumps(schema)) > LARGEST_SCHEMA:
+            log.warning("MCP server %s: the tool %r can't be offered", self._entry.name, row.name[:64])
+            return None
+        words = prompt.HIDDEN.sub(r"\1", row.description or row.title or row.name)[:LONGEST_DESCRIPTION]
+        reads = row.annotations is not None and row.annotations.read_only_hint is True
+        # Its own deadline comes first: then it is known to hang, and started anew.
+        return Tool(name, words, schema, self._run(row.name), acts=not reads, deadline=self._entry.deadline + 1)
+
+    def _run(self, name: str) -> Run:
+        async def run(arguments: Mapping[str, Any], _asker: Asker) -> Found:
+            return await self._call(name, arguments)
+
+        return run
+
+    async def _call(self, name: str, arguments: Mapping[str, Any]) -> Found:
+        import mcp
+
+        client = self._client
+        if client is None:
+            raise ModelUnavailable(f"MCP server {self._entry.name} is not running")
+        try:
+            async with asyncio.timeout(self._entry.deadline):
+                result = await client.call_tool(name, dict(arguments))
+        except TimeoutError:
+            self._broken.set()
+            raise
+        except mcp.MCPError as error:
+            if error.code != CONNECTION_CLOSED:
+                return Found(f"{name} refused: {self._entry.hide(error.message)[:500]}", failed=True)
+            self._broken.set()
+            raise ModelUnavailable(f"MCP server {self._entry.name} closed the connection") from None
+        except Exception as error:  # the boundary around a foreign program
+            self._broken.set()
+            raise ModelUnavailable(f"MCP server {self._entry.name}: {_root(error)}") from None
+        return Found(self._entry.hide(_text(result)), failed=bool(result.is_error))
+
+
+def _text(result: mcp.types.CallToolResult) -> str:
+    """What can be read of a result; what can't is named."""
+    pieces = [block.text if block.type == "text" else f"[{block.type}]" for block in result.content]
+    if not pieces and result.structured_content is not None:
+        pieces = [json.dumps(result.structured_content, ensure_ascii=False, default=str)]
+    return "\n".join(pieces)
+
+
+def _root(error: BaseException) -> str:
+    """What went wrong, without the words of the other side: they may hold a key that stands in an address."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return type(error).__name__

@@ -1,0 +1,133 @@
+"""What the doctor finds at AI Studio: keys, folders, models, clocks, and what it advises."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+
+from bot.config.settings import Settings
+from bot.doctor.examination import examine
+from bot.doctor.finding import Verdict
+from bot.sandbox.ai_studio.server import SANDBOX_FOLDER
+from tests.support.doctor_patient import Patient, is_bad
+from tests.support.raw_server import closed_port
+from tests.support.virtual import VirtualClock
+
+
+async def test_a_wrong_key_is_told_once_and_not_tried_again(patient: Patient) -> None:
+    found = await patient.findings(yc_api_key="AQVNwrong", models=[{"name": "yandexgpt-lite"}])
+    texts = [finding for finding in found if finding.leg == "text"]
+    assert len(texts) == 1
+    assert is_bad(texts[0], Verdict.FAIL, "Unknown api key", "Create API key")
+    assert len(patient.studio.seen("completion")) == 1
+    assert "AQVNwrong" not in repr(found)
+
+
+async def test_an_expired_key_is_told(patient: Patient) -> None:
+    patient.studio.access.expired = {patient.studio.key}
+    assert is_bad(await patient.finding("text"), Verdict.FAIL, "expired", "Create API key")
+
+
+async def test_a_wrong_folder_is_told_together_with_the_right_one(patient: Patient) -> None:
+    found = await patient.finding("text", yc_folder_id="b1gwrongwrongwrongwr")
+    assert is_bad(found, Verdict.FAIL, "does not match", f"YC_FOLDER_ID={SANDBOX_FOLDER}")
+
+
+async def test_a_model_of_another_folder_is_told(patient: Patient) -> None:
+    found = await patient.finding("text", model="gpt://b1gwrongwrongwrongwr/yandexgpt/latest")
+    assert is_bad(found, Verdict.FAIL, "does not match", "the name of the model alone")
+
+
+async def test_a_missing_role_is_told(patient: Patient) -> None:
+    patient.studio.access.roles = {"ai.imageGeneration.user"}
+    assert is_bad(await patient.finding("text"), Verdict.FAIL, "403", "ai.languageModels.user")
+
+
+async def test_an_account_without_money_is_told(patient: Patient) -> None:
+    body = {"error": "The cloud is blocked: billing account is not active", "code": 7, "message": ""}
+    patient.studio.fail_next("completion", status=403, body=body)
+    assert is_bad(await patient.finding("text"), Verdict.FAIL, "billing", "Billing")
+
+
+async def test_each_model_is_told_by_its_name(patient: Patient) -> None:
+    models = [{"name": "gpt-oss-20b"}, {"name": "nobody"}, {"name": "two words"}, {"name": "yandexgpt-lite"}]
+    found = [finding for finding in await patient.findings(models=models) if finding.leg == "text"]
+    assert [finding.verdict for finding in found] == [*[Verdict.OK] * 2, *[Verdict.FAIL] * 2, Verdict.OK]
+    assert is_bad(found[2], Verdict.FAIL, "nobody: ", "models list")
+    assert is_bad(found[3], Verdict.FAIL, "two words: ", "models list")
+
+
+@pytest.mark.parametrize(("status", "advice"), [(429, "quota"), (503, "try again")])
+async def test_trouble_that_lasts_is_told_as_what_passes(patient: Patient, status: int, advice: str) -> None:
+    patient.studio.fail_next("completion", status=status, times=3)
+    assert is_bad(await patient.finding("text"), Verdict.FAIL, str(status), advice)
+
+
+async def test_trouble_that_passes_is_not_told(patient: Patient) -> None:
+    patient.studio.fail_next("completion", status=503)
+    assert (await patient.finding("text")).verdict is Verdict.OK
+
+
+async def test_a_tokenizer_that_fails_is_only_a_warning(patient: Patient) -> None:
+    patient.studio.fail_next("tokenize", status=500)
+    assert (await patient.finding("tokenizer")).verdict is Verdict.WARN
+
+
+async def test_a_service_out_of_reach_is_told_once(patient: Patient) -> None:
+    found = [finding for finding in await patient.findings(yc_llm_url=closed_port()) if finding.verdict is Verdict.FAIL]
+    assert len(found) == 1
+    assert is_bad(found[0], Verdict.FAIL, "no connection", "HTTPS_PROXY")
+
+
+@pytest.mark.parametrize(("offset", "word"), [(3600, "behind"), (-3600, "ahead")])
+async def test_a_clock_that_is_wrong_is_told(patient: Patient, offset: int, word: str) -> None:
+    settings = Settings(_env_file=None, **patient.settings)
+    clock = VirtualClock(start=time.time() - offset)
+    found = {finding.leg: finding async for finding in examine(settings, clock=clock, env_file=patient.folder / ".env")}
+    assert is_bad(found["network"], Verdict.WARN, word, "NTP")
+    assert re.search(r"(3599|360[01]) s", found["network"].text)
+
+
+async def test_an_oauth_token_is_exchanged(patient: Patient) -> None:
+    found = await patient.findings(yc_api_key="", yc_oauth_token="y0_token")
+    assert {finding.verdict for finding in found} == {Verdict.OK}
+    assert "YC_OAUTH_TOKEN gave an IAM token" in repr(found)
+
+
+async def test_an_oauth_token_that_is_refused_ends_the_check_of_the_models(patient: Patient) -> None:
+    found = await patient.findings(yc_api_key="", yc_oauth_token="wrong-token")
+    assert is_bad(found[-2], Verdict.FAIL, "YC_OAUTH_TOKEN", "expired")
+    assert not patient.studio.seen("completion")
+    assert "wrong-token" not in repr(found)
+
+
+async def test_an_iam_service_out_of_reach_is_no_fault_of_the_token(patient: Patient) -> None:
+    found = await patient.finding("auth", yc_api_key="", yc_oauth_token="y0_token", yc_iam_url=closed_port())
+    assert is_bad(found, Verdict.FAIL, "no connection", "network")
+
+
+async def test_a_key_file_of_another_kind_is_told(patient: Patient) -> None:
+    file = patient.folder / "key.json"
+    file.write_text('{"id": "ajekey"}')
+    found = await patient.finding("auth", yc_api_key="", yc_service_account_key_file=file)
+    assert is_bad(found, Verdict.FAIL, "service_account_id", "yc iam key create")
+
+
+async def test_a_machine_without_a_service_account_is_told(patient: Patient) -> None:
+    patient.studio.small.metadata_tokens = False
+    found = await patient.finding("auth", yc_api_key="", yc_metadata=True)
+    assert is_bad(found, Verdict.FAIL, "service account", "Link a service account")
+
+
+async def test_of_several_keys_the_one_that_counts_is_named(patient: Patient) -> None:
+    found = await patient.finding("auth", yc_oauth_token="y0_token", yc_metadata=True)
+    assert found.text.startswith("YC_API_KEY is sent as it is (YC_OAUTH_TOKEN, YC_METADATA not needed)")
+
+
+async def test_a_picture_model_is_checked_by_its_name_only(patient: Patient) -> None:
+    assert "no picture was bought" in (await patient.finding("image")).text
+    assert "there is no /image" in (await patient.finding("image", image_model="")).text
+    found = await patient.finding("image", image_model="gpt://folder/yandexgpt")
+    assert is_bad(found, Verdict.FAIL, "art://", "IMAGE_MODEL=yandex-art")

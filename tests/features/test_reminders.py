@@ -1,0 +1,189 @@
+"""Reminders come when they are due on the clock of the person's wall, once, also after the bot was away."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from bot.features.reminders import KIND
+from bot.sandbox.ai_studio.server import Answer
+from bot.sandbox.telegram.server_facade import buttons_of
+from bot.texts.catalog import say
+from tests.support.stage import ANNA, BORIS, Stage
+from tests.support.telegram_side import rows, soon
+
+MOSCOW = ZoneInfo("Europe/Moscow")
+DUE = f"SELECT due FROM jobs WHERE kind = '{KIND}'"
+
+
+async def _begin(stage: Stage) -> None:
+    await stage.start()
+    await stage.ask("/timezone Moscow")
+
+
+async def test_the_zone_is_asked_once_and_the_reminder_repeated_back(stage: Stage) -> None:
+    await stage.start()
+    assert await stage.ask("/remind in 20 minutes tea") == say("en", "remind.zone.ask")
+    moscow = datetime.fromtimestamp(stage.clock.time(), MOSCOW)
+    await stage.press(f"Moscow {moscow:%H:%M}")  # a "reminder.zone"
+    await stage.until(lambda: "I will" in stage.telegram.texts(ANNA)[0] or None)
+    (told,) = await stage.texts(1)  # the question is gone, with its twelve buttons
+    assert told.startswith("I will remind you: ")
+    assert told.endswith("(Moscow): tea")
+    await asyncio.sleep(1100)
+    assert len(stage.telegram.texts(ANNA)) == 1
+    assert (await stage.texts(2))[1] == "⏰ tea"
+    assert (await stage.ask("/remind in 2 hours more tea")).endswith("(Moscow): more tea")
+
+
+async def test_the_zone_can_be_told_in_words(stage: Stage) -> None:
+    await stage.start()
+    stage.telegram.say(BORIS, "/remind через час чай")
+    await stage.texts(1, BORIS)
+    told = await stage.ask("Екатеринбург", BORIS)
+    assert told.startswith("Напомню: ")
+    assert told.endswith("(Екатеринбург): чай")
+    assert rows(stage, f"SELECT timezone FROM users WHERE id = {BORIS}") == [("Asia/Yekaterinburg",)]
+    assert stage.prompts() == []
+
+
+async def test_a_zone_set_by_command_while_it_is_asked_goes_on_with_the_reminder_once(stage: Stage) -> None:
+    await stage.start()
+    await stage.ask("/remind in 20 minutes tea")
+    asked = stage.telegram.transcript(ANNA)[-1]
+    told = await stage.ask("/timezone Berlin")
+    assert told.startswith("I will remind you: ")
+    assert told.endswith("(Berlin): tea")
+    await stage.until(lambda: not buttons_of(_message(stage, asked["message_id"])) or None)
+    assert len(rows(stage, DUE)) == 1
+
+
+async def test_a_zone_that_is_not_understood_asks_again_and_keeps_the_reminder(stage: Stage) -> None:
+    await stage.start()
+    await stage.ask("/remind in 20 minutes tea")
+    assert await stage.ask("/timezone Atlantis") == say("en", "remind.zone.ask")
+    assert (await stage.ask("Berlin")).endswith("(Berlin): tea")
+
+
+async def test_places_and_days_are_told_in_the_language_of_the_chat(stage: Stage) -> None:
+    await stage.start()
+    await stage.ask("/timezone", BORIS)
+    labels = [button["text"].rpartition(" ")[0] for button in buttons_of(stage.telegram.transcript(BORIS)[-1])]
+    assert labels[:2] == ["Калининград", "Москва"]
+    assert labels[-2:] == ["Нью-Йорк", "UTC"]
+    told = await stage.ask("/timezone Ташкент", BORIS)
+    assert told.startswith("Ваш часовой пояс: Ташкент, ")
+    told = await stage.ask("/remind каждый понедельник 9:00 планёрка", BORIS)
+    assert told == "Напомню: по понедельникам в 09:00 (Ташкент): планёрка"
+
+
+async def test_a_reminder_of_nothing_asks_for_no_place(stage: Stage) -> None:
+    await stage.start()
+    assert await stage.ask("/remind in 20 minutes") == say("en", "remind.usage")
+
+
+async def test_what_is_no_place_is_a_question_like_any_other(stage: Stage) -> None:
+    await stage.start()
+    await stage.ask("/remind in 20 minutes tea")
+    stage.studio.script("hello")
+    assert await stage.ask("why do you ask?") == "hello"
+
+
+async def test_it_comes_at_its_time_on_the_wall(stage: Stage) -> None:
+    await _begin(stage)
+    told = await stage.ask("/remind tomorrow 9:00 call mum")
+    ((due,),) = rows(stage, DUE)
+    at = datetime.fromtimestamp(due, MOSCOW)
+    assert (at.hour, at.minute) == (9, 0)
+    assert f"{at:%A} {at.day} {at:%B %Y} at 09:00" in told
+
+
+async def test_it_survives_a_restart_and_says_when_it_is_late(stage: Stage) -> None:
+    await _begin(stage)
+    await stage.ask("/remind in 10 minutes tea")
+    await stage.crash()
+    await _away(stage, 3600)
+    assert (await stage.texts(3))[2].startswith("⏰ tea\n(late: ")
+    await asyncio.sleep(60)
+    assert len(stage.telegram.texts(ANNA)) == 3
+
+
+async def test_a_repeated_one_goes_on_from_when_it_was_due_and_not_for_days_past(stage: Stage) -> None:
+    await _begin(stage)
+    assert "every day at 08:00" in await stage.ask("/remind every day 8:00 pills")
+    ((first,),) = rows(stage, DUE)
+    await stage.stop()
+    await _away(stage, first - stage.clock.time() + 2 * 86_400 + 3600)
+    await stage.texts(3)
+    ((following,),) = rows(stage, DUE)
+    assert following == first + 3 * 86_400
+    await asyncio.sleep(60)
+    assert len(stage.telegram.texts(ANNA)) == 3
+
+
+async def test_it_can_be_cancelled_where_it_was_set_and_by_jobs(stage: Stage) -> None:
+    await _begin(stage)
+    await stage.ask("/remind in 20 minutes tea")
+    await stage.press("Cancel")
+    assert (await stage.texts(3))[2] == say("en", "jobs.cancelled")
+    await stage.until(lambda: not buttons_of(stage.telegram.transcript(ANNA)[-2]) or None)  # it is decided
+    await stage.ask("/remind every monday 9:00 report")
+    assert "reminder, every Monday at 09:00: report" in await stage.ask("/jobs")
+    await stage.press("Cancel 1")
+    await stage.texts(6)
+    assert rows(stage, DUE) == []
+    await asyncio.sleep(3600)
+    assert len(stage.telegram.texts(ANNA)) == 6
+
+
+async def test_a_list_keeps_the_buttons_of_what_is_still_under_way(stage: Stage) -> None:
+    await _begin(stage)
+    for what in ("tea", "report"):
+        await stage.ask(f"/remind every monday 9:00 {what}")
+    await stage.ask("/jobs")
+    listed = stage.telegram.transcript(ANNA)[-1]["message_id"]
+    await stage.press("Cancel 1")
+
+    def left() -> list[str]:
+        return [button["text"] for button in buttons_of(_message(stage, listed))]
+
+    await stage.until(lambda: left() == ["Cancel 2"] or None)
+    await stage.press("Cancel 2")
+    await stage.until(lambda: left() == [] or None)
+    assert rows(stage, DUE) == []
+
+
+async def test_what_is_not_understood_is_said_with_an_example(stage: Stage) -> None:
+    await _begin(stage)
+    assert await stage.ask("/remind") == say("en", "remind.usage")
+    assert await stage.ask("/remind call mum") == say("en", "remind.unclear")
+    assert await stage.ask("/remind tomorrow") == say("en", "remind.usage")
+    assert "500" in await stage.ask("/remind tomorrow " + "x" * 501)
+
+
+def _message(stage: Stage, number: int) -> dict[str, Any]:
+    return next(one for one in stage.telegram.transcript(ANNA) if one["message_id"] == number)
+
+
+async def _away(stage: Stage, seconds: float) -> None:
+    loop: Any = asyncio.get_running_loop()
+    loop.now += seconds
+    await stage.start()
+    await soon(stage, lambda: True)
+
+
+async def test_a_model_sets_a_reminder_once_and_is_told_where_it_can_not(stage: Stage) -> None:
+    await stage.start()
+    stage.studio.script(Answer(calls=[("remind", {"when": "in 20 minutes", "text": "tea"})]), "tell me your zone")
+    assert await stage.ask("remind me of tea") == "tell me your zone"
+    assert say("en", "remind.zone.unknown") in str(stage.prompts()[-1])
+    await stage.ask("/timezone Moscow")
+    call = ("remind", {"when": "in 20 minutes", "text": "tea"})
+    stage.studio.script(Answer(calls=[call, call]), "done")
+    assert await stage.ask("remind me of tea") == "done"
+    assert "I will remind you: " in str(stage.prompts()[-1])
+    assert len(rows(stage, DUE)) == 1
+    await stage.clock.sleep(1_100)
+    await soon(stage, lambda: "⏰ tea" in stage.telegram.texts(ANNA) or None)

@@ -1,0 +1,275 @@
+"""The command `govorun` as people run it: a process each time, with an environment of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pty
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bot.sandbox.ai_studio.server import SANDBOX_FOLDER, Studio
+from bot.sandbox.telegram.server_facade import Telegram
+from bot.storage.maintenance import migrations
+from tests.support.raw_server import answer, closed_port, serve
+
+pytestmark = pytest.mark.process
+
+BARE = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[1]), "COLUMNS": "120"}
+HEAVY = ("aiogram", "aiohttp", "httpx", "sqlalchemy", "alembic", "cryptography", "pydantic_settings")
+COMMANDS = ("run", "sandbox", "migrate", "doctor", "models")
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    code: int
+    out: str
+    err: str
+
+
+async def python(*arguments: str, cwd: Path, **environment: str) -> Done:
+    """Run Python with nothing of our environment but what is given."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *arguments, cwd=cwd, env={**BARE, **environment},
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(30):
+            out, err = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+    assert process.returncode is not None
+    return Done(process.returncode, out.decode(), err.decode())
+
+
+async def govorun(*arguments: str, cwd: Path, **environment: str) -> Done:
+    return await python("-m", "bot", *arguments, cwd=cwd, **environment)
+
+
+@pytest.fixture
+async def services() -> AsyncIterator[dict[str, str]]:
+    """What a bot must be told to use the sandbox's servers."""
+    telegram, studio = Telegram(), Studio()
+    url, _ = await telegram.start(), await studio.start()
+    settings = {name.upper(): value for name, value in studio.settings().items()}
+    yield {**settings, "BOT_TOKEN": telegram.token, "TELEGRAM_API_URL": url, "OWNERS": "1001"}
+    await studio.close()
+    await telegram.close()
+
+
+# --- help -------------------------------------------------------------------------------------------------------------
+
+
+async def test_help_names_every_command(tmp_path: Path) -> None:
+    done = await govorun("--help", cwd=tmp_path)
+    assert (done.code, done.err) == (0, "")
+    assert [command for command in COMMANDS if command not in done.out] == []
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["models", "fetch", "--help"]])
+async def test_help_loads_nothing_heavy(tmp_path: Path, arguments: list[str]) -> None:
+    code = f"""
+import sys
+sys.argv = ["govorun", *{arguments!r}]
+from bot.cli import main
+try:
+    main()
+except SystemExit as end:
+    assert not end.code
+print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
+"""
+    done = await python("-c", code, cwd=tmp_path)
+    assert (done.code, done.err.strip()) == (0, "[]")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["sandbox", "--port", "many"], ["run", "now"], ["models", "fetch"]]
+)
+async def test_a_slip_of_the_fingers_is_answered_with_a_hint(tmp_path: Path, arguments: list[str]) -> None:
+    done = await govorun(*arguments, cwd=tmp_path)
+    assert (done.code, done.out) == (2, "")
+    assert "--help" in done.err
+    assert "Traceback" not in done.err
+
+
+# --- run --------------------------------------------------------------------------------------------------------------
+
+
+async def test_run_without_settings_says_what_is_missing_and_offers_the_sandbox(tmp_path: Path) -> None:
+    done = await govorun("run", cwd=tmp_path)
+    assert (done.code, done.out) == (2, "")
+    token, key, folder, offer = done.err.splitlines()
+    assert token.startswith("govorun: BOT_TOKEN is missing: open @BotFather")
+    assert "123456:ABC-DEF" in token
+    assert key.startswith("YC_API_KEY is missing: console.yandex.cloud")
+    assert folder.startswith("YC_FOLDER_ID is missing: console.yandex.cloud")
+    assert "govorun sandbox" in offer
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("BOT_TOKEN", "hush", "BOT_TOKEN does not look like 123456:ABC-DEF..."),
+        pytest.param(
+            "YC_API_KEY", "hush\nhush", "YC_API_KEY: has spaces or letters that no key has", marks=pytest.mark.e2e
+        ),
+        pytest.param(
+            "MODEL", "hush://folder/model", "MODEL: 'hush://folder/model' is not a model", marks=pytest.mark.e2e
+        ),
+        ("MODELS", "hush", "MODELS"),
+        pytest.param("DATABASE_URL", "hush", "DATABASE_URL", marks=pytest.mark.e2e),
+        pytest.param("DATABASE_URL", "sqlite:///govorun.db", "DATABASE_URL", marks=pytest.mark.e2e),
+        pytest.param("DATABASE_URL", "sqlite+aiosqlite:///nowhere/govorun.db", "DATABASE_URL", marks=pytest.mark.e2e),
+        pytest.param("TELEGRAM_PROXY", "hush.example:3128", "TELEGRAM_PROXY", marks=pytest.mark.e2e),
+        pytest.param("ALL_PROXY", "hush://user:hush@proxy.example:1080", "ALL_PROXY", marks=pytest.mark.e2e),
+    ],
+)
+async def test_run_with_a_wrong_setting_names_it_in_one_line(
+    tmp_path: Path, services: dict[str, str], name: str, value: str, words: str
+) -> None:
+    done = await govorun("run", cwd=tmp_path, **services | {name: value})
+    said = done.err.replace("\nTo try the bot without any account: govorun sandbox", "").splitlines()
+    line = "\n".join(
+        text for text in said if " bot.runtime.event_loop: " not in text
+    )  # a busy machine is no fault of the setting
+    assert (done.code, done.out, len(line.splitlines())) == (2, "", 1), done.err
+    assert words in line
+    assert name == "MODEL" or "hush" not in line
+    assert list(tmp_path.glob("*.db")) == []  # a start that is refused changes nothing
+
+
+@pytest.mark.e2e
+async def test_run_with_a_token_that_telegram_does_not_know_ends_in_a_sentence(
+    tmp_path: Path, services: dict[str, str]
+) -> None:
+    token = "4200000042:AAanotherAnotherAnotherAnotherAnother"
+    done = await govorun("run", cwd=tmp_path, **services | {"BOT_TOKEN": token})
+    *log, last = done.err.splitlines()
+    assert (done.code, last) == (2, "govorun: BOT_TOKEN: Telegram does not know it; copy it anew from @BotFather")
+    assert all(" INFO " in line or "the event loop was held up" in line for line in log)
+
+
+# --- migrate ----------------------------------------------------------------------------------------------------------
+
+
+async def test_migrate_makes_the_database(tmp_path: Path) -> None:
+    done = await govorun("migrate", cwd=tmp_path, DATABASE_URL="sqlite+aiosqlite:///new.db")
+    assert (done.code, done.out) == (0, f"The database has schema {migrations.HEAD}.\n")
+    assert await migrations.current(f"sqlite+aiosqlite:///{tmp_path}/new.db") == migrations.HEAD
+
+
+async def test_migrate_refuses_the_file_of_another_program(tmp_path: Path) -> None:
+    (tmp_path / "songs.db").write_bytes(b"these are no tables\n" * 100)
+    done = await govorun("migrate", cwd=tmp_path, DATABASE_URL="sqlite+aiosqlite:///songs.db")
+    assert done.code == 2
+    assert done.err.startswith("govorun: DATABASE_URL: ")
+    assert len(done.err.splitlines()) == 1
+
+
+# --- doctor -----------------------------------------------------------------------------------------------------------
+
+
+async def test_the_doctor_finds_a_healthy_bot_healthy(tmp_path: Path, services: dict[str, str]) -> None:
+    done = await govorun("doctor", cwd=tmp_path, **services)
+    assert (done.code, done.err) == (0, "")
+    assert {line.split()[0] for line in done.out.splitlines()} == {"ok"}
+    assert "\x1b" not in done.out
+    assert os.listdir(tmp_path) == []
+
+
+async def test_the_doctor_gives_its_advice_under_what_is_wrong(tmp_path: Path, services: dict[str, str]) -> None:
+    done = await govorun("doctor", cwd=tmp_path, **services | {"YC_FOLDER_ID": "b1gwrongwrongwrongwr"})
+    assert (done.code, done.err) == (1, "")
+    lines = done.out.splitlines()
+    wrong = next(number for number, line in enumerate(lines) if line.startswith("FAIL  text"))
+    assert lines[wrong + 1].startswith(f"                 YC_FOLDER_ID={SANDBOX_FOLDER} ")
+
+
+async def test_the_doctor_names_settings_that_can_not_be_read(tmp_path: Path) -> None:
+    done = await govorun("doctor", cwd=tmp_path, TEMPERATURE="hot", OWNERS="@hush")
+    assert (done.code, done.err) == (1, "")
+    assert ["FAIL  settings   " in line for line in done.out.splitlines()] == [True, True]
+    assert "hush" not in done.out
+
+
+@pytest.mark.e2e
+async def test_the_doctor_finds_more_than_one_illness(tmp_path: Path, services: dict[str, str]) -> None:
+    (tmp_path / ".env").write_text("BOT_TOKN=hush\n")
+    (tmp_path / ".env").chmod(0o644)
+    wrong = {"TELEGRAM_API_URL": closed_port(), "YC_API_KEY": "AQVNhush", "OWNERS": ""}
+    done = await govorun("doctor", cwd=tmp_path, **services | wrong)
+    assert done.code == 1
+    verdicts = [tuple(line.split()[:2]) for line in done.out.splitlines() if not line.startswith(" ")]
+    assert verdicts.count(("warn", "settings")) == 3
+    assert [leg for verdict, leg in verdicts if verdict == "FAIL"] == ["telegram", "text"]
+    assert "hush" not in done.out + done.err
+
+
+@pytest.mark.e2e
+async def test_the_doctor_is_colourful_on_a_terminal(tmp_path: Path, services: dict[str, str]) -> None:
+    ours, theirs = pty.openpty()
+    environment = {**BARE, "TERM": "xterm", **services}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bot", "doctor", cwd=tmp_path, env=environment, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    assert await process.wait() == 0
+    assert b"\x1b[32mok" in os.read(ours, 65_536)
+    os.close(ours)
+
+
+# --- models -----------------------------------------------------------------------------------------------------------
+
+
+async def test_the_models_of_the_folder_are_listed(tmp_path: Path, services: dict[str, str]) -> None:
+    done = await govorun("models", "list", cwd=tmp_path, **services)
+    assert (done.code, done.err) == (0, "")
+    lines = done.out.splitlines()
+    assert [line for line in lines if not line.startswith(f"gpt://{SANDBOX_FOLDER}/")] == []
+    assert any("/yandexgpt/latest" in line and "32,768 tokens" in line for line in lines)
+
+
+async def test_the_folder_is_told_when_models_are_listed(tmp_path: Path) -> None:
+    reply = {"data": [{"id": "gpt://b1g/new-one/latest"}, {"id": "emb://b1g/text-search-doc"}, {"id": 5}, "odd"]}
+    async with serve(answer(200, reply)) as server:
+        settings = {"YC_API_KEY": "AQVN", "YC_FOLDER_ID": "b1g", "YC_OPENAI_URL": f"{server.url}/v1"}
+        done = await govorun("models", "list", cwd=tmp_path, **settings)
+        assert done.out == "gpt://b1g/new-one/latest\n"
+        assert server.seen[0].path == "/v1/models"
+        assert server.seen[0].headers["openai-project"] == "b1g"
+
+
+async def test_without_a_key_the_built_in_models_are_listed(tmp_path: Path) -> None:
+    done = await govorun("models", "list", cwd=tmp_path)
+    assert done.code == 0
+    assert "No key is set" in done.err
+    assert {"yandexgpt", "yandexgpt-lite", "gpt-oss-20b"} <= {line.split()[0] for line in done.out.splitlines()}
+
+
+async def test_a_refused_list_of_models_ends_in_a_sentence(tmp_path: Path, services: dict[str, str]) -> None:
+    done = await govorun("models", "list", cwd=tmp_path, **services | {"YC_API_KEY": "AQVNhush"})
+    assert (done.code, done.out, len(done.err.splitlines())) == (2, "", 1)
+    assert done.err == "govorun: 401: Unknown api key\n"
+
+
+async def test_a_model_is_fetched_into_its_folder(tmp_path: Path) -> None:
+    weights = b"GGUF" + bytes(1_000)
+    async with serve(answer(200, weights)) as server:
+        done = await govorun("models", "fetch", f"{server.url}/tiny.gguf", "--directory", "here", cwd=tmp_path)
+    assert (done.code, done.out, done.err) == (0, "here/tiny.gguf\n", "")
+    assert (tmp_path / "here" / "tiny.gguf").read_bytes() == weights
+
+
+@pytest.mark.parametrize("name", ["no-such-model", "notes.txt"])
+async def test_what_is_no_model_is_not_fetched(tmp_path: Path, name: str) -> None:
+    (tmp_path / "notes.txt").write_text(json.dumps({"not": "a model"}))
+    done = await govorun("models", "fetch", name, cwd=tmp_path)
+    assert (done.code, done.out, len(done.err.splitlines())) == (2, "", 1)
+    assert name in done.err

@@ -1,0 +1,95 @@
+"""The rules of the house that no linter knows."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+import bot
+from bot.dispatch import router
+from bot.types import Kind
+
+ROOT = Path(__file__).parents[1]
+MODULES = sorted((ROOT / "bot").rglob("*.py"))
+TESTS = {path: path.read_text() for path in (ROOT / "tests").rglob("test_*.py") if path != Path(__file__)}
+SOURCES = "".join(path.read_text() for path in MODULES)
+LONGEST_FILE = 500
+LONGEST_FUNCTION = 60
+
+
+def test_the_public_names_are_there_sorted_and_documented() -> None:
+    assert bot.__all__ == sorted(bot.__all__)
+    for name in bot.__all__:
+        thing = getattr(bot, name)
+        if inspect.isclass(thing):
+            assert thing.__doc__, name
+    assert re.fullmatch(r"\d+\.\d+\.\d+\S*", bot.__version__)
+
+
+def test_every_promise_fault_and_threat_has_a_line_and_every_test_in_it_exists() -> None:
+    text = (ROOT / "docs" / "promises.md").read_text()
+    ids = [row.split("|")[1] for row in text.splitlines() if re.match(r"\| [PFT]\d", row)]
+    found: dict[str, set[int]] = {"P": set(), "F": set(), "T": set()}
+    for kind, first, last in re.findall(r"([PFT])(\d+)(?:-[PFT]?(\d+))?", ",".join(ids)):
+        found[kind].update(range(int(first), int(last or first) + 1))
+    assert found == {"P": {*range(1, 33)}, "F": {*range(1, 113)}, "T": {*range(1, 41)}}
+    assert [path for path in re.findall(r"tests/[\w/]+\.(?:py|c)", text) if not (ROOT / path).exists()] == []
+    for cell in re.split(r"[|\n]", text):
+        source = ""
+        for path, name in re.findall(r"(tests/[\w/]+\.py)|::(test_\w+)", cell):
+            source = (ROOT / path).read_text() if path else source
+            assert f"def {name}" in source, f"{name} does not stand where {cell.strip()} says"
+
+
+def test_each_module_stands_in_one_room_of_the_plan() -> None:
+    """docs/architecture.md; import-linter knows the rooms from pyproject.toml."""
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    rooms = re.findall(r"^\| (?:ground|storage|adapters|core|edges) \| (.*?) \|", text, re.MULTILINE)
+    named = [name.partition(".")[0] for room in rooms for name in re.findall(r"`([\w.*]+)`", room)]
+    folders = [path.parent for path in (ROOT / "bot").glob("*/__init__.py")]
+    assert sorted(named) == sorted(path.stem for path in (*(ROOT / "bot").glob("[!_]*.py"), *folders))
+
+
+def test_nothing_but_the_public_names_is_imported_into_the_package() -> None:
+    tree = ast.parse((ROOT / "bot" / "__init__.py").read_text())
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert imported == set(bot.__all__)
+
+
+@pytest.mark.parametrize("name", [name.removeprefix("/") for name in re.findall(r'"(/\w+)": Command\(', SOURCES)])
+def test_each_command_is_tested(name: str) -> None:
+    assert any(f'"/{name}' in text for text in TESTS.values()), f"no test says /{name}"
+
+
+@pytest.mark.parametrize("name", re.findall(r'"([\w.]+)": Press\(', SOURCES))
+def test_each_button_is_tested(name: str) -> None:
+    assert any(f'"{name}"' in text for text in TESTS.values()), f"no test names the button {name}"
+
+
+@pytest.mark.parametrize("kind", re.findall(r'^KIND = "(\w+)"', SOURCES, re.MULTILINE))
+def test_each_kind_of_job_is_tested(kind: str) -> None:
+    assert any(f"test_{kind}" in path.name for path in TESTS)
+
+
+def test_each_kind_of_incoming_is_handled_and_tested() -> None:
+    assert set(router.KINDS) == set(Kind)
+    for kind in Kind:
+        assert any(f"Kind.{kind.name}" in text for text in TESTS.values()), kind
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_says_what_it_is_for_and_is_not_too_long(path: Path) -> None:
+    text = path.read_text()
+    tree = ast.parse(text)
+    if not tree.body:
+        return
+    assert ast.get_docstring(tree), "no docstring"
+    assert len(text.splitlines()) <= LONGEST_FILE
+    assert not re.search(r"\b(TODO|FIXME|XXX)\b", text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert (node.end_lineno or 0) - node.lineno < LONGEST_FUNCTION, node.name

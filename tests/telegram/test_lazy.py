@@ -1,0 +1,209 @@
+"""aiogram loaded on demand: all of it works, and what is not used costs nothing. Each test is a process of its own."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.process
+
+MODELS = """
+import inspect, json, resource, sys
+from pydantic import BaseModel, ValidationError
+
+def models():
+    "Every type and method of aiogram that is loaded."
+    import aiogram.methods, aiogram.types
+    names = ("aiogram.types.", "aiogram.methods.")
+    modules = [module for name, module in sys.modules.items() if name.startswith(names)]
+    found = {
+        value for module in modules for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, BaseModel) and value.__module__ == module.__name__
+    }
+    return sorted((kind for kind in found if not inspect.isabstract(kind)), key=lambda kind: kind.__name__)
+
+def memory():
+    "The peak of this process in KB: getrusage would count the one that it was forked from."
+    if sys.platform != "linux":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
+
+def broken():
+    "The models whose first use fails for any other reason than that nothing was given."
+    wrong = []
+    for kind in models():
+        try:
+            kind.model_validate({})
+        except ValidationError:
+            pass
+        except Exception as error:
+            wrong.append(f"{kind.__name__}: {type(error).__name__}: {error}"[:200])
+    return wrong
+
+def built():
+    return sum(kind.__pydantic_complete__ for kind in models())
+
+def tell(**found):
+    print(json.dumps(found))
+"""
+# A version of aiogram that is laid out in another way: its types have no list of names.
+ANOTHER_LAYOUT = """
+import importlib.machinery
+
+class Another:
+    def find_spec(self, name, path, target=None):
+        if name != "aiogram.types":
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path)
+        execute = spec.loader.exec_module
+        def without_the_list(module):
+            execute(module)
+            del module.__all__
+        spec.loader.exec_module = without_the_list
+        return spec
+
+sys.meta_path.insert(0, Another())
+"""
+
+
+READ = """
+user = {"id": 1, "is_bot": False, "first_name": "Anna"}
+chat = {"id": 1, "type": "private", "first_name": "Anna"}
+bold = {"type": "bold", "offset": 0, "length": 2}
+message = {"message_id": 2, "date": 1_800_000_000, "chat": chat, "from": user, "text": "hi", "entities": [bold]}
+button = {"id": "1", "from": user, "chat_instance": "2", "data": "x", "message": message}
+updates = [{"update_id": 1, "message": message}, {"update_id": 2, "callback_query": button}]
+
+def read():
+    from aiogram.types import Update
+    return [Update.model_validate(update).model_dump_json() for update in updates]
+"""
+SELDOM = [
+    "PIL", "aiohttp.web", "alembic", "cryptography", "docx", "greenlet", "mcp", "prometheus_client", "psycopg", "pypdf",
+    "rich", "sqlalchemy.ext.asyncio", "sqlalchemy.orm", "xml.etree.ElementTree",
+]  # fmt: skip
+TYPING_ONLY = re.compile(r"^if TYPE_CHECKING:\n(?:    .*\n|\n)*", re.MULTILINE)
+ROOT = Path(__file__).parents[1]
+
+
+def process(*parts: str) -> dict[str, Any]:
+    """Run it all in a new interpreter; what it tells."""
+    code = "\n".join([MODELS, *parts])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.fixture(scope="module")
+def plain() -> dict[str, Any]:
+    """aiogram imported as it is; then our load, which must not touch it."""
+    return process(
+        READ,
+        "nothing = memory()",
+        "import aiogram",
+        "used, first = memory() - nothing, built()",
+        "before = {kind: kind.__pydantic_core_schema__ for kind in models()}",
+        "from bot.telegram import lazy",
+        "on_demand = lazy.load()",
+        "changed = [kind.__name__ for kind in models() if kind.__pydantic_core_schema__ is not before[kind]]",
+        "tell(memory=used, built=first, read=read(), on_demand=on_demand, changed=changed)",
+    )
+
+
+def test_all_types_and_methods_work_after_the_load() -> None:
+    found = process(
+        "from bot.telegram import lazy",
+        "tell(on_demand=lazy.load(), broken=broken(), count=len(models()), built=built())",
+    )
+    assert found["on_demand"]
+    assert found["broken"] == []
+    assert found["built"] == found["count"] > 500
+
+
+def test_a_model_is_built_when_it_is_used_and_not_before() -> None:
+    found = process(
+        "from bot.telegram import lazy",
+        "from aiogram.types import Update",
+        "from aiogram.methods import SendMessage, SendPoll",
+        "first = [Update.__pydantic_complete__, SendPoll.__pydantic_complete__, SendMessage.__pydantic_complete__]",
+        "sent = SendMessage(chat_id=1, text='hello', reply_markup={'inline_keyboard': [[{'text': 'a'}]]})",
+        "words = sent.reply_markup.inline_keyboard[0][0].text",
+        "then = [Update.__pydantic_complete__, SendPoll.__pydantic_complete__, SendMessage.__pydantic_complete__]",
+        "tell(first=first, then=then, words=words)",
+    )
+    assert (found["first"], found["then"]) == ([False] * 3, [False, False, True])
+    assert found["words"] == "a"
+
+
+def test_an_update_is_read_like_with_the_plain_import(plain: dict[str, Any]) -> None:
+    assert process("from bot.telegram import lazy", READ, "tell(read=read())")["read"] == plain["read"]
+
+
+def test_the_load_takes_far_less_memory_than_the_plain_import(plain: dict[str, Any]) -> None:
+    ours = process(
+        "nothing = memory()", "from bot.telegram import lazy", "tell(memory=memory() - nothing, built=built())"
+    )
+    assert ours["memory"] < 0.6 * plain["memory"]
+    assert ours["built"] < 0.5 * plain["built"]
+
+
+def test_loading_twice_changes_nothing() -> None:
+    found = process(
+        "before = BaseModel.__dict__['model_rebuild']",
+        "from bot.telegram import lazy",
+        "import aiogram.types",
+        "kept, vocabulary = aiogram.types.Update, len(vars(sys.modules['aiogram.types.update']))",
+        "again = lazy.load()",
+        "same = aiogram.types.Update is kept and len(vars(sys.modules['aiogram.types.update'])) == vocabulary",
+        "tell(again=again, same=same, restored=BaseModel.__dict__['model_rebuild'] is before)",
+    )
+    assert found == {"again": True, "same": True, "restored": True}
+
+
+def test_an_aiogram_that_was_imported_before_is_left_as_it_is(plain: dict[str, Any]) -> None:
+    assert plain["on_demand"] is False
+    assert plain["changed"] == []
+
+
+def test_the_whole_bot_is_built_on_it() -> None:
+    found = process("import bot.runtime.build", "tell(on_demand=sys.modules['bot.telegram.client.fast_import'].load())")
+    assert found["on_demand"]
+
+
+def test_a_bot_at_rest_has_loaded_nothing_that_most_bots_never_use() -> None:
+    found = process(
+        "import bot.cli, bot.runtime.main, bot.config.multi_bot\n"
+        f"tell(loaded=[name for name in {SELDOM} if name in sys.modules])"
+    )
+    assert found["loaded"] == []
+
+
+def test_every_way_to_aiogram_leads_through_the_load() -> None:
+    """The first import decides, so in each module one of ours stands before those of aiogram."""
+    first = re.compile(r"^\s*(?:import|from) (bot\.telegram|aiogram)", re.MULTILINE)
+    at_run_time = {file: TYPING_ONLY.sub("", file.read_text()) for file in (ROOT / "bot").rglob("*.py")}
+    found = {file.name: first.findall(text) for file, text in at_run_time.items() if "aiogram" in first.findall(text)}
+    assert len(found) > 5
+    assert [name for name, order in found.items() if name != "lazy.py" and order[0] != "bot.telegram"] == []
+
+
+def test_an_aiogram_of_another_layout_is_imported_as_it_is_and_works() -> None:
+    found = process(
+        ANOTHER_LAYOUT,
+        "before = BaseModel.__dict__['model_rebuild']",
+        "from bot.telegram import lazy",
+        "tell(on_demand=lazy.load(), broken=broken(), built=built(), count=len(models()),",
+        "     restored=BaseModel.__dict__['model_rebuild'] is before)",
+    )
+    assert found["on_demand"] is False
+    assert found["broken"] == []
+    assert found["built"] == found["count"]
+    assert found["restored"]
