@@ -44,7 +44,7 @@ def test_t2_a_defect_that_ends_the_bot_goes_into_the_log(tmp_path: Path, caplog:
     found = load(
         _env_file=None, bot_token="4200000042:AAsandboxSandboxSandboxSandboxSandbox1", yc_api_key="key",
         yc_folder_id="b1g", database_url=f"sqlite+aiosqlite:///{tmp_path}/x.db",
-    ).model_copy(update={"health_port": 1, "health_host": "\0"})  # fmt: skip
+    ).model_copy(update={"health_port": 1, "health_host": 5})  # fmt: skip
     with pytest.raises(SystemExit) as ended:
         main.run(Plan(found, {"": found}), lambda: pytest.fail("nobody sent SIGHUP"))
     assert ended.value.code == main.DEFECT

@@ -1,7 +1,7 @@
 """What goes wrong on purpose: planned faults of tests, random ones of the sandbox's sliders, and the stream they break.
 
-Begin with `Faults`, which says which call meets a `Fault` (`wire.py`), then `Stream`, which writes a body piece by piece
-and breaks off where the fault says.
+Begin with `Faults`, which says which call meets a `Fault` (`wire.py`), then `Stream`, which writes a body piece by
+piece and breaks off where the fault says.
 """
 
 from __future__ import annotations

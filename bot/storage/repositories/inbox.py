@@ -23,7 +23,7 @@ OPEN_IN_CHAT = OPEN.where(Update.chat == bindparam("place"))
 BEGIN = update(Update).where(Update.id == bindparam("row"), IS_OPEN).values(state="begun", reason=bindparam("by"))
 # Begun rows say in `reason` what was done with them: worked on, or a file opened that came with them, and by whom.
 WORKED, OPENED, SPARED = "worked on by ", "opened by ", "spared"
-DONE = update(Update).where(Update.id == bindparam("row")).values(state="done", raw="")
+DONE = update(Update).where(Update.id == bindparam("row")).values(state="done", raw="", reason="")
 
 
 class Updates(Subject):

@@ -19,7 +19,7 @@ SPEAKERS = {
     "requests": set(),
     "websockets": set(),
     # child_*: only to each other
-    "socket": {"child_pool.py", "child_process.py", "doctor", "listener.py", "sandbox"},
+    "socket": {"child_pool.py", "child_process.py", "doctor", "listener.py", "sandbox", "sd_notify.py"},
     "http": {"sandbox"},
 }
 HARMLESS = ("urllib.parse", "http.HTTPStatus", "from http import HTTPStatus")
