@@ -27,8 +27,8 @@ bench: $(VENV)/.ready
 
 # Every strike at every point, 1,000 kills, a pause of 90 s and a minute with a rival: see docs/testing.md.
 crash: $(VENV)/.ready
-	PYTHONPATH=.:tests $(BIN)/python -m crash $(CRASH)
-	CRASH_PAUSE=90 CRASH_QUARREL=60 $(BIN)/pytest -q --timeout=600 tests/crash -k "pause or two_bots"
+	$(BIN)/python -m tests.promises.crash $(CRASH)
+	CRASH_PAUSE=90 CRASH_QUARREL=60 $(BIN)/pytest -q --timeout=600 tests/promises/crash -k "pause or two_bots"
 
 setup: $(VENV)/.ready
 

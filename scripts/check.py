@@ -51,7 +51,7 @@ def lint() -> None:
 def migrations() -> None:
     with tempfile.TemporaryDirectory() as folder:
         _migrations(f"sqlite+aiosqlite:///{folder}/check.db", "SQLite")
-    sys.path.insert(0, str(ROOT / "tests"))
+    sys.path.insert(0, str(ROOT))
     from tests.support.postgres_side import started
 
     try:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bot.sandbox.main import Sandbox
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.sandbox.page.chromium import Page
 
 BOT = "document.querySelectorAll('[data-testid^=message-][data-from=bot]').length"

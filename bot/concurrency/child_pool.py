@@ -177,7 +177,7 @@ class _Child:
     def __post_init__(self) -> None:
         self._socket, theirs = socket.socketpair()
         environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-        given = json.dumps([sys.path, str(Path(__file__).parent)])
+        given = json.dumps([sys.path, str(Path(__file__).parents[1])])
         with theirs:
             self.process = subprocess.Popen(  # noqa: S603  ourselves
                 [sys.executable, "-I", "-c", BOOT, given],

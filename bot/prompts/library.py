@@ -19,7 +19,7 @@ from bot.prompts.schema import Broken, Persona, Prompt, Template
 log = logging.getLogger(__name__)
 
 P = TypeVar("P", bound=Prompt)
-SHIPPED = Path(__file__).parent / "prompts"
+SHIPPED = Path(__file__).parent
 ASSISTANT = "assistant"  # the persona where none was chosen
 MOST_FILES = 100  # in one folder
 LONGEST_KEY = 48

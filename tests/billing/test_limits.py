@@ -24,7 +24,7 @@ from bot.texts.catalog import say
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
 from tests.support.telegram_side import inbox, rows, soon
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CANARY = 4001
 FLOOD = int(os.environ.get("FLOOD", "200"))
 

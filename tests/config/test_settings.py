@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from bot.config.settings import Settings, load, misspelt, require
 from bot.errors import ConfigError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 GOOD = {"BOT_TOKEN": "123456:ABC-def_ghi", "YC_API_KEY": "AQVNsecretsecret", "YC_FOLDER_ID": "b1gaaaabbbbccccdddde"}
 YC_URL = re.compile("yc_.*_url")
 PAIRS = [("'", "'"), ('"', '"'), (" ", "  "), ("", "\n"), ("\t", "\r\n"), (' "', '" ')]

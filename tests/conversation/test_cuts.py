@@ -33,7 +33,7 @@ from tests.support.stage import ANNA, TEAM, Stage
 from tests.support.telegram_side import QUESTION, said
 from tests.support.virtual import VirtualClock
 
-STREAM = (Path(__file__).parent / "recordings" / "completion_stream.ndjson").read_bytes()
+STREAM = (Path(__file__).parents[1] / "recordings" / "completion_stream.ndjson").read_bytes()
 LINES = STREAM.splitlines(keepends=True)
 WHOLE = json.loads(LINES[-1])["result"]["alternatives"][0]["message"]["text"]
 LAST = len(STREAM) - len(LINES[-1])  # where the line begins that makes the answer whole

@@ -336,10 +336,10 @@ async def test_a_real_kill_at_any_moment_after_the_tap_never_does_it_twice(tmp_p
 @asynccontextmanager
 async def _acting(file: Path, environment: dict[str, str]) -> AsyncIterator[None]:
     """The bot as a process, until the block ends: then it is killed."""
-    tests = Path(__file__).parent
+    tests = Path(__file__).parents[1]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, str(tests / "acting_program.py"), str(file), "0.4", cwd=file.parent,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": f"{tests.parent}:{tests}", **environment},
+        sys.executable, str(tests / "support" / "acting_program.py"), str(file), "0.4", cwd=file.parent,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(tests.parent), **environment},
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:

@@ -18,7 +18,7 @@ from bench.world import FIRST_USER, Turn, World
 from tests.support.postgres_side import Server
 from tests.support.sandbox_client import Client
 
-GOVORUN = Path(__file__).parents[1] / "bench" / "govorun-unlimited.toml"
+GOVORUN = Path(__file__).parents[2] / "bench" / "govorun-unlimited.toml"
 SCENARIO = Scenario("tiny", Plan(users=2, turns=1, timeout=20), Pace(tokens=10, rate=100, ttft=0.05))
 VERDICTS = ("text good", "markup shown", "cut or damaged", "lost")
 

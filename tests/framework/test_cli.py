@@ -20,7 +20,7 @@ from tests.support.raw_server import answer, closed_port, serve
 
 pytestmark = pytest.mark.process
 
-BARE = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[1]), "COLUMNS": "120"}
+BARE = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2]), "COLUMNS": "120"}
 HEAVY = ("aiogram", "aiohttp", "httpx", "sqlalchemy", "alembic", "cryptography", "pydantic_settings")
 COMMANDS = ("run", "sandbox", "migrate", "doctor", "models")
 

@@ -12,7 +12,7 @@ from bot.app import find
 from bot.testing.studio import StudioSide
 from bot.testing.tg import Tg
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import bot
 from bot.dispatch import router
 from bot.types import Kind
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 MODULES = sorted((ROOT / "bot").rglob("*.py"))
 TESTS = {path: path.read_text() for path in (ROOT / "tests").rglob("test_*.py") if path != Path(__file__)}
 SOURCES = "".join(path.read_text() for path in MODULES)

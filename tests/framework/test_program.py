@@ -19,7 +19,7 @@ from bot.sandbox.media import landscapes
 from bot.testing.stage import Stage
 from bot.testing.tg import Tg
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 HEAVY = ("aiogram", "aiohttp", "httpx", "sqlalchemy", "alembic", "cryptography", "pydantic_settings", "pytest")
 CALLS: list[str] = []
 

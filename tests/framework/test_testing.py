@@ -13,7 +13,7 @@ from bot.testing.studio import StudioSide
 from bot.testing.tg import Tg
 from bot.testing.virtual_loop import LoopClock
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 PROJECT = """
 import asyncio

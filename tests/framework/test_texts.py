@@ -15,7 +15,7 @@ from bot.features.settings_menu import REASONING, SETTINGS, STREAMING
 from bot.jobs.operations import Why
 from bot.texts.catalog import LANGUAGES, NAMES, known, say
 
-BOT = Path(__file__).parents[1] / "bot"
+BOT = Path(__file__).parents[2] / "bot"
 PLACES = re.compile(r"\{(\w*)\}")
 KEY_AT = {"say": 1, "tell": 3}  # which argument is the key
 # Keys that the code puts together.

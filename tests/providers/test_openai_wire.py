@@ -19,7 +19,7 @@ from bot.providers.text_model import LONGEST_ANSWER, joined
 from bot.providers.yandex.service import COMPATIBLE
 from bot.types import Image, Message, ToolCall, ToolResult
 
-RECORDINGS = Path(__file__).parent / "recordings"
+RECORDINGS = Path(__file__).parents[1] / "recordings"
 SEES = Profile(vision=True, tools=True, reasoning=True, native=False)
 CALCULATOR = Ability("calculator", "Counts", {"type": "object", "properties": {"expression": {"type": "string"}}})
 

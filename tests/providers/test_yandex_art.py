@@ -29,7 +29,7 @@ from bot.providers.yandex.service import YandexStudio
 from tests.support.raw_server import Play, RawServer, answer, before_the_head, closed_port, serve, until_close
 from tests.support.virtual import VirtualClock
 
-RECORDED = json.loads((Path(__file__).parent / "recordings" / "image_generation.json").read_text())
+RECORDED = json.loads((Path(__file__).parents[1] / "recordings" / "image_generation.json").read_text())
 CAT = Drawing("a cat", seed=7, width=2)
 JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 8000 + b"\xff\xd9"
 TAKEN = answer(200, {"id": "fbv1", "description": "", "createdAt": None, "done": False, "metadata": None})

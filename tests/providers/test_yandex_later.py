@@ -23,7 +23,7 @@ from tests.support.raw_server import answer, before_the_head, serve
 from tests.support.virtual import VirtualClock
 
 ASK = Request((Message.of("user", "Show me a table"),))
-RECORDED = json.loads((Path(__file__).parent / "recordings" / "deferred.json").read_text())
+RECORDED = json.loads((Path(__file__).parents[1] / "recordings" / "deferred.json").read_text())
 
 
 class World:

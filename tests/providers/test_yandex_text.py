@@ -35,7 +35,7 @@ from tests.support.raw_server import (
 )
 from tests.support.virtual import VirtualClock
 
-RECORDINGS = Path(__file__).parent / "recordings"
+RECORDINGS = Path(__file__).parents[1] / "recordings"
 STREAM = (RECORDINGS / "completion_stream.ndjson").read_bytes()
 LINES = STREAM.splitlines(keepends=True)
 WHOLE = json.loads(LINES[-1])["result"]["alternatives"][0]["message"]["text"]

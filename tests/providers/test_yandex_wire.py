@@ -17,7 +17,7 @@ from bot.providers.text_model import CUT_MARK, LONGEST_ANSWER
 from bot.providers.yandex import wire
 from bot.types import Image, Message, Text, ToolCall, ToolResult
 
-RECORDINGS = Path(__file__).parent / "recordings"
+RECORDINGS = Path(__file__).parents[1] / "recordings"
 STREAM = (RECORDINGS / "completion_stream.ndjson").read_bytes()
 WHOLE = json.loads(STREAM.splitlines()[-1])["result"]["alternatives"][0]["message"]["text"]
 

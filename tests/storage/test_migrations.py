@@ -235,10 +235,10 @@ async def test_f90_a_migration_that_is_killed_at_any_write_is_finished_by_the_ne
         await migrations.upgrade(_url(Path(shutil.copy(old, tmp_path / "whole.db"))))
     for number in {0, len(seen) // 2, len(seen) - 1}:
         path = Path(shutil.copy(old, tmp_path / f"{number}.db"))
-        code = f"import asyncio, test_migrations; asyncio.run(test_migrations.killed({str(path)!r}, {number}))"
-        places = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+        started = f"asyncio.run(test_migrations.killed({str(path)!r}, {number}))"
+        code = f"from tests.storage import test_migrations; import asyncio; {started}"
         done = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", code, env={**os.environ, "PYTHONPATH": os.pathsep.join(places)}
+            sys.executable, "-c", code, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
         )
         assert await done.wait() == -signal.SIGKILL
         await migrations.upgrade(_url(path))

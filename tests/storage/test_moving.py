@@ -177,7 +177,7 @@ async def test_on_a_terminal_it_asks_where_to_and_shows_nothing_of_the_answer(
     ours, theirs = pty.openpty()
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bot", "move", cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[1]), "DATABASE_URL": source},
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2]), "DATABASE_URL": source},
     )  # fmt: skip
     os.close(theirs)
     seen = asyncio.StreamReader()

@@ -259,7 +259,7 @@ def test_what_was_told_stays_after_a_kill(database: Path) -> None:
         asyncio.run(main())
     """
     command = [sys.executable, "-c", textwrap.dedent(code), _url(database)]
-    done = subprocess.run(command, capture_output=True, cwd=Path(__file__).parents[1], check=False)
+    done = subprocess.run(command, capture_output=True, cwd=Path(__file__).parents[2], check=False)
     told = [int(line) for line in done.stdout.split()]
     assert done.returncode == -9
     assert 150 in told

@@ -90,7 +90,7 @@ SELDOM = [
     "rich", "sqlalchemy.ext.asyncio", "sqlalchemy.orm", "xml.etree.ElementTree",
 ]  # fmt: skip
 TYPING_ONLY = re.compile(r"^if TYPE_CHECKING:\n(?:    .*\n|\n)*", re.MULTILINE)
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def process(*parts: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from bot.telemetry.metrics import Counter, Histogram, Metrics
 from tests.support.stage import ANNA, BORIS, Stage
 from tests.support.telegram_side import settled, soon
 
-DOCS = Path(__file__).parents[1] / "docs" / "operations.md"
+DOCS = Path(__file__).parents[2] / "docs" / "operations.md"
 STATES = (
     "inbox_open",
     "inbox_oldest_seconds",

@@ -24,7 +24,7 @@ from bot.types import Address, ToolCall
 
 pytestmark = pytest.mark.process
 
-PROGRAM = str(Path(__file__).with_name("mcp_program.py"))
+PROGRAM = str(Path(__file__).parents[1] / "support" / "mcp_program.py")
 ANNA = Asker(Address("telegram", 1, 1001), 1001)
 
 

@@ -265,7 +265,7 @@ async def test_large_results_leave_room_in_a_small_window(stage: Stage) -> None:
 
 
 async def test_the_example_of_the_docs_works_as_it_stands(stage: Stage, tmp_path: Path) -> None:
-    found = re.findall(r"```python\n(.*?)```", (Path(__file__).parents[1] / "docs" / "tools.md").read_text(), re.DOTALL)
+    found = re.findall(r"```python\n(.*?)```", (Path(__file__).parents[2] / "docs" / "tools.md").read_text(), re.DOTALL)
     for number, code in enumerate(found):
         (tmp_path / f"example{number}.py").write_text(code)
     example = runpy.run_path(str(tmp_path / "example0.py"))

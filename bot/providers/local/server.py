@@ -181,7 +181,7 @@ async def _listening(process: asyncio.subprocess.Process) -> str:
 
 def install_command() -> list[list[str]]:
     """Commands that install the runner into this environment, the best first."""
-    project = Path(__file__).resolve().parents[2]
+    project = Path(__file__).resolve().parents[3]
     uv, wanted = shutil.which("uv"), "xllamacpp>=2026.10"
     found: list[list[str]] = []
     if uv and (project / "uv.lock").is_file():

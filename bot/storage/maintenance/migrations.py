@@ -58,7 +58,7 @@ class State:
 
 
 def scripts() -> Path:
-    inside = Path(__file__).parents[1] / "migrations"
+    inside = Path(__file__).parents[2] / "migrations"
     return inside if inside.is_dir() else inside.parents[1] / "migrations"
 
 

@@ -23,7 +23,7 @@ from bot.types import Message, ToolCall
 from tests.support.raw_server import Play, answer, chunked, serve, until_close
 from tests.support.virtual import VirtualClock
 
-RECORDINGS = Path(__file__).parents[1] / "recordings"
+RECORDINGS = Path(__file__).parents[2] / "recordings"
 NAMES = sorted(path.name for path in RECORDINGS.glob("*.sse"))
 FRAMINGS = ["reset", "fin in chunked", "fin in close-delimited", "short content-length", "clean end"]
 ASK = Request((Message.of("user", "hi"),), tools=(Ability("calculator", "", {"type": "object"}),))

@@ -26,7 +26,7 @@ from bot.types import Address
 BOT, OTHER = 42, 43
 ANNA, BORIS = 1001, 1002
 GROUP = -5
-PRIVACY = Path(__file__).parents[2] / "docs" / "privacy.md"
+PRIVACY = Path(__file__).parents[3] / "docs" / "privacy.md"
 
 # What `/export` calls the rows of a table. A new table comes here or below, and into docs/privacy.md.
 EXPORTED = {

@@ -14,14 +14,14 @@ import pytest
 
 from tests.promises.crash.world import Nursery
 
-TESTS = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 
 
 @contextmanager
 def forking(directory: Path) -> Iterator[Path]:
     """The socket of a fork server that lives as long as the block."""
     socket = directory / "socket"
-    environment = {**os.environ, "PYTHONPATH": f"{TESTS}{os.pathsep}{TESTS.parent}"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "tests.promises.crash.forkserver", str(socket)]
     with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE) as server:
         until = time.monotonic() + 120

@@ -18,7 +18,7 @@ from tests.promises.crash.forkserver import LOG
 from tests.promises.crash.judge import Place
 from tests.support.postgres_side import Server
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 BETWEEN = 1.0  # seconds between two processes
 STARTED = "bot.runtime.startup_report: ACCESS=open"  # said at each start
 NEXT = f"{int(migrations.HEAD) + 1:04}"

@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.skipif(sys.platform != "linux", reaso
 
 QUARREL = float(os.environ.get("CRASH_QUARREL", "6"))
 MOST_LINES = 10
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 # --- a message that kills ---------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from bot.storage.engines.sqlite_copy import examine
 from bot.storage.maintenance import migrations
 from tests.support.databases import insert, stored
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 OLD, NEW = [1, 9], [2]
 
 

@@ -27,7 +27,7 @@ from tests.promises.disk.patient import Patient
 from tests.promises.disk.replay import Disk, changes
 
 log = logging.getLogger(__name__)
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @dataclass
@@ -150,7 +150,7 @@ def _recorded(shim: Path, tmp_path: Path, template: Path, count: int, synchronou
         synchronous,
     ]
     environment = {**os.environ, "LD_PRELOAD": str(shim), "DISK_FOLDER": str(folder), "DISK_LOG": str(log)}
-    environment["PYTHONPATH"] = f"{ROOT}:{ROOT / 'tests'}"
+    environment["PYTHONPATH"] = str(ROOT)
     subprocess.run(command, check=True, env=environment, cwd=tmp_path)
     return disk, log
 

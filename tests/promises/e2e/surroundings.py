@@ -17,7 +17,7 @@ from typing import Any
 
 import aiohttp
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PATIENCE = 60.0  # seconds until something is taken for lost: slow machines are no failure
 ANNA = 1001
 

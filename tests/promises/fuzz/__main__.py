@@ -1,6 +1,6 @@
-"""`python -m fuzz` in `tests/`: the long form. 10,000 hostile updates a seed, half by polling, half by webhook.
+"""`python -m tests.promises.fuzz`: the long form. 10,000 hostile updates a seed, half by polling, half by webhook.
 
-cd tests && PYTHONPATH=.:.. ../.venv/bin/python -m fuzz --seeds 1 2 3 4 5
+.venv/bin/python -m tests.promises.fuzz --seeds 1 2 3 4 5
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import pytest
 
 from tests.promises.security.rules import imported, offences
 
-BOT = Path(__file__).parents[2] / "bot"
+BOT = Path(__file__).parents[3] / "bot"
 MODULES = sorted(BOT.rglob("*.py"))
 SPEAKERS = {
     "httpx": {"http.py"},

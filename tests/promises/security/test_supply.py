@@ -10,7 +10,7 @@ import pytest
 
 from scripts import audit, secret_scan
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 GOOD = {
     "name": "httpx", "version": "0.28.1", "source": {"registry": audit.INDEX},
     "sdist": {"hash": "sha256:aa"}, "wheels": [{"hash": "sha256:bb"}],
