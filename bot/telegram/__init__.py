@@ -1,0 +1,4 @@
+"""Telegram as a transport: updates come in (`receiving/`), messages go out (`sending/`, `render/`).
+
+Begin with `transport.Telegram`. This package knows no storage: inbox and outbox are the protocols of `bot/ports.py`.
+"""

@@ -13,15 +13,17 @@ from tests.promises.security.rules import imported, offences
 BOT = Path(__file__).parents[3] / "bot"
 MODULES = sorted(BOT.rglob("*.py"))
 SPEAKERS = {
-    "httpx": {"http.py"},
-    "aiohttp": {"exposition.py", "http.py", "listener.py", "models/local.py", "probes.py", "telegram", "sandbox"},
-    "urllib": {"models/weights.py", "doctor/machine.py"},
+    "httpx": {"http/client.py"},
+    "aiohttp": {"http", "providers/local/server.py", "runtime/health_server.py", "runtime/prometheus.py", "sandbox", "telegram"},
+    "urllib": {"doctor/machine.py", "providers/local/weights.py"},
     "requests": set(),
     "websockets": set(),
-    # child_*: only to each other
-    "socket": {"child_pool.py", "child_process.py", "doctor", "listener.py", "sandbox", "sd_notify.py"},
+    "socket": {
+        "concurrency/child_pool.py", "concurrency/child_process.py", "doctor", "http/listener.py", "runtime/sd_notify.py",
+        "sandbox",
+    },
     "http": {"sandbox"},
-}
+}  # fmt: skip
 HARMLESS = ("urllib.parse", "http.HTTPStatus", "from http import HTTPStatus")
 
 
