@@ -4,7 +4,7 @@ VENV := .venv
 UV := $(VENV)/bin/uv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint fmt unit bench crash setup clean
+.PHONY: run test lint fmt unit coverage bench crash setup clean
 
 run: $(VENV)/.ready
 	$(BIN)/govorun sandbox
@@ -17,6 +17,9 @@ lint: $(VENV)/.ready
 
 unit: $(VENV)/.ready
 	$(BIN)/python scripts/check.py unit
+
+coverage: $(VENV)/.ready
+	$(BIN)/python scripts/check.py coverage
 
 fmt: $(VENV)/.ready
 	$(BIN)/ruff format .

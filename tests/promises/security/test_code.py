@@ -14,16 +14,27 @@ BOT = Path(__file__).parents[3] / "bot"
 MODULES = sorted(BOT.rglob("*.py"))
 SPEAKERS = {
     "httpx": {"http/client.py"},
-    "aiohttp": {"http", "providers/local/server.py", "runtime/health_server.py", "runtime/prometheus.py", "sandbox", "telegram"},
+    "aiohttp": {
+        "http",
+        "providers/local/server.py",
+        "runtime/health_server.py",
+        "runtime/prometheus.py",
+        "sandbox",
+        "telegram",
+    },
     "urllib": {"doctor/machine.py", "providers/local/weights.py"},
     "requests": set(),
     "websockets": set(),
     "socket": {
-        "concurrency/child_pool.py", "concurrency/child_process.py", "doctor", "http/listener.py", "runtime/sd_notify.py",
+        "concurrency/child_pool.py",
+        "concurrency/child_process.py",
+        "doctor",
+        "http/listener.py",
+        "runtime/sd_notify.py",
         "sandbox",
     },
     "http": {"sandbox"},
-}  # fmt: skip
+}
 HARMLESS = ("urllib.parse", "http.HTTPStatus", "from http import HTTPStatus")
 
 
