@@ -4,7 +4,7 @@ To build on it begin with `App` (`docs/framework.md`). To read it begin with `ty
 `runtime/build.py`, then `conversation/assistant.py`; `docs/architecture.md` has the table of packages.
 """
 
-from bot.ai import Chunk, Finish, Model, Painter, Profile, Request
+from bot.ai import Chunk, Finish, ImageModel, Model, Profile, Request
 from bot.app import App
 from bot.errors import BotError, ModelError, UserError
 from bot.extension import command
@@ -23,12 +23,12 @@ __all__ = [
     "File",
     "Finish",
     "Handler",
+    "ImageModel",
     "Incoming",
     "Message",
     "Model",
     "ModelError",
     "Outgoing",
-    "Painter",
     "Profile",
     "Reply",
     "Request",

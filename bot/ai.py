@@ -42,7 +42,7 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
-class Ability:
+class ToolSpec:
     """A tool as a model sees it: `parameters` is the JSON schema of an object."""
 
     name: str
@@ -62,7 +62,7 @@ class Request:
     messages: tuple[Message, ...]
     temperature: float | None = None
     max_tokens: int | None = None
-    tools: tuple[Ability, ...] = ()
+    tools: tuple[ToolSpec, ...] = ()
     choice: str = ""
     schema: Mapping[str, Any] | None = None
     reasoning: str = ""
@@ -168,7 +168,7 @@ class Failed:
     refused: bool = False
 
 
-class Later(Protocol):
+class AsyncModel(Protocol):
     """A model that answers later, for less: `submit` costs money each time it is accepted, `poll` costs nothing.
 
     Both raise the `ModelError`s of `errors.py`; `submit` may raise `OutcomeUnknown`.
@@ -189,7 +189,7 @@ class Later(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
+class ImageRequest:
     """What a picture is made from. The same prompt, seed and ratio give the same picture.
 
     `prompt` has at most 500 characters (YandexART); `width` and `height` are a ratio, not pixels.
@@ -201,10 +201,10 @@ class Drawing:
     height: int = 1
 
 
-class Painter(Protocol):
+class ImageModel(Protocol):
     """Draws pictures as operations: `submit` costs money each time it is accepted, `poll` costs nothing."""
 
-    async def submit(self, drawing: Drawing) -> str:
+    async def submit(self, drawing: ImageRequest) -> str:
         """Return the operation id. Raises `ModelRefused`, `ModelUnavailable`, `OutcomeUnknown`, ..."""
         ...
 
@@ -271,7 +271,7 @@ class Embedder(Protocol):
 # --- speech -----------------------------------------------------------------------------------------------------------
 
 
-class Listener(Protocol):
+class SpeechToText(Protocol):
     """Understands speech. A short note (`short`) is one request, a longer one an operation. Each is paid for.
 
     All raise the `ModelError`s of `errors.py`; `hear` and `submit` may raise `OutcomeUnknown`.
@@ -290,7 +290,7 @@ class Listener(Protocol):
     async def poll(self, operation: str) -> Pending | Answered | Failed: ...
 
 
-class Speaker(Protocol):
+class TextToSpeech(Protocol):
     """Speaks. Costs money each time."""
 
     @property

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from bot.ai import Model
 from bot.errors import BotError, ConfigError
 from bot.extension import SANDBOX, About, Extension, OwnCommand, OwnModel, Run
-from bot.ports import Role
+from bot.ports import ProcessRole
 from bot.tools.tool import Tool
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class App:
         files: dict[str, Any] = {"_env_file": None} if SANDBOX in os.environ else {}
         return load(**{**files, **given, **more})
 
-    def plan(self, settings: Settings, role: Role = Role.ALL) -> Plan:
+    def plan(self, settings: Settings, role: ProcessRole = ProcessRole.ALL) -> Plan:
         """The bots that these settings ask for, each with what this App was given. Raises `ConfigError`."""
         from bot.config import multi_bot
 
@@ -107,7 +107,7 @@ class App:
         except BotError as error:
             sys.exit(f"govorun: {error}")
 
-    def serve(self, settings: Settings, role: Role = Role.ALL) -> None:
+    def serve(self, settings: Settings, role: ProcessRole = ProcessRole.ALL) -> None:
         """Run on Telegram until it is stopped. Raises `ConfigError`."""
         from bot.config.settings import has_key
         from bot.runtime import main as running

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from bot.errors import BadInput, BotError, ConfigError
-from bot.ports import Role
+from bot.ports import ProcessRole
 
 NEWEST = 20  # failures that are listed
 
@@ -32,13 +32,14 @@ app.add_typer(models, name="models")
 
 
 ROLE = typer.Option(
-    Role.ALL, help="What this process does: all; or with PostgreSQL take updates (webhook) or work on them (worker)."
+    ProcessRole.ALL,
+    help="What this process does: all; or with PostgreSQL take updates (webhook) or work on them (worker).",
 )
 OWN = typer.Option("", "--app", help="A bot of your own: module:name or file.py:name of its App.")
 
 
 @app.command()
-def run(own: str = OWN, role: Role = ROLE) -> None:
+def run(own: str = OWN, role: ProcessRole = ROLE) -> None:
     """Run the bot on Telegram (BOT_TOKEN, YC_API_KEY and YC_FOLDER_ID from the environment or .env)."""
     from bot import app as program
     from bot.config import multi_bot

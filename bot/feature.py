@@ -12,13 +12,17 @@ from typing import TypeVar
 
 from bot.jobs.worker import Work
 from bot.ports import Reply
-from bot.storage.repositories.buttons import Action
+from bot.storage.repositories.buttons import ButtonPress
 from bot.types import Incoming, Permission
 
 V = TypeVar("V")
-Said = Callable[[Incoming, Reply, str], Awaitable[None]]  # the rest of the line is what stands after the command
-Pressed = Callable[[Incoming, Reply, Action], Awaitable[None]]
-Awaited = Callable[[Incoming, Reply, Action], Awaitable[bool]]  # False: it is a question like any other, after all
+CommandHandler = Callable[
+    [Incoming, Reply, str], Awaitable[None]
+]  # the rest of the line is what stands after the command
+PressHandler = Callable[[Incoming, Reply, ButtonPress], Awaitable[None]]
+ReplyHandler = Callable[
+    [Incoming, Reply, ButtonPress], Awaitable[bool]
+]  # False: it is a question like any other, after all
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,7 @@ class Command:
     needs; `alone`: nobody but the bot sees that it was said, where the messenger can do that.
     """
 
-    run: Said
+    run: CommandHandler
     in_menu: bool = True
     act: Permission = Permission.TALK
     about: str | Mapping[str, str] = ""
@@ -37,10 +41,10 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
-class Press:
+class ButtonHandler:
     """What the buttons of one action do (`tx.buttons.add`)."""
 
-    run: Pressed
+    run: PressHandler
     act: Permission = Permission.TALK
 
 
@@ -52,8 +56,8 @@ class Feature:
     """
 
     commands: Mapping[str, Command] = field(default_factory=dict)
-    presses: Mapping[str, Press] = field(default_factory=dict)
-    awaits: Mapping[str, Awaited] = field(default_factory=dict)
+    presses: Mapping[str, ButtonHandler] = field(default_factory=dict)
+    awaits: Mapping[str, ReplyHandler] = field(default_factory=dict)
     jobs: Mapping[str, Work] = field(default_factory=dict)
 
 

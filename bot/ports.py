@@ -228,7 +228,7 @@ class Transport(Protocol):
 Handler = Callable[[Incoming, Reply], Awaitable[None]]
 
 
-class Role(StrEnum):
+class ProcessRole(StrEnum):
     """What a process does: it takes updates (`webhook`), works on them (`worker`), or both."""
 
     ALL = "all"
@@ -237,14 +237,14 @@ class Role(StrEnum):
 
     @property
     def takes(self) -> bool:
-        return self is not Role.WORKER
+        return self is not ProcessRole.WORKER
 
     @property
     def works(self) -> bool:
-        return self is not Role.WEBHOOK
+        return self is not ProcessRole.WEBHOOK
 
 
-class Chats(Protocol):
+class ChatHost(Protocol):
     """The transport, seen by an engine. A `place` is a chat of the bot (`Address.place`)."""
 
     async def recover(self) -> None:
@@ -273,13 +273,13 @@ class Chats(Protocol):
         ...
 
 
-class Engine(Protocol):
+class Dispatcher(Protocol):
     """`at_once`: what is accepted is handed on by who accepted it."""
 
     @property
     def at_once(self) -> bool: ...
 
-    async def begin(self, chats: Chats) -> None:
+    async def begin(self, chats: ChatHost) -> None:
         """Work from now on, and first on what was left."""
         ...
 

@@ -1,8 +1,8 @@
 """Whom the admins let in and what each may spend, in memory: every message asks, and none may wait for the database.
 
-Begin with `Roll.change`: what changes any of it does it through here, so that the memory is what the database says.
-Where another process has changed something, the memory is older for a moment. So what is done by somebody's rights
-asks `stored_access` inside its transaction.
+Begin with `MemberDirectory.change`: what changes any of it does it through here, so that the memory is what the
+database says. Where another process has changed something, the memory is older for a moment. So what is done by
+somebody's rights asks `stored_access` inside its transaction.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class Roll:
+class MemberDirectory:
     """The members of one bot and the groups it may speak in. Nobody is known before `load`."""
 
     store: Store

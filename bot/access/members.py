@@ -13,18 +13,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from bot.access.directory import Roll, stored_access
+from bot.access.directory import MemberDirectory, stored_access
 from bot.access.onboarding import hashed
 from bot.access.policy import Access, Actor, Role, may_set
 from bot.access.rights import ROLES, Rights, may_change, named, refusal
 from bot.errors import BadInput
-from bot.feature import Command, Feature, Press
+from bot.feature import ButtonHandler, Command, Feature
 from bot.outbox import language as language_of
 from bot.outbox import offer, put, put_over, settle
 from bot.ports import Reply
 from bot.storage.repositories.audit import Entry
 from bot.storage.repositories.budgets import DAY
-from bot.storage.repositories.buttons import Action
+from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.members import Membership
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
@@ -70,7 +70,7 @@ class Members:
 
     store: Store
     access: Access
-    roll: Roll
+    roll: MemberDirectory
     rights: Rights
     link: Callable[[str], str]
     deliver: Callable[[str, Sequence[Address]], None]
@@ -83,11 +83,11 @@ class Members:
                 "/audit": Command(self.audit, in_menu=False, act=Permission.MANAGE),
             },
             presses={
-                "members.show": Press(self.press_show, Permission.MANAGE),
-                "members.page": Press(self.press_page, Permission.MANAGE),
-                "members.set": Press(self.press_set, Permission.MANAGE),
-                "group.withdraw": Press(self.press_withdraw, Permission.MANAGE),
-                "invite.revoke": Press(self.press_revoke, Permission.MANAGE),
+                "members.show": ButtonHandler(self.press_show, Permission.MANAGE),
+                "members.page": ButtonHandler(self.press_page, Permission.MANAGE),
+                "members.set": ButtonHandler(self.press_set, Permission.MANAGE),
+                "group.withdraw": ButtonHandler(self.press_withdraw, Permission.MANAGE),
+                "invite.revoke": ButtonHandler(self.press_revoke, Permission.MANAGE),
             },
         )
 
@@ -102,7 +102,7 @@ class Members:
         else:
             await self._list(incoming, reply, 0)
 
-    async def press_page(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+    async def press_page(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         await self._list(incoming, reply, int(action.payload["page"]))
 
     async def _list(self, incoming: Incoming, reply: Reply, page: int) -> None:
@@ -133,7 +133,7 @@ class Members:
 
     # --- one of them --------------------------------------------------------------------------------------------------
 
-    async def press_show(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+    async def press_show(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         await self._show(incoming, reply, int(action.payload["whom"]))
 
     async def _show(self, incoming: Incoming, reply: Reply, user: int) -> None:
@@ -158,7 +158,7 @@ class Members:
             lines.append(say(language, "members.by", by=named(member.by, names)))
         await offer(self.store, incoming, reply, "\n".join(lines), options)
 
-    async def press_set(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+    async def press_set(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         user, new = int(action.payload["whom"]), Role[action.payload["role"].upper()]
         language = await language_of(self.store, incoming)
 
@@ -171,7 +171,7 @@ class Members:
         self.deliver(incoming.id, await self.roll.change(work))
         await reply.finish()
 
-    async def press_withdraw(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+    async def press_withdraw(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """A group may be spoken in no more."""
         chat, language = int(action.payload["chat"]), await language_of(self.store, incoming)
 
@@ -212,7 +212,7 @@ class Members:
         # The code stands in that chat now; the database keeps its hash.
         await self.store.write(lambda tx: tx.deliveries.blank(bot, incoming.id))
 
-    async def press_revoke(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+    async def press_revoke(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         bot, id_, language = incoming.address.bot, action.payload["id"], await language_of(self.store, incoming)
 
         def work(tx: Tx) -> None:

@@ -1,7 +1,7 @@
 """How people and groups get in: a link, a first-run code, or a question to the admins. Begin with `Joining.refuse`.
 
-`middleware.Admit` sends here whom the table of `access/policy.py` turned away. A stranger may ask once to be let in, a
-group is asked for once; every admin gets that with two buttons in private, and the first press decides.
+`dispatch/pipeline.Admission` sends here whom the table of `access/policy.py` turned away. A stranger may ask once to
+be let in, a group is asked for once; every admin gets that with two buttons in private, and the first press decides.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from bot.access.directory import Roll
+from bot.access.directory import MemberDirectory
 from bot.access.policy import Access, Actor, Decision, Role
 from bot.access.rate_limit import Pace
 from bot.access.rights import Rights
 from bot.clock import Clock
-from bot.feature import Command, Feature, Press
+from bot.feature import ButtonHandler, Command, Feature
 from bot.outbox import put, put_over, settle, tell
 from bot.ports import Reply, Transport
 from bot.prompts.greeting import welcome
 from bot.prompts.library import Library
-from bot.storage.repositories.buttons import Action
+from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import own, say
 from bot.types import Address, Button, Incoming, Kind, Outgoing, Permission
@@ -44,7 +44,7 @@ class Joining:
 
     store: Store
     access: Access
-    roll: Roll
+    roll: MemberDirectory
     rights: Rights
     clock: Clock
     transport: Transport
@@ -60,8 +60,8 @@ class Joining:
         return Feature(
             commands={"/start": Command(self.start, in_menu=False)},
             presses={
-                "join.allow": Press(self.press_decide, Permission.MANAGE),
-                "join.refuse": Press(self.press_decide, Permission.MANAGE),
+                "join.allow": ButtonHandler(self.press_decide, Permission.MANAGE),
+                "join.refuse": ButtonHandler(self.press_decide, Permission.MANAGE),
             },
         )
 
@@ -201,7 +201,7 @@ class Joining:
             places.append(where)
         return places
 
-    async def press_decide(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+    async def press_decide(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         subject, allows = int(action.payload["subject"]), action.name == "join.allow"
         where = Address(incoming.address.transport, incoming.address.bot, subject)
 

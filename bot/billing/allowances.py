@@ -15,19 +15,19 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 
-from bot.access.directory import Roll, stored_access
+from bot.access.directory import MemberDirectory, stored_access
 from bot.access.policy import Access, Actor, Decision, Role, may_set
 from bot.access.rights import refusal
 from bot.billing import pricing
 from bot.billing.budget import IMAGES, MONEY, TOKENS, Budget, duration, until_month
 from bot.clock import Clock
 from bot.errors import BadInput, NotAllowed
-from bot.feature import Command, Feature, Press
+from bot.feature import ButtonHandler, Command, Feature
 from bot.outbox import language as language_of
 from bot.outbox import offer, put, settle
 from bot.ports import Reply
 from bot.storage.repositories.budgets import BOT, CHAT, DAY, USER, Caps
-from bot.storage.repositories.buttons import Action
+from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.members import Allowance
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
@@ -80,7 +80,7 @@ def read(words: str) -> tuple[str, str]:
 class Allowances:
     store: Store
     access: Access
-    roll: Roll
+    roll: MemberDirectory
     budget: Budget
     clock: Clock
     currency: str
@@ -89,8 +89,8 @@ class Allowances:
         return Feature(
             commands={"/allowance": Command(self.allowance, aside=True)},
             presses={
-                "allowance.of": Press(self.press_of, Permission.MANAGE),
-                "allowance.change": Press(self.press_change, Permission.MANAGE),
+                "allowance.of": ButtonHandler(self.press_of, Permission.MANAGE),
+                "allowance.change": ButtonHandler(self.press_change, Permission.MANAGE),
             },
             awaits={"allowance.change": self.change},
         )
@@ -124,7 +124,7 @@ class Allowances:
             lines.append(say(language, "allowance.more", count=more))
         return say(language, "allowance.which", people="\n".join(lines), words=words).rstrip()
 
-    async def press_of(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+    async def press_of(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         await self._of(incoming, reply, int(action.payload["whom"]), action.payload.get("wish", ""))
 
     async def _of(self, incoming: Incoming, reply: Reply, user: int, words: str) -> None:
@@ -193,7 +193,7 @@ class Allowances:
     def _cap(self, language: str, cap: int) -> str:
         return self._amount(language, MONEY, cap) if cap else say(language, "allowance.unlimited")
 
-    async def press_change(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+    async def press_change(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         user, admin = action.payload["whom"], incoming.user.id
         sentence = Outgoing(say(await language_of(self.store, incoming), "allowance.ask"), plain=True, ask_reply=True)
         await settle(
@@ -201,7 +201,7 @@ class Allowances:
             also=lambda tx: tx.buttons.wait_for(incoming.address, admin, "allowance.change", whom=user),
         )  # fmt: skip
 
-    async def change(self, incoming: Incoming, reply: Reply, action: Action) -> bool:
+    async def change(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> bool:
         """The admin answered how much. What can't be read may be said again."""
         if self.access.authorize(Actor.of(incoming), Permission.MANAGE) is not Decision.ALLOWED:
             return False

@@ -1,8 +1,9 @@
-"""How much: the pace of people, and what a day may cost. `middleware.Door` and the features ask; here it is decided.
+"""How much: the pace of people, and what a day may cost. `dispatch/pipeline.Door` and the features ask; here it is
+decided.
 
 Rates count by the monotonic clock and live in memory, so a jump of the wall clock locks nobody out. Budgets live in
-the database by day (UTC), so a restart resets nothing. Owners are held to the queues and to the budgets of the bot as a
-whole, not to what a user or a chat may use.
+the database by day (UTC), so a restart resets nothing. Owners are held to the queues and to the budgets of the bot as
+a whole, not to what a user or a chat may use.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Everybody:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Reservation:
     """What is held back for one request: reservations, 0 where nothing is limited."""
 
     tokens: int = 0
@@ -100,10 +101,10 @@ class Budget:
                 )
         return caps
 
-    def hold(self, tx: Tx, incoming: Incoming, tokens: int, price: int, language: str) -> Held:
+    def hold(self, tx: Tx, incoming: Incoming, tokens: int, price: int, language: str) -> Reservation:
         """Hold back an answer that may take so many tokens and cost so much. Raises as `reserve`."""
         held = self.reserve(tx, incoming, TOKENS, tokens, language)
-        return Held(held, self.reserve(tx, incoming, MONEY, price, language))
+        return Reservation(held, self.reserve(tx, incoming, MONEY, price, language))
 
     def reserve(self, tx: Tx, incoming: Incoming, kind: str, amount: int, language: str) -> int:
         """Hold `amount` back for this turn. Returns what `tx.spending.settle` takes; 0 where nothing is limited.

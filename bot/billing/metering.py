@@ -1,4 +1,4 @@
-"""Paying for what is no answer: speech, voices, vectors, searches. Begin with `Purse.pays`, around each request.
+"""Paying for what is no answer: speech, voices, vectors, searches. Begin with `Meter.pays`, around each request.
 
 What it can cost is held back from the budgets before the service is asked, and settled with a line of the ledger when
 that is over; where the process dies in between, the hold is settled in full at the next start, like an answer's.
@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 from bot.ai import Usage
 from bot.billing import pricing
-from bot.billing.budget import MONEY, Budget, Held
-from bot.billing.pricing import Tariff, Tariffs
+from bot.billing.budget import MONEY, Budget, Reservation
+from bot.billing.pricing import Price, PriceList
 from bot.errors import ContextOverflow, ModelDenied, ModelRefused, ModelUnavailable, NotAgreed, StorageUnavailable
 from bot.outbox import Effect
 from bot.storage.store import Store, Tx
@@ -28,7 +28,7 @@ NOT_DONE = (ModelUnavailable, ModelRefused, ModelDenied, ContextOverflow)  # cer
 
 
 @dataclass(frozen=True, slots=True)
-class Payer:
+class BillTo:
     """Under whose name it is booked: who caused it, where, in which turn. `language` is that of a refusal.
 
     `asks` is the key of the sentence with which the payer is asked before something expensive; "": never, or not again.
@@ -41,25 +41,25 @@ class Payer:
     asks: str = ""
 
     @classmethod
-    def of(cls, incoming: Incoming, language: str, asks: str = "") -> Payer:
+    def of(cls, incoming: Incoming, language: str, asks: str = "") -> BillTo:
         return cls(incoming.address, incoming.user.id, incoming.id, language, asks)
 
 
 @dataclass(slots=True)
-class Bill:
+class Charge:
     """What is paid in the end: whoever learns it from the service sets `units`."""
 
     units: int
 
 
 @dataclass(slots=True)
-class Purse:
+class Meter:
     store: Store
     budget: Budget = field(default_factory=Budget)
-    tariffs: Tariffs = field(default_factory=Tariffs)
+    tariffs: PriceList = field(default_factory=PriceList)
 
     @asynccontextmanager
-    async def pays(self, payer: Payer, tariff: Tariff, units: int) -> AsyncIterator[Bill]:
+    async def pays(self, payer: BillTo, tariff: Price, units: int) -> AsyncIterator[Charge]:
         """Hold back what so many units cost, let the service be asked, and book it.
 
         What the service did not do costs nothing. Where nobody knows whether it did, and where the wait for it is given
@@ -69,7 +69,7 @@ class Purse:
         if payer.asks and self.budget.asks(most):
             price = pricing.shown(payer.language, most, self.tariffs.currency)
             raise NotAgreed(say(payer.language, payer.asks, price=price))
-        held, bill = await self._hold(payer, most), Bill(units)
+        held, bill = await self._hold(payer, most), Charge(units)
 
         def book(tx: Tx) -> None:
             price = tariff.cost(bill.units)
@@ -91,13 +91,13 @@ class Purse:
             if held or bill.units:
                 await self._end(book, patient=patient)
 
-    async def _hold(self, payer: Payer, price: int) -> Held:
+    async def _hold(self, payer: BillTo, price: int) -> Reservation:
         user = User(payer.user)
         asked = Incoming(payer.turn, payer.address, user, private=payer.address.chat == payer.user)
         if not self.budget.caps(MONEY, asked):
-            return Held()
+            return Reservation()
         hold = self.store.write(lambda tx: self.budget.reserve(tx, asked, MONEY, price, payer.language))
-        return Held(money=await hold)
+        return Reservation(money=await hold)
 
     async def _end(self, book: Effect, *, patient: bool) -> None:
         """What is cancelled does not wait for a disk that fails: the hold is settled later then, in full."""

@@ -1,7 +1,7 @@
 """What a request costs, how that is said, and the ledger. Begin with `book`: whoever pays for something calls it.
 
 Money is whole millionths of the currency, rounded up for each request, as the service does. Prices are data: of a model
-in its `Profile`, of the rest in the settings, as a `Tariff` (`billing/metering.py` holds back and books what those
+in its `Profile`, of the rest in the settings, as a `Price` (`billing/metering.py` holds back and books what those
 cost).
 """
 
@@ -30,7 +30,7 @@ def millionths(amount: Decimal) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Tariff:
+class Price:
     """What a service costs: `price` for `per` units; begun `block`s of them count whole. `name` is the ledger's."""
 
     mode: str
@@ -44,7 +44,7 @@ class Tariff:
 
 
 @dataclass(frozen=True, slots=True)
-class Tariffs:
+class PriceList:
     """What is asked of services besides answers and pictures; without a price it costs nothing, but is counted.
 
     `speech` is recognised at once, `long_speech` as an operation, both by the second; `voice` is spoken, by the
@@ -52,13 +52,13 @@ class Tariffs:
     the search.
     """
 
-    speech: Tariff = Tariff(SPEECH, "speech-recognition")
-    long_speech: Tariff = Tariff(SPEECH, "speech-recognition-long")
-    voice: Tariff = Tariff(VOICE, "speech-synthesis")
-    documents: Tariff = Tariff(EMBEDDING, "text-search-doc")
-    questions: Tariff = Tariff(EMBEDDING, "text-search-query")
-    pages: Tariff = Tariff(SEARCH, "search-pages")
-    answer: Tariff = Tariff(SEARCH, "search-answer")
+    speech: Price = Price(SPEECH, "speech-recognition")
+    long_speech: Price = Price(SPEECH, "speech-recognition-long")
+    voice: Price = Price(VOICE, "speech-synthesis")
+    documents: Price = Price(EMBEDDING, "text-search-doc")
+    questions: Price = Price(EMBEDDING, "text-search-query")
+    pages: Price = Price(SEARCH, "search-pages")
+    answer: Price = Price(SEARCH, "search-answer")
     currency: str = "RUB"
 
 

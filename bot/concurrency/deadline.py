@@ -6,7 +6,7 @@ import asyncio
 from typing import Any, Self
 
 
-class Alarm:
+class Deadline:
     """`asyncio.timeout` for many short waits of one task, one after the other, with one timer for all of them.
 
     A timer for each piece of a stream was a twentieth of an answer's CPU. The timer that is set rings early, since most

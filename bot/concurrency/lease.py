@@ -24,7 +24,7 @@ class LeaseLost(asyncio.CancelledError):
     """Another process works on this now. A cancellation: nobody answers it, and no apology is sent."""
 
 
-class Fenced(Exception):
+class FencedOut(Exception):
     """The database has found, inside a transaction, that the lease is not ours any more."""
 
 

@@ -17,7 +17,7 @@ ENV_FILE = Path(".env")
 SHORTEST_KEY = 16  # characters: shorter steps of a path are words like `mcp` and `documents`
 
 
-class ModelEntry(BaseModel):
+class ModelConfig(BaseModel):
     """One row of MODELS: a name and what differs from the built-in profile of it.
 
     With a `url` it is a model of another server with an OpenAI-compatible API, called `model` there (the name, where it
@@ -56,7 +56,7 @@ class ModelEntry(BaseModel):
         return _variable(self.variable) if self.variable else self.key.get_secret_value()
 
 
-class McpEntry(BaseModel):
+class McpServerConfig(BaseModel):
     """One row of MCP_SERVERS: a program to start, or the address of a server.
 
     Keys stand in `headers`, in `env`, and in the path of an address.

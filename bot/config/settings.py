@@ -18,7 +18,7 @@ from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, Validation
 from pydantic_core import PydanticUseDefault
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from bot.config.entries import ENV_FILE, McpEntry, ModelEntry
+from bot.config.entries import ENV_FILE, McpServerConfig, ModelConfig
 from bot.config.validators import (
     DATABASE_EXPECTED,
     DATABASE_SHAPE,
@@ -180,7 +180,7 @@ class Settings(BaseSettings):
     yc_metadata: bool = Field(False, description="Take the IAM token from the metadata service of the virtual machine")
     yc_metadata_addr: Host = Field("169.254.169.254", description="Address of the metadata service")
     model: Line = Field("yandexgpt", description="The model that answers: a name, name/version or a whole gpt:// URI")
-    models: Annotated[list[ModelEntry], NoDecode, BeforeValidator(rows)] = Field(
+    models: Annotated[list[ModelConfig], NoDecode, BeforeValidator(rows)] = Field(
         default_factory=list,
         description="Models that users may choose with /model, as JSON: "
         '[{"name":"yandexgpt","title":"Pro"},{"name":"yandexgpt-lite"}]; empty = the built-in list. A row with a url '
@@ -237,7 +237,7 @@ class Settings(BaseSettings):
         description="What models may use, separated by commas: time, calculator, reminders, search (the web, by the "
         "Search API, which costs extra; also the command /search); none = nothing",
     )
-    mcp_servers: Annotated[list[McpEntry], NoDecode, BeforeValidator(rows)] = Field(
+    mcp_servers: Annotated[list[McpServerConfig], NoDecode, BeforeValidator(rows)] = Field(
         default_factory=list,
         description="Servers with more tools, as JSON: "
         '[{"name":"files","command":"npx","args":["..."],"env":{}},{"name":"wiki","url":"https://...","headers":{}}]',

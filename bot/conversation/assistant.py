@@ -1,7 +1,7 @@
 """One turn of a conversation: question saved, history read, model asked, answer streamed, saved and delivered.
 
-Begin with `Chat.answer`; `_write` is the loop around the model. `conversation/turn_start.py` is the first transaction
-of a turn and `conversation/turn_end.py` the last, `conversation/cost.py` says what an answer may cost,
+Begin with `Assistant.answer`; `_write` is the loop around the model. `conversation/turn_start.py` is the first
+transaction of a turn and `conversation/turn_end.py` the last, `conversation/cost.py` says what an answer may cost,
 `conversation/request.py` what the model is asked.
 """
 
@@ -15,14 +15,14 @@ from dataclasses import dataclass, field, replace
 
 from bot.ai import Request
 from bot.billing import pricing as money
-from bot.billing.metering import Payer
+from bot.billing.metering import BillTo
 from bot.clock import Clock
 from bot.conversation import conversation_list, memory, turn_end
-from bot.conversation.branching import Place
+from bot.conversation.branching import BranchPoint
 from bot.conversation.cost import Pricing
-from bot.conversation.request import Asking, Options
-from bot.conversation.turn_start import Questions
-from bot.conversation.turn_state import SEARCHING, Begun, Written
+from bot.conversation.request import Options, RequestBuilder
+from bot.conversation.turn_start import TurnStart
+from bot.conversation.turn_state import SEARCHING, AnswerDraft, TurnContext
 from bot.errors import ContextOverflow, LimitReached, ModelError, ModelRefused, StreamCut
 from bot.knowledge.documents import Documents
 from bot.llm import prompt
@@ -34,7 +34,7 @@ from bot.telemetry import tracing, turn_log
 from bot.telemetry.incidents import Journal
 from bot.texts.catalog import say
 from bot.tools import approvals
-from bot.tools.tool import Asker
+from bot.tools.tool import ToolContext
 from bot.tools.toolbox import Toolbox
 from bot.types import Address, Incoming
 
@@ -60,21 +60,21 @@ class Running:
 
 
 @dataclass(slots=True)
-class Chat:
+class Assistant:
     store: Store
     routing: Routing
     clock: Clock
     options: Options
     toolbox: Toolbox
-    asking: Asking
+    asking: RequestBuilder
     pricing: Pricing
-    questions: Questions
+    questions: TurnStart
     documents: Documents | None = None
     wake_jobs: Callable[[], None] = lambda: None
     journal: Journal | None = None
     _running: dict[str, Running] = field(default_factory=dict)
 
-    async def answer(self, incoming: Incoming, reply: Reply, begun: Begun) -> None:
+    async def answer(self, incoming: Incoming, reply: Reply, begun: TurnContext) -> None:
         if begun.price:
             await self.pricing.ask_first(incoming, reply, begun)
             return
@@ -97,7 +97,7 @@ class Chat:
             self.wake_jobs()
         await reply.finish()
 
-    def _save(self, tx: Tx, incoming: Incoming, begun: Begun, written: Written) -> None:
+    def _save(self, tx: Tx, incoming: Incoming, begun: TurnContext, written: AnswerDraft) -> None:
         for model, usage in written.usages:
             profile = self.routing.pick(model).model.profile
             money.book_answer(tx, incoming.address, incoming.user.id, incoming.id, model, profile, usage)
@@ -107,18 +107,18 @@ class Chat:
         if self._named(incoming, begun, written):
             conversation_list.wants_name(tx, begun.conversation, incoming, begun.language)
 
-    def _named(self, incoming: Incoming, begun: Begun, written: Written) -> bool:
+    def _named(self, incoming: Incoming, begun: TurnContext, written: AnswerDraft) -> bool:
         """Whether the conversation gets a name now: a topic, after its first answer."""
         first = begun.place is not None and begun.place.question.parent is None and bool(written.words())
         return first and self.options.names_topics and incoming.private and bool(incoming.address.thread)
 
-    async def _informed(self, incoming: Incoming, reply: Reply, begun: Begun) -> Begun:
+    async def _informed(self, incoming: Incoming, reply: Reply, begun: TurnContext) -> TurnContext:
         """The same with what the documents of the conversation say of the question."""
         if self.documents is None or not begun.has_documents:
             return begun
         reply.show(say(begun.language, "document.searching"))
         window, question = self.routing.pick(begun.choices.model).model.profile.window, begun.history[-1].text
-        payer = Payer.of(incoming, begun.language)
+        payer = BillTo.of(incoming, begun.language)
         return replace(begun, found=await self.documents.about(begun.conversation, question, window, payer))
 
     def stop(self, key: str, turn: str = "") -> bool:
@@ -146,9 +146,9 @@ class Chat:
                 run.outdated = True
                 run.end()
 
-    async def _write(self, incoming: Incoming, reply: Reply, begun: Begun, place: Place) -> Written:
+    async def _write(self, incoming: Incoming, reply: Reply, begun: TurnContext, place: BranchPoint) -> AnswerDraft:
         wanted = self.routing.pick(begun.choices.model)
-        written = Written(wanted, self.routing.ready(wanted), [begun.held] if begun.held else [])
+        written = AnswerDraft(wanted, self.routing.ready(wanted), [begun.held] if begun.held else [])
         written.steps = begun.steps
         try:
             # A deadline that is set only when somebody presses Stop: it ends the wait wherever the stream is.
@@ -163,7 +163,7 @@ class Chat:
             del self._running[incoming.id]
         return written
 
-    async def _insist(self, incoming: Incoming, reply: Reply, begun: Begun, written: Written) -> None:
+    async def _insist(self, incoming: Incoming, reply: Reply, begun: TurnContext, written: AnswerDraft) -> None:
         """Ask until there is a whole answer: shorter when the prompt was too long, anew when the stream broke."""
         shrink, cuts, longest = 1.0, 0, ""
         await self._prepare(incoming, reply, begun)
@@ -192,7 +192,7 @@ class Chat:
                 cuts += 1
                 reply.replace(begun.prefix + written.before)
 
-    async def _prepare(self, incoming: Incoming, reply: Reply, begun: Begun) -> None:
+    async def _prepare(self, incoming: Incoming, reply: Reply, begun: TurnContext) -> None:
         """What comes before the model is asked: tools that are still starting, and an action that was confirmed."""
         if self.routing.pick(begun.choices.model).model.profile.tools:
             await self.toolbox.ready()
@@ -200,7 +200,7 @@ class Chat:
             asker = await self._asker(incoming, begun)
             await approvals.perform(self.store, self.toolbox, begun.act, begun.steps, asker, reply)
 
-    async def _use_tools(self, incoming: Incoming, reply: Reply, begun: Begun, written: Written) -> bool:
+    async def _use_tools(self, incoming: Incoming, reply: Reply, begun: TurnContext, written: AnswerDraft) -> bool:
         """Do what the model called for; whether to ask it again, with what was found."""
         new = written.text[len(written.before) :]
         written.went_on()
@@ -210,12 +210,12 @@ class Chat:
         turn_log.current.get().moved = self.clock.monotonic()
         return again and await self._may_repeat(incoming, begun, written)
 
-    async def _asker(self, incoming: Incoming, begun: Begun) -> Asker:
+    async def _asker(self, incoming: Incoming, begun: TurnContext) -> ToolContext:
         where, user = incoming.address, incoming.user.id
         zone = await self.store.read(lambda tx: tx.chats.zone(where.bot, user))
-        return Asker(where, user, begun.language, zone, self.clock, incoming.id)
+        return ToolContext(where, user, begun.language, zone, self.clock, incoming.id)
 
-    def _may_help(self, written: Written, error: ModelError, end: float) -> bool:
+    def _may_help(self, written: AnswerDraft, error: ModelError, end: float) -> bool:
         """Whether to ask once more: the same model after a cut, another one where this one is left alone now."""
         if asyncio.get_running_loop().time() >= end:
             return False
@@ -227,7 +227,7 @@ class Chat:
         written.offer = other
         return True
 
-    async def _may_repeat(self, incoming: Incoming, begun: Begun, written: Written) -> bool:
+    async def _may_repeat(self, incoming: Incoming, begun: TurnContext, written: AnswerDraft) -> bool:
         """What broke off was paid: asking again is paid again, and has to fit into the budgets too."""
         if not begun.held:
             return True
@@ -239,7 +239,7 @@ class Chat:
         written.held.append(again.held)
         return True
 
-    async def _stream(self, reply: Reply, begun: Begun, written: Written, shrink: float, end: float) -> None:
+    async def _stream(self, reply: Reply, begun: TurnContext, written: AnswerDraft, shrink: float, end: float) -> None:
         offer = written.offer
         with tracing.span("prompt"):
             ratio, request = self.asking.ratio(offer), self.asking.request(begun, offer, written.steps, shrink)
@@ -257,11 +257,11 @@ class Chat:
             ratio.learn(prompt.size(request), written.usage)
 
     @staticmethod
-    def _over(place: Place) -> int:
+    def _over(place: BranchPoint) -> int:
         """The message that the answer is written over while it grows: the last where it goes on."""
         return (place.over[-1] if place.resumed else place.over[0]) if place.over else 0
 
-    async def _follow(self, reply: Reply, request: Request, written: Written, begun: Begun) -> None:
+    async def _follow(self, reply: Reply, request: Request, written: AnswerDraft, begun: TurnContext) -> None:
         turn = turn_log.current.get()
         turn.requests += 1
         async with aclosing(tracing.asked(written.offer.model, request)) as chunks:

@@ -25,7 +25,7 @@ FEW_WORDS = 80  # characters of a question that say which one it was
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class BranchPoint:
     """A question in its branch, and what stands in the chat where its answer will be.
 
     `over` are the messages that the answer is written over, `shown` the version that stands there, `resumed` the
@@ -41,7 +41,7 @@ class Place:
     after: int | None = None
 
 
-def follow(tx: Tx, incoming: Incoming, parts: tuple[Part, ...]) -> Place:
+def follow(tx: Tx, incoming: Incoming, parts: tuple[Part, ...]) -> BranchPoint:
     """Save a question."""
     conversation, tip = tx.messages.tip(incoming.address)
     before = _answered(tx, replied(tx, incoming.address, incoming.reply_to))
@@ -70,7 +70,7 @@ def answer_in(tx: Tx, where: Address, message_id: int, *, but: str = "") -> Reme
     return tx.messages.of_turn(where, shown.of, "assistant") if shown is not None else None
 
 
-def revise(tx: Tx, incoming: Incoming) -> Place | None:
+def revise(tx: Tx, incoming: Incoming) -> BranchPoint | None:
     """An edited question as a new version of it. None where there is nothing to answer."""
     old = _edited(tx, incoming)
     if old is None or old.conversation != tx.messages.current(incoming.address) or len(old.words) > LONGEST:
@@ -84,7 +84,7 @@ def revise(tx: Tx, incoming: Incoming) -> Place | None:
     place = _saved(tx, incoming, old.conversation, parts, old.parent or 0, old.place)
     if over:
         tx.deliveries.over(incoming.id, incoming.address, over)
-    return Place(place.question, over, shown)
+    return BranchPoint(place.question, over, shown)
 
 
 def is_first(tx: Tx, incoming: Incoming) -> bool:
@@ -100,26 +100,26 @@ def is_first(tx: Tx, incoming: Incoming) -> bool:
     return not said or int(said[-1].turn.partition(".")[0]) < int(incoming.of)
 
 
-def again(tx: Tx, incoming: Incoming, question: int) -> Place | None:
+def again(tx: Tx, incoming: Incoming, question: int) -> BranchPoint | None:
     """Answer a question once more, over the message in which the button was pressed."""
     asked = tx.messages.get(question)
     if asked is None:
         return None
     shown = answer_in(tx, incoming.address, incoming.message_id, but=incoming.id)
     tip = tx.messages.head(asked.conversation)
-    return Place(asked, _over(tx, incoming), shown, tip=tip if shown is None and tip != asked.id else None)
+    return BranchPoint(asked, _over(tx, incoming), shown, tip=tip if shown is None and tip != asked.id else None)
 
 
-def resume(tx: Tx, incoming: Incoming, answer: int) -> Place | None:
+def resume(tx: Tx, incoming: Incoming, answer: int) -> BranchPoint | None:
     """Go on with an answer that had not come to its end."""
     broken = tx.messages.get(answer)
     asked = tx.messages.get(broken.parent) if broken is not None and broken.parent is not None else None
     if broken is None or asked is None or broken.ending not in UNFINISHED:
         return None
-    return Place(asked, _over(tx, incoming), broken, broken)
+    return BranchPoint(asked, _over(tx, incoming), broken, broken)
 
 
-def history(tx: Tx, place: Place, most: int) -> Sequence[Remembered]:
+def history(tx: Tx, place: BranchPoint, most: int) -> Sequence[Remembered]:
     """What the model reads: the branch up to the question, or up to the answer that goes on."""
     return tx.messages.path(place.resumed.id if place.resumed else place.question.id, most)
 
@@ -212,12 +212,12 @@ def other_words(tx: Tx, answer: Remembered) -> str:
 
 def _saved(
     tx: Tx, incoming: Incoming, conversation: int, parts: tuple[Part, ...], parent: int | None, place: int = 0
-) -> Place:
+) -> BranchPoint:
     question = tx.messages.add(
         conversation, incoming.address, incoming.id, "user", parts,
         parent=parent, user=incoming.user.id, place=place or incoming.message_id,
     )  # fmt: skip
-    return Place(question)
+    return BranchPoint(question)
 
 
 def _edited(tx: Tx, incoming: Incoming) -> Remembered | None:

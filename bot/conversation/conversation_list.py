@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bot.conversation.helper_model import Aside
-from bot.feature import Command, Feature, Press
+from bot.conversation.helper_model import HelperModel
+from bot.feature import ButtonHandler, Command, Feature
 from bot.outbox import put, put_over, tell
 from bot.ports import Reply, Transport
-from bot.storage.repositories.buttons import Action
+from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.conversations import LONGEST_TITLE, Listed
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
@@ -34,17 +34,17 @@ class ChatList:
 
     store: Store
     transport: Transport
-    aside: Aside | None
+    aside: HelperModel | None
 
     def feature(self) -> Feature:
         return Feature(
             commands={"/chats": Command(self.chats)},
             presses={
-                "chats.open": Press(self.press),
-                "chats.page": Press(self.press),
-                "chats.pin": Press(self.press),
-                "chats.archive": Press(self.press),
-                "chats.rename": Press(self.press_rename),
+                "chats.open": ButtonHandler(self.press),
+                "chats.page": ButtonHandler(self.press),
+                "chats.pin": ButtonHandler(self.press),
+                "chats.archive": ButtonHandler(self.press),
+                "chats.rename": ButtonHandler(self.press_rename),
             },
             awaits={"chats.rename": self.rename},
             jobs={KIND: self.name},
@@ -57,7 +57,7 @@ class ChatList:
         await self.store.write(work)
         await reply.finish()
 
-    async def press(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+    async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Do it, and show the list anew in the same message."""
 
         def work(tx: Tx) -> None:
@@ -67,7 +67,7 @@ class ChatList:
         await self.store.write(work)
         await reply.finish()
 
-    async def press_rename(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+    async def press_rename(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         def work(tx: Tx) -> None:
             chosen = tx.chats.choices(incoming.address).language_for(incoming.user)
             tx.buttons.wait_for(incoming.address, incoming.user.id, "chats.rename", id=action.payload["id"])
@@ -76,7 +76,7 @@ class ChatList:
         await self.store.write(work)
         await reply.finish()
 
-    async def rename(self, incoming: Incoming, reply: Reply, action: Action) -> bool:
+    async def rename(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> bool:
         title = " ".join(incoming.text.split())[:LONGEST_TITLE]
 
         def work(tx: Tx) -> None:

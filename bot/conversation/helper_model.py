@@ -20,7 +20,7 @@ MOST_TRIES = 4  # what nobody waits for is not worth more
 
 
 @dataclass(slots=True)
-class Aside:
+class HelperModel:
     """`model` answers; what it costs is held back and booked as the user's."""
 
     store: Store

@@ -10,16 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bot.conversation import branching
-from bot.conversation.helper_model import Aside
+from bot.conversation.helper_model import HelperModel
 from bot.errors import BadInput
-from bot.feature import Command, Feature, Press
+from bot.feature import ButtonHandler, Command, Feature
 from bot.llm import prompt
 from bot.llm.routing import Routing
 from bot.outbox import Effect, put, put_over, settle
 from bot.outbox import language as language_of
 from bot.ports import Reply
 from bot.prompts.library import Library
-from bot.storage.repositories.buttons import Action
+from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.memory import Fact, Summary
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Store, Tx
@@ -81,7 +81,7 @@ class Context:
 
     store: Store
     routing: Routing
-    aside: Aside | None
+    aside: HelperModel | None
     system: str
     history: int
     library: Library = field(default_factory=Library)
@@ -94,9 +94,9 @@ class Context:
                 "/summary": Command(self.summary, in_menu=False),
             },
             presses={
-                "fact.unpin": Press(self.press_unpin),
-                "summary.edit": Press(self.press_edit),
-                "summary.undo": Press(self.press_undo),
+                "fact.unpin": ButtonHandler(self.press_unpin),
+                "summary.edit": ButtonHandler(self.press_edit),
+                "summary.undo": ButtonHandler(self.press_undo),
             },
             awaits={"summary.edit": self.edited},
             jobs={KIND: self.summarise},
@@ -168,7 +168,7 @@ class Context:
         await self.store.write(work)
         await reply.finish()
 
-    async def press_unpin(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+    async def press_unpin(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         await self._changed(
             incoming, reply, lambda tx: tx.memory.unpin(action.payload["conversation"], action.payload["fact"])
         )
@@ -187,7 +187,7 @@ class Context:
         text = found.text if found is not None else say(language, "summary.none", count=ENOUGH)
         await settle(self.store, incoming, reply, Outgoing(text, plain=True))
 
-    async def press_edit(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+    async def press_edit(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         language = await language_of(self.store, incoming)
         conversation = action.payload["conversation"]
 
@@ -200,7 +200,7 @@ class Context:
         await self.store.write(work)
         await reply.finish()
 
-    async def edited(self, incoming: Incoming, reply: Reply, action: Action) -> bool:
+    async def edited(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> bool:
         conversation = action.payload["conversation"]
         language = await language_of(self.store, incoming)
 
@@ -216,7 +216,7 @@ class Context:
         await reply.finish()
         return True
 
-    async def press_undo(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+    async def press_undo(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         await self._changed(incoming, reply, lambda tx: tx.memory.undo(action.payload["conversation"]))
 
     async def summarise(self, job: Job) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot.conversation.assistant import Chat
-from bot.feature import Feature, Press
+from bot.conversation.assistant import Assistant
+from bot.feature import ButtonHandler, Feature
 from bot.outbox import put_over, tell
 from bot.ports import Reply
-from bot.storage.repositories.buttons import Action
+from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Incoming, Outgoing
@@ -17,18 +17,18 @@ from bot.types import Incoming, Outgoing
 @dataclass(slots=True)
 class Confirming:
     store: Store
-    chat: Chat
+    chat: Assistant
 
     def feature(self) -> Feature:
         return Feature(
             presses={
-                "price.answer": Press(self.press_answer),
-                "price.cheaper": Press(self.press_answer),
-                "price.drop": Press(self.press_drop),
+                "price.answer": ButtonHandler(self.press_answer),
+                "price.cheaper": ButtonHandler(self.press_answer),
+                "price.drop": ButtonHandler(self.press_drop),
             }
         )
 
-    async def press_answer(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+    async def press_answer(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Answer now, with the model that was chosen or with the cheaper one, this time."""
         model = action.payload.get("model", "")
         begun = await self.chat.questions.again(incoming, action, model=model, agreed=True)
@@ -37,7 +37,7 @@ class Confirming:
         else:
             await self.chat.answer(incoming, reply, begun)
 
-    async def press_drop(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+    async def press_drop(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Forget what was asked. A picture was not ordered yet; a question stands in the history until now."""
 
         def work(tx: Tx) -> None:

@@ -1,4 +1,4 @@
-"""What a model is asked in a turn (`Asking.request`), and how many tokens the characters of each model come to."""
+"""What a model is asked in a turn (`RequestBuilder.request`), and how many tokens its characters come to."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
 from bot.ai import Request
-from bot.conversation.turn_state import REASONING, Begun
+from bot.conversation.turn_state import REASONING, TurnContext
 from bot.llm import prompt
-from bot.llm.routing import Offer
+from bot.llm.routing import ModelOption
 from bot.tools.toolbox import Steps, Toolbox
 
 
@@ -32,15 +32,15 @@ class Options:
 
 
 @dataclass(slots=True)
-class Asking:
+class RequestBuilder:
     options: Options = field(default_factory=Options)
     toolbox: Toolbox = field(default_factory=Toolbox)
     _ratios: defaultdict[str, prompt.Ratio] = field(default_factory=lambda: defaultdict(prompt.Ratio))
 
-    def ratio(self, offer: Offer) -> prompt.Ratio:
+    def ratio(self, offer: ModelOption) -> prompt.Ratio:
         return self._ratios[offer.name]
 
-    def request(self, begun: Begun, offer: Offer, steps: Steps, shrink: float = 1.0) -> Request:
+    def request(self, begun: TurnContext, offer: ModelOption, steps: Steps, shrink: float = 1.0) -> Request:
         profile, ratio, persona, options = offer.model.profile, self.ratio(offer), begun.persona, self.options
         request = prompt.build(
             "\n\n".join(filter(None, (persona.orders(begun.language, options.system), begun.preface))),

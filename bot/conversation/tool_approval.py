@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot.conversation.assistant import Chat
-from bot.conversation.branching import Place
-from bot.conversation.turn_state import Begun
-from bot.feature import Feature, Press
+from bot.conversation.assistant import Assistant
+from bot.conversation.branching import BranchPoint
+from bot.conversation.turn_state import TurnContext
+from bot.feature import ButtonHandler, Feature
 from bot.outbox import put_bare, tell
 from bot.ports import Reply
-from bot.storage.repositories.buttons import Action
+from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
 from bot.tools import approvals
 from bot.types import Incoming
@@ -23,22 +23,22 @@ VALID = 24 * 3600.0  # seconds that a question whether to act stands
 @dataclass(frozen=True, slots=True)
 class Taps:
     store: Store
-    chat: Chat
+    chat: Assistant
 
     def feature(self) -> Feature:
-        return Feature(presses={"act.yes": Press(self.press), "act.no": Press(self.press)})
+        return Feature(presses={"act.yes": ButtonHandler(self.press), "act.no": ButtonHandler(self.press)})
 
-    async def press(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+    async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Do it, or don't; pressed again after the model had failed: go on from there."""
         turn, yes = action.payload["turn"], action.name == "act.yes"
         begun = await self.store.write(lambda tx: self._begin(tx, incoming, turn, yes=yes))
-        if isinstance(begun, Begun):
+        if isinstance(begun, TurnContext):
             await self.chat.answer(incoming, reply, begun)
         else:
             sentence, tool = begun
             await tell(self.store, incoming, reply, sentence, tool=tool)
 
-    def _begin(self, tx: Tx, incoming: Incoming, turn: str, *, yes: bool) -> Begun | tuple[str, str]:
+    def _begin(self, tx: Tx, incoming: Incoming, turn: str, *, yes: bool) -> TurnContext | tuple[str, str]:
         """Decide by the row, in one commit; or the key of a sentence and the tool that it is about."""
         tx.updates.begin(incoming.ids)
         operation = tx.operations.of(incoming.address.bot, turn)
@@ -63,5 +63,5 @@ class Taps:
         question = tx.messages.get(operation.request["question"])
         if question is None:
             return "tool.decided", name
-        place = Place(question, after=tx.messages.head(question.conversation))
+        place = BranchPoint(question, after=tx.messages.head(question.conversation))
         return self.chat.questions.went_on(tx, incoming, place, decided, steps)

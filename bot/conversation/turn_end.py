@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from bot.ai import Finish
 from bot.conversation import branching
-from bot.conversation.branching import Place
-from bot.conversation.turn_state import Begun, Written
+from bot.conversation.branching import BranchPoint
+from bot.conversation.turn_state import AnswerDraft, TurnContext
 from bot.errors import ContextOverflow, ModelRefused
 from bot.knowledge import citations, documents
 from bot.outbox import put
@@ -22,7 +22,7 @@ LATE = 3600.0  # seconds after which an answer begs pardon
 Rows = tuple[tuple[Button, ...], ...]
 
 
-def save(tx: Tx, incoming: Incoming, begun: Begun, written: Written) -> None:
+def save(tx: Tx, incoming: Incoming, begun: TurnContext, written: AnswerDraft) -> None:
     """The end of transaction 2, after the ledger. The caller delivers after its commit."""
     place = begun.place
     assert place is not None  # noqa: S101  only a question is answered
@@ -40,7 +40,7 @@ def save(tx: Tx, incoming: Incoming, begun: Begun, written: Written) -> None:
     put(tx, incoming, *_acted(tx, incoming, begun, written, replace(outgoing, reply_to=_quoted(incoming))))
 
 
-def _answer(tx: Tx, incoming: Incoming, begun: Begun, place: Place, written: Written) -> Outgoing:
+def _answer(tx: Tx, incoming: Incoming, begun: TurnContext, place: BranchPoint, written: AnswerDraft) -> Outgoing:
     thoughts = (_thought_before(tx, incoming, begun, place), written.thought)
     answer = _remember(tx, incoming, place, begun.prefix, written)
     failed = begun.act and _failed(written)
@@ -52,21 +52,21 @@ def _answer(tx: Tx, incoming: Incoming, begun: Begun, place: Place, written: Wri
     return Outgoing(text, of=answer.turn, buttons=rows, note=note, thought="\n\n".join(filter(None, thoughts)))
 
 
-def _thought_before(tx: Tx, incoming: Incoming, begun: Begun, place: Place) -> str:
+def _thought_before(tx: Tx, incoming: Incoming, begun: TurnContext, place: BranchPoint) -> str:
     """What was thought before the part of the answer that stands already, where it goes on."""
     if place.resumed is None:
         return ""
     return branching.as_written(tx, incoming.address, place.resumed, begun.language).thought
 
 
-def _as_before(tx: Tx, incoming: Incoming, begun: Begun, shown: Remembered, written: Written) -> Outgoing:
+def _as_before(tx: Tx, incoming: Incoming, begun: TurnContext, shown: Remembered, written: AnswerDraft) -> Outgoing:
     """A version that did not come about: the one before stays."""
     sorry = written.sorry(begun.language)
     stood = branching.as_written(tx, incoming.address, shown, begun.language, sorry)
     return replace(stood, buttons=_keyboard(tx, incoming, begun, shown))
 
 
-def _sorry(tx: Tx, incoming: Incoming, begun: Begun, place: Place, written: Written) -> Outgoing:
+def _sorry(tx: Tx, incoming: Incoming, begun: TurnContext, place: BranchPoint, written: AnswerDraft) -> Outgoing:
     if _refused(written) and tx.messages.head(place.question.conversation) == place.question.id:
         # It would be read with the next question, which would then be refused too.
         tx.messages.move(place.question.conversation, place.question.parent)
@@ -74,7 +74,9 @@ def _sorry(tx: Tx, incoming: Incoming, begun: Begun, place: Place, written: Writ
     return Outgoing(written.sorry(begun.language), plain=True, buttons=rows)
 
 
-def _acted(tx: Tx, incoming: Incoming, begun: Begun, written: Written, outgoing: Outgoing) -> Sequence[Outgoing]:
+def _acted(
+    tx: Tx, incoming: Incoming, begun: TurnContext, written: AnswerDraft, outgoing: Outgoing
+) -> Sequence[Outgoing]:
     """The answer, and what has to be said about actions: one that is to be confirmed, one that went wrong."""
     steps, answers = written.steps, [outgoing]
     if begun.act is not None and written.error is None:  # else a press goes on from what is known of it
@@ -87,7 +89,7 @@ def _acted(tx: Tx, incoming: Incoming, begun: Begun, written: Written, outgoing:
     return answers
 
 
-def _remember(tx: Tx, incoming: Incoming, place: Place, prefix: str, written: Written) -> Remembered:
+def _remember(tx: Tx, incoming: Incoming, place: BranchPoint, prefix: str, written: AnswerDraft) -> Remembered:
     said = (*written.steps.parts, Text(prefix + written.text))
     if place.resumed is not None:
         answer = replace(place.resumed, message=Message("assistant", said), ending=written.ending())
@@ -104,16 +106,16 @@ def _remember(tx: Tx, incoming: Incoming, place: Place, prefix: str, written: Wr
     return answer
 
 
-def _failed(written: Written) -> bool:
+def _failed(written: AnswerDraft) -> bool:
     return written.error is not None and not _refused(written)
 
 
-def _refused(written: Written) -> bool:
+def _refused(written: AnswerDraft) -> bool:
     """Whether it can't be answered as it stands, however often it is asked."""
     return written.finish is Finish.FILTERED or isinstance(written.error, ModelRefused | ContextOverflow)
 
 
-def _keyboard(tx: Tx, incoming: Incoming, begun: Begun, answer: Remembered) -> Rows:
+def _keyboard(tx: Tx, incoming: Incoming, begun: TurnContext, answer: Remembered) -> Rows:
     where, user = incoming.address, incoming.user.id
     place = begun.place
     alone = place is not None and place.question.turn == incoming.id and place.shown is None
@@ -122,7 +124,7 @@ def _keyboard(tx: Tx, incoming: Incoming, begun: Begun, answer: Remembered) -> R
     )  # fmt: skip
 
 
-def _retry(tx: Tx, incoming: Incoming, begun: Begun, place: Place) -> Rows:
+def _retry(tx: Tx, incoming: Incoming, begun: TurnContext, place: BranchPoint) -> Rows:
     """Below what did not work out: once more."""
     where, label = incoming.address, say(begun.language, "retry")
     if begun.act is not None:
@@ -133,7 +135,7 @@ def _retry(tx: Tx, incoming: Incoming, begun: Begun, place: Place) -> Rows:
     return ((retry,),)
 
 
-def _note(tx: Tx, incoming: Incoming, begun: Begun, written: Written) -> str:
+def _note(tx: Tx, incoming: Incoming, begun: TurnContext, written: AnswerDraft) -> str:
     language = begun.language
     waited = tx.clock.time() - incoming.at.timestamp() if incoming.at else 0.0
     late = say(language, "late.note") if waited > LATE else ""

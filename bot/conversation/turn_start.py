@@ -1,6 +1,6 @@
 """The first transaction of a turn: the question is saved, and what is needed to answer it is read.
 
-Begin with `Questions.take`; an answer that is asked for again, an edited question and what comes after an action are
+Begin with `TurnStart.take`; an answer that is asked for again, an edited question and what comes after an action are
 taken here, too. `conversation/turn_end.py` is the last transaction.
 """
 
@@ -9,15 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from bot.conversation import branching, memory
-from bot.conversation.branching import Place
+from bot.conversation.branching import BranchPoint
 from bot.conversation.cost import Pricing
 from bot.conversation.request import Options
-from bot.conversation.turn_state import Begun
+from bot.conversation.turn_state import TurnContext
 from bot.llm import prompt
-from bot.llm.routing import Offer, Routing
+from bot.llm.routing import ModelOption, Routing
 from bot.prompts.library import Library
 from bot.prompts.schema import Persona
-from bot.storage.repositories.buttons import Action
+from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.chats import Choices
 from bot.storage.repositories.operations import Operation
 from bot.storage.store import Store, Tx
@@ -43,25 +43,25 @@ class Chosen:
     """Who answers. `gone`: models that were chosen and are offered no more."""
 
     persona: Persona
-    offer: Offer
+    offer: ModelOption
     gone: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
-class Questions:
+class TurnStart:
     store: Store
     routing: Routing
     pricing: Pricing
     options: Options = field(default_factory=Options)
     library: Library = field(default_factory=Library)
 
-    async def take(self, incoming: Incoming, *, last: bool = False) -> Begun:
+    async def take(self, incoming: Incoming, *, last: bool = False) -> TurnContext:
         """Transaction 1: save the question, read what is needed to answer it.
 
         `last`: what the bot had waited for is complete with it. Raises `LimitReached`: then nothing is saved.
         """
 
-        def work(tx: Tx) -> Begun:
+        def work(tx: Tx) -> TurnContext:
             tx.updates.begin(incoming.ids)
             choices = tx.chats.meet(incoming.address, incoming.user, private=incoming.private)
             language = choices.language_for(incoming.user)
@@ -69,7 +69,7 @@ class Questions:
                 tx.buttons.forget(incoming.address, incoming.user.id)
             awaited = tx.buttons.awaited(incoming.address, incoming.user.id)
             if awaited is not None:
-                return Begun(None, (), choices, language, awaited=awaited)
+                return TurnContext(None, (), choices, language, awaited=awaited)
             parts = (part for part in incoming.parts if not isinstance(part, Attachment))
             place = branching.follow(tx, incoming, (Text(incoming.text), *parts))
             return self._begun(tx, incoming, place, choices)
@@ -77,14 +77,14 @@ class Questions:
         return await self.store.write(work, self.pricing.guard)
 
     async def again(
-        self, incoming: Incoming, pressed: Action, *, model: str = "", agreed: bool = False
-    ) -> Begun | None:
+        self, incoming: Incoming, pressed: ButtonPress, *, model: str = "", agreed: bool = False
+    ) -> TurnContext | None:
         """The same where a button asks for another answer, or for the rest of one. None: it is not known any more.
 
         `model` answers this time; `agreed`: the price is known.
         """
 
-        def work(tx: Tx) -> Begun | None:
+        def work(tx: Tx) -> TurnContext | None:
             if pressed.name == branching.RESUME:
                 place = branching.resume(tx, incoming, pressed.payload["answer"])
             else:
@@ -93,26 +93,28 @@ class Questions:
 
         return await self.store.write(work, self.pricing.guard)
 
-    async def revise(self, incoming: Incoming) -> Begun | None:
+    async def revise(self, incoming: Incoming) -> TurnContext | None:
         """The same for a question that was edited. None: there is nothing to answer."""
         guard = self.pricing.guard
         return await self.store.write(lambda tx: self._found(tx, incoming, branching.revise(tx, incoming)), guard)
 
-    def _found(self, tx: Tx, incoming: Incoming, place: Place | None, wish: Wish = NO_WISH) -> Begun | None:
+    def _found(self, tx: Tx, incoming: Incoming, place: BranchPoint | None, wish: Wish = NO_WISH) -> TurnContext | None:
         if place is None:
             return None
         tx.updates.begin(incoming.ids)
         choices = tx.chats.choices(incoming.address, incoming.user.id)
         return self._begun(tx, incoming, place, choices, wish)
 
-    def _begun(self, tx: Tx, incoming: Incoming, place: Place, choices: Choices, wish: Wish = NO_WISH) -> Begun:
+    def _begun(
+        self, tx: Tx, incoming: Incoming, place: BranchPoint, choices: Choices, wish: Wish = NO_WISH
+    ) -> TurnContext:
         choices = replace(choices, model=wish.model) if wish.model else choices
         begun = self._started(tx, place, choices, choices.language_for(incoming.user))
         if self.options.summaries:
             memory.wants_summary(tx, incoming, place.question, len(begun.history), begun.language)
         return self.pricing.held(tx, incoming, replace(begun, pressed=wish.pressed), agreed=wish.agreed)
 
-    def _started(self, tx: Tx, place: Place, choices: Choices, language: str) -> Begun:
+    def _started(self, tx: Tx, place: BranchPoint, choices: Choices, language: str) -> TurnContext:
         """What the model will read."""
         conversation, kept = place.question.conversation, memory.Kept()
         branch, beside = branching.history(tx, place, self.options.history), tx.conversations.beside(conversation)
@@ -123,7 +125,7 @@ class Questions:
             history = [*history, Message.of("user", say(language, "resume.prompt"))]
         preface, history = kept.preface(language), tx.blobs.shown(history)
         chosen = self.chosen(choices)
-        return Begun(
+        return TurnContext(
             place, history, replace(choices, model=chosen.offer.name), language, preface, persona=chosen.persona,
             gone=chosen.gone, has_documents=beside.documents, thumbs=self.options.thumbs,
         )  # fmt: skip
@@ -134,7 +136,7 @@ class Questions:
         offer, gone = self.routing.settle(choices.model, choices.own_model, persona.model)
         return Chosen(persona, offer, tuple(name for name in gone if name != persona.model))
 
-    def went_on(self, tx: Tx, incoming: Incoming, place: Place, act: Operation, steps: Steps) -> Begun:
+    def went_on(self, tx: Tx, incoming: Incoming, place: BranchPoint, act: Operation, steps: Steps) -> TurnContext:
         """The same for what comes after an action that was decided on: the conversation is as the model saw it then."""
         choices = tx.chats.choices(incoming.address, incoming.user.id)
         begun = replace(self._started(tx, place, choices, choices.language_for(incoming.user)), act=act, steps=steps)

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field, replace
 
 from bot.ai import Chunk, Finish, Request, Usage
 from bot.billing import pricing
-from bot.billing.budget import Held
-from bot.conversation.branching import CUT, Place, mark
+from bot.billing.budget import Reservation
+from bot.conversation.branching import CUT, BranchPoint, mark
 from bot.errors import ContextOverflow, ModelDenied, ModelError, ModelRefused
-from bot.knowledge.documents import NOTHING, Found
+from bot.knowledge.documents import NOTHING, Retrieved
 from bot.llm import prompt
-from bot.llm.routing import Offer
+from bot.llm.routing import ModelOption
 from bot.prompts.schema import Persona
-from bot.storage.repositories.buttons import Action
+from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.chats import Choices
 from bot.storage.repositories.operations import Operation
 from bot.texts.catalog import say
@@ -33,7 +33,7 @@ SILENT = re.compile(r"[\s\u200b-\u200f\u2060\ufeff\u2800\u3164*_~`#>|<!\-]*")  #
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class TurnContext:
     """What the first transaction of a turn found.
 
     `preface` is what is kept besides the history, `held` what is held back from the budgets for the answer, `pressed`
@@ -44,21 +44,21 @@ class Begun:
     too much.
     """
 
-    place: Place | None
+    place: BranchPoint | None
     history: Sequence[Message]
     choices: Choices
     language: str
     preface: str = ""
-    held: Held = field(default_factory=Held)
+    held: Reservation = field(default_factory=Reservation)
     pressed: str = ""
-    awaited: Action | None = None
+    awaited: ButtonPress | None = None
     price: int = 0
     act: Operation | None = None
     steps: Steps = field(default_factory=Steps)
     has_documents: bool = False
     size_of_documents: int = 0
     thumbs: bool = False
-    found: Found = NOTHING
+    found: Retrieved = NOTHING
     persona: Persona = NOBODY
     gone: tuple[str, ...] = ()
 
@@ -78,7 +78,7 @@ class Begun:
 
 
 @dataclass(slots=True)
-class Written:
+class AnswerDraft:
     """An answer while it is being written, and how it ended.
 
     `wanted` is the model that was chosen, `offer` the one that is asked: another where that is known not to answer.
@@ -90,9 +90,9 @@ class Written:
     shows that and the operator wants it seen.
     """
 
-    wanted: Offer
-    offer: Offer
-    held: list[Held]
+    wanted: ModelOption
+    offer: ModelOption
+    held: list[Reservation]
     text: str = ""
     finish: Finish | None = None
     usage: Usage | None = None
@@ -109,7 +109,7 @@ class Written:
     limit: str = ""
     code: str = ""
     thought: str = ""
-    found: Found = NOTHING
+    found: Retrieved = NOTHING
 
     def begin(self) -> None:
         self.text, self.finish, self.usage, self.calls = self.before, None, None, ()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.extension import OwnCommand
-from bot.feature import Command, Feature, Said
+from bot.feature import Command, CommandHandler, Feature
 from bot.outbox import settle
 from bot.ports import Reply
 from bot.storage.store import Store
@@ -25,7 +25,7 @@ class Extending:
         act = Permission.ADMINISTER if own.owners_only else Permission.TALK
         return Command(self._run(own), in_menu=bool(own.about) and not own.owners_only, act=act, about=own.about)
 
-    def _run(self, own: OwnCommand) -> Said:
+    def _run(self, own: OwnCommand) -> CommandHandler:
         async def run(incoming: Incoming, reply: Reply, _rest: str) -> None:
             answer = await own.run(incoming, reply)
             answers = [Outgoing(answer)] if isinstance(answer, str) else [answer] if answer is not None else []

@@ -49,13 +49,13 @@ Refusal = Callable[[Incoming, Reply, Decision], Awaitable[None]]
 
 
 @dataclass(slots=True)
-class Door:
+class Throttle:
     """Turns away what is too much before it is queued: one sentence a minute in a chat, the rest in silence.
 
     What passes goes into `queue`. Nothing is awaited but that, and nothing is kept of what was turned away.
     """
 
-    queue: InOrder
+    queue: ConversationQueue
     store: Store
     clock: Clock
     tasks: asyncio.TaskGroup
@@ -82,7 +82,7 @@ class Door:
     async def _turn_away(self, incoming: Incoming, reply: Reply, away: TurnedAway) -> None:
         with self.queue.turns.open(incoming) as turn:
             turn.ending = "refused"
-            await Boundary(away, self.store, self.journal)(incoming, reply)
+            await ErrorBoundary(away, self.store, self.journal)(incoming, reply)
 
     def _too_much(self, incoming: Incoming) -> tuple[str, dict[str, object]] | None:
         """The key of the sentence that says why, and its values."""
@@ -139,7 +139,7 @@ class TurnedAway:
             await self.store.write(lambda tx: tx.updates.done(incoming.ids))
 
 
-class InOrder:
+class ConversationQueue:
     """One queue a conversation: its messages are worked on one after the other, other conversations do not wait.
 
     Calling it only puts the message into its queue. Most buttons have a queue of their own beside the conversation's: a
@@ -290,7 +290,7 @@ def _amend(lane: deque[tuple[Incoming, Reply]], edit: Incoming) -> bool:
     return False
 
 
-class Boundary:
+class ErrorBoundary:
     """Errors become replies; a traceback goes to the log under a code that the user is told."""
 
     def __init__(
@@ -342,7 +342,7 @@ class Boundary:
             await tell(self.store, incoming, reply, "error.bug", code=code)
 
 
-class Admit:
+class Admission:
     """Closed by default: whom nobody let in goes to `refuse` (`access/onboarding.py`), which ends the turn."""
 
     def __init__(self, handler: Handler, access: Access, refuse: Refusal) -> None:

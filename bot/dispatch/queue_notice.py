@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bot.clock import Clock
-from bot.feature import Feature, Press
+from bot.feature import ButtonHandler, Feature
 from bot.outbox import put_over, settle
 from bot.ports import Reply, Transport
-from bot.storage.repositories.buttons import Action
+from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Address, Incoming, Job, Kind, Outgoing
@@ -26,7 +26,7 @@ LOOK = 10.0  # seconds between two looks whether a notice has been left behind
 
 
 class Queue(Protocol):
-    """What `middleware.InOrder` knows."""
+    """What `dispatch/pipeline.ConversationQueue` knows."""
 
     def waits(self, incoming: Incoming) -> bool: ...
 
@@ -48,7 +48,7 @@ class Waiting:
     _notices: dict[str, str] = field(default_factory=dict)  # the keys of their deliveries, "" until they are made
 
     def feature(self) -> Feature:
-        presses = {"queue.now": Press(self.press_now), "queue.drop": Press(self.press_drop)}
+        presses = {"queue.now": ButtonHandler(self.press_now), "queue.drop": ButtonHandler(self.press_drop)}
         return Feature(presses=presses, jobs={KIND: self.look})
 
     def queued(self, incoming: Incoming) -> None:
@@ -104,12 +104,12 @@ class Waiting:
         await self.store.write(work)
         await self.transport.reply(where, job.key).finish()
 
-    async def press_now(self, incoming: Incoming, reply: Reply, _action: Action) -> None:
+    async def press_now(self, incoming: Incoming, reply: Reply, _action: ButtonPress) -> None:
         """What is being written ends here, with what there is of it; what waits is next."""
         self.stop(incoming.address.key)
         await settle(self.store, incoming, reply)
 
-    async def press_drop(self, incoming: Incoming, reply: Reply, _action: Action) -> None:
+    async def press_drop(self, incoming: Incoming, reply: Reply, _action: ButtonPress) -> None:
         dropped = self.queue.drop(incoming.address, incoming.user.id) if self.queue is not None else ()
         self._notices.pop(incoming.address.key, None)
 

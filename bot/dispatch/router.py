@@ -11,14 +11,14 @@ from dataclasses import dataclass, field, replace
 
 from bot.access.policy import RULES, Access, Actor, Decision
 from bot.conversation import branching
-from bot.conversation.assistant import Chat
+from bot.conversation.assistant import Assistant
 from bot.conversation.conversation_list import wants_name
 from bot.dispatch.fallback import Feed, Mounted
-from bot.feature import Command, Feature, Press, joined
+from bot.feature import ButtonHandler, Command, Feature, joined
 from bot.media.attachments import Attached
 from bot.outbox import aside, language, put, settle, tell
 from bot.ports import Handler, Reply
-from bot.storage.repositories.buttons import Action
+from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.chats import Choices
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import own, say
@@ -28,7 +28,7 @@ from bot.types import Incoming, Kind, Outgoing, Permission
 @dataclass(slots=True)
 class Commands:
     store: Store
-    chat: Chat
+    chat: Assistant
     access: Access
     attached: Attached
     features: Sequence[Feature] = ()
@@ -51,10 +51,10 @@ class Commands:
                 "/whisper": Command(self.whisper, alone=True),
             },
             presses={
-                "retry": Press(self.press_again),
-                "resume": Press(self.press_again),
-                "version": Press(self.press_version),
-                "attached.again": Press(self.press_attached),
+                "retry": ButtonHandler(self.press_again),
+                "resume": ButtonHandler(self.press_again),
+                "version": ButtonHandler(self.press_version),
+                "attached.again": ButtonHandler(self.press_attached),
             },
         )
 
@@ -90,7 +90,7 @@ class Commands:
         else:
             await self.chat.answer(incoming, reply, begun)
 
-    async def _awaited(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+    async def _awaited(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """This message was asked for by the bot; where that has no meaning any more, it is a question as any other."""
         answer = self._known.awaits.get(action.name)
         if answer is None or not await answer(incoming, reply, action):
@@ -232,7 +232,7 @@ class Commands:
     # --- buttons ------------------------------------------------------------------------------------------------------
 
     async def button(self, incoming: Incoming, reply: Reply) -> None:
-        def pressed(tx: Tx) -> tuple[Action | None, Choices]:
+        def pressed(tx: Tx) -> tuple[ButtonPress | None, Choices]:
             action = tx.buttons.press(incoming.address, incoming.user.id, incoming.data, incoming.message_id)
             return action, tx.chats.choices(incoming.address)
 
@@ -251,7 +251,7 @@ class Commands:
             await reply.acknowledge()
             await press.run(incoming, reply, action)
 
-    async def press_again(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+    async def press_again(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Another answer to the same question, or the rest of one."""
         begun = await self.chat.questions.again(incoming, action)
         if begun is None:
@@ -259,7 +259,7 @@ class Commands:
         else:
             await self.chat.answer(incoming, reply, begun)
 
-    async def press_attached(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+    async def press_attached(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """What came with a message is taken after all."""
         sent = self.attached.again(incoming, action)
         if (question := await self.attached.take(sent, reply, agreed=action.payload["agreed"])) is not None:
@@ -267,7 +267,7 @@ class Commands:
             await self.attached.answered(sent)
             await self.store.write(lambda tx: tx.buttons.use_up(action.key))
 
-    async def press_version(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+    async def press_version(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Another version of an answer: it is shown in the same place, and the conversation goes on from it."""
 
         def work(tx: Tx) -> None:
@@ -286,7 +286,7 @@ class Commands:
         administers = asked and (Actor.of(incoming).is_group or await reply.is_admin(incoming.user.id))
         return self.access.authorize(Actor.of(incoming, administers=administers), act)
 
-    async def _may_press(self, incoming: Incoming, reply: Reply, press: Press, action: Action) -> bool:
+    async def _may_press(self, incoming: Incoming, reply: Reply, press: ButtonHandler, action: ButtonPress) -> bool:
         if await self._may(incoming, reply, press.act) is not Decision.ALLOWED:
             return False
         return not action.of_group or await reply.is_admin(incoming.user.id)

@@ -12,19 +12,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bot import outbox
-from bot.ai import Answered, Failed, Finish, Later, Pending, Request
+from bot.ai import Answered, AsyncModel, Failed, Finish, Pending, Request
 from bot.billing import pricing
 from bot.billing.budget import Budget
 from bot.clock import Clock
 from bot.errors import BadInput, ModelError
-from bot.feature import Command, Feature, Press
+from bot.feature import ButtonHandler, Command, Feature
 from bot.features.task_list import cancel_button
 from bot.jobs import operations
-from bot.jobs.operations import End, Following, Pace, Why
+from bot.jobs.operations import FailureReason, OperationRunner, Outcome, PollSchedule
 from bot.llm import prompt
-from bot.llm.routing import Offer, Routing
+from bot.llm.routing import ModelOption, Routing
 from bot.ports import Reply, Transport
-from bot.storage.repositories.buttons import Action
+from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.mapping import dump_parts, load_parts
 from bot.storage.repositories.operations import Operation
 from bot.storage.store import Store, Tx
@@ -35,7 +35,7 @@ from bot.types import Incoming, Message, Outgoing, Text
 
 KIND = "later"
 PATIENCE = 24 * 3600.0  # seconds: "from minutes to hours"; an answer is kept for three days
-PACE = Pace(PATIENCE, ordering=3600.0, shortest_poll=4.0, longest_poll=120.0)  # nobody waits at the screen
+PACE = PollSchedule(PATIENCE, ordering=3600.0, shortest_poll=4.0, longest_poll=120.0)  # nobody waits at the screen
 HISTORY = 60  # messages that are looked at for the prompt
 
 
@@ -49,12 +49,12 @@ class Options:
 
 
 @dataclass(slots=True)
-class Postponing:
+class DeferredAnswers:
     """`models` gives the asynchronous mode of a model by its name, None where it has none."""
 
     store: Store
     routing: Routing
-    models: Callable[[str], Later | None]
+    models: Callable[[str], AsyncModel | None]
     clock: Clock
     transport: Transport
     wake_jobs: Callable[[], None]
@@ -66,8 +66,8 @@ class Postponing:
         """`later` is the button below a question that is cheaper to answer later: {"turn": the question's}."""
         return Feature(
             commands={"/later": Command(self.later, in_menu=self._other() is not None)},
-            presses={"later": Press(self.press), "later.again": Press(self.press_again)},
-            jobs={KIND: Following(self.store, self.clock, self.transport, self).follow},
+            presses={"later": ButtonHandler(self.press), "later.again": ButtonHandler(self.press_again)},
+            jobs={KIND: OperationRunner(self.store, self.clock, self.transport, self).follow},
         )
 
     # --- orders -------------------------------------------------------------------------------------------------------
@@ -94,7 +94,7 @@ class Postponing:
 
         await self._order(incoming, reply, language, ask)
 
-    async def press(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+    async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """The question of an earlier turn, once."""
         language = await outbox.language(self.store, incoming)
         where, turn = incoming.address, action.payload["turn"]
@@ -110,7 +110,7 @@ class Postponing:
 
         await self._order(incoming, reply, language, ask)
 
-    async def press_again(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+    async def press_again(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """What failed is ordered anew, once, as it was."""
         language = await outbox.language(self.store, incoming)
         bot, turn = incoming.address.bot, action.payload["turn"]
@@ -150,7 +150,7 @@ class Postponing:
         await reply.finish()
         self.wake_jobs()
 
-    def _offer(self, tx: Tx, incoming: Incoming, language: str) -> Offer:
+    def _offer(self, tx: Tx, incoming: Incoming, language: str) -> ModelOption:
         """The model that was chosen here. Raises `BadInput` where it has no such mode, naming one that has."""
         offer = self.routing.pick(tx.chats.choices(incoming.address).model)
         if self.models(offer.name) is not None:
@@ -160,11 +160,11 @@ class Postponing:
             raise BadInput(say(language, "later.none"))
         raise BadInput(say(language, "later.cannot", model=offer.title, other=other.title))
 
-    def _other(self) -> Offer | None:
+    def _other(self) -> ModelOption | None:
         return next((offer for offer in self.routing.offers if self.models(offer.name) is not None), None)
 
     def _wish(
-        self, language: str, offer: Offer, conversation: int, turn: str, text: str, place: int,
+        self, language: str, offer: ModelOption, conversation: int, turn: str, text: str, place: int,
         parent: int | None, history: Sequence[Message],
     ) -> dict[str, Any]:  # fmt: skip
         """The row of an order: what the model is asked is settled now, whatever is said here meanwhile."""
@@ -198,7 +198,7 @@ class Postponing:
     # --- what is special to an answer (`following.Kind`) --------------------------------------------------------------
 
     @property
-    def pace(self) -> Pace:
+    def pace(self) -> PollSchedule:
         return PACE
 
     def is_offered(self, operation: Operation) -> bool:
@@ -214,7 +214,7 @@ class Postponing:
             tracing.current.get().note({"gen_ai.request.model": name, **tracing.used(outcome.usage)})
         return outcome
 
-    def _model(self, operation: Operation) -> Later:
+    def _model(self, operation: Operation) -> AsyncModel:
         model = self.models(operation.request["model"])
         assert model is not None  # noqa: S101  see is_offered
         return model
@@ -228,7 +228,7 @@ class Postponing:
     def accepted(self, tx: Tx, operation: Operation) -> None:
         """It is paid when it is there, in tokens."""
 
-    def finished(self, operation: Operation, result: Answered) -> End:
+    def finished(self, operation: Operation, result: Answered) -> Outcome:
         if result.finish is Finish.FILTERED:
             return self._told(operation, "later.refused", paid=result)
         if not result.text.strip():
@@ -244,15 +244,15 @@ class Postponing:
             tx.deliveries.add(outbox.key(operation.turn, 1), operation.address, answer)
             tx.operations.rewrite(operation.id, {})  # the conversation has it now
 
-        return End("done", work)
+        return Outcome("done", work)
 
-    def failed(self, operation: Operation, why: Why, error: ModelError | BadInput | None = None) -> End:
-        return self._told(operation, SENTENCES[why], error, unknown=why in (Why.UNKNOWN, Why.SLOW))
+    def failed(self, operation: Operation, why: FailureReason, error: ModelError | BadInput | None = None) -> Outcome:
+        return self._told(operation, SENTENCES[why], error, unknown=why in (FailureReason.UNKNOWN, FailureReason.SLOW))
 
     def _told(
         self, operation: Operation, key: str, error: ModelError | BadInput | None = None,
         *, paid: Answered | None = None, unknown: bool = False,
-    ) -> End:  # fmt: skip
+    ) -> Outcome:  # fmt: skip
         """It ends with a sentence, below which it can be ordered anew."""
         asked, where = operation.request, operation.address
         sentence = say(asked["language"], key)
@@ -263,10 +263,10 @@ class Postponing:
             self._book(tx, operation, paid, unknown=unknown)
             told, label = outbox.key(operation.turn, 1), say(asked["language"], "retry")
             again = tx.buttons.add(where, told, operation.user, label, "later.again", turn=operation.turn)
-            row = () if key == SENTENCES[Why.REFUSED] else ((again,),)
+            row = () if key == SENTENCES[FailureReason.REFUSED] else ((again,),)
             tx.deliveries.add(told, where, Outgoing(sentence, True, None, row, reply_to=asked["reply_to"]))
 
-        return End("failed", work)
+        return Outcome("failed", work)
 
     def abandoned(self, tx: Tx, operation: Operation) -> None:
         self._book(tx, operation, None, unknown=operation.state != "asked")
@@ -291,10 +291,10 @@ def _request(wish: Mapping[str, Any]) -> Request:
 
 
 SENTENCES = {
-    Why.OFF: "later.none",
-    Why.REFUSED: "later.refused",
-    Why.DENIED: "error.denied",
-    Why.UNKNOWN: "later.unknown",
-    Why.SLOW: "later.slow",
-    Why.FAILED: "later.failed",
+    FailureReason.OFF: "later.none",
+    FailureReason.REFUSED: "later.refused",
+    FailureReason.DENIED: "error.denied",
+    FailureReason.UNKNOWN: "later.unknown",
+    FailureReason.SLOW: "later.slow",
+    FailureReason.FAILED: "later.failed",
 }

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bot import outbox
-from bot.feature import Feature, Press
+from bot.feature import ButtonHandler, Feature
 from bot.ports import Reply
-from bot.storage.repositories.buttons import Action
+from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
@@ -31,7 +31,7 @@ class Opinions:
     system: str = ""
 
     def feature(self) -> Feature:
-        return Feature(presses={"feedback": Press(self.press)})
+        return Feature(presses={"feedback": ButtonHandler(self.press)})
 
     async def reaction(self, incoming: Incoming, reply: Reply) -> None:
         """`incoming.reply_to` is the message, `data` the emoji, "" where it was taken away."""
@@ -46,7 +46,7 @@ class Opinions:
 
         await outbox.settle(self.store, incoming, reply, also=work)
 
-    async def press(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+    async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         def work(tx: Tx) -> None:
             answer = tx.messages.in_chat(incoming.address, action.payload["turn"], "assistant")
             if answer is not None:

@@ -10,19 +10,19 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
-from bot.ai import Drawing, Failed, Finished, Painter, Pending, Usage
+from bot.ai import Failed, Finished, ImageModel, ImageRequest, Pending, Usage
 from bot.billing import pricing
 from bot.billing.budget import IMAGES, MONEY, Budget
 from bot.clock import Clock
 from bot.errors import BadInput, LimitReached, ModelError
-from bot.feature import Command, Feature, Press
+from bot.feature import ButtonHandler, Command, Feature
 from bot.features.prompt_improver import LONGEST, SHORT, Improving
 from bot.jobs import operations
-from bot.jobs.operations import End, Following, Pace, Why
+from bot.jobs.operations import FailureReason, OperationRunner, Outcome, PollSchedule
 from bot.outbox import Effect, key, settle, tell
 from bot.outbox import language as language_of
 from bot.ports import Reply, Transport
-from bot.storage.repositories.buttons import Action
+from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.operations import Operation
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
@@ -31,7 +31,7 @@ from bot.types import Address, Button, File, Incoming, Outgoing
 KIND = "image"
 RATIOS = ((1, 1), (16, 9), (9, 16))
 PATIENCE = 3 * 3600.0  # seconds: the service says "from a few seconds up to a few hours" and keeps a picture 12 h
-PACE = Pace(PATIENCE, ordering=300.0, shortest_poll=2.0, longest_poll=30.0, shows="photo")
+PACE = PollSchedule(PATIENCE, ordering=300.0, shortest_poll=2.0, longest_poll=30.0, shows="photo")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Images:
     """`painter` None: this bot does not draw. `improves`: when a short idea becomes a richer description."""
 
     store: Store
-    painter: Painter | None
+    painter: ImageModel | None
     clock: Clock
     transport: Transport
     random: random.Random
@@ -67,19 +67,19 @@ class Images:
                 "/img": Command(self.image, in_menu=False),
             },
             presses={
-                **{name: Press(self.press) for name in again},
-                "image.change": Press(self.press_change),
-                "image.improve": Press(self.press_improve),
-                "price.draw": Press(self.press_draw),
+                **{name: ButtonHandler(self.press) for name in again},
+                "image.change": ButtonHandler(self.press_change),
+                "image.improve": ButtonHandler(self.press_improve),
+                "price.draw": ButtonHandler(self.press_draw),
             },
             awaits={"image.change": self.change},
-            jobs={KIND: Following(self.store, self.clock, self.transport, self).follow},
+            jobs={KIND: OperationRunner(self.store, self.clock, self.transport, self).follow},
         )
 
     # --- orders -------------------------------------------------------------------------------------------------------
 
     async def image(self, incoming: Incoming, reply: Reply, rest: str) -> None:
-        drawing = Drawing(rest, self.seed())
+        drawing = ImageRequest(rest, self.seed())
         if self.improves != "always" or not self._may_improve(drawing):
             await self.order(incoming, reply, drawing)
         elif better := await self._improved(incoming, reply, drawing):
@@ -91,7 +91,7 @@ class Images:
                 incoming, reply, drawing, lambda tx: tx.deliveries.add(name, incoming.address, sentence, marker=marker)
             )
 
-    async def press_improve(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+    async def press_improve(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """The same picture from a richer description, which is shown below it."""
         drawn = await self.drawing(incoming.address, action.payload["turn"])
         if drawn is None or not self._may_improve(drawn):
@@ -101,17 +101,17 @@ class Images:
         else:
             await self.order(incoming, reply, better, lambda tx: tx.buttons.use_up(action.key))
 
-    def _may_improve(self, drawing: Drawing) -> bool:
+    def _may_improve(self, drawing: ImageRequest) -> bool:
         worth_it = bool(drawing.prompt.strip()) and len(drawing.prompt) <= SHORT
         return worth_it and self.painter is not None and self.improving is not None and self.improves != "never"
 
-    async def _improved(self, incoming: Incoming, reply: Reply, drawing: Drawing) -> Drawing | None:
+    async def _improved(self, incoming: Incoming, reply: Reply, drawing: ImageRequest) -> ImageRequest | None:
         assert self.improving is not None  # noqa: S101  see _may_improve
         await reply.busy("photo")
         better = await self.improving.improve(incoming, drawing.prompt)
         return replace(drawing, prompt=better) if better else None
 
-    async def press(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+    async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Again (another seed) or in another ratio (the same). It costs money: the button works once."""
         drawn = await self.drawing(incoming.address, action.payload["turn"])
         if drawn is None:
@@ -123,7 +123,7 @@ class Images:
             wish = replace(drawn, width=action.payload["width"], height=action.payload["height"])
             await self.order(incoming, reply, wish, lambda tx: tx.buttons.use_up(action.key))
 
-    async def press_change(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+    async def press_change(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         user, turn = incoming.user.id, action.payload["turn"]
         sentence = say(await language_of(self.store, incoming), "image.change.ask")
         await settle(
@@ -131,7 +131,7 @@ class Images:
             also=lambda tx: tx.buttons.wait_for(incoming.address, user, "image.change", turn=turn),
         )  # fmt: skip
 
-    async def change(self, incoming: Incoming, reply: Reply, action: Action) -> bool:
+    async def change(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> bool:
         """The user answered the question "what should be different?". What is too long may be said again."""
 
         def forget(tx: Tx) -> None:
@@ -148,13 +148,19 @@ class Images:
             raise
         return True
 
-    async def press_draw(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+    async def press_draw(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """The price is known."""
-        wish = Drawing(**action.payload)
+        wish = ImageRequest(**action.payload)
         await self.order(incoming, reply, wish, lambda tx: tx.buttons.use_up(action.key), agreed=True)
 
     async def order(
-        self, incoming: Incoming, reply: Reply, drawing: Drawing, also: Effect | None = None, *, agreed: bool = False
+        self,
+        incoming: Incoming,
+        reply: Reply,
+        drawing: ImageRequest,
+        also: Effect | None = None,
+        *,
+        agreed: bool = False,
     ) -> None:
         """Take an order: check it, store it (and what it changes, `also`), leave the rest to the job.
 
@@ -186,7 +192,7 @@ class Images:
         self.wake_jobs()
 
     async def _ask_first(
-        self, incoming: Incoming, reply: Reply, drawing: Drawing, language: str, also: Effect | None
+        self, incoming: Incoming, reply: Reply, drawing: ImageRequest, language: str, also: Effect | None
     ) -> None:  # fmt: skip
         price = pricing.shown(language, self.price.amount, self.price.currency)
         sentence = say(language, "price.picture", price=price)
@@ -201,7 +207,7 @@ class Images:
     # --- what is special to a picture (`following.Kind`) --------------------------------------------------------------
 
     @property
-    def pace(self) -> Pace:
+    def pace(self) -> PollSchedule:
         return PACE
 
     def is_offered(self, operation: Operation) -> bool:
@@ -221,7 +227,7 @@ class Images:
     def accepted(self, tx: Tx, operation: Operation) -> None:
         self._pay(tx, operation, 1)
 
-    def finished(self, operation: Operation, result: Finished) -> End:
+    def finished(self, operation: Operation, result: Finished) -> Outcome:
         asked = operation.request
         otherwise = say(asked["language"], "image.undelivered")
 
@@ -232,18 +238,18 @@ class Images:
             )  # fmt: skip
             tx.deliveries.add(operation.turn, operation.address, photo)
 
-        return End("done", work)
+        return Outcome("done", work)
 
-    def failed(self, operation: Operation, why: Why, error: ModelError | BadInput | None = None) -> End:
-        sentence = say(operation.request["language"], "error.denied" if why is Why.DENIED else f"image.{why}")
+    def failed(self, operation: Operation, why: FailureReason, error: ModelError | BadInput | None = None) -> Outcome:
+        sentence = say(operation.request["language"], "error.denied" if why is FailureReason.DENIED else f"image.{why}")
 
         def work(tx: Tx) -> None:
-            row = () if why is Why.REFUSED else ((self._again(tx, operation),),)
+            row = () if why is FailureReason.REFUSED else ((self._again(tx, operation),),)
             told = Outgoing(sentence, True, None, row, reply_to=operation.request["reply_to"])
             tx.deliveries.add(operation.turn, operation.address, told)
-            self._pay(tx, operation, 1 if why is Why.UNKNOWN else 0)
+            self._pay(tx, operation, 1 if why is FailureReason.UNKNOWN else 0)
 
-        return End("failed", work)
+        return Outcome("failed", work)
 
     def abandoned(self, tx: Tx, operation: Operation) -> None:
         self._pay(tx, operation, 0)
@@ -279,12 +285,12 @@ class Images:
         turn = operation.turn
         return tx.buttons.add(operation.address, turn, operation.user, label, "image.again", turn=turn)
 
-    async def drawing(self, address: Address, turn: str) -> Drawing | None:
+    async def drawing(self, address: Address, turn: str) -> ImageRequest | None:
         """What was ordered in a turn."""
         operation = await self.store.read(lambda tx: tx.operations.of(address.bot, turn))
         return _drawing(operation) if operation and operation.address.chat == address.chat else None
 
 
-def _drawing(operation: Operation) -> Drawing:
+def _drawing(operation: Operation) -> ImageRequest:
     asked = operation.request
-    return Drawing(asked["prompt"], asked["seed"], asked["width"], asked["height"])
+    return ImageRequest(asked["prompt"], asked["seed"], asked["width"], asked["height"])

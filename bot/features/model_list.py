@@ -6,20 +6,20 @@ from decimal import Decimal
 
 from bot.ai import Profile
 from bot.billing.pricing import currency
-from bot.llm.routing import Offer, Routing
+from bot.llm.routing import ModelOption, Routing
 from bot.texts.catalog import known, say
 
 SIGNS = {"vision": "👁", "tools": "🔧", "reasoning": "🧠", "asynchronous": "🕓"}
 MILLION = 1_000_000
 
 
-def listed(routing: Routing, now: Offer, language: str) -> str:
+def listed(routing: Routing, now: ModelOption, language: str) -> str:
     """Each model and, below its title, what it can do."""
     rows = [f"{'✓' if offer is now else '•'} {offer.title}\n{ability(offer, language)}" for offer in routing.offers]
     return "\n".join(rows)
 
 
-def ability(offer: Offer, language: str) -> str:
+def ability(offer: ModelOption, language: str) -> str:
     profile = offer.model.profile
     can = [f"{sign} {say(language, f'can.{name}')}" for name, sign in SIGNS.items() if getattr(profile, name)]
     return " · ".join([*can, say(language, "can.window", tokens=window(profile.window)), *price(profile, language)])

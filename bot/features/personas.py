@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from bot.conversation.assistant import Chat
-from bot.feature import Command, Feature, Press
+from bot.conversation.assistant import Assistant
+from bot.feature import ButtonHandler, Command, Feature
 from bot.outbox import offer, put, settle
 from bot.ports import Reply
 from bot.prompts.greeting import greeting, suggested
 from bot.prompts.library import ASSISTANT, Library
 from bot.prompts.schema import said
-from bot.storage.repositories.buttons import Action
+from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Incoming, Kind, Outgoing, Permission
@@ -24,13 +24,16 @@ from bot.types import Incoming, Kind, Outgoing, Permission
 @dataclass(slots=True)
 class Personas:
     store: Store
-    chat: Chat
+    chat: Assistant
     library: Library
 
     def feature(self) -> Feature:
         return Feature(
             commands={"/persona": Command(self.personas)},
-            presses={"persona.set": Press(self.press_set, Permission.CHOOSE), "persona.ask": Press(self.press_ask)},
+            presses={
+                "persona.set": ButtonHandler(self.press_set, Permission.CHOOSE),
+                "persona.ask": ButtonHandler(self.press_ask),
+            },
         )
 
     async def personas(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
@@ -45,7 +48,7 @@ class Personas:
         options = [(persona.name(language), "persona.set", {"persona": key}) for key, persona in found.items()]
         await offer(self.store, incoming, reply, text, options)
 
-    async def press_set(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+    async def press_set(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """The chat has chosen: the persona says its greeting."""
         key, known = action.payload["persona"], self.library.personas()
 
@@ -64,7 +67,7 @@ class Personas:
         await self.store.write(work)
         await reply.finish()
 
-    async def press_ask(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+    async def press_ask(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """A suggested question is asked as if it had been written."""
         asked = replace(incoming, kind=Kind.MESSAGE, text=action.payload["question"], message_id=0)
         begun = await self.chat.questions.take(asked, last=True)

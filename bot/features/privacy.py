@@ -14,11 +14,11 @@ from functools import partial
 
 from bot import outbox
 from bot.clock import Clock
-from bot.feature import Command, Feature, Press
+from bot.feature import ButtonHandler, Command, Feature
 from bot.features.data_export import BIGGEST, filed, zips
 from bot.jobs import operations
 from bot.ports import Reply, Transport
-from bot.storage.repositories.buttons import Action
+from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.operations import Operation
 from bot.storage.repositories.personal_data import SCRUB
 from bot.storage.store import Store, Tx
@@ -62,7 +62,7 @@ class Privacy:
     def feature(self) -> Feature:
         return Feature(
             commands={"/export": Command(self.export), "/forget": Command(self.ask)},
-            presses={"forget": Press(self.forget)},
+            presses={"forget": ButtonHandler(self.forget)},
             jobs={KIND: self.hand_over, SCRUB: self.scrub},
         )
 
@@ -117,7 +117,7 @@ class Privacy:
         yes = (say(language, "forget.yes"), "forget", dict[str, str]())
         await outbox.offer(self.store, incoming, reply, say(language, "forget.ask"), [yes])
 
-    async def forget(self, incoming: Incoming, reply: Reply, _action: Action) -> None:
+    async def forget(self, incoming: Incoming, reply: Reply, _action: ButtonPress) -> None:
         """Pressed again, it finds nothing more to remove."""
         language = await outbox.language(self.store, incoming)
         bot, user = incoming.address.bot, incoming.user.id

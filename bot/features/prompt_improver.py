@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 
 from bot.ai import Chunk, Finish, Request, Usage
 from bot.billing import pricing
-from bot.billing.budget import Budget, Held
+from bot.billing.budget import Budget, Reservation
 from bot.errors import ModelError
 from bot.llm import prompt
-from bot.llm.routing import Offer, Routing
+from bot.llm.routing import ModelOption, Routing
 from bot.storage.repositories.chats import Choices
 from bot.storage.store import Store, Tx
 from bot.telemetry import tracing
@@ -62,7 +62,7 @@ class Improving:
         await self.store.patiently(lambda: self.store.write(book))
         return "" if finish in (None, Finish.FILTERED) else tidied(text)
 
-    def _request(self, choices: Choices, language: str, idea: str) -> tuple[Offer, Request]:
+    def _request(self, choices: Choices, language: str, idea: str) -> tuple[ModelOption, Request]:
         chosen, _ = self.routing.settle(choices.model, choices.own_model)
         offer = self.routing.ready(chosen)
         messages = (Message.of("system", say(language, "image.improve.system")), Message.of("user", idea))
@@ -70,12 +70,12 @@ class Improving:
         off = "none" if offer.model.profile.reasoning else ""
         return offer, Request(messages, temperature=0.7, max_tokens=most, reasoning=off)
 
-    def _hold(self, tx: Tx, incoming: Incoming, choices: Choices, offer: Offer, request: Request) -> Held:
+    def _hold(self, tx: Tx, incoming: Incoming, choices: Choices, offer: ModelOption, request: Request) -> Reservation:
         most = prompt.most(request, prompt.Ratio())
         price = pricing.most(offer.model.profile, most)
         return self.budget.hold(tx, incoming, most.total, price, choices.language_for(incoming.user))
 
-    async def _ask(self, offer: Offer, request: Request) -> tuple[str, Usage | None, Finish | None]:
+    async def _ask(self, offer: ModelOption, request: Request) -> tuple[str, Usage | None, Finish | None]:
         """What came of it; without a finish it is no answer, but may have been paid."""
         last, text, usage = Chunk(), "", None
         try:

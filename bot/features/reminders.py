@@ -15,15 +15,15 @@ from zlib import crc32
 from bot import outbox
 from bot.clock import Clock
 from bot.errors import BadInput
-from bot.feature import Command, Feature, Press
+from bot.feature import ButtonHandler, Command, Feature
 from bot.features import time_phrases
 from bot.features.task_list import cancel_button
 from bot.ports import Reply, Transport
-from bot.storage.repositories.buttons import Action
+from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
 from bot.telemetry import turn_log
 from bot.texts.catalog import say
-from bot.tools.tool import Asker, Tool
+from bot.tools.tool import Tool, ToolContext
 from bot.types import Incoming, Job, Outgoing, User
 
 KIND = "reminder"
@@ -47,7 +47,7 @@ class Reminders:
     def feature(self) -> Feature:
         return Feature(
             commands={"/remind": Command(self.remind), "/timezone": Command(self.timezone, in_menu=False)},
-            presses={ASKED: Press(self.press_zone)},
+            presses={ASKED: ButtonHandler(self.press_zone)},
             awaits={ASKED: self.told_zone},
             jobs={KIND: self.tell},
         )
@@ -76,12 +76,12 @@ class Reminders:
         else:
             await self._ask_zone(incoming, reply, language, said)
 
-    async def press_zone(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+    async def press_zone(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         where = time_phrases.zone(action.payload["zone"])
         language = await outbox.language(self.store, incoming)
         await self._live_in(incoming, reply, language, where or UTC, action.payload["text"])
 
-    async def told_zone(self, incoming: Incoming, reply: Reply, action: Action) -> bool:
+    async def told_zone(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> bool:
         """The answer to the question where somebody lives; what is no place is a question like any other."""
         where = time_phrases.zone(incoming.text)
         if where is None:
@@ -103,7 +103,7 @@ class Reminders:
     def tool(self) -> Tool:
         """The same for models: they are told the sentence, and repeat it."""
 
-        async def remind(asker: Asker, when: str, text: str) -> str:
+        async def remind(asker: ToolContext, when: str, text: str) -> str:
             """Set a reminder for the user, in the user's own time zone. Tell the user what was set, word for word.
 
             when: such as 2026-12-05 18:30, tomorrow 9:00, in 20 minutes, every monday 9:00

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from bot.feature import Command, Feature, Press
+from bot.feature import ButtonHandler, Command, Feature
 from bot.features import model_list
-from bot.llm.routing import Offer, Routing
+from bot.llm.routing import ModelOption, Routing
 from bot.outbox import ALONE, offer, settle, tell
 from bot.ports import Reply
 from bot.prompts.library import Library
-from bot.storage.repositories.buttons import Action
+from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.chats import Choices
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import NAMES, known, say
@@ -42,10 +42,12 @@ class Choosing:
                 "/settings": Command(self.settings, aside=True),
             },
             presses={
-                **{f"settings.{name}": Press(self.press_settings) for name in SETTINGS},
-                **{f"{name}.set": Press(self.press_set, Permission.CHOOSE) for name in (*SETTINGS, "reasoning")},
-                "model.everywhere": Press(self.press_everywhere),
-                "model.mine": Press(self.press_mine),
+                **{f"settings.{name}": ButtonHandler(self.press_settings) for name in SETTINGS},
+                **{
+                    f"{name}.set": ButtonHandler(self.press_set, Permission.CHOOSE) for name in (*SETTINGS, "reasoning")
+                },
+                "model.everywhere": ButtonHandler(self.press_everywhere),
+                "model.mine": ButtonHandler(self.press_mine),
             },
         )
 
@@ -64,7 +66,7 @@ class Choosing:
             text = say(language, "model.gone", old=", ".join(gone), new=now.title) + "\n" + text
         await offer(self.store, incoming, reply, text, options)
 
-    async def press_everywhere(self, incoming: Incoming, reply: Reply, _action: Action) -> None:
+    async def press_everywhere(self, incoming: Incoming, reply: Reply, _action: ButtonPress) -> None:
         """The same list for the user's own choice."""
         choices = await self._choices(incoming)
         language = choices.language_for(incoming.user)
@@ -74,7 +76,7 @@ class Choosing:
         now, _ = self._now(choices)
         await offer(self.store, incoming, reply, self._list(say(language, "model.mine"), now, language), options)
 
-    async def press_mine(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+    async def press_mine(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         choices = await self._choices(incoming)
         language, name = choices.language_for(incoming.user), action.payload["model"]
         key = "model.mine.chosen" if name else "model.mine.none"
@@ -86,11 +88,11 @@ class Choosing:
             also=lambda tx: tx.chats.prefer(incoming.address.bot, incoming.user.id, name),
         )  # fmt: skip
 
-    def _list(self, head: str, now: Offer, language: str) -> str:
+    def _list(self, head: str, now: ModelOption, language: str) -> str:
         order = say(language, "model.order", default=self.routing.default.title)
         return "\n\n".join((head, model_list.listed(self.routing, now, language), order))
 
-    def _now(self, choices: Choices) -> tuple[Offer, tuple[str, ...]]:
+    def _now(self, choices: Choices) -> tuple[ModelOption, tuple[str, ...]]:
         """The model that answers, and choices that are offered no more."""
         own = self.library.persona(choices.persona).model
         now, gone = self.routing.settle(choices.model, choices.own_model, own)
@@ -131,7 +133,7 @@ class Choosing:
         options = [(say(language, f"settings.{name}"), f"settings.{name}", dict[str, str]()) for name in names]
         await offer(self.store, incoming, reply, text, options)
 
-    async def press_settings(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+    async def press_settings(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         choices = await self._choices(incoming)
         language = choices.language_for(incoming.user)
         if action.name == "settings.model":
@@ -141,7 +143,7 @@ class Choosing:
         options = [(title, f"{name}.set", {name: value}) for title, value in _values(name, language)]
         await offer(self.store, incoming, reply, say(language, "settings.choose"), options)
 
-    async def press_set(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+    async def press_set(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Store a choice of the chat."""
         choices = await self._choices(incoming)
         language = action.payload.get("language") or choices.language_for(incoming.user)

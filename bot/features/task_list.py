@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from bot import outbox
 from bot.clock import Clock
 from bot.errors import ModelError
-from bot.feature import Command, Feature, Press
+from bot.feature import ButtonHandler, Command, Feature
 from bot.jobs import operations
 from bot.ports import Reply
-from bot.storage.repositories.buttons import Action
+from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.operations import Operation
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
@@ -46,7 +46,7 @@ class Orders:
     withdraw: Mapping[str, Withdraw] = field(default_factory=dict)
 
     def feature(self) -> Feature:
-        return Feature(commands={"/jobs": Command(self.jobs)}, presses={"jobs.cancel": Press(self.cancel)})
+        return Feature(commands={"/jobs": Command(self.jobs)}, presses={"jobs.cancel": ButtonHandler(self.cancel)})
 
     async def jobs(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         def work(tx: Tx) -> None:
@@ -66,7 +66,7 @@ class Orders:
         await self.store.write(work)
         await reply.finish()
 
-    async def cancel(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+    async def cancel(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """End it in the database first: what the service says afterwards changes nothing."""
         kind, key = action.payload["kind"], action.payload["key"]
 

@@ -10,15 +10,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from bot.conversation.assistant import Chat
+from bot.conversation.assistant import Assistant
 from bot.errors import BadInput
-from bot.feature import Command, Feature, Press
+from bot.feature import ButtonHandler, Command, Feature
 from bot.outbox import language as language_of
 from bot.outbox import offer, put, put_over, settle
 from bot.ports import Reply
 from bot.prompts.library import Library
 from bot.prompts.schema import Blank, Template, said
-from bot.storage.repositories.buttons import Action
+from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Button, Incoming, Kind, Outgoing
@@ -31,16 +31,16 @@ WAITING = "write"
 @dataclass(slots=True)
 class Writing:
     store: Store
-    chat: Chat
+    chat: Assistant
     library: Library
 
     def feature(self) -> Feature:
         return Feature(
             commands={"/write": Command(self.write)},
             presses={
-                "write.start": Press(self.press_start),
-                "write.skip": Press(self.press_skip),
-                "write.cancel": Press(self.press_cancel),
+                "write.start": ButtonHandler(self.press_start),
+                "write.skip": ButtonHandler(self.press_skip),
+                "write.cancel": ButtonHandler(self.press_cancel),
             },
             awaits={WAITING: self.told},
         )
@@ -60,13 +60,13 @@ class Writing:
         options = [(row.name(language), "write.start", {"template": key}) for key, row in known.items()]
         await offer(self.store, incoming, reply, "\n".join((say(language, "write.choose"), "", *rows)), options)
 
-    async def press_start(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+    async def press_start(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         template = self.library.template(action.payload["template"])
         if template is None:
             raise BadInput(say(await language_of(self.store, incoming), "write.gone"))
         await self._go_on(incoming, reply, template, {})
 
-    async def told(self, incoming: Incoming, reply: Reply, waiting: Action) -> bool:
+    async def told(self, incoming: Incoming, reply: Reply, waiting: ButtonPress) -> bool:
         """The user answered: one question, or all of them at once."""
         template = self.library.template(waiting.payload["template"])
         values: dict[str, str] = dict(waiting.payload["values"])
@@ -78,7 +78,7 @@ class Writing:
         await self._go_on(incoming, reply, template, found or {**values, blank.name: incoming.text})
         return True
 
-    async def press_skip(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+    async def press_skip(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         waiting = await self.store.read(lambda tx: tx.buttons.awaited(incoming.address, incoming.user.id))
         key, name = action.payload["template"], action.payload["field"]
         template = self.library.template(key)
@@ -89,7 +89,7 @@ class Writing:
         else:
             await self._go_on(incoming, reply, template, {**values, name: ""})
 
-    async def press_cancel(self, incoming: Incoming, reply: Reply, _action: Action) -> None:
+    async def press_cancel(self, incoming: Incoming, reply: Reply, _action: ButtonPress) -> None:
         sentence = say(await language_of(self.store, incoming), "write.cancelled")
 
         def work(tx: Tx) -> None:

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 from bot.ai import Searcher, Source
 from bot.billing import pricing
-from bot.billing.metering import Payer, Purse
+from bot.billing.metering import BillTo, Meter
 from bot.errors import BadInput, ModelError, ModelRefused, NotAgreed
-from bot.feature import Command, Feature, Press
+from bot.feature import ButtonHandler, Command, Feature
 from bot.knowledge import citations
 from bot.outbox import language as language_of
 from bot.outbox import settle
 from bot.ports import Reply
-from bot.storage.repositories.buttons import Action
+from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store
 from bot.texts.catalog import say
-from bot.tools.tool import Asker, Found, Tool
+from bot.tools.tool import Tool, ToolContext, ToolOutput
 from bot.types import Incoming, Outgoing
 
 LONGEST_QUERY = 400  # characters (Search API)
@@ -30,15 +30,15 @@ class Searching:
 
     store: Store
     searcher: Searcher | None
-    purse: Purse
+    purse: Meter
 
     def feature(self) -> Feature:
         return Feature(
             commands={"/search": Command(self.search, in_menu=self.searcher is not None)},
-            presses={"price.search": Press(self.press)},
+            presses={"price.search": ButtonHandler(self.press)},
         )
 
-    async def press(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+    async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """The price is known."""
         await self.search(incoming, reply, action.payload["query"], "")
         await self.store.write(lambda tx: tx.buttons.use_up(action.key))
@@ -49,7 +49,7 @@ class Searching:
             raise BadInput(say(language, "search.off"))
         if not rest.strip():
             raise BadInput(say(language, "search.usage"))
-        payer = Payer.of(incoming, language, asks)
+        payer = BillTo.of(incoming, language, asks)
         reply.begin()
         reply.show(say(language, "tool.doing.search"))
         try:
@@ -61,7 +61,7 @@ class Searching:
         else:
             await settle(self.store, incoming, reply, found)
 
-    async def _answer(self, searcher: Searcher, incoming: Incoming, payer: Payer, query: str) -> Outgoing:
+    async def _answer(self, searcher: Searcher, incoming: Incoming, payer: BillTo, query: str) -> Outgoing:
         language = payer.language
         quoted = 0 if incoming.private else incoming.message_id
         try:
@@ -76,8 +76,8 @@ class Searching:
         return Outgoing(citations.under(found.text, found.sources, language), reply_to=quoted)
 
 
-def tools(searcher: Searcher, purse: Purse) -> list[Tool]:
-    async def web_search(query: str, asker: Asker) -> Found:
+def tools(searcher: Searcher, purse: Meter) -> list[Tool]:
+    async def web_search(query: str, asker: ToolContext) -> ToolOutput:
         """Search the web for what is new, local or not certain. Returns what the best pages say, with their addresses.
 
         query: a few words, in the language of the pages that are wanted
@@ -90,7 +90,7 @@ def tools(searcher: Searcher, purse: Purse) -> list[Tool]:
         ]
         return _told("\n\n".join(pages), [page.source for page in found])
 
-    async def web_answer(query: str, asker: Asker) -> Found:
+    async def web_answer(query: str, asker: ToolContext) -> ToolOutput:
         """Ask the web a question that takes several pages to answer. Slower and dearer than web_search.
 
         query: the question, in the language of the pages that are wanted
@@ -105,8 +105,8 @@ def tools(searcher: Searcher, purse: Purse) -> list[Tool]:
     return [Tool.of(function, deadline=DEADLINE, doing=doing) for function in (web_search, web_answer)]
 
 
-def _payer(asker: Asker) -> Payer:
-    return Payer(asker.address, asker.user, asker.turn, asker.language)
+def _payer(asker: ToolContext) -> BillTo:
+    return BillTo(asker.address, asker.user, asker.turn, asker.language)
 
 
 def _checked(query: str) -> str:
@@ -115,8 +115,8 @@ def _checked(query: str) -> str:
     return query
 
 
-def _told(text: str, found: Sequence[Source]) -> Found:
+def _told(text: str, found: Sequence[Source]) -> ToolOutput:
     """The bot lists the sources itself, so that none is made up."""
     if not text:
-        return Found("Nothing was found.", failed=True)
-    return Found(f"{text}\n\nThe user sees the list of these pages below your answer.", tuple(found))
+        return ToolOutput("Nothing was found.", failed=True)
+    return ToolOutput(f"{text}\n\nThe user sees the list of these pages below your answer.", tuple(found))

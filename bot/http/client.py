@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
 import httpx  # noqa: E402
 
-from bot.concurrency.deadline import Alarm  # noqa: E402
+from bot.concurrency.deadline import Deadline  # noqa: E402
 from bot.errors import ConfigError, ModelError, ModelProtocolError, ModelUnavailable, OutcomeUnknown, StreamCut  # noqa: E402
 from bot.http.framing import LineSplitter, dump_json, parse_json  # noqa: E402
 from bot.http.transport import Connection, Network  # noqa: E402
@@ -81,7 +81,7 @@ class Stream:
         self._limit = limit
         self._repeatable = repeatable
         self._size = 0
-        self._alarm = Alarm()
+        self._alarm = Deadline()
 
     async def lines(self) -> AsyncGenerator[str]:
         """The lines without their ends, the last one also where its end is missing. Lines end with LF or CR LF only."""

@@ -1,9 +1,9 @@
 """What a service does for us over minutes or hours: ordered once, followed by a job across restarts.
 
-The way: `order` stores an operation and its job in the commit that ends the turn. The job (`Following.follow`) submits
-it, stores its id before the first poll, then polls by putting itself back with a later `due`, and at the end puts what
-came of it into the outbox in one commit with the end of the operation. Each accepted submit costs money, so its
-outcome is never guessed: see `_submit`.
+The way: `order` stores an operation and its job in the commit that ends the turn. The job (`OperationRunner.follow`)
+submits it, stores its id before the first poll, then polls by putting itself back with a later `due`, and at the end
+puts what came of it into the outbox in one commit with the end of the operation. Each accepted submit costs money, so
+its outcome is never guessed: see `_submit`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ HELD = ("held", "held_money")  # the numbers of reservations, in what was ordere
 Result = TypeVar("Result")
 
 
-class Why(StrEnum):
+class FailureReason(StrEnum):
     """Why there is no result. `UNKNOWN`: the order may have been carried out, and `SLOW`: it may still be."""
 
     OFF = "off"
@@ -49,7 +49,7 @@ class Why(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class PollSchedule:
     """In seconds: how long a result is waited for, how long a service is asked again that takes no orders, and between
     which two a poll follows another. `shows` is what the chat sees meanwhile.
     """
@@ -62,7 +62,7 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class End:
+class Outcome:
     """How an operation ends, and what else is stored with that."""
 
     state: Literal["done", "failed"]
@@ -73,7 +73,7 @@ class Kind(Protocol[Result]):
     """What is special to a kind of operation. `submit` and `poll` raise the `ModelError`s of `errors.py`."""
 
     @property
-    def pace(self) -> Pace: ...
+    def pace(self) -> PollSchedule: ...
 
     def is_offered(self, operation: Operation) -> bool:
         """Whether there still is a service for it."""
@@ -93,9 +93,11 @@ class Kind(Protocol[Result]):
         """The service has taken it."""
         ...
 
-    def finished(self, operation: Operation, result: Result) -> End: ...
+    def finished(self, operation: Operation, result: Result) -> Outcome: ...
 
-    def failed(self, operation: Operation, why: Why, error: ModelError | BadInput | None = None) -> End: ...
+    def failed(
+        self, operation: Operation, why: FailureReason, error: ModelError | BadInput | None = None
+    ) -> Outcome: ...
 
     def abandoned(self, tx: Tx, operation: Operation) -> None:
         """Nobody is there to be told how it ends."""
@@ -115,7 +117,7 @@ def release(tx: Tx, operation: Operation) -> None:
 
 
 @dataclass(slots=True)
-class Following(Generic[Result]):
+class OperationRunner(Generic[Result]):
     store: Store
     clock: Clock
     transport: Transport
@@ -135,28 +137,28 @@ class Following(Generic[Result]):
         if self.kind.pace.shows:
             await self.transport.reply(job.address, job.key).busy(self.kind.pace.shows)
         if not self.kind.is_offered(operation):
-            await self._fail(job, operation, Why.OFF)
+            await self._fail(job, operation, FailureReason.OFF)
         elif operation.state == "running":
             await self._poll(job, operation)
         elif operation.submits < MOST_SUBMITS:
             await self._submit(job, operation)
         else:
-            await self._fail(job, operation, Why.UNKNOWN)
+            await self._fail(job, operation, FailureReason.UNKNOWN)
 
     async def _submit(self, job: Job, operation: Operation) -> None:
         await self.store.write(lambda tx: tx.operations.submitting(operation.id))
         try:
             name = await self.kind.submit(operation)
         except (ModelRefused, BadInput) as error:
-            await self._fail(job, operation, Why.REFUSED, error)
+            await self._fail(job, operation, FailureReason.REFUSED, error)
         except (OutcomeUnknown, ModelProtocolError) as error:  # whatever answered: it may have been carried out
-            await self._fail(job, operation, Why.UNKNOWN, error)
+            await self._fail(job, operation, FailureReason.UNKNOWN, error)
         except ModelDenied as error:
-            await self._fail(job, operation, Why.DENIED, error)
+            await self._fail(job, operation, FailureReason.DENIED, error)
         except ModelUnavailable as error:
             await self._submit_later(job, operation, error)
         except ModelError as error:  # it is too long, or the like: nothing was taken
-            await self._fail(job, operation, Why.FAILED, error)
+            await self._fail(job, operation, FailureReason.FAILED, error)
         else:
             await self._run(job, replace(operation, operation=name))
 
@@ -182,7 +184,7 @@ class Following(Generic[Result]):
         """The order was certainly not taken: nothing is paid yet, and it may be repeated."""
         age = self.clock.time() - operation.at
         if age > self.kind.pace.ordering:
-            await self._fail(job, operation, Why.FAILED, error)
+            await self._fail(job, operation, FailureReason.FAILED, error)
             return
         due = self.clock.time() + max(error.retry_after, self.kind.pace.shortest_poll, age / 4)
 
@@ -202,19 +204,21 @@ class Following(Generic[Result]):
                 raise  # the worker asks again, ever more rarely
             outcome = Pending()
         if isinstance(outcome, Failed):
-            await self._fail(job, operation, Why.REFUSED if outcome.refused else Why.FAILED)
+            await self._fail(job, operation, FailureReason.REFUSED if outcome.refused else FailureReason.FAILED)
         elif not isinstance(outcome, Pending):
             await self._end(job, operation, self.kind.finished(operation, outcome))
         elif age > pace.patience:
-            await self._fail(job, operation, Why.SLOW)
+            await self._fail(job, operation, FailureReason.SLOW)
         else:
             wait = min(max(pace.shortest_poll, age / 10), pace.longest_poll)
             await self.store.write(lambda tx: tx.jobs.again(job, self.clock.time() + wait))
 
-    async def _fail(self, job: Job, operation: Operation, why: Why, error: ModelError | BadInput | None = None) -> None:
+    async def _fail(
+        self, job: Job, operation: Operation, why: FailureReason, error: ModelError | BadInput | None = None
+    ) -> None:
         await self._end(job, operation, self.kind.failed(operation, why, error))
 
-    async def _end(self, job: Job, operation: Operation, end: End) -> None:
+    async def _end(self, job: Job, operation: Operation, end: Outcome) -> None:
         def work(tx: Tx) -> None:
             now = tx.operations.of(job.address.bot, job.key)
             if now is not None and now.state not in OVER:  # else forgotten or cancelled while the service was asked

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bot.ai import Embedder, Source, Vector
-from bot.billing.metering import Payer, Purse
+from bot.billing.metering import BillTo, Meter
 from bot.errors import LimitReached, ModelError
 from bot.knowledge.chunking import Passage, best, cut, unit
 from bot.storage.store import Store, Tx
@@ -34,7 +34,7 @@ TAIL = "Here the documents end. The user says:"
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Retrieved:
     """What the model is told of the documents, and the places that it can cite.
 
     `limit` is the sentence of a budget that did not let them be searched by their meaning.
@@ -45,7 +45,7 @@ class Found:
     limit: str = ""
 
 
-NOTHING = Found()
+NOTHING = Retrieved()
 
 
 @dataclass(slots=True)
@@ -53,7 +53,7 @@ class Documents:
     """`embedder` None: only words are searched."""
 
     store: Store
-    purse: Purse
+    purse: Meter
     embedder: Embedder | None = None
 
     async def keep(self, incoming: Incoming, name: str, pages: Sequence[str]) -> str:
@@ -69,7 +69,7 @@ class Documents:
         await self.store.write(keep)
         return f"[document: {name}" + (f", {len(pages)} pages]" if len(pages) > 1 else "]")
 
-    async def about(self, conversation: int, question: str, window: int, payer: Payer) -> Found:
+    async def about(self, conversation: int, question: str, window: int, payer: BillTo) -> Retrieved:
         """What the documents of a conversation say of a question, for a model with that window (in tokens)."""
         kept = await self.store.read(lambda tx: tx.documents.passages(conversation))
         passages = [Passage(one.text, one.page, one.vector, one.name, one.id) for one in kept]
@@ -109,7 +109,7 @@ class Documents:
             chosen.append(one)
         return sorted(chosen, key=lambda one: places[one.id])
 
-    async def _reckoned(self, embedder: Embedder, passages: list[Passage], payer: Payer) -> list[Passage]:
+    async def _reckoned(self, embedder: Embedder, passages: list[Passage], payer: BillTo) -> list[Passage]:
         """The same with vectors. Each batch is kept, so that what was paid is not asked for again."""
         missing = [one for one in passages if not one.vector]
         new: dict[int, tuple[float, ...]] = {}
@@ -122,11 +122,11 @@ class Documents:
             _all(vectors)
         return [replace(one, vector=new.get(one.id, one.vector)) for one in passages]
 
-    async def _placed(self, embedder: Embedder, question: str, payer: Payer) -> Sequence[float]:
+    async def _placed(self, embedder: Embedder, question: str, payer: BillTo) -> Sequence[float]:
         return _all(await self._embedded(embedder, [question], payer, question=True))[0].numbers
 
     async def _embedded(
-        self, embedder: Embedder, texts: Sequence[str], payer: Payer, *, question: bool = False
+        self, embedder: Embedder, texts: Sequence[str], payer: BillTo, *, question: bool = False
     ) -> Sequence[Vector | ModelError]:
         """Paid for by what the service counts; at most a token a character is held back. Raises `LimitReached`."""
         tariffs = self.purse.tariffs
@@ -162,7 +162,7 @@ def most(window: int, size: int) -> int:
     return min(budget(window), size) + len(HEAD) + len(TAIL) + LONGEST_NAME
 
 
-def cited(answer: str, found: Found) -> tuple[Source, ...]:
+def cited(answer: str, found: Retrieved) -> tuple[Source, ...]:
     """The places that an answer names, in any of our languages, in its order, each once."""
     named = [match[1].strip() for match in re.finditer(r"\[([^\[\]\n]{1,300})\]", answer)]
     places = {
@@ -171,13 +171,13 @@ def cited(answer: str, found: Found) -> tuple[Source, ...]:
     return tuple(places[name] for name in dict.fromkeys(named) if name in places)
 
 
-def _found(passages: Sequence[Passage], language: str) -> Found:
+def _found(passages: Sequence[Passage], language: str) -> Retrieved:
     if not passages:
         return NOTHING
     texts = [HEAD.format(example=_place(passages[0], language))]
     texts += [f"[{_place(one, language)}]\n{one.text}" for one in passages]
     sources = dict.fromkeys(Source(one.name, page=one.page) for one in passages)
-    return Found("\n\n".join([*texts, TAIL]), tuple(sources))
+    return Retrieved("\n\n".join([*texts, TAIL]), tuple(sources))
 
 
 def _place(passage: Passage, language: str) -> str:

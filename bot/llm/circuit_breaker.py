@@ -1,7 +1,7 @@
 """A model that fails is left alone for a while: nobody waits for what is known, and nothing hammers a service in need.
 
-`Breaker` is a `Model` around a `Model`. After five failures in a row, or one refused key, it refuses at once with the
-last error; every half minute one request goes through, and the first that is answered ends it.
+`CircuitBreaker` is a `Model` around a `Model`. After five failures in a row, or one refused key, it refuses at once
+with the last error; every half minute one request goes through, and the first that is answered ends it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PROBE = 30.0  # seconds between tries of a model that fails
 DENIED_PROBE = 60.0  # ... and of one whose key was refused: the operator needs longer
 
 
-class Breaker:
+class CircuitBreaker:
     """Raises what the model raises; while it `rests`, that is the error after which it was left alone."""
 
     def __init__(self, model: Model, clock: Clock) -> None:

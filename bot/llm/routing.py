@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.ai import Model
-from bot.llm.circuit_breaker import Breaker
+from bot.llm.circuit_breaker import CircuitBreaker
 
 STAND_INS = 2  # offers that answer for another: in an outage not every model of a long list should be tried
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class ModelOption:
     """A model that users may choose, under the name that is stored and the title that is shown."""
 
     name: str
@@ -22,24 +22,24 @@ class Offer:
     @property
     def rests(self) -> bool:
         """Whether it is known not to answer now."""
-        return isinstance(self.model, Breaker) and self.model.rests
+        return isinstance(self.model, CircuitBreaker) and self.model.rests
 
 
 class Routing:
     """`offers` is the operator's list; its first is the default."""
 
-    def __init__(self, offers: Sequence[Offer]) -> None:
+    def __init__(self, offers: Sequence[ModelOption]) -> None:
         self.offers = tuple(offers)
 
     @property
-    def default(self) -> Offer:
+    def default(self) -> ModelOption:
         return self.offers[0]
 
-    def pick(self, chosen: str) -> Offer:
+    def pick(self, chosen: str) -> ModelOption:
         """The chosen model, or the default where nothing was chosen or the choice is no longer offered."""
         return next((offer for offer in self.offers if offer.name == chosen), self.default)
 
-    def settle(self, *wishes: str) -> tuple[Offer, tuple[str, ...]]:
+    def settle(self, *wishes: str) -> tuple[ModelOption, tuple[str, ...]]:
         """The first of the wishes that is offered, and those before it that are not any more."""
         gone: list[str] = []
         for wish in dict.fromkeys(filter(None, wishes)):
@@ -48,6 +48,6 @@ class Routing:
             gone.append(wish)
         return self.default, tuple(gone)
 
-    def ready(self, chosen: Offer) -> Offer:
+    def ready(self, chosen: ModelOption) -> ModelOption:
         """The offer to ask now: the chosen one, or while that is known not to answer the first stand-in that may."""
         return next((offer for offer in (chosen, *self.offers[:STAND_INS]) if not offer.rests), chosen)

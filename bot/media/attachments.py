@@ -10,21 +10,21 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
 
-from bot.billing.metering import Payer
+from bot.billing.metering import BillTo
 from bot.concurrency.child_pool import ChildPool, Place
 from bot.conversation import branching
-from bot.conversation.assistant import Chat
+from bot.conversation.assistant import Assistant
 from bot.errors import BadInput, LimitReached, NotAgreed, Refused, TooLarge, TransportError, Unreadable
-from bot.feature import Feature, Press
+from bot.feature import ButtonHandler, Feature
 from bot.knowledge import extraction
 from bot.knowledge.documents import Documents
-from bot.llm.routing import Offer
+from bot.llm.routing import ModelOption
 from bot.media import images
 from bot.media.voice import Voice
 from bot.outbox import language as language_of
 from bot.outbox import put, settle
 from bot.ports import Reply
-from bot.storage.repositories.buttons import Action
+from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.chats import Choices
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
@@ -54,13 +54,13 @@ WHY_ANY = {"busy": "file.busy", "heavy": "file.heavy", "slow": "file.slow"}
 @dataclass(slots=True)
 class Attached:
     store: Store
-    chat: Chat
+    chat: Assistant
     documents: Documents
     voice: Voice
     files: ChildPool
 
     def feature(self) -> Feature:
-        return Feature(presses={"picture.ask": Press(self.press_ask, Permission.CHOOSE)})
+        return Feature(presses={"picture.ask": ButtonHandler(self.press_ask, Permission.CHOOSE)})
 
     async def take(self, incoming: Incoming, reply: Reply, *, agreed: bool = False) -> Incoming | None:
         """The question with parts that a model takes. None: it has been answered. Raises `BadInput`.
@@ -75,7 +75,7 @@ class Attached:
         if not given:
             return incoming
         language = choices.language_for(incoming.user)
-        payer = Payer.of(incoming, language, "" if agreed else "price.listen.ask")
+        payer = BillTo.of(incoming, language, "" if agreed else "price.listen.ask")
         taking = _Taking(incoming, reply, choices, language, payer)
         shown = [one for one in given if is_picture(one)]
         if len(shown) > MOST_PICTURES:
@@ -116,7 +116,7 @@ class Attached:
         await self._point(taking, wanted, seeing)
         return False
 
-    def _seeing(self) -> Offer | None:
+    def _seeing(self) -> ModelOption | None:
         return next((offer for offer in self.chat.routing.offers if offer.model.profile.vision), None)
 
     def _say_blind(self, taking: _Taking) -> None:
@@ -128,7 +128,7 @@ class Attached:
         async with self._opening(taking, attachment, "picture") as (place, data):
             return Image(await place.run(images.scaled, data))
 
-    async def _point(self, taking: _Taking, wanted: Offer, seeing: Offer) -> None:
+    async def _point(self, taking: _Taking, wanted: ModelOption, seeing: ModelOption) -> None:
         """Keep the question, and say who can answer it."""
         incoming, language = taking.incoming, taking.language
         text = say(language, "picture.unseen", model=wanted.title, other=seeing.title)
@@ -146,7 +146,7 @@ class Attached:
         await self.store.write(work)
         await taking.reply.finish()
 
-    async def press_ask(self, incoming: Incoming, reply: Reply, action: Action) -> None:
+    async def press_ask(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """The model that can see is chosen, and answers the question that waits."""
         model = action.payload["model"]
 
@@ -215,7 +215,7 @@ class Attached:
         await taking.reply.finish()
 
     @staticmethod
-    def again(incoming: Incoming, action: Action) -> Incoming:
+    def again(incoming: Incoming, action: ButtonPress) -> Incoming:
         """The press of that button as the message that was kept."""
         kept = action.payload
         parts = tuple(Attachment(**one) for one in kept["parts"])
@@ -273,7 +273,7 @@ class _Taking:
     reply: Reply
     choices: Choices
     language: str
-    payer: Payer
+    payer: BillTo
     text: str = ""
     parts: list[Part] = field(default_factory=list)
     read: list[str] = field(default_factory=list)  # the names of documents

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 
-from bot.ai import Answered, Failed, Listener, Speaker
-from bot.billing.metering import Payer, Purse
+from bot.ai import Answered, Failed, SpeechToText, TextToSpeech
+from bot.billing.metering import BillTo, Meter
 from bot.clock import Clock
 from bot.concurrency.child_pool import Place
 from bot.errors import BadInput, LimitReached, ModelDenied, ModelError, ModelUnavailable
@@ -48,10 +48,10 @@ class Voice:
     store: Store
     clock: Clock
     transport: Transport
-    listener: Listener | None
-    speaker: Speaker | None
+    listener: SpeechToText | None
+    speaker: TextToSpeech | None
     wake_jobs: Callable[[], None]
-    purse: Purse
+    purse: Meter
     longest: int = 1800
 
     def feature(self) -> Feature:
@@ -91,7 +91,7 @@ class Voice:
             data, mime = await place.run(audio.opus, data, self.longest), "audio/ogg"
         return Recording(data, mime, lasts(note, data, mime))
 
-    async def hear(self, incoming: Incoming, reply: Reply, note: Recording, payer: Payer) -> str:
+    async def hear(self, incoming: Incoming, reply: Reply, note: Recording, payer: BillTo) -> str:
         """The words of a note, which the user is shown too. Raises `BadInput`, `LimitReached`, `NotAgreed`."""
         language = payer.language
         name = f"{incoming.id}.heard"
@@ -115,7 +115,7 @@ class Voice:
         await reply.finish()
         return text
 
-    async def _recognised(self, incoming: Incoming, reply: Reply, note: Recording, payer: Payer) -> str:
+    async def _recognised(self, incoming: Incoming, reply: Reply, note: Recording, payer: BillTo) -> str:
         language = payer.language
         if self.listener is None:
             raise BadInput(say(language, "voice.off"))
@@ -127,7 +127,7 @@ class Voice:
         operation = await self._submitted(self.listener, incoming, payer, note)
         return await self._long(self.listener, operation, reply, language)
 
-    async def _long(self, listener: Listener, operation: str, reply: Reply, language: str) -> str:
+    async def _long(self, listener: SpeechToText, operation: str, reply: Reply, language: str) -> str:
         """A long note is an operation. Its id is on disk before it is asked about, so a restart goes on with it."""
         wait, until = FIRST_POLL, self.clock.monotonic() + PATIENCE
         while self.clock.monotonic() < until:
@@ -144,7 +144,7 @@ class Voice:
             wait = min(wait * 1.5, LAST_POLL)
         raise BadInput(say(language, "voice.failed"))
 
-    async def _submitted(self, listener: Listener, incoming: Incoming, payer: Payer, note: Recording) -> str:
+    async def _submitted(self, listener: SpeechToText, incoming: Incoming, payer: BillTo, note: Recording) -> str:
         """The id of the operation. It is paid when the service takes it, whatever comes of it."""
         bot, turn = incoming.address.bot, incoming.id
         known = await self.store.read(lambda tx: tx.operations.of(bot, turn))
@@ -199,10 +199,10 @@ class Voice:
         await self.store.patiently(lambda: self.store.write(end))
         await reply.finish()
 
-    async def _spoken(self, speaker: Speaker, job: Job, text: str) -> Outgoing:
+    async def _spoken(self, speaker: TextToSpeech, job: Job, text: str) -> Outgoing:
         """The voice note, or why there is none. Raises `ModelUnavailable` while it is worth trying again."""
         language = job.payload["language"]
-        payer = Payer(job.address, job.payload.get("user", 0), job.key, language)
+        payer = BillTo(job.address, job.payload.get("user", 0), job.key, language)
         unspoken = say(language, "voice.unspoken")
         try:
             async with self.purse.pays(payer, self.purse.tariffs.voice, len(text)):

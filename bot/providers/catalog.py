@@ -11,10 +11,10 @@ from dataclasses import replace
 from decimal import Decimal
 
 from bot.ai import Profile
-from bot.config.entries import ModelEntry
+from bot.config.entries import ModelConfig
 
 
-def profile(name: str, extra: Sequence[ModelEntry] = ()) -> Profile:
+def profile(name: str, extra: Sequence[ModelConfig] = ()) -> Profile:
     """The profile of a model by any of its names: `yandexgpt`, `lite`, `yandexgpt/rc`, `gpt://folder/yandexgpt/latest`.
 
     What a row of `extra` for the same model says counts more than the table; the tuned suffix (`@...`) does not matter,
@@ -39,13 +39,13 @@ def parts(name: str) -> tuple[str, str]:
     return ALIASES.get(model, model), version or "latest"
 
 
-def choices(extra: Sequence[ModelEntry] = ()) -> Sequence[ModelEntry]:
+def choices(extra: Sequence[ModelConfig] = ()) -> Sequence[ModelConfig]:
     """The models a user may choose from: what the operator listed, otherwise the built-in list. All have a title."""
     rows = extra or BUILT_IN
     return tuple(row if row.title else row.model_copy(update={"title": row.name}) for row in rows)
 
 
-def entry(name: str, extra: Sequence[ModelEntry]) -> ModelEntry | None:
+def entry(name: str, extra: Sequence[ModelConfig]) -> ModelConfig | None:
     """The operator's row for a model, None where there is none."""
     exact = (row for row in extra if row.name == name)
     same = (row for row in extra if "@" not in row.name and parts(row.name) == parts(name))
@@ -66,14 +66,14 @@ ALIASES: Mapping[str, str] = {
     "yandexart": "yandex-art",
 }
 
-BUILT_IN: Sequence[ModelEntry] = (
-    ModelEntry(name="yandexgpt", title="YandexGPT Pro"),
-    ModelEntry(name="yandexgpt-lite", title="YandexGPT Lite"),
-    ModelEntry(name="yandexgpt/rc", title="YandexGPT Pro 5.1"),
-    ModelEntry(name="aliceai-llm", title="Alice AI"),
-    ModelEntry(name="qwen3-235b-a22b-fp8", title="Qwen3 235B"),
-    ModelEntry(name="gpt-oss-120b", title="gpt-oss 120B"),
-    ModelEntry(name="gemma-3-27b-it", title="Gemma 3 27B"),  # the one of them that sees pictures
+BUILT_IN: Sequence[ModelConfig] = (
+    ModelConfig(name="yandexgpt", title="YandexGPT Pro"),
+    ModelConfig(name="yandexgpt-lite", title="YandexGPT Lite"),
+    ModelConfig(name="yandexgpt/rc", title="YandexGPT Pro 5.1"),
+    ModelConfig(name="aliceai-llm", title="Alice AI"),
+    ModelConfig(name="qwen3-235b-a22b-fp8", title="Qwen3 235B"),
+    ModelConfig(name="gpt-oss-120b", title="gpt-oss 120B"),
+    ModelConfig(name="gemma-3-27b-it", title="Gemma 3 27B"),  # the one of them that sees pictures
 )
 
 

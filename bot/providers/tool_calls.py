@@ -7,14 +7,14 @@ from collections.abc import Mapping, Set
 from itertools import count
 from typing import Any
 
-from bot.ai import Ability, Request
+from bot.ai import Request, ToolSpec
 from bot.types import ToolCall
 
 CHOICES = frozenset({"none", "required"})  # of `Request.choice`: any other is the name of a tool
 UNREADABLE = "unreadable"  # the argument that holds what is no JSON object: no tool has it, so that the model is told
 
 
-def function(tool: Ability) -> dict[str, Any]:
+def function(tool: ToolSpec) -> dict[str, Any]:
     return {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
 
 

@@ -13,12 +13,12 @@ from bot.access.onboarding import Joining
 from bot.billing.budget import MONEY, TOKENS
 from bot.clock import Clock
 from bot.config.settings import Settings
-from bot.dispatch.pipeline import Door, InOrder
+from bot.dispatch.pipeline import ConversationQueue, Throttle
 from bot.dispatch.router import Commands
 from bot.errors import StorageUnavailable
 from bot.features.privacy import Retention
 from bot.jobs.worker import Jobs
-from bot.ports import Engine, Role
+from bot.ports import Dispatcher, ProcessRole
 from bot.storage.store import Store, Tx
 from bot.telegram.transport import Telegram
 from bot.telemetry.metrics import Metrics
@@ -40,14 +40,14 @@ class Bot:
     store: Store
     telegram: Telegram
     commands: Commands
-    door: Door
-    handler: InOrder
+    door: Throttle
+    handler: ConversationQueue
     jobs: Jobs
     clock: Clock
     tasks: asyncio.TaskGroup
     stopping: asyncio.Event
-    engine: Engine
-    role: Role
+    engine: Dispatcher
+    role: ProcessRole
     shared: bool
     metrics: Metrics
     turns: Turns

@@ -15,38 +15,38 @@ from functools import partial
 
 from pydantic import SecretStr
 
-from bot.access.directory import Roll
+from bot.access.directory import MemberDirectory
 from bot.access.members import Members
 from bot.access.onboarding import Joining
 from bot.access.policy import Access
 from bot.access.rights import Rights
-from bot.ai import Later, Painter
+from bot.ai import AsyncModel, ImageModel
 from bot.billing.allowances import Allowances
 from bot.billing.budget import Budget
-from bot.billing.metering import Purse
+from bot.billing.metering import Meter
 from bot.billing.usage import Accounts
 from bot.clock import Clock, SystemClock
 from bot.concurrency.child_pool import ChildPool
 from bot.concurrency.lease import Tasks
 from bot.config.settings import Settings, has_key
-from bot.conversation.assistant import Chat
+from bot.conversation.assistant import Assistant
 from bot.conversation.conversation_list import ChatList
 from bot.conversation.cost import Pricing
-from bot.conversation.helper_model import Aside
+from bot.conversation.helper_model import HelperModel
 from bot.conversation.memory import Context
 from bot.conversation.price_confirmation import Confirming
-from bot.conversation.request import Asking
+from bot.conversation.request import RequestBuilder
 from bot.conversation.tool_approval import Taps
-from bot.conversation.turn_start import Questions
+from bot.conversation.turn_start import TurnStart
 from bot.dispatch.custom_commands import Extending
-from bot.dispatch.pipeline import MOST_ATTEMPTS, MOST_OF_MANY, Admit, Boundary, Door, InOrder
+from bot.dispatch.pipeline import MOST_ATTEMPTS, MOST_OF_MANY, Admission, ConversationQueue, ErrorBoundary, Throttle
 from bot.dispatch.queue_notice import Waiting
 from bot.dispatch.router import Commands
 from bot.extension import Extension
 from bot.feature import Feature, joined
 from bot.features import web_search
 from bot.features.deferred_answers import KIND as LATER
-from bot.features.deferred_answers import Postponing
+from bot.features.deferred_answers import DeferredAnswers
 from bot.features.feedback import Opinions
 from bot.features.image_generation import Images
 from bot.features.personas import Personas
@@ -59,11 +59,11 @@ from bot.features.templates import Writing
 from bot.features.web_search import Searching
 from bot.jobs.worker import Jobs
 from bot.knowledge.documents import Documents
-from bot.llm.circuit_breaker import Breaker
-from bot.llm.routing import Offer, Routing
+from bot.llm.circuit_breaker import CircuitBreaker
+from bot.llm.routing import ModelOption, Routing
 from bot.media.attachments import Attached
 from bot.media.voice import Voice
-from bot.ports import Role
+from bot.ports import ProcessRole
 from bot.prompts.library import Library
 from bot.providers import catalog
 from bot.providers.yandex.service import YandexStudio
@@ -94,9 +94,9 @@ async def build(
     seed: int | None = None,
     routing: Routing | None = None,
     tools: Sequence[Tool] = (),
-    later: Callable[[str], Later | None] | None = None,
+    later: Callable[[str], AsyncModel | None] | None = None,
     extension: Extension | None = None,
-    role: Role = Role.ALL,
+    role: ProcessRole = ProcessRole.ALL,
     shared: bool | None = None,
     process: Process | None = None,
 ) -> AsyncIterator[Bot]:
@@ -169,7 +169,7 @@ class Given:
     store: Store
     studio: YandexStudio
     routing: Routing
-    painter: Painter | None
+    painter: ImageModel | None
     api: Api
     clock: Clock
     chance: random.Random
@@ -177,10 +177,10 @@ class Given:
     hooks: Hooks
     files: ChildPool
     toolbox: Toolbox = field(default_factory=Toolbox)
-    modes: Callable[[str], Later | None] = lambda _name: None
+    modes: Callable[[str], AsyncModel | None] = lambda _name: None
     extension: Extension = field(default_factory=Extension)
     routers: Routers | None = None
-    role: Role = Role.ALL
+    role: ProcessRole = ProcessRole.ALL
     shared: bool = False
 
 
@@ -189,10 +189,10 @@ class Parts:
     """What several features share."""
 
     telegram: Telegram
-    roll: Roll
+    roll: MemberDirectory
     access: Access
     budget: Budget
-    purse: Purse
+    purse: Meter
     jobs: Jobs
     library: Library
     journal: Journal
@@ -200,7 +200,7 @@ class Parts:
     voice: Voice
     documents: Documents
     opinions: Opinions
-    chat: Chat
+    chat: Assistant
 
 
 def wire(given: Given) -> Bot:
@@ -220,10 +220,12 @@ def wire(given: Given) -> Bot:
         given.routers.feed if given.routers else None,
     )
     commands = Commands(store, chat, parts.access, attached, features, roll.load, parts.opinions.reaction, feed)
-    admit = Admit(commands, parts.access, joining.refuse)
-    boundary = Boundary(admit, store, journal, MOST_OF_MANY if given.shared else MOST_ATTEMPTS)
-    waiting.queue = handler = InOrder(boundary, given.tasks, turns, chat.outdate, waiting.queued, waiting.empty)
-    door = Door(handler, store, clock, given.tasks, parts.access, options.limits(settings), journal)
+    admit = Admission(commands, parts.access, joining.refuse)
+    boundary = ErrorBoundary(admit, store, journal, MOST_OF_MANY if given.shared else MOST_ATTEMPTS)
+    waiting.queue = handler = ConversationQueue(
+        boundary, given.tasks, turns, chat.outdate, waiting.queued, waiting.empty
+    )
+    door = Throttle(handler, store, clock, given.tasks, parts.access, options.limits(settings), journal)
     engine = cluster.engine(settings, store, handler, jobs, clock, given.api.id, joining.look, shared=given.shared)
     return Bot(
         settings, store, parts.telegram, commands, door, handler, jobs, clock, given.tasks, asyncio.Event(),
@@ -235,17 +237,17 @@ def _parts(given: Given) -> Parts:
     settings, store, clock, studio, tasks = given.settings, given.store, given.clock, given.studio, given.tasks
     how = options.telegram(settings, given.routers)
     telegram = Telegram(given.api, StoredInbox(store), StoredOutbox(store), clock, tasks, given.hooks, how)
-    roll, jobs = Roll(store, given.api.id), Jobs(store, clock, given.api.id, tracer=given.api.tracer)
+    roll, jobs = MemberDirectory(store, given.api.id), Jobs(store, clock, given.api.id, tracer=given.api.tracer)
     access = Access(settings.access == "open", frozenset(settings.owners), roll)
     budget, library = options.budget(settings, access, roll), Library(settings.prompts_dir)
-    purse = Purse(store, budget, options.tariffs(settings))
+    purse = Meter(store, budget, options.tariffs(settings))
     journal = Journal(clock, beside(home(settings.database_url)))
     documents = Documents(store, purse, studio.embeddings())
     how_to_answer = options.chat(settings)
-    asking = Asking(how_to_answer, given.toolbox)
+    asking = RequestBuilder(how_to_answer, given.toolbox)
     pricing = Pricing(store, given.routing, asking, budget, documents, given.modes)
-    questions = Questions(store, given.routing, pricing, how_to_answer, library)
-    chat = Chat(
+    questions = TurnStart(store, given.routing, pricing, how_to_answer, library)
+    chat = Assistant(
         store, given.routing, clock, how_to_answer, given.toolbox, asking, pricing, questions, documents, jobs.wake,
         journal,
     )  # fmt: skip
@@ -261,8 +263,8 @@ def _features(given: Given, parts: Parts, works_for: Callable[[int], bool]) -> l
     settings, store, clock, studio, extension = given.settings, given.store, given.clock, given.studio, given.extension
     telegram, chat, budget, library, wake = parts.telegram, parts.chat, parts.budget, parts.library, parts.jobs.wake
     helper = extension.models[0].model if extension.only_models else studio.text(settings.helper_model)
-    aside = Aside(store, helper, budget)
-    postponing = Postponing(
+    aside = HelperModel(store, helper, budget)
+    postponing = DeferredAnswers(
         store, given.routing, given.modes, clock, telegram, wake, parts.journal, budget, options.later(settings)
     )
     titles = {offer.name: offer.title for offer in given.routing.offers}
@@ -301,18 +303,18 @@ def _features(given: Given, parts: Parts, works_for: Callable[[int], bool]) -> l
     ]
 
 
-def _modes(studio: YandexStudio, extension: Extension) -> Callable[[str], Later | None]:
+def _modes(studio: YandexStudio, extension: Extension) -> Callable[[str], AsyncModel | None]:
     """The asynchronous modes of AI Studio's models; a programmer's own have none."""
     own = {one.name for one in extension.models}
     return lambda name: None if extension.only_models or name in own else studio.later(name)
 
 
-def _offers(settings: Settings, studio: YandexStudio, clock: Clock) -> Sequence[Offer]:
+def _offers(settings: Settings, studio: YandexStudio, clock: Clock) -> Sequence[ModelOption]:
     names = [(entry.name, entry.title) for entry in catalog.choices(settings.models)]
     if settings.model not in [name for name, _ in names]:
         names = [(settings.model, settings.model), *names]
     names = sorted(names, key=lambda row: row[0] != settings.model)
-    return [Offer(name, title, Breaker(studio.text(name), clock)) for name, title in names]
+    return [ModelOption(name, title, CircuitBreaker(studio.text(name), clock)) for name, title in names]
 
 
 def _routing(
@@ -320,7 +322,7 @@ def _routing(
 ) -> Routing:
     """The programmer's own models first: code counts more than settings."""
     offered = given.offers if given else () if extension.only_models else _offers(settings, studio, clock)
-    own = [Offer(one.name, one.title, Breaker(one.model, clock)) for one in extension.models]
+    own = [ModelOption(one.name, one.title, CircuitBreaker(one.model, clock)) for one in extension.models]
     names = {offer.name for offer in own}
     return Routing([*own, *(offer for offer in offered if offer.name not in names)])
 

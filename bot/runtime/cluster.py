@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from bot.clock import Clock
 from bot.config.settings import Settings
-from bot.dispatch.pipeline import InOrder
+from bot.dispatch.pipeline import ConversationQueue
 from bot.errors import ConfigError
 from bot.jobs.worker import Jobs
-from bot.ports import Engine
-from bot.runtime.local_dispatcher import Single
+from bot.ports import Dispatcher
+from bot.runtime.local_dispatcher import LocalDispatcher
 from bot.storage.store import Store
 
 if TYPE_CHECKING:
@@ -26,22 +26,20 @@ EXTRA = "DATABASE_URL: PostgreSQL needs an extra of Govorun: pip install 'govoru
 def engine(
     settings: Settings,
     store: Store,
-    handler: InOrder,
+    handler: ConversationQueue,
     jobs: Jobs,
     clock: Clock,
     bot: int,
     look: Callable[[], Awaitable[None]],
     *,
     shared: bool,
-) -> Engine:
+) -> Dispatcher:
     """`shared`: other processes may work for the same bot. `look` reads anew who is let in."""
     if not shared:
-        return Single(store, handler, jobs, bot)
-    from bot.runtime.cluster_dispatcher import (
-        Workers,  # here, because it loads a library that only bots on PostgreSQL have
-    )
+        return LocalDispatcher(store, handler, jobs, bot)
+    from bot.runtime.cluster_dispatcher import ClusterDispatcher
 
-    return Workers(settings.database_url, store, handler, jobs, clock, bot, settings.telegram_rate, look)
+    return ClusterDispatcher(settings.database_url, store, handler, jobs, clock, bot, settings.telegram_rate, look)
 
 
 def places(settings: Settings, clock: Clock) -> Places:

@@ -20,10 +20,10 @@ from procrastinate.worker import Worker
 
 from bot.clock import Clock
 from bot.concurrency.lease import Lease, LeaseLost, current, lock_of
-from bot.dispatch.pipeline import InOrder
+from bot.dispatch.pipeline import ConversationQueue
 from bot.errors import StorageUnavailable
 from bot.jobs.worker import AT_ONCE, Jobs
-from bot.ports import Chats
+from bot.ports import ChatHost
 from bot.storage.cluster.leader_election import Leader
 from bot.storage.cluster.procrastinate import RETRY, STALLED, Broker, connector
 from bot.storage.cluster.shared_rate_limit import Rate
@@ -43,16 +43,16 @@ EARLY = 2.0  # seconds before its time that a job is waited for, and not given u
 
 
 @dataclass(slots=True)
-class Workers:
+class ClusterDispatcher:
     url: str
     store: Store
-    handler: InOrder
+    handler: ConversationQueue
     jobs: Jobs
     clock: Clock
     bot: int
     rate: float
     look: Callable[[], Awaitable[None]]  # who is let in has changed
-    _chats: Chats | None = None
+    _chats: ChatHost | None = None
     _broker: Broker | None = None
     _held: dict[int, Lease] = field(default_factory=dict)  # by the numbers of their jobs
     _strays: set[tuple[int, int]] = field(default_factory=set)  # jobs that are ours, and that nobody does here
@@ -69,7 +69,7 @@ class Workers:
     def at_once(self) -> bool:
         return False
 
-    async def begin(self, chats: Chats) -> None:
+    async def begin(self, chats: ChatHost) -> None:
         self._chats = chats
         self._begun.set()
 
@@ -138,7 +138,7 @@ class Workers:
             finally:
                 self._chats.leave(place)
 
-    async def _hold(self, lease: Lease, place: str, chats: Chats, broker: Broker) -> None:
+    async def _hold(self, lease: Lease, place: str, chats: ChatHost, broker: Broker) -> None:
         """Work on a chat until there is nothing to do, or another process does it."""
         known: set[int] = set()
         if not self._is_draining:

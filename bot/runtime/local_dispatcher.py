@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from bot.dispatch.pipeline import InOrder
+from bot.dispatch.pipeline import ConversationQueue
 from bot.jobs.worker import Jobs
-from bot.ports import Chats
+from bot.ports import ChatHost
 from bot.storage.store import Store
 
 
 @dataclass(slots=True)
-class Single:
+class LocalDispatcher:
     store: Store
-    handler: InOrder
+    handler: ConversationQueue
     jobs: Jobs
     bot: int
 
@@ -22,7 +22,7 @@ class Single:
     def at_once(self) -> bool:
         return True
 
-    async def begin(self, chats: Chats) -> None:
+    async def begin(self, chats: ChatHost) -> None:
         await chats.recover()
 
     async def run(self) -> None:

@@ -17,11 +17,11 @@ from bot.config.multi_bot import Plan, one_line
 from bot.config.settings import Settings
 from bot.errors import BotError, ConfigError
 from bot.extension import Extension
-from bot.ports import Role
+from bot.ports import ProcessRole
 from bot.runtime import sd_notify
 from bot.runtime.event_loop import WatchedLoop
 from bot.runtime.resources import Process
-from bot.runtime.supervisor import Fleet
+from bot.runtime.supervisor import Supervisor
 from bot.storage.engines.sqlite_files import alone
 from bot.storage.engines.urls import is_sqlite
 from bot.telemetry import logging as logs
@@ -39,7 +39,7 @@ YOUNG = 5_000  # new objects before the garbage collector looks at them; Python'
 Read = Callable[[], Plan]
 
 
-def run(plan: Plan, read: Read, extension: Extension | None = None, role: Role = Role.ALL) -> None:
+def run(plan: Plan, read: Read, extension: Extension | None = None, role: ProcessRole = ProcessRole.ALL) -> None:
     """Run the bots until they are stopped, on an event loop that tells when it is held up. Raises as `serve`.
 
     A defect that ends them goes into the log, where no secret stands, and not to the interpreter, which prints it all.
@@ -55,7 +55,9 @@ def run(plan: Plan, read: Read, extension: Extension | None = None, role: Role =
             raise SystemExit(DEFECT) from None
 
 
-async def serve(plan: Plan, read: Read, extension: Extension | None = None, role: Role = Role.ALL) -> None:
+async def serve(
+    plan: Plan, read: Read, extension: Extension | None = None, role: ProcessRole = ProcessRole.ALL
+) -> None:
     """Run until SIGTERM or SIGINT, then drain; a second signal ends at once. SIGHUP calls `read` and changes what it
     says. Raises the error that ended the last bot.
     """
@@ -63,7 +65,7 @@ async def serve(plan: Plan, read: Read, extension: Extension | None = None, role
     plan, settings = plan.checked(check), plan.process
     with alone(settings.database_url) if is_sqlite(settings.database_url) else nullcontext():
         async with sd_notify.telling(SystemClock()) as notifier, Process.open(settings, SystemClock()) as process:
-            fleet = Fleet(process, plan, role, extension or Extension())
+            fleet = Supervisor(process, plan, role, extension or Extension())
             notifier.is_ready = fleet.is_ready
             async with health(settings, fleet.patients, process.metrics):
                 _on_signals(fleet.stop, partial(_reload, fleet, lambda: read().checked(check)))
@@ -79,19 +81,19 @@ def health(settings: Settings, patients: Patients, metrics: Metrics) -> Abstract
     return serving(settings, patients, metrics)
 
 
-def _check(settings: Settings, role: Role) -> None:
+def _check(settings: Settings, role: ProcessRole) -> None:
     """Raises `ConfigError` for a role that can't be played with these settings."""
     if is_sqlite(settings.database_url):
-        if role is not Role.ALL:
+        if role is not ProcessRole.ALL:
             raise ConfigError(f"--role {role}: several processes need PostgreSQL, and DATABASE_URL is a file")
         return
-    if role is Role.WEBHOOK and not settings.webhook_url:
+    if role is ProcessRole.WEBHOOK and not settings.webhook_url:
         raise ConfigError(f"--role {role}: WEBHOOK_URL is empty, so there is nothing to take")
     if role.takes and settings.webhook_url and not settings.webhook_secret.get_secret_value():
         raise ConfigError("WEBHOOK_SECRET is empty: all processes that take the webhook need the same one")
 
 
-async def _watched(fleet: Fleet) -> None:
+async def _watched(fleet: Supervisor) -> None:
     loop = asyncio.get_running_loop()
     with loop.watched(fleet.process.metrics) if isinstance(loop, WatchedLoop) else nullcontext():
         await fleet.run()
@@ -131,7 +133,7 @@ def _on_signals(stop: Callable[[], None], reload: Callable[[], None]) -> None:
     loop.add_signal_handler(signal.SIGHUP, hung_up)
 
 
-def _reload(fleet: Fleet, read: Read) -> None:
+def _reload(fleet: Supervisor, read: Read) -> None:
     """Read the settings again. Those that can't be used change nothing."""
     try:
         plan = read()

@@ -8,7 +8,7 @@ from bot.access.policy import Access, Role
 from bot.access.rate_limit import Limits
 from bot.billing import pricing
 from bot.billing.budget import Budget, Personal
-from bot.billing.pricing import Tariffs
+from bot.billing.pricing import PriceList
 from bot.config.settings import Settings
 from bot.conversation.request import Options as ChatOptions
 from bot.features.deferred_answers import Options as LaterOptions
@@ -69,9 +69,9 @@ def picture(settings: Settings) -> Price:
     return Price(pricing.millionths(settings.image_price), settings.currency, settings.image_model)
 
 
-def tariffs(settings: Settings) -> Tariffs:
-    known, block = Tariffs(), settings.speech_block
-    return Tariffs(
+def tariffs(settings: Settings) -> PriceList:
+    known, block = PriceList(), settings.speech_block
+    return PriceList(
         replace(known.speech, price=settings.speech_price, per=block, block=block),
         replace(known.long_speech, price=settings.speech_long_price, per=block, block=block),
         replace(known.voice, price=settings.voice_price, per=1000),

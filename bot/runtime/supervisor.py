@@ -1,4 +1,5 @@
-"""The bots of a process: each is built, run, and built anew when its settings have changed. Begin with `Fleet.apply`.
+"""The bots of a process: each is built, run, and built anew when its settings have changed. Begin with
+`Supervisor.apply`.
 
 A bot is known by its number, with which its token begins: a file that gets another name is the same bot, and there are
 never two of one. What one of them ends with is said in one line, and the others go on.
@@ -17,7 +18,7 @@ from bot.config.multi_bot import ENDING, FIXED, Plan
 from bot.config.settings import Settings
 from bot.errors import BotError, ConfigError
 from bot.extension import Extension
-from bot.ports import Role
+from bot.ports import ProcessRole
 from bot.runtime.bot import Bot
 from bot.runtime.build import build
 from bot.runtime.health import Check, Health
@@ -32,7 +33,7 @@ ENDED = Check("fail", reason="it has ended, or its settings are refused: the log
 
 
 @dataclass(slots=True, eq=False)
-class Member:
+class BotSlot:
     """A bot that should run with the settings `wanted`, or end (None). `good` are the last ones that it has run with.
 
     `health` is there while it is built; `error` is what it ended with.
@@ -57,16 +58,16 @@ class Member:
 
 
 @dataclass(slots=True)
-class Fleet:
+class Supervisor:
     """`shared`: as in `app.build`."""
 
     process: Process
     plan: Plan
-    role: Role = Role.ALL
+    role: ProcessRole = ProcessRole.ALL
     extension: Extension = field(default_factory=Extension)
     shared: bool | None = None
     stopping: bool = False
-    _members: dict[int, Member] = field(default_factory=dict)
+    _members: dict[int, BotSlot] = field(default_factory=dict)
     _tasks: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup)
 
     async def run(self) -> None:
@@ -123,7 +124,7 @@ class Fleet:
         for name, settings in plan.bots.items():
             member = self._members.get(settings.bot_id)
             if member is None or member.is_over:
-                self._start(Member(name, settings), settings)
+                self._start(BotSlot(name, settings), settings)
                 continue
             member.name = name
             if member.wanted is None or multi_bot.changed(member.wanted, settings):
@@ -138,11 +139,11 @@ class Fleet:
             member.wanted = None
             member.end_life()
 
-    def _start(self, member: Member, settings: Settings) -> None:
+    def _start(self, member: BotSlot, settings: Settings) -> None:
         self._members[settings.bot_id] = member
         member.task = self._tasks.create_task(self._keep(member), name=f"bot {member.name}")
 
-    async def _keep(self, member: Member) -> None:
+    async def _keep(self, member: BotSlot) -> None:
         """Let a bot live, once with each of the settings that are wanted."""
         while (settings := member.wanted) is not None:
             logs.bot.set(member.name)
@@ -160,7 +161,7 @@ class Fleet:
         number = next(number for number, other in self._members.items() if other is member)
         del self._members[number]
 
-    async def _life(self, member: Member, settings: Settings) -> BotError | None:
+    async def _life(self, member: BotSlot, settings: Settings) -> BotError | None:
         """Build and run it until it is stopped. Returns the error that ended it."""
         ended: list[BotError] = []
         try:
@@ -180,7 +181,7 @@ class Fleet:
             member.app = member.health = None
         return ended[0] if ended else None
 
-    def _announce(self, member: Member, app: Bot) -> None:
+    def _announce(self, member: BotSlot, app: Bot) -> None:
         process = self.plan.process
         health = f"http://{process.health_host}:{process.health_port}" if process.health_port else ""
         file = (process.bots or Path()) / f"{member.name}{ENDING}"

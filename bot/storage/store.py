@@ -19,11 +19,11 @@ from sqlalchemy.exc import DBAPIError
 
 from bot.clock import Clock
 from bot.concurrency import lease
-from bot.concurrency.lease import Fenced, Lease, LeaseLost
+from bot.concurrency.lease import FencedOut, Lease, LeaseLost
 from bot.errors import Lost, StorageUnavailable
 from bot.storage.engines.base import Engine
 from bot.storage.engines.base import Work as Bound
-from bot.storage.engines.decision_locks import Guard
+from bot.storage.engines.decision_locks import DecisionLock
 from bot.storage.engines.errors import meaning
 from bot.storage.engines.job_notify import Queue
 from bot.storage.engines.urls import is_sqlite
@@ -151,7 +151,7 @@ class Asked:
     """A work that waits for a lane. `before` are those whose callers have gone, and which it comes after."""
 
     work: Work
-    guards: frozenset[Guard]
+    guards: frozenset[DecisionLock]
     done: asyncio.Future[Any]
     before: frozenset[asyncio.Future[Any]]
 
@@ -189,7 +189,7 @@ class Store:
         """What keeps the rows: "PostgreSQL 18.4"."""
         return self.engine.version
 
-    async def write(self, work: Callable[[Tx], T], guard: Guard | None = None) -> T:
+    async def write(self, work: Callable[[Tx], T], guard: DecisionLock | None = None) -> T:
         """Run `work` in a transaction and return its result after the commit. `guard`: it is known to need that.
 
         Cancelling the caller does not cancel the work. `work` runs in another thread, more than once where the database
@@ -211,7 +211,7 @@ class Store:
         except asyncio.CancelledError:
             self._abandon(done)
             raise
-        except Fenced:
+        except FencedOut:
             assert held is not None  # noqa: S101  nobody else is fenced
             held.lose()
             raise LeaseLost from None

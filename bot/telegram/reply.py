@@ -14,7 +14,7 @@ from bot.errors import TransportError
 from bot.telegram.client import files
 from bot.telegram.client.api import Moved, NotAlone, NoThread
 from bot.telegram.sending.delivery import Deliverer
-from bot.telegram.sending.streaming import Live, Mode
+from bot.telegram.sending.streaming import LiveMessage, Mode
 from bot.texts.catalog import say
 from bot.types import Address, Attachment
 
@@ -40,7 +40,7 @@ class TelegramReply:
     message_id: int = 0
     opens: str = ""
     _opened: int = 0  # the message that one person alone sees
-    _live: Live | None = field(default=None)
+    _live: LiveMessage | None = field(default=None)
 
     def begin(self, mode: str = "", over: int = 0) -> None:
         if self._live is not None:  # the turn is begun anew: the view that is open goes on with it
@@ -52,7 +52,9 @@ class TelegramReply:
         label = "⏹ " + say(self.language, "stop")
         quote = 0 if self.private else self.message_id
         over = over or self._opened
-        self._live = Live(self.deliverer, self.address, self.turn, wish, stop_label=label, quote=quote, over=over)
+        self._live = LiveMessage(
+            self.deliverer, self.address, self.turn, wish, stop_label=label, quote=quote, over=over
+        )
         self._live.begin()
 
     def append(self, text: str) -> None:

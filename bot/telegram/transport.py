@@ -16,7 +16,7 @@ from aiogram.types import BotCommand, BotCommandScopeAllGroupChats
 
 from bot.clock import Clock
 from bot.errors import ConfigError, Refused, TransportError, TransportUnavailable, Unauthorized
-from bot.ports import Engine, Handler, Inbox, Outbox, Role
+from bot.ports import Dispatcher, Handler, Inbox, Outbox, ProcessRole
 from bot.telegram.client.api import Api, NoMethod
 from bot.telegram.receiving import auto_answers, webhook
 from bot.telegram.receiving.intake import Intake
@@ -86,9 +86,9 @@ class Telegram:
         self,
         handler: Handler,
         menu: Mapping[str, Sequence[tuple[str, str]]],
-        engine: Engine,
+        engine: Dispatcher,
         unseen: Collection[str] = (),
-        role: Role = Role.ALL,
+        role: ProcessRole = ProcessRole.ALL,
     ) -> None:
         """Say who we are, deliver and work on what is left, then take updates. Raises `ConfigError`.
 
@@ -153,7 +153,7 @@ class Telegram:
 
     # ------------------------------------------------------------------------------------------------------------------
 
-    async def _take_updates(self, intake: Intake, engine: Engine) -> None:
+    async def _take_updates(self, intake: Intake, engine: Dispatcher) -> None:
         options = self.options
         if options.webhook_url:
             self._webhook = webhook.Webhook(

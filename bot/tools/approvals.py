@@ -17,7 +17,7 @@ from bot.storage.repositories.mapping import dump_parts, load_parts
 from bot.storage.repositories.operations import Operation
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.tools.tool import LONGEST_RESULT, Asker, Found
+from bot.tools.tool import LONGEST_RESULT, ToolContext, ToolOutput
 from bot.tools.toolbox import REFUSED, Pending, Steps, Toolbox, described, result
 from bot.types import Incoming, Message, Outgoing, ToolCall, ToolResult
 
@@ -55,11 +55,11 @@ def load(operation: Operation) -> Steps:
 
 
 def refuse(tx: Tx, operation: Operation) -> None:
-    _known(tx, operation, Found(REFUSED, failed=True))
+    _known(tx, operation, ToolOutput(REFUSED, failed=True))
 
 
 async def perform(
-    store: Store, toolbox: Toolbox, operation: Operation, steps: Steps, asker: Asker, reply: Reply
+    store: Store, toolbox: Toolbox, operation: Operation, steps: Steps, asker: ToolContext, reply: Reply
 ) -> None:
     """Do it, unless it was done or refused before; then the steps go on with what came of it.
 
@@ -77,23 +77,23 @@ async def perform(
     steps.found([*pending.results, result(pending.call.id, pending.call.name, found, LONGEST_RESULT)])
 
 
-async def _do(toolbox: Toolbox, call: ToolCall, asker: Asker, reply: Reply) -> Found:
+async def _do(toolbox: Toolbox, call: ToolCall, asker: ToolContext, reply: Reply) -> ToolOutput:
     tool = toolbox.tools.get(call.name)
     if tool is None:
-        return Found(say(asker.language, "tool.gone", tool=call.name), failed=True)
+        return ToolOutput(say(asker.language, "tool.gone", tool=call.name), failed=True)
     reply.show(tool.says(asker.language))
     found = await tool.call(call.arguments, asker)
     return replace(found, text=found.text + UNSURE) if found.unsure else found
 
 
-def _known(tx: Tx, operation: Operation, found: Found) -> None:
+def _known(tx: Tx, operation: Operation, found: ToolOutput) -> None:
     result = {"text": found.text, "failed": found.failed, "unsure": found.unsure}
     tx.operations.tell(operation.id, "running", {**operation.request, "found": result})
 
 
-def _told(request: Mapping[str, Any]) -> Found | None:
+def _told(request: Mapping[str, Any]) -> ToolOutput | None:
     row = request.get("found")
-    return Found(row["text"], failed=row["failed"]) if row else None
+    return ToolOutput(row["text"], failed=row["failed"]) if row else None
 
 
 def _dump(steps: Steps) -> dict[str, Any]:

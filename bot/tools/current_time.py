@@ -7,10 +7,10 @@ from functools import cache
 from zoneinfo import ZoneInfo
 
 from bot.errors import BadInput
-from bot.tools.tool import Asker, Tool
+from bot.tools.tool import Tool, ToolContext
 
 
-async def current_time(asker: Asker, zone: str = "") -> str:
+async def current_time(asker: ToolContext, zone: str = "") -> str:
     """The current date, weekday and time.
 
     zone: an IANA time zone such as Europe/Moscow; empty for the user's own

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bot.clock import Clock
-from bot.config.entries import McpEntry
+from bot.config.entries import McpServerConfig
 from bot.errors import ConfigError, ModelUnavailable
 from bot.llm import prompt
-from bot.tools.tool import NAME, Asker, Found, Run, Tool
+from bot.tools.tool import NAME, Run, Tool, ToolContext, ToolOutput
 
 if TYPE_CHECKING:
     import mcp
@@ -41,7 +41,7 @@ LARGEST_SCHEMA = 10_000  # characters
 CONNECTION_CLOSED = -32000
 
 
-def check(servers: Sequence[McpEntry]) -> None:
+def check(servers: Sequence[McpServerConfig]) -> None:
     """Raises `ConfigError` where the extra is missing."""
     if servers and find_spec("mcp") is None:
         raise ConfigError("MCP_SERVERS: the extra `mcp` is not installed; pip install 'govorun[mcp]' does it")
@@ -50,7 +50,7 @@ def check(servers: Sequence[McpEntry]) -> None:
 class McpServer:
     """One server. Its tools are called after it: `files_read` is the tool `read` of the server `files`."""
 
-    def __init__(self, entry: McpEntry, clock: Clock, tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, entry: McpServerConfig, clock: Clock, tasks: asyncio.TaskGroup) -> None:
         self._entry = entry
         self._clock = clock
         self._tasks = tasks
@@ -160,12 +160,12 @@ class McpServer:
         return Tool(name, words, schema, self._run(row.name), acts=not reads, deadline=self._entry.deadline + 1)
 
     def _run(self, name: str) -> Run:
-        async def run(arguments: Mapping[str, Any], _asker: Asker) -> Found:
+        async def run(arguments: Mapping[str, Any], _asker: ToolContext) -> ToolOutput:
             return await self._call(name, arguments)
 
         return run
 
-    async def _call(self, name: str, arguments: Mapping[str, Any]) -> Found:
+    async def _call(self, name: str, arguments: Mapping[str, Any]) -> ToolOutput:
         import mcp
 
         client = self._client
@@ -179,13 +179,13 @@ class McpServer:
             raise
         except mcp.MCPError as error:
             if error.code != CONNECTION_CLOSED:
-                return Found(f"{name} refused: {self._entry.hide(error.message)[:500]}", failed=True)
+                return ToolOutput(f"{name} refused: {self._entry.hide(error.message)[:500]}", failed=True)
             self._broken.set()
             raise ModelUnavailable(f"MCP server {self._entry.name} closed the connection") from None
         except Exception as error:  # the boundary around a foreign program
             self._broken.set()
             raise ModelUnavailable(f"MCP server {self._entry.name}: {_root(error)}") from None
-        return Found(self._entry.hide(_text(result)), failed=bool(result.is_error))
+        return ToolOutput(self._entry.hide(_text(result)), failed=bool(result.is_error))
 
 
 def _text(result: mcp.types.CallToolResult) -> str:

@@ -24,7 +24,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from bot.ai import Ability, Source
+from bot.ai import Source, ToolSpec
 from bot.clock import Clock, SystemClock
 from bot.errors import BadInput, BotError, UserError
 from bot.llm.json_schema import Signature
@@ -42,7 +42,7 @@ CUT = "\n[the rest was cut off]"
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
+class ToolContext:
     """Who asks, and where. A tool that has a parameter of this type gets it; the model doesn't see that parameter.
 
     `zone` is the IANA name of the user's time zone, "" where he has told none. `turn` names the question.
@@ -57,7 +57,7 @@ class Asker:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ToolOutput:
     """What a tool returns that has more to tell than a text: `sources` are listed under the answer.
 
     `failed`: the text says why there is no result; `unsure`: what the tool does may have been done all the same.
@@ -69,7 +69,7 @@ class Found:
     unsure: bool = False
 
 
-Run = Callable[[Mapping[str, Any], Asker], Awaitable[Any]]
+Run = Callable[[Mapping[str, Any], ToolContext], Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +111,14 @@ class Tool:
         It returns a text, a `Found`, or anything that JSON can hold. One that is not async runs in a thread of its own,
         where it can't be stopped. Raises `TypeError` or `ValueError` where it can't be described to a model.
         """
-        signature = Signature.of(function, Asker)
+        signature = Signature.of(function, ToolContext)
         run = _runs(function, signature)
         name = name or function.__name__
         return cls(name, signature.description, signature.parameters, run, acts, deadline, doing, signature.read)
 
     @property
-    def ability(self) -> Ability:
-        return Ability(self.name, self.description, self.parameters)
+    def ability(self) -> ToolSpec:
+        return ToolSpec(self.name, self.description, self.parameters)
 
     def says(self, language: str) -> str:
         """What is shown while it works."""
@@ -137,7 +137,7 @@ class Tool:
             return f"{self.name} refused: {error}"
         return ""
 
-    async def call(self, arguments: Mapping[str, Any], asker: Asker) -> Found:
+    async def call(self, arguments: Mapping[str, Any], asker: ToolContext) -> ToolOutput:
         """What it found, or why not, in words for the model: it may correct itself, or tell the user."""
         named: tracing.Attributes = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": self.name}
         with tracing.span(f"execute_tool {self.name}", attributes=named) as traced:
@@ -146,29 +146,29 @@ class Tool:
                 traced.failed("failed")
         return replace(found, text=_cut(found.text))
 
-    async def _called(self, arguments: Mapping[str, Any], asker: Asker) -> Found:
+    async def _called(self, arguments: Mapping[str, Any], asker: ToolContext) -> ToolOutput:
         try:
             async with asyncio.timeout(self.deadline):
                 return _found(await self.run(arguments, asker))
         except TimeoutError:
             log.warning("tool %s was late: more than %g s", self.name, self.deadline)
-            return Found(f"{self.name} did not answer within {self.deadline:g} seconds.", failed=True, unsure=True)
+            return ToolOutput(f"{self.name} did not answer within {self.deadline:g} seconds.", failed=True, unsure=True)
         except UserError as error:
-            return Found(f"{self.name} refused: {error}", failed=True)
+            return ToolOutput(f"{self.name} refused: {error}", failed=True)
         except BotError as error:
             log.warning("tool %s failed: %s: %s", self.name, type(error).__name__, error)
-            return Found(f"{self.name} does not work at the moment.", failed=True, unsure=True)
+            return ToolOutput(f"{self.name} does not work at the moment.", failed=True, unsure=True)
         except (Exception, SystemExit, asyncio.CancelledError) as error:  # the boundary around code that is not ours
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
                 raise  # it is the turn that was cancelled, not something inside of the tool
             log.exception("tool %s failed", self.name)
             text = f"{self.name} failed. The reason stands in the operator's log."
-            return Found(text, failed=True, unsure=True)
+            return ToolOutput(text, failed=True, unsure=True)
 
 
 def _runs(function: Callable[..., Any], signature: Signature) -> Run:
-    async def run(arguments: Mapping[str, Any], asker: Asker) -> Any:
+    async def run(arguments: Mapping[str, Any], asker: ToolContext) -> Any:
         values = signature.read(arguments)
         if signature.context:
             values[signature.context] = asker
@@ -209,14 +209,14 @@ async def in_thread(work: Callable[[], Any]) -> Any:
     return await done
 
 
-def _found(result: Any) -> Found:
-    if isinstance(result, Found):
+def _found(result: Any) -> ToolOutput:
+    if isinstance(result, ToolOutput):
         return result
     if result is None:
-        return Found("done")
+        return ToolOutput("done")
     if isinstance(result, str):
-        return Found(result)
-    return Found(json.dumps(result, ensure_ascii=False, default=str))
+        return ToolOutput(result)
+    return ToolOutput(json.dumps(result, ensure_ascii=False, default=str))
 
 
 def _cut(text: str) -> str:

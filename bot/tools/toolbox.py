@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from bot.ai import Ability, Profile, Request, Source
+from bot.ai import Profile, Request, Source, ToolSpec
 from bot.llm import prompt
 from bot.ports import Reply
 from bot.texts.catalog import say
-from bot.tools.tool import Asker, Found, Tool
+from bot.tools.tool import Tool, ToolContext, ToolOutput
 from bot.types import Message, Text, ToolCall, ToolResult
 
 MOST_STEPS = 6  # in one turn
@@ -93,7 +93,7 @@ class Toolbox:
         return {tool.name: tool for tool in (*reversed(supplied), *self.own)}
 
     @property
-    def abilities(self) -> tuple[Ability, ...]:
+    def abilities(self) -> tuple[ToolSpec, ...]:
         return tuple(tool.ability for tool in self.tools.values())
 
     async def ready(self) -> None:
@@ -125,7 +125,7 @@ class Toolbox:
     # --- one step -----------------------------------------------------------------------------------------------------
 
     async def step(
-        self, steps: Steps, text: str, calls: Sequence[ToolCall], asker: Asker, reply: Reply, profile: Profile
+        self, steps: Steps, text: str, calls: Sequence[ToolCall], asker: ToolContext, reply: Reply, profile: Profile
     ) -> bool:
         """Do what the model called for after it had said `text`. Whether it is to be asked again.
 
@@ -148,29 +148,29 @@ class Toolbox:
         steps.found(results)
         return True
 
-    def _show(self, calls: Sequence[ToolCall], action: ToolCall | None, asker: Asker, reply: Reply) -> None:
+    def _show(self, calls: Sequence[ToolCall], action: ToolCall | None, asker: ToolContext, reply: Reply) -> None:
         """Say what is being done, each thing once."""
         tools = self.tools
         known = [tools[call.name] for call in calls if call.name in tools and call is not action]
         if doing := dict.fromkeys(tool.says(asker.language) for tool in known if not tool.acts):
             reply.show(" ".join(doing))
 
-    async def _all(self, calls: Sequence[ToolCall], asker: Asker) -> dict[str, Found]:
+    async def _all(self, calls: Sequence[ToolCall], asker: ToolContext) -> dict[str, ToolOutput]:
         """What each call came to, by its id."""
         async with asyncio.TaskGroup() as tasks:
             running = {call.id: tasks.create_task(self._one(call, asker)) for call in calls}
         return {call.id: running[call.id].result() for call in calls}
 
-    async def _one(self, call: ToolCall, asker: Asker) -> Found:
+    async def _one(self, call: ToolCall, asker: ToolContext) -> ToolOutput:
         tool = self.tools.get(call.name)
         if tool is None:
             known = ", ".join(self.tools) or "none"
-            return Found(f"There is no tool {call.name[:64]!r}. There are: {known}.", failed=True)
+            return ToolOutput(f"There is no tool {call.name[:64]!r}. There are: {known}.", failed=True)
         if tool.acts:
-            return Found(tool.refuses(call.arguments) or NOT_DONE, failed=True)
+            return ToolOutput(tool.refuses(call.arguments) or NOT_DONE, failed=True)
         return await tool.call(call.arguments, asker)
 
-    def _results(self, found: Mapping[str, Found], steps: Steps, profile: Profile) -> list[ToolResult]:
+    def _results(self, found: Mapping[str, ToolOutput], steps: Steps, profile: Profile) -> list[ToolResult]:
         """Results as the model gets them: all together fill at most half of what it can read."""
         called = {part.id: part.name for part in steps.parts if isinstance(part, ToolCall)}
         used = sum(len(part.content) for part in steps.parts if isinstance(part, ToolResult))
@@ -182,7 +182,7 @@ class Toolbox:
         return results
 
 
-def result(call: str, name: str, found: Found, most: int) -> ToolResult:
+def result(call: str, name: str, found: ToolOutput, most: int) -> ToolResult:
     """What a call came to, for the model. Letters that only a model can read are left out."""
     text = prompt.HIDDEN.sub(r"\1", found.text).strip() or "nothing"
     text = text if len(text) <= most else f"{text[:most]}\n[the rest was left out]"

@@ -48,17 +48,17 @@ def test_a_request_costs_what_its_tokens_cost_and_half_of_it_later() -> None:
 @pytest.mark.parametrize(
     ("tariff", "units", "cost"),
     [
-        (pricing.Tariff("embedding", "vectors", Decimal("0.0101"), per=1000), 1, 11),  # rounded up
-        (pricing.Tariff("speech", "recognition", Decimal("0.16"), per=15, block=15), 1, 160_000),
-        (pricing.Tariff("speech", "recognition", Decimal("0.16"), per=15, block=15), 15, 160_000),
-        (pricing.Tariff("speech", "recognition", Decimal("0.16"), per=15, block=15), 31, 480_000),
-        (pricing.Tariff("voice", "synthesis", Decimal("1.3"), per=1000), 10, 13_000),
-        (pricing.Tariff("search", "pages", Decimal("0.5")), 3, 1_500_000),
-        (pricing.Tariff("search", "pages"), 3, 0),
+        (pricing.Price("embedding", "vectors", Decimal("0.0101"), per=1000), 1, 11),  # rounded up
+        (pricing.Price("speech", "recognition", Decimal("0.16"), per=15, block=15), 1, 160_000),
+        (pricing.Price("speech", "recognition", Decimal("0.16"), per=15, block=15), 15, 160_000),
+        (pricing.Price("speech", "recognition", Decimal("0.16"), per=15, block=15), 31, 480_000),
+        (pricing.Price("voice", "synthesis", Decimal("1.3"), per=1000), 10, 13_000),
+        (pricing.Price("search", "pages", Decimal("0.5")), 3, 1_500_000),
+        (pricing.Price("search", "pages"), 3, 0),
     ],
 )
 def test_a_service_is_paid_by_its_units_and_begun_blocks_count_whole(
-    tariff: pricing.Tariff, units: int, cost: int
+    tariff: pricing.Price, units: int, cost: int
 ) -> None:
     assert tariff.cost(units) == cost
 

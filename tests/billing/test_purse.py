@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bot.config.entries import ModelEntry
+from bot.config.entries import ModelConfig
 from bot.media.voice import MARK
 from bot.sandbox.ai_studio.server import Answer, Studio
 from bot.sandbox.ai_studio.wire import count_tokens
@@ -174,7 +174,7 @@ async def test_a_search_of_the_model_is_booked_as_of_who_has_asked(stage: Stage,
 
 
 async def test_a_search_that_a_model_makes_by_itself_is_booked_beside_its_tokens(stage: Stage) -> None:
-    await stage.start(models=[ModelEntry(name="yandexgpt", search=True)], **MUCH)
+    await stage.start(models=[ModelConfig(name="yandexgpt", search=True)], **MUCH)
     stage.studio.script("News.")
     await stage.ask("What is new?")
     assert rows(stage, BOOKED) == [(ANNA, ANNA, "web-search", "search", 1, 700_000)]

@@ -9,11 +9,11 @@ import pytest
 
 from bot.ai import Chunk, Finish, Profile, Request, Source
 from bot.errors import ModelError, ModelUnavailable
-from bot.llm.routing import Offer, Routing
+from bot.llm.routing import ModelOption, Routing
 from bot.sandbox.ai_studio.server import Answer
 from bot.sandbox.telegram.server_facade import buttons_of
 from bot.texts.catalog import say
-from bot.tools.tool import Found, Tool
+from bot.tools.tool import Tool, ToolOutput
 from tests.support.stage import ANNA, BORIS, CODE, TEAM, Stage
 from tests.support.telegram_side import QUESTION, counted, soon
 
@@ -204,12 +204,12 @@ async def test_only_who_asked_may_ask_for_another_answer(stage: Stage) -> None:
 
 
 async def test_a_version_that_is_turned_to_names_its_sources_again(stage: Stage) -> None:
-    async def look(word: str) -> Found:
+    async def look(word: str) -> ToolOutput:
         """Look a word up.
 
         word: the word
         """
-        return Found(f"about {word}", (Source("A page", "https://example.org/a"),))
+        return ToolOutput(f"about {word}", (Source("A page", "https://example.org/a"),))
 
     stage.given["tools"] = [Tool.of(look)]
     await stage.start()
@@ -242,7 +242,7 @@ class Thinker:
 
 
 async def thinking(stage: Stage, *models: Thinker) -> None:
-    stage.given["routing"] = Routing([Offer(model.name, model.name.title(), model) for model in models])
+    stage.given["routing"] = Routing([ModelOption(model.name, model.name.title(), model) for model in models])
     await stage.start(show_reasoning=True)
 
 

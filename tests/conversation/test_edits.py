@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.config.entries import ModelEntry
+from bot.config.entries import ModelConfig
 from bot.media.attachments import BLIND
 from bot.texts.catalog import say
 from tests.support.sandbox_client import png
@@ -92,7 +92,7 @@ async def test_an_edit_during_the_answer_survives_a_crash(stage: Stage) -> None:
 
 
 async def test_an_edit_of_a_piece_that_still_waits_for_the_others_replaces_it(stage: Stage) -> None:
-    await stage.start(models=[ModelEntry(name="yandexgpt")])  # none that sees
+    await stage.start(models=[ModelConfig(name="yandexgpt")])  # none that sees
     first = stage.telegram.upload(ANNA, png(8, 8), caption="what is thsi?", group="g")
     stage.telegram.upload(ANNA, png(8, 8), group="g")
     stage.telegram.edit(ANNA, first["message_id"], "what is this?")

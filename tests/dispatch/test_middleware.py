@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from bot.access.policy import Access, Decision
-from bot.dispatch.pipeline import MOST_ATTEMPTS, Admit, Boundary, InOrder
+from bot.dispatch.pipeline import MOST_ATTEMPTS, Admission, ConversationQueue, ErrorBoundary
 from bot.errors import LimitReached, NotAllowed, Refused, StorageUnavailable
 from bot.ports import Handler, Reply
 from bot.storage.store import Store, Tx
@@ -116,7 +116,7 @@ async def test_a_drain_gives_up_what_waits_and_cancels_what_is_too_slow() -> Non
         ended.append(incoming.text)
 
     async with asyncio.TaskGroup() as tasks:
-        queue = InOrder(handler, tasks)
+        queue = ConversationQueue(handler, tasks)
         for incoming in (_said(1, "running"), _said(1, "waiting"), _said(2, "for ever")):
             await queue(incoming, Silence(incoming.address))
         assert queue.busy
@@ -133,7 +133,7 @@ async def test_what_comes_during_a_drain_does_not_overtake_what_waited() -> None
         ended.append(incoming.text)
 
     async with asyncio.TaskGroup() as tasks:
-        queue = InOrder(handler, tasks)
+        queue = ConversationQueue(handler, tasks)
         for incoming in (_said(1, "running"), _said(1, "waiting")):
             await queue(incoming, Silence(incoming.address))
         draining = tasks.create_task(queue.drain(10))
@@ -213,7 +213,7 @@ async def test_a_failing_press_is_acknowledged(stage: Stage) -> None:
     async with Store.open(stage.settings.database_url, stage.clock) as store:
         incoming = _said(1, "", Kind.BUTTON)
         reply = Silence(incoming.address)
-        await Boundary(_raising(NotAllowed("no")), store)(incoming, reply)
+        await ErrorBoundary(_raising(NotAllowed("no")), store)(incoming, reply)
     assert reply.toasts == [""]
     assert reply.finished == 1
 
@@ -224,7 +224,7 @@ async def test_cancelling_passes_through(stage: Stage) -> None:
 
     async with Store.open(stage.settings.database_url, stage.clock) as store:
         incoming = _said(1, "hello")
-        boundary = Boundary(handler, store)
+        boundary = ErrorBoundary(handler, store)
         task = asyncio.ensure_future(boundary(incoming, Silence(incoming.address)))
         await asyncio.sleep(0)
         task.cancel()
@@ -312,7 +312,7 @@ async def test_a_closed_bot_lets_in_owners_and_what_nobody_in_person_did(
 
     refused: list[Incoming] = []
     incoming = _said(1, "", kind, user=user)
-    await Admit(handler, Access(owners=frozenset({1})), refuse)(incoming, Silence(incoming.address))
+    await Admission(handler, Access(owners=frozenset({1})), refuse)(incoming, Silence(incoming.address))
     assert (passed, refused) == (([incoming], []) if allowed else ([], [incoming]))
 
 
@@ -339,7 +339,7 @@ def _raising(error: Exception) -> Handler:
 
 async def _through(handler: Handler, *incomings: Incoming) -> None:
     async with asyncio.TaskGroup() as tasks:
-        queue = InOrder(handler, tasks)
+        queue = ConversationQueue(handler, tasks)
         for incoming in incomings:
             await queue(incoming, Silence(incoming.address))
 
@@ -351,7 +351,7 @@ async def _bounded(stage: Stage, handler: Handler, attempts: int = 0) -> tuple[l
         row = await store.write(lambda tx: tx.updates.add(42, next(NUMBERS), "", "{}"))
         assert row is not None
         incoming = Incoming(str(row.id), where, User(7, "Anna", "en"), ids=(row.id,), attempts=attempts)
-        await Boundary(handler, store)(incoming, Silence(where))
+        await ErrorBoundary(handler, store)(incoming, Silence(where))
         delivery, open_ = await store.read(lambda tx: (tx.deliveries.next(where), tx.updates.open(42)))
         assert delivery is not None
         await store.write(lambda tx: tx.deliveries.bury(delivery.id, "seen"))

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import insert
 
-from bot.config.entries import ModelEntry
+from bot.config.entries import ModelConfig
 from bot.features import data_export
 from bot.features.privacy import grouped
 from bot.sandbox.media.landscapes import draw
@@ -120,7 +120,7 @@ def test_the_branch_that_is_shown_comes_first_and_others_say_only_what_is_new() 
 
 
 async def test_a_picture_that_was_asked_about_is_where_the_text_shows_it(stage: Stage) -> None:
-    await stage.start(models=[ModelEntry(name="gemma-3-27b-it")], model="gemma-3-27b-it")
+    await stage.start(models=[ModelConfig(name="gemma-3-27b-it")], model="gemma-3-27b-it")
     stage.studio.script("a cat")
     stage.telegram.upload(ANNA, draw("a cat", 1, 1, 1), caption="What is it?")
     await stage.texts(1)

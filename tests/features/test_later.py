@@ -8,8 +8,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from itertools import pairwise
 
-from bot.ai import Answered, Failed, Finish, Later, Pending, Request, Usage
-from bot.config.entries import ModelEntry
+from bot.ai import Answered, AsyncModel, Failed, Finish, Pending, Request, Usage
+from bot.config.entries import ModelConfig
 from bot.errors import ModelDenied, ModelRefused, ModelUnavailable, OutcomeUnknown
 from bot.features.deferred_answers import PATIENCE
 from bot.sandbox.telegram.server_facade import buttons_of
@@ -51,7 +51,7 @@ class Slow:
         return True
 
 
-def only(slow: Slow, name: str = "yandexgpt") -> Callable[[str], Later | None]:
+def only(slow: Slow, name: str = "yandexgpt") -> Callable[[str], AsyncModel | None]:
     return lambda asked: slow if asked == name else None
 
 
@@ -189,7 +189,7 @@ async def test_a_heavy_question_is_ordered_by_a_button_below_its_price(stage: St
 
 async def test_a_model_that_gives_no_discount_promises_none(stage: Stage) -> None:
     """Only YandexGPT and Alice answer later at half the price; the open models cost the same."""
-    models = [ModelEntry(name="gemma-3-27b-it", title="Gemma")]
+    models = [ModelConfig(name="gemma-3-27b-it", title="Gemma")]
     stage.given["later"] = only(Slow(Answered("done", usage=Usage(1000, 1000))), "gemma-3-27b-it")
     await stage.start(model="gemma-3-27b-it", models=models, confirm_above=Decimal("0.01"))
     assert "may cost" in await stage.ask("hm")

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from bot.ai import Chunk, Finish, Profile, Request
-from bot.config.entries import ModelEntry
-from bot.llm.routing import Offer, Routing
+from bot.config.entries import ModelConfig
+from bot.llm.routing import ModelOption, Routing
 from bot.prompts.library import Library
 from bot.runtime.build import build
 from bot.sandbox.media import landscapes
@@ -107,8 +107,8 @@ async def test_reasoning_is_switched_only_where_the_model_can(stage: Stage) -> N
     assert await stage.ask("/reasoning") == say("en", "reasoning.none", model="YandexGPT Lite")
 
 
-def entries(*names: str) -> list[ModelEntry]:
-    return [ModelEntry(name=name) for name in names]
+def entries(*names: str) -> list[ModelConfig]:
+    return [ModelConfig(name=name) for name in names]
 
 
 # --- models that think ------------------------------------------------------------------------------------------------
@@ -134,7 +134,7 @@ class Thinker:
 @asynccontextmanager
 async def thinking(stage: Stage, model: Thinker, **changes: Any) -> AsyncIterator[None]:
     settings = stage.settings.model_copy(update=changes)
-    routing = Routing([Offer("thinker", "Thinker", model)])
+    routing = Routing([ModelOption("thinker", "Thinker", model)])
     async with build(settings, clock=stage.clock, seed=1, routing=routing) as app:
         running = asyncio.create_task(app.run())
         yield
@@ -196,7 +196,7 @@ async def test_the_context_names_the_persona_and_counts_what_it_tells_the_model(
 
 
 async def test_a_picture_is_shown_to_the_model_of_ones_own(stage: Stage) -> None:
-    models = [ModelEntry(name="yandexgpt"), ModelEntry(name="gemma-3-27b-it")]
+    models = [ModelConfig(name="yandexgpt"), ModelConfig(name="gemma-3-27b-it")]
     await stage.start(models=models)
     await stage.ask("/model")
     await pressed(stage, say("en", "model.everywhere"), "gemma-3-27b-it")

@@ -76,7 +76,7 @@ def test_each_command_is_tested(name: str) -> None:
     assert any(f'"/{name}' in text for text in TESTS.values()), f"no test says /{name}"
 
 
-@pytest.mark.parametrize("name", re.findall(r'"([\w.]+)": Press\(', SOURCES))
+@pytest.mark.parametrize("name", re.findall(r'"([\w.]+)": ButtonHandler\(', SOURCES))
 def test_each_button_is_tested(name: str) -> None:
     assert any(f'"{name}"' in text for text in TESTS.values()), f"no test names the button {name}"
 

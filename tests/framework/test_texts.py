@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bot.features.model_list import SIGNS
 from bot.features.settings_menu import REASONING, SETTINGS, STREAMING
-from bot.jobs.operations import Why
+from bot.jobs.operations import FailureReason
 from bot.texts.catalog import LANGUAGES, NAMES, known, say
 
 BOT = Path(__file__).parents[2] / "bot"
@@ -21,7 +21,7 @@ KEY_AT = {"say": 1, "tell": 3}  # which argument is the key
 # Keys that the code puts together.
 WORDS = {word for path in BOT.rglob("*.py") for word in re.findall(r'"/(\w+)": Command\(', path.read_text())}
 MADE = {f"command.{word}" for word in WORDS} | {f"streaming.{mode}" for mode in STREAMING}
-MADE |= {f"settings.{name}" for name in SETTINGS} | {f"image.{why}" for why in Why}
+MADE |= {f"settings.{name}" for name in SETTINGS} | {f"image.{why}" for why in FailureReason}
 MADE |= {f"reasoning.{mode}" for mode in REASONING} | {f"can.{ability}" for ability in SIGNS}
 
 

@@ -15,7 +15,7 @@ from pypdf import PdfReader, PdfWriter
 from bot.ai import Source
 from bot.errors import Unreadable
 from bot.knowledge.chunking import LONGEST, Passage, best, cut, unit
-from bot.knowledge.documents import TAIL, Found, cited
+from bot.knowledge.documents import TAIL, Retrieved, cited
 from bot.knowledge.extraction import MOST_CHARACTERS, can_read, decoded, pages
 from bot.texts.catalog import say
 from tests.support.opening import refusal
@@ -264,7 +264,7 @@ def test_the_best_passage_is_the_one_with_the_rare_word_in_any_form() -> None:
 
 
 def test_only_places_that_were_given_count_as_cited() -> None:
-    found = Found("", (Source("a.pdf", page=1), Source("a.pdf", page=2), Source("b.txt")))
+    found = Retrieved("", (Source("a.pdf", page=1), Source("a.pdf", page=2), Source("b.txt")))
     answer = "One [a.pdf, p. 2], two [b.txt], again [a.pdf, p. 2], not [a.pdf, p. 9] nor [1]."
     assert cited(answer, found) == (Source("a.pdf", page=2), Source("b.txt"))
     assert cited("[a.pdf, с. 2]", found) == (Source("a.pdf", page=2),)

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import AsyncGenerator
 
 from bot.ai import Chunk, Profile, Request
-from bot.config.entries import ModelEntry
-from bot.llm.routing import Offer, Routing
+from bot.config.entries import ModelConfig
+from bot.llm.routing import ModelOption, Routing
 from bot.sandbox.telegram.server_facade import buttons_of
 from bot.texts.catalog import NAMES, say
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
@@ -25,7 +25,7 @@ class Silent:
 
 
 def test_the_first_offer_answers_where_nothing_or_nothing_known_was_chosen() -> None:
-    offers = [Offer("pro", "Pro", Silent()), Offer("lite", "Lite", Silent())]
+    offers = [ModelOption("pro", "Pro", Silent()), ModelOption("lite", "Lite", Silent())]
     routing = Routing(offers)
     assert routing.pick("").name == "pro"
     assert routing.pick("gone").name == "pro"
@@ -44,7 +44,7 @@ async def test_the_chosen_model_is_the_one_that_is_asked(stage: Stage) -> None:
 
 
 async def test_a_model_is_named_after_the_operators_list(stage: Stage) -> None:
-    models = [ModelEntry(name="yandexgpt-lite", title="Quick"), ModelEntry(name="yandexgpt/rc")]
+    models = [ModelConfig(name="yandexgpt-lite", title="Quick"), ModelConfig(name="yandexgpt/rc")]
     await stage.start(models=models, model="yandexgpt-lite")
     assert (await stage.ask("/model")).startswith(say("en", "model.choose", model="Quick"))
     assert _labels(stage) == ["Quick", "yandexgpt/rc", say("en", "model.everywhere")]
@@ -55,7 +55,7 @@ async def test_a_model_that_is_no_longer_offered_is_said_and_the_default_answers
     await stage.ask("/model")
     await _choose(stage, "YandexGPT Lite", say("en", "model.chosen", model="YandexGPT Lite"))
     await stage.stop()
-    await stage.start(models=[ModelEntry(name="yandexgpt", title="Pro")])
+    await stage.start(models=[ModelConfig(name="yandexgpt", title="Pro")])
     said = await stage.ask("/model")
     assert said.startswith(say("en", "model.gone", old="yandexgpt-lite", new="Pro"))
     await stage.ask("hello")

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image as Pillow
 
 from bot.ai import Chunk, Finish, Profile, Request, Usage
-from bot.llm.routing import Offer, Routing
+from bot.llm.routing import ModelOption, Routing
 from bot.media.images import LONG_SIDE, scaled
 from bot.texts.catalog import say
 from bot.types import Image
@@ -39,7 +39,7 @@ class Listed:
 def offers(stage: Stage, *, seeing: bool = True) -> tuple[Listed, Listed]:
     """A blind model, which is the default, and one that sees where `seeing`."""
     blind, other = Listed("blind", Profile()), Listed("eyes", Profile(vision=seeing))
-    stage.given["routing"] = Routing([Offer("blind", "Blind", blind), Offer("eyes", "Eyes", other)])
+    stage.given["routing"] = Routing([ModelOption("blind", "Blind", blind), ModelOption("eyes", "Eyes", other)])
     return blind, other
 
 
@@ -54,7 +54,7 @@ def picture(width: int, height: int, kind: str = "JPEG", mode: str = "RGB", **ho
 
 
 async def test_a_picture_is_seen_with_its_caption_and_without(stage: Stage) -> None:
-    stage.given["routing"] = Routing([Offer("eyes", "Eyes", Listed("eyes", Profile(vision=True)))])
+    stage.given["routing"] = Routing([ModelOption("eyes", "Eyes", Listed("eyes", Profile(vision=True)))])
     await stage.start()
     stage.telegram.upload(ANNA, picture(3000, 1500), caption="what is it?")
     assert (await stage.texts(1))[-1] == "eyes: 'what is it?' [(1280, 640)]"
@@ -63,7 +63,7 @@ async def test_a_picture_is_seen_with_its_caption_and_without(stage: Stage) -> N
 
 
 async def test_an_album_is_one_question_with_all_its_pictures_in_order(stage: Stage) -> None:
-    stage.given["routing"] = Routing([Offer("eyes", "Eyes", Listed("eyes", Profile(vision=True)))])
+    stage.given["routing"] = Routing([ModelOption("eyes", "Eyes", Listed("eyes", Profile(vision=True)))])
     await stage.start()
     stage.telegram.album(ANNA, [picture(10, 20), picture(20, 10), picture(30, 30)], "compare", caption_on=1)
     assert await stage.texts(1) == ["eyes: 'compare' [(10, 20), (20, 10), (30, 30)]"]
@@ -71,14 +71,14 @@ async def test_an_album_is_one_question_with_all_its_pictures_in_order(stage: St
 
 @pytest.mark.parametrize(("kind", "name"), [("PNG", "a.png"), ("WEBP", "a.webp"), ("GIF", "A.GIF")])
 async def test_a_picture_that_is_sent_as_a_file_is_seen_too(stage: Stage, kind: str, name: str) -> None:
-    stage.given["routing"] = Routing([Offer("eyes", "Eyes", Listed("eyes", Profile(vision=True)))])
+    stage.given["routing"] = Routing([ModelOption("eyes", "Eyes", Listed("eyes", Profile(vision=True)))])
     await stage.start()
     stage.telegram.upload(ANNA, picture(40, 20, kind), "document", name=name, caption="look")
     assert await stage.texts(1) == ["eyes: 'look' [(40, 20)]"]
 
 
 async def test_a_reply_to_a_picture_asks_about_it(stage: Stage) -> None:
-    stage.given["routing"] = Routing([Offer("eyes", "Eyes", Listed("eyes", Profile(vision=True)))])
+    stage.given["routing"] = Routing([ModelOption("eyes", "Eyes", Listed("eyes", Profile(vision=True)))])
     await stage.start()
     sent = stage.telegram.upload(ANNA, picture(40, 20))
     await stage.texts(1)
@@ -101,7 +101,7 @@ async def test_a_model_that_is_blind_points_to_one_that_sees_and_a_tap_asks_it(s
 
 
 async def test_a_sticker_is_a_picture_and_one_that_moves_is_its_emoji(stage: Stage) -> None:
-    stage.given["routing"] = Routing([Offer("eyes", "Eyes", Listed("eyes", Profile(vision=True)))])
+    stage.given["routing"] = Routing([ModelOption("eyes", "Eyes", Listed("eyes", Profile(vision=True)))])
     await stage.start()
     stage.telegram.upload(ANNA, picture(512, 300, "WEBP"), "sticker", name="😀")
     assert await stage.texts(1) == ["eyes: '' [(512, 300)]"]
@@ -123,7 +123,7 @@ async def test_a_reply_to_a_picture_does_not_keep_a_blind_model_from_answering(s
 
 
 async def test_an_edit_of_a_caption_keeps_the_picture(stage: Stage) -> None:
-    stage.given["routing"] = Routing([Offer("eyes", "Eyes", Listed("eyes", Profile(vision=True)))])
+    stage.given["routing"] = Routing([ModelOption("eyes", "Eyes", Listed("eyes", Profile(vision=True)))])
     await stage.start()
     sent = stage.telegram.upload(ANNA, picture(40, 20), caption="what is thsi?")
     await stage.texts(1)
@@ -156,7 +156,7 @@ async def test_where_nobody_sees_it_is_said_and_the_model_is_told(stage: Stage) 
 
 async def test_a_picture_is_stored_once_and_only_the_newest_are_shown_again(stage: Stage) -> None:
     eyes = Listed("eyes", Profile(vision=True, window=100_000))
-    stage.given["routing"] = Routing([Offer("eyes", "Eyes", eyes)])
+    stage.given["routing"] = Routing([ModelOption("eyes", "Eyes", eyes)])
     await stage.start()
     for number in range(1, 7):
         stage.telegram.upload(ANNA, picture(10 * number, 10), caption=f"number {number}")
@@ -169,7 +169,7 @@ async def test_a_picture_is_stored_once_and_only_the_newest_are_shown_again(stag
 
 
 async def test_what_can_not_be_opened_is_said_with_what_to_do(stage: Stage) -> None:
-    stage.given["routing"] = Routing([Offer("eyes", "Eyes", Listed("eyes", Profile(vision=True)))])
+    stage.given["routing"] = Routing([ModelOption("eyes", "Eyes", Listed("eyes", Profile(vision=True)))])
     await stage.start()
     stage.telegram.upload(ANNA, b"\0\0\0\x18ftypheic", "document", name="IMG.HEIC")
     stage.telegram.upload(ANNA, b"no picture", "document", name="a.png")

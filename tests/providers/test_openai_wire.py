@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bot.ai import Ability, Chunk, Finish, Profile, Request, Usage
+from bot.ai import Chunk, Finish, Profile, Request, ToolSpec, Usage
 from bot.errors import ContextOverflow, ModelDenied, ModelProtocolError, ModelRefused, ModelUnavailable, StreamCut
 from bot.http.framing import LineSplitter
 from bot.providers.error_mapping import refusal
@@ -21,7 +21,7 @@ from bot.types import Image, Message, ToolCall, ToolResult
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 SEES = Profile(vision=True, tools=True, reasoning=True, native=False)
-CALCULATOR = Ability("calculator", "Counts", {"type": "object", "properties": {"expression": {"type": "string"}}})
+CALCULATOR = ToolSpec("calculator", "Counts", {"type": "object", "properties": {"expression": {"type": "string"}}})
 
 
 def read(*events: Any, **given: Any) -> Chunk:

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from bot.ai import Request
-from bot.config.entries import ModelEntry
+from bot.config.entries import ModelConfig
 from bot.config.settings import Settings
 from bot.errors import ConfigError, ModelDenied
 from bot.http.client import Http
@@ -23,18 +23,18 @@ QWEN = f"gpt://{SANDBOX_FOLDER}/qwen3-235b-a22b-fp8/latest"
 ASK = Request((Message.of("user", "hi"),))
 
 
-def row(url: str, **given: object) -> ModelEntry:
-    return ModelEntry.model_validate({"name": "llama", "title": "Llama", "url": url, **given})
+def row(url: str, **given: object) -> ModelConfig:
+    return ModelConfig.model_validate({"name": "llama", "title": "Llama", "url": url, **given})
 
 
-def studio(http: Http, *models: ModelEntry) -> YandexStudio:
+def studio(http: Http, *models: ModelConfig) -> YandexStudio:
     settings = Settings(_env_file=None, yc_api_key="AQVN-secret", yc_folder_id="b1g", models=list(models))
     return YandexStudio(settings, http, VirtualClock(), Random(1))
 
 
 async def test_a_model_of_another_server_answers_in_the_chat(stage: Stage) -> None:
     llama = row(f"{stage.studio.url}/v1", model=QWEN, key=stage.studio.key)
-    await stage.start(models=[llama, ModelEntry(name="yandexgpt-lite")], model="llama")
+    await stage.start(models=[llama, ModelConfig(name="yandexgpt-lite")], model="llama")
     assert "scripted model" in await stage.ask("hello")
     (seen,) = stage.studio.seen("chat/completions")
     assert seen.body["model"] == QWEN
@@ -50,7 +50,7 @@ async def test_an_open_model_of_ai_studio_answers_in_the_chat(stage: Stage) -> N
 
 
 async def test_while_a_server_is_away_another_model_answers(stage: Stage) -> None:
-    await stage.start(models=[row("http://127.0.0.1:1/v1"), ModelEntry(name="yandexgpt-lite")], model="llama")
+    await stage.start(models=[row("http://127.0.0.1:1/v1"), ModelConfig(name="yandexgpt-lite")], model="llama")
     texts = [await stage.ask(f"hello {number}") for number in range(6)]  # five failures in a row
     assert "scripted model" in texts[-1]
 

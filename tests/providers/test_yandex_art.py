@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bot.ai import Drawing, Failed, Finished, Pending
+from bot.ai import Failed, Finished, ImageRequest, Pending
 from bot.config.settings import Settings
 from bot.errors import (
     BadInput,
@@ -30,7 +30,7 @@ from tests.support.raw_server import Play, RawServer, answer, before_the_head, c
 from tests.support.virtual import VirtualClock
 
 RECORDED = json.loads((Path(__file__).parents[1] / "recordings" / "image_generation.json").read_text())
-CAT = Drawing("a cat", seed=7, width=2)
+CAT = ImageRequest("a cat", seed=7, width=2)
 JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 8000 + b"\xff\xd9"
 TAKEN = answer(200, {"id": "fbv1", "description": "", "createdAt": None, "done": False, "metadata": None})
 NO_PICTURE = "it is not possible to generate an image from this request because it may violate the terms of use"
@@ -92,15 +92,15 @@ async def test_the_recorded_order_is_understood(painter: Painters) -> None:
 async def test_a_prompt_that_is_empty_or_too_long_is_not_sent(painter: Painters, prompt: str) -> None:
     async with painter(TAKEN) as (art, server):
         with pytest.raises(BadInput):
-            await art.submit(Drawing(prompt, seed=1))
+            await art.submit(ImageRequest(prompt, seed=1))
         assert server.seen == []
-        assert await art.submit(Drawing("я" * 500, seed=1))
+        assert await art.submit(ImageRequest("я" * 500, seed=1))
 
 
 @pytest.mark.parametrize("seed", [0, -1, 2**63 - 1, 2**70])
 async def test_every_seed_fits_into_64_bits(painter: Painters, seed: int) -> None:
     async with painter(TAKEN) as (art, server):
-        await art.submit(Drawing("a cat", seed=seed))
+        await art.submit(ImageRequest("a cat", seed=seed))
     assert 0 <= int(server.seen[0].json["generationOptions"]["seed"]) < 2**63
 
 

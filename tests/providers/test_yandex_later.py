@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bot.ai import Answered, Failed, Finish, Pending, Request, Usage
-from bot.config.entries import ModelEntry
+from bot.config.entries import ModelConfig
 from bot.config.settings import Settings
 from bot.errors import ModelDenied, ModelRefused, ModelUnavailable, OutcomeUnknown
 from bot.http.client import Http
@@ -170,7 +170,7 @@ async def test_pictures_are_refused_before_anything_is_bought(world: World) -> N
 
 
 async def test_a_model_of_another_server_has_no_such_mode(world: World) -> None:
-    row = ModelEntry(name="llama", url="http://127.0.0.1:1/v1")
+    row = ModelConfig(name="llama", url="http://127.0.0.1:1/v1")
     async with Http() as http:
         service = YandexStudio(settings(**world.studio.settings(), models=[row]), http, world.clock, Random(1))
         assert service.later("llama") is None

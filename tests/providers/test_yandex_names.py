@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from bot.ai import Profile
-from bot.config.entries import ModelEntry
+from bot.config.entries import ModelConfig
 from bot.errors import ConfigError
 from bot.providers import catalog
 from bot.providers.yandex import names
@@ -80,7 +80,7 @@ def test_an_unknown_model_gets_the_safe_defaults() -> None:
 
 
 def test_the_operator_s_row_overrules_only_what_it_says() -> None:
-    rows = [ModelEntry(name="lite", window=1000, price_in=Decimal("0.3")), ModelEntry(name="new", window=5)]
+    rows = [ModelConfig(name="lite", window=1000, price_in=Decimal("0.3")), ModelConfig(name="new", window=5)]
     known = catalog.PROFILES["yandexgpt-lite"]
     found = catalog.profile("yandexgpt-lite", rows)
     assert (found.window, found.price_in, found.price_out) == (1000, Decimal("0.3"), known.price_out)
@@ -89,7 +89,7 @@ def test_the_operator_s_row_overrules_only_what_it_says() -> None:
 
 
 def test_a_row_for_a_tuned_model_is_for_that_one_only() -> None:
-    rows = [ModelEntry(name="yandexgpt-lite@a", window=1)]
+    rows = [ModelConfig(name="yandexgpt-lite@a", window=1)]
     assert catalog.profile("yandexgpt-lite@a", rows).window == 1
     assert catalog.profile("yandexgpt-lite@b", rows).window == 32_768
 
@@ -98,4 +98,4 @@ def test_there_is_always_something_to_choose_from() -> None:
     assert all(row.title for row in catalog.choices())
     assert {catalog.profile(row.name).native for row in catalog.choices()[:4]} == {True}
     assert any(catalog.profile(row.name).vision for row in catalog.choices())
-    assert [row.title for row in catalog.choices([ModelEntry(name="x")])] == ["x"]
+    assert [row.title for row in catalog.choices([ModelConfig(name="x")])] == ["x"]

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bot.ai import Ability, Answered, Chunk, Failed, Finish, Pending, Profile, Request, Source, Usage
-from bot.config.entries import ModelEntry
+from bot.ai import Answered, Chunk, Failed, Finish, Pending, Profile, Request, Source, ToolSpec, Usage
+from bot.config.entries import ModelConfig
 from bot.config.settings import Settings
 from bot.errors import (
     ContextOverflow,
@@ -36,7 +36,7 @@ ASK = Request((Message.of("user", "What is new?"),))
 class World:
     def __init__(self, studio: Studio, http: Http) -> None:
         self.studio = studio
-        rows = [ModelEntry(name="helper", agent=AGENT), ModelEntry(name="nobody", agent="fvtnobody")]
+        rows = [ModelConfig(name="helper", agent=AGENT), ModelConfig(name="nobody", agent="fvtnobody")]
         given: dict[str, Any] = {**studio.settings(), "models": rows}
         self.service = YandexStudio(Settings(_env_file=None, **given), http, VirtualClock(), Random(1))
 
@@ -233,7 +233,7 @@ def test_a_round_with_a_tool_a_picture_and_a_schema_goes_out_as_items() -> None:
         ),
         temperature=0.1,
         max_tokens=9,
-        tools=(Ability("add", "Adds", {"type": "object"}),),
+        tools=(ToolSpec("add", "Adds", {"type": "object"}),),
         choice="add",
         schema={"type": "object"},
         reasoning="none",

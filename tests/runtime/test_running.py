@@ -16,7 +16,7 @@ from bench.crew import free_port
 from bot.config.multi_bot import Plan
 from bot.config.settings import load
 from bot.errors import ConfigError
-from bot.ports import Role
+from bot.ports import ProcessRole
 from bot.runtime import main
 from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.telegram.server_facade import Telegram
@@ -56,17 +56,21 @@ def test_t2_a_defect_that_ends_the_bot_goes_into_the_log(tmp_path: Path, caplog:
     ("role", "settings", "says"),
     [
         (
-            Role.WORKER,
+            ProcessRole.WORKER,
             {"database_url": "sqlite+aiosqlite:///bot.db"},
             "--role worker: several processes need PostgreSQL",
         ),
-        (Role.WEBHOOK, {"database_url": SERVER}, "--role webhook: WEBHOOK_URL is empty"),
-        (Role.WEBHOOK, {"database_url": SERVER, "webhook_url": "https://bot.example"}, "WEBHOOK_SECRET is empty"),
-        (Role.ALL, {"database_url": SERVER, "webhook_url": "https://bot.example"}, "WEBHOOK_SECRET is empty"),
+        (ProcessRole.WEBHOOK, {"database_url": SERVER}, "--role webhook: WEBHOOK_URL is empty"),
+        (
+            ProcessRole.WEBHOOK,
+            {"database_url": SERVER, "webhook_url": "https://bot.example"},
+            "WEBHOOK_SECRET is empty",
+        ),
+        (ProcessRole.ALL, {"database_url": SERVER, "webhook_url": "https://bot.example"}, "WEBHOOK_SECRET is empty"),
     ],
 )
 async def test_a_role_that_the_settings_do_not_allow_is_refused_in_one_line(
-    role: Role, settings: dict[str, str], says: str
+    role: ProcessRole, settings: dict[str, str], says: str
 ) -> None:
     found = load(_env_file=None, **settings)
     with pytest.raises(ConfigError, match=says) as refused:

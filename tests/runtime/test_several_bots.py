@@ -19,7 +19,7 @@ from bot.errors import ConfigError
 from bot.runtime import main
 from bot.runtime.health import Health
 from bot.runtime.health_server import serving
-from bot.runtime.supervisor import Fleet
+from bot.runtime.supervisor import Supervisor
 from bot.telemetry import logging as logs
 from bot.texts.catalog import say
 from tests.support.several import NOBODY, OTHER, Town, town
@@ -238,7 +238,7 @@ async def test_a_webhook_bot_that_is_built_anew_gets_what_came_meanwhile(two: To
 # --- SIGHUP -----------------------------------------------------------------------------------------------------------
 
 
-def life(fleet: Fleet, name: str) -> object:
+def life(fleet: Supervisor, name: str) -> object:
     """Something that is another one when a bot was built anew."""
     return fleet.patients()[name]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from bot.ai import Chunk, Finish, Profile, Request, Usage
 from bot.errors import ModelError
-from bot.llm.routing import Offer, Routing
+from bot.llm.routing import ModelOption, Routing
 from bot.types import ToolCall
 
 USAGE = Usage(80, 20)
@@ -31,7 +31,7 @@ class ScriptedModel:
 
     @property
     def routing(self) -> Routing:
-        return Routing([Offer("scripted", "Scripted", self)])
+        return Routing([ModelOption("scripted", "Scripted", self)])
 
     @property
     def results(self) -> Mapping[str, str]:

@@ -13,7 +13,7 @@ from bot.config import multi_bot
 from bot.config.multi_bot import Plan
 from bot.config.settings import Settings, load
 from bot.runtime.resources import Process
-from bot.runtime.supervisor import Fleet
+from bot.runtime.supervisor import Supervisor
 from bot.sandbox.telegram.server_facade import Telegram
 from tests.support.stage import ANNA, PATIENCE, Stage
 
@@ -29,7 +29,7 @@ class Town:
     sales: Telegram
     folder: Path
     given: dict[str, Any] = field(default_factory=dict)
-    fleet: Fleet | None = None
+    fleet: Supervisor | None = None
     _life: asyncio.Task[None] | None = None
 
     @property
@@ -37,7 +37,7 @@ class Town:
         return self.stage.telegram
 
     @property
-    def running(self) -> Fleet:
+    def running(self) -> Supervisor:
         assert self.fleet is not None
         return self.fleet
 
@@ -63,7 +63,7 @@ class Town:
     async def _live(self) -> None:
         plan = self.plan()
         async with Process.open(plan.process, self.stage.clock) as process:
-            self.fleet = Fleet(process, plan, shared=False)
+            self.fleet = Supervisor(process, plan, shared=False)
             await self.fleet.run()
 
     async def reload(self, **given: Any) -> None:

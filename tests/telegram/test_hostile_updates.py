@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bot.config.entries import ModelEntry
+from bot.config.entries import ModelConfig
 from tests.support.odd_updates import PERSON, PLACE, TOKEN_BOT, UNREADABLE, message
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
 from tests.support.telegram_side import inbox, questions, rows, soon
@@ -170,6 +170,6 @@ async def test_any_text_reaches_the_model_as_it_is(stage: Stage, text: str) -> N
     ],
 )
 async def test_what_can_not_be_read_gets_a_polite_sentence(stage: Stage, fields: dict[str, Any]) -> None:
-    await stage.start(models=[ModelEntry(name="yandexgpt")])  # none that sees
+    await stage.start(models=[ModelConfig(name="yandexgpt")])  # none that sees
     stage.telegram.push_raw({"message": message(1, **fields)})
     assert (await stage.texts(1))[0] in UNREADABLE

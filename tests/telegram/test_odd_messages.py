@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bot.config.entries import ModelEntry
+from bot.config.entries import ModelConfig
 from bot.telemetry.logging import Redaction
 from bot.texts.catalog import say
 from tests.support.odd_updates import PERSON, message, still_there
@@ -272,7 +272,7 @@ async def test_f51_an_answer_after_hours_of_downtime_begs_pardon(stage: Stage, h
 
 async def test_f53_an_album_with_eleven_seconds_between_its_parts_is_answered_part_by_part(stage: Stage) -> None:
     """A part that comes late is a turn of its own, whose answer quotes the first part."""
-    await stage.start(models=[ModelEntry(name="yandexgpt")])  # none that sees
+    await stage.start(models=[ModelConfig(name="yandexgpt")])  # none that sees
     stage.studio.script("first", "second", "other")
     parts = []
     for caption, group in (("one", "g"), ("two", "g"), ("three", "h")):

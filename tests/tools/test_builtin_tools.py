@@ -21,7 +21,7 @@ from bot.sandbox.ai_studio.server import Studio
 from bot.texts.catalog import say
 from bot.tools import current_time
 from bot.tools.calculator import calculate
-from bot.tools.tool import Asker
+from bot.tools.tool import ToolContext
 from bot.types import Address
 from tests.support.scripted_model import ScriptedModel, call
 from tests.support.stage import ANNA, Stage
@@ -87,8 +87,8 @@ async def test_the_time_is_told_in_the_zone_of_the_user() -> None:
             return 1_800_000_000.0
 
     tool, here = current_time.tool(), Address("telegram", 1, 1)
-    asker = Asker(here, zone="Europe/Moscow", clock=Clock())
-    nobody = Asker(here, clock=Clock())
+    asker = ToolContext(here, zone="Europe/Moscow", clock=Clock())
+    nobody = ToolContext(here, clock=Clock())
     assert (await tool.call({}, asker)).text == "Friday, 2027-01-15 11:00:00, Europe/Moscow (+03:00 from UTC)"
     assert "2027-01-15 17:00:00, Asia/Tokyo" in (await tool.call({"zone": "Asia/Tokyo"}, asker)).text
     assert (await tool.call({}, nobody)).text.endswith("UTC (+00:00 from UTC); the user's time zone is not known")

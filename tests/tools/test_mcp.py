@@ -16,16 +16,16 @@ from pydantic import SecretStr
 
 from bot.ai import Profile
 from bot.clock import SystemClock
-from bot.config.entries import McpEntry
+from bot.config.entries import McpServerConfig
 from bot.tools.mcp import McpServer
-from bot.tools.tool import Asker, Tool
+from bot.tools.tool import Tool, ToolContext
 from bot.tools.toolbox import Steps, Toolbox
 from bot.types import Address, ToolCall
 
 pytestmark = pytest.mark.process
 
 PROGRAM = str(Path(__file__).parents[1] / "support" / "mcp_program.py")
-ANNA = Asker(Address("telegram", 1, 1001), 1001)
+ANNA = ToolContext(Address("telegram", 1, 1001), 1001)
 
 
 class Later(SystemClock):
@@ -41,7 +41,7 @@ class Later(SystemClock):
 async def started(how: str = "", *, clock: SystemClock | None = None, **entry: Any) -> AsyncIterator[McpServer]:
     row = {"name": "files", "command": sys.executable, "args": [PROGRAM, how], **entry}
     async with asyncio.TaskGroup() as tasks:
-        server = McpServer(McpEntry(**row), clock or SystemClock(), tasks)
+        server = McpServer(McpServerConfig(**row), clock or SystemClock(), tasks)
         yield server
         for task in asyncio.all_tasks():
             if task.get_name().startswith("mcp "):

@@ -15,7 +15,7 @@ from bot.ai import Profile, Request, Source
 from bot.errors import StreamCut
 from bot.storage.repositories.mapping import load_parts
 from bot.texts.catalog import say
-from bot.tools.tool import Asker, Found
+from bot.tools.tool import ToolContext, ToolOutput
 from bot.tools.toolbox import MOST_STEPS, Steps, Toolbox
 from bot.types import Message, ToolCall, ToolResult
 from tests.promises.test_injection import ORDERS
@@ -25,7 +25,7 @@ from tests.support.telegram_side import drafts, loud, rows, said
 from tests.telegram.test_render_safety import alive, harmless
 
 
-async def look(what: str, asker: Asker) -> str:
+async def look(what: str, asker: ToolContext) -> str:
     """Look something up."""
     return f"{what} for {asker.user}"
 
@@ -196,9 +196,9 @@ async def test_each_request_of_a_turn_has_to_fit_into_the_budget(stage: Stage) -
 async def test_sources_of_a_tool_stand_below_the_answer_and_are_kept(stage: Stage) -> None:
     pages = (Source("Cats [of](http://evil.example) *war*", "https://cats.example/a(1)"), Source("", "javascript:x"))
 
-    async def find() -> Found:
+    async def find() -> ToolOutput:
         """Find."""
-        return Found("cats", pages)
+        return ToolOutput("cats", pages)
 
     given(stage, ScriptedModel([call("find")], "Cats exist."), Tool.of(find))
     await stage.start()
@@ -225,9 +225,9 @@ async def test_what_a_tool_returns_can_order_a_model_that_obeys_but_nothing_happ
     """The model does what the page says: it calls what acts, which waits for a tap, and asks for foreign data."""
     done: list[str] = []
 
-    async def page() -> Found:
+    async def page() -> ToolOutput:
         """Read."""
-        return Found(order, (Source(order, "https://evil.example/"),))
+        return ToolOutput(order, (Source(order, "https://evil.example/"),))
 
     async def wipe(what: str) -> None:
         """Delete."""

@@ -14,10 +14,10 @@ from pydantic import BaseModel, Field
 from bot import Tool
 from bot.ai import Source
 from bot.errors import BadInput, ModelUnavailable
-from bot.tools.tool import LONGEST_RESULT, Asker, Found
+from bot.tools.tool import LONGEST_RESULT, ToolContext, ToolOutput
 from bot.types import Address
 
-ANNA = Asker(Address("telegram", 1, 1001), 1001, "ru", "Europe/Moscow")
+ANNA = ToolContext(Address("telegram", 1, 1001), 1001, "ru", "Europe/Moscow")
 
 
 class Unit(Enum):
@@ -37,7 +37,7 @@ async def weather(
     *,
     parts: list[Literal["day", "night"]] | None = None,
     near: Place | None = None,
-    asker: Asker,
+    asker: ToolContext,
 ) -> dict[str, Any]:
     """The weather forecast
     for a city.
@@ -221,7 +221,7 @@ async def test_a_tool_that_hangs_is_left_alone_in_a_thread_too() -> None:
 
 
 async def test_a_blocking_tool_does_not_hold_up_the_others() -> None:
-    def blocks(asker: Asker) -> str:
+    def blocks(asker: ToolContext) -> str:
         """Block."""
         time.sleep(0.2)
         return asker.language
@@ -238,9 +238,9 @@ async def test_a_blocking_tool_does_not_hold_up_the_others() -> None:
 async def test_what_is_found_is_cut_to_a_size_and_keeps_its_sources() -> None:
     source = Source("A page", "https://example.com")
 
-    def much() -> Found:
+    def much() -> ToolOutput:
         """Tell much."""
-        return Found("x" * 100_000, (source,))
+        return ToolOutput("x" * 100_000, (source,))
 
     found = await Tool.of(much).call({}, ANNA)
     assert len(found.text) == LONGEST_RESULT

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from bot.config.entries import ModelEntry
+from bot.config.entries import ModelConfig
 from bot.config.settings import Settings
 from bot.errors import ConfigError
 from bot.http.client import Http
@@ -30,7 +30,7 @@ class Servers:
         self._metrics = metrics
         self._accounts: dict[tuple[str, str], Account] = {}
 
-    def text(self, entry: ModelEntry) -> OpenAIText:
+    def text(self, entry: ModelConfig) -> OpenAIText:
         """Raises `ConfigError` where the row names a variable for its key that is not there."""
         if entry.variable and not entry.secret:
             raise ConfigError(
@@ -47,7 +47,7 @@ class Servers:
             dialect=OPENAI if urlsplit(entry.url).hostname == "api.openai.com" else ANY,
         )
 
-    def _account(self, entry: ModelEntry) -> Account:
+    def _account(self, entry: ModelConfig) -> Account:
         key = (entry.url, entry.secret)
         if key not in self._accounts:
             self._accounts[key] = Account(

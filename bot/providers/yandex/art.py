@@ -6,7 +6,7 @@ import base64
 import binascii
 from typing import Any
 
-from bot.ai import Drawing, Failed, Finished, Pending
+from bot.ai import Failed, Finished, ImageRequest, Pending
 from bot.errors import BadInput
 from bot.providers.account import Account
 from bot.providers.yandex import operations
@@ -15,7 +15,7 @@ LONGEST_PROMPT = 500  # characters, over all texts
 
 
 class YandexArt:
-    """A `Painter`. `url` takes the orders, `operations` is asked for the results, which are kept for 12 hours."""
+    """An `ImageModel`. `url` takes the orders, `operations` is asked for the results, which are kept for 12 hours."""
 
     def __init__(self, uri: str, account: Account, *, url: str, operations: str) -> None:
         self._uri = uri
@@ -23,7 +23,7 @@ class YandexArt:
         self._url = f"{url}/foundationModels/v1/imageGenerationAsync"
         self._operations = f"{operations}/operations"
 
-    async def submit(self, drawing: Drawing) -> str:
+    async def submit(self, drawing: ImageRequest) -> str:
         """Order a picture and return the operation id.
 
         Repeated only where the order can't have been accepted: every accepted one is paid for. Raises `BadInput` for a
@@ -38,7 +38,7 @@ class YandexArt:
         return value if isinstance(value, Pending | Failed) else _jpeg(value.get("image"))
 
 
-def _order(uri: str, drawing: Drawing) -> dict[str, Any]:
+def _order(uri: str, drawing: ImageRequest) -> dict[str, Any]:
     prompt = drawing.prompt.strip()
     if not prompt:
         raise BadInput("Say what to draw.")

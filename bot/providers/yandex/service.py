@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 from random import Random
 
-from bot.ai import Later, Profile
+from bot.ai import AsyncModel, Profile
 from bot.clock import Clock
 from bot.config.settings import Settings
 from bot.http.client import Http
@@ -117,7 +117,7 @@ class YandexStudio:
         model = self.text()
         return model if isinstance(model, YandexText) else None
 
-    def later(self, name: str = "") -> Later | None:
+    def later(self, name: str = "") -> AsyncModel | None:
         """The same model answering later, for less where `Profile.asynchronous`; None where it can't."""
         settings = self._settings
         name = name or settings.model

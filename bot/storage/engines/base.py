@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
-from bot.storage.engines.decision_locks import Guard
+from bot.storage.engines.decision_locks import DecisionLock
 
 T = TypeVar("T")
 Outcome = tuple[Any, BaseException | None]
@@ -23,7 +23,7 @@ class Work:
     """What is done in a transaction, and the guards that it is known to need."""
 
     run: Callable[[Connection], Any]
-    guards: frozenset[Guard] = frozenset()
+    guards: frozenset[DecisionLock] = frozenset()
 
     def __call__(self, connection: Connection) -> Any:
         return self.run(connection)

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, text
 HELD = "guards"  # the key in `Connection.info`
 
 
-class Guard(StrEnum):
+class DecisionLock(StrEnum):
     """The tables are small and seldom written: nothing else wants such a lock of them, and no clean-up waits."""
 
     SPENDING = "allowances"  # what may still be spent
@@ -26,26 +26,26 @@ class Guard(StrEnum):
 
 
 LOCKS = {
-    Guard.SPENDING: text("LOCK TABLE allowances IN SHARE ROW EXCLUSIVE MODE"),
-    Guard.PEOPLE: text("LOCK TABLE members IN SHARE ROW EXCLUSIVE MODE"),
+    DecisionLock.SPENDING: text("LOCK TABLE allowances IN SHARE ROW EXCLUSIVE MODE"),
+    DecisionLock.PEOPLE: text("LOCK TABLE members IN SHARE ROW EXCLUSIVE MODE"),
 }
 
 
 class Unguarded(Exception):
     """The work has come to a decision that needs this guard."""
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: DecisionLock) -> None:
         super().__init__(guard)
         self.guard = guard
 
 
-def insist(connection: Connection, guard: Guard) -> None:
+def insist(connection: Connection, guard: DecisionLock) -> None:
     """Raises `Unguarded` in a transaction that does not hold it."""
     if connection.dialect.name == "postgresql" and guard not in connection.info.get(HELD, ()):
         raise Unguarded(guard)
 
 
-def take(connection: Connection, guards: Collection[Guard]) -> None:
+def take(connection: Connection, guards: Collection[DecisionLock]) -> None:
     """The first thing in a transaction: its guards, always in the same order, so that nobody waits for ever."""
     connection.info[HELD] = guards
     for guard in sorted(guards):

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from bot.concurrency.lease import Fenced, Lease
+from bot.concurrency.lease import FencedOut, Lease
 from bot.types import Address
 
 CHANNEL = "govorun"
@@ -63,13 +63,13 @@ class Queue:
         self._is_shared = connection.dialect.name == "postgresql"
 
     def insist(self) -> None:
-        """Raises `Fenced` when the lease was given to another process."""
+        """Raises `FencedOut` when the lease was given to another process."""
         lease = self.lease
         if lease is not None and self._is_shared:
             given = {"job": lease.job, "worker": lease.worker, "attempts": lease.attempts}
             number = self.connection.execute(OURS, given).scalar_one_or_none()
             if number is None:
-                raise Fenced
+                raise FencedOut
             self.connection.info[KNOWN] = number
 
     def holds(self, address: Address) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from bot.storage.engines.decision_locks import Guard, take
+from bot.storage.engines.decision_locks import DecisionLock, take
 from bot.storage.engines.errors import is_broken
 from bot.storage.engines.job_notify import KNOWN
 
@@ -51,7 +51,7 @@ class Session:
         self._process = 0  # of the server, for this connection
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="storage")
 
-    async def run(self, work: Callable[[Connection], T], guards: Collection[Guard] = ()) -> T:
+    async def run(self, work: Callable[[Connection], T], guards: Collection[DecisionLock] = ()) -> T:
         """Run it under these guards and commit. Raises `DBAPIError`, `Unsure`, and what `work` raises; nothing is kept
         then.
         """
@@ -76,7 +76,7 @@ class Session:
 
     # --- in the thread ------------------------------------------------------------------------------------------------
 
-    def _transact(self, work: Callable[[Connection], T], guards: Collection[Guard]) -> T:
+    def _transact(self, work: Callable[[Connection], T], guards: Collection[DecisionLock]) -> T:
         connection, xid, result = self._connected(), None, None
         connection.info.pop(KNOWN, None)
         try:

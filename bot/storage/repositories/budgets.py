@@ -11,23 +11,11 @@ from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Float,
-    Select,
-    String,
-    and_,
-    bindparam,
-    delete,
-    func,
-    or_,
-    select,
-)
+from sqlalchemy import BigInteger, ColumnElement, Float, Select, String, and_, bindparam, delete, func, or_, select
 from sqlalchemy.sql.dml import ReturningInsert
 
 from bot.storage.engines import decision_locks
-from bot.storage.engines.decision_locks import Guard
+from bot.storage.engines.decision_locks import DecisionLock
 from bot.storage.engines.dialects import insert
 from bot.storage.repositories.mapping import Subject
 from bot.storage.tables.spending import Reservation, Spending
@@ -145,7 +133,7 @@ class Ledgers(Subject):
         One statement decides and holds. A cap is never exceeded by more than one reservation: what does not fit is
         let in only where something is left and nothing else is under way.
         """
-        decision_locks.insist(self.connection, Guard.SPENDING)
+        decision_locks.insist(self.connection, DecisionLock.SPENDING)
         values = {**self._where(kind, where, user, caps), "amount": amount, "at": self.clock.time(), "turn": turn}
         return self.connection.execute(RESERVE_MONTH if caps.monthly else RESERVE, values).scalar_one_or_none()
 

@@ -42,7 +42,7 @@ PRESSED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Action:
+class ButtonPress:
     """What a button does, or what an awaited message is for. `key` is the button's own.
 
     `of_group`: made for an anonymous administrator, so that only an administrator of the group may press it.
@@ -73,13 +73,13 @@ class Buttons(Subject):
         self.connection.execute(ADD, row)
         return Button(label, key)
 
-    def press(self, address: Address, user: int, key: str, message_id: int) -> Action | None:
+    def press(self, address: Address, user: int, key: str, message_id: int) -> ButtonPress | None:
         """What a pressed button does; None when it is forged, foreign, used, too old or under another message."""
         values = {"button": key, "b": address.bot, "c": address.chat, "u": user, "now": self.clock.time()}
         row = self.connection.execute(PRESSED, values).one_or_none()
         if row is None or not _stands(row, message_id):
             return None
-        return Action(row.action, json.loads(row.payload), key, row.user < 0)
+        return ButtonPress(row.action, json.loads(row.payload), key, row.user < 0)
 
     def use_up(self, key: str) -> None:
         """A button that works once has worked."""
@@ -110,10 +110,10 @@ class Buttons(Subject):
         }  # fmt: skip
         self.connection.execute(insert(Awaited), row)
 
-    def awaited(self, address: Address, user: int) -> Action | None:
+    def awaited(self, address: Address, user: int) -> ButtonPress | None:
         values = {"b": address.bot, "k": address.key, "u": user, "now": self.clock.time()}
         row = self.connection.execute(AWAITED, values).one_or_none()
-        return Action(row.action, json.loads(row.payload)) if row else None
+        return ButtonPress(row.action, json.loads(row.payload)) if row else None
 
     def forget(self, address: Address, user: int) -> None:
         self.connection.execute(delete(Awaited).where(_of(address, user)))

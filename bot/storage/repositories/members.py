@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, delete, func, select, update
 
 from bot.storage.engines import decision_locks
-from bot.storage.engines.decision_locks import Guard
+from bot.storage.engines.decision_locks import DecisionLock
 from bot.storage.engines.dialects import insert
 from bot.storage.repositories.mapping import Subject
 from bot.storage.tables.people import Application, Invite, Member, User
@@ -219,4 +219,4 @@ class Members(Subject):
         self.connection.execute(statement, row)
 
     def _alone(self) -> None:
-        decision_locks.insist(self.connection, Guard.PEOPLE)
+        decision_locks.insist(self.connection, DecisionLock.PEOPLE)

@@ -45,7 +45,8 @@ class Gathering:
 
 @dataclass(slots=True)
 class Intake:
-    """`reply` makes the way back for what came in; `handler` must not block (see `middleware.InOrder`).
+    """`reply` makes the way back for what came in; `handler` must not block (see
+    `dispatch/pipeline.ConversationQueue`).
 
     `dismiss` ends what Telegram asks in an update that the bot has nothing to do with (see
     `telegram/receiving/auto_answers.py`).

@@ -41,11 +41,11 @@ from bot.telegram.client.api import (
     Numberless,
 )
 from bot.telegram.sending import messages
-from bot.telegram.sending.ephemeral import Alone, left
+from bot.telegram.sending.ephemeral import Ephemeral, left
 from bot.telegram.sending.flood_budget import Budget
 from bot.telegram.sending.messages import Rung, Screen
 from bot.telegram.sending.progress import UNTOLD_WAIT, Progress, simpler
-from bot.telegram.sending.unconfirmed import LOOK_AHEAD, LOOK_AHEAD_AFTER_START, Unconfirmed
+from bot.telegram.sending.unconfirmed import LOOK_AHEAD, LOOK_AHEAD_AFTER_START, SendReconciler
 from bot.telemetry import tracing, turn_log
 from bot.telemetry.outage import Outage
 from bot.types import Address
@@ -79,13 +79,13 @@ class Deliverer:
     # there: that is not known yet, or another process delivers.
     _left: int | None = None
     _left_of: dict[str, int] = field(default_factory=dict)
-    unconfirmed: Unconfirmed = field(init=False)
-    alone: Alone = field(init=False)
+    unconfirmed: SendReconciler = field(init=False)
+    alone: Ephemeral = field(init=False)
     outage: Outage = field(init=False)
 
     def __post_init__(self) -> None:
-        self.unconfirmed = Unconfirmed(self.api, self.outbox, self.permit, self._edit)
-        self.alone = Alone(self.api, self.outbox, self.permit, self._edit, self._method)
+        self.unconfirmed = SendReconciler(self.api, self.outbox, self.permit, self._edit)
+        self.alone = Ephemeral(self.api, self.outbox, self.permit, self._edit, self._method)
         self.outage = Outage("delivering answers", self.clock)
 
     async def recover(self) -> None:

@@ -38,7 +38,7 @@ class Method(Protocol):
 
 
 @dataclass(slots=True)
-class Alone:
+class Ephemeral:
     """`permit`, `edit` and `method` are the deliverer's."""
 
     api: Api

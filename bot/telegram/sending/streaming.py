@@ -40,7 +40,7 @@ FRAME_DEADLINE = 10.0
 END_DEADLINE = 1.0
 
 
-class Live:
+class LiveMessage:
     """The view of one answer. `turn` names it in the outbox.
 
     `stop_label` stands on the Stop button of a message that is edited, `quote` is the message that it answers, and

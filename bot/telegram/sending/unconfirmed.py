@@ -1,8 +1,8 @@
 """The search for what a send has left whose outcome nobody knows: the connection broke, or the process died.
 
-Begin with `Unconfirmed.find`. The ids that the message can have got are edited into exactly what it should be, and the
-one that is it already answers "not modified". `mark` is the other half: before each send it is noted where a search
-would have to begin.
+Begin with `SendReconciler.find`. The ids that the message can have got are edited into exactly what it should be, and
+the one that is it already answers "not modified". `mark` is the other half: before each send it is noted where a
+search would have to begin.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Edit(Protocol):
 
 
 @dataclass(slots=True)
-class Unconfirmed:
+class SendReconciler:
     """`permit` and `edit` are the deliverer's: a search keeps to the budget, and edits as any delivery does."""
 
     api: Api

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from bot.ai import Ability, Finish, Request
+from bot.ai import Finish, Request, ToolSpec
 from bot.config.settings import Settings
 from bot.errors import ModelProtocolError, ModelUnavailable
 from bot.http.client import Http
@@ -26,7 +26,7 @@ from tests.support.virtual import VirtualClock
 RECORDINGS = Path(__file__).parents[2] / "recordings"
 NAMES = sorted(path.name for path in RECORDINGS.glob("*.sse"))
 FRAMINGS = ["reset", "fin in chunked", "fin in close-delimited", "short content-length", "clean end"]
-ASK = Request((Message.of("user", "hi"),), tools=(Ability("calculator", "", {"type": "object"}),))
+ASK = Request((Message.of("user", "hi"),), tools=(ToolSpec("calculator", "", {"type": "object"}),))
 
 
 def framed(framing: str, data: bytes, size: int) -> Play:

@@ -19,7 +19,7 @@ from bot import App
 from bot.clock import Clock, SystemClock
 from bot.config.settings import Settings, load
 from bot.errors import ConfigError
-from bot.ports import Role
+from bot.ports import ProcessRole
 from bot.runtime.bot import Bot
 from bot.runtime.build import build
 from bot.sandbox.ai_studio.server import Studio
@@ -57,7 +57,7 @@ class Hall:
     telegram: Telegram
     studio: Studio
     settings: Settings
-    roles: tuple[Role, ...]
+    roles: tuple[ProcessRole, ...]
     bots: list[Bot] = field(default_factory=list)
     _lives: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -65,7 +65,7 @@ class Hall:
         for role in self.roles:
             await self.add(role)
 
-    async def add(self, role: Role, clock: Clock | None = None) -> Bot:
+    async def add(self, role: ProcessRole, clock: Clock | None = None) -> Bot:
         ready: asyncio.Future[Bot] = asyncio.get_running_loop().create_future()
 
         async def live() -> None:
@@ -129,12 +129,12 @@ async def hall(database_url: str) -> AsyncIterator[Hall]:
             shutdown_grace=0.0,
             **{name.lower(): value for name, value in studio.settings().items()},
         )
-        roles: tuple[Role, ...] = (Role.ALL,)
+        roles: tuple[ProcessRole, ...] = (ProcessRole.ALL,)
         changes: dict[str, object] = {"database_url": database_url}
         if not is_sqlite(database_url):
             port, secret = free_port(), SecretStr("the-same-in-all-of-them")
             changes |= {"webhook_url": f"http://127.0.0.1:{port}/hook", "webhook_secret": secret, "webhook_port": port}
-            roles = (Role.WEBHOOK, Role.WORKER, Role.WORKER)
+            roles = (ProcessRole.WEBHOOK, ProcessRole.WORKER, ProcessRole.WORKER)
         found = Hall(telegram, studio, settings.model_copy(update=changes), roles)
         yield found
         await found.stop()
@@ -284,7 +284,7 @@ async def test_who_has_lost_a_chat_says_nothing_more_there(hall: Hall, postgres:
         yield f"the {trial} trial"
 
     hall.studio.answer(answer)
-    hall.roles = (Role.WEBHOOK, *[Role.WORKER] * workers)
+    hall.roles = (ProcessRole.WEBHOOK, *[ProcessRole.WORKER] * workers)
     await hall.start()
     hall.telegram.say(ANNA, "hello")
     await hall.telegram.wait_for(lambda: hall.asked() or None, PATIENCE)
@@ -362,7 +362,7 @@ async def test_a_machine_whose_clock_is_an_hour_behind_says_so_once_and_does_wha
     hall: Hall, caplog: pytest.LogCaptureFixture
 ) -> None:
     done: list[str] = []
-    taker, worker = await hall.add(Role.WEBHOOK), await hall.add(Role.WORKER, Behind())
+    taker, worker = await hall.add(ProcessRole.WEBHOOK), await hall.add(ProcessRole.WORKER, Behind())
 
     async def work(job: Job) -> None:
         done.append(job.key)
@@ -467,7 +467,7 @@ async def test_the_first_code_of_all_processes_is_another_after_it_was_used(hall
 @several
 async def test_one_of_several_polls_and_another_when_it_ends(hall: Hall) -> None:
     hall.settings = hall.settings.model_copy(update={"webhook_url": ""})
-    hall.roles = (Role.ALL, Role.ALL)
+    hall.roles = (ProcessRole.ALL, ProcessRole.ALL)
     await hall.start()
     hall.telegram.say(ANNA, "hello")
     await hall.texts(1)
@@ -483,9 +483,9 @@ async def test_each_role_works_without_the_secrets_of_the_other(hall: Hall) -> N
     """Whoever breaks into what listens on the network finds no key of a model there."""
     whole, none = hall.settings, SecretStr("")
     hall.settings = whole.model_copy(update={"yc_api_key": none, "models": [], "mcp_servers": []})
-    await hall.add(Role.WEBHOOK)
+    await hall.add(ProcessRole.WEBHOOK)
     hall.settings = whole.model_copy(update={"webhook_secret": none})
-    await hall.add(Role.WORKER)
+    await hall.add(ProcessRole.WORKER)
     hall.telegram.say(ANNA, "hello")
     assert len(await hall.texts(1)) == 1
     await hall.telegram.wait_for(lambda: hall.telegram.calls_of("setMyCommands") or None, PATIENCE)
@@ -496,4 +496,4 @@ def test_a_plan_for_webhooks_asks_for_no_key_of_a_model() -> None:
     settings = load(_env_file=None, bot_token=token, yc_folder_id="b1g")
     with pytest.raises(ConfigError, match="YC_API_KEY"):
         App(bot_token=token, yc_folder_id="b1g").plan(settings)
-    assert App(bot_token=token, yc_folder_id="b1g").plan(settings, Role.WEBHOOK).bots[""] is settings
+    assert App(bot_token=token, yc_folder_id="b1g").plan(settings, ProcessRole.WEBHOOK).bots[""] is settings

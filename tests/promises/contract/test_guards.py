@@ -15,7 +15,7 @@ from bot.access.policy import Access, Role
 from bot.access.rights import Rights
 from bot.clock import SystemClock
 from bot.errors import NotAllowed
-from bot.storage.engines.decision_locks import Guard
+from bot.storage.engines.decision_locks import DecisionLock
 from bot.storage.repositories.budgets import BOT, Caps
 from bot.storage.store import Store, Tx
 from bot.types import Address, Incoming, Job, Kind, Text, User
@@ -39,7 +39,7 @@ async def both(database_url: str) -> AsyncIterator[list[Store]]:
             yield [one, other]
 
 
-async def together(both: list[Store], *works: Callable[[Tx], T], guard: Guard | None = None) -> list[T]:
+async def together(both: list[Store], *works: Callable[[Tx], T], guard: DecisionLock | None = None) -> list[T]:
     """Each work in a process of its own; none commits before the others have decided, unless they can't meanwhile."""
     decided = threading.Barrier(len(works))
 
@@ -55,8 +55,8 @@ async def together(both: list[Store], *works: Callable[[Tx], T], guard: Guard | 
     return await asyncio.gather(*(store.write(meeting(work), guard) for store, work in zip(both, works, strict=True)))
 
 
-@pytest.mark.parametrize("guard", [None, Guard.SPENDING])
-async def test_two_answers_at_once_do_not_overrun_a_budget(both: list[Store], guard: Guard | None) -> None:
+@pytest.mark.parametrize("guard", [None, DecisionLock.SPENDING])
+async def test_two_answers_at_once_do_not_overrun_a_budget(both: list[Store], guard: DecisionLock | None) -> None:
     def holding(where: Address) -> Callable[[Tx], int | None]:
         return lambda tx: tx.spending.reserve("tokens", 60, where, where.chat, Caps(bot=100))
 

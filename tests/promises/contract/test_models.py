@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, Field
 
-from bot.ai import Ability, Chunk, Finish, Request
+from bot.ai import Chunk, Finish, Request, ToolSpec
 from bot.config.settings import Settings
 from bot.errors import ContextOverflow, ModelDenied, ModelError, ModelRefused, ModelUnavailable, StreamCut
 from bot.http.client import Http
@@ -43,12 +43,12 @@ KINDS: dict[str, dict[str, Any]] = {
 SEES, SHOWS, HIDES = {"gemma"}, {"gpt-oss"}, {"native"}
 TELLS = {"native", "native lite", "searching", "agent", "qwen", "gpt-oss", "gemma", "foreign"}  # what a stream costs
 ASK = Request((Message.of("user", "Show me a table"),))
-CALCULATOR = Ability(
+CALCULATOR = ToolSpec(
     "calculator",
     "Counts",
     {"type": "object", "properties": {"expression": {"type": "string"}}, "required": ["expression"]},
 )
-ADD = Ability(
+ADD = ToolSpec(
     "add",
     "Adds",
     {

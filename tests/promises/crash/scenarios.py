@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from bot.jobs.operations import Following
+from bot.jobs.operations import OperationRunner
 from bot.sandbox.telegram.server_facade import buttons_of, text_of
 from bot.sandbox.telegram.state import Message
 from bot.telegram.sending.messages import NOTHING
@@ -20,7 +20,7 @@ ANNA, BORIS, CLARA, TEAM = 1001, 1002, 1003, -1001000000001
 PROMPT = "a lighthouse in a storm"
 SAVED = say("en", "settings.saved")
 # The commits around an order, by what does them.
-SUBMITTING, RUNNING = f"{Following._submit.__qualname__}.<lambda>", f"{Following._run.__qualname__}.running"
+SUBMITTING, RUNNING = f"{OperationRunner._submit.__qualname__}.<lambda>", f"{OperationRunner._run.__qualname__}.running"
 # What a picture may come to when AI Studio fails: a sentence, with a button to order it again.
 EXCUSES = tuple(en.TEXTS[key] for key in ("image.unknown", "image.failed", "error.denied"))
 

@@ -9,10 +9,10 @@ import pytest
 from pydantic import SecretStr
 
 from bot.ai import Chunk, Finish, Profile, Request
-from bot.config.entries import ModelEntry
+from bot.config.entries import ModelConfig
 from bot.errors import ContextOverflow, ModelDenied, ModelError, ModelRefused, StreamCut
-from bot.llm.circuit_breaker import DENIED_PROBE, MOST_FAILURES, PROBE, Breaker
-from bot.llm.routing import Offer, Routing
+from bot.llm.circuit_breaker import DENIED_PROBE, MOST_FAILURES, PROBE, CircuitBreaker
+from bot.llm.routing import ModelOption, Routing
 from bot.texts.catalog import say
 from bot.types import Message
 from tests.support.stage import ANNA, BORIS, Stage
@@ -21,7 +21,7 @@ from tests.support.virtual import VirtualClock
 
 TEN_MINUTES = 600.0
 SORRY, DENIED = say("en", "error.unavailable"), say("en", "error.denied")
-PRO_ONLY = {"models": [ModelEntry(name="yandexgpt", title="Pro")]}
+PRO_ONLY = {"models": [ModelConfig(name="yandexgpt", title="Pro")]}
 
 
 def asked(stage: Stage, model: str = "") -> list[float]:
@@ -152,7 +152,7 @@ async def test_f82_with_all_models_down_one_apology_is_enough(stage: Stage) -> N
 
 async def test_of_a_long_list_only_the_first_two_are_asked_in_an_outage(stage: Stage) -> None:
     names = ("yandexgpt", "yandexgpt-lite", "yandexgpt/rc", "aliceai-llm")
-    await stage.start(models=[ModelEntry(name=name) for name in names])
+    await stage.start(models=[ModelConfig(name=name) for name in names])
     stage.studio.set_faults({"error500": 1.0})
     for _ in range(3 * MOST_FAILURES):
         await stage.ask("hello")
@@ -182,7 +182,7 @@ class Moody:
         yield Chunk(finish=Finish.STOP)
 
 
-async def ask(breaker: Breaker) -> str:
+async def ask(breaker: CircuitBreaker) -> str:
     """The kind of error that asking ended in, or ""."""
     try:
         async for _ in breaker.stream(Request((Message.of("user", "hi"),))):
@@ -194,7 +194,7 @@ async def ask(breaker: Breaker) -> str:
 
 async def test_failures_in_a_row_open_it_and_one_success_closes_it() -> None:
     model, clock = Moody(), VirtualClock()
-    breaker = Breaker(model, clock)
+    breaker = CircuitBreaker(model, clock)
     model.mood = StreamCut()
     for _ in range(MOST_FAILURES - 1):
         assert await ask(breaker) == "StreamCut"
@@ -214,7 +214,7 @@ async def test_failures_in_a_row_open_it_and_one_success_closes_it() -> None:
 
 async def test_only_one_request_goes_through_at_a_time_while_it_is_open() -> None:
     model, clock = Moody(), VirtualClock()
-    breaker = Breaker(model, clock)
+    breaker = CircuitBreaker(model, clock)
     model.mood = ModelDenied()
     assert await ask(breaker) == "ModelDenied"
     await clock.sleep(DENIED_PROBE)
@@ -228,7 +228,7 @@ async def test_only_one_request_goes_through_at_a_time_while_it_is_open() -> Non
 @pytest.mark.parametrize("error", [ModelRefused(), ContextOverflow()])
 async def test_what_is_the_question_s_fault_is_not_the_model_s(error: ModelError) -> None:
     model, clock = Moody(), VirtualClock()
-    breaker = Breaker(model, clock)
+    breaker = CircuitBreaker(model, clock)
     model.mood = error
     for _ in range(3 * MOST_FAILURES):
         assert await ask(breaker) == type(error).__name__
@@ -237,11 +237,14 @@ async def test_what_is_the_question_s_fault_is_not_the_model_s(error: ModelError
 
 async def test_the_chosen_offer_is_asked_unless_it_is_known_not_to_answer() -> None:
     clock, moody = VirtualClock(), Moody()
-    pro, lite = Offer("pro", "Pro", Breaker(moody, clock)), Offer("lite", "Lite", Breaker(Moody(), clock))
+    pro, lite = (
+        ModelOption("pro", "Pro", CircuitBreaker(moody, clock)),
+        ModelOption("lite", "Lite", CircuitBreaker(Moody(), clock)),
+    )
     routing = Routing([pro, lite])
     assert routing.ready(pro) is pro
     moody.mood = ModelDenied()
-    assert isinstance(pro.model, Breaker)
+    assert isinstance(pro.model, CircuitBreaker)
     assert await ask(pro.model) == "ModelDenied"
     assert routing.ready(pro) is lite
     assert routing.ready(lite) is lite

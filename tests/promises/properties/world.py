@@ -16,7 +16,7 @@ from typing import Any
 from bot.concurrency.child_pool import ChildPool
 from bot.config.settings import Settings, load
 from bot.http.client import Http
-from bot.llm.routing import Offer, Routing
+from bot.llm.routing import ModelOption, Routing
 from bot.providers.yandex.service import YandexStudio
 from bot.runtime.bot import Bot
 from bot.runtime.build import Given, wire
@@ -106,7 +106,7 @@ class World:
         self.disk.pull()
 
     def _wired(self, store: Store, api: Api, tasks: asyncio.TaskGroup) -> Bot:
-        routing = Routing([Offer("one", "One", self.brain), Offer("two", "Two", self.brain)])
+        routing = Routing([ModelOption("one", "One", self.brain), ModelOption("two", "Two", self.brain)])
         chance = random.Random(1)
         studio = YandexStudio(self.settings, HTTP, self.clock, chance, api.metrics)
         return wire(
