@@ -159,7 +159,8 @@ async def test_a_file_that_wants_to_be_alone_waits_for_all_others_and_they_for_i
 async def test_a_process_does_not_outlive_the_bot_that_was_killed(tmp_path: Path) -> None:
     begun = tmp_path / "begun"
     bot = f"""
-import asyncio, hurting
+import asyncio
+from tests.support import hurting
 from bot.concurrency.child_pool import ChildPool
 async def main():
     async with ChildPool().place() as place:

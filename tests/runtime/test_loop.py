@@ -43,7 +43,7 @@ def held_up(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_f102_a_block_is_told_with_its_place_and_counted(caplog: pytest.LogCaptureFixture) -> None:
     metrics = watched(lambda: compute(0.4))
     (told,) = held_up(caplog)
-    found = re.search(r"for (\d+) ms in compute \(tests/runtime/test_loop.py:\d+\)", told)
+    found = re.search(r"for (\d+) ms in compute \(runtime/test_loop.py:\d+\)", told)
     assert found is not None, told
     assert int(found[1]) >= 400
     assert metrics.loop_blocks[()] == 1

@@ -305,8 +305,8 @@ async def test_a_role_that_may_not_make_tables_is_told_so(postgres: Server, role
 def test_without_the_driver_the_extra_is_named(tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['psycopg'] = None\n"
-        "import asyncio; from bot.errors import ConfigError; from bot.storage import schema\n"
-        "try: asyncio.run(schema.upgrade('postgresql://anna:hush@db/govorun'))\n"
+        "import asyncio; from bot.errors import ConfigError; from bot.storage.maintenance import migrations\n"
+        "try: asyncio.run(migrations.upgrade('postgresql://anna:hush@db/govorun'))\n"
         "except ConfigError as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

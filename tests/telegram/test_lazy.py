@@ -111,8 +111,8 @@ def plain() -> dict[str, Any]:
         "import aiogram",
         "used, first = memory() - nothing, built()",
         "before = {kind: kind.__pydantic_core_schema__ for kind in models()}",
-        "from bot.telegram import lazy",
-        "on_demand = lazy.load()",
+        "from bot.telegram.client import fast_import",
+        "on_demand = fast_import.load()",
         "changed = [kind.__name__ for kind in models() if kind.__pydantic_core_schema__ is not before[kind]]",
         "tell(memory=used, built=first, read=read(), on_demand=on_demand, changed=changed)",
     )
@@ -120,8 +120,8 @@ def plain() -> dict[str, Any]:
 
 def test_all_types_and_methods_work_after_the_load() -> None:
     found = process(
-        "from bot.telegram import lazy",
-        "tell(on_demand=lazy.load(), broken=broken(), count=len(models()), built=built())",
+        "from bot.telegram.client import fast_import",
+        "tell(on_demand=fast_import.load(), broken=broken(), count=len(models()), built=built())",
     )
     assert found["on_demand"]
     assert found["broken"] == []
@@ -130,7 +130,7 @@ def test_all_types_and_methods_work_after_the_load() -> None:
 
 def test_a_model_is_built_when_it_is_used_and_not_before() -> None:
     found = process(
-        "from bot.telegram import lazy",
+        "from bot.telegram.client import fast_import",
         "from aiogram.types import Update",
         "from aiogram.methods import SendMessage, SendPoll",
         "first = [Update.__pydantic_complete__, SendPoll.__pydantic_complete__, SendMessage.__pydantic_complete__]",
@@ -144,12 +144,14 @@ def test_a_model_is_built_when_it_is_used_and_not_before() -> None:
 
 
 def test_an_update_is_read_like_with_the_plain_import(plain: dict[str, Any]) -> None:
-    assert process("from bot.telegram import lazy", READ, "tell(read=read())")["read"] == plain["read"]
+    assert process("from bot.telegram.client import fast_import", READ, "tell(read=read())")["read"] == plain["read"]
 
 
 def test_the_load_takes_far_less_memory_than_the_plain_import(plain: dict[str, Any]) -> None:
     ours = process(
-        "nothing = memory()", "from bot.telegram import lazy", "tell(memory=memory() - nothing, built=built())"
+        "nothing = memory()",
+        "from bot.telegram.client import fast_import",
+        "tell(memory=memory() - nothing, built=built())",
     )
     assert ours["memory"] < 0.6 * plain["memory"]
     assert ours["built"] < 0.5 * plain["built"]
@@ -158,10 +160,10 @@ def test_the_load_takes_far_less_memory_than_the_plain_import(plain: dict[str, A
 def test_loading_twice_changes_nothing() -> None:
     found = process(
         "before = BaseModel.__dict__['model_rebuild']",
-        "from bot.telegram import lazy",
+        "from bot.telegram.client import fast_import",
         "import aiogram.types",
         "kept, vocabulary = aiogram.types.Update, len(vars(sys.modules['aiogram.types.update']))",
-        "again = lazy.load()",
+        "again = fast_import.load()",
         "same = aiogram.types.Update is kept and len(vars(sys.modules['aiogram.types.update'])) == vocabulary",
         "tell(again=again, same=same, restored=BaseModel.__dict__['model_rebuild'] is before)",
     )
@@ -192,15 +194,15 @@ def test_every_way_to_aiogram_leads_through_the_load() -> None:
     at_run_time = {file: TYPING_ONLY.sub("", file.read_text()) for file in (ROOT / "bot").rglob("*.py")}
     found = {file.name: first.findall(text) for file, text in at_run_time.items() if "aiogram" in first.findall(text)}
     assert len(found) > 5
-    assert [name for name, order in found.items() if name != "lazy.py" and order[0] != "bot.telegram"] == []
+    assert [name for name, order in found.items() if name != "fast_import.py" and order[0] != "bot.telegram"] == []
 
 
 def test_an_aiogram_of_another_layout_is_imported_as_it_is_and_works() -> None:
     found = process(
         ANOTHER_LAYOUT,
         "before = BaseModel.__dict__['model_rebuild']",
-        "from bot.telegram import lazy",
-        "tell(on_demand=lazy.load(), broken=broken(), built=built(), count=len(models()),",
+        "from bot.telegram.client import fast_import",
+        "tell(on_demand=fast_import.load(), broken=broken(), built=built(), count=len(models()),",
         "     restored=BaseModel.__dict__['model_rebuild'] is before)",
     )
     assert found["on_demand"] is False

@@ -321,7 +321,7 @@ def test_json_is_chosen_by_its_name(root: logging.Logger, capsys: pytest.Capture
 
 BROKEN = """
 import contextlib, logging, os, sys
-from bot import logs
+from bot.telemetry import logging as logs
 with logs.standard_streams():
     logs.configure("INFO", [])
     for _ in range(1000):
