@@ -120,7 +120,9 @@ def wants_name(tx: Tx, conversation: int, incoming: Incoming, language: str) -> 
 def _tidy(answer: str) -> str:
     """The name in what a model wrote: one line, no quotes, no full stop, no marks."""
     line = next((line.strip() for line in answer.splitlines() if line.strip()), "")
-    return re.sub(r"^[\s\"'«“*#_`-]+|[\s\"'»”*#_`.-]+$", "", line)[:LONGEST_NAME]
+    bare = re.sub(r"^[\s\"'«“*#_`-]+", "", line)
+    # Without the look behind, each mark of a long row of them would be tried as the first.
+    return re.sub(r"(?<![\s\"'»”*#_`.-])[\s\"'»”*#_`.-]+$", "", bare)[:LONGEST_NAME]
 
 
 # --- the list ---------------------------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ ISO = re.compile(r"(?:on\s+)?(\d{4})-(\d{1,2})-(\d{1,2})(?=\W|$)", re.I)
 DOTTED = re.compile(r"(?:on\s+)?(\d{1,2})\.(\d{1,2})(?:\.(\d{4}))?(?![\d:])(?=\W|$)", re.I)
 MONTH = "|".join(f"(?P<m{number}>{names})" for number, names in enumerate(MONTHS, 1))
 NAMED = re.compile(
-    rf"(?:on\s+)?(?P<day>\d{{1,2}})(?:st|nd|rd|th)?\s+(?:{MONTH})(?:\s+(?P<year>\d{{4}}))?(?=\W|$)", re.I
+    rf"(?:on\s+)?(?P<day>\d{{1,2}})(?:st|nd|rd|th)?\s++(?:{MONTH})(?:\s+(?P<year>\d{{4}}))?(?=\W|$)", re.I
 )
 NEAR = ((r"(?:the\s+)?day after tomorrow|послезавтра", 2), (r"tomorrow|завтра", 1), (r"today|сегодня", 0))
 EVERY_DAY = re.compile(r"(?:every ?day|daily|каждый день|ежедневно)(?=\W|$)", re.I)

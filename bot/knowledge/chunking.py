@@ -50,14 +50,14 @@ def _pieces(page: str) -> list[str]:
 
 
 def _parts(text: str) -> list[str]:
-    parts = []
-    while len(text) > LONGEST:
-        window = text[:LONGEST]
+    parts, start = [], 0
+    while len(text) - start > LONGEST:
+        window = text[start : start + LONGEST]
         ends = [found.end() for found in re.finditer(r"[.!?…]\s|\n", window)]
         place = next((end for end in reversed(ends) if end > LONGEST // 2), 0) or window.rfind(" ") + 1 or LONGEST
-        parts.append(text[:place].strip())
-        text = text[place:]
-    return [*parts, text.strip()]
+        parts.append(window[:place].strip())
+        start += place
+    return [*parts, text[start:].strip()]
 
 
 def best(question: str, passages: Sequence[Passage], vector: Sequence[float] = ()) -> list[Passage]:

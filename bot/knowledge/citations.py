@@ -11,7 +11,7 @@ from bot.texts.catalog import say
 
 MOST = 10
 LONGEST_TITLE = 80
-DROPPED = re.compile(r"\w+://\S*|[\[\]<>`\\]")  # a title has no links of its own
+DROPPED = re.compile(r"\b\w+://\S*|[\[\]<>`\\]")  # a title has no links of its own
 MARKS = re.compile(r"([*_#|~$!&()])")
 
 

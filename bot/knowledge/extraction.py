@@ -152,7 +152,7 @@ def decoded(data: bytes) -> str:
 def _tidy(text: str) -> str:
     """Without what can't be stored, and without empty lines in rows."""
     text = text.replace("\0", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return re.sub(r"\n\s*\n\s*", "\n\n", re.sub(r"[ \t\r]+\n", "\n", text)).strip()
+    return re.sub(r"\n\s*\n\s*", "\n\n", re.sub(r"(?<![ \t\r])[ \t\r]+\n", "\n", text)).strip()
 
 
 Reader = Callable[[bytes], Iterator[str]]

@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 
 from bot.errors import BadInput
 
-ARGUMENT = re.compile(r"^\s*\*{0,2}`?(?P<name>[A-Za-z_]\w*)`?\s*(\([^)]*\))?\s*:\s+(?P<text>\S.*)$")
+ARGUMENT = re.compile(r"^\s*\*{0,2}`?(?P<name>[A-Za-z_]\w*)`?\s*+(\([^)]*\))?\s*+:\s+(?P<text>\S.*)$")
 SECTION = re.compile(r"^\s*(Args|Arguments|Parameters|Returns|Yields|Raises|Examples?|Notes?):\s*$")
 MOST_ERRORS = 5
 

@@ -25,7 +25,7 @@ from bot.types import Message
 S = TypeVar("S", bound=BaseModel)
 
 LONGEST_ANSWER = 200_000  # characters
-FENCED = re.compile(r"```[\w-]*\s*\n(.*?)\n?\s*```", re.DOTALL)
+FENCED = re.compile(r"```[\w-]*+[^\S\n]*+\n(.*?)```", re.DOTALL)
 ORDER = (
     "Answer with one JSON value that follows this JSON schema, and with nothing else: no explanation, no code fence.\n"
 )
@@ -81,7 +81,7 @@ def read(answer: str, schema: type[S]) -> S:
 
 def _candidates(answer: str) -> list[str]:
     """Where the JSON may be: all of it, in a fence, or from the first bracket to the last."""
-    fenced = [match[1] for match in FENCED.finditer(answer)]
+    fenced = [match[1].strip() for match in FENCED.finditer(answer)]
     spans = [(answer.find(opening), answer.rfind(closing)) for opening, closing in ("{}", "[]")]
     between = [answer[start : end + 1] for start, end in sorted(spans) if 0 <= start < end]
     return [answer, *fenced[-1:], *fenced[:1], *between]

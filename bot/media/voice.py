@@ -232,7 +232,7 @@ def language_of(text: str) -> str:
 def spoken(text: str, longest: int) -> str:
     """An answer as one says it: no code, no marks, no addresses; up to the end of a sentence."""
     text = re.sub(r"```.*?(```|$)", " ", text, flags=re.DOTALL)
-    text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", text)
+    text = re.sub(r"!?\[([^\[\]]*)\]\([^()]*(?:\([^()]*\)[^()]*)*\)", r"\1", text)
     text = re.sub(r"https?://\S+", " ", text)
     text = re.sub(r"^[ \t]*(#+|>|[-*+]|\|)[ \t]*", "", text, flags=re.MULTILINE)
     text = re.sub(r"[*_`~|]+", "", text)

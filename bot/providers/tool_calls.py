@@ -42,12 +42,19 @@ def arguments(text: str) -> Mapping[str, Any]:
     return whole_numbers(value) if isinstance(value, dict) else {UNREADABLE: text[:2_000]}
 
 
-def whole_numbers(value: Any) -> Any:
-    """Numbers arrive as doubles: 5.0 was 5. Inside lists and objects too."""
+def whole_numbers(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Numbers arrive as doubles: 5.0 was 5. Inside lists and objects too, as deep as Python goes."""
+    try:
+        return {name: _whole(value) for name, value in arguments.items()}
+    except RecursionError:
+        return {UNREADABLE: "nested too deeply"}
+
+
+def _whole(value: Any) -> Any:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, list):
-        return [whole_numbers(item) for item in value]
+        return [_whole(item) for item in value]
     if isinstance(value, dict):
-        return {key: whole_numbers(item) for key, item in value.items()}
+        return {key: _whole(item) for key, item in value.items()}
     return value

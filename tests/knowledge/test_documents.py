@@ -209,6 +209,10 @@ def test_html_is_what_a_person_reads_of_it() -> None:
     assert pages(page, "x", "text/html") == ["T\n\nOne & two\n\nthree"]
 
 
+def test_blanks_at_the_ends_of_lines_and_empty_lines_in_rows_go() -> None:
+    assert pages(b"one  two \t\r\n \n\n\t\n  three \n four  ", "x.txt", "") == ["one  two\n\nthree\n four"]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1251"])
 def test_the_usual_encodings_are_known(encoding: str) -> None:
     assert pages("Привет, мир".encode(encoding), "x.csv", "") == ["Привет, мир"]

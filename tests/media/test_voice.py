@@ -252,5 +252,9 @@ def test_a_note_of_the_sandbox_is_a_file_that_players_take() -> None:
 def test_what_is_spoken_has_no_marks_code_or_addresses() -> None:
     text = "# Title\n\n* **one** `two`\n* [three](https://x.y)\n\n```py\nprint()\n```\nhttps://a.b end."
     assert spoken(text, 99) == "Title one two three end."
+    assert (
+        spoken("![one](https://x.y/z_(a)) [two] (three) [four [five]](https://x.y)", 99)
+        == "one [two] (three) [four [five]]("
+    )
     assert spoken("One. Two is longer. Three", 12) == "One."
     assert spoken("word " * 9, 12) == "word word"

@@ -190,6 +190,14 @@ def test_arguments_that_are_no_object_reach_the_tool_as_what_it_will_refuse() ->
     assert chunk.calls[0].arguments == {"unreadable": '{"n": '}
 
 
+@pytest.mark.parametrize("depth", [300, 600, 900, 100_000])
+def test_arguments_that_are_nested_too_deeply_are_read_or_refused(depth: int) -> None:
+    chunk = read(
+        said(tool_calls=[call(0, "a", "one", '{"n": ' + "[" * depth + "]" * depth + "}")], finish="tool_calls")
+    )
+    assert set(chunk.calls[0].arguments) <= {"n", "unreadable"}
+
+
 def test_a_call_that_the_limit_cut_is_no_call() -> None:
     chunk = read(said(tool_calls=[call(0, "a", "one", '{"n": 1')], finish="length"))
     assert (chunk.calls, chunk.finish) == ((), Finish.LENGTH)

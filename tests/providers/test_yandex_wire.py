@@ -93,6 +93,15 @@ def test_recorded_calls_become_calls_with_whole_numbers() -> None:
     assert all(type(number) is int for number in chunk.calls[0].arguments["numbers"])
 
 
+def test_arguments_that_are_nested_too_deeply_are_refused() -> None:
+    nested: Any = []
+    for _ in range(600):
+        nested = [nested]
+    call = {"functionCall": {"name": "f", "arguments": {"n": nested}}}
+    (chunk,) = read(line(None, "TOOL_CALLS", toolCallList={"toolCalls": [call]}))
+    assert list(chunk.calls[0].arguments) == ["unreadable"]
+
+
 def test_two_calls_of_one_function_have_different_ids() -> None:
     calls = [{"functionCall": {"name": "f", "arguments": {}}}] * 2
     (chunk,) = read(line(None, "TOOL_CALLS", toolCallList={"toolCalls": calls}))

@@ -141,6 +141,27 @@ def test_an_answer_that_was_stopped_goes_on_where_it_ended(question: str, langua
     assert begun + say(question, begun, words(language, "resume.prompt")) == whole
 
 
+@pytest.mark.parametrize(
+    ("question", "expression"),
+    [
+        ("How much is (2 + 3) * 4 - 1?", "(2 + 3) * 4 - 1"),
+        ("In 2026 I ask: 2^10 / 4, please", "2^10 / 4"),
+        ("Сколько будет 15×3,5 (примерно)", "15×3,5"),
+        ("take «7 mod 3»", "7 mod 3"),
+        ("nothing to count", "nothing to count"),
+    ],
+)
+def test_a_tool_gets_the_sum_or_the_quote_of_a_question(question: str, expression: str) -> None:
+    schema = {"type": "object", "properties": {"expression": {"type": "string"}}}
+    assert scripted_tools.fits(schema, question) == {"expression": expression}
+
+
+@pytest.mark.parametrize("question", ["about a forbidden topic", "на запретную тему", "О ЗАПРЕТНЫХ ТЕМАХ"])
+def test_a_forbidden_topic_is_refused(question: str) -> None:
+    assert model.is_refused([{"role": "user", "text": question}])
+    assert not model.is_refused([{"role": "user", "text": "запретный плод"}])
+
+
 def test_a_document_is_quoted_with_its_place() -> None:
     found = (
         "[report.pdf, p. 1]\nThe report.\n\n[report.pdf, p. 2]\nThe warranty lasts 24 months.\nBoilers are excluded."

@@ -109,6 +109,7 @@ def test_more_than_a_hundred_entities_are_ignored() -> None:
         ("see http://a.b/c?d=e.", ["url"]),
         ("me@example.org @anna #tag $USD", ["email", "mention", "hashtag", "cashtag"]),
         ("#1 @ab", []),
+        ("--- -me+x@example.org.", ["email"]),
     ],
 )
 def test_the_server_finds_what_can_be_tapped(text: str, kinds: list[str]) -> None:
@@ -185,6 +186,7 @@ def test_markdown_v2(text: str, plain: str, entities: list[tuple[Any, ...]]) -> 
         ("я *b", "Can't find end of Bold entity at byte offset 3"),
         ("```x", "Can't find end of Pre entity at byte offset 0"),
         ("[t](http://x", "Can't find end of a URL at byte offset 4"),
+        (r"[t](http://x\)", "Can't find end of a URL at byte offset 4"),
         ("![x]", "The entity must contain a tg://emoji or tg://time URL"),
     ],
 )

@@ -177,12 +177,12 @@ async def test_voices_and_documents_can_be_fetched(client: Client, telegram: Tel
 
 async def test_edits_and_presses_carry_the_message(client: Client, telegram: Telegram) -> None:
     mine = telegram.say(ANNA, "one")["message_id"]
-    telegram.edit(ANNA, mine, "two")
+    telegram.edit(ANNA, mine, "two" + 5_000 * "o")
     with pytest.raises(ValueError, match="own messages"):
         telegram.edit(ANNA, mine, "three", user_id=BORIS)
     telegram.press(ANNA, 999, "data", ANNA)
     _, edited, press = await client.updates()
-    assert edited["edited_message"]["text"] == "two"
+    assert edited["edited_message"]["text"] == "two" + 4_093 * "o"
     assert press["callback_query"]["message"] == {
         "chat": edited["edited_message"]["chat"],
         "message_id": 999,

@@ -57,7 +57,18 @@ def test_a_number_of_thousands_of_digits_is_nothing(number: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[" * 100_000, TOO_DEEP + "x", TOO_DEEP[:-1], f"[{TOO_DEEP},]", "[" + TOO_LONG]
+    "text",
+    [
+        "",
+        "{",
+        "[" * 100_000,
+        "[" * 3000 + '"a',
+        "[" * 3000 + '"\\',
+        TOO_DEEP + "x",
+        TOO_DEEP[:-1],
+        f"[{TOO_DEEP},]",
+        "[" + TOO_LONG,
+    ],
 )
 @pytest.mark.parametrize("encode", [False, True])
 def test_what_is_no_json_is_said(text: str, encode: bool) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bot.telegram.render import Piece, parse, pieces
+from bot.telegram.render.document import Table
 
 
 def shown(markdown: str) -> str:
@@ -52,6 +53,8 @@ def covered(piece: Piece, entity: dict[str, Any]) -> str:
         ("<https://ex.org>", "https://ex.org", [("text_link", "https://ex.org")]),
         ("![кот](https://ex.org/c.png)", "кот (https://ex.org/c.png)", [("text_link", "кот")]),
         ("![](https://ex.org/c.png)", "https://ex.org/c.png", [("text_link", "https://ex.org/c.png")]),
+        ("![a **b**](https://ex.org)", "a b (https://ex.org)", [("text_link", "a b")]),
+        ("![![a](/b)](https://ex.org)", "![a](/b) (https://ex.org)", [("text_link", "![a](/b)")]),
         ("[](https://ex.org)", "https://ex.org", [("text_link", "https://ex.org")]),
     ],
 )
@@ -88,6 +91,16 @@ def test_the_language_of_code_is_kept() -> None:
     assert piece.entities == ({"type": "pre", "offset": 0, "length": 6, "language": "c++"},)
 
 
+@pytest.mark.parametrize("info", ["js {1,3-5}", "js {.numbered #x} start=2", "js title=a=b", "js data={1, 2} x=y"])
+def test_what_stands_behind_a_language_for_other_readers_is_not_shown(info: str) -> None:
+    assert shown(f"```{info}\ncode\n```") == "code"
+
+
+@pytest.mark.parametrize("info", ["js two words", "js a= b", "js {open", "js =x"])
+def test_words_behind_a_fence_are_not_lost(info: str) -> None:
+    assert shown(f"```{info}\ncode\n```") == f"{info}\ncode"
+
+
 def test_lists_show_bullets_numbers_and_boxes() -> None:
     markdown = "- a\n  - b **c**\n    - d\n- [ ] e\n- [x] f\n\n3. g\n4. h\n\n   i\n\n7) j\n\n- \n"
     expected = "• a\n  • b c\n    • d\n☐ e\n☑ f\n\n3. g\n\n4. h\n   i\n\n7) j\n\n•"
@@ -120,6 +133,13 @@ def test_a_narrow_table_is_aligned_in_a_monospaced_block() -> None:
 def test_a_wide_table_is_told_row_by_row() -> None:
     wide = "слово " * 12
     assert shown(f"| A | B |\n|---|---|\n| {wide} | 2 |\n| 3 | |") == f"A: {wide.strip()}\nB: 2\n\nA: 3"
+
+
+def test_a_table_of_more_columns_than_anybody_reads_stays_as_it_was_written() -> None:
+    for columns, is_table in ((50, True), (51, False)):
+        lines = ["|".join(["a"] * columns), "|".join(["-"] * columns), "|".join(["b"] * columns)]
+        assert isinstance(parse("\n".join(lines)).blocks[0], Table) is is_table
+    assert shown("\n".join(lines)) == "\n".join(lines)
 
 
 def test_a_table_with_links_keeps_them() -> None:

@@ -11,6 +11,8 @@ import random
 import re
 import sys
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,8 +20,8 @@ import pytest
 from bot.sandbox.telegram.entities import TEXT_LIMIT, checked, settle, units
 from bot.sandbox.telegram.rich import plain as words_of
 from bot.sandbox.telegram.rich import rich as rich_checked
-from bot.telegram.render import draft, parse, pieces, tables
-from bot.telegram.render.document import Table, walk
+from bot.telegram.render import Document, draft, parse, pieces, tables
+from bot.telegram.render.document import CODE, Paragraph, Quote, Run, Table, walk
 from bot.telegram.sending import messages
 from bot.telegram.sending.messages import Rung
 from bot.types import Outgoing
@@ -164,6 +166,8 @@ HOSTILE: dict[str, Any] = {
     "/": lambda size: "/a" * (size // 2),
     "tg": lambda size: "tg:" * (size // 3),
     "table": lambda size: "|a|b|\n|-|-|\n" + "|c|d|\n" * (size // 6),
+    "wide table": lambda size: "a|" * (size // 8) + "\n" + "-|" * (size // 8) + "\n" + "|\n" * (size // 4),
+    "pictures": lambda size: "![" * (size // 8) + "](/a)" * (size // 8),
     "list": lambda size: "- " * (size // 2) + "a",
     "$": lambda size: "$a" * (size // 2),
     "\\[": lambda size: "\\[a " * (size // 4),
@@ -173,8 +177,8 @@ HOSTILE: dict[str, Any] = {
 }
 
 
-def steps(markdown: str) -> int:
-    """The lines of Python that rendering takes: the same on every machine, and regular expressions apart."""
+def steps(work: Callable[[], object]) -> int:
+    """The lines of Python that are carried out: the same on every machine, and regular expressions apart."""
     count = 0
 
     def local(_frame: Any, event: str, _argument: Any) -> Any:
@@ -185,16 +189,30 @@ def steps(markdown: str) -> int:
     before = sys.gettrace()
     sys.settrace(lambda *_: local)
     try:
-        pieces(parse(markdown))
-        parse(draft(markdown))
+        work()
     finally:
         sys.settrace(before)
     return count
+
+
+def rendered(markdown: str) -> None:
+    pieces(parse(markdown))
+    parse(draft(markdown))
 
 
 @pytest.mark.sweep
 @pytest.mark.parametrize("name", HOSTILE)
 def test_the_work_grows_with_the_length_and_not_with_its_square(name: str) -> None:
     """Measured: 2.0 for twice the text, and at most 14 ms for 4,096 characters."""
-    small, large = (steps(HOSTILE[name](size)) for size in (2_048, 4_096))
+    small, large = (steps(partial(rendered, HOSTILE[name](size))) for size in (2_048, 4_096))
     assert large <= 2.5 * small + 500, f"{small} -> {large} steps for twice the text"
+
+
+def test_an_answer_of_many_pieces_is_cut_in_proportion_to_its_length() -> None:
+    """Each piece has a hundred of the marks, and reaches into the quote around all of them."""
+    small, large = (
+        Document((Quote((Paragraph(tuple(Run(letter, CODE * (letter == "a")) for letter in "a " * count)),)),))
+        for count in (5_000, 10_000)
+    )
+    assert sum(len(piece.entities) for piece in pieces(small)) == 5_000 + len(pieces(small))
+    assert steps(partial(pieces, large)) <= 2.5 * steps(partial(pieces, small))

@@ -174,7 +174,7 @@ def _calls(message: Mapping[str, Any], taken: Set[str]) -> tuple[ToolCall, ...]:
         name = call.get("name")
         if isinstance(name, str) and name:
             id = unique("", name, taken | {call.id for call in found})
-            found.append(ToolCall(id, name, whole_numbers(dict(_mapping(call.get("arguments"))))))
+            found.append(ToolCall(id, name, whole_numbers(_mapping(call.get("arguments")))))
     return tuple(found)
 
 

@@ -198,9 +198,9 @@ def phrases(text: str) -> list[str]:
 
 def sentences(text: str) -> list[str]:
     """A short first piece, then large ones, as Yandex's own models stream on the OpenAI-compatible API."""
-    words = re.findall(r"\s*\S+\s*?", text)
-    rest = "".join(words[1:]) + text[sum(map(len, words)) :]
-    return [*words[:1], *[rest[start : start + 200] for start in range(0, len(rest), 200)]]
+    word = re.match(r"\s*\S+", text)
+    rest = text[word.end() :] if word else text
+    return [*([word[0]] if word else ()), *(rest[start : start + 200] for start in range(0, len(rest), 200))]
 
 
 def tokens(text: str) -> list[str]:

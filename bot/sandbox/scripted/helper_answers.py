@@ -20,8 +20,9 @@ def aside(messages: Messages, text: str, language: str, again: Callable[[Message
             return make(text, language)
     if RESUME.match(text):
         return _rest(messages, language, again)
-    if found := DOCUMENTS.search(text):
-        return _cited(found[0], text[found.end() :], language)
+    _, documents, asked = _parted(text)
+    if documents:
+        return _cited(documents, asked, language)
     if found := UNSEEN.search(text):
         return BLIND[language] if "picture" in found[0] else CLOSED[language]
     return None
@@ -51,7 +52,16 @@ def _rest(messages: Messages, language: str, again: Callable[[Messages], str]) -
 
 def spoken(text: str) -> str:
     """What the user says, without the documents that stand before it."""
-    return MARK.sub("", DOCUMENTS.sub("", text)).strip()
+    before, _, asked = _parted(text)
+    return MARK.sub("", before + asked).strip()
+
+
+def _parted(text: str) -> tuple[str, str, str]:
+    """What stands before the documents, the documents ("" for none), and what the user says after them."""
+    before, head, rest = text.partition(HEAD)
+    documents, tail, after = rest.rpartition(TAIL)
+    last, newline, asked = after.partition("\n")
+    return (before, head + documents + tail + last, newline + asked) if tail else ("", "", text)
 
 
 def _cited(body: str, question: str, language: str) -> str:
@@ -72,7 +82,7 @@ def _stems(text: str) -> set[str]:
     return {word[:5] for word in re.findall(r"\w{3,}", text.lower())}
 
 
-DOCUMENTS = re.compile(r"^Documents of this conversation stand below\..*^Here the documents end\.[^\n]*", re.M | re.S)
+HEAD, TAIL = "Documents of this conversation stand below.", "\nHere the documents end."
 PLACE = re.compile(r"\[([^\[\]]+)\]")
 MARK = re.compile(r"^\[document: [^\n]*\]$", re.M)
 UNSEEN = re.compile(r"^\[The user attached (a picture|something)[^\n]*\]$", re.M)

@@ -52,7 +52,7 @@ def pace(messages: Messages) -> float:
 
 def is_refused(messages: Messages) -> bool:
     """Whether the content filter would step in: a way to see what the bot does then."""
-    return bool(re.search(r"forbidden topic|запретн\w+ тем", question(messages), re.IGNORECASE))
+    return bool(re.search(r"forbidden topic|запретн\w{1,9} тем", question(messages), re.IGNORECASE))
 
 
 def _turns(messages: Messages) -> list[dict[str, str]]:

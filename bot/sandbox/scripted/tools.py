@@ -127,8 +127,8 @@ class _Fitting:
         if form := FORMATS.get(schema.get("format", "")):
             return form
         value, quoted = self._text.strip(), QUOTED.search(self._text)
-        if re.search("expr|formula", name) and (found := SUM.search(value)):
-            value = found[0].strip()
+        if re.search("expr|formula", name) and (found := _sum(value)):
+            value = found
         elif quoted:
             value = quoted[1]
         value = value.ljust(int(schema.get("minLength", 0)), ".")
@@ -139,6 +139,12 @@ class _Fitting:
         most = schema.get("maximum", schema.get("exclusiveMaximum", 1e15) - ("exclusiveMaximum" in schema))
         number = min(max(next(self._numbers, 1.0), least), most)
         return int(number) if kind == "integer" else number
+
+
+def _sum(text: str) -> str:
+    """The first stretch of numbers and signs that ends with a number or a bracket; "" where there is none."""
+    stretches = (REST.sub("", found[0]) for found in SUM.finditer(text))
+    return next((stretch for stretch in stretches if SIGN.search(stretch)), "")
 
 
 # --- thoughts and eyes
@@ -184,8 +190,10 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
 
 
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
-SUM = re.compile(r"[\d(][\d\s.,()]*(?:[-+*/^%×÷@]+[\d\s.,()]*)*[-+*/^%×÷@][\d\s.,()]*[\d)]")
-QUOTED = re.compile(r"[«\"“]([^»\"”]+)[»\"”]")
+SIGN = re.compile(r"[-+*/^%×÷@]")
+SUM = re.compile(r"[\d(][\d\s.,()+*/^%×÷@-]*")
+REST = re.compile(r"(?<![^\d)])[^\d)]+$")  # behind the last number or bracket
+QUOTED = re.compile(r"[«\"“]([^«»\"“”]+)[»\"”]")
 FORMATS = {
     "date-time": "2026-11-21T12:00:00Z",
     "date": "2026-11-21",

@@ -245,7 +245,7 @@ _PATTERNS: list[tuple[str, re.Pattern[str]]] = [
             r"(?<![\w@./-])(?:https?://[^\s<>\"']+|(?:[a-z0-9-]+\.)+(?:com|org|net|ru|io|dev)\b(?:/\S*)?)", re.I
         ),
     ),
-    ("email", re.compile(r"(?<![\w.@])[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}\b", re.I)),
+    ("email", re.compile(r"(?<![\w.@+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}\b", re.I)),
     ("bot_command", re.compile(r"(?<![\w/<>@])/[A-Za-z0-9_]{1,64}(?:@[A-Za-z0-9_]{3,32})?(?![\w/])")),
     ("mention", re.compile(r"(?<![\w@])@[A-Za-z][A-Za-z0-9_]{2,31}\b")),
     ("hashtag", re.compile(r"(?<![\w#])#(?=\w*[^\W\d])\w{1,256}")),

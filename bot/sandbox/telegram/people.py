@@ -67,9 +67,10 @@ class Actions:
     ) -> Message:
         """Write what only the bot sees: a command, or a reply to something that only this person saw."""
         chat, sender = self._place(chat_id, user_id)
+        text = text[:TEXT_LIMIT]
         entities = {"entities": found} if (found := detect(text)) else {}
         message = self.state.whisper(
-            chat, sender, self.state.profile.id, {"text": text[:TEXT_LIMIT], **entities},
+            chat, sender, self.state.profile.id, {"text": text, **entities},
             thread_id=thread_id, reply_to=reply_to,
         )  # fmt: skip
         if chat.has_bot:
@@ -97,6 +98,7 @@ class Actions:
             raise ValueError("only one's own messages can be edited")
         name = "text" if "text" in old else "caption"
         entities = "entities" if name == "text" else "caption_entities"
+        text = text[: TEXT_LIMIT if name == "text" else CAPTION_LIMIT]
         fresh = {key: value for key, value in old.items() if key != entities}
         fresh |= {name: text, "edit_date": int(self.state.clock.time())}
         if found := detect(text):

@@ -285,4 +285,4 @@ def _refusal(message: str) -> Refused | Flood:
 
 
 def _harmless(message: str) -> str:
-    return re.sub(r"\d+:[A-Za-z0-9_-]{20,}", "<token>", message)[:300]
+    return re.sub(r"(?<!\d)\d+:[A-Za-z0-9_-]{20,}", "<token>", message)[:300]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,22 +37,18 @@ def pieces(document: Document, limit: int = LIMIT, note: str = "") -> list[Piece
         stop=_Stop(layout),
         together=layout.note if layout.note and len(layout.text) - layout.note < limit // 2 else 1 << 60,
     )
-    found, first = [], 0
-    marks = layout.marks
+    found, marks = [], layout.marks
+    first, reaching = 0, list[Mark]()  # the next mark to begin, and those that reach into the next piece
     for start, end in spans:
-        while first < len(marks) and marks[first].end <= start:
-            first += 1
-        found.append(_piece(layout.text[start:end], start, end, marks[first:]))
+        after = bisect_left(marks, end, lo=first, key=_start)
+        inside = [mark for mark in (*reaching, *marks[first:after]) if mark.end > start]
+        found.append(_piece(layout.text[start:end], start, inside))
+        first, reaching = after, [mark for mark in inside if mark.end > end]
     return found
 
 
-def _piece(text: str, start: int, end: int, marks: list[Mark]) -> Piece:
-    inside = []
-    for mark in marks:
-        if mark.start >= end:
-            break
-        if mark.end > start and not text[max(mark.start, start) - start : mark.end - start].isspace():
-            inside.append(mark)
+def _piece(text: str, start: int, marks: list[Mark]) -> Piece:
+    inside = [mark for mark in marks if not text[max(mark.start, start) - start : mark.end - start].isspace()]
     if len(inside) > MAX_ENTITIES:
         inside = sorted(sorted(inside, key=_importance)[:MAX_ENTITIES], key=_order)
     offsets = Offsets(text)
@@ -65,6 +61,10 @@ def _piece(text: str, start: int, end: int, marks: list[Mark]) -> Piece:
 def _entity(mark: Mark, start: int, end: int, offsets: Offsets, size: int) -> dict[str, Any]:
     offset = offsets[start]
     return {"type": mark.type, "offset": offset, "length": offsets[min(end, size)] - offset, **mark.extra}
+
+
+def _start(mark: Mark) -> int:
+    return mark.start
 
 
 def _order(mark: Mark) -> tuple[int, int]:

@@ -23,6 +23,7 @@ MAX_DEPTH = 14  # open block levels; a rich message may nest 16
 MAX_EMPHASIS_RUN = 8
 MAX_FORMULA_LINES = 40
 MAX_FORMULA = 2_000
+MAX_COLUMNS = 50  # of a table: each row is filled up to as many cells, however short it is
 
 _STOP = re.compile(r"[\n!*<\\\[\]_`~$]")
 _DUNDER = re.compile(
@@ -128,13 +129,15 @@ def table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     header = cells(_line(state, start))
     if "|" not in _line(state, start) or (len(header) != len(aligns) and min(len(header), len(aligns)) < 2):
         return False
+    width = max(len(header), len(aligns))
+    if width > MAX_COLUMNS:
+        return False
     if silent:
         return True
     rows, line = [header], start + 2
     while line < end and _continues(state, line, end):
         rows.append(cells(_line(state, line)))
         line += 1
-    width = max(len(header), len(aligns))
     aligns += ["left"] * (width - len(aligns))
     state.line = line
     state.push("table", "", 0).meta = {"aligns": aligns, "rows": [_fit(row, width) for row in rows]}
@@ -175,7 +178,7 @@ def _line(state: StateBlock, line: int) -> str:
     return state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]].rstrip()
 
 
-_DELIMITER_LINE = re.compile(r"[ \t]*\|?(?:[ \t]*:?-+:?[ \t]*\|)*[ \t]*:?-+:?[ \t]*\|?[ \t]*")
+_DELIMITER_LINE = re.compile(r"[ \t]*+\|?[ \t]*+:?-++:?(?:[ \t]*+\|[ \t]*+:?-++:?)*+[ \t]*+\|?[ \t]*+")
 _BARE_PIPE = re.compile(r"(?<!\\)\|")
 _ALIGN = {(False, False): "left", (True, False): "left", (True, True): "center", (False, True): "right"}
 

@@ -44,7 +44,7 @@ _SPECIAL = re.compile(r"[!*<\\\[_`~$]")
 _CHECKBOX = re.compile(r"\[([ xX])\][ \t]+")
 _BR = re.compile(r"<br\s*/?>", re.I)
 _LANGUAGE = re.compile(r"[\w+#.-]{1,32}")
-_ATTRIBUTES = re.compile(r"(?:\s*(?:\{[^{}]*\}|[\w-]+=\S+))*")
+_ATTRIBUTES = re.compile(r"(?:\s*+(?:\{[^{}]*\}|[\w-]++=(?:\{[^{}]*\}|\S)++))*+")
 
 
 def parse(markdown: str) -> Document:
@@ -247,8 +247,12 @@ class _Page:
             self._add_image(token)
 
     def _add_image(self, token: Token) -> None:
-        """A picture is never fetched: its description links to it. Inside a link it is that link's text."""
-        described = defused(text_of(inline(token.content)), self.style)
+        """A picture is never fetched: its description links to it. Inside a link it is that link's text.
+
+        A picture in a description stays as it was written: each level would be read as often as it is deep.
+        """
+        inner = token.content
+        described = defused(inner if "![" in inner else text_of(inline(inner)), self.style)
         address = str(token.attrs["src"])
         if self.links:
             self.runs += [*described, Run(f" ({address})" if described else address)]

@@ -1,0 +1,172 @@
+"""No text of a person or a model holds the process up: patterns and loops take time in proportion to what they read."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from logging import LogRecord
+
+import pytest
+from pydantic import BaseModel
+
+from bot.ai import Profile, Source
+from bot.features import prompt_improver, time_phrases
+from bot.knowledge import chunking, citations, documents
+from bot.llm import prompt, structured
+from bot.media import voice
+from bot.media.attachments import one_line
+from bot.providers import error_mapping, tool_calls
+from bot.sandbox.ai_studio import writer
+from bot.sandbox.media import landscapes
+from bot.sandbox.scripted import helper_answers
+from bot.sandbox.scripted import tools as scripted_tools
+from bot.telegram.client import safe_json
+from bot.telegram.receiving import fields
+from bot.telegram.render import draft, plain
+from bot.telegram.render.cleaning import clean
+from bot.telegram.render.defusing import defused
+from bot.telemetry.logging import Redaction
+from bot.types import Message
+from tests.promises.security.patterns import Stretch, Use, stretches, uses
+
+LENGTH = 300_000
+SHORT, QUICK = 20_000, 0.008  # so many characters take a slow pattern 0.1 s, a linear one 3 ms
+BOUNDED = {  # patterns that are slow, and the most characters that they are given
+    r"\\(?:text|mathrm|textbf)\{[^}]*\}": 200,  # between two dollars, which `find_formula` looks for so far apart
+}
+PIECES: dict[str, tuple[str, list[str]]] = {  # functions that make patterns, the method, and patterns as they make them
+    "bot.prompts.schema._line_of": ("match", [r"\s*(\[+\s*)?([\w-]+\.)*prompt\b"]),
+    "bot.sandbox.media.landscapes._scene": ("search", list(landscapes.WORDS.values())),
+    "bot.sandbox.scripted.model._rule": ("search", []),  # all of them stand in `RULES`
+    "bot.sandbox.scripted.tools.is_asked": ("search", [r"\bcalculator", *scripted_tools.HINTS.values()]),
+    "bot.storage.engines.sqlite_copy.before_migration": ("fullmatch", [r"bot\.db-backup-[0-9a-f]+-\d{8}T\d{6}Z"]),
+    "bot.telegram.render.streaming._code": ("search", [r"(?<!`)`{1}(?!`)", r"(?<!`)`{3}(?!`)"]),
+    "bot.telegram.receiving.parsing._addressed": ("search", [r"@bot\b[,:]?\s*"]),
+    "bot.features.time_phrases._day": (
+        "match",
+        [
+            rf"{lead}(?:{names})(?=\W|$)"
+            for lead in ("", time_phrases.EVERY, time_phrases.ON)
+            for names in time_phrases.WEEKDAYS
+        ],
+    ),
+    "bot.features.time_phrases._span": ("fullmatch", [names for names, _ in time_phrases.UNITS]),
+}
+MADE = [
+    Use(place, method, re.compile(pattern, re.IGNORECASE))
+    for place, (method, patterns) in PIECES.items()
+    for pattern in patterns
+]
+
+
+# --- patterns ---------------------------------------------------------------------------------------------------------
+
+
+def suspects(use: Use) -> Iterator[Stretch]:
+    """What a pattern is not quick with: that alone is worth a long trial."""
+    for stretch in stretches(use.pattern):
+        text, began = stretch.text(SHORT), time.process_time()
+        use.run(text)
+        if time.process_time() - began > QUICK:
+            yield stretch
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("use", [*uses()[0], *MADE], ids=lambda use: f"{use.place} {use.method}")
+def test_a_pattern_takes_time_in_proportion_to_the_text(use: Use) -> None:
+    """What is slow takes minutes for 300,000 characters, or for ever for much less."""
+    for stretch in suspects(use):
+        use.run(stretch.text(BOUNDED.get(str(use.pattern.pattern), LENGTH)))
+
+
+def test_a_pattern_that_is_made_of_pieces_is_tried_too() -> None:
+    """A new one is to stand in `PIECES`."""
+    assert uses()[1] == set(PIECES)
+
+
+@pytest.mark.parametrize("pattern", BOUNDED)
+def test_a_pattern_with_a_bound_is_there_and_needs_it(pattern: str) -> None:
+    found = [use for use in uses()[0] if use.pattern.pattern == pattern]
+    assert found
+    assert all(any(suspects(use)) for use in found)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "stretch"),
+    [
+        (r"[ \t\r]+\n", Stretch("", " ", "\0\n\0")),
+        (r"\s*\S+", Stretch("", " ", "")),
+        (r"[*.]+$", Stretch("", ".", "\0\n\0")),
+        (r"\w+://", Stretch("", "a", "")),
+        (r"!?\[([^\]]*)\]\([^)]*\)", Stretch("", "[](", "")),
+        (r"<!--.*?-->", Stretch("", "<!--", "")),
+        (r"^head.*^tail", Stretch("", "head\n", "")),
+        (r"begin(?:a=\S+)*;", Stretch("begin", "a=a", "")),
+        (r"(?:one|two)?[a-z]+[m-z]+!", Stretch("one", "z", "")),
+        (r'"(?:\\.|[^"])*"', Stretch("", '\\"', "")),
+    ],
+)
+def test_what_makes_a_slow_pattern_slow_is_tried(pattern: str, stretch: Stretch) -> None:
+    assert stretch in stretches(re.compile(pattern, re.DOTALL | re.MULTILINE))
+
+
+def test_a_slow_pattern_is_suspected_and_a_good_one_is_not() -> None:
+    assert any(suspects(Use("here", "search", re.compile(r"[ \t]+\n"))))
+    assert not any(suspects(Use("here", "match", re.compile(r"[ \t]+\n"))))
+
+
+# --- functions --------------------------------------------------------------------------------------------------------
+
+
+class Answer(BaseModel):
+    numbers: list[int]
+
+
+def _schema(text: str) -> None:
+    with pytest.raises(ValueError):
+        structured.read(f"```json\n{text}", Answer)
+
+
+def _unclosed(text: str) -> None:
+    with pytest.raises(ValueError):
+        safe_json.loads(f'{"[" * 2_000}"{text}')
+
+
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+FOUND = documents.Retrieved("", (Source("report.pdf", page=3),))
+PROFILE = Profile(window=32_000, max_tokens=2_000)
+FUNCTIONS: dict[str, Callable[[str], object]] = {
+    "a time": lambda text: time_phrases.read(f"in {text}", NOW),
+    "a time zone": time_phrases.zone,
+    "the name of a person": fields.name,
+    "the name of a file": one_line,
+    "words of a message": lambda text: fields.text({"text": text}),
+    "JSON that ends in a text": _unclosed,
+    "passages": lambda text: chunking.best(text, chunking.cut([text])),
+    "a prompt": lambda text: prompt.build(text, [Message.of("user", text)] * 3, PROFILE, prompt.Ratio(), max_tokens=9),
+    "a log line": lambda text: Redaction(["secret"]).format(LogRecord("bot", 20, "", 0, text, None, None)),
+    "a draft": draft,
+    "plain text": plain,
+    "clean text": clean,
+    "defused text": defused,
+    "a voice": lambda text: voice.spoken(text, 2_000),
+    "the description of a picture": prompt_improver.tidied,
+    "sources": lambda text: citations.under(text, [Source(text, f"https://{text}")], "en"),
+    "citations": lambda text: documents.cited(text, FOUND),
+    "an answer that follows a schema": _schema,
+    "arguments of a tool": tool_calls.arguments,
+    "a refusal": lambda text: error_mapping.refusal(400, f'{{"error": "{text}"}}'.encode()),
+    "what the sandbox's model is asked": helper_answers.spoken,
+    "a sum that it is asked": lambda text: scripted_tools.fits({"properties": {"expression": {}}}, text),
+    "sentences that it says": writer.sentences,
+}
+SHAPES = (*' \nя*`[<|-\\@"', "[](", "a\n")
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_takes_time_in_proportion_to_the_text(name: str) -> None:
+    for shape in SHAPES:
+        FUNCTIONS[name](shape * (LENGTH // len(shape)) + "x")
