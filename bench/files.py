@@ -24,6 +24,8 @@ from bench.hostile import Hostile, files, normal, slow_pdf
 from bench.process import Bot
 from bench.scenarios import Pace, Plan, Scenario
 from bench.world import World
+from bot.sandbox.telegram.server_facade import text_of
+from bot.texts import en
 
 HERE = Path(__file__).parent
 BYSTANDER, SENDER, USUAL = 7_000_000, 7_100_000, 7_200_000
@@ -44,19 +46,26 @@ class Seen:
 async def send(world: World, chat: int, sent: Iterable[Hostile], seen: Seen) -> None:
     """One file after the other, each after the word about the one before."""
     for file in sent:
-        before, begun = len(world.telegram.texts(chat)), time.monotonic()
+        before, begun = _newest(world, chat), time.monotonic()
         world.telegram.upload(chat, file.data, file.kind, name=file.name, mime=file.mime)
         with suppress(TimeoutError):
             await world.telegram.wait_for(partial(_said, world, chat, before), PATIENCE)
-        texts = world.telegram.texts(chat)[before:]
+        texts = _said(world, chat, before) or []
         seen.waits[f"{chat}/{len(seen.waits)} {file.name}"] = time.monotonic() - begun
         seen.words.update(text.replace(file.name, "…")[:60] for text in texts[:1])
         if not texts:
             seen.silent.append(file.name)
 
 
-def _said(world: World, chat: int, before: int) -> bool | None:
-    return len(world.telegram.texts(chat)) > before or None
+def _said(world: World, chat: int, before: int) -> list[str] | None:
+    """What the bot has said since; "your message is next" is no word about a file."""
+    said = [message for message in world.telegram.transcript(chat) if message["from"]["is_bot"]]
+    texts = [text_of(message) for message in said if message["message_id"] > before]
+    return [text for text in texts if text != en.TEXTS["queue.waits"]] or None
+
+
+def _newest(world: World, chat: int) -> int:
+    return max((message["message_id"] for message in world.telegram.transcript(chat)), default=0)
 
 
 async def ask(world: World, seen: Seen, until: asyncio.Event) -> None:

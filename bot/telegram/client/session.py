@@ -7,6 +7,7 @@ Telegram's place, in pages. What Telegram says of a call that it carried out sta
 
 from __future__ import annotations
 
+import io
 import re
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
@@ -166,9 +167,8 @@ async def _body(response: aiohttp.ClientResponse) -> str:
 async def _bytes(response: aiohttp.ClientResponse, most: int) -> bytes:
     if 300 <= response.status < 400:
         raise Unacceptable(f"a redirect ({response.status}) was not followed")
-    data = bytearray()
+    data = io.BytesIO()  # hands its bytes out without copying them
     async for piece in response.content.iter_any():
-        data += piece
-        if len(data) > most:
+        if data.write(piece) and data.tell() > most:
             raise Unacceptable(f"the answer is larger than {most >> 20} MiB")
-    return bytes(data)
+    return data.getvalue()
