@@ -33,7 +33,9 @@ METHODS = {"match", "fullmatch", "search", "sub", "subn", "split", "findall", "f
 FLAGS = {"compile": 1, "sub": 4, "subn": 4, "split": 3}  # where `re`'s functions have them, else 2
 
 Pattern = re.Pattern[Any]
-reader: Any = importlib.import_module("re._parser")  # as `re` itself reads patterns: nothing public does
+# As `re` itself reads patterns and makes one of a part: nothing public does.
+reader: Any = importlib.import_module("re._parser")
+compiler: Any = importlib.import_module("re._compiler")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Use:
     pattern: Pattern
 
     def run(self, text: str) -> None:
-        given: Any = text.encode() if isinstance(self.pattern.pattern, bytes) else text
+        given = _like(self.pattern, text)
         match self.method:
             case "sub" | "subn":
                 self.pattern.sub(given[:0], given)
@@ -62,6 +64,10 @@ class Stretch:
 
     def text(self, length: int) -> str:
         return self.before + self.unit * (length // len(self.unit)) + self.end
+
+
+def _like(pattern: Pattern, text: str) -> Any:
+    return text.encode() if isinstance(pattern.pattern, bytes) else text
 
 
 # --- where patterns are -----------------------------------------------------------------------------------------------
@@ -86,12 +92,14 @@ def uses() -> tuple[list[Use], set[str]]:
         made |= dict.fromkeys(_inside(list(vars(module).values())), module.__name__)
         for place, call in _calls(module):
             method = call.func.attr
+            if method not in METHODS | {"compile"}:
+                continue
             try:
                 pattern = _compiled(call, module) if _is_re(call.func.value) else _value(call.func.value, module)
             except NameError:
                 unknown.add(place)
                 continue
-            if isinstance(pattern, re.Pattern) and method in METHODS:
+            if isinstance(pattern, re.Pattern) and method != "compile":
                 found.setdefault((method, pattern), Use(place, method, pattern))
             elif isinstance(pattern, re.Pattern):
                 made[pattern] = place
@@ -114,11 +122,9 @@ def _is_re(node: ast.expr) -> bool:
     return isinstance(node, ast.Name) and node.id == "re"
 
 
-def _compiled(call: ast.Call, module: ModuleType) -> Pattern | None:
+def _compiled(call: ast.Call, module: ModuleType) -> Pattern:
     """The pattern of `re.search(pattern, text, flags)` and the like. Raises `NameError`."""
     name = ast.unparse(call.func).removeprefix("re.")
-    if name not in METHODS | {"compile"}:
-        return None
     place = FLAGS.get(name, 2)
     named = next((word.value for word in call.keywords if word.arg == "flags"), None)
     flags = named or (call.args[place] if len(call.args) > place else None)
@@ -151,26 +157,28 @@ def _inside(value: Any) -> Iterator[Pattern]:
 
 
 def stretches(pattern: Pattern) -> list[Stretch]:
-    """Equal characters and pairs, what each repetition takes, and the way to each repetition, again and again.
+    """The characters and pairs that a repetition takes, its rounds, and the way to it, again and again.
 
-    None for a pattern that repeats nothing for long: however long the text is, it reads a few characters at each place.
+    Of what no repetition takes a pattern reads a few characters at each place, however much there is of it.
     """
     found: set[tuple[str, str]] = set()
-    for before, rounds in _repetitions(reader.parse(pattern.pattern, pattern.flags)):
-        found |= {("", unit) for unit in (*UNITS, before, before + "\n", before + " ")}
+    for before, body in _repetitions(reader.parse(pattern.pattern, pattern.flags)):
+        takes, rounds = compiler.compile(body, pattern.flags).match, _choices(body)
+        found |= {("", unit) for unit in UNITS if any(takes(_like(pattern, part)) for part in (unit, *unit))}
+        found |= {("", unit) for unit in (before, before + "\n", before + " ")}
         found |= {(lead, unit) for one in rounds for lead, unit in ((before, one), ("", before + one))}
     return [Stretch(before, unit, end) for before, unit in sorted(found) if unit for end in ENDS]
 
 
-def _repetitions(items: Any, before: str = "") -> Iterator[tuple[str, list[str]]]:
-    """The shortest text that leads to each repetition that may go on and on, and what its rounds may be."""
+def _repetitions(items: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """The shortest text that leads to each repetition that may go on and on, and what is repeated."""
     for place, (kind, what) in enumerate(items):
         for inner in _inner(kind, what):
             yield from _repetitions(inner, before)
         if str(kind).endswith("REPEAT"):
             least, most, body = what
             if most > MANY:
-                yield before, _choices(body)
+                yield before, body
             elif not least:  # what may be left out: without it, and here with it
                 yield from _repetitions(items[place + 1 :], before + _shortest(body))
         before += _written(kind, what)

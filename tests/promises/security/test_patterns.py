@@ -162,7 +162,7 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "a sum that it is asked": lambda text: scripted_tools.fits({"properties": {"expression": {}}}, text),
     "sentences that it says": writer.sentences,
 }
-SHAPES = (*' \nя*`[<|-\\@"', "[](", "a\n")
+SHAPES = (*' \nя*`[<-\\"', "[](")
 
 
 @pytest.mark.timeout(20)
