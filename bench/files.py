@@ -110,7 +110,7 @@ async def measure(count: int, senders: int, data: Path, seed: int) -> None:
         over = asyncio.Event()
         asking = asyncio.create_task(ask(world, quiet, over))
         await send(world, USUAL, itertools.islice(normal(), 8), quiet)
-        await asyncio.sleep(5)
+        await asyncio.sleep(30)  # the pace of drafts is that of a chat that talks all the time
         over.set()
         await asking
         before, over = bot.memory(), asyncio.Event()
