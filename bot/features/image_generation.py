@@ -112,7 +112,7 @@ class Images:
         return replace(drawing, prompt=better) if better else None
 
     async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Again (another seed) or in another ratio (the same). It costs money: the button works once."""
+        """Order the picture again, or in another ratio with its seed. Each order is paid: the button works once."""
         drawn = await self.drawing(incoming.address, action.payload["turn"])
         if drawn is None:
             await settle(self.store, incoming, reply)

@@ -240,7 +240,7 @@ class Store:
         return answer
 
     async def patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Do what fails with `StorageUnavailable` again until it is done: what is forgotten would be done twice."""
+        """Repeat a database call until it raises no `StorageUnavailable`: what must not be forgotten."""
         wait = FIRST_BACKOFF
         while True:
             try:

@@ -148,7 +148,7 @@ class Postgres:
 
 
 class Gate:
-    """Many may be inside together, or one alone."""
+    """A lock that many transactions share, or that one holds alone."""
 
     def __init__(self) -> None:
         self._entry = asyncio.Lock()

@@ -18,7 +18,7 @@ DATA = select(Blob.data).where(Blob.id == bindparam("number"))
 
 class Blobs(Subject):
     def keep(self, address: Address, user: int, parts: tuple[Part, ...]) -> tuple[Part, ...]:
-        """The same parts, with a number in the place of each picture's bytes."""
+        """Store the pictures among these parts; return the parts with a number in the place of each picture's bytes."""
         return tuple(self._kept(address, user, part) if isinstance(part, Image) else part for part in parts)
 
     def data(self, number: int) -> bytes | None:
