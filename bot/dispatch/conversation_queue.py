@@ -53,7 +53,8 @@ class ConversationQueue:
             self.outdate(incoming)
         if lane is None:
             lane = self.lanes.by_key[key] = deque()
-            self._start(self._work(lane, handler))
+            # A task that is cancelled before its first step runs nothing: its `finally` would leave the lane behind.
+            self._start(self._work(lane, handler)).add_done_callback(lambda _: self.lanes.remove(lane))
         elif incoming.kind is Kind.BUTTON and not key.endswith(TOUCHED):
             self._start_beside(self._confirm(reply))
         else:

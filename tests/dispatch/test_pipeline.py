@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from bot.access.policy import Access, Decision
 from bot.clock import SystemClock
+from bot.concurrency.lease import Lease, Tasks, current
 from bot.dispatch.admission import Admission
 from bot.dispatch.conversation_queue import ConversationQueue
 from bot.dispatch.error_boundary import MOST_ATTEMPTS, ErrorBoundary
@@ -130,6 +131,27 @@ async def test_a_drain_gives_up_what_waits_and_cancels_what_is_too_slow() -> Non
         await queue.drain(0.1)
     assert ended == ["running"]
     assert not queue.lanes.size
+
+
+async def test_work_that_a_lost_lease_ends_before_it_began_leaves_no_queue_behind_in_which_others_wait() -> None:
+    done: list[str] = []
+
+    async def handler(incoming: Incoming, _reply: Reply) -> None:
+        done.append(incoming.text)
+
+    async def look() -> None: ...
+
+    async with Tasks() as tasks:
+        handle, _ = _queue(handler, tasks)
+        lease = Lease("chat:42:/1", 1, 1, 0, SystemClock(), look, 0.0)
+        token = current.set(lease)
+        for text in ("lost", "lost too"):
+            await handle(_said(1, text), Silence(Address("telegram", 42, 1)))
+        lease.lose()
+        current.reset(token)
+        await asyncio.wait(lease.tasks)
+        await handle(_said(1, "taken up again"), Silence(Address("telegram", 42, 1)))
+    assert done == ["taken up again"]
 
 
 async def test_what_comes_during_a_drain_does_not_overtake_what_waited() -> None:
