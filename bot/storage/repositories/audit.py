@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import func, insert, select
 
 from bot.storage.repositories.mapping import Subject
-from bot.storage.tables.people import Audit
+from bot.storage.tables.people import audit
 
-ADD = insert(Audit)
+ADD = insert(audit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,11 @@ class Log(Subject):
 
     def count(self, bot: int, action: str) -> int:
         """How often that was done."""
-        query = select(func.count()).where(Audit.bot == bot, Audit.action == action)
+        query = select(func.count()).where(audit.c.bot == bot, audit.c.action == action)
         return int(self.connection.execute(query).scalar_one())
 
     def newest(self, bot: int, most: int) -> Sequence[Entry]:
         """The newest first."""
-        query = select(Audit.actor, Audit.action, Audit.subject, Audit.details, Audit.at)
-        rows = self.connection.execute(query.where(Audit.bot == bot).order_by(Audit.id.desc()).limit(most))
+        query = select(audit.c.actor, audit.c.action, audit.c.subject, audit.c.details, audit.c.at)
+        rows = self.connection.execute(query.where(audit.c.bot == bot).order_by(audit.c.id.desc()).limit(most))
         return [Entry(actor, action, subject, json.loads(details), at) for actor, action, subject, details, at in rows]

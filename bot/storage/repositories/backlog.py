@@ -8,23 +8,23 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, func, select
 
 from bot.storage.repositories.mapping import Subject
-from bot.storage.tables.work import Delivery, Job, Update
+from bot.storage.tables.work import deliveries, jobs, updates
 
 MOST = 1000  # overdue rows that are looked at: what is behind them waits for the same reason
 
-OPEN_UPDATE = (Update.bot == bindparam("b"), Update.state.in_(("new", "begun")))
-OPEN_DELIVERY = (Delivery.bot == bindparam("b"), Delivery.state.in_(("pending", "sending")))
-UPDATES = select(func.count(), func.min(Update.at)).where(*OPEN_UPDATE)
-DELIVERIES = select(func.count(), func.min(Delivery.at)).where(*OPEN_DELIVERY)
-JOBS = select(func.count(), func.min(Job.due)).where(Job.bot == bindparam("b"), Job.due <= bindparam("now"))
-OPEN_FOR_LONG = (*OPEN_UPDATE, Update.at < bindparam("before"))
-OVERDUE = select(Update.id, Update.chat).where(*OPEN_FOR_LONG).order_by(Update.id).limit(MOST)
+OPEN_UPDATE = (updates.c.bot == bindparam("b"), updates.c.state.in_(("new", "begun")))
+OPEN_DELIVERY = (deliveries.c.bot == bindparam("b"), deliveries.c.state.in_(("pending", "sending")))
+UPDATES = select(func.count(), func.min(updates.c.at)).where(*OPEN_UPDATE)
+DELIVERIES = select(func.count(), func.min(deliveries.c.at)).where(*OPEN_DELIVERY)
+JOBS = select(func.count(), func.min(jobs.c.due)).where(jobs.c.bot == bindparam("b"), jobs.c.due <= bindparam("now"))
+OPEN_FOR_LONG = (*OPEN_UPDATE, updates.c.at < bindparam("before"))
+OVERDUE = select(updates.c.id, updates.c.chat).where(*OPEN_FOR_LONG).order_by(updates.c.id).limit(MOST)
 DEAD_UPDATES = select(func.count()).where(
-    Update.bot == bindparam("b"), Update.state == "dead", Update.at >= bindparam("since")
+    updates.c.bot == bindparam("b"), updates.c.state == "dead", updates.c.at >= bindparam("since")
 )
 DEAD_DELIVERIES = select(func.count()).where(
-    Delivery.bot == bindparam("b"), Delivery.state == "dead", Delivery.at >= bindparam("since"),
-    Delivery.reason != bindparam("gone"),
+    deliveries.c.bot == bindparam("b"), deliveries.c.state == "dead", deliveries.c.at >= bindparam("since"),
+    deliveries.c.reason != bindparam("gone"),
 )  # fmt: skip
 
 
@@ -63,8 +63,8 @@ class Backlog(Subject):
         `gone` is the reason under which those were given up.
         """
         values = {"b": bot, "since": self.clock.time() - seconds}
-        updates = self.connection.scalar(DEAD_UPDATES, values) or 0
-        return updates + (self.connection.scalar(DEAD_DELIVERIES, {**values, "gone": gone}) or 0)
+        dead = self.connection.scalar(DEAD_UPDATES, values) or 0
+        return dead + (self.connection.scalar(DEAD_DELIVERIES, {**values, "gone": gone}) or 0)
 
     def _waiting(self, count: int, first: float | None) -> Waiting:
         return Waiting(count, max(self.clock.time() - first, 0.0) if first is not None else 0.0)

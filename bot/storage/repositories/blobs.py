@@ -8,12 +8,12 @@ from dataclasses import replace
 from sqlalchemy import bindparam, insert, select
 
 from bot.storage.repositories.mapping import Subject
-from bot.storage.tables.history import Blob
+from bot.storage.tables.history import blobs
 from bot.types import Address, Image, Message, Part
 
 MOST_SHOWN = 4  # pictures of a conversation that a model is shown again: each costs it hundreds of tokens
-ADD = insert(Blob).returning(Blob.id)
-DATA = select(Blob.data).where(Blob.id == bindparam("number"))
+ADD = insert(blobs).returning(blobs.c.id)
+DATA = select(blobs.c.data).where(blobs.c.id == bindparam("number"))
 
 
 class Blobs(Subject):

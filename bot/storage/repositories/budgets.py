@@ -11,14 +11,27 @@ from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Float, Select, String, and_, bindparam, delete, func, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Float,
+    Select,
+    String,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+)
 from sqlalchemy.sql.dml import ReturningInsert
 
 from bot.storage.engines import decision_locks
 from bot.storage.engines.decision_locks import DecisionLock
-from bot.storage.engines.dialects import insert
+from bot.storage.engines.dialects import Insert, upsert
 from bot.storage.repositories.mapping import Subject
-from bot.storage.tables.spending import Reservation, Spending
+from bot.storage.tables.spending import reservations, spending
 from bot.types import Address
 
 DAY = 86_400
@@ -56,19 +69,19 @@ def _when(day: Any, period: str) -> ColumnElement[bool]:
 
 def _spent(scope: str, period: str) -> ColumnElement[int]:
     here = (
-        Spending.bot == bindparam("bot"), _when(Spending.day, period), Spending.kind == bindparam("kind"),
-        Spending.scope == scope, *SUBJECTS[scope],
+        spending.c.bot == bindparam("bot"), _when(spending.c.day, period), spending.c.kind == bindparam("kind"),
+        spending.c.scope == scope, *SUBJECTS[scope],
     )  # fmt: skip
-    return select(func.coalesce(func.sum(Spending.amount), 0)).where(*here).scalar_subquery()
+    return select(func.coalesce(func.sum(spending.c.amount), 0)).where(*here).scalar_subquery()
 
 
 def _held(period: str, *narrower: ColumnElement[bool]) -> ColumnElement[int]:
     here = (
-        Reservation.bot == bindparam("bot"),
-        _when(Reservation.day, period),
-        Reservation.kind == bindparam("kind"),
+        reservations.c.bot == bindparam("bot"),
+        _when(reservations.c.day, period),
+        reservations.c.kind == bindparam("kind"),
     )
-    return select(func.coalesce(func.sum(Reservation.amount), 0)).where(*here, *narrower).scalar_subquery()
+    return select(func.coalesce(func.sum(reservations.c.amount), 0)).where(*here, *narrower).scalar_subquery()
 
 
 def _number(name: str) -> ColumnElement[int]:
@@ -76,13 +89,13 @@ def _number(name: str) -> ColumnElement[int]:
 
 
 SUBJECTS: dict[str, tuple[ColumnElement[bool], ...]] = {
-    USER: (Spending.subject == _number("user"),),
-    CHAT: (Spending.subject == _number("chat"),),
+    USER: (spending.c.subject == _number("user"),),
+    CHAT: (spending.c.subject == _number("chat"),),
     BOT: (),
 }
 NARROWER: dict[str, tuple[ColumnElement[bool], ...]] = {
-    USER: (Reservation.user == bindparam("user"),),
-    CHAT: (Reservation.chat == bindparam("chat"),),
+    USER: (reservations.c.user == bindparam("user"),),
+    CHAT: (reservations.c.chat == bindparam("chat"),),
     BOT: (),
 }
 SPENT = {(scope, period): _spent(scope, period) for period in ("", MONTH) for scope in SUBJECTS}
@@ -104,15 +117,21 @@ ROW: dict[str, Any] = {
 
 def _reserve(*periods: str) -> ReturningInsert[Any]:
     fits = [_fits(scope, period) for period in periods for scope in SUBJECTS]
-    return insert(Reservation).from_select(list(ROW), select(*ROW.values()).where(*fits)).returning(Reservation.id)
+    return insert(reservations).from_select(list(ROW), select(*ROW.values()).where(*fits)).returning(reservations.c.id)
 
 
 RESERVE, RESERVE_MONTH = _reserve(""), _reserve("", MONTH)
-SETTLE = delete(Reservation).where(Reservation.id == bindparam("reservation")).returning(Reservation)
-ADD = insert(Spending)
-ADD = ADD.on_conflict_do_update(
-    index_elements=["bot", "day", "kind", "scope", "subject"], set_={"amount": Spending.amount + ADD.excluded.amount}
-)
+SETTLE = delete(reservations).where(reservations.c.id == bindparam("reservation")).returning(reservations)
+
+
+def _add(insert: Insert) -> Any:
+    new = insert(spending)
+    return new.on_conflict_do_update(
+        index_elements=spending.primary_key, set_={"amount": spending.c.amount + new.excluded.amount}
+    )
+
+
+ADD = upsert(_add)
 
 
 def _over(scope: str, period: str) -> Select[tuple[bool]]:
@@ -145,11 +164,13 @@ class Ledgers(Subject):
             return
         one = {"bot": row.bot, "day": row.day, "kind": row.kind, "amount": cost}
         subjects = {USER: row.user, CHAT: row.chat, BOT: row.chat % PARTS}
-        self.connection.execute(ADD, [{**one, "scope": s, "subject": id_} for s, id_ in subjects.items()])
+        self.connection.execute(
+            ADD(self.connection), [{**one, "scope": s, "subject": id_} for s, id_ in subjects.items()]
+        )
 
     def settle_turn(self, bot: int, turn: str, *, spare: Collection[int] = ()) -> None:
         """Settle in full what was held back in a turn whose holder is gone. `spare`: as in `settle_dead`."""
-        left = select(Reservation.id).where(Reservation.bot == bot, Reservation.turn == turn)
+        left = select(reservations.c.id).where(reservations.c.bot == bot, reservations.c.turn == turn)
         for id_ in set(self.connection.scalars(left)) - set(spare):
             self.settle(id_)
 
@@ -160,9 +181,9 @@ class Ledgers(Subject):
 
         `spare`: what is still under way, in an operation.
         """
-        left = select(Reservation.id).where(Reservation.bot == bot, Reservation.kind == kind)
+        left = select(reservations.c.id).where(reservations.c.bot == bot, reservations.c.kind == kind)
         if before is not None:
-            left = left.where(Reservation.at < before)
+            left = left.where(reservations.c.at < before)
         for id_ in set(self.connection.scalars(left)) - set(spare):
             self.settle(id_)
 
@@ -178,15 +199,16 @@ class Ledgers(Subject):
 
     def spent(self, kind: str, bot: int, scope: str = BOT, subject: int = 0, *, month: bool = False) -> int:
         """What was spent today, or in this month."""
-        query = select(func.coalesce(func.sum(Spending.amount), 0)).where(
-            Spending.bot == bot, Spending.day.in_(self._days() if month else [self._today()]), Spending.kind == kind,
-            Spending.scope == scope, *(() if scope == BOT else (Spending.subject == subject,)),
+        query = select(func.coalesce(func.sum(spending.c.amount), 0)).where(
+            spending.c.bot == bot, spending.c.day.in_(self._days() if month else [self._today()]),
+            spending.c.kind == kind, spending.c.scope == scope,
+            *(() if scope == BOT else (spending.c.subject == subject,)),
         )  # fmt: skip
         return int(self.connection.execute(query).scalar_one())
 
     def sweep(self) -> None:
         """Forget the days that are long past."""
-        self.connection.execute(delete(Spending).where(Spending.day < self._today() - KEPT))
+        self.connection.execute(delete(spending).where(spending.c.day < self._today() - KEPT))
 
     def _today(self) -> int:
         return int(self.clock.time() // DAY)

@@ -12,31 +12,31 @@ from sqlalchemy import and_, bindparam, delete, insert, select, update
 
 from bot.ports import DeliveryState
 from bot.storage.repositories.mapping import Subject
-from bot.storage.tables.work import Awaited, ButtonRow, Delivery
+from bot.storage.tables.work import awaited, buttons, deliveries
 from bot.types import Address, Button
 
 LIFE = 30 * 24 * 3600.0  # seconds: buttons live for ever in a chat, what they do does not
 AROUND = 60.0  # seconds between rows of one transaction, at most
 PATIENCE = 15 * 60.0  # seconds that a question of the bot stands
 QUEUED = "q."
-ADD = insert(ButtonRow)
-AWAITED = select(Awaited.action, Awaited.payload).where(
-    Awaited.bot == bindparam("b"),
-    Awaited.key == bindparam("k"),
-    Awaited.user == bindparam("u"),
-    Awaited.expires > bindparam("now"),
+ADD = insert(buttons)
+AWAITED = select(awaited.c.action, awaited.c.payload).where(
+    awaited.c.bot == bindparam("b"),
+    awaited.c.key == bindparam("k"),
+    awaited.c.user == bindparam("u"),
+    awaited.c.expires > bindparam("now"),
 )
 
 
 PRESSED = (
-    select(ButtonRow.action, ButtonRow.payload, ButtonRow.user, Delivery.state, Delivery.message_ids, Delivery.marker)
-    .join(Delivery, and_(Delivery.bot == ButtonRow.bot, Delivery.key == ButtonRow.delivery))
+    select(*buttons.c["action", "payload", "user"], *deliveries.c["state", "message_ids", "marker"])
+    .join(deliveries, and_(deliveries.c.bot == buttons.c.bot, deliveries.c.key == buttons.c.delivery))
     .where(
-        ButtonRow.key == bindparam("button"),
-        ButtonRow.bot == bindparam("b"),
-        ButtonRow.chat == bindparam("c"),
-        ButtonRow.user.in_((0, bindparam("u"), bindparam("c"))),
-        ButtonRow.expires > bindparam("now"),
+        buttons.c.key == bindparam("button"),
+        buttons.c.bot == bindparam("b"),
+        buttons.c.chat == bindparam("c"),
+        buttons.c.user.in_((0, bindparam("u"), bindparam("c"))),
+        buttons.c.expires > bindparam("now"),
     )
 )
 
@@ -83,22 +83,22 @@ class Buttons(Subject):
 
     def use_up(self, key: str) -> None:
         """A button that works once has worked."""
-        self.connection.execute(update(ButtonRow).where(ButtonRow.key == key).values(expires=0.0))
+        self.connection.execute(update(buttons).where(buttons.c.key == key).values(expires=0.0))
 
     def end_all(self, bot: int, user: int, actions: Collection[str]) -> None:
         """End a user's buttons that do one of these, and what the bot waits for from this user for the sake of one.
 
         No index leads there: a million buttons take some tenths of a second.
         """
-        for table in (ButtonRow, Awaited):
-            theirs = (table.bot == bot, table.user == user, table.action.in_(actions))
+        for table in (buttons, awaited):
+            theirs = (table.c.bot == bot, table.c.user == user, table.c.action.in_(actions))
             self.connection.execute(update(table).where(*theirs).values(expires=0.0))
 
     def made_at(self, bot: int, action: str, at: float) -> Sequence[tuple[int, Mapping[str, Any]]]:
         """User and payload of each button of this action that was made at that time (Unix) and has not ended."""
-        then = ButtonRow.expires.between(at + LIFE - AROUND, at + LIFE + AROUND)
-        works = (then, ButtonRow.expires > self.clock.time(), ButtonRow.bot == bot, ButtonRow.action == action)
-        query = select(ButtonRow.user, ButtonRow.payload).where(*works)
+        then = buttons.c.expires.between(at + LIFE - AROUND, at + LIFE + AROUND)
+        works = (then, buttons.c.expires > self.clock.time(), buttons.c.bot == bot, buttons.c.action == action)
+        query = select(buttons.c.user, buttons.c.payload).where(*works)
         return [(user, json.loads(payload)) for user, payload in self.connection.execute(query)]
 
     def wait_for(self, address: Address, user: int, action: str, **payload: Any) -> None:
@@ -108,7 +108,7 @@ class Buttons(Subject):
             "bot": address.bot, "key": address.key, "user": user, "action": action,
             "payload": json.dumps(payload, ensure_ascii=False), "expires": self.clock.time() + PATIENCE,
         }  # fmt: skip
-        self.connection.execute(insert(Awaited), row)
+        self.connection.execute(insert(awaited), row)
 
     def awaited(self, address: Address, user: int) -> ButtonPress | None:
         values = {"b": address.bot, "k": address.key, "u": user, "now": self.clock.time()}
@@ -116,13 +116,13 @@ class Buttons(Subject):
         return ButtonPress(row.action, json.loads(row.payload)) if row else None
 
     def forget(self, address: Address, user: int) -> None:
-        self.connection.execute(delete(Awaited).where(_of(address, user)))
+        self.connection.execute(delete(awaited).where(_of(address, user)))
 
     def sweep(self) -> None:
         """Delete what has ended."""
         now = self.clock.time()
-        self.connection.execute(delete(ButtonRow).where(ButtonRow.expires < now))
-        self.connection.execute(delete(Awaited).where(Awaited.expires < now))
+        self.connection.execute(delete(buttons).where(buttons.c.expires < now))
+        self.connection.execute(delete(awaited).where(awaited.c.expires < now))
 
 
 def _stands(row: Any, message_id: int) -> bool:
@@ -132,4 +132,4 @@ def _stands(row: Any, message_id: int) -> bool:
 
 
 def _of(address: Address, user: int) -> Any:
-    return and_(Awaited.bot == address.bot, Awaited.key == address.key, Awaited.user == user)
+    return and_(awaited.c.bot == address.bot, awaited.c.key == address.key, awaited.c.user == user)

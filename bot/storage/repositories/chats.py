@@ -8,27 +8,31 @@ from typing import Any
 
 from sqlalchemy import bindparam, exists, false, func, or_, select, update
 
-from bot.storage.engines.dialects import insert
+from bot.storage.engines.dialects import upsert
 from bot.storage.repositories.mapping import Subject
-from bot.storage.tables.history import Blob, Conversation, Feedback, Message
-from bot.storage.tables.people import Chat, User
-from bot.storage.tables.spending import Reservation, Spending, UsageRow
-from bot.storage.tables.work import Awaited, ButtonRow, Delivery, Job, Operation
+from bot.storage.tables.history import blobs, conversations, feedback, messages
+from bot.storage.tables.people import chats, users
+from bot.storage.tables.spending import reservations, spending, usage
+from bot.storage.tables.work import awaited, buttons, deliveries, jobs, operations
 from bot.types import Address
 from bot.types import User as Person
 
-SEEN_USER = insert(User).on_conflict_do_nothing()
-SEEN_CHAT = insert(Chat).on_conflict_do_nothing()
-OWN = select(User.model).where(User.bot == bindparam("b"), User.id == bindparam("u")).scalar_subquery()
+SEEN_USER = upsert(lambda insert: insert(users).on_conflict_do_nothing())
+SEEN_CHAT = upsert(lambda insert: insert(chats).on_conflict_do_nothing())
+OWN = select(users.c.model).where(users.c.bot == bindparam("b"), users.c.id == bindparam("u")).scalar_subquery()
 CHOICES = select(
-    Chat.language, Chat.model, Chat.streaming, Chat.persona, Chat.reasoning, OWN.label("own_model"), Chat.notices
-).where(Chat.bot == bindparam("b"), Chat.id == bindparam("c"))
-BACK = update(Chat).where(Chat.bot == bindparam("b"), Chat.id == bindparam("c"), Chat.is_gone).values(is_gone=False)
-IS_GONE = select(Chat.is_gone).where(Chat.bot == bindparam("b"), Chat.id == bindparam("c"))
-THERE = Spending.__table__.alias()
+    *chats.c["language", "model", "streaming", "persona", "reasoning", "notices"], OWN.label("own_model")
+).where(chats.c.bot == bindparam("b"), chats.c.id == bindparam("c"))
+BACK = (
+    update(chats)
+    .where(chats.c.bot == bindparam("b"), chats.c.id == bindparam("c"), chats.c.is_gone)
+    .values(is_gone=False)
+)
+IS_GONE = select(chats.c.is_gone).where(chats.c.bot == bindparam("b"), chats.c.id == bindparam("c"))
+THERE = spending.alias()
 
 
-MOVED = (Conversation, Message, Delivery, Operation, Job, UsageRow, ButtonRow, Reservation, Blob, Feedback)
+MOVED = (conversations, messages, deliveries, operations, jobs, usage, buttons, reservations, blobs, feedback)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +61,9 @@ class Chats(Subject):
             "language": "", "model": "", "streaming": "", "persona": "", "reasoning": "", "notices": "",
             "first_seen": now,
         }  # fmt: skip
-        self.connection.execute(SEEN_CHAT, chat)
+        self.connection.execute(SEEN_CHAT(self.connection), chat)
         person = {"bot": address.bot, "id": user.id, "name": user.name[:256], "language": user.language[:16]}
-        self.connection.execute(SEEN_USER, {**person, "first_seen": now})
+        self.connection.execute(SEEN_USER(self.connection), {**person, "first_seen": now})
 
     def meet(self, address: Address, user: Person, *, private: bool) -> Choices:
         """Remember who wrote where, once; what was chosen there. Whom it knows already it asks for only."""
@@ -78,13 +82,13 @@ class Chats(Subject):
 
     def language(self, bot: int, user: int) -> str:
         """What somebody chose in the own chat with the bot, or has in Telegram; "" where that was never seen."""
-        chosen = select(Chat.language).where(Chat.bot == bot, Chat.id == user)
-        told = select(User.language).where(User.bot == bot, User.id == user)
+        chosen = select(chats.c.language).where(chats.c.bot == bot, chats.c.id == user)
+        told = select(users.c.language).where(users.c.bot == bot, users.c.id == user)
         return self.connection.scalar(chosen) or self.connection.scalar(told) or ""
 
     def zone(self, bot: int, user: int) -> str:
         """The time zone that a user told (IANA name), "" for none."""
-        query = select(User.timezone).where(User.bot == bot, User.id == user)
+        query = select(users.c.timezone).where(users.c.bot == bot, users.c.id == user)
         return self.connection.execute(query).scalar_one_or_none() or ""
 
     def choose(self, address: Address, **choice: str) -> None:
@@ -92,18 +96,18 @@ class Chats(Subject):
 
     def prefer(self, bot: int, user: int, model: str) -> None:
         """A model of a user's own, for every chat that has not chosen one."""
-        self.connection.execute(update(User).where(User.bot == bot, User.id == user).values(model=model))
+        self.connection.execute(update(users).where(users.c.bot == bot, users.c.id == user).values(model=model))
 
     def drop(self, address: Address, user: int, models: Collection[str]) -> None:
         """Forget choices that can't be kept any more."""
-        here = (Chat.bot == address.bot, Chat.id == address.chat, Chat.model.in_(models))
-        self.connection.execute(update(Chat).where(*here).values(model=""))
-        own = (User.bot == address.bot, User.id == user, User.model.in_(models))
-        self.connection.execute(update(User).where(*own).values(model=""))
+        here = (chats.c.bot == address.bot, chats.c.id == address.chat, chats.c.model.in_(models))
+        self.connection.execute(update(chats).where(*here).values(model=""))
+        own = (users.c.bot == address.bot, users.c.id == user, users.c.model.in_(models))
+        self.connection.execute(update(users).where(*own).values(model=""))
 
     def mirrors(self, address: Address) -> bool:
         """Whether voice is answered with voice there."""
-        query = select(Chat.mirrors).where(Chat.bot == address.bot, Chat.id == address.chat)
+        query = select(chats.c.mirrors).where(chats.c.bot == address.bot, chats.c.id == address.chat)
         return bool(self.connection.execute(query).scalar_one_or_none())
 
     def mirror(self, address: Address, *, on: bool) -> None:
@@ -116,7 +120,7 @@ class Chats(Subject):
         """Decide before or after all others in the chat: its row is changed into what it is. See
         `storage/engines/postgres.py`.
         """
-        self._set(address.bot, address.chat, first_seen=Chat.first_seen)
+        self._set(address.bot, address.chat, first_seen=chats.c.first_seen)
 
     def back(self, address: Address) -> None:
         """Somebody spoke there: the chat can be reached, whatever a refusal said before."""
@@ -129,25 +133,25 @@ class Chats(Subject):
         """A group became a supergroup: the same chat under a new id, in every table."""
         self.queue.tell(f"roll:{bot}")  # a group that was let in is let in under its new id
         self.queue.chat(bot, f"/{new}")  # what waits there is delivered by who has the new one
-        target = self.connection.execute(select(Chat.id).where(Chat.bot == bot, Chat.id == new)).first()
+        target = self.connection.execute(select(chats.c.id).where(chats.c.bot == bot, chats.c.id == new)).first()
         if target is None:
-            self.connection.execute(update(Chat).where(Chat.bot == bot, Chat.id == old).values(id=new))
+            self.connection.execute(update(chats).where(chats.c.bot == bot, chats.c.id == old).values(id=new))
         else:
-            allowed = select(Chat.is_allowed).where(Chat.bot == bot, Chat.id == old)
-            self._set(bot, new, is_allowed=or_(Chat.is_allowed, func.coalesce(allowed.scalar_subquery(), false())))
+            allowed = select(chats.c.is_allowed).where(chats.c.bot == bot, chats.c.id == old)
+            self._set(bot, new, is_allowed=or_(chats.c.is_allowed, func.coalesce(allowed.scalar_subquery(), false())))
         for table in MOVED:
-            self.connection.execute(update(table).where(table.bot == bot, table.chat == old).values(chat=new))
-        moved = (Spending.bot == bot, Spending.scope == "chat", Spending.subject == old)
+            self.connection.execute(update(table).where(table.c.bot == bot, table.c.chat == old).values(chat=new))
+        moved = (spending.c.bot == bot, spending.c.scope == "chat", spending.c.subject == old)
         there = exists().where(
-            THERE.c.bot == bot, THERE.c.day == Spending.day, THERE.c.kind == Spending.kind, THERE.c.scope == "chat",
+            THERE.c.bot == bot, THERE.c.day == spending.c.day, THERE.c.kind == spending.c.kind, THERE.c.scope == "chat",
             THERE.c.subject == new,
         )  # fmt: skip
-        self.connection.execute(update(Spending).where(*moved, ~there).values(subject=new))
-        here = Awaited.key.like(f"{bot}/%/{old}/%")
-        self.connection.execute(update(Awaited).where(Awaited.bot == bot, here).values(expires=0.0))
+        self.connection.execute(update(spending).where(*moved, ~there).values(subject=new))
+        here = awaited.c.key.like(f"{bot}/%/{old}/%")
+        self.connection.execute(update(awaited).where(awaited.c.bot == bot, here).values(expires=0.0))
 
     def _set(self, bot: int, chat: int, **values: Any) -> None:
-        self.connection.execute(update(Chat).where(Chat.bot == bot, Chat.id == chat).values(**values))
+        self.connection.execute(update(chats).where(chats.c.bot == bot, chats.c.id == chat).values(**values))
 
 
 def _chosen(row: Any) -> Choices:

@@ -11,15 +11,15 @@ from sqlalchemy import bindparam, case, exists, or_, select, update
 
 from bot.storage.repositories.mapping import Subject, address, at, load_parts, spot
 from bot.storage.repositories.messages import CURRENT, Messages
-from bot.storage.tables.history import Conversation, Document, Fact, Message, Summary
+from bot.storage.tables.history import conversations, documents, facts, messages, summaries
 from bot.types import Address, Text
 
 LONGEST_TITLE = 128
 SOME = 500  # messages that are read at a time in a search
 FIRST_WORDS = 40  # characters of its first question that stand for a conversation without a name
 BESIDE = select(
-    or_(*(exists().where(table.conversation_id == bindparam("conversation")) for table in (Fact, Summary))),
-    exists().where(Document.conversation_id == bindparam("conversation")),
+    or_(*(exists().where(table.c.conversation_id == bindparam("conversation")) for table in (facts, summaries))),
+    exists().where(documents.c.conversation_id == bindparam("conversation")),
 )
 
 
@@ -54,8 +54,8 @@ class Conversations(Subject):
         """
         query = (
             select(*FIELDS)
-            .where(at(Conversation, where), Conversation.head.is_not(None), Conversation.is_archived == archived)
-            .order_by(Conversation.is_pinned.desc(), Conversation.chosen.desc(), Conversation.id.desc())
+            .where(at(conversations, where), conversations.c.head.is_not(None), conversations.c.is_archived == archived)
+            .order_by(conversations.c.is_pinned.desc(), conversations.c.chosen.desc(), conversations.c.id.desc())
         )
         rows: Iterable[Any] = self.connection.execute(query)
         if words:
@@ -70,9 +70,9 @@ class Conversations(Subject):
         Read and looked through here: SQLite knows capitals of A to Z only, and PostgreSQL those of its locale.
         """
         query = (
-            select(Message.conversation_id, Message.parts)
-            .join(Conversation, Conversation.id == Message.conversation_id)
-            .where(at(Conversation, where), Conversation.is_archived == archived)
+            select(messages.c.conversation_id, messages.c.parts)
+            .join(conversations, conversations.c.id == messages.c.conversation_id)
+            .where(at(conversations, where), conversations.c.is_archived == archived)
         )
         found: set[int] = set()
         for id_, parts in self.connection.execute(query, execution_options={"yield_per": SOME}):
@@ -81,7 +81,7 @@ class Conversations(Subject):
         return found
 
     def get(self, where: Address, id_: int) -> Listed | None:
-        query = select(*FIELDS).where(at(Conversation, where), Conversation.id == id_)
+        query = select(*FIELDS).where(at(conversations, where), conversations.c.id == id_)
         row = self.connection.execute(query).one_or_none()
         return _listed(row) if row else None
 
@@ -90,7 +90,7 @@ class Conversations(Subject):
         return self.get(where, id_) if id_ is not None else None
 
     def where(self, id_: int) -> Address | None:
-        row = self.connection.execute(select(Conversation).where(Conversation.id == id_)).one_or_none()
+        row = self.connection.execute(select(conversations).where(conversations.c.id == id_)).one_or_none()
         return address(row) if row else None
 
     def choose(self, where: Address, id_: int) -> None:
@@ -99,10 +99,10 @@ class Conversations(Subject):
 
     def name(self, id_: int, title: str, by: str) -> None:
         """`by` model changes no name that a user gave."""
-        keeps = (Conversation.named_by == "user") & (by == "model")
-        values = {"title": case((keeps, Conversation.title), else_=title[:LONGEST_TITLE]), "named_by": by}
+        keeps = (conversations.c.named_by == "user") & (by == "model")
+        values = {"title": case((keeps, conversations.c.title), else_=title[:LONGEST_TITLE]), "named_by": by}
         if by == "model":
-            values["named_by"] = case((keeps, Conversation.named_by), else_=by)
+            values["named_by"] = case((keeps, conversations.c.named_by), else_=by)
         self._set(id_, **values)
 
     def pin(self, id_: int, *, pinned: bool) -> None:
@@ -113,20 +113,20 @@ class Conversations(Subject):
         self._set(id_, is_archived=archived, chosen=0.0)
 
     def _set(self, id_: int, **values: Any) -> None:
-        self.connection.execute(update(Conversation).where(Conversation.id == id_).values(**values))
+        self.connection.execute(update(conversations).where(conversations.c.id == id_).values(**values))
 
 
 FIRST = (
-    select(Message.parts)
-    .where(Message.conversation_id == Conversation.id, Message.role == "user")
-    .order_by(Message.id)
+    select(messages.c.parts)
+    .where(messages.c.conversation_id == conversations.c.id, messages.c.role == "user")
+    .order_by(messages.c.id)
     .limit(1)
     .scalar_subquery()
 )
 FIELDS = (
-    Conversation.id, Conversation.title, Conversation.named_by, Conversation.is_pinned, Conversation.is_archived,
-    Conversation.chosen, FIRST.label("first"),
-)  # fmt: skip
+    *conversations.c["id", "title", "named_by", "is_pinned", "is_archived", "chosen"],
+    FIRST.label("first"),
+)
 
 
 def _listed(row: Any) -> Listed:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, case, delete, func, insert, select, update
 
 from bot.storage.repositories.mapping import Subject
-from bot.storage.tables.history import Document, Passage
+from bot.storage.tables.history import documents, passages
 
 LONGEST_NAME = 255  # SQLite would keep more, PostgreSQL refuses it
 PLACE = 20  # characters around a name: brackets, page and blank lines
@@ -30,60 +30,64 @@ class Documents(Subject):
     def size(self, conversation: int) -> int:
         """Characters of all passages, each below the name of its place; 0 where there are none."""
         query = (
-            select(func.sum(func.length(Passage.text) + func.length(Document.name) + PLACE))
-            .join(Document, Document.id == Passage.document_id)
-            .where(Document.conversation_id == conversation)
+            select(func.sum(func.length(passages.c.text) + func.length(documents.c.name) + PLACE))
+            .join(documents, documents.c.id == passages.c.document_id)
+            .where(documents.c.conversation_id == conversation)
         )
         return self.connection.execute(query).scalar_one() or 0
 
     def sizes(self, conversation: int) -> tuple[int, int]:
         """Characters of all passages of a conversation, and of those that have no vector yet."""
-        length = func.length(Passage.text)
-        bare = case((Passage.vector.is_(None), length), else_=0)
+        length = func.length(passages.c.text)
+        bare = case((passages.c.vector.is_(None), length), else_=0)
         query = select(func.coalesce(func.sum(length), 0), func.coalesce(func.sum(bare), 0))
-        query = query.join(Document, Document.id == Passage.document_id).where(Document.conversation_id == conversation)
+        query = query.join(documents, documents.c.id == passages.c.document_id).where(
+            documents.c.conversation_id == conversation
+        )
         whole, left = self.connection.execute(query).one()
         return int(whole), int(left)
 
     def keep(
-        self, conversation: int, turn: str, user: int, name: str, pages: int, passages: Sequence[tuple[int, str]]
+        self, conversation: int, turn: str, user: int, name: str, pages: int, pieces: Sequence[tuple[int, str]]
     ) -> None:
         """Keep a document as passages (page and text). One of the same name takes the place of the older one.
 
         The same once more changes nothing: its vectors were paid for.
         """
         name = name[:LONGEST_NAME]
-        same = (Document.conversation_id == conversation, Document.name == name)
-        for (old,) in self.connection.execute(select(Document.id).where(*same)).all():
-            if self._is(old, passages):
+        same = (documents.c.conversation_id == conversation, documents.c.name == name)
+        for (old,) in self.connection.execute(select(documents.c.id).where(*same)).all():
+            if self._is(old, pieces):
                 return
-            self.connection.execute(delete(Passage).where(Passage.document_id == old))
-            self.connection.execute(delete(Document).where(Document.id == old))
+            self.connection.execute(delete(passages).where(passages.c.document_id == old))
+            self.connection.execute(delete(documents).where(documents.c.id == old))
         row = {
             "conversation_id": conversation, "turn": turn, "user": user, "name": name, "pages": pages,
-            "characters": sum(len(text) for _, text in passages), "at": self.clock.time(),
+            "characters": sum(len(text) for _, text in pieces), "at": self.clock.time(),
         }  # fmt: skip
-        id_ = self.connection.execute(insert(Document).returning(Document.id), row).scalar_one()
-        rows = [{"document_id": id_, "page": page, "text": text, "vector": None} for page, text in passages]
-        self.connection.execute(insert(Passage), rows)
+        id_ = self.connection.execute(insert(documents).returning(documents.c.id), row).scalar_one()
+        rows = [{"document_id": id_, "page": page, "text": text, "vector": None} for page, text in pieces]
+        self.connection.execute(insert(passages), rows)
 
-    def _is(self, document: int, passages: Sequence[tuple[int, str]]) -> bool:
-        query = select(Passage.page, Passage.text).where(Passage.document_id == document).order_by(Passage.id)
-        return [(page, text) for page, text in self.connection.execute(query)] == list(passages)
+    def _is(self, document: int, pieces: Sequence[tuple[int, str]]) -> bool:
+        query = (
+            select(passages.c.page, passages.c.text).where(passages.c.document_id == document).order_by(passages.c.id)
+        )
+        return [(page, text) for page, text in self.connection.execute(query)] == list(pieces)
 
     def passages(self, conversation: int) -> Sequence[Kept]:
         """Of all documents of a conversation, in their order."""
         query = (
-            select(Passage.id, Document.name, Passage.page, Passage.text, Passage.vector)
-            .join(Document, Document.id == Passage.document_id)
-            .where(Document.conversation_id == conversation)
-            .order_by(Passage.document_id, Passage.id)
+            select(passages.c.id, documents.c.name, passages.c.page, passages.c.text, passages.c.vector)
+            .join(documents, documents.c.id == passages.c.document_id)
+            .where(documents.c.conversation_id == conversation)
+            .order_by(passages.c.document_id, passages.c.id)
         )
         return [Kept(*row[:4], _vector(row[4])) for row in self.connection.execute(query)]
 
     def reckoned(self, vectors: Mapping[int, Sequence[float]]) -> None:
         """Keep the vectors of passages."""
-        change = update(Passage).where(Passage.id == bindparam("row")).values(vector=bindparam("found"))
+        change = update(passages).where(passages.c.id == bindparam("row")).values(vector=bindparam("found"))
         rows = [{"row": id_, "found": _bytes(vector)} for id_, vector in vectors.items()]
         if rows:
             self.connection.execute(change, rows)

@@ -10,10 +10,10 @@ from sqlalchemy import BigInteger, ColumnElement, Integer, case, cast, func, ins
 
 from bot.ai import Usage
 from bot.storage.repositories.mapping import Subject
-from bot.storage.tables.spending import UsageRow
+from bot.storage.tables.spending import usage
 from bot.types import Address
 
-ADD = insert(UsageRow)
+ADD = insert(usage)
 DAY = 86_400
 SPEECH, VOICE, EMBEDDING, SEARCH = "speech", "voice", "embedding", "search"  # modes that count units, not tokens
 SERVICES = (SPEECH, VOICE, EMBEDDING, SEARCH)
@@ -43,13 +43,13 @@ def _sum(what: Any) -> ColumnElement[int]:
 
 COLUMNS = (
     func.count(),
-    _sum(UsageRow.prompt + UsageRow.completion),
-    _sum(cast(UsageRow.mode == "image", Integer)),
-    _sum(UsageRow.cost),
-    _sum(UsageRow.units),
+    _sum(usage.c.prompt + usage.c.completion),
+    _sum(cast(usage.c.mode == "image", Integer)),
+    _sum(usage.c.cost),
+    _sum(usage.c.units),
 )
-SERVICE = case((UsageRow.mode.in_(SERVICES), UsageRow.mode), else_="")
-NAME = case((UsageRow.mode.in_(SERVICES), ""), else_=UsageRow.model)
+SERVICE = case((usage.c.mode.in_(SERVICES), usage.c.mode), else_="")
+NAME = case((usage.c.mode.in_(SERVICES), ""), else_=usage.c.model)
 
 
 class Ledger(Subject):
@@ -66,35 +66,35 @@ class Ledger(Subject):
 
     def total(self, bot: int, chat: int) -> Usage:
         """What a chat has cost in all."""
-        return self._sum(UsageRow.bot == bot, UsageRow.chat == chat)
+        return self._sum(usage.c.bot == bot, usage.c.chat == chat)
 
     def since(self, bot: int, at: float) -> Usage:
         """What all chats have cost since a time."""
-        return self._sum(UsageRow.bot == bot, UsageRow.at >= at)
+        return self._sum(usage.c.bot == bot, usage.c.at >= at)
 
     def by_model(self, bot: int, since: float, user: int | None = None) -> Sequence[Line]:
         """By model or service, the dearest first. `user` None: everybody."""
         query = select(NAME, *COLUMNS, SERVICE).where(*_whose(bot, since, user)).group_by(NAME, SERVICE)
-        rows = self.connection.execute(query.order_by(func.sum(UsageRow.cost).desc(), func.count().desc()))
+        rows = self.connection.execute(query.order_by(func.sum(usage.c.cost).desc(), func.count().desc()))
         return [Line(*row) for row in rows]
 
     def by_day(self, bot: int, since: float, user: int | None = None) -> dict[int, Line]:
         """By days since 1970 (UTC)."""
         # What is made a whole number is cut by SQLite and rounded by PostgreSQL, which alone is sure to have `floor`.
-        days = UsageRow.at / DAY
+        days = usage.c.at / DAY
         day = cast(days if self.connection.dialect.name == "sqlite" else func.floor(days), Integer)
         rows = self.connection.execute(select(day, *COLUMNS).where(*_whose(bot, since, user)).group_by(day))
         return {row[0]: Line(str(row[0]), *row[1:]) for row in rows}
 
     def _sum(self, *where: ColumnElement[bool]) -> Usage:
         query = select(
-            _sum(UsageRow.prompt),
-            _sum(UsageRow.completion),
-            _sum(UsageRow.reasoning),
+            _sum(usage.c.prompt),
+            _sum(usage.c.completion),
+            _sum(usage.c.reasoning),
         ).where(*where)
         return Usage(*self.connection.execute(query).one())
 
 
 def _whose(bot: int, since: float, user: int | None) -> tuple[ColumnElement[bool], ...]:
-    here = (UsageRow.bot == bot, UsageRow.at >= since)
-    return here if user is None else (*here, UsageRow.user == user)
+    here = (usage.c.bot == bot, usage.c.at >= since)
+    return here if user is None else (*here, usage.c.user == user)

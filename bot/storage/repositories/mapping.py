@@ -39,22 +39,22 @@ def columns(address: Address) -> dict[str, Any]:
 
 def at(table: Any, address: Address) -> ColumnElement[bool]:
     return and_(
-        table.bot == address.bot,
-        table.chat == address.chat,
-        table.thread == address.thread,
-        table.connection == address.connection,
-        table.only == address.only,
+        table.c.bot == address.bot,
+        table.c.chat == address.chat,
+        table.c.thread == address.thread,
+        table.c.connection == address.connection,
+        table.c.only == address.only,
     )
 
 
 def here(table: Any) -> ColumnElement[bool]:
     """The same for a statement that is made once: building one costs more than carrying it out. See `spot`."""
     return and_(
-        table.bot == bindparam("b"),
-        table.chat == bindparam("c"),
-        table.thread == bindparam("t"),
-        table.connection == bindparam("n"),
-        table.only == bindparam("o"),
+        table.c.bot == bindparam("b"),
+        table.c.chat == bindparam("c"),
+        table.c.thread == bindparam("t"),
+        table.c.connection == bindparam("n"),
+        table.c.only == bindparam("o"),
     )
 
 

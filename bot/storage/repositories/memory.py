@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, delete, func, insert, select
 
 from bot.storage.repositories.mapping import Subject
-from bot.storage.tables.history import Fact as FactRow
-from bot.storage.tables.history import Summary as SummaryRow
+from bot.storage.tables.history import facts, summaries
 
 FACTS = (
-    select(FactRow.id, FactRow.text).where(FactRow.conversation_id == bindparam("conversation")).order_by(FactRow.id)
+    select(facts.c.id, facts.c.text).where(facts.c.conversation_id == bindparam("conversation")).order_by(facts.c.id)
 )
 NEWEST = (
-    select(SummaryRow.version, SummaryRow.text, SummaryRow.upto, SummaryRow.author)
-    .where(SummaryRow.conversation_id == bindparam("conversation"))
-    .order_by(SummaryRow.version.desc())
+    select(summaries.c.version, summaries.c.text, summaries.c.upto, summaries.c.author)
+    .where(summaries.c.conversation_id == bindparam("conversation"))
+    .order_by(summaries.c.version.desc())
     .limit(1)
 )
 
@@ -44,10 +43,10 @@ class Memory(Subject):
 
     def pin(self, conversation: int, user: int, text: str) -> None:
         row = {"conversation_id": conversation, "user": user, "text": text, "at": self.clock.time()}
-        self.connection.execute(insert(FactRow), row)
+        self.connection.execute(insert(facts), row)
 
     def unpin(self, conversation: int, fact: int) -> None:
-        self.connection.execute(delete(FactRow).where(FactRow.conversation_id == conversation, FactRow.id == fact))
+        self.connection.execute(delete(facts).where(facts.c.conversation_id == conversation, facts.c.id == fact))
 
     def summary(self, conversation: int) -> Summary | None:
         """The newest version."""
@@ -56,17 +55,19 @@ class Memory(Subject):
 
     def summarise(self, conversation: int, text: str, upto: int, author: str) -> None:
         """Add a version; the others stay."""
-        last = select(func.coalesce(func.max(SummaryRow.version), 0)).where(SummaryRow.conversation_id == conversation)
+        last = select(func.coalesce(func.max(summaries.c.version), 0)).where(
+            summaries.c.conversation_id == conversation
+        )
         version = (self.connection.scalar(last) or 0) + 1
         row = {"conversation_id": conversation, "version": version, "text": text, "upto": upto, "author": author}
-        self.connection.execute(insert(SummaryRow), {**row, "at": self.clock.time()})
+        self.connection.execute(insert(summaries), {**row, "at": self.clock.time()})
 
     def undo(self, conversation: int) -> bool:
         """Go back to the version before; False where there is none."""
         rows = self.connection.execute(
-            select(SummaryRow.text, SummaryRow.upto, SummaryRow.author)
-            .where(SummaryRow.conversation_id == conversation)
-            .order_by(SummaryRow.version.desc())
+            select(summaries.c.text, summaries.c.upto, summaries.c.author)
+            .where(summaries.c.conversation_id == conversation)
+            .order_by(summaries.c.version.desc())
             .limit(2)
         ).all()
         if len(rows) < 2:

@@ -11,56 +11,57 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, func, literal, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, func, insert, literal, or_, select, update
 
 from bot.ai import Source
-from bot.storage.engines.dialects import insert
+from bot.storage.engines.dialects import upsert
 from bot.storage.repositories.blobs import Blobs
 from bot.storage.repositories.mapping import Subject, at, columns, dump_parts, here, load_parts, spot
-from bot.storage.tables.history import Conversation, Message
-from bot.storage.tables.people import User
+from bot.storage.tables.history import conversations, messages
+from bot.storage.tables.people import users
 from bot.types import Address, Image, Part, Role, Text
 from bot.types import Message as Said
 
 CURRENT = (
-    select(Conversation.id, Conversation.head)
-    .where(here(Conversation))
-    .order_by(Conversation.chosen.desc(), Conversation.id.desc())
+    select(conversations.c.id, conversations.c.head)
+    .where(here(conversations))
+    .order_by(conversations.c.chosen.desc(), conversations.c.id.desc())
     .limit(1)
 )
-HEAD = select(Conversation.head).where(Conversation.id == bindparam("conversation"))
-FIELDS = (
-    Message.id, Message.conversation_id, Message.turn, Message.role, Message.parts, Message.ending, Message.parent,
-    Message.place, Message.model, Message.sources, Message.user,
-)  # fmt: skip
-ADD = insert(Message).on_conflict_do_nothing().returning(Message.id)
-MOVE_HEAD = update(Conversation).where(Conversation.id == bindparam("conversation")).values(head=bindparam("tip"))
-FOUND = select(Message.id).where(
-    Message.conversation_id == bindparam("conversation"), Message.turn == bindparam("t"), Message.role == bindparam("r")
+HEAD = select(conversations.c.head).where(conversations.c.id == bindparam("conversation"))
+FIELDS = messages.c[
+    "id", "conversation_id", "turn", "role", "parts", "ending", "parent", "place", "model", "sources", "user"
+]
+ADD = upsert(lambda insert: insert(messages).on_conflict_do_nothing().returning(messages.c.id))
+MOVE_HEAD = update(conversations).where(conversations.c.id == bindparam("conversation")).values(head=bindparam("tip"))
+FOUND = select(messages.c.id).where(
+    messages.c.conversation_id == bindparam("conversation"),
+    messages.c.turn == bindparam("t"),
+    messages.c.role == bindparam("r"),
 )
 LATER = 0.001  # seconds
-QUESTION, ANSWER = Message.__table__.alias(), Message.__table__.alias()
+QUESTION, ANSWER = messages.alias(), messages.alias()
 
 
 def _walk() -> Any:
     """From a message up to the root, `most` steps."""
     walk = (
-        select(Message.id, Message.parent, literal(1).label("steps"))
-        .where(Message.id == bindparam("tip"))
+        select(messages.c.id, messages.c.parent, literal(1).label("steps"))
+        .where(messages.c.id == bindparam("tip"))
         .cte("walk", recursive=True)
     )
-    up = select(Message.id, Message.parent, walk.c.steps + 1).join(walk, Message.id == walk.c.parent)
+    up = select(messages.c.id, messages.c.parent, walk.c.steps + 1).join(walk, messages.c.id == walk.c.parent)
     return walk.union_all(up.where(walk.c.steps < bindparam("most")))
 
 
 WALK = _walk()
 PATH = (
-    select(*FIELDS, User.name)
-    .join(WALK, Message.id == WALK.c.id)
-    .join(User, (User.bot == Message.bot) & (User.id == Message.user), isouter=True)
-    .order_by(Message.id)
+    select(*FIELDS, users.c.name)
+    .join(WALK, messages.c.id == WALK.c.id)
+    .join(users, (users.c.bot == messages.c.bot) & (users.c.id == messages.c.user), isouter=True)
+    .order_by(messages.c.id)
 )
-GET = select(*FIELDS).where(Message.id == bindparam("message"))
+GET = select(*FIELDS).where(messages.c.id == bindparam("message"))
 SAME_PLACE = and_(
     bindparam("place", type_=BigInteger) != 0,
     QUESTION.c.place == bindparam("place", type_=BigInteger),
@@ -124,11 +125,11 @@ class Messages(Subject):
     def begin(self, address: Address) -> int:
         """Begin a new conversation: the next prompt remembers nothing of the old one."""
         row = {**columns(address), "at": self.clock.time(), "chosen": self.chosen_now(address)}
-        return int(self.connection.execute(insert(Conversation).returning(Conversation.id), row).scalar_one())
+        return int(self.connection.execute(insert(conversations).returning(conversations.c.id), row).scalar_one())
 
     def chosen_now(self, address: Address) -> float:
         """A time for `chosen` that is later than all others there, whatever the clock says."""
-        query = select(func.max(Conversation.chosen)).where(at(Conversation, address))
+        query = select(func.max(conversations.c.chosen)).where(at(conversations, address))
         return max(self.clock.time(), (self.connection.scalar(query) or 0.0) + LATER)
 
     def head(self, conversation: int) -> int | None:
@@ -165,7 +166,7 @@ class Messages(Subject):
             "parent": before, "model": model,
             "sources": json.dumps([asdict(source) for source in sources], ensure_ascii=False),
         }  # fmt: skip
-        added = self.connection.execute(ADD, row).scalar_one_or_none()
+        added = self.connection.execute(ADD(self.connection), row).scalar_one_or_none()
         if added is None:
             said = self._there(conversation, turn, role)
         else:
@@ -190,7 +191,7 @@ class Messages(Subject):
         """An answer that had broken off goes on: these are its words now, and it is what the next question follows."""
         values = {"parts": dump_parts(parts), "ending": ending}
         conversation = self.connection.execute(
-            update(Message).where(Message.id == message).values(**values).returning(Message.conversation_id)
+            update(messages).where(messages.c.id == message).values(**values).returning(messages.c.conversation_id)
         ).scalar_one()
         self.move(conversation, message)
 
@@ -216,17 +217,17 @@ class Messages(Subject):
 
     def of_turn(self, address: Address, turn: str, role: Role) -> Remembered | None:
         """What was said in a turn, in this conversation of the address or one before."""
-        return self._one(address, Message.turn == turn, Message.role == role)
+        return self._one(address, messages.c.turn == turn, messages.c.role == role)
 
     def in_chat(self, where: Address, turn: str, role: Role) -> Remembered | None:
         """The same in any conversation of the chat, whatever its topic."""
-        chat = (Conversation.bot == where.bot, Conversation.chat == where.chat)
-        return self._newest(chat, Message.turn == turn, Message.role == role)
+        chat = (conversations.c.bot == where.bot, conversations.c.chat == where.chat)
+        return self._newest(chat, messages.c.turn == turn, messages.c.role == role)
 
     def at_place(self, address: Address, place: int) -> Remembered | None:
         """The newest version of the question that stands in that message of the chat."""
-        here = (Message.bot == address.bot, Message.chat == address.chat, Message.place == place)
-        return self._one(address, *here, Message.role == "user") if place else None
+        here = (messages.c.bot == address.bot, messages.c.chat == address.chat, messages.c.place == place)
+        return self._one(address, *here, messages.c.role == "user") if place else None
 
     def versions(self, answer: Remembered) -> Sequence[int]:
         """The ids of all answers that share a place with this one: to the same question, or to one edited into it."""
@@ -245,20 +246,20 @@ class Messages(Subject):
     def show(self, message: Remembered) -> None:
         """Show the branch that leads through a message, to the newest that was said after it."""
         tip = message.id
-        newer = select(Message.id).where(
-            Message.conversation_id == message.conversation, Message.parent == bindparam("p")
+        newer = select(messages.c.id).where(
+            messages.c.conversation_id == message.conversation, messages.c.parent == bindparam("p")
         )
-        while (child := self.connection.scalar(newer.order_by(Message.id.desc()).limit(1), {"p": tip})) is not None:
+        while (child := self.connection.scalar(newer.order_by(messages.c.id.desc()).limit(1), {"p": tip})) is not None:
             tip = child
         self.move(message.conversation, tip)
 
     def _one(self, address: Address, *what: Any) -> Remembered | None:
-        return self._newest((at(Conversation, address),), *what)
+        return self._newest((at(conversations, address),), *what)
 
-    def _newest(self, conversations: Iterable[ColumnElement[bool]], *what: Any) -> Remembered | None:
-        ids = select(Conversation.id).where(*conversations)
-        query = select(*FIELDS).where(Message.conversation_id.in_(ids), *what)
-        row = self.connection.execute(query.order_by(Message.id.desc()).limit(1)).one_or_none()
+    def _newest(self, those: Iterable[ColumnElement[bool]], *what: Any) -> Remembered | None:
+        ids = select(conversations.c.id).where(*those)
+        query = select(*FIELDS).where(messages.c.conversation_id.in_(ids), *what)
+        row = self.connection.execute(query.order_by(messages.c.id.desc()).limit(1)).one_or_none()
         return _remembered(row) if row else None
 
 

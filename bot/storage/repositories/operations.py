@@ -9,12 +9,12 @@ from typing import Any
 
 from sqlalchemy import Row, func, select, update
 
-from bot.storage.engines.dialects import insert
+from bot.storage.engines.dialects import upsert
 from bot.storage.repositories.mapping import Subject, address, columns
-from bot.storage.tables.work import Operation as Table
+from bot.storage.tables.work import operations
 from bot.types import Address
 
-ADD = insert(Table).on_conflict_do_nothing()
+ADD = upsert(lambda insert: insert(operations).on_conflict_do_nothing())
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,39 +46,41 @@ class Operations(Subject):
             "submits": 0,
             "at": self.clock.time(),
         }
-        self.connection.execute(ADD, row)
+        self.connection.execute(ADD(self.connection), row)
 
     def of(self, bot: int, turn: str) -> Operation | None:
-        query = select(Table).where(Table.bot == bot, Table.turn == turn)
+        query = select(operations).where(operations.c.bot == bot, operations.c.turn == turn)
         row = self.connection.execute(query).one_or_none()
         return _operation(row) if row else None
 
     def open_of(self, where: Address, user: int) -> Sequence[Operation]:
         """What is under way for a user in a chat, oldest first."""
-        query = select(Table).where(
-            Table.bot == where.bot, Table.chat == where.chat, Table.user == user,
-            Table.state.in_(("asked", "submitting", "running")),
+        query = select(operations).where(
+            operations.c.bot == where.bot, operations.c.chat == where.chat, operations.c.user == user,
+            operations.c.state.in_(("asked", "submitting", "running")),
         )  # fmt: skip
-        return [_operation(row) for row in self.connection.execute(query.order_by(Table.id))]
+        return [_operation(row) for row in self.connection.execute(query.order_by(operations.c.id))]
 
     def holding(self, bot: int) -> set[int]:
         """The reservations of money (`held_money` in the request) that operations under way will settle themselves."""
-        query = select(Table.request).where(Table.bot == bot, Table.state.in_(("asked", "submitting", "running")))
+        query = select(operations.c.request).where(
+            operations.c.bot == bot, operations.c.state.in_(("asked", "submitting", "running"))
+        )
         return {json.loads(request).get("held_money", 0) for request in self.connection.scalars(query)}
 
     def ordered(self, bot: int, since: float, kind: str = "image") -> int:
         """How many of a kind the service has accepted since a time: each was paid."""
         query = select(func.count()).where(
-            Table.bot == bot, Table.kind == kind, Table.at >= since, Table.operation != ""
+            operations.c.bot == bot, operations.c.kind == kind, operations.c.at >= since, operations.c.operation != ""
         )
         return int(self.connection.execute(query).scalar_one())
 
     def submitting(self, id_: int) -> None:
-        self._set(id_, state="submitting", submits=Table.submits + 1)
+        self._set(id_, state="submitting", submits=operations.c.submits + 1)
 
     def not_submitted(self, id_: int) -> None:
         """The service did not take what was being submitted: as if it had not been tried."""
-        self._set(id_, state="asked", submits=Table.submits - 1)
+        self._set(id_, state="asked", submits=operations.c.submits - 1)
 
     def running(self, id_: int, operation: str) -> None:
         self._set(id_, state="running", operation=operation)
@@ -95,7 +97,7 @@ class Operations(Subject):
         self._set(id_, request=json.dumps(request, ensure_ascii=False))
 
     def _set(self, id_: int, **values: Any) -> None:
-        self.connection.execute(update(Table).where(Table.id == id_).values(**values))
+        self.connection.execute(update(operations).where(operations.c.id == id_).values(**values))
 
 
 def _operation(row: Row[Any]) -> Operation:

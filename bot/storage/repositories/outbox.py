@@ -12,38 +12,39 @@ from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, delete, inse
 from bot.ports import Delivery, DeliveryState, Left
 from bot.storage.repositories.chats import Chats
 from bot.storage.repositories.mapping import Subject, address, columns, dump_outgoing, here, load_outgoing, one_of, spot
-from bot.storage.tables.work import Delivery as Table
+from bot.storage.tables.work import deliveries
 from bot.texts.catalog import say
 from bot.types import Address, Outgoing
 
+column = deliveries.c
 OPEN = (DeliveryState.PENDING.value, DeliveryState.SENDING.value)
 GROWING = (*OPEN, DeliveryState.STREAMING.value)
-PLACE_OF = select(Table.id, Table.state, Table.message_ids, Table.marker).where(
-    Table.bot == bindparam("b"), Table.key == bindparam("k")
+PLACE_OF = select(column.id, column.state, column.message_ids, column.marker).where(
+    column.bot == bindparam("b"), column.key == bindparam("k")
 )
 LOOK_BACK = 1000  # answers of a chat among which a message is sought
 GONE = "the chat can't be reached"
-INSERT = insert(Table)
+INSERT = insert(deliveries)
 # `+ 0` keeps SQLite from walking through all the chat ever got, in the order of ids, to find the open ones
-NEXT = select(Table.__table__).where(here(Table), one_of(Table.state, OPEN)).order_by(Table.id + 0).limit(1)
-CHANGE = update(Table).where(Table.id == bindparam("row"))
+NEXT = select(deliveries).where(here(deliveries), one_of(column.state, OPEN)).order_by(column.id + 0).limit(1)
+CHANGE = update(deliveries).where(column.id == bindparam("row"))
 BEGIN = CHANGE.values(state=DeliveryState.SENDING.value, marker=bindparam("above"))
 STANDS = CHANGE.values(message_ids=bindparam("ids"), done=bindparam("parts"))
 PART = STANDS.values(state=DeliveryState.SENDING.value, marker=bindparam("above"))
 SENT = STANDS.values(state=DeliveryState.SENT.value, photo=None)
-OF_CHAT = (Table.connection == bindparam("n"), Table.chat == bindparam("c"))
-PLACE = (Table.transport, Table.bot, Table.chat, Table.thread, Table.connection, Table.only)
-WAITING = select(*PLACE).where(Table.bot == bindparam("b"), one_of(Table.state, OPEN), *OF_CHAT).distinct()
-ANY = Table.__table__.alias()
+OF_CHAT = (column.connection == bindparam("n"), column.chat == bindparam("c"))
+PLACE = deliveries.c["transport", "bot", "chat", "thread", "connection", "only"]
+WAITING = select(*PLACE).where(column.bot == bindparam("b"), one_of(column.state, OPEN), *OF_CHAT).distinct()
+ANY = deliveries.alias()
 NEWEST = select(ANY.c.id).where(ANY.c.bot + 0 == bindparam("b")).order_by(ANY.c.id.desc()).limit(1).scalar_subquery()
 
 
 def _left(*of: ColumnElement[bool]) -> Select[Any]:
     """The newest row, beside each that is not through, or beside nothing."""
-    open_ = and_(Table.bot == bindparam("b"), one_of(Table.state, GROWING), *of)
+    open_ = and_(column.bot == bindparam("b"), one_of(column.state, GROWING), *of)
     one = select(literal_column("1").label("one")).subquery()
-    found = select(NEWEST.label("newest"), Table.state, Table.key, Table.message_ids, *PLACE)
-    return found.select_from(one).join(Table.__table__, open_, isouter=True)
+    found = select(NEWEST.label("newest"), column.state, column.key, column.message_ids, *PLACE)
+    return found.select_from(one).join(deliveries, open_, isouter=True)
 
 
 LEFT, LEFT_OF_CHAT = _left(), _left(*OF_CHAT)
@@ -114,7 +115,7 @@ class Deliveries(Subject):
 
     def said(self, key: str, where: Address) -> str | None:
         """The words of an answer that is already in the outbox, whatever became of it."""
-        query = select(Table.outgoing).where(Table.bot == where.bot, Table.key == key)
+        query = select(column.outgoing).where(column.bot == where.bot, column.key == key)
         found = self.connection.execute(query).scalar_one_or_none()
         return None if found is None else load_outgoing(found, None).text
 
@@ -125,15 +126,15 @@ class Deliveries(Subject):
 
     def release(self, key: str, where: Address) -> None:
         """Nothing will be written over those messages after all."""
-        mine = (Table.bot == where.bot, Table.key == key, Table.state == DeliveryState.STREAMING.value)
-        self.connection.execute(delete(Table).where(*mine))
+        mine = (column.bot == where.bot, column.key == key, column.state == DeliveryState.STREAMING.value)
+        self.connection.execute(delete(deliveries).where(*mine))
 
     def shown(self, where: Address, message_id: int, *, but: str = "") -> Shown | None:
         """What stands in a message of the chat: the newest answer that was put there, `but` not the one of that key."""
         newest = (
-            select(Table.key, Table.message_ids, Table.outgoing)
-            .where(Table.bot == where.bot, Table.chat == where.chat, Table.only == where.only, Table.key != but)
-            .order_by(Table.id.desc())
+            select(column.key, column.message_ids, column.outgoing)
+            .where(column.bot == where.bot, column.chat == where.chat, column.only == where.only, column.key != but)
+            .order_by(column.id.desc())
             .limit(LOOK_BACK)
         )
         for key, ids, outgoing in self.connection.execute(newest):
@@ -147,9 +148,9 @@ class Deliveries(Subject):
 
         One that went on was finished in a later turn, and what was turned back to stands there again: so the oldest.
         """
-        chat = select(Table.key, Table.outgoing).where(Table.bot == where.bot, Table.chat == where.chat)
-        own = chat.where(Table.key == turn)
-        others = chat.where(Table.only == where.only).order_by(Table.id.desc()).limit(LOOK_BACK)
+        chat = select(column.key, column.outgoing).where(column.bot == where.bot, column.chat == where.chat)
+        own = chat.where(column.key == turn)
+        others = chat.where(column.only == where.only).order_by(column.id.desc()).limit(LOOK_BACK)
         for query in (own, others):
             for key, outgoing in reversed(self.connection.execute(query).all()):
                 said = load_outgoing(outgoing, None)
@@ -199,7 +200,7 @@ class Deliveries(Subject):
 
     def postpone(self, id_: int, due: float, *, begun: bool) -> None:
         state = DeliveryState.SENDING if begun else DeliveryState.PENDING
-        self._change(id_, due=due, attempts=Table.attempts + 1, state=state.value)
+        self._change(id_, due=due, attempts=column.attempts + 1, state=state.value)
 
     def bury(self, id_: int, reason: str) -> None:
         self._change(id_, state=DeliveryState.DEAD.value, reason=reason[:500])
@@ -214,8 +215,8 @@ class Deliveries(Subject):
 
     def blank(self, bot: int, key: str) -> None:
         """Forget the words of an answer that was sent: what is secret stands in its chat only."""
-        query = select(Table.id, Table.outgoing).where(
-            Table.bot == bot, Table.key == key, Table.state == DeliveryState.SENT.value
+        query = select(column.id, column.outgoing).where(
+            column.bot == bot, column.key == key, column.state == DeliveryState.SENT.value
         )
         for row in self.connection.execute(query).all():
             empty = replace(load_outgoing(row.outgoing, None), text="")
@@ -223,8 +224,8 @@ class Deliveries(Subject):
 
     def gone(self, bot: int, chat: int) -> None:
         self.connection.execute(
-            update(Table)
-            .where(Table.bot == bot, Table.chat == chat, Table.state.in_(OPEN))
+            update(deliveries)
+            .where(column.bot == bot, column.chat == chat, column.state.in_(OPEN))
             .values(state=DeliveryState.DEAD.value, reason=GONE)
         )
 
@@ -234,19 +235,19 @@ class Deliveries(Subject):
         What one member alone sees has other ids.
         """
         query = (
-            select(Table.message_ids)
-            .where(Table.bot == bot, Table.chat == chat, Table.only == 0, Table.id != but)
-            .order_by(Table.id.desc())
+            select(column.message_ids)
+            .where(column.bot == bot, column.chat == chat, column.only == 0, column.id != but)
+            .order_by(column.id.desc())
             .limit(200)
         )
         return {id_ for (ids,) in self.connection.execute(query) for id_ in json.loads(ids)}
 
     def highest(self, bot: int, first: int, last: int) -> int:
         """The highest message id that is known in the chats from `first` to `last`, by their newest deliveries."""
-        one = (Table.bot == bot, Table.chat == first)  # by its index; many by the order of all rows: see `NEXT`
-        chats = one if first == last else (Table.bot + 0 == bot, Table.chat.between(first, last))
-        where = (*chats, Table.only == 0)  # what one member alone sees has ids of its own
-        query = select(Table.marker, Table.message_ids).where(*where).order_by(Table.id.desc()).limit(200)
+        one = (column.bot == bot, column.chat == first)  # by its index; many by the order of all rows: see `NEXT`
+        chats = one if first == last else (column.bot + 0 == bot, column.chat.between(first, last))
+        where = (*chats, column.only == 0)  # what one member alone sees has ids of its own
+        query = select(column.marker, column.message_ids).where(*where).order_by(column.id.desc()).limit(200)
         rows = self.connection.execute(query)
         return max((id_ for marker, ids in rows for id_ in (marker, *json.loads(ids))), default=0)
 
