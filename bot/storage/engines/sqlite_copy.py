@@ -101,6 +101,8 @@ def _report(connection: sqlite3.Connection, known: frozenset[str]) -> Report:
     if not tables >= {"alembic_version", "updates", "deliveries", "jobs", "operations"}:
         return Report(None, ("it is no database of Govorun",), {})
     revision, *oldest = connection.execute("SELECT * FROM alembic_version").fetchone() or (None,)
+    if "govorun_schema" in tables:
+        oldest = connection.execute("SELECT oldest FROM govorun_schema").fetchone()
     problems = [f"damaged: {line}" for (line,) in connection.execute(f"PRAGMA integrity_check({COMPLAINTS})")]
     problems = [] if problems == ["damaged: ok"] else problems
     strays = connection.execute("PRAGMA foreign_key_check").fetchmany(COMPLAINTS)

@@ -1,7 +1,8 @@
-"""Which schema this code needs, and how a database gets there (the steps are in `migrations/`).
+"""Which schema this code needs, and how a database gets there. Begin with `upgrade`; the steps are in `migrations/`.
 
-A database says not only its revision but also the oldest one whose code works with it: what only adds to the schema
-leaves that as it is, so that during an update processes of the version before go on, and may be started again.
+Beside its revision (the table of alembic) a database keeps the oldest revision whose code works with it (the table
+`govorun_schema`). A step that only adds to the schema leaves that as it is, so during an update the processes of the
+version before go on, and may be started again.
 """
 
 from __future__ import annotations
@@ -29,10 +30,17 @@ from bot.storage.tables import METADATA
 
 log = logging.getLogger(__name__)
 
-VERSION = "alembic_version"
+VERSIONS = sa.MetaData()  # what no step makes: the table of alembic, as it makes it, and one row about it
+VERSION = sa.Table(
+    "alembic_version",
+    VERSIONS,
+    sa.Column("version_num", sa.String(32)),
+    sa.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+COMPATIBILITY = sa.Table("govorun_schema", VERSIONS, sa.Column("oldest", sa.String(32), nullable=False))
 OURS = ("updates", "deliveries", "conversations")  # no other program has all of these
 HEAD = "0008"  # known here so that a start does not load alembic (0.3 s) to find that there is nothing to do
-OLDEST = "0007"  # whose code works with `HEAD`: the highest `CONTRACTS` of the steps (docs/deployment.md)
+OLDEST = "0007"  # the oldest revision whose code works with `HEAD`: the highest `CONTRACTS` of the steps
 LONGEST_CHECK = 1.0  # seconds of a start for the search for broken pages
 MOST_TRIES = 60  # to change tables that others use: about two minutes
 PAUSE = 0.1  # seconds after the first; longer by as much after each
@@ -91,7 +99,7 @@ def _in_file(url: str) -> State | None:
     try:
         with engine.connect() as connection:
             tables = _tables(url, connection, "file")
-            if VERSION not in tables:
+            if VERSION.name not in tables:
                 return None
             _look_through(url, connection)
             return state(connection)
@@ -110,7 +118,7 @@ def _on_server(url: str) -> State | None:
             postgres_server.insist(connection, url)
             tables = _tables(url, connection, "database")
             postgres_server.insist_on_rights(connection, url, {name for name in tables if _is_ours(name)})
-            told = state(connection) if VERSION in tables else None
+            told = state(connection) if VERSION.name in tables else None
             if told is None or told.revision in known() - {HEAD}:
                 postgres_server.insist_on_making(connection, url)
             return told
@@ -119,28 +127,41 @@ def _on_server(url: str) -> State | None:
 
 
 def _is_ours(name: str) -> bool:
-    return name == VERSION or name in METADATA.tables or name.startswith(job_notify.BESIDE)
+    return name == VERSION.name or name in METADATA.tables or name.startswith(job_notify.BESIDE)
 
 
 def _tables(url: str, connection: sa.Connection, place: str) -> set[str]:
     """The names of the tables that are there. Raises `ConfigError` when they are another program's."""
     tables = set(sa.inspect(connection).get_table_names())
-    if tables - {VERSION} and not tables >= {VERSION, *OURS}:
+    if tables - {VERSION.name} and not tables >= {VERSION.name, *OURS}:
         raise ConfigError(f"DATABASE_URL: {shown(url)} holds tables of another program; choose another {place}")
     return tables
 
 
 def state(connection: sa.Connection) -> State | None:
-    """The row of alembic's table, which has our column only since it was told which code works with the schema."""
+    """Read the revision and the oldest compatible one; None where alembic's table is empty.
+
+    Before it had `govorun_schema`, Govorun kept the second in a column of alembic's table.
+    """
     row = connection.execute(sa.text("SELECT * FROM alembic_version")).mappings().one_or_none()
-    return None if row is None else State(row["version_num"], row.get("oldest") or "")
+    if row is None:
+        return None
+    is_apart = sa.inspect(connection).has_table(COMPATIBILITY.name)
+    oldest = connection.scalar(sa.select(COMPATIBILITY)) if is_apart else row.get("oldest")
+    return State(row["version_num"], oldest or "")
 
 
-def note(connection: sa.Connection, oldest: str) -> None:
-    """Write down which code works with the schema that the steps have made."""
-    if "oldest" not in {column["name"] for column in sa.inspect(connection).get_columns(VERSION)}:
-        connection.execute(sa.text("ALTER TABLE alembic_version ADD COLUMN oldest VARCHAR(32)"))
-    connection.execute(sa.text("UPDATE alembic_version SET oldest = :oldest"), {"oldest": oldest})
+def write_oldest(connection: sa.Connection, oldest: str) -> None:
+    """Store the oldest revision whose code works with the schema; "" where the steps have left no schema."""
+    if not oldest:
+        COMPATIBILITY.drop(connection, checkfirst=True)
+        return
+    COMPATIBILITY.create(connection, checkfirst=True)
+    connection.execute(sa.delete(COMPATIBILITY))
+    connection.execute(sa.insert(COMPATIBILITY), {"oldest": oldest})
+    # Processes of a version that only knows the column may still be started.
+    if "oldest" in {column["name"] for column in sa.inspect(connection).get_columns(VERSION.name)}:
+        connection.execute(sa.text("UPDATE alembic_version SET oldest = :oldest"), {"oldest": oldest})
 
 
 def _look_through(url: str, connection: sa.Connection) -> None:
@@ -218,17 +239,15 @@ def _migrate_server(url: str) -> str:
 
 
 def _create(url: str) -> None:
-    """All tables at once, in an empty database: alembic is 0.3 s and 10 MB that only older databases need."""
+    """All tables at once, in an empty database: alembic is 20 MB and 0.3 s that only older databases need."""
     engine = connector(url, writer=True)
-    name = sa.PrimaryKeyConstraint("version_num", name=f"{VERSION}_pkc")
-    version = sa.Table(VERSION, sa.MetaData(), sa.Column("version_num", sa.String(32), nullable=False), name)
     try:
         with engine.begin() as connection:
-            version.create(connection, checkfirst=True)
+            VERSIONS.create_all(connection)
             METADATA.create_all(connection)
             job_notify.create(connection)
-            connection.execute(sa.insert(version), {"version_num": HEAD})
-            note(connection, OLDEST)
+            connection.execute(sa.insert(VERSION), {"version_num": HEAD})
+            write_oldest(connection, OLDEST)
     finally:
         engine.dispose()
 
