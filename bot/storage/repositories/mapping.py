@@ -102,5 +102,6 @@ def dump_outgoing(outgoing: Outgoing) -> str:
 def load_outgoing(text: str, data: bytes | None) -> Outgoing:
     row = json.loads(text)
     row["buttons"] = tuple(tuple(Button(**button) for button in line) for line in row["buttons"])
+    row.pop("aloud", None)  # a sentence that versions of before kept with each answer for one user
     file = row.pop("file", None) or {}
     return Outgoing(**row, file=File(data, **file) if data else None)

@@ -10,10 +10,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, delete, insert, literal_column, select, update
 
 from bot.ports import Delivery, DeliveryState, Left
-from bot.storage.repositories.chats import Chats
 from bot.storage.repositories.mapping import Subject, address, columns, dump_outgoing, here, load_outgoing, one_of, spot
 from bot.storage.tables.work import deliveries
-from bot.texts.catalog import say
 from bot.types import Address, Outgoing
 
 column = deliveries.c
@@ -75,8 +73,6 @@ class Deliveries(Subject):
         """
         held = self.queue.holds(where)
         state = DeliveryState.SENDING if held else DeliveryState.PENDING
-        if where.only:
-            outgoing = replace(outgoing, aloud=say(self._language(where), "alone.cannot"))
         finished = {
             "outgoing": dump_outgoing(outgoing),
             "photo": outgoing.file.data if outgoing.file else None,
@@ -90,10 +86,6 @@ class Deliveries(Subject):
             self._change(row.id, **finished, state=state.value)
         if not held:
             self.queue.chat(where.bot, where.place)
-
-    def _language(self, where: Address) -> str:
-        chats = Chats(self.connection, self.clock, self.queue)
-        return chats.choices(where).language or chats.language(where.bot, where.only)
 
     def place(self, key: str, where: Address, message_id: int, marker: int = 0) -> None:
         """The answer of `key` is being shown in that message, which it takes over, even where it was finished first.
@@ -205,11 +197,10 @@ class Deliveries(Subject):
     def bury(self, id_: int, reason: str) -> None:
         self._change(id_, state=DeliveryState.DEAD.value, reason=reason[:500])
 
-    def publish(self, delivery: Delivery) -> None:
-        """What can't be shown to one person alone is not shown: everybody is told `aloud`, as a new message."""
-        told = Outgoing(delivery.outgoing.aloud, plain=True)
+    def publish(self, id_: int, instead: Outgoing) -> None:
+        """Replace a delivery for one user by another one that everybody in the chat sees, as a new message."""
         self._change(
-            delivery.id, only=0, outgoing=dump_outgoing(told), photo=None, message_ids="[]", done=0, marker=0,
+            id_, only=0, outgoing=dump_outgoing(instead), photo=None, message_ids="[]", done=0, marker=0,
             state=DeliveryState.PENDING.value,
         )  # fmt: skip
 
