@@ -16,8 +16,8 @@ from typing import Protocol
 
 from bot.access.policy import Access, Actor, Decision, Role
 from bot.errors import LimitReached
-from bot.storage.repositories.budgets import BOT, CHAT, DAY, MONTH, USER, Caps
 from bot.storage.repositories.members import Allowance
+from bot.storage.repositories.money.budgets import BOT, CHAT, DAY, MONTH, USER, Caps
 from bot.storage.store import Tx
 from bot.texts.catalog import say
 from bot.types import Incoming, Permission

@@ -28,27 +28,23 @@ from bot.storage.engines.errors import meaning
 from bot.storage.engines.job_notify import Queue
 from bot.storage.engines.urls import is_sqlite
 from bot.storage.maintenance import migrations
-from bot.storage.repositories import (
-    audit,
-    backlog,
-    blobs,
-    budgets,
-    buttons,
-    chats,
-    conversations,
-    documents,
-    feedback,
-    inbox,
-    jobs,
-    ledger,
-    members,
-    memory,
-    messages,
-    operations,
-    outbox,
-    personal_data,
-    user_profiles,
-)
+from bot.storage.repositories.backlog import Backlog
+from bot.storage.repositories.buttons import Buttons
+from bot.storage.repositories.chats import Chats, People
+from bot.storage.repositories.conversations import Conversations
+from bot.storage.repositories.feedback import Opinions
+from bot.storage.repositories.files.blobs import Blobs
+from bot.storage.repositories.files.documents import Documents
+from bot.storage.repositories.inbox import Updates
+from bot.storage.repositories.jobs import Jobs
+from bot.storage.repositories.members import Log, Members
+from bot.storage.repositories.memory import Memory
+from bot.storage.repositories.messages import Messages
+from bot.storage.repositories.money.budgets import Ledgers
+from bot.storage.repositories.money.ledger import Ledger
+from bot.storage.repositories.operations import Operations
+from bot.storage.repositories.outbox import Deliveries
+from bot.storage.repositories.personal_data import Belongings
 from bot.telemetry import tracing
 from bot.telemetry.metrics import Metrics
 from bot.telemetry.outage import Outage
@@ -58,89 +54,38 @@ LOOK = 20.0  # seconds between looks at the files while nothing is written
 FIRST_BACKOFF, LAST_BACKOFF = 1.0, 30.0  # seconds between tries while the disk fails
 
 
+def repository(kind: Callable[[Connection, Clock, Queue], T]) -> cached_property[T]:
+    """An attribute of `Tx` that makes a repository on its connection when it is first asked for."""
+    return cached_property(lambda tx: kind(tx.connection, tx.clock, tx.queue))
+
+
 class Tx:
-    """A transaction. Questions and changes are methods of the subjects; none of them commits."""
+    """A transaction, with the repositories that read and write in it. None of their methods commits."""
 
     def __init__(self, connection: Connection, clock: Clock) -> None:
         self.connection = connection
         self.clock = clock
         self.queue = Queue(connection, None)
 
-    @cached_property
-    def updates(self) -> inbox.Updates:
-        return inbox.Updates(self.connection, self.clock, self.queue)
-
-    @cached_property
-    def chats(self) -> chats.Chats:
-        return chats.Chats(self.connection, self.clock, self.queue)
-
-    @cached_property
-    def messages(self) -> messages.Messages:
-        return messages.Messages(self.connection, self.clock, self.queue)
-
-    @cached_property
-    def conversations(self) -> conversations.Conversations:
-        return conversations.Conversations(self.connection, self.clock, self.queue)
-
-    @cached_property
-    def memory(self) -> memory.Memory:
-        return memory.Memory(self.connection, self.clock, self.queue)
-
-    @cached_property
-    def blobs(self) -> blobs.Blobs:
-        return blobs.Blobs(self.connection, self.clock, self.queue)
-
-    @cached_property
-    def documents(self) -> documents.Documents:
-        return documents.Documents(self.connection, self.clock, self.queue)
-
-    @cached_property
-    def deliveries(self) -> outbox.Deliveries:
-        return outbox.Deliveries(self.connection, self.clock, self.queue)
-
-    @cached_property
-    def operations(self) -> operations.Operations:
-        return operations.Operations(self.connection, self.clock, self.queue)
-
-    @cached_property
-    def feedback(self) -> feedback.Opinions:
-        return feedback.Opinions(self.connection, self.clock, self.queue)
-
-    @cached_property
-    def belongings(self) -> personal_data.Belongings:
-        return personal_data.Belongings(self.connection, self.clock, self.queue)
-
-    @cached_property
-    def people(self) -> user_profiles.People:
-        return user_profiles.People(self.connection, self.clock, self.queue)
-
-    @cached_property
-    def jobs(self) -> jobs.Jobs:
-        return jobs.Jobs(self.connection, self.clock, self.queue)
-
-    @cached_property
-    def usage(self) -> ledger.Ledger:
-        return ledger.Ledger(self.connection, self.clock, self.queue)
-
-    @cached_property
-    def spending(self) -> budgets.Ledgers:
-        return budgets.Ledgers(self.connection, self.clock, self.queue)
-
-    @cached_property
-    def members(self) -> members.Members:
-        return members.Members(self.connection, self.clock, self.queue)
-
-    @cached_property
-    def audit(self) -> audit.Log:
-        return audit.Log(self.connection, self.clock, self.queue)
-
-    @cached_property
-    def backlog(self) -> backlog.Backlog:
-        return backlog.Backlog(self.connection, self.clock, self.queue)
-
-    @cached_property
-    def buttons(self) -> buttons.Buttons:
-        return buttons.Buttons(self.connection, self.clock, self.queue)
+    updates = repository(Updates)
+    deliveries = repository(Deliveries)
+    jobs = repository(Jobs)
+    operations = repository(Operations)
+    buttons = repository(Buttons)
+    backlog = repository(Backlog)
+    conversations = repository(Conversations)
+    messages = repository(Messages)
+    memory = repository(Memory)
+    blobs = repository(Blobs)
+    documents = repository(Documents)
+    feedback = repository(Opinions)
+    chats = repository(Chats)
+    people = repository(People)
+    members = repository(Members)
+    audit = repository(Log)
+    usage = repository(Ledger)
+    spending = repository(Ledgers)
+    belongings = repository(Belongings)
 
 
 Work = Callable[[Tx], Any]

@@ -1,4 +1,4 @@
-"""Users and chats: who wrote, and what was chosen where."""
+"""Users and chats: who wrote, what was chosen in a chat, what a user chose for every chat."""
 
 from __future__ import annotations
 
@@ -152,6 +152,19 @@ class Chats(Subject):
 
     def _set(self, bot: int, chat: int, **values: Any) -> None:
         self.connection.execute(update(chats).where(chats.c.bot == bot, chats.c.id == chat).values(**values))
+
+
+class People(Subject):
+    """What users told about themselves."""
+
+    def timezone(self, bot: int, user: int) -> str:
+        """The time zone that a user told: an IANA name or an offset, "" for none."""
+        query = select(users.c.timezone).where(users.c.bot == bot, users.c.id == user)
+        return self.connection.scalar(query) or ""
+
+    def live_in(self, bot: int, user: int, timezone: str) -> None:
+        """Store a user's time zone: an IANA name or an offset."""
+        self.connection.execute(update(users).where(users.c.bot == bot, users.c.id == user).values(timezone=timezone))
 
 
 def _chosen(row: Any) -> Choices:

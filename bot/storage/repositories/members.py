@@ -6,8 +6,10 @@ there is one first owner, and so many questions at most wait for the admins.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import ColumnElement, delete, func, insert, select, update
 
@@ -15,7 +17,7 @@ from bot.storage.engines import decision_locks
 from bot.storage.engines.decision_locks import DecisionLock
 from bot.storage.engines.dialects import insert_or_update
 from bot.storage.repositories.mapping import Subject
-from bot.storage.tables.people import applications, chats, invites, members, users
+from bot.storage.tables.people import applications, audit, chats, invites, members, users
 from bot.storage.tables.spending import allowances
 from bot.types import Address
 
@@ -222,3 +224,37 @@ class Members(Subject):
 
     def _alone(self) -> None:
         decision_locks.insist(self.connection, DecisionLock.PEOPLE)
+
+
+# --- what was done with rights ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """`subject` is whom or what it was done to, "" for nothing in particular."""
+
+    actor: int
+    action: str
+    subject: str
+    details: Mapping[str, Any]
+    at: float
+
+
+class Log(Subject):
+    def add(self, bot: int, actor: int, action: str, subject: int | str = "", **details: Any) -> None:
+        row = {
+            "bot": bot, "actor": actor, "action": action, "subject": str(subject)[:80],
+            "details": json.dumps(details, ensure_ascii=False), "at": self.clock.time(),
+        }  # fmt: skip
+        self.connection.execute(insert(audit), row)
+
+    def count(self, bot: int, action: str) -> int:
+        """How often that was done."""
+        query = select(func.count()).where(audit.c.bot == bot, audit.c.action == action)
+        return int(self.connection.execute(query).scalar_one())
+
+    def newest(self, bot: int, most: int) -> Sequence[Entry]:
+        """The newest first."""
+        query = select(audit.c.actor, audit.c.action, audit.c.subject, audit.c.details, audit.c.at)
+        rows = self.connection.execute(query.where(audit.c.bot == bot).order_by(audit.c.id.desc()).limit(most))
+        return [Entry(actor, action, subject, json.loads(details), at) for actor, action, subject, details, at in rows]

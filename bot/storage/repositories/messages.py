@@ -15,7 +15,7 @@ from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, func, insert,
 
 from bot.ai import Source
 from bot.storage.engines.dialects import upsert
-from bot.storage.repositories.blobs import Blobs
+from bot.storage.repositories.files.blobs import Blobs
 from bot.storage.repositories.mapping import Subject, at, columns, dump_parts, here, load_parts, spot
 from bot.storage.tables.history import conversations, messages
 from bot.storage.tables.people import users
