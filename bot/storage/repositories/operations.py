@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, select, update
 
 from bot.storage.engines.dialects import upsert
 from bot.storage.repositories.mapping import Subject, address, columns
@@ -67,13 +67,6 @@ class Operations(Subject):
             operations.c.bot == bot, operations.c.state.in_(("asked", "submitting", "running"))
         )
         return {json.loads(request).get("held_money", 0) for request in self.connection.scalars(query)}
-
-    def ordered(self, bot: int, since: float, kind: str = "image") -> int:
-        """How many of a kind the service has accepted since a time: each was paid."""
-        query = select(func.count()).where(
-            operations.c.bot == bot, operations.c.kind == kind, operations.c.at >= since, operations.c.operation != ""
-        )
-        return int(self.connection.execute(query).scalar_one())
 
     def submitting(self, id_: int) -> None:
         self._set(id_, state="submitting", submits=operations.c.submits + 1)

@@ -64,14 +64,6 @@ class Ledger(Subject):
         }  # fmt: skip
         self.connection.execute(ADD, row)
 
-    def total(self, bot: int, chat: int) -> Usage:
-        """What a chat has cost in all."""
-        return self._sum(usage.c.bot == bot, usage.c.chat == chat)
-
-    def since(self, bot: int, at: float) -> Usage:
-        """What all chats have cost since a time."""
-        return self._sum(usage.c.bot == bot, usage.c.at >= at)
-
     def by_model(self, bot: int, since: float, user: int | None = None) -> Sequence[Line]:
         """By model or service, the dearest first. `user` None: everybody."""
         query = select(NAME, *COLUMNS, SERVICE).where(*_whose(bot, since, user)).group_by(NAME, SERVICE)
@@ -85,14 +77,6 @@ class Ledger(Subject):
         day = cast(days if self.connection.dialect.name == "sqlite" else func.floor(days), Integer)
         rows = self.connection.execute(select(day, *COLUMNS).where(*_whose(bot, since, user)).group_by(day))
         return {row[0]: Line(str(row[0]), *row[1:]) for row in rows}
-
-    def _sum(self, *where: ColumnElement[bool]) -> Usage:
-        query = select(
-            _sum(usage.c.prompt),
-            _sum(usage.c.completion),
-            _sum(usage.c.reasoning),
-        ).where(*where)
-        return Usage(*self.connection.execute(query).one())
 
 
 def _whose(bot: int, since: float, user: int | None) -> tuple[ColumnElement[bool], ...]:
