@@ -93,7 +93,7 @@ Work = Callable[[Tx], Any]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A work that waits for a lane. `before` are those whose callers have gone, and which it comes after."""
+    """A queued transaction. It starts only after the transactions in `before`, whose callers were cancelled."""
 
     work: Work
     guards: frozenset[DecisionLock]
@@ -102,7 +102,7 @@ class Asked:
 
 
 class Store:
-    """Use it as `async with Store.open(url, clock) as store`."""
+    """Transactions on the database of a URL. Use it as `async with Store.open(url, clock) as store`."""
 
     def __init__(self, clock: Clock, engine: Engine, metrics: Metrics) -> None:
         self.clock = clock
@@ -131,17 +131,20 @@ class Store:
 
     @property
     def version(self) -> str:
-        """What keeps the rows: "PostgreSQL 18.4"."""
+        """The name and version of the database, like "PostgreSQL 18.4"."""
         return self.engine.version
 
     async def write(self, work: Callable[[Tx], T], guard: DecisionLock | None = None) -> T:
-        """Run `work` in a transaction and return its result after the commit. `guard`: it is known to need that.
+        """Run `work` in a transaction and return its result after the commit.
 
-        Cancelling the caller does not cancel the work. `work` runs in another thread, more than once where the database
-        undoes what others did at the same time: it touches nothing but the transaction and what can't change
-        meanwhile. When it raises, only its own changes are undone. Raises `StorageUnavailable` when the disk is full,
-        read-only or locked or the server is away, `Lost` when the database is gone or damaged, `LeaseLost` when what
-        is being worked on is another process's now: nothing is written then.
+        `guard`: the decision lock that `work` is known to need; without it, a work that turns out to need one is run
+        again under it.
+
+        Cancelling the caller does not cancel the work. `work` runs in another thread, and more than once where the
+        database undoes it because of another transaction: so it uses nothing but its transaction and values that can't
+        change meanwhile. When it raises, only its own changes are undone. Raises `StorageUnavailable` when the disk is
+        full, read-only or locked or the server is away, `Lost` when the database is gone or damaged, and `LeaseLost`
+        when another process has taken over the chat: then nothing is written.
         """
         if self._lost is not None:
             raise Lost(str(self._lost))
@@ -164,13 +167,14 @@ class Store:
     async def read(self, question: Callable[[Tx], T]) -> T:
         """Run `question` in a transaction that sees one state of the database and can't change it.
 
-        The same holds for it as for `write`.
+        `question` runs in another thread, and may run twice. Raises `StorageUnavailable` and `Lost` as `write` does.
         """
         return await self._ask(self.engine.read, question)
 
     async def ask(self, question: Callable[[Tx], T]) -> T:
-        """The same for what is asked with one statement: no transaction is needed, which on PostgreSQL is the most of
-        it. Two statements may see two states of the database.
+        """Run a `question` of one statement, without a transaction: on PostgreSQL that is a third of the round trips.
+
+        Two statements could see two states of the database. Raises as `read`.
         """
         return await self._ask(self.engine.ask, question)
 
@@ -185,7 +189,10 @@ class Store:
         return answer
 
     async def patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Repeat a database call until it raises no `StorageUnavailable`: what must not be forgotten."""
+        """Repeat a database call until it raises no `StorageUnavailable`, for what must not be forgotten.
+
+        The pauses between the tries grow from 1 to 30 seconds. Each failure was logged where it happened.
+        """
         wait = FIRST_BACKOFF
         while True:
             try:
@@ -195,11 +202,11 @@ class Store:
                 wait = min(wait * 2, LAST_BACKOFF)
 
     async def check(self) -> None:
-        """Commit something that changes nothing but the disk. Raises `StorageUnavailable` when that does not work."""
+        """Commit to the disk without changing a row. Raises `StorageUnavailable` when that does not work."""
         await self.write(lambda tx: tx.connection.exec_driver_sql(self.engine.touch).close())
 
     async def scrub(self) -> None:
-        """Leave no trace of what was deleted, as far as the engine can. Raises `StorageUnavailable`."""
+        """Overwrite what was deleted, as far as the database can. Raises `StorageUnavailable`."""
         try:
             await self.engine.scrub()
         except DBAPIError as error:
@@ -208,7 +215,7 @@ class Store:
             raise told from error
 
     async def watch(self) -> None:
-        """Return when the store was closed. Raises `Lost` when the database is, or what else ended the writer."""
+        """Return when the store is closed. Raises `Lost` when the database is gone, or what ended the writer."""
         while not self._task.done():
             try:
                 self.engine.look()
@@ -228,7 +235,7 @@ class Store:
             raise self._lost
 
     async def _commit(self, lane: int) -> None:
-        """Do what is asked, in this lane, until the store is closed or lost."""
+        """Run queued transactions in one lane until the store is closed or lost."""
         while batch := await self._gather():
             if self.engine.lanes > 1 and (before := batch[0].before):
                 await asyncio.wait(before)
@@ -244,7 +251,7 @@ class Store:
                     asked.done.set_exception(self._told(failure, writing=True))
 
     async def _gather(self) -> list[Asked]:
-        """The next works, which share a commit; none when there will be no more."""
+        """Wait for the next transactions, which share a commit; an empty list when there will be no more."""
         batch: list[Asked] = []
         while not batch or (len(batch) < self.engine.group and not self._queue.empty()):
             item = await self._queue.get()
@@ -258,7 +265,7 @@ class Store:
         return lambda connection: work(Tx(connection, self.clock))
 
     def _abandon(self, done: asyncio.Future[Any]) -> None:
-        """Nobody waits for this work any more, but what is asked from now on must still come after it."""
+        """Let the transactions that are queued from now on wait for this one, whose caller was cancelled."""
         if not done.done():
             self._abandoned.add(done)
             done.add_done_callback(self._abandoned.discard)
@@ -273,7 +280,7 @@ class Store:
         return told
 
     def _lose(self, error: Lost) -> None:
-        """Nothing is taken from here on; what still waits is refused by the database itself."""
+        """Take no transaction from now on; those that are queued are refused by the database itself."""
         if self._lost is None:
             self._lost = error
             self._queue.put_nowait(None)
@@ -296,7 +303,7 @@ def _engine(url: str, clock: Clock) -> AbstractAsyncContextManager[Engine]:
 
 
 def _under(held: Lease, work: Callable[[Tx], T]) -> Callable[[Tx], T]:
-    """The same as long as the lease is ours."""
+    """Wrap `work` so that it raises `FencedOut` when this process does not hold the lease any more."""
 
     def checked(tx: Tx) -> T:
         tx.queue = Queue(tx.connection, held)
@@ -307,6 +314,6 @@ def _under(held: Lease, work: Callable[[Tx], T]) -> Callable[[Tx], T]:
 
 
 def _retrieve(done: asyncio.Future[Any]) -> None:
-    """A caller that was cancelled no longer looks at the outcome; that is no reason for a warning."""
+    """Look at the outcome of a transaction whose caller was cancelled, so that asyncio does not warn of it."""
     if not done.cancelled():
         done.exception()

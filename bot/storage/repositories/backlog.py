@@ -30,27 +30,29 @@ DEAD_DELIVERIES = select(func.count()).where(
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How many rows wait, and for how many seconds the oldest has (by the wall clock)."""
+    """How many rows wait, and for how many seconds the oldest of them has."""
 
     count: int
     oldest: float
 
 
 class Backlog(Subject):
+    """How much waits in the inbox, the outbox and the jobs, and what was given up: for health checks and metrics."""
+
     def updates(self, bot: int) -> Waiting:
-        """The updates that are not answered yet."""
+        """Return how many updates are not answered yet."""
         return self._waiting(*self.connection.execute(UPDATES, {"b": bot}).one())
 
     def deliveries(self, bot: int) -> Waiting:
-        """The finished answers that are not in their chats yet."""
+        """Return how many finished answers are not sent yet."""
         return self._waiting(*self.connection.execute(DELIVERIES, {"b": bot}).one())
 
     def jobs(self, bot: int) -> Waiting:
-        """The jobs that are due: `oldest` is for how long."""
+        """Return how many jobs are due; `oldest` is since when the first has been."""
         return self._waiting(*self.connection.execute(JOBS, {"b": bot, "now": self.clock.time()}).one())
 
     def overdue(self, bot: int, seconds: float) -> Sequence[int]:
-        """The rows of the inbox that are open for longer than that, but for those of chats that a process has taken."""
+        """Return the updates that are open for longer than `seconds`, without chats that a process has taken."""
         before = self.clock.time() - seconds
         taken = self.queue.taken(bot)
         return [
@@ -58,9 +60,9 @@ class Backlog(Subject):
         ]
 
     def dead(self, bot: int, seconds: float, gone: str) -> int:
-        """How many rows of both boxes that came in so many seconds were given up; those of chats that left don't count.
+        """Return how many updates and deliveries of the last `seconds` were given up.
 
-        `gone` is the reason under which those were given up.
+        Deliveries with the reason `gone`, to chats that can't be reached, are left out.
         """
         values = {"b": bot, "since": self.clock.time() - seconds}
         dead = self.connection.scalar(DEAD_UPDATES, values) or 0

@@ -42,9 +42,9 @@ PRESSED = (
 
 @dataclass(frozen=True, slots=True)
 class ButtonPress:
-    """What a button does, or what an awaited message is for. `key` is the button's own.
+    """The action of a pressed button, or of the message that the bot waited for. `key` is the button's own.
 
-    `of_group`: made for an anonymous administrator, so that only an administrator of the group may press it.
+    `of_group`: made for an anonymous administrator, so only an administrator of the group may press it.
     """
 
     name: str
@@ -54,12 +54,14 @@ class ButtonPress:
 
 
 class Buttons(Subject):
+    """Buttons under answers, and questions of the bot whose answer it waits for."""
+
     def add(self, address: Address, delivery: str, user: int, label: str, action: str, **payload: Any) -> Button:
-        """A button that only `user` may press (0: anybody in the chat), only in this chat, under that answer."""
+        """Make a button under an answer that only `user` may press (0: anybody), and only in this chat."""
         return self._add(secrets.token_urlsafe(12), address, delivery, user, label, action, payload)
 
     def queued(self, address: Address, delivery: str, user: int, label: str, action: str, **payload: Any) -> Button:
-        """A button as `add` makes it, whose action waits for its turn in the conversation, as a message would."""
+        """Make a button like `add`, whose press waits for its turn in the conversation, as a message does."""
         return self._add(Button.IN_TURN + secrets.token_urlsafe(12), address, delivery, user, label, action, payload)
 
     def _add(
@@ -73,7 +75,7 @@ class Buttons(Subject):
         return Button(label, key)
 
     def press(self, address: Address, user: int, key: str, message_id: int) -> ButtonPress | None:
-        """What a pressed button does; None when it is forged, foreign, used, too old or under another message."""
+        """Return the action of a pressed button; None if it is forged, foreign, used up, expired or elsewhere."""
         values = {"button": key, "b": address.bot, "c": address.chat, "u": user, "now": self.clock.time()}
         row = self.connection.execute(PRESSED, values).one_or_none()
         if row is None or not _stands(row, message_id):
@@ -81,27 +83,27 @@ class Buttons(Subject):
         return ButtonPress(row.action, json.loads(row.payload), key, row.user < 0)
 
     def use_up(self, key: str) -> None:
-        """A button that works once has worked."""
+        """Make a button that works once do nothing from now on."""
         self.connection.execute(update(buttons).where(buttons.c.key == key).values(expires=0.0))
 
     def end_all(self, bot: int, user: int, actions: Collection[str]) -> None:
-        """End a user's buttons that do one of these, and what the bot waits for from this user for the sake of one.
+        """End a user's buttons and awaited answers that have one of these actions.
 
-        No index leads there: a million buttons take some tenths of a second.
+        No index helps with it: a million buttons take some tenths of a second.
         """
         for table in (buttons, awaited):
             theirs = (table.c.bot == bot, table.c.user == user, table.c.action.in_(actions))
             self.connection.execute(update(table).where(*theirs).values(expires=0.0))
 
     def made_at(self, bot: int, action: str, at: float) -> Sequence[tuple[int, Mapping[str, Any]]]:
-        """User and payload of each button of this action that was made at that time (Unix) and has not ended."""
+        """Return user and payload of each button with this action that was made at a time (Unix) and still works."""
         then = buttons.c.expires.between(at + LIFE - AROUND, at + LIFE + AROUND)
         works = (then, buttons.c.expires > self.clock.time(), buttons.c.bot == bot, buttons.c.action == action)
         query = select(buttons.c.user, buttons.c.payload).where(*works)
         return [(user, json.loads(payload)) for user, payload in self.connection.execute(query)]
 
     def wait_for(self, address: Address, user: int, action: str, **payload: Any) -> None:
-        """The next message of this user here is the answer to a question of the bot."""
+        """Take the next message of a user at an address as the answer to a question of the bot."""
         self.forget(address, user)
         row = {
             "bot": address.bot, "key": address.key, "user": user, "action": action,
@@ -110,22 +112,24 @@ class Buttons(Subject):
         self.connection.execute(insert(awaited), row)
 
     def awaited(self, address: Address, user: int) -> ButtonPress | None:
+        """Return what the next message of a user at an address is the answer to, None for nothing."""
         values = {"b": address.bot, "k": address.key, "u": user, "now": self.clock.time()}
         row = self.connection.execute(AWAITED, values).one_or_none()
         return ButtonPress(row.action, json.loads(row.payload)) if row else None
 
     def forget(self, address: Address, user: int) -> None:
+        """Stop waiting for an answer of a user at an address."""
         self.connection.execute(delete(awaited).where(_of(address, user)))
 
     def sweep(self) -> None:
-        """Delete what has ended."""
+        """Delete expired buttons and questions."""
         now = self.clock.time()
         self.connection.execute(delete(buttons).where(buttons.c.expires < now))
         self.connection.execute(delete(awaited).where(awaited.c.expires < now))
 
 
 def _stands(row: Any, message_id: int) -> bool:
-    """Whether the answer is that message. One that is just being sent has no id yet, only one above its marker."""
+    """Whether the button's answer is that message. An answer being sent has no id yet, but one above its marker."""
     sending = row.state == DeliveryState.SENDING and message_id > row.marker
     return message_id > 0 and (message_id in json.loads(row.message_ids) or sending)
 

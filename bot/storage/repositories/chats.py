@@ -53,8 +53,10 @@ class Choices:
 
 
 class Chats(Subject):
+    """Chats: who wrote there, what was chosen there, whether they can be reached."""
+
     def seen(self, address: Address, user: Person, *, private: bool) -> None:
-        """Remember who wrote where, once."""
+        """Insert the user and the chat if they are new."""
         now = self.clock.time()
         chat = {
             "bot": address.bot, "id": address.chat, "is_private": private, "is_gone": False,
@@ -66,7 +68,7 @@ class Chats(Subject):
         self.connection.execute(SEEN_USER(self.connection), {**person, "first_seen": now})
 
     def meet(self, address: Address, user: Person, *, private: bool) -> Choices:
-        """Remember who wrote where, once; what was chosen there. Whom it knows already it asks for only."""
+        """Insert the user and the chat if they are new; return the chat's settings."""
         row = self._choices(address, user.id)
         if row is not None and row.own_model is not None:
             return _chosen(row)
@@ -74,63 +76,70 @@ class Chats(Subject):
         return self.choices(address, user.id)
 
     def choices(self, address: Address, user: int = 0) -> Choices:
+        """Return the settings of a chat; with `user` also the model that this user chose for all chats."""
         return _chosen(self._choices(address, user))
 
     def _choices(self, address: Address, user: int) -> Any:
-        """`own_model` is None for somebody who was never seen."""
+        """`own_model` is None for a user who was never seen."""
         return self.connection.execute(CHOICES, {"b": address.bot, "c": address.chat, "u": user}).one_or_none()
 
     def language(self, bot: int, user: int) -> str:
-        """What somebody chose in the own chat with the bot, or has in Telegram; "" where that was never seen."""
+        """Return the language a user chose in the private chat, or has in Telegram; "" for a user never seen."""
         chosen = select(chats.c.language).where(chats.c.bot == bot, chats.c.id == user)
         told = select(users.c.language).where(users.c.bot == bot, users.c.id == user)
         return self.connection.scalar(chosen) or self.connection.scalar(told) or ""
 
     def zone(self, bot: int, user: int) -> str:
-        """The time zone that a user told (IANA name), "" for none."""
+        """Return the time zone that a user told (IANA name), "" for none."""
         query = select(users.c.timezone).where(users.c.bot == bot, users.c.id == user)
         return self.connection.execute(query).scalar_one_or_none() or ""
 
     def choose(self, address: Address, **choice: str) -> None:
+        """Store settings of a chat, by their columns."""
         self._set(address.bot, address.chat, **choice)
 
     def prefer(self, bot: int, user: int, model: str) -> None:
-        """A model of a user's own, for every chat that has not chosen one."""
+        """Store the model that a user wants in every chat that has not chosen one."""
         self.connection.execute(update(users).where(users.c.bot == bot, users.c.id == user).values(model=model))
 
     def drop(self, address: Address, user: int, models: Collection[str]) -> None:
-        """Forget choices that can't be kept any more."""
+        """Forget the choice of models that are not offered any more, for a chat and for a user."""
         here = (chats.c.bot == address.bot, chats.c.id == address.chat, chats.c.model.in_(models))
         self.connection.execute(update(chats).where(*here).values(model=""))
         own = (users.c.bot == address.bot, users.c.id == user, users.c.model.in_(models))
         self.connection.execute(update(users).where(*own).values(model=""))
 
     def mirrors(self, address: Address) -> bool:
-        """Whether voice is answered with voice there."""
+        """Return whether voice notes are answered with voice notes in a chat."""
         query = select(chats.c.mirrors).where(chats.c.bot == address.bot, chats.c.id == address.chat)
         return bool(self.connection.execute(query).scalar_one_or_none())
 
     def mirror(self, address: Address, *, on: bool) -> None:
+        """Choose whether voice notes are answered with voice notes in a chat."""
         self._set(address.bot, address.chat, mirrors=on)
 
     def gone(self, bot: int, chat: int, *, gone: bool) -> None:
+        """Store whether a chat can't be reached."""
         self._set(bot, chat, is_gone=gone)
 
     def alone(self, address: Address) -> None:
-        """Decide before or after all others in the chat: its row is changed into what it is. See
-        `storage/engines/postgres.py`.
+        """Take part in decisions about a chat one transaction after the other.
+
+        The row of the chat is changed to what it is, so PostgreSQL refuses a second transaction that does so at the
+        same time; see `storage/engines/postgres.py`.
         """
         self._set(address.bot, address.chat, first_seen=chats.c.first_seen)
 
     def back(self, address: Address) -> None:
-        """Somebody spoke there: the chat can be reached, whatever a refusal said before."""
+        """Note that a chat can be reached again, because somebody wrote there."""
         self.connection.execute(BACK, {"b": address.bot, "c": address.chat})
 
     def is_gone(self, address: Address) -> bool:
+        """Return whether a chat can't be reached."""
         return bool(self.connection.execute(IS_GONE, {"b": address.bot, "c": address.chat}).scalar_one_or_none())
 
     def move(self, bot: int, old: int, new: int) -> None:
-        """A group became a supergroup: the same chat under a new id, in every table."""
+        """Give a group the id of the supergroup that it became, in every table."""
         self.queue.tell(f"roll:{bot}")  # a group that was let in is let in under its new id
         self.queue.chat(bot, f"/{new}")  # what waits there is delivered by who has the new one
         target = self.connection.execute(select(chats.c.id).where(chats.c.bot == bot, chats.c.id == new)).first()

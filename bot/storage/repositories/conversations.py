@@ -25,7 +25,7 @@ BESIDE = select(
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """`named_by`: model, user; "" where the title is only the beginning of the first question."""
+    """A conversation in a list. `named_by`: model or user; "" where the title is the start of the first question."""
 
     id: int
     title: str
@@ -37,20 +37,23 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """What there is beside the messages of a conversation: most have nothing. `memory`: facts or a summary."""
+    """Whether a conversation has a `memory` (facts or a summary) and documents: most have neither."""
 
     memory: bool
     documents: bool
 
 
 class Conversations(Subject):
+    """The conversations of an address as a list."""
+
     def beside(self, conversation: int) -> Beside:
+        """Return what a conversation has beside its messages."""
         return Beside(*self.connection.execute(BESIDE, {"conversation": conversation}).one())
 
     def list(self, where: Address, words: str = "", *, archived: bool = False) -> Sequence[Listed]:
-        """Those in which something was said, pinned ones first, the newest before older ones.
+        """Return the conversations that have messages, pinned ones first, then the newest first.
 
-        `words` must stand in the title or in something that was said, in any case of letters.
+        `words`: only those that have this text in the title or in a message, in upper or lower case.
         """
         query = (
             select(*FIELDS)
@@ -65,9 +68,9 @@ class Conversations(Subject):
         return [_listed(row) for row in rows]
 
     def _said(self, where: Address, sought: str, *, archived: bool) -> set[int]:
-        """The conversations in which something was said with these folded words in it.
+        """Return the conversations with a message that contains `sought`, which is folded.
 
-        Read and looked through here: SQLite knows capitals of A to Z only, and PostgreSQL those of its locale.
+        The texts are compared here: SQLite folds the letters A to Z only, and PostgreSQL those of its locale.
         """
         query = (
             select(messages.c.conversation_id, messages.c.parts)
@@ -81,24 +84,27 @@ class Conversations(Subject):
         return found
 
     def get(self, where: Address, id_: int) -> Listed | None:
+        """Return a conversation of an address by its id, None where there is none."""
         query = select(*FIELDS).where(at(conversations, where), conversations.c.id == id_)
         row = self.connection.execute(query).one_or_none()
         return _listed(row) if row else None
 
     def current(self, where: Address) -> Listed | None:
+        """Return the conversation that goes on at an address, None where there is none."""
         id_ = self.connection.execute(CURRENT, spot(where)).scalar_one_or_none()
         return self.get(where, id_) if id_ is not None else None
 
     def where(self, id_: int) -> Address | None:
+        """Return the address of a conversation, None where there is no such conversation."""
         row = self.connection.execute(select(conversations).where(conversations.c.id == id_)).one_or_none()
         return address(row) if row else None
 
     def choose(self, where: Address, id_: int) -> None:
-        """From now on this one goes on."""
+        """Make a conversation the one that goes on at an address, and take it out of the archive."""
         self._set(id_, chosen=Messages(self.connection, self.clock, self.queue).chosen_now(where), is_archived=False)
 
     def name(self, id_: int, title: str, by: str) -> None:
-        """`by` model changes no name that a user gave."""
+        """Give a conversation a title. `by` is user or model; a model does not change a title that a user gave."""
         keeps = (conversations.c.named_by == "user") & (by == "model")
         values = {"title": case((keeps, conversations.c.title), else_=title[:LONGEST_TITLE]), "named_by": by}
         if by == "model":
@@ -106,10 +112,11 @@ class Conversations(Subject):
         self._set(id_, **values)
 
     def pin(self, id_: int, *, pinned: bool) -> None:
+        """Pin a conversation to the top of the list, or unpin it."""
         self._set(id_, is_pinned=pinned)
 
     def archive(self, id_: int, *, archived: bool) -> None:
-        """Put it aside; when it was the one that goes on, the next message begins another."""
+        """Archive a conversation or take it back; the next message does not go on in it."""
         self._set(id_, is_archived=archived, chosen=0.0)
 
     def _set(self, id_: int, **values: Any) -> None:
@@ -145,5 +152,5 @@ def _words(parts: str) -> str:
 
 
 def _folded(text: str) -> str:
-    """Without the difference of capitals, in any alphabet."""
+    """The text without the difference between upper and lower case, in any alphabet."""
     return text.casefold().replace("ё", "е")

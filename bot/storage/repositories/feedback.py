@@ -20,10 +20,12 @@ KEEP = insert_or_update(feedback, ("message_id", "user"), ("value", "sign", "mod
 
 
 class Opinions(Subject):
+    """What users thought of answers: one judgement of a user for an answer."""
+
     def keep(
         self, where: Address, answer: Remembered, user: int, value: int, sign: str, asked: Sequence[Words]
     ) -> None:
-        """This is what `user` thinks of the answer now."""
+        """Store the judgement of a user (1, -1, 0 for unclear), with what the model was asked."""
         prompt = [{"role": said.role, "text": said.text} for said in asked]
         row = {
             "message_id": answer.id, "bot": where.bot, "chat": where.chat, "user": user, "value": value,
@@ -33,12 +35,13 @@ class Opinions(Subject):
         self.connection.execute(KEEP(self.connection), row)
 
     def forget(self, bot: int, message_id: int, user: int) -> None:
+        """Delete the judgement of a user."""
         here = (feedback.c.bot == bot, feedback.c.message_id == message_id, feedback.c.user == user)
         self.connection.execute(delete(feedback).where(*here))
 
 
 def exported(url: str, bots: Collection[int]) -> Iterator[dict[str, Any]]:
-    """Every judgement of answers of these bots, the oldest first; they may run meanwhile."""
+    """Read all judgements of these bots, oldest first, while they may be running."""
     query = (
         select(feedback, messages.c.parts, messages.c.sources, messages.c.turn, messages.c.conversation_id)
         .join(messages, messages.c.id == feedback.c.message_id)

@@ -17,8 +17,10 @@ ADD = upsert(lambda insert: insert(jobs).on_conflict_do_nothing())
 
 
 class Jobs(Subject):
+    """Jobs: work that is due at a time."""
+
     def add(self, job: Job) -> None:
-        """Add a job; one with the same kind and key is already there or nothing happens."""
+        """Add a job. One with its kind and key that is already there is left as it is."""
         row = {
             **columns(job.address), "kind": job.kind, "key": job.key, "payload": json.dumps(job.payload),
             "due": job.due, "attempts": job.attempts,
@@ -27,26 +29,28 @@ class Jobs(Subject):
             self.queue.job(job.address.bot, job.kind, job.key, job.due)
 
     def due(self, bot: int, now: float, most: int) -> Sequence[Job]:
+        """Return the jobs that are due at `now` (Unix seconds), at most `most`, the earliest first."""
         query = select(jobs).where(jobs.c.bot == bot, jobs.c.due <= now).order_by(jobs.c.due, jobs.c.id).limit(most)
         return [_job(row) for row in self.connection.execute(query)]
 
     def of(self, where: Address, kind: str) -> Sequence[Job]:
-        """The jobs of a kind in a chat, the next one first."""
+        """Return the jobs of a kind in a chat, the earliest first."""
         query = select(jobs).where(jobs.c.bot == where.bot, jobs.c.chat == where.chat, jobs.c.kind == kind)
         return [_job(row) for row in self.connection.execute(query.order_by(jobs.c.due, jobs.c.id))]
 
     def find(self, bot: int, kind: str, key: str) -> Job | None:
+        """Return a job by its kind and key, None where there is none."""
         query = select(jobs).where(jobs.c.bot == bot, jobs.c.kind == kind, jobs.c.key == key)
         row = self.connection.execute(query).one_or_none()
         return _job(row) if row else None
 
     def next_due(self, bot: int, now: float) -> float | None:
-        """When the next job becomes due that is not yet."""
+        """Return when the next job becomes due after `now` (both Unix seconds), None where there is none."""
         query = select(func.min(jobs.c.due)).where(jobs.c.bot == bot, jobs.c.due > now)
         return self.connection.execute(query).scalar_one()
 
     def again(self, job: Job, due: float, *, failed: bool = False) -> None:
-        """Put a job back. `attempts` counts how often it failed since it last went on."""
+        """Let a job be due again later. `failed` counts an attempt; otherwise the count begins anew."""
         self.connection.execute(
             update(jobs)
             .where(jobs.c.bot == job.address.bot, jobs.c.kind == job.kind, jobs.c.key == job.key)
@@ -55,6 +59,7 @@ class Jobs(Subject):
         self.queue.job(job.address.bot, job.kind, job.key, due)
 
     def done(self, job: Job) -> None:
+        """Delete a job that is done."""
         self.connection.execute(
             delete(jobs).where(jobs.c.bot == job.address.bot, jobs.c.kind == job.kind, jobs.c.key == job.key)
         )

@@ -36,7 +36,7 @@ ASKED = select(applications.c.subject, applications.c.name, applications.c.state
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """`expires` None: for good. `by` let them in: 0 for the first-run code."""
+    """The role of a member until `expires` (Unix seconds; None: for good). `by`: who gave it, 0 the first-run code."""
 
     user: int
     role: str
@@ -45,12 +45,13 @@ class Membership:
     at: float
 
     def is_over(self, now: float) -> bool:
+        """Return whether the membership has expired at `now` (Unix seconds)."""
         return self.expires is not None and self.expires <= now
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What somebody may spend instead of what everybody may; 0 is no limit, None as everybody."""
+    """What one user may spend in millionths; 0 is no limit, None what everybody may."""
 
     day: int | None = None
     month: int | None = None
@@ -58,7 +59,7 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """`uses` are left; whom it lets in may stay for `member_seconds` (None: for good)."""
+    """A link with `uses` left; its users become members for `member_seconds` (None: for good)."""
 
     id: int
     role: str
@@ -70,7 +71,7 @@ class Invitation:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the admins are asked. `subject` is a person, or a group (below 0). `state`: open, allowed, refused."""
+    """A request to the admins. `subject`: a user, or a group (below 0). `state`: open, allowed or refused."""
 
     subject: int
     name: str
@@ -79,29 +80,32 @@ class Asked:
 
 
 class Members(Subject):
+    """Members and their allowances, invitations, requests to be let in, and allowed groups."""
+
     def all(self, bot: int, *roles: str) -> Sequence[Membership]:
-        """`roles`: only members with one of these."""
+        """Return the members of a bot, with `roles` only those that have one of these."""
         wanted = (members.c.bot == bot, members.c.role.in_(roles)) if roles else (members.c.bot == bot,)
         return [Membership(*row) for row in self.connection.execute(MEMBERS.where(*wanted))]
 
     def find(self, bot: int, user: int) -> Membership | None:
+        """Return the membership of a user, None where there is none."""
         row = self.connection.execute(MEMBERS.where(members.c.bot == bot, members.c.user == user)).one_or_none()
         return Membership(*row) if row else None
 
     def put(self, bot: int, user: int, role: str, by: int, expires: float | None = None) -> None:
-        """Give somebody a role, whatever it was before."""
+        """Give a user a role, whatever it was before."""
         self._alone()
         row = {"bot": bot, "user": user, "role": role, "expires": expires, "by": by, "at": self.clock.time()}
         self.connection.execute(PUT_MEMBER(self.connection), row)
 
     def remove(self, bot: int, user: int) -> None:
-        """A stranger again, who may ask to be let in."""
+        """Delete a membership; the user may ask to be let in again."""
         self._alone()
         self.connection.execute(delete(members).where(members.c.bot == bot, members.c.user == user))
         self.withdraw_question(bot, user)
 
     def names(self, bot: int, ids: Iterable[int]) -> dict[int, str]:
-        """What they call themselves, as far as they ever wrote or asked."""
+        """Return the names of users by their ids, as far as they ever wrote or asked."""
         wanted = list(ids)
         here = (applications.c.bot == bot, applications.c.subject.in_(wanted))
         asked = select(applications.c.subject, applications.c.name).where(*here)
@@ -109,18 +113,19 @@ class Members(Subject):
         return {id_: name for query in (asked, wrote) for id_, name in self.connection.execute(query) if name}
 
     def named(self, bot: int, name: str) -> Sequence[int]:
-        """The ids of those who call themselves so, in whatever case."""
+        """Return the ids of the users with a name, in upper or lower case."""
         wrote = self.connection.execute(select(users.c.id, users.c.name).where(users.c.bot == bot).order_by(users.c.id))
         return [id_ for id_, known in wrote if known.casefold() == name.casefold()]
 
     # --- money --------------------------------------------------------------------------------------------------------
 
     def allowances(self, bot: int) -> dict[int, Allowance]:
+        """Return the allowances of all users that have one."""
         query = select(allowances.c.user, allowances.c.day, allowances.c.month).where(allowances.c.bot == bot)
         return {user: Allowance(day, month) for user, day, month in self.connection.execute(query)}
 
     def allow_spending(self, bot: int, user: int, allowance: Allowance, by: int) -> None:
-        """Let somebody spend that much; as everybody where it says nothing."""
+        """Store the allowance of a user; an empty one is deleted."""
         self._alone()
         if allowance == Allowance():
             self.connection.execute(delete(allowances).where(allowances.c.bot == bot, allowances.c.user == user))
@@ -133,7 +138,7 @@ class Members(Subject):
     # --- links --------------------------------------------------------------------------------------------------------
 
     def invite(self, bot: int, code: str, role: str, uses: int, expires: float, stay: float | None, by: int) -> int:
-        """Keep a link by the hash of its code; its id."""
+        """Store an invitation by the hash of its code and return its id."""
         self._alone()
         row = {
             "bot": bot, "code": code, "role": role, "uses": uses, "expires": expires, "member_seconds": stay, "by": by,
@@ -142,24 +147,26 @@ class Members(Subject):
         return int(self.connection.execute(insert(invites).returning(invites.c.id), row).scalar_one())
 
     def invitation(self, bot: int, code: str) -> Invitation | None:
-        """The link with that hash; None where it is used up, over or was taken back."""
+        """Return the invitation with that hash, None where it is used up, expired or revoked."""
         row = self.connection.execute(INVITATIONS.where(*self._good(bot), invites.c.code == code)).one_or_none()
         return Invitation(*row) if row else None
 
     def invitations(self, bot: int) -> Sequence[Invitation]:
-        """The links that still let somebody in."""
+        """Return the invitations that still let somebody in."""
         return [Invitation(*row) for row in self.connection.execute(INVITATIONS.where(*self._good(bot)))]
 
     def use(self, invitation: int) -> None:
+        """Count one use of an invitation."""
         self._alone()
         self.connection.execute(update(invites).where(invites.c.id == invitation).values(uses=invites.c.uses - 1))
 
     def revoke(self, bot: int, invitation: int) -> None:
+        """End an invitation."""
         self._alone()
         self.connection.execute(update(invites).where(invites.c.bot == bot, invites.c.id == invitation).values(uses=0))
 
     def revoke_all_of(self, bot: int, user: int) -> int:
-        """End the links that somebody has made; how many those were."""
+        """End the invitations that a user has made. Returns how many."""
         self._alone()
         ended = update(invites).where(*self._good(bot), invites.c.by == user).values(uses=0)
         return len(self.connection.execute(ended.returning(invites.c.id)).all())
@@ -168,40 +175,42 @@ class Members(Subject):
         return (invites.c.bot == bot, invites.c.uses > 0, invites.c.expires > self.clock.time())
 
     def sweep(self) -> None:
-        """Forget the links that are over."""
+        """Delete expired invitations."""
         self.connection.execute(delete(invites).where(invites.c.expires < self.clock.time()))
 
     # --- what the admins are asked ------------------------------------------------------------------------------------
 
     def asked(self, bot: int, subject: int) -> Asked | None:
+        """Return the request about a user or a group, None where there is none."""
         here = (applications.c.bot == bot, applications.c.subject == subject)
         row = self.connection.execute(ASKED.where(*here)).one_or_none()
         return Asked(*row) if row else None
 
     def undecided(self, bot: int) -> Sequence[Asked]:
-        """What the admins have not decided yet."""
+        """Return the requests that the admins have not decided yet."""
         open_ = (applications.c.bot == bot, applications.c.state == "open")
         return [Asked(*row) for row in self.connection.execute(ASKED.where(*open_))]
 
     def open(self, bot: int) -> int:
-        """How many the admins have not decided yet."""
+        """Return how many requests the admins have not decided yet."""
         query = select(func.count()).where(applications.c.bot == bot, applications.c.state == "open")
         return int(self.connection.execute(query).scalar_one())
 
     def ask(self, bot: int, subject: int, name: str) -> None:
+        """Store a request to the admins about a user or a group."""
         self._alone()
         row = {"bot": bot, "subject": subject, "name": name[:256], "state": "open", "by": 0, "at": self.clock.time()}
         self.connection.execute(PUT_APPLICATION(self.connection), row)
 
     def decide(self, bot: int, subject: int, state: str, by: int) -> bool:
-        """Whether it was still open: the admins decide once."""
+        """Decide an open request. Returns False where it was decided before."""
         self._alone()
         open_ = (applications.c.bot == bot, applications.c.subject == subject, applications.c.state == "open")
         changed = update(applications).where(*open_).values(state=state, by=by, at=self.clock.time())
         return self.connection.execute(changed.returning(applications.c.subject)).one_or_none() is not None
 
     def withdraw_question(self, bot: int, subject: int) -> None:
-        """Nobody was asked: it may be asked anew."""
+        """Delete a request, so that it may be made again."""
         self._alone()
         self.connection.execute(
             delete(applications).where(applications.c.bot == bot, applications.c.subject == subject)
@@ -210,11 +219,12 @@ class Members(Subject):
     # --- groups -------------------------------------------------------------------------------------------------------
 
     def groups(self, bot: int) -> frozenset[int]:
-        """The groups that were allowed."""
+        """Return the ids of the allowed groups."""
         query = select(chats.c.id).where(chats.c.bot == bot, chats.c.is_allowed)
         return frozenset(self.connection.scalars(query))
 
     def allow(self, where: Address, *, allowed: bool) -> None:
+        """Allow a group or take that back."""
         self._alone()
         row = {
             "bot": where.bot, "id": where.chat, "is_private": False, "is_gone": False, "language": "", "model": "",
@@ -231,7 +241,7 @@ class Members(Subject):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`subject` is whom or what it was done to, "" for nothing in particular."""
+    """An entry of the audit log. `subject` is whom or what the action was about, "" for nothing."""
 
     actor: int
     action: str
@@ -241,7 +251,10 @@ class Entry:
 
 
 class Log(Subject):
+    """The audit log: what people with rights did. An entry is added in the transaction of its action."""
+
     def add(self, bot: int, actor: int, action: str, subject: int | str = "", **details: Any) -> None:
+        """Add an entry, with its details as JSON."""
         row = {
             "bot": bot, "actor": actor, "action": action, "subject": str(subject)[:80],
             "details": json.dumps(details, ensure_ascii=False), "at": self.clock.time(),
@@ -249,12 +262,12 @@ class Log(Subject):
         self.connection.execute(insert(audit), row)
 
     def count(self, bot: int, action: str) -> int:
-        """How often that was done."""
+        """Return how often an action was done."""
         query = select(func.count()).where(audit.c.bot == bot, audit.c.action == action)
         return int(self.connection.execute(query).scalar_one())
 
     def newest(self, bot: int, most: int) -> Sequence[Entry]:
-        """The newest first."""
+        """Return the newest entries, at most `most`, the newest first."""
         query = select(audit.c.actor, audit.c.action, audit.c.subject, audit.c.details, audit.c.at)
         rows = self.connection.execute(query.where(audit.c.bot == bot).order_by(audit.c.id.desc()).limit(most))
         return [Entry(actor, action, subject, json.loads(details), at) for actor, action, subject, details, at in rows]

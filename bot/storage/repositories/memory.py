@@ -23,13 +23,15 @@ NEWEST = (
 
 @dataclass(frozen=True, slots=True)
 class Fact:
+    """A pinned fact of a conversation."""
+
     id: int
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """`upto` is the id of the last message that it tells of, `author` model or user."""
+    """A version of the summary. `upto` is the id of the last message in it, `author` model or user."""
 
     version: int
     text: str
@@ -38,23 +40,28 @@ class Summary:
 
 
 class Memory(Subject):
+    """Facts that were pinned to a conversation, and the versions of its summary."""
+
     def facts(self, conversation: int) -> Sequence[Fact]:
+        """Return the facts of a conversation, oldest first."""
         return [Fact(*row) for row in self.connection.execute(FACTS, {"conversation": conversation})]
 
     def pin(self, conversation: int, user: int, text: str) -> None:
+        """Add a fact to a conversation."""
         row = {"conversation_id": conversation, "user": user, "text": text, "at": self.clock.time()}
         self.connection.execute(insert(facts), row)
 
     def unpin(self, conversation: int, fact: int) -> None:
+        """Delete a fact of a conversation."""
         self.connection.execute(delete(facts).where(facts.c.conversation_id == conversation, facts.c.id == fact))
 
     def summary(self, conversation: int) -> Summary | None:
-        """The newest version."""
+        """Return the newest version of the summary, None where there is none."""
         row = self.connection.execute(NEWEST, {"conversation": conversation}).one_or_none()
         return Summary(*row) if row else None
 
     def summarise(self, conversation: int, text: str, upto: int, author: str) -> None:
-        """Add a version; the others stay."""
+        """Add a version of the summary; older ones stay."""
         last = select(func.coalesce(func.max(summaries.c.version), 0)).where(
             summaries.c.conversation_id == conversation
         )
@@ -63,7 +70,7 @@ class Memory(Subject):
         self.connection.execute(insert(summaries), {**row, "at": self.clock.time()})
 
     def undo(self, conversation: int) -> bool:
-        """Go back to the version before; False where there is none."""
+        """Add the version before the newest as the newest. Returns False where there is none."""
         rows = self.connection.execute(
             select(summaries.c.text, summaries.c.upto, summaries.c.author)
             .where(summaries.c.conversation_id == conversation)

@@ -44,7 +44,7 @@ QUESTION, ANSWER = messages.alias(), messages.alias()
 
 
 def _walk() -> Any:
-    """From a message up to the root, `most` steps."""
+    """From a message up to the root of its tree, at most `most` steps."""
     walk = (
         select(messages.c.id, messages.c.parent, literal(1).label("steps"))
         .where(messages.c.id == bindparam("tip"))
@@ -79,8 +79,9 @@ ANSWERS = (
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """`ending` is how an answer ended: stop, length, stopped, cut. `place` is the transport's number of a question,
-    `speaker` the name of who asked it.
+    """A stored message. `ending` is how an answer ended: stop, length, stopped, cut.
+
+    `place` is the transport's id of a question, `speaker` the name of the user who asked it.
     """
 
     id: int
@@ -97,11 +98,12 @@ class Remembered:
 
     @property
     def text(self) -> str:
+        """All text of the message."""
         return self.message.text
 
     @property
     def words(self) -> str:
-        """What was typed: the first part. What came with it (a document's mark, a note to the model) stands after."""
+        """The text that the user typed: the first part. Notes about files that came with it are later parts."""
         first = self.message.parts[0] if self.message.parts else None
         return first.text if isinstance(first, Text) else ""
 
@@ -109,31 +111,33 @@ class Remembered:
 class Messages(Subject):
     # --- conversations ------------------------------------------------------------------------------------------------
 
+    """Conversations as trees of messages, and the branch of each that is shown."""
+
     def current(self, address: Address) -> int | None:
-        """The id of the conversation that goes on at an address."""
+        """Return the id of the conversation that goes on at an address, None where there is none."""
         return self.connection.execute(CURRENT, spot(address)).scalar_one_or_none()
 
     def conversation(self, address: Address) -> int:
-        """The same; it is begun when there is none."""
+        """Return the id of the conversation that goes on at an address; begin one where there is none."""
         return self.tip(address)[0]
 
     def tip(self, address: Address) -> tuple[int, int]:
-        """The same, with the message that the next one goes on from; 0 where there is none."""
+        """Return the conversation that goes on at an address, begun if need be, and its head (0: no message)."""
         row = self.connection.execute(CURRENT, spot(address)).one_or_none()
         return (row.id, row.head or 0) if row is not None else (self.begin(address), 0)
 
     def begin(self, address: Address) -> int:
-        """Begin a new conversation: the next prompt remembers nothing of the old one."""
+        """Begin a new conversation at an address and return its id: its prompts have nothing of older ones."""
         row = {**columns(address), "at": self.clock.time(), "chosen": self.chosen_now(address)}
         return int(self.connection.execute(insert(conversations).returning(conversations.c.id), row).scalar_one())
 
     def chosen_now(self, address: Address) -> float:
-        """A time for `chosen` that is later than all others there, whatever the clock says."""
+        """Return a time for `chosen` that is later than all others at an address, whatever the clock says."""
         query = select(func.max(conversations.c.chosen)).where(at(conversations, address))
         return max(self.clock.time(), (self.connection.scalar(query) or 0.0) + LATER)
 
     def head(self, conversation: int) -> int | None:
-        """The message that the next one goes on from."""
+        """Return the id of the last message of the shown branch, None where there is none."""
         return self.connection.execute(HEAD, {"conversation": conversation}).scalar_one_or_none()
 
     # --- what is said -------------------------------------------------------------------------------------------------
@@ -153,9 +157,9 @@ class Messages(Subject):
         model: str = "",
         sources: Sequence[Source] = (),
     ) -> Remembered:
-        """Add what was said after `parent` (None: at the tip; 0: at the root), pictures as blobs.
+        """Add a message after `parent` (None: after the head; 0: as a root) and make it the head.
 
-        It is the tip of the shown branch then. The same role of the same turn is added once, however often it is tried.
+        Images are stored as blobs. A second message with this turn and role is not added: the first one is returned.
         """
         if any(isinstance(part, Image) for part in parts) and not self._is_there(conversation, turn, role):
             parts = Blobs(self.connection, self.clock, self.queue).keep(address, user, parts)
@@ -184,11 +188,11 @@ class Messages(Subject):
         return self.connection.scalar(FOUND, {"conversation": conversation, "t": turn, "r": role}) is not None
 
     def move(self, conversation: int, tip: int | None) -> None:
-        """The next message goes on from `tip`; None: it is the first."""
+        """Make a message the head of a conversation, which the next message follows; None: no message."""
         self.connection.execute(MOVE_HEAD, {"conversation": conversation, "tip": tip})
 
     def extend(self, message: int, parts: tuple[Part, ...], ending: str) -> None:
-        """An answer that had broken off goes on: these are its words now, and it is what the next question follows."""
+        """Replace the parts of an answer that was continued, and make it the head of its conversation."""
         values = {"parts": dump_parts(parts), "ending": ending}
         conversation = self.connection.execute(
             update(messages).where(messages.c.id == message).values(**values).returning(messages.c.conversation_id)
@@ -198,53 +202,54 @@ class Messages(Subject):
     # --- branches -----------------------------------------------------------------------------------------------------
 
     def last(self, conversation: int, most: int) -> Sequence[Remembered]:
-        """The newest messages of the shown branch, oldest first."""
+        """Return the newest `most` messages of the shown branch, oldest first."""
         tip = self.head(conversation)
         return self.path(tip, most) if tip is not None else []
 
     def path(self, tip: int, most: int) -> Sequence[Remembered]:
-        """The branch that ends in `tip`, its newest `most` messages, oldest first."""
+        """Return the newest `most` messages of the branch that ends in `tip`, oldest first."""
         rows: Iterable[Any] = self.connection.execute(PATH, {"tip": tip, "most": most})
         return [_remembered(row, row.name or "") for row in rows]
 
     def before(self, message: Remembered, most: int) -> Sequence[Remembered]:
-        """What came before a message in its branch, the newest `most` of it, oldest first."""
+        """Return the newest `most` messages before a message in its branch, oldest first."""
         return self.path(message.parent, most) if message.parent is not None else []
 
     def get(self, message: int) -> Remembered | None:
+        """Return a message by its id, None where there is none."""
         row = self.connection.execute(GET, {"message": message}).one_or_none()
         return _remembered(row) if row else None
 
     def of_turn(self, address: Address, turn: str, role: Role) -> Remembered | None:
-        """What was said in a turn, in this conversation of the address or one before."""
+        """Return the newest message with this turn and role in the conversations of an address."""
         return self._one(address, messages.c.turn == turn, messages.c.role == role)
 
     def in_chat(self, where: Address, turn: str, role: Role) -> Remembered | None:
-        """The same in any conversation of the chat, whatever its topic."""
+        """Return the newest message with this turn and role in the conversations of a chat and its topics."""
         chat = (conversations.c.bot == where.bot, conversations.c.chat == where.chat)
         return self._newest(chat, messages.c.turn == turn, messages.c.role == role)
 
     def at_place(self, address: Address, place: int) -> Remembered | None:
-        """The newest version of the question that stands in that message of the chat."""
+        """Return the newest version of the question that is that message of the chat."""
         here = (messages.c.bot == address.bot, messages.c.chat == address.chat, messages.c.place == place)
         return self._one(address, *here, messages.c.role == "user") if place else None
 
     def versions(self, answer: Remembered) -> Sequence[int]:
-        """The ids of all answers that share a place with this one: to the same question, or to one edited into it."""
+        """Return the ids of all versions of an answer, to its question or to edits of it, oldest first."""
         question = self.get(answer.parent) if answer.parent is not None else None
         if question is None or question.message.role != "user":
             return [answer.id]
         return self.answers(question)
 
     def answers(self, question: Remembered) -> Sequence[int]:
-        """The ids of the answers to a question and to its other versions, oldest first."""
+        """Return the ids of the answers to a question and to its other versions, oldest first."""
         values = {
             "conversation": question.conversation, "q": question.id, "p": question.parent, "place": question.place,
         }  # fmt: skip
         return self.connection.scalars(ANSWERS, values).all()
 
     def show(self, message: Remembered) -> None:
-        """Show the branch that leads through a message, to the newest that was said after it."""
+        """Show the branch that leads through a message, down to the newest message after it."""
         tip = message.id
         newer = select(messages.c.id).where(
             messages.c.conversation_id == message.conversation, messages.c.parent == bindparam("p")

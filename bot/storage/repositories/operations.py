@@ -19,7 +19,11 @@ ADD = upsert(lambda insert: insert(operations).on_conflict_do_nothing())
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`state`: asked, submitting (the outcome of the submit is not known), running, done, failed."""
+    """A long-running operation of a service, or an action that waits for a yes.
+
+    `state`: asked, submitting (whether it was submitted is not known), running, done or failed. `operation` is the
+    service's id of it, `submits` how often it was submitted, `at` when it was asked for (Unix seconds).
+    """
 
     id: int
     kind: str
@@ -34,7 +38,10 @@ class Operation:
 
 
 class Operations(Subject):
+    """Long-running operations of services, one for each turn at most."""
+
     def add(self, kind: str, turn: str, where: Address, user: int, request: Mapping[str, Any]) -> None:
+        """Add an operation in the state asked. A second one of the turn changes nothing."""
         row = {
             **columns(where),
             "kind": kind,
@@ -49,12 +56,13 @@ class Operations(Subject):
         self.connection.execute(ADD(self.connection), row)
 
     def of(self, bot: int, turn: str) -> Operation | None:
+        """Return the operation of a turn, None where there is none."""
         query = select(operations).where(operations.c.bot == bot, operations.c.turn == turn)
         row = self.connection.execute(query).one_or_none()
         return _operation(row) if row else None
 
     def open_of(self, where: Address, user: int) -> Sequence[Operation]:
-        """What is under way for a user in a chat, oldest first."""
+        """Return the operations of a user in a chat that are not done and have not failed, oldest first."""
         query = select(operations).where(
             operations.c.bot == where.bot, operations.c.chat == where.chat, operations.c.user == user,
             operations.c.state.in_(("asked", "submitting", "running")),
@@ -62,31 +70,34 @@ class Operations(Subject):
         return [_operation(row) for row in self.connection.execute(query.order_by(operations.c.id))]
 
     def holding(self, bot: int) -> set[int]:
-        """The reservations of money (`held_money` in the request) that operations under way will settle themselves."""
+        """Return the reservations of money (`held_money`) that unfinished operations settle themselves."""
         query = select(operations.c.request).where(
             operations.c.bot == bot, operations.c.state.in_(("asked", "submitting", "running"))
         )
         return {json.loads(request).get("held_money", 0) for request in self.connection.scalars(query)}
 
     def submitting(self, id_: int) -> None:
+        """Note that an operation is about to be submitted, and count it."""
         self._set(id_, state="submitting", submits=operations.c.submits + 1)
 
     def not_submitted(self, id_: int) -> None:
-        """The service did not take what was being submitted: as if it had not been tried."""
+        """Note that the service refused an operation: it is asked again, and that submit does not count."""
         self._set(id_, state="asked", submits=operations.c.submits - 1)
 
     def running(self, id_: int, operation: str) -> None:
+        """Store the service's id of an operation that it has accepted."""
         self._set(id_, state="running", operation=operation)
 
     def tell(self, id_: int, state: str, request: Mapping[str, Any]) -> None:
-        """It came so far; `request` says what it is about, and what is known of it now."""
+        """Store the state of an operation, and its request with what is known by now."""
         self._set(id_, state=state, request=json.dumps(request, ensure_ascii=False))
 
     def end(self, id_: int, state: str) -> None:
+        """Store the last state of an operation: done or failed."""
         self._set(id_, state=state)
 
     def rewrite(self, id_: int, request: Mapping[str, Any]) -> None:
-        """Keep only this of what was asked for."""
+        """Replace the request of an operation, to keep less of it."""
         self._set(id_, request=json.dumps(request, ensure_ascii=False))
 
     def _set(self, id_: int, **values: Any) -> None:

@@ -38,7 +38,7 @@ NEWEST = select(ANY.c.id).where(ANY.c.bot + 0 == bindparam("b")).order_by(ANY.c.
 
 
 def _left(*of: ColumnElement[bool]) -> Select[Any]:
-    """The newest row, beside each that is not through, or beside nothing."""
+    """Every unfinished delivery, plus the id of the newest row (also when none is unfinished)."""
     open_ = and_(column.bot == bindparam("b"), one_of(column.state, GROWING), *of)
     one = select(literal_column("1").label("one")).subquery()
     found = select(NEWEST.label("newest"), column.state, column.key, column.message_ids, *PLACE)
@@ -50,7 +50,7 @@ LEFT, LEFT_OF_CHAT = _left(), _left(*OF_CHAT)
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """An answer in the chat: its key in the outbox, the ids of its messages in order, the turn it is of, and itself."""
+    """An answer in the chat: its key in the outbox, the ids of its messages in order, its turn (`of`), its content."""
 
     key: str
     ids: tuple[int, ...]
@@ -59,17 +59,19 @@ class Shown:
 
     @property
     def turn(self) -> str:
-        """The turn whose answer it shows, or that put it there: a key may name a part of a turn."""
+        """The id of the turn that the answer belongs to. The key itself may name a part of a turn."""
         return self.outgoing.of or self.key.partition(".")[0]
 
 
 class Deliveries(Subject):
-    def add(self, key: str, where: Address, outgoing: Outgoing, *, marker: int = 0) -> None:
-        """Put a finished answer into the outbox, once: a second answer under the same key changes nothing.
+    """The outbox: answers from the moment they are finished until the transport has sent them."""
 
-        Where the answer was already being shown in a message (`place`), it takes over that message. The row is
-        SENDING from the start: the send follows at once, and a commit more would only say so; PENDING for a chat that
-        is another process's, which is told. `marker`: see `Delivery`.
+    def add(self, key: str, where: Address, outgoing: Outgoing, *, marker: int = 0) -> None:
+        """Put a finished answer into the outbox. A second answer under the same key changes nothing.
+
+        Where the answer was already being shown in a message (`place`), it takes over that message. Its state is
+        SENDING from the start, because this process sends it right after the commit; it is PENDING where another
+        process holds the chat, which is told. `marker`: see `ports.Delivery`.
         """
         held = self.queue.holds(where)
         state = DeliveryState.SENDING if held else DeliveryState.PENDING
@@ -88,10 +90,10 @@ class Deliveries(Subject):
             self.queue.chat(where.bot, where.place)
 
     def place(self, key: str, where: Address, message_id: int, marker: int = 0) -> None:
-        """The answer of `key` is being shown in that message, which it takes over, even where it was finished first.
+        """Remember the message in which an answer is being shown, so that the finished answer replaces it.
 
-        0: in a message that is about to be sent, so that a crash meanwhile leaves no half answer that nobody seeks; it
-        has an id above `marker`.
+        `message_id` 0: the message is about to be sent, and will have an id above `marker`; after a crash it is looked
+        for. An answer that was finished first takes the message, too.
         """
         row = self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none()
         if row is None:
@@ -101,28 +103,32 @@ class Deliveries(Subject):
             self._change(row.id, message_ids=json.dumps([message_id]))
 
     def placed(self, key: str, where: Address) -> int | None:
+        """Return the id of the first message in which an answer is being shown.
+
+        0: no message has an id yet. None: the answer is not in the outbox.
+        """
         row = self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none()
         ids = json.loads(row.message_ids) if row else [None]
         return ids[0] if ids else 0
 
     def said(self, key: str, where: Address) -> str | None:
-        """The words of an answer that is already in the outbox, whatever became of it."""
+        """Return the text of an answer that is in the outbox in any state, None where there is none."""
         query = select(column.outgoing).where(column.bot == where.bot, column.key == key)
         found = self.connection.execute(query).scalar_one_or_none()
         return None if found is None else load_outgoing(found, None).text
 
     def over(self, key: str, where: Address, ids: Sequence[int]) -> None:
-        """The answer of `key` will be written over these messages, once."""
+        """Reserve messages of the chat that the answer of `key` will be written over."""
         if self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none() is None:
             self._insert(key, where, DeliveryState.STREAMING, tuple(ids), outgoing=dump_outgoing(Outgoing()))
 
     def release(self, key: str, where: Address) -> None:
-        """Nothing will be written over those messages after all."""
+        """Undo `over`: the messages stay as they are."""
         mine = (column.bot == where.bot, column.key == key, column.state == DeliveryState.STREAMING.value)
         self.connection.execute(delete(deliveries).where(*mine))
 
     def shown(self, where: Address, message_id: int, *, but: str = "") -> Shown | None:
-        """What stands in a message of the chat: the newest answer that was put there, `but` not the one of that key."""
+        """Return the newest answer that was put into a message of the chat, but not the one with the key `but`."""
         newest = (
             select(column.key, column.message_ids, column.outgoing)
             .where(column.bot == where.bot, column.chat == where.chat, column.only == where.only, column.key != but)
@@ -136,9 +142,9 @@ class Deliveries(Subject):
         return None
 
     def written(self, where: Address, turn: str, text: str) -> Outgoing | None:
-        """The answer of a turn as it first came into the chat with this text; None where that is not known any more.
+        """Return the answer of a turn as it was first sent with this text; None where it is not known any more.
 
-        One that went on was finished in a later turn, and what was turned back to stands there again: so the oldest.
+        A continued answer, or a version shown again, has several rows; the oldest is used.
         """
         chat = select(column.key, column.outgoing).where(column.bot == where.bot, column.chat == where.chat)
         own = chat.where(column.key == turn)
@@ -151,17 +157,17 @@ class Deliveries(Subject):
         return None
 
     def ids(self, where: Address, key: str) -> tuple[int, ...]:
-        """The messages in which an answer stands."""
+        """Return the ids of the messages in which an answer stands."""
         row = self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none()
         return tuple(json.loads(row.message_ids)) if row else ()
 
     def waits(self, where: Address, key: str) -> bool:
-        """Whether an answer is finished and on its way."""
+        """Return whether an answer is finished but not sent yet."""
         row = self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none()
         return row is not None and row.state in OPEN
 
     def left(self, bot: int, place: str | None = None) -> Left:
-        """What an earlier holder of all chats, or of one, has left; asked with one statement."""
+        """Return what an earlier process has left of all chats, or of one. One statement."""
         query, values = (LEFT, {"b": bot}) if place is None else (LEFT_OF_CHAT, _of(bot, place))
         newest, growing, waiting = 0, {}, dict[Address, None]()
         for row in self.connection.execute(query, values):
@@ -173,17 +179,20 @@ class Deliveries(Subject):
         return Left(newest, growing, list(waiting))
 
     def next(self, where: Address) -> Delivery | None:
+        """Return the oldest delivery of an address that is finished and not sent, None where there is none."""
         row = self.connection.execute(NEXT, spot(where)).one_or_none()
         return _delivery(row) if row else None
 
     def waiting(self, bot: int, place: str) -> Sequence[Address]:
-        """The addresses of a chat with something to deliver."""
+        """Return the addresses of a chat that have something to deliver."""
         return [Address(*row) for row in self.connection.execute(WAITING, _of(bot, place))]
 
     def begin(self, id_: int, marker: int) -> None:
+        """Mark a delivery as being sent. The message will have an id above `marker`."""
         self.connection.execute(BEGIN, {"row": id_, "above": marker})
 
     def progress(self, id_: int, message_ids: Sequence[int], *, done: int, sent: bool) -> None:
+        """Store which messages a delivery stands in and how many of its parts are `done`; `sent`: it was the last."""
         values: dict[str, Any] = {"row": id_, "ids": json.dumps(list(message_ids)), "parts": done}
         if sent:
             self.connection.execute(SENT, values)
@@ -191,10 +200,15 @@ class Deliveries(Subject):
             self.connection.execute(PART, {**values, "above": max(message_ids)})
 
     def postpone(self, id_: int, due: float, *, begun: bool) -> None:
+        """Try a delivery again at `due` (Unix seconds), and count an attempt.
+
+        `begun`: it may have been sent, so the next try looks for it first.
+        """
         state = DeliveryState.SENDING if begun else DeliveryState.PENDING
         self._change(id_, due=due, attempts=column.attempts + 1, state=state.value)
 
     def bury(self, id_: int, reason: str) -> None:
+        """Give a delivery up, with a reason."""
         self._change(id_, state=DeliveryState.DEAD.value, reason=reason[:500])
 
     def publish(self, id_: int, instead: Outgoing) -> None:
@@ -205,7 +219,7 @@ class Deliveries(Subject):
         )  # fmt: skip
 
     def blank(self, bot: int, key: str) -> None:
-        """Forget the words of an answer that was sent: what is secret stands in its chat only."""
+        """Delete the text of an answer that was sent, because it is a secret."""
         query = select(column.id, column.outgoing).where(
             column.bot == bot, column.key == key, column.state == DeliveryState.SENT.value
         )
@@ -214,6 +228,7 @@ class Deliveries(Subject):
             self._change(row.id, outgoing=dump_outgoing(empty))
 
     def gone(self, bot: int, chat: int) -> None:
+        """Give up all deliveries to a chat that can't be reached."""
         self.connection.execute(
             update(deliveries)
             .where(column.bot == bot, column.chat == chat, column.state.in_(OPEN))
@@ -221,9 +236,9 @@ class Deliveries(Subject):
         )
 
     def known_ids(self, bot: int, chat: int, *, but: int = 0) -> set[int]:
-        """The message ids of the chat that are known to be ours, `but` not those of one delivery.
+        """Return the newest message ids of a chat that are ours, but not those of the delivery `but`.
 
-        What one member alone sees has other ids.
+        Messages for one user are left out: their ids are counted apart.
         """
         query = (
             select(column.message_ids)
@@ -234,7 +249,7 @@ class Deliveries(Subject):
         return {id_ for (ids,) in self.connection.execute(query) for id_ in json.loads(ids)}
 
     def highest(self, bot: int, first: int, last: int) -> int:
-        """The highest message id that is known in the chats from `first` to `last`, by their newest deliveries."""
+        """Return the highest message id known in the chats from `first` to `last`, 0 for none."""
         one = (column.bot == bot, column.chat == first)  # by its index; many by the order of all rows: see `NEXT`
         chats = one if first == last else (column.bot + 0 == bot, column.chat.between(first, last))
         where = (*chats, column.only == 0)  # what one member alone sees has ids of its own
@@ -254,7 +269,7 @@ class Deliveries(Subject):
 
 
 def _of(bot: int, place: str) -> dict[str, Any]:
-    """The values of `OF_CHAT`, for a chat by its `Address.place`."""
+    """The parameters of `OF_CHAT` for a chat, by its `Address.place`."""
     connection, chat = Address.of_place(place)
     return {"b": bot, "n": connection, "c": chat}
 

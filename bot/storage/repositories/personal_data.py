@@ -25,12 +25,12 @@ PIECE = 200  # rows that one step of the clean-up removes
 
 
 class Belongings(Subject):
-    """`user` is also the number of the private chat."""
+    """The data of one person. `user` is also the id of the private chat."""
 
     # --- to be handed over --------------------------------------------------------------------------------------------
 
     def of(self, bot: int, user: int) -> dict[str, Rows]:
-        """Everything but the bytes of files, by table."""
+        """Return all rows of a person by table, without the bytes of files."""
         said = self._messages(bot, user)
         own = self._rows(select(conversations).where(conversations.c.bot == bot, conversations.c.chat == user))
         own_ids = [row["id"] for row in own]
@@ -54,23 +54,24 @@ class Belongings(Subject):
         }
 
     def files(self, bot: int, user: int) -> Sequence[tuple[int, str, str, int]]:
-        """(id, name, mime, bytes) of each file."""
+        """Return id, name, MIME type and size (bytes) of each file of a person."""
         query = select(blobs.c.id, blobs.c.name, blobs.c.mime, func.length(blobs.c.data)).where(_mine(blobs, bot, user))
         return [
             (id_, name, mime, size) for id_, name, mime, size in self.connection.execute(query.order_by(blobs.c.id))
         ]
 
     def file(self, bot: int, user: int, id_: int) -> bytes:
+        """Return the bytes of a file of a person, empty where there is no such file."""
         query = select(blobs.c.data).where(_mine(blobs, bot, user), blobs.c.id == id_)
         return bytes(self.connection.scalar(query) or b"")
 
     def _remembered(self, table: Table[Any], bot: int, user: int, own: Collection[int]) -> Rows:
-        """Rows that know their bot only through their conversation."""
+        """Return a person's rows of a table that names the bot only through the conversation."""
         mine = or_(table.c.user == user, table.c.conversation_id.in_(own))
         return self._rows(select(table).where(mine, _of_bot(table, bot)))
 
     def _passages(self, of: Sequence[int]) -> Rows:
-        """The text of documents, in its order, without the vectors that it is found by."""
+        """Return the text of documents, in its order, without its vectors."""
         fields = (passages.c.id, passages.c.document_id, passages.c.page, passages.c.text)
         query = select(*fields).order_by(passages.c.id)
         return [row for some in _pieces(of) for row in self._rows(query.where(passages.c.document_id.in_(some)))]
@@ -78,10 +79,10 @@ class Belongings(Subject):
     # --- to be removed ------------------------------------------------------------------------------------------------
 
     def forget(self, bot: int, user: int) -> dict[str, int]:
-        """Remove everything, and count it by what people call it.
+        """Delete the data of a person. Returns how many rows went, by the words of `/forget`.
 
-        What stays are numbers without a name: the ledger (as nobody's, so that the bot's sums stay true), what the
-        person has used of the budgets of these days, and what an admin has decided about the person.
+        What stays has no name: the ledger (as nobody's, so the bot's sums stay true), what was spent of these days'
+        budgets, and what an admin has decided about the person.
         """
         gone = {"messages": 0, "conversations": 0}
         gone["messages"] += self._forget_in_groups(bot, user)
@@ -126,7 +127,7 @@ class Belongings(Subject):
         return len(rows)
 
     def _unlink(self, rows: Rows) -> None:
-        """Delete messages; what went on from them goes on from what they went on from."""
+        """Delete messages and attach their replies to the deleted messages' parents."""
         above = {row["id"]: row["parent"] for row in rows}
 
         def left(id_: int | None) -> int | None:
@@ -141,14 +142,14 @@ class Belongings(Subject):
             self._drop(messages, messages.c.id.in_(some))
 
     def _forget_jobs(self, bot: int, user: int) -> int:
-        """Whatever is to be done for the person later. The number of those that are reminders."""
+        """Delete the jobs for a person. Returns how many of them were reminders."""
         rows = [row for row in self._jobs(bot, user) if row.kind != SCRUB]
         for some in _pieces([row.id for row in rows]):
             self._drop(jobs, jobs.c.id.in_(some))
         return sum(row.kind == REMINDER for row in rows)
 
     def _forget_inbox(self, bot: int, user: int) -> None:
-        """Updates that were set aside keep what came; those that are being worked on are emptied when they are done."""
+        """Empty dead updates of a person. Those being worked on are emptied when they are done."""
         query = select(updates.c.id, updates.c.raw).where(
             updates.c.bot == bot, updates.c.raw != "", updates.c.state == "dead"
         )
@@ -159,7 +160,10 @@ class Belongings(Subject):
     # --- what is kept too long ----------------------------------------------------------------------------------------
 
     def expire(self, bot: int, before: float, *, private: bool) -> bool:
-        """Remove a piece of what is older, in private chats or in groups. False: there was nothing left."""
+        """Delete some rows older than `before` (Unix seconds), of private chats or of groups.
+
+        Returns False when there was nothing left to delete.
+        """
 
         def kind(table: Table[Any]) -> ColumnElement[bool]:
             side: ColumnElement[bool] = table.c.chat > 0 if private else table.c.chat < 0
@@ -197,7 +201,7 @@ class Belongings(Subject):
     # --- inside -------------------------------------------------------------------------------------------------------
 
     def _messages(self, bot: int, user: int) -> Rows:
-        """What the person said and was answered, oldest first."""
+        """Return what a person said and was answered, oldest first."""
         paid = select(usage.c.turn).where(usage.c.bot == bot, usage.c.user == user)
         asked = select(messages.c.turn).where(messages.c.bot == bot, messages.c.user == user)
         mine = or_(
@@ -206,7 +210,7 @@ class Belongings(Subject):
         return self._rows(select(messages).where(messages.c.bot == bot, mine).order_by(messages.c.id))
 
     def _jobs(self, bot: int, user: int) -> list[Row[Any]]:
-        """Those of the private chat; in groups those that name the person, or do what the person has ordered."""
+        """Return the jobs of the private chat; in groups those that name the person or do what they ordered."""
         ordered = select(operations.c.turn).where(operations.c.bot == bot, operations.c.user == user)
         rows = self.connection.execute(select(jobs).where(jobs.c.bot == bot))
         turns = set(self.connection.scalars(ordered))
@@ -262,5 +266,5 @@ def _plain(row: Row[Any]) -> Mapping[str, Any]:
 
 
 def _speaks(raw: str, user: int) -> bool:
-    """Whether an update that nobody could read comes from that person, as far as can be seen."""
+    """Whether an update that could not be read comes from a person, as far as its JSON shows."""
     return f'"id":{user},' in raw.replace(" ", "") or f'"id":{user}}}' in raw.replace(" ", "")

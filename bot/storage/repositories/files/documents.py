@@ -17,7 +17,7 @@ PLACE = 20  # characters around a name: brackets, page and blank lines
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A passage of a document; `page` 0 where the document has no pages."""
+    """A passage of a document; `page` is 0 where the document has no pages."""
 
     id: int
     name: str
@@ -27,8 +27,10 @@ class Kept:
 
 
 class Documents(Subject):
+    """Documents of conversations, cut into passages."""
+
     def size(self, conversation: int) -> int:
-        """Characters of all passages, each below the name of its place; 0 where there are none."""
+        """Return how many characters all passages take in a prompt, with their headings; 0 for none."""
         query = (
             select(func.sum(func.length(passages.c.text) + func.length(documents.c.name) + PLACE))
             .join(documents, documents.c.id == passages.c.document_id)
@@ -37,7 +39,7 @@ class Documents(Subject):
         return self.connection.execute(query).scalar_one() or 0
 
     def sizes(self, conversation: int) -> tuple[int, int]:
-        """Characters of all passages of a conversation, and of those that have no vector yet."""
+        """Return the characters of all passages of a conversation, and of those without a vector."""
         length = func.length(passages.c.text)
         bare = case((passages.c.vector.is_(None), length), else_=0)
         query = select(func.coalesce(func.sum(length), 0), func.coalesce(func.sum(bare), 0))
@@ -50,9 +52,9 @@ class Documents(Subject):
     def keep(
         self, conversation: int, turn: str, user: int, name: str, pages: int, pieces: Sequence[tuple[int, str]]
     ) -> None:
-        """Keep a document as passages (page and text). One of the same name takes the place of the older one.
+        """Store a document as passages (page and text), in the place of one with its name.
 
-        The same once more changes nothing: its vectors were paid for.
+        Nothing changes where the stored passages are equal, because their vectors were paid for.
         """
         name = name[:LONGEST_NAME]
         same = (documents.c.conversation_id == conversation, documents.c.name == name)
@@ -76,7 +78,7 @@ class Documents(Subject):
         return [(page, text) for page, text in self.connection.execute(query)] == list(pieces)
 
     def passages(self, conversation: int) -> Sequence[Kept]:
-        """Of all documents of a conversation, in their order."""
+        """Return the passages of all documents of a conversation, in their order."""
         query = (
             select(passages.c.id, documents.c.name, passages.c.page, passages.c.text, passages.c.vector)
             .join(documents, documents.c.id == passages.c.document_id)
@@ -86,7 +88,7 @@ class Documents(Subject):
         return [Kept(*row[:4], _vector(row[4])) for row in self.connection.execute(query)]
 
     def reckoned(self, vectors: Mapping[int, Sequence[float]]) -> None:
-        """Keep the vectors of passages."""
+        """Store the vectors of passages, by the ids of the passages."""
         change = update(passages).where(passages.c.id == bindparam("row")).values(vector=bindparam("found"))
         rows = [{"row": id_, "found": _bytes(vector)} for id_, vector in vectors.items()]
         if rows:

@@ -43,7 +43,7 @@ PARTS = 16  # rows in which the sum of a bot is kept, so that chats seldom meet 
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """The most that may be spent by a user, in a chat and by the bot, on a day and in a month; 0 is no limit."""
+    """The most that a user, a chat and the bot may spend on a day and in a month; 0 is no limit."""
 
     user: int = 0
     chat: int = 0
@@ -57,6 +57,7 @@ class Caps:
 
     @property
     def monthly(self) -> bool:
+        """Whether there is a limit for a month."""
         return bool(self.user_month or self.chat_month or self.bot_month)
 
 
@@ -103,7 +104,7 @@ HELD = {(scope, period): _held(period, *NARROWER[scope]) for period in ("", MONT
 
 
 def _fits(scope: str, period: str = "") -> ColumnElement[bool]:
-    """Within the cap; or alone on what is left of it, so that the last of a share can be used."""
+    """Within the cap; or, where nothing else is reserved, with something of the cap left, so that it can be used up."""
     cap, spent, held = _number(f"{scope}{period}_cap"), SPENT[scope, period], HELD[scope, period]
     return or_(cap == 0, spent + held + _number("amount") <= cap, and_(held == 0, spent < cap))
 
@@ -144,6 +145,8 @@ OVER = [(scope + period, _over(scope, period)) for period in (MONTH, "") for sco
 
 
 class Ledgers(Subject):
+    """Spending of a day, and reservations for work that is under way."""
+
     def reserve(self, kind: str, amount: int, where: Address, user: int, caps: Caps, turn: str = "") -> int | None:
         """Hold `amount` back for something that begins now: the id of the reservation, None when a cap forbids it.
 
@@ -157,7 +160,10 @@ class Ledgers(Subject):
         return self.connection.execute(RESERVE_MONTH if caps.monthly else RESERVE, values).scalar_one_or_none()
 
     def settle(self, reservation: int, amount: int | None = None) -> None:
-        """It cost `amount` (None: all that was held). A reservation is settled once, on the day it was made."""
+        """Replace a reservation by what the work has cost (None: all that was reserved), on the day it was made.
+
+        A reservation that was settled before is left alone.
+        """
         row = self.connection.execute(SETTLE, {"reservation": reservation}).one_or_none()
         cost = row.amount if row is not None and amount is None else amount
         if row is None or not cost:
@@ -169,7 +175,7 @@ class Ledgers(Subject):
         )
 
     def settle_turn(self, bot: int, turn: str, *, spare: Collection[int] = ()) -> None:
-        """Settle in full what was held back in a turn whose holder is gone. `spare`: as in `settle_dead`."""
+        """Settle in full the reservations of a turn, but for those in `spare`."""
         left = select(reservations.c.id).where(reservations.c.bot == bot, reservations.c.turn == turn)
         for id_ in set(self.connection.scalars(left)) - set(spare):
             self.settle(id_)
@@ -177,9 +183,9 @@ class Ledgers(Subject):
     def settle_dead(
         self, bot: int, kind: str, *, before: float | None = None, spare: Collection[int] = ()
     ) -> None:  # fmt: skip
-        """Settle in full what nobody can settle any more: what an earlier process, or a turn of long ago, held back.
+        """Settle in full the reservations of a kind, made before a time (Unix seconds; None: all of them).
 
-        `spare`: what is still under way, in an operation.
+        `spare`: reservations of operations that are still under way.
         """
         left = select(reservations.c.id).where(reservations.c.bot == bot, reservations.c.kind == kind)
         if before is not None:
@@ -188,8 +194,9 @@ class Ledgers(Subject):
             self.settle(id_)
 
     def used_up(self, kind: str, where: Address, user: int, caps: Caps) -> str:
-        """Whose cap is spent: "user", "chat" or "bot", of the month with "_month" behind it; "" for none of them (then
-        the rest is only held back).
+        """Return whose cap is spent: "user", "chat" or "bot", with "_month" behind it for the cap of a month.
+
+        "" where no cap is spent, and the rest is only reserved.
         """
         values = self._where(kind, where, user, caps)
         for scope, query in OVER:
@@ -198,7 +205,7 @@ class Ledgers(Subject):
         return ""
 
     def spent(self, kind: str, bot: int, scope: str = BOT, subject: int = 0, *, month: bool = False) -> int:
-        """What was spent today, or in this month."""
+        """Return what was spent today, or in this month, in a scope."""
         query = select(func.coalesce(func.sum(spending.c.amount), 0)).where(
             spending.c.bot == bot, spending.c.day.in_(self._days() if month else [self._today()]),
             spending.c.kind == kind, spending.c.scope == scope,
@@ -207,7 +214,7 @@ class Ledgers(Subject):
         return int(self.connection.execute(query).scalar_one())
 
     def sweep(self) -> None:
-        """Forget the days that are long past."""
+        """Delete the spending of days that no budget looks at any more."""
         self.connection.execute(delete(spending).where(spending.c.day < self._today() - KEPT))
 
     def _today(self) -> int:

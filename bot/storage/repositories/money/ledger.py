@@ -21,10 +21,10 @@ SERVICES = (SPEECH, VOICE, EMBEDDING, SEARCH)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What one model or service, or one day, has cost: `pictures` are counted apart from tokens.
+    """The cost of one model, one service or one day, in millionths of the currency.
 
-    `service` is one of `SERVICES`, "" for a model; `units` are seconds of speech, characters of voice, tokens of
-    embeddings, or searches.
+    `service` is one of `SERVICES`, "" for a model. `units` are seconds of speech, characters of voice, tokens of
+    embeddings, or searches; `pictures` are counted apart from tokens.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Line:
 
 
 def _sum(what: Any) -> ColumnElement[int]:
-    """0 for no rows; a whole number: PostgreSQL makes a decimal one of a sum."""
+    """The sum as a whole number, 0 for no rows: PostgreSQL makes a decimal of a sum."""
     return cast(func.coalesce(func.sum(what), 0), BigInteger)
 
 
@@ -53,10 +53,13 @@ NAME = case((usage.c.mode.in_(SERVICES), ""), else_=usage.c.model)
 
 
 class Ledger(Subject):
+    """Requests that were paid for, one row each."""
+
     def add(
         self, address: Address, user: int, turn: str, model: str, usage: Usage,
         *, mode: str = "sync", cost: int = 0, units: int = 0,
     ) -> None:  # fmt: skip
+        """Book a request: its tokens, its `cost` in millionths of the currency, its `units` where it has some."""
         row = {
             "bot": address.bot, "chat": address.chat, "user": user, "turn": turn, "model": model, "mode": mode,
             "prompt": usage.prompt, "completion": usage.completion, "reasoning": usage.reasoning,
@@ -65,13 +68,13 @@ class Ledger(Subject):
         self.connection.execute(ADD, row)
 
     def by_model(self, bot: int, since: float, user: int | None = None) -> Sequence[Line]:
-        """By model or service, the dearest first. `user` None: everybody."""
+        """Return the cost by model or service since a time, the dearest first. `user` None: of everybody."""
         query = select(NAME, *COLUMNS, SERVICE).where(*_whose(bot, since, user)).group_by(NAME, SERVICE)
         rows = self.connection.execute(query.order_by(func.sum(usage.c.cost).desc(), func.count().desc()))
         return [Line(*row) for row in rows]
 
     def by_day(self, bot: int, since: float, user: int | None = None) -> dict[int, Line]:
-        """By days since 1970 (UTC)."""
+        """Return the cost by day, counted from 1970 in UTC. `user` None: of everybody."""
         # What is made a whole number is cut by SQLite and rounded by PostgreSQL, which alone is sure to have `floor`.
         days = usage.c.at / DAY
         day = cast(days if self.connection.dialect.name == "sqlite" else func.floor(days), Integer)
