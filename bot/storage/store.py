@@ -1,8 +1,7 @@
-"""The database: who writes waits for the commit, who reads sees one state, and the transaction that both give out.
+"""The database as transactions. Begin with `Store.write` and `Store.read`: both take a function of a `Tx`.
 
-Begin with `Store.write` and `Store.read`: both take a function of a transaction, and run it in a thread that owns its
-connection. What can be asked inside is in the subject modules that `Tx` lists. Which database it is is the URL's
-business: `storage/engines/sqlite.py` and `storage/engines/postgres.py` are the two `Engine`s.
+The function runs in a thread that owns its connection. `Tx` lists the repositories with its queries. The URL decides
+which engine is used, `storage/engines/sqlite.py` or `storage/engines/postgres.py`.
 """
 
 from __future__ import annotations

@@ -49,42 +49,43 @@ LONGEST_PAUSE = 1.0
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a database says of its schema; `oldest` "": it was made before such a thing was written down."""
+    """The schema of a database. `oldest` is the oldest revision whose code works with it, "" where it is not known."""
 
     revision: str
     oldest: str
 
     @property
     def is_known(self) -> bool:
-        """Whether this code can read it, or bring it up to date."""
+        """Whether this code can read the schema or bring it up to date."""
         return self.revision in known()
 
     @property
     def is_served(self) -> bool:
-        """Whether this code can work with it."""
+        """Whether this code can work with the schema."""
         return is_served(known(), self.revision, self.oldest)
 
 
 def scripts() -> Path:
+    """The folder with the steps."""
     inside = Path(__file__).parents[2] / "migrations"
     return inside if inside.is_dir() else inside.parents[1] / "migrations"
 
 
 def known() -> frozenset[str]:
-    """The revisions that this code can read or bring up to date."""
+    """Return the revisions that this code can read or bring up to date."""
     return frozenset(step.name.partition("_")[0] for step in (scripts() / "versions").glob("0*_*.py"))
 
 
 async def current(url: str) -> str | None:
-    """The revision of a database; None for an empty one. Raises as `find`."""
+    """Return the revision of a database; None for an empty one. Raises as `find`."""
     told = await find(url)
     return None if told is None else told.revision
 
 
 async def find(url: str) -> State | None:
-    """What a database says of itself; None for an empty one.
+    """Return the schema of a database; None for an empty one.
 
-    Raises `ConfigError` for one that is not ours, is damaged, or can't be opened; nothing is changed then.
+    Raises `ConfigError` for a database that is not ours, is damaged, or can't be opened. Nothing is changed.
     """
     return await asyncio.to_thread(_find, url)
 
@@ -131,7 +132,7 @@ def _is_ours(name: str) -> bool:
 
 
 def _tables(url: str, connection: sa.Connection, place: str) -> set[str]:
-    """The names of the tables that are there. Raises `ConfigError` when they are another program's."""
+    """Return the names of all tables. Raises `ConfigError` when they are another program's."""
     tables = set(sa.inspect(connection).get_table_names())
     if tables - {VERSION.name} and not tables >= {VERSION.name, *OURS}:
         raise ConfigError(f"DATABASE_URL: {shown(url)} holds tables of another program; choose another {place}")
@@ -165,7 +166,7 @@ def write_oldest(connection: sa.Connection, oldest: str) -> None:
 
 
 def _look_through(url: str, connection: sa.Connection) -> None:
-    """Refuse a file with broken pages: every write would spoil more of it. What takes too long is left out."""
+    """Refuse a file with broken pages, which every write would spoil more. A check that takes too long is left out."""
     driver: Any = connection.connection.driver_connection
     end = time.monotonic() + LONGEST_CHECK
     driver.set_progress_handler(lambda: time.monotonic() > end, 100_000)
@@ -223,7 +224,7 @@ def _migrate(url: str, told: State | None) -> str:
 
 
 def _migrate_server(url: str) -> str:
-    """One of the processes that start at the same time does it; the others wait, and find it done."""
+    """Let one of the processes that start together change the schema; the others wait for it."""
     from bot.storage.engines import postgres_server
 
     with postgres_server.migrating(url):
@@ -269,7 +270,7 @@ def _look_around(url: str) -> None:
 
 
 def configuration(url: str, folder: Path | None = None) -> Any:
-    """What alembic is to know; the steps are those of this code where no folder is named."""
+    """Return the configuration of alembic. `folder`: other steps than those of this code."""
     from alembic.config import Config
 
     config = Config()
@@ -279,10 +280,10 @@ def configuration(url: str, folder: Path | None = None) -> Any:
 
 
 def climb(url: str, folder: Path | None = None) -> None:
-    """Take the steps that the database lacks, all of them or none.
+    """Take the steps that a database lacks, all of them or none.
 
-    On a server others are at work meanwhile: who meets them gives way, and begins anew. Raises `DBAPIError` when there
-    is no end of it.
+    On a server this gives way to transactions that use the tables, and begins again; raises `DBAPIError` after two
+    minutes.
     """
     from alembic import command
 

@@ -1,4 +1,4 @@
-"""What waits in the inbox and the outbox and what can't be worked on: questions of those who watch over the bot."""
+"""How much waits in the inbox and the outbox and what was given up, for health checks and metrics."""
 
 from __future__ import annotations
 

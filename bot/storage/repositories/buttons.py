@@ -1,4 +1,4 @@
-"""What buttons do, and what the bot waits for: rows that belong to a user in a chat and end by themselves."""
+"""Buttons, and questions of the bot whose answer it waits for: both belong to a user in a chat and expire."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from bot.storage.repositories.mapping import Subject
 from bot.storage.tables.work import awaited, buttons, deliveries
 from bot.types import Address, Button
 
-LIFE = 30 * 24 * 3600.0  # seconds: buttons live for ever in a chat, what they do does not
+LIFE = 30 * 24 * 3600.0  # seconds in which a button works; Telegram shows it for ever
 AROUND = 60.0  # seconds between rows of one transaction, at most
-PATIENCE = 15 * 60.0  # seconds that a question of the bot stands
+PATIENCE = 15 * 60.0  # seconds in which a question of the bot is answered by the next message
 ADD = insert(buttons)
 AWAITED = select(awaited.c.action, awaited.c.payload).where(
     awaited.c.bot == bindparam("b"),

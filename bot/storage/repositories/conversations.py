@@ -1,4 +1,4 @@
-"""The conversations of a chat as a list: names, pins, what was put aside, and which one goes on."""
+"""The list of conversations at an address: titles, pins, the archive, search, and which one goes on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bot.types import Address, Text
 
 LONGEST_TITLE = 128
 SOME = 500  # messages that are read at a time in a search
-FIRST_WORDS = 40  # characters of its first question that stand for a conversation without a name
+FIRST_WORDS = 40  # characters of the first question that are the title of a conversation without a name
 BESIDE = select(
     or_(*(exists().where(table.c.conversation_id == bindparam("conversation")) for table in (facts, summaries))),
     exists().where(documents.c.conversation_id == bindparam("conversation")),

@@ -1,4 +1,4 @@
-"""What people thought of answers, with what the model was asked: one judgement of each person for each answer."""
+"""What users thought of answers, with what the model was asked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The inbox: every update is here before Telegram is told that we have it."""
+"""The inbox: an update is stored here before Telegram is told that it was received."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OPEN = (
 )
 OPEN_IN_CHAT = OPEN.where(column.chat == bindparam("place"))
 BEGIN = update(updates).where(column.id == bindparam("row"), IS_OPEN).values(state="begun", reason=bindparam("by"))
-# Begun rows say in `reason` what was done with them: worked on, or a file opened that came with them, and by whom.
+# The `reason` of a begun row: what a process does with it, and which one.
 WORKED, OPENED, SPARED = "worked on by ", "opened by ", "spared"
 DONE = update(updates).where(column.id == bindparam("row")).values(state="done", raw="", reason="")
 

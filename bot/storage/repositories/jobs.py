@@ -1,4 +1,4 @@
-"""Jobs: what is done later."""
+"""Jobs: work that is due at a time, by kind and key."""
 
 from __future__ import annotations
 

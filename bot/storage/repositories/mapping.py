@@ -1,4 +1,4 @@
-"""What the subjects share: an address as columns, parts of a message and an answer as JSON text."""
+"""What repositories share: addresses as columns and conditions, messages and answers as JSON."""
 
 from __future__ import annotations
 

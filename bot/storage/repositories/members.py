@@ -1,7 +1,7 @@
-"""Who was let in: members, links that let in, and what was asked of the admins; what each of them may spend.
+"""Who was let in: members, invitations, requests to the admins, allowances; and the audit log.
 
-Times are Unix seconds, money is millionths. Whoever changes something here does it after the others (`Guard.PEOPLE`):
-there is one first owner, and so many questions at most wait for the admins.
+Times are Unix seconds, money is millionths. Changes of rights are made one transaction after the other
+(`DecisionLock.PEOPLE`), so there is one first owner, and a limit of open requests holds.
 """
 
 from __future__ import annotations

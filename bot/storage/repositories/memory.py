@@ -1,4 +1,4 @@
-"""What a conversation never forgets: facts that were pinned, and the summary of what is too old to be sent whole."""
+"""What a prompt has beside messages: pinned facts, and the summary of messages that are too old to be sent."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Conversations and what was said in them: a tree for each, of which the branch that ends in `head` is shown.
+"""Conversations and their messages: a tree for each, of which the branch that ends in `head` is shown.
 
-A question that was edited and an answer that was asked for again are versions: `versions` lists the answers that share
-one place in the chat, `show` puts another of them on the shown branch. `path` is a branch as the model reads it.
+An edited question and a regenerated answer are versions of one place in the chat: `versions` lists the answers in it,
+`show` moves the head to the branch of another one. `path` is a branch as the model reads it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a service does for us over minutes. The id of an operation is a row before the first poll."""
+"""Operations of services that take minutes. The id of one is stored before it is first polled."""
 
 from __future__ import annotations
 

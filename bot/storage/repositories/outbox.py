@@ -1,4 +1,4 @@
-"""The outbox: an answer is a row here before it is sent, and stays one until Telegram has it."""
+"""The outbox: an answer is stored here before it is sent, and is unfinished until Telegram has it."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ GROWING = (*OPEN, DeliveryState.STREAMING.value)
 PLACE_OF = select(column.id, column.state, column.message_ids, column.marker).where(
     column.bot == bindparam("b"), column.key == bindparam("k")
 )
-LOOK_BACK = 1000  # answers of a chat among which a message is sought
+LOOK_BACK = 1000  # the newest answers of a chat, in which a message is looked for
 GONE = "the chat can't be reached"
 INSERT = insert(deliveries)
-# `+ 0` keeps SQLite from walking through all the chat ever got, in the order of ids, to find the open ones
+# `+ 0` keeps SQLite from reading all deliveries of the chat by id to find the open ones
 NEXT = select(deliveries).where(here(deliveries), one_of(column.state, OPEN)).order_by(column.id + 0).limit(1)
 CHANGE = update(deliveries).where(column.id == bindparam("row"))
 BEGIN = CHANGE.values(state=DeliveryState.SENDING.value, marker=bindparam("above"))
@@ -250,7 +250,10 @@ class Deliveries(Subject):
 
     def highest(self, bot: int, first: int, last: int) -> int:
         """Return the highest message id known in the chats from `first` to `last`, 0 for none."""
-        one = (column.bot == bot, column.chat == first)  # by its index; many by the order of all rows: see `NEXT`
+        one = (
+            column.bot == bot,
+            column.chat == first,
+        )  # uses the index of a chat; for many chats `+ 0` makes it walk by id
         chats = one if first == last else (column.bot + 0 == bot, column.chat.between(first, last))
         where = (*chats, column.only == 0)  # what one member alone sees has ids of its own
         query = select(column.marker, column.message_ids).where(*where).order_by(column.id.desc()).limit(200)

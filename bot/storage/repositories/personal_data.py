@@ -1,7 +1,7 @@
-"""Everything of one person: to be handed over (`of`), and to be removed (`forget`). And what is kept too long.
+"""All data of one person, to export (`of`) and to delete (`forget`); and data that is older than it may be.
 
-Of a private chat everything is the person's. Of a group, the own questions and the answers to them; whose a question
-was is told by its row or, where that is silent, by the ledger.
+In a private chat everything is the person's; in a group it is their questions and the answers to them. Who asked is
+told by the row of the question or, in old rows, by the ledger.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class Belongings(Subject):
         turns = sorted({row["turn"] for row in rows})
         self._unlink(rows)
         for some in _pieces(sorted({row["conversation_id"] for row in rows})):
-            # Made from what others and this person said together: made anew from what is left.
+            # They were made from messages of this person, too; they are made again from those that are left.
             self._drop(summaries, summaries.c.conversation_id.in_(some))
             self._change(conversations, {"title": "", "named_by": ""}, conversations.c.id.in_(some))
             others = select(messages.c.id).where(messages.c.conversation_id.in_(some))

@@ -1,4 +1,4 @@
-"""What was said: conversations, their messages, what is remembered and shown of them, what came with them."""
+"""Conversations, messages, facts and summaries, files and documents, feedback."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from bot.storage.tables.base import METADATA, Addressed, Id
 
 
 class ConversationColumns(Addressed):
-    """What one prompt may remember: a tree of messages, of which the branch that ends in `head` is shown.
+    """A tree of messages, of which the branch that ends in `head` is shown and goes into prompts.
 
-    `/new` begins another one at the same address; the one that was begun or chosen last (`chosen`) counts.
+    `/new` begins another conversation at an address. The one with the highest `chosen` (Unix seconds) goes on.
     """
 
     id: Named[int] = Column(Id, primary_key=True)
@@ -48,10 +48,10 @@ conversations = Table(
 
 
 class MessageColumns(TypedColumns):
-    """History. An answer is added in the commit that puts it into the outbox.
+    """A message of a conversation. An answer is added in the commit that puts it into the outbox.
 
-    `parent` is the message that this one goes on from; messages with the same parent are versions of each other.
-    `place` is the transport's number of a question, `sources` what an answer rests on (JSON).
+    `parent` is the message before it; messages with one parent are versions of each other. `place` is the transport's
+    id of a question, `sources` what an answer rests on (JSON).
     """
 
     id: Named[int] = Column(Id, primary_key=True)
@@ -82,7 +82,7 @@ messages = Table(
 
 
 class SummaryColumns(TypedColumns):
-    """What an older part of a conversation said, up to the message `upto`: the newest version counts."""
+    """A version of the summary of a conversation up to the message `upto`. The newest version counts."""
 
     id: Named[int] = Column(Id, primary_key=True)
     conversation_id: Named[int] = Column(Id, ForeignKey("conversations.id", ondelete="CASCADE"))
@@ -97,7 +97,7 @@ summaries = Table("summaries", METADATA, SummaryColumns, UniqueConstraint("conve
 
 
 class FactColumns(TypedColumns):
-    """What a conversation never forgets: pinned by hand, with every prompt."""
+    """A fact that was pinned to a conversation and goes into each of its prompts."""
 
     id: Named[int] = Column(Id, primary_key=True)
     conversation_id: Named[int] = Column(Id, ForeignKey("conversations.id", ondelete="CASCADE"))
@@ -132,7 +132,7 @@ blobs = Table(
 
 
 class DocumentColumns(TypedColumns):
-    """A document that was asked about; its text stands in `passages`."""
+    """A document that was asked about. Its text is stored in `passages`."""
 
     id: Named[int] = Column(Id, primary_key=True)
     conversation_id: Named[int] = Column(Id, ForeignKey("conversations.id", ondelete="CASCADE"))
@@ -148,7 +148,7 @@ documents = Table("documents", METADATA, DocumentColumns, Index("ix_documents_co
 
 
 class PassageColumns(TypedColumns):
-    """A piece of a document: `page` counts from 1, `vector` is float32 (little endian), empty where there is none."""
+    """A piece of a document. `page` counts from 1; `vector` is float32, little endian, NULL where there is none."""
 
     id: Named[int] = Column(Id, primary_key=True)
     document_id: Named[int] = Column(Id, ForeignKey("documents.id", ondelete="CASCADE"))
@@ -161,7 +161,7 @@ passages = Table("passages", METADATA, PassageColumns, Index("ix_passages_docume
 
 
 class FeedbackColumns(TypedColumns):
-    """What somebody thought of an answer: `message_id` is its row in `messages`, `value` 1, -1 or 0 (unclear).
+    """What a user thought of an answer: `message_id` is its row in `messages`, `value` 1, -1 or 0 (unclear).
 
     `prompt` is what the model was asked (JSON), so that the judgement can be understood later.
     """

@@ -1,4 +1,4 @@
-"""Who speaks, where, and who may: users, chats, roles, invitations, and what was done with rights."""
+"""Users, chats, members, invitations, requests to the admins, and the audit log."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ from bot.storage.tables.base import METADATA, Id
 
 
 class UserColumns(TypedColumns):
+    """A user who has written to a bot."""
+
     bot: Named[int] = Column(BigInteger, primary_key=True)
     id: Named[int] = Column(BigInteger, primary_key=True)
     name: Named[str] = Column(String(256))
@@ -35,7 +37,7 @@ users = Table("users", METADATA, UserColumns)
 
 
 class ChatColumns(TypedColumns):
-    """A chat and what was chosen in it; an empty choice means the operator's default."""
+    """A chat and its settings; "" means the default of the operator."""
 
     bot: Named[int] = Column(BigInteger, primary_key=True)
     id: Named[int] = Column(BigInteger, primary_key=True)
@@ -56,7 +58,7 @@ chats = Table("chats", METADATA, ChatColumns)
 
 
 class MemberColumns(TypedColumns):
-    """Whom the bot knows with a role: admin, operator, user, or blocked. Owners stand in the settings or here."""
+    """A member: admin, operator, user, or blocked. Owners stand in the settings or here."""
 
     bot: Named[int] = Column(BigInteger, primary_key=True)
     user: Named[int] = Column(BigInteger, primary_key=True)
@@ -70,7 +72,7 @@ members = Table("members", METADATA, MemberColumns)
 
 
 class InviteColumns(TypedColumns):
-    """A link that lets people in. Only the hash of its code is kept."""
+    """A link that lets users in. Only the hash of its code is stored."""
 
     id: Named[int] = Column(Id, primary_key=True)
     bot: Named[int] = Column(BigInteger)
@@ -87,7 +89,7 @@ invites = Table("invites", METADATA, InviteColumns, UniqueConstraint("bot", "cod
 
 
 class ApplicationColumns(TypedColumns):
-    """Somebody asked to be let in, or a group was: the admins decide once. `subject` is a user's or a chat's id."""
+    """A request to let a user or a group in, decided once by the admins. `subject` is the user's or chat's id."""
 
     bot: Named[int] = Column(BigInteger, primary_key=True)
     subject: Named[int] = Column(BigInteger, primary_key=True)
@@ -101,7 +103,7 @@ applications = Table("applications", METADATA, ApplicationColumns)
 
 
 class AuditColumns(TypedColumns):
-    """What was done by somebody with rights: never changed, never deleted with a user."""
+    """What somebody with rights did. Rows are never changed, and stay when a user is deleted."""
 
     id: Named[int] = Column(Id, primary_key=True)
     bot: Named[int] = Column(BigInteger)

@@ -1,4 +1,4 @@
-"""What it costs: the ledger, sums of a day, what is held back, what one user may spend."""
+"""The ledger, spending by day, reservations, and what single users may spend."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from bot.storage.tables.base import METADATA, Id
 
 
 class UsageColumns(TypedColumns):
-    """The ledger: one row for each request that was paid for, in tokens, and in millionths of the currency (`cost`).
+    """The ledger: one row for each paid request, in tokens and in millionths of the currency (`cost`).
 
-    What is not sold by the tokens of an answer has `units`: seconds of speech, characters of voice, searches, ...
+    What is not sold by tokens has `units`: seconds of speech, characters of voice, searches.
     """
 
     id: Named[int] = Column(Id, primary_key=True)
@@ -41,7 +41,8 @@ usage = Table(
 class SpendingColumns(TypedColumns):
     """What was spent on a day (days since 1970, UTC) in a scope: by a user, in a chat, by the bot.
 
-    What the bot has spent is the sum of several rows, numbered by `subject`.
+    The spending of a bot is the sum of several rows, numbered by `subject`, so that chats seldom change one row at a
+    time.
     """
 
     bot: Named[int] = Column(BigInteger, primary_key=True)
@@ -56,7 +57,7 @@ spending = Table("spending", METADATA, SpendingColumns)
 
 
 class ReservationColumns(TypedColumns):
-    """Held back from a day's caps for what is under way, in a `turn`; what it really costs is settled when it ends."""
+    """An amount reserved from a day's caps for the work of a `turn`, until its cost is known."""
 
     id: Named[int] = Column(Id, primary_key=True)
     bot: Named[int] = Column(BigInteger)
@@ -73,10 +74,7 @@ reservations = Table("reservations", METADATA, ReservationColumns, Index("ix_res
 
 
 class AllowanceColumns(TypedColumns):
-    """What an admin lets one user spend a day and a month (millionths) instead of what everybody may.
-
-    0 is no limit, NULL as everybody.
-    """
+    """What one user may spend a day and a month (millionths). 0 is no limit, NULL what everybody may spend."""
 
     bot: Named[int] = Column(BigInteger, primary_key=True)
     user: Named[int] = Column(BigInteger, primary_key=True)

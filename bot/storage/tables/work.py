@@ -1,4 +1,4 @@
-"""What is open: updates to answer, answers to deliver, what is under way or due, what may be pressed or is awaited."""
+"""Open work: updates, deliveries, operations, jobs, buttons, and answers that the bot waits for."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from bot.storage.tables.base import METADATA, Addressed, Id
 
 
 class UpdateColumns(TypedColumns):
-    """The inbox. `once` is the same for the same thing under another update id; `raw` is emptied when it is done.
+    """The inbox. `once` is a key of the event, equal under another update id; `raw` is emptied when it is done.
 
-    `chat` is the place of the chat (`Address.place`), of which one process works on the rows at a time. `reason` says
-    why a row is dead; of one that is begun it says what a process did with it (`updates.WORKED`, `OPENED`).
+    `chat` is `Address.place`: one process at a time works on the updates of a chat. `reason` says why a row is dead, or
+    what a process does with one that is begun (`inbox.WORKED`, `inbox.OPENED`).
     """
 
     id: Named[int] = Column(Id, primary_key=True)
@@ -51,7 +51,7 @@ updates = Table(
 
 
 class DeliveryColumns(Addressed):
-    """The outbox. `key` names the turn and the part of it; a photo's bytes are dropped when it was sent."""
+    """The outbox. `key` names the turn and the part of it; the bytes of a photo are deleted when it was sent."""
 
     id: Named[int] = Column(Id, primary_key=True)
     key: Named[str] = Column(String(80))
@@ -78,7 +78,7 @@ deliveries = Table(
 
 
 class OperationColumns(Addressed):
-    """Something a service does for us over minutes: its id is here before it is first asked about."""
+    """An operation of a service that takes minutes. Its id is stored before it is first polled."""
 
     id: Named[int] = Column(Id, primary_key=True)
     kind: Named[str] = Column(String(16))
@@ -101,7 +101,7 @@ operations = Table(
 
 
 class JobColumns(Addressed):
-    """What is done later. A job that is through is deleted; one that goes on is given a later `due`."""
+    """Work that is due at a time. A job that is done is deleted; one that goes on gets a later `due`."""
 
     id: Named[int] = Column(Id, primary_key=True)
     kind: Named[str] = Column(String(32))
@@ -115,9 +115,9 @@ jobs = Table("jobs", METADATA, JobColumns, UniqueConstraint("bot", "kind", "key"
 
 
 class ButtonColumns(TypedColumns):
-    """What a button does. Callback data can be forged, so it is only the random `key` of such a row.
+    """The action of a button. Callback data can be forged, so it is only the random `key` of this row.
 
-    `delivery` is the key of the answer that it stands under: pressed anywhere else it does nothing.
+    `delivery` is the key of the answer with the button: pressed elsewhere it does nothing.
     """
 
     key: Named[str] = Column(String(64), primary_key=True)
@@ -134,7 +134,7 @@ buttons = Table("buttons", METADATA, ButtonColumns)
 
 
 class AwaitedColumns(TypedColumns):
-    """The bot asked this user something: the next message is the answer to it."""
+    """A question of the bot to a user, whose next message is the answer."""
 
     bot: Named[int] = Column(BigInteger, primary_key=True)
     key: Named[str] = Column(String(200), primary_key=True)  # the address

@@ -1,4 +1,4 @@
-"""Files that came with questions, each kept once; messages hold only their numbers."""
+"""Files that came with questions, each stored once; messages hold only their ids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Documents that were asked about: they belong to a conversation, and their text stands in passages."""
+"""Documents that were asked about. They belong to a conversation, and their text is stored as passages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was spent on a day (UTC), and what is held back for work that is under way: for a user, a chat and the bot.
+"""What was spent on a day (UTC) by a user, in a chat and by the bot, and what is reserved for work under way.
 
 Begin with `reserve` and `settle`. Amounts are whole numbers of what `kind` counts: tokens, images or millionths of the
 currency. A month is the sum of its days.

@@ -1,4 +1,4 @@
-"""The ledger of what models were paid for, in tokens and in millionths of the currency. `money.book` writes it."""
+"""The ledger: what models and services were paid for. `billing.pricing.book` writes it."""
 
 from __future__ import annotations
 
