@@ -9,7 +9,7 @@ from typing import Any
 from bot.ports import Reply
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Incoming, Outgoing
+from bot.types import Address, Incoming, Outgoing
 
 Effect = Callable[[Tx], object]
 ALONE = "alone"  # what a group may choose for notices
@@ -128,3 +128,9 @@ def put_bare(tx: Tx, incoming: Incoming, *, message: int = 0, only: str = "") ->
 def key(turn: str, number: int = 0) -> str:
     """The name of a turn's answer in the outbox; the first carries the turn's own."""
     return f"{turn}.{number}" if number else turn
+
+
+def public_fallback(tx: Tx, where: Address) -> Outgoing:
+    """What a group is shown instead of an answer for `where.only`, where messages for one user can't be sent."""
+    language = tx.chats.choices(where).language or tx.chats.language(where.bot, where.only)
+    return Outgoing(say(language, "alone.cannot"), plain=True)

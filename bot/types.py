@@ -228,7 +228,7 @@ class Outgoing:
     model's. `thought` is what the model thought before, folded up above the text.
     `reply_to` quotes that message of the chat where it still exists. `of` is the turn whose answer this shows, ""
     where that is its own. `gone`: the messages that it stands over are deleted, and nothing is sent. To one person
-    alone (`Address.only`): `opens` as in `Incoming`, and `aloud` is what everybody is told where it can't be shown so.
+    alone (`Address.only`): `opens` as in `Incoming`.
     """
 
     text: str = ""
@@ -243,7 +243,6 @@ class Outgoing:
     gone: bool = False
     thought: str = ""
     opens: str = ""
-    aloud: str = ""
 
 
 # --- what is done later -----------------------------------------------------------------------------------------------

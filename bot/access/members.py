@@ -22,10 +22,9 @@ from bot.feature import ButtonHandler, Command, Feature
 from bot.outbox import language as language_of
 from bot.outbox import offer, put, put_over, settle
 from bot.ports import Reply
-from bot.storage.repositories.audit import Entry
-from bot.storage.repositories.budgets import DAY
 from bot.storage.repositories.buttons import ButtonPress
-from bot.storage.repositories.members import Membership
+from bot.storage.repositories.members import Entry, Membership
+from bot.storage.repositories.money.budgets import DAY
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Address, Incoming, Outgoing, Permission

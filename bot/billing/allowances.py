@@ -26,9 +26,9 @@ from bot.feature import ButtonHandler, Command, Feature
 from bot.outbox import language as language_of
 from bot.outbox import offer, put, settle
 from bot.ports import Reply
-from bot.storage.repositories.budgets import BOT, CHAT, DAY, USER, Caps
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.members import Allowance
+from bot.storage.repositories.money.budgets import BOT, CHAT, DAY, USER, Caps
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Address, Incoming, Outgoing, Permission, User

@@ -14,7 +14,7 @@ from decimal import ROUND_CEILING, Decimal
 from bot.ai import Profile, Usage
 from bot.outbox import Effect, put
 from bot.ports import Reply
-from bot.storage.repositories.ledger import EMBEDDING, SEARCH, SPEECH, VOICE
+from bot.storage.repositories.money.ledger import EMBEDDING, SEARCH, SPEECH, VOICE
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import known, say
 from bot.types import Address, Incoming, Outgoing

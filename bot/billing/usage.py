@@ -13,8 +13,8 @@ from bot.feature import Command, Feature
 from bot.outbox import language as language_of
 from bot.outbox import settle
 from bot.ports import Reply
-from bot.storage.repositories.budgets import DAY
-from bot.storage.repositories.ledger import EMBEDDING, SEARCH, SPEECH, VOICE, Line
+from bot.storage.repositories.money.budgets import DAY
+from bot.storage.repositories.money.ledger import EMBEDDING, SEARCH, SPEECH, VOICE, Line
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import File, Incoming, Outgoing, Permission

@@ -16,7 +16,7 @@ from bot.access.onboarding import Joining
 from bot.access.policy import Access
 from bot.access.rights import Rights
 from bot.billing.allowances import Allowances
-from bot.billing.budget import Budget
+from bot.billing.budget import Budget, settle_interrupted
 from bot.billing.metering import Meter
 from bot.billing.usage import Accounts
 from bot.config.settings import Settings
@@ -63,6 +63,7 @@ from bot.jobs.worker import JobWorker
 from bot.knowledge.documents import Documents
 from bot.media.attachments import Attached
 from bot.media.voice import Voice
+from bot.outbox import public_fallback
 from bot.ports import SendQuota
 from bot.prompts.library import Library
 from bot.runtime import cluster, options
@@ -225,7 +226,7 @@ def _ground(given: Given, routers: Routers | None, quota: SendQuota | None) -> G
     settings, store, api = given.settings, given.store, given.api
     deliverer = Deliverer(
         api=api,
-        outbox=StoredOutbox(store),
+        outbox=StoredOutbox(store=store, fallback=public_fallback),
         budget=FloodBudget(settings.telegram_rate, settings.telegram_chat_rate),
         clock=store.clock,
         tasks=given.placement.tasks,
@@ -234,7 +235,7 @@ def _ground(given: Given, routers: Routers | None, quota: SendQuota | None) -> G
     )
     telegram = Telegram(
         api=api,
-        inbox=StoredInbox(store),
+        inbox=StoredInbox(store=store, interrupted=settle_interrupted),
         deliverer=deliverer,
         clock=store.clock,
         tasks=given.placement.tasks,

@@ -246,7 +246,7 @@ class Deliverer:
         """It can't be shown to one person alone, and is shown to nobody: the chat is told that."""
         log.info("chat %d: it can't be shown to one person alone: %s", delivery.address.chat, reason)
         self._became("not alone")
-        if delivery.outgoing.aloud:
+        if delivery.address.only:
             await self.outbox.publish(delivery)
             self.tasks.create_task(self.deliver(replace(delivery.address, only=0)))
         else:

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from bot.billing.budget import settle_interrupted
 from bot.errors import Lost, StorageUnavailable
 from bot.jobs.worker import JobWorker
+from bot.outbox import public_fallback
 from bot.ports import Delivery, DeliveryState
 from bot.storage.mailboxes import StoredInbox, StoredOutbox
 from bot.storage.store import Store, Tx
@@ -67,7 +69,10 @@ async def test_f85_an_answer_that_is_paid_is_kept_until_there_is_room_for_it(sta
 async def test_f85_only_the_acceptance_of_updates_fails_everything_else_of_the_boxes_waits(stage: Stage) -> None:
     async with Store.open(stage.settings.database_url, stage.clock) as store:
         await store.write(_quick)
-        inbox, outbox = StoredInbox(store), StoredOutbox(store)
+        inbox, outbox = (
+            StoredInbox(store=store, interrupted=settle_interrupted),
+            StoredOutbox(store=store, fallback=public_fallback),
+        )
         with _locked(stage):
             tasks = [
                 asyncio.create_task(call)
