@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 
 from bot.ai import Usage
 from bot.clock import Clock
-from bot.concurrency.backpressure import Flow
 from bot.telemetry import tracing
 from bot.telemetry.metrics import Metrics
 from bot.telemetry.tracing import NOTHING, Span, Tracer
@@ -27,8 +26,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Turn:
-    """Times are of the clock's `monotonic`; None is "not yet". `request` is the id of the last request to the model,
-    `flow` holds back what its view can't show yet.
+    """Times are of the clock's `monotonic`; None is "not yet". `request` is the id of the last request to the model.
 
     `question` and `answer` stay empty unless the operator wants them in the log.
     """
@@ -51,7 +49,6 @@ class Turn:
     requests: int = 0
     question: str = ""
     answer: str = ""
-    flow: Flow = field(default_factory=Flow)
 
     def wrote(self, now: float) -> None:
         """The model said something."""
