@@ -48,7 +48,7 @@ class Flow:
             source.hold()
 
     def release(self) -> float:
-        """Release all sources: the view makes a frame, or has ended. Returns the longest wait of a source in seconds."""
+        """Release all sources: the view makes a frame, or ends. Returns the longest wait of a source in seconds."""
         self._holds = False
         return max((source.release() for source in self._sources), default=0.0)
 

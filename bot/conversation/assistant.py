@@ -264,7 +264,7 @@ class Assistant:
     async def _follow(self, reply: Reply, request: Request, written: AnswerDraft, begun: TurnContext) -> None:
         turn = turn_log.current.get()
         turn.requests += 1
-        async with aclosing(tracing.asked(written.offer.model, request)) as chunks:
+        async with aclosing(tracing.model_stream(written.offer.model, request)) as chunks:
             async for chunk in chunks:
                 turn.wrote(self.clock.monotonic())
                 hides = chunk.thought and not self.options.thoughts

@@ -210,8 +210,8 @@ class DeferredAnswers:
     async def poll(self, operation: Operation) -> Pending | Answered | Failed:
         outcome = await self._model(operation).poll(operation.operation)
         if isinstance(outcome, Answered):
-            name = tracing.label(operation.request["model"])
-            tracing.current.get().note({"gen_ai.request.model": name, **tracing.used(outcome.usage)})
+            name = tracing.model_label(operation.request["model"])
+            tracing.current().set_attributes({"gen_ai.request.model": name, **tracing.usage_attributes(outcome.usage)})
         return outcome
 
     def _model(self, operation: Operation) -> AsyncModel:

@@ -94,7 +94,7 @@ class Account:
     async def stream(self, url: str, body: Any, *, until: float, idle: float) -> AsyncIterator[Stream]:
         """An open answer with status 200; any other raises what it means."""
         renewed = False
-        tracing.current.get().note({"gen_ai.provider.name": self._provider})
+        tracing.current().set_attribute("gen_ai.provider.name", self._provider)
         with self._noticed():
             while True:
                 headers = await self._headers()
@@ -198,12 +198,11 @@ class Account:
 
 def _traced(method: str, url: str) -> AbstractContextManager[tracing.Span]:
     """No address beyond the host: in that of somebody's own server a key may stand."""
-    return tracing.call(
-        method, "client", {"http.request.method": method, "server.address": urlsplit(url).hostname or ""}
-    )
+    named = {"http.request.method": method, "server.address": urlsplit(url).hostname or ""}
+    return tracing.call(method, attributes=named)
 
 
 def _status(traced: tracing.Span, status: int) -> None:
-    traced.note({"http.response.status_code": status})
+    traced.set_attribute("http.response.status_code", status)
     if status >= 400:
-        traced.failed(str(status))
+        tracing.mark_failed(traced, str(status))

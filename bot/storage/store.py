@@ -206,7 +206,7 @@ class Store:
         bound = work if held is None else _under(held, work)
         self._queue.put_nowait(Asked(bound, frozenset(filter(None, (guard,))), done, frozenset(self._abandoned)))
         try:
-            with tracing.call("commit", "internal"):
+            with tracing.call("commit", tracing.INTERNAL):
                 return await asyncio.shield(done)
         except asyncio.CancelledError:
             self._abandon(done)

@@ -56,7 +56,7 @@ class Redaction(logging.Formatter):
         about = [
             *([f"bot {name}"] if (name := bot.get()) else []),
             *([f"turn {turn}"] if turn else []),
-            *([f"trace {trace}"] if (trace := tracing.current.get().trace) else []),
+            *([f"trace {trace}"] if (trace := tracing.current_ids()[0]) else []),
         ]
         record.about = f" [{', '.join(about)}]" if about else ""
         return self._clean(super().formatMessage(record))
@@ -88,8 +88,9 @@ class JsonLines(Redaction):
             row["bot"] = self._clean(name)
         if turn := turn_log.current.get().name:
             row["turn"] = turn
-        if trace := (span := tracing.current.get()).trace:
-            row["trace_id"], row["span_id"] = trace, span.id
+        trace, span = tracing.current_ids()
+        if trace:
+            row["trace_id"], row["span_id"] = trace, span
         row["message"] = self._clean(record.getMessage())
         for field, value in getattr(record, "fields", {}).items():
             row[field] = self._clean(value) if isinstance(value, str) else value

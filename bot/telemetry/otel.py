@@ -13,14 +13,12 @@ import logging
 import os
 import re
 import threading
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from opentelemetry import trace
-from opentelemetry.context import Context
+from opentelemetry.context import Context, set_value
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -34,7 +32,7 @@ from bot.config.entries import ENV_FILE
 from bot.config.settings import OPENTELEMETRY, written
 from bot.errors import ConfigError
 from bot.telemetry.outage import Outage
-from bot.telemetry.tracing import NONE, NOTHING, Attributes, Kind, Span, Tracer
+from bot.telemetry.tracing import CONSUMER, NOTHING, RECORDER, Attributes, Recorder, TurnTracer
 
 ROOT = "update"
 FLUSH = 2.0  # seconds that what was not sent yet gets at a stop
@@ -44,16 +42,11 @@ STATUS = re.compile(r"code: (\d{3})")
 PROTOCOL = "http/protobuf"
 HEADERS = ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
 SAMPLED = trace.TraceFlags(trace.TraceFlags.SAMPLED)
-KINDS: Mapping[Kind, trace.SpanKind] = {
-    "internal": trace.SpanKind.INTERNAL,
-    "client": trace.SpanKind.CLIENT,
-    "consumer": trace.SpanKind.CONSUMER,
-}
 EXPORTERS: Mapping[str, Callable[[], SpanExporter]] = {"otlp": OTLPSpanExporter, "console": ConsoleSpanExporter}
 
 
 @asynccontextmanager
-async def opened(clock: Clock) -> AsyncIterator[Tracer]:
+async def opened(clock: Clock) -> AsyncIterator[TurnTracer]:
     """Record what happens inside; what was not sent at the end gets two seconds. Raises `ConfigError`."""
     for name, value in written(ENV_FILE).items():  # OpenTelemetry asks the environment alone
         if name.startswith(OPENTELEMETRY) and value:
@@ -65,7 +58,7 @@ async def opened(clock: Clock) -> AsyncIterator[Tracer]:
     try:
         reported = Reported(_exporter(exporter), _hushed(), clock)
         sending = BatchSpanProcessor(reported)
-        tracer = Traces(clock, sending)
+        tracer = RecordingTracer(clock, sending)
     except ValueError as error:
         raise ConfigError(f"TRACES: a variable of OpenTelemetry can't be used: {error}") from None
     try:
@@ -158,129 +151,31 @@ def ids(bot: int, turn: str) -> tuple[int, int]:
     return int.from_bytes(made[:16]) or 1, int.from_bytes(made[16:]) or 1
 
 
-class Traces:
-    """`Tracer`. Nobody else's traces go on here, so nothing of it is global."""
+class RecordingTracer(TurnTracer):
+    """Records traces with OpenTelemetry's SDK. Its provider is not the global one: other traces are none of ours."""
 
     def __init__(self, clock: Clock, processor: BatchSpanProcessor) -> None:
-        self._clock = clock
         self._ids = Ids()
         self._provider = TracerProvider(resource=_resource(), id_generator=self._ids, shutdown_on_exit=False)
         self._provider.add_span_processor(processor)
-        self._tracer = self._provider.get_tracer("govorun", __version__)
+        self._recorder = Recorder(self._provider.get_tracer("govorun", __version__), clock)
 
-    def accepted(self, bot: int, turn: str, since: float) -> None:
+    def record_update(self, bot: int, turn: str, since: float) -> None:
         self._ids.given = ids(bot, turn)
         try:
             attributes: Attributes = {"govorun.bot": bot, "govorun.turn": turn}
-            root = self._tracer.start_span(
-                ROOT, Context(), trace.SpanKind.CONSUMER, attributes, start_time=_nanoseconds(since)
-            )
+            root = self._recorder.start(ROOT, CONSUMER, attributes, since=since, parent=Context())
         finally:
             self._ids.given = None
-        root.end(_nanoseconds(self._clock.time()))
+        self._recorder.end(root)
 
-    def origin(self, bot: int, turn: str) -> Span:
+    def context(self, bot: int, turn: str) -> Context:
         number, first = ids(bot, turn)
-        sampled = self._provider.sampler.should_sample(Context(), number, ROOT, trace.SpanKind.CONSUMER)
+        sampled = self._provider.sampler.should_sample(Context(), number, ROOT, CONSUMER)
         if sampled.decision is not Decision.RECORD_AND_SAMPLE:
-            return NOTHING
-        known = trace.SpanContext(number, first, is_remote=True, trace_flags=SAMPLED)
-        return Recorded(self._tracer, trace.NonRecordingSpan(known), self._clock)
-
-
-@dataclass(slots=True)
-class Recorded:
-    """`Span`."""
-
-    _tracer: trace.Tracer
-    _span: trace.Span
-    _clock: Clock
-    _sums: bool = False
-    counts: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def trace(self) -> str:
-        return trace.format_trace_id(self._span.get_span_context().trace_id)
-
-    @property
-    def id(self) -> str:
-        return trace.format_span_id(self._span.get_span_context().span_id)
-
-    def part(
-        self,
-        name: str,
-        kind: Kind = "internal",
-        attributes: Attributes = NONE,
-        *,
-        since: float | None = None,
-        sums: bool = False,
-    ) -> Span:
-        if self._sums:
-            return Counted(self, name)
-        begun = self._tracer.start_span(
-            name, trace.set_span_in_context(self._span, Context()), KINDS[kind], attributes,
-            start_time=_nanoseconds(self._clock.time() if since is None else since),
-        )  # fmt: skip
-        return Recorded(self._tracer, begun, self._clock, sums)
-
-    def note(self, attributes: Attributes) -> None:
-        self._span.set_attributes(attributes)
-
-    def happened(self, what: str, at: float | None = None) -> None:
-        self._span.add_event(what, timestamp=_nanoseconds(self._clock.time() if at is None else at))
-
-    def failed(self, error: str) -> None:
-        self._span.set_attribute("error.type", error)
-        self._span.set_status(trace.StatusCode.ERROR)
-
-    def end(self, error: BaseException | None = None) -> None:
-        if isinstance(error, Exception):
-            self.failed(type(error).__name__)
-        elif error is not None:  # it was cancelled, which is nobody's fault
-            self.note({"error.type": type(error).__name__})
-        self.note({f"govorun.calls.{name}": count for name, count in self.counts.items()})
-        self._span.end(_nanoseconds(self._clock.time()))
-
-
-@dataclass(slots=True)
-class Counted:
-    """A part of a span that sums up its parts."""
-
-    _whole: Recorded
-    _name: str
-
-    @property
-    def trace(self) -> str:
-        return self._whole.trace
-
-    @property
-    def id(self) -> str:
-        return self._whole.id
-
-    def part(
-        self,
-        name: str,
-        kind: Kind = "internal",
-        attributes: Attributes = NONE,
-        *,
-        since: float | None = None,
-        sums: bool = False,
-    ) -> Span:
-        return Counted(self._whole, name)
-
-    def note(self, attributes: Attributes) -> None:
-        """One of many has nothing to say."""
-
-    def happened(self, what: str, at: float | None = None) -> None:
-        """One of many has nothing to say."""
-
-    def failed(self, error: str) -> None:
-        self._whole.counts["failed"] += 1
-
-    def end(self, error: BaseException | None = None) -> None:
-        self._whole.counts[self._name] += 1
-        if isinstance(error, Exception):
-            self.failed(type(error).__name__)
+            return Context()
+        known = trace.NonRecordingSpan(trace.SpanContext(number, first, is_remote=True, trace_flags=SAMPLED))
+        return set_value(RECORDER, self._recorder, trace.set_span_in_context(known, Context()))
 
 
 def _resource() -> Resource:
@@ -288,7 +183,3 @@ def _resource() -> Resource:
     said = Resource.create({"service.version": __version__})
     unnamed = str(said.attributes["service.name"]).startswith("unknown_service")
     return said.merge(Resource({"service.name": "govorun"})) if unnamed else said
-
-
-def _nanoseconds(time: float) -> int:
-    return int(time * 1e9)

@@ -18,7 +18,7 @@ from bot.ai import Usage
 from bot.clock import Clock
 from bot.telemetry import tracing
 from bot.telemetry.metrics import Metrics
-from bot.telemetry.tracing import NOTHING, Span, Tracer
+from bot.telemetry.tracing import NOTHING, TurnTracer
 from bot.types import Incoming
 
 log = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class Turns:
 
     clock: Clock
     metrics: Metrics = field(default_factory=Metrics)
-    tracer: Tracer = NOTHING
+    tracer: TurnTracer = NOTHING
     content: bool = False
     running: dict[str, Turn] = field(default_factory=dict)
 
@@ -121,17 +121,15 @@ class Turns:
     @contextmanager
     def _traced(self, incoming: Incoming, turn: Turn) -> Iterator[None]:
         """Trace it, and how long it had waited: for a process that takes its chat, and for what is before it there."""
-        origin = self.tracer.origin(incoming.address.bot, turn.name)
-        if origin is NOTHING:
-            yield
-            return
-        taken = self.clock.time() - (turn.begun - turn.came)
-        waited = origin.part("queue", since=taken if incoming.since is None else incoming.since)
-        waited.happened("taken by a process", taken)
-        waited.end()
-        with tracing.within(origin.part("turn", "consumer", _identity(incoming))) as span:
-            yield
-            _outcome(turn, span)
+        with tracing.joined(self.tracer.context(incoming.address.bot, turn.name)):
+            if (recorder := tracing.current_recorder()) is not None:
+                taken = self.clock.time() - (turn.begun - turn.came)
+                waited = recorder.start("queue", since=taken if incoming.since is None else incoming.since)
+                waited.add_event("taken by a process", timestamp=tracing.nanoseconds(taken))
+                recorder.end(waited)
+            with tracing.span("turn", tracing.CONSUMER, _identity(incoming)) as span:
+                yield
+                _outcome(turn, span)
 
     def _sum_up(self, turn: Turn) -> None:
         metrics, now = self.metrics, self.clock.monotonic()
@@ -143,9 +141,9 @@ class Turns:
             return
         metrics.answer_seconds.observe(now - turn.came)
         if turn.first is not None:
-            metrics.first_token_seconds.observe(turn.first - turn.begun, tracing.label(turn.model))
+            metrics.first_token_seconds.observe(turn.first - turn.begun, tracing.model_label(turn.model))
         for name, usage in turn.usages:
-            model = tracing.label(name)
+            model = tracing.model_label(name)
             metrics.tokens.add(model, "prompt", by=usage.prompt)
             metrics.tokens.add(model, "completion", by=usage.completion - usage.reasoning)
             metrics.tokens.add(model, "reasoning", by=usage.reasoning)
@@ -160,10 +158,11 @@ def _identity(incoming: Incoming) -> tracing.Attributes:
     }  # fmt: skip
 
 
-def _outcome(turn: Turn, span: Span) -> None:
-    span.note({"govorun.ending": turn.ending, "govorun.model": tracing.label(turn.model)} if turn.model else {})
+def _outcome(turn: Turn, span: tracing.Span) -> None:
+    if turn.model:
+        span.set_attributes({"govorun.ending": turn.ending, "govorun.model": tracing.model_label(turn.model)})
     if turn.error:
-        span.failed(turn.error)
+        tracing.mark_failed(span, turn.error)
 
 
 def _summary(turn: Turn, now: float) -> dict[str, str | int | float]:

@@ -84,7 +84,7 @@ async def test_a_model_is_read_when_a_frame_is_made_and_not_for_every_word(stage
     stage.given = {"routing": model.routing}
     await stage.start()
     assert "word199" in await stage.ask("count")
-    assert 3 < model.holds
+    assert model.holds > 3
     assert model.releases <= len(drafts(stage)) + len(loud(stage)) + 3 < 30
 
 

@@ -37,7 +37,7 @@ from bot.errors import Refused, TransportError, TransportUnavailable, Unauthoriz
 from bot.telegram.client.session import NotKnown, NotNumbered, Session, Unacceptable
 from bot.telemetry import tracing
 from bot.telemetry.metrics import Metrics
-from bot.telemetry.tracing import NOTHING, Tracer
+from bot.telemetry.tracing import NOTHING, TurnTracer
 
 log = logging.getLogger(__name__)
 
@@ -147,7 +147,7 @@ class Api:
     """
 
     def __init__(
-        self, token: str, url: str, proxy: str = "", metrics: Metrics | None = None, tracer: Tracer = NOTHING
+        self, token: str, url: str, proxy: str = "", metrics: Metrics | None = None, tracer: TurnTracer = NOTHING
     ) -> None:
         session = Session(proxy=proxy or None, api=TelegramAPIServer.from_base(url), timeout=TIMEOUT)
         self._session = session

@@ -19,7 +19,7 @@ from bot.ports import Handler, Inbox, Received, Reply
 from bot.telegram.client import safe_json
 from bot.telegram.receiving import parsing
 from bot.telemetry.metrics import Metrics
-from bot.telemetry.tracing import NOTHING, Tracer
+from bot.telemetry.tracing import NOTHING, TurnTracer
 from bot.types import Incoming, Kind
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class Intake:
     dismiss: Callable[[dict[str, Any]], None]
     tasks: asyncio.TaskGroup
     metrics: Metrics = field(default_factory=Metrics)
-    tracer: Tracer = NOTHING
+    tracer: TurnTracer = NOTHING
     others: tuple[str, ...] = ()  # kinds of updates that are handed on although we don't know what they mean
     at_once: bool = True  # what is accepted is handed on here; else by `take`, in the process that has the chat
     last: float = 0.0  # when something was last accepted, monotonic
@@ -109,7 +109,7 @@ class Intake:
         new = await self.inbox.accept(self.me.id, kept)
         self.last = self.clock.monotonic()
         for row in new:
-            self.tracer.accepted(self.me.id, str(row.id), since)
+            self.tracer.record_update(self.me.id, str(row.id), since)
         self.metrics.updates.add("taken", by=len(new))
         self.metrics.updates.add("ignored", by=len(given) - len(by_id))
         self.metrics.updates.add("repeated", by=len(by_id) - len(new))

@@ -133,7 +133,8 @@ class Deliverer:
                         await close()  # what it has sent is on disk then, so the row is read again
                         continue
                     turn = turn_log.of(delivery.key)
-                    with turn_log.about(turn), tracing.of(self.api.tracer.origin(address.bot, turn), "deliver"):
+                    traced = tracing.joined(self.api.tracer.context(address.bot, turn))
+                    with turn_log.about(turn), traced, tracing.span("deliver"):
                         address = await self._one(delivery)
                     if not lease.covers(address):  # a group that has moved
                         return
@@ -255,7 +256,7 @@ class Deliverer:
 
     def _became(self, state: str) -> None:
         self.api.metrics.deliveries.add(state)
-        tracing.current.get().note({"govorun.delivery": state})
+        tracing.current().set_attribute("govorun.delivery", state)
 
     async def _wait(self, progress: Progress, error: TransportUnavailable) -> None:
         chat = progress.delivery.address.chat

@@ -112,30 +112,31 @@ class LiveMessage:
             del self.deliverer.views[self.turn]
 
     async def _run(self) -> None:
-        view = tracing.current.get().part("live view", sums=True)
-        tracing.current.set(view)  # this task is its own
         try:
-            placed = self.deliverer.growing.pop(self.turn, None)
-            placed = self.over or placed
-            if self.address.only:  # typing would be seen by all, and a draft by nobody
-                if placed and self.mode != "off":
-                    await self._edits(placed)
-                return
-            if self.mode == "draft" and self.deliverer.api.lacks(SendMessageDraft):
-                self.mode = "edit"
-            if self.mode != "draft":
-                await self._type()
-            elif not placed:  # else it had landed before a restart
-                await self._drafts(may_land=placed is None)
-            if placed != 0:  # 0: a restart came while it was being sent, and the finished answer will look for it
-                await self._edits(placed or 0)
+            with tracing.summed_span("live view"):
+                await self._frames()
         except Lost:
             raise
         except Exception:  # a view that breaks must not cost the answer, nor end the bot
             log.exception("turn %s: the live view broke", self.turn)
         finally:
             self._flow.release()
-            view.end()
+
+    async def _frames(self) -> None:
+        placed = self.deliverer.growing.pop(self.turn, None)
+        placed = self.over or placed
+        if self.address.only:  # typing would be seen by all, and a draft by nobody
+            if placed and self.mode != "off":
+                await self._edits(placed)
+            return
+        if self.mode == "draft" and self.deliverer.api.lacks(SendMessageDraft):
+            self.mode = "edit"
+        if self.mode != "draft":
+            await self._type()
+        elif not placed:  # else it had landed before a restart
+            await self._drafts(may_land=placed is None)
+        if placed != 0:  # 0: a restart came while it was being sent, and the finished answer will look for it
+            await self._edits(placed or 0)
 
     async def _type(self) -> None:
         """Where no draft says "Thinking…": typing, until there is something to show."""
