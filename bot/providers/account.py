@@ -83,11 +83,11 @@ class Account:
                 await self._gauge.acquire()
         except TimeoutError:
             raise ModelUnavailable("too many requests are waiting for the model") from None
-        self.metrics.model_requests_in_flight.value += 1
+        self.metrics.model_requests_in_flight.inc()
         try:
             yield
         finally:
-            self.metrics.model_requests_in_flight.value -= 1
+            self.metrics.model_requests_in_flight.dec()
             self._gauge.release()
 
     @asynccontextmanager
@@ -167,19 +167,19 @@ class Account:
         try:
             yield
         except (ModelUnavailable, ModelDenied) as error:
-            self.metrics.errors.add(self._label, type(error).__name__)
+            self.metrics.errors.labels(self._label, type(error).__name__).inc()
             self.outage.failed(str(error), grave=isinstance(error, ModelDenied))
             raise
 
     def _answered(self, status: int) -> None:
-        self.metrics.model_requests.add(str(status))
+        self.metrics.model_requests.labels(str(status)).inc()
         self.outage.over()
 
     async def _renewed(self, error: ModelError, headers: dict[str, str]) -> bool:
         return isinstance(error, Unauthenticated) and await self._credentials.renew(headers)
 
     def _refusal(self, answer: Answer, headers: dict[str, str], *, repeatable: bool = True) -> ModelError:
-        self.metrics.model_requests.add(str(answer.status))
+        self.metrics.model_requests.labels(str(answer.status)).inc()
         trace = answer.headers.get("x-server-trace-id", "")
         wait = retry_after(answer.headers, self.clock.time())
         error = refusal(answer.status, answer.body, retry_after=wait, trace=trace, repeatable=repeatable)

@@ -226,7 +226,7 @@ class Health:
 
     def loop(self, rows: Rows) -> Check:
         """Nothing holds up the event loop: the longest time of the last minute in which something did."""
-        longest = self.app.metrics.loop_longest_block_seconds.value
+        longest = self.app.metrics.longest_block
         return Check("warn" if longest > BLOCK else "ok", longest, BLOCK)
 
 

@@ -321,7 +321,7 @@ class Store:
     def _told(self, error: BaseException, *, writing: bool) -> BaseException:
         told = meaning(error, writing=writing)
         if isinstance(told, StorageUnavailable):
-            self.metrics.errors.add("storage", type(told).__name__)
+            self.metrics.errors.labels("storage", type(told).__name__).inc()
             self._outages[writing].failed(str(told))
         elif isinstance(told, Lost):
             self._lose(told)

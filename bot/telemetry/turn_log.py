@@ -134,19 +134,19 @@ class Turns:
     def _sum_up(self, turn: Turn) -> None:
         metrics, now = self.metrics, self.clock.monotonic()
         metrics.turn_queue_seconds.observe(turn.begun - turn.came)
-        metrics.turns.add(turn.ending or ("failed" if turn.error else "done"))
+        metrics.turns.labels(turn.ending or ("failed" if turn.error else "done")).inc()
         if turn.error:
-            metrics.errors.add("model" if turn.model else "bot", turn.error)
+            metrics.errors.labels("model" if turn.model else "bot", turn.error).inc()
         if not turn.model:
             return
         metrics.answer_seconds.observe(now - turn.came)
         if turn.first is not None:
-            metrics.first_token_seconds.observe(turn.first - turn.begun, tracing.model_label(turn.model))
+            metrics.first_token_seconds.labels(tracing.model_label(turn.model)).observe(turn.first - turn.begun)
         for name, usage in turn.usages:
             model = tracing.model_label(name)
-            metrics.tokens.add(model, "prompt", by=usage.prompt)
-            metrics.tokens.add(model, "completion", by=usage.completion - usage.reasoning)
-            metrics.tokens.add(model, "reasoning", by=usage.reasoning)
+            metrics.tokens.labels(model, "prompt").inc(usage.prompt)
+            metrics.tokens.labels(model, "completion").inc(max(usage.completion - usage.reasoning, 0))
+            metrics.tokens.labels(model, "reasoning").inc(usage.reasoning)
         fields = _summary(turn, now)
         log.info("%s", " ".join(f"{name}={value}" for name, value in fields.items()), extra={"fields": fields})
 

@@ -110,9 +110,9 @@ class Intake:
         self.last = self.clock.monotonic()
         for row in new:
             self.tracer.record_update(self.me.id, str(row.id), since)
-        self.metrics.updates.add("taken", by=len(new))
-        self.metrics.updates.add("ignored", by=len(given) - len(by_id))
-        self.metrics.updates.add("repeated", by=len(by_id) - len(new))
+        self.metrics.updates.labels("taken").inc(len(new))
+        self.metrics.updates.labels("ignored").inc(len(given) - len(by_id))
+        self.metrics.updates.labels("repeated").inc(len(by_id) - len(new))
         if self.at_once:
             await self._dispatch([(row, by_id[row.update_id]) for row in new])
 
@@ -140,8 +140,8 @@ class Intake:
                     continue
                 idle.append(row.id)
             self.dismiss(update)
-        self.metrics.updates.add("unreadable", by=len(broken))
-        self.metrics.updates.add("idle", by=len(idle))
+        self.metrics.updates.labels("unreadable").inc(len(broken))
+        self.metrics.updates.labels("idle").inc(len(idle))
         if idle or broken:
             self.tasks.create_task(self._set_aside(idle, broken))
 

@@ -183,8 +183,8 @@ class Deliverer:
         """Leave a chat alone for as long as Telegram says, or for `untold` seconds. Returns the seconds."""
         wait = (error.retry_after or untold) + 0.2
         self.budget.hold(chat, self.clock.monotonic() + wait, drafts=drafts)
-        self.api.metrics.flood_waits.add()
-        self.api.metrics.flood_wait_seconds.add(by=wait)
+        self.api.metrics.flood_waits.inc()
+        self.api.metrics.flood_wait_seconds.inc(wait)
         level = logging.ERROR if wait > LONG_FLOOD else logging.WARNING
         log.log(level, "chat %d: Telegram asks to wait %.0f s%s", chat, wait, " for drafts" if drafts else "")
         return wait
@@ -255,7 +255,7 @@ class Deliverer:
             await self.outbox.bury(delivery, reason)
 
     def _became(self, state: str) -> None:
-        self.api.metrics.deliveries.add(state)
+        self.api.metrics.deliveries.labels(state).inc()
         tracing.current().set_attribute("govorun.delivery", state)
 
     async def _wait(self, progress: Progress, error: TransportUnavailable) -> None:
