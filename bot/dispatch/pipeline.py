@@ -27,8 +27,8 @@ from bot.ports import Handler, Reply
 from bot.storage.repositories.buttons import QUEUED
 from bot.storage.store import Store
 from bot.telemetry import turn_log
-from bot.telemetry.incidents import Journal
-from bot.telemetry.turn_log import Turns
+from bot.telemetry.incidents import IncidentLog
+from bot.telemetry.turn_log import TurnLogs
 from bot.texts.catalog import say
 from bot.types import Address, Incoming, Kind, Outgoing, Permission
 
@@ -61,7 +61,7 @@ class Throttle:
     tasks: asyncio.TaskGroup
     access: Access
     limits: Limits
-    journal: Journal | None = None
+    incidents: IncidentLog | None = None
     _people: Pace = field(init=False)
     _told: Pace = field(init=False)
 
@@ -82,7 +82,7 @@ class Throttle:
     async def _turn_away(self, incoming: Incoming, reply: Reply, away: TurnedAway) -> None:
         with self.queue.turns.open(incoming) as turn:
             turn.ending = "refused"
-            await ErrorBoundary(away, self.store, self.journal)(incoming, reply)
+            await ErrorBoundary(away, self.store, self.incidents)(incoming, reply)
 
     def _too_much(self, incoming: Incoming) -> tuple[str, dict[str, object]] | None:
         """The key of the sentence that says why, and its values."""
@@ -152,7 +152,7 @@ class ConversationQueue:
         self,
         handler: Handler,
         tasks: asyncio.TaskGroup,
-        turns: Turns | None = None,
+        turns: TurnLogs | None = None,
         outdate: Callable[[Incoming], None] = lambda _: None,
         queued: Callable[[Incoming], None] = lambda _: None,
         empty: Callable[[Address], None] = lambda _: None,
@@ -162,7 +162,7 @@ class ConversationQueue:
         self.queued = queued
         self.empty = empty
         self.tasks = tasks
-        self.turns = turns or Turns(SystemClock())
+        self.turns = turns or TurnLogs(SystemClock())
         self._lanes: dict[str, deque[tuple[Incoming, Reply]]] = {}
         self._workers: set[asyncio.Task[None]] = set()
         self._is_draining = False
@@ -294,12 +294,12 @@ class ErrorBoundary:
     """Errors become replies; a traceback goes to the log under a code that the user is told."""
 
     def __init__(
-        self, handler: Handler, store: Store, journal: Journal | None = None, most: int = MOST_ATTEMPTS
+        self, handler: Handler, store: Store, incidents: IncidentLog | None = None, most: int = MOST_ATTEMPTS
     ) -> None:
         self.handler = handler
         self.store = store
         self.most = most
-        self.journal = journal or Journal(store.clock)
+        self.incidents = incidents or IncidentLog(store.clock)
         self._last_try = float("-inf")  # when the newest of them begins or began
 
     async def __call__(self, incoming: Incoming, reply: Reply) -> None:
@@ -335,8 +335,8 @@ class ErrorBoundary:
             incoming = await aside(self.store, incoming, reply)
             await settle(self.store, incoming, reply, Outgoing(str(error), plain=True))
         except Exception as error:  # the one place where every error ends
-            turn_log.current.get().failed(error)
-            code = self.journal.note(error, incoming.id)
+            turn_log.current.get().mark_failed(error)
+            code = self.incidents.record(error, incoming.id)
             log.exception("turn %s failed: code %s", incoming.id, code)
             await reply.acknowledge()
             await tell(self.store, incoming, reply, "error.bug", code=code)

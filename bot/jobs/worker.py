@@ -82,7 +82,7 @@ class Jobs:
 
     async def _do(self, job: Job) -> None:
         try:
-            turn = job.payload.get("turn") or turn_log.of(job.key)
+            turn = job.payload.get("turn") or turn_log.turn_of(job.key)
             with (
                 turn_log.about(turn),
                 tracing.joined(self.tracer.context(self.bot, turn)),

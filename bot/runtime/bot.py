@@ -23,7 +23,7 @@ from bot.storage.store import Store, Tx
 from bot.telegram.transport import Telegram
 from bot.telemetry.metrics import Metrics
 from bot.telemetry.outage import Outage
-from bot.telemetry.turn_log import Turns
+from bot.telemetry.turn_log import TurnLogs
 from bot.types import Address
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class Bot:
     role: ProcessRole
     shared: bool
     metrics: Metrics
-    turns: Turns
+    turns: TurnLogs
     model_outage: Outage
     joining: Joining
     background: list[asyncio.Task[None]] = field(default_factory=list)

@@ -78,8 +78,8 @@ from bot.telegram.client.api import Api
 from bot.telegram.receiving.aiogram_routers import Routers, mounted
 from bot.telegram.receiving.webhook_server import Hooks
 from bot.telegram.transport import Telegram
-from bot.telemetry.incidents import Journal, beside
-from bot.telemetry.turn_log import Turns
+from bot.telemetry.incidents import IncidentLog, path_beside
+from bot.telemetry.turn_log import TurnLogs
 from bot.tools import calculator, current_time, mcp
 from bot.tools.mcp import McpServer
 from bot.tools.tool import Tool
@@ -195,7 +195,7 @@ class Parts:
     purse: Meter
     jobs: Jobs
     library: Library
-    journal: Journal
+    incidents: IncidentLog
     joining: Joining
     voice: Voice
     documents: Documents
@@ -205,9 +205,9 @@ class Parts:
 
 def wire(given: Given) -> Bot:
     settings, store, clock = given.settings, given.store, given.clock
-    turns = Turns(clock, given.api.metrics, given.api.tracer, settings.log_content)
+    turns = TurnLogs(clock, given.api.metrics, given.api.tracer, settings.log_content)
     parts = _parts(given)
-    chat, jobs, journal, joining, roll = parts.chat, parts.jobs, parts.journal, parts.joining, parts.roll
+    chat, jobs, incidents, joining, roll = parts.chat, parts.jobs, parts.incidents, parts.joining, parts.roll
 
     def works_for(user: int) -> bool:
         return handler.works_for(user)
@@ -221,11 +221,11 @@ def wire(given: Given) -> Bot:
     )
     commands = Commands(store, chat, parts.access, attached, features, roll.load, parts.opinions.reaction, feed)
     admit = Admission(commands, parts.access, joining.refuse)
-    boundary = ErrorBoundary(admit, store, journal, MOST_OF_MANY if given.shared else MOST_ATTEMPTS)
+    boundary = ErrorBoundary(admit, store, incidents, MOST_OF_MANY if given.shared else MOST_ATTEMPTS)
     waiting.queue = handler = ConversationQueue(
         boundary, given.tasks, turns, chat.outdate, waiting.queued, waiting.empty
     )
-    door = Throttle(handler, store, clock, given.tasks, parts.access, options.limits(settings), journal)
+    door = Throttle(handler, store, clock, given.tasks, parts.access, options.limits(settings), incidents)
     engine = cluster.engine(settings, store, handler, jobs, clock, given.api.id, joining.look, shared=given.shared)
     return Bot(
         settings, store, parts.telegram, commands, door, handler, jobs, clock, given.tasks, asyncio.Event(),
@@ -241,7 +241,7 @@ def _parts(given: Given) -> Parts:
     access = Access(settings.access == "open", frozenset(settings.owners), roll)
     budget, library = options.budget(settings, access, roll), Library(settings.prompts_dir)
     purse = Meter(store, budget, options.tariffs(settings))
-    journal = Journal(clock, beside(home(settings.database_url)))
+    incidents = IncidentLog(clock, path_beside(home(settings.database_url)))
     documents = Documents(store, purse, studio.embeddings())
     how_to_answer = options.chat(settings)
     asking = RequestBuilder(how_to_answer, given.toolbox)
@@ -249,10 +249,10 @@ def _parts(given: Given) -> Parts:
     questions = TurnStart(store, given.routing, pricing, how_to_answer, library)
     chat = Assistant(
         store, given.routing, clock, how_to_answer, given.toolbox, asking, pricing, questions, documents, jobs.wake,
-        journal,
+        incidents,
     )  # fmt: skip
     return Parts(
-        telegram, roll, access, budget, purse, jobs, library, journal,
+        telegram, roll, access, budget, purse, jobs, library, incidents,
         Joining(store, access, roll, Rights(access), clock, telegram, tasks, settings.greeting, library),
         Voice(store, clock, telegram, studio.listener(), studio.speaker(), jobs.wake, purse, settings.speech_seconds),
         documents, Opinions(store, settings.system_prompt), chat,
@@ -265,7 +265,7 @@ def _features(given: Given, parts: Parts, works_for: Callable[[int], bool]) -> l
     helper = extension.models[0].model if extension.only_models else studio.text(settings.helper_model)
     aside = HelperModel(store, helper, budget)
     postponing = DeferredAnswers(
-        store, given.routing, given.modes, clock, telegram, wake, parts.journal, budget, options.later(settings)
+        store, given.routing, given.modes, clock, telegram, wake, parts.incidents, budget, options.later(settings)
     )
     titles = {offer.name: offer.title for offer in given.routing.offers}
     orders = Orders(store, clock, {LATER: postponing.withdraw})

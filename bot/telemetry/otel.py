@@ -1,9 +1,9 @@
-"""Traces for OpenTelemetry: the spans of `telemetry/tracing.py`, sent to a collector. Begin with `opened`.
+"""Sends the spans of `telemetry/tracing.py` to a collector, with OpenTelemetry's SDK. Begin with `opened`.
 
-The only module that knows OpenTelemetry, loaded with TRACES=true alone. Where to and how much is said by the variables
-of OpenTelemetry. The ids of a trace are made from the bot and the turn, and so is whether it is recorded: every process
-comes to the same without being told, also after a crash. A thread of its own sends the spans, from a queue that is
-bounded: a collector that is away costs the spans, and a line in the log.
+The only module that knows the SDK, loaded with TRACES=true alone. OpenTelemetry's own variables say where the spans go
+and how many of them. The ids of a trace, and whether it is recorded, follow from the bot and the turn: all processes
+agree on them without being told, also after a crash. A thread sends the spans from a bounded queue: a collector that is
+away costs the spans, and a line in the log.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ EXPORTERS: Mapping[str, Callable[[], SpanExporter]] = {"otlp": OTLPSpanExporter,
 
 @asynccontextmanager
 async def opened(clock: Clock) -> AsyncIterator[TurnTracer]:
-    """Record what happens inside; what was not sent at the end gets two seconds. Raises `ConfigError`."""
+    """A tracer that records while inside; at the end unsent spans get two seconds. Raises `ConfigError`."""
     for name, value in written(ENV_FILE).items():  # OpenTelemetry asks the environment alone
         if name.startswith(OPENTELEMETRY) and value:
             os.environ.setdefault(name, value)
@@ -86,7 +86,7 @@ def _exporter(name: str) -> SpanExporter:
 
 
 def _hushed() -> Heard:
-    """What the library says of each batch is said once, by `Reported`."""
+    """Keep the exporter's log lines, one for each batch, out of our log: `Reported` says what they say once."""
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     logger, heard = logging.getLogger(EXPORTER), Heard()
@@ -95,7 +95,7 @@ def _hushed() -> Heard:
 
 
 def _flush(sending: BatchSpanProcessor, reported: Reported) -> None:
-    """The library would wait for half a minute: what is not sent by then is left."""
+    """Send what is left, for `FLUSH` seconds at most: the SDK itself would wait for half a minute."""
     ending = threading.Thread(target=sending.shutdown, name="traces", daemon=True)
     ending.start()
     ending.join(FLUSH)
@@ -104,7 +104,10 @@ def _flush(sending: BatchSpanProcessor, reported: Reported) -> None:
 
 
 class Reported(SpanExporter):
-    """Says that a collector takes nothing, and when it does again. Called in the thread that sends."""
+    """Exports spans with another exporter, and logs when the collector stops taking them and when it does again.
+
+    The SDK calls it in the thread that sends.
+    """
 
     def __init__(self, exporter: SpanExporter, heard: Heard, clock: Clock) -> None:
         self._exporter = exporter
@@ -124,7 +127,7 @@ class Reported(SpanExporter):
 
 
 class Heard(logging.Handler):
-    """Why the last batch was not taken, from what the exporter logs: it says so nowhere else, and with addresses."""
+    """Reads from the exporter's log lines why the last batch failed (`reason`): no result of a call says so."""
 
     reason = "the collector is not reached (OTEL_EXPORTER_OTLP_ENDPOINT)"
 
@@ -134,7 +137,7 @@ class Heard(logging.Handler):
 
 
 class Ids(RandomIdGenerator):
-    """By chance, except for the span that comes next when its ids are given."""
+    """Random ids, but for a span that is started while `given` holds the ids of a trace and of that span."""
 
     given: tuple[int, int] | None = None
 
@@ -146,7 +149,7 @@ class Ids(RandomIdGenerator):
 
 
 def ids(bot: int, turn: str) -> tuple[int, int]:
-    """Of the trace, and of its first span. Even enough for samplers, which look at them."""
+    """The ids of a turn's trace and of its first span: a hash, spread evenly, as samplers by ratio need it."""
     made = blake2b(f"{bot}/{turn}".encode(), digest_size=24, person=b"govorun").digest()
     return int.from_bytes(made[:16]) or 1, int.from_bytes(made[16:]) or 1
 
@@ -179,7 +182,7 @@ class RecordingTracer(TurnTracer):
 
 
 def _resource() -> Resource:
-    """Who sends it, by a name of ours where the environment has none."""
+    """Who sends the spans: `govorun`, if the environment does not name a service."""
     said = Resource.create({"service.version": __version__})
     unnamed = str(said.attributes["service.name"]).startswith("unknown_service")
     return said.merge(Resource({"service.name": "govorun"})) if unnamed else said

@@ -14,7 +14,7 @@ from bot.runtime.bot import Bot
 from bot.runtime.health import CHECKS, Health, Report, Rows
 from bot.runtime.prometheus import exposition
 from bot.telemetry.metrics import Metrics
-from bot.telemetry.turn_log import Turns
+from bot.telemetry.turn_log import TurnLogs
 from bot.types import Address, Incoming, User
 from tests.support.counting import counted, every_sample
 from tests.support.stage import ANNA, BORIS, Stage
@@ -66,10 +66,10 @@ def test_metrics_of_two_processes_are_counted_apart() -> None:
 
 
 def test_a_server_that_counts_more_reasoning_than_answer_costs_no_turn() -> None:
-    turns = Turns(SystemClock())
+    turns = TurnLogs(SystemClock())
     with turns.open(Incoming("1", Address("telegram", 42, 1), User(1))) as turn:
         turn.model = "m"
-        turn.ended("stop", [("m", Usage(5, 9, 12))], "")
+        turn.mark_ended("stop", [("m", Usage(5, 9, 12))], "")
     tokens = [counted(turns.metrics, "tokens_total", model="m", kind=kind) for kind in ("completion", "reasoning")]
     assert tokens == [0, 12]
 

@@ -22,7 +22,7 @@ from bot.runtime.resources import Process
 from bot.storage.store import Store
 from bot.telemetry import logging as logs
 from bot.telemetry import tracing
-from bot.telemetry.turn_log import Turns
+from bot.telemetry.turn_log import TurnLogs
 from bot.testing.studio import StudioSide
 from bot.types import Address, Incoming, User
 from tests.support.collector import Collector, collecting
@@ -439,7 +439,10 @@ def test_nothing_but_the_api_of_opentelemetry_is_loaded_while_it_is_off() -> Non
 
 async def test_what_is_not_traced_has_no_spans(tmp_path: Path, template: Path) -> None:
     async with Store.open(f"sqlite+aiosqlite:///{tmp_path}/bot.db", SystemClock()) as store:
-        with Turns(SystemClock()).open(Incoming("1", Address("telegram", 42, 1), User(1))), tracing.span("a") as span:
+        with (
+            TurnLogs(SystemClock()).open(Incoming("1", Address("telegram", 42, 1), User(1))),
+            tracing.span("a") as span,
+        ):
             assert not span.is_recording()
             assert tracing.current_ids() == ("", "")
             await store.write(lambda tx: None)

@@ -132,7 +132,7 @@ class Deliverer:
                     if (close := self.views.get(delivery.key)) is not None:
                         await close()  # what it has sent is on disk then, so the row is read again
                         continue
-                    turn = turn_log.of(delivery.key)
+                    turn = turn_log.turn_of(delivery.key)
                     traced = tracing.joined(self.api.tracer.context(address.bot, turn))
                     with turn_log.about(turn), traced, tracing.span("deliver"):
                         address = await self._one(delivery)
@@ -293,7 +293,7 @@ class Deliverer:
                 await self._take_away(progress)
             await self.outbox.progress(delivery, progress.ids, done=progress.done, sent=last)
             progress.stored = max(progress.ids)
-            turn_log.current.get().moved = self.clock.monotonic()
+            turn_log.current.get().last_progress = self.clock.monotonic()
         self._became("sent")
 
     async def _take_away(self, progress: Progress) -> None:
