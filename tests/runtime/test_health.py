@@ -107,21 +107,21 @@ async def test_f85_a_database_that_can_not_grow(stage: Stage) -> None:
 
 async def test_a_database_that_does_not_answer_is_not_asked_again_meanwhile(stage: Stage) -> None:
     health = await healthy(stage)
-    before = counted(health.app.metrics, "commit_seconds_count")
+    before = counted(health.app.signs.metrics, "commit_seconds_count")
     for _ in range(100):
         await asyncio.gather(*(health.report() for _ in range(10)))
-    assert counted(health.app.metrics, "commit_seconds_count") - before <= 1
+    assert counted(health.app.signs.metrics, "commit_seconds_count") - before <= 1
     health.patience = 1.0
     other = sqlite3.connect(stage.settings.database_url.partition(":///")[2], isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    before = counted(health.app.metrics, "commit_seconds_count")
+    before = counted(health.app.signs.metrics, "commit_seconds_count")
     for _ in range(20):
         await asyncio.gather(*(health.report() for _ in range(10)))
         await stage.clock.sleep(2)
     other.execute("ROLLBACK")
     other.close()
     await becomes(health, "ok")
-    assert counted(health.app.metrics, "commit_seconds_count") - before <= 4
+    assert counted(health.app.signs.metrics, "commit_seconds_count") - before <= 4
 
 
 async def test_p12_a_model_that_hangs_with_all_places_taken(stage: Stage) -> None:
@@ -263,7 +263,7 @@ async def test_f103_an_error_in_the_background_ends_the_bot(stage: Stage) -> Non
     async def defect() -> None:
         raise ZeroDivisionError
 
-    app.tasks.create_task(defect())
+    app.placement.tasks.create_task(defect())
     with pytest.raises(BaseExceptionGroup) as ended:
         await stage.ended()
     assert ended.group_contains(ZeroDivisionError)
