@@ -62,7 +62,7 @@ class HelperModel:
 
     async def _answer(self, request: Request) -> tuple[str, Usage | None]:
         text, usage = "", None
-        async with aclosing(tracing.asked(self.model, request)) as chunks:
+        async with aclosing(tracing.model_stream(self.model, request)) as chunks:
             async for chunk in chunks:
                 text = chunk.text if chunk.replaces else text + chunk.text
                 usage = chunk.usage or usage

@@ -10,7 +10,7 @@ from typing import Any
 
 from bot.dispatch.lanes import AT_ONCE, TOUCHED, Lane, Lanes, lane_of
 from bot.ports import Handler, Reply
-from bot.telemetry.turn_log import Turns
+from bot.telemetry.turn_log import TurnLogs
 from bot.types import Address, Incoming, Kind
 
 CONFIRM_AFTER = 2.0  # seconds after which a press that waits for an answer is acknowledged
@@ -32,7 +32,7 @@ class ConversationQueue:
 
     lanes: Lanes
     tasks: asyncio.TaskGroup
-    turns: Turns
+    turns: TurnLogs
     outdate: Callable[[Incoming], None] = _ignore
     queued: Callable[[Incoming], None] = _ignore
     empty: Callable[[Address], None] = _ignore

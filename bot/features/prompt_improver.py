@@ -79,7 +79,7 @@ class Improving:
         """What came of it; without a finish it is no answer, but may have been paid."""
         last, text, usage = Chunk(), "", None
         try:
-            async with asyncio.timeout(DEADLINE), aclosing(tracing.asked(offer.model, request)) as chunks:
+            async with asyncio.timeout(DEADLINE), aclosing(tracing.model_stream(offer.model, request)) as chunks:
                 async for last in chunks:
                     text = last.text if last.replaces else text + last.text
                     usage = last.usage or usage

@@ -22,7 +22,7 @@ from bot.storage.store import Store, Tx
 from bot.telegram.transport import Telegram
 from bot.telemetry.metrics import Metrics
 from bot.telemetry.outage import Outage
-from bot.telemetry.turn_log import Turns
+from bot.telemetry.turn_log import TurnLogs
 from bot.types import Address
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class Inbound:
 class Signs:
     """What a bot shows of itself: the log records of its turns, and whether its models answer."""
 
-    turns: Turns
+    turns: TurnLogs
     model_outage: Outage
     metrics: Metrics
 

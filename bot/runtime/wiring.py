@@ -79,8 +79,8 @@ from bot.telegram.receiving.aiogram_routers import Routers
 from bot.telegram.sending.delivery import Deliverer
 from bot.telegram.sending.flood_budget import Budget as FloodBudget
 from bot.telegram.transport import Telegram
-from bot.telemetry.incidents import Journal, beside
-from bot.telemetry.turn_log import Turns
+from bot.telemetry.incidents import IncidentLog, path_beside
+from bot.telemetry.turn_log import TurnLogs
 from bot.tools import calculator, current_time
 from bot.tools.mcp import McpServer
 from bot.tools.tool import Tool
@@ -118,7 +118,7 @@ class Ground:
     telegram: Telegram
     people: People
     library: Library
-    journal: Journal
+    incidents: IncidentLog
     lanes: Lanes
     added: asyncio.Event
 
@@ -157,7 +157,7 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
             *features,
         ],
     )
-    turns = Turns(store.clock, given.api.metrics, given.api.tracer, settings.log_content)
+    turns = TurnLogs(store.clock, given.api.metrics, given.api.tracer, settings.log_content)
     queue = ConversationQueue(
         lanes=lanes,
         tasks=placement.tasks,
@@ -209,7 +209,7 @@ def _layers(given: Given, ground: Ground, queue: ConversationQueue) -> Sequence[
     """What an update passes on its way to the router, in this order."""
     store, access, placement = given.store, ground.people.access, given.placement
     boundary = ErrorBoundary(
-        store=store, journal=ground.journal, most=MOST_OF_MANY if placement.shared else MOST_ATTEMPTS
+        store=store, incidents=ground.incidents, most=MOST_OF_MANY if placement.shared else MOST_ATTEMPTS
     )
     throttle = Throttle(
         lanes=ground.lanes,
@@ -247,7 +247,7 @@ def _ground(given: Given, routers: Routers | None, quota: SendQuota | None) -> G
         telegram=telegram,
         people=_people(given, telegram, library),
         library=library,
-        journal=Journal(store.clock, beside(home(settings.database_url))),
+        incidents=IncidentLog(store.clock, path_beside(home(settings.database_url))),
         lanes=Lanes(),
         added=asyncio.Event(),
     )
@@ -309,7 +309,7 @@ def _answering(given: Given, ground: Ground) -> Answering:
         questions=questions,
         documents=documents,
         wake_jobs=ground.wake_jobs,
-        journal=ground.journal,
+        incidents=ground.incidents,
     )
     attached = Attached(store=store, chat=assistant, documents=documents, voice=voice, files=given.process.files)
     return Answering(assistant=assistant, documents=documents, voice=voice, reminders=reminders, attached=attached)
@@ -415,7 +415,7 @@ def _deferred(given: Given, ground: Ground) -> DeferredAnswers:
         clock=given.store.clock,
         transport=ground.telegram,
         wake_jobs=ground.wake_jobs,
-        journal=ground.journal,
+        incidents=ground.incidents,
         budget=ground.people.budget,
         options=options.later(given.settings),
     )

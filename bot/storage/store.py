@@ -153,7 +153,7 @@ class Store:
         bound = work if held is None else _under(held, work)
         self._queue.put_nowait(Asked(bound, frozenset(filter(None, (guard,))), done, frozenset(self._abandoned)))
         try:
-            with tracing.call("commit", "internal"):
+            with tracing.call("commit", tracing.INTERNAL):
                 return await asyncio.shield(done)
         except asyncio.CancelledError:
             self._abandon(done)
@@ -272,7 +272,7 @@ class Store:
     def _told(self, error: BaseException, *, writing: bool) -> BaseException:
         told = meaning(error, writing=writing)
         if isinstance(told, StorageUnavailable):
-            self.metrics.errors.add("storage", type(told).__name__)
+            self.metrics.errors.labels("storage", type(told).__name__).inc()
             self._outages[writing].failed(str(told))
         elif isinstance(told, Lost):
             self._lose(told)

@@ -23,8 +23,8 @@ from bot.dispatch.pipeline import pipeline
 from bot.errors import LimitReached, NotAllowed, Refused, StorageUnavailable
 from bot.ports import Handler, Reply
 from bot.storage.store import Store, Tx
-from bot.telemetry.incidents import Journal
-from bot.telemetry.turn_log import Turns
+from bot.telemetry.incidents import IncidentLog
+from bot.telemetry.turn_log import TurnLogs
 from bot.texts.catalog import say
 from bot.types import Address, Attachment, Incoming, Kind, Outgoing, User
 from tests.support.stage import ANNA, BORIS, Stage
@@ -366,12 +366,12 @@ def _raising(error: Exception) -> Handler:
 
 
 def _queue(handler: Handler, tasks: asyncio.TaskGroup) -> tuple[Handler, ConversationQueue]:
-    queue = ConversationQueue(lanes=Lanes(), tasks=tasks, turns=Turns(SystemClock()))
+    queue = ConversationQueue(lanes=Lanes(), tasks=tasks, turns=TurnLogs(SystemClock()))
     return pipeline([queue], handler), queue
 
 
 def _boundary(store: Store) -> ErrorBoundary:
-    return ErrorBoundary(store=store, journal=Journal(store.clock))
+    return ErrorBoundary(store=store, incidents=IncidentLog(store.clock))
 
 
 async def _through(handler: Handler, *incomings: Incoming) -> None:

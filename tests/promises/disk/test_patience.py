@@ -22,6 +22,7 @@ from bot.ports import Delivery, DeliveryState
 from bot.storage.mailboxes import StoredInbox, StoredOutbox
 from bot.storage.store import Store, Tx
 from bot.types import Address, Job, Outgoing
+from tests.support.counting import counted
 from tests.support.stage import ANNA, BORIS, Stage
 from tests.support.telegram_side import rows, soon
 
@@ -40,7 +41,7 @@ async def test_f85_f87_a_start_waits_for_the_disk_and_then_works_on_what_was_ope
     await stage.crash()
     with _locked(stage) as release:
         app = await stage.start()
-        while not app.signs.metrics.errors["storage", "StorageUnavailable"]:
+        while not counted(app.signs.metrics, "errors_total", source="storage", cause="StorageUnavailable"):
             await asyncio.to_thread(time.sleep, 0.1)  # real time: SQLite knows no other
         assert len(stage.prompts()) == 2
         release()
