@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpcore
@@ -17,97 +16,17 @@ from bot.errors import ConfigError, ModelUnavailable
 from bot.http.client import Http
 from bot.http.transport import ERRORS, POOL, environment_proxy
 from bot.telemetry import turn_log
+from tests.support.proxy import KINDS, Proxy, join, listening, proxy_of_kind
 from tests.support.raw_server import answer, closed_port, serve
-
-
-class Proxy:
-    """Speaks CONNECT and SOCKS5 on one port. `asked` is what it was asked for, `way` the scheme of its address."""
-
-    def __init__(self, way: str) -> None:
-        self.asked: list[str] = []
-        self.way = way
-        self.refuses = False
-
-    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
-            host, port = await (self._socks if self.way.startswith("socks") else self._connect)(reader, writer)
-            if host:
-                await join(reader, writer, host, port)
-
-    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> tuple[str, int]:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        host, _, port = head.split()[1].rpartition(":")
-        self.asked.append(f"{host}, {'proxy-authorization: basic' in head.lower()}")
-        writer.write(b"HTTP/1.1 403 No\r\n\r\n" if self.refuses else b"HTTP/1.1 200 OK\r\n\r\n")
-        return "" if self.refuses else host, int(port)
-
-    async def _socks(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> tuple[str, int]:
-        _, ways = await reader.readexactly(2)
-        named = 2 in await reader.readexactly(ways)
-        writer.write(b"\5\2" if named else b"\5\0")
-        if named:
-            for _part in ("user", "password"):
-                _part == "user" and await reader.readexactly(1)
-                await reader.readexactly((await reader.readexactly(1))[0])
-            writer.write(b"\1\0")
-        kind = (await reader.readexactly(4))[3]
-        length = 4 if kind == 1 else (await reader.readexactly(1))[0]
-        place = await reader.readexactly(length)
-        host = ".".join(map(str, place)) if kind == 1 else place.decode()
-        (port,) = struct.unpack(">H", await reader.readexactly(2))
-        self.asked.append(f"{host}, {named}")
-        writer.write(b"\5\2\0\1\0\0\0\0\0\0" if self.refuses else b"\5\0\0\1\0\0\0\0\0\0")
-        return "" if self.refuses else host, port
-
-
-@asynccontextmanager
-async def listening(
-    connected: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]], tls: ssl.SSLContext | None
-) -> AsyncIterator[int]:
-    """The port of a server that is gone at the end, with all its connections."""
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def serving(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        tasks.add(task := asyncio.ensure_future(connected(reader, writer)))
-        with suppress(asyncio.CancelledError, ConnectionError):
-            await task
-        writer.close()
-        with suppress(ConnectionError, ssl.SSLError):
-            await writer.wait_closed()
-
-    server = await asyncio.start_server(serving, "127.0.0.1", ssl=tls)
-    async with server:
-        yield server.sockets[0].getsockname()[1]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, port: int) -> None:
-    """Carry bytes both ways between a connection and another one that is opened here, until one side has ended."""
-    there, back = await asyncio.open_connection(host, port)
-
-    async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-        while piece := await source.read(1 << 16):
-            target.write(piece)
-        target.close()
-
-    try:
-        await asyncio.gather(pump(reader, back), pump(there, writer))
-    finally:
-        back.close()
-        with suppress(ConnectionError):
-            await back.wait_closed()
 
 
 @asynccontextmanager
 async def proxied(way: str, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Proxy]:
-    """The environment names a proxy of this kind, which asks for a name and a password."""
-    proxy = Proxy(way)
+    """The environment names a proxy of this kind."""
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
-    async with asyncio.timeout(20), listening(proxy.connected, tls if way == "https" else None) as port:
-        monkeypatch.setenv("HTTPS_PROXY", f"{way}://user:pass%40word@127.0.0.1:{port}")
+    async with asyncio.timeout(20), proxy_of_kind(way, tls) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.address)
         yield proxy
 
 
@@ -129,10 +48,7 @@ async def secured(*script: object, tls: ssl.SSLContext) -> AsyncIterator[str]:
             yield f"https://127.0.0.1:{secure}"
 
 
-WAYS = ["http", "https", "socks5", "socks5h"]
-
-
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", KINDS)
 async def test_an_encrypted_answer_comes_through_a_proxy(
     way: str, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,7 +57,7 @@ async def test_an_encrypted_answer_comes_through_a_proxy(
         assert proxy.asked == ["127.0.0.1, True"]
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", KINDS)
 async def test_what_a_view_cannot_show_is_held_back_behind_a_proxy_too(
     way: str, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,7 +84,7 @@ async def test_what_a_view_cannot_show_is_held_back_behind_a_proxy_too(
         assert (await event).data == "x"
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", KINDS)
 async def test_a_proxy_that_refuses_is_no_connection(
     way: str, tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,7 +95,7 @@ async def test_a_proxy_that_refuses_is_no_connection(
     assert "word" not in str(caught.value)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", KINDS)
 async def test_a_proxy_that_is_down_is_no_connection(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", closed_port().replace("http", way))
     async with Http() as http:

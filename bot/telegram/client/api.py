@@ -149,7 +149,7 @@ class Api:
     def __init__(
         self, token: str, url: str, proxy: str = "", metrics: Metrics | None = None, tracer: Tracer = NOTHING
     ) -> None:
-        session = Session(proxy=proxy or None, api=TelegramAPIServer.from_base(url), timeout=TIMEOUT)
+        session = Session(proxy=proxy, api=TelegramAPIServer.from_base(url), timeout=TIMEOUT)
         self._session = session
         self.bot = Bot(token, session=session)
         self.id = self.bot.id

@@ -1,4 +1,4 @@
-"""A TLS server for 127.0.0.1, and the certificate that it shows."""
+"""Fixtures: the certificate of a TLS server for 127.0.0.1, and the server's side of TLS."""
 
 from __future__ import annotations
 
