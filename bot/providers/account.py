@@ -13,10 +13,10 @@ from contextlib import AbstractContextManager, asynccontextmanager, contextmanag
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from bot.concurrency.retry import Retry
 from bot.errors import ModelDenied, ModelError, ModelUnavailable
 from bot.http.client import Answer, Http, Stream
-from bot.providers.error_mapping import Unauthenticated, refusal
-from bot.providers.retry import Retry, retry_after
+from bot.providers.error_mapping import Unauthenticated, refusal, retry_after
 from bot.telemetry import tracing, turn_log
 from bot.telemetry.metrics import Metrics
 from bot.telemetry.outage import Outage

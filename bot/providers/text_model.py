@@ -16,7 +16,6 @@ from bot.http.client import Stream
 from bot.providers.account import Account
 from bot.types import Image, ToolResult
 
-TRIES = 3
 LONGEST_ANSWER = 200_000  # characters we take
 CUT_MARK = "[...]\n"
 LAST_WORDS = 0.25  # seconds for the end of a complete answer to come, so that its connection can be used again
@@ -89,7 +88,7 @@ class TextModel:
             except ModelUnavailable as error:
                 if given:
                     raise _cut(error) from error
-                if attempt >= TRIES or not await self._account.retry.pause(attempt, error, until):
+                if not await self._account.retry.sleep(attempt, error, until):
                     raise _uncut(error) from None
             attempt += 1
 
@@ -106,7 +105,7 @@ class TextModel:
             return joined(reader.feed(answer.body.decode("utf-8", "replace")), reader.end())
 
         try:
-            return await self._account.retry.call(ask, until=until, tries=TRIES)
+            return await self._account.retry.call(ask, until=until)
         except StreamCut as error:
             raise _uncut(error) from None
 

@@ -25,7 +25,7 @@ from bot.errors import StorageUnavailable
 from bot.jobs.worker import AT_ONCE, Jobs
 from bot.ports import ChatHost
 from bot.storage.cluster.leader_election import Leader
-from bot.storage.cluster.procrastinate import RETRY, STALLED, Broker, connector
+from bot.storage.cluster.procrastinate import BACKOFF, STALLED, Broker, connector
 from bot.storage.cluster.shared_rate_limit import Rate
 from bot.storage.engines.job_notify import lock_of_job, queue_of
 from bot.storage.store import Store, Tx
@@ -252,7 +252,7 @@ class ClusterDispatcher:
                 await self._tidy(held, ours)
             except ConnectorException:
                 self._away = self.clock.monotonic()
-                await self.clock.sleep(RETRY)
+                await self.clock.sleep(BACKOFF.first)
 
     def _judge(self, at: float, held: dict[int, Lease], ours: set[tuple[int, int]]) -> None:
         self._looked = at

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from bot.concurrency.retry import Retry
 from bot.config.entries import ModelConfig
 from bot.config.settings import Settings
 from bot.errors import ConfigError
@@ -14,7 +15,6 @@ from bot.providers import catalog
 from bot.providers.account import Account
 from bot.providers.openai.model import OpenAIText
 from bot.providers.openai.wire import ANY, OPENAI
-from bot.providers.retry import Retry
 from bot.telemetry.metrics import Metrics
 
 AT_ONCE = 10  # requests in flight to one server

@@ -8,14 +8,15 @@ from random import Random
 
 from bot.ai import AsyncModel, Profile
 from bot.clock import Clock
+from bot.concurrency.retry import Backoff, Retry
 from bot.config.settings import Settings
+from bot.errors import ModelUnavailable
 from bot.http.client import Http
 from bot.providers import catalog
 from bot.providers.account import Account, Gauge
 from bot.providers.openai.compatible_servers import Servers
 from bot.providers.openai.model import OpenAIText
 from bot.providers.openai.wire import Dialect
-from bot.providers.retry import Retry
 from bot.providers.text_model import TextModel
 from bot.providers.yandex import names
 from bot.providers.yandex.art import YandexArt
@@ -29,6 +30,7 @@ from bot.providers.yandex.text import YandexText
 from bot.providers.yandex.wire import LONGEST_TEXT
 from bot.telemetry.metrics import Metrics
 
+TRIES = 3  # of a request that was not answered
 COMPATIBLE = Dialect(ask_usage=False, longest=LONGEST_TEXT, unreasoned="low")  # AI Studio's own OpenAI-compatible API
 
 
@@ -48,7 +50,7 @@ class YandexStudio:
         gauge: Gauge | None = None,
     ) -> None:
         self._settings = settings
-        retry = Retry(clock, random)
+        retry = Retry(clock, Backoff(0.5, 10.0, random), on=ModelUnavailable, tries=TRIES)
         self._servers = Servers(settings, http, retry, metrics)
         self._account = Account(
             "AI Studio",

@@ -23,6 +23,7 @@ SPEAKERS = {
         "telegram",
     },
     "urllib": {"http/transport.py", "providers/local/weights.py"},
+    "httpx2": {"tools/mcp.py"},
     "requests": set(),
     "websockets": set(),
     "socket": {
