@@ -22,11 +22,11 @@ RETURNING EXTRACT(epoch FROM until - clock_timestamp())::float8 - %(seconds)s AS
 """
 
 
-class Rate:
-    """`rate` is in messages a second; 0 is no limit."""
+class SharedRateLimit:
+    """A quota that all processes of a bot draw from (`SendQuota`). `rate` is in messages a second; 0 is no limit."""
 
     def __init__(self, connector: PsycopgConnector, bot: int, rate: float, clock: Clock) -> None:
-        self._connector = connector
+        self.link = connector
         self._bot = bot
         self._rate = rate
         self._clock = clock
@@ -34,12 +34,12 @@ class Rate:
         self._owed = 0
         self._until = 0.0
 
-    def owe(self) -> None:
-        """One was sent already: the next draw is as much larger."""
+    def spent(self) -> None:
+        """Count a message that was sent without asking: the next draw is as much larger."""
         self._owed += 1
 
-    async def take(self) -> None:
-        """Wait until one message may be sent. One caller at a time."""
+    async def permit(self) -> None:
+        """Wait until one message may be sent. One caller at a time; while the server is away it waits."""
         if not self._rate:
             return
         if not self._left or self._clock.monotonic() > self._until:
@@ -52,6 +52,6 @@ class Rate:
         """Seconds until so many may be sent."""
         seconds = count / self._rate
         row = await Retry(self._clock, BACKOFF, on=ConnectorException).call(
-            lambda: self._connector.execute_query_one_async(DRAW, bot=self._bot, seconds=seconds)
+            lambda: self.link.execute_query_one_async(DRAW, bot=self._bot, seconds=seconds)
         )
         return max(float(row["wait"]), 0.0)
