@@ -42,7 +42,7 @@ class Answer:
     body: bytes
 
     def json(self) -> Any:
-        """Raises `ModelProtocolError`."""
+        """The body as JSON. Raises `ModelProtocolError` where it is not JSON."""
         return parse_json(self.body)
 
 
@@ -77,7 +77,7 @@ class Stream:
         self._alarm = Deadline()
 
     async def lines(self) -> AsyncGenerator[str]:
-        """The lines without their ends, the last one also where its end is missing. Lines end with LF or CR LF only."""
+        """Give the lines of the answer without their ends (LF or CR LF), also a last line that has no end."""
         splitter = LineSplitter()
         while piece := await self._next():
             for line in splitter.feed(piece):
@@ -86,7 +86,7 @@ class Stream:
             yield line
 
     async def events(self) -> AsyncGenerator[Event]:
-        """The server-sent events that carry data, the last one also where the blank line after it is missing."""
+        """Give the server-sent events that carry data, also a last event without the blank line after it."""
         name, data = "", []
         async for line in self.lines():
             if line:
@@ -103,6 +103,7 @@ class Stream:
             yield Event(name, "\n".join(data))
 
     async def body(self) -> bytes:
+        """Return the whole body, of at most `BODY` bytes."""
         self._limit = min(self._limit, BODY)
         pieces = []
         while piece := await self._next():
@@ -110,7 +111,7 @@ class Stream:
         return b"".join(pieces)
 
     async def drain(self, seconds: float) -> None:
-        """Read to the end, if it comes within so many seconds, so that the connection can be used again."""
+        """Read the rest of the answer if it comes within `seconds`, so that its connection can be used again."""
         self.hurry(seconds)
         try:
             while await self._next():
@@ -119,7 +120,7 @@ class Stream:
             return  # what mattered was read; the connection is closed instead of kept
 
     def hurry(self, seconds: float) -> None:
-        """What is still to come has so many seconds at most."""
+        """Let the rest of the answer take at most `seconds`."""
         self._ends = min(self._ends, asyncio.get_running_loop().time() + seconds)
 
     async def _next(self) -> bytes:
@@ -137,6 +138,7 @@ class Stream:
         return piece
 
     async def close(self) -> None:
+        """Close the answer. Its connection is kept for another request where the answer was read to its end."""
         self._alarm.remove()
         if isinstance(self._source, AsyncGenerator):
             await self._source.aclose()
@@ -154,8 +156,7 @@ class Stream:
 
 
 class Http:
-    """Pools of connections, another one when those that are there are busy. Close it, or use it as an async context
-    manager.
+    """Sends requests to the services. Close it, or use it as an async context manager.
 
     Redirects are not followed, certificates are checked, the proxy variables of the environment are obeyed except for
     the `direct` hosts (such as the metadata service, whose answer is a token). Statuses are not judged here, apart from
@@ -184,6 +185,7 @@ class Http:
         await self.close()
 
     async def close(self) -> None:
+        """Close all connections."""
         await self._client.aclose()
 
     async def post_json(
@@ -214,13 +216,14 @@ class Http:
         repeatable: bool = True,
         limit: int = BODY,
     ) -> Answer:
-        """The same with a body of the type `kind`."""
+        """Send `content` with the content type `kind` and return the whole answer; otherwise like `post_json`."""
         request = self._request("POST", url, headers, content, kind)
         return await self._whole(request, total=total, repeatable=repeatable, limit=limit)
 
     async def get_json(
         self, url: str, *, headers: Mapping[str, str] | None = None, total: float, limit: int = BODY
     ) -> Answer:
+        """GET `url` and return the whole answer within `total` seconds; at most `limit` bytes of body."""
         return await self._whole(self._request("GET", url, headers), total=total, repeatable=True, limit=limit)
 
     @asynccontextmanager

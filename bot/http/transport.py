@@ -54,12 +54,14 @@ class Transport(httpx.AsyncBaseTransport):
             self._free_pool(environment_proxy(f"{scheme}://"))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request and return its answer as soon as its head is there; the body is read from its `stream`."""
         place = request.url.scheme, request.url.host
         if place not in self._proxies:
             self._proxies[place] = "" if request.url.host in self._direct else environment_proxy(str(request.url))
         return await self._free_pool(self._proxies[place]).send(request)
 
     async def aclose(self) -> None:
+        """Close all connections."""
         for pools in self._pools.values():
             for pool in pools:
                 await pool.connections.aclose()
@@ -170,6 +172,7 @@ class Network(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> Connection:
+        """Open a connection to `host` within `timeout` seconds; all addresses of the host are tried."""
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(timeout):
@@ -210,10 +213,12 @@ class Connection(asyncio.Protocol, httpcore.AsyncNetworkStream):
     # --- what asyncio tells -------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport that asyncio has opened."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101  of a TCP socket
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
+        """Keep bytes until somebody reads them; stop reading the socket while more than `MUCH` bytes wait."""
         self._arrived += data
         if not self._holds or data.endswith(LAST_CHUNK):
             self._readable.set()
@@ -224,10 +229,12 @@ class Connection(asyncio.Protocol, httpcore.AsyncNetworkStream):
             self._transport.pause_reading()
 
     def eof_received(self) -> None:
+        """Let readers know that nothing more arrives."""
         self._over = True
         self._readable.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Let readers and writers know that the connection is gone."""
         self._over, self._error = True, exc
         self._readable.set()
         self._writable.set()
@@ -235,11 +242,11 @@ class Connection(asyncio.Protocol, httpcore.AsyncNetworkStream):
     # --- what a flow asks ---------------------------------------------------------------------------------------------
 
     def hold(self) -> None:
-        """Keep what arrives from who reads, for `HELD` seconds at most, until `release` or the end of an answer."""
+        """Keep what arrives from readers for at most `HELD` seconds, until `release` or the end of the answer."""
         self._holds = True
 
     def release(self) -> float:
-        """Returns for how many seconds something has been held back."""
+        """Give readers what was held back. Returns for how many seconds it was."""
         self._holds = False
         if self._waits is None:
             return 0.0
@@ -259,15 +266,17 @@ class Connection(asyncio.Protocol, httpcore.AsyncNetworkStream):
     # ------------------------------------------------------------------------------------------------------------------
 
     def pause_writing(self) -> None:
+        """Let `write` wait: the socket takes no more bytes for now."""
         self._writable.clear()
 
     def resume_writing(self) -> None:
+        """Let `write` go on."""
         self._writable.set()
 
     # --- what httpcore asks -------------------------------------------------------------------------------------------
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """What has arrived, b"" at the end. Raises `ReadTimeout` and `ReadError` of httpcore."""
+        """Return up to `max_bytes` that arrived, b"" at the end. Raises `ReadTimeout` and `ReadError` of httpcore."""
         try:
             async with asyncio.timeout(timeout):
                 await self._readable.wait()
@@ -286,7 +295,7 @@ class Connection(asyncio.Protocol, httpcore.AsyncNetworkStream):
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Raises `WriteTimeout` and `WriteError` of httpcore."""
+        """Send `buffer`, waiting while the socket takes nothing. Raises `WriteTimeout` and `WriteError` of httpcore."""
         if not self._over:
             self._transport.write(buffer)
             try:
@@ -298,6 +307,7 @@ class Connection(asyncio.Protocol, httpcore.AsyncNetworkStream):
             raise httpcore.WriteError("the connection is closed") from self._error
 
     async def aclose(self) -> None:
+        """Close the connection at once."""
         self._transport.abort()
 
     async def start_tls(
@@ -306,7 +316,7 @@ class Connection(asyncio.Protocol, httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> Connection:
-        """The same connection, encrypted from now on. Raises `ConnectTimeout` and `ConnectError` of httpcore."""
+        """Encrypt the connection from now on and return it. Raises `ConnectTimeout` and `ConnectError` of httpcore."""
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(timeout):
@@ -326,6 +336,7 @@ class Connection(asyncio.Protocol, httpcore.AsyncNetworkStream):
         return self
 
     def get_extra_info(self, info: str) -> Any:
+        """What httpcore asks of a connection: whether it `is_readable`, its socket, addresses and TLS object."""
         if info == "is_readable":  # asked of a connection that rests: it is over, or says what nobody asked for
             return self._readable.is_set()
         return self._transport.get_extra_info(NAMES.get(info, info))

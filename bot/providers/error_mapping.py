@@ -26,7 +26,7 @@ LONGEST_WAIT = 3600.0  # seconds that a server is believed
 
 
 class Unauthenticated(ModelDenied):
-    """The key or token was not accepted: worth one try with a new token."""
+    """The server refused the key or the token; one try with a new token is worth it."""
 
 
 def refusal(
@@ -84,7 +84,7 @@ def _overflow(status: int, text: str, message: str, trace: str) -> ContextOverfl
 
 
 def stream_error(value: Mapping[str, Any], *, trace: str = "") -> ModelError | None:
-    """The error inside an answer with status 200, if there is one."""
+    """Return the error that a server put into an answer with status 200, None where there is none."""
     if not value.get("error"):
         return None
     error = value["error"]
@@ -109,7 +109,7 @@ def _details(value: Any) -> tuple[int, str]:
 
 
 def printable(message: str) -> str:
-    """One short line: it goes into logs."""
+    """Return `message` as one short line for logs."""
     return "".join(char if char.isprintable() else " " for char in message[:300])
 
 

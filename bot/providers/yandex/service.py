@@ -115,7 +115,7 @@ class YandexStudio:
         )
 
     def tokenizer(self) -> YandexText | None:
-        """MODEL where the service counts its tokens, which it does for its own models only."""
+        """Return the model MODEL where the service counts its tokens, which it does for its own models; else None."""
         model = self.text()
         return model if isinstance(model, YandexText) else None
 
@@ -135,23 +135,25 @@ class YandexStudio:
         )
 
     def embeddings(self) -> YandexEmbeddings:
+        """Return the model that makes vectors of texts."""
         return YandexEmbeddings(self._settings.yc_folder_id, self._account, url=self._settings.yc_llm_url)
 
     def listener(self) -> YandexListener | None:
-        """None where SPEECH is off."""
+        """Return what understands voice notes, None where SPEECH is off."""
         settings = self._settings
         if settings.speech == "off":
             return None
         return YandexListener(self._account, url=settings.yc_stt_url, operations=settings.yc_operation_url)
 
     def speaker(self) -> YandexSpeaker | None:
+        """Return what says texts aloud, None where it is off."""
         settings = self._settings
         if settings.speech == "off":
             return None
         return YandexSpeaker(self._account, url=settings.yc_tts_url, voice=settings.speech_voice)
 
     def art(self) -> YandexArt | None:
-        """The model that draws, None where IMAGE_MODEL is empty."""
+        """Return the model that draws, None where IMAGE_MODEL is empty."""
         settings = self._settings
         if not settings.image_model:
             return None
@@ -159,7 +161,7 @@ class YandexStudio:
         return YandexArt(uri, self._account, url=settings.yc_llm_url, operations=settings.yc_image_operation_url)
 
     def search(self) -> YandexSearch:
-        """The web, as the Search API answers from it."""
+        """Return the Search API's client."""
         return YandexSearch(self._settings.yc_folder_id, self._account, url=self._settings.yc_search_url)
 
 

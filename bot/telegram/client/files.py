@@ -23,7 +23,7 @@ PATH = re.compile(r"(?!.*\.\.)[\w][\w ./-]{0,300}")
 
 
 async def fetch(api: Api, clock: Clock, attachment: Attachment) -> bytes:
-    """See `types.Reply.fetch`. Asking again for a file does no harm, so a broken connection is no end."""
+    """Return the bytes of an attachment; see `ports.Reply.fetch`. A download that broke is tried again."""
     if attachment.size > LARGEST:
         raise TooLarge(LARGEST)
     until, retry = clock.monotonic() + DEADLINE, Retry(clock, BACKOFF, on=TransportUnavailable, tries=TRIES)

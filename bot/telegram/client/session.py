@@ -46,15 +46,15 @@ CARRIED_OUT = Response[Any]
 
 
 class Unacceptable(aiohttp.ClientError):
-    """An answer that is not taken. Its text holds no address."""
+    """An answer that can't be used. Its text holds no address."""
 
 
 class NotKnown(Unacceptable):
-    """An answer as servers give it to a method that they don't know, and proxies to any. Nothing was carried out."""
+    """The answer of a server that does not know a method, or of a proxy. Nothing was carried out."""
 
 
 class NotNumbered(Unacceptable):
-    """It was carried out, and the message that came of it has no number."""
+    """A call was carried out, and the message that came of it has no number."""
 
 
 class Session(BaseSession):
@@ -80,11 +80,13 @@ class Session(BaseSession):
         return self._client
 
     async def close(self) -> None:
+        """Close the connections."""
         if self._client is not None:
             await self._client.close()
             self._client = None
 
     async def make_request(self, bot: Bot, method: TelegramMethod[T], timeout: int | None = None) -> T:
+        """Send a call and return its result as JSON. Raises aiogram's errors."""
         status, content = await self._exchange(bot, method, self.timeout if timeout is None else timeout)
         if status == 413:
             raise TelegramEntityTooLarge(method=method, message="Request Entity Too Large")
@@ -103,7 +105,7 @@ class Session(BaseSession):
             raise
 
     def check_response(self, bot: Bot, method: TelegramMethod[Any], status_code: int, content: str) -> Response[Any]:
-        """Raises what aiogram's raises; where there is nothing to raise, `result` is JSON."""
+        """Return an answer whose `result` is JSON. Raises aiogram's errors where Telegram refused the call."""
         try:
             answer = self.json_loads(content)
         except ValueError as error:
@@ -144,7 +146,7 @@ class Session(BaseSession):
             raise TelegramNetworkError(method=method, message=type(error).__name__) from error
 
     async def download(self, url: str, seconds: float, most: int) -> tuple[int, bytes]:
-        """The status and the body of a file of at most so many bytes.
+        """Return the status and the body of a file, of at most `most` bytes, within `seconds`.
 
         Raises `TimeoutError` and aiohttp's errors, whose texts may hold the address.
         """
