@@ -146,6 +146,7 @@ class LocalServer:
             yield piece
 
     async def close(self) -> None:
+        """Stop the child process, if it runs."""
         process, self._process, self._api = self._process, None, None
         if process is None:
             return
@@ -232,6 +233,7 @@ def serve(path: str, *, port: int, threads: int, context: int) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command `python -m bot.providers.local.server`."""
     parser = argparse.ArgumentParser(
         prog="python -m bot.providers.local.server", description="A language model on this machine."
     )

@@ -230,7 +230,7 @@ def _checked(path: Path) -> Path:
 
 
 def print_progress(done: int, total: int, stage: str) -> None:
-    """A bar on a terminal; nothing elsewhere."""
+    """Draw how much of a download is done as a bar on a terminal; nothing elsewhere."""
     if not sys.stderr.isatty():
         return
     share = done / total if total else 0.0

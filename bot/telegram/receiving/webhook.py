@@ -18,6 +18,7 @@ import bot.telegram.client.fast_import  # noqa: F401  isort: skip  before aiogra
 
 from aiogram.methods import DeleteWebhook, GetWebhookInfo, SetWebhook
 
+from bot.concurrency.retry import Backoff, Retry
 from bot.errors import ConfigError, Refused, StorageUnavailable, TransportUnavailable
 from bot.telegram.client import safe_json
 from bot.telegram.client.api import Api, NoMethod
@@ -36,7 +37,7 @@ SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105  the header's na
 RELAYED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Origin")
 READ_DEADLINE = 10.0  # seconds that a body may take
 MOST_CONNECTIONS = 40
-FIRST_BACKOFF, LAST_BACKOFF = 1.0, 30.0  # seconds between tries to set it: Telegram takes one a second
+BACKOFF = Backoff(1.0, 30.0)  # between tries to set it: Telegram takes one a second
 
 
 class Webhook:
@@ -62,18 +63,13 @@ class Webhook:
         method = SetWebhook(
             url=self.url, secret_token=self.secret, max_connections=MOST_CONNECTIONS, allowed_updates=self.intake.wanted
         )
-        wait, outage = FIRST_BACKOFF, Outage("setting the webhook", self.intake.clock)
-        while True:
-            try:
-                await self.api.call(method)
-                outage.over()
-                return
-            except Refused as error:
-                raise ConfigError(f"WEBHOOK_URL: Telegram refuses {self.url}: {error}") from None
-            except TransportUnavailable as error:
-                outage.failed(str(error))
-                await self.intake.clock.sleep(max(error.retry_after, wait))
-                wait = min(wait * 2, LAST_BACKOFF)
+        clock = self.intake.clock
+        outage, retry = Outage("setting the webhook", clock), Retry(clock, BACKOFF, on=TransportUnavailable)
+        try:
+            await retry.call(lambda: self.api.call(method), failed=lambda error, _: outage.failed(str(error)))
+        except Refused as error:
+            raise ConfigError(f"WEBHOOK_URL: Telegram refuses {self.url}: {error}") from None
+        outage.over()
 
     async def close(self) -> None:
         if self._listening is not None:
