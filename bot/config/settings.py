@@ -20,8 +20,6 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.config.entries import ENV_FILE, McpServerConfig, ModelConfig
 from bot.config.validators import (
-    DATABASE_EXPECTED,
-    DATABASE_SHAPE,
     FOLDER_SHAPE,
     PLACEHOLDER,
     TOKEN_SHAPE,
@@ -38,6 +36,7 @@ from bot.config.validators import (
     Proxy,
     Url,
     WebhookSecret,
+    checked_database,
     names,
     passwords,
     rows,
@@ -322,10 +321,11 @@ WHERE = {
 
 
 def database_address(value: str) -> str:
-    """The same. Raises `BadInput` for what is no address of a database."""
-    if not DATABASE_SHAPE.fullmatch(value):
-        raise BadInput(DATABASE_EXPECTED)
-    return value
+    """The address of a database, as it was given. Raises `BadInput` for what is none."""
+    try:
+        return checked_database(value)
+    except ValueError as error:
+        raise BadInput(str(error)) from None
 
 
 def load(**given: Any) -> Settings:
