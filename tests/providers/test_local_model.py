@@ -23,7 +23,6 @@ from bot.providers.local import server as local
 from bot.providers.local.package_mirror import Packages
 from bot.providers.local.weights import Weights, fetch
 from bot.sandbox.ai_studio.server import SANDBOX_FOLDER, Studio
-from tests.support.raw_server import closed_port
 
 pytestmark = pytest.mark.process
 
@@ -195,9 +194,10 @@ async def test_a_mirror_that_gives_something_else_is_not_believed(tmp_path: Path
     assert list(tmp_path.glob("*.gguf")) == []
 
 
-async def test_a_hub_that_can_not_be_reached_is_told_with_the_other_ways(tmp_path: Path) -> None:
-    with pytest.raises(ModelUnavailable, match="LOCAL_MODEL_SOURCE"):
-        await asyncio.to_thread(fetch, "tiny", tmp_path, quiet, source=closed_port(), models=tiny())
+async def test_a_hub_that_does_not_have_the_file_is_told_with_the_other_ways(tmp_path: Path) -> None:
+    async with hub([]) as url:
+        with pytest.raises(ModelUnavailable, match="LOCAL_MODEL_SOURCE"):
+            await asyncio.to_thread(fetch, "tiny", tmp_path, quiet, source=f"{url}/nowhere", models=tiny())
 
 
 async def test_giving_up_ends_a_download_from_the_hub(tmp_path: Path) -> None:
