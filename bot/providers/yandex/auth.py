@@ -173,10 +173,12 @@ def credentials(settings: Settings, http: Http, clock: Clock) -> Credentials:
 
 def read_key(path: Path) -> ServiceAccountKey:
     """Read an authorized key of a service account. Raises `ConfigError` that says what is wrong with it."""
-    # Here, because it loads a library of 8 MB that no other credential needs.
-    from bot.providers.yandex.service_account import ServiceAccountKey
-
     name = f"YC_SERVICE_ACCOUNT_KEY_FILE ({path})"
+    try:  # here, because it loads a library of 8 MB that no other credential needs
+        from bot.providers.yandex.service_account import ServiceAccountKey
+    except ImportError:
+        extra = "the extra `service-account` is not installed; pip install 'govorun[service-account]' does it"
+        raise ConfigError(f"{name}: {extra}") from None
     try:
         value = json.loads(path.read_bytes())
     except OSError as error:

@@ -10,7 +10,6 @@ import asyncio
 import hmac
 import logging
 import secrets
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -19,6 +18,7 @@ import bot.telegram.client.fast_import  # noqa: F401  isort: skip  before aiogra
 from aiogram.methods import DeleteWebhook, GetWebhookInfo, SetWebhook
 
 from bot.concurrency.retry import Backoff, Retry
+from bot.config.validators import is_this_machine
 from bot.errors import ConfigError, Refused, StorageUnavailable, TransportUnavailable
 from bot.telegram.client import safe_json
 from bot.telegram.client.api import Api, NoMethod
@@ -47,7 +47,7 @@ class Webhook:
         self.api = api
         self.intake = intake
         self.url = url
-        self.is_open = not secret and _is_here(urlsplit(url).hostname or "")
+        self.is_open = not secret and is_this_machine(urlsplit(url).hostname or "")
         self.secret = secret or secrets.token_urlsafe(32)
         self.hooks = hooks
         self.path = urlsplit(url).path or "/"
@@ -112,7 +112,11 @@ class Webhook:
 
     def _is_neighbour(self, request: web.Request) -> bool:
         """Whether it is from a server on this machine, at an address that no other reaches: some know no secrets."""
-        return self.is_open and _is_here(request.remote or "") and not any(name in request.headers for name in RELAYED)
+        return (
+            self.is_open
+            and is_this_machine(request.remote or "")
+            and not any(name in request.headers for name in RELAYED)
+        )
 
 
 async def remove(api: Api) -> None:
@@ -125,10 +129,3 @@ async def remove(api: Api) -> None:
     if url := info.get("url"):
         log.warning("the webhook to %s is removed: this bot polls (WEBHOOK_URL is empty)", urlsplit(url).hostname)
         await api.call(DeleteWebhook(drop_pending_updates=False))
-
-
-def _is_here(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
