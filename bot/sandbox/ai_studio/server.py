@@ -17,17 +17,18 @@ from aiohttp import web
 
 from bot.clock import Clock, SystemClock
 from bot.sandbox import broken_connections
-from bot.sandbox.ai_studio.art import Art, Outcome
 from bot.sandbox.ai_studio.faults import Broken, Faults, fail
-from bot.sandbox.ai_studio.model_switch import ModelSwitch
-from bot.sandbox.ai_studio.openai import OpenAi
+from bot.sandbox.ai_studio.generation.model_switch import ModelSwitch
+from bot.sandbox.ai_studio.generation.native import Texts
+from bot.sandbox.ai_studio.generation.openai import OpenAi
+from bot.sandbox.ai_studio.generation.responses import Responses
+from bot.sandbox.ai_studio.generation.writer import Answer, AnswerFunction, Source
 from bot.sandbox.ai_studio.operations import Operations
 from bot.sandbox.ai_studio.quota import Quotas
-from bot.sandbox.ai_studio.responses import Responses
-from bot.sandbox.ai_studio.search import Search
-from bot.sandbox.ai_studio.small_services import Small
-from bot.sandbox.ai_studio.speech import Speech
-from bot.sandbox.ai_studio.text import Texts
+from bot.sandbox.ai_studio.services.art import Art, Outcome
+from bot.sandbox.ai_studio.services.search import Search
+from bot.sandbox.ai_studio.services.small_services import Small
+from bot.sandbox.ai_studio.services.speech import Speech
 from bot.sandbox.ai_studio.validation import Access, require_body
 from bot.sandbox.ai_studio.wire import (
     Call,
@@ -42,7 +43,6 @@ from bot.sandbox.ai_studio.wire import (
     reply_headers,
     seen_headers,
 )
-from bot.sandbox.ai_studio.writer import Answer, AnswerFunction, Source
 from bot.sandbox.guard import guard, loads
 
 __all__ = ["Answer", "Fault", "Journal", "Studio"]

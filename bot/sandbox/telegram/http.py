@@ -13,12 +13,12 @@ from aiohttp import web
 
 from bot.sandbox import broken_connections
 from bot.sandbox.guard import guard
-from bot.sandbox.telegram import account, drafts, edit, ephemeral, send
 from bot.sandbox.telegram.call import ApiError, Call, read, too_many
 from bot.sandbox.telegram.context import Api, Method
 from bot.sandbox.telegram.faults import Fault, Faults
 from bot.sandbox.telegram.files import UPLOAD_LIMIT
 from bot.sandbox.telegram.flood_limits import Limits
+from bot.sandbox.telegram.methods import account, drafts, edit, ephemeral, send
 
 TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]+")
 REMEMBERED = 20_000

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from bot.sandbox.telegram import files as files
-from bot.sandbox.telegram.account import DEFAULT_SCOPE, GROUP_SCOPE
 from bot.sandbox.telegram.context import QUERY_LIFE, Api, Press
-from bot.sandbox.telegram.edit import react
-from bot.sandbox.telegram.entities import CAPTION_LIMIT, TEXT_LIMIT, detect
+from bot.sandbox.telegram.markup.entities import CAPTION_LIMIT, TEXT_LIMIT, detect
+from bot.sandbox.telegram.methods.account import DEFAULT_SCOPE, GROUP_SCOPE
+from bot.sandbox.telegram.methods.edit import react
 from bot.sandbox.telegram.state import COLORS, FIRST_GROUP, Chat, Message, Person
 
 Kind = Literal["photo", "voice", "document", "video_note", "sticker"]

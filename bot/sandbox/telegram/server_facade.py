@@ -14,13 +14,13 @@ from typing import Any, TypeVar
 
 from bot.clock import Clock, SystemClock
 from bot.sandbox.event_stream import Hub
-from bot.sandbox.telegram.account import default_commands
 from bot.sandbox.telegram.context import Api
 from bot.sandbox.telegram.faults import Fault, Faults
 from bot.sandbox.telegram.flood_limits import Limits
 from bot.sandbox.telegram.http import ApiCall, Server
+from bot.sandbox.telegram.markup.rich import plain
+from bot.sandbox.telegram.methods.account import default_commands
 from bot.sandbox.telegram.people import Actions
-from bot.sandbox.telegram.rich import plain
 from bot.sandbox.telegram.state import FIRST_GROUP, Chat, Message, Person, Profile, State
 from bot.sandbox.telegram.updates import Updates
 from bot.sandbox.telegram.webhook import Webhook

@@ -6,8 +6,8 @@ import re
 from typing import NoReturn
 from urllib.parse import parse_qs, urlsplit
 
-from bot.sandbox.telegram.entities import Entity
-from bot.sandbox.telegram.parser import Open, Parser
+from bot.sandbox.telegram.markup.entities import Entity
+from bot.sandbox.telegram.markup.parser import Open, Parser
 
 _RESERVED = frozenset("_*[]()~`>#+-=|{}.!\n")
 _MARKS = {"*": "bold", "__": "underline", "_": "italic", "~": "strikethrough", "||": "spoiler"}

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from bot.clock import Clock
 from bot.errors import ModelError
 from bot.sandbox.ai_studio.faults import Faults
-from bot.sandbox.ai_studio.request_options import Wishes
+from bot.sandbox.ai_studio.generation.request_options import Wishes
 from bot.sandbox.ai_studio.wire import TOKEN, Call, Fault, Problem, count_tokens
 from bot.sandbox.scripted import model
 from bot.sandbox.scripted import tools as scripted_tools

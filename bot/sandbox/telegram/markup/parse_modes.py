@@ -7,10 +7,10 @@ all.
 from __future__ import annotations
 
 from bot.sandbox.telegram.call import bad
-from bot.sandbox.telegram.entities import Entity
-from bot.sandbox.telegram.html import Html
-from bot.sandbox.telegram.markdown import Markdown, MarkdownV2
-from bot.sandbox.telegram.parser import Parser
+from bot.sandbox.telegram.markup.entities import Entity
+from bot.sandbox.telegram.markup.html import Html
+from bot.sandbox.telegram.markup.markdown import Markdown, MarkdownV2
+from bot.sandbox.telegram.markup.parser import Parser
 
 
 def parse(text: str, mode: str) -> tuple[str, list[Entity]]:

@@ -14,8 +14,8 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from bot.sandbox.ai_studio.art import REFUSAL
 from bot.sandbox.ai_studio.server import SANDBOX_FOLDER, Answer, Studio
+from bot.sandbox.ai_studio.services.art import REFUSAL
 
 SECRET = "a-key-of-this-test"
 KEY = {"authorization": f"Api-Key {SECRET}"}

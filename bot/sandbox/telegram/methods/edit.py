@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from bot.sandbox.telegram.call import Call, bad
-from bot.sandbox.telegram.content import caption, keyboard, text
 from bot.sandbox.telegram.context import Api, Method
-from bot.sandbox.telegram.rich import rich
+from bot.sandbox.telegram.markup.rich import rich
+from bot.sandbox.telegram.methods.content import caption, keyboard, text
 from bot.sandbox.telegram.state import Chat, Message
 
 TEXT = ("text", "entities", "rich_message", "link_preview_options")

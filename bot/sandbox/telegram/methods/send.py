@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from bot.sandbox.telegram import ephemeral
 from bot.sandbox.telegram import files as files
 from bot.sandbox.telegram.call import Call, Upload, bad
-from bot.sandbox.telegram.content import caption, keyboard, reply, text
 from bot.sandbox.telegram.context import Api, Method
-from bot.sandbox.telegram.rich import rich
+from bot.sandbox.telegram.markup.rich import rich
+from bot.sandbox.telegram.methods import ephemeral
+from bot.sandbox.telegram.methods.content import caption, keyboard, reply, text
 from bot.sandbox.telegram.state import Chat, Message
 
 

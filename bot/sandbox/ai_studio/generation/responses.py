@@ -15,12 +15,12 @@ from aiohttp import web
 
 from bot.clock import Clock
 from bot.sandbox.ai_studio.faults import Stream, fail
+from bot.sandbox.ai_studio.generation.native import prompt_tokens, raw
+from bot.sandbox.ai_studio.generation.request_options import openai_wishes
+from bot.sandbox.ai_studio.generation.writer import Source, Writing, sentences
 from bot.sandbox.ai_studio.quota import Quotas
-from bot.sandbox.ai_studio.request_options import openai_wishes
-from bot.sandbox.ai_studio.text import prompt_tokens, raw
 from bot.sandbox.ai_studio.validation import Access, check_window, openai_messages, openai_options, text_model
 from bot.sandbox.ai_studio.wire import Call, Fault, Json, Problem, count_tokens, encode, json_response
-from bot.sandbox.ai_studio.writer import Source, Writing, sentences
 from bot.sandbox.scripted import model as scripted
 
 

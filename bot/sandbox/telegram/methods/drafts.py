@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 
 from bot.sandbox.telegram.call import Call, bad
-from bot.sandbox.telegram.content import formatted
 from bot.sandbox.telegram.context import Api, Method
-from bot.sandbox.telegram.entities import TEXT_LIMIT, Formatted, check_length
-from bot.sandbox.telegram.rich import rich
+from bot.sandbox.telegram.markup.entities import TEXT_LIMIT, Formatted, check_length
+from bot.sandbox.telegram.markup.rich import rich
+from bot.sandbox.telegram.methods.content import formatted
 from bot.sandbox.telegram.state import DRAFT_LIFE, Chat, Draft
 
 ACTIONS = frozenset(

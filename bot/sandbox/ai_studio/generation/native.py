@@ -11,11 +11,12 @@ from zlib import crc32
 
 from aiohttp import web
 
-from bot.sandbox.ai_studio.calls import native_calls
 from bot.sandbox.ai_studio.faults import Stream, fail
+from bot.sandbox.ai_studio.generation.calls import native_calls
+from bot.sandbox.ai_studio.generation.request_options import Wishes, native_wishes
+from bot.sandbox.ai_studio.generation.writer import Messages, Source, Writing, phrases
 from bot.sandbox.ai_studio.operations import COMPLETION, Operations
 from bot.sandbox.ai_studio.quota import Quotas
-from bot.sandbox.ai_studio.request_options import Wishes, native_wishes
 from bot.sandbox.ai_studio.validation import (
     Access,
     Uri,
@@ -26,7 +27,6 @@ from bot.sandbox.ai_studio.validation import (
     text_model,
 )
 from bot.sandbox.ai_studio.wire import TOKEN, Call, Fault, Json, Problem, count_tokens, encode, get, json_response
-from bot.sandbox.ai_studio.writer import Messages, Source, Writing, phrases
 
 VERSION = "09.02.2025"
 

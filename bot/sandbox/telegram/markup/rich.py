@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bot.sandbox.telegram.call import bad
-from bot.sandbox.telegram.entities import is_blank
+from bot.sandbox.telegram.markup.entities import is_blank
 
 Block = dict[str, Any]
 

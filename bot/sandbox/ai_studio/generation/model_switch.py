@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.errors import BotError
+from bot.sandbox.ai_studio.generation.writer import Messages, Source
 from bot.sandbox.ai_studio.wire import Json
-from bot.sandbox.ai_studio.writer import Messages, Source
 from bot.sandbox.scripted import model
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 
 from bot.knowledge.documents import HEAD, TAIL
 from bot.media.attachments import BLIND
-from bot.sandbox.ai_studio.writer import phrases, sentences, tokens
+from bot.sandbox.ai_studio.generation.writer import phrases, sentences, tokens
 from bot.sandbox.media import jpeg, landscapes
 from bot.sandbox.scripted import model
 from bot.sandbox.scripted import tools as scripted_tools

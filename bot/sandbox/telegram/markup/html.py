@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from bot.sandbox.telegram.entities import Entity
-from bot.sandbox.telegram.parser import Open, Parser
+from bot.sandbox.telegram.markup.entities import Entity
+from bot.sandbox.telegram.markup.parser import Open, Parser
 
 _TAGS = {
     "b": "bold", "strong": "bold", "i": "italic", "em": "italic", "u": "underline", "ins": "underline",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.sandbox.telegram.call import Call, bad
-from bot.sandbox.telegram.entities import (
+from bot.sandbox.telegram.markup.entities import (
     CAPTION_LIMIT,
     REQUEST_LIMIT,
     TEXT_LIMIT,
@@ -15,7 +15,7 @@ from bot.sandbox.telegram.entities import (
     checked,
     settle,
 )
-from bot.sandbox.telegram.parse_modes import parse
+from bot.sandbox.telegram.markup.parse_modes import parse
 from bot.sandbox.telegram.state import Chat
 
 ROW = 8

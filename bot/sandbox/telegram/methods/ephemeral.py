@@ -11,10 +11,10 @@ from typing import Any
 
 from bot.sandbox.telegram import files as files
 from bot.sandbox.telegram.call import Call, Upload, bad
-from bot.sandbox.telegram.content import caption, keyboard, text
 from bot.sandbox.telegram.context import Api, Method
-from bot.sandbox.telegram.edit import CAPTION, TEXT, changed
-from bot.sandbox.telegram.rich import rich
+from bot.sandbox.telegram.markup.rich import rich
+from bot.sandbox.telegram.methods.content import caption, keyboard, text
+from bot.sandbox.telegram.methods.edit import CAPTION, TEXT, changed
 from bot.sandbox.telegram.state import Chat, Message
 
 WINDOW = 15.0  # seconds

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from bot.sandbox.telegram.call import bad
-from bot.sandbox.telegram.entities import Entity, units
+from bot.sandbox.telegram.markup.entities import Entity, units
 
 
 @dataclass(slots=True)

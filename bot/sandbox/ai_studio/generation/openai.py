@@ -13,12 +13,13 @@ from typing import Any
 from aiohttp import web
 
 from bot.clock import Clock
-from bot.sandbox.ai_studio.calls import delta_calls, whole_calls
 from bot.sandbox.ai_studio.faults import Stream, fail
+from bot.sandbox.ai_studio.generation.calls import delta_calls, whole_calls
+from bot.sandbox.ai_studio.generation.native import prompt_tokens, raw
+from bot.sandbox.ai_studio.generation.request_options import Wishes, openai_wishes
+from bot.sandbox.ai_studio.generation.writer import Messages, Quirk, Source, Step, Writing, sentences, tokens
 from bot.sandbox.ai_studio.quota import Quotas
-from bot.sandbox.ai_studio.request_options import Wishes, openai_wishes
-from bot.sandbox.ai_studio.small_services import Small, dimension
-from bot.sandbox.ai_studio.text import prompt_tokens, raw
+from bot.sandbox.ai_studio.services.small_services import Small, dimension
 from bot.sandbox.ai_studio.validation import (
     EMBEDDINGS,
     TEXT_MODELS,
@@ -32,7 +33,6 @@ from bot.sandbox.ai_studio.validation import (
     text_model,
 )
 from bot.sandbox.ai_studio.wire import Call, Fault, Json, Problem, count_tokens, encode, json_response
-from bot.sandbox.ai_studio.writer import Messages, Quirk, Source, Step, Writing, sentences, tokens
 
 
 @dataclass(frozen=True, slots=True)
