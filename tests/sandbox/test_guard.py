@@ -15,7 +15,7 @@ from aiohttp import web
 
 from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.guard import DEEPEST
-from bot.sandbox.page_api import World
+from bot.sandbox.page_api import PageApi
 from bot.sandbox.telegram.server_facade import Telegram
 
 ANNA = 1001
@@ -64,7 +64,7 @@ async def servers() -> AsyncIterator[Servers]:
 
     async def control(_action: str) -> None: ...
 
-    page = web.AppRunner(World(telegram, studio, lambda: {"running": True, "pid": 7}, control).app())
+    page = web.AppRunner(PageApi(telegram, studio, lambda: {"running": True, "pid": 7}, control).app())
     await page.setup()
     await web.TCPSite(page, "127.0.0.1", 0).start()
     async with aiohttp.ClientSession() as session:

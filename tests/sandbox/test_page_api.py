@@ -4,42 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
 
-from bot.sandbox.page_api import World
+from bot.sandbox.ai_studio.server import Studio
+from bot.sandbox.page_api import PageApi
 from bot.sandbox.telegram.server_facade import Telegram
 from tests.support.sandbox_client import Client, ManualClock, png
 
 ANNA, TEAM = 1001, -1001000000001
-
-
-class FakeStudio:
-    """The other half of the sandbox, as far as the page needs it."""
-
-    def __init__(self) -> None:
-        self._faults: dict[str, float] = {"quota429": 0.0, "latency_ms": 0}
-        self.kind = "scripted"
-
-    @property
-    def faults(self) -> dict[str, float]:
-        return dict(self._faults)
-
-    def set_faults(self, partial: Mapping[str, float]) -> dict[str, float]:
-        self._faults |= partial
-        return self.faults
-
-    def model_state(self) -> dict[str, Any]:
-        return {"kind": self.kind, "title": self.kind, "progress": None, "error": None}
-
-    async def switch(self, kind: str, name: str = "") -> None:
-        if kind not in {"scripted", "local"}:
-            raise ValueError("kind must be scripted or local")
-        self.kind = kind
 
 
 class Page:
@@ -89,14 +66,16 @@ async def page(telegram: Telegram) -> AsyncIterator[Page]:
     async def control(action: str) -> None:
         actions.append(action)
 
-    world = World(telegram, FakeStudio(), lambda: {"running": not actions, "pid": 7}, control)
-    runner = web.AppRunner(world.app(), shutdown_timeout=1)
+    studio = Studio(hub=telegram.hub)
+    page_api = PageApi(telegram, studio, lambda: {"running": not actions, "pid": 7}, control)
+    runner = web.AppRunner(page_api.app(), shutdown_timeout=1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     page = Page(f"http://127.0.0.1:{runner.addresses[0][1]}", actions)
     yield page
     await page.session.close()
     await runner.cleanup()
+    await studio.close()
 
 
 @pytest.fixture
@@ -245,7 +224,7 @@ async def test_files_go_up_and_come_back_harmless(page: Page, telegram: Telegram
 async def test_faults_of_both_sides_are_set_in_one_place(page: Page, telegram: Telegram, client: Client) -> None:
     answer = await page.did("faults", telegram={"error500": 1.0}, model={"quota429": 0.5})
     assert answer["faults"]["telegram"]["error500"] == 1.0
-    assert answer["faults"]["model"] == {"quota429": 0.5, "latency_ms": 0}
+    assert (answer["faults"]["model"]["quota429"], answer["faults"]["model"]["error500"]) == (0.5, 0)
     assert (await client.call("getMe"))["error_code"] == 500
     await page.did("faults", telegram={"error500": 0})
     assert await client.ok("getMe")
@@ -254,7 +233,8 @@ async def test_faults_of_both_sides_are_set_in_one_place(page: Page, telegram: T
 async def test_the_bot_and_the_model_are_controlled(page: Page) -> None:
     answer = await page.did("bot", action="kill")
     assert (page.actions, answer["bot"]["running"]) == (["kill"], False)
-    assert (await page.did("model", kind="local", name="x"))["model"]["kind"] == "local"
+    url = "http://127.0.0.1:1/v1"
+    assert (await page.did("model", kind="url", name=url))["model"]["title"] == url
 
 
 @pytest.mark.parametrize(
@@ -270,7 +250,7 @@ async def test_the_bot_and_the_model_are_controlled(page: Page) -> None:
         ("bot", {"action": "dance"}, "action must be kill, stop, start or restart"),
         ("chat", {"type": "channel", "title": "x"}, "type must be private or supergroup"),
         ("faults", {"telegram": {"flood": 2}}, "flood must be a number from 0 to 1"),
-        ("model", {"kind": "oracle"}, "kind must be scripted or local"),
+        ("model", {"kind": "oracle"}, "there is no model kind 'oracle'; known: scripted, local, url"),
     ],
 )
 async def test_wrong_requests_get_a_sentence(page: Page, path: str, body: dict[str, Any], sentence: str) -> None:

@@ -1,4 +1,4 @@
-"""Photos, voices and documents: what is accepted, how it is described, where the bytes are. Begin with `photo`."""
+"""Photos, voice messages and documents: what Telegram accepts, how it describes them. Begin with `photo`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SMALL_SIDES = (90, 320, 800)
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """`path` is what getFile tells; `unique_id` stays the same when the file is sent again."""
+    """A file on the server. `path` is what getFile returns; `unique_id` stays when the file is sent again."""
 
     file_id: str
     unique_id: str
@@ -30,15 +30,16 @@ class StoredFile:
     data: bytes
 
     def head(self) -> dict[str, Any]:
+        """The fields that all file objects of the Bot API have."""
         return {"file_id": self.file_id, "file_unique_id": self.unique_id, "file_size": len(self.data)}
 
 
-Namer = Callable[[], str]
-Keeper = Callable[[StoredFile], StoredFile]
+IdMaker = Callable[[], str]
+FileKeeper = Callable[[StoredFile], StoredFile]
 
 
 def image_size(data: bytes) -> tuple[int, int] | None:
-    """(width, height) from the header of a JPEG or PNG; None for anything else."""
+    """(width, height) in pixels from the header of a JPEG or PNG; None for anything else."""
     if data[:8] == b"\x89PNG\r\n\x1a\n" and data[12:16] == b"IHDR" and len(data) >= 24:
         width, height = struct.unpack(">II", data[16:24])
         return width, height
@@ -64,7 +65,7 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
 
 
 def check_photo(data: bytes) -> tuple[int, int]:
-    """The size of a picture that may be sent as a photo. Raises 400."""
+    """(width, height) in pixels of a picture that may be sent as a photo. Raises 400 for any other."""
     if len(data) > PHOTO_LIMIT:
         raise bad(f"file of size {len(data)} bytes is too big for a photo; the maximum size is {PHOTO_LIMIT} bytes")
     size = image_size(data)
@@ -76,8 +77,11 @@ def check_photo(data: bytes) -> tuple[int, int]:
     return width, height
 
 
-def photo(data: bytes, name: Namer, keep: Keeper) -> list[dict[str, Any]]:
-    """Store a photo; returns the array of PhotoSize, the largest last. Smaller sizes give the same bytes."""
+def photo(data: bytes, name: IdMaker, keep: FileKeeper) -> list[dict[str, Any]]:
+    """Store a photo and return its list of PhotoSize, the largest last.
+
+    All sizes have the bytes of the original: the sandbox does not scale.
+    """
     width, height = check_photo(data)
     mime, ending = ("image/png", "png") if data[:1] == b"\x89" else ("image/jpeg", "jpg")
     sides = [side for side in SMALL_SIDES if side < max(width, height)] + [max(width, height)]
@@ -91,8 +95,8 @@ def photo(data: bytes, name: Namer, keep: Keeper) -> list[dict[str, Any]]:
     return sizes
 
 
-def document(data: bytes, file_name: str, mime: str, name: Namer, keep: Keeper) -> dict[str, Any]:
-    """Store a file; returns the Bot API Document."""
+def document(data: bytes, file_name: str, mime: str, name: IdMaker, keep: FileKeeper) -> dict[str, Any]:
+    """Store a file and return the Bot API Document."""
     mime = mime or mimetypes.guess_type(file_name)[0] or "application/octet-stream"
     word = name()
     path = f"documents/file_{word}{_ending(file_name)}"
@@ -101,23 +105,23 @@ def document(data: bytes, file_name: str, mime: str, name: Namer, keep: Keeper) 
     return {**named, "mime_type": mime, **stored.head()}
 
 
-def voice(data: bytes, mime: str, duration: int, name: Namer, keep: Keeper) -> dict[str, Any]:
-    """Store a voice message; returns the Bot API Voice."""
+def voice(data: bytes, mime: str, duration: int, name: IdMaker, keep: FileKeeper) -> dict[str, Any]:
+    """Store a voice message and return the Bot API Voice."""
     word = name()
     mime = mime or "audio/ogg"
     stored = keep(StoredFile(f"AwAC{word}", f"AgAD{word}", f"voice/file_{word}.oga", mime, "", data))
     return {"duration": duration, "mime_type": mime, **stored.head()}
 
 
-def video_note(data: bytes, duration: int, name: Namer, keep: Keeper) -> dict[str, Any]:
-    """Store a round video; returns the Bot API VideoNote, which has no type."""
+def video_note(data: bytes, duration: int, name: IdMaker, keep: FileKeeper) -> dict[str, Any]:
+    """Store a round video and return the Bot API VideoNote, which has no MIME type."""
     word = name()
     stored = keep(StoredFile(f"DQAC{word}", f"AgAD{word}", f"video_notes/file_{word}.mp4", "video/mp4", "", data))
     return {"duration": duration, "length": 240, **stored.head()}
 
 
-def sticker(data: bytes, emoji: str, name: Namer, keep: Keeper) -> dict[str, Any]:
-    """Store a still sticker; returns the Bot API Sticker."""
+def sticker(data: bytes, emoji: str, name: IdMaker, keep: FileKeeper) -> dict[str, Any]:
+    """Store a still sticker and return the Bot API Sticker."""
     word = name()
     stored = keep(StoredFile(f"CAAC{word}", f"AgAD{word}", f"stickers/file_{word}.webp", "image/webp", "", data))
     shape = {"type": "regular", "width": 512, "height": 512, "is_animated": False, "is_video": False}

@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from bot.sandbox.ai_studio.server import SANDBOX_FOLDER, Answer, Fault, Studio
+from bot.sandbox.event_stream import Hub
 
 URI = f"gpt://{SANDBOX_FOLDER}/yandexgpt/latest"
 SECRET = "a-key-of-this-test"
@@ -338,25 +339,18 @@ async def test_requests_are_kept_without_the_key() -> None:
 
 
 async def test_every_call_is_in_the_journal_without_secrets() -> None:
-    class Diary:
-        def __init__(self) -> None:
-            self.rows: list[Json] = []
-
-        def journal(self, lane: str, name: str, **rest: Any) -> None:
-            self.rows.append({"lane": lane, "name": name, **rest})
-
-    diary = Diary()
-    async with running(hub=diary) as (_, session):
+    hub = Hub()
+    async with running(hub=hub) as (_, session):
         await completion(session, ask("a" * 5_000))
         await completion(session, ask(), {"authorization": "Api-Key wrong-secret"})
-    assert [(row["lane"], row["name"], row["status"]) for row in diary.rows] == [
+    assert [(row["lane"], row["name"], row["status"]) for row in hub.entries()] == [
         ("model", "completion", 200),
         ("model", "completion", 401),
     ]
-    text = json.dumps(diary.rows)
+    text = json.dumps(hub.entries())
     assert SECRET not in text
     assert "wrong-secret" not in text
-    assert "(5000 characters)" in diary.rows[0]["detail"]["request"]["messages"][0]["text"]
+    assert "(5000 characters)" in hub.entries()[0]["detail"]["request"]["messages"][0]["text"]
 
 
 async def test_sliders_take_only_what_they_know() -> None:

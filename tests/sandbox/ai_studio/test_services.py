@@ -342,7 +342,7 @@ async def test_a_signed_jwt_buys_a_token_that_opens_the_door_for_half_a_day() ->
     key, other = (rsa.generate_private_key(public_exponent=65_537, key_size=2_048) for _ in range(2))
     clock = HandClock()
     async with running(clock=clock) as (studio, session):
-        studio.small.public_keys["aje1"] = key.public_key()
+        studio.iam.public_keys["aje1"] = key.public_key()
         _, found = await post(session, "/iam/v1/tokens", {"jwt": jwt(key, clock.now)})
         bearer = {"authorization": f"Bearer {found['iamToken']}"}
         opened, _ = await get(session, "/v1/models", **bearer)

@@ -1,4 +1,4 @@
-"""Calls of tools as both APIs write them, each model family in its own way as recorded. Begin at `native_calls`."""
+"""Tool calls in the answers of both APIs, in the form recorded for each family of models. Begin with `native_calls`."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ Call = tuple[str, Mapping[str, Any]]
 
 
 def native_calls(calls: Sequence[Call]) -> Json:
-    """The message of a turn that calls: no ids, and every number a double."""
+    """The message with tool calls of the native API: calls have no ids, and every number is a double."""
     rows = [{"functionCall": {"name": name, "arguments": _doubles(dict(arguments))}} for name, arguments in calls]
     return {"role": "assistant", "toolCallList": {"toolCalls": rows}}
 
 
 def whole_calls(calls: Sequence[Call], *, is_open: bool) -> list[Json]:
-    """The calls of an answer that is not streamed."""
+    """The tool calls of an OpenAI-compatible answer that is not streamed. `is_open`: of an open model."""
     return [
         _entry(number, _id(name, is_open=is_open), name, _text(given)) for number, (name, given) in enumerate(calls)
     ]
 
 
 def delta_calls(calls: Sequence[Call], *, is_open: bool, bare: bool) -> list[list[Json]]:
-    """The calls of a stream, a list for each chunk: Yandex's models send all at once, open ones token by token.
+    """The tool calls of an OpenAI-compatible stream, one list for each chunk.
 
-    `bare`: no type even on the first piece, as gemma does it.
+    Yandex's models send all calls in one chunk, open models token by token. `bare`: even the first piece has no type,
+    as gemma sends it.
     """
     if not is_open:
         return [whole_calls(calls, is_open=False)]

@@ -1,18 +1,18 @@
 """Who writes the sandbox's answers: the scripted model, one on this machine, or one behind a URL.
 
-Begin with `ModelSwitch`. The native wire stays the same whoever writes. A change goes on in the background and tells
-how far it is; until it is complete the former model answers, and if it fails it goes on answering.
+Begin with `ModelSwitch`. A change goes on in the background and reports its progress; the former model answers until
+the change is complete, and keeps answering if it fails. The APIs stay as they are.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bot.errors import BotError
-from bot.sandbox.ai_studio.generation.writer import Messages, Source
+from bot.sandbox.ai_studio.generation.writer import AnswerSource, Messages
 from bot.sandbox.ai_studio.wire import Json
 from bot.sandbox.scripted import model
 
@@ -25,7 +25,9 @@ SYSTEM = {"role": "system", "text": "You are a helpful assistant. Answer briefly
 
 
 class ModelSwitch:
-    def __init__(self, source: Source, directory: Path, on_change: Callable[[Json], None] | None) -> None:
+    """Changes the function of an `AnswerSource`. `directory` keeps fetched models; `on_change` gets each new state."""
+
+    def __init__(self, source: AnswerSource, directory: Path, on_change: Callable[[Json], None] | None) -> None:
         self._source = source
         self._directory = directory
         self._on_change = on_change
@@ -35,10 +37,11 @@ class ModelSwitch:
         self._server: LocalServer | None = None
 
     def state(self) -> Json:
+        """Who writes now and how far a change is: `{"kind", "title", "progress", "error"}`."""
         return {"kind": self._kind, "title": self._title, "progress": self._progress, "error": self._error or None}
 
     async def switch(self, kind: str, name: str = "") -> Json:
-        """Begin a change and return the state. Raises `ValueError` for a kind that is not known or lacks its name."""
+        """Begin a change and return the state. Raises `ValueError` for an unknown kind or a missing name."""
         if kind not in KINDS:
             raise ValueError(f"there is no model kind {kind!r}; known: {', '.join(KINDS)}")
         if kind == "url" and not name.startswith(("http://", "https://")):
@@ -55,11 +58,13 @@ class ModelSwitch:
         return self.state()
 
     async def wait(self) -> Json:
+        """Wait until the change in progress is finished, and return the state."""
         if self._task is not None:
             await asyncio.wait([self._task])
         return self.state()
 
     async def close(self) -> None:
+        """Stop the change in progress and the local model."""
         await self._stop_change()
         if self._server is not None:
             await self._server.close()
@@ -87,7 +92,7 @@ class ModelSwitch:
         self._source.function = lambda messages: server.chat(_with_system(messages))
 
     async def _fetch(self, name: str) -> Path:
-        """Fetch in a thread that gives up when this task is cancelled."""
+        """Fetch the model's file in a thread, which gives up when this task is cancelled."""
         from bot.providers.local import server as local
 
         loop, stopped = asyncio.get_running_loop(), False
@@ -110,7 +115,7 @@ class ModelSwitch:
         self._source.function = lambda messages: remote.chat(_with_system(messages))
 
     async def _use(self, kind: str, title: str, server: LocalServer | None) -> None:
-        """Make a model the one that writes; the one before it is stopped."""
+        """Let another model write, and stop the former one."""
         former, self._server = self._server, server
         self._kind, self._title, self._progress, self._error = kind, title, None, ""
         self._source.function, self._source.paced = model.answer, kind == "scripted"
@@ -135,17 +140,7 @@ class ModelSwitch:
 
 
 def _with_system(messages: Messages) -> Sequence[dict[str, str]]:
-    """The conversation as a small model can take it: with an instruction, and only as much as fits its window."""
+    """The newest messages behind an instruction: no more than the context window of a small model takes."""
     kept = [message for message in messages if message["role"] != "system"][-8:]
     first = next((message for message in messages if message["role"] == "system"), SYSTEM)
     return [first, *({**message, "text": message["text"][-3_000:]} for message in kept)]
-
-
-def live(pieces: Sequence[str]) -> AsyncIterator[str]:
-    """A known answer as if it were being thought of: for functions given to `Studio.answer`."""
-
-    async def flow() -> AsyncIterator[str]:
-        for piece in pieces:
-            yield piece
-
-    return flow()

@@ -1,6 +1,6 @@
-"""What a request wants beyond words, the same for both APIs: tools, a schema, reasoning, eyes. Begin at `Wishes`.
+"""What a request asks for beside its messages: tools, a JSON schema, reasoning, pictures. Begin with `RequestOptions`.
 
-Like `studio_check` it refuses what the service refuses, by raising `Problem`.
+Both APIs are read into the same values. The functions raise `Problem` for what the real service refuses.
 """
 
 from __future__ import annotations
@@ -21,15 +21,19 @@ EFFORTS = ("low", "medium", "high")
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A function that the model may call."""
+    """A function that the model may call. `parameters` is a JSON schema."""
 
     name: str
     parameters: Json
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
-    """`choice` is "", "none", "required" or the name of a tool. `reasons`: the model thinks first."""
+class RequestOptions:
+    """The options of a request, whichever API it came by.
+
+    `choice` is "", "none", "required" or the name of a tool. `schema` is the JSON schema of the answer. `reasons`: the
+    model reasons before it answers. `pictures` are those of the newest message.
+    """
 
     tools: Sequence[Tool] = ()
     choice: str = ""
@@ -39,14 +43,15 @@ class Wishes:
     pictures: Sequence[bytes] = ()
 
 
-def native_wishes(body: Mapping[str, Any], uri: Uri) -> Wishes:
+def native_request_options(body: Mapping[str, Any], uri: Uri) -> RequestOptions:
+    """The options of a native request. Raises `Problem` 3 for malformed ones."""
     tools = [_tool(row, "function") for row in _rows(get(body, "tools"))]
     schema = get(body, "jsonSchema")
     if schema is not None and get(body, "jsonObject"):
         raise Problem(3, "oneof field 'ResponseFormat' is already set: jsonObject and jsonSchema")
     options = _mapping(get(body, "completionOptions"))
     mode = _mapping(get(options, "reasoningOptions")).get("mode")
-    return Wishes(
+    return RequestOptions(
         tools=tools,
         choice=_native_choice(_mapping(get(body, "toolChoice")), tools),
         parallel=get(body, "parallelToolCalls") is not False,
@@ -55,7 +60,10 @@ def native_wishes(body: Mapping[str, Any], uri: Uri) -> Wishes:
     )
 
 
-def openai_wishes(body: Mapping[str, Any], uri: Uri) -> Wishes:
+def openai_request_options(body: Mapping[str, Any], uri: Uri) -> RequestOptions:
+    """The options of a chat request. Raises `Problem` 3 for malformed ones and for pictures that the model does not
+    take.
+    """
     tools = [_tool(row, "function") for row in _rows(body.get("tools"))]
     form = _mapping(body.get("response_format"))
     spec, pictures = TEXT_MODELS[uri.name], _pictures(body)
@@ -65,10 +73,10 @@ def openai_wishes(body: Mapping[str, Any], uri: Uri) -> Wishes:
     if effort is not None and effort not in EFFORTS:
         raise Problem(3, f"reasoning_effort must be one of {', '.join(EFFORTS)}, got {effort!r}")
     found = _mapping(form.get("json_schema"))
-    return Wishes(
+    return RequestOptions(
         tools=tools,
         choice=_openai_choice(body.get("tool_choice"), tools),
-        parallel=True,  # parallel_tool_calls is ignored there, as recorded
+        parallel=True,  # recorded: this API ignores parallel_tool_calls
         schema=_schema(found.get("schema")) if form.get("type") == "json_schema" else None,
         reasons=spec.thinks,
         pictures=pictures,

@@ -1,6 +1,6 @@
-"""The Responses API: streamed, in the background, with web search, with agents. Begin at `Responses.create`.
+"""The Responses API: streams, background responses, web search, agents. Begin with `Responses.create`.
 
-Its requests are checked as the chat requests that they amount to; its answers come from the same source.
+A request is rewritten as a chat request and checked as one; the answers come from the `AnswerSource` of all APIs.
 """
 
 from __future__ import annotations
@@ -16,17 +16,19 @@ from aiohttp import web
 from bot.clock import Clock
 from bot.sandbox.ai_studio.faults import Stream, fail
 from bot.sandbox.ai_studio.generation.native import prompt_tokens, raw
-from bot.sandbox.ai_studio.generation.request_options import openai_wishes
-from bot.sandbox.ai_studio.generation.writer import Source, Writing, sentences
+from bot.sandbox.ai_studio.generation.request_options import openai_request_options
+from bot.sandbox.ai_studio.generation.writer import AnswerSource, PendingAnswer, sentences
 from bot.sandbox.ai_studio.quota import Quotas
-from bot.sandbox.ai_studio.validation import Access, check_window, openai_messages, openai_options, text_model
+from bot.sandbox.ai_studio.validation import Access, check_window, openai_messages, openai_stream_and_limit, text_model
 from bot.sandbox.ai_studio.wire import Call, Fault, Json, Problem, count_tokens, encode, json_response
 from bot.sandbox.scripted import model as scripted
 
 
 @dataclass(slots=True)
-class Stored:
-    """A response that was answered at once is `due` at once; one of the background later."""
+class StoredResponse:
+    """A response that can be fetched again. It is in progress until the monotonic time `due` and `polls_left` more
+    requests.
+    """
 
     value: Json
     due: float
@@ -34,8 +36,10 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What a response is made of."""
+class ResponseParts:
+    """What a response is made of. `output` grows while the response is written; `prompt` are the tokens of
+    the prompt.
+    """
 
     id: str
     model: str
@@ -44,6 +48,7 @@ class Told:
     output: list[Json] = field(default_factory=list)
 
     def value(self, status: str, done: int = 0, thought: int = 0, **rest: Any) -> Json:
+        """The response as JSON. `done` are the tokens of the answer, `thought` those of the reasoning."""
         text = "".join(part["text"] for item in self.output for part in item.get("content", ()))
         numbers = {
             "input_tokens": self.prompt,
@@ -60,41 +65,44 @@ class Told:
 
 
 class Responses:
-    """`agents` are the console's: their prompts by their ids. `pages` is what a web search finds.
+    """The routes of the Responses API.
 
-    `seconds` and `polls` are how long a response of the background takes.
+    `agents` are the prompts of the console's agents by id. `pages` are the addresses that a web search finds. A
+    background response takes `seconds` and `polls` requests for it.
     """
 
-    def __init__(self, clock: Clock, access: Access, quotas: Quotas, source: Source) -> None:
+    def __init__(self, clock: Clock, access: Access, quotas: Quotas, source: AnswerSource) -> None:
         self.agents: dict[str, str] = {"fvtsandboxagent000000": "You are the agent of the sandbox."}
         self.pages = ["https://example.com/news", "https://ya.ru/"]
         self.seconds, self.polls = 0.0, 0
-        self.all: dict[str, Stored] = {}
+        self.all: dict[str, StoredResponse] = {}
         self._clock = clock
         self._access = access
         self._quotas = quotas
         self._source = source
 
     async def create(self, call: Call) -> web.StreamResponse:
+        """`POST /v1/responses`: a response, whole, streamed or in the background."""
         chat = self._as_chat(call.body)
         uri = text_model(call, self._access, chat["model"], native=False)
-        messages, wishes = openai_messages(chat), openai_wishes(chat, uri)
-        _, limit = openai_options(chat)
+        messages, options = openai_messages(chat), openai_request_options(chat, uri)
+        _, limit = openai_stream_and_limit(chat)
         check_window(call, uri, prompt_tokens(messages))
         searches = any(tool.get("type") == "web_search" for tool in call.body.get("tools") or ())
         call.seen.note = f"{uri.name}/{uri.version}, {len(messages)} messages"
         with self._quotas.session():
-            writing = self._source.next(messages, call, wishes)
-            if isinstance(writing, Fault):
-                return await fail(call, writing)
-            if writing.answer.raw:
-                return await raw(call, writing.answer.raw, writing.answer.raw_type or "text/event-stream", 0)
-            told = Told(str(uuid.uuid4()), chat["model"], int(self._clock.time()), prompt_tokens(messages))
+            pending = self._source.next(messages, call, options)
+            if isinstance(pending, Fault):
+                return await fail(call, pending)
+            if pending.answer.raw:
+                return await raw(call, pending.answer.raw, pending.answer.raw_type or "text/event-stream", 0)
+            parts = ResponseParts(str(uuid.uuid4()), chat["model"], int(self._clock.time()), prompt_tokens(messages))
             pages = self.pages if searches and scripted.question(messages) else []
-            events = self._events(told, writing, limit, pages)
-            return await (self._stream if call.body.get("stream") is True else self._whole)(call, told, events)
+            events = self._events(parts, pending, limit, pages)
+            return await (self._stream if call.body.get("stream") is True else self._whole)(call, parts, events)
 
     async def get(self, call: Call) -> web.Response:
+        """`GET /v1/responses/{id}`: a response by its id."""
         stored = self._find(call)
         stored.polls_left -= 1
         if self._clock.monotonic() < stored.due or stored.polls_left >= 0:
@@ -102,7 +110,7 @@ class Responses:
         return json_response(call, stored.value)
 
     async def cancel(self, call: Call) -> web.Response:
-        """What is done already can't be taken back."""
+        """`POST /v1/responses/{id}/cancel`. Raises `Problem` 3 for a response that is completed."""
         stored = self._find(call)
         if self._clock.monotonic() >= stored.due and stored.polls_left <= 0:
             raise Problem(3, "the response is completed already")
@@ -110,25 +118,25 @@ class Responses:
         stored.due, stored.polls_left = self._clock.monotonic(), 0
         return json_response(call, stored.value)
 
-    def _find(self, call: Call) -> Stored:
+    def _find(self, call: Call) -> StoredResponse:
         id = call.request.match_info["id"]
         if id not in self.all:
             raise Problem(5, f"response {id} not found")
         return self.all[id]
 
     def _as_chat(self, body: Json) -> Json:
-        """The chat request that this one amounts to."""
+        """The chat request that asks for the same answer as this request."""
         given = body.get("input")
         items = [{"role": "user", "content": given}] if isinstance(given, str) else given
         if not isinstance(items, list) or not items:
             raise Problem(3, "input must not be empty")
-        told = [str(body["instructions"])] if body.get("instructions") else []
+        instructions = [str(body["instructions"])] if body.get("instructions") else []
         if agent := (body.get("prompt") or {}).get("id"):
             if agent not in self.agents:
                 raise Problem(5, f"prompt {agent} not found")
-            told.insert(0, self.agents[agent])
+            instructions.insert(0, self.agents[agent])
         model = body.get("model") or (f"gpt://{self._access.folder}/yandexgpt/latest" if agent else None)
-        system = [{"role": "system", "content": "\n\n".join(told)}] if told else []
+        system = [{"role": "system", "content": "\n\n".join(instructions)}] if instructions else []
         form, effort = (body.get("text") or {}).get("format"), (body.get("reasoning") or {}).get("effort")
         return {
             "model": model,
@@ -141,40 +149,42 @@ class Responses:
             "reasoning_effort": effort,
         }
 
-    async def _events(self, told: Told, writing: Writing, limit: int, pages: list[str]) -> AsyncIterator[Json]:
-        """The events of a response, the last with all of it."""
-        yield {"type": "response.created", "response": told.value("in_progress")}
-        yield {"type": "response.in_progress", "response": told.value("in_progress")}
-        for item in [{"type": "web_search_call", "id": f"ws_{told.id}", "status": "completed"}] if pages else ():
+    async def _events(
+        self, parts: ResponseParts, pending: PendingAnswer, limit: int, pages: list[str]
+    ) -> AsyncIterator[Json]:
+        """The events of a response; the last one carries the whole response."""
+        yield {"type": "response.created", "response": parts.value("in_progress")}
+        yield {"type": "response.in_progress", "response": parts.value("in_progress")}
+        for item in [{"type": "web_search_call", "id": f"ws_{parts.id}", "status": "completed"}] if pages else ():
             yield {"type": "response.output_item.added", "item": {**item, "status": "in_progress"}}
             yield {"type": "response.web_search_call.searching", "item_id": item["id"]}
-            told.output.append(item)
+            parts.output.append(item)
             yield {"type": "response.output_item.done", "item": item}
-        for piece in sentences(writing.answer.thought):
+        for piece in sentences(pending.answer.thought):
             yield {"type": "response.reasoning_text.delta", "delta": piece}
-        thought = count_tokens(writing.answer.thought)
-        if writing.answer.calls:
-            for number, (name, given) in enumerate(writing.answer.calls):
+        thought = count_tokens(pending.answer.thought)
+        if pending.answer.calls:
+            for number, (name, given) in enumerate(pending.answer.calls):
                 text = json.dumps(dict(given), ensure_ascii=False)
                 item = {"type": "function_call", "id": f"fc_{number}", "call_id": name, "name": name}
-                told.output.append({**item, "arguments": text, "status": "completed"})
-                yield {"type": "response.output_item.done", "item": told.output[-1]}
-            yield {"type": "response.completed", "response": told.value("completed", 10, thought)}
+                parts.output.append({**item, "arguments": text, "status": "completed"})
+                yield {"type": "response.output_item.done", "item": parts.output[-1]}
+            yield {"type": "response.completed", "response": parts.value("completed", 10, thought)}
             return
         status, count, text = "FINAL", 0, ""
-        async for step in self._source.steps(writing, sentences, limit):
+        async for step in self._source.steps(pending, sentences, limit):
             status, count, text = step.status, step.tokens, step.text
             yield {"type": "response.output_text.delta", "delta": step.piece}
         notes = [{"type": "url_citation", "url": url, "title": "", "start_index": 0, "end_index": 0} for url in pages]
         content = [{"type": "output_text", "text": text, "annotations": notes}]
-        told.output.append({"type": "message", "role": "assistant", "status": "completed", "content": content})
+        parts.output.append({"type": "message", "role": "assistant", "status": "completed", "content": content})
         if reason := REASONS.get(status):
             rest = {"incomplete_details": {"reason": reason}}
-            yield {"type": "response.incomplete", "response": told.value("incomplete", count, thought, **rest)}
+            yield {"type": "response.incomplete", "response": parts.value("incomplete", count, thought, **rest)}
         else:
-            yield {"type": "response.completed", "response": told.value("completed", count, thought)}
+            yield {"type": "response.completed", "response": parts.value("completed", count, thought)}
 
-    async def _stream(self, call: Call, told: Told, events: AsyncIterator[Json]) -> web.StreamResponse:
+    async def _stream(self, call: Call, parts: ResponseParts, events: AsyncIterator[Json]) -> web.StreamResponse:
         stream = Stream(call, "text/event-stream")
         try:
             async for number, event in _numbered(events):
@@ -191,7 +201,7 @@ class Responses:
             return await stream.fail(problem)
         return await stream.end()
 
-    async def _whole(self, call: Call, told: Told, events: AsyncIterator[Json]) -> web.StreamResponse:
+    async def _whole(self, call: Call, parts: ResponseParts, events: AsyncIterator[Json]) -> web.StreamResponse:
         value: Json = {}
         async for event in events:
             value = event.get("response", value)
@@ -199,13 +209,13 @@ class Responses:
             return await fail(call, call.fault)
         self._keep(call, value)
         background = call.body.get("background") is True
-        return json_response(call, told.value("queued") if background else value)
+        return json_response(call, parts.value("queued") if background else value)
 
     def _keep(self, call: Call, value: Json) -> None:
         call.seen.answer = value["output_text"]
         background = call.body.get("background") is True
         due = self._clock.monotonic() + (self.seconds if background else 0.0)
-        self.all[value["id"]] = Stored(value, due, self.polls if background else 0)
+        self.all[value["id"]] = StoredResponse(value, due, self.polls if background else 0)
         while len(self.all) > REMEMBERED:
             del self.all[next(iter(self.all))]
 

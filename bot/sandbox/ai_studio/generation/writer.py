@@ -1,6 +1,7 @@
-"""Where the sandbox's answers come from, and how fast they come: a script, a function, or a local model.
+"""Where the sandbox's answers come from and how fast: a script, a function, or a local model. Begin with
+`AnswerSource.next`.
 
-Begin with `Source.next`. Answers are pieces of text; which wire carries them is not this module's business.
+Answers are pieces of text here; the modules of the three APIs put them into their formats.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, Literal
 from bot.clock import Clock
 from bot.errors import ModelError
 from bot.sandbox.ai_studio.faults import Faults
-from bot.sandbox.ai_studio.generation.request_options import Wishes
+from bot.sandbox.ai_studio.generation.request_options import RequestOptions
 from bot.sandbox.ai_studio.wire import TOKEN, Call, Fault, Problem, count_tokens
 from bot.sandbox.scripted import model
 from bot.sandbox.scripted import tools as scripted_tools
@@ -26,7 +27,7 @@ Messages = list[dict[str, str]]
 Split = Callable[[str], Sequence[str]]
 AnswerFunction = Callable[[Messages], str | AsyncIterator[str]]
 
-NOTHING_MORE = Wishes()
+NO_OPTIONS = RequestOptions()
 FILTERED = (
     "В интернете есть много сайтов с информацией на эту тему. "
     "[Посмотрите, что нашлось в поиске](https://ya.ru)"
@@ -37,10 +38,10 @@ FILTERED = (
 class Answer:
     """One answer for `Studio.script`.
 
-    `chunks` are what each piece adds, or with `cumulative` the whole text as each line of the native stream says it.
-    `usage` replaces the counted one, `{}` leaves it out. `raw` is a whole body, byte for byte, in pieces. `quirks`
-    leave things out of an OpenAI-compatible stream. `calls` are tools that it calls instead of answering, `thought`
-    is what it thinks before, which the native API only counts.
+    `chunks` are the pieces that are added one by one, or with `cumulative` the whole text so far in each. `usage`
+    replaces the counted usage, `{}` leaves it out. `raw` is a whole body, byte for byte, in pieces. `quirks` name what
+    an OpenAI-compatible stream leaves out. `calls` are tool calls instead of a text. `thought` is the reasoning before
+    the answer, which the native API only counts.
     """
 
     chunks: Sequence[str] = ()
@@ -55,8 +56,12 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Writing:
-    """An answer on its way: `pieces` when it is known, `live` when it is still being thought of."""
+class PendingAnswer:
+    """An answer that has not been sent yet: its `text` or chunks if they are known, `live` if a model is still writing
+    it.
+
+    `pace` is its speed relative to the set one: 1 as set, less is slower, 0 at once.
+    """
 
     answer: Answer
     live: AsyncIterator[str] | None = None
@@ -64,6 +69,7 @@ class Writing:
     pace: float = 1.0
 
     def pieces(self, split: Split) -> Sequence[str]:
+        """The pieces of a known answer; `split` cuts its text."""
         return split(self.text) if self.text else self.answer.chunks
 
 
@@ -78,8 +84,10 @@ class Step:
     last: bool
 
 
-class Source:
-    """`speed` is pieces a second (0: at once), `ttft` seconds to the first; `function` writes what no script says."""
+class AnswerSource:
+    """Writes answers at `speed` pieces a second (0: at once), the first after `ttft` seconds. `function` answers after
+    the script.
+    """
 
     def __init__(self, clock: Clock, faults: Faults) -> None:
         self.speed = 0.0
@@ -90,8 +98,11 @@ class Source:
         self._clock = clock
         self._faults = faults
 
-    def next(self, messages: Messages, call: Call, wishes: Wishes = NOTHING_MORE) -> Writing | Fault:
-        """The answer to these messages, or a fault in its place. A fault for later goes along with the call."""
+    def next(self, messages: Messages, call: Call, options: RequestOptions = NO_OPTIONS) -> PendingAnswer | Fault:
+        """The answer to these messages, or a fault instead of it.
+
+        A fault with `after_chunks` is stored in the call and breaks off the answer that follows it in the queue.
+        """
         if self.queue:
             item = self.queue.popleft()
             if not isinstance(item, Fault):
@@ -99,27 +110,27 @@ class Source:
             if item.after_chunks is None:
                 return item
             call.fault = item
-            return self.next(messages, call, wishes)
+            return self.next(messages, call, options)
         if model.is_refused(messages):
-            return Writing(Answer(chunks=(FILTERED,), status="CONTENT_FILTER"))
-        thought = scripted_tools.thought(messages) if wishes.reasons else ""
-        if self.function is model.answer and (wanted := _wanted(messages, wishes, thought)):
+            return PendingAnswer(Answer(chunks=(FILTERED,), status="CONTENT_FILTER"))
+        thought = scripted_tools.thought(messages) if options.reasons else ""
+        if self.function is model.answer and (wanted := _wanted(messages, options, thought)):
             return wanted
         made = self.function(messages)
         if isinstance(made, str):
             pace = model.pace(messages) if self.paced else 1.0
-            return Writing(Answer(thought=thought), text=made, pace=pace)
-        return Writing(Answer(thought=thought), live=made)
+            return PendingAnswer(Answer(thought=thought), text=made, pace=pace)
+        return PendingAnswer(Answer(thought=thought), live=made)
 
-    async def steps(self, writing: Writing, split: Split, limit: int) -> AsyncIterator[Step]:
-        """The answer in its time, at most `limit` tokens of it (0: all); the content filter may come in between."""
+    async def steps(self, pending: PendingAnswer, split: Split, limit: int) -> AsyncIterator[Step]:
+        """Yield the answer at its speed, at most `limit` tokens (0: all). The random fault `filter` may end it."""
         filtered, text, count = self._faults.happens("filter"), "", 0
-        async with aclosing(self._flow(writing, split)) as flow:
+        async with aclosing(self._flow(pending, split)) as flow:
             async for piece, last in flow:
                 before = text
-                text = piece if writing.answer.cumulative else text + piece
+                text = piece if pending.answer.cumulative else text + piece
                 count += max(count_tokens(piece), 1)
-                status = str(writing.answer.status) if last else "PARTIAL"
+                status = str(pending.answer.status) if last else "PARTIAL"
                 if limit and (count > limit or (count == limit and not last)):
                     text, count, status = shorten(text, count - limit), limit, "TRUNCATED_FINAL"
                 elif filtered and (last or count > 20):
@@ -129,17 +140,17 @@ class Source:
                 if status != "PARTIAL":
                     return
 
-    async def _flow(self, writing: Writing, split: Split) -> AsyncGenerator[tuple[str, bool]]:
-        """The pieces, each with whether it is the last. An answer has at least one, maybe empty."""
-        if writing.live is not None:
-            async with aclosing(_with_last(writing.live)) as pieces_now:
+    async def _flow(self, pending: PendingAnswer, split: Split) -> AsyncGenerator[tuple[str, bool]]:
+        """The pieces, each with whether it is the last. An answer has at least one piece, which may be empty."""
+        if pending.live is not None:
+            async with aclosing(_with_last(pending.live)) as pieces_now:
                 async for item in pieces_now:
                     yield item
             return
-        pieces, slow = writing.pieces(split), max(self._faults.shares["slow"], 0.01)
-        speed = self.speed * writing.pace / slow
-        waits = self.speed > 0 and writing.pace > 0
-        begin = self._clock.monotonic() + (self.ttft * slow if writing.pace > 0 else 0.0)
+        pieces, slow = pending.pieces(split), max(self._faults.shares["slow"], 0.01)
+        speed = self.speed * pending.pace / slow
+        waits = self.speed > 0 and pending.pace > 0
+        begin = self._clock.monotonic() + (self.ttft * slow if pending.pace > 0 else 0.0)
         last = max(len(pieces) - 1, 0)
         for index, piece in enumerate(pieces or ("",)):
             due = begin + (index / speed if waits else 0.0) - self._clock.monotonic()
@@ -149,7 +160,7 @@ class Source:
 
 
 async def _with_last(live: AsyncIterator[str]) -> AsyncGenerator[tuple[str, bool]]:
-    """Pieces as they come, each with whether it is the last; a model that fails is the service's failure."""
+    """Pieces as they come, each with whether it is the last. An error of the model becomes `Problem` 14."""
     held: str | None = None
     try:
         async for piece in live:
@@ -164,27 +175,31 @@ async def _with_last(live: AsyncIterator[str]) -> AsyncGenerator[tuple[str, bool
     yield held or "", True
 
 
-def _wanted(messages: Messages, wishes: Wishes, thought: str) -> Writing | None:
-    """What the scripted model says where words alone won't do."""
-    tools = [(tool.name, tool.parameters) for tool in wishes.tools]
-    if calls := scripted_tools.calls(messages, tools, wishes.choice, parallel=wishes.parallel):
-        return Writing(Answer(calls=calls, status="TOOL_CALLS", thought=thought))
-    text = scripted_tools.told(messages)
-    if wishes.schema is not None:
-        text = scripted_tools.as_json(wishes.schema, text or model.question(messages))
-    elif wishes.pictures:
-        text = scripted_tools.seen(messages, wishes.pictures)
-    return Writing(Answer(thought=thought), text=text) if text else None
+def _wanted(messages: Messages, options: RequestOptions, thought: str) -> PendingAnswer | None:
+    """The scripted model's answer with tool calls, JSON or a description of pictures; None if a plain text will do."""
+    tools = [(tool.name, tool.parameters) for tool in options.tools]
+    if calls := scripted_tools.calls(messages, tools, options.choice, parallel=options.parallel):
+        return PendingAnswer(Answer(calls=calls, status="TOOL_CALLS", thought=thought))
+    text = scripted_tools.results_text(messages)
+    if options.schema is not None:
+        text = scripted_tools.as_json(options.schema, text or model.question(messages))
+    elif options.pictures:
+        text = scripted_tools.describe_pictures(messages, options.pictures)
+    return PendingAnswer(Answer(thought=thought), text=text) if text else None
 
 
-def _planned(item: str | Sequence[str] | Answer) -> Writing:
+def _planned(item: str | Sequence[str] | Answer) -> PendingAnswer:
     if isinstance(item, Answer):
-        return Writing(item)
-    return Writing(Answer(), text=item) if isinstance(item, str) and item else Writing(Answer(chunks=tuple(item)))
+        return PendingAnswer(item)
+    return (
+        PendingAnswer(Answer(), text=item)
+        if isinstance(item, str) and item
+        else PendingAnswer(Answer(chunks=tuple(item)))
+    )
 
 
 def shorten(text: str, tokens: int) -> str:
-    """The text without so many tokens at its end."""
+    """The text without its last `tokens` tokens."""
     if tokens <= 0:
         return text
     marks = [match.start() for match in TOKEN.finditer(text)]
@@ -192,17 +207,17 @@ def shorten(text: str, tokens: int) -> str:
 
 
 def phrases(text: str) -> list[str]:
-    """A few words at a time, as the native stream gives them. Joined they are the text."""
+    """Cut a text into pieces of a few words, as the native stream does. Joined they are the text."""
     return re.findall(r"(?:\S+\s*){1,4}|\s+", text)
 
 
 def sentences(text: str) -> list[str]:
-    """A short first piece, then large ones, as Yandex's own models stream on the OpenAI-compatible API."""
+    """Cut a text into a short first piece and large ones, as Yandex's models stream in the OpenAI-compatible API."""
     word = re.match(r"\s*\S+", text)
     rest = text[word.end() :] if word else text
     return [*([word[0]] if word else ()), *(rest[start : start + 200] for start in range(0, len(rest), 200))]
 
 
 def tokens(text: str) -> list[str]:
-    """About a token at a time, as open models stream."""
+    """Cut a text into pieces of about a token, as open models stream."""
     return re.findall(r"\s*\w{1,8}|\s*[^\w\s]|\s+", text)

@@ -1,4 +1,4 @@
-"""YandexART: what it accepts, what it refuses, and the picture behind an operation. Begin with `Art.submit`."""
+"""YandexART: what it accepts and refuses, and the picture that an operation returns. Begin with `Art.submit`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ Outcome = Literal["never", "refused", "failed", "no_image", "not_base64"] | byte
 
 
 class Art:
-    """`bought` counts accepted submits: each would cost money. `outcomes` are what the next pictures come to."""
+    """The route for pictures. `bought` counts accepted requests, which would cost money; `outcomes` are the next
+    results.
+    """
 
     def __init__(self, access: Access, quotas: Quotas, operations: Operations) -> None:
         self.bought = 0
@@ -36,6 +38,9 @@ class Art:
         self._operations = operations
 
     async def submit(self, call: Call) -> web.Response:
+        """`imageGenerationAsync`: begin the operation that returns a picture. Raises `Problem` 3 for a
+        refused prompt.
+        """
         any_model(self._access, get(call.body, "modelUri"), "art", ("yandex-art",))
         prompt = _prompt(call.body.get("messages"))
         seed, width, height = _options(get(call.body, "generationOptions") or {})

@@ -1,8 +1,4 @@
-"""The Search API of the sandbox: an answer with sources, or pages, made of nothing but the question.
-
-`Search.answers` is a queue of what to answer instead: `(text, [(title, url, used)])`; `Search.raw` one of XML to give
-as pages. `framing` is how the stream of an answer is written over REST, which nobody has documented.
-"""
+"""The Search API: an answer with sources, and pages. Both are made up from the question. Begin with `Search`."""
 
 from __future__ import annotations
 
@@ -29,6 +25,13 @@ PAGES: tuple[Page, ...] = (
 
 
 class Search:
+    """The routes of the Search API.
+
+    `answers` queues what to answer instead, as `(text, [(title, url, used)])`; `raw` queues the XML of found pages.
+    `framing` is how the answer's stream is written over REST, which Yandex does not document. `rejects`: the service
+    refuses to answer.
+    """
+
     def __init__(self, access: Access) -> None:
         self.answers: deque[tuple[str, Sequence[Page]]] = deque()
         self.raw: deque[bytes] = deque()
@@ -37,6 +40,7 @@ class Search:
         self._access = access
 
     async def search(self, call: Call) -> web.StreamResponse:
+        """`gen/search`: a generated answer with its sources."""
         body = call.body
         self._access.check_folder(str(body.get("folderId", "")))
         question = _question(body)
@@ -55,6 +59,7 @@ class Search:
         return json_response(call, value if self.framing == "object" else {"result": value})
 
     async def pages(self, call: Call) -> web.StreamResponse:
+        """`web/search`: found pages as XML."""
         body = call.body
         self._access.check_folder(str(body.get("folderId", "")))
         query = body.get("query")
@@ -67,7 +72,7 @@ class Search:
 
 
 def _xml(words: str) -> bytes:
-    """Found words stand in elements of their own."""
+    """The XML of found pages, in which the words of the query stand in elements of their own."""
     mark = f"<hlword>{escape(words)}</hlword>"
     pages = "".join(
         f'<group><doc id="Z{number}"><url>{escape(url)}</url><title>{escape(title)}: {mark}</title>'

@@ -1,6 +1,7 @@
 """SpeechKit: recognition of short notes (v1) and long ones (v3), and synthesis (v1). Begin with `Speech`.
 
-A note of the sandbox (`ogg.note`) is heard as the words that it carries; any other as a sentence about its length.
+A voice note made by the sandbox (`ogg.note`) carries its words and is recognised as them; any other note as a sentence
+about its length.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ CONTAINERS = {"OGG_OPUS": b"OggS", "MP3": b"", "WAV": b"RIFF"}
 
 
 class Speech:
-    """`heard` are the lengths (seconds) of what was recognised, `spoken` the texts that were said: each is paid for."""
+    """The routes of SpeechKit. `heard` are the lengths (seconds) of recognised notes, `spoken` the texts read aloud;
+    each is paid.
+    """
 
     def __init__(self, operations: Operations) -> None:
         self.heard: list[float] = []
@@ -33,7 +36,7 @@ class Speech:
         self._results: dict[str, str] = {}
 
     async def recognize(self, call: Call) -> web.Response:
-        """`call.body` are the parameters of the address."""
+        """`stt:recognize`: the words of a short note. `call.body` has the parameters of the URL."""
         data = await call.request.read()
         _language(call.body.get("lang", "ru-RU"))
         if call.body.get("format", "oggopus") != "oggopus" or not data.startswith(b"OggS"):
@@ -46,6 +49,7 @@ class Speech:
         return json_response(call, {"result": _heard(data, length)})
 
     async def submit(self, call: Call) -> web.Response:
+        """`recognizeFileAsync`: begin the operation that recognises a long note."""
         model = call.body.get("recognitionModel")
         if not isinstance(model, dict) or model.get("model") != "general":
             raise Problem(3, "recognitionModel.model: general is expected")
@@ -67,7 +71,7 @@ class Speech:
         return json_response(call, operation)
 
     async def result(self, call: Call) -> web.Response:
-        """The lines of a finished recognition: each sentence is one, raw and then refined."""
+        """`getRecognition`: the lines of a finished recognition, for each sentence a raw and a refined one."""
         id_ = str(call.body.get("operationId", ""))
         operation = self._operations.all.get(id_)
         if id_ not in self._results or operation is None or not operation.finished:
@@ -82,6 +86,7 @@ class Speech:
         return web.Response(body=body, content_type="application/json", headers=call.headers)
 
     async def synthesize(self, call: Call) -> web.Response:
+        """`tts:synthesize`: a voice note that says the text."""
         raw = await call.request.read()
         form = {name: values[0] for name, values in parse_qs(raw.decode("utf-8", "replace")).items()}
         text = form.get("text", "")

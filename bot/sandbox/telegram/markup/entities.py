@@ -1,6 +1,7 @@
-"""Formatted text as the server keeps it: entities checked, text cleaned and trimmed, links found. Begin with `settle`.
+"""Formatted text as the server stores it: entities checked, text cleaned and trimmed, links found. Begin with `settle`.
 
-Offsets on the wire are UTF-16 code units; inside this module they are code points, which can't fall into a pair.
+Offsets in requests and messages are UTF-16 code units; inside this module they are code points, which cannot point into
+the middle of a surrogate pair.
 """
 
 from __future__ import annotations
@@ -39,14 +40,14 @@ _INVISIBLE = frozenset("\u00ad\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 
 @dataclass(slots=True)
 class Formatted:
-    """A text with its entities, as it stands in a chat. `remarks` tell what the server changed without saying so."""
+    """A text with its entities as a message contains it. `remarks` are the changes that the server makes silently."""
 
     text: str
     entities: list[Entity] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
     def fields(self, text: str = "text", entities: str = "entities") -> dict[str, Any]:
-        """The fields of a Message."""
+        """The text and the entities as fields of a Message with these names; empty fields are left out."""
         found = {text: self.text} if self.text else {}
         return {**found, entities: self.entities} if self.entities else dict(found)
 
@@ -68,7 +69,10 @@ def units(text: str) -> int:
 
 
 def checked(raw: Any) -> list[Entity]:
-    """The entities of a request, those of types that only the server finds left out. Raises 400 for a malformed one."""
+    """The entities of a request. Raises 400 for a malformed one.
+
+    Types that only the server finds (links, mentions, hashtags, ...) are left out.
+    """
     if not isinstance(raw, list):
         return []
     return [entity for item in raw if (entity := _checked(item))["type"] not in FOUND]
@@ -93,10 +97,10 @@ def _checked(item: Any) -> Entity:
 
 
 def settle(text: str, entities: list[Entity], *, allow_empty: bool = False) -> Formatted:
-    """Do to a text what the server does before it stands in a chat. Raises 400 for offsets that are wrong.
+    """Change a text and its entities as the real server does before it stores them. Raises 400 for wrong offsets.
 
-    Control characters go, the ends are trimmed with the entities shifted along, code takes no other style, what is
-    more than 100 entities is ignored, and links, mentions, commands are found.
+    Control characters are removed, both ends are trimmed and the offsets shifted, styles inside code are dropped,
+    entities after the first 100 are ignored, and links, mentions and commands are found.
     """
     spans = _spans(text, [entity for entity in entities if entity["length"]])
     text = _clean(text, spans)
@@ -116,16 +120,17 @@ def settle(text: str, entities: list[Entity], *, allow_empty: bool = False) -> F
 
 
 def detect(text: str) -> list[Entity]:
-    """The entities that the server finds in a text by itself."""
+    """The entities that the server finds in a text by itself: links, addresses, commands, mentions and tags."""
     return _entities(text, find(text))
 
 
 def is_blank(text: str) -> bool:
-    """Nothing to see: white space and invisible characters only."""
+    """Whether a text has white space and invisible characters only."""
     return all(char.isspace() or char in _INVISIBLE or unicodedata.category(char) == "Cf" for char in text)
 
 
 def check_length(text: str, limit: int, reason: str) -> None:
+    """Raise 400 with `reason` if the text has more than `limit` characters."""
     if len(text) > limit:
         raise bad(reason)
 
@@ -166,7 +171,7 @@ def _clean(text: str, spans: list[_Span]) -> str:
 
 
 def _trim(text: str, spans: list[_Span]) -> str:
-    """Cut both ends. On the left the cut stops where the first entity begins: the server does it so."""
+    """Cut white space at both ends. On the left the real server cuts only up to the first entity."""
     text = text.rstrip(" \n")
     for span in spans:
         span.end = min(span.end, len(text))
@@ -188,7 +193,7 @@ def _cross(one: _Span, other: _Span) -> bool:
 
 
 def _untangle(spans: list[_Span], remarks: list[str]) -> list[_Span]:
-    """Take away what can't stand together: styles in code, links in links, quotes in quotes, parts that cross."""
+    """Drop or split entities that may not overlap: styles in code, links in links, quotes in quotes, crossing parts."""
     kept: list[_Span] = []
     for span in sorted(spans, key=_rank):
         rest = [span]
@@ -206,7 +211,7 @@ def _rank(span: _Span) -> tuple[int, int, int]:
 
 
 def _beside(span: _Span, other: _Span) -> list[_Span]:
-    """What remains of `span` beside `other`, which came first."""
+    """The parts of `span` that remain outside `other`, which has priority."""
     if not _cross(span, other) or not _excludes(span, other):
         return [span]
     if span.type not in STYLES:
@@ -254,7 +259,7 @@ _PATTERNS: list[tuple[str, re.Pattern[str]]] = [
 
 
 def find(text: str) -> list[_Span]:
-    """Links, addresses, commands, mentions and tags, none inside another."""
+    """Spans of links, addresses, commands, mentions and tags in a text; they do not overlap."""
     spans: list[_Span] = []
     for kind, pattern in _PATTERNS:
         for match in pattern.finditer(text):

@@ -1,4 +1,4 @@
-"""The parse mode HTML: a few tags, four named references, and nothing else."""
+"""The parse mode HTML: a few tags and four named character references."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ _ATTRIBUTE = re.compile(r"""\s*([^\s=>/"']*)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([A
 
 
 class Html(Parser):
+    """The parser for `parse_mode=HTML`."""
+
     def run(self) -> tuple[str, list[Entity]]:
+        """Return the plain text and its entities. Raises 400 for an unknown tag or one that is not closed."""
         while self.place < len(self.source):
             if self.ahead("<"):
                 self._end() if self.ahead("</") else self._start()
@@ -110,7 +113,7 @@ class Html(Parser):
             self.add(opened, _TAGS[name])
 
     def _code(self, opened: Open) -> None:
-        """`<pre><code class="language-x">` is one entity, `pre` with a language."""
+        """Add a code entity; `<pre><code class="language-x">` becomes one entity, `pre` with a language."""
         last = self.entities[-1] if self.entities else None
         same = last is not None and (last["offset"], last["length"]) == (opened.unit, self.unit - opened.unit)
         if opened.kind == "pre" and last and same and last["type"] == "code":

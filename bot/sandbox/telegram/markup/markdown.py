@@ -23,11 +23,14 @@ _TITLES = {
 
 
 class MarkdownV2(Parser):
+    """The parser for `parse_mode=MarkdownV2`."""
+
     def __init__(self, source: str) -> None:
         super().__init__(source)
         self.line_start = True
 
     def run(self) -> tuple[str, list[Entity]]:
+        """Return the plain text and its entities. Raises 400 for an unescaped character or an open entity."""
         while self.place < len(self.source):
             char = self.source[self.place]
             if char == "\\" and self.place + 1 < len(self.source) and 0 < ord(self.source[self.place + 1]) <= 126:
@@ -52,7 +55,7 @@ class MarkdownV2(Parser):
         return any(opened.kind == "blockquote" for opened in self.stack)
 
     def _closes(self) -> bool:
-        """End the innermost entity, if what stands here ends it."""
+        """End the innermost entity if its closing mark is next. Returns whether it did."""
         if not self.stack:
             return False
         if self.source[self.place] == "\n":
@@ -74,7 +77,7 @@ class MarkdownV2(Parser):
         return True
 
     def _mark(self, char: str) -> None:
-        """Begin an entity, or refuse a character that should have been escaped."""
+        """Begin an entity. Raises 400 for a character that must be escaped."""
         if char == "\n":
             self._plain("\n", 1)
         elif char == ">" and self.line_start:
@@ -103,7 +106,7 @@ class MarkdownV2(Parser):
             self.place = match.end()
 
     def _address(self, opened: Open) -> None:
-        """The `(address)` after a link or a custom emoji; a link without one takes its own text."""
+        """Read the `(address)` after a link or a custom emoji; a link without one has its text as the address."""
         if not self.ahead("("):
             if opened.kind == "custom_emoji":
                 self.fail("The entity must contain a tg://emoji or tg://time URL")
@@ -131,7 +134,7 @@ class MarkdownV2(Parser):
             self.fail("Invalid tg://emoji or tg://time URL specified")
 
     def _end_quote(self) -> None:
-        """A quote ends with its line; `||` as the last thing in it makes it expandable."""
+        """End a quote at the end of its line; `||` at the very end makes it expandable."""
         kind = "blockquote"
         last = self.stack[-1]
         if last.kind == "spoiler" and last.at == self.place - 2:
@@ -156,9 +159,12 @@ class MarkdownV2(Parser):
 
 
 class Markdown(Parser):
-    """No nesting; a backslash escapes only `_`, `*`, the backtick and `[`."""
+    """The parser for the old `parse_mode=Markdown`: no nesting; a backslash escapes only `_`, `*`, the backtick and
+    `[`.
+    """
 
     def run(self) -> tuple[str, list[Entity]]:
+        """Return the plain text and its entities. Raises 400 for an entity that is not closed."""
         while self.place < len(self.source):
             char = self.source[self.place]
             if char == "\\" and self.source[self.place + 1 : self.place + 2] in ("_", "*", "`", "["):

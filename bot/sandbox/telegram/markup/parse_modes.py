@@ -1,7 +1,6 @@
-"""The three parse modes of `sendMessage`: HTML, MarkdownV2 and the old Markdown. Begin with `parse`.
+"""The three parse modes of sendMessage: HTML, MarkdownV2 and the old Markdown. Begin with `parse`.
 
-Strings that break the rules are refused with the server's own words, "can't parse entities: ...", byte offsets and
-all.
+A text that breaks the rules is refused in the words of the real server, "can't parse entities: ...", with byte offsets.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from bot.sandbox.telegram.markup.parser import Parser
 
 
 def parse(text: str, mode: str) -> tuple[str, list[Entity]]:
-    """Split a marked-up text into plain text and entities. Raises 400 for what the server would not take."""
+    """Split a marked-up text into plain text and entities. Raises 400 for what the real server would refuse."""
     parser = PARSERS.get(mode.lower())
     if parser is None:
         raise bad("Unsupported parse_mode")

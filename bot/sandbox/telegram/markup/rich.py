@@ -1,7 +1,8 @@
-"""Rich messages: an InputRichMessage checked against the limits and made into what the server echoes. See `rich`.
+"""Rich messages: checks an InputRichMessage against the limits and makes the RichMessage of the answer. Begin with
+`rich`.
 
-Blocks are checked in full. `markdown` and `html` are only measured and kept as one paragraph: nothing here parses them.
-The names of the errors for exceeded limits are ours where the server's own are not known.
+Blocks are checked completely. `markdown` and `html` are only measured and kept as one paragraph: nothing here parses
+them. Where the real names of errors for exceeded limits are unknown, they are made up.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ TEXT_FIELDS: dict[str, tuple[str, ...]] = {
 
 
 def rich(given: Any, *, draft: bool = False) -> dict[str, Any]:
-    """Check an InputRichMessage; returns the RichMessage that the server answers with. Raises 400."""
+    """Check an InputRichMessage and return the RichMessage of the server's answer. Raises 400 for what is malformed."""
     if not isinstance(given, dict):
         raise bad("Can't parse InputRichMessage: expected an Object")
     forms = [name for name in ("html", "markdown", "blocks") if given.get(name)]
@@ -64,7 +65,7 @@ def rich(given: Any, *, draft: bool = False) -> dict[str, Any]:
 
 
 def plain(value: Any) -> str:
-    """The words of rich text, a block or a list of blocks, for people who read a journal or a test."""
+    """The plain text of rich text, a block or a list of blocks, for people who read a journal or a test."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):
@@ -83,7 +84,7 @@ def _is_block(value: Block) -> bool:
 
 
 class _Check:
-    """Counts while it walks: characters of all texts, and blocks with list items and table rows."""
+    """Checks blocks and counts on the way: the characters of all texts, and blocks with list items and table rows."""
 
     def __init__(self, draft: bool) -> None:
         self.draft = draft
@@ -123,7 +124,7 @@ class _Check:
         return {"text": self.needed(given), "size": given["size"]}
 
     def words(self, given: Block, depth: int) -> Block:
-        """paragraph, footer, pre, pullquote, expandable_blockquote: a text and simple fields."""
+        """Check a block with a text and simple fields: paragraph, footer, pre, pullquote, expandable_blockquote."""
         credit = {"credit": self.text(given["credit"])} if given.get("credit") else {}
         return {"text": self.needed(given), **_kept(given, {"language": str}), **credit}
 
@@ -212,13 +213,13 @@ class _Check:
         return {"blocks": self.blocks(given.get("blocks"), depth + 1)}
 
     def media(self, given: Block, depth: int) -> Block:
-        """The sandbox keeps no media inside rich messages: refusing is better than showing nothing."""
+        """Refuse media: the sandbox stores none inside rich messages, and an error is better than a hole."""
         raise bad("RICH_MESSAGE_MEDIA_INVALID")
 
     # --- text ---------------------------------------------------------------------------------------------------------
 
     def needed(self, given: Block, name: str = "text") -> Any:
-        """Rich text that must show something."""
+        """Check rich text that must show something. Raises 400 if it is blank."""
         before = self.characters
         text = self.text(given.get(name, ""))
         if self.characters == before or (is_blank(plain(text)) and not _has_picture(text)):
@@ -235,7 +236,7 @@ class _Check:
         return value
 
     def text(self, given: Any, depth: int = 1) -> Any:
-        """Rich text: a string, a list, or an object with a type."""
+        """Check rich text: a string, a list, or an object with a type."""
         if isinstance(given, str):
             self.characters += len(given)
             return given
@@ -268,7 +269,7 @@ class _Check:
 
 
 def _has_picture(text: Any) -> bool:
-    """Formulas and emoji are seen though they have no words."""
+    """Whether rich text has a formula or a custom emoji, which are visible without words."""
     if isinstance(text, list):
         return any(_has_picture(item) for item in text)
     return isinstance(text, dict) and (
@@ -277,7 +278,7 @@ def _has_picture(text: Any) -> bool:
 
 
 def _kept(given: Block, types: dict[str, type]) -> Block:
-    """The optional fields of a block, checked by type."""
+    """The optional fields of a block. Raises 400 for a value of a wrong type."""
     kept = {name: given[name] for name in types if given.get(name) is not None}
     for name, value in kept.items():
         if not isinstance(value, types[name]) or (types[name] is int and isinstance(value, bool)):

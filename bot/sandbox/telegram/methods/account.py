@@ -1,4 +1,4 @@
-"""Methods about the bot itself, its chats, topics, commands, files and updates. The table is at the foot."""
+"""Bot API methods about the bot itself, updates, files, chats and topics. The table `METHODS` is at the end."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from bot.sandbox.telegram.call import Call, bad, too_many
-from bot.sandbox.telegram.context import Api, Method
+from bot.sandbox.telegram.context import Method, MethodContext
 from bot.sandbox.telegram.files import DOWNLOAD_LIMIT
 from bot.sandbox.telegram.state import COLORS, Chat
 
@@ -27,16 +27,18 @@ GIFTS = ("unlimited_gifts", "limited_gifts", "unique_gifts", "premium_subscripti
 # --- the bot ----------------------------------------------------------------------------------------------------------
 
 
-def get_me(api: Api, call: Call) -> dict[str, Any]:
+def get_me(api: MethodContext, call: Call) -> dict[str, Any]:
+    """The bot as a User with its abilities."""
     return api.state.profile.me()
 
 
-def done(api: Api, call: Call) -> bool:
-    """Methods whose effect nobody in the sandbox sees."""
+def done(api: MethodContext, call: Call) -> bool:
+    """A method that the sandbox accepts although nobody sees its effect."""
     return True
 
 
-def set_text(api: Api, call: Call, *, field: str, limit: int) -> bool:
+def set_text(api: MethodContext, call: Call, *, field: str, limit: int) -> bool:
+    """Set the bot's name or description for a language. `field` is the parameter, `limit` its longest length."""
     value = call.text(field)
     if len(value) > limit:
         raise bad(f"bot {field.replace('_', ' ')} is too long")
@@ -44,12 +46,14 @@ def set_text(api: Api, call: Call, *, field: str, limit: int) -> bool:
     return True
 
 
-def get_text(api: Api, call: Call, *, field: str) -> dict[str, str]:
+def get_text(api: MethodContext, call: Call, *, field: str) -> dict[str, str]:
+    """The bot's name or description in a language, else the default one."""
     default = api.settings.get(f"{field}/", api.state.profile.first_name if field == "name" else "")
     return {field: api.settings.get(f"{field}/{call.text('language_code')}", default)}
 
 
-def set_my_commands(api: Api, call: Call) -> bool:
+def set_my_commands(api: MethodContext, call: Call) -> bool:
+    """Set the menu of commands for a scope and language. Raises 400 for a command that Telegram would not take."""
     commands = call.parsed("commands", "commands")
     if not isinstance(commands, list):
         raise bad("can't parse commands: Array expected")
@@ -62,12 +66,14 @@ def set_my_commands(api: Api, call: Call) -> bool:
     return True
 
 
-def get_my_commands(api: Api, call: Call) -> list[dict[str, Any]]:
+def get_my_commands(api: MethodContext, call: Call) -> list[dict[str, Any]]:
+    """The menu of commands of a scope and language; empty if none was set."""
     scope, language = _scope(call)
     return api.state.commands.get(scope, {}).get(language, [])
 
 
-def delete_my_commands(api: Api, call: Call) -> bool:
+def delete_my_commands(api: MethodContext, call: Call) -> bool:
+    """Remove the menu of commands of a scope and language."""
     scope, language = _scope(call)
     api.state.commands.get(scope, {}).pop(language, None)
     _show_commands(api)
@@ -96,25 +102,27 @@ def _scope(call: Call) -> tuple[str, str]:
     return json.dumps(scope, sort_keys=True), language
 
 
-def default_commands(api: Api) -> dict[str, list[dict[str, Any]]]:
-    """The commands of the default scope, by language."""
+def default_commands(api: MethodContext) -> dict[str, list[dict[str, Any]]]:
+    """The commands of the default scope by language code."""
     return {"": [], **api.state.commands.get(DEFAULT_SCOPE, {})}
 
 
-def _show_commands(api: Api) -> None:
+def _show_commands(api: MethodContext) -> None:
     api.state.hub.publish("commands", commands=default_commands(api))
 
 
 # --- updates and files ------------------------------------------------------------------------------------------------
 
 
-async def get_updates(api: Api, call: Call) -> list[dict[str, Any]]:
+async def get_updates(api: MethodContext, call: Call) -> list[dict[str, Any]]:
+    """Updates by long polling."""
     if not api.updates.webhook_active:
         api.updates.ask(call.parsed("allowed_updates", "allowed updates"))
     return await api.updates.poll(call.integer("offset"), call.integer("limit", 100), call.integer("timeout"))
 
 
-async def set_webhook(api: Api, call: Call) -> bool:
+async def set_webhook(api: MethodContext, call: Call) -> bool:
+    """Set the webhook; an empty `url` removes it. Raises 429 when called twice within a second."""
     now = api.state.clock.monotonic()
     if call.text("url") and now < api.webhook_at + 1:
         raise too_many(1)
@@ -126,16 +134,19 @@ async def set_webhook(api: Api, call: Call) -> bool:
     return True
 
 
-async def delete_webhook(api: Api, call: Call) -> bool:
+async def delete_webhook(api: MethodContext, call: Call) -> bool:
+    """Remove the webhook."""
     await api.webhook.set("", "", 40, drop_pending=call.flag("drop_pending_updates"))
     return True
 
 
-def get_webhook_info(api: Api, call: Call) -> dict[str, Any]:
+def get_webhook_info(api: MethodContext, call: Call) -> dict[str, Any]:
+    """The WebhookInfo."""
     return {**api.webhook.info(), "allowed_updates": sorted(api.updates.allowed)}
 
 
-def get_file(api: Api, call: Call) -> dict[str, Any]:
+def get_file(api: MethodContext, call: Call) -> dict[str, Any]:
+    """A File with the path to download it. Raises 400 for an unknown file or one over 20 MB."""
     file = api.state.files.get(call.text("file_id"))
     if file is None:
         raise bad("wrong file_id or the file is temporarily unavailable")
@@ -147,7 +158,8 @@ def get_file(api: Api, call: Call) -> dict[str, Any]:
 # --- chats and topics -------------------------------------------------------------------------------------------------
 
 
-def get_chat(api: Api, call: Call) -> dict[str, Any]:
+def get_chat(api: MethodContext, call: Call) -> dict[str, Any]:
+    """The ChatFullInfo of a chat."""
     chat = api.state.chat(api.chat_id(call))
     return {
         **api.state.head(chat),
@@ -157,7 +169,8 @@ def get_chat(api: Api, call: Call) -> dict[str, Any]:
     }
 
 
-def get_chat_member(api: Api, call: Call) -> dict[str, Any]:
+def get_chat_member(api: MethodContext, call: Call) -> dict[str, Any]:
+    """The ChatMember of a person or the bot. Raises 400 for an unknown user."""
     chat = api.state.chat(api.chat_id(call))
     user_id = call.integer("user_id")
     if user_id not in api.state.people and user_id != api.state.profile.id:
@@ -165,7 +178,8 @@ def get_chat_member(api: Api, call: Call) -> dict[str, Any]:
     return member(api, chat, user_id)
 
 
-def get_chat_administrators(api: Api, call: Call) -> list[dict[str, Any]]:
+def get_chat_administrators(api: MethodContext, call: Call) -> list[dict[str, Any]]:
+    """The owner of a group. Raises 400 for a private chat."""
     chat = api.state.chat(api.chat_id(call))
     if chat.private:
         raise bad("there are no administrators in the private chat")
@@ -173,13 +187,16 @@ def get_chat_administrators(api: Api, call: Call) -> list[dict[str, Any]]:
     return [item for item in members if item["status"] in {"creator", "administrator"}]
 
 
-def get_chat_member_count(api: Api, call: Call) -> int:
+def get_chat_member_count(api: MethodContext, call: Call) -> int:
+    """How many members a chat has, with the bot."""
     chat = api.state.chat(api.chat_id(call))
     return len(chat.members) + chat.has_bot
 
 
-def member(api: Api, chat: Chat, user_id: int) -> dict[str, Any]:
-    """The ChatMember. The first member of a group is its owner; the others are plain members, the bot may be more."""
+def member(api: MethodContext, chat: Chat, user_id: int) -> dict[str, Any]:
+    """The ChatMember. The first member of a group is its owner, the bot may be an administrator, all others are
+    members.
+    """
     user = api.state.user(user_id)
     here = chat.has_bot if user_id == api.state.profile.id else user_id in chat.members
     if not here:
@@ -191,7 +208,8 @@ def member(api: Api, chat: Chat, user_id: int) -> dict[str, Any]:
     return {"status": "member", "user": user}
 
 
-def create_forum_topic(api: Api, call: Call) -> dict[str, Any]:
+def create_forum_topic(api: MethodContext, call: Call) -> dict[str, Any]:
+    """Create a topic and return the ForumTopic. Raises 400 where topics are not allowed."""
     chat = api.state.chat(api.chat_id(call))
     if chat.private and not api.state.profile.topics:
         raise bad("BOT_FORUM_CREATE_FORBIDDEN")
@@ -204,7 +222,8 @@ def create_forum_topic(api: Api, call: Call) -> dict[str, Any]:
     return {"message_thread_id": message["message_id"], **message["forum_topic_created"]}
 
 
-def edit_forum_topic(api: Api, call: Call) -> bool:
+def edit_forum_topic(api: MethodContext, call: Call) -> bool:
+    """Rename a topic. Raises 400 for an unknown topic or if nothing would change."""
     chat = api.state.chat(api.chat_id(call))
     topic = chat.topics[_thread(api, call, chat)]
     if not call.text("name") and "icon_custom_emoji_id" not in call.params:
@@ -219,13 +238,14 @@ def edit_forum_topic(api: Api, call: Call) -> bool:
     return True
 
 
-def delete_forum_topic(api: Api, call: Call) -> bool:
+def delete_forum_topic(api: MethodContext, call: Call) -> bool:
+    """Delete a topic with its messages. Raises 400 for an unknown topic."""
     chat = api.state.chat(api.chat_id(call))
     api.state.drop_topic(chat, _thread(api, call, chat))
     return True
 
 
-def _thread(api: Api, call: Call, chat: Chat) -> int:
+def _thread(api: MethodContext, call: Call, chat: Chat) -> int:
     thread_id = call.integer("message_thread_id")
     if thread_id not in chat.topics:
         raise bad("message thread not found")

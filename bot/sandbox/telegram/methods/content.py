@@ -1,4 +1,6 @@
-"""What a message of the bot is made of: text, caption, keyboard, reply, checked as the server checks them."""
+"""The parts of a message that the bot sends (text, caption, keyboard, reply), checked as the real server
+checks them.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,7 @@ ACTIONS = (
 
 
 def text(call: Call) -> Formatted:
-    """The text of sendMessage and editMessageText. Raises 400."""
+    """The text of sendMessage and editMessageText. Raises 400 if it is empty, too long or badly formatted."""
     if not call.text("text"):
         raise bad("Message text is empty")
     found = formatted(call, "text", "entities")
@@ -36,14 +38,16 @@ def text(call: Call) -> Formatted:
 
 
 def caption(call: Call) -> Formatted:
-    """The caption of a photo, document or voice; may be empty. Raises 400."""
+    """The caption of a photo, document or voice message; it may be empty. Raises 400 if it is too long or badly
+    formatted.
+    """
     found = formatted(call, "caption", "caption_entities", allow_empty=True)
     check_length(found.text, CAPTION_LIMIT, "Message caption is too long")
     return found
 
 
 def formatted(call: Call, name: str, entities: str, *, allow_empty: bool = False) -> Formatted:
-    """A text with its markup. With a parse mode the entities are ignored, as on the real server."""
+    """A text with its entities. If there is a parse mode the given entities are ignored, as on the real server."""
     given = call.text(name)
     if len(given.encode("utf-8", "replace")) > REQUEST_LIMIT:
         raise bad("Text is too long")
@@ -56,7 +60,10 @@ def formatted(call: Call, name: str, entities: str, *, allow_empty: bool = False
 
 
 def keyboard(call: Call, *, editing: bool = False) -> dict[str, Any] | None:
-    """The inline keyboard, which stays with the message; None for the other kinds. Raises 400."""
+    """The inline keyboard of a message; None for no keyboard and for other kinds of keyboards.
+
+    Raises 400 for a malformed keyboard, and with `editing` for any but an inline one.
+    """
     markup = call.parsed("reply_markup", "reply keyboard markup")
     if markup is None:
         return None
@@ -118,12 +125,16 @@ def _check_action(name: str, value: Any) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
+    """The message that is replied to (0: none), and the part of it that is quoted."""
+
     message_id: int = 0
     quote: str = ""
 
 
 def reply(call: Call, chat: Chat) -> Reply:
-    """What is replied to. Raises 400 when it is not there, unless the call allows that."""
+    """What the message replies to. Raises 400 if that does not exist, unless the call allows sending
+    without a reply.
+    """
     given = call.parsed("reply_parameters", "reply parameters")
     if given is None:
         number = call.integer("reply_to_message_id")

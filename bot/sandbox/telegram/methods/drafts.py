@@ -1,11 +1,11 @@
-"""Methods that show something for a moment: drafts, chat actions, answers to button presses. Table at the foot."""
+"""Bot API methods that show something for a moment: drafts, chat actions, answers to button presses."""
 
 from __future__ import annotations
 
 from functools import partial
 
 from bot.sandbox.telegram.call import Call, bad
-from bot.sandbox.telegram.context import Api, Method
+from bot.sandbox.telegram.context import Method, MethodContext
 from bot.sandbox.telegram.markup.entities import TEXT_LIMIT, Formatted, check_length
 from bot.sandbox.telegram.markup.rich import rich
 from bot.sandbox.telegram.methods.content import formatted
@@ -20,19 +20,22 @@ ACTIONS = frozenset(
 ANSWER_LIMIT = 200
 
 
-def send_message_draft(api: Api, call: Call) -> bool:
+def send_message_draft(api: MethodContext, call: Call) -> bool:
+    """Show a plain text as the draft of a private chat for 30 s."""
     found = formatted(call, "text", "entities", allow_empty=True)
     check_length(found.text, TEXT_LIMIT, "Message is too long")
     api.remark(call, found.remarks)
     return _draft(api, call, found, None)
 
 
-def send_rich_message_draft(api: Api, call: Call) -> bool:
+def send_rich_message_draft(api: MethodContext, call: Call) -> bool:
+    """Show a rich message as the draft of a private chat for 30 s."""
     given = call.parsed("rich_message", "rich message")
     return _draft(api, call, Formatted(""), rich(given, draft=True))
 
 
-def send_chat_action(api: Api, call: Call) -> bool:
+def send_chat_action(api: MethodContext, call: Call) -> bool:
+    """Show that the bot is typing, or another chat action."""
     chat = api.state.chat(api.chat_id(call))
     thread_id = api.state.thread(chat, call.integer("message_thread_id"))
     action = call.text("action")
@@ -42,8 +45,8 @@ def send_chat_action(api: Api, call: Call) -> bool:
     return True
 
 
-def answer_callback_query(api: Api, call: Call) -> bool:
-    """Takes one answer for each press, within 150 s."""
+def answer_callback_query(api: MethodContext, call: Call) -> bool:
+    """Answer a button press. Raises 400 for a second answer and after 150 s."""
     if len(call.text("text")) > ANSWER_LIMIT:
         raise bad("MESSAGE_TOO_LONG")
     query_id = call.text("callback_query_id")
@@ -60,14 +63,14 @@ def answer_callback_query(api: Api, call: Call) -> bool:
     return True
 
 
-def decline(api: Api, call: Call, *, query: str) -> bool:
-    """Payments are only ever declined here: there is nothing that could be sold."""
+def decline(api: MethodContext, call: Call, *, query: str) -> bool:
+    """Decline a payment: the sandbox sells nothing. Raises 400 for an answer that would accept it."""
     if not call.text(query) or call.flag("ok") or not call.text("error_message"):
         raise bad("QUERY_ID_INVALID")
     return True
 
 
-def _draft(api: Api, call: Call, found: Formatted, rich_message: dict[str, object] | None) -> bool:
+def _draft(api: MethodContext, call: Call, found: Formatted, rich_message: dict[str, object] | None) -> bool:
     chat = api.state.chat(api.chat_id(call))
     _check_place(chat)
     thread_id = api.state.thread(chat, call.integer("message_thread_id"))

@@ -1,11 +1,11 @@
-"""Methods that change or remove what stands in a chat. The table at the foot is what the server offers."""
+"""Bot API methods that change or delete messages. The table `METHODS` is at the end."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from bot.sandbox.telegram.call import Call, bad
-from bot.sandbox.telegram.context import Api, Method
+from bot.sandbox.telegram.context import Method, MethodContext
 from bot.sandbox.telegram.markup.rich import rich
 from bot.sandbox.telegram.methods.content import caption, keyboard, text
 from bot.sandbox.telegram.state import Chat, Message
@@ -21,7 +21,8 @@ REACTIONS = frozenset(
 ) | {"❤️‍🔥", "👨‍💻", "🤷‍♂", "🤷", "🤷‍♀"}
 
 
-def edit_message_text(api: Api, call: Call) -> Message:
+def edit_message_text(api: MethodContext, call: Call) -> Message:
+    """Replace the text or rich message of a message of the bot."""
     given = call.parsed("rich_message", "rich message")
     if given is not None and call.text("text"):
         raise bad("only one of the fields text and rich_message can be specified")
@@ -41,7 +42,8 @@ def edit_message_text(api: Api, call: Call) -> Message:
     return _change(api, chat, message, TEXT, content, keyboard(call, editing=True))
 
 
-def edit_message_caption(api: Api, call: Call) -> Message:
+def edit_message_caption(api: MethodContext, call: Call) -> Message:
+    """Replace the caption of a photo, document or voice message of the bot."""
     found = caption(call)
     chat, message = _mine(api, call)
     if not any(kind in message for kind in ("photo", "document", "voice")):
@@ -49,12 +51,14 @@ def edit_message_caption(api: Api, call: Call) -> Message:
     return _change(api, chat, message, CAPTION, found.fields(*CAPTION), keyboard(call, editing=True))
 
 
-def edit_message_reply_markup(api: Api, call: Call) -> Message:
+def edit_message_reply_markup(api: MethodContext, call: Call) -> Message:
+    """Replace the inline keyboard of a message of the bot."""
     chat, message = _mine(api, call)
     return _change(api, chat, message, (), {}, keyboard(call, editing=True))
 
 
-def delete_message(api: Api, call: Call) -> bool:
+def delete_message(api: MethodContext, call: Call) -> bool:
+    """Delete a message. Raises 400 if it does not exist, is older than 48 h or may not be deleted by the bot."""
     chat = api.state.chat(api.chat_id(call))
     number = api.message_id(call)
     if number not in chat.messages:
@@ -65,8 +69,8 @@ def delete_message(api: Api, call: Call) -> bool:
     return True
 
 
-def delete_messages(api: Api, call: Call) -> bool:
-    """Those that can't be found are skipped."""
+def delete_messages(api: MethodContext, call: Call) -> bool:
+    """Delete up to 100 messages; unknown ids are skipped. Raises 400 if one of them may not be deleted."""
     chat = api.state.chat(api.chat_id(call))
     numbers = call.parsed("message_ids", "message identifiers")
     if not isinstance(numbers, list) or not 1 <= len(numbers) <= 100:
@@ -80,8 +84,8 @@ def delete_messages(api: Api, call: Call) -> bool:
     return True
 
 
-def set_message_reaction(api: Api, call: Call) -> bool:
-    """The bot's one reaction; an empty list takes it away."""
+def set_message_reaction(api: MethodContext, call: Call) -> bool:
+    """Set the one reaction of the bot on a message; an empty list removes it."""
     chat = api.state.chat(api.chat_id(call))
     number = api.message_id(call)
     if number not in chat.messages:
@@ -96,8 +100,8 @@ def set_message_reaction(api: Api, call: Call) -> bool:
     return True
 
 
-def react(api: Api, chat: Chat, number: int, who: int, emoji: str | None) -> str | None:
-    """Replace the reaction of one user; returns the one before."""
+def react(api: MethodContext, chat: Chat, number: int, who: int, emoji: str | None) -> str | None:
+    """Replace the reaction of one user on a message. Returns the previous emoji, or None."""
     found = chat.reactions.setdefault(number, {})
     before = next((name for name, users in found.items() if who in users), None)
     if before:
@@ -112,8 +116,8 @@ def react(api: Api, chat: Chat, number: int, who: int, emoji: str | None) -> str
     return before
 
 
-def _mine(api: Api, call: Call) -> tuple[Chat, Message]:
-    """The bot's own message that is to be edited."""
+def _mine(api: MethodContext, call: Call) -> tuple[Chat, Message]:
+    """The chat and the bot's own message that the call edits. Raises 400 for any other message."""
     chat = api.state.chat(api.chat_id(call))
     message = chat.messages.get(api.message_id(call))
     if message is None:
@@ -123,14 +127,14 @@ def _mine(api: Api, call: Call) -> tuple[Chat, Message]:
     return chat, message
 
 
-def _deletable(api: Api, chat: Chat, message: Message) -> bool:
-    """Own messages anywhere, others' only in private chats; nothing older than 48 h."""
+def _deletable(api: MethodContext, chat: Chat, message: Message) -> bool:
+    """Whether the bot may delete a message: it is under 48 h old, and the bot's own or in a private chat."""
     young = api.state.clock.time() - message["date"] < 48 * 3_600
     return young and (chat.private or message["from"]["id"] == api.state.profile.id)
 
 
 def _change(
-    api: Api,
+    api: MethodContext,
     chat: Chat,
     message: Message,
     names: tuple[str, ...],
@@ -144,9 +148,13 @@ def _change(
 
 
 def changed(
-    api: Api, message: Message, names: tuple[str, ...], content: dict[str, Any], markup: dict[str, Any] | None
+    api: MethodContext, message: Message, names: tuple[str, ...], content: dict[str, Any], markup: dict[str, Any] | None
 ) -> Message:
-    """The message with `content` for its fields `names` and this keyboard, none when it is None."""
+    """A copy of the message in which `content` replaces the fields `names` and `markup` the keyboard (None: no
+    keyboard).
+
+    Raises 400 if nothing would change.
+    """
     fresh = {name: value for name, value in message.items() if name not in {*names, "reply_markup"}} | content
     if markup:
         fresh["reply_markup"] = markup

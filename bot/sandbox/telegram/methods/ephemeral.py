@@ -1,8 +1,8 @@
-"""Messages that one member of a group alone sees: who may send them, their edits and deletions. Table at the foot.
+"""Ephemeral messages, which one member of a group sees and the others do not: sending, editing, deleting.
 
-A bot may send one within 15 s of a press, or of a message that only it saw, and at any time where it administers the
-group. They have ids of their own, and methods of their own change them. What the server says when it refuses is not
-documented: the words here are made up in its manner.
+A bot may send one within 15 s of a button press or of an ephemeral message of that person, and at any time in a group
+where it is an administrator. Ephemeral messages have ids and methods of their own. Telegram does not document the texts
+of the errors: those here are made up in its manner.
 """
 
 from __future__ import annotations
@@ -11,19 +11,21 @@ from typing import Any
 
 from bot.sandbox.telegram import files as files
 from bot.sandbox.telegram.call import Call, Upload, bad
-from bot.sandbox.telegram.context import Api, Method
+from bot.sandbox.telegram.context import Method, MethodContext
 from bot.sandbox.telegram.markup.rich import rich
 from bot.sandbox.telegram.methods.content import caption, keyboard, text
 from bot.sandbox.telegram.methods.edit import CAPTION, TEXT, changed
 from bot.sandbox.telegram.state import Chat, Message
 
-WINDOW = 15.0  # seconds
+WINDOW = 15.0  # seconds after a press or message in which the bot may answer ephemerally
 MEDIA = ("photo", "document")
-SHORT = 1024  # characters of an edit, where the server counts them as those of a caption
+SHORT = 1024  # characters of an edit on a server with `short_edits`, as if it were a caption
 
 
-def send(api: Api, call: Call, given: dict[str, Any], content: dict[str, Any]) -> Message:
-    """The end of each method that sends, where it has `ephemeral_message_parameters`."""
+def send(api: MethodContext, call: Call, given: dict[str, Any], content: dict[str, Any]) -> Message:
+    """Send the content of a sending method ephemerally. `given` are its `ephemeral_message_parameters`. Raises 400 if
+    forbidden.
+    """
     chat = api.state.chat(api.chat_id(call))
     receiver = given.get("receiver_user_id")
     if not isinstance(receiver, int):
@@ -44,8 +46,11 @@ def send(api: Api, call: Call, given: dict[str, Any], content: dict[str, Any]) -
     return api.state.whisper(chat, mine, receiver, content, thread_id=thread_id, reply_to=replied)
 
 
-def _pressed(api: Api, given: dict[str, Any], chat: Chat, receiver: int) -> bool:
-    """Whether it answers a press. Raises 400 for one that is not known, not of that person, or too long ago."""
+def _pressed(api: MethodContext, given: dict[str, Any], chat: Chat, receiver: int) -> bool:
+    """Whether the message answers a button press.
+
+    Raises 400 for an unknown press, a press of another person or in another chat, and one over 15 s ago.
+    """
     query = str(given.get("callback_query_id") or "")
     if not query:
         return False
@@ -59,8 +64,8 @@ def _pressed(api: Api, given: dict[str, Any], chat: Chat, receiver: int) -> bool
     return True
 
 
-def _replied(api: Api, call: Call, chat: Chat, receiver: int) -> int:
-    """The number of the message that only the bot saw, which it answers; 0 for none. It is never sent without."""
+def _replied(api: MethodContext, call: Call, chat: Chat, receiver: int) -> int:
+    """The id of the ephemeral message that is replied to; 0 for none. Raises 400 if it is unknown or over 15 s old."""
     found = call.parsed("reply_parameters", "reply parameters")
     number = found.get("ephemeral_message_id") if isinstance(found, dict) else None
     if not number:
@@ -73,7 +78,8 @@ def _replied(api: Api, call: Call, chat: Chat, receiver: int) -> int:
     return int(number)
 
 
-def edit_text(api: Api, call: Call) -> bool:
+def edit_text(api: MethodContext, call: Call) -> bool:
+    """Replace the text or rich message of an ephemeral message."""
     given = call.parsed("rich_message", "rich message")
     if given is not None and call.text("text"):
         raise bad("only one of the fields text and rich_message can be specified")
@@ -94,7 +100,8 @@ def edit_text(api: Api, call: Call) -> bool:
     return _change(api, call, chat, message, TEXT, content)
 
 
-def edit_caption(api: Api, call: Call) -> bool:
+def edit_caption(api: MethodContext, call: Call) -> bool:
+    """Replace the caption of an ephemeral photo, document or voice message."""
     found = caption(call)
     chat, message = _mine(api, call)
     if not any(kind in message for kind in ("photo", "document", "voice")):
@@ -102,8 +109,8 @@ def edit_caption(api: Api, call: Call) -> bool:
     return _change(api, call, chat, message, CAPTION, found.fields(*CAPTION))
 
 
-def edit_media(api: Api, call: Call) -> bool:
-    """A text becomes a file, or one file another. Only what is uploaded with the call is taken."""
+def edit_media(api: MethodContext, call: Call) -> bool:
+    """Replace a text by a file or a file by another one. Only files uploaded with the call are accepted."""
     given = call.parsed("media", "InputMedia")
     kind = given.get("type") if isinstance(given, dict) else ""
     if kind not in MEDIA:
@@ -122,18 +129,20 @@ def edit_media(api: Api, call: Call) -> bool:
     return _change(api, call, chat, message, (*TEXT, *CAPTION, *MEDIA), content)
 
 
-def edit_markup(api: Api, call: Call) -> bool:
+def edit_markup(api: MethodContext, call: Call) -> bool:
+    """Replace the inline keyboard of an ephemeral message."""
     chat, message = _mine(api, call)
     return _change(api, call, chat, message, (), {})
 
 
-def delete(api: Api, call: Call) -> bool:
+def delete(api: MethodContext, call: Call) -> bool:
+    """Delete an ephemeral message. Raises 400 if it does not exist."""
     chat, message = _mine(api, call, "message to delete not found")
     api.state.forget_unseen(chat, [message["ephemeral_message_id"]])
     return True
 
 
-def _mine(api: Api, call: Call, reason: str = "message to edit not found") -> tuple[Chat, Message]:
+def _mine(api: MethodContext, call: Call, reason: str = "message to edit not found") -> tuple[Chat, Message]:
     chat = api.state.chat(api.chat_id(call))
     message = chat.unseen.get(call.integer("ephemeral_message_id"))
     if message is None or message["receiver_user"]["id"] != call.integer("receiver_user_id"):
@@ -142,9 +151,9 @@ def _mine(api: Api, call: Call, reason: str = "message to edit not found") -> tu
 
 
 def _change(
-    api: Api, call: Call, chat: Chat, message: Message, names: tuple[str, ...], content: dict[str, Any]
+    api: MethodContext, call: Call, chat: Chat, message: Message, names: tuple[str, ...], content: dict[str, Any]
 ) -> bool:
-    """Replace the fields `names` by `content`, and the keyboard. Nothing of the message comes back."""
+    """Replace the fields `names` by `content`, and the keyboard. The methods return True and not the message."""
     fresh = changed(api, message, names, content, keyboard(call, editing=True))
     chat.unseen[message["ephemeral_message_id"]] = fresh
     api.state.show_unseen(chat, fresh)

@@ -1,4 +1,4 @@
-"""Methods that put a message into a chat. The table at the foot is what the server offers."""
+"""Bot API methods that send a message. The table `METHODS` is at the end."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import Any
 
 from bot.sandbox.telegram import files as files
 from bot.sandbox.telegram.call import Call, Upload, bad
-from bot.sandbox.telegram.context import Api, Method
+from bot.sandbox.telegram.context import Method, MethodContext
 from bot.sandbox.telegram.markup.rich import rich
 from bot.sandbox.telegram.methods import ephemeral
 from bot.sandbox.telegram.methods.content import caption, keyboard, reply, text
 from bot.sandbox.telegram.state import Chat, Message
 
 
-def send_message(api: Api, call: Call) -> Message:
+def send_message(api: MethodContext, call: Call) -> Message:
+    """Send a text."""
     found = text(call)
     api.remark(call, found.remarks)
     preview = call.parsed("link_preview_options", "link preview options")
@@ -22,11 +23,13 @@ def send_message(api: Api, call: Call) -> Message:
     return _post(api, call, {**found.fields(), **extra})
 
 
-def send_rich_message(api: Api, call: Call) -> Message:
+def send_rich_message(api: MethodContext, call: Call) -> Message:
+    """Send a rich message."""
     return _post(api, call, {"rich_message": rich(_rich(call))})
 
 
-def send_photo(api: Api, call: Call) -> Message:
+def send_photo(api: MethodContext, call: Call) -> Message:
+    """Send a photo, uploaded or by the file id of an earlier one."""
     found = call.file("photo")
     if isinstance(found, Upload):
         sizes = files.photo(_filled(found), api.state.unique, api.state.store)
@@ -36,7 +39,8 @@ def send_photo(api: Api, call: Call) -> Message:
     return _captioned(api, call, {"photo": sizes, **spoiler})
 
 
-def send_document(api: Api, call: Call) -> Message:
+def send_document(api: MethodContext, call: Call) -> Message:
+    """Send a document, uploaded or by the file id of an earlier one."""
     found = call.file("document")
     if isinstance(found, Upload):
         document = files.document(_filled(found), found.name, found.mime, api.state.unique, api.state.store)
@@ -45,7 +49,8 @@ def send_document(api: Api, call: Call) -> Message:
     return _captioned(api, call, {"document": document})
 
 
-def send_voice(api: Api, call: Call) -> Message:
+def send_voice(api: MethodContext, call: Call) -> Message:
+    """Send a voice message, uploaded or by the file id of an earlier one."""
     found = call.file("voice")
     if isinstance(found, Upload):
         duration = call.integer("duration")
@@ -55,7 +60,8 @@ def send_voice(api: Api, call: Call) -> Message:
     return _captioned(api, call, {"voice": voice})
 
 
-def copy_message(api: Api, call: Call) -> dict[str, Any]:
+def copy_message(api: MethodContext, call: Call) -> dict[str, Any]:
+    """Send the content of a message again, with another caption if one is given. Returns a MessageId."""
     original = _original(api, call, "message to copy not found")
     content = {name: original[name] for name in CONTENT if name in original}
     if "caption" in call.params:
@@ -64,14 +70,15 @@ def copy_message(api: Api, call: Call) -> dict[str, Any]:
     return {"message_id": _post(api, call, content)["message_id"]}
 
 
-def forward_message(api: Api, call: Call) -> Message:
+def forward_message(api: MethodContext, call: Call) -> Message:
+    """Send the content of a message again with a note where it comes from."""
     original = _original(api, call, "message to forward not found")
     content = {name: original[name] for name in CONTENT if name in original}
     origin = {"type": "user", "sender_user": original["from"], "date": original["date"]}
     return _post(api, call, {"forward_origin": origin, **content})
 
 
-def _post(api: Api, call: Call, content: dict[str, Any]) -> Message:
+def _post(api: MethodContext, call: Call, content: dict[str, Any]) -> Message:
     given = call.parsed("ephemeral_message_parameters", "ephemeral message parameters") if api.ephemeral else None
     if isinstance(given, dict) and call.method in FOR_ONE:
         return ephemeral.send(api, call, given, content)
@@ -87,7 +94,7 @@ def _post(api: Api, call: Call, content: dict[str, Any]) -> Message:
     )
 
 
-def _captioned(api: Api, call: Call, content: dict[str, Any]) -> Message:
+def _captioned(api: MethodContext, call: Call, content: dict[str, Any]) -> Message:
     found = caption(call)
     api.remark(call, found.remarks)
     return _post(api, call, {**content, **found.fields("caption", "caption_entities")})
@@ -103,8 +110,8 @@ def _filled(upload: Upload) -> bytes:
     return upload.data
 
 
-def _again(api: Api, file_id: str, kind: str) -> Any:
-    """A file that is already on the server."""
+def _again(api: MethodContext, file_id: str, kind: str) -> Any:
+    """The photo, document or voice of an earlier message with this file id. Raises 400 for an unknown id or a URL."""
     if not file_id:
         raise bad(f"there is no {kind} in the request")
     if file_id.startswith(("http://", "https://")):
@@ -117,7 +124,7 @@ def _again(api: Api, file_id: str, kind: str) -> Any:
     raise bad("wrong file identifier/HTTP URL specified")
 
 
-def _original(api: Api, call: Call, reason: str) -> Message:
+def _original(api: MethodContext, call: Call, reason: str) -> Message:
     source: Chat = api.state.chat(call.integer("from_chat_id"))
     original = source.messages.get(call.integer("message_id"))
     if original is None:

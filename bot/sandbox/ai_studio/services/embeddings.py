@@ -1,12 +1,10 @@
-"""The small services: embeddings, classification, IAM tokens and the metadata of a virtual machine.
+"""Embeddings and text classification. Begin with `Embeddings`.
 
-Begin with `Small`. Embeddings are hashed words and letter triples, so that similar texts are near each other.
+A vector is made of hashed words and letter triples, so that similar texts are near each other.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import math
 import re
@@ -15,33 +13,23 @@ from typing import Any
 from zlib import crc32
 
 from aiohttp import web
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from bot.clock import Clock
-from bot.sandbox.ai_studio.operations import stamp
 from bot.sandbox.ai_studio.quota import Quotas
 from bot.sandbox.ai_studio.validation import CLASSIFIERS, EMBEDDINGS, V2_EMBEDDINGS, Access, any_model, check_text
 from bot.sandbox.ai_studio.wire import Call, Json, Problem, count_tokens, get, integer, json_response
-from bot.sandbox.guard import loads
 
-AUDIENCE = "https://iam.api.cloud.yandex.net/iam/v1/tokens"
 EMBEDDING_TOKENS = 2_048
 
 
-class Small:
-    """`public_keys` maps key ids to RSA keys: a JWT of such a key must be signed by it. Others are only looked at."""
+class Embeddings:
+    """The routes that turn texts into vectors or into confidences of labels."""
 
-    def __init__(self, clock: Clock, access: Access, quotas: Quotas) -> None:
-        self.public_keys: dict[str, RSAPublicKey] = {}
-        self.metadata_tokens = True
-        self._clock = clock
+    def __init__(self, access: Access, quotas: Quotas) -> None:
         self._access = access
         self._quotas = quotas
 
     async def embed(self, call: Call) -> web.Response:
+        """`textEmbedding`: the vector of a text."""
         uri = any_model(self._access, get(call.body, "modelUri"), "emb", EMBEDDINGS | V2_EMBEDDINGS)
         text = call.body.get("text")
         size = dimension(uri.name, call.body.get("dim"))
@@ -50,6 +38,9 @@ class Small:
         return json_response(call, {"embedding": found, "numTokens": tokens, "modelVersion": "06.12.2023"})
 
     def embedding(self, text: Any, size: int, route: str) -> list[float]:
+        """The vector of a text with `size` numbers. Raises `Problem` for a text that is too long, and 8 over the quota
+        of `route`.
+        """
         check_text(text)
         count = count_tokens(text)
         if count > EMBEDDING_TOKENS:
@@ -58,6 +49,7 @@ class Small:
         return vector(text, size)
 
     async def few_shot(self, call: Call) -> web.Response:
+        """`fewShotTextClassification`: the confidence of each label, by samples in the request."""
         any_model(self._access, get(call.body, "modelUri"), "cls", CLASSIFIERS)
         labels, samples = call.body.get("labels"), call.body.get("samples") or []
         if not isinstance(labels, list) or not 2 <= len(labels) <= 20 or not all(map(_word, labels)):
@@ -73,7 +65,7 @@ class Small:
         )
 
     async def classify(self, call: Call) -> web.Response:
-        """A tuned classifier; the sandbox's one knows the classes "good" and "bad"."""
+        """`textClassification` by a tuned model; the one of the sandbox knows the labels "good" and "bad"."""
         uri = any_model(self._access, get(call.body, "modelUri"), "cls", CLASSIFIERS)
         if not uri.tuned:
             raise Problem(3, f"Failed to get model: {uri} is not a tuned classifier")
@@ -83,64 +75,9 @@ class Small:
         predictions = classify(call.body["text"], ["good", "bad"], [])
         return json_response(call, {"predictions": predictions, "inputTokens": tokens})
 
-    async def token(self, call: Call) -> web.Response:
-        jwt, oauth = call.body.get("jwt"), get(call.body, "yandexPassportOauthToken")
-        if isinstance(jwt, str) and jwt:
-            self._check_jwt(jwt)
-        elif not (isinstance(oauth, str) and re.match(r"y[0-3]_.", oauth)):
-            raise Problem(16, "The token is invalid")
-        token, until = self._access.issue()
-        return json_response(call, {"iamToken": token, "expiresAt": stamp(until, milliseconds=True)})
-
-    async def metadata(self, call: Call) -> web.Response:
-        if call.request.headers.get("metadata-flavor") != "Google":
-            raise Problem(7, "Missing Metadata-Flavor header")
-        if not self.metadata_tokens:
-            raise Problem(5, "no service account is attached")
-        token, until = self._access.issue()
-        left = int(until - self._clock.time())
-        return json_response(call, {"access_token": token, "expires_in": left, "token_type": "Bearer"})
-
-    def _check_jwt(self, jwt: str) -> None:
-        if len(jwt) > 8_000:
-            raise Problem(3, "jwt is longer than 8000 characters")
-        try:
-            head, claims, signature = (_part(part) for part in jwt.split("."))
-            header, payload = loads(head), loads(claims)
-            good = self._is_good(header, payload)
-        except (ValueError, KeyError, TypeError):
-            raise Problem(3, "JWT is malformed") from None
-        if not good:
-            raise Problem(16, "JWT is invalid: PS256, kid, iss, aud, and exp at most an hour after iat are expected")
-        key = self.public_keys.get(header["kid"])
-        if key is not None and not _is_signed(key, jwt.rpartition(".")[0].encode(), signature):
-            raise Problem(16, "JWT signature is invalid")
-
-    def _is_good(self, header: Json, payload: Json) -> bool:
-        issued, ends, now = payload["iat"], payload["exp"], self._clock.time()
-        timely = issued - 60 <= now < ends and 0 < ends - issued <= 3_600
-        named = bool(header["kid"]) and bool(payload["iss"]) and header["alg"] == "PS256"
-        return timely and named and bool(payload["aud"] == AUDIENCE)
-
-
-def _part(text: str) -> bytes:
-    try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except binascii.Error:
-        raise ValueError("not base64url") from None
-
-
-def _is_signed(key: RSAPublicKey, message: bytes, signature: bytes) -> bool:
-    pss = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=hashes.SHA256.digest_size)
-    try:
-        key.verify(signature, message, pss, hashes.SHA256())
-    except InvalidSignature:
-        return False
-    return True
-
 
 def dimension(name: str, asked: Any) -> int:
-    """The length of a vector: 256 by default; the newer models can do 512 and 768 too."""
+    """The length of a vector: 256 by default; newer models offer 512 and 768. Raises `Problem` 3 for another one."""
     if asked is None:
         return 256
     size = integer(asked, "dim")
@@ -150,7 +87,7 @@ def dimension(name: str, asked: Any) -> int:
 
 
 def vector(text: str, size: int = 256) -> list[float]:
-    """A unit vector of the words and letter triples of a text: the same text, the same vector."""
+    """The unit vector of a text, from its words and letter triples. One text always gives one vector."""
     found = [0.0] * size
     for word in re.findall(r"\w+|[^\w\s]", text.lower().replace("ё", "е")) or [text]:
         _add(found, word, 1.0)
@@ -167,7 +104,9 @@ def _add(found: list[float], feature: str, weight: float) -> None:
 
 
 def classify(text: str, labels: Sequence[str], samples: Sequence[Mapping[str, Any]]) -> list[Json]:
-    """Labels with confidences that sum to 1, in the order given: by likeness to each label and its samples."""
+    """The labels in the given order with confidences that sum to 1, by likeness of the text to each label or its
+    samples.
+    """
     here = vector(text)
     scores = []
     for label in labels:
