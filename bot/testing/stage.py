@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 
 from bot import App
 from bot.config.settings import Settings
+from bot.extension import Extension
 from bot.runtime.bot import Bot
-from bot.runtime.build import build
+from bot.runtime.build import Instead, build
 from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.telegram.server_facade import Telegram, buttons_of
 from bot.telegram.sending.messages import STOP
@@ -30,8 +31,8 @@ PATIENCE = 900.0  # virtual seconds until a wait is a failure
 class Stage:
     """Both servers and a bot that can be started, stopped and killed.
 
-    ANNA and BORIS are people, TEAM is a group. `given` are arguments for `build`: what the bot under test adds to
-    Govorun.
+    ANNA and BORIS are people, TEAM is a group. `given` goes to `Instead`: what the bot under test has in place of AI
+    Studio's models.
     """
 
     telegram: Telegram
@@ -39,6 +40,8 @@ class Stage:
     settings: Settings
     clock: LoopClock
     app: Bot | None = None
+    extension: Extension | None = None
+    shared: bool | None = None
     given: dict[str, Any] = field(default_factory=dict)
     _task: asyncio.Task[None] | None = None
 
@@ -54,7 +57,10 @@ class Stage:
         return self.app
 
     async def _live(self, ready: asyncio.Future[Bot]) -> None:
-        async with build(self.settings, clock=self.clock, seed=1, **self.given) as app:
+        instead = Instead(seed=1, **self.given)
+        async with build(
+            self.settings, clock=self.clock, extension=self.extension, shared=self.shared, instead=instead
+        ) as app:
             ready.set_result(app)
             await app.run()
 
@@ -156,7 +162,8 @@ async def opened(
         studio,
         settings.model_copy(update=changes),
         clock,
-        given={"extension": own.extension, "shared": False},
+        extension=own.extension,
+        shared=False,
     )
     try:
         yield stage

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 import bot
-from bot.dispatch import router
 from bot.types import Kind
 
 ROOT = Path(__file__).parents[2]
@@ -87,8 +86,8 @@ def test_each_kind_of_job_is_tested(kind: str) -> None:
 
 
 def test_each_kind_of_incoming_is_handled_and_tested() -> None:
-    assert set(router.KINDS) == set(Kind)
     for kind in Kind:
+        assert re.search(rf"incoming\.kind is Kind\.{kind.name}:|Kind\.{kind.name}: self\.", SOURCES), kind
         assert any(f"Kind.{kind.name}" in text for text in TESTS.values()), kind
 
 
