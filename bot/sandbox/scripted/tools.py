@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from bot.sandbox.image_header import picture_header
 from bot.sandbox.scripted.helper_answers import spoken
 from bot.sandbox.scripted.model import Messages, language_of, question
 
@@ -171,28 +171,6 @@ def describe_pictures(messages: Messages, pictures: Sequence[bytes]) -> str:
         kind, width, height = picture_header(data)
         rows.append(SEEN[language].format(number=number, kind=kind, width=width, height=height, size=len(data)))
     return "\n".join([LOOKED[language], "", *rows])
-
-
-def picture_header(data: bytes) -> tuple[str, int, int]:
-    """Kind, width and height of a picture from its header; zeros if they cannot be read."""
-    if data.startswith(b"\x89PNG") and len(data) > 24:
-        return "PNG", *struct.unpack(">II", data[16:24])
-    if data.startswith(b"GIF8") and len(data) > 10:
-        return "GIF", *struct.unpack("<HH", data[6:10])
-    if data.startswith(b"\xff\xd8"):
-        return "JPEG", *_jpeg_size(data)
-    return ("WebP" if data[8:12] == b"WEBP" else "?"), 0, 0
-
-
-def _jpeg_size(data: bytes) -> tuple[int, int]:
-    place = 2
-    while place + 9 < len(data) and data[place] == 0xFF:
-        marker, size = data[place + 1], int.from_bytes(data[place + 2 : place + 4], "big")
-        if 0xC0 <= marker <= 0xC3:
-            height, width = struct.unpack(">HH", data[place + 5 : place + 9])
-            return width, height
-        place += 2 + size
-    return 0, 0
 
 
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")

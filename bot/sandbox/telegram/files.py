@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import mimetypes
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from bot.sandbox.image_header import picture_header
 from bot.sandbox.telegram.call import bad
 
 PHOTO_LIMIT = 10 * 1024 * 1024
@@ -38,41 +38,14 @@ IdMaker = Callable[[], str]
 FileKeeper = Callable[[StoredFile], StoredFile]
 
 
-def image_size(data: bytes) -> tuple[int, int] | None:
-    """(width, height) in pixels from the header of a JPEG or PNG; None for anything else."""
-    if data[:8] == b"\x89PNG\r\n\x1a\n" and data[12:16] == b"IHDR" and len(data) >= 24:
-        width, height = struct.unpack(">II", data[16:24])
-        return width, height
-    return _jpeg_size(data) if data[:2] == b"\xff\xd8" else None
-
-
-def _jpeg_size(data: bytes) -> tuple[int, int] | None:
-    place = 2
-    while place + 9 < len(data):
-        if data[place] != 0xFF:
-            return None
-        marker = data[place + 1]
-        if marker == 0xFF:
-            place += 1
-        elif marker in {0x01, *range(0xD0, 0xD8)}:
-            place += 2
-        elif 0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC}:
-            height, width = struct.unpack(">HH", data[place + 5 : place + 9])
-            return width, height
-        else:
-            place += 2 + struct.unpack(">H", data[place + 2 : place + 4])[0]
-    return None
-
-
 def check_photo(data: bytes) -> tuple[int, int]:
     """(width, height) in pixels of a picture that may be sent as a photo. Raises 400 for any other."""
     if len(data) > PHOTO_LIMIT:
         raise bad(f"file of size {len(data)} bytes is too big for a photo; the maximum size is {PHOTO_LIMIT} bytes")
-    size = image_size(data)
-    if size is None:
+    kind, width, height = picture_header(data)
+    if kind not in ("JPEG", "PNG") or (kind == "JPEG" and not (width or height)):
         raise bad("IMAGE_PROCESS_FAILED")
-    width, height = size
-    if not width or not height or width + height > SIDES_LIMIT or max(size) > RATIO_LIMIT * min(size):
+    if not width or not height or width + height > SIDES_LIMIT or max(width, height) > RATIO_LIMIT * min(width, height):
         raise bad("PHOTO_INVALID_DIMENSIONS")
     return width, height
 

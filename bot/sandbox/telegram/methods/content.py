@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.sandbox.telegram.call import Call, bad
+from bot.sandbox.telegram.context import MethodContext
 from bot.sandbox.telegram.markup.entities import (
     CAPTION_LIMIT,
     REQUEST_LIMIT,
@@ -35,6 +36,14 @@ def text(call: Call) -> Formatted:
     found = formatted(call, "text", "entities")
     check_length(found.text, TEXT_LIMIT, "Message is too long")
     return found
+
+
+def text_fields(api: MethodContext, call: Call) -> dict[str, Any]:
+    """The text of a call with its entities and its link preview, as fields of a Message. Raises 400."""
+    found = text(call)
+    api.remark(call, found.remarks)
+    preview = call.parsed("link_preview_options", "link preview options")
+    return found.fields() | ({"link_preview_options": preview} if isinstance(preview, dict) else {})
 
 
 def caption(call: Call) -> Formatted:

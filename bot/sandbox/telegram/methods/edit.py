@@ -7,7 +7,7 @@ from typing import Any
 from bot.sandbox.telegram.call import Call, bad
 from bot.sandbox.telegram.context import Method, MethodContext
 from bot.sandbox.telegram.markup.rich import rich
-from bot.sandbox.telegram.methods.content import caption, keyboard, text
+from bot.sandbox.telegram.methods.content import caption, keyboard, text_fields
 from bot.sandbox.telegram.state import Chat, Message
 
 TEXT = ("text", "entities", "rich_message", "link_preview_options")
@@ -23,32 +23,40 @@ REACTIONS = frozenset(
 
 def edit_message_text(api: MethodContext, call: Call) -> Message:
     """Replace the text or rich message of a message of the bot."""
+    content = text_or_rich(api, call)
+    chat, message = _mine(api, call)
+    check_text_edit(api, message, content)
+    return _change(api, chat, message, TEXT, content, keyboard(call, editing=True))
+
+
+def text_or_rich(api: MethodContext, call: Call) -> dict[str, Any]:
+    """The new text or rich message of an edit. Raises 400 for both at once and for malformed ones."""
     given = call.parsed("rich_message", "rich message")
     if given is not None and call.text("text"):
         raise bad("only one of the fields text and rich_message can be specified")
-    if given is not None:
-        content = {"rich_message": rich(given)}
-    else:
-        found = text(call)
-        api.remark(call, found.remarks)
-        content = found.fields()
-        preview = call.parsed("link_preview_options", "link preview options")
-        content |= {"link_preview_options": preview} if isinstance(preview, dict) else {}
-    chat, message = _mine(api, call)
+    return {"rich_message": rich(given)} if given is not None else text_fields(api, call)
+
+
+def check_text_edit(api: MethodContext, message: Message, content: dict[str, Any]) -> None:
+    """Raise 400 if the message has no text, or if a server without `cross_edits` cannot make it rich or plain."""
     if "text" not in message and "rich_message" not in message:
         raise bad("there is no text in the message to edit")
     if not api.cross_edits and ("rich_message" in content) != ("rich_message" in message):
         raise bad("MESSAGE_EDIT_KIND_INVALID")
-    return _change(api, chat, message, TEXT, content, keyboard(call, editing=True))
 
 
 def edit_message_caption(api: MethodContext, call: Call) -> Message:
     """Replace the caption of a photo, document or voice message of the bot."""
     found = caption(call)
     chat, message = _mine(api, call)
+    check_caption_edit(message)
+    return _change(api, chat, message, CAPTION, found.fields(*CAPTION), keyboard(call, editing=True))
+
+
+def check_caption_edit(message: Message) -> None:
+    """Raise 400 if the message has no file that could have a caption."""
     if not any(kind in message for kind in ("photo", "document", "voice")):
         raise bad("there is no caption in the message to edit")
-    return _change(api, chat, message, CAPTION, found.fields(*CAPTION), keyboard(call, editing=True))
 
 
 def edit_message_reply_markup(api: MethodContext, call: Call) -> Message:

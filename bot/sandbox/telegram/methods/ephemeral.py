@@ -12,9 +12,8 @@ from typing import Any
 from bot.sandbox.telegram import files as files
 from bot.sandbox.telegram.call import Call, Upload, bad
 from bot.sandbox.telegram.context import Method, MethodContext
-from bot.sandbox.telegram.markup.rich import rich
-from bot.sandbox.telegram.methods.content import caption, keyboard, text
-from bot.sandbox.telegram.methods.edit import CAPTION, TEXT, changed
+from bot.sandbox.telegram.methods.content import caption, keyboard
+from bot.sandbox.telegram.methods.edit import CAPTION, TEXT, changed, check_caption_edit, check_text_edit, text_or_rich
 from bot.sandbox.telegram.state import Chat, Message
 
 WINDOW = 15.0  # seconds after a press or message in which the bot may answer ephemerally
@@ -80,23 +79,11 @@ def _replied(api: MethodContext, call: Call, chat: Chat, receiver: int) -> int:
 
 def edit_text(api: MethodContext, call: Call) -> bool:
     """Replace the text or rich message of an ephemeral message."""
-    given = call.parsed("rich_message", "rich message")
-    if given is not None and call.text("text"):
-        raise bad("only one of the fields text and rich_message can be specified")
-    if given is not None:
-        content: dict[str, Any] = {"rich_message": rich(given)}
-    else:
-        found = text(call)
-        api.remark(call, found.remarks)
-        if api.short_edits and len(found.text) > SHORT:
-            raise bad("MEDIA_CAPTION_TOO_LONG")
-        preview = call.parsed("link_preview_options", "link preview options")
-        content = found.fields() | ({"link_preview_options": preview} if isinstance(preview, dict) else {})
+    content = text_or_rich(api, call)
+    if api.short_edits and len(content.get("text", "")) > SHORT:
+        raise bad("MEDIA_CAPTION_TOO_LONG")
     chat, message = _mine(api, call)
-    if "text" not in message and "rich_message" not in message:
-        raise bad("there is no text in the message to edit")
-    if not api.cross_edits and ("rich_message" in content) != ("rich_message" in message):
-        raise bad("MESSAGE_EDIT_KIND_INVALID")
+    check_text_edit(api, message, content)
     return _change(api, call, chat, message, TEXT, content)
 
 
@@ -104,8 +91,7 @@ def edit_caption(api: MethodContext, call: Call) -> bool:
     """Replace the caption of an ephemeral photo, document or voice message."""
     found = caption(call)
     chat, message = _mine(api, call)
-    if not any(kind in message for kind in ("photo", "document", "voice")):
-        raise bad("there is no caption in the message to edit")
+    check_caption_edit(message)
     return _change(api, call, chat, message, CAPTION, found.fields(*CAPTION))
 
 

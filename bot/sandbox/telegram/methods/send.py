@@ -10,17 +10,13 @@ from bot.sandbox.telegram.call import Call, Upload, bad
 from bot.sandbox.telegram.context import Method, MethodContext
 from bot.sandbox.telegram.markup.rich import rich
 from bot.sandbox.telegram.methods import ephemeral
-from bot.sandbox.telegram.methods.content import caption, keyboard, reply, text
+from bot.sandbox.telegram.methods.content import caption, keyboard, reply, text_fields
 from bot.sandbox.telegram.state import Chat, Message
 
 
 def send_message(api: MethodContext, call: Call) -> Message:
     """Send a text."""
-    found = text(call)
-    api.remark(call, found.remarks)
-    preview = call.parsed("link_preview_options", "link preview options")
-    extra = {"link_preview_options": preview} if isinstance(preview, dict) else {}
-    return _post(api, call, {**found.fields(), **extra})
+    return _post(api, call, text_fields(api, call))
 
 
 def send_rich_message(api: MethodContext, call: Call) -> Message:
