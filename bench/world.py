@@ -21,7 +21,7 @@ from bot.errors import ModelUnavailable
 from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.ai_studio.wire import Problem
 from bot.sandbox.event_stream import Hub
-from bot.sandbox.telegram.rich import plain
+from bot.sandbox.telegram.markup.rich import plain
 from bot.sandbox.telegram.server_facade import PEOPLE, Telegram, text_of
 from bot.sandbox.telegram.state import FIRST_GROUP
 

@@ -1,1 +1,1 @@
-"""`govorun doctor`. Begin at `examination.py`."""
+"""The checks of `govorun doctor`. Begin with `examination.examine`."""

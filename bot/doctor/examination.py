@@ -1,7 +1,7 @@
-"""Asks everything that the bot depends on, for real, and says what to do about it. Begin with `examine`.
+"""Checks for real everything that the bot depends on, and says what to do about each problem. Begin with `examine`.
 
-Each leg is a generator of findings; the dearest thing that one of them does is to let each model say a few tokens.
-Pictures are not bought.
+Each check is a generator of findings. The most expensive thing that a check does is to let each model write a few
+tokens; no picture is bought.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bot.doctor.telegram import check_telegram
 async def examine(
     settings: Settings, *, clock: Clock | None = None, env_file: Path = Path(".env")
 ) -> AsyncIterator[Finding]:
-    """All findings, leg by leg, without secrets. What can't work without a missing setting is not tried."""
+    """All findings, check by check, without secrets. A check is skipped if a setting that it needs is missing."""
     clean = cleaner(settings)
     async for finding in _examine(settings, clock or SystemClock(), env_file):
         yield Finding(finding.leg, finding.verdict, clean(finding.text), clean(finding.advice))

@@ -1,4 +1,4 @@
-"""What a check says: `Finding`, and `cleaner`, through which every word of it goes before it is shown."""
+"""The result of a check (`Finding`), and `cleaner`, which removes secrets from every text before it is shown."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from pydantic import SecretStr
 from bot.config.settings import Settings
 from bot.telemetry.logging import TOKEN, WRITTEN_OUT, YANDEX
 
-PATIENCE = 15.0  # seconds for one question
+PATIENCE = 15.0  # seconds that one request of a check may take
 
 
 class Verdict(StrEnum):
+    """How serious a finding is. With a FAIL `govorun doctor` exits with an error."""
+
     OK = "ok"
     WARN = "warn"
     FAIL = "FAIL"
@@ -23,7 +25,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a leg found. `advice` is what to do next, empty where all is well."""
+    """The result of one check. `leg` is its subject; `advice` is what to do next, empty if all is well."""
 
     leg: str
     verdict: Verdict
@@ -32,23 +34,29 @@ class Finding:
 
 
 def ok(leg: str, text: str) -> Finding:
+    """A finding without a problem."""
     return Finding(leg, Verdict.OK, text)
 
 
 def warn(leg: str, text: str, advice: str) -> Finding:
+    """A finding with which the bot still works."""
     return Finding(leg, Verdict.WARN, text, advice)
 
 
 def fail(leg: str, text: str, advice: str = "") -> Finding:
+    """A finding with which the bot, or a part of it, does not work."""
     return Finding(leg, Verdict.FAIL, text, advice)
 
 
 def secret(value: SecretStr) -> str:
+    """The value of a secret setting."""
     return value.get_secret_value()
 
 
 def cleaner(settings: Settings) -> Callable[[str], str]:
-    """Servers, proxies and libraries repeat what they were given: nothing is shown before it went through this."""
+    """A function that replaces all secrets of the settings in a text: servers, proxies and libraries repeat what they
+    were given.
+    """
     known = [secret for secret in settings.secrets() if len(secret) > 3]
     secrets = sorted({form for secret in known for form in (secret, quote(secret, safe=""))}, key=len, reverse=True)
 
@@ -61,7 +69,7 @@ def cleaner(settings: Settings) -> Callable[[str], str]:
     return clean
 
 
-def place(url: str) -> str:
-    """Host and port of an address: what stands before and behind may be secret."""
+def host_and_port(url: str) -> str:
+    """Host and port of a URL; the parts before and after may be secret."""
     parts = urlsplit(url if "://" in url else f"//{url}")
     return parts.netloc.rpartition("@")[2] or "?"

@@ -1,4 +1,4 @@
-"""What can be checked on this machine: settings, the database and its disk, proxies."""
+"""Checks of this machine: settings, the database and its disk, prompt files, proxies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.config.settings import OPENTELEMETRY, WHERE, Settings, require
-from bot.doctor.finding import Finding, Verdict, fail, ok, place, secret, warn
+from bot.doctor.finding import Finding, Verdict, fail, host_and_port, ok, secret, warn
 from bot.errors import ConfigError
 from bot.http.transport import environment_proxy
 from bot.prompts.library import Library
@@ -24,7 +24,7 @@ from bot.providers import catalog
 from bot.storage.engines.urls import is_sqlite, shown
 from bot.storage.maintenance import migrations
 
-TIGHT, FULL = 500, 50  # MB of free disk
+TIGHT, FULL = 500, 50  # MB of free disk: below the first a warning, below the second a failure
 FOR_A_FILE = "For a file beside the bot: DATABASE_URL=sqlite+aiosqlite:///govorun.db"
 FOR_A_SERVER = "docs/postgresql.md says what Govorun needs of a server"
 
@@ -39,6 +39,7 @@ def unreadable(error: ConfigError) -> Iterator[Finding]:
 
 
 def check_settings(settings: Settings, env_file: Path) -> Iterator[Finding]:
+    """Whether settings are missing, odd or unknown, and whether others can read the `.env` file."""
     try:
         require(settings)
     except ConfigError as error:
@@ -65,7 +66,7 @@ def _odd_values(settings: Settings) -> Iterator[Finding]:
 
 
 def _odd_file(path: Path) -> Iterator[Finding]:
-    """Only the names in the file are looked at."""
+    """Unknown settings in the `.env` file, and its permissions. Only names are read, no values."""
     mode = path.stat().st_mode & 0o777
     if os.name == "posix" and mode & 0o077:
         advice = f"chmod 600 {path}"
@@ -82,6 +83,7 @@ def _odd_file(path: Path) -> Iterator[Finding]:
 
 
 async def check_database(settings: Settings) -> AsyncIterator[Finding]:
+    """Whether the database can be opened and written, its schema is known, and the disk has room."""
     try:
         url = make_url(settings.database_url)
         file = _file(url)
@@ -117,7 +119,7 @@ def _schema(told: migrations.State | None) -> str:
 
 
 def _on_disk(file: Path, state: str) -> Finding:
-    """Whether it can be written now, is whole, and has room to grow."""
+    """Whether the database file can be written, is undamaged and has room to grow."""
     folder = file.absolute().parent
     if trouble := _unwritable(file, folder):
         return fail("database", f"{file}: {trouble}", "The user who runs the bot must own the file and its folder")
@@ -148,7 +150,7 @@ def _unwritable(file: Path, folder: Path) -> str:
 
 
 def _damage(file: Path) -> str:
-    """The first complaint of SQLite's own check, which reads the whole file."""
+    """The first complaint of SQLite's `quick_check`, which reads the whole file; empty if there is none."""
     try:
         with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=1)) as connection:
             complaint = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
@@ -161,6 +163,7 @@ def _damage(file: Path) -> str:
 
 
 def check_prompts(settings: Settings) -> Iterator[Finding]:
+    """Whether the files of personas and templates can be used."""
     library = Library(settings.prompts_dir)
     problems = library.problems()
     for problem in problems:
@@ -179,10 +182,11 @@ def check_prompts(settings: Settings) -> Iterator[Finding]:
 
 
 def check_proxies(settings: Settings) -> Iterator[Finding]:
+    """Through which proxies Telegram and AI Studio are reached."""
     telegram = settings.telegram_proxy.get_secret_value()
     studio = environment_proxy(settings.yc_llm_url)
-    to_telegram = f"through {place(telegram)}" if telegram else "directly"
-    to_studio = f"through {place(studio)}, from the environment" if studio else "directly"
+    to_telegram = f"through {host_and_port(telegram)}" if telegram else "directly"
+    to_studio = f"through {host_and_port(studio)}, from the environment" if studio else "directly"
     yield ok("proxies", f"to Telegram {to_telegram}; to AI Studio {to_studio}")
 
 

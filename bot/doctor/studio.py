@@ -1,4 +1,4 @@
-"""AI Studio: the way there, the key, each model, the tokenizer. Begin with `check_studio`."""
+"""Checks of AI Studio: the network, the key, each model, the tokenizer. Begin with `check_studio`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from random import Random
 from bot.ai import Request
 from bot.clock import Clock
 from bot.config.settings import WHERE, Settings
-from bot.doctor.finding import PATIENCE, Finding, Verdict, fail, ok, place, secret, warn
+from bot.doctor.finding import PATIENCE, Finding, Verdict, fail, host_and_port, ok, secret, warn
 from bot.errors import BotError, ConfigError, ModelError, ModelProtocolError, ModelUnavailable
 from bot.http.client import Http
 from bot.http.transport import environment_proxy
@@ -21,10 +21,11 @@ from bot.providers.yandex.auth import credentials
 from bot.providers.yandex.service import YandexStudio
 from bot.types import Message
 
-SKEW = 30.0  # seconds that the clocks may differ
+SKEW = 30.0  # seconds that this machine's clock may be wrong
 
 
 async def check_studio(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
+    """Whether AI Studio can be reached, takes the key, and each configured model answers."""
     try:
         http = Http(direct=[settings.yc_metadata_addr])
     except ConfigError as error:
@@ -43,8 +44,8 @@ async def check_studio(settings: Settings, clock: Clock) -> AsyncIterator[Findin
 
 
 async def _network(settings: Settings, http: Http, clock: Clock) -> Finding:
-    """Any answer will do; its date also tells whether our clock is right."""
-    host = place(settings.yc_llm_url)
+    """Whether AI Studio can be reached: any answer will do. Its date tells whether this machine's clock is right."""
+    host = host_and_port(settings.yc_llm_url)
     try:
         answer = await http.get_json(settings.yc_llm_url + "/", total=PATIENCE)
         there = parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
@@ -61,7 +62,7 @@ async def _network(settings: Settings, http: Http, clock: Clock) -> Finding:
 
 def _way_to_studio(settings: Settings) -> str:
     if proxy := environment_proxy(settings.yc_llm_url):
-        return f"Is the proxy {place(proxy)} (HTTPS_PROXY) up, and does it lead there?"
+        return f"Is the proxy {host_and_port(proxy)} (HTTPS_PROXY) up, and does it lead there?"
     return (
         "Is the address open from this network? If a proxy is needed: HTTPS_PROXY=http://host:port; look at YC_LLM_URL"
     )
@@ -81,7 +82,7 @@ async def _auth(settings: Settings, http: Http, clock: Clock) -> Finding:
 
 
 def _credentials(settings: Settings) -> Mapping[str, object]:
-    """In the order in which they count, see `bot.providers.yandex.auth`."""
+    """The settings with credentials, in the order of preference of `bot.providers.yandex.auth`."""
     return {
         "YC_API_KEY": secret(settings.yc_api_key),
         "YC_IAM_TOKEN": secret(settings.yc_iam_token),
@@ -100,7 +101,7 @@ async def _models(settings: Settings, http: Http, clock: Clock) -> AsyncIterator
             yield fail("text", f"{name}: {error}", _next_step(error, name, settings))
             elsewhere = _elsewhere(name, settings)
             if (isinstance(error, Unauthenticated) and not elsewhere) or RIGHT_FOLDER.search(str(error)):
-                return  # the others would be told the same
+                return  # every other model of AI Studio would fail for this reason too
     tokenizer = studio.tokenizer()
     if tokenizer is None:
         return
@@ -118,9 +119,9 @@ async def _says(studio: YandexStudio, name: str, clock: Clock) -> Finding:
 
 
 def _elsewhere(name: str, settings: Settings) -> str:
-    """The server of a model that is not of AI Studio."""
+    """Host and port of a model that is not served by AI Studio; empty for one that is."""
     entry = catalog.entry(name, settings.models)
-    return place(entry.url) if entry and entry.url else ""
+    return host_and_port(entry.url) if entry and entry.url else ""
 
 
 def _next_step(error: BotError, name: str, settings: Settings) -> str:
@@ -153,6 +154,7 @@ def _trouble(words: str) -> str:
 
 
 def check_picture(settings: Settings) -> Finding:
+    """Whether the name of the picture model is well formed. No picture is bought to try it."""
     if not settings.image_model:
         return ok("image", "IMAGE_MODEL is empty: there is no /image")
     try:

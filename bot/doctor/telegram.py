@@ -1,4 +1,4 @@
-"""Telegram: the token, the bot behind it, and how its updates come."""
+"""Checks of Telegram: the token, the bot behind it, and how its updates are delivered. Begin with `check_telegram`."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from bot.config.settings import WHERE, Settings
-from bot.doctor.finding import PATIENCE, Finding, fail, ok, place, secret, warn
+from bot.doctor.finding import PATIENCE, Finding, fail, host_and_port, ok, secret, warn
 from bot.errors import ConfigError, Refused, TransportError, Unauthorized
 
-BACKLOG = 100  # updates that may wait before it is worth a word
+BACKLOG = 100  # more unconfirmed updates than this are a warning
 
 
 async def check_telegram(settings: Settings) -> AsyncIterator[Finding]:
-    from bot.telegram.client.api import Api  # isort: skip  before aiogram
+    """Whether Telegram can be reached and knows the token, and whether webhook and settings agree."""
+    from bot.telegram.client.api import Api  # isort: skip  must come before aiogram
     from aiogram.methods import GetMe, GetWebhookInfo
 
     try:
         api = Api(secret(settings.bot_token), settings.telegram_api_url, secret(settings.telegram_proxy))
-    except (ConfigError, ValueError, RuntimeError) as error:  # a token or a proxy that the library refuses
+    except (ConfigError, ValueError, RuntimeError) as error:  # the library refuses the token or the proxy
         yield fail("telegram", str(error), "Look at BOT_TOKEN and TELEGRAM_PROXY")
         return
     try:
@@ -27,7 +28,7 @@ async def check_telegram(settings: Settings) -> AsyncIterator[Finding]:
     except (Unauthorized, Refused):
         yield fail("telegram", "Telegram does not know this BOT_TOKEN", f"{WHERE['bot_token']} (or /mybots, API Token)")
     except TransportError as error:
-        yield fail("telegram", f"{place(settings.telegram_api_url)}: {error}", _way_to_telegram(settings))
+        yield fail("telegram", f"{host_and_port(settings.telegram_api_url)}: {error}", _way_to_telegram(settings))
     finally:
         await api.close()
 
@@ -43,11 +44,11 @@ def _updates(settings: Settings, info: dict[str, Any]) -> Finding:
     url, count = info.get("url", ""), info.get("pending_update_count", 0)
     waiting = f"{count} updates wait"
     if url and not settings.webhook_url:
-        text = f"a webhook at {place(url)} is set, but WEBHOOK_URL is empty; {waiting}"
+        text = f"a webhook at {host_and_port(url)} is set, but WEBHOOK_URL is empty; {waiting}"
         advice = "Another program may use this bot: `govorun run` takes the webhook away. Use a bot of its own for each"
         return warn("updates", text, advice)
     if url and url != settings.webhook_url:
-        text = f"the webhook is set to {place(url)}, not to WEBHOOK_URL; {waiting}"
+        text = f"the webhook is set to {host_and_port(url)}, not to WEBHOOK_URL; {waiting}"
         return warn("updates", text, "`govorun run` sets it to WEBHOOK_URL")
     if url and (problem := info.get("last_error_message")):
         text = f"Telegram could not deliver to the webhook: {problem}; {waiting}"
@@ -59,5 +60,5 @@ def _updates(settings: Settings, info: dict[str, Any]) -> Finding:
 
 def _way_to_telegram(settings: Settings) -> str:
     if proxy := secret(settings.telegram_proxy):
-        return f"Is the proxy {place(proxy)} (TELEGRAM_PROXY) up, and does it lead there?"
+        return f"Is the proxy {host_and_port(proxy)} (TELEGRAM_PROXY) up, and does it lead there?"
     return "Is Telegram open from this network? If not: TELEGRAM_PROXY, or TELEGRAM_API_URL for a server of your own"

@@ -1,4 +1,4 @@
-"""A world without accounts: servers that behave like Telegram and AI Studio, and a chat page.
+"""A rehearsal without accounts: servers that behave like Telegram and AI Studio, and a chat page.
 
-`govorun sandbox` starts it (`main.py`); the tests use the servers by themselves.
+`govorun sandbox` starts all of it (`main.py`); tests use the servers alone.
 """

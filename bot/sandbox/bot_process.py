@@ -1,4 +1,4 @@
-"""The bot as its own process, as the page may kill, stop and start it."""
+"""The bot as a process of its own, which the page can kill, stop and start. Begin with `BotProcess`."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from bot.config.settings import OPENTELEMETRY
 log = logging.getLogger(__name__)
 
 STOP_DEADLINE = 30.0  # seconds between SIGTERM and SIGKILL
-OWNERS_FILE = 0o600  # others on this machine may not read what is said here
+OWNERS_FILE = 0o600  # other users of this machine may not read the chats
 PR_SET_PDEATHSIG = 1
-LAST_WORDS = 1_000  # bytes of the log that are shown of a bot that ended by itself
+LAST_WORDS = 1_000  # bytes of its log that are shown when the bot ended by itself
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "VIRTUAL_ENV", "TRACES")
 
 
 class BotProcess:
-    """`govorun run` with its own settings and database in `directory`; what it prints goes to `bot.log` there.
+    """`govorun run` with its own settings and database in `directory`; its output goes to `bot.log` there.
 
-    `command` starts another bot, from where we were started and with what else is in our environment. `on_change` is
-    called when it was started and when it ended, however that came.
+    `command` is the command line of another bot; that one runs in the sandbox's working directory with the sandbox's
+    environment. `on_change` is called after each start and each end, whatever the reason.
     """
 
     def __init__(
@@ -46,20 +46,22 @@ class BotProcess:
         self._on_change = on_change
         self._process: asyncio.subprocess.Process | None = None
         self._watch: asyncio.Task[None] | None = None
-        self._ended: asyncio.subprocess.Process | None = None  # by us
+        self._ended: asyncio.subprocess.Process | None = None  # the process that we ended
 
     def state(self) -> dict[str, Any]:
+        """Whether the process runs, as `{"running", "pid"}`."""
         running = self._process is not None and self._process.returncode is None
         return {"running": running, "pid": self._process.pid if running and self._process else None}
 
     async def control(self, action: str) -> None:
-        """kill (SIGKILL), stop (SIGTERM), start or restart."""
+        """Do what the page asks for: kill (SIGKILL), stop (SIGTERM), start or restart."""
         if action in ("stop", "restart", "kill"):
             await self._end(signal.SIGKILL if action == "kill" else signal.SIGTERM)
         if action in ("start", "restart"):
             await self.start()
 
     async def start(self) -> None:
+        """Start the process, unless it runs."""
         if self.state()["running"]:
             return
         with private(self.log).open("ab") as log:
@@ -67,12 +69,13 @@ class BotProcess:
                 *self._command,
                 cwd=self._from, env=self._environment, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
                 preexec_fn=die_with_parent,
-                start_new_session=True,  # Ctrl-C is ours: the bot is stopped in order
+                start_new_session=True,  # Ctrl-C must not reach the bot: the sandbox stops it in order
             )  # fmt: skip
         self._watch = asyncio.create_task(self._wait(self._process))
         self._on_change()
 
     async def close(self) -> None:
+        """Stop the process with SIGTERM and wait until it has ended."""
         await self._end(signal.SIGTERM)
 
     async def _end(self, number: signal.Signals) -> None:
@@ -97,13 +100,15 @@ class BotProcess:
 
 
 def private(path: Path) -> Path:
-    """Make the file where it is not there yet, and let only its owner read it."""
+    """Create the file if it is missing and make it readable for its owner only. Returns the path."""
     path.touch(OWNERS_FILE)
     path.chmod(OWNERS_FILE)
     return path
 
 
 def die_with_parent() -> None:
-    """Between fork and exec: whatever ends the sandbox, the kernel ends the bot too (Linux; elsewhere it can't)."""
+    """Runs between fork and exec: let the kernel end the bot when the sandbox ends, for whatever reason
+    (Linux only).
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""How connections end badly, on purpose: with RST, one of them or all that a server has. Both servers cut them here."""
+"""Resets connections on purpose, one of them or all of a server's. Telegram and AI Studio of the sandbox use it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aiohttp import web
 
 
 def reset(transport: asyncio.Transport | asyncio.BaseTransport) -> None:
-    """Close the client's connection with RST: what was sent and not yet read is lost."""
+    """Close a connection with RST: data that was sent and not yet read is lost."""
     raw = transport.get_extra_info("socket")
     if raw is not None:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -19,7 +19,7 @@ def reset(transport: asyncio.Transport | asyncio.BaseTransport) -> None:
 
 
 def reset_all(runner: web.BaseRunner | None) -> int:
-    """Do that with all connections of a server, whatever is under way on them. Returns how many there were."""
+    """Reset all connections of a server, with requests in progress too. Returns how many there were."""
     server = runner.server if runner else None
     transports = [connection.transport for connection in server.connections] if server else []
     open_ones = [transport for transport in transports if transport is not None]

@@ -1,6 +1,6 @@
-"""What happens in the sandbox, as one numbered stream: events for the page and a journal of calls. Begin with `Hub`.
+"""The events of the sandbox in one numbered stream, and a journal of calls. Begin with `Hub`.
 
-Every part of the sandbox publishes here; the page reads `after(seq)` and tests wait with `wait_for`.
+All parts of the sandbox publish here; the page reads `after(seq)` and tests wait with `wait_for`.
 """
 
 from __future__ import annotations
@@ -19,11 +19,16 @@ T = TypeVar("T")
 RING = 2_000
 JOURNAL = 500
 LONGEST = 2_000
-SECRETS = frozenset({"token", "secret_token", "authorization", "x-api-key", "api_key", "certificate"})
+SECRETS = frozenset(
+    {
+        "token", "secret_token", "authorization", "x-api-key", "api_key", "certificate", "jwt", "access_token",
+        "iamtoken", "yandexpassportoauthtoken",
+    }
+)  # fmt: skip
 
 
 class Hub:
-    """Numbers events and keeps the last 2,000 of them, and the last 500 entries of the journal."""
+    """Numbers events and keeps the last 2,000 of them, and the last 500 lines of the journal."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
@@ -34,7 +39,7 @@ class Hub:
         self.seq = 0
 
     def publish(self, type: str, **data: Any) -> int:
-        """Add an event and wake everybody who waits. Returns its number."""
+        """Add an event and wake all who wait. Returns its number."""
         self.seq += 1
         self._ring.append({"seq": self.seq, "type": type, **data})
         self.touch()
@@ -51,9 +56,9 @@ class Hub:
         summary: str = "",
         detail: Mapping[str, Any] | None = None,
     ) -> None:
-        """Write one line of the journal. `lane` is "update", "call" or "model"; `ms` is how long it took.
+        """Write one line of the journal. `lane` is "update", "call" or "model"; `ms` are milliseconds.
 
-        Long strings of `detail` are cut and what is named like a secret is left out.
+        Long strings in `detail` are cut and values named like a secret are replaced by "…".
         """
         self._entries += 1
         entry = {
@@ -71,18 +76,18 @@ class Hub:
         self.publish("journal", entry=entry)
 
     def entries(self) -> list[Event]:
-        """The last 500 entries, oldest first."""
+        """The last 500 lines of the journal, oldest first."""
         return list(self._journal)
 
     def after(self, seq: int) -> list[Event] | None:
-        """The events after number `seq`, oldest first; None when they are no longer all here."""
+        """The events after number `seq`, oldest first; None if some of them are no longer kept."""
         if seq > self.seq or (self._ring and seq < self._ring[0]["seq"] - 1):
             return None
         missing = self.seq - seq
         return list(islice(self._ring, len(self._ring) - missing, None))
 
     def touch(self) -> None:
-        """Wake those who wait, without an event."""
+        """Wake all who wait without adding an event."""
         waiters, self._waiters = self._waiters, set()
         for waiter in waiters:
             if not waiter.done():
@@ -98,9 +103,8 @@ class Hub:
             self._waiters.discard(waiter)
 
     async def wait_for(self, predicate: Callable[[], T | None], timeout: float = 5.0) -> T:
-        """Return the first true value of `predicate`, looked at after every event. `timeout` is in real seconds.
-
-        Raises `TimeoutError`.
+        """Call `predicate` after every event and return its first true value. Raises `TimeoutError` after `timeout`
+        real seconds.
         """
         async with asyncio.timeout(timeout):
             while not (found := predicate()):
@@ -109,11 +113,13 @@ class Hub:
 
 
 def presentable(value: Any, name: str = "") -> Any:
-    """`value` without secrets and with long strings cut, for the journal."""
+    """`value` for the journal: without secrets, with long strings cut and bytes counted. `name` is the name of the
+    field.
+    """
     if name.lower() in SECRETS:
         return "…"
     if isinstance(value, str):
-        return value if len(value) <= LONGEST else value[: LONGEST - 1] + "…"
+        return value if len(value) <= LONGEST else f"{value[:LONGEST]}… ({len(value)} characters)"
     if isinstance(value, bytes | bytearray):
         return f"<{len(value)} bytes>"
     if isinstance(value, Mapping):

@@ -1,6 +1,5 @@
-"""What all servers of the sandbox refuse: requests that a web page elsewhere could make a browser send, and deep JSON.
-
-Begin with `guard`.
+"""Checks that all servers of the sandbox share: requests caused by a foreign web page, and JSON that is nested too
+deep. See `guard`.
 """
 
 from __future__ import annotations
@@ -14,16 +13,16 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 HOSTS = re.compile(r"(127\.0\.0\.1|localhost)(:\d+)?")
-DEEPEST = 100  # levels of JSON: what walks through a body calls itself for each
+DEEPEST = 100  # levels of nesting: code that walks through a body is recursive
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def guard(refuse: Callable[[str], web.Response]) -> Middleware:
-    """A middleware that answers with `refuse(sentence)` to another Host or Origin than this server's own.
+    """A middleware that answers `refuse(sentence)` to requests with a Host or Origin other than this server's own.
 
-    A page elsewhere can have its name lead to 127.0.0.1, and then read what the server answers: its requests have the
-    page's Host. It can also post a form to 127.0.0.1: that has the page's Origin. Programs send no Origin.
+    A foreign page can let its name point to 127.0.0.1 and read the answers (DNS rebinding): its requests carry the
+    page's Host. It can also post a form to 127.0.0.1: that request carries the page's Origin. Programs send no Origin.
     """
 
     @web.middleware
@@ -39,7 +38,7 @@ def guard(refuse: Callable[[str], web.Response]) -> Middleware:
 
 
 def loads(text: str | bytes) -> Any:
-    """Parse JSON. Raises `ValueError` for what is no JSON, or nests deeper than 100 levels."""
+    """Parse JSON. Raises `ValueError` for malformed JSON and for more than 100 levels of nesting."""
     try:
         found = json.loads(text)
     except RecursionError:

@@ -1,4 +1,6 @@
-"""`govorun sandbox`: Telegram and AI Studio on loopback, the real bot as a process, and a chat page in the browser."""
+"""`govorun sandbox`: Telegram and AI Studio on loopback, the bot as a process, and a chat page in the browser. Begin
+with `serve`.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ from bot.extension import SANDBOX
 from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.bot_process import BotProcess, private
 from bot.sandbox.event_stream import Hub
-from bot.sandbox.page_api import World
+from bot.sandbox.page_api import PageApi
 from bot.sandbox.telegram.server_facade import Telegram
 
 log = logging.getLogger(__name__)
@@ -29,7 +31,7 @@ log = logging.getLogger(__name__)
 PAGE = Path(__file__).with_name("page")
 FIRST_PORT = 8765
 OWNERS_FOLDER = 0o700
-SAVE_EVERY = 2.0  # seconds between looks whether the chats have changed
+SAVE_EVERY = 2.0  # seconds between checks whether the chats have changed
 FOREIGN = (
     "YC_IAM_TOKEN",
     "YC_OAUTH_TOKEN",
@@ -43,10 +45,10 @@ PIECES_A_SECOND, FIRST_PIECE, PICTURE = 30.0, 0.4, 3.0
 
 
 class Sandbox:
-    """Everything that `make run` starts. The bot's token and its key are made anew each time.
+    """Everything that `make run` starts. The bot's token and API key are new at each start.
 
-    `directory` keeps the chats, the bot's database and its log; only its owner may look into it.
-    `bot` is the command line of another bot than Govorun itself.
+    `directory` keeps the chats, the bot's database and its log; only its owner may read it. `bot` is the command line
+    of a bot other than Govorun itself.
     """
 
     def __init__(self, directory: Path, bot: Sequence[str] = ()) -> None:
@@ -58,19 +60,19 @@ class Sandbox:
         self.studio.speed, self.studio.ttft = PIECES_A_SECOND, FIRST_PIECE
         self.studio.operations.seconds["art"] = PICTURE
         self.bot: BotProcess | None = None
-        self.world: World | None = None
+        self.world: PageApi | None = None
         self.url = ""
         self._runner: web.AppRunner | None = None
         self._saved = -1
 
     async def start(self, port: int | None = None) -> str:
-        """Start everything and return the address of the page. Raises `ConfigError` when `port` is taken."""
+        """Start everything and return the address of the page. Raises `ConfigError` if `port` is taken."""
         self._load()
         telegram_url, _ = await self.telegram.start(), await self.studio.start()
         services = self._services(telegram_url)
         self._write(self.env_file, "".join(f"{name}={value}\n" for name, value in services.items()))
         self.bot = BotProcess(self.directory, self._settings(services), self._bot_changed, self.command)
-        self.world = World(self.telegram, self.studio, self.bot.state, self.bot.control)
+        self.world = PageApi(self.telegram, self.studio, self.bot.state, self.bot.control)
         page = self.world.app()
         page.router.add_get("/", _index)
         page.router.add_static("/", PAGE)
@@ -81,7 +83,7 @@ class Sandbox:
         return self.url
 
     async def close(self) -> None:
-        """Stop the bot in order, keep the chats, stop the servers."""
+        """Stop the bot in order, save the chats, stop the servers."""
         if self.bot is not None:
             await self.bot.close()
         self._save()
@@ -97,7 +99,7 @@ class Sandbox:
             self._save()
 
     def _services(self, telegram_url: str) -> dict[str, str]:
-        """The settings with which a bot works here, whoever starts it."""
+        """The settings with which any bot uses the servers of this sandbox."""
         return {
             "BOT_TOKEN": self.telegram.token,
             "TELEGRAM_API_URL": telegram_url,
@@ -109,7 +111,7 @@ class Sandbox:
     def _settings(self, services: Mapping[str, str]) -> dict[str, str]:
         settings = {
             **services,
-            "SHUTDOWN_GRACE": "2",  # Ctrl-C should not wait for an essay; the next start writes it anew
+            "SHUTDOWN_GRACE": "2",  # Ctrl-C should not wait for an essay; the next start writes it again
             "DATABASE_URL": f"sqlite+aiosqlite:///{self.directory / 'govorun.db'}",
         }
         return {**settings, **dict.fromkeys(FOREIGN, ""), SANDBOX: ",".join([*settings, *FOREIGN])}
@@ -124,7 +126,7 @@ class Sandbox:
 
     @property
     def env_file(self) -> Path:
-        """Where a bot that somebody starts by hand finds its settings."""
+        """The file with the settings for a bot that somebody starts by hand."""
         return self.directory / "bot.env"
 
     @property
@@ -155,7 +157,7 @@ class Sandbox:
 
 
 async def serve(directory: Path, port: int | None, *, browser: bool, bot: Sequence[str] = ()) -> None:
-    """Run the sandbox until Ctrl-C. Nothing is left running afterwards."""
+    """Run the sandbox until Ctrl-C. No process is left running afterwards."""
     sandbox = Sandbox(directory, bot)
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -176,7 +178,7 @@ async def serve(directory: Path, port: int | None, *, browser: bool, bot: Sequen
 
 
 def _made(directory: Path) -> Path:
-    """The folder, for its owner alone. Raises `ConfigError` when it is somebody else's."""
+    """Create the folder for its owner alone. Raises `ConfigError` if it belongs to somebody else."""
     try:
         directory.mkdir(OWNERS_FOLDER, parents=True, exist_ok=True)
         directory.chmod(OWNERS_FOLDER)
@@ -190,7 +192,9 @@ async def _index(_request: web.Request) -> web.FileResponse:
 
 
 async def _listen(runner: web.AppRunner, port: int | None) -> str:
-    """A port that was asked for is taken or refused; without one the first free of a few, then any."""
+    """Listen on `port`, or on the first free one of ten, or on any free one. Raises `ConfigError` if `port`
+    is taken.
+    """
     for candidate in [port] if port is not None else [*range(FIRST_PORT, FIRST_PORT + 10), 0]:
         site = web.TCPSite(runner, "127.0.0.1", candidate)
         try:

@@ -1,7 +1,7 @@
-"""The page's side of the sandbox: `/world/` with the state, the stream of events and what people may do. See `World`.
+"""The chat page's API: `/world/` with the state, the stream of events and the actions of people. See `PageApi`.
 
-Only this machine may ask (`guard`), and every POST needs a header that plain forms can't send. What the browser may
-load and run for the page is in `POLICY`: the page's own files, and nothing that stands in its HTML.
+Only this machine may ask (`guard`), and every POST needs a header that plain forms cannot send. `POLICY` says what the
+browser may load and run for the page: the page's own files, and nothing that stands in its HTML.
 """
 
 from __future__ import annotations
@@ -9,28 +9,29 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Protocol, get_args
+from typing import Any, get_args
 
 from aiohttp import web
 
 from bot.media import audio
+from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.event_stream import Event, Hub
 from bot.sandbox.guard import guard, loads
 from bot.sandbox.telegram.call import ApiError
 from bot.sandbox.telegram.files import UPLOAD_LIMIT
-from bot.sandbox.telegram.people import Kind
+from bot.sandbox.telegram.people import UploadKind
 from bot.sandbox.telegram.server_facade import Telegram
 
 HEARTBEAT = 15.0
-KINDS = get_args(Kind)  # of what people upload
+KINDS = get_args(UploadKind)
 INLINE = re.compile(r"(image/(jpeg|png|gif|webp)|(audio|video)/[\w.+-]+)")
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; media-src 'self'; "
-    "img-src 'self' blob:; "  # blob: what is chosen is shown before it is sent
+    "img-src 'self' blob:; "  # blob: a chosen file is shown before it is sent
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-    "require-trusted-types-for 'script'; trusted-types 'none'"  # the page's code can make no script of text
+    "require-trusted-types-for 'script'; trusted-types 'none'"  # the page's code cannot turn text into a script
 )
 HEADERS = {
     "Content-Security-Policy": POLICY,
@@ -40,41 +41,25 @@ HEADERS = {
 }
 
 
-class Studio(Protocol):
-    """What the page needs from the AI Studio side."""
-
-    @property
-    def faults(self) -> Mapping[str, float]: ...
-
-    def set_faults(self, partial: Mapping[str, float]) -> Mapping[str, float]:
-        """Change some of them. Raises `ValueError` with a sentence."""
-        ...
-
-    def model_state(self) -> dict[str, Any]: ...
-
-    async def switch(self, kind: str, name: str = "") -> object:
-        """Answer with another model. Raises `ValueError` with a sentence."""
-        ...
-
-
 BotState = Callable[[], dict[str, Any]]
 BotControl = Callable[[str], Awaitable[None]]
 Body = dict[str, Any]
 
 
-class World:
-    """Routes for the page. `bot_state` gives {"running", "pid"}; `bot_control` takes kill, stop, start or restart."""
+class PageApi:
+    """The routes of the page. `bot_state` returns {"running", "pid"}; `bot_control` takes kill, stop, start
+    or restart.
+    """
 
     def __init__(self, telegram: Telegram, studio: Studio, bot_state: BotState, bot_control: BotControl) -> None:
         self._telegram = telegram
         self._studio = studio
         self._bot_state = bot_state
         self._bot_control = bot_control
-        self._closing = False
         self._streams: set[asyncio.Event] = set()
 
     def app(self) -> web.Application:
-        """The whole server for the page; add the page's own files to its router."""
+        """The server for the page, without the page's own files: add those to its router."""
         app = web.Application(middlewares=[guard(partial(_error, 403))], client_max_size=UPLOAD_LIMIT)
         app.router.add_get("/world/state", self._state)
         app.router.add_get("/world/events", self._events)
@@ -87,12 +72,12 @@ class World:
         return app
 
     def show_bot(self) -> None:
-        """Tell the page that the bot's process changed."""
+        """Tell the page that the bot's process was started or has ended."""
         self._hub.publish("bot", bot=self._bot())
 
-    def show_model(self, state: dict[str, Any] | None = None) -> None:
-        """Tell the page that the model, or its progress, changed (the `on_model` of the studio)."""
-        self._hub.publish("model", model=state or self._studio.model_state())
+    def show_model(self) -> None:
+        """Tell the page which model writes the answers, and how far a change of it is."""
+        self._hub.publish("model", model=self._studio.model_state())
 
     # --- looking ------------------------------------------------------------------------------------------------------
 
@@ -122,7 +107,7 @@ class World:
         )
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
-        """The stream of events. A client that is too far behind gets one "reset" and starts at now."""
+        """Send the stream of events. A client that is too far behind gets one event "reset" and continues from now."""
         after = request.query.get("after") or request.headers.get("Last-Event-ID") or str(self._hub.seq)
         if not after.isdigit():
             return _error(400, "after must be a number")
@@ -151,7 +136,7 @@ class World:
             self._streams.discard(closing)
 
     async def _moved(self, closing: asyncio.Event) -> bool:
-        """Wait for something new; False after 15 quiet seconds."""
+        """Wait for a new event; return False after 15 s without one."""
         waits = {asyncio.ensure_future(self._hub.changed()), asyncio.ensure_future(closing.wait())}
         try:
             done, _ = await asyncio.wait(waits, timeout=HEARTBEAT, return_when=asyncio.FIRST_COMPLETED)
@@ -165,7 +150,7 @@ class World:
             closing.set()
 
     async def _file(self, request: web.Request) -> web.Response:
-        """The bytes of a file. What a browser would run (pages, pictures with scripts) is only offered for download."""
+        """The bytes of a file. What a browser might run (pages, pictures with scripts) is only offered for download."""
         file = self._telegram.state.files.get(request.match_info["file_id"])
         if file is None:
             return _error(404, "there is no such file")
@@ -202,7 +187,7 @@ class World:
             raise ValueError("the text is empty")
         chat_id, reply_to = self._known(body), _number(body, "reply_to", 0)
         user_id, thread_id = _number(body, "user_id", 0), _number(body, "thread_id", 0)
-        if reply_to < 0:  # to what only this person sees (`State.unseen_view`)
+        if reply_to < 0:  # a reply to an ephemeral message (`State.unseen_view`)
             return {"message": self._telegram.whisper(chat_id, text, user_id, thread_id, -reply_to)}
         return {"message": self._telegram.say(chat_id, text, user_id, thread_id, reply_to)}
 
@@ -312,7 +297,9 @@ class World:
         return {}
 
     def _known(self, body: Body) -> int:
-        """A chat that exists: the page must not invent people by a slip."""
+        """The chat of the request. Raises `ValueError` for an unknown one: the page must not create people
+        by mistake.
+        """
         chat_id = _number(body, "chat_id")
         if chat_id not in self._telegram.state.chats:
             raise ValueError("there is no such chat")

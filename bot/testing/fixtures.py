@@ -7,8 +7,8 @@
     async def test_the_bot_greets(tg: Tg) -> None:
         assert (await tg.user("Ann").say("hi")).text == "Hello, Ann!"
 
-`stage` is what they stand on: the servers, before the bot was started. A test that asks for any of them runs on a loop
-whose time is virtual; for the others nothing changes.
+All of them use the fixture `stage`: the servers, with a bot that is not started yet. A test that asks for any of these
+fixtures runs on an event loop with virtual time; other tests run as always.
 """
 
 from __future__ import annotations
@@ -34,11 +34,13 @@ LoopFactories = Mapping[str, Callable[[], asyncio.AbstractEventLoop]]
 
 
 def staged(item: pytest.Item) -> bool:
+    """Whether a test uses the fixture `stage`, directly or through another fixture."""
     return "stage" in getattr(item, "fixturenames", ())
 
 
 @pytest.hookimpl(optionalhook=True, wrapper=True)
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Generator[None, LoopFactories | None, LoopFactories]:
+    """Give tests that use the fixture `stage` an event loop with virtual time, and all others a real one."""
     factories = yield
     if staged(item):
         return {"virtual time": VirtualLoop}
@@ -47,7 +49,7 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Generator[None, LoopFact
 
 @pytest.fixture(scope="session")
 def govorun_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database with the newest schema, made once and copied."""
+    """A database file with the newest schema, made once a session and copied for each test."""
     from bot.storage.maintenance import migrations
 
     path = tmp_path_factory.mktemp("govorun") / "template.db"
@@ -57,13 +59,15 @@ def govorun_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def bot_app() -> App:
-    """The bot that is tested: override it with yours."""
+    """The bot under test: override this fixture with yours."""
     return App()
 
 
 @pytest_asyncio.fixture
 async def stage(tmp_path: Path, govorun_template: Path, bot_app: App) -> AsyncIterator[Stage]:
-    """Both servers and an empty database. `await stage.start()` starts the bot; `tg` has done so."""
+    """Both servers and an empty database. The bot is not started: `await stage.start()` does it, and the fixture `tg`
+    has done it.
+    """
     from bot.testing.stage import opened
 
     async with opened(tmp_path, govorun_template, own=bot_app) as stage:
@@ -72,13 +76,13 @@ async def stage(tmp_path: Path, govorun_template: Path, bot_app: App) -> AsyncIt
 
 @pytest.fixture
 def clock(stage: Stage) -> LoopClock:
-    """`await clock.sleep(600)` takes about a second, and everything that happens in ten minutes has happened."""
+    """Virtual time: `await clock.sleep(600)` takes about a second, and all that happens in ten minutes has happened."""
     return stage.clock
 
 
 @pytest.fixture
 def studio(stage: Stage) -> StudioSide:
-    """What the models answer and how they fail, and what they were asked."""
+    """The models: what they answer, how they fail, and what they were asked."""
     from bot.testing.studio import StudioSide
 
     return StudioSide(stage.studio)
@@ -86,7 +90,7 @@ def studio(stage: Stage) -> StudioSide:
 
 @pytest_asyncio.fixture
 async def tg(stage: Stage) -> Tg:
-    """People in Telegram, and the bot that they write to."""
+    """People in Telegram, and the running bot that they write to."""
     from bot.testing.tg import Tg
 
     await stage.start()

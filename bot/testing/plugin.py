@@ -1,4 +1,6 @@
-"""What pytest loads wherever Govorun is installed: next to nothing. The fixtures come with pytest-asyncio."""
+"""The plugin that pytest loads wherever Govorun is installed. It imports the fixtures only if
+pytest-asyncio is there.
+"""
 
 from __future__ import annotations
 
@@ -8,5 +10,6 @@ FIXTURES = "bot.testing.fixtures"
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    """Load the fixtures, unless pytest-asyncio is missing or they are loaded already."""
     if config.pluginmanager.has_plugin("asyncio") and not config.pluginmanager.has_plugin(FIXTURES):
         config.pluginmanager.import_plugin(FIXTURES)

@@ -1,4 +1,4 @@
-"""The stage: the sandbox's servers, the bot as production builds it, and virtual time. Begin with `opened`."""
+"""The sandbox's servers and the bot as production builds it, in one process with virtual time. Begin with `opened`."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ from bot.testing.virtual_loop import LoopClock
 T = TypeVar("T")
 ANNA, BORIS, TEAM = 1001, 1002, -1001000000001
 CODE = re.compile(r" (?:Code|Код) [0-9a-f]{6}\.")
-PATIENCE = 900.0  # virtual seconds
+PATIENCE = 900.0  # virtual seconds until a wait is a failure
 
 
 @dataclass
 class Stage:
-    """Anna and Boris are people, TEAM is a group. `start` and `stop` are the bot's process, as far as one loop can.
+    """Both servers and a bot that can be started, stopped and killed.
 
-    `given` goes to `Instead`: what the bot of a test has in the place of AI Studio's models.
+    ANNA and BORIS are people, TEAM is a group. `given` goes to `Instead`: what the bot under test has in place of AI
+    Studio's models.
     """
 
     telegram: Telegram
@@ -45,6 +46,7 @@ class Stage:
     _task: asyncio.Task[None] | None = None
 
     async def start(self, **changes: Any) -> Bot:
+        """Start the bot with these changes of its settings and return it once it runs."""
         self.settings = self.settings.model_copy(update=changes)
         ready: asyncio.Future[Bot] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._live(ready))
@@ -63,21 +65,21 @@ class Stage:
             await app.run()
 
     async def stop(self) -> None:
-        """SIGTERM: the orderly way."""
+        """Stop the bot in order, as SIGTERM does."""
         self._running().stop()
         await self._life()
 
     async def ended(self) -> None:
-        """Wait until the bot ends by itself. Raises what it ended with."""
+        """Wait until the bot ends by itself. Raises the exception that ended it."""
         await self._life()
 
     async def crash(self) -> None:
-        """The process is gone from one moment to the next, as far as one loop can: everything is cancelled."""
+        """Kill the bot, as far as that is possible in one process: all its tasks are cancelled at once."""
         self._life().cancel()
         await asyncio.wait({self._life()})
 
     async def close(self) -> None:
-        """End whatever still runs, the servers too."""
+        """End the bot if it still runs, and both servers."""
         if self._task is not None and not self._task.done():
             await self.crash()
         await self.telegram.close()
@@ -94,29 +96,31 @@ class Stage:
         return self._task
 
     async def until(self, found: Callable[[], T | None]) -> T:
+        """Call `found` after each event in Telegram and return its first true value. Raises `TimeoutError`."""
         return await self.telegram.wait_for(found, PATIENCE)
 
     async def texts(self, count: int, chat: int = ANNA, thread: int | None = None) -> list[str]:
-        """Wait until the bot has said so many messages in a chat, and none of them still grows.
+        """Wait until the bot has sent `count` messages to a chat and has finished writing all of them; return their
+        texts.
 
-        Without the codes of failures, which are another each time.
+        The codes of failures, which are random, are removed from the texts.
         """
         await self.until(lambda: (len(self.telegram.texts(chat, thread)) >= count and not self.growing(chat)) or None)
         return [CODE.sub("", text) for text in self.telegram.texts(chat, thread)]
 
     def growing(self, chat: int = ANNA) -> bool:
-        """Whether a message of the chat has a Stop button."""
+        """Whether the bot is still writing a message in the chat: one has a Stop button."""
         buttons = [button for message in self.telegram.transcript(chat) for button in buttons_of(message)]
         return any(button.get("callback_data") == STOP for button in buttons)
 
     async def ask(self, text: str, chat: int = ANNA, user: int | None = None, thread: int = 0) -> str:
-        """Say something and wait for the next message of the bot."""
+        """Write a message and return the text of the bot's next message."""
         before = len(self.telegram.texts(chat, thread or None))
         self.telegram.say(chat, text, user, thread)
         return (await self.texts(before + 1, chat, thread or None))[-1]
 
     async def press(self, label: str, chat: int = ANNA, user: int | None = None) -> None:
-        """Press the newest button with that label."""
+        """Press the newest button with this label. Raises `AssertionError` if there is none."""
         for message in reversed(self.telegram.transcript(chat)):
             for button in buttons_of(message):
                 if button["text"] == label:
@@ -125,7 +129,7 @@ class Stage:
         raise AssertionError(f"there is no button {label!r}")
 
     def prompts(self) -> list[list[dict[str, str]]]:
-        """What the model was asked: the messages of each request."""
+        """What the model was asked: the messages of each native request, oldest first."""
         return [seen.body["messages"] for seen in self.studio.seen("completion")]
 
 
@@ -133,7 +137,7 @@ class Stage:
 async def opened(
     folder: Path, template: Path, token: str = "", own: App | None = None, **changes: Any
 ) -> AsyncIterator[Stage]:
-    """The servers listen, the database is a copy of `template`; the bot is not started. `changes` are settings."""
+    """Start both servers with a copy of the database `template`. The bot is not started. `changes` are settings."""
     own = own or App()
     clock = LoopClock()
     telegram = Telegram(token, clock=clock, limits=False, topics=True, seed=1)

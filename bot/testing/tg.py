@@ -1,6 +1,6 @@
 """Telegram in a test: people who write, press and read. Begin with `Tg.user`, then `Person.say`.
 
-What people do returns when the bot has done all that it had to: each update is worked on and each answer delivered.
+A method of a person returns when the bot has handled every update and delivered every answer.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from bot.testing.stage import PATIENCE, Stage
 
 T = TypeVar("T")
 
-LONGEST_LOOK = 5.0  # virtual seconds between looks whether the bot is done
+LONGEST_LOOK = 5.0  # virtual seconds between two checks whether the bot is done
 OPEN = """
     SELECT (SELECT count(*) FROM updates WHERE state IN ('new', 'begun'))
          + (SELECT count(*) FROM deliveries WHERE state IN ('streaming', 'pending', 'sending'))
@@ -23,28 +23,29 @@ OPEN = """
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """A message of the bot as it stands in the chat. `raw` is the Bot API's Message."""
+class BotMessage:
+    """A message of the bot in a chat. `raw` is the Bot API Message."""
 
     raw: dict[str, Any]
 
     @property
     def text(self) -> str:
-        """The words: of a text, a caption or a rich message."""
+        """The plain text of the message: its text, caption or rich message."""
         return text_of(self.raw)
 
     @property
     def buttons(self) -> list[str]:
-        """The labels, row after row."""
+        """The labels of its buttons, row after row."""
         return [button["text"] for button in buttons_of(self.raw)]
 
     @property
     def id(self) -> int:
+        """The message id."""
         return int(self.raw["message_id"])
 
 
 class Tg:
-    """`user` gives a person, `last` is what the bot said last where somebody has just done something."""
+    """Telegram as a test sees it: people, groups, time, and restarts of the bot."""
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
@@ -52,11 +53,11 @@ class Tg:
 
     @property
     def server(self) -> Telegram:
-        """The whole Telegram of the sandbox, for what is not here."""
+        """The sandbox's whole Telegram, for everything that this class lacks."""
         return self.stage.telegram
 
     def user(self, name: str, language: str = "en") -> Person:
-        """The person of that name: the same each time, new the first time."""
+        """The person with this first name; one that does not exist yet is created."""
         people = self.server.state.people
         known = next((person.id for person in people.values() if person.first_name == name), None)
         return Person(self, int(self.server.person(name, language)["id"]) if known is None else known)
@@ -67,18 +68,21 @@ class Tg:
         return Group(self, int(chat["id"]))
 
     @property
-    def last(self) -> Said:
+    def last(self) -> BotMessage:
+        """The newest message of the bot in the chat where a person acted last."""
         return self.said(self._place)[-1]
 
-    def said(self, chat: int) -> list[Said]:
-        """The messages of the bot in a chat."""
+    def said(self, chat: int) -> list[BotMessage]:
+        """The messages of the bot in a chat, oldest first."""
         me = self.server.state.profile.id
-        return [Said(message) for message in self.server.transcript(chat) if message["from"]["id"] == me]
+        return [BotMessage(message) for message in self.server.transcript(chat) if message["from"]["id"] == me]
 
     # --- time and the process -----------------------------------------------------------------------------------------
 
     async def until(self, found: Callable[[], T | None]) -> T:
-        """The first true value, in virtual time. Raises `TimeoutError`."""
+        """Call `found` again and again in virtual time and return its first true value. Raises `TimeoutError` after 15
+        virtual minutes.
+        """
         pause, clock = 0.1, self.stage.clock
         end = clock.monotonic() + PATIENCE
         while not (value := found()):
@@ -89,16 +93,18 @@ class Tg:
         return value
 
     async def settled(self) -> None:
-        """Wait until the bot has nothing left to do but what it does later: jobs, reminders."""
+        """Wait until the bot has handled every update and delivered every answer. Jobs and reminders may
+        still be due.
+        """
         await self.until(lambda: not self.server.pending and not self._open())
 
     async def restart(self) -> None:
-        """Stop the bot in order and start it again on the same database."""
+        """Stop the bot in order and start it again on its database."""
         await self.stage.stop()
         await self.stage.start()
 
     async def crash(self) -> None:
-        """The bot is gone from one moment to the next, and is started again on the same database."""
+        """Kill the bot and start it again on its database."""
         await self.stage.crash()
         await self.stage.start()
 
@@ -106,14 +112,14 @@ class Tg:
         with connector(self.stage.settings.database_url, writer=False).connect() as connection:
             return int(connection.exec_driver_sql(OPEN).scalar_one())
 
-    async def _done(self, chat: int) -> Said | None:
-        """After somebody has done something in a chat."""
+    async def _done(self, chat: int) -> BotMessage | None:
+        """Wait until the bot is done in the chat where a person has just acted; return its newest message there."""
         self._place = chat
         await self.settled()
         found = self.said(chat)
         return found[-1] if found else None
 
-    async def _answered(self, chat: int, before: int) -> Said:
+    async def _answered(self, chat: int, before: int) -> BotMessage:
         last = await self._done(chat)
         if last is None or len(self.said(chat)) == before:
             raise AssertionError("the bot said nothing")
@@ -122,25 +128,27 @@ class Tg:
 
 @dataclass(frozen=True, slots=True)
 class Group:
+    """A group. Pass it as `to` of a person's methods."""
+
     tg: Tg
     id: int
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody in Telegram: in the private chat with the bot, or with `to` in a group."""
+    """A person in Telegram. Methods act in the private chat with the bot, or in the group `to`."""
 
     tg: Tg
     id: int
 
-    async def say(self, text: str, to: Group | None = None, *, reply_to: Said | None = None) -> Said:
-        """Write a message and read the answer: the last message of the bot. `AssertionError`: it said nothing."""
+    async def say(self, text: str, to: Group | None = None, *, reply_to: BotMessage | None = None) -> BotMessage:
+        """Write a message and return the bot's newest message. Raises `AssertionError` if the bot does not answer."""
         before = len(self.tg.said(self._chat(to)))
         self.write(text, to, reply_to=reply_to)
         return await self.tg._answered(self._chat(to), before)
 
-    def write(self, text: str, to: Group | None = None, *, reply_to: Said | None = None) -> None:
-        """Write a message and don't wait."""
+    def write(self, text: str, to: Group | None = None, *, reply_to: BotMessage | None = None) -> None:
+        """Write a message without waiting for an answer."""
         self.tg._place = self._chat(to)
         self.tg.server.say(self._chat(to), text, self.id, reply_to=reply_to.id if reply_to else None)
 
@@ -153,15 +161,15 @@ class Person:
         name: str = "",
         mime: str = "",
         to: Group | None = None,
-    ) -> Said:
-        """Send a file and read the answer."""
+    ) -> BotMessage:
+        """Send a file and return the bot's newest message. Raises `AssertionError` if the bot does not answer."""
         chat = self._chat(to)
         before = len(self.tg.said(chat))
         self.tg.server.upload(chat, data, kind, caption=caption, name=name, mime=mime, user_id=self.id)
         return await self.tg._answered(chat, before)
 
-    async def press(self, label: str, to: Group | None = None) -> Said | None:
-        """Press the newest button with that label; returns the last message of the bot as it is then."""
+    async def press(self, label: str, to: Group | None = None) -> BotMessage | None:
+        """Press the newest button with this label and return the bot's newest message afterwards."""
         chat = self._chat(to)
         for message in reversed(self.tg.said(chat)):
             for button in buttons_of(message.raw):
@@ -170,15 +178,15 @@ class Person:
                     return await self.tg._done(chat)
         raise AssertionError(f"there is no button {label!r}; there are {self._labels(chat)}")
 
-    async def edit(self, text: str, to: Group | None = None) -> Said | None:
-        """Change one's own last message."""
+    async def edit(self, text: str, to: Group | None = None) -> BotMessage | None:
+        """Change the person's own newest message and return the bot's newest message afterwards."""
         chat = self._chat(to)
         own = [message for message in self.tg.server.transcript(chat) if message["from"]["id"] == self.id]
         self.tg.server.edit(chat, own[-1]["message_id"], text, self.id)
         return await self.tg._done(chat)
 
-    def said(self, to: Group | None = None) -> list[Said]:
-        """What the bot has said in the chat."""
+    def said(self, to: Group | None = None) -> list[BotMessage]:
+        """The messages of the bot in the chat, oldest first."""
         return self.tg.said(self._chat(to))
 
     def _chat(self, to: Group | None) -> int:

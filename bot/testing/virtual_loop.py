@@ -1,7 +1,7 @@
-"""An event loop whose time is virtual: when nothing can happen, it jumps to the next timer.
+"""An event loop with virtual time: when nothing can happen, its clock jumps to the next timer.
 
-Real sockets on loopback and SQLite's threads work as always; only waiting costs nothing. An hour of flood wait, the
-30 s of a draft's life and a poll that stays open pass as soon as everybody waits.
+Real sockets on loopback and SQLite's threads work as always; only waiting takes no time. An hour of flood wait, the 30
+s of a draft and an open poll pass as soon as everything waits.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-QUIET = 0.01  # real seconds without an event before the loop believes that nothing is under way
+QUIET = 0.01  # real seconds without an event after which nothing can be in progress
 
 TASKS = Path("/proc/self/task")
 
 
 def others() -> tuple[bool, list[str]]:
-    """Whether another thread of the process runs or waits for the disk, and how much each has run so far.
+    """Whether another thread of the process runs or waits for the disk, and for how long each one has run so far.
 
-    A thread that waits for Python's lock, because we have it, looks like one that has nothing to do; but then it has
-    run since we last looked. (Linux; elsewhere nobody is asked.)
+    A thread that waits for the GIL, which this thread holds, looks idle; but it has run since the last look. Linux
+    only: elsewhere no thread is reported.
     """
     me = str(threading.get_native_id())
     try:
         folders = [TASKS / name for name in os.listdir(TASKS) if name != me]
         states = [(folder / "stat").read_text().rpartition(")")[2].split()[0] for folder in folders]
         return bool({"R", "D"} & {*states}), [(folder / "schedstat").read_text() for folder in folders]
-    except OSError:  # one that has just ended
+    except OSError:  # the thread has just ended
         return False, []
 
 
@@ -55,6 +55,8 @@ class _Selector(selectors.DefaultSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
+    """The event loop. `now` is the virtual time in seconds; `errands` are calls in executors of the bot's own."""
+
     def __init__(self) -> None:
         self.now = 0.0
         self.errands: set[Future[Any]] = set()
@@ -63,10 +65,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         super().__init__(selector)
 
     def time(self) -> float:
+        """The virtual time in seconds."""
         return self.now
 
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:  # type: ignore[override]
-        """A thread of somebody's own may wait for another process, and looks idle then: it says when it is done."""
+        """Run a function in a thread. The clock does not jump while an executor other than the default one works.
+
+        A thread of such an executor may wait for another process and then looks idle.
+        """
         if executor is None:
             return super().run_in_executor(executor, func, *args)
         errand: Future[Any] = executor.submit(func, *args)
@@ -76,17 +82,22 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class LoopClock:
-    """The running loop's time as a `Clock`, for other threads too; the wall clock begins in January 2027."""
+    """The virtual time of the running loop as a `Clock`, usable in other threads too. The wall clock begins in January
+    2027.
+    """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self.shift = 0.0  # how far the wall clock has jumped
+        self.shift = 0.0  # seconds that a test has moved the wall clock
 
     def monotonic(self) -> float:
+        """Virtual seconds since the loop was made."""
         return self._loop.time()
 
     def time(self) -> float:
+        """The virtual Unix time."""
         return 1_800_000_000.0 + self.monotonic() + self.shift
 
     async def sleep(self, seconds: float) -> None:
+        """Wait so many virtual seconds."""
         await asyncio.sleep(max(seconds, 0.0))

@@ -116,7 +116,7 @@ async def test_a_key_file_of_another_kind_is_told(patient: Patient) -> None:
 
 
 async def test_a_machine_without_a_service_account_is_told(patient: Patient) -> None:
-    patient.studio.small.metadata_tokens = False
+    patient.studio.iam.metadata_tokens = False
     found = await patient.finding("auth", yc_api_key="", yc_metadata=True)
     assert is_bad(found, Verdict.FAIL, "service account", "Link a service account")
 

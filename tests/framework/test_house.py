@@ -18,7 +18,7 @@ TESTS = {path: path.read_text() for path in (ROOT / "tests").rglob("test_*.py") 
 SOURCES = "".join(path.read_text() for path in MODULES)
 LONGEST_FILE = 500
 MOST_AT_THE_ROOT = 12
-MOST_IN_A_PACKAGE = 23
+MOST_IN_A_PACKAGE = 20
 LONGEST_FUNCTION = 60
 
 

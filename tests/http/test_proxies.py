@@ -79,7 +79,7 @@ async def test_what_a_view_cannot_show_is_held_back_behind_a_proxy_too(
         flow.hold()
         held.set()
         event = asyncio.ensure_future(anext(stream.events()))
-        while not flow.want():
+        while not flow.release():
             flow.hold()
             await asyncio.sleep(0.001)
         assert (await event).data == "x"

@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from bot.sandbox.telegram.entities import TEXT_LIMIT, checked, settle, units
-from bot.sandbox.telegram.rich import plain as words_of
-from bot.sandbox.telegram.rich import rich as rich_checked
+from bot.sandbox.telegram.markup.entities import TEXT_LIMIT, checked, settle, units
+from bot.sandbox.telegram.markup.rich import plain as words_of
+from bot.sandbox.telegram.markup.rich import rich as rich_checked
 from bot.telegram.render import Document, draft, parse, pieces, tables
 from bot.telegram.render.document import CODE, Paragraph, Quote, Run, Table, walk
 from bot.telegram.sending import messages

@@ -1,1 +1,4 @@
-"""A server that behaves like Yandex AI Studio. Begin with `server.Studio`."""
+"""An HTTP server that behaves like Yandex AI Studio. Begin with `server.Studio`.
+
+`generation` writes texts, `services` is everything else that can be called.
+"""

@@ -1,7 +1,7 @@
-"""What goes wrong on purpose: planned faults of tests, random ones of the sandbox's sliders, and the stream they break.
+"""Failures of the sandbox's AI Studio on purpose: planned ones of tests, random ones of the page's sliders.
 
-Begin with `Faults`, which says which call meets a `Fault` (`wire.py`), then `Stream`, which writes a body piece by
-piece and breaks off where the fault says.
+Begin with `Faults`, which decides which call meets a `Fault` (`wire.py`). `Stream` writes a body piece by piece and
+breaks off where the fault says.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bot.sandbox.ai_studio.wire import GRPC_OF, Call, Fault, Problem, encode, pr
 
 
 class Broken(Exception):
-    """The fault has done its work: nothing more is sent on this response."""
+    """The fault is complete: nothing more is sent on this response."""
 
     def __init__(self, response: web.StreamResponse | None) -> None:
         super().__init__("broken on purpose")
@@ -29,7 +29,9 @@ class Broken(Exception):
 
 
 class Faults:
-    """Which call gets which fault: what a test asked for first, then chance (`shares`, as on the sandbox's page)."""
+    """Decides which call meets which fault: first the planned ones, then by chance (`shares`, the sliders
+    of the page).
+    """
 
     def __init__(self, seed: int = 1) -> None:
         self.shares: dict[str, float] = dict(NO_FAULTS)
@@ -37,14 +39,16 @@ class Faults:
         self._random = random.Random(seed)  # noqa: S311 - chance for a rehearsal, not a secret
 
     def plan(self, route: str, fault: Fault, times: int) -> None:
+        """Let the next `times` calls of a route ("*": of any) meet this fault."""
         self._plan += [(route, fault)] * times
 
     @property
     def planned(self) -> int:
-        """Faults that no call has met yet."""
+        """How many planned faults no call has met yet."""
         return len(self._plan)
 
     def pick(self, route: str, *, streams: bool) -> Fault | None:
+        """The fault that a call of this route meets, or None. `streams`: its answer is a stream, which can be cut."""
         for index, (name, fault) in enumerate(self._plan):
             if name in (route, "*"):
                 del self._plan[index]
@@ -61,11 +65,14 @@ class Faults:
         return None
 
     def happens(self, name: str) -> bool:
+        """Whether a random fault happens now, by its share."""
         share = self.shares[name]
         return share > 0 and self._random.random() < share
 
     def set(self, partial: Mapping[str, float]) -> dict[str, float]:
-        """Change some of the shares. Raises `ValueError` with a sentence."""
+        """Change some of the shares and return all. Raises `ValueError` for an unknown name or a number out
+        of range.
+        """
         for name, value in partial.items():
             if name not in NO_FAULTS:
                 raise ValueError(f"there is no fault {name!r}; known: {', '.join(NO_FAULTS)}")
@@ -77,7 +84,9 @@ class Faults:
 
 
 class Stream:
-    """A body sent in pieces. `split` > 0 writes it that many bytes at a time, through lines and characters alike."""
+    """A body that is sent in pieces. With `split` every write has at most so many bytes, across lines and
+    characters.
+    """
 
     def __init__(self, call: Call, content_type: str, *, split: int = 0) -> None:
         self.sent = 0
@@ -90,29 +99,30 @@ class Stream:
             self._response.content_length = 50_000_000
 
     async def open(self) -> None:
+        """Send the status and the headers."""
         if self._call.shape == "openai":
             self._response.headers["cache-control"] = "no-cache"
         await self._response.prepare(self._call.request)
         self.is_open = True
 
     async def send(self, data: bytes, *, last: bool = False) -> None:
-        """Write one piece. Raises `Broken` where the fault is due."""
+        """Write one piece. Raises `Broken` if the fault is due before it."""
         await self._break_when_due(last)
         await self._write(data)
         self.sent += 1
 
     async def end(self, data: bytes = b"") -> web.StreamResponse:
-        """Write the closing piece, if any, and end the body. A fault that is still due comes before it."""
+        """Write the closing piece, if there is one, and end the body. A fault that is still due comes first."""
         if self._fault:
             await self._break()
         if data:
             await self._write(data)
-        with suppress(ConnectionResetError):  # who asked has all that it wanted
+        with suppress(ConnectionResetError):  # the client has read all and closed the connection
             await self._response.write_eof()
         return self._response
 
     async def fail(self, problem: Problem) -> web.StreamResponse:
-        """End the body with an error of ours: as a line of its own, since the status is out already."""
+        """End the body with a line that carries an error, since the status was sent already."""
         self._fault = None
         return await self.end(self._line(problem_json(self._call.shape, problem)))
 
@@ -153,7 +163,7 @@ class Stream:
 
 
 async def fail(call: Call, fault: Fault) -> web.StreamResponse:
-    """Carry out a fault that comes at once. Raises `Broken` after it cut the connection."""
+    """Carry out a fault that comes instead of an answer. Raises `Broken` after it cut the connection."""
     call.seen.note = f"fault: {fault.status or fault.cut or 'hang'}"
     if fault.hang:
         await asyncio.Event().wait()

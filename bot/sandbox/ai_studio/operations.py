@@ -1,4 +1,4 @@
-"""Operations: what asynchronous requests answer with, and what polling them says until and after they are done.
+"""Operations: the answers to asynchronous requests, and what polling returns until they are done and afterwards.
 
 Begin with `Operations.open` and `Operations.poll`. Pictures and texts differ in how long they take and are kept.
 """
@@ -17,7 +17,7 @@ from bot.clock import Clock
 from bot.sandbox.ai_studio.quota import Quotas
 from bot.sandbox.ai_studio.wire import Call, Json, Problem, json_response
 
-What = Literal["text", "art"]
+OperationKind = Literal["text", "art"]
 Result = Mapping[str, object] | Callable[[], Awaitable[Mapping[str, object]]]
 
 COMPLETION = "type.googleapis.com/yandex.cloud.ai.foundation_models.v1.CompletionResponse"
@@ -26,10 +26,12 @@ PICTURE = "type.googleapis.com/yandex.cloud.ai.foundation_models.v1.image_genera
 
 @dataclass(slots=True)
 class Operation:
-    """`outcome` None is not done yet; `error` is a google.rpc.Status."""
+    """One operation. `created` is a Unix time, `due` a monotonic one; `error` is a google.rpc.Status. `never`: it stays
+    pending.
+    """
 
     id: str
-    what: What
+    what: OperationKind
     description: str
     created: float
     due: float
@@ -41,21 +43,25 @@ class Operation:
 
 
 class Operations:
-    """`seconds` and `polls` are how long an operation of a kind stays pending; both must be over before it is done."""
+    """All operations of the server.
+
+    An operation is done after `seconds` of its kind and after `polls` requests for it. `kept` are the seconds until it
+    is forgotten.
+    """
 
     def __init__(self, clock: Clock, quotas: Quotas) -> None:
-        self.seconds: dict[What, float] = {"text": 0.0, "art": 0.0}
-        self.polls: dict[What, int] = {"text": 0, "art": 0}
-        self.kept: dict[What, float] = {"text": 3 * 86_400.0, "art": 12 * 3_600.0}
+        self.seconds: dict[OperationKind, float] = {"text": 0.0, "art": 0.0}
+        self.polls: dict[OperationKind, int] = {"text": 0, "art": 0}
+        self.kept: dict[OperationKind, float] = {"text": 3 * 86_400.0, "art": 12 * 3_600.0}
         self.strict_hosts = False
         self.all: dict[str, Operation] = {}
         self._clock = clock
         self._quotas = quotas
 
     def open(
-        self, what: What, description: str, result: Result, *, error: Json | None = None, never: bool = False
+        self, what: OperationKind, description: str, result: Result, *, error: Json | None = None, never: bool = False
     ) -> Json:
-        """A new operation, as the submit answers it."""
+        """Begin an operation and return it as the request for it is answered. `result` may be computed later."""
         now = self._clock.time()
         id = PREFIX[what] + secrets.token_hex(9)[:17]
         due = self._clock.monotonic() + self.seconds[what]
@@ -66,6 +72,7 @@ class Operations:
         return _shown(operation)
 
     async def poll(self, call: Call) -> web.Response:
+        """`GET /operations/{id}`: the operation, with its result or error once it is done."""
         self._quotas.take("operation")
         operation = self._find(call)
         call.seen.note = f"{operation.what} {operation.id}"
@@ -77,7 +84,7 @@ class Operations:
         return json_response(call, {**_shown(operation), **_outcome(operation)})
 
     async def cancel(self, call: Call) -> web.Response:
-        """`GET /operations/{id}:cancel`. What is done stays done."""
+        """`GET /operations/{id}:cancel`. An operation that is done stays done."""
         operation = self._find(call)
         if not operation.finished:
             operation.error = {"code": 1, "message": "operation was cancelled", "details": []}
@@ -102,7 +109,7 @@ class Operations:
 
 
 def _shown(operation: Operation) -> Json:
-    """An operation without its outcome; pictures show neither dates nor their maker, as recorded."""
+    """An operation without its result. As recorded, operations of pictures show neither dates nor who made them."""
     text = operation.what == "text"
     changed = operation.finished or operation.created
     return {
@@ -121,10 +128,11 @@ def _outcome(operation: Operation) -> Json:
 
 
 def stamp(at: float, *, milliseconds: bool = False) -> str:
+    """A Unix time in the form 2026-11-21T12:00:00Z."""
     text = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds" if milliseconds else "seconds")
     return text.replace("+00:00", "Z")
 
 
 REMEMBERED = 500
-PREFIX: dict[What, str] = {"text": "d7q", "art": "fbv"}
-HOSTS: dict[What, str] = {"text": "operation", "art": "llm"}
+PREFIX: dict[OperationKind, str] = {"text": "d7q", "art": "fbv"}
+HOSTS: dict[OperationKind, str] = {"text": "operation", "art": "llm"}

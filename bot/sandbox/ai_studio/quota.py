@@ -1,6 +1,7 @@
-"""The quotas of a folder: a gauge of generations in flight and rates of everything else, with the service's own words.
+"""The quotas of a folder: how many texts may be written at once and how often all else may be called.
 
-Begin with `Quotas.session` and `Quotas.take`. All of them can be switched off (`enabled`) or changed (`limits`).
+Begin with `Quotas.session` and `Quotas.take`. `enabled` switches all quotas off, `limits` changes them. The texts of
+the errors are the real ones.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ Limit = tuple[str, int, float]
 
 
 class Quotas:
-    """`sessions` is how many texts may be written at once; `limits` maps a route to (name, calls, seconds) rows."""
+    """`sessions` texts may be written at once; `limits` maps a route to rows of (quota, calls, seconds)."""
 
     def __init__(self, clock: Clock, *, enabled: bool = True) -> None:
         self.enabled = enabled
@@ -28,7 +29,7 @@ class Quotas:
 
     @contextmanager
     def session(self) -> Iterator[None]:
-        """Hold one of the places for synchronous generation. Raises `Problem` 8 when all are taken."""
+        """Hold one of the slots for synchronous generation. Raises `Problem` 8 if all are in use."""
         if self.enabled and self.in_flight >= self.sessions:
             raise Problem(8, session_quota(self.sessions))
         self.in_flight += 1
@@ -38,7 +39,7 @@ class Quotas:
             self.in_flight -= 1
 
     def take(self, route: str) -> None:
-        """Count a call. Raises `Problem` 8 when there were too many in the window."""
+        """Count a call of a route. Raises `Problem` 8 if the quota is used up."""
         rows = self.limits.get(route, ()) if self.enabled else ()
         for row in rows:
             name, calls, seconds = row
@@ -55,11 +56,12 @@ class Quotas:
 
 
 def session_quota(allowed: int) -> str:
+    """The error for too many texts at once."""
     return f"ai.textGenerationCompletionSessionsCount.count gauge quota limit exceed: allowed {allowed} requests"
 
 
 DAY, HOUR, MINUTE = 86_400.0, 3_600.0, 60.0
-# The session gauge's name is recorded; of the rates only the form is, so the names follow the pattern.
+# Recorded are the name of the session quota and the form of the rates' names; the rates' names here follow that form.
 LIMITS: dict[str, tuple[Limit, ...]] = {
     "completionAsync": (
         ("textGenerationAsyncRequestsPerSecond", 10, 1.0),

@@ -1,8 +1,8 @@
-"""AI Studio on loopback: for people without a key, and for tests. Begin with `Studio`.
+"""AI Studio on loopback, for people without a key and for tests. Begin with `Studio`.
 
-The server speaks the service's own wire (native JSON, the OpenAI-compatible API, operations, IAM tokens), checks what
-the service checks, and has its quotas. A test plans what goes wrong (`fail_next`, `script`) and looks at what came in
-(`requests`). Who writes the answers is in `studio_model`; each group of routes has a module `studio_*` of its own.
+The server speaks the protocols of the real service (native JSON, the OpenAI-compatible API, operations, IAM tokens),
+checks what the service checks and has its quotas. A test plans failures (`fail_next`) and answers (`script`), and looks
+at what arrived (`requests`).
 """
 
 from __future__ import annotations
@@ -11,23 +11,25 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from aiohttp import web
 
 from bot.clock import Clock, SystemClock
 from bot.sandbox import broken_connections
-from bot.sandbox.ai_studio.art import Art, Outcome
 from bot.sandbox.ai_studio.faults import Broken, Faults, fail
-from bot.sandbox.ai_studio.model_switch import ModelSwitch
-from bot.sandbox.ai_studio.openai import OpenAi
+from bot.sandbox.ai_studio.generation.model_switch import ModelSwitch
+from bot.sandbox.ai_studio.generation.native import Texts
+from bot.sandbox.ai_studio.generation.openai import OpenAi
+from bot.sandbox.ai_studio.generation.responses import Responses
+from bot.sandbox.ai_studio.generation.writer import Answer, AnswerFunction, AnswerSource
 from bot.sandbox.ai_studio.operations import Operations
 from bot.sandbox.ai_studio.quota import Quotas
-from bot.sandbox.ai_studio.responses import Responses
-from bot.sandbox.ai_studio.search import Search
-from bot.sandbox.ai_studio.small_services import Small
-from bot.sandbox.ai_studio.speech import Speech
-from bot.sandbox.ai_studio.text import Texts
+from bot.sandbox.ai_studio.services.art import Art, Outcome
+from bot.sandbox.ai_studio.services.embeddings import Embeddings
+from bot.sandbox.ai_studio.services.iam import Iam
+from bot.sandbox.ai_studio.services.search import Search
+from bot.sandbox.ai_studio.services.speech import Speech
 from bot.sandbox.ai_studio.validation import Access, require_body
 from bot.sandbox.ai_studio.wire import (
     Call,
@@ -35,41 +37,26 @@ from bot.sandbox.ai_studio.wire import (
     Fault,
     Json,
     Problem,
-    Seen,
+    ReceivedRequest,
     Shape,
-    cut_strings,
     problem_response,
     reply_headers,
     seen_headers,
 )
-from bot.sandbox.ai_studio.writer import Answer, AnswerFunction, Source
+from bot.sandbox.event_stream import Hub
 from bot.sandbox.guard import guard, loads
 
-__all__ = ["Answer", "Fault", "Journal", "Studio"]
+__all__ = ["Answer", "Fault", "Studio"]
 
 SANDBOX_FOLDER = "b1gsandbox0000000000"
 
 
-class Journal(Protocol):
-    """Where calls are written down (`bot.sandbox.event_stream.Hub` is one)."""
-
-    def journal(
-        self,
-        lane: str,
-        name: str,
-        *,
-        chat_id: int | None = None,
-        status: int = 200,
-        ms: float = 0.0,
-        summary: str = "",
-        detail: Mapping[str, Any] | None = None,
-    ) -> None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One route. `public` ones need no key; `streams` tells chance that there is a stream to cut; the body of a `raw`
-    one is no JSON, and what stands in the address takes its place.
+    """One route of the server.
+
+    A `public` route needs no key. `streams`: its answers are streams, which a random fault may cut. The body of a `raw`
+    route is not JSON; the parameters of its URL are taken instead.
     """
 
     name: str
@@ -83,20 +70,20 @@ class Route:
 
 
 class Studio:
-    """The server. Attributes may be changed at any time; tests reach its parts by name.
+    """The server. Its attributes may be changed at any time; tests reach its parts by name.
 
-    `source` writes (speed, ttft), `quotas`, `access` (keys, roles, tokens), `operations` (how long things take),
-    `art`, `texts`, `speech`, `openai`, `responses`, `search`, `small` (JWT keys) are the parts; `requests` is what came
-    in, oldest first.
-    `keys` are the good API keys; without any, one is made that nobody can guess.
-    `on_model` is called with `model_state()` whenever it changes. `strict_hosts` gives the operations of texts a port
-    of their own (`operation_url`), so that a wrong wiring is seen.
+    The parts are `access` (keys, roles, tokens), `quotas`, `operations` (how long operations take), `source` (answers,
+    their speed), and the groups of routes `texts`, `openai`, `responses`, `embeddings`, `iam`, `art`, `speech` and
+    `search`. `requests` are the requests that arrived, oldest first. `keys` are the valid API keys; without any the
+    server makes one that nobody can guess. `on_model` is called with `model_state()` whenever that changes.
+    `strict_hosts` serves operations of texts on a port of their own (`operation_url`), so that a bot which polls the
+    wrong host fails.
     """
 
     def __init__(
         self,
         *,
-        hub: Journal | None = None,
+        hub: Hub | None = None,
         clock: Clock | None = None,
         keys: Sequence[str] = (),
         folder: str = SANDBOX_FOLDER,
@@ -106,19 +93,20 @@ class Studio:
         on_model: Callable[[Json], None] | None = None,
     ) -> None:
         self.clock = clock or SystemClock()
-        self.requests: list[Seen] = []
+        self.requests: list[ReceivedRequest] = []
         self.access = Access(self.clock, keys or [secrets.token_urlsafe(32)], folder)
         self.quotas = Quotas(self.clock, enabled=quotas)
         self.operations = Operations(self.clock, self.quotas)
         self.operations.strict_hosts = strict_hosts
         self._faults = Faults()
-        self.source = Source(self.clock, self._faults)
+        self.source = AnswerSource(self.clock, self._faults)
         self.art = Art(self.access, self.quotas, self.operations)
-        self.small = Small(self.clock, self.access, self.quotas)
+        self.embeddings = Embeddings(self.access, self.quotas)
+        self.iam = Iam(self.clock, self.access)
         self.search = Search(self.access)
         self.speech = Speech(self.operations)
         self.texts = Texts(self.access, self.quotas, self.source, self.operations)
-        self.openai = OpenAi(self.clock, self.access, self.quotas, self.source, self.small)
+        self.openai = OpenAi(self.clock, self.access, self.quotas, self.source, self.embeddings)
         self.responses = Responses(self.clock, self.access, self.quotas, self.source)
         self._model = ModelSwitch(self.source, models_dir, on_model)
         self._hub = hub
@@ -129,7 +117,7 @@ class Studio:
     # --- its life
 
     async def start(self, port: int = 0) -> str:
-        """Listen on 127.0.0.1 and return the base URL."""
+        """Start listening on 127.0.0.1 and return the base URL. Port 0 takes a free port."""
         app = web.Application(middlewares=[guard(_stranger)], client_max_size=64 * 2**20)
         for route in self._routes():
             app.router.add_route(route.method, route.path, self._handler(route))
@@ -140,6 +128,7 @@ class Studio:
         return self.url
 
     async def close(self) -> None:
+        """Stop the server, and the local model if one answers."""
         await self._model.close()
         if self._runner is not None:
             await self._runner.cleanup()
@@ -147,11 +136,11 @@ class Studio:
 
     @property
     def key(self) -> str:
-        """An API key that is good."""
+        """A valid API key."""
         return min(self.access.keys, default="")
 
     def settings(self) -> dict[str, str]:
-        """What a bot must be told to talk to this server, by the names of its settings."""
+        """The settings, by name, with which a bot uses this server."""
         return {
             "yc_api_key": self.key,
             "yc_folder_id": self.access.folder,
@@ -181,44 +170,48 @@ class Studio:
         hang: bool = False,
         apply: bool = False,
     ) -> None:
-        """Spoil the next calls of a route (`"*"`: of any). `Fault` says what the arguments mean."""
+        """Make the next `times` calls of a route fail; "*" means any route. `Fault` explains the other arguments."""
         fault = Fault(status, body, headers or {}, after_chunks, cut, hang, apply)
         self._faults.plan(route, fault, times)
 
     @property
     def planned(self) -> int:
-        """Failures that were asked for and that no request has met yet."""
+        """How many planned failures no request has met yet."""
         return self._faults.planned
 
     def cut(self) -> int:
-        """Reset every open connection, whatever is under way on it. Returns how many there were."""
+        """Reset every open connection, with requests in progress too. Returns how many connections there were."""
         return broken_connections.reset_all(self._runner)
 
     def script(self, *answers: str | Sequence[str] | Answer | Fault) -> None:
-        """Queue answers: a text, a list of pieces, an `Answer` with all details, or a `Fault` in its place.
+        """Queue answers: a text, a list of pieces, an `Answer` with all details, or a `Fault` instead of an answer.
 
-        A `Fault` with `after_chunks` breaks the answer that follows it.
+        A `Fault` with `after_chunks` breaks off the answer that follows it in the queue.
         """
         self.source.queue.extend(answers)
 
     def answer(self, function: AnswerFunction) -> None:
-        """Let a function of the messages (`{"role", "text"}`) write what no script says."""
+        """Set the function that answers when the queue of `script` is empty. It gets messages as `{"role", "text"}`."""
         self.source.function = function
 
     def paint(self, *outcomes: Outcome) -> None:
-        """Queue what the next pictures come to: JPEG bytes, "never", "refused", "failed", "no_image", "not_base64"."""
+        """Queue the results of the next pictures: JPEG bytes, "never", "refused", "failed", "no_image" or
+        "not_base64".
+        """
         self.art.outcomes.extend(outcomes)
 
-    def seen(self, route: str) -> list[Seen]:
+    def seen(self, route: str) -> list[ReceivedRequest]:
+        """The requests to a route, oldest first."""
         return [request for request in self.requests if request.route == route]
 
     @property
     def bought(self) -> int:
-        """Pictures that were accepted, and would have been paid."""
+        """How many pictures were accepted, which the real service would charge for."""
         return self.art.bought
 
     @property
     def speed(self) -> float:
+        """How fast answers are written, in pieces a second; 0 means at once."""
         return self.source.speed
 
     @speed.setter
@@ -227,6 +220,7 @@ class Studio:
 
     @property
     def ttft(self) -> float:
+        """Seconds until the first piece of an answer."""
         return self.source.ttft
 
     @ttft.setter
@@ -235,28 +229,31 @@ class Studio:
 
     @property
     def faults(self) -> dict[str, float]:
-        """The shares by name, a copy. `set_faults` changes them."""
+        """The random faults: shares by name (a copy). `set_faults` changes them."""
         return dict(self._faults.shares)
 
     def set_faults(self, partial: Mapping[str, float]) -> dict[str, float]:
-        """Change some of the shares and return all. Raises `ValueError` with a sentence."""
+        """Change some of the random faults and return all. Raises `ValueError` for an unknown name or a number out of
+        range.
+        """
         return self._faults.set(partial)
 
     # --- who writes
 
     def model_state(self) -> Json:
-        """`{"kind", "title", "progress", "error"}`, as the page shows it."""
+        """Who writes the answers, as the page shows it: `{"kind", "title", "progress", "error"}`."""
         return self._model.state()
 
     async def switch(self, kind: str, name: str = "") -> Json:
-        """Begin to change who writes: "scripted", "local" (a known name or a GGUF file), "url" (an OpenAI base URL).
+        """Begin to change who writes: "scripted", "local" (a known name or a GGUF file) or "url" (an OpenAI base URL).
 
-        Returns the state at once; fetching goes on and reports through `on_model`. Raises `ValueError`.
+        Returns the state at once; the change goes on in the background and reports to `on_model`. Raises `ValueError`
+        for an unknown kind or a missing name.
         """
         return await self._model.switch(kind, name)
 
     async def switched(self) -> Json:
-        """Wait until the change that `switch` began is over."""
+        """Wait until the change that `switch` began is finished, and return the state."""
         return await self._model.wait()
 
     # --- one request
@@ -283,7 +280,7 @@ class Studio:
     async def _call(self, route: Route, request: web.Request) -> Call:
         raw = await request.read()
         body = _parse(raw) if request.method == "POST" and not route.raw else dict(request.query)
-        seen = Seen(route.name, body, seen_headers(request), self.clock.monotonic(), request.path)
+        seen = ReceivedRequest(route.name, body, seen_headers(request), self.clock.monotonic(), request.path)
         self.requests.append(seen)
         del self.requests[:-REMEMBERED]
         local = request.transport.get_extra_info("sockname") if request.transport else None
@@ -312,7 +309,7 @@ class Studio:
         if self._hub is None:
             return
         seen = call.seen
-        detail = cut_strings({"request": call.body, "answer": seen.answer, "headers": seen.headers})
+        detail = {"request": call.body, "answer": seen.answer, "headers": seen.headers}
         summary = f"{seen.note} (cut off)" if seen.gone else seen.note
         status = 0 if seen.gone else seen.status
         self._hub.journal("model", seen.route, status=status, ms=ms, summary=summary, detail=detail)
@@ -336,11 +333,15 @@ class Studio:
             Route("tokenize", "POST", native + "tokenize", "unary", self.texts.tokenize),
             Route("tokenizeCompletion", "POST", native + "tokenizeCompletion", "unary", self.texts.tokenize_completion),
             Route("imageGenerationAsync", "POST", native + "imageGenerationAsync", "unary", self.art.submit),
-            Route("textEmbedding", "POST", native + "textEmbedding", "unary", self.small.embed),
+            Route("textEmbedding", "POST", native + "textEmbedding", "unary", self.embeddings.embed),
             Route(
-                "fewShotTextClassification", "POST", native + "fewShotTextClassification", "unary", self.small.few_shot
+                "fewShotTextClassification",
+                "POST",
+                native + "fewShotTextClassification",
+                "unary",
+                self.embeddings.few_shot,
             ),
-            Route("textClassification", "POST", native + "textClassification", "unary", self.small.classify),
+            Route("textClassification", "POST", native + "textClassification", "unary", self.embeddings.classify),
             Route("cancel", "GET", "/operations/{id:[^/:]+}:cancel", "unary", self.operations.cancel),
             Route("operation", "GET", "/operations/{id:[^/:]+}", "unary", self.operations.poll),
             Route("models", "GET", "/v1/models", "openai", self.openai.models),
@@ -355,8 +356,8 @@ class Studio:
             Route("recognizeFileAsync", "POST", "/stt/v3/recognizeFileAsync", "unary", self.speech.submit),
             Route("getRecognition", "GET", "/stt/v3/getRecognition", "stream", self.speech.result),
             Route("synthesize", "POST", "/speech/v1/tts:synthesize", "speech", self.speech.synthesize, raw=True),
-            Route("tokens", "POST", "/iam/v1/tokens", "unary", self.small.token, public=True),
-            Route("metadata", "GET", METADATA, "unary", self.small.metadata, public=True),
+            Route("tokens", "POST", "/iam/v1/tokens", "unary", self.iam.token, public=True),
+            Route("metadata", "GET", METADATA, "unary", self.iam.metadata, public=True),
         ]
         return built + [
             Route(path.strip("/").partition("{")[0], method, path, shape, self._unbuilt)
@@ -370,7 +371,7 @@ def _stranger(sentence: str) -> web.Response:
 
 
 def _parse(raw: bytes) -> Json:
-    """The JSON object of a body; anything else becomes a mark that `require_body` refuses."""
+    """The JSON object of a body; a body that is no object becomes a mark, which `require_body` refuses."""
     try:
         found = loads(raw or b"{}")
     except ValueError:

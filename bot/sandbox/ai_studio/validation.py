@@ -1,6 +1,6 @@
-"""What AI Studio refuses before any model is asked: keys, folders, models, messages and options, in its own words.
+"""What AI Studio refuses before it asks a model, in its own words: keys, folders, models, messages and options.
 
-Begin with `Access.admit` (who calls) and `Uri.parse` (which model). Everything raises `Problem`.
+Begin with `Access.admit` (who calls) and `Uri.parse` (which model). All functions raise `Problem`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LONGEST_TEXT = 100_000
 
 
 class Access:
-    """Keys and tokens. `keys` are good API keys, `expired` are old ones; `roles` are what the account may do."""
+    """The valid API keys (`keys`), the expired ones, the roles of the service account, and the issued IAM tokens."""
 
     def __init__(self, clock: Clock, keys: Iterable[str], folder: str) -> None:
         self.keys = set(keys)
@@ -31,13 +31,15 @@ class Access:
         self._clock = clock
 
     def issue(self) -> tuple[str, float]:
-        """A new IAM token and the Unix time when it ends."""
+        """Issue an IAM token. Returns it with the Unix time at which it expires."""
         token, until = f"t1.{secrets.token_urlsafe(48)}", self._clock.time() + TOKEN_LIFE
         self.tokens[token] = until
         return token, until
 
     def admit(self, call: Call) -> None:
-        """Raises `Problem` 16 for a credential that is not good, 7 for a missing role, 3 for a foreign folder."""
+        """Check who calls. Raises `Problem` 16 for an invalid credential, 7 for a missing role, 3 for a
+        foreign folder.
+        """
         scheme, _, secret = call.request.headers.get("authorization", "").partition(" ")
         self._credential(scheme.lower(), secret.strip(), bearer_keys=call.shape == "openai")
         role = "ai.imageGeneration.user" if call.route == "imageGenerationAsync" else "ai.languageModels.user"
@@ -47,6 +49,7 @@ class Access:
         self.check_folder(call.request.headers.get("x-folder-id", self.folder))
 
     def check_folder(self, folder: str) -> None:
+        """Raise `Problem` 3 if the folder is not the one of the service account."""
         if folder != self.folder:
             mismatch = f"Specified folder ID '{folder}' does not match with service account folder ID '{self.folder}'"
             raise Problem(3, mismatch)
@@ -64,7 +67,7 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Uri:
-    """`<scheme>://<folder>/<name>[/<version>][@<tuned>]`."""
+    """The address of a model: `<scheme>://<folder>/<name>[/<version>][@<tuned>]`."""
 
     scheme: str
     folder: str
@@ -74,6 +77,7 @@ class Uri:
 
     @classmethod
     def parse(cls, text: Any, *schemes: str) -> Uri:
+        """Parse a model URI. Raises `Problem` 3 if it is malformed or has none of these schemes."""
         match = URI.fullmatch(text) if isinstance(text, str) else None
         if match is None:
             raise Problem(3, f"Failed to parse model URI: {text!r}")
@@ -87,7 +91,7 @@ class Uri:
 
 
 def text_model(call: Call, access: Access, uri: Any, *, native: bool) -> Uri:
-    """The model of a text request, checked. What only the OpenAI-compatible API has is unknown to the native."""
+    """The model of a text request. Raises `Problem` 3 if it is unknown; some models have no native API (`native`)."""
     found = Uri.parse(uri, "gpt")
     access.check_folder(found.folder)
     spec = TEXT_MODELS.get(found.name)
@@ -97,6 +101,7 @@ def text_model(call: Call, access: Access, uri: Any, *, native: bool) -> Uri:
 
 
 def any_model(access: Access, uri: Any, scheme: str, names: Iterable[str]) -> Uri:
+    """A model that writes no text. Raises `Problem` 3 if `names` does not contain it."""
     found = Uri.parse(uri, scheme)
     access.check_folder(found.folder)
     if found.name not in names or found.version not in VERSIONS:
@@ -133,7 +138,7 @@ def _native_message(message: Any) -> dict[str, str]:
 
 
 def _native_results(content: Any) -> dict[str, str]:
-    """Results are told by the name of their function: `tool` marks a message that nobody typed."""
+    """The message with tool results; its field `tool` names the functions and tells that no person wrote it."""
     rows = get(content, "toolResults") if isinstance(content, Mapping) else None
     found = [get(row, "functionResult") for row in rows or () if isinstance(row, Mapping)]
     results = [row for row in found if isinstance(row, Mapping) and isinstance(row.get("name"), str)]
@@ -144,6 +149,7 @@ def _native_results(content: Any) -> dict[str, str]:
 
 
 def check_text(text: Any) -> None:
+    """Raise `Problem` 3 for a text that is empty, too long or no string."""
     if not isinstance(text, str):
         raise Problem(3, "invalid value for string field text")
     if not text:
@@ -152,8 +158,10 @@ def check_text(text: Any) -> None:
         raise Problem(3, f"text length is {len(text)}, which is outside the range (0, 100000]")
 
 
-def native_options(body: Mapping[str, Any]) -> tuple[bool, int]:
-    """Whether to stream, and the limit of tokens (0: none was given)."""
+def native_stream_and_limit(body: Mapping[str, Any]) -> tuple[bool, int]:
+    """Whether a native request asks for a stream, and its limit of tokens (0: none). Raises `Problem` 3 for bad
+    options.
+    """
     options = get(body, "completionOptions") or {}
     if not isinstance(options, Mapping):
         raise Problem(3, "completionOptions must be an object")
@@ -169,7 +177,7 @@ def native_options(body: Mapping[str, Any]) -> tuple[bool, int]:
 
 
 def openai_messages(body: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The messages of a chat request as `{"role", "text"}`; pictures are named, not looked at."""
+    """The messages of a chat request as `{"role", "text"}`; a picture becomes the text "[image]"."""
     messages = body.get("messages")
     if not isinstance(messages, list) or not messages:
         raise Problem(3, "messages must not be empty")
@@ -178,7 +186,7 @@ def openai_messages(body: Mapping[str, Any]) -> list[dict[str, str]]:
 
 
 def _called(messages: list[Any]) -> dict[str, str]:
-    """The names of all calls by their ids."""
+    """The names of the called functions by the id of their call."""
     rows = (message.get("tool_calls") for message in messages if isinstance(message, Mapping))
     calls = (call for row in rows if isinstance(row, list) for call in row if isinstance(call, Mapping))
     return {str(call.get("id")): str((call.get("function") or {}).get("name", "")) for call in calls}
@@ -215,7 +223,10 @@ def _content(content: Any) -> str:
     return "\n".join(texts)
 
 
-def openai_options(body: Mapping[str, Any]) -> tuple[bool, int]:
+def openai_stream_and_limit(body: Mapping[str, Any]) -> tuple[bool, int]:
+    """Whether a chat request asks for a stream, and its limit of tokens (0: none). Raises `Problem` 3 for
+    bad options.
+    """
     _temperature(body.get("temperature"), 2.0)
     limit = body.get("max_completion_tokens", body.get("max_tokens"))
     tokens = 0 if limit is None else integer(limit, "max_tokens")
@@ -241,6 +252,7 @@ def _temperature(value: Any, top: float) -> None:
 
 
 def check_window(call: Call, uri: Uri, tokens: int) -> None:
+    """Raise `Problem` 3 if the prompt has more tokens than the context window of the model."""
     limit = TEXT_MODELS[uri.name].window
     if tokens > limit:
         text = f"number of input tokens must be no more than {limit}, got {tokens}"
@@ -248,7 +260,7 @@ def check_window(call: Call, uri: Uri, tokens: int) -> None:
 
 
 def require_body(call: Call) -> Json:
-    """The JSON object of the request."""
+    """The JSON object of the request. Raises `Problem` 3 if the body is none."""
     if not isinstance(call.body, dict) or "\0broken" in call.body:
         raise Problem(3, "invalid request body: a JSON object is expected")
     return call.body
@@ -256,9 +268,10 @@ def require_body(call: Call) -> Json:
 
 @dataclass(frozen=True, slots=True)
 class TextModel:
-    """`native`: also served by the native API; `tokens`: speaks token by token, as the open models do.
+    """What a text model can do. `window` is its context window in tokens.
 
-    `sees`: takes pictures; `thinks`: shows its reasoning; `hidden`: has the native mode of hidden reasoning.
+    `native`: the native API serves it too. `tokens`: it streams token by token, as open models do. `sees`: it takes
+    pictures. `thinks`: it shows its reasoning. `hidden`: the native API offers hidden reasoning.
     """
 
     window: int

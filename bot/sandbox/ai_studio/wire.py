@@ -1,7 +1,7 @@
-"""The shapes AI Studio speaks: JSON with int64 as strings, three forms of an error, the headers of every reply.
+"""What all routes of AI Studio share: JSON with int64 as strings, the forms of an error, the headers of every reply.
 
-Begin with `Problem`: whatever is wrong with a request is raised as one, and `problem_response` says it in the form of
-the route that was called (streaming native methods, unary native methods, the OpenAI-compatible API).
+Begin with `Problem`: code that finds a mistake in a request raises one, and `problem_response` turns it into the form
+of the route (streaming native, unary native, OpenAI-compatible or speech).
 """
 
 from __future__ import annotations
@@ -21,11 +21,10 @@ Shape = Literal["stream", "unary", "openai", "speech"]
 Json = dict[str, Any]
 
 TOKEN = re.compile(r"\w{1,6}|[^\w\s]")
-LONG_STRING = 2_000
 
 
 class Problem(Exception):
-    """What is wrong with a request. `code` is a gRPC code, `http` its HTTP status."""
+    """A mistake in a request. `code` is a gRPC code; `http` is the HTTP status for it."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -34,12 +33,17 @@ class Problem(Exception):
 
     @property
     def http(self) -> int:
+        """The HTTP status of the answer."""
         return HTTP_OF.get(self.code, 500)
 
 
 @dataclass(slots=True)
-class Seen:
-    """A request as it arrived. `headers` have lower-case names and of `authorization` only the scheme."""
+class ReceivedRequest:
+    """A request as it arrived, and how it was answered.
+
+    Names of `headers` are in lower case; of `authorization` only the scheme is kept. `at` is a monotonic time. `gone`:
+    the connection was cut on purpose. `answer` is the text that was sent, `note` a summary for the journal.
+    """
 
     route: str
     body: Json
@@ -54,13 +58,13 @@ class Seen:
 
 @dataclass(slots=True)
 class Call:
-    """One request on its way through the server. `folder` is the caller's own; `host` is where it was polled."""
+    """One request on its way through the server. `folder` is the caller's folder; `host` tells which port was asked."""
 
     request: web.Request
     route: str
     shape: Shape
     body: Json
-    seen: Seen
+    seen: ReceivedRequest
     host: Literal["llm", "operation"] = "llm"
     folder: str = ""
     fault: Fault | None = None
@@ -68,7 +72,7 @@ class Call:
 
 
 def encode(value: Mapping[str, Any]) -> bytes:
-    """JSON as the service writes it: compact, not escaped; what UTF-8 can't hold is escaped after all."""
+    """JSON as the service writes it: compact and with letters as they are. What UTF-8 cannot hold is escaped."""
     try:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError:
@@ -76,11 +80,13 @@ def encode(value: Mapping[str, Any]) -> bytes:
 
 
 def json_response(call: Call, value: Mapping[str, Any], status: int = 200) -> web.Response:
+    """An answer with a JSON body and the headers of the call."""
     body = encode(value) + (b"\n" if call.shape == "openai" else b"")
     return web.Response(body=body, status=status, content_type="application/json", headers=call.headers)
 
 
 def problem_json(shape: Shape, problem: Problem) -> Json:
+    """The JSON of an error in the form of the route."""
     http = problem.http
     if shape == "stream":
         phrase = HTTPStatus(http).phrase
@@ -96,12 +102,13 @@ def problem_json(shape: Shape, problem: Problem) -> Json:
 
 
 def problem_response(call: Call, problem: Problem) -> web.Response:
+    """The answer for an error, in the form and with the status of the route."""
     call.seen.note = problem.message
     return json_response(call, problem_json(call.shape, problem), problem.http)
 
 
 def reply_headers(request: web.Request, *, echo: bool = True) -> dict[str, str]:
-    """`server`, the trace id in its recorded form, and both request ids."""
+    """The headers of every reply: `server`, the trace id and both request ids, as recorded from the service."""
     first = secrets.token_hex(8)
     headers = {
         "server": "ycalb",
@@ -115,6 +122,7 @@ def reply_headers(request: web.Request, *, echo: bool = True) -> dict[str, str]:
 
 
 def seen_headers(request: web.Request) -> dict[str, str]:
+    """The headers of a request with names in lower case, without the secret in `authorization`."""
     headers = {name.lower(): value for name, value in request.headers.items()}
     if "authorization" in headers:
         headers["authorization"] = headers["authorization"].partition(" ")[0]
@@ -122,35 +130,24 @@ def seen_headers(request: web.Request) -> dict[str, str]:
 
 
 def count_tokens(text: str) -> int:
+    """How many tokens the sandbox counts in a text: up to six letters or one sign each."""
     return sum(1 for _ in TOKEN.finditer(text))
 
 
-def cut_strings(value: Any, limit: int = LONG_STRING) -> Any:
-    """The same JSON with every long string cut, for a journal."""
-    if isinstance(value, str):
-        return value if len(value) <= limit else value[:limit] + f"… ({len(value)} characters)"
-    if isinstance(value, Mapping):
-        return {key: "…" if key in SECRETS else cut_strings(item, limit) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [cut_strings(item, limit) for item in value]
-    return value
-
-
 def get(body: Mapping[str, Any], name: str, default: Any = None) -> Any:
-    """A field by its JSON name or its snake_case proto name: the gateway's parser takes both."""
+    """A field by its JSON name or its snake_case proto name: the real gateway accepts both."""
     if name in body:
         return body[name]
     return body.get(re.sub(r"[A-Z]", lambda match: "_" + match[0].lower(), name), default)
 
 
 def integer(value: Any, name: str) -> int:
-    """An int64: a JSON number or a string of digits. Raises `Problem`."""
+    """An int64 from a JSON number or a string of digits. Raises `Problem` for anything else."""
     if isinstance(value, bool) or not re.fullmatch(r"-?\d+", str(value)):
         raise Problem(3, f"invalid value for int64 field {name}: {value!r}")
     return int(value)
 
 
-SECRETS = frozenset({"jwt", "yandexPassportOauthToken", "iamToken", "access_token"})
 HTTP_OF = {
     3: 400, 4: 504, 5: 404, 7: 403, 8: 429, 12: 501, 13: 500, 14: 503, 16: 401,
 }  # fmt: skip
@@ -163,13 +160,14 @@ Cut = Literal["", "reset", "fin", "clean", "short"]
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What happens to one call instead of an answer.
+    """A failure of one call instead of its answer.
 
-    With `after_chunks` (None: at once) it happens when that many pieces of the body are out, -1 meaning all but the
-    last. `status` is then an error inside a stream that began with 200. `cut` breaks the connection: `reset` (RST),
-    `fin` (closed in the middle of a chunked body), `short` (closed before Content-Length was reached), `clean` (a
-    complete body that lacks its end). `hang`: nothing more comes. A `body` of text is sent as it is, a mapping as JSON.
-    `apply` carries the request out first, so that only its answer is lost; of a stream it is the last piece.
+    With `after_chunks` the failure comes after so many pieces of the body, -1 meaning all but the last; with None it
+    comes at once. `status` is the HTTP status, or inside a stream, which began with 200, the code of an error line.
+    `cut` breaks the connection: `reset` (RST), `fin` (closed in the middle of a chunked body), `short` (closed before
+    Content-Length was reached) or `clean` (a complete body without the end of the answer). `hang`: nothing more is
+    sent. A text `body` is sent as it is, a mapping as JSON. `apply` carries the request out first, so that only its
+    answer is lost; of a stream the last piece is lost.
     """
 
     status: int = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def _unwrapped(text: str) -> str:
-    """Paragraphs on one line each: here they are broken for the reader of the code only."""
+    """The text with each paragraph on one line; in this file the lines are short for the reader's sake."""
     return "\n\n".join(" ".join(paragraph.split("\n")) for paragraph in text.strip().split("\n\n"))
 
 

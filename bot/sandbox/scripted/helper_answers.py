@@ -1,6 +1,7 @@
-"""What the scripted model is asked for beside talk: titles, summaries, the rest of an answer, places in documents.
+"""The scripted model's answers to requests that the bot makes itself: titles, summaries, continuations, quotes from
+documents.
 
-Begin with `aside`. By rule, as all of the scripted model is; it knows the bot's requests by how they begin.
+Begin with `helper_answer`. The model recognises such a request by how it begins.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ Messages = Sequence[dict[str, str]]
 TITLE_WORDS, NOTE_WORDS = 5, 8
 
 
-def aside(messages: Messages, text: str, language: str, again: Callable[[Messages], str]) -> str | None:
-    """The answer to `text`, the newest question; None where it is talk. `again` answers an earlier conversation."""
+def helper_answer(messages: Messages, text: str, language: str, again: Callable[[Messages], str]) -> str | None:
+    """The answer to `text`, the newest question, if it is a request of the bot itself; None if a person just talks.
+
+    `again` answers an earlier conversation: it is needed to continue an answer that was cut off.
+    """
     orders = next((message["text"] for message in messages if message["role"] == "system"), "")
     for pattern, make in ORDERS:
         if pattern.match(orders):
@@ -43,7 +47,7 @@ def _improved(text: str, language: str) -> str:
 
 
 def _rest(messages: Messages, language: str, again: Callable[[Messages], str]) -> str:
-    """What was to follow the last answer, as far as it was the scripted one."""
+    """The rest of the last answer, if that was the beginning of a scripted one."""
     asked = max((at for at, said in enumerate(messages[:-1]) if said["role"] == "user"), default=-1)
     said = messages[-2]["text"] if len(messages) > 1 else ""
     whole = again(messages[: asked + 1]) if asked >= 0 else ""
@@ -51,13 +55,13 @@ def _rest(messages: Messages, language: str, again: Callable[[Messages], str]) -
 
 
 def spoken(text: str) -> str:
-    """What the user says, without the documents that stand before it."""
+    """The user's words, without the documents that the bot put before them."""
     before, _, asked = _parted(text)
     return MARK.sub("", before + asked).strip()
 
 
 def _parted(text: str) -> tuple[str, str, str]:
-    """What stands before the documents, the documents ("" for none), and what the user says after them."""
+    """Split a question into what stands before the documents, the documents ("" for none) and the words after them."""
     before, head, rest = text.partition(HEAD)
     documents, tail, after = rest.rpartition(TAIL)
     last, newline, asked = after.partition("\n")
@@ -65,7 +69,7 @@ def _parted(text: str) -> tuple[str, str, str]:
 
 
 def _cited(body: str, question: str, language: str) -> str:
-    """The line of the documents that has most words of the question, and its place."""
+    """The line of the documents that shares most words with the question, and where it stands."""
     wanted = _stems(spoken(question))
     best, most, place, here = "", 0, "", ""
     for line in body.splitlines()[1:-1]:

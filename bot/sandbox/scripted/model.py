@@ -1,8 +1,9 @@
-"""The sandbox's scripted model: it answers by rule, at once, in the language of the question. Begin with `answer`.
+"""The scripted model of the sandbox: it answers by rules, at once, in the language of the question. Begin with
+`answer`.
 
-A pure function of the messages: the same conversation, the same answer. It says what it is, shows what Markdown can do,
-and proves what it was given of the history. The long essay is in `scripted_essay`, what it is asked for beside talk in
-`scripted_asides`.
+A pure function: one conversation always gets one answer. The model says what it is, shows what Markdown can do, and
+repeats what it was given of the history. The long essay is in `essay.py`; answers to the bot's own requests (titles,
+summaries) are in `helper_answers.py`.
 """
 
 from __future__ import annotations
@@ -11,20 +12,20 @@ import re
 from collections.abc import Callable, Sequence
 
 from bot.sandbox.scripted.essay import ESSAY
-from bot.sandbox.scripted.helper_answers import aside, spoken
+from bot.sandbox.scripted.helper_answers import helper_answer, spoken
 
 Messages = Sequence[dict[str, str]]
 Language = str
 
 
 def answer(messages: Messages) -> str:
-    """The answer to a conversation of `{"role", "text"}` messages. Never empty."""
+    """The answer to a conversation of `{"role", "text"}` messages; never empty."""
     text = question(messages)
-    # What has no letters is answered in the language of the rest.
+    # A question without letters is answered in the language of the earlier messages.
     language = language_of(
         spoken(text) if re.search(r"[^\W\d_]", spoken(text)) else "".join(said["text"] for said in messages)
     )
-    if (found := aside(messages, text, language, answer)) is not None:
+    if (found := helper_answer(messages, text, language, answer)) is not None:
         return found
     for pattern, make in RULES:
         if pattern.search(text):
@@ -33,17 +34,18 @@ def answer(messages: Messages) -> str:
 
 
 def question(messages: Messages) -> str:
-    """The newest thing the user said, "" if there is none."""
+    """The newest message of the user; "" if there is none."""
     own = (message["text"] for message in reversed(messages) if message["role"] == "user" and "tool" not in message)
     return next(own, "")
 
 
 def language_of(text: str) -> Language:
+    """ "ru" for a text with Cyrillic letters, else "en"."""
     return "ru" if re.search("[а-яё]", text, re.IGNORECASE) else "en"
 
 
 def pace(messages: Messages) -> float:
-    """How fast the answer is written: 1 as set, less is slower, 0 at once."""
+    """How fast the answer is written: 1 as set, less is slower, 0 at once. The words of the question decide."""
     text = question(messages).lower()
     if re.search(r"\binstant|мгновенн", text):
         return 0.0
@@ -51,7 +53,7 @@ def pace(messages: Messages) -> float:
 
 
 def is_refused(messages: Messages) -> bool:
-    """Whether the content filter would step in: a way to see what the bot does then."""
+    """Whether the content filter answers instead: if the question names the "forbidden topic"."""
     return bool(re.search(r"forbidden topic|запретн\w{1,9} тем", question(messages), re.IGNORECASE))
 
 
@@ -303,7 +305,7 @@ def _rule(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.IGNORECASE)
 
 
-# The first that fits wins, so the more special ones stand above.
+# The first rule that matches answers, so special rules come before general ones.
 RULES: list[tuple[re.Pattern[str], Callable[[Messages, Language], str]]] = [
     (_rule(r"\bremember|what (did|have) (i|we|you) (say|said|ask)|помнишь|что я (сказал|говорил|спрашивал)"), _memory),
     (_rule(r"\btables?\b|таблиц"), _fixed(TABLE)),

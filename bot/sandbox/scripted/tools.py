@@ -1,13 +1,13 @@
-"""The scripted model with tools, schemas, thoughts and eyes: still by rule, still a pure function. Begin at `calls`."""
+"""The scripted model with tools, JSON schemas, reasoning and pictures: by rules, without state. Begin with `calls`."""
 
 from __future__ import annotations
 
 import json
 import re
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from bot.sandbox.image_header import picture_header
 from bot.sandbox.scripted.helper_answers import spoken
 from bot.sandbox.scripted.model import Messages, language_of, question
 
@@ -23,7 +23,9 @@ DEEPEST = 8
 def calls(
     messages: Messages, tools: Sequence[tuple[str, Schema]], choice: str = "", *, parallel: bool = True
 ) -> list[Call]:
-    """The calls that the newest question asks for and that have no result yet; `tools` are names with parameters."""
+    """The tool calls that the newest question asks for and that have no result yet; `tools` are names with JSON
+    schemas.
+    """
     text, done = spoken(question(messages)), set(results(messages))
     if choice == "none" or not tools:
         return []
@@ -38,7 +40,9 @@ def calls(
 
 
 def is_asked(name: str, text: str) -> bool:
-    """Whether a question asks for a tool: it says its name or a word of it, or what such a tool is for."""
+    """Whether a question asks for a tool: by its name, a word of its name, or a phrase such as a sum for a
+    calculator.
+    """
     words = [word for word in re.split(r"[^a-z]+", name.lower()) if len(word) > 3]
     hints = [pattern for word, pattern in HINTS.items() if word in name.lower()]
     patterns = [re.escape(name), *(rf"\b{re.escape(word)}" for word in words), *hints]
@@ -50,8 +54,8 @@ def results(messages: Messages) -> list[str]:
     return [name for message in _since(messages) for name in message.get("tool", "").split(", ") if name]
 
 
-def told(messages: Messages) -> str:
-    """What the tools answered, in the model's words; "" where none did."""
+def results_text(messages: Messages) -> str:
+    """A message that reports what the tools answered; "" if none did."""
     rows = [f"- **{said['tool']}:** {FRAME.sub('', said['text'])}" for said in _since(messages) if said.get("tool")]
     return "\n".join([TOLD[language_of(question(messages))], "", *rows]) if rows else ""
 
@@ -65,11 +69,12 @@ def _since(messages: Messages) -> Messages:
 
 
 def fits(schema: Schema, text: str) -> Any:
-    """A value of the schema, made of what stands in the text as far as that goes."""
+    """A value that fits the JSON schema, filled with numbers and words of the text where possible."""
     return _Fitting(schema, text).value(schema, "", 0)
 
 
 def as_json(schema: Schema, text: str) -> str:
+    """A JSON text that fits the schema, filled with numbers and words of the text where possible."""
     return json.dumps(fits(schema, text), ensure_ascii=False)
 
 
@@ -86,7 +91,7 @@ class _Fitting:
         if options := schema.get("enum"):
             said = (option for option in options if str(option).lower() in self._text.lower())
             return next(said, options[0])
-        if "default" in schema:  # it may be left out: a time zone, for one, is not made of the question
+        if "default" in schema:  # optional, such as a time zone: a value out of the question would be wrong
             return schema["default"]
         kind = schema.get("type", "object" if "properties" in schema else "string")
         kind = next((one for one in kind if one != "null"), "null") if isinstance(kind, list) else kind
@@ -142,7 +147,7 @@ class _Fitting:
 
 
 def _sum(text: str) -> str:
-    """The first stretch of numbers and signs that ends with a number or a bracket; "" where there is none."""
+    """The first stretch of numbers and signs that ends with a number or a bracket; "" if there is none."""
     stretches = (REST.sub("", found[0]) for found in SUM.finditer(text))
     return next((stretch for stretch in stretches if SIGN.search(stretch)), "")
 
@@ -151,48 +156,27 @@ def _sum(text: str) -> str:
 
 
 def thought(messages: Messages) -> str:
+    """The reasoning before an answer, in the language of the question."""
     text = question(messages)
     short = " ".join(text.split())[:80]
     return THOUGHT[language_of(text)].format(question=short, words=len(text.split()))
 
 
-def seen(messages: Messages, pictures: Sequence[bytes]) -> str:
-    """What a model with eyes says of pictures: their kind and size, which proves that they arrived."""
+def describe_pictures(messages: Messages, pictures: Sequence[bytes]) -> str:
+    """The kind and size of each picture, which proves that the pictures arrived."""
     text = question(messages)
     language = language_of(text.replace("[image]", ""))
     rows = []
     for number, data in enumerate(pictures, 1):
-        kind, width, height = look(data)
+        kind, width, height = picture_header(data)
         rows.append(SEEN[language].format(number=number, kind=kind, width=width, height=height, size=len(data)))
     return "\n".join([LOOKED[language], "", *rows])
-
-
-def look(data: bytes) -> tuple[str, int, int]:
-    """Kind, width and height of a picture; zeros where they can't be read."""
-    if data.startswith(b"\x89PNG") and len(data) > 24:
-        return "PNG", *struct.unpack(">II", data[16:24])
-    if data.startswith(b"GIF8") and len(data) > 10:
-        return "GIF", *struct.unpack("<HH", data[6:10])
-    if data.startswith(b"\xff\xd8"):
-        return "JPEG", *_jpeg_size(data)
-    return ("WebP" if data[8:12] == b"WEBP" else "?"), 0, 0
-
-
-def _jpeg_size(data: bytes) -> tuple[int, int]:
-    place = 2
-    while place + 9 < len(data) and data[place] == 0xFF:
-        marker, size = data[place + 1], int.from_bytes(data[place + 2 : place + 4], "big")
-        if 0xC0 <= marker <= 0xC3:
-            height, width = struct.unpack(">HH", data[place + 5 : place + 9])
-            return width, height
-        place += 2 + size
-    return 0, 0
 
 
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 SIGN = re.compile(r"[-+*/^%×÷@]")
 SUM = re.compile(r"[\d(][\d\s.,()+*/^%×÷@-]*")
-REST = re.compile(r"(?<![^\d)])[^\d)]+$")  # behind the last number or bracket
+REST = re.compile(r"(?<![^\d)])[^\d)]+$")  # what follows the last number or bracket
 QUOTED = re.compile(r"[«\"“]([^«»\"“”]+)[»\"”]")
 FORMATS = {
     "date-time": "2026-11-21T12:00:00Z",
@@ -209,7 +193,7 @@ HINTS = {
     "remind": r"remind|напомни",
     "weather": r"погод",
 }
-FRAME = re.compile(r"\A\[[^\]\n]*\]\n")  # what a bot says to its model about a result, in the first line
+FRAME = re.compile(r"\A\[[^\]\n]*\]\n")  # the first line that the bot puts before a result
 TOLD = {"en": "The tools answered:", "ru": "Инструменты ответили:"}
 THOUGHT = {
     "en": "The user says «{question}»: {words} words. I look for the rule that fits, and answer by it.",

@@ -1,1 +1,4 @@
-"""A Bot API server that behaves like Telegram's. Begin with `server_facade.Telegram`."""
+"""A Bot API server that behaves like Telegram's. Begin with `server_facade.Telegram`.
+
+`methods` has the methods that the bot calls, `markup` checks formatted text, `people.py` is what people do.
+"""

@@ -1,7 +1,7 @@
-"""One call of the Bot API as it came over the wire, and the error that may answer it. Begin with `Call`.
+"""One call of a Bot API method as it arrived over HTTP, and the error that may answer it. Begin with `Call`.
 
-Telegram takes JSON, urlencoded and multipart bodies; in forms nested objects are JSON strings.
-`Call` hides which it was.
+Telegram takes JSON, urlencoded and multipart bodies; in the latter two nested objects are JSON strings. `Call` hides
+the difference.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bot.sandbox.guard import loads
 
 
 class ApiError(Exception):
-    """An answer with `ok: false`. `description` is complete, as Telegram writes it."""
+    """An answer with `ok: false`. `description` is the whole text as Telegram writes it."""
 
     def __init__(self, code: int, description: str, parameters: dict[str, Any] | None = None) -> None:
         super().__init__(description)
@@ -25,22 +25,29 @@ class ApiError(Exception):
         self.parameters = parameters or {}
 
     def body(self) -> dict[str, Any]:
+        """The JSON body of the answer."""
         body: dict[str, Any] = {"ok": False, "error_code": self.code, "description": self.description}
         return {**body, "parameters": self.parameters} if self.parameters else body
 
 
 def bad(reason: str) -> ApiError:
-    """A 400. The first letter becomes small unless it belongs to a NAME_LIKE_THIS, as the server does it."""
+    """An error 400 with this reason.
+
+    As on the real server the first letter becomes small, unless the reason is a NAME_LIKE_THIS.
+    """
     shouting = len(reason) > 1 and (reason[1] == "_" or reason[1].isupper())
     return ApiError(400, f"Bad Request: {reason if shouting else reason[:1].lower() + reason[1:]}")
 
 
 def too_many(seconds: int) -> ApiError:
+    """An error 429 that asks the bot to wait `seconds`."""
     return ApiError(429, f"Too Many Requests: retry after {seconds}", {"retry_after": seconds})
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
+    """A file in a multipart body."""
+
     name: str
     mime: str
     data: bytes
@@ -48,21 +55,23 @@ class Upload:
 
 @dataclass(slots=True)
 class Call:
-    """Parameters by name. Values are strings (forms) or JSON values; the accessors understand both."""
+    """A method with its parameters by name. Values are strings (forms) or JSON values; the accessors
+    understand both.
+    """
 
     method: str
     params: dict[str, Any] = field(default_factory=dict)
     files: dict[str, Upload] = field(default_factory=dict)
 
     def text(self, name: str) -> str:
-        """The parameter as a string; "" when it is absent."""
+        """The parameter as a string; "" if it is absent."""
         value = self.params.get(name)
         if value is None:
             return ""
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
     def integer(self, name: str, default: int = 0) -> int:
-        """The parameter as a number; `default` when it is absent or not a number."""
+        """The parameter as a number; `default` if it is absent or not a number."""
         value = self.params.get(name)
         try:
             return default if value is None or isinstance(value, bool) else int(value)
@@ -70,10 +79,13 @@ class Call:
             return default
 
     def flag(self, name: str) -> bool:
+        """Whether the parameter is true: `true`, `yes` or `1`."""
         return self.text(name).strip().lower() in {"true", "yes", "1"}
 
     def parsed(self, name: str, what: str) -> Any:
-        """The parameter as JSON; None when it is absent. Raises a 400 that says `what` can't be parsed."""
+        """The parameter parsed as JSON; None if it is absent. Raises 400, which names `what`, if it cannot
+        be parsed.
+        """
         value = self.params.get(name)
         if not isinstance(value, str):
             return value
@@ -85,7 +97,7 @@ class Call:
             raise bad(f"Can't parse {what} JSON object") from None
 
     def file(self, name: str) -> Upload | str:
-        """What was given as a file: an upload (directly or as attach://part), or a file id or URL; "" for nothing."""
+        """The file parameter: an upload (directly or as attach://part), or a file id or URL; "" if it is absent."""
         if name in self.files:
             return self.files[name]
         value = self.text(name)
@@ -95,12 +107,12 @@ class Call:
 
     @property
     def chat_id(self) -> int | None:
-        """The chat that the call is about, for the journal and for faults."""
+        """The chat that the call is about, for the journal and for faults; None if there is none."""
         return self.integer("chat_id") or None
 
 
 async def read(request: web.Request, method: str) -> Call:
-    """Read a request of any encoding. Raises `ApiError` for a body that can't be read."""
+    """Read an HTTP request of any encoding. Raises `ApiError` for a body that cannot be read."""
     params: dict[str, Any] = dict(request.query)
     kind = request.content_type
     call = Call(method, params)

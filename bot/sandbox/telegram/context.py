@@ -1,4 +1,4 @@
-"""What the methods of the Bot API share: the state, the updates, the open button presses. Begin with `Api`."""
+"""What all methods of the Bot API work on. Begin with `MethodContext`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from bot.sandbox.telegram.call import Call, bad
 from bot.sandbox.telegram.state import State
-from bot.sandbox.telegram.updates import Updates
+from bot.sandbox.telegram.updates import UpdateQueue
 from bot.sandbox.telegram.webhook import Webhook
 
 QUERY_LIFE = 150.0
@@ -16,7 +16,9 @@ QUERY_LIFE = 150.0
 
 @dataclass(frozen=True, slots=True)
 class Press:
-    """Who pressed a button, in which chat, when (Unix time); `unseen`: of a message that only that person sees."""
+    """A press of an inline button: who pressed, in which chat, at which Unix time. `unseen`: on an
+    ephemeral message.
+    """
 
     user: int
     chat: int
@@ -25,15 +27,18 @@ class Press:
 
 
 @dataclass(slots=True)
-class Api:
-    """`queries` are the button presses that wait for an answer: id -> (user id, until). `remarks` tell what the server
-    would have changed or dropped without a word, for tests that want none of it. With `cross_edits` off, a rich message
-    and a plain one can't be edited into each other. `ephemeral` off is a server that does not know messages for one
-    person; with `short_edits` it takes 1,024 characters in an edit of one. `presses` are all presses, answered or not.
+class MethodContext:
+    """The state, the updates and the settings of one server, passed to each method.
+
+    `queries` are the button presses that wait for answerCallbackQuery: query id -> (user id, Unix time of the
+    deadline). `presses` are all presses, answered or not. `remarks` list what the server would have changed silently,
+    for tests that want none of it. With `cross_edits` off, a rich message cannot be edited into a plain one, nor a
+    plain one into a rich one. `ephemeral` off is a server before Bot API 10.3: it sends ephemeral messages to
+    everybody. With `short_edits` an edit of an ephemeral message may have 1,024 characters only.
     """
 
     state: State
-    updates: Updates
+    updates: UpdateQueue
     webhook: Webhook
     cross_edits: bool = True
     ephemeral: bool = True
@@ -45,19 +50,21 @@ class Api:
     webhook_at: float = float("-inf")
 
     def chat_id(self, call: Call) -> int:
-        """The chat of the call. Raises 400 when there is none."""
+        """The chat id of the call. Raises 400 if it is missing."""
         if not call.text("chat_id"):
             raise bad("chat_id is empty")
         return call.integer("chat_id")
 
     def message_id(self, call: Call) -> int:
+        """The message id of the call. Raises 400 if it is missing."""
         number = call.integer("message_id")
         if not number:
             raise bad("message identifier is not specified")
         return number
 
     def remark(self, call: Call, remarks: list[str]) -> None:
+        """Remember what the server would have changed silently in the text of this call."""
         self.remarks += [f"{call.method}: {remark}" for remark in remarks]
 
 
-Method = Callable[[Api, Call], Any | Awaitable[Any]]
+Method = Callable[[MethodContext, Call], Any | Awaitable[Any]]

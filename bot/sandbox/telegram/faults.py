@@ -1,6 +1,7 @@
-"""What may go wrong with the sandbox's Telegram, on purpose. Begin with `Faults.take`.
+"""Failures of the sandbox's Telegram on purpose. Begin with `Faults.take`.
 
-Two ways: shares of all calls (the sliders of the page), and exact failures of the next calls (tests).
+There are two kinds: random failures of a share of all calls (the sliders of the page), and exact failures of the next
+calls (tests).
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ DESCRIPTIONS = {
 
 @dataclass(slots=True)
 class Fault:
-    """How to fail, and for how many calls (`times` None: until `remove`).
+    """How calls of a method fail, and how many of them (`times` None: until `remove`).
 
     `apply` carries the call out first, so that only the answer is lost. `reset` cuts the connection instead of
-    answering; `raw` sends exactly these bytes instead of HTTP and closes; `body` answers with `code` and these bytes.
-    `delay` is in seconds and goes before everything but what `apply` carries out. With `code` 0 nothing else happens.
+    answering. `raw` sends exactly these bytes instead of an HTTP answer and closes. `body` answers with status `code`
+    and these bytes. `delay` (seconds) comes first; with `apply` it comes after the call was carried out. With `code` 0
+    the call is only delayed.
     """
 
     method: str
@@ -48,18 +50,20 @@ class Fault:
 
     @property
     def fails(self) -> bool:
+        """Whether the call fails; False for a fault that only delays."""
         return bool(self.code or self.reset or self.raw)
 
     def remove(self) -> None:
-        """Fail no more."""
+        """End the fault."""
         self.times = self.hits
 
     @property
     def spent(self) -> bool:
+        """Whether the fault has met as many calls as it should."""
         return self.times is not None and self.hits >= self.times
 
     def answer(self) -> dict[str, Any]:
-        """The `ok: false` body."""
+        """The JSON body with `ok: false`."""
         parameters = dict(self.parameters)
         description = self.description or DESCRIPTIONS.get(self.code, "Internal Server Error")
         if self.code == 429 and not self.description:
@@ -70,7 +74,9 @@ class Fault:
 
 
 class Faults:
-    """The exact failures in the order they were asked for, and the shares: 0..1 of all calls, `latency_ms` for each."""
+    """The exact failures in the order in which they were added, and `shares`: 0..1 of all calls, `latency_ms` for each
+    call.
+    """
 
     def __init__(self, chance: random.Random) -> None:
         self._random = chance
@@ -78,6 +84,7 @@ class Faults:
         self.shares: dict[str, float] = {"flood": 0.0, "error500": 0.0, "reset": 0.0, "latency_ms": 0}
 
     def add(self, fault: Fault) -> Fault:
+        """Add an exact failure and return it."""
         self._exact.append(fault)
         return fault
 
@@ -87,7 +94,7 @@ class Faults:
         self.shares = dict.fromkeys(self.shares, 0.0)
 
     def set_shares(self, given: Mapping[str, Any]) -> None:
-        """Change some shares. Raises `ValueError` for an unknown name or a number that can't be."""
+        """Change some of the shares. Raises `ValueError` for an unknown name or a number out of range."""
         changed = dict(self.shares)
         for name, value in given.items():
             top = 60_000.0 if name == "latency_ms" else 1.0
@@ -100,7 +107,7 @@ class Faults:
         self.shares = changed
 
     def take(self, method: str, chat_id: int | None) -> Fault | None:
-        """The failure that this call meets, if any."""
+        """The fault that this call meets, or None. An exact failure counts the call as one of its hits."""
         self._exact = [fault for fault in self._exact if not fault.spent]
         for fault in self._exact:
             if fault.method.lower() in {method.lower(), "*"} and fault.chat_id in {None, chat_id}:

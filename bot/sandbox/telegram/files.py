@@ -1,13 +1,13 @@
-"""Photos, voices and documents: what is accepted, how it is described, where the bytes are. Begin with `photo`."""
+"""Photos, voice messages and documents: what Telegram accepts, how it describes them. Begin with `photo`."""
 
 from __future__ import annotations
 
 import mimetypes
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from bot.sandbox.image_header import picture_header
 from bot.sandbox.telegram.call import bad
 
 PHOTO_LIMIT = 10 * 1024 * 1024
@@ -20,7 +20,7 @@ SMALL_SIDES = (90, 320, 800)
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """`path` is what getFile tells; `unique_id` stays the same when the file is sent again."""
+    """A file on the server. `path` is what getFile returns; `unique_id` stays when the file is sent again."""
 
     file_id: str
     unique_id: str
@@ -30,54 +30,31 @@ class StoredFile:
     data: bytes
 
     def head(self) -> dict[str, Any]:
+        """The fields that all file objects of the Bot API have."""
         return {"file_id": self.file_id, "file_unique_id": self.unique_id, "file_size": len(self.data)}
 
 
-Namer = Callable[[], str]
-Keeper = Callable[[StoredFile], StoredFile]
-
-
-def image_size(data: bytes) -> tuple[int, int] | None:
-    """(width, height) from the header of a JPEG or PNG; None for anything else."""
-    if data[:8] == b"\x89PNG\r\n\x1a\n" and data[12:16] == b"IHDR" and len(data) >= 24:
-        width, height = struct.unpack(">II", data[16:24])
-        return width, height
-    return _jpeg_size(data) if data[:2] == b"\xff\xd8" else None
-
-
-def _jpeg_size(data: bytes) -> tuple[int, int] | None:
-    place = 2
-    while place + 9 < len(data):
-        if data[place] != 0xFF:
-            return None
-        marker = data[place + 1]
-        if marker == 0xFF:
-            place += 1
-        elif marker in {0x01, *range(0xD0, 0xD8)}:
-            place += 2
-        elif 0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC}:
-            height, width = struct.unpack(">HH", data[place + 5 : place + 9])
-            return width, height
-        else:
-            place += 2 + struct.unpack(">H", data[place + 2 : place + 4])[0]
-    return None
+IdMaker = Callable[[], str]
+FileKeeper = Callable[[StoredFile], StoredFile]
 
 
 def check_photo(data: bytes) -> tuple[int, int]:
-    """The size of a picture that may be sent as a photo. Raises 400."""
+    """(width, height) in pixels of a picture that may be sent as a photo. Raises 400 for any other."""
     if len(data) > PHOTO_LIMIT:
         raise bad(f"file of size {len(data)} bytes is too big for a photo; the maximum size is {PHOTO_LIMIT} bytes")
-    size = image_size(data)
-    if size is None:
+    kind, width, height = picture_header(data)
+    if kind not in ("JPEG", "PNG") or (kind == "JPEG" and not (width or height)):
         raise bad("IMAGE_PROCESS_FAILED")
-    width, height = size
-    if not width or not height or width + height > SIDES_LIMIT or max(size) > RATIO_LIMIT * min(size):
+    if not width or not height or width + height > SIDES_LIMIT or max(width, height) > RATIO_LIMIT * min(width, height):
         raise bad("PHOTO_INVALID_DIMENSIONS")
     return width, height
 
 
-def photo(data: bytes, name: Namer, keep: Keeper) -> list[dict[str, Any]]:
-    """Store a photo; returns the array of PhotoSize, the largest last. Smaller sizes give the same bytes."""
+def photo(data: bytes, name: IdMaker, keep: FileKeeper) -> list[dict[str, Any]]:
+    """Store a photo and return its list of PhotoSize, the largest last.
+
+    All sizes have the bytes of the original: the sandbox does not scale.
+    """
     width, height = check_photo(data)
     mime, ending = ("image/png", "png") if data[:1] == b"\x89" else ("image/jpeg", "jpg")
     sides = [side for side in SMALL_SIDES if side < max(width, height)] + [max(width, height)]
@@ -91,8 +68,8 @@ def photo(data: bytes, name: Namer, keep: Keeper) -> list[dict[str, Any]]:
     return sizes
 
 
-def document(data: bytes, file_name: str, mime: str, name: Namer, keep: Keeper) -> dict[str, Any]:
-    """Store a file; returns the Bot API Document."""
+def document(data: bytes, file_name: str, mime: str, name: IdMaker, keep: FileKeeper) -> dict[str, Any]:
+    """Store a file and return the Bot API Document."""
     mime = mime or mimetypes.guess_type(file_name)[0] or "application/octet-stream"
     word = name()
     path = f"documents/file_{word}{_ending(file_name)}"
@@ -101,23 +78,23 @@ def document(data: bytes, file_name: str, mime: str, name: Namer, keep: Keeper) 
     return {**named, "mime_type": mime, **stored.head()}
 
 
-def voice(data: bytes, mime: str, duration: int, name: Namer, keep: Keeper) -> dict[str, Any]:
-    """Store a voice message; returns the Bot API Voice."""
+def voice(data: bytes, mime: str, duration: int, name: IdMaker, keep: FileKeeper) -> dict[str, Any]:
+    """Store a voice message and return the Bot API Voice."""
     word = name()
     mime = mime or "audio/ogg"
     stored = keep(StoredFile(f"AwAC{word}", f"AgAD{word}", f"voice/file_{word}.oga", mime, "", data))
     return {"duration": duration, "mime_type": mime, **stored.head()}
 
 
-def video_note(data: bytes, duration: int, name: Namer, keep: Keeper) -> dict[str, Any]:
-    """Store a round video; returns the Bot API VideoNote, which has no type."""
+def video_note(data: bytes, duration: int, name: IdMaker, keep: FileKeeper) -> dict[str, Any]:
+    """Store a round video and return the Bot API VideoNote, which has no MIME type."""
     word = name()
     stored = keep(StoredFile(f"DQAC{word}", f"AgAD{word}", f"video_notes/file_{word}.mp4", "video/mp4", "", data))
     return {"duration": duration, "length": 240, **stored.head()}
 
 
-def sticker(data: bytes, emoji: str, name: Namer, keep: Keeper) -> dict[str, Any]:
-    """Store a still sticker; returns the Bot API Sticker."""
+def sticker(data: bytes, emoji: str, name: IdMaker, keep: FileKeeper) -> dict[str, Any]:
+    """Store a still sticker and return the Bot API Sticker."""
     word = name()
     stored = keep(StoredFile(f"CAAC{word}", f"AgAD{word}", f"stickers/file_{word}.webp", "image/webp", "", data))
     shape = {"type": "regular", "width": 512, "height": 512, "is_animated": False, "is_video": False}

@@ -1,7 +1,7 @@
-"""How fast a bot may speak: the flood limits of the Bot API. Begin with `Limits.wait`.
+"""The flood limits of the Bot API: how fast a bot may send. Begin with `Limits.wait`.
 
-Telegram leaves the exact numbers open; these are the documented ones, and a chat that ran into them stays closed until
-the wait is over, whoever asks.
+Telegram does not publish the exact numbers; these are the documented ones. A chat in which the limit was exceeded stays
+closed until the wait is over.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ SHOWING = frozenset({"sendmessagedraft", "sendrichmessagedraft", "sendchataction
 
 @dataclass(slots=True)
 class Limits:
-    """The numbers, and what was used of them. Rates are messages a second; edits count like sends.
+    """The limits, and how much of them is used. Rates are messages a second; an edit counts like a message.
 
-    `private_burst` messages may follow each other at once in a private chat, then `private_rate` a second; a group
-    takes `group_minute` in a minute; all chats together take `overall` in a second. Drafts and chat actions have a
-    budget of their own: `drafts_short` in 5 s and `drafts_long` in 30 s for each chat.
+    In a private chat `private_burst` messages may follow each other at once, then `private_rate` a second. A group
+    takes `group_minute` messages a minute; all chats together take `overall` a second. Drafts and chat actions are
+    counted separately: `drafts_short` in 5 s and `drafts_long` in 30 s for each chat. `flood_wait` is the longest wait
+    in seconds.
     """
 
     on: bool = True
@@ -44,7 +45,9 @@ class Limits:
     _all: deque[float] = field(default_factory=deque)
 
     def wait(self, method: str, chat_id: int, private: bool, now: float) -> int:
-        """Count a call. Returns 0, or the seconds of `retry_after` when it must be refused. `now` is monotonic."""
+        """Count a call. Returns 0, or the `retry_after` in seconds if the call must be refused. `now` is a monotonic
+        time.
+        """
         method = method.lower()
         if not self.on:
             return 0

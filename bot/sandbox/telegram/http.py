@@ -1,4 +1,6 @@
-"""The Bot API over HTTP on loopback: routes, faults, limits, and a record of every call. Begin with `Server`."""
+"""The Bot API over HTTP on loopback: routes, faults, flood limits and a record of every call. Begin with
+`HttpServer`.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +15,12 @@ from aiohttp import web
 
 from bot.sandbox import broken_connections
 from bot.sandbox.guard import guard
-from bot.sandbox.telegram import account, drafts, edit, ephemeral, send
 from bot.sandbox.telegram.call import ApiError, Call, read, too_many
-from bot.sandbox.telegram.context import Api, Method
+from bot.sandbox.telegram.context import Method, MethodContext
 from bot.sandbox.telegram.faults import Fault, Faults
 from bot.sandbox.telegram.files import UPLOAD_LIMIT
 from bot.sandbox.telegram.flood_limits import Limits
+from bot.sandbox.telegram.methods import account, drafts, edit, ephemeral, send
 
 TOKEN = re.compile(r"\d+:[A-Za-z0-9_-]+")
 REMEMBERED = 20_000
@@ -39,8 +41,10 @@ METHODS: dict[str, tuple[str, Method]] = {
 
 @dataclass(frozen=True, slots=True)
 class ApiCall:
-    """A call that was answered. `status` is the HTTP code, 0 when the connection was cut; `applied` says whether it was
-    carried out, whatever the answer. `at` is Unix time, `monotonic` the clock for durations.
+    """A call that was answered.
+
+    `status` is the HTTP code, or 0 if the connection was cut. `applied` says whether the call was carried out, whatever
+    the answer was. `at` is Unix time, `monotonic` a time for measuring durations.
     """
 
     method: str
@@ -71,13 +75,13 @@ class _Outcome:
         return self.error.code if self.error else 200
 
 
-class Server:
+class HttpServer:
     """Listens on loopback. Methods of Telegram that are not in the tables answer 404.
 
     `distance` is how many seconds the answer to a call that was carried out takes to the bot.
     """
 
-    def __init__(self, token: str, api: Api, faults: Faults, limits: Limits) -> None:
+    def __init__(self, token: str, api: MethodContext, faults: Faults, limits: Limits) -> None:
         self._token = token
         self._api = api
         self._faults = faults
@@ -88,7 +92,7 @@ class Server:
         self.distance = 0.0
 
     async def start(self, port: int) -> str:
-        """Listen on 127.0.0.1; port 0 takes a free one. Returns the address."""
+        """Start listening on 127.0.0.1 and return the base URL. Port 0 takes a free port."""
         app = web.Application(middlewares=[guard(_forbidden)], client_max_size=UPLOAD_LIMIT + 1024 * 1024)
         app.router.add_route("*", "/bot{token:[^/]+}/{method:[^/]*}", self._call)
         app.router.add_get("/file/bot{token:[^/]+}/{path:.+}", self._file)
@@ -103,14 +107,14 @@ class Server:
         return self.url
 
     async def close(self) -> None:
-        """Answer the poll that waits and stop listening: then connections are refused."""
+        """Answer the poll that waits and stop listening; connections are refused afterwards."""
         self._api.updates.stop()
         if self._runner:
             await self._runner.cleanup()
             self._runner = None
 
     def cut(self) -> int:
-        """Reset every open connection, whatever is under way on it. Returns how many there were."""
+        """Reset every open connection, with requests in progress too. Returns how many connections there were."""
         return broken_connections.reset_all(self._runner)
 
     # --- methods ------------------------------------------------------------------------------------------------------
@@ -128,7 +132,9 @@ class Server:
         except ApiError as error:
             return _json(error.code, error.body())
         fault = self._faults.take(name, call.chat_id)
-        if fault is not None and fault.apply and fault.fails:  # what is slow then is the way back
+        if (
+            fault is not None and fault.apply and fault.fails
+        ):  # the call is carried out at once, only the answer is delayed
             outcome = await self.execute(call)
             await self._delay(fault)
             self._record(call, outcome, 0 if fault.reset or fault.raw else fault.code, started, fault)
@@ -144,7 +150,7 @@ class Server:
         return _fail(request, fault)
 
     async def execute(self, call: Call) -> _Outcome:
-        """Carry a call out, within the limits."""
+        """Carry out a call within the flood limits. Errors are part of the returned outcome."""
         found = METHODS.get(call.method.lower())
         if found is None or (found[0] in ephemeral.METHODS and not self._api.ephemeral):
             return _Outcome(error=ApiError(404, "Not Found: method not found"))
@@ -157,7 +163,10 @@ class Server:
         return _Outcome(result, applied=True)
 
     async def execute_internal(self, body: dict[str, Any]) -> None:
-        """A method from the answer of a webhook. Those that read or change the delivery itself are not taken."""
+        """Carry out a method that the bot wrote into its answer to a webhook.
+
+        Methods that read something or change the delivery of updates are ignored, as on the real server.
+        """
         name = METHODS.get(str(body["method"]).lower(), (str(body["method"]),))[0]
         if name.lower().startswith("get") or name.lower() in INTERNAL:
             return
@@ -214,7 +223,7 @@ class Server:
     # --- files --------------------------------------------------------------------------------------------------------
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
-        """The bytes of a file. Faults for it are those of the method "file"."""
+        """Answer with the bytes of a file. Faults for downloads are set for the method "file"."""
         if refused := self._stranger(request):
             return refused
         fault = self._faults.take("file", None)
@@ -228,7 +237,7 @@ class Server:
         return web.Response(body=file.data, content_type="application/octet-stream")
 
     def _stranger(self, request: web.Request) -> web.Response | None:
-        """401 for another bot's token, 404 for what is no token."""
+        """An answer 401 for the token of another bot, 404 for a malformed token; None for the right token."""
         token = request.match_info["token"]
         if token == self._token:
             return None
@@ -254,7 +263,7 @@ async def _not_found(request: web.Request) -> web.Response:
 
 
 def _fail(request: web.Request, fault: Fault) -> web.Response:
-    """The failure instead of the answer."""
+    """Answer with the failure that the fault describes."""
     transport = request.transport
     if transport is not None and (fault.reset or fault.raw):
         if fault.raw:

@@ -1,7 +1,7 @@
-"""What people do in Telegram: write, upload, press, stop, react, block. Begin with `Actions.say`.
+"""What people do in Telegram: write, upload, press, stop, react, block. Begin with `PeopleActions.say`.
 
-Each action changes the chat and queues the update that a real bot would get. Nothing is checked that a hostile client
-would not check either, so tests may send what they like.
+Each action changes the chat and queues the update that a real bot would get. Only what the real server checks is
+checked, so tests may act like a hostile client.
 """
 
 from __future__ import annotations
@@ -10,20 +10,22 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from bot.sandbox.telegram import files as files
-from bot.sandbox.telegram.account import DEFAULT_SCOPE, GROUP_SCOPE
-from bot.sandbox.telegram.context import QUERY_LIFE, Api, Press
-from bot.sandbox.telegram.edit import react
-from bot.sandbox.telegram.entities import CAPTION_LIMIT, TEXT_LIMIT, detect
+from bot.sandbox.telegram.context import QUERY_LIFE, MethodContext, Press
+from bot.sandbox.telegram.markup.entities import CAPTION_LIMIT, TEXT_LIMIT, detect
+from bot.sandbox.telegram.methods.account import DEFAULT_SCOPE, GROUP_SCOPE
+from bot.sandbox.telegram.methods.edit import react
 from bot.sandbox.telegram.state import COLORS, FIRST_GROUP, Chat, Message, Person
 
-Kind = Literal["photo", "voice", "document", "video_note", "sticker"]
+UploadKind = Literal["photo", "voice", "document", "video_note", "sticker"]
 ANONYMOUS = {"id": 1087968824, "is_bot": True, "first_name": "Group", "username": "GroupAnonymousBot"}
 
 
-class Actions:
-    """The people's side of the sandbox. All methods raise `ValueError` with a sentence for what does not exist."""
+class PeopleActions:
+    """The people's side of the sandbox. All methods raise `ValueError` with a sentence if a chat, person or message
+    does not exist.
+    """
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: MethodContext) -> None:
         self.api = api
         self.state = api.state
         self.updates = api.updates
@@ -41,13 +43,14 @@ class Actions:
         anonymous: bool = False,
         aloud: bool = False,
     ) -> Message:
-        """Write a message. Over 4,096 characters it becomes several, as clients do; the last one is returned.
+        """Write a message and return it.
 
-        In a group a command that the bot has declared as ephemeral is one that only the bot sees, but for `aloud`: old
-        clients don't know that.
-
-        A positive `chat_id` that is not known becomes a new person. `anonymous`: as an administrator whom the group
+        A text of more than 4,096 characters is split into several messages, as clients do; the last one is returned. An
+        unknown positive `chat_id` becomes a new person. `anonymous`: the sender is an administrator whom the group
         shows under its own name.
+
+        A command that the bot has declared ephemeral is sent ephemerally in a group, unless `aloud`: old clients do not
+        know ephemeral commands.
         """
         chat, sender = self._place(chat_id, user_id)
         if not (chat.private or anonymous or aloud) and self._is_unseen(text):
@@ -65,7 +68,9 @@ class Actions:
     def whisper(
         self, chat_id: int, text: str, user_id: int | None = None, thread_id: int = 0, reply_to: int = 0
     ) -> Message:
-        """Write what only the bot sees: a command, or a reply to something that only this person saw."""
+        """Write an ephemeral message in a group, which only the bot sees: a command, or a reply to an ephemeral
+        message.
+        """
         chat, sender = self._place(chat_id, user_id)
         text = text[:TEXT_LIMIT]
         entities = {"entities": found} if (found := detect(text)) else {}
@@ -78,7 +83,7 @@ class Actions:
         return message
 
     def _is_unseen(self, text: str) -> bool:
-        """Whether the menu of groups, or of all chats, declares that command as ephemeral."""
+        """Whether the bot's menu for groups, or for all chats, declares the command in `text` as ephemeral."""
         word = text.split(maxsplit=1)[0].partition("@")[0] if text.strip() else ""
         menus = [self.state.commands.get(scope, {}) for scope in (GROUP_SCOPE, DEFAULT_SCOPE)]
         return self.api.ephemeral and any(
@@ -86,12 +91,14 @@ class Actions:
         )
 
     def vanish(self, chat_id: int) -> None:
-        """What only one person saw is gone after a while. The bot is not told; the ids come again."""
+        """Remove all ephemeral messages of a group, as Telegram does after a while. The bot is not told; ids are
+        reused.
+        """
         chat, _ = self._place(chat_id, None)
         self.state.forget_unseen(chat, list(chat.unseen))
 
     def edit(self, chat_id: int, message_id: int, text: str, user_id: int | None = None) -> Message:
-        """Change the text (or the caption) of a person's own message."""
+        """Change the text (or caption) of a person's own message."""
         chat, sender = self._place(chat_id, user_id)
         old = chat.messages.get(message_id)
         if old is None or old["from"]["id"] != sender:
@@ -112,7 +119,7 @@ class Actions:
         self,
         chat_id: int,
         data: bytes,
-        kind: Kind = "photo",
+        kind: UploadKind = "photo",
         *,
         name: str = "",
         mime: str = "",
@@ -123,9 +130,10 @@ class Actions:
         duration: int = 1,
         group: str = "",
     ) -> Message:
-        """Send a photo, a voice or video note, a still sticker (`name`: its emoji) or a document.
+        """Send a photo, a voice message, a video note, a still sticker (`name`: its emoji) or a document.
 
-        Raises `ApiError` for a photo that Telegram would not take.
+        `duration` is in seconds; messages with one `group` are an album. Raises `ApiError` for a photo that Telegram
+        would not take.
         """
         chat, sender = self._place(chat_id, user_id)
         content = self._stored(kind, data, name, mime, duration)
@@ -147,7 +155,10 @@ class Actions:
         thread_id: int = 0,
         caption_on: int = 0,
     ) -> list[Message]:
-        """Send photos as one album: an update each, one `media_group_id`. `caption_on`: which has the caption."""
+        """Send photos as one album: one update for each photo, one `media_group_id` for all.
+
+        `caption_on` is the index of the photo that carries the caption.
+        """
         group = str(10_000_000_000 + self.state.serial)
         return [
             self.upload(
@@ -166,9 +177,9 @@ class Actions:
     def press(
         self, chat_id: int, message_id: int, data: str, user_id: int | None = None, *, unseen: bool = False
     ) -> str:
-        """Press an inline button; returns the callback query id. `data` may be anything, as from a hostile client.
+        """Press an inline button and return the id of the callback query.
 
-        `unseen`: `message_id` is that of a message which only this person sees.
+        `data` may be anything, as from a hostile client. `unseen`: `message_id` is the id of an ephemeral message.
         """
         chat, sender = self._place(chat_id, user_id)
         query_id = f"{4_000_000_000_000 + int(self.state.unique().rpartition('x')[2])}"
@@ -187,7 +198,10 @@ class Actions:
         return query_id
 
     def stop(self, chat_id: int, draft_id: int, thread_id: int = 0) -> None:
-        """Press Stop at a draft. It goes (with `keep_on_stop` it stays until its time is over) and is shown no more."""
+        """Press Stop at a draft, which the bot can then no longer show.
+
+        The draft disappears at once, or with `keep_on_stop` when its time is over.
+        """
         chat, _ = self._place(chat_id, None)
         draft = self.state.drafts.get((chat_id, thread_id))
         self.state.stopped.add((chat_id, thread_id, draft_id))
@@ -202,7 +216,7 @@ class Actions:
         self.updates.add("stopped_message_generation", payload, lane=f"chat {chat_id}")
 
     def react(self, chat_id: int, message_id: int, emoji: str | None, user_id: int | None = None) -> None:
-        """Put a reaction on a message, or take it away with None."""
+        """Put a reaction on a message; None takes it away."""
         chat, sender = self._place(chat_id, user_id)
         if message_id not in chat.messages:
             raise ValueError("there is no such message")
@@ -220,7 +234,10 @@ class Actions:
     # --- topics -------------------------------------------------------------------------------------------------------
 
     def topic(self, chat_id: int, user_id: int | None = None, name: str = "") -> dict[str, Any]:
-        """Create a topic. Without a name the client makes one up and the bot is expected to rename it."""
+        """Create a topic and return it as the page shows it.
+
+        Without `name` the client makes one up and the bot is expected to rename the topic.
+        """
         chat, sender = self._place(chat_id, user_id)
         if not (chat.is_forum or (chat.private and self.state.profile.topics)):
             raise ValueError("this chat has no topics")
@@ -229,7 +246,7 @@ class Actions:
         return chat.topics[message["message_id"]].view()
 
     def delete_topic(self, chat_id: int, thread_id: int) -> None:
-        """Delete a topic and all its messages. The bot is not told."""
+        """Delete a topic with all its messages. The bot is not told."""
         chat, _ = self._place(chat_id, None)
         if thread_id not in chat.topics:
             raise ValueError("there is no such topic")
@@ -242,7 +259,7 @@ class Actions:
     # --- chats --------------------------------------------------------------------------------------------------------
 
     def person(self, title: str, language_code: str = "", user_id: int | None = None) -> dict[str, Any]:
-        """A new person with a private chat; returns the chat."""
+        """Add a person with a private chat. Returns the chat as the page shows it."""
         number = user_id or max([1000, *self.state.people]) + 1
         return self.state.add_person(Person(number, title, "", language_code)).view()
 
@@ -255,7 +272,7 @@ class Actions:
         is_forum: bool = False,
         chat_id: int | None = None,
     ) -> dict[str, Any]:
-        """A new group with the bot in it; the first member owns it. Returns the chat."""
+        """Add a group with the bot in it; the first of `members` owns it. Returns the chat as the page shows it."""
         people = list(members) or list(self.state.people)[:1]
         if unknown := [member for member in people if member not in self.state.people]:
             raise ValueError(f"there is no user {unknown[0]}")
@@ -264,7 +281,7 @@ class Actions:
         return self.state.add_group(Chat(number, type, title, people, is_forum)).view()
 
     def block(self, user_id: int, blocked: bool = True) -> None:
-        """A person blocks the bot, or lets it in again."""
+        """A person blocks the bot, or with False unblocks it."""
         chat, _ = self._place(user_id, None)
         if self.state.people[user_id].blocked == blocked:
             return
@@ -276,20 +293,20 @@ class Actions:
         self.state.show_chat(chat)
 
     def kick(self, chat_id: int, gone: bool = True, user_id: int | None = None) -> None:
-        """The bot is removed from a group, or added again."""
+        """A person removes the bot from a group, or with False adds it again."""
         chat, sender = self._place(chat_id, user_id)
         chat.has_bot = not gone
         self._member(chat, sender, "kicked" if gone else "member")
 
     def promote(self, chat_id: int, up: bool = True, user_id: int | None = None) -> None:
-        """The bot becomes an administrator of a group, or is none any more."""
+        """A person makes the bot an administrator of a group, or with False takes that right away."""
         chat, sender = self._place(chat_id, user_id)
         chat.administers = up
         self._member(chat, sender, "administrator" if up else "member")
         self.state.show_chat(chat)
 
     def migrate(self, chat_id: int) -> int:
-        """A group becomes a supergroup with a new id, which is returned; two service messages tell the bot."""
+        """Turn a group into a supergroup and return its new id. Two service messages tell the bot."""
         old, sender = self._place(chat_id, None)
         number = min([FIRST_GROUP, *self.state.chats]) - 1
         new = self.state.add_group(Chat(number, "supergroup", old.title, list(old.members)))
@@ -299,13 +316,13 @@ class Actions:
         return number
 
     def push_raw(self, update: dict[str, Any]) -> int:
-        """Queue any update, however hostile; an `update_id` is added unless it has one. Returns the id."""
+        """Queue any update, however hostile, and return its id. An `update_id` is added if it has none."""
         return self.updates.add_raw(update)
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
     def _place(self, chat_id: int, user_id: int | None) -> tuple[Chat, int]:
-        """The chat, and who acts in it: by default the owner."""
+        """The chat, and the id of the person who acts in it: by default its owner."""
         if chat_id > 0 and chat_id not in self.state.chats:
             self.person(f"User {chat_id}", "en", chat_id)
         chat = self.state.chats.get(chat_id)
@@ -324,14 +341,16 @@ class Actions:
         return message
 
     def _tell(self, chat: Chat, kind: str, message: Message) -> None:
-        """Queue the update, unless the bot can't see the message."""
+        """Queue an update about a message, unless the bot cannot see that message."""
         if chat.private and self.state.people[chat.id].blocked:
             return
         if chat.has_bot and (chat.private or not self.state.profile.privacy or self._meant(message)):
             self.updates.add(kind, message, lane=f"chat {chat.id}")
 
     def _meant(self, message: Message) -> bool:
-        """With privacy mode a bot sees in groups only commands, mentions, replies to it and service messages."""
+        """Whether a bot in privacy mode sees this group message: a command, a mention, a reply to it or a service
+        message.
+        """
         text = str(message.get("text") or message.get("caption") or "")
         replied = message.get("reply_to_message", {}).get("from", {}).get("id") == self.state.profile.id
         command, _, addressee = text.split(maxsplit=1)[0].partition("@") if text.strip() else ("", "", "")
@@ -339,7 +358,7 @@ class Actions:
         service = not any(name in message for name in ("text", "photo", "document", "voice", "video_note", "sticker"))
         return replied or for_me or service or f"@{self.state.profile.username}".lower() in text.lower()
 
-    def _stored(self, kind: Kind, data: bytes, name: str, mime: str, duration: int) -> dict[str, Any]:
+    def _stored(self, kind: UploadKind, data: bytes, name: str, mime: str, duration: int) -> dict[str, Any]:
         unique, store = self.state.unique, self.state.store
         if kind == "photo":
             return {"photo": files.photo(data, unique, store)}
@@ -354,7 +373,7 @@ class Actions:
         raise ValueError(f"can't upload a {kind}")
 
     def _member(self, chat: Chat, sender: int, status: str) -> None:
-        """my_chat_member: the bot's own standing changed."""
+        """Queue my_chat_member: the bot's own status in a chat has changed."""
         bot = self.state.profile.user()
         kicked = {"status": "kicked", "user": bot, "until_date": 0}
         member = {"status": "member", "user": bot}

@@ -1,7 +1,7 @@
 """Telegram on loopback: a Bot API server for the sandbox and for tests. Begin with `Telegram`.
 
-The people's side is `telegram_actions`, the bot's side `telegram_server` with the methods in `telegram_send`,
-`telegram_edit`, `telegram_show` and `telegram_account`; what both change is `telegram_state`.
+`people.py` is what people do, `http.py` answers the bot with the methods in `methods/`, `state.py` holds the data that
+both change.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from typing import Any, TypeVar
 
 from bot.clock import Clock, SystemClock
 from bot.sandbox.event_stream import Hub
-from bot.sandbox.telegram.account import default_commands
-from bot.sandbox.telegram.context import Api
+from bot.sandbox.telegram.context import MethodContext
 from bot.sandbox.telegram.faults import Fault, Faults
 from bot.sandbox.telegram.flood_limits import Limits
-from bot.sandbox.telegram.http import ApiCall, Server
-from bot.sandbox.telegram.people import Actions
-from bot.sandbox.telegram.rich import plain
+from bot.sandbox.telegram.http import ApiCall, HttpServer
+from bot.sandbox.telegram.markup.rich import plain
+from bot.sandbox.telegram.methods.account import default_commands
+from bot.sandbox.telegram.people import PeopleActions
 from bot.sandbox.telegram.state import FIRST_GROUP, Chat, Message, Person, Profile, State
-from bot.sandbox.telegram.updates import Updates
+from bot.sandbox.telegram.updates import UpdateQueue
 from bot.sandbox.telegram.webhook import Webhook
 
 T = TypeVar("T")
 
-BOT = 4200000042  # the bot's number, always: its database knows it by that
+BOT = 4200000042  # the bot's id never changes: its database contains it
 PEOPLE = (
     Person(1001, "Anna", "anna", "en"),
     Person(1002, "Борис", "boris", "ru"),
@@ -35,15 +35,16 @@ PEOPLE = (
 )
 
 
-class Telegram(Actions):
+class Telegram(PeopleActions):
     """A Bot API server with its people and chats.
 
-    Without `token` one is made that nobody can guess. `limits` False lets the bot speak as fast as it likes; `topics`
-    switches topics in private chats on; `privacy` hides in groups what is not meant for the bot; `careful` is the
-    server's guard against crash loops; with `cross_edits` off rich and plain messages can't be edited into each other.
-    `ephemeral` off is a server of before Bot API 10.3, which sends what was meant for one to everybody; `short_edits`:
-    see `Api`. Times come from `clock`, whose `sleep` must really wait: one that jumps would end every draft and every
-    poll at once. Answers take `distance` seconds to the bot. `seed` makes the shares of faults and the pauses
+    Without `token` the server makes one that nobody can guess. `limits` False switches the flood limits off, so the bot
+    may send as fast as it likes. `topics` allows topics in private chats. With `privacy` the bot sees in groups only
+    what is meant for it. `careful` makes getUpdates slower for a bot that asks with one offset again and again (a crash
+    loop). `cross_edits`, `ephemeral` and `short_edits` are explained at `MethodContext`.
+
+    All times come from `clock`. Its `sleep` must really wait: a clock that jumps would end every draft and every poll
+    at once. Each answer takes `distance` seconds to reach the bot. `seed` makes random faults and webhook pauses
     repeatable.
     """
 
@@ -72,13 +73,13 @@ class Telegram(Actions):
         self.hub = hub or Hub(clock)
         profile = Profile(int(token.partition(":")[0]), username, first_name, topics, privacy)
         state = State(profile, clock, self.hub)
-        updates = Updates(clock, self.hub, first_update, careful=careful)
+        updates = UpdateQueue(clock, self.hub, first_update, careful=careful)
         chance = random.Random(seed)  # noqa: S311 - chances of faults, no secret
         self.webhook = Webhook(clock, self.hub, updates, self._from_webhook, chance)
         self.faults = Faults(chance)
         self.limits = limits if isinstance(limits, Limits) else Limits(on=limits)
-        super().__init__(Api(state, updates, self.webhook, cross_edits, ephemeral, short_edits))
-        self._server = Server(token, self.api, self.faults, self.limits)
+        super().__init__(MethodContext(state, updates, self.webhook, cross_edits, ephemeral, short_edits))
+        self._server = HttpServer(token, self.api, self.faults, self.limits)
         self._server.distance = distance
         self._reaper: asyncio.Task[None] | None = None
         for person in PEOPLE:
@@ -88,11 +89,12 @@ class Telegram(Actions):
     # --- life ---------------------------------------------------------------------------------------------------------
 
     async def start(self, port: int = 0) -> str:
-        """Listen on 127.0.0.1; returns the address for the bot's settings. Port 0 takes a free one."""
+        """Start listening on 127.0.0.1 and return the base URL for the bot's settings. Port 0 takes a free port."""
         self._reaper = asyncio.create_task(self._expire_drafts())
         return await self._server.start(port)
 
     async def close(self) -> None:
+        """Stop the webhook, the expiry of drafts and the HTTP server."""
         await self.webhook.close()
         if self._reaper:
             self._reaper.cancel()
@@ -101,25 +103,29 @@ class Telegram(Actions):
         await self._server.close()
 
     async def down(self) -> None:
-        """Nobody listens any more: connections are refused, until `up`."""
+        """Stop listening, so that connections are refused, until `up` is called."""
         await self._server.close()
 
     async def up(self) -> None:
-        """Listen again on the same port."""
+        """Listen again on the port that `start` had."""
         await self._server.start(int(self.url.rpartition(":")[2]))
 
     def cut(self) -> int:
-        """Reset every open connection, whatever is under way on it. Returns how many there were."""
+        """Reset every open connection, with requests in progress too. Returns how many connections there were."""
         return self._server.cut()
 
     @property
     def url(self) -> str:
+        """The base URL of the server, `http://127.0.0.1:<port>`; empty before `start`."""
         return self._server.url
 
     # --- looking ------------------------------------------------------------------------------------------------------
 
     def transcript(self, chat_id: int, thread_id: int | None = None) -> list[Message]:
-        """The messages of a chat in order; of one topic only, or with thread 0 of none, when `thread_id` is given."""
+        """The messages of a chat, oldest first.
+
+        With `thread_id` only the messages of that topic are returned; 0 means the messages outside all topics.
+        """
         chat = self.state.chats.get(chat_id)
         messages = list(chat.messages.values()) if chat else []
         if thread_id is None:
@@ -127,51 +133,54 @@ class Telegram(Actions):
         return [message for message in messages if message.get("message_thread_id", 0) == thread_id]
 
     def texts(self, chat_id: int, thread_id: int | None = None) -> list[str]:
-        """What the bot said in a chat, as plain words: texts, captions, rich messages."""
+        """The messages of the bot in a chat as plain text: texts, captions and rich messages, oldest first."""
         mine = [item for item in self.transcript(chat_id, thread_id) if item["from"]["id"] == self.state.profile.id]
         return [text_of(message) for message in mine]
 
     def unseen(self, chat_id: int, user_id: int) -> list[Message]:
-        """What in a group only one person sees, oldest first."""
+        """The ephemeral messages of a group that this person sees and the other members do not, oldest first."""
         chat = self.state.chats[chat_id]
         found = [message for message in chat.unseen.values() if self.state.unseen_view(message)["only"] == user_id]
         return sorted(found, key=lambda message: message["ephemeral_message_id"])
 
     def whispers(self, chat_id: int, user_id: int) -> list[str]:
-        """What the bot said to one person alone, as plain words."""
+        """The plain texts of the ephemeral messages that the bot sent to this person in a group, oldest first."""
         mine = self.state.profile.id
         return [text_of(one) for one in self.unseen(chat_id, user_id) if one["from"]["id"] == mine]
 
     @property
     def drafts(self) -> list[dict[str, Any]]:
-        """The drafts that people see now."""
+        """The drafts that people see now, as the page shows them."""
         return [draft.view() for draft in self.state.live_drafts()]
 
     @property
     def calls(self) -> list[ApiCall]:
-        """The last 20,000 calls of the bot, getUpdates included."""
+        """The last 20,000 calls of the bot, getUpdates included, oldest first."""
         return list(self._server.calls)
 
     def calls_of(self, *methods: str) -> list[ApiCall]:
+        """The remembered calls of these methods, oldest first. The case of a method's name does not matter."""
         names = {method.lower() for method in methods}
         return [call for call in self._server.calls if call.method.lower() in names]
 
     @property
     def remarks(self) -> list[str]:
-        """What the server would have changed without a word: entities that overlap, that are too many."""
+        """What the server would have changed silently in the bot's texts, such as overlapping or too many entities."""
         return self.api.remarks
 
     @property
     def pending(self) -> int:
-        """Updates that the bot has not confirmed."""
+        """How many updates the bot has not confirmed yet."""
         return len(self.updates.waiting())
 
     async def wait_for(self, predicate: Callable[[], T | None], timeout: float = 5.0) -> T:
-        """The first true value of `predicate`, looked at after each event. Raises `TimeoutError` (real seconds)."""
+        """Call `predicate` after each event and return its first true value. Raises `TimeoutError` after `timeout` real
+        seconds.
+        """
         return await self.hub.wait_for(predicate, timeout)
 
     def snapshot(self) -> dict[str, Any]:
-        """What the page shows at first, without the journal and what belongs to others."""
+        """The people, chats, messages, drafts and commands that the page shows when it is opened."""
         state = self.state
         return {
             "users": [person.user() for person in state.people.values()],
@@ -208,7 +217,10 @@ class Telegram(Actions):
         headers: dict[str, str] | None = None,
         delay: float = 0.0,
     ) -> Fault:
-        """Make the next calls of `method` ("*": of any, "file": downloads) fail. See `Fault`; `remove()` ends it."""
+        """Make the next calls of `method` fail; "*" means any method, "file" the download of a file.
+
+        `Fault` explains the arguments. Call `remove()` on the returned fault to end it early.
+        """
         return self.faults.add(
             Fault(
                 method,
@@ -229,17 +241,19 @@ class Telegram(Actions):
     # --- keeping ------------------------------------------------------------------------------------------------------
 
     def dump(self) -> dict[str, Any]:
-        """Everything worth keeping over a restart, as JSON. Drafts, faults and the webhook are not."""
+        """The people, chats, files, commands and unconfirmed updates as JSON. Drafts, faults and the webhook are left
+        out.
+        """
         return {"state": self.state.dump(), "updates": self.updates.dump()}
 
     def load(self, data: dict[str, Any]) -> None:
-        """Go on with what `dump` gave."""
+        """Replace people, chats, files, commands and updates by what `dump` returned."""
         self.state.load(data["state"])
         self.updates.load(data["updates"])
         self.hub.publish("reset")
 
     def reset(self) -> None:
-        """Empty all chats; people and groups stay."""
+        """Delete all messages, topics, drafts and updates. People and groups stay."""
         for chat in self.state.chats.values():
             chat.messages.clear()
             chat.unseen.clear()
@@ -255,7 +269,7 @@ class Telegram(Actions):
         await self._server.execute_internal(body)
 
     async def _expire_drafts(self) -> None:
-        """Drafts live 30 s: tell the page when one is gone."""
+        """Remove each draft 30 s after its last update and tell the page."""
         while True:
             drafts = self.state.live_drafts()
             if drafts:
@@ -266,12 +280,12 @@ class Telegram(Actions):
 
 
 def text_of(message: Message) -> str:
-    """The words of a message: text, caption or rich message."""
+    """The plain text of a Bot API Message: its text, caption or rich message; empty if it has none."""
     rich = message.get("rich_message")
     return plain(rich["blocks"]) if rich else str(message.get("text") or message.get("caption") or "")
 
 
 def buttons_of(message: Message) -> Sequence[dict[str, Any]]:
-    """The inline buttons of a message, row after row."""
+    """The inline buttons of a Bot API Message, row after row, in one list."""
     rows = message.get("reply_markup", {}).get("inline_keyboard", [])
     return [button for row in rows for button in row]

@@ -1,7 +1,7 @@
-"""Everything the sandbox's Telegram knows: people, chats, messages, drafts, files, commands. Begin with `State`.
+"""All data of the sandbox's Telegram: people, chats, messages, drafts, files, commands. Begin with `State`.
 
-Messages are kept as Bot API objects, so what a test or the page sees is what the bot sees. Whatever changes is told
-to the hub.
+Messages are stored as Bot API objects, so a test and the page see what the bot sees. Every change is published to the
+hub.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ FIRST_GROUP = -1001000000001
 
 @dataclass(slots=True)
 class Person:
+    """A Telegram user. `blocked`: this person has blocked the bot."""
+
     id: int
     first_name: str
     username: str = ""
@@ -33,7 +35,7 @@ class Person:
     blocked: bool = False
 
     def user(self) -> dict[str, Any]:
-        """The Bot API User."""
+        """The person as a Bot API User."""
         user: dict[str, Any] = {"id": self.id, "is_bot": False, "first_name": self.first_name}
         for name in ("username", "language_code"):
             if value := getattr(self, name):
@@ -43,21 +45,25 @@ class Person:
 
 @dataclass(slots=True)
 class Topic:
+    """A topic of a chat. `is_name_implicit`: the client made up the name, and the bot is expected to change it."""
+
     id: int
     name: str
     icon_color: int = COLORS[0]
     is_name_implicit: bool = False
 
     def view(self) -> dict[str, Any]:
+        """The topic as the page shows it."""
         return {"id": self.id, "name": self.name, "icon_color": self.icon_color}
 
 
 @dataclass(slots=True)
 class Chat:
-    """A chat with its messages by id, in order. `members` are people; the bot is in a group while `has_bot`.
+    """A chat with its messages by id, oldest first.
 
-    `migrated_to` is the new id of a group that became a supergroup. `administers`: the bot is one of its
-    administrators. `unseen` are the messages that one member alone sees, by ids of their own, which come again.
+    `members` are the ids of people; the first one owns the group. `has_bot`: the bot is a member; `administers`: it is
+    an administrator. `migrated_to` is the new id of a group that became a supergroup. `unseen` holds the ephemeral
+    messages, which only one member and the bot see; their ids are counted separately and reused.
     """
 
     id: int
@@ -76,10 +82,11 @@ class Chat:
 
     @property
     def private(self) -> bool:
+        """Whether this is the private chat of one person with the bot."""
         return self.type == "private"
 
     def view(self) -> dict[str, Any]:
-        """The chat for the page."""
+        """The chat as the page shows it."""
         topics = [topic.view() for topic in self.topics.values()]
         return {
             "id": self.id,
@@ -94,7 +101,11 @@ class Chat:
 
 @dataclass(slots=True)
 class Draft:
-    """What the bot shows in a private chat while it writes. `until` is a monotonic time."""
+    """What the bot shows in a private chat while it writes an answer.
+
+    `until` is the monotonic time at which the draft disappears. `can_stop` shows a Stop button; with `keep_on_stop` the
+    draft stays visible after a press of it. `thinking`: the draft has no content yet.
+    """
 
     chat_id: int
     thread_id: int
@@ -108,13 +119,14 @@ class Draft:
     until: float
 
     def view(self) -> dict[str, Any]:
+        """The draft as the page shows it."""
         names = ("chat_id", "thread_id", "draft_id", "text", "entities", "rich_message", "can_stop", "keep_on_stop")
         return {**{name: getattr(self, name) for name in names}, "thinking": self.thinking}
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """The bot as BotFather set it up. `privacy`: in groups it sees only what is meant for it."""
+    """The bot as BotFather set it up. With `privacy` the bot sees in groups only what is meant for it."""
 
     id: int
     username: str
@@ -123,6 +135,7 @@ class Profile:
     privacy: bool
 
     def user(self) -> dict[str, Any]:
+        """The bot as a Bot API User."""
         return {"id": self.id, "is_bot": True, "first_name": self.first_name, "username": self.username}
 
     def me(self) -> dict[str, Any]:
@@ -140,7 +153,7 @@ class Profile:
 
 
 class State:
-    """The data, and the few changes everything else is made of."""
+    """The data, and the few basic changes from which all others are made."""
 
     def __init__(self, profile: Profile, clock: Clock, hub: Hub) -> None:
         self.profile = profile
@@ -158,7 +171,11 @@ class State:
     # --- finding ------------------------------------------------------------------------------------------------------
 
     def chat(self, chat_id: int) -> Chat:
-        """The chat that the bot may write to. Raises the server's errors for one that is gone, moved or blocked."""
+        """The chat with this id, if the bot may write to it.
+
+        Raises the `ApiError` of the real server if the chat is unknown or became a supergroup, or if the bot was
+        blocked or removed.
+        """
         chat = self.chats.get(chat_id)
         if chat is None:
             raise bad("chat not found")
@@ -172,7 +189,11 @@ class State:
         return chat
 
     def thread(self, chat: Chat, thread_id: int) -> int:
-        """The topic to write to. Only forums and private chats have topics; elsewhere the number means nothing."""
+        """The topic to write to; 0 for none.
+
+        Only forums and private chats have topics; in other chats `thread_id` is ignored. Raises 400 for an unknown
+        topic.
+        """
         if not thread_id or not (chat.private or chat.is_forum):
             return 0
         if thread_id not in chat.topics:
@@ -180,10 +201,11 @@ class State:
         return thread_id
 
     def user(self, user_id: int) -> dict[str, Any]:
+        """The Bot API User of a person or of the bot."""
         return self.profile.user() if user_id == self.profile.id else self.people[user_id].user()
 
     def head(self, chat: Chat) -> dict[str, Any]:
-        """The Bot API Chat."""
+        """The Bot API Chat of a chat."""
         if chat.private:
             person = self.people[chat.id]
             name = {"username": person.username} if person.username else {}
@@ -194,7 +216,9 @@ class State:
     # --- messages -----------------------------------------------------------------------------------------------------
 
     def next_id(self, chat: Chat) -> int:
-        """Message ids count per supergroup, and over all other chats of the bot together, as on the real server."""
+        """A new message id. As on the real server each supergroup counts its own ids and all other chats share one
+        counter.
+        """
         if chat.type == "supergroup":
             chat.last_id += 1
             return chat.last_id
@@ -211,7 +235,7 @@ class State:
         reply_to: int = 0,
         quote: str = "",
     ) -> Message:
-        """Put a message into a chat. A message of the bot takes the draft there away."""
+        """Add a message to a chat and return it. A message of the bot removes the draft in that chat and topic."""
         message: Message = {
             "message_id": self.next_id(chat),
             "from": self.user(sender),
@@ -232,17 +256,20 @@ class State:
         return message
 
     def show(self, chat: Chat, message: Message) -> None:
-        """Tell the page about a new or changed message."""
+        """Publish a new or changed message to the page."""
         self.hub.publish("message", chat_id=chat.id, message=self.view(chat, message))
 
     def view(self, chat: Chat, message: Message) -> Message:
+        """The message as the page shows it: with its reactions."""
         reactions = chat.reactions.get(message["message_id"])
         return {**message, "reactions": reactions} if reactions else dict(message)
 
     def whisper(
         self, chat: Chat, sender: int, receiver: int, content: dict[str, Any], *, thread_id: int = 0, reply_to: int = 0
     ) -> Message:
-        """Put a message into a group that two see, one of them the bot. Its id is free again when it is gone."""
+        """Add an ephemeral message to a group, which only `sender` and `receiver` see; one of them is the bot. Returns
+        it.
+        """
         number = next(id_ for id_ in count(1) if id_ not in chat.unseen)
         message: Message = {
             "message_id": 0,
@@ -261,20 +288,26 @@ class State:
         return message
 
     def show_unseen(self, chat: Chat, message: Message) -> None:
+        """Publish a new or changed ephemeral message to the page."""
         self.hub.publish("message", chat_id=chat.id, message=self.unseen_view(message))
 
     def unseen_view(self, message: Message) -> Message:
-        """For the page, which has one line of ids: these are below zero. `only` is the person who sees it."""
+        """An ephemeral message as the page shows it: with a negative `message_id`, since the page has one range of ids.
+
+        `only` is the id of the person who sees it.
+        """
         people = (message["from"]["id"], message["receiver_user"]["id"])
         only = next(id_ for id_ in people if id_ != self.profile.id)
         return {**message, "message_id": -message["ephemeral_message_id"], "only": only}
 
     def forget_unseen(self, chat: Chat, numbers: Iterable[int]) -> None:
+        """Remove ephemeral messages by their ids and tell the page."""
         gone = [number for number in numbers if chat.unseen.pop(number, None)]
         if gone:
             self.hub.publish("deleted", chat_id=chat.id, message_ids=[-number for number in gone])
 
     def remove(self, chat: Chat, message_ids: Iterable[int]) -> None:
+        """Remove messages with their reactions and tell the page. Unknown ids are skipped."""
         gone = [number for number in message_ids if chat.messages.pop(number, None)]
         for number in gone:
             chat.reactions.pop(number, None)
@@ -282,12 +315,13 @@ class State:
             self.hub.publish("deleted", chat_id=chat.id, message_ids=gone)
 
     def show_chat(self, chat: Chat) -> None:
+        """Publish a new or changed chat to the page."""
         self.hub.publish("chat", chat=chat.view())
 
     # --- drafts -------------------------------------------------------------------------------------------------------
 
     def put_draft(self, draft: Draft) -> None:
-        """Show a draft, unless the user has stopped that very one: Telegram does not show it again."""
+        """Show a draft, unless the user has stopped the draft with this id: Telegram does not show it again."""
         place = (draft.chat_id, draft.thread_id)
         if (*place, draft.draft_id) in self.stopped:
             return
@@ -295,11 +329,12 @@ class State:
         self.hub.publish("draft", draft=draft.view())
 
     def drop_draft(self, chat_id: int, thread_id: int) -> None:
+        """Remove the draft of a chat and topic, if there is one, and tell the page."""
         if self.drafts.pop((chat_id, thread_id), None):
             self.hub.publish("draft_gone", chat_id=chat_id, thread_id=thread_id)
 
     def live_drafts(self) -> list[Draft]:
-        """The drafts that are on the screen now. Those not renewed for 30 s are gone."""
+        """The drafts that are visible now. Drafts that were not renewed for 30 s are removed first."""
         now = self.clock.monotonic()
         for place, draft in list(self.drafts.items()):
             if draft.until <= now:
@@ -309,7 +344,7 @@ class State:
     # --- chats and people ---------------------------------------------------------------------------------------------
 
     def add_person(self, person: Person) -> Chat:
-        """A person and the private chat with the bot."""
+        """Add a person and the person's private chat with the bot. Returns the chat."""
         self.people[person.id] = person
         chat = Chat(person.id, "private", person.first_name, [person.id])
         self.chats[chat.id] = chat
@@ -317,12 +352,13 @@ class State:
         return chat
 
     def add_group(self, chat: Chat) -> Chat:
+        """Add a group and return it."""
         self.chats[chat.id] = chat
         self.show_chat(chat)
         return chat
 
     def make_topic(self, chat: Chat, creator: int, name: str, color: int, *, implicit: bool = False) -> Message:
-        """Create a topic; its id is that of the service message which says so. Returns that message."""
+        """Create a topic and return the service message that announces it. The topic's id is the id of that message."""
         created: dict[str, Any] = {"name": name, "icon_color": color}
         if implicit:
             created["is_name_implicit"] = True
@@ -335,25 +371,26 @@ class State:
         return message
 
     def drop_topic(self, chat: Chat, thread_id: int) -> None:
-        """Delete a topic with all that was said in it."""
+        """Delete a topic with all its messages."""
         del chat.topics[thread_id]
         self.drop_draft(chat.id, thread_id)
         self.remove(chat, [n for n, message in chat.messages.items() if message.get("message_thread_id") == thread_id])
         self.show_chat(chat)
 
     def unique(self) -> str:
-        """A word not used before, for the ids of files and queries."""
+        """A string that was not used before, for the ids of files and button presses."""
         self.serial += 1
         return f"{self.profile.id}x{self.serial}"
 
     def store(self, file: StoredFile) -> StoredFile:
+        """Remember a file by its id and return it."""
         self.files[file.file_id] = file
         return file
 
     # --- keeping ------------------------------------------------------------------------------------------------------
 
     def dump(self) -> dict[str, Any]:
-        """All of it but the drafts, as plain JSON."""
+        """People, chats, files, commands and counters as plain JSON; drafts are left out."""
         return {
             "people": [plain(person) for person in self.people.values()],
             "chats": [_dump_chat(chat) for chat in self.chats.values()],
@@ -364,7 +401,7 @@ class State:
         }
 
     def load(self, data: dict[str, Any]) -> None:
-        """Replace everything with what `dump` gave."""
+        """Replace all data by what `dump` returned."""
         self.people = {item["id"]: Person(**item) for item in data["people"]}
         self.chats = {item["id"]: _load_chat(item) for item in data["chats"]}
         files = (StoredFile(**{**item, "data": base64.b64decode(item["data"])}) for item in data["files"])
@@ -376,7 +413,7 @@ class State:
 
 
 def plain(value: Any) -> dict[str, Any]:
-    """The fields of a slotted value, one level deep."""
+    """The fields of a dataclass as a dict. Values inside the fields stay as they are."""
     return {name: getattr(value, name) for name in value.__dataclass_fields__}
 
 

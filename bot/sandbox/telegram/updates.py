@@ -1,4 +1,6 @@
-"""The queue of updates and long polling, with the server's real rules of confirming. Begin with `Updates.poll`."""
+"""The queue of updates and long polling, with the rules by which the real server confirms updates. Begin with
+`UpdateQueue.poll`.
+"""
 
 from __future__ import annotations
 
@@ -43,10 +45,11 @@ WEBHOOK_SET = "Conflict: terminated by setWebhook request"
 
 
 @dataclass(slots=True)
-class Pending:
-    """An update that was not confirmed. `lane` is the queue of a webhook: a chat for messages, a user for callbacks.
+class PendingUpdate:
+    """An update that the bot has not confirmed.
 
-    `forced` ones stay until they were given out once, whatever the offset: duplicates that a test made.
+    `lane` is the webhook queue it belongs to: a chat for messages, a user for button presses. `expires` is a Unix time.
+    A `forced` update, which a test queued, is delivered once even if the bot's offset is past it.
     """
 
     update_id: int
@@ -57,17 +60,18 @@ class Pending:
     forced: bool = False
 
 
-class Updates:
-    """What waits for the bot. `careful` is the server's guard against crash loops (same offset at once).
+class UpdateQueue:
+    """The updates that wait for the bot.
 
-    `polled` is the monotonic time of the last getUpdates.
+    `careful` slows down a bot that polls with one offset again and again (a crash loop). `polled` is the monotonic time
+    of the last getUpdates.
     """
 
     def __init__(self, clock: Clock, hub: Hub, first_id: int, *, careful: bool = False) -> None:
         self._clock = clock
         self._hub = hub
         self._careful = careful
-        self._pending: list[Pending] = []
+        self._pending: list[PendingUpdate] = []
         self._poll: asyncio.Future[str] | None = None
         self._last_offset: int | None = None
         self._next_conflict = 0.0
@@ -80,13 +84,15 @@ class Updates:
     # --- adding -------------------------------------------------------------------------------------------------------
 
     def add(self, kind: str, payload: dict[str, Any], *, lane: str = "") -> int | None:
-        """Queue an update. Returns its id, or None when the bot did not ask for this kind."""
+        """Queue an update and return its id, or None if the bot did not ask for this kind."""
         if kind not in self.allowed:
             return None
         return self._queue(self.next_id, kind, {kind: payload}, lane)
 
     def add_raw(self, body: dict[str, Any]) -> int:
-        """Queue any object, whatever is in it. An update id that it has is kept, that of an old update too."""
+        """Queue any object as an update and return its id. An update id in it is kept, even one that was
+        used before.
+        """
         given = body.get("update_id")
         update_id = given if isinstance(given, int) else self.next_id
         kind = next((name for name in body if name != "update_id"), "")
@@ -96,7 +102,7 @@ class Updates:
     def _queue(self, update_id: int, kind: str, content: dict[str, Any], lane: str, *, forced: bool = False) -> int:
         body = {"update_id": update_id, **content}
         expires = self._clock.time() + LIVES.get(kind, DAY)
-        self._pending.append(Pending(update_id, kind, lane, body, expires, forced))
+        self._pending.append(PendingUpdate(update_id, kind, lane, body, expires, forced))
         self.next_id = max(self.next_id, update_id + 1)
         payload = content.get(kind)
         chat = payload.get("chat") if isinstance(payload, dict) else None
@@ -107,38 +113,46 @@ class Updates:
 
     # --- looking ------------------------------------------------------------------------------------------------------
 
-    def waiting(self) -> list[Pending]:
-        """The updates that were not confirmed and are not too old, in order."""
+    def waiting(self) -> list[PendingUpdate]:
+        """The updates that are neither confirmed nor expired, oldest first."""
         now = self._clock.time()
         self._pending = [item for item in self._pending if item.expires > now]
         return list(self._pending)
 
-    def confirm(self, done: Iterable[Pending]) -> None:
+    def confirm(self, done: Iterable[PendingUpdate]) -> None:
+        """Remove updates from the queue: the bot has them."""
         gone = {id(item) for item in done}
         self._pending = [item for item in self._pending if id(item) not in gone]
         self._hub.touch()
 
     def drop_all(self) -> None:
+        """Remove all updates from the queue."""
         self.confirm(self.waiting())
 
     def dump(self) -> dict[str, Any]:
+        """The queue and the next update id as JSON."""
         names = ("update_id", "kind", "lane", "body", "expires")
         pending = [{name: getattr(item, name) for name in names} for item in self.waiting()]
         return {"pending": pending, "next_id": self.next_id}
 
     def load(self, data: dict[str, Any]) -> None:
-        self._pending = [Pending(**item) for item in data["pending"]]
+        """Replace the queue by what `dump` returned."""
+        self._pending = [PendingUpdate(**item) for item in data["pending"]]
         self.next_id = data["next_id"]
 
     def ask(self, names: Any) -> None:
-        """Remember `allowed_updates`. Unknown names are ignored; nothing known, or an empty list, means the default."""
+        """Remember `allowed_updates`. Unknown names are ignored; an empty list, or one without known names, means the
+        default.
+        """
         if isinstance(names, list):
             self.allowed = frozenset(name for name in names if isinstance(name, str) and name in KINDS) or DEFAULT_KINDS
 
     # --- polling ------------------------------------------------------------------------------------------------------
 
     async def poll(self, offset: int, limit: int, timeout: int) -> list[dict[str, Any]]:
-        """getUpdates. Everything below `offset` is confirmed now, before anything is answered. Raises 409."""
+        """Answer getUpdates. Updates below `offset` are confirmed first. Raises 409 if a webhook or another poll is
+        active.
+        """
         if self.webhook_active:
             raise await self._conflict(WEBHOOK_ACTIVE)
         limit, timeout = self._guard(offset, min(max(limit, 1), 100), min(max(timeout, 0), LONGEST_POLL))
@@ -165,12 +179,12 @@ class Updates:
         return self._batch(limit)
 
     def stop(self, stopping: bool = True) -> None:
-        """Answer the poll that waits, and let no other wait, until called with False."""
+        """Answer the poll that waits and let no other poll wait, until `stop(False)` is called."""
         self._stopping = stopping
         self._wake("")
 
     def interrupt(self) -> None:
-        """A webhook was set: the poll that waits ends with 409."""
+        """End the poll that waits with 409, because a webhook was set."""
         self._wake(WEBHOOK_SET)
 
     def _wake(self, conflict: str) -> None:
@@ -178,7 +192,7 @@ class Updates:
             _answer(self._poll, conflict)
 
     async def _conflict(self, reason: str) -> ApiError:
-        """A 409. Within 3 s of another one the answer is held back, as the server does."""
+        """An error 409. Within 3 s after another one it is held back for 3 s, as the real server does."""
         now = self._clock.monotonic()
         if now < self._next_conflict and not self._stopping:
             await self._clock.sleep(3)
@@ -215,6 +229,6 @@ class Updates:
 
 
 def _answer(poll: asyncio.Future[str], conflict: str) -> None:
-    """End a poll that waits, unless it has ended."""
+    """End a waiting poll, unless it has ended already; `conflict` is the reason of a 409, or empty."""
     if not poll.done():
         poll.set_result(conflict)

@@ -1,7 +1,7 @@
-"""Pushing updates to a webhook on loopback, as the server does it. Begin with `Webhook.set`.
+"""Delivers updates to a webhook on this machine, as the real server does. Begin with `Webhook.set`.
 
-Updates of one chat (callbacks: of one user) go out one after the other; the next one waits until the one before got its
-2xx. A failed delivery is tried again at once, then after 2, 4, 8, ... seconds, until the update is too old.
+Updates of one chat (button presses: of one user) are delivered one after the other, each after the bot answered the
+previous one with 2xx. A failed delivery is repeated at once, then after 2, 4, 8, ... seconds, until the update expires.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bot.clock import Clock
 from bot.sandbox.event_stream import Hub
 from bot.sandbox.guard import loads
 from bot.sandbox.telegram.call import bad
-from bot.sandbox.telegram.updates import Pending, Updates
+from bot.sandbox.telegram.updates import PendingUpdate, UpdateQueue
 
 SECRET = re.compile(r"[A-Za-z0-9_-]{0,256}")
 LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
@@ -35,7 +35,9 @@ Execute = Callable[[dict[str, Any]], Awaitable[None]]
 
 @dataclass(slots=True)
 class Target:
-    """Where updates go. `reason` is the last failure, at `failed_at` (Unix seconds)."""
+    """Where updates are delivered. `reason` is the last failure, at `failed_at` (Unix time); `busy` are the lanes with
+    a task.
+    """
 
     url: str
     secret: str = ""
@@ -47,9 +49,9 @@ class Target:
 
 
 class Webhook:
-    """The one webhook of the bot. `execute` carries out a method that came in the body of an answer."""
+    """The webhook of the bot. `execute` carries out a method that the bot wrote into its answer."""
 
-    def __init__(self, clock: Clock, hub: Hub, updates: Updates, execute: Execute, chance: random.Random) -> None:
+    def __init__(self, clock: Clock, hub: Hub, updates: UpdateQueue, execute: Execute, chance: random.Random) -> None:
         self._clock = clock
         self._hub = hub
         self._updates = updates
@@ -61,7 +63,7 @@ class Webhook:
         self._slots = asyncio.Semaphore(40)
 
     async def set(self, url: str, secret: str, connections: int, *, drop_pending: bool = False) -> None:
-        """Replace the webhook; an empty `url` takes it away. Raises 400 for an address outside this machine."""
+        """Replace the webhook; an empty `url` removes it. Raises 400 for an address outside this machine."""
         parts = urlsplit(url)
         if url and (parts.scheme not in {"http", "https"} or not LOOPBACK.fullmatch(parts.hostname or "")):
             raise bad("bad webhook: the sandbox delivers only to this machine (127.0.0.1)")
@@ -81,7 +83,7 @@ class Webhook:
             self._spawn(self._watch(self._target))
 
     def info(self) -> dict[str, Any]:
-        """The WebhookInfo."""
+        """The Bot API WebhookInfo."""
         target = self._target
         info: dict[str, Any] = {
             "url": target.url if target else "",
@@ -95,7 +97,7 @@ class Webhook:
         return info
 
     async def close(self) -> None:
-        """Stop delivering. What was not delivered stays in the queue."""
+        """Stop delivering. Updates that were not delivered stay in the queue."""
         self._target = None
         tasks = self._tasks - {asyncio.current_task()}
         for task in tasks:
@@ -111,7 +113,7 @@ class Webhook:
         task.add_done_callback(self._tasks.discard)
 
     async def _watch(self, target: Target) -> None:
-        """Give every lane with something to deliver a task of its own."""
+        """Start a task for each lane that has something to deliver and no task."""
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_DEADLINE))
         while True:
             for lane in dict.fromkeys(item.lane for item in self._updates.waiting()):
@@ -127,8 +129,8 @@ class Webhook:
         finally:
             target.busy.discard(lane)
 
-    async def _deliver(self, target: Target, item: Pending, session: aiohttp.ClientSession) -> None:
-        """Try until it is taken or too old."""
+    async def _deliver(self, target: Target, item: PendingUpdate, session: aiohttp.ClientSession) -> None:
+        """Repeat the delivery of an update until the bot takes it or it expires."""
         failures = 0
         while item in self._updates.waiting():
             async with self._slots:
@@ -142,8 +144,8 @@ class Webhook:
             self._hub.touch()
             await self._clock.sleep(max(pause, backoff))
 
-    async def _attempt(self, target: Target, item: Pending, session: aiohttp.ClientSession) -> float | None:
-        """One POST. Returns None when it was taken, else the seconds that the receiver asked to wait."""
+    async def _attempt(self, target: Target, item: PendingUpdate, session: aiohttp.ClientSession) -> float | None:
+        """Post an update once. Returns None if the bot took it, else for how many seconds it asked to wait."""
         headers = {HEADER: target.secret} if target.secret else {}
         try:
             async with session.post(target.url, json=item.body, headers=headers, allow_redirects=False) as response:
@@ -163,7 +165,7 @@ class Webhook:
         return 0.0
 
     async def _carry_out(self, response: aiohttp.ClientResponse) -> None:
-        """A method in the answer is executed; its result goes nowhere."""
+        """Carry out the method in the bot's answer, if there is one. Its result is not sent anywhere."""
         if response.content_type != "application/json":
             return
         try:
@@ -177,7 +179,7 @@ class Webhook:
         target.reason, target.failed_at = reason, self._clock.time()
 
     def _gone(self, target: Target, status: int) -> None:
-        """Answers of 410 for 23 h take the webhook away."""
+        """Remove the webhook after it answered 410 for 23 h."""
         now = self._clock.monotonic()
         if status != 410:
             target.gone_since = None

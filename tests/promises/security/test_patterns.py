@@ -18,7 +18,7 @@ from bot.llm import prompt, structured
 from bot.media import voice
 from bot.media.attachments import one_line
 from bot.providers import error_mapping, tool_calls
-from bot.sandbox.ai_studio import writer
+from bot.sandbox.ai_studio.generation import writer
 from bot.sandbox.scripted import helper_answers
 from bot.sandbox.scripted import tools as scripted_tools
 from bot.telegram.client import safe_json

@@ -10,7 +10,7 @@ import pytest
 
 from bot.sandbox.main import Sandbox
 from bot.sandbox.media.landscapes import draw
-from bot.sandbox.telegram.account import GROUP_SCOPE
+from bot.sandbox.telegram.methods.account import GROUP_SCOPE
 from tests.sandbox.page.chromium import Page, find_browser
 
 pytestmark = [

@@ -1,0 +1,223 @@
+"""Where the sandbox's answers come from and how fast: a script, a function, or a local model. Begin with
+`AnswerSource.next`.
+
+Answers are pieces of text here; the modules of the three APIs put them into their formats.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from bot.clock import Clock
+from bot.errors import ModelError
+from bot.sandbox.ai_studio.faults import Faults
+from bot.sandbox.ai_studio.generation.request_options import RequestOptions
+from bot.sandbox.ai_studio.wire import TOKEN, Call, Fault, Problem, count_tokens
+from bot.sandbox.scripted import model
+from bot.sandbox.scripted import tools as scripted_tools
+
+Status = Literal["FINAL", "TRUNCATED_FINAL", "CONTENT_FILTER", "TOOL_CALLS", "UNSPECIFIED"]
+Quirk = Literal["no_usage", "no_done", "no_finish", "leak"]
+Messages = list[dict[str, str]]
+Split = Callable[[str], Sequence[str]]
+AnswerFunction = Callable[[Messages], str | AsyncIterator[str]]
+
+NO_OPTIONS = RequestOptions()
+FILTERED = (
+    "В интернете есть много сайтов с информацией на эту тему. "
+    "[Посмотрите, что нашлось в поиске](https://ya.ru)"
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer for `Studio.script`.
+
+    `chunks` are the pieces that are added one by one, or with `cumulative` the whole text so far in each. `usage`
+    replaces the counted usage, `{}` leaves it out. `raw` is a whole body, byte for byte, in pieces. `quirks` name what
+    an OpenAI-compatible stream leaves out. `calls` are tool calls instead of a text. `thought` is the reasoning before
+    the answer, which the native API only counts.
+    """
+
+    chunks: Sequence[str] = ()
+    status: Status = "FINAL"
+    cumulative: bool = False
+    usage: Mapping[str, Any] | None = None
+    raw: Sequence[bytes] = ()
+    raw_type: str = ""
+    quirks: frozenset[Quirk] = frozenset()
+    calls: Sequence[scripted_tools.Call] = ()
+    thought: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingAnswer:
+    """An answer that has not been sent yet: its `text` or chunks if they are known, `live` if a model is still writing
+    it.
+
+    `pace` is its speed relative to the set one: 1 as set, less is slower, 0 at once.
+    """
+
+    answer: Answer
+    live: AsyncIterator[str] | None = None
+    text: str = ""
+    pace: float = 1.0
+
+    def pieces(self, split: Split) -> Sequence[str]:
+        """The pieces of a known answer; `split` cuts its text."""
+        return split(self.text) if self.text else self.answer.chunks
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One piece of an answer: what it adds, text and tokens so far, the status, whether it is the last."""
+
+    piece: str
+    text: str
+    tokens: int
+    status: str
+    last: bool
+
+
+class AnswerSource:
+    """Writes answers at `speed` pieces a second (0: at once), the first after `ttft` seconds. `function` answers after
+    the script.
+    """
+
+    def __init__(self, clock: Clock, faults: Faults) -> None:
+        self.speed = 0.0
+        self.ttft = 0.0
+        self.function: AnswerFunction = model.answer
+        self.paced = True
+        self.queue: deque[str | Sequence[str] | Answer | Fault] = deque()
+        self._clock = clock
+        self._faults = faults
+
+    def next(self, messages: Messages, call: Call, options: RequestOptions = NO_OPTIONS) -> PendingAnswer | Fault:
+        """The answer to these messages, or a fault instead of it.
+
+        A fault with `after_chunks` is stored in the call and breaks off the answer that follows it in the queue.
+        """
+        if self.queue:
+            item = self.queue.popleft()
+            if not isinstance(item, Fault):
+                return _planned(item)
+            if item.after_chunks is None:
+                return item
+            call.fault = item
+            return self.next(messages, call, options)
+        if model.is_refused(messages):
+            return PendingAnswer(Answer(chunks=(FILTERED,), status="CONTENT_FILTER"))
+        thought = scripted_tools.thought(messages) if options.reasons else ""
+        if self.function is model.answer and (wanted := _wanted(messages, options, thought)):
+            return wanted
+        made = self.function(messages)
+        if isinstance(made, str):
+            pace = model.pace(messages) if self.paced else 1.0
+            return PendingAnswer(Answer(thought=thought), text=made, pace=pace)
+        return PendingAnswer(Answer(thought=thought), live=made)
+
+    async def steps(self, pending: PendingAnswer, split: Split, limit: int) -> AsyncIterator[Step]:
+        """Yield the answer at its speed, at most `limit` tokens (0: all). The random fault `filter` may end it."""
+        filtered, text, count = self._faults.happens("filter"), "", 0
+        async with aclosing(self._flow(pending, split)) as flow:
+            async for piece, last in flow:
+                before = text
+                text = piece if pending.answer.cumulative else text + piece
+                count += max(count_tokens(piece), 1)
+                status = str(pending.answer.status) if last else "PARTIAL"
+                if limit and (count > limit or (count == limit and not last)):
+                    text, count, status = shorten(text, count - limit), limit, "TRUNCATED_FINAL"
+                elif filtered and (last or count > 20):
+                    text, status = FILTERED, "CONTENT_FILTER"
+                added = text[len(before) :] if text.startswith(before) else text
+                yield Step(added, text, count, status, last or status != "PARTIAL")
+                if status != "PARTIAL":
+                    return
+
+    async def _flow(self, pending: PendingAnswer, split: Split) -> AsyncGenerator[tuple[str, bool]]:
+        """The pieces, each with whether it is the last. An answer has at least one piece, which may be empty."""
+        if pending.live is not None:
+            async with aclosing(_with_last(pending.live)) as pieces_now:
+                async for item in pieces_now:
+                    yield item
+            return
+        pieces, slow = pending.pieces(split), max(self._faults.shares["slow"], 0.01)
+        speed = self.speed * pending.pace / slow
+        waits = self.speed > 0 and pending.pace > 0
+        begin = self._clock.monotonic() + (self.ttft * slow if pending.pace > 0 else 0.0)
+        last = max(len(pieces) - 1, 0)
+        for index, piece in enumerate(pieces or ("",)):
+            due = begin + (index / speed if waits else 0.0) - self._clock.monotonic()
+            if due > 0:
+                await self._clock.sleep(due)
+            yield piece, index == last
+
+
+async def _with_last(live: AsyncIterator[str]) -> AsyncGenerator[tuple[str, bool]]:
+    """Pieces as they come, each with whether it is the last. An error of the model becomes `Problem` 14."""
+    held: str | None = None
+    try:
+        async for piece in live:
+            if held is not None:
+                yield held, False
+            held = piece
+    except ModelError as error:
+        raise Problem(14, str(error)) from error
+    finally:
+        if isinstance(live, AsyncGenerator):
+            await live.aclose()
+    yield held or "", True
+
+
+def _wanted(messages: Messages, options: RequestOptions, thought: str) -> PendingAnswer | None:
+    """The scripted model's answer with tool calls, JSON or a description of pictures; None if a plain text will do."""
+    tools = [(tool.name, tool.parameters) for tool in options.tools]
+    if calls := scripted_tools.calls(messages, tools, options.choice, parallel=options.parallel):
+        return PendingAnswer(Answer(calls=calls, status="TOOL_CALLS", thought=thought))
+    text = scripted_tools.results_text(messages)
+    if options.schema is not None:
+        text = scripted_tools.as_json(options.schema, text or model.question(messages))
+    elif options.pictures:
+        text = scripted_tools.describe_pictures(messages, options.pictures)
+    return PendingAnswer(Answer(thought=thought), text=text) if text else None
+
+
+def _planned(item: str | Sequence[str] | Answer) -> PendingAnswer:
+    if isinstance(item, Answer):
+        return PendingAnswer(item)
+    return (
+        PendingAnswer(Answer(), text=item)
+        if isinstance(item, str) and item
+        else PendingAnswer(Answer(chunks=tuple(item)))
+    )
+
+
+def shorten(text: str, tokens: int) -> str:
+    """The text without its last `tokens` tokens."""
+    if tokens <= 0:
+        return text
+    marks = [match.start() for match in TOKEN.finditer(text)]
+    return text[: marks[-tokens]].rstrip() if tokens < len(marks) else ""
+
+
+def phrases(text: str) -> list[str]:
+    """Cut a text into pieces of a few words, as the native stream does. Joined they are the text."""
+    return re.findall(r"(?:\S+\s*){1,4}|\s+", text)
+
+
+def sentences(text: str) -> list[str]:
+    """Cut a text into a short first piece and large ones, as Yandex's models stream in the OpenAI-compatible API."""
+    word = re.match(r"\s*\S+", text)
+    rest = text[word.end() :] if word else text
+    return [*([word[0]] if word else ()), *(rest[start : start + 200] for start in range(0, len(rest), 200))]
+
+
+def tokens(text: str) -> list[str]:
+    """Cut a text into pieces of about a token, as open models stream."""
+    return re.findall(r"\s*\w{1,8}|\s*[^\w\s]|\s+", text)

@@ -1,0 +1,118 @@
+"""YandexART: what it accepts and refuses, and the picture that an operation returns. Begin with `Art.submit`."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+import secrets
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from aiohttp import web
+
+from bot.sandbox.ai_studio.operations import PICTURE, Operations
+from bot.sandbox.ai_studio.quota import Quotas
+from bot.sandbox.ai_studio.validation import Access, any_model, check_text
+from bot.sandbox.ai_studio.wire import Call, Json, Problem, get, integer, json_response
+from bot.sandbox.media import landscapes
+
+LONGEST_PROMPT = 500
+REFUSAL = "it is not possible to generate an image from this request because it may violate the terms of use"
+REFUSED = re.compile(r"violen|murder|\bgore\b|насили|убийств|кровав", re.IGNORECASE)
+
+Outcome = Literal["never", "refused", "failed", "no_image", "not_base64"] | bytes
+
+
+class Art:
+    """The route for pictures. `bought` counts accepted requests, which would cost money; `outcomes` are the next
+    results.
+    """
+
+    def __init__(self, access: Access, quotas: Quotas, operations: Operations) -> None:
+        self.bought = 0
+        self.outcomes: deque[Outcome] = deque()
+        self._access = access
+        self._quotas = quotas
+        self._operations = operations
+
+    async def submit(self, call: Call) -> web.Response:
+        """`imageGenerationAsync`: begin the operation that returns a picture. Raises `Problem` 3 for a
+        refused prompt.
+        """
+        any_model(self._access, get(call.body, "modelUri"), "art", ("yandex-art",))
+        prompt = _prompt(call.body.get("messages"))
+        seed, width, height = _options(get(call.body, "generationOptions") or {})
+        if REFUSED.search(prompt):
+            raise Problem(3, REFUSAL)
+        self._quotas.take("imageGenerationAsync")
+        self.bought += 1
+        call.seen.note = f"{prompt[:80]} ({width}:{height}, seed {seed})"
+        return json_response(call, self._open(prompt, seed, width, height))
+
+    def _open(self, prompt: str, seed: int, width: int, height: int) -> Json:
+        outcome = self.outcomes.popleft() if self.outcomes else None
+
+        async def draw() -> Mapping[str, object]:
+            jpeg = await asyncio.to_thread(landscapes.draw, prompt, seed or secrets.randbelow(2**63), width, height)
+            return _response(base64.b64encode(jpeg).decode())
+
+        if outcome == "never":
+            return self._operations.open("art", "", draw, never=True)
+        if outcome in ERRORS:
+            return self._operations.open("art", "", {}, error={**ERRORS[outcome], "details": []})
+        if isinstance(outcome, bytes):
+            return self._operations.open("art", "", _response(base64.b64encode(outcome).decode()))
+        if outcome == "not_base64":
+            return self._operations.open("art", "", _response("&&& this is no base64 &&&"))
+        if outcome == "no_image":
+            return self._operations.open("art", "", {"@type": PICTURE, "modelVersion": ""})
+        return self._operations.open("art", "", draw)
+
+
+def _response(image: str) -> Json:
+    return {"@type": PICTURE, "image": image, "modelVersion": ""}
+
+
+def _prompt(messages: Any) -> str:
+    if not isinstance(messages, list) or not messages:
+        raise Problem(3, "empty messages list")
+    texts = []
+    for message in messages:
+        text = message.get("text") if isinstance(message, Mapping) else None
+        check_text(text)
+        try:
+            weight = float(message.get("weight") or 1)
+        except (TypeError, ValueError):
+            raise Problem(3, "invalid value for double field weight") from None
+        if weight < 0:
+            raise Problem(3, "negative weights are not supported")
+        texts.append(str(text))
+    prompt = " ".join(texts)
+    if sum(map(len, texts)) > LONGEST_PROMPT:
+        raise Problem(3, f"Prompt positive size {sum(map(len, texts))} exceeds limit {LONGEST_PROMPT}")
+    return prompt
+
+
+def _options(options: Any) -> tuple[int, int, int]:
+    if not isinstance(options, Mapping):
+        raise Problem(3, "generationOptions must be an object")
+    mime = get(options, "mimeType") or "image/jpeg"
+    if mime != "image/jpeg":
+        raise Problem(3, f"mime type {mime!r} is not supported, use image/jpeg")
+    seed = integer(options.get("seed") or 0, "seed")
+    if not 0 <= seed < 2**63:
+        raise Problem(3, "seed must be from 0 to 9223372036854775807")
+    ratio = get(options, "aspectRatio") or {}
+    width = integer(get(ratio, "widthRatio") or 0, "widthRatio")
+    height = integer(get(ratio, "heightRatio") or 0, "heightRatio")
+    if width < 0 or height < 0:
+        raise Problem(3, "aspect ratio must be positive")
+    return seed, width or 1, height or 1
+
+
+ERRORS: dict[Any, Json] = {
+    "refused": {"code": 3, "message": REFUSAL},
+    "failed": {"code": 13, "message": "internal error"},
+}

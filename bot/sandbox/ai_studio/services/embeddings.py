@@ -1,0 +1,124 @@
+"""Embeddings and text classification. Begin with `Embeddings`.
+
+A vector is made of hashed words and letter triples, so that similar texts are near each other.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+from zlib import crc32
+
+from aiohttp import web
+
+from bot.sandbox.ai_studio.quota import Quotas
+from bot.sandbox.ai_studio.validation import CLASSIFIERS, EMBEDDINGS, V2_EMBEDDINGS, Access, any_model, check_text
+from bot.sandbox.ai_studio.wire import Call, Json, Problem, count_tokens, get, integer, json_response
+
+EMBEDDING_TOKENS = 2_048
+
+
+class Embeddings:
+    """The routes that turn texts into vectors or into confidences of labels."""
+
+    def __init__(self, access: Access, quotas: Quotas) -> None:
+        self._access = access
+        self._quotas = quotas
+
+    async def embed(self, call: Call) -> web.Response:
+        """`textEmbedding`: the vector of a text."""
+        uri = any_model(self._access, get(call.body, "modelUri"), "emb", EMBEDDINGS | V2_EMBEDDINGS)
+        text = call.body.get("text")
+        size = dimension(uri.name, call.body.get("dim"))
+        found = self.embedding(text, size, "textEmbedding")
+        tokens = str(count_tokens(str(text)) + 2)
+        return json_response(call, {"embedding": found, "numTokens": tokens, "modelVersion": "06.12.2023"})
+
+    def embedding(self, text: Any, size: int, route: str) -> list[float]:
+        """The vector of a text with `size` numbers. Raises `Problem` for a text that is too long, and 8 over the quota
+        of `route`.
+        """
+        check_text(text)
+        count = count_tokens(text)
+        if count > EMBEDDING_TOKENS:
+            raise Problem(3, f"number of input tokens must be no more than {EMBEDDING_TOKENS}, got {count}")
+        self._quotas.take(route)
+        return vector(text, size)
+
+    async def few_shot(self, call: Call) -> web.Response:
+        """`fewShotTextClassification`: the confidence of each label, by samples in the request."""
+        any_model(self._access, get(call.body, "modelUri"), "cls", CLASSIFIERS)
+        labels, samples = call.body.get("labels"), call.body.get("samples") or []
+        if not isinstance(labels, list) or not 2 <= len(labels) <= 20 or not all(map(_word, labels)):
+            raise Problem(3, "the number of labels must be from 2 to 20")
+        if not isinstance(samples, list) or not all(isinstance(sample, Mapping) for sample in samples):
+            raise Problem(3, "samples must be objects with text and label")
+        check_text(call.body.get("text"))
+        self._quotas.take("fewShotTextClassification")
+        predictions = classify(call.body["text"], labels, samples)
+        tokens = 40 + count_tokens(json.dumps(call.body, ensure_ascii=False))
+        return json_response(
+            call, {"predictions": predictions, "modelVersion": "23.10.2024", "inputTokens": str(tokens)}
+        )
+
+    async def classify(self, call: Call) -> web.Response:
+        """`textClassification` by a tuned model; the one of the sandbox knows the labels "good" and "bad"."""
+        uri = any_model(self._access, get(call.body, "modelUri"), "cls", CLASSIFIERS)
+        if not uri.tuned:
+            raise Problem(3, f"Failed to get model: {uri} is not a tuned classifier")
+        check_text(call.body.get("text"))
+        self._quotas.take("textClassification")
+        tokens = str(count_tokens(call.body["text"]))
+        predictions = classify(call.body["text"], ["good", "bad"], [])
+        return json_response(call, {"predictions": predictions, "inputTokens": tokens})
+
+
+def dimension(name: str, asked: Any) -> int:
+    """The length of a vector: 256 by default; newer models offer 512 and 768. Raises `Problem` 3 for another one."""
+    if asked is None:
+        return 256
+    size = integer(asked, "dim")
+    if size not in ((256, 512, 768) if name in V2_EMBEDDINGS else (256,)):
+        raise Problem(3, f"dim {size} is not supported by {name}")
+    return size
+
+
+def vector(text: str, size: int = 256) -> list[float]:
+    """The unit vector of a text, from its words and letter triples. One text always gives one vector."""
+    found = [0.0] * size
+    for word in re.findall(r"\w+|[^\w\s]", text.lower().replace("ё", "е")) or [text]:
+        _add(found, word, 1.0)
+        for start in range(len(word) - 2):
+            _add(found, "#" + word[start : start + 3], 0.5)
+    length = math.sqrt(sum(value * value for value in found)) or 1.0
+    return [value / length for value in found]
+
+
+def _add(found: list[float], feature: str, weight: float) -> None:
+    digest = crc32(feature.encode("utf-8", "replace"))
+    found[(digest >> 1) % len(found)] += weight if digest & 1 else -weight
+    found[(digest >> 11) % len(found)] += weight / 2 if digest & 2 else -weight / 2
+
+
+def classify(text: str, labels: Sequence[str], samples: Sequence[Mapping[str, Any]]) -> list[Json]:
+    """The labels in the given order with confidences that sum to 1, by likeness of the text to each label or its
+    samples.
+    """
+    here = vector(text)
+    scores = []
+    for label in labels:
+        texts = [str(sample.get("text", "")) for sample in samples if sample.get("label") == label]
+        scores.append(max(_likeness(here, other) for other in (texts or [label])))
+    powers = [math.exp(12 * (score - max(scores))) for score in scores]
+    return [{"label": label, "confidence": power / sum(powers)} for label, power in zip(labels, powers, strict=True)]
+
+
+def _likeness(here: list[float], other: str) -> float:
+    return sum(a * b for a, b in zip(here, vector(other), strict=True))
+
+
+def _word(label: Any) -> bool:
+    return isinstance(label, str) and bool(label)

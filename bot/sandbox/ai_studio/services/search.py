@@ -1,0 +1,98 @@
+"""The Search API: an answer with sources, and pages. Both are made up from the question. Begin with `Search`."""
+
+from __future__ import annotations
+
+import base64
+from collections import deque
+from collections.abc import Sequence
+from html import escape
+from typing import Literal
+
+from aiohttp import web
+
+from bot.sandbox.ai_studio.validation import Access
+from bot.sandbox.ai_studio.wire import Call, Json, Problem, encode, json_response
+
+Page = tuple[str, str, bool]
+MOST_MESSAGES = 100
+LONGEST_CONTENT = 16_384
+LONGEST_QUERY = 400
+PAGES: tuple[Page, ...] = (
+    ("An encyclopedia", "https://encyclopedia.example/article", True),
+    ("A shop", "https://shop.example/", False),
+    ("A newspaper", "https://news.example/2026/11", True),
+)
+
+
+class Search:
+    """The routes of the Search API.
+
+    `answers` queues what to answer instead, as `(text, [(title, url, used)])`; `raw` queues the XML of found pages.
+    `framing` is how the answer's stream is written over REST, which Yandex does not document. `rejects`: the service
+    refuses to answer.
+    """
+
+    def __init__(self, access: Access) -> None:
+        self.answers: deque[tuple[str, Sequence[Page]]] = deque()
+        self.raw: deque[bytes] = deque()
+        self.framing: Literal["object", "array", "lines"] = "lines"
+        self.rejects = False
+        self._access = access
+
+    async def search(self, call: Call) -> web.StreamResponse:
+        """`gen/search`: a generated answer with its sources."""
+        body = call.body
+        self._access.check_folder(str(body.get("folderId", "")))
+        question = _question(body)
+        given = self.answers.popleft() if self.answers else None
+        text, pages = given or (f"About {question}: one source says so [1], another agrees [3].", PAGES)
+        call.seen.answer = text
+        value: Json = {
+            "message": {"content": text, "role": "ROLE_ASSISTANT"},
+            "sources": [{"url": url, "title": title, "used": used} for title, url, used in pages],
+            "searchQueries": [{"text": question, "reqId": "1"}],
+            "fixedMisspellQuery": "", "isAnswerRejected": self.rejects, "isBulletAnswer": False, "hints": [],
+            "problematicAnswer": False,
+        }  # fmt: skip
+        if self.framing == "array":
+            return web.Response(body=b"[" + encode(value) + b"]", headers=call.headers, content_type="application/json")
+        return json_response(call, value if self.framing == "object" else {"result": value})
+
+    async def pages(self, call: Call) -> web.StreamResponse:
+        """`web/search`: found pages as XML."""
+        body = call.body
+        self._access.check_folder(str(body.get("folderId", "")))
+        query = body.get("query")
+        words = query.get("queryText") if isinstance(query, dict) else None
+        if not isinstance(words, str) or not 0 < len(words) <= LONGEST_QUERY:
+            raise Problem(3, f"query.query_text: 1-{LONGEST_QUERY} characters are expected")
+        raw = self.raw.popleft() if self.raw else _xml(words)
+        call.seen.answer = raw.decode(errors="replace")
+        return json_response(call, {"rawData": base64.b64encode(raw).decode()})
+
+
+def _xml(words: str) -> bytes:
+    """The XML of found pages, in which the words of the query stand in elements of their own."""
+    mark = f"<hlword>{escape(words)}</hlword>"
+    pages = "".join(
+        f'<group><doc id="Z{number}"><url>{escape(url)}</url><title>{escape(title)}: {mark}</title>'
+        f"<passages><passage>Page {number} on {mark}.</passage><passage>And more.</passage></passages></doc></group>"
+        for number, (title, url, _) in enumerate(PAGES, 1)
+    )
+    head = (
+        '<?xml version="1.0" encoding="utf-8"?><yandexsearch version="1.0"><response date="20261121T110000"><results>'
+    )
+    return f'{head}<grouping attr="d" mode="deep">{pages}</grouping></results></response></yandexsearch>'.encode()
+
+
+def _question(body: Json) -> str:
+    messages = body.get("messages")
+    if not isinstance(messages, list) or not 1 <= len(messages) <= MOST_MESSAGES:
+        raise Problem(3, f"messages: 1-{MOST_MESSAGES} are expected")
+    for message in messages:
+        content = message.get("content") if isinstance(message, dict) else None
+        if not isinstance(content, str) or not 0 < len(content) <= LONGEST_CONTENT:
+            raise Problem(3, f"messages.content: 1-{LONGEST_CONTENT} characters are expected")
+        if message.get("role") not in ("ROLE_USER", "ROLE_ASSISTANT"):
+            raise Problem(3, "messages.role: ROLE_USER or ROLE_ASSISTANT is expected")
+    return str(messages[-1]["content"])

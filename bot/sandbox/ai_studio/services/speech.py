@@ -1,0 +1,120 @@
+"""SpeechKit: recognition of short notes (v1) and long ones (v3), and synthesis (v1). Begin with `Speech`.
+
+A voice note made by the sandbox (`ogg.note`) carries its words and is recognised as them; any other note as a sentence
+about its length.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import Any
+from urllib.parse import parse_qs
+
+from aiohttp import web
+
+from bot.media import audio
+from bot.sandbox.ai_studio.operations import Operations
+from bot.sandbox.ai_studio.wire import Call, Json, Problem, encode, json_response
+from bot.sandbox.media import ogg
+
+SHORT_BYTES, SHORT_SECONDS = 1 << 20, 30.0
+LONGEST_TEXT, LONGEST_BODY = 5_000, 15 << 10
+LANGUAGE = re.compile(r"[a-z]{2}-[A-Z]{2}|auto")
+CONTAINERS = {"OGG_OPUS": b"OggS", "MP3": b"", "WAV": b"RIFF"}
+
+
+class Speech:
+    """The routes of SpeechKit. `heard` are the lengths (seconds) of recognised notes, `spoken` the texts read aloud;
+    each is paid.
+    """
+
+    def __init__(self, operations: Operations) -> None:
+        self.heard: list[float] = []
+        self.spoken: list[str] = []
+        self._operations = operations
+        self._results: dict[str, str] = {}
+
+    async def recognize(self, call: Call) -> web.Response:
+        """`stt:recognize`: the words of a short note. `call.body` has the parameters of the URL."""
+        data = await call.request.read()
+        _language(call.body.get("lang", "ru-RU"))
+        if call.body.get("format", "oggopus") != "oggopus" or not data.startswith(b"OggS"):
+            raise Problem(3, "audio format is not oggopus")
+        if len(data) > SHORT_BYTES:
+            raise Problem(3, "audio should be less than 1 MB")
+        if (length := audio.seconds(data)) > SHORT_SECONDS:
+            raise Problem(3, "audio duration should be less than 30s")
+        self.heard.append(length)
+        return json_response(call, {"result": _heard(data, length)})
+
+    async def submit(self, call: Call) -> web.Response:
+        """`recognizeFileAsync`: begin the operation that recognises a long note."""
+        model = call.body.get("recognitionModel")
+        if not isinstance(model, dict) or model.get("model") != "general":
+            raise Problem(3, "recognitionModel.model: general is expected")
+        container = _at(model, "audioFormat", "containerAudio", "containerAudioType")
+        if container not in CONTAINERS:
+            raise Problem(3, "audioFormat: OGG_OPUS, MP3 or WAV is expected")
+        for language in _at(model, "languageRestriction", "languageCode") or ():
+            _language(language)
+        try:
+            data = base64.b64decode(str(call.body.get("content", "")), validate=True)
+        except binascii.Error:
+            raise Problem(3, "content is not base64") from None
+        if not data or not data.startswith(CONTAINERS[container]):
+            raise Problem(3, "content is not what audioFormat says")
+        length = audio.seconds(data)
+        self.heard.append(length)
+        operation = self._operations.open("text", "async recognition", {"@type": "type.googleapis.com/google.Empty"})
+        self._results[operation["id"]] = _heard(data, length)
+        return json_response(call, operation)
+
+    async def result(self, call: Call) -> web.Response:
+        """`getRecognition`: the lines of a finished recognition, for each sentence a raw and a refined one."""
+        id_ = str(call.body.get("operationId", ""))
+        operation = self._operations.all.get(id_)
+        if id_ not in self._results or operation is None or not operation.finished:
+            raise Problem(5, f"operation {id_} not found")
+        lines = []
+        for index, sentence in enumerate(re.findall(r"[^.!?]+[.!?]*\s*", self._results[id_])):
+            text = {"alternatives": [{"words": [], "text": sentence.strip(), "confidence": 1}], "channelTag": "0"}
+            lines.append({"result": {"final": text, "channelTag": "0"}})
+            refined = {"finalIndex": str(index), "normalizedText": text}
+            lines.append({"result": {"finalRefinement": refined, "channelTag": "0"}})
+        body = b"\n".join(encode(line) for line in lines)
+        return web.Response(body=body, content_type="application/json", headers=call.headers)
+
+    async def synthesize(self, call: Call) -> web.Response:
+        """`tts:synthesize`: a voice note that says the text."""
+        raw = await call.request.read()
+        form = {name: values[0] for name, values in parse_qs(raw.decode("utf-8", "replace")).items()}
+        text = form.get("text", "")
+        _language(form.get("lang", "ru-RU"))
+        if not text.strip():
+            raise Problem(3, "one of 'text' or 'ssml' is expected")
+        if len(text) > LONGEST_TEXT or len(raw) > LONGEST_BODY:
+            raise Problem(3, f"text length exceeds {LONGEST_TEXT} symbols")
+        if form.get("format", "oggopus") != "oggopus":
+            raise Problem(12, "the sandbox speaks oggopus only")
+        self.spoken.append(text)
+        call.seen.note = text[:100]
+        return web.Response(body=ogg.note(text), content_type="audio/ogg", headers=call.headers)
+
+
+def _heard(data: bytes, length: float) -> str:
+    said = ogg.words(data)
+    return f"A voice note of {length:.0f} seconds." if said is None else said
+
+
+def _language(value: Any) -> None:
+    if not isinstance(value, str) or not LANGUAGE.fullmatch(value):
+        raise Problem(3, f"unsupported language: {value}")
+
+
+def _at(value: Json, *names: str) -> Any:
+    found: Any = value
+    for name in names:
+        found = found.get(name) if isinstance(found, dict) else None
+    return found

@@ -1,0 +1,308 @@
+"""Rich messages: checks an InputRichMessage against the limits and makes the RichMessage of the answer. Begin with
+`rich`.
+
+Blocks are checked completely. `markdown` and `html` are only measured and kept as one paragraph: nothing here parses
+them. Where the real names of errors for exceeded limits are unknown, they are made up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from bot.sandbox.telegram.call import bad
+from bot.sandbox.telegram.markup.entities import is_blank
+
+Block = dict[str, Any]
+
+CHARACTERS = 32_768
+BLOCKS = 500
+DEPTH = 16
+COLUMNS = 20
+ROW_BUTTONS = 8
+
+STYLED = frozenset(
+    {"bold", "italic", "underline", "strikethrough", "spoiler", "subscript", "superscript", "marked", "code"}
+)
+TEXT_FIELDS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(STYLED, ("text",)),
+    "url": ("text", "url"),
+    "email_address": ("text", "email_address"),
+    "phone_number": ("text", "phone_number"),
+    "text_mention": ("text", "user"),
+    "date_time": ("text", "unix_time"),
+    "mention": ("text", "username"),
+    "hashtag": ("text", "hashtag"),
+    "cashtag": ("text", "cashtag"),
+    "bot_command": ("text", "bot_command"),
+    "bank_card_number": ("text", "bank_card_number"),
+    "anchor_link": ("text", "anchor_name"),
+    "reference": ("text", "name"),
+    "reference_link": ("text", "reference_name"),
+    "anchor": ("name",),
+    "custom_emoji": ("custom_emoji_id", "alternative_text"),
+    "mathematical_expression": ("expression",),
+    "button": ("button",),
+}
+
+
+def rich(given: Any, *, draft: bool = False) -> dict[str, Any]:
+    """Check an InputRichMessage and return the RichMessage of the server's answer. Raises 400 for what is malformed."""
+    if not isinstance(given, dict):
+        raise bad("Can't parse InputRichMessage: expected an Object")
+    forms = [name for name in ("html", "markdown", "blocks") if given.get(name)]
+    if len(forms) > 1:
+        raise bad("Exactly one of the fields html, markdown and blocks must be specified in InputRichMessage")
+    if not forms:
+        raise bad("RICH_MESSAGE_CONTENT_REQUIRED")
+    check = _Check(draft)
+    if forms[0] == "blocks":
+        blocks = check.blocks(given["blocks"], 1)
+    else:
+        blocks = [check.block({"type": "paragraph", "text": str(given[forms[0]])}, 1)]
+    check.measure()
+    return {"blocks": blocks, "is_rtl": True} if given.get("is_rtl") else {"blocks": blocks}
+
+
+def plain(value: Any) -> str:
+    """The plain text of rich text, a block or a list of blocks, for people who read a journal or a test."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        joint = "\n" if value and all(isinstance(item, dict) and _is_block(item) for item in value) else ""
+        return joint.join(plain(item) for item in value)
+    if not isinstance(value, dict):
+        return ""
+    if value.get("type") == "table":
+        return "\n".join("\t".join(plain(cell.get("text", "")) for cell in row) for row in value["cells"])
+    names = ("summary", "label", "text", "expression", "alternative_text", "items", "blocks", "button", "buttons")
+    return "\n".join(found for name in names if name in value and (found := plain(value[name])))
+
+
+def _is_block(value: Block) -> bool:
+    return value.get("type") in BLOCK_CHECKS or "blocks" in value
+
+
+class _Check:
+    """Checks blocks and counts on the way: the characters of all texts, and blocks with list items and table rows."""
+
+    def __init__(self, draft: bool) -> None:
+        self.draft = draft
+        self.characters = 0
+        self.count = 0
+
+    def measure(self) -> None:
+        if self.characters > CHARACTERS:
+            raise bad("RICH_MESSAGE_TOO_LONG")
+        if self.count > BLOCKS:
+            raise bad("RICH_MESSAGE_BLOCKS_TOO_MUCH")
+
+    # --- blocks -------------------------------------------------------------------------------------------------------
+
+    def blocks(self, given: Any, depth: int) -> list[Block]:
+        if not isinstance(given, list):
+            raise bad("Can't parse InputRichBlock: Array expected")
+        if not given:
+            raise bad("RICH_MESSAGE_CONTENT_REQUIRED")
+        return [self.block(item, depth) for item in given]
+
+    def block(self, given: Any, depth: int) -> Block:
+        if depth > DEPTH:
+            raise bad("RICH_MESSAGE_DEPTH_TOO_MUCH")
+        if not isinstance(given, dict):
+            raise bad("Can't parse InputRichBlock: expected an Object")
+        kind = given.get("type")
+        check = BLOCK_CHECKS.get(kind) if isinstance(kind, str) else None
+        if check is None:
+            raise bad(f'Can\'t parse InputRichBlock: unsupported block type "{kind}"')
+        self.count += 1
+        return {"type": kind, **check(self, given, depth)}
+
+    def heading(self, given: Block, depth: int) -> Block:
+        if given.get("size") not in range(1, 7) or isinstance(given["size"], bool):
+            raise bad("Can't parse InputRichBlock: heading size must be from 1 to 6")
+        return {"text": self.needed(given), "size": given["size"]}
+
+    def words(self, given: Block, depth: int) -> Block:
+        """Check a block with a text and simple fields: paragraph, footer, pre, pullquote, expandable_blockquote."""
+        credit = {"credit": self.text(given["credit"])} if given.get("credit") else {}
+        return {"text": self.needed(given), **_kept(given, {"language": str}), **credit}
+
+    def quote(self, given: Block, depth: int) -> Block:
+        credit = {"credit": self.text(given["credit"])} if given.get("credit") else {}
+        return {"blocks": self.blocks(given.get("blocks"), depth + 1), **credit}
+
+    def details(self, given: Block, depth: int) -> Block:
+        summary = self.needed(given, "summary")
+        return {
+            "summary": summary,
+            "blocks": self.blocks(given.get("blocks"), depth + 1),
+            **_kept(given, {"is_open": bool}),
+        }
+
+    def listing(self, given: Block, depth: int) -> Block:
+        items = given.get("items")
+        if not isinstance(items, list) or not items:
+            raise bad("RICH_MESSAGE_CONTENT_REQUIRED")
+        numbers: list[int] = []
+        return {"items": [self.item(item, depth, numbers) for item in items]}
+
+    def item(self, given: Any, depth: int, numbers: list[int]) -> Block:
+        if not isinstance(given, dict):
+            raise bad("Can't parse InputRichBlockListItem: expected an Object")
+        self.count += 1
+        kept = _kept(given, {"has_checkbox": bool, "is_checked": bool, "value": int, "type": str})
+        if kept.get("type", "1") not in {"a", "A", "i", "I", "1"}:
+            raise bad("Can't parse InputRichBlockListItem: invalid type specified")
+        label = "•"
+        if "type" in kept or "value" in kept:
+            numbers.append(kept.get("value", numbers[-1] + 1 if numbers else 1))
+            label = f"{numbers[-1]}."
+        return {"label": label, "blocks": self.blocks(given.get("blocks") or [], depth + 1), **kept}
+
+    def table(self, given: Block, depth: int) -> Block:
+        rows = given.get("cells")
+        if not isinstance(rows, list) or not rows or not all(isinstance(row, list) and row for row in rows):
+            raise bad("RICH_MESSAGE_CONTENT_REQUIRED")
+        self.count += len(rows)
+        cells = [[self.cell(cell) for cell in row] for row in rows]
+        if max(sum(cell.get("colspan", 1) for cell in row) for row in cells) > COLUMNS:
+            raise bad("RICH_MESSAGE_TABLE_COLUMNS_TOO_MUCH")
+        caption = {"caption": self.text(given["caption"])} if given.get("caption") else {}
+        return {
+            "cells": cells,
+            **caption,
+            **_kept(given, dict.fromkeys(("is_bordered", "is_striped", "is_compact"), bool)),
+        }
+
+    def cell(self, given: Any) -> Block:
+        if not isinstance(given, dict):
+            raise bad("Can't parse RichBlockTableCell: expected an Object")
+        align, valign = given.get("align", "left"), given.get("valign", "top")
+        if align not in {"left", "center", "right"} or valign not in {"top", "middle", "bottom"}:
+            raise bad("Can't parse RichBlockTableCell: invalid alignment specified")
+        text = {"text": self.text(given["text"])} if given.get("text") else {}
+        return {
+            "align": align,
+            "valign": valign,
+            **text,
+            **_kept(given, {"is_header": bool, "colspan": int, "rowspan": int}),
+        }
+
+    def formula(self, given: Block, depth: int) -> Block:
+        return {"expression": self.string(given, "expression")}
+
+    def buttons(self, given: Block, depth: int) -> Block:
+        buttons = given.get("buttons")
+        if not isinstance(buttons, list) or not 1 <= len(buttons) <= ROW_BUTTONS:
+            raise bad("RICH_MESSAGE_BUTTONS_INVALID")
+        return {"buttons": [self.button(button) for button in buttons], **_kept(given, {"align": str})}
+
+    def thinking(self, given: Block, depth: int) -> Block:
+        if not self.draft:
+            raise bad("RICH_MESSAGE_THINKING_FORBIDDEN")
+        return {"text": self.text(given.get("text", ""))}
+
+    def divider(self, given: Block, depth: int) -> Block:
+        return {}
+
+    def anchor(self, given: Block, depth: int) -> Block:
+        return {"name": self.string(given, "name")}
+
+    def group(self, given: Block, depth: int) -> Block:
+        return {"blocks": self.blocks(given.get("blocks"), depth + 1)}
+
+    def media(self, given: Block, depth: int) -> Block:
+        """Refuse media: the sandbox stores none inside rich messages, and an error is better than a hole."""
+        raise bad("RICH_MESSAGE_MEDIA_INVALID")
+
+    # --- text ---------------------------------------------------------------------------------------------------------
+
+    def needed(self, given: Block, name: str = "text") -> Any:
+        """Check rich text that must show something. Raises 400 if it is blank."""
+        before = self.characters
+        text = self.text(given.get(name, ""))
+        if self.characters == before or (is_blank(plain(text)) and not _has_picture(text)):
+            raise bad("RICH_MESSAGE_CONTENT_REQUIRED")
+        return text
+
+    def string(self, given: Block, name: str) -> str:
+        value = given.get(name)
+        if not isinstance(value, str):
+            raise bad(f"Can't parse InputRichBlock: Can't find field \"{name}\"")
+        if not value.strip():
+            raise bad("RICH_MESSAGE_CONTENT_REQUIRED")
+        self.characters += len(value)
+        return value
+
+    def text(self, given: Any, depth: int = 1) -> Any:
+        """Check rich text: a string, a list, or an object with a type."""
+        if isinstance(given, str):
+            self.characters += len(given)
+            return given
+        if depth > DEPTH:
+            raise bad("RICH_MESSAGE_DEPTH_TOO_MUCH")
+        if isinstance(given, list):
+            return [self.text(item, depth) for item in given]
+        if not isinstance(given, dict) or str(given.get("type")) not in TEXT_FIELDS:
+            kind = given.get("type") if isinstance(given, dict) else type(given).__name__
+            raise bad(f'Can\'t parse RichText: unsupported type "{kind}"')
+        return self.object(given, depth)
+
+    def object(self, given: Block, depth: int) -> Block:
+        for name in TEXT_FIELDS[given["type"]]:
+            if name not in given or (given[name] in ("", None) and name != "text"):
+                raise bad(f"Can't parse RichText: Can't find field \"{name}\" of {given['type']}")
+        for name in ("expression", "alternative_text"):
+            self.characters += len(str(given.get(name, "")))
+        if "button" in given:
+            return {"type": "button", "button": self.button(given["button"])}
+        return {**given, "text": self.text(given["text"], depth + 1)} if "text" in given else dict(given)
+
+    def button(self, given: Any) -> Block:
+        if not isinstance(given, dict):
+            raise bad("Can't parse RichMessageButton: expected an Object")
+        data = given.get("callback_data")
+        if data is not None and not (isinstance(data, str) and 1 <= len(data.encode()) <= 64):
+            raise bad("BUTTON_DATA_INVALID")
+        return {**given, "text": self.needed(given)}
+
+
+def _has_picture(text: Any) -> bool:
+    """Whether rich text has a formula or a custom emoji, which are visible without words."""
+    if isinstance(text, list):
+        return any(_has_picture(item) for item in text)
+    return isinstance(text, dict) and (
+        text["type"] in {"mathematical_expression", "custom_emoji"} or _has_picture(text.get("text"))
+    )
+
+
+def _kept(given: Block, types: dict[str, type]) -> Block:
+    """The optional fields of a block. Raises 400 for a value of a wrong type."""
+    kept = {name: given[name] for name in types if given.get(name) is not None}
+    for name, value in kept.items():
+        if not isinstance(value, types[name]) or (types[name] is int and isinstance(value, bool)):
+            raise bad(f'Can\'t parse InputRichBlock: Field "{name}" has a wrong type')
+    return kept
+
+
+BLOCK_CHECKS: dict[str, Callable[[_Check, Block, int], Block]] = {
+    "paragraph": _Check.words,
+    "heading": _Check.heading,
+    "pre": _Check.words,
+    "footer": _Check.words,
+    "pullquote": _Check.words,
+    "expandable_blockquote": _Check.words,
+    "blockquote": _Check.quote,
+    "details": _Check.details,
+    "list": _Check.listing,
+    "table": _Check.table,
+    "mathematical_expression": _Check.formula,
+    "buttons": _Check.buttons,
+    "thinking": _Check.thinking,
+    "divider": _Check.divider,
+    "anchor": _Check.anchor,
+    "collage": _Check.group,
+    "slideshow": _Check.group,
+    **dict.fromkeys(("map", "animation", "audio", "document", "photo", "video", "voice_note"), _Check.media),
+}

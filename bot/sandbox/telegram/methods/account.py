@@ -1,0 +1,294 @@
+"""Bot API methods about the bot itself, updates, files, chats and topics. The table `METHODS` is at the end."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import partial
+from typing import Any
+
+from bot.sandbox.telegram.call import Call, bad, too_many
+from bot.sandbox.telegram.context import Method, MethodContext
+from bot.sandbox.telegram.files import DOWNLOAD_LIMIT
+from bot.sandbox.telegram.state import COLORS, Chat
+
+COMMAND = re.compile(r"[a-z0-9_]{1,32}")
+SCOPES = frozenset(
+    {
+        "default", "all_private_chats", "all_group_chats", "all_chat_administrators", "chat", "chat_administrators",
+        "chat_member",
+    }
+)  # fmt: skip
+DEFAULT_SCOPE = '{"type": "default"}'
+GROUP_SCOPE = '{"type": "all_group_chats"}'
+GIFTS = ("unlimited_gifts", "limited_gifts", "unique_gifts", "premium_subscription", "gifts_from_channels")
+
+
+# --- the bot ----------------------------------------------------------------------------------------------------------
+
+
+def get_me(api: MethodContext, call: Call) -> dict[str, Any]:
+    """The bot as a User with its abilities."""
+    return api.state.profile.me()
+
+
+def done(api: MethodContext, call: Call) -> bool:
+    """A method that the sandbox accepts although nobody sees its effect."""
+    return True
+
+
+def set_text(api: MethodContext, call: Call, *, field: str, limit: int) -> bool:
+    """Set the bot's name or description for a language. `field` is the parameter, `limit` its longest length."""
+    value = call.text(field)
+    if len(value) > limit:
+        raise bad(f"bot {field.replace('_', ' ')} is too long")
+    api.settings[f"{field}/{call.text('language_code')}"] = value
+    return True
+
+
+def get_text(api: MethodContext, call: Call, *, field: str) -> dict[str, str]:
+    """The bot's name or description in a language, else the default one."""
+    default = api.settings.get(f"{field}/", api.state.profile.first_name if field == "name" else "")
+    return {field: api.settings.get(f"{field}/{call.text('language_code')}", default)}
+
+
+def set_my_commands(api: MethodContext, call: Call) -> bool:
+    """Set the menu of commands for a scope and language. Raises 400 for a command that Telegram would not take."""
+    commands = call.parsed("commands", "commands")
+    if not isinstance(commands, list):
+        raise bad("can't parse commands: Array expected")
+    if len(commands) > 100:
+        raise bad("BOT_COMMANDS_TOO_MUCH")
+    kept = [_command(item) for item in commands]
+    scope, language = _scope(call)
+    api.state.commands.setdefault(scope, {})[language] = kept
+    _show_commands(api)
+    return True
+
+
+def get_my_commands(api: MethodContext, call: Call) -> list[dict[str, Any]]:
+    """The menu of commands of a scope and language; empty if none was set."""
+    scope, language = _scope(call)
+    return api.state.commands.get(scope, {}).get(language, [])
+
+
+def delete_my_commands(api: MethodContext, call: Call) -> bool:
+    """Remove the menu of commands of a scope and language."""
+    scope, language = _scope(call)
+    api.state.commands.get(scope, {}).pop(language, None)
+    _show_commands(api)
+    return True
+
+
+def _command(item: Any) -> dict[str, Any]:
+    if not isinstance(item, dict):
+        raise bad("can't parse BotCommand: expected an Object")
+    name, description = str(item.get("command", "")).removeprefix("/"), str(item.get("description", ""))
+    if not COMMAND.fullmatch(name):
+        raise bad("BOT_COMMAND_INVALID")
+    if not 1 <= len(description) <= 256:
+        raise bad("BOT_COMMAND_DESCRIPTION_INVALID")
+    unseen = {"is_ephemeral": True} if item.get("is_ephemeral") is True else {}
+    return {"command": name, "description": description, **unseen}
+
+
+def _scope(call: Call) -> tuple[str, str]:
+    scope = call.parsed("scope", "BotCommandScope") or {"type": "default"}
+    if not isinstance(scope, dict) or str(scope.get("type")) not in SCOPES:
+        raise bad("can't parse BotCommandScope: Unsupported type specified")
+    language = call.text("language_code")
+    if language and not re.fullmatch("[a-z]{2}", language):
+        raise bad("invalid language_code specified")
+    return json.dumps(scope, sort_keys=True), language
+
+
+def default_commands(api: MethodContext) -> dict[str, list[dict[str, Any]]]:
+    """The commands of the default scope by language code."""
+    return {"": [], **api.state.commands.get(DEFAULT_SCOPE, {})}
+
+
+def _show_commands(api: MethodContext) -> None:
+    api.state.hub.publish("commands", commands=default_commands(api))
+
+
+# --- updates and files ------------------------------------------------------------------------------------------------
+
+
+async def get_updates(api: MethodContext, call: Call) -> list[dict[str, Any]]:
+    """Updates by long polling."""
+    if not api.updates.webhook_active:
+        api.updates.ask(call.parsed("allowed_updates", "allowed updates"))
+    return await api.updates.poll(call.integer("offset"), call.integer("limit", 100), call.integer("timeout"))
+
+
+async def set_webhook(api: MethodContext, call: Call) -> bool:
+    """Set the webhook; an empty `url` removes it. Raises 429 when called twice within a second."""
+    now = api.state.clock.monotonic()
+    if call.text("url") and now < api.webhook_at + 1:
+        raise too_many(1)
+    api.webhook_at = now
+    connections = call.integer("max_connections", 40)
+    drop = call.flag("drop_pending_updates")
+    await api.webhook.set(call.text("url"), call.text("secret_token"), connections, drop_pending=drop)
+    api.updates.ask(call.parsed("allowed_updates", "allowed updates"))
+    return True
+
+
+async def delete_webhook(api: MethodContext, call: Call) -> bool:
+    """Remove the webhook."""
+    await api.webhook.set("", "", 40, drop_pending=call.flag("drop_pending_updates"))
+    return True
+
+
+def get_webhook_info(api: MethodContext, call: Call) -> dict[str, Any]:
+    """The WebhookInfo."""
+    return {**api.webhook.info(), "allowed_updates": sorted(api.updates.allowed)}
+
+
+def get_file(api: MethodContext, call: Call) -> dict[str, Any]:
+    """A File with the path to download it. Raises 400 for an unknown file or one over 20 MB."""
+    file = api.state.files.get(call.text("file_id"))
+    if file is None:
+        raise bad("wrong file_id or the file is temporarily unavailable")
+    if len(file.data) > DOWNLOAD_LIMIT:
+        raise bad("file is too big")
+    return {**file.head(), "file_path": file.path}
+
+
+# --- chats and topics -------------------------------------------------------------------------------------------------
+
+
+def get_chat(api: MethodContext, call: Call) -> dict[str, Any]:
+    """The ChatFullInfo of a chat."""
+    chat = api.state.chat(api.chat_id(call))
+    return {
+        **api.state.head(chat),
+        "accent_color_id": abs(chat.id) % 7,
+        "max_reaction_count": 11,
+        "accepted_gift_types": dict.fromkeys(GIFTS, False),
+    }
+
+
+def get_chat_member(api: MethodContext, call: Call) -> dict[str, Any]:
+    """The ChatMember of a person or the bot. Raises 400 for an unknown user."""
+    chat = api.state.chat(api.chat_id(call))
+    user_id = call.integer("user_id")
+    if user_id not in api.state.people and user_id != api.state.profile.id:
+        raise bad("user not found")
+    return member(api, chat, user_id)
+
+
+def get_chat_administrators(api: MethodContext, call: Call) -> list[dict[str, Any]]:
+    """The owner of a group. Raises 400 for a private chat."""
+    chat = api.state.chat(api.chat_id(call))
+    if chat.private:
+        raise bad("there are no administrators in the private chat")
+    members = [member(api, chat, user_id) for user_id in chat.members]
+    return [item for item in members if item["status"] in {"creator", "administrator"}]
+
+
+def get_chat_member_count(api: MethodContext, call: Call) -> int:
+    """How many members a chat has, with the bot."""
+    chat = api.state.chat(api.chat_id(call))
+    return len(chat.members) + chat.has_bot
+
+
+def member(api: MethodContext, chat: Chat, user_id: int) -> dict[str, Any]:
+    """The ChatMember. The first member of a group is its owner, the bot may be an administrator, all others are
+    members.
+    """
+    user = api.state.user(user_id)
+    here = chat.has_bot if user_id == api.state.profile.id else user_id in chat.members
+    if not here:
+        return {"status": "left", "user": user}
+    if not chat.private and user_id == chat.members[0]:
+        return {"status": "creator", "user": user, "is_anonymous": False}
+    if user_id == api.state.profile.id and chat.administers:
+        return {"status": "administrator", "user": user, "is_anonymous": False, "can_be_edited": False}
+    return {"status": "member", "user": user}
+
+
+def create_forum_topic(api: MethodContext, call: Call) -> dict[str, Any]:
+    """Create a topic and return the ForumTopic. Raises 400 where topics are not allowed."""
+    chat = api.state.chat(api.chat_id(call))
+    if chat.private and not api.state.profile.topics:
+        raise bad("BOT_FORUM_CREATE_FORBIDDEN")
+    if not chat.private and not chat.is_forum:
+        raise bad("the chat is not a forum")
+    color = call.integer("icon_color", COLORS[0])
+    if color not in COLORS:
+        raise bad("TOPIC_ICON_COLOR_INVALID")
+    message = api.state.make_topic(chat, api.state.profile.id, _topic_name(call), color)
+    return {"message_thread_id": message["message_id"], **message["forum_topic_created"]}
+
+
+def edit_forum_topic(api: MethodContext, call: Call) -> bool:
+    """Rename a topic. Raises 400 for an unknown topic or if nothing would change."""
+    chat = api.state.chat(api.chat_id(call))
+    topic = chat.topics[_thread(api, call, chat)]
+    if not call.text("name") and "icon_custom_emoji_id" not in call.params:
+        return True
+    if call.text("name"):
+        name = _topic_name(call)
+        if name == topic.name and not topic.is_name_implicit:
+            raise bad("TOPIC_NOT_MODIFIED")
+        topic.name, topic.is_name_implicit = name, False
+        api.state.post(chat, api.state.profile.id, {"forum_topic_edited": {"name": name}}, thread_id=topic.id)
+    api.state.show_chat(chat)
+    return True
+
+
+def delete_forum_topic(api: MethodContext, call: Call) -> bool:
+    """Delete a topic with its messages. Raises 400 for an unknown topic."""
+    chat = api.state.chat(api.chat_id(call))
+    api.state.drop_topic(chat, _thread(api, call, chat))
+    return True
+
+
+def _thread(api: MethodContext, call: Call, chat: Chat) -> int:
+    thread_id = call.integer("message_thread_id")
+    if thread_id not in chat.topics:
+        raise bad("message thread not found")
+    return thread_id
+
+
+def _topic_name(call: Call) -> str:
+    name = call.text("name").strip()
+    if not name:
+        raise bad("TOPIC_NAME_INVALID" if call.text("name") else "topic name must be non-empty")
+    if len(name) > 128:
+        raise bad("TOPIC_NAME_TOO_LONG")
+    return name
+
+
+METHODS: dict[str, Method] = {
+    "getMe": get_me,
+    "logOut": done,
+    "close": done,
+    "setMyName": partial(set_text, field="name", limit=64),
+    "getMyName": partial(get_text, field="name"),
+    "setMyDescription": partial(set_text, field="description", limit=512),
+    "getMyDescription": partial(get_text, field="description"),
+    "setMyShortDescription": partial(set_text, field="short_description", limit=120),
+    "getMyShortDescription": partial(get_text, field="short_description"),
+    "setMyCommands": set_my_commands,
+    "getMyCommands": get_my_commands,
+    "deleteMyCommands": delete_my_commands,
+    "setChatMenuButton": done,
+    "setMyDefaultAdministratorRights": done,
+    "getUpdates": get_updates,
+    "setWebhook": set_webhook,
+    "deleteWebhook": delete_webhook,
+    "getWebhookInfo": get_webhook_info,
+    "getFile": get_file,
+    "getChat": get_chat,
+    "getChatMember": get_chat_member,
+    "getChatAdministrators": get_chat_administrators,
+    "getChatMemberCount": get_chat_member_count,
+    "pinChatMessage": done,
+    "unpinChatMessage": done,
+    "leaveChat": done,
+    "createForumTopic": create_forum_topic,
+    "editForumTopic": edit_forum_topic,
+    "deleteForumTopic": delete_forum_topic,
+}

@@ -1,0 +1,164 @@
+"""The parts of a message that the bot sends (text, caption, keyboard, reply), checked as the real server
+checks them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from bot.sandbox.telegram.call import Call, bad
+from bot.sandbox.telegram.context import MethodContext
+from bot.sandbox.telegram.markup.entities import (
+    CAPTION_LIMIT,
+    REQUEST_LIMIT,
+    TEXT_LIMIT,
+    Formatted,
+    check_length,
+    checked,
+    settle,
+)
+from bot.sandbox.telegram.markup.parse_modes import parse
+from bot.sandbox.telegram.state import Chat
+
+ROW = 8
+KEYBOARD = 100
+ACTIONS = (
+    "url", "callback_data", "web_app", "login_url", "switch_inline_query", "switch_inline_query_current_chat",
+    "switch_inline_query_chosen_chat", "copy_text", "callback_game", "pay", "disabled",
+)  # fmt: skip
+
+
+def text(call: Call) -> Formatted:
+    """The text of sendMessage and editMessageText. Raises 400 if it is empty, too long or badly formatted."""
+    if not call.text("text"):
+        raise bad("Message text is empty")
+    found = formatted(call, "text", "entities")
+    check_length(found.text, TEXT_LIMIT, "Message is too long")
+    return found
+
+
+def text_fields(api: MethodContext, call: Call) -> dict[str, Any]:
+    """The text of a call with its entities and its link preview, as fields of a Message. Raises 400."""
+    found = text(call)
+    api.remark(call, found.remarks)
+    preview = call.parsed("link_preview_options", "link preview options")
+    return found.fields() | ({"link_preview_options": preview} if isinstance(preview, dict) else {})
+
+
+def caption(call: Call) -> Formatted:
+    """The caption of a photo, document or voice message; it may be empty. Raises 400 if it is too long or badly
+    formatted.
+    """
+    found = formatted(call, "caption", "caption_entities", allow_empty=True)
+    check_length(found.text, CAPTION_LIMIT, "Message caption is too long")
+    return found
+
+
+def formatted(call: Call, name: str, entities: str, *, allow_empty: bool = False) -> Formatted:
+    """A text with its entities. If there is a parse mode the given entities are ignored, as on the real server."""
+    given = call.text(name)
+    if len(given.encode("utf-8", "replace")) > REQUEST_LIMIT:
+        raise bad("Text is too long")
+    mode = call.text("parse_mode")
+    if given and mode and mode.lower() != "none":
+        plain, found = parse(given, mode)
+    else:
+        plain, found = given, checked(call.parsed(entities, "entities"))
+    return settle(plain, found, allow_empty=allow_empty)
+
+
+def keyboard(call: Call, *, editing: bool = False) -> dict[str, Any] | None:
+    """The inline keyboard of a message; None for no keyboard and for other kinds of keyboards.
+
+    Raises 400 for a malformed keyboard, and with `editing` for any but an inline one.
+    """
+    markup = call.parsed("reply_markup", "reply keyboard markup")
+    if markup is None:
+        return None
+    if not isinstance(markup, dict):
+        raise bad("Object expected as reply markup")
+    if "inline_keyboard" in markup:
+        return _inline(markup["inline_keyboard"])
+    if editing:
+        raise bad("inline keyboard expected")
+    if "keyboard" in markup:
+        rows = _rows(markup["keyboard"], 'Field "keyboard" must be an Array of Arrays')
+        _check_size(rows)
+    return None
+
+
+def _inline(given: Any) -> dict[str, Any] | None:
+    rows = _rows(given, 'Field "inline_keyboard" of the InlineKeyboardMarkup must be an Array of Arrays')
+    _check_size(rows)
+    rows = [[_button(button) for button in row] for row in rows]
+    return {"inline_keyboard": rows} if rows else None
+
+
+def _rows(given: Any, reason: str) -> list[list[Any]]:
+    if not isinstance(given, list) or not all(isinstance(row, list) for row in given):
+        raise bad(reason)
+    return [row for row in given if row]
+
+
+def _check_size(rows: list[list[Any]]) -> None:
+    if any(len(row) > ROW for row in rows) or sum(map(len, rows)) > KEYBOARD:
+        raise bad("reply markup is too long")
+
+
+def _button(given: Any) -> dict[str, Any]:
+    problem = "Can't parse inline keyboard button: "
+    if not isinstance(given, dict):
+        raise bad(problem + "InlineKeyboardButton must be an Object")
+    if not isinstance(given.get("text"), str):
+        raise bad(problem + 'Can\'t find field "text"')
+    if not given["text"].strip():
+        raise bad("BUTTON_TEXT_INVALID")
+    found = [name for name in ACTIONS if given.get(name) is not None]
+    if len(found) != 1:
+        raise bad(problem + "Text buttons are unallowed in the inline keyboard")
+    _check_action(found[0], given[found[0]])
+    if given.get("style") not in {None, "", "primary", "success", "danger"}:
+        raise bad(problem + "invalid button style specified")
+    return {name: value for name, value in given.items() if value not in (None, "")}
+
+
+def _check_action(name: str, value: Any) -> None:
+    if name == "callback_data" and not (isinstance(value, str) and 1 <= len(value.encode()) <= 64):
+        raise bad("BUTTON_DATA_INVALID")
+    if name == "url" and not (isinstance(value, str) and "." in value + "." and " " not in value.strip() and value):
+        raise bad("BUTTON_URL_INVALID")
+    if name == "copy_text" and not (isinstance(value, dict) and 1 <= len(str(value.get("text", ""))) <= 256):
+        raise bad("BUTTON_COPY_TEXT_INVALID")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The message that is replied to (0: none), and the part of it that is quoted."""
+
+    message_id: int = 0
+    quote: str = ""
+
+
+def reply(call: Call, chat: Chat) -> Reply:
+    """What the message replies to. Raises 400 if that does not exist, unless the call allows sending
+    without a reply.
+    """
+    given = call.parsed("reply_parameters", "reply parameters")
+    if given is None:
+        number = call.integer("reply_to_message_id")
+        given = {"message_id": number, "allow_sending_without_reply": call.flag("allow_sending_without_reply")}
+    if not isinstance(given, dict):
+        raise bad("Object expected as reply parameters")
+    number = given.get("message_id") or 0
+    if not isinstance(number, int) or not number:
+        return Reply()
+    original = chat.messages.get(number)
+    if original is None:
+        if given.get("allow_sending_without_reply"):
+            return Reply()
+        raise bad("message to be replied not found")
+    quote = str(given.get("quote") or "")
+    if quote and quote not in str(original.get("text") or original.get("caption") or ""):
+        raise bad("QUOTE_TEXT_INVALID")
+    return Reply(number, quote)
