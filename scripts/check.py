@@ -81,7 +81,7 @@ def unit() -> None:
 
 def whole() -> None:
     """Three workers for two cores: most tests wait now and then for a disk, another process or quiet."""
-    sys.exit(tests("tests", 3, "", "--timeout=300"))
+    sys.exit(tests("tests", 3, ""))
 
 
 def coverage() -> None:

@@ -97,7 +97,7 @@ class Hub:
         finally:
             self._waiters.discard(waiter)
 
-    async def wait_for(self, predicate: Callable[[], T | None], timeout: float = 5.0) -> T:
+    async def wait_for(self, predicate: Callable[[], T | None], timeout: float = 60.0) -> T:
         """Return the first true value of `predicate`, looked at after every event. `timeout` is in real seconds.
 
         Raises `TimeoutError`.

@@ -125,7 +125,12 @@ class Stage:
 
 @asynccontextmanager
 async def opened(
-    folder: Path, template: Path, token: str = "", own: App | None = None, **changes: Any
+    folder: Path,
+    template: Path,
+    token: str = "",
+    own: App | None = None,
+    kind: type[Stage] | None = None,
+    **changes: Any,
 ) -> AsyncIterator[Stage]:
     """The servers listen, the database is a copy of `template`; the bot is not started. `changes` are settings."""
     own = own or App()
@@ -147,7 +152,7 @@ async def opened(
         database_url=f"sqlite+aiosqlite:///{database}",
         **{name.lower(): value for name, value in studio.settings().items()},
     )
-    stage = Stage(
+    stage = kind(
         telegram,
         studio,
         settings.model_copy(update=changes),

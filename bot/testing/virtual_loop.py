@@ -35,7 +35,9 @@ def others() -> tuple[bool, list[str]]:
         return False, []
 
 
-class _Selector(selectors.DefaultSelector):
+class Selector(selectors.DefaultSelector):
+    """Waits for sockets and threads; when nothing has come for `QUIET` seconds, it moves the loop's time instead."""
+
     loop: VirtualLoop
 
     def select(self, timeout: float | None = None) -> Any:
@@ -55,10 +57,14 @@ class _Selector(selectors.DefaultSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
+    """`now` is the loop's time in seconds; `errands` are calls that run in threads of somebody's own."""
+
+    selector: type[Selector] = Selector
+
     def __init__(self) -> None:
         self.now = 0.0
         self.errands: set[Future[Any]] = set()
-        selector = _Selector()
+        selector = self.selector()
         selector.loop = self
         super().__init__(selector)
 

@@ -22,11 +22,12 @@ from bot.cli import main
 from bot.sandbox.ai_studio.server import SANDBOX_FOLDER, Studio
 from bot.sandbox.telegram.server_facade import Telegram
 from bot.storage.maintenance import migrations
+from tests.support.child import PYTHONPATH
 from tests.support.raw_server import answer, closed_port, serve
 
 pytestmark = pytest.mark.process
 
-BARE = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2]), "COLUMNS": "120"}
+BARE = {"PATH": os.environ["PATH"], "PYTHONPATH": PYTHONPATH, "COLUMNS": "120"}
 HEAVY = ("aiogram", "aiohttp", "httpx", "sqlalchemy", "alembic", "cryptography", "pydantic_settings")
 PATIENCE = 60.0  # seconds for a process: a loaded machine is slow
 COMMANDS = ("run", "sandbox", "migrate", "doctor", "models")

@@ -267,7 +267,7 @@ class Receiver:
         return [text for text, _ in self.got]
 
     async def until(self, *wanted: str) -> None:
-        async with asyncio.timeout(5), self.changed:
+        async with asyncio.timeout(60), self.changed:
             await self.changed.wait_for(lambda: self.texts == list(wanted))
 
 

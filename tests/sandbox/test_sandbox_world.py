@@ -65,7 +65,7 @@ class Page:
 
     async def events(self, after: int, count: int) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
-        async with asyncio.timeout(5), self.session.get(f"{self.url}/world/events?after={after}") as response:
+        async with asyncio.timeout(60), self.session.get(f"{self.url}/world/events?after={after}") as response:
             assert response.content_type == "text/event-stream"
             while len(found) < count:
                 line = (await response.content.readline()).decode()

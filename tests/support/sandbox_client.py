@@ -50,8 +50,8 @@ class ManualClock:
         return sorted(until - self.now for until, sleeper in self._sleepers if not sleeper.done())
 
     async def until_asleep(self, seconds: float, tolerance: float = 0.001) -> None:
-        """Return when somebody sleeps for so long. Raises `TimeoutError` after 5 real seconds."""
-        async with asyncio.timeout(5), self._asleep:
+        """Return when somebody sleeps for so long. Raises `TimeoutError` after a real minute."""
+        async with asyncio.timeout(60), self._asleep:
             await self._asleep.wait_for(lambda: any(abs(left - seconds) <= tolerance for left in self.sleeping))
 
     def advance(self, seconds: float) -> None:

@@ -96,7 +96,7 @@ ROOT = Path(__file__).parents[2]
 def process(*parts: str) -> dict[str, Any]:
     """Run it all in a new interpreter; what it tells."""
     code = "\n".join([MODELS, *parts])
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=200)
     assert done.returncode == 0, done.stderr[-2000:]
     found: dict[str, Any] = json.loads(done.stdout)
     return found

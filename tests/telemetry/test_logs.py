@@ -19,6 +19,7 @@ from bot.sandbox.ai_studio.server import Answer
 from bot.telemetry import logging as logs
 from bot.telemetry import turn_log
 from bot.telemetry.logging import JsonLines, Redaction
+from tests.support.child import PYTHONPATH
 from tests.support.stage import ANNA, BORIS, Stage
 from tests.support.table import table
 from tests.support.telegram_side import soon
@@ -336,7 +337,7 @@ with logs.standard_streams():
 @pytest.mark.parametrize("streams", [">/dev/full 2>/dev/full", "<&- >&- 2>&-", "2>&-", ">&- 2>/dev/full"])
 def test_f104_a_log_that_can_not_be_written_is_all_that_is_lost(streams: str, tmp_path: Any) -> None:
     command = f"exec '{sys.executable}' -c '{BROKEN}' '{tmp_path}/file' {streams}"
-    bare = {"PATH": os.environ["PATH"], "PYTHONPATH": os.getcwd()}
+    bare = {"PATH": os.environ["PATH"], "PYTHONPATH": PYTHONPATH}
     done = subprocess.run(["/bin/sh", "-c", command], env=bare, check=False)
     assert done.returncode == 0
     assert (tmp_path / "file").read_bytes() == b"went on"

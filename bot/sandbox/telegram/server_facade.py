@@ -166,7 +166,7 @@ class Telegram(Actions):
         """Updates that the bot has not confirmed."""
         return len(self.updates.waiting())
 
-    async def wait_for(self, predicate: Callable[[], T | None], timeout: float = 5.0) -> T:
+    async def wait_for(self, predicate: Callable[[], T | None], timeout: float = 60.0) -> T:
         """The first true value of `predicate`, looked at after each event. Raises `TimeoutError` (real seconds)."""
         return await self.hub.wait_for(predicate, timeout)
 

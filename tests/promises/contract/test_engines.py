@@ -41,7 +41,7 @@ WITH taken AS (
 )
 SELECT pg_notify('procrastinate_queue_v1#' || queue_name, '{NEWS}') FROM taken
 """
-PATIENCE = 40.0
+PATIENCE = 60.0  # seconds: a loaded machine is slow
 
 
 async def until(found: Callable[[], object]) -> None:

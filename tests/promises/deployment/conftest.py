@@ -28,7 +28,7 @@ class Program:
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [self.path, *arguments], capture_output=True, text=True, check=False, cwd=ROOT, timeout=50,
+            [self.path, *arguments], capture_output=True, text=True, check=False, cwd=ROOT, timeout=120,
             env={**os.environ, **environment},
         )  # fmt: skip
 

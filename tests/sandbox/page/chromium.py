@@ -11,7 +11,7 @@ from playwright.async_api import Browser, ConsoleMessage, Page, Request, Respons
 from scripts.system_packages import CHROMIUM
 
 PATIENCE = 60.0  # seconds for whatever the browser waits for: a loaded machine is slow
-FLAGS = ("--disable-quic", "--disable-dev-shm-usage")
+FLAGS = ("--disable-quic", "--disable-dev-shm-usage", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
 
 
 def find_browser() -> str | None:

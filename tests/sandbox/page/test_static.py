@@ -110,5 +110,5 @@ def test_every_word_exists_in_both_languages_and_is_used() -> None:
 def test_a_module_parses(path: Path) -> None:
     node = shutil.which("node") or "node"
     command = [node, "--check", "--input-type=module", "-"]
-    done = subprocess.run(command, input=read(path), text=True, capture_output=True, check=False, timeout=20)
+    done = subprocess.run(command, input=read(path), text=True, capture_output=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
