@@ -82,10 +82,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class LoopClock:
-    """The running loop's time as a `Clock`, for other threads too; the wall clock begins in January 2027."""
+    """The time of `loop`, of the running one by default, as a `Clock`. The wall clock begins in January 2027."""
 
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self._loop = loop or asyncio.get_running_loop()
         self.shift = 0.0  # how far the wall clock has jumped
 
     def monotonic(self) -> float:

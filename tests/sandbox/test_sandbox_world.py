@@ -13,7 +13,8 @@ from aiohttp import web
 
 from bot.sandbox.page_api import World
 from bot.sandbox.telegram.server_facade import Telegram
-from tests.support.sandbox_client import Client, ManualClock, png
+from tests.support.sandbox_client import Client, png
+from tests.support.virtual import VirtualClock
 
 ANNA, TEAM = 1001, -1001000000001
 
@@ -76,7 +77,7 @@ class Page:
 
 @pytest.fixture
 async def telegram() -> AsyncIterator[Telegram]:
-    telegram = Telegram(clock=ManualClock(), limits=False, topics=True)
+    telegram = Telegram(clock=VirtualClock(by_hand=True), limits=False, topics=True)
     await telegram.start()
     yield telegram
     await telegram.close()

@@ -44,7 +44,7 @@ def table(names: str | Sequence[str], rows: Iterable[Any]) -> Callable[[Test], T
             return ""
 
         kept = [parameter for parameter in signature.parameters.values() if parameter.name not in given]
-        test.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]  pytest reads it
+        test.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]  # pytest reads it
         return test
 
     return decorate

@@ -21,20 +21,12 @@ from bot.tools.mcp import McpServer
 from bot.tools.tool import Tool, ToolContext
 from bot.tools.toolbox import Steps, Toolbox
 from bot.types import Address, ToolCall
+from tests.support.virtual import ShiftedClock
 
 pytestmark = pytest.mark.process
 
 PROGRAM = str(Path(__file__).parents[1] / "support" / "mcp_program.py")
 ANNA = ToolContext(Address("telegram", 1, 1001), 1001)
-
-
-class Later(SystemClock):
-    """A clock that can be put forward."""
-
-    shift = 0.0
-
-    def monotonic(self) -> float:
-        return super().monotonic() + self.shift
 
 
 @asynccontextmanager
@@ -100,7 +92,7 @@ async def test_what_fails_in_a_server_is_said_to_the_model() -> None:
 
 @pytest.mark.parametrize(("tool", "said"), [("die", "does not work"), ("hang", "did not answer within")])
 async def test_a_server_that_dies_or_hangs_is_started_anew(tool: str, said: str) -> None:
-    clock = Later()
+    clock = ShiftedClock()
     async with started(clock=clock, deadline=1.0) as server:
         found = await (await listed(server))[f"files_{tool}"].call({}, ANNA)
         assert said in found.text
@@ -143,7 +135,7 @@ async def test_a_server_at_an_address_is_asked_over_http() -> None:
     silent = asyncio.subprocess.DEVNULL
     program = await asyncio.create_subprocess_exec(sys.executable, PROGRAM, "http", str(port), stderr=silent)
     try:
-        clock = Later()
+        clock = ShiftedClock()
         where: dict[str, Any] = {
             "command": "",
             "args": [],

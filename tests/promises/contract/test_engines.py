@@ -32,6 +32,7 @@ from bot.texts.catalog import say
 from bot.types import Address, Job
 from tests.support.postgres_side import Server
 from tests.support.sandbox_client import jpeg_header
+from tests.support.virtual import ShiftedClock
 
 ANNA, BORIS = 1001, 1002
 # What is being done is anybody's, and workers are told at once: before one looks whether what it does is still its own.
@@ -350,19 +351,12 @@ async def test_what_a_lost_turn_held_back_is_settled_by_who_takes_it_up(hall: Ha
     assert spent > held
 
 
-class Behind(SystemClock):
-    """An hour."""
-
-    def time(self) -> float:
-        return super().time() - 3600.0
-
-
 @several
 async def test_a_machine_whose_clock_is_an_hour_behind_says_so_once_and_does_what_is_due(
     hall: Hall, caplog: pytest.LogCaptureFixture
 ) -> None:
     done: list[str] = []
-    taker, worker = await hall.add(ProcessRole.WEBHOOK), await hall.add(ProcessRole.WORKER, Behind())
+    taker, worker = await hall.add(ProcessRole.WEBHOOK), await hall.add(ProcessRole.WORKER, ShiftedClock(-3600.0))
 
     async def work(job: Job) -> None:
         done.append(job.key)
