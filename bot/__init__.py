@@ -1,7 +1,7 @@
 """Govorun: a chatbot framework on Yandex AI Studio, and a Telegram bot made of it.
 
 To build on it begin with `App` (`docs/framework.md`). To read it begin with `types.py` and `ports.py`, then
-`runtime/build.py`, then `conversation/assistant.py`; `docs/architecture.md` has the table of packages.
+`runtime/wiring.py`, then `conversation/assistant.py`; `docs/architecture.md` has the table of packages.
 """
 
 from bot.ai import Chunk, Finish, ImageModel, Model, Profile, Request

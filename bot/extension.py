@@ -1,6 +1,6 @@
 """What a programmer adds to the bot, as values: commands, tools, models, routers. Begin with `Extension`.
 
-`app.py` collects them, `runtime/build.py` connects them. Nothing here loads what a bot needs to run.
+`app.py` collects them, `runtime/wiring.py` connects them. Nothing here loads what a bot needs to run.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a feature brings to the bot: commands, buttons, and what it does with a message that the bot has asked for.
 
-A feature is a class in a file of its own, whose method `feature` returns one of these. `runtime/build.py` lists them,
+A feature is a class in a file of its own, whose method `feature` returns one of these. `runtime/wiring.py` lists them,
 and `dispatch/router.py` finds in the list what somebody meant.
 """
 
@@ -11,18 +11,17 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from bot.jobs.worker import Work
-from bot.ports import Reply
+from bot.ports import Handler, Reply
 from bot.storage.repositories.buttons import ButtonPress
-from bot.types import Incoming, Permission
+from bot.types import Incoming, Kind, Permission
 
+K = TypeVar("K", bound=str)
 V = TypeVar("V")
-CommandHandler = Callable[
-    [Incoming, Reply, str], Awaitable[None]
-]  # the rest of the line is what stands after the command
+# The string is what stands after the command on its line.
+CommandHandler = Callable[[Incoming, Reply, str], Awaitable[None]]
 PressHandler = Callable[[Incoming, Reply, ButtonPress], Awaitable[None]]
-ReplyHandler = Callable[
-    [Incoming, Reply, ButtonPress], Awaitable[bool]
-]  # False: it is a question like any other, after all
+# Handles a message that the bot has asked for. False: it is a question like any other, after all.
+ReplyHandler = Callable[[Incoming, Reply, ButtonPress], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +51,14 @@ class ButtonHandler:
 class Feature:
     """`commands` by their words ("/image"); `presses` by the action of a button; `awaits` by the action that
     `tx.buttons.wait_for` was given: what is done with the user's next message. `jobs` by their kind: what is done
-    later.
+    later. `kinds` has handlers for updates that are neither messages nor presses.
     """
 
     commands: Mapping[str, Command] = field(default_factory=dict)
     presses: Mapping[str, ButtonHandler] = field(default_factory=dict)
     awaits: Mapping[str, ReplyHandler] = field(default_factory=dict)
     jobs: Mapping[str, Work] = field(default_factory=dict)
+    kinds: Mapping[Kind, Handler] = field(default_factory=dict)
 
 
 def joined(features: Sequence[Feature]) -> Feature:
@@ -68,10 +68,11 @@ def joined(features: Sequence[Feature]) -> Feature:
         _united([feature.presses for feature in features]),
         _united([feature.awaits for feature in features]),
         _united([feature.jobs for feature in features]),
+        _united([feature.kinds for feature in features]),
     )
 
 
-def _united(tables: Sequence[Mapping[str, V]]) -> dict[str, V]:
+def _united(tables: Sequence[Mapping[K, V]]) -> dict[K, V]:
     names = [name for table in tables for name in table]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"two features want {', '.join(twice)}")

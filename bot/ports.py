@@ -273,6 +273,18 @@ class ChatHost(Protocol):
         ...
 
 
+class SendQuota(Protocol):
+    """What all processes of a bot may send together, in messages a second."""
+
+    async def permit(self) -> None:
+        """Wait until one message may be sent."""
+        ...
+
+    def spent(self) -> None:
+        """Count a message that was sent without asking: a frame of an answer that is being written."""
+        ...
+
+
 class Dispatcher(Protocol):
     """`at_once`: what is accepted is handed on by who accepted it."""
 
@@ -289,14 +301,6 @@ class Dispatcher(Protocol):
 
     async def lead(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
         """Do what only one process does at a time, in this one whenever its turn comes. Returns when `work` has."""
-        ...
-
-    async def permit(self) -> None:
-        """Wait for a place in what all processes together may send."""
-        ...
-
-    def spent(self) -> None:
-        """Something was sent without asking: a half-written answer, which is dropped where there is no room."""
         ...
 
     async def drain(self, seconds: float) -> None:

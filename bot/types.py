@@ -1,4 +1,4 @@
-"""The words of Govorun: frozen values, and the protocols between its rooms. Read this, then `runtime/build.py`, then
+"""The words of Govorun: frozen values, and the protocols between its rooms. Read this, then `runtime/wiring.py`, then
 `conversation/assistant.py`.
 
 Values have no identity and no date of their own; storage adds those. What must survive a restart is made of plain data,
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 # --- who and where ----------------------------------------------------------------------------------------------------
 
@@ -172,6 +172,7 @@ class Incoming:
     at: datetime | None = None
     ids: tuple[int, ...] = ()
     data: str = ""
+    in_turn: bool = False
     private: bool = True
     addressed: bool = True
     message_id: int = 0
@@ -197,7 +198,13 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """A button under an answer. `data` is a key of a stored row (see `storage.buttons`), never the parameters."""
+    """A button under an answer. `data` is a key of a stored row (`tx.buttons`), never the parameters.
+
+    A key that begins with `IN_TURN` belongs to a button whose action waits for its turn in the conversation: what is
+    done with a press is decided before the row is read.
+    """
+
+    IN_TURN: ClassVar[str] = "q."
 
     label: str
     data: str

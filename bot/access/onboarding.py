@@ -1,6 +1,6 @@
 """How people and groups get in: a link, a first-run code, or a question to the admins. Begin with `Joining.refuse`.
 
-`dispatch/pipeline.Admission` sends here whom the table of `access/policy.py` turned away. A stranger may ask once to
+`dispatch/admission.py` sends here whom the table of `access/policy.py` turned away. A stranger may ask once to
 be let in, a group is asked for once; every admin gets that with two buttons in private, and the first press decides.
 """
 

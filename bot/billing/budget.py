@@ -1,4 +1,4 @@
-"""How much: the pace of people, and what a day may cost. `dispatch/pipeline.Door` and the features ask; here it is
+"""How much: the pace of people, and what a day may cost. `dispatch/throttle.py` and the features ask; here it is
 decided.
 
 Rates count by the monotonic clock and live in memory, so a jump of the wall clock locks nobody out. Budgets live in

@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from bot.clock import Clock
+from bot.dispatch.lanes import Lanes
 from bot.feature import ButtonHandler, Feature
 from bot.outbox import put_over, settle
 from bot.ports import Reply, Transport
@@ -25,27 +25,22 @@ KIND = "waiting"
 LOOK = 10.0  # seconds between two looks whether a notice has been left behind
 
 
-class Queue(Protocol):
-    """What `dispatch/pipeline.ConversationQueue` knows."""
-
-    def waits(self, incoming: Incoming) -> bool: ...
-
-    def drop(self, address: Address, user: int) -> Sequence[Incoming]: ...
-
-
-@dataclass(slots=True)
-class Waiting:
+@dataclass(slots=True, kw_only=True)
+class QueueNotice:
     """`after`: seconds that a message waits before its notice; 0: there is none. `stop` ends an address's answer."""
 
     store: Store
-    clock: Clock
+    lanes: Lanes
     transport: Transport
     tasks: asyncio.TaskGroup
     after: float
     stop: Callable[[str], bool]
     wake_jobs: Callable[[], None]
-    queue: Queue | None = None
     _notices: dict[str, str] = field(default_factory=dict)  # the keys of their deliveries, "" until they are made
+
+    @property
+    def clock(self) -> Clock:
+        return self.store.clock
 
     def feature(self) -> Feature:
         presses = {"queue.now": ButtonHandler(self.press_now), "queue.drop": ButtonHandler(self.press_drop)}
@@ -66,7 +61,7 @@ class Waiting:
     async def _tell(self, incoming: Incoming) -> None:
         where, user, key = incoming.address, incoming.user.id, f"{incoming.id}.wait"
         await self.clock.sleep(self.after)
-        if self.queue is None or not self.queue.waits(incoming):
+        if not self.lanes.waits(incoming):
             self._notices.pop(where.key, None)
             return
 
@@ -110,7 +105,7 @@ class Waiting:
         await settle(self.store, incoming, reply)
 
     async def press_drop(self, incoming: Incoming, reply: Reply, _action: ButtonPress) -> None:
-        dropped = self.queue.drop(incoming.address, incoming.user.id) if self.queue is not None else ()
+        dropped = self.lanes.drop(incoming.address, incoming.user.id)
         self._notices.pop(incoming.address.key, None)
 
         def work(tx: Tx) -> None:

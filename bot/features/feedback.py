@@ -15,7 +15,7 @@ from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Incoming, Message
+from bot.types import Incoming, Kind, Message
 
 GOOD = frozenset("👍❤🔥👏🎉💯🥰😍🤩🙏👌🏆⚡😁🤗😘💋🍾🆒🦄😇🤝🫡💘😎⭐")
 BAD = frozenset("👎💩🤮🤬😢💔😡🖕🥱🤡😨")
@@ -31,7 +31,7 @@ class Opinions:
     system: str = ""
 
     def feature(self) -> Feature:
-        return Feature(presses={"feedback": ButtonHandler(self.press)})
+        return Feature(presses={"feedback": ButtonHandler(self.press)}, kinds={Kind.REACTION: self.reaction})
 
     async def reaction(self, incoming: Incoming, reply: Reply) -> None:
         """`incoming.reply_to` is the message, `data` the emoji, "" where it was taken away."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from bot.clock import Clock
 from bot.errors import BotError, StorageUnavailable
@@ -24,41 +25,33 @@ LAST_RETRY = 300.0
 MOST_DOUBLINGS = 10
 
 
-class Jobs:
-    """Runs due jobs. `kinds` says who does which kind of job; it may still grow until `run`.
+@dataclass(slots=True, kw_only=True)
+class JobWorker:
+    """Runs due jobs. `kinds` has the function of each kind of job. Who adds a job sets `added`: it is looked for then.
 
-    A kind ends its job, or gives it a later `due`, in its own transaction (`tx.jobs`). When it raises, the job is
-    tried again after a growing wait.
+    The function of a kind ends its job, or gives it a later `due`, in its own transaction (`tx.jobs`). When it raises,
+    the job is tried again after a growing wait.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        clock: Clock,
-        bot: int,
-        kinds: Mapping[str, Work] | None = None,
-        tracer: Tracer = NOTHING,
-    ) -> None:
-        self.store = store
-        self.clock = clock
-        self.bot = bot
-        self.kinds = dict(kinds or {})
-        self.tracer = tracer
-        self._wake = asyncio.Event()
-        self._running: set[tuple[str, str]] = set()
+    store: Store
+    bot: int
+    kinds: Mapping[str, Work]
+    added: asyncio.Event = field(default_factory=asyncio.Event)
+    tracer: Tracer = NOTHING
+    _running: set[tuple[str, str]] = field(default_factory=set)
+
+    @property
+    def clock(self) -> Clock:
+        return self.store.clock
 
     async def do(self, job: Job) -> None:
         """Do one job, whoever has found it due."""
         await self._do(job)
 
-    def wake(self) -> None:
-        """A job was added: look now."""
-        self._wake.set()
-
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             while True:
-                self._wake.clear()
+                self.added.clear()
                 busy = set(self._running)
                 due, next_due = await self.store.patiently(lambda: self.store.read(self._due))
                 for job in due:
@@ -76,7 +69,7 @@ class Jobs:
         wait = LONGEST_WAIT if until is None else max(0.05, min(until - self.clock.time(), LONGEST_WAIT))
         async with asyncio.TaskGroup() as race:
             sleeper = race.create_task(self.clock.sleep(wait))
-            await asyncio.wait({sleeper, waker := race.create_task(self._wake.wait())}, return_when="FIRST_COMPLETED")
+            await asyncio.wait({sleeper, waker := race.create_task(self.added.wait())}, return_when="FIRST_COMPLETED")
             sleeper.cancel()
             waker.cancel()
 
@@ -99,7 +92,7 @@ class Jobs:
             await self._put_back(job)
         finally:
             self._running.discard((job.kind, job.key))
-            self.wake()
+            self.added.set()
 
     async def _put_back(self, job: Job) -> None:
         wait = min(FIRST_RETRY * 2 ** min(job.attempts, MOST_DOUBLINGS), LAST_RETRY)

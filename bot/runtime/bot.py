@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -13,12 +13,11 @@ from bot.access.onboarding import Joining
 from bot.billing.budget import MONEY, TOKENS
 from bot.clock import Clock
 from bot.config.settings import Settings
-from bot.dispatch.pipeline import ConversationQueue, Throttle
-from bot.dispatch.router import Commands
+from bot.dispatch.help import Help
+from bot.dispatch.lanes import Lanes
 from bot.errors import StorageUnavailable
 from bot.features.privacy import Retention
-from bot.jobs.worker import Jobs
-from bot.ports import Dispatcher, ProcessRole
+from bot.ports import Dispatcher, Handler, ProcessRole
 from bot.storage.store import Store, Tx
 from bot.telegram.transport import Telegram
 from bot.telemetry.metrics import Metrics
@@ -32,42 +31,65 @@ SWEEP = 3600.0  # seconds between clean-ups
 LONG_DEAD = 3600.0  # seconds after which an answer whose end was never stored is paid in full
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """How a bot runs: in which tasks, what this process does for it, and whether others work for it too (`shared`)."""
+
+    tasks: asyncio.TaskGroup
+    role: ProcessRole = ProcessRole.ALL
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inbound:
+    """The way of an update: `handler` is the whole pipeline, `lanes` what waits in it, `help` what is in the menu."""
+
+    handler: Handler
+    lanes: Lanes
+    help: Help
+    dispatcher: Dispatcher
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signs:
+    """What a bot shows of itself: the log records of its turns, and whether its models answer."""
+
+    turns: Turns
+    model_outage: Outage
+    metrics: Metrics
+
+
+@dataclass(slots=True, kw_only=True)
 class Bot:
     """A bot that is built. `run` works until it is cancelled or `stop` was called; then it drains and returns."""
 
     settings: Settings
     store: Store
+    placement: Placement
     telegram: Telegram
-    commands: Commands
-    door: Throttle
-    handler: ConversationQueue
-    jobs: Jobs
-    clock: Clock
-    tasks: asyncio.TaskGroup
-    stopping: asyncio.Event
-    engine: Dispatcher
-    role: ProcessRole
-    shared: bool
-    metrics: Metrics
-    turns: Turns
-    model_outage: Outage
+    inbound: Inbound
     joining: Joining
-    background: list[asyncio.Task[None]] = field(default_factory=list)
-    _starting: asyncio.Timeout | None = None
+    signs: Signs
+    stopping: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    background: list[asyncio.Task[None]] = field(default_factory=list, init=False)
+    _starting: asyncio.Timeout | None = field(default=None, init=False)
+
+    @property
+    def clock(self) -> Clock:
+        return self.store.clock
 
     async def run(self) -> None:
-        menus = {"": self.commands.menu("en"), "ru": self.commands.menu("ru")}
+        dispatcher, placement = self.inbound.dispatcher, self.placement
         works: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
-            "jobs": self.engine.run,
-            "sweep": partial(self.engine.lead, "sweep", self._sweep),
+            "jobs": dispatcher.run,
+            "sweep": partial(dispatcher.lead, "sweep", self._sweep),
         }
-        for name, work in {**(works if self.role.works else {}), "storage": self.store.watch}.items():
-            self.background.append(self.tasks.create_task(work(), name=name))
-        await self._start(menus)
+        for name, work in {**(works if placement.role.works else {}), "storage": self.store.watch}.items():
+            self.background.append(placement.tasks.create_task(work(), name=name))
+        await self._start()
         await self.stopping.wait()
         await self.telegram.stop_intake()
-        await self.engine.drain(self.settings.shutdown_grace)
+        await dispatcher.drain(self.settings.shutdown_grace)
         for task in self.background:
             task.cancel()
 
@@ -79,15 +101,19 @@ class Bot:
         if self._starting is not None:
             self._starting.reschedule(asyncio.get_running_loop().time())
 
-    async def _start(self, menus: Mapping[str, Sequence[tuple[str, str]]]) -> None:
+    async def _start(self) -> None:
         """Begin to work, or leave it when `stop` is called first: Telegram or the disk may be away for hours."""
+        inbound, placement = self.inbound, self.placement
+        menus = {"": inbound.help.menu("en"), "ru": inbound.help.menu("ru")}
         try:
             # A deadline that is set only by `stop`.
             async with asyncio.timeout(0 if self.stopping.is_set() else None) as self._starting:
                 # Where others work too, what is open may be theirs.
-                before = self.clock.time() - LONG_DEAD if self.shared else None
+                before = self.clock.time() - LONG_DEAD if placement.shared else None
                 await self.store.patiently(lambda: self.store.write(lambda tx: self._settle_dead(tx, before)))
-                await self.telegram.start(self.door, menus, self.engine, self.commands.unseen, self.role)
+                await self.telegram.start(
+                    inbound.handler, menus, inbound.dispatcher, inbound.help.unseen, placement.role
+                )
         except TimeoutError:
             if not self.stopping.is_set():
                 raise

@@ -1,4 +1,4 @@
-"""One process or many: which engine a bot gets, and what the processes of one bot have together."""
+"""One process or many: which dispatcher a bot gets, and what all processes of one bot have together."""
 
 from __future__ import annotations
 
@@ -9,37 +9,51 @@ from typing import TYPE_CHECKING
 
 from bot.clock import Clock
 from bot.config.settings import Settings
-from bot.dispatch.pipeline import ConversationQueue
+from bot.dispatch.conversation_queue import ConversationQueue
 from bot.errors import ConfigError
-from bot.jobs.worker import Jobs
+from bot.jobs.worker import JobWorker
 from bot.ports import Dispatcher
 from bot.runtime.local_dispatcher import LocalDispatcher
 from bot.storage.store import Store
 
 if TYPE_CHECKING:
+    from bot.storage.cluster.shared_rate_limit import SharedRateLimit
     from bot.storage.cluster.shared_semaphore import Places
 
 
 EXTRA = "DATABASE_URL: PostgreSQL needs an extra of Govorun: pip install 'govorun[postgres]'"
 
 
-def engine(
+def quota(settings: Settings, clock: Clock, bot: int) -> SharedRateLimit:
+    """What all processes of the bot may send together. Its link is not open: the dispatcher opens it when it runs."""
+    from bot.storage.cluster.procrastinate import connector
+    from bot.storage.cluster.shared_rate_limit import SharedRateLimit
+
+    return SharedRateLimit(connector(settings.database_url), bot, settings.telegram_rate, clock)
+
+
+def dispatcher(
     settings: Settings,
     store: Store,
-    handler: ConversationQueue,
-    jobs: Jobs,
-    clock: Clock,
-    bot: int,
-    look: Callable[[], Awaitable[None]],
-    *,
-    shared: bool,
+    queue: ConversationQueue,
+    jobs: JobWorker,
+    quota: SharedRateLimit | None,
+    reload_access: Callable[[], Awaitable[None]],
 ) -> Dispatcher:
-    """`shared`: other processes may work for the same bot. `look` reads anew who is let in."""
-    if not shared:
-        return LocalDispatcher(store, handler, jobs, bot)
+    """`quota`: other processes may work for the same bot. `reload_access` reads anew who is let in."""
+    if quota is None:
+        return LocalDispatcher(store=store, queue=queue, jobs=jobs, bot=jobs.bot)
     from bot.runtime.cluster_dispatcher import ClusterDispatcher
 
-    return ClusterDispatcher(settings.database_url, store, handler, jobs, clock, bot, settings.telegram_rate, look)
+    return ClusterDispatcher(
+        link=quota.link,
+        url=settings.database_url,
+        store=store,
+        queue=queue,
+        jobs=jobs,
+        bot=jobs.bot,
+        reload_access=reload_access,
+    )
 
 
 def places(settings: Settings, clock: Clock) -> Places:

@@ -14,19 +14,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 
-from procrastinate import App, JobContext
+from procrastinate import App, JobContext, PsycopgConnector
 from procrastinate.exceptions import ConnectorException
 from procrastinate.worker import Worker
 
 from bot.clock import Clock
 from bot.concurrency.lease import Lease, LeaseLost, current, lock_of
-from bot.dispatch.pipeline import ConversationQueue
+from bot.dispatch.conversation_queue import ConversationQueue
 from bot.errors import StorageUnavailable
-from bot.jobs.worker import AT_ONCE, Jobs
+from bot.jobs.worker import AT_ONCE, JobWorker
 from bot.ports import ChatHost
 from bot.storage.cluster.leader_election import Leader
-from bot.storage.cluster.procrastinate import RETRY, STALLED, Broker, connector
-from bot.storage.cluster.shared_rate_limit import Rate
+from bot.storage.cluster.procrastinate import RETRY, STALLED, Broker
 from bot.storage.engines.job_notify import lock_of_job, queue_of
 from bot.storage.store import Store, Tx
 from bot.types import Address, Job
@@ -42,16 +41,17 @@ PUT_DOWN = 2.0  # seconds in which chats are given back at a stop
 EARLY = 2.0  # seconds before its time that a job is waited for, and not given up
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class ClusterDispatcher:
+    """`link` is opened and closed here. `reload_access` is called when another process has let somebody in or out."""
+
+    link: PsycopgConnector
     url: str
     store: Store
-    handler: ConversationQueue
-    jobs: Jobs
-    clock: Clock
+    queue: ConversationQueue
+    jobs: JobWorker
     bot: int
-    rate: float
-    look: Callable[[], Awaitable[None]]  # who is let in has changed
+    reload_access: Callable[[], Awaitable[None]]
     _chats: ChatHost | None = None
     _broker: Broker | None = None
     _held: dict[int, Lease] = field(default_factory=dict)  # by the numbers of their jobs
@@ -63,7 +63,6 @@ class ClusterDispatcher:
     _away: float = float("-inf")  # when the server was last not there
     _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
     _worker: Worker | None = None
-    _rate: Rate | None = None
 
     @property
     def at_once(self) -> bool:
@@ -75,11 +74,8 @@ class ClusterDispatcher:
 
     async def run(self) -> None:
         await self._begun.wait()
-        link = connector(self.url)
-        self._broker = broker = Broker(link, self.url, queue_of(self.bot), self.clock)
-        broker.load = lambda: len(self._held)
-        self._rate = Rate(link, self.bot, self.rate, self.clock)
-        app = App(connector=link)
+        self._broker = broker = Broker(self.link, self.url, queue_of(self.bot), self.clock, lambda: len(self._held))
+        app = App(connector=self.link)
         app.job_manager = broker
         app.task(name="chat", pass_context=True)(self._chat)
         app.task(name="job", pass_context=True)(self._job)
@@ -99,13 +95,9 @@ class ClusterDispatcher:
     async def lead(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
         await Leader(self.url, f"{what} {self.bot}", self.clock).run(work)
 
-    async def permit(self) -> None:
-        if self._rate is not None:
-            await self._rate.take()
-
-    def spent(self) -> None:
-        if self._rate is not None:
-            self._rate.owe()
+    @property
+    def clock(self) -> Clock:
+        return self.store.clock
 
     @property
     def _is_draining(self) -> bool:
@@ -117,7 +109,7 @@ class ClusterDispatcher:
         self._broker.is_draining = True
         for lease in self._held.values():
             lease.changed.set()
-        await self.handler.drain(seconds)
+        await self.queue.drain(seconds)
         self._stopping.set()
         for lease in self._held.values():
             lease.changed.set()
@@ -281,7 +273,7 @@ class ClusterDispatcher:
         async with aclosing(self._broker.heard()) as words:
             async for word in words:
                 if word in ("", roll):
-                    await self.store.patiently(self.look)
+                    await self.store.patiently(self.reload_access)
                 if word.startswith(saw):
                     self._chats.saw(int(word.removeprefix(saw)))
                     continue

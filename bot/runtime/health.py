@@ -160,11 +160,11 @@ class Health:
 
     def turns(self, rows: Rows) -> Check:
         """Every question is being answered: the longest time for which nothing has happened in a turn."""
-        running, now = self.app.turns.running, self.app.clock.monotonic()
+        running, now = self.app.signs.turns.running, self.app.clock.monotonic()
         still = max((now - turn.moved for turn in running.values()), default=0.0)
         moving = {
             row
-            for head, waiting in self.app.handler.lanes()
+            for head, waiting in self.app.inbound.lanes.heads()
             if head in running and now - running[head].moved <= self.stuck
             for row in waiting
         }
@@ -211,7 +211,7 @@ class Health:
         """The model answers: the seconds since it stopped to. An old failure after which nobody asked is a warning,
         but for a key that was refused: that does not pass.
         """
-        outage = self.app.model_outage
+        outage = self.app.signs.model_outage
         if outage.since is None:
             return Check("ok", limit=AWAY)
         now = self.app.clock.monotonic()
@@ -226,7 +226,7 @@ class Health:
 
     def loop(self, rows: Rows) -> Check:
         """Nothing holds up the event loop: the longest time of the last minute in which something did."""
-        longest = self.app.metrics.loop_longest_block_seconds.value
+        longest = self.app.signs.metrics.loop_longest_block_seconds.value
         return Check("warn" if longest > BLOCK else "ok", longest, BLOCK)
 
 

@@ -1,21 +1,21 @@
-"""The engine of one process that does everything: what is accepted is handed on at once, and nobody has to be told."""
+"""The dispatcher of a bot that one process runs: what is accepted is handed on at once, and nobody has to be told."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from bot.dispatch.pipeline import ConversationQueue
-from bot.jobs.worker import Jobs
+from bot.dispatch.conversation_queue import ConversationQueue
+from bot.jobs.worker import JobWorker
 from bot.ports import ChatHost
 from bot.storage.store import Store
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class LocalDispatcher:
     store: Store
-    handler: ConversationQueue
-    jobs: Jobs
+    queue: ConversationQueue
+    jobs: JobWorker
     bot: int
 
     @property
@@ -31,12 +31,6 @@ class LocalDispatcher:
     async def lead(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
         await work()
 
-    async def permit(self) -> None:
-        """The budget of this process is the whole one."""
-
-    def spent(self) -> None:
-        """It was counted there."""
-
     async def drain(self, seconds: float) -> None:
-        await self.handler.drain(seconds)
+        await self.queue.drain(seconds)
         await self.store.write(lambda tx: tx.updates.park(self.bot))

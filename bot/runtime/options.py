@@ -86,9 +86,6 @@ def tariffs(settings: Settings) -> PriceList:
 def telegram(settings: Settings, routers: Routers | None = None) -> TelegramOptions:
     return TelegramOptions(
         streaming=settings.streaming,
-        rich=settings.rich_messages,
-        rate=settings.telegram_rate,
-        chat_rate=settings.telegram_chat_rate,
         webhook_url=settings.webhook_url,
         webhook_secret=settings.webhook_secret.get_secret_value(),
         others=routers.kinds if routers else (),

@@ -16,7 +16,7 @@ from aiogram.types import BotCommand, BotCommandScopeAllGroupChats
 
 from bot.clock import Clock
 from bot.errors import ConfigError, Refused, TransportError, TransportUnavailable, Unauthorized
-from bot.ports import Dispatcher, Handler, Inbox, Outbox, ProcessRole
+from bot.ports import Dispatcher, Handler, Inbox, ProcessRole
 from bot.telegram.client.api import Api, NoMethod
 from bot.telegram.receiving import auto_answers, webhook
 from bot.telegram.receiving.intake import Intake
@@ -26,7 +26,6 @@ from bot.telegram.receiving.webhook_server import Hooks
 from bot.telegram.receiving.webhook_watch import Watch
 from bot.telegram.reply import TelegramReply
 from bot.telegram.sending.delivery import Deliverer
-from bot.telegram.sending.flood_budget import Budget
 from bot.telegram.sending.streaming import Mode
 from bot.telemetry.outage import Outage
 from bot.types import Address, Incoming, Kind
@@ -39,15 +38,9 @@ LONGEST_NAME = 128  # characters of the name of a topic
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`rate` and `chat_rate`: messages a second over all chats and in a private one; 0 is no limit of our own.
-
-    `others` are kinds of updates that handlers know which are not ours.
-    """
+    """`others` are kinds of updates that handlers know which are not ours."""
 
     streaming: Mode = "draft"
-    rich: bool = True
-    rate: float = 28.0
-    chat_rate: float = 1.0
     webhook_url: str = ""
     webhook_secret: str = ""
     others: tuple[str, ...] = ()
@@ -58,9 +51,10 @@ class Telegram:
 
     def __init__(
         self,
+        *,
         api: Api,
         inbox: Inbox,
-        outbox: Outbox,
+        deliverer: Deliverer,
         clock: Clock,
         tasks: asyncio.TaskGroup,
         hooks: Hooks,
@@ -72,8 +66,7 @@ class Telegram:
         self.tasks = tasks
         self.hooks = hooks
         self.options = options
-        budget = Budget(options.rate, options.chat_rate)
-        self.deliverer = Deliverer(api, outbox, budget, clock, tasks, options.rich)
+        self.deliverer = deliverer
         self.username = ""
         self.is_ready = False
         self.poller: Poller | None = None
@@ -96,7 +89,6 @@ class Telegram:
         """
         me = await self._me()
         self.username = me.username
-        self.deliverer.permission, self.deliverer.spent = engine.permit, engine.spent
         self._intake = intake = Intake(
             self.inbox, self.clock, me, self._reply, handler, self.deliverer.unconfirmed.saw, self._dismiss, self.tasks,
             self.api.metrics, self.api.tracer, self.options.others, engine.at_once,

@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 
 from bot import App
 from bot.config.settings import Settings
+from bot.extension import Extension
 from bot.runtime.bot import Bot
-from bot.runtime.build import build
+from bot.runtime.build import Instead, build
 from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.telegram.server_facade import Telegram, buttons_of
 from bot.telegram.sending.messages import STOP
@@ -30,7 +31,7 @@ PATIENCE = 900.0  # virtual seconds
 class Stage:
     """Anna and Boris are people, TEAM is a group. `start` and `stop` are the bot's process, as far as one loop can.
 
-    `given` goes to `build`: what the bot of a test has of its own.
+    `given` goes to `Instead`: what the bot of a test has in the place of AI Studio's models.
     """
 
     telegram: Telegram
@@ -38,6 +39,8 @@ class Stage:
     settings: Settings
     clock: LoopClock
     app: Bot | None = None
+    extension: Extension | None = None
+    shared: bool | None = None
     given: dict[str, Any] = field(default_factory=dict)
     _task: asyncio.Task[None] | None = None
 
@@ -52,7 +55,10 @@ class Stage:
         return self.app
 
     async def _live(self, ready: asyncio.Future[Bot]) -> None:
-        async with build(self.settings, clock=self.clock, seed=1, **self.given) as app:
+        instead = Instead(seed=1, **self.given)
+        async with build(
+            self.settings, clock=self.clock, extension=self.extension, shared=self.shared, instead=instead
+        ) as app:
             ready.set_result(app)
             await app.run()
 
@@ -157,7 +163,8 @@ async def opened(
         studio,
         settings.model_copy(update=changes),
         clock,
-        given={"extension": own.extension, "shared": False},
+        extension=own.extension,
+        shared=False,
     )
     try:
         yield stage

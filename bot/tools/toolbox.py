@@ -82,10 +82,6 @@ class Toolbox:
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"two tools are called {', '.join(twice)}")
 
-    def add(self, tool: Tool) -> None:
-        self.own = (*self.own, tool)
-        self.__post_init__()
-
     @property
     def tools(self) -> dict[str, Tool]:
         """By name. A supplier can't take the name of a tool of ours, nor of an earlier supplier's."""

@@ -96,7 +96,7 @@ async def _flooded(stage: Stage, attackers: list[int]) -> None:
     async def flood() -> None:
         for number, attacker in enumerate(attackers):
             stage.telegram.say(attacker, f"spam {number}")
-            sizes.append(app.handler.size)
+            sizes.append(app.inbound.lanes.size)
             await asyncio.sleep(0.01)
 
     async with asyncio.TaskGroup() as tasks:
@@ -117,14 +117,14 @@ async def test_all_queues_together_are_bounded_and_a_newcomer_finds_room_longer(
     app = await stage.start(queue_size=3)
     for number in range(3):
         stage.telegram.say(ANNA, f"question {number}")
-    await soon(stage, lambda: app.handler.size == 3 or None)
+    await soon(stage, lambda: app.inbound.lanes.size == 3 or None)
     assert await stage.ask("one more") == say("en", "limit.busy")
     for person in (BORIS, 7001, 7002):
         stage.telegram.say(person, "room for me?")
-    await soon(stage, lambda: app.handler.size == 6 or None)
+    await soon(stage, lambda: app.inbound.lanes.size == 6 or None)
     assert await stage.ask("and me?", 7003) == say("en", "limit.busy")
     assert await stage.ask("more", BORIS) == say("ru", "limit.busy")
-    assert app.handler.size == 6
+    assert app.inbound.lanes.size == 6
 
 
 async def test_a_text_of_any_size_is_refused_with_the_numbers_before_it_costs_anything(stage: Stage) -> None:
@@ -215,7 +215,7 @@ async def test_an_edit_of_what_waits_finds_room_in_a_full_queue(stage: Stage) ->
     app = await stage.start(chat_queue=1)
     stage.telegram.say(ANNA, "first")
     waiting = stage.telegram.say(ANNA, "second")
-    await soon(stage, lambda: app.handler.size == 2 or None)
+    await soon(stage, lambda: app.inbound.lanes.size == 2 or None)
     stage.telegram.edit(ANNA, waiting["message_id"], "second, but better")
     await stage.texts(2)
     assert stage.prompts()[1][-1]["text"] == "second, but better"
@@ -226,7 +226,7 @@ async def test_a_restart_turns_nothing_away_that_had_been_let_in(stage: Stage) -
     app = await stage.start()
     for number in range(6):
         stage.telegram.say(ANNA, f"question {number}")
-    await soon(stage, lambda: app.handler.size == 6 or None)
+    await soon(stage, lambda: app.inbound.lanes.size == 6 or None)
     await stage.crash()
     stage.studio.ttft = 0.1
     await stage.start()

@@ -39,11 +39,11 @@ async def test_help_lists_the_menu_of_which_telegram_is_told_in_both_languages(s
     app = await stage.start()
     for chat, code in LANGUAGE_OF.items():
         text = await stage.ask("/help", chat)
-        for name, description in app.commands.menu(code):
+        for name, description in app.inbound.help.menu(code):
             assert f"/{name} {'-' if code == 'en' else '—'} {description}" in text
     shown = stage.telegram.snapshot()["commands"]
     for code, language in (("", "en"), ("ru", "ru")):
-        rows = app.commands.menu(language)
+        rows = app.inbound.help.menu(language)
         assert shown[code] == [{"command": name, "description": text} for name, text in rows]
     assert [row["command"] for row in shown[""]] == [
         "help", "new", "stop", "whisper", "image", "model", "reasoning", "settings", "chats", "context", "pin",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bot.dispatch.questions import Questions
 from bot.sandbox.telegram.server_facade import buttons_of
 from bot.texts.catalog import say
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
@@ -63,8 +64,7 @@ async def test_a_defect_of_ours_is_told_to_who_met_it(stage: Stage, monkeypatch:
     stage.telegram.promote(TEAM)
     await quiet(stage)
     before = stage.telegram.texts(TEAM)
-    assert stage.app is not None
-    monkeypatch.setattr(stage.app.commands, "attached", None)
+    monkeypatch.setattr(Questions, "_answer", None)
     stage.telegram.say(TEAM, "@govorun_sandbox_bot hello", BORIS)
     assert len(await whispers(stage, 1, BORIS)) == 1
     assert stage.telegram.texts(TEAM) == before

@@ -176,7 +176,7 @@ async def test_an_update_that_ends_the_process_each_time_is_given_up(tg: Tg, pol
 
 
 async def test_a_bot_without_routers_asks_for_nothing_more(stage: Stage) -> None:
-    stage.given = {}
+    stage.extension = None
     await stage.start()
     await stage.ask("hi")
     assert stage.telegram.updates.allowed == {*ALLOWED}

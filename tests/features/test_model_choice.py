@@ -15,7 +15,7 @@ from bot.ai import Chunk, Finish, Profile, Request
 from bot.config.entries import ModelConfig
 from bot.llm.routing import ModelOption, Routing
 from bot.prompts.library import Library
-from bot.runtime.build import build
+from bot.runtime.build import Instead, build
 from bot.sandbox.media import landscapes
 from bot.telegram.sending.messages import Rung, finished
 from bot.texts.catalog import say
@@ -135,7 +135,7 @@ class Thinker:
 async def thinking(stage: Stage, model: Thinker, **changes: Any) -> AsyncIterator[None]:
     settings = stage.settings.model_copy(update=changes)
     routing = Routing([ModelOption("thinker", "Thinker", model)])
-    async with build(settings, clock=stage.clock, seed=1, routing=routing) as app:
+    async with build(settings, clock=stage.clock, instead=Instead(seed=1, routing=routing)) as app:
         running = asyncio.create_task(app.run())
         yield
         app.stop()

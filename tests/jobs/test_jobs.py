@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from itertools import pairwise
 
-from bot.jobs.worker import AT_ONCE, FIRST_RETRY, LAST_RETRY, LONGEST_WAIT, Jobs, Work
+from bot.jobs.worker import AT_ONCE, FIRST_RETRY, LAST_RETRY, LONGEST_WAIT, JobWorker, Work
 from bot.storage.store import Store
 from bot.types import Address, Job
 from tests.support.stage import ANNA, Stage
@@ -21,7 +21,7 @@ async def test_a_job_is_done_when_it_is_due_and_earlier_ones_first(stage: Stage)
         now = stage.clock.time()
         for key, later in (("c", 45.0), ("a", 5.0), ("b", 20.0)):
             await _add(store, "note", key, now + later)
-        jobs.wake()
+        jobs.added.set()
         await asyncio.sleep(60)
         assert [key for key, _ in done] == ["a", "b", "c"]
         assert all(0 <= at - now - later < 1 for (_, at), later in zip(done, (5.0, 20.0, 45.0), strict=True))
@@ -42,7 +42,7 @@ async def test_a_job_that_becomes_due_does_not_wait_for_a_slow_one(stage: Stage)
         now = stage.clock.time()
         await _add(store, "slow", "1", now)
         await _add(store, "note", "2", now + 4)
-        jobs.wake()
+        jobs.added.set()
         await asyncio.sleep(10)
         assert [key for key, _ in done] == ["2"]
         assert done[0][1] - now < 5
@@ -63,7 +63,7 @@ async def test_a_failing_job_is_tried_again_ever_later_and_stops_no_other(stage:
     async with _worker(stage, kinds) as (store, jobs):
         await _add(store, "failing", "1", stage.clock.time())
         await _add(store, "note", "2", stage.clock.time() + 100)
-        jobs.wake()
+        jobs.added.set()
         await asyncio.sleep(110)
         waits = [later - earlier for earlier, later in pairwise(tries)]
         assert [round(wait) for wait in waits] == [FIRST_RETRY * 2**number for number in range(len(waits))]
@@ -83,7 +83,7 @@ async def test_a_job_that_failed_a_thousand_times_still_does_not_break_the_worke
 
     async with _worker(stage, {"failing": failing}) as (store, jobs):
         await _add(store, "failing", "1", stage.clock.time(), attempts=5_000)
-        jobs.wake()
+        jobs.added.set()
         await asyncio.sleep(LAST_RETRY + 10)
         assert [round(at - tries[0]) for at in tries] == [0, LAST_RETRY]
 
@@ -93,7 +93,7 @@ async def test_a_kind_that_nobody_knows_stops_no_other(stage: Stage) -> None:
     async with _worker(stage, {"note": lambda store: _noting(store, stage, done)}) as (store, jobs):
         await _add(store, "from a newer version", "1", stage.clock.time())
         await _add(store, "note", "2", stage.clock.time())
-        jobs.wake()
+        jobs.added.set()
         await asyncio.sleep(1)
         assert [key for key, _ in done] == ["2"]
 
@@ -116,7 +116,7 @@ async def test_a_crowd_of_jobs_is_done_a_few_at_a_time_each_once(stage: Stage) -
     async with _worker(stage, {"busy": busy}) as (store, jobs):
         for number in range(30):
             await _add(store, "busy", str(number), stage.clock.time())
-        jobs.wake()
+        jobs.added.set()
         await asyncio.sleep(10)
     assert most == AT_ONCE
     assert sorted(done, key=int) == [str(number) for number in range(30)]
@@ -139,7 +139,7 @@ async def test_another_bots_jobs_are_left_alone(stage: Stage) -> None:
     done: list[tuple[str, float]] = []
     async with _worker(stage, {"note": lambda store: _noting(store, stage, done)}) as (store, jobs):
         await store.write(lambda tx: tx.jobs.add(Job("note", "1", Address("telegram", 43, ANNA))))
-        jobs.wake()
+        jobs.added.set()
         await asyncio.sleep(LONGEST_WAIT + 1)
     assert done == []
 
@@ -157,10 +157,10 @@ async def _add(store: Store, kind: str, key: str, due: float, attempts: int = 0)
 
 
 @asynccontextmanager
-async def _worker(stage: Stage, kinds: Mapping[str, Callable[[Store], Work]]) -> AsyncIterator[tuple[Store, Jobs]]:
+async def _worker(stage: Stage, kinds: Mapping[str, Callable[[Store], Work]]) -> AsyncIterator[tuple[Store, JobWorker]]:
     """A worker on the stage's database and time."""
     async with Store.open(stage.settings.database_url, stage.clock) as store:
-        jobs = Jobs(store, stage.clock, WHERE.bot, {kind: make(store) for kind, make in kinds.items()})
+        jobs = JobWorker(store=store, bot=WHERE.bot, kinds={kind: make(store) for kind, make in kinds.items()})
         worker: asyncio.Task[None] = asyncio.create_task(jobs.run())
         try:
             yield store, jobs

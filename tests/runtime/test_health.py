@@ -106,7 +106,7 @@ async def test_f85_a_database_that_can_not_grow(stage: Stage) -> None:
 
 async def test_a_database_that_does_not_answer_is_not_asked_again_meanwhile(stage: Stage) -> None:
     health = await healthy(stage)
-    commits = health.app.metrics.commit_seconds[()]
+    commits = health.app.signs.metrics.commit_seconds[()]
     before = commits.count
     for _ in range(100):
         await asyncio.gather(*(health.report() for _ in range(10)))
@@ -263,7 +263,7 @@ async def test_f103_an_error_in_the_background_ends_the_bot(stage: Stage) -> Non
     async def defect() -> None:
         raise ZeroDivisionError
 
-    app.tasks.create_task(defect())
+    app.placement.tasks.create_task(defect())
     with pytest.raises(BaseExceptionGroup) as ended:
         await stage.ended()
     assert ended.group_contains(ZeroDivisionError)

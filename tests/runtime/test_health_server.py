@@ -28,7 +28,10 @@ Get = Callable[[str], Any]
 @asynccontextmanager
 async def served(app: Bot) -> AsyncIterator[Get]:
     health = health_of(app)
-    async with serving(app.settings, lambda: {"": health}, app.metrics) as address, aiohttp.ClientSession() as session:
+    async with (
+        serving(app.settings, lambda: {"": health}, app.signs.metrics) as address,
+        aiohttp.ClientSession() as session,
+    ):
 
         async def get(path: str) -> tuple[int, Any]:
             async with session.get(address + path) as response:
@@ -40,7 +43,7 @@ async def served(app: Bot) -> AsyncIterator[Get]:
 async def test_the_server_answers_in_json_and_for_prometheus(stage: Stage) -> None:
     app = await stage.start(health_port=free_port())
     await stage.ask("hello")
-    await soon(stage, lambda: not app.turns.running)
+    await soon(stage, lambda: not app.signs.turns.running)
     async with served(app) as get:
         for path in ("/healthz", "/readyz", "/livez"):
             status, body = await get(path)
@@ -73,7 +76,7 @@ async def test_a_bot_that_has_not_reached_telegram_is_not_ready(stage: Stage) ->
 
 async def test_no_port_is_opened_unless_asked_for(stage: Stage) -> None:
     app = await stage.start()
-    async with main.health(app.settings, lambda: {"": health_of(app)}, app.metrics) as address:
+    async with main.health(app.settings, lambda: {"": health_of(app)}, app.signs.metrics) as address:
         assert address == ""
 
 
@@ -82,7 +85,7 @@ async def test_a_port_that_is_taken_is_told_in_a_sentence(stage: Stage) -> None:
         taken.bind(("127.0.0.1", 0))
         app = await stage.start(health_port=taken.getsockname()[1])
         with pytest.raises(ConfigError, match="HEALTH_PORT"):
-            async with serving(app.settings, dict, app.metrics):
+            async with serving(app.settings, dict, app.signs.metrics):
                 pass
 
 

@@ -12,7 +12,7 @@ from procrastinate import App
 from bot.clock import SystemClock
 from bot.storage.cluster.leader_election import Leader
 from bot.storage.cluster.procrastinate import CONNECTIONS, Broker, connector
-from bot.storage.cluster.shared_rate_limit import Rate
+from bot.storage.cluster.shared_rate_limit import SharedRateLimit
 from bot.storage.cluster.shared_semaphore import Places
 from tests.promises.crash.line import Line
 from tests.support.postgres_side import Server
@@ -89,12 +89,12 @@ async def test_processes_together_send_no_faster_than_one_may(postgres_url: str)
             link = connector(postgres_url)
             await link.open_async()
             stack.push_async_callback(link.close_async)
-            rates.append(Rate(link, 42, 20.0, SystemClock()))
+            rates.append(SharedRateLimit(link, 42, 20.0, SystemClock()))
         begun = asyncio.get_running_loop().time()
 
-        async def send(rate: Rate) -> None:
+        async def send(rate: SharedRateLimit) -> None:
             for _ in range(10):
-                await rate.take()
+                await rate.permit()
 
         await asyncio.gather(*map(send, rates))
         assert 1.3 <= asyncio.get_running_loop().time() - begun <= 4.0  # 30 messages, 20 a second
@@ -167,7 +167,7 @@ async def test_a_word_to_the_others_that_waits_for_a_connection_can_be_cancelled
 ) -> None:
     """On Python 3.11 the pool loses a cancellation that comes together with a connection."""
     link = connector(postgres_url)
-    broker = Broker(link, postgres_url, "bot42", SystemClock())
+    broker = Broker(link, postgres_url, "bot42", SystemClock(), load=lambda: 0)
     async with App(connector=link).open_async():
         for moment in range(12):
             async with AsyncExitStack() as all_of_them:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bot import Tool
 from bot.config.settings import load
-from bot.runtime.build import build
+from bot.runtime.build import Instead, build
 from tests.support.scripted_model import ScriptedModel, call
 
 FILE, SECONDS = Path(sys.argv[1]), float(sys.argv[2])
@@ -34,7 +34,7 @@ class Eager(ScriptedModel):
 async def main() -> None:
     model = Eager([call("write", text="once")], "It is written.")
     model.forget()
-    async with build(load(), routing=model.routing, tools=[Tool.of(write, acts=True)]) as app:
+    async with build(load(), instead=Instead(routing=model.routing, tools=[Tool.of(write, acts=True)])) as app:
         await app.run()
 
 

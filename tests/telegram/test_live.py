@@ -71,7 +71,7 @@ async def test_a_model_is_read_when_a_frame_is_made_and_not_for_every_word(stage
     stage.studio.script(counted(200))
     stage.telegram.say(ANNA, "count")
     await stage.until(lambda: drafts(stage) or None)
-    (turn,) = app.turns.running.values()
+    (turn,) = app.signs.turns.running.values()
     turn.flow.attach(stream := Noted())
     assert "word199" in (await stage.texts(1))[0]
     assert stream.released <= len(drafts(stage)) + len(loud(stage)) + 3 < 30

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.dispatch.questions import Questions
 from bot.errors import BotError, ModelDenied, ModelError, StreamCut
 from bot.telemetry import incidents
 from bot.telemetry.incidents import Journal, beside, entries, explain
@@ -84,13 +85,15 @@ async def test_the_command_explains_a_code(tmp_path: Path) -> None:
     assert (feedback.code, "no database" in feedback.err) == (2, True)
 
 
-async def test_an_apology_for_a_defect_names_a_code_that_is_in_the_journal(stage: Stage) -> None:
-    app = await stage.start()
-    app.commands.chat = None  # type: ignore[assignment]  # a defect
+async def test_an_apology_for_a_defect_names_a_code_that_is_in_the_journal(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await stage.start()
+    monkeypatch.setattr(Questions, "_answer", None)  # a defect
     told = await stage.ask("hello")
     path = beside(Path(stage.settings.database_url.partition(":///")[2]))
     assert path is not None
     (entry,) = entries(path)
     assert entry.code in told
-    assert entry.kinds[0] == "AttributeError"
-    assert entry.place.startswith("bot/dispatch/router.py:")
+    assert entry.kinds[0] == "TypeError"
+    assert entry.place.startswith("bot/dispatch/questions.py:")

@@ -190,7 +190,7 @@ async def test_an_answer_is_summed_up_in_one_line(stage: Stage) -> None:
         app = await stage.start()
         stage.studio.script("one two three")
         await stage.ask("hello")
-        await soon(stage, lambda: not app.turns.running)
+        await soon(stage, lambda: not app.signs.turns.running)
     (found,) = summaries(log)
     assert (found["turn"], found["chat"], found["user"]) == ("1", ANNA, ANNA)
     assert (found["ending"], found["model"], found["requests"]) == ("stop", "yandexgpt", 1)
@@ -209,7 +209,7 @@ async def test_a_message_that_waited_says_how_long(stage: Stage) -> None:
         stage.telegram.say(ANNA, "count")
         stage.telegram.say(ANNA, "and then?")
         await stage.texts(2)
-        await soon(stage, lambda: not app.turns.running)
+        await soon(stage, lambda: not app.signs.turns.running)
     first, second = summaries(log)
     assert first["queue"] < 1
     assert second["queue"] >= 4
@@ -221,7 +221,7 @@ async def test_an_answer_that_failed_says_why(stage: Stage) -> None:
         app = await stage.start()
         stage.studio.set_faults({"error500": 1.0})
         await stage.ask("hello")
-        await soon(stage, lambda: not app.turns.running)
+        await soon(stage, lambda: not app.signs.turns.running)
     (found,) = summaries(log)
     assert (found["ending"], found["error"]) == ("cut", "ModelUnavailable")
 
@@ -256,7 +256,7 @@ async def test_what_people_say_is_in_no_line_unless_the_operator_wants_it(stage:
         stage.studio.fail_next("completion", status=500, times=9)
         stage.telegram.fail_next("sendMessage", code=400, description="Bad Request: can't parse entities", times=2)
         await stage.ask("a purple question")
-        await soon(stage, lambda: not app.turns.running)
+        await soon(stage, lambda: not app.signs.turns.running)
     assert "purple" not in log.getvalue()
     assert "ending=cut" in log.getvalue()
 
@@ -266,7 +266,7 @@ async def test_with_log_content_questions_and_answers_are_logged(stage: Stage) -
         app = await stage.start(log_content=True)
         stage.studio.script("a purple answer")
         await stage.ask("a purple\nquestion")
-        await soon(stage, lambda: not app.turns.running)
+        await soon(stage, lambda: not app.signs.turns.running)
     (found,) = summaries(log)
     assert (found["question"], found["answer"]) == (r"a purple\x0aquestion", "a purple answer")
 

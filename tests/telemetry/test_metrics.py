@@ -89,8 +89,8 @@ def test_no_label_can_hold_a_person_or_a_text() -> None:
 
 
 async def counted(stage: Stage, app: Bot) -> dict[str, float]:
-    await soon(stage, lambda: not app.turns.running)
-    return read(app.metrics, await Health(app, patience=600.0).report())
+    await soon(stage, lambda: not app.signs.turns.running)
+    return read(app.signs.metrics, await Health(app, patience=600.0).report())
 
 
 async def test_an_answer_is_counted_on_its_whole_way(stage: Stage) -> None:
@@ -134,7 +134,7 @@ async def test_what_waits_is_shown_with_its_age(stage: Stage) -> None:
     stage.telegram.fail_next("sendMessage", code=429, parameters={"retry_after": 30}, chat_id=ANNA)
     stage.telegram.say(ANNA, "hello")
     await stage.clock.sleep(10)
-    found = read(app.metrics, await Health(app, patience=600.0).report())
+    found = read(app.signs.metrics, await Health(app, patience=600.0).report())
     assert found["govorun_outbox_open"] == 1
     assert 5 < found["govorun_outbox_oldest_seconds"] < 15
     assert found["govorun_flood_waits_total"] == 1
@@ -152,7 +152,7 @@ async def test_errors_are_counted_by_what_they_were(stage: Stage) -> None:
     stage.telegram.say(BORIS, "hello")
     await settled(stage, "sent", "dead")
     stage.telegram.push_raw({"message": {"message_id": 5, "chat": {"id": "nobody", "type": "private"}}})
-    await soon(stage, lambda: app.metrics.updates["unreadable"])
+    await soon(stage, lambda: app.signs.metrics.updates["unreadable"])
     found = await counted(stage, app)
     assert found["govorun_model_requests_total 500"] == 1
     assert found["govorun_errors_total ModelUnavailable studio"] == 1

@@ -144,15 +144,20 @@ def _heed() -> None:
 
 
 class Broker(JobManager):
-    """The jobs of one worker. `worker` is its number, once it has one; `is_draining`: it takes no new ones."""
+    """The jobs of one worker. `worker` is its number, once it has one; `is_draining`: it takes no new ones.
+
+    `load` says how many jobs are being done here: who has many asks later for the next one.
+    """
 
     connector: PsycopgConnector
 
-    def __init__(self, connector: PsycopgConnector, url: str, queue: str, clock: Clock) -> None:
+    def __init__(
+        self, connector: PsycopgConnector, url: str, queue: str, clock: Clock, load: Callable[[], int]
+    ) -> None:
         super().__init__(connector)
         self.worker = 0
         self.is_draining = False
-        self.load: Callable[[], int] = lambda: 0  # how many jobs are being done
+        self._load = load
         self._url = url
         self._queue = queue
         self._clock = clock
@@ -203,7 +208,7 @@ class Broker(JobManager):
         """
         if not (self._told or self._more) and self._clock.monotonic() - self._asked < QUIET:
             return None
-        await self._clock.sleep(min(self.load() * PER_JOB, LONGEST_PAUSE))
+        await self._clock.sleep(min(self._load() * PER_JOB, LONGEST_PAUSE))
         while not self.is_draining:
             news, self._asked = self._news, self._clock.monotonic()
             try:

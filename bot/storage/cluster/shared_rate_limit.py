@@ -21,11 +21,11 @@ RETURNING EXTRACT(epoch FROM until - clock_timestamp())::float8 - %(seconds)s AS
 """
 
 
-class Rate:
-    """`rate` is in messages a second; 0 is no limit."""
+class SharedRateLimit:
+    """A quota that all processes of a bot draw from (`SendQuota`). `rate` is in messages a second; 0 is no limit."""
 
     def __init__(self, connector: PsycopgConnector, bot: int, rate: float, clock: Clock) -> None:
-        self._connector = connector
+        self.link = connector
         self._bot = bot
         self._rate = rate
         self._clock = clock
@@ -33,12 +33,12 @@ class Rate:
         self._owed = 0
         self._until = 0.0
 
-    def owe(self) -> None:
-        """One was sent already: the next draw is as much larger."""
+    def spent(self) -> None:
+        """Count a message that was sent without asking: the next draw is as much larger."""
         self._owed += 1
 
-    async def take(self) -> None:
-        """Wait until one message may be sent. One caller at a time."""
+    async def permit(self) -> None:
+        """Wait until one message may be sent. One caller at a time; while the server is away it waits."""
         if not self._rate:
             return
         if not self._left or self._clock.monotonic() > self._until:
@@ -52,7 +52,7 @@ class Rate:
         while True:
             try:
                 seconds = count / self._rate
-                row = await self._connector.execute_query_one_async(DRAW, bot=self._bot, seconds=seconds)
+                row = await self.link.execute_query_one_async(DRAW, bot=self._bot, seconds=seconds)
                 return max(float(row["wait"]), 0.0)
             except ConnectorException:
                 await self._clock.sleep(RETRY)

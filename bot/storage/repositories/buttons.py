@@ -18,7 +18,6 @@ from bot.types import Address, Button
 LIFE = 30 * 24 * 3600.0  # seconds: buttons live for ever in a chat, what they do does not
 AROUND = 60.0  # seconds between rows of one transaction, at most
 PATIENCE = 15 * 60.0  # seconds that a question of the bot stands
-QUEUED = "q."
 ADD = insert(ButtonRow)
 AWAITED = select(Awaited.action, Awaited.payload).where(
     Awaited.bot == bindparam("b"),
@@ -60,8 +59,8 @@ class Buttons(Subject):
         return self._add(secrets.token_urlsafe(12), address, delivery, user, label, action, payload)
 
     def queued(self, address: Address, delivery: str, user: int, label: str, action: str, **payload: Any) -> Button:
-        """The same; what it does waits for its turn in the conversation, as a message would."""
-        return self._add(QUEUED + secrets.token_urlsafe(12), address, delivery, user, label, action, payload)
+        """A button as `add` makes it, whose action waits for its turn in the conversation, as a message would."""
+        return self._add(Button.IN_TURN + secrets.token_urlsafe(12), address, delivery, user, label, action, payload)
 
     def _add(
         self, key: str, address: Address, delivery: str, user: int, label: str, action: str, payload: Mapping[str, Any]

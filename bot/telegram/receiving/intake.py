@@ -46,7 +46,7 @@ class Gathering:
 @dataclass(slots=True)
 class Intake:
     """`reply` makes the way back for what came in; `handler` must not block (see
-    `dispatch/pipeline.ConversationQueue`).
+    `dispatch/conversation_queue.py`).
 
     `dismiss` ends what Telegram asks in an update that the bot has nothing to do with (see
     `telegram/receiving/auto_answers.py`).

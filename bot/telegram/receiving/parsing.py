@@ -19,7 +19,7 @@ from bot.telegram.client import safe_json
 from bot.telegram.receiving import fields
 from bot.telegram.receiving.fields import MAX_ID, ReadChat, ReadMessage
 from bot.telegram.sending.messages import BY_PRESS, BY_REPLY, STOP
-from bot.types import Address, Incoming, Kind, User
+from bot.types import Address, Button, Incoming, Kind, User
 
 ALLOWED = (
     "message",
@@ -241,6 +241,7 @@ def _press(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming |
         kind=Kind.STOP if data == STOP else Kind.BUTTON,
         ids=_ids(rows),
         data="" if data == STOP else data,
+        in_turn=data.startswith(Button.IN_TURN),
         private=private,
         message_id=unseen or message.message_id,
         attempts=max(row.attempts for row in rows),

@@ -27,7 +27,7 @@ from aiogram.types import InlineKeyboardMarkup, Message
 from bot.clock import Clock
 from bot.concurrency import lease
 from bot.errors import Refused, TransportError, TransportUnavailable, Unauthorized
-from bot.ports import Delivery, DeliveryState, Outbox
+from bot.ports import Delivery, DeliveryState, Outbox, SendQuota
 from bot.telegram.client.api import (
     Api,
     BadMarkup,
@@ -67,8 +67,7 @@ class Deliverer:
     clock: Clock
     tasks: asyncio.TaskGroup
     rich: bool = True
-    permission: Callable[[], Awaitable[None]] | None = None  # to send, where other processes send with the same token
-    spent: Callable[[], None] | None = None  # something was sent without it
+    quota: SendQuota | None = None  # where other processes send with this token too
     growing: dict[str, int] = field(default_factory=dict)  # messages that had landed before the start, by their turns
     views: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)  # closes what shows a turn's answer
     doubted: set[str] = field(default_factory=set)  # turns whose live view may have left a message that nobody knows
@@ -157,8 +156,8 @@ class Deliverer:
             async with self._gate:
                 while (wait := self.budget.bot_wait(self.clock.monotonic())) > 0:
                     await self.clock.sleep(wait)
-                if self.permission is not None:
-                    await self.permission()
+                if self.quota is not None:
+                    await self.quota.permit()
                 if self.budget.message_wait(chat, self.clock.monotonic()) <= 0:
                     self.budget.take_message(chat, self.clock.monotonic())
                     return

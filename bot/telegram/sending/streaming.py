@@ -274,8 +274,8 @@ class LiveMessage:
     async def _edit(self, frame: Screen, message_id: int) -> int:
         deliverer, chat = self.deliverer, self.address.chat
         deliverer.budget.take_message(chat, deliverer.clock.monotonic())
-        if deliverer.spent is not None:
-            deliverer.spent()
+        if deliverer.quota is not None:
+            deliverer.quota.spent()
         self._landed.clear()
         try:
             if not message_id:

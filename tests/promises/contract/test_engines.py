@@ -19,9 +19,12 @@ from bot import App
 from bot.clock import Clock, SystemClock
 from bot.config.settings import Settings, load
 from bot.errors import ConfigError
+from bot.jobs.worker import Work
 from bot.ports import ProcessRole
 from bot.runtime.bot import Bot
-from bot.runtime.build import build
+from bot.runtime.build import Instead, build
+from bot.runtime.cluster_dispatcher import ClusterDispatcher
+from bot.runtime.local_dispatcher import LocalDispatcher
 from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.telegram.server_facade import Telegram, buttons_of
 from bot.sandbox.telegram.state import Person
@@ -70,7 +73,7 @@ class Hall:
         ready: asyncio.Future[Bot] = asyncio.get_running_loop().create_future()
 
         async def live() -> None:
-            async with build(self.settings, clock=clock, seed=1, role=role) as app:
+            async with build(self.settings, clock=clock, instead=Instead(seed=1), role=role) as app:
                 ready.set_result(app)
                 await app.run()
 
@@ -108,7 +111,7 @@ class Hall:
 
     @property
     def worker(self) -> Bot:
-        return next(app for app in self.bots if app.role.works)
+        return next(app for app in self.bots if app.placement.role.works)
 
 
 @pytest.fixture
@@ -301,6 +304,14 @@ async def test_who_has_lost_a_chat_says_nothing_more_there(hall: Hall, postgres:
     assert hall.telegram.texts(ANNA) == ["the second trial"]
 
 
+def jobs_of(app: Bot) -> dict[str, Work]:
+    """The functions that do jobs, by their kinds: a test adds one of its own."""
+    dispatcher = app.inbound.dispatcher
+    assert isinstance(dispatcher, LocalDispatcher | ClusterDispatcher)
+    assert isinstance(dispatcher.jobs.kinds, dict)
+    return dispatcher.jobs.kinds
+
+
 @several
 async def test_a_job_that_was_put_off_is_done_when_it_is_due_and_not_before(hall: Hall) -> None:
     done: list[float] = []
@@ -312,7 +323,7 @@ async def test_a_job_that_was_put_off_is_done_when_it_is_due_and_not_before(hall
             done.append(app.clock.time() - job.due)
             await app.store.write(lambda tx: tx.jobs.done(job))
 
-        app.jobs.kinds["test"] = work
+        jobs_of(app)["test"] = work
     now = hall.worker.clock.time()
     late = Job("test", "1", where, due=now + 3600.0)
 
@@ -362,7 +373,7 @@ async def test_a_machine_whose_clock_is_an_hour_behind_says_so_once_and_does_wha
         done.append(job.key)
         await worker.store.write(lambda tx: tx.jobs.done(job))
 
-    worker.jobs.kinds["test"] = work
+    jobs_of(worker)["test"] = work
     where = Address("telegram", worker.telegram.api.id, ANNA)
     due = taker.clock.time() + 1.0
     await taker.store.write(lambda tx: tx.jobs.add(Job("test", "1", where, due=due)))
@@ -380,7 +391,7 @@ async def test_a_machine_whose_clock_is_an_hour_behind_says_so_once_and_does_wha
 async def test_one_process_at_a_time_leads_and_another_takes_over(hall: Hall) -> None:
     await hall.start()
     led: list[int] = []
-    first, second = (app.engine for app in hall.bots if app.role.works)
+    first, second = (app.inbound.dispatcher for app in hall.bots if app.placement.role.works)
 
     async def lead(number: int) -> None:
         led.append(number)
@@ -403,7 +414,7 @@ async def test_one_process_at_a_time_leads_and_another_takes_over(hall: Hall) ->
 async def test_who_is_let_in_by_one_process_is_known_to_all(hall: Hall) -> None:
     await hall.start()
     bot = hall.worker.telegram.api.id
-    first, *others = [app for app in hall.bots if app.role.works]
+    first, *others = [app for app in hall.bots if app.placement.role.works]
     assert {app.joining.code for app in hall.bots} == {first.joining.code}
     await first.joining.roll.change(lambda tx: tx.members.put(bot, BORIS, "owner", 0))
     async with asyncio.timeout(PATIENCE):
@@ -424,7 +435,7 @@ async def test_whose_rights_were_taken_lets_nobody_in_and_the_owners_hear_of_it(
             tx.members.put(bot, owner, "owner", ANNA)
 
     await hall.worker.joining.roll.change(own)
-    await until(lambda: all(app.joining.roll.role(BORIS) for app in hall.bots if app.role.works))
+    await until(lambda: all(app.joining.roll.role(BORIS) for app in hall.bots if app.placement.role.works))
     hall.telegram.say(BORIS, "/invite admin 9x")
     ((code,),) = [re.findall(r"\?start=([\w-]+)", text) for text in await hall.texts(1, BORIS)]
     hall.telegram.say(ANNA, f"/members {BORIS}")
@@ -438,7 +449,7 @@ async def test_whose_rights_were_taken_lets_nobody_in_and_the_owners_hear_of_it(
         hall.telegram.say(who, f"/start {code}")
     assert await hall.texts(1, dina) == [say("en", "join.over")]
     assert (await hall.texts(2, BORIS))[1] == say("ru", "join.over")
-    await until(lambda: not any(app.joining.roll.role(BORIS) for app in hall.bots if app.role.works))
+    await until(lambda: not any(app.joining.roll.role(BORIS) for app in hall.bots if app.placement.role.works))
 
 
 @several

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import Lost, StorageUnavailable
-from bot.jobs.worker import Jobs
+from bot.jobs.worker import JobWorker
 from bot.ports import Delivery, DeliveryState
 from bot.storage.mailboxes import StoredInbox, StoredOutbox
 from bot.storage.store import Store, Tx
@@ -38,7 +38,7 @@ async def test_f85_f87_a_start_waits_for_the_disk_and_then_works_on_what_was_ope
     await stage.crash()
     with _locked(stage) as release:
         app = await stage.start()
-        while not app.metrics.errors["storage", "StorageUnavailable"]:
+        while not app.signs.metrics.errors["storage", "StorageUnavailable"]:
             await asyncio.to_thread(time.sleep, 0.1)  # real time: SQLite knows no other
         assert len(stage.prompts()) == 2
         release()
@@ -99,7 +99,7 @@ async def test_f85_the_worker_of_jobs_outlives_the_disk(stage: Stage) -> None:
             await store.write(lambda tx: tx.jobs.done(job))
 
         await store.write(lambda tx: tx.jobs.add(Job("kind", "1", WHERE, {}, due=stage.clock.time())))
-        jobs = Jobs(store, stage.clock, 42, {"kind": work})
+        jobs = JobWorker(store=store, bot=42, kinds={"kind": work})
         running = asyncio.create_task(jobs.run())
         await soon(stage, lambda: not rows(stage, "SELECT 1 FROM jobs"))
         assert tries == [0, 0, 0, 0]

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 
 from bot.ai import Finish
-from bot.dispatch.pipeline import MOST_ATTEMPTS
+from bot.dispatch.error_boundary import MOST_ATTEMPTS
 from bot.texts.catalog import LANGUAGES
 from tests.promises.properties.brain import TOKEN, WORD, Asked
 from tests.promises.properties.world import Place, World

@@ -10,20 +10,22 @@ import asyncio
 import random
 import shutil
 import sqlite3
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from bot.concurrency.child_pool import ChildPool
 from bot.config.settings import Settings, load
+from bot.extension import Extension
 from bot.http.client import Http
 from bot.llm.routing import ModelOption, Routing
 from bot.providers.yandex.service import YandexStudio
-from bot.runtime.bot import Bot
-from bot.runtime.build import Given, wire
+from bot.runtime.bot import Bot, Placement
+from bot.runtime.models import Models
+from bot.runtime.resources import Process
+from bot.runtime.wiring import Given, wire
 from bot.sandbox.telegram.server_facade import Telegram, buttons_of, text_of
 from bot.storage.store import Store
 from bot.telegram.client.api import Api
-from bot.telegram.receiving.webhook_server import Hooks
 from bot.telegram.sending.messages import STOP
 from bot.testing.virtual_loop import LoopClock
 from tests.promises.properties.brain import Brain
@@ -112,10 +114,17 @@ class World:
         studio = YandexStudio(self.settings, HTTP, self.clock, chance, api.metrics)
         return wire(
             Given(
-                self.settings, store, studio, routing, studio.art(), api, self.clock, chance, tasks, Hooks("", 0),
-                ChildPool(),
+                settings=self.settings,
+                store=store,
+                process=Process(self.settings, self.clock, HTTP, AsyncExitStack()),
+                api=api,
+                models=Models(
+                    studio=studio, routing=routing, async_models=lambda _name: None, images=studio.art(), chance=chance
+                ),
+                added=Extension(),
+                placement=Placement(tasks=tasks),
             )
-        )  # fmt: skip
+        )
 
     # --- time ---------------------------------------------------------------------------------------------------------
 
@@ -135,7 +144,7 @@ class World:
             self.wait(1.0)
 
     def peaceful(self) -> bool:
-        if self.telegram.pending or self.app is None or self.app.handler.busy:
+        if self.telegram.pending or self.app is None or self.app.inbound.lanes.size:
             return False
         connection = sqlite3.connect(f"file:{self.disk.path}?mode=ro", uri=True)
         try:

@@ -13,10 +13,17 @@ import pytest
 from sqlalchemy import text
 
 from bot.access.policy import Access, Decision
-from bot.dispatch.pipeline import MOST_ATTEMPTS, Admission, ConversationQueue, ErrorBoundary
+from bot.clock import SystemClock
+from bot.dispatch.admission import Admission
+from bot.dispatch.conversation_queue import ConversationQueue
+from bot.dispatch.error_boundary import MOST_ATTEMPTS, ErrorBoundary
+from bot.dispatch.lanes import Lanes
+from bot.dispatch.pipeline import pipeline
 from bot.errors import LimitReached, NotAllowed, Refused, StorageUnavailable
 from bot.ports import Handler, Reply
 from bot.storage.store import Store, Tx
+from bot.telemetry.incidents import Journal
+from bot.telemetry.turn_log import Turns
 from bot.texts.catalog import say
 from bot.types import Address, Attachment, Incoming, Kind, Outgoing, User
 from tests.support.stage import ANNA, BORIS, Stage
@@ -116,13 +123,13 @@ async def test_a_drain_gives_up_what_waits_and_cancels_what_is_too_slow() -> Non
         ended.append(incoming.text)
 
     async with asyncio.TaskGroup() as tasks:
-        queue = ConversationQueue(handler, tasks)
+        handle, queue = _queue(handler, tasks)
         for incoming in (_said(1, "running"), _said(1, "waiting"), _said(2, "for ever")):
-            await queue(incoming, Silence(incoming.address))
-        assert queue.busy
+            await handle(incoming, Silence(incoming.address))
+        assert queue.lanes.size
         await queue.drain(0.1)
     assert ended == ["running"]
-    assert not queue.busy
+    assert not queue.lanes.size
 
 
 async def test_what_comes_during_a_drain_does_not_overtake_what_waited() -> None:
@@ -133,13 +140,13 @@ async def test_what_comes_during_a_drain_does_not_overtake_what_waited() -> None
         ended.append(incoming.text)
 
     async with asyncio.TaskGroup() as tasks:
-        queue = ConversationQueue(handler, tasks)
+        handle, queue = _queue(handler, tasks)
         for incoming in (_said(1, "running"), _said(1, "waiting")):
-            await queue(incoming, Silence(incoming.address))
+            await handle(incoming, Silence(incoming.address))
         draining = tasks.create_task(queue.drain(10))
         await asyncio.sleep(0)
         for incoming in (_said(1, "late"), _said(2, "elsewhere"), _said(1, "stop", Kind.STOP)):
-            await queue(incoming, Silence(incoming.address))
+            await handle(incoming, Silence(incoming.address))
         await draining
     assert sorted(ended) == ["running", "stop"]
 
@@ -213,7 +220,7 @@ async def test_a_failing_press_is_acknowledged(stage: Stage) -> None:
     async with Store.open(stage.settings.database_url, stage.clock) as store:
         incoming = _said(1, "", Kind.BUTTON)
         reply = Silence(incoming.address)
-        await ErrorBoundary(_raising(NotAllowed("no")), store)(incoming, reply)
+        await _boundary(store)(incoming, reply, _raising(NotAllowed("no")))
     assert reply.toasts == [""]
     assert reply.finished == 1
 
@@ -224,8 +231,7 @@ async def test_cancelling_passes_through(stage: Stage) -> None:
 
     async with Store.open(stage.settings.database_url, stage.clock) as store:
         incoming = _said(1, "hello")
-        boundary = ErrorBoundary(handler, store)
-        task = asyncio.ensure_future(boundary(incoming, Silence(incoming.address)))
+        task = asyncio.ensure_future(_boundary(store)(incoming, Silence(incoming.address), handler))
         await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -312,7 +318,7 @@ async def test_a_closed_bot_lets_in_owners_and_what_nobody_in_person_did(
 
     refused: list[Incoming] = []
     incoming = _said(1, "", kind, user=user)
-    await Admission(handler, Access(owners=frozenset({1})), refuse)(incoming, Silence(incoming.address))
+    await Admission(access=Access(owners=frozenset({1})), refuse=refuse)(incoming, Silence(incoming.address), handler)
     assert (passed, refused) == (([incoming], []) if allowed else ([], [incoming]))
 
 
@@ -337,11 +343,20 @@ def _raising(error: Exception) -> Handler:
     return handler
 
 
+def _queue(handler: Handler, tasks: asyncio.TaskGroup) -> tuple[Handler, ConversationQueue]:
+    queue = ConversationQueue(lanes=Lanes(), tasks=tasks, turns=Turns(SystemClock()))
+    return pipeline([queue], handler), queue
+
+
+def _boundary(store: Store) -> ErrorBoundary:
+    return ErrorBoundary(store=store, journal=Journal(store.clock))
+
+
 async def _through(handler: Handler, *incomings: Incoming) -> None:
     async with asyncio.TaskGroup() as tasks:
-        queue = ConversationQueue(handler, tasks)
+        handle, _ = _queue(handler, tasks)
         for incoming in incomings:
-            await queue(incoming, Silence(incoming.address))
+            await handle(incoming, Silence(incoming.address))
 
 
 async def _bounded(stage: Stage, handler: Handler, attempts: int = 0) -> tuple[list[str], list[Any]]:
@@ -351,7 +366,7 @@ async def _bounded(stage: Stage, handler: Handler, attempts: int = 0) -> tuple[l
         row = await store.write(lambda tx: tx.updates.add(42, next(NUMBERS), "", "{}"))
         assert row is not None
         incoming = Incoming(str(row.id), where, User(7, "Anna", "en"), ids=(row.id,), attempts=attempts)
-        await ErrorBoundary(handler, store)(incoming, Silence(where))
+        await _boundary(store)(incoming, Silence(where), handler)
         delivery, open_ = await store.read(lambda tx: (tx.deliveries.next(where), tx.updates.open(42)))
         assert delivery is not None
         await store.write(lambda tx: tx.deliveries.bury(delivery.id, "seen"))

@@ -1,0 +1,40 @@
+"""Who may talk to this bot: closed by default. `access/onboarding.py` answers those who may not."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from bot.access.policy import Access, Actor, Decision
+from bot.ports import Handler, Reply
+from bot.types import Incoming, Kind, Permission
+
+SIGNALS = (Kind.GONE, Kind.BACK, Kind.MOVED)  # what the messenger tells of itself
+Refusal = Callable[[Incoming, Reply, Decision], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """Hands on what the user may do; everything else goes to `refuse`, which ends the turn."""
+
+    access: Access
+    refuse: Refusal
+
+    async def __call__(self, incoming: Incoming, reply: Reply, handler: Handler) -> None:
+        action = Permission.SIGNAL if is_signal(incoming) else Permission.TALK
+        actor = Actor.of(incoming)
+        decision = self.access.authorize(actor, action)
+        if decision is not Decision.ALLOWED:
+            await self.refuse(incoming, reply, decision)
+            return
+        await handler(incoming, reply)
+        if incoming.kind is Kind.BACK and not self.access.is_here(actor):
+            await self.refuse(incoming, reply, Decision.NOT_HERE)
+
+
+def is_signal(incoming: Incoming) -> bool:
+    """Whether the messenger sent this update of itself, so that no user has to be allowed.
+
+    Telegram does not say who pressed its own Stop button: a Stop without a user is a signal too.
+    """
+    return incoming.kind in SIGNALS or (incoming.kind in (Kind.STOP, Kind.OTHER) and not incoming.user.id)

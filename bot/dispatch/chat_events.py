@@ -1,0 +1,66 @@
+"""What the messenger tells of a chat: it can't be reached any more, it is back, it has a new id, a topic has a name."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from bot.feature import Feature
+from bot.outbox import settle
+from bot.ports import Reply
+from bot.storage.store import Store, Tx
+from bot.types import Incoming, Kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatEvents:
+    """`leave` ends the answers that are being written in a chat (its bot's id and its own).
+
+    `moved` is called after a chat got a new id: what is remembered of members is read anew.
+    """
+
+    store: Store
+    leave: Callable[[int, int], None]
+    moved: Callable[[], Awaitable[None]]
+
+    def feature(self) -> Feature:
+        return Feature(
+            kinds={
+                Kind.GONE: self.blocked,
+                Kind.BACK: self.unblocked,
+                Kind.MOVED: self.migrated,
+                Kind.TOPIC: self.topic,
+            }
+        )
+
+    async def blocked(self, incoming: Incoming, reply: Reply) -> None:
+        """The user blocked the bot, or a group removed it: nothing is delivered there any more."""
+        where = incoming.address
+        self.leave(where.bot, where.chat)
+
+        def work(tx: Tx) -> None:
+            tx.chats.gone(where.bot, where.chat, gone=True)
+            tx.deliveries.gone(where.bot, where.chat)
+
+        await settle(self.store, incoming, reply, also=work)
+
+    async def unblocked(self, incoming: Incoming, reply: Reply) -> None:
+        """The chat can be reached again."""
+        where = incoming.address
+        await settle(self.store, incoming, reply, also=lambda tx: tx.chats.gone(where.bot, where.chat, gone=False))
+
+    async def migrated(self, incoming: Incoming, reply: Reply) -> None:
+        """The group became a supergroup: every row of it gets the new id, which `incoming.data` holds."""
+        where, new = incoming.address, int(incoming.data)
+        await settle(self.store, incoming, reply, also=lambda tx: tx.chats.move(where.bot, where.chat, new))
+        await self.moved()
+
+    async def topic(self, incoming: Incoming, reply: Reply) -> None:
+        """A person made or renamed a topic: its conversation is called so, and the bot does not name it any more."""
+
+        def work(tx: Tx) -> None:
+            conversation = tx.messages.conversation(incoming.address)
+            if incoming.data:
+                tx.conversations.name(conversation, incoming.data, "user")
+
+        await settle(self.store, incoming, reply, also=work)

@@ -1,0 +1,123 @@
+"""Turns away what is too much before it is queued: one sentence a minute in a chat, everything else in silence."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from math import ceil
+
+from bot.access.policy import Access, Actor, Decision
+from bot.access.rate_limit import Limits, Pace
+from bot.clock import Clock
+from bot.dispatch.admission import is_signal
+from bot.dispatch.error_boundary import ErrorBoundary
+from bot.dispatch.lanes import TOUCHES, Lanes
+from bot.outbox import settle, tell
+from bot.ports import Handler, Reply
+from bot.storage.store import Store
+from bot.telemetry.turn_log import Turns
+from bot.texts.catalog import say
+from bot.types import Incoming, Kind, Permission
+
+MINUTE = 60.0
+TOO_LONG = "limit.long"
+
+
+@dataclass(frozen=True, slots=True)
+class Excess:
+    """Why an update is turned away: the key of the sentence that says so, and the values in it."""
+
+    sentence: str
+    values: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(slots=True, kw_only=True)
+class Throttle:
+    """Hands on what is within the limits. Nothing is awaited before that, and what is turned away is not kept."""
+
+    lanes: Lanes
+    clock: Clock
+    access: Access
+    limits: Limits
+    refuse: TurnAway
+    _people: Pace = field(init=False)
+    _told: Pace = field(init=False)
+
+    def __post_init__(self) -> None:
+        rate = self.limits.user_rate
+        self._people = Pace(MINUTE / rate if rate else 0.0, self.limits.user_burst)
+        self._told = Pace(MINUTE, 1)
+
+    async def __call__(self, incoming: Incoming, reply: Reply, handler: Handler) -> None:
+        passes = incoming.accepted or is_signal(incoming)  # a restart turns away nothing that was let in before
+        excess = None if passes else self._excess(incoming)
+        if excess is None:
+            await handler(incoming, reply)
+        else:
+            self.refuse(incoming, reply, excess, told=self._tells(incoming, excess))
+
+    def _excess(self, incoming: Incoming) -> Excess | None:
+        limits, length = self.limits, len(incoming.text)
+        if incoming.kind is Kind.OTHER:  # what people say to each other in a group counts against nobody's pace
+            return Excess("limit.busy") if self.lanes.size >= 2 * limits.queue else None
+        ahead = self.lanes.ahead_of(incoming)
+        if ahead > limits.chat_queue and incoming.kind not in TOUCHES:  # presses and reactions take no time
+            return Excess("limit.queue", {"count": limits.chat_queue})
+        if self.lanes.size >= (limits.queue if ahead else 2 * limits.queue):
+            return Excess("limit.busy")
+        if wait := self._wait(incoming):
+            return Excess("limit.rate", {"seconds": ceil(wait)})
+        if length > limits.longest:
+            return Excess(TOO_LONG, {"length": length, "limit": limits.longest})
+        return None
+
+    def _tells(self, incoming: Incoming, excess: Excess) -> bool:
+        """Whether to say why. Who sends something too long is no flood, and is told each time.
+
+        Where the bot may not speak it says nothing.
+        """
+        if self.access.authorize(Actor.of(incoming), Permission.TALK) in (Decision.NOT_HERE, Decision.BLOCKED):
+            return False
+        if incoming.kind is Kind.OTHER:
+            return False
+        if excess.sentence == TOO_LONG or incoming.kind is Kind.BUTTON:
+            return True
+        return not self._told.take(incoming.address.chat, self.clock.monotonic())
+
+    def _wait(self, incoming: Incoming) -> float:
+        """Seconds until this user may write again. Whoever asked too much can still say Stop: it has its own pace."""
+        if self.access.authorize(Actor.of(incoming), Permission.EXCEED) is Decision.ALLOWED:
+            return 0.0
+        return self._people.take((incoming.user.id, incoming.kind is Kind.STOP), self.clock.monotonic())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnAway:
+    """Ends the turn of an update that was too much: with a sentence or, not `told`, only in the inbox."""
+
+    store: Store
+    tasks: asyncio.TaskGroup
+    turns: Turns
+    boundary: ErrorBoundary
+
+    def __call__(self, incoming: Incoming, reply: Reply, excess: Excess, *, told: bool) -> None:
+        async def end(incoming: Incoming, reply: Reply) -> None:
+            await self._end(incoming, reply, excess, told=told)
+
+        self.tasks.create_task(self._in_turn(incoming, reply, end))
+
+    async def _in_turn(self, incoming: Incoming, reply: Reply, end: Handler) -> None:
+        with self.turns.open(incoming) as turn:
+            turn.ending = "refused"
+            await self.boundary(incoming, reply, end)
+
+    async def _end(self, incoming: Incoming, reply: Reply, excess: Excess, *, told: bool) -> None:
+        if incoming.kind is Kind.BUTTON:
+            choices = await self.store.read(lambda tx: tx.chats.choices(incoming.address))
+            await reply.acknowledge(say(choices.language_for(incoming.user), excess.sentence, **excess.values))
+            await settle(self.store, incoming, reply)
+        elif told and incoming.kind is not Kind.REACTION:
+            await tell(self.store, incoming, reply, excess.sentence, **excess.values)
+        else:
+            await reply.acknowledge()
+            await self.store.write(lambda tx: tx.updates.done(incoming.ids))

@@ -1,0 +1,63 @@
+"""Which models a bot offers: the programmer's own first, then those of the settings."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bot.ai import AsyncModel, ImageModel
+from bot.clock import Clock
+from bot.config.settings import Settings
+from bot.extension import Extension
+from bot.llm.circuit_breaker import CircuitBreaker
+from bot.llm.routing import ModelOption, Routing
+from bot.providers import catalog
+from bot.providers.yandex.service import YandexStudio
+
+AsyncModels = Callable[[str], AsyncModel | None]  # the asynchronous mode of the model with that name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Models:
+    """What the bot asks: language models (`routing`), their asynchronous modes, and a model that draws.
+
+    `studio` also makes the clients of speech, search and embeddings. `chance` gives the seeds of pictures.
+    """
+
+    studio: YandexStudio
+    routing: Routing
+    async_models: AsyncModels
+    images: ImageModel | None
+    chance: random.Random
+
+
+def offered(
+    settings: Settings, studio: YandexStudio, clock: Clock, extension: Extension, instead: Routing | None = None
+) -> Routing:
+    """The models that users may choose from. One of a programmer's takes the place of AI Studio's with its name.
+
+    `instead` has others than the settings name.
+    """
+    own = [ModelOption(one.name, one.title, CircuitBreaker(one.model, clock)) for one in extension.models]
+    names = {option.name for option in own}
+    others: Sequence[ModelOption] = ()
+    if instead is not None:
+        others = instead.offers
+    elif not extension.only_models:
+        others = _of_settings(settings, studio, clock)
+    return Routing([*own, *(option for option in others if option.name not in names)])
+
+
+def async_models(studio: YandexStudio, extension: Extension) -> AsyncModels:
+    """The asynchronous modes of AI Studio's models; a programmer's own have none."""
+    own = {one.name for one in extension.models}
+    return lambda name: None if extension.only_models or name in own else studio.later(name)
+
+
+def _of_settings(settings: Settings, studio: YandexStudio, clock: Clock) -> Sequence[ModelOption]:
+    names = [(entry.name, entry.title) for entry in catalog.choices(settings.models)]
+    if settings.model not in [name for name, _ in names]:
+        names = [(settings.model, settings.model), *names]
+    names = sorted(names, key=lambda row: row[0] != settings.model)
+    return [ModelOption(name, title, CircuitBreaker(studio.text(name), clock)) for name, title in names]

@@ -1,0 +1,436 @@
+"""The composition: which part is made of which. The only place that chooses implementations; read it second.
+
+Telegram (intake) -> throttle -> queue -> error boundary -> admission -> router -> a feature, or the assistant -> model
+                                                                     -> outbox -> Telegram (delivery)
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from bot.access.directory import MemberDirectory
+from bot.access.members import Members
+from bot.access.onboarding import Joining
+from bot.access.policy import Access
+from bot.access.rights import Rights
+from bot.billing.allowances import Allowances
+from bot.billing.budget import Budget
+from bot.billing.metering import Meter
+from bot.billing.usage import Accounts
+from bot.config.settings import Settings
+from bot.conversation.assistant import Assistant
+from bot.conversation.commands import ConversationCommands
+from bot.conversation.conversation_list import ChatList
+from bot.conversation.cost import Pricing
+from bot.conversation.helper_model import HelperModel
+from bot.conversation.memory import Context
+from bot.conversation.price_confirmation import Confirming
+from bot.conversation.request import RequestBuilder
+from bot.conversation.tool_approval import Taps
+from bot.conversation.turn_start import TurnStart
+from bot.dispatch.admission import Admission
+from bot.dispatch.chat_events import ChatEvents
+from bot.dispatch.conversation_queue import ConversationQueue
+from bot.dispatch.custom_commands import Extending
+from bot.dispatch.error_boundary import MOST_ATTEMPTS, MOST_OF_MANY, ErrorBoundary
+from bot.dispatch.fallback import Mounted
+from bot.dispatch.help import Help
+from bot.dispatch.lanes import Lanes
+from bot.dispatch.pipeline import Layer, pipeline
+from bot.dispatch.questions import Questions
+from bot.dispatch.queue_notice import QueueNotice
+from bot.dispatch.router import Router
+from bot.dispatch.throttle import Throttle, TurnAway
+from bot.dispatch.whispers import Whispers
+from bot.extension import Extension
+from bot.feature import Feature, joined
+from bot.features import web_search
+from bot.features.deferred_answers import KIND as LATER
+from bot.features.deferred_answers import DeferredAnswers
+from bot.features.feedback import Opinions
+from bot.features.image_generation import Images
+from bot.features.personas import Personas
+from bot.features.privacy import Privacy
+from bot.features.prompt_improver import Improving
+from bot.features.reminders import Reminders
+from bot.features.settings_menu import Choosing
+from bot.features.task_list import Orders
+from bot.features.templates import Writing
+from bot.features.web_search import Searching
+from bot.jobs.worker import JobWorker
+from bot.knowledge.documents import Documents
+from bot.media.attachments import Attached
+from bot.media.voice import Voice
+from bot.ports import SendQuota
+from bot.prompts.library import Library
+from bot.runtime import cluster, options
+from bot.runtime.bot import Bot, Inbound, Placement, Signs
+from bot.runtime.models import Models
+from bot.runtime.resources import Process
+from bot.storage.engines.sqlite_files import home
+from bot.storage.mailboxes import StoredInbox, StoredOutbox
+from bot.storage.repositories.operations import Operation
+from bot.storage.store import Store
+from bot.telegram.client.api import Api
+from bot.telegram.receiving.aiogram_routers import Routers
+from bot.telegram.sending.delivery import Deliverer
+from bot.telegram.sending.flood_budget import Budget as FloodBudget
+from bot.telegram.transport import Telegram
+from bot.telemetry.incidents import Journal, beside
+from bot.telemetry.turn_log import Turns
+from bot.tools import calculator, current_time
+from bot.tools.mcp import McpServer
+from bot.tools.tool import Tool
+from bot.tools.toolbox import Toolbox
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What a bot is made from: everything here is open. `added` is what a programmer has of their own."""
+
+    settings: Settings
+    store: Store
+    process: Process
+    api: Api
+    models: Models
+    added: Extension
+    placement: Placement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class People:
+    """Who may do what, who is let in, and what anybody may spend."""
+
+    directory: MemberDirectory
+    access: Access
+    joining: Joining
+    budget: Budget
+    meter: Meter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What all features stand on. `added` is set by whoever adds a job; `lanes` is what waits in this process."""
+
+    telegram: Telegram
+    people: People
+    library: Library
+    journal: Journal
+    lanes: Lanes
+    added: asyncio.Event
+
+    def wake_jobs(self) -> None:
+        self.added.set()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answering:
+    """The assistant, and what features that are built before it have in common with it."""
+
+    assistant: Assistant
+    documents: Documents
+    voice: Voice
+    reminders: Reminders
+    attached: Attached
+
+
+def wire(given: Given, routers: Routers | None = None) -> Bot:
+    """Connect everything. `routers` has the third-party handlers of `Extension.routers`."""
+    settings, store, placement = given.settings, given.store, given.placement
+    quota = cluster.quota(settings, store.clock, given.api.id) if placement.shared else None
+    ground = _ground(given, routers, quota)
+    answering = _answering(given, ground)
+    assistant, people, lanes = answering.assistant, ground.people, ground.lanes
+    notice = _queue_notice(given, ground, assistant)
+    features = [*_features(given, ground, answering), notice.feature()]
+    questions = Questions(store=store, assistant=assistant, attached=answering.attached, awaits=joined(features).awaits)
+    help = Help(
+        store=store,
+        access=people.access,
+        features=[
+            ConversationCommands(store=store, assistant=assistant).feature(),
+            Whispers(store=store, questions=questions).feature(),
+            questions.feature(),
+            *features,
+        ],
+    )
+    turns = Turns(store.clock, given.api.metrics, given.api.tracer, settings.log_content)
+    queue = ConversationQueue(
+        lanes=lanes,
+        tasks=placement.tasks,
+        turns=turns,
+        outdate=assistant.outdate,
+        queued=notice.queued,
+        empty=notice.empty,
+    )
+    router = Router(
+        store=store,
+        access=people.access,
+        known=joined([help.feature(), *help.features]),
+        questions=questions,
+        fallback=Mounted(store, routers.feed if routers else None),
+    )
+    jobs = JobWorker(
+        store=store, bot=given.api.id, kinds=router.known.jobs, added=ground.added, tracer=given.api.tracer
+    )
+    inbound = Inbound(
+        handler=pipeline(_layers(given, ground, queue), router),
+        lanes=lanes,
+        help=help,
+        dispatcher=cluster.dispatcher(settings, store, queue, jobs, quota, people.joining.look),
+    )
+    return Bot(
+        settings=settings,
+        store=store,
+        placement=placement,
+        telegram=ground.telegram,
+        inbound=inbound,
+        joining=people.joining,
+        signs=Signs(turns=turns, model_outage=given.models.studio.outage, metrics=given.api.metrics),
+    )
+
+
+def _queue_notice(given: Given, ground: Ground, assistant: Assistant) -> QueueNotice:
+    return QueueNotice(
+        store=given.store,
+        lanes=ground.lanes,
+        transport=ground.telegram,
+        tasks=given.placement.tasks,
+        after=given.settings.queue_notice,
+        stop=assistant.stop,
+        wake_jobs=ground.wake_jobs,
+    )
+
+
+def _layers(given: Given, ground: Ground, queue: ConversationQueue) -> Sequence[Layer]:
+    """What an update passes on its way to the router, in this order."""
+    store, access, placement = given.store, ground.people.access, given.placement
+    boundary = ErrorBoundary(
+        store=store, journal=ground.journal, most=MOST_OF_MANY if placement.shared else MOST_ATTEMPTS
+    )
+    throttle = Throttle(
+        lanes=ground.lanes,
+        clock=store.clock,
+        access=access,
+        limits=options.limits(given.settings),
+        refuse=TurnAway(store=store, tasks=placement.tasks, turns=queue.turns, boundary=boundary),
+    )
+    admission = Admission(access=access, refuse=ground.people.joining.refuse)
+    return [throttle, queue, boundary, admission]
+
+
+def _ground(given: Given, routers: Routers | None, quota: SendQuota | None) -> Ground:
+    settings, store, api = given.settings, given.store, given.api
+    deliverer = Deliverer(
+        api=api,
+        outbox=StoredOutbox(store),
+        budget=FloodBudget(settings.telegram_rate, settings.telegram_chat_rate),
+        clock=store.clock,
+        tasks=given.placement.tasks,
+        rich=settings.rich_messages,
+        quota=quota,
+    )
+    telegram = Telegram(
+        api=api,
+        inbox=StoredInbox(store),
+        deliverer=deliverer,
+        clock=store.clock,
+        tasks=given.placement.tasks,
+        hooks=given.process.hooks,
+        options=options.telegram(settings, routers),
+    )
+    library = Library(settings.prompts_dir)
+    return Ground(
+        telegram=telegram,
+        people=_people(given, telegram, library),
+        library=library,
+        journal=Journal(store.clock, beside(home(settings.database_url))),
+        lanes=Lanes(),
+        added=asyncio.Event(),
+    )
+
+
+def _people(given: Given, telegram: Telegram, library: Library) -> People:
+    settings, store = given.settings, given.store
+    directory = MemberDirectory(store, given.api.id)
+    access = Access(settings.access == "open", frozenset(settings.owners), directory)
+    budget = options.budget(settings, access, directory)
+    joining = Joining(
+        store=store,
+        access=access,
+        roll=directory,
+        rights=Rights(access),
+        clock=store.clock,
+        transport=telegram,
+        tasks=given.placement.tasks,
+        greeting=settings.greeting,
+        library=library,
+    )
+    meter = Meter(store, budget, options.tariffs(settings))
+    return People(directory=directory, access=access, joining=joining, budget=budget, meter=meter)
+
+
+def _answering(given: Given, ground: Ground) -> Answering:
+    settings, store, studio, routing = given.settings, given.store, given.models.studio, given.models.routing
+    budget, meter = ground.people.budget, ground.people.meter
+    reminders = Reminders(store=store, clock=store.clock, transport=ground.telegram, wake_jobs=ground.wake_jobs)
+    documents = Documents(store=store, purse=meter, embedder=studio.embeddings())
+    voice = Voice(
+        store=store,
+        clock=store.clock,
+        transport=ground.telegram,
+        listener=studio.listener(),
+        speaker=studio.speaker(),
+        wake_jobs=ground.wake_jobs,
+        purse=meter,
+        longest=settings.speech_seconds,
+    )
+    how = options.chat(settings)
+    toolbox = Toolbox(
+        list(_tools(given, ground, reminders)),
+        [McpServer(entry, store.clock, given.placement.tasks) for entry in settings.mcp_servers],
+    )
+    asking = RequestBuilder(options=how, toolbox=toolbox)
+    pricing = Pricing(
+        store=store, routing=routing, asking=asking, budget=budget, documents=documents, modes=given.models.async_models
+    )
+    questions = TurnStart(store=store, routing=routing, pricing=pricing, options=how, library=ground.library)
+    assistant = Assistant(
+        store=store,
+        routing=routing,
+        clock=store.clock,
+        options=how,
+        toolbox=toolbox,
+        asking=asking,
+        pricing=pricing,
+        questions=questions,
+        documents=documents,
+        wake_jobs=ground.wake_jobs,
+        journal=ground.journal,
+    )
+    attached = Attached(store=store, chat=assistant, documents=documents, voice=voice, files=given.process.files)
+    return Answering(assistant=assistant, documents=documents, voice=voice, reminders=reminders, attached=attached)
+
+
+def _tools(given: Given, ground: Ground, reminders: Reminders) -> Iterator[Tool]:
+    """Those that the settings name, in a fixed order, then the programmer's own."""
+    wanted, searcher = given.settings.tools, given.models.studio.search()
+    if "time" in wanted:
+        yield current_time.tool()
+    if "calculator" in wanted:
+        yield calculator.tool()
+    yield from given.added.tools
+    if "reminders" in wanted:
+        yield reminders.tool()
+    if "search" in wanted and searcher is not None:
+        yield from web_search.tools(searcher, ground.people.meter)
+
+
+def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Feature]:
+    """Every feature of the bot, in the order of the menu. A new one needs a line here, and nothing else."""
+    settings, store, models, library = given.settings, given.store, given.models, ground.library
+    assistant, routing, people = answering.assistant, models.routing, ground.people
+    searcher = models.studio.search() if "search" in settings.tools else None
+    own_model = given.added.models[0].model if given.added.only_models else None
+    helper = HelperModel(store, own_model or models.studio.text(settings.helper_model), people.budget)
+    deferred = _deferred(given, ground)
+    orders = Orders(store=store, clock=store.clock, withdraw={LATER: deferred.withdraw})
+    return [
+        answering.attached.feature(),
+        _images(given, ground).feature(),
+        Choosing(store=store, routing=routing, streaming=settings.streaming, library=library).feature(),
+        ChatList(store=store, transport=ground.telegram, aside=helper).feature(),
+        Context(
+            store=store,
+            routing=routing,
+            aside=helper,
+            system=settings.system_prompt,
+            history=assistant.options.history,
+            library=library,
+        ).feature(),
+        Personas(store=store, chat=assistant, library=library).feature(),
+        Writing(store=store, chat=assistant, library=library).feature(),
+        deferred.feature(),
+        orders.feature(),
+        answering.voice.feature(),
+        Searching(store=store, searcher=searcher, purse=people.meter).feature(),
+        Confirming(store=store, chat=assistant).feature(),
+        Taps(store=store, chat=assistant).feature(),
+        answering.reminders.feature(),
+        Opinions(store=store, system=settings.system_prompt).feature(),
+        *_of_people(given, ground, assistant.leave, orders.leave),
+        ChatEvents(store=store, leave=assistant.leave, moved=people.directory.load).feature(),
+        Extending(store=store, commands=given.added.commands).feature(),
+    ]
+
+
+def _of_people(
+    given: Given,
+    ground: Ground,
+    leave: Callable[[int, int], None],
+    withdraw: Callable[[Operation], Awaitable[None]],
+) -> Sequence[Feature]:
+    """What people spend, what is known of them, who is let in, and who may do what."""
+    store, people, currency = given.store, ground.people, given.settings.currency
+    titles = {option.name: option.title for option in given.models.routing.offers}
+    return [
+        Accounts(store=store, access=people.access, clock=store.clock, currency=currency, titles=titles).feature(),
+        Allowances(
+            store=store,
+            access=people.access,
+            roll=people.directory,
+            budget=people.budget,
+            clock=store.clock,
+            currency=currency,
+        ).feature(),
+        Privacy(
+            store=store,
+            clock=store.clock,
+            transport=ground.telegram,
+            wake_jobs=ground.wake_jobs,
+            leave=leave,
+            works_for=ground.lanes.works_for,
+            withdraw=withdraw,
+        ).feature(),
+        people.joining.feature(),
+        Members(
+            store=store,
+            access=people.access,
+            roll=people.directory,
+            rights=people.joining.rights,
+            link=ground.telegram.link,
+            deliver=people.joining.deliver,
+        ).feature(),
+    ]
+
+
+def _deferred(given: Given, ground: Ground) -> DeferredAnswers:
+    return DeferredAnswers(
+        store=given.store,
+        routing=given.models.routing,
+        models=given.models.async_models,
+        clock=given.store.clock,
+        transport=ground.telegram,
+        wake_jobs=ground.wake_jobs,
+        journal=ground.journal,
+        budget=ground.people.budget,
+        options=options.later(given.settings),
+    )
+
+
+def _images(given: Given, ground: Ground) -> Images:
+    store, models, budget = given.store, given.models, ground.people.budget
+    return Images(
+        store=store,
+        painter=models.images,
+        clock=store.clock,
+        transport=ground.telegram,
+        random=models.chance,
+        wake_jobs=ground.wake_jobs,
+        budget=budget,
+        price=options.picture(given.settings),
+        improving=Improving(store=store, routing=models.routing, budget=budget),
+        improves=given.settings.image_improve,
+    )
