@@ -1,7 +1,7 @@
 """What came with a message, made into a question: pictures that a model sees, text that it reads.
 
-Begin with `Attached.take`, which `dispatch/questions.py` calls before it asks the assistant. What can't be taken is said, with
-what to do instead, before anything is fetched where that is known.
+Begin with `Attached.take`, which `dispatch/questions.py` calls before it asks the assistant. What can't be taken is
+said, with what to do instead, before anything is fetched where that is known.
 """
 
 from __future__ import annotations

@@ -135,10 +135,10 @@ async def opened(
     template: Path,
     token: str = "",
     own: App | None = None,
-    kind: type[Stage] | None = None,
+    kind: type[Stage] = Stage,
     **changes: Any,
 ) -> AsyncIterator[Stage]:
-    """The servers listen, the database is a copy of `template`; the bot is not started. `changes` are settings."""
+    """Start the servers on a copy of the database `template`, without the bot. `changes` are settings."""
     own = own or App()
     clock = LoopClock()
     telegram = Telegram(token, clock=clock, limits=False, topics=True, seed=1)

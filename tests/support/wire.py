@@ -167,7 +167,7 @@ class WireLoop(VirtualLoop):
         future.add_done_callback(self._running.discard)
         return future
 
-    async def create_server(self, protocol_factory: Any, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+    async def create_server(self, protocol_factory: Any, *args: Any, **kwargs: Any) -> Any:
         server = await super().create_server(protocol_factory, *args, **kwargs)
         for listening in server.sockets:
             self._servers[listening.getsockname()[1]] = server, protocol_factory
@@ -179,7 +179,7 @@ class WireLoop(VirtualLoop):
         else:
             await super().sock_connect(sock, address)
 
-    async def create_connection(self, protocol_factory: Any, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+    async def create_connection(self, protocol_factory: Any, *args: Any, **kwargs: Any) -> Any:
         sock: socket.socket | None = kwargs.get("sock")
         port = self._dialled.pop(sock.fileno(), 0) if sock else 0
         if sock and port:
