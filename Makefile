@@ -4,13 +4,17 @@ VENV := .venv
 UV := $(VENV)/bin/uv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint fmt unit coverage bench crash setup clean
+.PHONY: run test packages lint fmt unit coverage bench crash setup clean
 
 run: $(VENV)/.ready
 	$(BIN)/govorun sandbox
 
-test: $(VENV)/.ready
+test: packages
 	$(BIN)/python scripts/check.py
+
+# Debian packages for the tests (Chromium, a C compiler, systemd): root installs what is missing and prints it first.
+packages: $(VENV)/.ready
+	$(BIN)/python scripts/system_packages.py
 
 lint: $(VENV)/.ready
 	$(BIN)/python scripts/check.py lint

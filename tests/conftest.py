@@ -5,13 +5,23 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+import pytest_asyncio
 from hypothesis import HealthCheck, settings
 
+from bot import App
+from tests.support.child import PYTHONPATH
+from tests.support.loopback import sitecustomize as loopback
 from tests.support.postgres_side import TEMPLATE, Server, started
+
+if TYPE_CHECKING:
+    from tests.support.stage import Stage
+
+os.environ["PYTHONPATH"] = PYTHONPATH  # for the processes that get our environment
 
 # How fast a machine is that others use as well is no property of the code.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -25,10 +35,47 @@ pytest_plugins = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def on_this_machine() -> Iterator[None]:
+    """Fail a test that has tried to reach beyond loopback, also where the code took the failure in its stride."""
+    loopback.tries.clear()
+    yield
+    assert loopback.tries == [], "tests reach nothing beyond loopback"
+
+
 @pytest.fixture(scope="session")
 def template(govorun_template: Path) -> Path:
     """A database with the newest schema, made once and copied."""
     return govorun_template
+
+
+@pytest_asyncio.fixture
+async def stage(
+    request: pytest.FixtureRequest, tmp_path: Path, govorun_template: Path, bot_app: App
+) -> AsyncIterator[Stage]:
+    """The stage of the test kit without sockets and threads; a test marked `wire("tcp")` gets it with them."""
+    from tests.support.stage import Stage, WireStage, opened
+
+    kind = Stage if over_tcp(request.node) else WireStage
+    async with opened(tmp_path, govorun_template, own=bot_app, kind=kind) as stage:
+        yield stage
+
+
+def over_tcp(item: pytest.Item) -> bool:
+    marker = item.get_closest_marker("wire")
+    return marker is not None and marker.args == ("tcp",)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_asyncio_loop_factories(
+    item: pytest.Item,
+) -> Generator[None, LoopFactories | None, LoopFactories | None]:
+    factories = yield
+    if "stage" in getattr(item, "fixturenames", ()) and not over_tcp(item):
+        from tests.support.wire import WireLoop
+
+        return {"virtual time": WireLoop}
+    return factories
 
 
 @pytest.fixture(scope="session")
@@ -76,5 +123,6 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
     return ("passed", "", "") if os.environ.get("CI") and report.passed and report.when == "call" else None
 
 
+LoopFactories = Mapping[str, Callable[[], asyncio.AbstractEventLoop]]
 # Their tests take ten seconds and more: nobody should wait for the last.
 LONGEST = ("test_machine.py", "test_points.py", "test_signals.py", "test_own_bots.py")

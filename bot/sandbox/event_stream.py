@@ -102,7 +102,7 @@ class Hub:
         finally:
             self._waiters.discard(waiter)
 
-    async def wait_for(self, predicate: Callable[[], T | None], timeout: float = 5.0) -> T:
+    async def wait_for(self, predicate: Callable[[], T | None], timeout: float = 60.0) -> T:
         """Call `predicate` after every event and return its first true value. Raises `TimeoutError` after `timeout`
         real seconds.
         """

@@ -135,7 +135,12 @@ class Stage:
 
 @asynccontextmanager
 async def opened(
-    folder: Path, template: Path, token: str = "", own: App | None = None, **changes: Any
+    folder: Path,
+    template: Path,
+    token: str = "",
+    own: App | None = None,
+    kind: type[Stage] = Stage,
+    **changes: Any,
 ) -> AsyncIterator[Stage]:
     """Start both servers with a copy of the database `template`. The bot is not started. `changes` are settings."""
     own = own or App()
@@ -157,7 +162,7 @@ async def opened(
         database_url=f"sqlite+aiosqlite:///{database}",
         **{name.lower(): value for name, value in studio.settings().items()},
     )
-    stage = Stage(
+    stage = kind(
         telegram,
         studio,
         settings.model_copy(update=changes),

@@ -35,7 +35,9 @@ def others() -> tuple[bool, list[str]]:
         return False, []
 
 
-class _Selector(selectors.DefaultSelector):
+class Selector(selectors.DefaultSelector):
+    """Waits for sockets and threads; when nothing has come for `QUIET` seconds, it moves the loop's time instead."""
+
     loop: VirtualLoop
 
     def select(self, timeout: float | None = None) -> Any:
@@ -57,10 +59,12 @@ class _Selector(selectors.DefaultSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """The event loop. `now` is the virtual time in seconds; `errands` are calls in executors of the bot's own."""
 
+    selector: type[Selector] = Selector
+
     def __init__(self) -> None:
         self.now = 0.0
         self.errands: set[Future[Any]] = set()
-        selector = _Selector()
+        selector = self.selector()
         selector.loop = self
         super().__init__(selector)
 
@@ -82,12 +86,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class LoopClock:
-    """The virtual time of the running loop as a `Clock`, usable in other threads too. The wall clock begins in January
-    2027.
+    """The virtual time of a loop (the running one by default) as a `Clock`, usable in other threads too.
+
+    The wall clock begins in January 2027.
     """
 
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self._loop = loop or asyncio.get_running_loop()
         self.shift = 0.0  # seconds that a test has moved the wall clock
 
     def monotonic(self) -> float:

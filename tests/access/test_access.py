@@ -15,6 +15,7 @@ from bot.storage.store import Tx
 from bot.texts.catalog import say
 from bot.types import Address, Permission
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
+from tests.support.table import table
 from tests.support.telegram_side import inbox, said, soon
 
 OWNERS = frozenset({ANNA, 1087968824})
@@ -52,14 +53,14 @@ JPEG = landscapes.draw("a cat", 1, 1, 1)
 # --- the table --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@table("policy", POLICIES)
 def test_programs_and_nobody_may_do_nothing_but_signal(policy: Access) -> None:
     for actor in ACTORS:
         if actor.is_bot or (actor.id <= 0 and not actor.is_group):
             assert _allowed(policy, actor) == {Permission.SIGNAL}
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@table("policy", POLICIES)
 def test_the_bot_is_administered_by_its_owners_in_private_with_their_own_words(policy: Access) -> None:
     for actor in ACTORS:
         is_owner = _role(policy, actor) is Role.OWNER
@@ -70,7 +71,7 @@ def test_the_bot_is_administered_by_its_owners_in_private_with_their_own_words(p
         assert (Permission.EXCEED in _allowed(policy, actor)) == (is_owner and policy.is_here(actor))
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@table("policy", POLICIES)
 def test_a_closed_bot_is_for_its_members_and_for_the_groups_that_were_allowed(policy: Access) -> None:
     for actor in ACTORS:
         is_let_in = _role(policy, actor) >= Role.USER and policy.is_here(actor)
@@ -79,7 +80,7 @@ def test_a_closed_bot_is_for_its_members_and_for_the_groups_that_were_allowed(po
         assert (Permission.CHOOSE in _allowed(policy, actor)) == decides
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@table("policy", POLICIES)
 def test_the_blocked_may_do_nothing_anywhere(policy: Access) -> None:
     if policy.known.role(BORIS) is Role.BLOCKED:
         for actor in ACTORS:

@@ -105,7 +105,7 @@ async def test_a_process_that_is_killed_again_and_again_spends_no_more_than_its_
     telegram.say(ANNA, "hello")
     try:
         for kills in range(1, 4):
-            async with Process.start("run", directory=tmp_path, **environment) as process, asyncio.timeout(30):
+            async with Process.start("run", directory=tmp_path, **environment) as process, asyncio.timeout(60):
                 while len(studio.seen("completion")) < kills and not telegram.texts(ANNA):
                     await asyncio.sleep(0.05)
                 process.signal(signal.SIGKILL)

@@ -386,7 +386,7 @@ async def test_a_search_that_is_killed_again_and_again_costs_no_more_than_its_bu
     telegram.say(ANNA, "/search cats")
     try:
         for kills in range(1, 4):
-            async with Process.start("run", directory=tmp_path, **environment) as process, asyncio.timeout(30):
+            async with Process.start("run", directory=tmp_path, **environment) as process, asyncio.timeout(60):
                 while len(studio.seen("gen/search")) < kills and not telegram.texts(ANNA):
                     await asyncio.sleep(0.05)
                 process.signal(signal.SIGKILL)

@@ -141,13 +141,13 @@ async def test_two_files_are_opened_at_once_and_a_third_is_told_to_come_again(po
 
 
 async def test_a_file_that_wants_to_be_alone_waits_for_all_others_and_they_for_it() -> None:
-    pool, order = ChildPool(FileLimits(wait=5.0)), []
+    pool, order = ChildPool(FileLimits(wait=60.0)), []
 
     async def take(name: str, *, alone: bool) -> None:
         async with pool.place(alone=alone):
             order.append(name)
 
-    async with pool.place(), asyncio.timeout(5):
+    async with pool.place(), asyncio.timeout(60):
         later = [asyncio.create_task(take("alone", alone=True)), asyncio.create_task(take("next", alone=False))]
         for _ in range(5):
             await asyncio.sleep(0)

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from bot.config.settings import Settings, load, misspelt, require
 from bot.errors import ConfigError
+from tests.support.table import table
 
 ROOT = Path(__file__).parents[2]
 GOOD = {"BOT_TOKEN": "123456:ABC-def_ghi", "YC_API_KEY": "AQVNsecretsecret", "YC_FOLDER_ID": "b1gaaaabbbbccccdddde"}
@@ -55,10 +56,8 @@ def test_three_settings_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (settings.access, settings.owners, settings.models) == ("closed", (), [])
 
 
-@pytest.mark.parametrize("name", GOOD)
-@pytest.mark.parametrize(
-    "value", ["", " ", "''", '""', "<token>", "your-key", "your token", "changeme", "xxxx", "...", "AQVN..."]
-)
+@table("name", GOOD)
+@table("value", ["", " ", "''", '""', "<token>", "your-key", "your token", "changeme", "xxxx", "...", "AQVN..."])
 def test_an_empty_value_or_a_placeholder_is_missing(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     (line,) = refused(monkeypatch, **{name: value})
     assert line.startswith(f"{name} is missing: ")
@@ -70,8 +69,8 @@ def test_all_that_is_missing_is_named_at_once_with_where_to_get_it(monkeypatch: 
     assert ["@BotFather" in lines[0], "AQVN" in lines[1], "b1g" in lines[2]] == [True] * 3
 
 
-@pytest.mark.parametrize("name", GOOD)
-@pytest.mark.parametrize(("before", "after"), PAIRS)
+@table("name", GOOD)
+@table(("before", "after"), PAIRS)
 def test_spaces_and_quotes_around_a_value_do_not_matter(
     monkeypatch: pytest.MonkeyPatch, name: str, before: str, after: str
 ) -> None:
@@ -79,9 +78,7 @@ def test_spaces_and_quotes_around_a_value_do_not_matter(
     assert (value.get_secret_value() if isinstance(value, SecretStr) else value) == GOOD[name]
 
 
-@pytest.mark.parametrize(
-    "value", ["987654", "hush:hush", "987654:", "123456:hu sh", "123456:hu\nsh", "bot123456:hush", "123456 : hush"]
-)
+@table("value", ["987654", "hush:hush", "987654:", "123456:hu sh", "123456:hu\nsh", "bot123456:hush", "123456 : hush"])
 def test_a_token_of_another_shape_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     (line,) = refused(monkeypatch, BOT_TOKEN=value)
     assert line.startswith("BOT_TOKEN does not look like 123456:ABC-DEF...: ")
@@ -89,14 +86,14 @@ def test_a_token_of_another_shape_is_refused(monkeypatch: pytest.MonkeyPatch, va
     assert value not in line
 
 
-@pytest.mark.parametrize("value", ["b1g aaaa", "b1g/aaaa", "b1g\naaaa", "папка"])
+@table("value", ["b1g aaaa", "b1g/aaaa", "b1g\naaaa", "папка"])
 def test_a_folder_of_another_shape_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     (line,) = refused(monkeypatch, YC_FOLDER_ID=value)
     assert line.startswith("YC_FOLDER_ID does not look like b1g...: ")
     assert value not in line
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "value"),
     [("YC_IAM_TOKEN", "t1.token"), ("YC_OAUTH_TOKEN", "y0_token"), ("YC_TOKEN", "y0_token"), ("YC_METADATA", "true")],
 )
@@ -114,7 +111,7 @@ def test_a_key_file_must_be_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 # --- the table of wrong values ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@table(
     ("name", "value"),
     [
         ("ACCESS", "hush"),
@@ -175,7 +172,7 @@ def test_a_wrong_row_of_the_models_is_named(monkeypatch: pytest.MonkeyPatch) -> 
 # --- every setting (F105) ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", Settings.model_fields)
+@table("name", Settings.model_fields)
 def test_every_setting_refuses_what_it_can_not_be(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     for value in wrong_values(name):
         (line,) = refused(monkeypatch, **{name.upper(): value})
@@ -183,7 +180,7 @@ def test_every_setting_refuses_what_it_can_not_be(monkeypatch: pytest.MonkeyPatc
         assert "hush" not in line or name == "yc_service_account_key_file"
 
 
-@pytest.mark.parametrize("name", Settings.model_fields)
+@table("name", Settings.model_fields)
 def test_every_setting_that_says_nothing_has_its_default(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     default = Settings.model_fields[name].get_default(call_default_factory=True)
     for value in ("", "   ", '""', "' '", "\n", "\t"):
@@ -191,7 +188,7 @@ def test_every_setting_that_says_nothing_has_its_default(monkeypatch: pytest.Mon
         assert getattr(load(), name) == (value if name == "system_prompt" else default)
 
 
-@pytest.mark.parametrize("name", [name for name in Settings.model_fields if name != "system_prompt"])
+@table("name", [name for name in Settings.model_fields if name != "system_prompt"])
 def test_every_setting_is_the_same_between_spaces_and_quotes(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     value = good_value(name)
     found = []
@@ -201,16 +198,15 @@ def test_every_setting_is_the_same_between_spaces_and_quotes(monkeypatch: pytest
     assert found == [found[0]] * len(found)
 
 
-@pytest.mark.parametrize("name", Settings.model_fields)
-@pytest.mark.parametrize("place", ["environment", ".env"])
+@table("name", Settings.model_fields)
+@table("place", ["environment", ".env"])
 def test_every_setting_is_offered_for_a_name_with_a_letter_missing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, place: str
 ) -> None:
     odd = name.upper()[: len(name) // 2] + name.upper()[len(name) // 2 + 1 :]
+    (tmp_path / ".env").write_text(f"{odd}=hush\n" if place == ".env" else "")
     if place == "environment":
         monkeypatch.setenv(odd, "hush")
-    else:
-        (tmp_path / ".env").write_text(f"{odd}=hush\n")
     assert misspelt() == [f"{odd} is no setting of Govorun; did you mean {name.upper()}?"]
 
 
@@ -219,7 +215,7 @@ def test_names_that_are_nothing_like_a_setting_are_left_alone(monkeypatch: pytes
     assert misspelt() == []
 
 
-@pytest.mark.parametrize("name", GOOD)
+@table("name", GOOD)
 def test_the_placeholders_of_the_example_are_missing_values(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     (placeholder,) = re.findall(rf"# {name}: .*?(\S+\.\.\.)", (ROOT / ".env.example").read_text())
     (line,) = refused(monkeypatch, **{name: placeholder})
@@ -295,7 +291,7 @@ GOODS = {
 # --- lists and addresses ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@table(
     ("value", "owners"),
     [
         ("1001", (1001,)),
@@ -333,12 +329,12 @@ def test_models_come_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
     assert str(models[0].price_in) == "1.20"
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "[::1]", "localhost", "metadata:8080", "my_host"])
+@table("host", ["0.0.0.0", "::", "[::1]", "localhost", "metadata:8080", "my_host"])
 def test_a_host_is_a_name_or_an_address_of_either_kind(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     assert given(monkeypatch, WEBHOOK_HOST=host).webhook_host == host
 
 
-@pytest.mark.parametrize(
+@table(
     "url",
     [
         "https://proxy.example/path/",
@@ -352,10 +348,8 @@ def test_an_address_over_tls_or_on_this_machine_is_taken(monkeypatch: pytest.Mon
     assert given(monkeypatch, YC_LLM_URL=url).yc_llm_url == url.rstrip("/")
 
 
-@pytest.mark.parametrize(
-    "setting", ["telegram_api_url", *(name for name in Settings.model_fields if YC_URL.fullmatch(name))]
-)
-@pytest.mark.parametrize(
+@table("setting", ["telegram_api_url", *(name for name in Settings.model_fields if YC_URL.fullmatch(name))])
+@table(
     "host",
     ["10.0.0.1", "llm.api.cloud.yandex.net", "127.evil.example", "localhost.evil.example", "127.0.0.1@evil.example"],
 )
@@ -364,7 +358,7 @@ def test_no_key_travels_unprotected(monkeypatch: pytest.MonkeyPatch, setting: st
     assert line.startswith(setting.upper())
 
 
-@pytest.mark.parametrize("url", ["http://10.0.0.1:11434/v1", "ftp://127.0.0.1", "127.0.0.1:11434"])
+@table("url", ["http://10.0.0.1:11434/v1", "ftp://127.0.0.1", "127.0.0.1:11434"])
 def test_a_server_of_a_model_has_an_address_that_keeps_its_key(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     (line,) = refused(monkeypatch, MODELS=json.dumps([{"name": "llama", "url": url, "key": "hush-row"}]))
     assert line.startswith("MODELS (0.url): ")

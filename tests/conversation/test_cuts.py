@@ -33,6 +33,8 @@ from tests.support.stage import ANNA, TEAM, Stage
 from tests.support.telegram_side import QUESTION, said
 from tests.support.virtual import VirtualClock
 
+pytestmark = pytest.mark.wire("tcp")
+
 STREAM = (Path(__file__).parents[1] / "recordings" / "completion_stream.ndjson").read_bytes()
 LINES = STREAM.splitlines(keepends=True)
 WHOLE = json.loads(LINES[-1])["result"]["alternatives"][0]["message"]["text"]

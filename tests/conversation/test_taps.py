@@ -18,6 +18,7 @@ from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.telegram.server_facade import Telegram, buttons_of
 from bot.texts.catalog import say
 from bot.tools.toolbox import NOT_DONE, REFUSED
+from tests.support.child import PYTHONPATH
 from tests.support.scripted_model import ScriptedModel, call
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
 from tests.support.telegram_side import rows
@@ -339,7 +340,7 @@ async def _acting(file: Path, environment: dict[str, str]) -> AsyncIterator[None
     tests = Path(__file__).parents[1]
     process = await asyncio.create_subprocess_exec(
         sys.executable, str(tests / "support" / "acting_program.py"), str(file), "0.4", cwd=file.parent,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(tests.parent), **environment},
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": PYTHONPATH, **environment},
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:

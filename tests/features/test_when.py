@@ -5,15 +5,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-import pytest
-
 from bot.features.time_phrases import following, name_of, read, zone
+from tests.support.table import table
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=MOSCOW)  # a Saturday
 
 
-@pytest.mark.parametrize(
+@table(
     ("said", "at", "repeat", "rest"),
     [
         ("in 20 minutes tea", "21 12:20", "", "tea"),
@@ -51,7 +50,7 @@ def test_a_time_is_understood(said: str, at: str, repeat: str, rest: str) -> Non
     assert (f"{found[0].at:%d %H:%M}", found[0].repeat, found[1]) == (at, repeat, rest)
 
 
-@pytest.mark.parametrize(
+@table(
     ("said", "at"),
     [
         ("5.12 gift", "2026-12-05 09:00"), ("5.12 10:00 gift", "2026-12-05 10:00"),
@@ -66,7 +65,7 @@ def test_a_date_is_understood(said: str, at: str) -> None:
     assert f"{found[0].at:%Y-%m-%d %H:%M}" == at
 
 
-@pytest.mark.parametrize(
+@table(
     "said", ["", "call mum", "in a while", "at 25:00 x", "31.2 x", "2020-01-01 x", "in 0 minutes", "today 9:00 x",
              "in 9999 weeks x", "march", "montag x"],
 )  # fmt: skip
@@ -86,7 +85,7 @@ def test_nine_stays_nine_when_the_clocks_change() -> None:
     assert following(before, "week") - before == timedelta(days=7)
 
 
-@pytest.mark.parametrize(
+@table(
     ("said", "name"),
     [
         ("Europe/Moscow", "Europe/Moscow"), ("europe/moscow", "Europe/Moscow"), ("Москва", "Europe/Moscow"),
@@ -101,6 +100,6 @@ def test_a_zone_is_found_by_name_city_or_offset(said: str, name: str) -> None:
     assert zone(name_of(found)) == found
 
 
-@pytest.mark.parametrize("said", ["", "nowhere", "+99", "../../etc/passwd", "yes please"])
+@table("said", ["", "nowhere", "+99", "../../etc/passwd", "yes please"])
 def test_what_is_no_zone_is_none(said: str) -> None:
     assert zone(said) is None

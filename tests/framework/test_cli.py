@@ -1,27 +1,35 @@
-"""The command `govorun` as people run it: a process each time, with an environment of its own."""
+"""The command `govorun` as people run it, with an environment of its own.
+
+What only prints something runs in this process (`typed`); what lives longer, or changes how a process logs, in another.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import pty
 import sys
 from collections.abc import AsyncIterator
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from bot.cli import main
 from bot.sandbox.ai_studio.server import SANDBOX_FOLDER, Studio
 from bot.sandbox.telegram.server_facade import Telegram
 from bot.storage.maintenance import migrations
+from tests.support.child import PYTHONPATH
 from tests.support.raw_server import answer, closed_port, serve
 
 pytestmark = pytest.mark.process
 
-BARE = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2]), "COLUMNS": "120"}
+BARE = {"PATH": os.environ["PATH"], "PYTHONPATH": PYTHONPATH, "COLUMNS": "120"}
 HEAVY = ("aiogram", "aiohttp", "httpx", "sqlalchemy", "alembic", "cryptography", "pydantic_settings")
+PATIENCE = 60.0  # seconds for a process: a loaded machine is slow
 COMMANDS = ("run", "sandbox", "migrate", "doctor", "models")
 
 
@@ -39,7 +47,7 @@ async def python(*arguments: str, cwd: Path, **environment: str) -> Done:
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             out, err = await process.communicate()
     finally:
         if process.returncode is None:
@@ -50,6 +58,24 @@ async def python(*arguments: str, cwd: Path, **environment: str) -> Done:
 
 async def govorun(*arguments: str, cwd: Path, **environment: str) -> Done:
     return await python("-m", "bot", *arguments, cwd=cwd, **environment)
+
+
+async def typed(*arguments: str, cwd: Path, **environment: str) -> Done:
+    """Run the command in a thread of this process, with nothing of our environment but what is given."""
+    out, err = io.StringIO(), io.StringIO()
+
+    def run() -> int:
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            patch.setattr(os, "environ", {**BARE, **environment})
+            patch.setattr(sys, "argv", ["govorun", *arguments])
+            patch.chdir(cwd)
+            try:
+                main()
+            except SystemExit as end:
+                return int(end.code or 0)
+            return 0
+
+    return Done(await asyncio.to_thread(run), out.getvalue(), err.getvalue())
 
 
 @pytest.fixture
@@ -67,21 +93,21 @@ async def services() -> AsyncIterator[dict[str, str]]:
 
 
 async def test_help_names_every_command(tmp_path: Path) -> None:
-    done = await govorun("--help", cwd=tmp_path)
+    done = await typed("--help", cwd=tmp_path)
     assert (done.code, done.err) == (0, "")
     assert [command for command in COMMANDS if command not in done.out] == []
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["models", "fetch", "--help"]])
-async def test_help_loads_nothing_heavy(tmp_path: Path, arguments: list[str]) -> None:
+async def test_help_loads_nothing_heavy(tmp_path: Path) -> None:
     code = f"""
 import sys
-sys.argv = ["govorun", *{arguments!r}]
 from bot.cli import main
-try:
-    main()
-except SystemExit as end:
-    assert not end.code
+for arguments in (["--help"], ["run", "--help"], ["models", "fetch", "--help"]):
+    sys.argv = ["govorun", *arguments]
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code
 print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
 """
     done = await python("-c", code, cwd=tmp_path)
@@ -92,7 +118,7 @@ print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
     "arguments", [["nonsense"], ["sandbox", "--port", "many"], ["run", "now"], ["models", "fetch"]]
 )
 async def test_a_slip_of_the_fingers_is_answered_with_a_hint(tmp_path: Path, arguments: list[str]) -> None:
-    done = await govorun(*arguments, cwd=tmp_path)
+    done = await typed(*arguments, cwd=tmp_path)
     assert (done.code, done.out) == (2, "")
     assert "--help" in done.err
     assert "Traceback" not in done.err
@@ -102,7 +128,7 @@ async def test_a_slip_of_the_fingers_is_answered_with_a_hint(tmp_path: Path, arg
 
 
 async def test_run_without_settings_says_what_is_missing_and_offers_the_sandbox(tmp_path: Path) -> None:
-    done = await govorun("run", cwd=tmp_path)
+    done = await typed("run", cwd=tmp_path)
     assert (done.code, done.out) == (2, "")
     token, key, folder, offer = done.err.splitlines()
     assert token.startswith("govorun: BOT_TOKEN is missing: open @BotFather")
@@ -160,14 +186,14 @@ async def test_run_with_a_token_that_telegram_does_not_know_ends_in_a_sentence(
 
 
 async def test_migrate_makes_the_database(tmp_path: Path) -> None:
-    done = await govorun("migrate", cwd=tmp_path, DATABASE_URL="sqlite+aiosqlite:///new.db")
+    done = await typed("migrate", cwd=tmp_path, DATABASE_URL="sqlite+aiosqlite:///new.db")
     assert (done.code, done.out) == (0, f"The database has schema {migrations.HEAD}.\n")
     assert await migrations.current(f"sqlite+aiosqlite:///{tmp_path}/new.db") == migrations.HEAD
 
 
 async def test_migrate_refuses_the_file_of_another_program(tmp_path: Path) -> None:
     (tmp_path / "songs.db").write_bytes(b"these are no tables\n" * 100)
-    done = await govorun("migrate", cwd=tmp_path, DATABASE_URL="sqlite+aiosqlite:///songs.db")
+    done = await typed("migrate", cwd=tmp_path, DATABASE_URL="sqlite+aiosqlite:///songs.db")
     assert done.code == 2
     assert done.err.startswith("govorun: DATABASE_URL: ")
     assert len(done.err.splitlines()) == 1
@@ -229,7 +255,7 @@ async def test_the_doctor_is_colourful_on_a_terminal(tmp_path: Path, services: d
 
 
 async def test_the_models_of_the_folder_are_listed(tmp_path: Path, services: dict[str, str]) -> None:
-    done = await govorun("models", "list", cwd=tmp_path, **services)
+    done = await typed("models", "list", cwd=tmp_path, **services)
     assert (done.code, done.err) == (0, "")
     lines = done.out.splitlines()
     assert [line for line in lines if not line.startswith(f"gpt://{SANDBOX_FOLDER}/")] == []
@@ -240,21 +266,21 @@ async def test_the_folder_is_told_when_models_are_listed(tmp_path: Path) -> None
     reply = {"data": [{"id": "gpt://b1g/new-one/latest"}, {"id": "emb://b1g/text-search-doc"}, {"id": 5}, "odd"]}
     async with serve(answer(200, reply)) as server:
         settings = {"YC_API_KEY": "AQVN", "YC_FOLDER_ID": "b1g", "YC_OPENAI_URL": f"{server.url}/v1"}
-        done = await govorun("models", "list", cwd=tmp_path, **settings)
+        done = await typed("models", "list", cwd=tmp_path, **settings)
         assert done.out == "gpt://b1g/new-one/latest\n"
         assert server.seen[0].path == "/v1/models"
         assert server.seen[0].headers["openai-project"] == "b1g"
 
 
 async def test_without_a_key_the_built_in_models_are_listed(tmp_path: Path) -> None:
-    done = await govorun("models", "list", cwd=tmp_path)
+    done = await typed("models", "list", cwd=tmp_path)
     assert done.code == 0
     assert "No key is set" in done.err
     assert {"yandexgpt", "yandexgpt-lite", "gpt-oss-20b"} <= {line.split()[0] for line in done.out.splitlines()}
 
 
 async def test_a_refused_list_of_models_ends_in_a_sentence(tmp_path: Path, services: dict[str, str]) -> None:
-    done = await govorun("models", "list", cwd=tmp_path, **services | {"YC_API_KEY": "AQVNhush"})
+    done = await typed("models", "list", cwd=tmp_path, **services | {"YC_API_KEY": "AQVNhush"})
     assert (done.code, done.out, len(done.err.splitlines())) == (2, "", 1)
     assert done.err == "govorun: 401: Unknown api key\n"
 
@@ -262,7 +288,7 @@ async def test_a_refused_list_of_models_ends_in_a_sentence(tmp_path: Path, servi
 async def test_a_model_is_fetched_into_its_folder(tmp_path: Path) -> None:
     weights = b"GGUF" + bytes(1_000)
     async with serve(answer(200, weights)) as server:
-        done = await govorun("models", "fetch", f"{server.url}/tiny.gguf", "--directory", "here", cwd=tmp_path)
+        done = await typed("models", "fetch", f"{server.url}/tiny.gguf", "--directory", "here", cwd=tmp_path)
     assert (done.code, done.out, done.err) == (0, "here/tiny.gguf\n", "")
     assert (tmp_path / "here" / "tiny.gguf").read_bytes() == weights
 
@@ -270,6 +296,6 @@ async def test_a_model_is_fetched_into_its_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["no-such-model", "notes.txt"])
 async def test_what_is_no_model_is_not_fetched(tmp_path: Path, name: str) -> None:
     (tmp_path / "notes.txt").write_text(json.dumps({"not": "a model"}))
-    done = await govorun("models", "fetch", name, cwd=tmp_path)
+    done = await typed("models", "fetch", name, cwd=tmp_path)
     assert (done.code, done.out, len(done.err.splitlines())) == (2, "", 1)
     assert name in done.err

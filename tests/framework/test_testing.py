@@ -12,6 +12,7 @@ import pytest
 from bot.testing.studio import StudioSide
 from bot.testing.tg import Tg
 from bot.testing.virtual_loop import LoopClock
+from tests.support.child import PYTHONPATH
 
 ROOT = Path(__file__).parents[2]
 
@@ -107,6 +108,6 @@ def test_in_a_project_of_its_own_nothing_but_pytest_asyncio_is_needed(tmp_path: 
     (tmp_path / "test_mine.py").write_text(PROJECT)
     (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\n")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": ""}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=50)
+    environment = {**os.environ, "PYTHONPATH": PYTHONPATH, "PYTEST_ADDOPTS": ""}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
     assert "2 passed" in done.stdout, done.stdout + done.stderr

@@ -35,8 +35,8 @@ async def connected(play: Play, tls: ssl.SSLContext | None = None) -> AsyncItera
             served.set()
 
     server = await asyncio.start_server(serve, "127.0.0.1", ssl=tls)
-    async with asyncio.timeout(10), server:
-        connection = await Network().connect_tcp("127.0.0.1", server.sockets[0].getsockname()[1], timeout=5)
+    async with asyncio.timeout(60), server:
+        connection = await Network().connect_tcp("127.0.0.1", server.sockets[0].getsockname()[1], timeout=60)
         yield connection
         await connection.aclose()
         await served.wait()
@@ -197,7 +197,7 @@ async def test_an_encrypted_answer_arrives_whole(tls: ssl.SSLContext, certificat
         await writer.drain()
 
     async with connected(play, tls) as connection:
-        await connection.start_tls(ssl.create_default_context(cafile=certificate), "127.0.0.1", timeout=5)
+        await connection.start_tls(ssl.create_default_context(cafile=certificate), "127.0.0.1", timeout=60)
         assert connection.get_extra_info("ssl_object").version().startswith("TLS")
         await connection.write(b"hello")
         assert await everything(connection) == b"hello" + b"x" * (2 << 20)
@@ -209,5 +209,5 @@ async def test_a_certificate_of_nobody_is_refused(tls: ssl.SSLContext) -> None:
     async with server:
         connection = await Network().connect_tcp("127.0.0.1", server.sockets[0].getsockname()[1])
         with pytest.raises(httpcore.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
-            await connection.start_tls(ssl.create_default_context(), "127.0.0.1", timeout=5)
+            await connection.start_tls(ssl.create_default_context(), "127.0.0.1", timeout=60)
     assert connection._transport.is_closing()

@@ -105,6 +105,7 @@ async def test_f85_a_database_that_can_not_grow(stage: Stage) -> None:
     assert await stage.ask("still there?")
 
 
+@pytest.mark.wire("tcp")
 async def test_a_database_that_does_not_answer_is_not_asked_again_meanwhile(stage: Stage) -> None:
     health = await healthy(stage)
     before = counted(health.app.signs.metrics, "commit_seconds_count")

@@ -23,7 +23,7 @@ from bot.sandbox.telegram.server_facade import Telegram
 from tests.framework.test_cli import BARE
 
 SERVER = "postgresql://anna@db/govorun"
-START = 30.0  # seconds that a start may take on a machine that is busy with other tests
+START = 60.0  # seconds that a start may take on a machine that is busy with other tests
 
 
 async def ready(address: str) -> str:

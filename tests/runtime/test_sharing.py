@@ -17,7 +17,7 @@ from bot.storage.cluster.shared_semaphore import Places
 from tests.promises.crash.line import Line
 from tests.support.postgres_side import Server
 
-PATIENCE = 30.0
+PATIENCE = 60.0  # seconds: a loaded machine is slow
 
 
 @asynccontextmanager
@@ -128,7 +128,7 @@ async def test_a_leader_whose_connection_breaks_stops_and_another_goes_on(postgr
     await asyncio.wait(tasks)
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(300)
 async def test_a_leader_that_hears_nothing_of_the_server_stops_before_another_begins(
     postgres_url: str, postgres: Server
 ) -> None:
@@ -142,7 +142,7 @@ async def test_a_leader_that_hears_nothing_of_the_server_stops_before_another_be
         finally:
             led.append((f"{name} ends", now()))
 
-    async with Line.open(f"{postgres.sockets}/.s.PGSQL.5432") as line, asyncio.timeout(4 * PATIENCE):
+    async with Line.open(f"{postgres.sockets}/.s.PGSQL.5432") as line, asyncio.timeout(2 * PATIENCE):
         name = postgres_url.partition("@/")[2].partition("?")[0]
         parted = Leader(f"postgresql://postgres@127.0.0.1:{line.port}/{name}", "test", SystemClock())
         tasks = [asyncio.create_task(parted.run(lambda: lead("parted")))]

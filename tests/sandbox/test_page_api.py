@@ -14,7 +14,8 @@ from aiohttp import web
 from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.page_api import PageApi
 from bot.sandbox.telegram.server_facade import Telegram
-from tests.support.sandbox_client import Client, ManualClock, png
+from tests.support.sandbox_client import Client, png
+from tests.support.virtual import VirtualClock
 
 ANNA, TEAM = 1001, -1001000000001
 
@@ -42,7 +43,7 @@ class Page:
 
     async def events(self, after: int, count: int) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
-        async with asyncio.timeout(5), self.session.get(f"{self.url}/world/events?after={after}") as response:
+        async with asyncio.timeout(60), self.session.get(f"{self.url}/world/events?after={after}") as response:
             assert response.content_type == "text/event-stream"
             while len(found) < count:
                 line = (await response.content.readline()).decode()
@@ -53,7 +54,7 @@ class Page:
 
 @pytest.fixture
 async def telegram() -> AsyncIterator[Telegram]:
-    telegram = Telegram(clock=ManualClock(), limits=False, topics=True)
+    telegram = Telegram(clock=VirtualClock(by_hand=True), limits=False, topics=True)
     await telegram.start()
     yield telegram
     await telegram.close()

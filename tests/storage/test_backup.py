@@ -353,7 +353,7 @@ async def _write_on(store: Store, told: list[int]) -> None:
 
 
 async def _until(found: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not found():
             await asyncio.sleep(0.005)
 

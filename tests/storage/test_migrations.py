@@ -29,6 +29,7 @@ from bot.storage.engines import sqlite_copy
 from bot.storage.maintenance import migrations
 from bot.storage.store import Store
 from bot.storage.tables import METADATA
+from tests.support.child import PYTHONPATH
 
 COMPARED = {
     "compare_type": True,
@@ -286,7 +287,7 @@ async def test_f90_a_migration_that_is_killed_at_any_write_is_finished_by_the_ne
         started = f"asyncio.run(test_migrations.killed({str(path)!r}, {number}))"
         code = f"from tests.storage import test_migrations; import asyncio; {started}"
         done = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", code, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+            sys.executable, "-c", code, env={**os.environ, "PYTHONPATH": PYTHONPATH}
         )
         assert await done.wait() == -signal.SIGKILL
         await migrations.upgrade(_url(path))

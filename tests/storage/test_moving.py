@@ -22,6 +22,7 @@ from bot.storage.maintenance import sqlite_to_postgres
 from bot.storage.store import Store, Tx
 from bot.storage.tables import METADATA
 from bot.types import Address, File, Image, Job, Outgoing, Text, User
+from tests.support.child import PYTHONPATH
 from tests.support.postgres_side import Server
 
 WHERE = Address("telegram", 42, 1001)
@@ -177,13 +178,13 @@ async def test_on_a_terminal_it_asks_where_to_and_shows_nothing_of_the_answer(
     ours, theirs = pty.openpty()
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bot", "move", cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2]), "DATABASE_URL": source},
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": PYTHONPATH, "DATABASE_URL": source},
     )  # fmt: skip
     os.close(theirs)
     seen = asyncio.StreamReader()
     terminal = os.fdopen(ours, "r+b", 0)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(seen), terminal)
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         asked = await seen.readuntil(b": ")  # the space comes when nothing is shown any more
         terminal.write(target.encode() + b"\n")
         told = await seen.readuntil(b"All of it is there.")

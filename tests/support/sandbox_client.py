@@ -1,11 +1,10 @@
-"""What the tests of the sandbox share: a clock that a test moves by hand, a plain Bot API client, small pictures.
+"""What the tests of the sandbox share: a plain Bot API client and small pictures.
 
 The fixtures `manual_clock`, `telegram` and `client` stand at the foot.
 """
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import struct
@@ -17,49 +16,10 @@ import aiohttp
 import pytest
 
 from bot.sandbox.telegram.server_facade import Telegram
+from tests.support.virtual import VirtualClock
 
 ANNA, TEAM = 1001, -1001000000001
 KEYBOARD = {"inline_keyboard": [[{"text": "Yes", "callback_data": "yes"}]]}
-
-
-class ManualClock:
-    """`sleep` waits until the test moves the time with `advance`."""
-
-    def __init__(self, start: float = 1_800_000_000.0) -> None:
-        self.now = 0.0
-        self.start = start
-        self._sleepers: list[tuple[float, asyncio.Future[None]]] = []
-        self._asleep = asyncio.Condition()
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def time(self) -> float:
-        return self.start + self.now
-
-    async def sleep(self, seconds: float) -> None:
-        sleeper: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._sleepers.append((self.now + seconds, sleeper))
-        async with self._asleep:
-            self._asleep.notify_all()
-        await sleeper
-
-    @property
-    def sleeping(self) -> list[float]:
-        """When those who sleep wake up, in seconds from now."""
-        return sorted(until - self.now for until, sleeper in self._sleepers if not sleeper.done())
-
-    async def until_asleep(self, seconds: float, tolerance: float = 0.001) -> None:
-        """Return when somebody sleeps for so long. Raises `TimeoutError` after 5 real seconds."""
-        async with asyncio.timeout(5), self._asleep:
-            await self._asleep.wait_for(lambda: any(abs(left - seconds) <= tolerance for left in self.sleeping))
-
-    def advance(self, seconds: float) -> None:
-        self.now += seconds
-        for until, sleeper in self._sleepers:
-            if until <= self.now and not sleeper.done():
-                sleeper.set_result(None)
-        self._sleepers = [item for item in self._sleepers if not item[1].done()]
 
 
 class Client:
@@ -123,12 +83,12 @@ def jpeg_header(width: int, height: int) -> bytes:
 
 
 @pytest.fixture
-def manual_clock() -> ManualClock:
-    return ManualClock()
+def manual_clock() -> VirtualClock:
+    return VirtualClock(by_hand=True)
 
 
 @pytest.fixture
-async def telegram(manual_clock: ManualClock) -> AsyncIterator[Telegram]:
+async def telegram(manual_clock: VirtualClock) -> AsyncIterator[Telegram]:
     telegram = Telegram(clock=manual_clock, limits=False, topics=True, seed=1)
     await telegram.start()
     yield telegram

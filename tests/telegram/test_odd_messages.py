@@ -21,6 +21,7 @@ from tests.support.telegram_side import inbox, questions, rows, said, soon
 # --- numbers ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.wire("tcp")
 async def test_f36_a_new_bot_with_small_numbers_is_heard(tmp_path: Path, stage: Stage, template: Path) -> None:
     """The operator has replaced the token and kept the database."""
     await stage.start()

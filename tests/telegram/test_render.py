@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from bot.telegram.render import Piece, parse, pieces
 from bot.telegram.render.document import Table
+from tests.support.table import table
 
 
 def shown(markdown: str) -> str:
@@ -25,7 +24,7 @@ def covered(piece: Piece, entity: dict[str, Any]) -> str:
     return raw[entity["offset"] * 2 : (entity["offset"] + entity["length"]) * 2].decode("utf-16-le")
 
 
-@pytest.mark.parametrize(
+@table(
     ("markdown", "text", "entities"),
     [
         ("a **b** c", "a b c", [("bold", "b")]),
@@ -63,7 +62,7 @@ def test_a_construct_is_shown_without_its_markup(markdown: str, text: str, entit
     assert looks(markdown) == entities
 
 
-@pytest.mark.parametrize(
+@table(
     "text",
     [
         "snake_case_words and __init__ and _x",
@@ -91,12 +90,12 @@ def test_the_language_of_code_is_kept() -> None:
     assert piece.entities == ({"type": "pre", "offset": 0, "length": 6, "language": "c++"},)
 
 
-@pytest.mark.parametrize("info", ["js {1,3-5}", "js {.numbered #x} start=2", "js title=a=b", "js data={1, 2} x=y"])
+@table("info", ["js {1,3-5}", "js {.numbered #x} start=2", "js title=a=b", "js data={1, 2} x=y"])
 def test_what_stands_behind_a_language_for_other_readers_is_not_shown(info: str) -> None:
     assert shown(f"```{info}\ncode\n```") == "code"
 
 
-@pytest.mark.parametrize("info", ["js two words", "js a= b", "js {open", "js =x"])
+@table("info", ["js two words", "js a= b", "js {open", "js =x"])
 def test_words_behind_a_fence_are_not_lost(info: str) -> None:
     assert shown(f"```{info}\ncode\n```") == f"{info}\ncode"
 
@@ -161,7 +160,7 @@ def test_headers_too_long_to_repeat_are_shown_once() -> None:
 # --- formulas ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@table(
     ("markdown", "source"),
     [
         ("\\(a+b\\)", "a+b"),
@@ -184,9 +183,7 @@ def test_a_formula_of_several_lines_hides_its_stars_and_dashes_from_markdown() -
     assert looks("\\[\na\n- b * c\n\n= d\n\\]") == [("pre", "a\n- b * c\n\n= d")]
 
 
-@pytest.mark.parametrize(
-    "text", ["$5 и $10", "от $5 до 7$", "$5-$10", "цена $5 = 450₽, а $10 = 900₽", "\\[слова и слова\\]"]
-)
+@table("text", ["$5 и $10", "от $5 до 7$", "$5-$10", "цена $5 = 450₽, а $10 = 900₽", "\\[слова и слова\\]"])
 def test_a_price_or_an_escaped_bracket_is_no_formula(text: str) -> None:
     assert looks(text) == []
     assert shown(text) == text.replace("\\", "")
@@ -195,7 +192,7 @@ def test_a_price_or_an_escaped_bracket_is_no_formula(text: str) -> None:
 # --- links ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@table(
     ("markdown", "text"),
     [
         ("[x](javascript:alert(1))", "x (javascript:alert(1))"),
@@ -211,7 +208,7 @@ def test_other_targets_than_web_mail_and_telephone_are_dead(markdown: str, text:
     assert looks(markdown) == ([("code", text[3:-1])] if "(" in text else [])
 
 
-@pytest.mark.parametrize(
+@table(
     ("markdown", "text"),
     [
         ("[google.com](https://evil.example)", "google.com (https://evil.example)"),
@@ -254,22 +251,22 @@ def test_controls_and_tricks_are_removed() -> None:
     assert shown("a\x00b\x0bc\u202ed\u2066e\U000e0041f\ufeffg\r\nh\ri\ud800") == "abcdefg\nh\ni\ufffd"
 
 
-@pytest.mark.parametrize("markdown", ["", " \n\t", "\u200b", "\x00"])
+@table("markdown", ["", " \n\t", "\u200b", "\x00"])
 def test_an_answer_without_anything_to_see_has_no_pieces(markdown: str) -> None:
     assert pieces(parse(markdown)) == []
 
 
-@pytest.mark.parametrize("markdown", ["```", "**", ">", "```python\n", "#"])
+@table("markdown", ["```", "**", ">", "```python\n", "#"])
 def test_an_answer_of_nothing_but_markup_is_shown_as_it_is(markdown: str) -> None:
     assert shown(markdown) == markdown.strip()
 
 
-@pytest.mark.parametrize("mark", [">", "- ", "> - ", "1. "])
+@table("mark", [">", "- ", "> - ", "1. "])
 def test_nesting_without_end_keeps_the_text(mark: str) -> None:
     assert shown(mark * 3_000 + "слово").endswith("слово")
 
 
-@pytest.mark.parametrize(
+@table(
     ("info", "language", "text"),
     [
         ("python", "python", "x"),

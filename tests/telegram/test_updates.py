@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from bot.ports import Received
 from bot.telegram.receiving import parsing
 from bot.telegram.receiving.parsing import Bad, Me
 from bot.types import Attachment, Incoming, Kind
+from tests.support.table import table
 
 ME = Me(4200000042, "govorun_bot")
 ROW = Received(7, ME.id, 1, "", 0, datetime(2027, 1, 1, tzinfo=UTC))
@@ -54,16 +54,14 @@ def test_a_topic_is_part_of_the_address_only_where_it_is_one() -> None:
     assert (topic.address.thread, reply_thread.address.thread) == (12, 0)
 
 
-@pytest.mark.parametrize(
-    "text", ["\u2800", "\u200b\u200d", "\u3164", " ", ".", "\n\t", "\ufeff", "\0", "\u0301", "\x1b"]
-)
+@table("text", ["\u2800", "\u200b\u200d", "\u3164", " ", ".", "\n\t", "\ufeff", "\0", "\u0301", "\x1b"])
 def test_a_text_without_anything_to_read_is_empty(text: str) -> None:
     found = read(text=text)
     assert found is not None
     assert found.text == ""
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "expected"),
     [("a\0b", "ab"), ("x\ud83dy", "x\ufffdy"), ("\ud83d\ude00", "😀"), ("\u202eabc", "\u202eabc"), ("?", "?")],
 )
@@ -88,7 +86,7 @@ def test_a_name_can_always_be_stored_and_never_costs_the_message() -> None:
     assert nameless.user.name == ""
 
 
-@pytest.mark.parametrize(
+@table(
     "fields",
     [
         {"forward_origin": {"type": "hidden_user", "date": 1422450181}},
@@ -128,7 +126,7 @@ def test_an_attachment_is_named_and_never_trusted() -> None:
 # --- who says it, to whom ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@table(
     "fields",
     [
         {"from": {**ANNA, "id": 777000}},
@@ -148,7 +146,7 @@ def test_nobody_in_person_is_not_answered(fields: dict[str, Any]) -> None:
     assert read(**fields) is None
 
 
-@pytest.mark.parametrize(
+@table(
     ("text", "expected"),
     [
         ("hello all", None),
@@ -174,14 +172,14 @@ def test_a_reply_to_the_bot_is_for_the_bot() -> None:
     assert read(chat=TEAM, reply_to_message={"message_id": 3, "from": ANNA}) is None
 
 
-@pytest.mark.parametrize("text", ["/stop", "/STOP", " /stop ", "/stop@govorun_bot"])
+@table("text", ["/stop", "/STOP", " /stop ", "/stop@govorun_bot"])
 def test_stop_never_waits(text: str) -> None:
     found = read(text=text)
     assert found is not None
     assert found.kind is Kind.STOP
 
 
-@pytest.mark.parametrize("text", ["/stopp", "/stop it", "stop"])
+@table("text", ["/stopp", "/stop it", "stop"])
 def test_what_only_looks_like_stop_is_a_message(text: str) -> None:
     found = read(text=text)
     assert found is not None
@@ -198,7 +196,7 @@ def test_a_press_is_read_even_on_a_message_that_is_gone() -> None:
     assert (found.kind, found.data, found.message_id) == (Kind.BUTTON, "k", 9)
 
 
-@pytest.mark.parametrize("data", ["\ud800", "a\0b", 5, None, [], "😀" * 500])
+@table("data", ["\ud800", "a\0b", 5, None, [], "😀" * 500])
 def test_what_a_button_carries_can_always_be_looked_up(data: Any) -> None:
     query = {"id": "1", "from": ANNA, "message": {"chat": PRIVATE, "message_id": 9}, "data": data}
     found = parsing.read({"callback_query": query}, [ROW], ME)
@@ -206,16 +204,14 @@ def test_what_a_button_carries_can_always_be_looked_up(data: Any) -> None:
     found.data.encode()
 
 
-@pytest.mark.parametrize(
-    ("status", "kind"), [("kicked", Kind.GONE), ("left", Kind.GONE), ("member", Kind.BACK), ("ghost", Kind.BACK)]
-)
+@table(("status", "kind"), [("kicked", Kind.GONE), ("left", Kind.GONE), ("member", Kind.BACK), ("ghost", Kind.BACK)])
 def test_the_bots_own_standing_is_followed(status: str, kind: Kind) -> None:
     found = parsing.read({"my_chat_member": {"chat": PRIVATE, "new_chat_member": {"status": status}}}, [ROW], ME)
     assert found is not None
     assert found.kind is kind
 
 
-@pytest.mark.parametrize(
+@table(
     ("event", "name"),
     [
         ({"forum_topic_created": {"name": "Mine", "icon_color": 1}}, "Mine"),
@@ -230,7 +226,7 @@ def test_the_name_of_a_topic_is_followed(event: dict[str, Any], name: str) -> No
     assert read(text=None, forum_topic_edited={"icon_custom_emoji_id": "1"}) is None
 
 
-@pytest.mark.parametrize("new", [True, 0, 7, 2**70, -(2**70), "-100", None, 1.5])
+@table("new", [True, 0, 7, 2**70, -(2**70), "-100", None, 1.5])
 def test_only_a_groups_new_id_moves_a_chat(new: Any) -> None:
     found = read(text=None, chat=TEAM, migrate_to_chat_id=new)
     assert found is None or found.kind is not Kind.MOVED
@@ -242,7 +238,7 @@ def test_only_a_groups_new_id_moves_a_chat(new: Any) -> None:
 # --- numbers and names ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("given", [None, True, -1, 2**63, 2**70, "5", 1.0, [], {}])
+@table("given", [None, True, -1, 2**63, 2**70, "5", 1.0, [], {}])
 def test_an_update_without_a_number_is_none(given: Any) -> None:
     assert parsing.number({"update_id": given}) is None
     assert parsing.number(given) is None

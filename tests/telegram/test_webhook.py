@@ -27,6 +27,8 @@ from bot.telegram.receiving.webhook import Webhook
 from tests.support.stage import ANNA, BORIS, Stage
 from tests.support.telegram_side import counted, inbox, rows, settled, soon
 
+pytestmark = pytest.mark.wire("tcp")
+
 SECRET = "the-secret_of_7_tests"
 HEADER = "X-Telegram-Bot-Api-Secret-Token"
 JSON = "application/json"

@@ -19,7 +19,9 @@ from bot.sandbox.ai_studio.server import Answer
 from bot.telemetry import logging as logs
 from bot.telemetry import turn_log
 from bot.telemetry.logging import JsonLines, Redaction
+from tests.support.child import PYTHONPATH
 from tests.support.stage import ANNA, BORIS, Stage
+from tests.support.table import table
 from tests.support.telegram_side import soon
 
 TOKEN = "4200000042:AAsandboxSandboxSandboxSandboxSandbox1"
@@ -60,8 +62,8 @@ def test_a_line_says_when_how_bad_who_and_what() -> None:
     assert line("%s of %d", "two", 3).endswith(" WARNING bot.test: two of 3")
 
 
-@pytest.mark.parametrize("secret", SECRETS)
-@pytest.mark.parametrize("form", [str, lambda text: quote(text, safe=""), repr])
+@table("secret", SECRETS)
+@table("form", [str, lambda text: quote(text, safe=""), repr])
 def test_a_known_secret_is_hidden_wherever_it_stands(secret: str, form: object) -> None:
     assert callable(form)
     shown = form(secret)
@@ -76,7 +78,7 @@ def test_a_known_secret_is_hidden_wherever_it_stands(secret: str, form: object) 
     assert all("***" in text for text in found)
 
 
-@pytest.mark.parametrize(
+@table(
     "unknown",
     [OTHER, OTHER.replace(":", "%3A"), "t1." + "9euelZ_-" * 8, "y0_" + "AgAAAAB" * 6, "AQVN" + "abcDEF123_-" * 4],
 )
@@ -90,9 +92,7 @@ def test_a_bot_token_that_nobody_named_is_hidden_in_an_address() -> None:
     assert line("https://api.telegram.org/bot%s/getMe", OTHER).endswith("https://api.telegram.org/bot***/getMe")
 
 
-@pytest.mark.parametrize(
-    "harmless", ["12:30:45", "127.0.0.1:8080", "chat 1001: 5 tokens", "gpt://b1g/yandexgpt/latest"]
-)
+@table("harmless", ["12:30:45", "127.0.0.1:8080", "chat 1001: 5 tokens", "gpt://b1g/yandexgpt/latest"])
 def test_what_is_no_secret_stays(harmless: str) -> None:
     assert line(harmless).endswith(harmless)
 
@@ -107,7 +107,7 @@ def test_a_secret_of_a_letter_or_two_does_not_make_the_log_unreadable() -> None:
     assert Redaction(["a", "an", ""]).format(record).endswith("an answer")
 
 
-@pytest.mark.parametrize("code", [*range(9), *range(10, 32), *range(127, 160), 0x2028, 0x2029, 0x202E, 0x2066])
+@table("code", [*range(9), *range(10, 32), *range(127, 160), 0x2028, 0x2029, 0x202E, 0x2066])
 def test_what_would_move_the_cursor_or_turn_the_text_is_written_out(code: int) -> None:
     found = line("before %s after", chr(code))
     assert chr(code) not in found
@@ -137,7 +137,7 @@ def test_a_json_line_has_what_a_text_line_has_and_the_values_by_name() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("secret", [*SECRETS, OTHER])
+@table("secret", [*SECRETS, OTHER])
 def test_no_secret_is_in_any_value_of_a_json_line(secret: str) -> None:
     found = row("%s", secret, error=raised(f"GET /bot{secret}/getMe"), url=f"https://host/bot{secret}")
     assert "Traceback" in found["error"]
@@ -337,7 +337,7 @@ with logs.standard_streams():
 @pytest.mark.parametrize("streams", [">/dev/full 2>/dev/full", "<&- >&- 2>&-", "2>&-", ">&- 2>/dev/full"])
 def test_f104_a_log_that_can_not_be_written_is_all_that_is_lost(streams: str, tmp_path: Any) -> None:
     command = f"exec '{sys.executable}' -c '{BROKEN}' '{tmp_path}/file' {streams}"
-    bare = {"PATH": os.environ["PATH"], "PYTHONPATH": os.getcwd()}
+    bare = {"PATH": os.environ["PATH"], "PYTHONPATH": PYTHONPATH}
     done = subprocess.run(["/bin/sh", "-c", command], env=bare, check=False)
     assert done.returncode == 0
     assert (tmp_path / "file").read_bytes() == b"went on"

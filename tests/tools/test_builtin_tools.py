@@ -26,6 +26,7 @@ from bot.types import Address
 from tests.support.scripted_model import ScriptedModel, call
 from tests.support.stage import ANNA, Stage
 from tests.support.telegram_side import rows
+from tests.support.virtual import VirtualClock
 
 
 @pytest.mark.parametrize(
@@ -82,13 +83,9 @@ def test_the_calculator_runs_nothing_and_takes_no_time(expression: str) -> None:
 
 
 async def test_the_time_is_told_in_the_zone_of_the_user() -> None:
-    class Clock(SystemClock):
-        def time(self) -> float:
-            return 1_800_000_000.0
-
     tool, here = current_time.tool(), Address("telegram", 1, 1)
-    asker = ToolContext(here, zone="Europe/Moscow", clock=Clock())
-    nobody = ToolContext(here, clock=Clock())
+    asker = ToolContext(here, zone="Europe/Moscow", clock=VirtualClock())
+    nobody = ToolContext(here, clock=VirtualClock())
     assert (await tool.call({}, asker)).text == "Friday, 2027-01-15 11:00:00, Europe/Moscow (+03:00 from UTC)"
     assert "2027-01-15 17:00:00, Asia/Tokyo" in (await tool.call({"zone": "Asia/Tokyo"}, asker)).text
     assert (await tool.call({}, nobody)).text.endswith("UTC (+00:00 from UTC); the user's time zone is not known")

@@ -173,7 +173,7 @@ class Telegram(PeopleActions):
         """How many updates the bot has not confirmed yet."""
         return len(self.updates.waiting())
 
-    async def wait_for(self, predicate: Callable[[], T | None], timeout: float = 5.0) -> T:
+    async def wait_for(self, predicate: Callable[[], T | None], timeout: float = 60.0) -> T:
         """Call `predicate` after each event and return its first true value. Raises `TimeoutError` after `timeout` real
         seconds.
         """

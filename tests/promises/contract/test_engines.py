@@ -35,6 +35,7 @@ from bot.texts.catalog import say
 from bot.types import Address, Job
 from tests.support.postgres_side import Server
 from tests.support.sandbox_client import jpeg_header
+from tests.support.virtual import ShiftedClock
 
 ANNA, BORIS = 1001, 1002
 # What is being done is anybody's, and workers are told at once: before one looks whether what it does is still its own.
@@ -44,7 +45,7 @@ WITH taken AS (
 )
 SELECT pg_notify('procrastinate_queue_v1#' || queue_name, '{NEWS}') FROM taken
 """
-PATIENCE = 40.0
+PATIENCE = 60.0  # seconds: a loaded machine is slow
 
 
 async def until(found: Callable[[], object]) -> None:
@@ -386,19 +387,12 @@ async def test_a_chat_that_comes_back_under_another_job_waits_for_the_end_of_the
     assert trials == ["the first question", "the first question", "the second question"]
 
 
-class Behind(SystemClock):
-    """An hour."""
-
-    def time(self) -> float:
-        return super().time() - 3600.0
-
-
 @several
 async def test_a_machine_whose_clock_is_an_hour_behind_says_so_once_and_does_what_is_due(
     hall: Hall, caplog: pytest.LogCaptureFixture
 ) -> None:
     done: list[str] = []
-    taker, worker = await hall.add(ProcessRole.WEBHOOK), await hall.add(ProcessRole.WORKER, Behind())
+    taker, worker = await hall.add(ProcessRole.WEBHOOK), await hall.add(ProcessRole.WORKER, ShiftedClock(-3600.0))
 
     async def work(job: Job) -> None:
         done.append(job.key)

@@ -270,6 +270,6 @@ async def test_two_bots_and_two_guards_wait_for_nobody_for_ever(both: list[Store
         tx.members.put(43, 7, Role.USER.word, 0)
         tx.spending.reserve("tokens", 1, replace(WHERE, bot=43), 7, Caps(bot=100))
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await asyncio.gather(*(store.write(work) for _ in range(10) for store in both for work in (first, second)))
     assert len(await both[0].read(lambda tx: [*tx.members.all(42), *tx.members.all(43)])) == 2

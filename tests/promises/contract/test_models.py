@@ -228,7 +228,7 @@ async def test_stop_closes_the_connection(world: World) -> None:
             if chunk.text:
                 break
     seen = world.studio.seen(world.route)[0]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not seen.gone:
             await asyncio.sleep(0.01)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.promises.crash.world import Nursery
+from tests.support.child import PYTHONPATH
 
 ROOT = Path(__file__).parents[3]
 
@@ -21,7 +22,7 @@ ROOT = Path(__file__).parents[3]
 def forking(directory: Path) -> Iterator[Path]:
     """The socket of a fork server that lives as long as the block."""
     socket = directory / "socket"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": PYTHONPATH}
     command = [sys.executable, "-m", "tests.promises.crash.forkserver", str(socket)]
     with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE) as server:
         until = time.monotonic() + 120

@@ -8,9 +8,13 @@ that the bot dies and comes back meanwhile is the world's business.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import subprocess
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from tests.promises.crash.judge import Place, Verdict
@@ -105,6 +109,21 @@ async def _all(wanted: Sequence[tuple[Scenario, Strike, Point, str]], nursery: N
     async with asyncio.TaskGroup() as tasks:
         runs = [tasks.create_task(one(*run)) for run in wanted]
     return [run.result() for run in runs]
+
+
+def half(first: int, every: int) -> tuple[int, int]:
+    """Half of every n-th point, for `part`: which half, the last bit of the checked-out commit's hash decides.
+
+    So a run can be repeated, and the pushes take the halves by turns. `CRASH_HALF` (0 or 1) chooses one.
+    """
+    return first + every * _last_bit(), 2 * every
+
+
+@cache
+def _last_bit() -> int:
+    command = ["git", "rev-parse", "HEAD"]
+    found = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False).stdout
+    return int(os.environ.get("CRASH_HALF") or found.strip() or "0", 16) % 2
 
 
 def assert_harmless(cases: Sequence[Case], *, at_least: int) -> None:

@@ -256,7 +256,7 @@ class Crowd:
 async def ordeal(forks: Path, server: Server, directory: Path, how: Ordeal) -> Report:
     async with fleet(forks, server, directory, how, yc_concurrency=2 * how.people) as ships:
         world, chance = ships.world, random.Random(how.seed)
-        await world.telegram.wait_for(lambda: world.telegram.updates.webhook_active or None, 30)
+        await world.telegram.wait_for(lambda: world.telegram.updates.webhook_active or None, 60)
         crowd = Crowd(world, how, chance)
         places = [Place(world.telegram.person(f"P{number}")["id"]) for number in range(how.people)]
         people = [asyncio.create_task(crowd.talk(place)) for place in places]

@@ -57,7 +57,7 @@ def next_version(directory: Path) -> Path:
 async def update(forks: Path, server: Server, directory: Path, how: Ordeal) -> Updated:
     async with fleet(forks, server, directory, how, yc_concurrency=2 * how.people) as ships:
         world, folder = ships.world, next_version(directory)
-        await world.telegram.wait_for(lambda: world.telegram.updates.webhook_active or None, 30)
+        await world.telegram.wait_for(lambda: world.telegram.updates.webhook_active or None, 60)
         crowd = Crowd(world, how, random.Random(how.seed))
         places = [Place(world.telegram.person(f"P{number}")["id"]) for number in range(how.people)]
         people = [asyncio.create_task(crowd.talk(place)) for place in places]

@@ -86,7 +86,7 @@ async def order(world: World) -> None:
     world.telegram.say(ANNA, f"/image {PROMPT}")
     world.ask(ANNA)
     await world.answered()
-    await world.telegram.wait_for(lambda: pictures(world) or excuses(world), 25)
+    await world.telegram.wait_for(lambda: pictures(world) or excuses(world), PATIENCE)
 
 
 def pictures(world: World) -> int:

@@ -23,7 +23,7 @@ HARD = Ordeal(
 )  # fmt: skip
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(300)
 async def test_workers_die_the_server_restarts_one_stands_still_and_everybody_is_answered_once(
     fork_server: Path, postgres: Server, tmp_path: Path
 ) -> None:
@@ -34,7 +34,7 @@ async def test_workers_die_the_server_restarts_one_stands_still_and_everybody_is
     assert share(report.delays, 0.95) <= DELAY
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(300)
 async def test_webhooks_and_the_server_are_killed_a_line_falls_silent_and_everybody_is_answered_once(
     fork_server: Path, postgres: Server, tmp_path: Path
 ) -> None:
@@ -44,7 +44,7 @@ async def test_webhooks_and_the_server_are_killed_a_line_falls_silent_and_everyb
     assert report.questions > 30
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(300)
 async def test_an_update_of_one_process_after_the_other_costs_no_answer(
     fork_server: Path, postgres: Server, tmp_path: Path
 ) -> None:

@@ -19,6 +19,7 @@ import pytest
 from bot.texts.catalog import say
 from tests.promises.crash.scenarios import ANNA, BORIS, CLARA
 from tests.promises.crash.world import Author, Nursery, World
+from tests.support.child import PYTHONPATH
 
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(sys.platform != "linux", reason="limits as Linux has them")]
 
@@ -67,7 +68,7 @@ async def test_two_bots_with_one_token_do_not_answer_twice_and_do_not_fill_the_l
         await world.start()
         await world.answered(world.ask(ANNA))
         await other.start()
-        await world.telegram.wait_for(lambda: [call for call in world.telegram.calls if call.status == 409], 20)
+        await world.telegram.wait_for(lambda: [call for call in world.telegram.calls if call.status == 409], 60)
         end = asyncio.get_running_loop().time() + QUARREL
         while asyncio.get_running_loop().time() < end:
             for person in (ANNA, BORIS, CLARA):
@@ -95,7 +96,7 @@ async def bot(
     words = [sys.executable, "-m", "bot", "run"]
     process = await asyncio.create_subprocess_exec(
         *(["sh", "-c", f'exec "$@" {command}', "sh"] if command else []), *words,
-        cwd=world.directory, env={**world.settings, "PYTHONPATH": str(ROOT), **environment}, preexec_fn=limits,
+        cwd=world.directory, env={**world.settings, "PYTHONPATH": PYTHONPATH, **environment}, preexec_fn=limits,
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
@@ -109,7 +110,7 @@ async def bot(
 async def works(world: World, process: asyncio.subprocess.Process) -> None:
     for person in (ANNA, BORIS, CLARA):
         world.ask(person)
-    await world.answered(patience=40)
+    await world.answered(patience=60)
     process.send_signal(signal.SIGTERM)
     assert await process.wait() == 0
 

@@ -40,7 +40,7 @@ async def _stop(nursery: Nursery, moment: float, grace: float) -> list[str]:
         for person in PEOPLE:
             world.ask(person)
         first = world.ask(ANNA)
-        await world.telegram.wait_for(lambda: world.studio.seen("completion"), 10)
+        await world.telegram.wait_for(lambda: world.studio.seen("completion"), 60)
         await asyncio.sleep(moment)
         faults = await _stopped(world, grace + LATE, {0})
         await world.start()
@@ -71,7 +71,7 @@ async def test_sigterm_ends_a_bot_that_waits_for_telegram_at_its_start(nursery: 
 
 
 async def _said(world: World, words: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while words not in world.log():
             await asyncio.sleep(0.02)
 
@@ -100,7 +100,7 @@ async def test_a_pause_of_the_whole_process_is_slept_through(nursery: Nursery) -
         await world.start()
         for person in PEOPLE:
             world.ask(person)
-        await world.telegram.wait_for(lambda: world.telegram.drafts, 10)
+        await world.telegram.wait_for(lambda: world.telegram.drafts, 60)
         world.send(signal.SIGSTOP)
         await asyncio.sleep(PAUSE / 2)
         world.telegram.cut()

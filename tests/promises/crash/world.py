@@ -22,7 +22,7 @@ from tests.promises.crash.judge import ASK, Place, Question, Verdict, is_apology
 from tests.promises.crash.process import Death, Process
 from tests.promises.crash.strikes import Hit, Point, Strike
 
-PATIENCE = 25.0  # seconds until something is taken for lost
+PATIENCE = 60.0  # seconds until something is taken for lost
 LONG_WORDS = "tell it at length"  # a question with these words has a long answer
 LENGTH = 25  # sentences of it, and words in each
 QUIET = 0.3  # seconds without a call: the bot has nothing left to do

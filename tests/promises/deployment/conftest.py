@@ -22,13 +22,13 @@ class Program:
         found = shutil.which(name, path=folder) or shutil.which(name)
         if found is None:
             if os.environ.get("CI"):
-                pytest.fail(f"{name} is missing: scripts/check.py installs it")
-            pytest.skip(f"NO {name.upper()}: this part of deploy/ is not checked (scripts/deploy_tools.py)")
+                pytest.fail(f"{name} is missing: make test brings it")
+            pytest.skip(f"NO {name.upper()}: this part of deploy/ is not checked (make test brings it)")
         self.path = found
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [self.path, *arguments], capture_output=True, text=True, check=False, cwd=ROOT, timeout=50,
+            [self.path, *arguments], capture_output=True, text=True, check=False, cwd=ROOT, timeout=120,
             env={**os.environ, **environment},
         )  # fmt: skip
 

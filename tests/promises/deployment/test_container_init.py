@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.promises.deployment.conftest import DEPLOY, ROOT
+from tests.promises.deployment.conftest import DEPLOY
+from tests.support.child import PYTHONPATH
 
 pytestmark = [pytest.mark.process, pytest.mark.skipif(sys.platform != "linux", reason="it is for containers")]
 
 INIT = [sys.executable, "-I", str(DEPLOY / "container_init.py")]
-BARE = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+BARE = {"PATH": os.environ["PATH"], "PYTHONPATH": PYTHONPATH}
 
 # A loop as that of the bot, which gives signs of life until a line comes in, and then does what the line says.
 LIVING = """
@@ -62,7 +63,7 @@ def container(*command: str, seconds: float = 60.0, **environment: str) -> Itera
 
 def python(code: str, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
     with container(sys.executable, "-c", code, seconds=seconds) as process:
-        out, err = process.communicate(timeout=40)
+        out, err = process.communicate(timeout=60)
         return subprocess.CompletedProcess([], process.returncode, out, err)
 
 
@@ -78,7 +79,7 @@ def line(process: subprocess.Popen[str]) -> str:
 def test_a_frozen_event_loop_ends_the_process_and_its_place_is_told(freeze: str) -> None:
     with container(sys.executable, "-c", LIVING, seconds=2) as process:
         assert line(process)
-        _, err = process.communicate(f"{freeze}()\n", timeout=40)
+        _, err = process.communicate(f"{freeze}()\n", timeout=60)
     assert process.returncode == 128 + signal.SIGABRT
     assert "no sign of life for 2 s" in err
     assert f"in {freeze}\n" in err
@@ -93,7 +94,7 @@ def test_a_process_that_hears_nothing_any_more_is_killed() -> None:
 def test_one_that_lives_is_left_alone() -> None:
     with container(sys.executable, "-c", LIVING, seconds=2) as process:
         assert line(process)
-        out, _ = process.communicate("asyncio.sleep(4)\n", timeout=40)
+        out, _ = process.communicate("asyncio.sleep(4)\n", timeout=60)
     assert (process.returncode, out) == (0, "fine\n")
 
 
@@ -110,7 +111,7 @@ def test_a_container_that_was_paused_as_a_whole_is_not_taken_for_frozen() -> Non
             os.kill(child, number)
             if number == signal.SIGSTOP:
                 subprocess.run(["sleep", "2"], check=True)
-        out, _ = process.communicate("None\n", timeout=40)
+        out, _ = process.communicate("None\n", timeout=60)
     assert (process.returncode, out) == (0, "fine\n")
 
 
@@ -188,14 +189,14 @@ REAPER = "import ctypes, os, sys; ctypes.CDLL(None).prctl(36, 1); os.execv(sys.a
 def test_what_others_leave_behind_is_buried() -> None:
     """As process 1 it inherits orphans; here it is made to by PR_SET_CHILD_SUBREAPER."""
     command = [sys.executable, "-c", REAPER, *INIT, sys.executable, "-c", ORPHAN]
-    assert subprocess.run(command, env=BARE, timeout=20, check=False).returncode == 0
+    assert subprocess.run(command, env=BARE, timeout=60, check=False).returncode == 0
 
 
 def test_where_systemd_listens_it_steps_aside(tmp_path: Path) -> None:
     """Podman hands systemd's socket into the container."""
     code = "import os; print(os.getpid(), os.environ['NOTIFY_SOCKET'])"
     with container(sys.executable, "-c", code, NOTIFY_SOCKET=str(tmp_path)) as process:
-        out, _ = process.communicate(timeout=20)
+        out, _ = process.communicate(timeout=60)
         assert out == f"{process.pid} {tmp_path}\n"
 
 

@@ -132,7 +132,7 @@ def test_the_health_check_says_what_the_bot_says(status: int, code: int) -> None
     port = str(server.server_address[1])
     # A proxy for the way out must not stand in the way to oneself.
     environment = {**os.environ, "HEALTH_PORT": port, "http_proxy": "http://127.0.0.1:9"}
-    done = subprocess.run([sys.executable, *arguments], env=environment, check=False, timeout=20)
+    done = subprocess.run([sys.executable, *arguments], env=environment, check=False, timeout=60)
     server.server_close()
     assert (done.returncode, asked) == (code, ["/healthz"])
 

@@ -17,6 +17,7 @@ from bot.runtime.prometheus import exposition
 from bot.telemetry.metrics import Metrics
 from tests.promises.deployment.conftest import DEPLOY, ROOT, Program
 from tests.support.counting import every_sample
+from tests.support.table import table
 
 ALERTS = DEPLOY / "prometheus" / "alerts.yaml"
 SCRAPED = {"job", "instance", "role"}  # labels that Prometheus adds; `role` by prometheus.yaml and the ServiceMonitor
@@ -74,7 +75,7 @@ def used(expression: str) -> tuple[dict[str, set[str]], set[str]]:
     return metrics, groups
 
 
-@pytest.mark.parametrize(("title", "expression"), EXPRESSIONS)
+@table(("title", "expression"), EXPRESSIONS)
 def test_it_asks_for_what_the_bot_prints(title: str, expression: str) -> None:
     metrics, groups = used(expression)
     assert metrics, "it looks at something"
@@ -84,14 +85,14 @@ def test_it_asks_for_what_the_bot_prints(title: str, expression: str) -> None:
     assert groups <= set.union(*(KNOWN[name] for name in metrics))
 
 
-@pytest.mark.parametrize(("title", "expression"), EXPRESSIONS)
+@table(("title", "expression"), EXPRESSIONS)
 def test_what_only_grows_is_asked_for_its_pace(title: str, expression: str) -> None:
     """The number itself falls to nothing at each restart."""
     plain = re.sub(r"\b(rate|increase)\([^()]*\)", "", expression.replace("$__rate_interval", "1m"))
     assert not re.search(r"_(total|bucket|sum|count)\b", plain)
 
 
-@pytest.mark.parametrize(("title", "expression"), EXPRESSIONS)
+@table(("title", "expression"), EXPRESSIONS)
 def test_what_every_process_reads_from_the_database_is_not_added_up(title: str, expression: str) -> None:
     shared = ("inbox_", "outbox_", "dead_rows", "spent_today")
     if any(f"govorun_{name}" in expression for name in shared):
@@ -103,7 +104,7 @@ def test_most_of_what_is_counted_is_shown() -> None:
     assert [family.name for family in Metrics().registry.collect() if family.name not in shown] == []
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule["alert"]))
+@table("rule", RULES)
 def test_an_alert_has_a_runbook(rule: dict[str, Any]) -> None:
     page, _, anchor = rule["annotations"]["runbook"].partition("#")
     headings = re.findall(r"^#+ (.+)$", (ROOT / page).read_text(), re.MULTILINE)

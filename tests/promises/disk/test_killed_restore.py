@@ -15,6 +15,7 @@ import pytest
 
 from bot.storage.engines.sqlite_copy import examine
 from bot.storage.maintenance import migrations
+from tests.support.child import PYTHONPATH
 from tests.support.databases import insert, stored
 
 ROOT = Path(__file__).parents[3]
@@ -65,7 +66,7 @@ def _database(path: Path, template: Path, numbers: list[int]) -> Path:
 
 async def _restored(shim: Path, folder: Path, saved: Path, *, kill_at: int) -> int:
     environment = {
-        "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "DATABASE_URL": f"sqlite+aiosqlite:///{folder}/bot.db",
+        "PATH": os.environ["PATH"], "PYTHONPATH": PYTHONPATH, "DATABASE_URL": f"sqlite+aiosqlite:///{folder}/bot.db",
         "LD_PRELOAD": str(shim), "DISK_FOLDER": str(folder), "DISK_KILL": str(kill_at),
     }  # fmt: skip
     code = (

@@ -25,6 +25,7 @@ import pytest
 
 from tests.promises.disk.patient import Patient
 from tests.promises.disk.replay import Disk, changes
+from tests.support.child import PYTHONPATH
 
 log = logging.getLogger(__name__)
 ROOT = Path(__file__).parents[3]
@@ -150,7 +151,7 @@ def _recorded(shim: Path, tmp_path: Path, template: Path, count: int, synchronou
         synchronous,
     ]
     environment = {**os.environ, "LD_PRELOAD": str(shim), "DISK_FOLDER": str(folder), "DISK_LOG": str(log)}
-    environment["PYTHONPATH"] = str(ROOT)
+    environment["PYTHONPATH"] = PYTHONPATH
     subprocess.run(command, check=True, env=environment, cwd=tmp_path)
     return disk, log
 

@@ -17,6 +17,8 @@ from typing import Any
 
 import aiohttp
 
+from tests.support.child import PYTHONPATH
+
 ROOT = Path(__file__).parents[3]
 PATIENCE = 60.0  # seconds until something is taken for lost: slow machines are no failure
 ANNA = 1001
@@ -40,7 +42,7 @@ class Process:
         """The same with another program than Govorun's own."""
         process = await asyncio.create_subprocess_exec(
             sys.executable, *arguments, cwd=directory,
-            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **environment},
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": PYTHONPATH, **environment},
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
         try:

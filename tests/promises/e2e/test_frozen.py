@@ -16,6 +16,7 @@ import pytest
 from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.telegram.server_facade import Telegram
 from tests.promises.e2e.surroundings import ANNA, PATIENCE, ROOT, Process
+from tests.support.child import PYTHONPATH
 
 pytestmark = pytest.mark.e2e
 
@@ -50,7 +51,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     telegram, studio = Telegram(limits=False), Studio(quotas=False)
     url, _ = await telegram.start(), await studio.start()
     environment = {name.upper(): value for name, value in studio.settings().items()}
-    environment |= {"BOT_TOKEN": telegram.token, "TELEGRAM_API_URL": url, "ACCESS": "open", "PYTHONPATH": str(ROOT)}
+    environment |= {"BOT_TOKEN": telegram.token, "TELEGRAM_API_URL": url, "ACCESS": "open", "PYTHONPATH": PYTHONPATH}
     yield World(telegram, environment, tmp_path)
     await studio.close()
     await telegram.close()

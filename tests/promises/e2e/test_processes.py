@@ -195,7 +195,7 @@ async def test_a_signal_ends_an_idle_bot_in_order(tmp_path: Path, number: signal
     ):
         await is_up(telegram)
         process.signal(number)
-        code, out, err = await process.ended(within=15)
+        code, out, err = await process.ended()
         assert (code, out) == (0, ""), err
         assert "Traceback" not in err
 
@@ -229,7 +229,7 @@ async def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
         polls = len(telegram.calls_of("getUpdates"))
         await telegram.wait_for(lambda: len(telegram.calls_of("getUpdates")) > polls, PATIENCE)
         process.signal(signal.SIGTERM)
-        assert (await process.ended(within=10))[0] == 1
+        assert (await process.ended())[0] == 1
 
 
 async def test_a_second_bot_on_the_same_database_refuses_in_one_line(tmp_path: Path) -> None:

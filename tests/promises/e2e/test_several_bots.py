@@ -16,7 +16,8 @@ import pytest
 
 from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.telegram.server_facade import Telegram
-from tests.promises.e2e.surroundings import ANNA, PATIENCE, ROOT, Process
+from tests.promises.e2e.surroundings import ANNA, PATIENCE, Process
+from tests.support.child import PYTHONPATH
 
 pytestmark = pytest.mark.e2e
 
@@ -145,7 +146,7 @@ async def test_a_bot_ends_in_order_when_its_terminal_is_closed(tmp_path: Path, t
         write(tmp_path / "bots", "support", telegrams[0], "You repair.")
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-c", ON_A_TERMINAL, cwd=tmp_path, start_new_session=True,
-            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **common}, stdin=theirs, stderr=theirs,
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": PYTHONPATH, **common}, stdin=theirs, stderr=theirs,
         )  # fmt: skip
         os.close(theirs)
         try:

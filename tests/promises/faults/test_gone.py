@@ -8,6 +8,8 @@ from bot.sandbox.telegram.http import ApiCall
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
 from tests.support.telegram_side import QUESTION, counted, deliveries, loud, rows, settled, soon
 
+pytestmark = pytest.mark.wire("tcp")
+
 GONE_FOR_GOOD = [
     (400, "Bad Request: chat not found"),
     (400, "Bad Request: PEER_ID_INVALID"),

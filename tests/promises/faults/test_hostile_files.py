@@ -15,6 +15,8 @@ from tests.support.opening import refusal
 from tests.support.stage import ANNA, BORIS, Stage
 from tests.support.telegram_side import rows
 
+pytestmark = pytest.mark.wire("tcp")
+
 SHORT = FileLimits(memory=160 << 20, cpu=2.0)
 
 

@@ -21,6 +21,8 @@ from tests.support.raw_server import Play, answer, serve
 from tests.support.stage import ANNA, TEAM, Stage
 from tests.support.telegram_side import counted, deliveries, drafts, loud, settled, soon, words
 
+pytestmark = pytest.mark.wire("tcp")
+
 TOKEN = "123456:" + "s" * 35
 ME = {"ok": True, "result": {"id": 7, "is_bot": True, "first_name": "G", "username": "g_bot"}}
 TABLE = "| a | b |\n|---|---|\n| one | two |"

@@ -14,6 +14,8 @@ from tests.support.raw_server import chunked, serve
 from tests.support.stage import ANNA, Stage
 from tests.support.telegram_side import rows, said, settled, words
 
+pytestmark = pytest.mark.wire("tcp")
+
 EMPTY, LENGTH = say("en", "empty.answer"), say("en", "length.note")
 
 

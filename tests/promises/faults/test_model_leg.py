@@ -17,6 +17,8 @@ from tests.support.raw_server import Seen, answer, chunked, drip, head, serve, u
 from tests.support.stage import ANNA, Stage
 from tests.support.telegram_side import counted, said, soon
 
+pytestmark = pytest.mark.wire("tcp")
+
 SORRY = say("en", "error.unavailable")
 CUT = say("en", "cut.note")
 SOON = 30.0  # seconds: long before any deadline

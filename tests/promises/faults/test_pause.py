@@ -19,6 +19,8 @@ from tests.support.stage import ANNA, BORIS, Stage
 from tests.support.telegram_side import rows, soon
 from tests.support.virtual import VirtualClock
 
+pytestmark = pytest.mark.wire("tcp")
+
 TEN_MINUTES = 600.0
 SORRY, DENIED = say("en", "error.unavailable"), say("en", "error.denied")
 PRO_ONLY = {"models": [ModelConfig(name="yandexgpt", title="Pro")]}

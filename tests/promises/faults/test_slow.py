@@ -12,6 +12,8 @@ from tests.promises.faults.network import CROWD
 from tests.support.stage import ANNA, CODE, TEAM, Stage
 from tests.support.telegram_side import QUESTION, counted, deliveries, loud, soon
 
+pytestmark = pytest.mark.wire("tcp")
+
 LOSS = 0.05
 
 

@@ -13,6 +13,8 @@ from tests.support.sandbox_client import Client
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
 from tests.support.telegram_side import QUESTION, counted, deliveries, drafts, loud, settled, soon, words
 
+pytestmark = pytest.mark.wire("tcp")
+
 HALF_AN_HOUR = 1800.0
 
 

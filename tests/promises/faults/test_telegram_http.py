@@ -26,6 +26,8 @@ from tests.support.raw_server import Play, Seen, answer, closed_port, head, serv
 from tests.support.stage import ANNA, Stage
 from tests.support.telegram_side import deliveries, loud, settled, soon
 
+pytestmark = pytest.mark.wire("tcp")
+
 TOKEN = "123456:" + "s" * 35
 
 

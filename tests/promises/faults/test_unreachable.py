@@ -11,6 +11,8 @@ from tests.promises.faults.network import CROWD, black_hole, studio_down, studio
 from tests.support.stage import ANNA, BORIS, Stage
 from tests.support.telegram_side import counted, deliveries, soon
 
+pytestmark = pytest.mark.wire("tcp")
+
 OUTAGE = 600.0
 SORRY = "does not answer"
 

@@ -76,22 +76,6 @@ async def _step(count: int) -> None:
         await asyncio.sleep(0)
 
 
-class LoopClock:
-    """The time of a `StepLoop`; the wall clock begins in January 2027."""
-
-    def __init__(self, loop: StepLoop) -> None:
-        self.loop = loop
-
-    def monotonic(self) -> float:
-        return self.loop.now
-
-    def time(self) -> float:
-        return 1_800_000_000.0 + self.loop.now
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(max(seconds, 0.0))
-
-
 class Wire(Session):
     """aiogram's way to the sandbox's Telegram, in the same process. Takes `delay` seconds there and back.
 

@@ -27,8 +27,9 @@ from bot.sandbox.telegram.server_facade import Telegram, buttons_of, text_of
 from bot.storage.store import Store
 from bot.telegram.client.api import Api
 from bot.telegram.sending.messages import STOP
+from bot.testing.virtual_loop import LoopClock
 from tests.promises.properties.brain import Brain
-from tests.promises.properties.in_process import LoopClock, StepLoop, Wire
+from tests.promises.properties.in_process import StepLoop, Wire
 from tests.promises.properties.inline_disk import InlineDisk
 
 ANNA, BORIS, TEAM = 1001, 1002, -1001000000001

@@ -6,9 +6,8 @@ import ast
 from functools import cache
 from pathlib import Path
 
-import pytest
-
 from tests.promises.security.rules import imported, offences
+from tests.support.table import table
 
 BOT = Path(__file__).parents[3] / "bot"
 MODULES = sorted(BOT.rglob("*.py"))
@@ -39,7 +38,7 @@ SPEAKERS = {
 HARMLESS = ("urllib.parse", "http.HTTPStatus", "from http import HTTPStatus")
 
 
-@pytest.mark.parametrize(
+@table(
     ("source", "rule"),
     [
         ("import pickle", "runs foreign text"),
@@ -63,7 +62,7 @@ def test_a_rule_sees_what_breaks_it(source: str, rule: str) -> None:
     assert f"{rule} in line 1" in offences(source)
 
 
-@pytest.mark.parametrize(
+@table(
     "source",
     [
         '"{} of {}".format(1, 2)',
@@ -77,7 +76,7 @@ def test_a_rule_leaves_the_harmless_alone(source: str) -> None:
     assert offences(source) == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(BOT)))
+@table("path", MODULES)
 def test_no_module_breaks_a_rule(path: Path) -> None:
     found = offences(path.read_text())
     if path.is_relative_to(BOT / "sandbox"):  # it runs on one's own machine and writes its own templates
@@ -91,7 +90,7 @@ def imports() -> dict[Path, list[ast.Import | ast.ImportFrom]]:
     return {path: [n for n in tree if isinstance(n, ast.Import | ast.ImportFrom)] for path, tree in trees.items()}
 
 
-@pytest.mark.parametrize("library", SPEAKERS)
+@table("library", SPEAKERS)
 def test_only_a_few_modules_can_speak_to_the_network(library: str) -> None:
     """Whoever looks for what fetches addresses has to read these and no others (T24)."""
     speakers = {

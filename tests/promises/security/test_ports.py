@@ -62,7 +62,7 @@ async def ports(services: tuple[Telegram, dict[str, str]], folder: Path, **more:
     """What a bot with these settings listens on, once it answers."""
     telegram, settings = services
     async with Process.start("run", directory=folder, **settings, **more) as process:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while telegram.updates.polled == 0.0 and not telegram.webhook.info()["url"]:
                 await asyncio.sleep(0.05)
         return listening(process.pid)

@@ -18,6 +18,7 @@ from bot.config.settings import Settings, load
 from bot.telemetry.logging import SHAPES
 from tests.support.sandbox_client import png
 from tests.support.stage import ANNA, Stage
+from tests.support.table import table
 from tests.support.telegram_side import soon
 
 TOKEN = f"4200000042:AA{'s' * 33}"
@@ -53,8 +54,8 @@ def raised(kind: type[BaseException]) -> BaseException:
         return caught
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+@table("shape", SHAPES)
+@table("kind", KINDS)
 def test_no_error_of_a_client_library_brings_a_secret_into_the_log(shape: str, kind: type[BaseException]) -> None:
     error = raised(kind)
     written = io.StringIO()

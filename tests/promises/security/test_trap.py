@@ -13,6 +13,8 @@ from tests.support.sandbox_client import png
 from tests.support.stage import ANNA, TEAM, Stage
 from tests.support.telegram_side import LOUD, soon
 
+pytestmark = pytest.mark.wire("tcp")
+
 WATCHED = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname")
 PORT = 9  # nobody listens there: a try to connect is enough
 FORMS = (

@@ -63,7 +63,7 @@ async def post(session: aiohttp.ClientSession, path: str, body: Any, headers: di
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.005)
 

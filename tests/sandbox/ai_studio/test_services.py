@@ -16,6 +16,7 @@ from joserfc.jwk import RSAKey
 
 from bot.sandbox.ai_studio.server import SANDBOX_FOLDER, Answer, Studio
 from bot.sandbox.ai_studio.services.art import REFUSAL
+from tests.support.virtual import VirtualClock
 
 SECRET = "a-key-of-this-test"
 KEY = {"authorization": f"Api-Key {SECRET}"}
@@ -46,24 +47,6 @@ RECORDED_WHOLE = (
     '"choices":[{"index":0,"message":{"role":"assistant","content":"Hello!"},"finish_reason":"stop"}],'
     '"usage":{"prompt_tokens":9,"total_tokens":21,"completion_tokens":12}}\n'
 )
-
-
-class HandClock:
-    """A clock that only moves when it is told to; sleeping moves it."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-        self.slept: list[float] = []
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def time(self) -> float:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
 
 
 @asynccontextmanager
@@ -187,7 +170,7 @@ async def test_an_asynchronous_text_is_an_operation() -> None:
 
 
 async def test_a_picture_waits_its_time_and_is_a_jpeg() -> None:
-    clock = HandClock()
+    clock = VirtualClock(start=1_000_000.0)
     async with running(clock=clock) as (studio, session):
         studio.operations.seconds["art"] = 3.0
         _, opened = await post(session, ART, art(seed="7", aspectRatio={"widthRatio": "1", "heightRatio": "1"}))
@@ -262,7 +245,7 @@ async def test_strict_hosts_know_only_their_own_operations() -> None:
 
 
 async def test_rates_refuse_what_is_too_much_and_forget_with_time() -> None:
-    clock = HandClock()
+    clock = VirtualClock(start=1_000_000.0)
     uri = f"emb://{SANDBOX_FOLDER}/text-search-doc/latest"
     async with running(clock=clock) as (studio, session):
         path, body = "/foundationModels/v1/textEmbedding", {"modelUri": uri, "text": "hello"}
@@ -275,7 +258,7 @@ async def test_rates_refuse_what_is_too_much_and_forget_with_time() -> None:
 
 
 async def test_a_stream_takes_its_time_by_the_clock() -> None:
-    clock = HandClock()
+    clock = VirtualClock(start=1_000_000.0)
     async with running(clock=clock) as (studio, session):
         studio.speed, studio.ttft = 10.0, 0.5
         studio.script(["a", "b", "c"])
@@ -335,19 +318,19 @@ def proof(key: RSAKey, now: float, **change: Any) -> str:
 
 async def test_a_signed_jwt_buys_a_token_that_opens_the_door_for_half_a_day() -> None:
     key, other = (RSAKey.generate_key() for _ in range(2))
-    clock = HandClock()
+    clock = VirtualClock(start=1_000_000.0)
     async with running(clock=clock) as (studio, session):
         studio.iam.public_keys["aje1"] = RSAKey.import_key(key.public_key)
-        _, found = await post(session, "/iam/v1/tokens", {"jwt": proof(key, clock.now)})
+        _, found = await post(session, "/iam/v1/tokens", {"jwt": proof(key, clock.time())})
         bearer = {"authorization": f"Bearer {found['iamToken']}"}
         opened, _ = await get(session, "/v1/models", **bearer)
         clock.now += 12 * 3_600
         closed, _ = await get(session, "/v1/models", **bearer)
         bad = [
-            proof(other, clock.now),
-            proof(key, clock.now, exp=int(clock.now) + 3_601),
-            proof(key, clock.now, aud="https://elsewhere"),
-            proof(key, clock.now - 7_200),
+            proof(other, clock.time()),
+            proof(key, clock.time(), exp=int(clock.time()) + 3_601),
+            proof(key, clock.time(), aud="https://elsewhere"),
+            proof(key, clock.time() - 7_200),
         ]
         statuses = [(await post(session, "/iam/v1/tokens", {"jwt": text}))[0] for text in bad]
         broken, _ = await post(session, "/iam/v1/tokens", {"jwt": "a.b"})

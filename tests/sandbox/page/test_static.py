@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.table import table
+
 PAGE = Path(__file__).parents[3] / "bot" / "sandbox" / "page"
 FILES = sorted(PAGE.iterdir())
 MODULES = sorted(PAGE.glob("*.js"))
@@ -57,20 +59,20 @@ def test_every_hook_of_the_html_is_documented() -> None:
     assert in_html - documented() == set()
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+@table("path", FILES)
 def test_nothing_is_fetched_from_elsewhere(path: Path) -> None:
     addresses = set(re.findall(r"(?:https?:)?//[A-Za-z0-9][\w.-]*\.[a-z]{2,}[^\s\"'`)]*", read(path)))
     assert addresses - {NAMESPACE} == set()
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
+@table("path", MODULES)
 def test_data_never_becomes_markup(path: Path) -> None:
     source = re.sub(r"/\*.*?\*/", "", read(path), flags=re.DOTALL)
     found = re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|srcdoc", source)
     assert found == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
+@table("path", MODULES)
 def test_a_module_is_strict_short_and_imports_what_exists(path: Path) -> None:
     source = read(path)
     assert source.startswith('"use strict";\n')
@@ -82,7 +84,7 @@ def test_a_module_is_strict_short_and_imports_what_exists(path: Path) -> None:
         assert {name.strip() for name in names.split(",")} <= exported, target
 
 
-@pytest.mark.parametrize("path", STYLES, ids=lambda path: path.name)
+@table("path", STYLES)
 def test_a_style_closes_what_it_opens(path: Path) -> None:
     source = read(path)
     assert source.count("{") == source.count("}")
@@ -108,5 +110,5 @@ def test_every_word_exists_in_both_languages_and_is_used() -> None:
 def test_a_module_parses(path: Path) -> None:
     node = shutil.which("node") or "node"
     command = [node, "--check", "--input-type=module", "-"]
-    done = subprocess.run(command, input=read(path), text=True, capture_output=True, check=False, timeout=20)
+    done = subprocess.run(command, input=read(path), text=True, capture_output=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr

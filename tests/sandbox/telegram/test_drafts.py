@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bot.sandbox.telegram.server_facade import Telegram
-from tests.support.sandbox_client import ANNA, TEAM, Client, ManualClock
+from tests.support.sandbox_client import ANNA, TEAM, Client
+from tests.support.virtual import VirtualClock
 
 
 async def test_a_draft_goes_with_the_message_that_follows(client: Client, telegram: Telegram) -> None:
@@ -18,7 +19,7 @@ async def test_an_empty_draft_is_thinking(client: Client, telegram: Telegram) ->
     assert telegram.drafts[0]["thinking"]
 
 
-async def test_a_draft_lives_thirty_seconds(client: Client, telegram: Telegram, manual_clock: ManualClock) -> None:
+async def test_a_draft_lives_thirty_seconds(client: Client, telegram: Telegram, manual_clock: VirtualClock) -> None:
     await client.ok("sendMessageDraft", chat_id=ANNA, draft_id=7, text="Hel")
     manual_clock.advance(29)
     assert telegram.drafts

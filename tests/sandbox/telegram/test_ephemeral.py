@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from bot.sandbox.telegram.server_facade import Telegram
-from tests.support.sandbox_client import Client, ManualClock, png
+from tests.support.sandbox_client import Client, png
+from tests.support.virtual import VirtualClock
 
 ANNA, BORIS, TEAM = 1001, 1002, -1001000000001
 STRANGER = 4711
@@ -39,7 +40,7 @@ async def test_it_is_only_for_groups_and_their_members(telegram: Telegram, clien
 
 
 async def test_who_is_no_administrator_has_15_seconds_after_what_only_the_bot_saw(
-    telegram: Telegram, client: Client, manual_clock: ManualClock
+    telegram: Telegram, client: Client, manual_clock: VirtualClock
 ) -> None:
     assert not (await whisper(client))["ok"]
     number = telegram.whisper(TEAM, "/hidden", ANNA)["ephemeral_message_id"]
@@ -52,7 +53,7 @@ async def test_who_is_no_administrator_has_15_seconds_after_what_only_the_bot_sa
 
 
 async def test_a_press_opens_15_seconds_for_who_pressed(
-    telegram: Telegram, client: Client, manual_clock: ManualClock
+    telegram: Telegram, client: Client, manual_clock: VirtualClock
 ) -> None:
     query = telegram.press(TEAM, 1, "x", ANNA)
     assert not (await whisper(client, BORIS, query=query))["ok"]

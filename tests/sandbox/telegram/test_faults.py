@@ -10,13 +10,14 @@ import pytest
 
 from bot.sandbox.telegram.flood_limits import Limits
 from bot.sandbox.telegram.server_facade import Telegram
-from tests.support.sandbox_client import ANNA, TEAM, Client, ManualClock
+from tests.support.sandbox_client import ANNA, TEAM, Client
+from tests.support.virtual import VirtualClock
 
 # --- limits -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
-async def limited(manual_clock: ManualClock) -> AsyncIterator[Client]:
+async def limited(manual_clock: VirtualClock) -> AsyncIterator[Client]:
     telegram = Telegram(clock=manual_clock, limits=Limits())
     client = Client(await telegram.start(), telegram.token)
     yield client
@@ -24,7 +25,9 @@ async def limited(manual_clock: ManualClock) -> AsyncIterator[Client]:
     await telegram.close()
 
 
-async def test_a_private_chat_takes_a_burst_of_five_and_then_closes(limited: Client, manual_clock: ManualClock) -> None:
+async def test_a_private_chat_takes_a_burst_of_five_and_then_closes(
+    limited: Client, manual_clock: VirtualClock
+) -> None:
     async def send(text: str, chat: int = ANNA) -> int:
         return int(
             (await limited.call("sendMessage", chat_id=chat, text=text)).get("parameters", {}).get("retry_after", 0)
@@ -38,7 +41,7 @@ async def test_a_private_chat_takes_a_burst_of_five_and_then_closes(limited: Cli
     assert await send("open again") == 0
 
 
-async def test_a_group_takes_twenty_a_minute(limited: Client, manual_clock: ManualClock) -> None:
+async def test_a_group_takes_twenty_a_minute(limited: Client, manual_clock: VirtualClock) -> None:
     for _ in range(20):
         manual_clock.advance(0.1)
         await limited.ok("sendMessage", chat_id=TEAM, text="x")
@@ -48,7 +51,7 @@ async def test_a_group_takes_twenty_a_minute(limited: Client, manual_clock: Manu
     await limited.ok("sendMessage", chat_id=TEAM, text="x")
 
 
-async def test_drafts_and_actions_share_a_budget_of_their_own(limited: Client, manual_clock: ManualClock) -> None:
+async def test_drafts_and_actions_share_a_budget_of_their_own(limited: Client, manual_clock: VirtualClock) -> None:
     for number in range(10):
         await limited.ok("sendMessageDraft", chat_id=ANNA, draft_id=1, text=f"{number}")
         await limited.ok("sendChatAction", chat_id=ANNA, action="typing")
@@ -115,7 +118,7 @@ async def test_bodies_and_bytes_that_are_no_bot_api(client: Client, telegram: Te
 
 
 async def test_a_delayed_call_waits_for_the_clock(
-    client: Client, telegram: Telegram, manual_clock: ManualClock
+    client: Client, telegram: Telegram, manual_clock: VirtualClock
 ) -> None:
     telegram.fail_next("sendMessage", code=0, delay=60)
     call = asyncio.create_task(client.ok("sendMessage", chat_id=ANNA, text="late"))

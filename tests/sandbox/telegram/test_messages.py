@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bot.sandbox.telegram.server_facade import Telegram
-from tests.support.sandbox_client import ANNA, KEYBOARD, TEAM, Client, ManualClock, jpeg_header, png
+from tests.support.sandbox_client import ANNA, KEYBOARD, TEAM, Client, jpeg_header, png
+from tests.support.virtual import VirtualClock
 
 # --- sending ----------------------------------------------------------------------------------------------------------
 
@@ -140,7 +141,7 @@ async def test_copies_and_forwards_carry_the_content(client: Client, telegram: T
 
 
 async def test_an_edit_replaces_text_and_keyboard(
-    client: Client, telegram: Telegram, manual_clock: ManualClock
+    client: Client, telegram: Telegram, manual_clock: VirtualClock
 ) -> None:
     sent = await client.ok("sendMessage", chat_id=ANNA, text="one", reply_markup=KEYBOARD)
     manual_clock.advance(5)

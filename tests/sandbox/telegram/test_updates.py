@@ -10,13 +10,14 @@ import pytest
 from aiohttp import web
 
 from bot.sandbox.telegram.server_facade import Telegram
-from tests.support.sandbox_client import Client, ManualClock, png
+from tests.support.sandbox_client import Client, png
+from tests.support.virtual import VirtualClock
 
 ANNA, BORIS, TEAM = 1001, 1002, -1001000000001
 
 
 @pytest.fixture
-async def telegram(manual_clock: ManualClock) -> AsyncIterator[Telegram]:
+async def telegram(manual_clock: VirtualClock) -> AsyncIterator[Telegram]:
     telegram = Telegram(clock=manual_clock, limits=False, seed=1)
     await telegram.start()
     yield telegram
@@ -55,7 +56,7 @@ async def test_an_offset_beyond_the_queue_confirms_nothing(client: Client, teleg
 
 
 async def test_a_waiting_poll_ends_with_the_first_update(
-    client: Client, telegram: Telegram, manual_clock: ManualClock
+    client: Client, telegram: Telegram, manual_clock: VirtualClock
 ) -> None:
     poll = asyncio.create_task(client.updates(timeout=500))
     await manual_clock.until_asleep(50)
@@ -63,14 +64,14 @@ async def test_a_waiting_poll_ends_with_the_first_update(
     assert texts(await poll) == ["a"]
 
 
-async def test_a_waiting_poll_ends_with_nothing_at_its_time(client: Client, manual_clock: ManualClock) -> None:
+async def test_a_waiting_poll_ends_with_nothing_at_its_time(client: Client, manual_clock: VirtualClock) -> None:
     poll = asyncio.create_task(client.updates(timeout=10))
     await manual_clock.until_asleep(10)
     manual_clock.advance(10)
     assert await poll == []
 
 
-async def test_a_second_poll_ends_the_first(client: Client, telegram: Telegram, manual_clock: ManualClock) -> None:
+async def test_a_second_poll_ends_the_first(client: Client, telegram: Telegram, manual_clock: VirtualClock) -> None:
     first = asyncio.create_task(client.call("getUpdates", timeout=10))
     await manual_clock.until_asleep(10)
     second = asyncio.create_task(client.updates(timeout=20))
@@ -81,7 +82,7 @@ async def test_a_second_poll_ends_the_first(client: Client, telegram: Telegram, 
     assert texts(await second) == ["a"]
 
 
-async def test_updates_grow_old(client: Client, telegram: Telegram, manual_clock: ManualClock) -> None:
+async def test_updates_grow_old(client: Client, telegram: Telegram, manual_clock: VirtualClock) -> None:
     sent = await client.ok("sendMessage", chat_id=ANNA, text="?")
     telegram.say(ANNA, "a")
     telegram.press(ANNA, sent["message_id"], "x")
@@ -93,7 +94,7 @@ async def test_updates_grow_old(client: Client, telegram: Telegram, manual_clock
     assert await client.updates() == []
 
 
-async def test_the_guard_against_crash_loops_can_be_switched_on(manual_clock: ManualClock) -> None:
+async def test_the_guard_against_crash_loops_can_be_switched_on(manual_clock: VirtualClock) -> None:
     telegram = Telegram(clock=manual_clock, careful=True)
     client = Client(await telegram.start(), telegram.token)
     for text in "ab":
@@ -206,7 +207,7 @@ async def test_a_migration_is_told_in_both_chats(client: Client, telegram: Teleg
     assert (from_["chat"]["id"], from_["migrate_from_chat_id"]) == (new, group)
 
 
-async def test_privacy_hides_in_groups_what_is_not_for_the_bot(manual_clock: ManualClock) -> None:
+async def test_privacy_hides_in_groups_what_is_not_for_the_bot(manual_clock: VirtualClock) -> None:
     telegram = Telegram(clock=manual_clock, privacy=True)
     for text in ("hello all", "/start", "/start@other_bot", "hi @govorun_sandbox_bot"):
         telegram.say(TEAM, text)
@@ -267,7 +268,7 @@ class Receiver:
         return [text for text, _ in self.got]
 
     async def until(self, *wanted: str) -> None:
-        async with asyncio.timeout(5), self.changed:
+        async with asyncio.timeout(60), self.changed:
             await self.changed.wait_for(lambda: self.texts == list(wanted))
 
 
@@ -297,7 +298,7 @@ async def test_a_webhook_gets_updates_with_its_secret(client: Client, telegram: 
 
 
 async def test_a_failed_delivery_is_repeated_at_once_and_then_later_and_later(
-    client: Client, telegram: Telegram, receiver: Receiver, manual_clock: ManualClock
+    client: Client, telegram: Telegram, receiver: Receiver, manual_clock: VirtualClock
 ) -> None:
     receiver.plan["a"] = [web.Response(status=500) for _ in range(3)]
     await client.ok("setWebhook", url=await receiver.start())
@@ -326,7 +327,7 @@ async def test_a_slow_chat_holds_up_only_itself(client: Client, telegram: Telegr
 
 
 async def test_a_wish_to_wait_is_honoured(
-    client: Client, telegram: Telegram, receiver: Receiver, manual_clock: ManualClock
+    client: Client, telegram: Telegram, receiver: Receiver, manual_clock: VirtualClock
 ) -> None:
     receiver.plan["a"] = [web.Response(status=429, headers={"Retry-After": "30"})]
     await client.ok("setWebhook", url=await receiver.start())
@@ -338,7 +339,7 @@ async def test_a_wish_to_wait_is_honoured(
 
 
 async def test_what_is_too_old_is_not_delivered(
-    client: Client, telegram: Telegram, receiver: Receiver, manual_clock: ManualClock
+    client: Client, telegram: Telegram, receiver: Receiver, manual_clock: VirtualClock
 ) -> None:
     receiver.plan["a"] = [web.Response(status=500), web.Response(status=500)]
     await client.ok("setWebhook", url=await receiver.start())
@@ -364,7 +365,7 @@ async def test_a_method_in_the_answer_is_carried_out(client: Client, telegram: T
     assert (await client.ok("getWebhookInfo"))["url"]
 
 
-async def test_a_webhook_must_be_on_this_machine(client: Client, manual_clock: ManualClock) -> None:
+async def test_a_webhook_must_be_on_this_machine(client: Client, manual_clock: VirtualClock) -> None:
     for url in ("https://example.org/x", "http://10.0.0.1/x", "ftp://127.0.0.1/x"):
         assert "bad webhook" in await client.refused("setWebhook", url=url)
         manual_clock.advance(1)
@@ -373,7 +374,7 @@ async def test_a_webhook_must_be_on_this_machine(client: Client, manual_clock: M
 
 
 async def test_setting_a_webhook_ends_a_waiting_poll(
-    client: Client, receiver: Receiver, manual_clock: ManualClock
+    client: Client, receiver: Receiver, manual_clock: VirtualClock
 ) -> None:
     poll = asyncio.create_task(client.call("getUpdates", timeout=10))
     await manual_clock.until_asleep(10)

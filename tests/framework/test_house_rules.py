@@ -1,0 +1,215 @@
+"""Rules of the house that hold for new code and are not kept everywhere yet: each number here may only fall.
+
+`python -m tests.framework.test_house_rules` prints the tables as they would stand today.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+TREES = {path.relative_to(ROOT): ast.parse(path.read_text()) for path in sorted((ROOT / "bot").rglob("*.py"))}
+MOST_FILES = 15  # of a package
+MOST_PARAMETERS = 7  # of a constructor
+MOST_BY_POSITION = 4  # arguments of a constructor without their names
+
+Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def undocumented() -> Counter[str]:
+    """How many public modules, classes, functions and methods of each package have no docstring."""
+    found: Counter[str] = Counter()
+    for path, tree in TREES.items():
+        things = [tree, *_public(tree)]
+        found[_package(path)] += sum(ast.get_docstring(thing) is None for thing in things)
+    return +found
+
+
+def crowded() -> Counter[str]:
+    """Packages with more than `MOST_FILES` files beside `__init__.py`."""
+    files = Counter(_package(path) for path in TREES if path.name != "__init__.py")
+    return Counter({package: count for package, count in files.items() if count > MOST_FILES})
+
+
+def wide() -> Counter[str]:
+    """Classes whose constructor has more than `MOST_PARAMETERS`. A frozen dataclass is a value, which may be wider."""
+    found: Counter[str] = Counter()
+    for tree in TREES.values():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and (count := _parameters(node)) > MOST_PARAMETERS:
+                found[node.name] = count
+    return found
+
+
+def positional() -> Counter[str]:
+    """How often each package makes an object out of more than `MOST_BY_POSITION` arguments without their names."""
+    found: Counter[str] = Counter()
+    for path, tree in TREES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and len(node.args) > MOST_BY_POSITION and _makes(node):
+                found[_package(path)] += 1
+    return found
+
+
+def test_public_names_have_docstrings() -> None:
+    _only_falls(undocumented(), UNDOCUMENTED)
+
+
+def test_no_package_is_a_heap() -> None:
+    _only_falls(crowded(), CROWDED)
+
+
+def test_a_constructor_takes_a_handful_of_things() -> None:
+    _only_falls(wide(), WIDE)
+
+
+def test_composition_names_what_it_passes() -> None:
+    _only_falls(positional(), POSITIONAL)
+
+
+def _only_falls(found: Mapping[str, int], allowed: Mapping[str, int]) -> None:
+    worse = {place: count for place, count in found.items() if count > allowed.get(place, 0)}
+    assert worse == {}, f"more than { ({place: allowed.get(place, 0) for place in worse}) } that stood here before"
+
+
+def _package(path: Path) -> str:
+    return str(path.parent)
+
+
+def _public(tree: ast.Module | ast.ClassDef) -> Iterator[Definition]:
+    for node in tree.body:
+        if isinstance(node, Definition) and not node.name.startswith("_"):
+            yield node
+            if isinstance(node, ast.ClassDef):
+                yield from _public(node)
+
+
+def _parameters(node: ast.ClassDef) -> int:
+    """How many parameters the constructor has: of `__init__`, or the fields of a dataclass that is not frozen."""
+    for item in node.body:
+        if isinstance(item, ast.FunctionDef) and item.name == "__init__":
+            return len(item.args.posonlyargs) + len(item.args.args) - 1 + len(item.args.kwonlyargs)
+    decorators = " ".join(map(ast.unparse, node.decorator_list))
+    if "dataclass" not in decorators or "frozen=True" in decorators:
+        return 0
+    fields = [ast.unparse(item) for item in node.body if isinstance(item, ast.AnnAssign)]
+    return sum("init=False" not in field and "ClassVar" not in field for field in fields)
+
+
+def _makes(call: ast.Call) -> bool:
+    """Whether this calls a class, as its name says. The columns of a `Table` have names of their own."""
+    name = ast.unparse(call.func).rpartition(".")[2]
+    return name[:1].isupper() and not name.isupper() and name != "Table"
+
+
+UNDOCUMENTED = {
+    "bot": 38,
+    "bot/access": 24,
+    "bot/billing": 16,
+    "bot/concurrency": 8,
+    "bot/config": 5,
+    "bot/conversation": 27,
+    "bot/dispatch": 11,
+    "bot/doctor": 13,
+    "bot/features": 48,
+    "bot/http": 23,
+    "bot/jobs": 7,
+    "bot/knowledge": 1,
+    "bot/llm": 5,
+    "bot/media": 4,
+    "bot/prompts": 8,
+    "bot/providers": 12,
+    "bot/providers/local": 2,
+    "bot/providers/openai": 10,
+    "bot/providers/yandex": 22,
+    "bot/runtime": 33,
+    "bot/sandbox": 5,
+    "bot/sandbox/ai_studio": 59,
+    "bot/sandbox/media": 2,
+    "bot/sandbox/scripted": 3,
+    "bot/sandbox/telegram": 83,
+    "bot/storage": 43,
+    "bot/storage/cluster": 11,
+    "bot/storage/engines": 17,
+    "bot/storage/maintenance": 1,
+    "bot/storage/repositories": 75,
+    "bot/storage/tables": 1,
+    "bot/telegram": 20,
+    "bot/telegram/client": 2,
+    "bot/telegram/receiving": 12,
+    "bot/telegram/render": 10,
+    "bot/telegram/sending": 23,
+    "bot/telemetry": 32,
+    "bot/testing": 13,
+    "bot/tools": 10,
+}
+CROWDED = {
+    "bot/runtime": 17,
+    "bot/sandbox/ai_studio": 17,
+    "bot/sandbox/telegram": 23,
+    "bot/storage/repositories": 20,
+}
+WIDE = {
+    "Account": 9,
+    "AnswerDraft": 20,
+    "Api": 11,
+    "Assistant": 12,
+    "Call": 9,
+    "Chat": 13,
+    "ClusterDispatcher": 18,
+    "ConversationQueue": 8,
+    "DeferredAnswers": 9,
+    "Deliverer": 15,
+    "Draft": 10,
+    "Fault": 13,
+    "Images": 10,
+    "Intake": 15,
+    "Joining": 13,
+    "Lease": 12,
+    "Limits": 13,
+    "OpenAIText": 8,
+    "Operation": 10,
+    "Progress": 20,
+    "QueueNotice": 8,
+    "Seen": 9,
+    "Stage": 9,
+    "Studio": 8,
+    "Supervisor": 8,
+    "Telegram": 15,
+    "TelegramReply": 11,
+    "Turn": 19,
+    "Voice": 8,
+    "_Taking": 8,
+}
+POSITIONAL = {
+    "bot": 1,
+    "bot/conversation": 2,
+    "bot/knowledge": 1,
+    "bot/providers/local": 2,
+    "bot/providers/yandex": 3,
+    "bot/runtime": 8,
+    "bot/sandbox/ai_studio": 32,
+    "bot/sandbox/media": 2,
+    "bot/sandbox/telegram": 14,
+    "bot/storage/repositories": 10,
+    "bot/storage/tables": 2,
+    "bot/telegram": 2,
+    "bot/telegram/receiving": 1,
+    "bot/telegram/render": 1,
+    "bot/telegram/sending": 1,
+    "bot/telemetry": 1,
+}
+
+
+if __name__ == "__main__":
+    for title, table in (
+        ("UNDOCUMENTED", undocumented()),
+        ("CROWDED", crowded()),
+        ("WIDE", wide()),
+        ("POSITIONAL", positional()),
+    ):
+        rows = "".join(f'    "{place}": {count},\n' for place, count in sorted(table.items()))
+        print(f"{title} = {{\n{rows}}}")  # noqa: T201  this is what it is started for
