@@ -63,6 +63,27 @@ class User:
     is_bot: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class ChatChoices:
+    """What was chosen in a chat, and by its user for all chats; "" means the operator's default.
+
+    `own_model` is the model that the user chose for every chat, `zone` the user's time zone (IANA name). `notices`:
+    "alone" where only who asked sees what only they need (groups). `reasoning` is "on" or "off".
+    """
+
+    language: str = ""
+    model: str = ""
+    streaming: str = ""
+    persona: str = ""
+    reasoning: str = ""
+    own_model: str = ""
+    notices: str = ""
+    zone: str = ""
+
+
+NOT_READ = ChatChoices()  # of a message for which no transaction has read them yet; compare with `is`
+
+
 # --- what is said -----------------------------------------------------------------------------------------------------
 
 
@@ -160,7 +181,7 @@ class Incoming:
     put in by another bot. `came` is when this process took it in (of the clock's `monotonic`), `since` when it was
     accepted, by whichever (Unix time); `accepted`: an earlier one had already taken it. `title` is what a group is
     called, as far as that is told. `opens` is the transport's word for what lets it answer this user alone for a
-    moment, "" for none.
+    moment, "" for none. `chat` is what was chosen in its chat, read in the first transaction of the turn.
     """
 
     id: str
@@ -186,6 +207,12 @@ class Incoming:
     accepted: bool = False
     title: str = ""
     opens: str = ""
+    chat: ChatChoices = NOT_READ
+
+    @property
+    def language(self) -> str:
+        """The language to answer in: the one that was chosen in the chat, or the user's own."""
+        return self.chat.language or self.user.language
 
     @property
     def rest(self) -> str:

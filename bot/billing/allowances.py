@@ -23,8 +23,7 @@ from bot.billing.budget import IMAGES, MONEY, TOKENS, Budget, duration, until_mo
 from bot.clock import Clock
 from bot.errors import BadInput, NotAllowed
 from bot.feature import ButtonHandler, Command, Feature
-from bot.outbox import language as language_of
-from bot.outbox import offer, put, settle
+from bot.outbox import Choice, finish, finish_turn, finish_with
 from bot.ports import Reply
 from bot.storage.repositories.budgets import BOT, CHAT, DAY, USER, Caps
 from bot.storage.repositories.buttons import ButtonPress
@@ -80,14 +79,14 @@ def read(words: str) -> tuple[str, str]:
 class Allowances:
     store: Store
     access: Access
-    roll: MemberDirectory
+    directory: MemberDirectory
     budget: Budget
     clock: Clock
     currency: str
 
     def feature(self) -> Feature:
         return Feature(
-            commands={"/allowance": Command(self.allowance, aside=True)},
+            commands={"/allowance": Command(self.allowance, is_notice=True)},
             presses={
                 "allowance.of": ButtonHandler(self.press_of, Permission.MANAGE),
                 "allowance.change": ButtonHandler(self.press_change, Permission.MANAGE),
@@ -100,7 +99,7 @@ class Allowances:
         if not rest or decision is Decision.NOT_HIGH_ENOUGH:
             await self._own(incoming, reply)
             return
-        language = await language_of(self.store, incoming)
+        language = incoming.language
         if decision is not Decision.ALLOWED:
             raise NotAllowed(say(language, "allowance.private"))
         name, words = read(rest)
@@ -115,7 +114,7 @@ class Allowances:
         """The numbers that a name fits, members first, and how to say it with one of them."""
         if name.startswith("@"):
             return say(language, "allowance.username")
-        people = sorted(tx.members.named(bot, name), key=lambda user: (self.roll.role(user) is None, user))
+        people = sorted(tx.members.named(bot, name), key=lambda user: (self.directory.role(user) is None, user))
         if not people:
             return say(language, "allowance.nobody", name=name[:64])
         names = tx.members.names(bot, people[:MOST_NAMED])
@@ -138,7 +137,7 @@ class Allowances:
     # --- one's own ----------------------------------------------------------------------------------------------------
 
     async def _own(self, incoming: Incoming, reply: Reply) -> None:
-        language, now = await language_of(self.store, incoming), self.clock.time()
+        language, now = incoming.language, self.clock.time()
 
         def question(tx: Tx) -> list[str]:
             lines = []
@@ -155,7 +154,7 @@ class Allowances:
             day, month = duration(language, DAY - now % DAY), duration(language, until_month(now))
             lines.append(say(language, "allowance.renewed", day=day, month=month))
         text = "\n".join(lines) or say(language, "allowance.free")
-        await settle(self.store, incoming, reply, Outgoing(text, plain=True))
+        await finish_with(self.store, incoming, reply, text)
 
     def _amount(self, language: str, kind: str, amount: int) -> str:
         return pricing.shown(language, amount, self.currency) if kind == MONEY else str(amount)
@@ -163,15 +162,17 @@ class Allowances:
     # --- somebody's ---------------------------------------------------------------------------------------------------
 
     async def _show(self, incoming: Incoming, reply: Reply, user: int) -> None:
-        language = await language_of(self.store, incoming)
-        text = await self.store.read(lambda tx: self._card(tx, incoming, user, language))
-        options: list[tuple[str, str, dict[str, object]]] = []
+        language, choices = incoming.language, list[Choice]()
         if _may(self.access, incoming, user):
-            options.append((say(language, "allowance.change"), "allowance.change", {"whom": user}))
-            if self.roll.allowance(user) is not None:
+            choices.append(Choice(say(language, "allowance.change"), "allowance.change", {"whom": user}))
+            if self.directory.allowance(user) is not None:
                 reset = {"whom": user, "wish": "default"}
-                options.append((say(language, "allowance.reset"), "allowance.of", reset))
-        await offer(self.store, incoming, reply, text, options)
+                choices.append(Choice(say(language, "allowance.reset"), "allowance.of", reset))
+
+        def work(tx: Tx) -> None:
+            finish_turn(tx, incoming, self._card(tx, incoming, user, language), choices=choices)
+
+        await finish(self.store, reply, work)
 
     def _card(self, tx: Tx, incoming: Incoming, user: int, language: str) -> str:
         """Who it is, what was spent and of how much."""
@@ -181,7 +182,7 @@ class Allowances:
             self._amount(language, MONEY, tx.spending.spent(MONEY, bot, USER, user, month=month))
             for month in (False, True)
         )
-        own = self.roll.allowance(user) is not None
+        own = self.directory.allowance(user) is not None
         whose = say(language, "allowance.personal" if own else "allowance.everybody")
         day, month = self._cap(language, caps.user), self._cap(language, caps.user_month)
         name = tx.members.names(bot, [user]).get(user, "-")
@@ -195,11 +196,12 @@ class Allowances:
 
     async def press_change(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         user, admin = action.payload["whom"], incoming.user.id
-        sentence = Outgoing(say(await language_of(self.store, incoming), "allowance.ask"), plain=True, ask_reply=True)
-        await settle(
-            self.store, incoming, reply, sentence,
-            also=lambda tx: tx.buttons.wait_for(incoming.address, admin, "allowance.change", whom=user),
-        )  # fmt: skip
+
+        def work(tx: Tx) -> None:
+            tx.buttons.wait_for(incoming.address, admin, "allowance.change", whom=user)
+            finish_turn(tx, incoming, Outgoing(say(incoming.language, "allowance.ask"), plain=True, ask_reply=True))
+
+        await finish(self.store, reply, work)
 
     async def change(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> bool:
         """The admin answered how much. What can't be read may be said again."""
@@ -207,13 +209,12 @@ class Allowances:
             return False
         wish = Wish.of(incoming.text)
         if wish is None:
-            raise BadInput(say(await language_of(self.store, incoming), "allowance.ask"))
+            raise BadInput(say(incoming.language, "allowance.ask"))
         await self._set(incoming, reply, action.payload["whom"], wish)
         return True
 
     async def _set(self, incoming: Incoming, reply: Reply, user: int, wish: Wish) -> None:
-        language = await language_of(self.store, incoming)
-        bot, admin = incoming.address.bot, incoming.user.id
+        language, bot, admin = incoming.language, incoming.address.bot, incoming.user.id
 
         def work(tx: Tx) -> None:
             now = stored_access(self.access, tx, bot)
@@ -228,10 +229,9 @@ class Allowances:
             day, month = (self._allowed(language, amount) for amount in (new.day, new.month))
             name = tx.members.names(bot, [user]).get(user, "-")
             text = say(language, "allowance.set", name=name, id=user, day=day, month=month)
-            put(tx, incoming, Outgoing(text, plain=True))
+            finish_turn(tx, incoming, text)
 
-        await self.roll.change(work)
-        await reply.finish()
+        await finish(self.directory, reply, work)
 
     def _allowed(self, language: str, amount: int | None) -> str:
         return say(language, "allowance.default") if amount is None else self._cap(language, amount)

@@ -1,6 +1,7 @@
 """One turn of a conversation: question saved, history read, model asked, answer streamed, saved and delivered.
 
-Begin with `Assistant.answer`; `_write` is the loop around the model. `conversation/turn_start.py` is the first
+Begin with `Assistant.answer`: it and its siblings (`answer_again`, `answer_edited`, `answer_approved`) are the only way
+to an answer; `_write` is the loop around the model. `conversation/turn_start.py` is the first
 transaction of a turn and `conversation/turn_end.py` the last, `conversation/cost.py` says what an answer may cost,
 `conversation/request.py` what the model is asked.
 """
@@ -21,13 +22,15 @@ from bot.conversation import conversation_list, memory, turn_end
 from bot.conversation.branching import BranchPoint
 from bot.conversation.cost import Pricing
 from bot.conversation.request import Options, RequestBuilder
-from bot.conversation.turn_start import TurnStart
-from bot.conversation.turn_state import SEARCHING, AnswerDraft, TurnContext
+from bot.conversation.turn_start import Approval, TurnStart
+from bot.conversation.turn_state import SEARCHING, AnswerDraft, Awaited, TurnContext
 from bot.errors import ContextOverflow, LimitReached, ModelError, ModelRefused, StreamCut
 from bot.knowledge.documents import Documents
 from bot.llm import prompt
-from bot.llm.routing import Routing
+from bot.llm.routing import ModelOption, Routing
+from bot.outbox import Effect, as_notice, finish, finish_turn, notice_of
 from bot.ports import Reply
+from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Store, Tx
 from bot.telemetry import tracing, turn_log
@@ -36,7 +39,7 @@ from bot.texts.catalog import say
 from bot.tools import approvals
 from bot.tools.tool import ToolContext
 from bot.tools.toolbox import Toolbox
-from bot.types import Address, Incoming
+from bot.types import Address, ChatChoices, Incoming
 
 log = logging.getLogger(__name__)
 
@@ -74,9 +77,97 @@ class Assistant:
     journal: Journal | None = None
     _running: dict[str, Running] = field(default_factory=dict)
 
-    async def answer(self, incoming: Incoming, reply: Reply, begun: TurnContext) -> None:
+    async def answer(
+        self, incoming: Incoming, reply: Reply, *, last: bool = False, then: Effect | None = None
+    ) -> Awaited | None:
+        """Answer a question. Returns what the bot waits for where this message is the answer to a question of its own.
+
+        `last`: the bot waits for nothing any more, so this is a question in any case. `then` is done in the last
+        transaction of the turn.
+        """
+        context = await self.store.write(
+            lambda tx: self.questions.question(tx, incoming, last=last, then=then), self.pricing.guard
+        )
+        if isinstance(context, Awaited):
+            return context
+        await self._answer(incoming, reply, context)
+        return None
+
+    async def answer_again(
+        self, incoming: Incoming, reply: Reply, action: ButtonPress,
+        *, model: str = "", chosen: str = "", agreed: bool = False, gone: str = "",
+    ) -> None:  # fmt: skip
+        """Answer the question of a button once more, or go on with its answer.
+
+        `model` answers this time, `chosen` from now on; `agreed`: the user knows the price. `gone` is said where the
+        question is not known any more, "": nothing.
+        """
+
+        def begin(tx: Tx) -> TurnContext | None:
+            asked = incoming
+            if chosen:
+                tx.chats.choose(incoming.address, model=chosen)
+                asked = replace(incoming, chat=replace(incoming.chat, model=chosen))
+            context = self.questions.regenerate(tx, asked, action, model=model, agreed=agreed)
+            if context is None:
+                finish_turn(tx, incoming if chosen else notice_of(incoming), *([gone] if gone else ()))
+            return context
+
+        await self._begin(incoming, reply, begin, notice=not chosen)
+
+    async def answer_edited(self, incoming: Incoming, reply: Reply) -> bool:
+        """Answer a question that was edited. False: there is nothing to answer, and nothing was done."""
+        context = await self.store.write(lambda tx: self.questions.edited(tx, incoming), self.pricing.guard)
+        if context is not None:
+            await self._answer(incoming, reply, context)
+        return context is not None
+
+    async def answer_approved(
+        self, incoming: Incoming, reply: Reply, decide: Callable[[Tx], Approval | None]
+    ) -> None:  # fmt: skip
+        """Answer after an action was decided on: `decide` does so in the first transaction of the turn.
+
+        None: it has ended the turn there, with a notice.
+        """
+
+        def begin(tx: Tx) -> TurnContext | None:
+            approval = decide(tx)
+            return None if approval is None else self.questions.after_approval(tx, incoming, approval)
+
+        await self._begin(incoming, reply, begin, notice=True)
+
+    async def deferred_request(
+        self, incoming: Incoming, reply: Reply, text: str, asked: Remembered | None = None
+    ) -> Request:
+        """What a model is asked that answers later: what it would be asked now, without tools.
+
+        `asked` is a question of before; without it `text` is a new one.
+        """
+        context = await self.store.read(lambda tx: self.questions.deferred(tx, incoming, asked, text))
+        context = await self._informed(incoming, reply, context)
+        offer = self.routing.pick(context.choices.model)
+        return self.asking.request(context, offer, context.steps, tools=False)
+
+    def model_for(self, choices: ChatChoices) -> ModelOption:
+        """The model that answers where this was chosen."""
+        return self.questions.chosen(choices).offer
+
+    async def _begin(
+        self, incoming: Incoming, reply: Reply, begin: Callable[[Tx], TurnContext | None], *, notice: bool
+    ) -> None:
+        """Run the first transaction of a turn, and answer unless it has ended the turn, by a `notice` or for all."""
+        context = await self.store.write(begin, self.pricing.guard)
+        if context is None:
+            if notice:
+                as_notice(incoming, reply)
+            await reply.finish()
+        else:
+            await self._answer(incoming, reply, context)
+
+    async def _answer(self, incoming: Incoming, reply: Reply, begun: TurnContext) -> None:
+        incoming = replace(incoming, chat=begun.choices)
         if begun.price:
-            await self.pricing.ask_first(incoming, reply, begun)
+            await finish(self.store, reply, lambda tx: self._ask_price(tx, incoming, begun))
             return
         place = begun.place
         assert place is not None  # noqa: S101  only a question is answered
@@ -93,9 +184,14 @@ class Assistant:
             written.code = self.journal.note(written.error, incoming.id) if self.journal is not None else ""
         # What the model was paid for is not asked for again because the disk is full just now.
         await self.store.patiently(lambda: self.store.write(lambda tx: self._save(tx, incoming, begun, written)))
-        if self._named(incoming, begun, written) or len(begun.history) >= memory.ENOUGH:
+        if self._named(incoming, begun, written) or begun.then or len(begun.history) >= memory.ENOUGH:
             self.wake_jobs()
         await reply.finish()
+
+    def _ask_price(self, tx: Tx, incoming: Incoming, begun: TurnContext) -> None:
+        self.pricing.ask_first(tx, incoming, begun)
+        if begun.then is not None:
+            begun.then(tx)
 
     def _save(self, tx: Tx, incoming: Incoming, begun: TurnContext, written: AnswerDraft) -> None:
         for model, usage in written.usages:
@@ -104,6 +200,8 @@ class Assistant:
         for number, held in enumerate(written.held):
             held.settle(tx, 0 if number else written.cost, 0 if number else written.money)
         turn_end.save(tx, incoming, begun, written)
+        if begun.then is not None:
+            begun.then(tx)
         if self._named(incoming, begun, written):
             conversation_list.wants_name(tx, begun.conversation, incoming, begun.language)
 
@@ -113,7 +211,7 @@ class Assistant:
         return first and self.options.names_topics and incoming.private and bool(incoming.address.thread)
 
     async def _informed(self, incoming: Incoming, reply: Reply, begun: TurnContext) -> TurnContext:
-        """The same with what the documents of the conversation say of the question."""
+        """The context with what the documents of the conversation say of the question."""
         if self.documents is None or not begun.has_documents:
             return begun
         reply.show(say(begun.language, "document.searching"))
@@ -197,7 +295,7 @@ class Assistant:
         if self.routing.pick(begun.choices.model).model.profile.tools:
             await self.toolbox.ready()
         if begun.act is not None:
-            asker = await self._asker(incoming, begun)
+            asker = self._asker(incoming, begun)
             await approvals.perform(self.store, self.toolbox, begun.act, begun.steps, asker, reply)
 
     async def _use_tools(self, incoming: Incoming, reply: Reply, begun: TurnContext, written: AnswerDraft) -> bool:
@@ -205,15 +303,15 @@ class Assistant:
         new = written.text[len(written.before) :]
         written.went_on()
         reply.replace(begun.prefix + written.before)
-        asker, profile = await self._asker(incoming, begun), written.offer.model.profile
+        asker, profile = self._asker(incoming, begun), written.offer.model.profile
         again = await self.toolbox.step(written.steps, new, written.calls, asker, reply, profile)
         turn_log.current.get().moved = self.clock.monotonic()
         return again and await self._may_repeat(incoming, begun, written)
 
-    async def _asker(self, incoming: Incoming, begun: TurnContext) -> ToolContext:
-        where, user = incoming.address, incoming.user.id
-        zone = await self.store.read(lambda tx: tx.chats.zone(where.bot, user))
-        return ToolContext(where, user, begun.language, zone, self.clock, incoming.id)
+    def _asker(self, incoming: Incoming, begun: TurnContext) -> ToolContext:
+        return ToolContext(
+            incoming.address, incoming.user.id, begun.language, begun.choices.zone, self.clock, incoming.id
+        )  # fmt: skip
 
     def _may_help(self, written: AnswerDraft, error: ModelError, end: float) -> bool:
         """Whether to ask once more: the same model after a cut, another one where this one is left alone now."""

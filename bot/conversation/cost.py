@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from bot.billing import pricing
 from bot.billing.budget import Budget
@@ -13,17 +14,17 @@ from bot.knowledge.documents import Documents
 from bot.knowledge.documents import most as most_of_documents
 from bot.llm import prompt
 from bot.llm.routing import ModelOption, Routing
-from bot.ports import Reply
+from bot.outbox import Choice, finish_turn
 from bot.storage.engines.decision_locks import DecisionLock
-from bot.storage.store import Store, Tx
-from bot.types import Incoming
+from bot.storage.store import Tx
+from bot.texts.catalog import say
+from bot.types import Incoming, Outgoing
 
 
 @dataclass(slots=True)
 class Pricing:
     """`modes` tells what answers later, at a lower price, by the names of the models."""
 
-    store: Store
     routing: Routing
     asking: RequestBuilder
     budget: Budget = field(default_factory=Budget)
@@ -53,25 +54,27 @@ class Pricing:
             return 0
         return self.documents.ahead(tx, begun.conversation, offer.model.profile.window)
 
-    async def ask_first(self, incoming: Incoming, reply: Reply, begun: TurnContext) -> None:
-        """The answer is expensive: say so, and offer the cheapest model."""
-        is_over = begun.place is not None and bool(begun.place.over)
-        language, price, question = begun.language, begun.price, begun.place.question.id if begun.place else 0
+    def ask_first(self, tx: Tx, incoming: Incoming, begun: TurnContext) -> None:
+        """The answer is expensive: end the turn with its price, and offer the cheapest model."""
+        price, question = begun.price, begun.place.question.id if begun.place else 0
         now = self.routing.pick(begun.choices.model)
         others = [offer for offer in self.routing.offers if offer is not now]
-        prices = await self.store.read(
-            lambda tx: [(self._most(begun, offer)[1] + self._ahead(tx, begun, offer), offer) for offer in others]
-        )
+        prices = [(self._most(begun, offer)[1] + self._ahead(tx, begun, offer), offer) for offer in others]
         less, offer = min(prices, key=lambda row: row[0], default=(price, now))
-        currency = now.model.profile.currency
-        cheaper = (offer.name, offer.title, pricing.shown(language, less, currency)) if less < price else None
-        sentence, choices = pricing.question(
-            language, question, pricing.shown(language, price, currency), cheaper, self._later(begun, now)
-        )
-        await pricing.ask_first(
-            self.store, incoming, reply, sentence, *choices,
-            also=lambda tx: tx.deliveries.release(incoming.id, incoming.address) if is_over else None,
-        )  # fmt: skip
+
+        def shown(amount: int) -> str:
+            return pricing.shown(begun.language, amount, now.model.profile.currency)
+
+        choices = [price_choice(incoming, "price.answer", {"question": question})]
+        if less < price:
+            payload = {"question": question, "model": offer.name}
+            choices.append(price_choice(incoming, "price.cheaper", payload, model=offer.title, price=shown(less)))
+        if later := self._later(begun, now):
+            choices.append(Choice(say(begun.language, "later.button"), "later", {"turn": later}, queued=True))
+        choices.append(price_choice(incoming, "price.drop", {"question": question}))
+        if begun.place is not None and begun.place.over:
+            tx.deliveries.release(incoming.id, incoming.address)
+        finish_with_price(tx, incoming, say(begun.language, "price.question", price=shown(price)), *choices)
 
     def _later(self, begun: TurnContext, offer: ModelOption) -> str:
         """The turn that may be answered later instead, "" where that costs no less."""
@@ -88,3 +91,14 @@ class Pricing:
             room = self.asking.ratio(offer).tokens(most)
             usage = replace(usage, prompt=usage.prompt + room)
         return usage.total, pricing.most(offer.model.profile, usage)
+
+
+def finish_with_price(tx: Tx, incoming: Incoming, sentence: str, *choices: Choice) -> None:
+    """End the turn with a price and the buttons below it; what was asked for is kept, and nothing is spent yet."""
+    quoted = 0 if incoming.private else incoming.message_id
+    finish_turn(tx, incoming, Outgoing(sentence, plain=True, reply_to=quoted), choices=choices)
+
+
+def price_choice(incoming: Incoming, action: str, payload: Mapping[str, Any], **values: str) -> Choice:
+    """A button below a price; the key of its label is its action."""
+    return Choice(say(incoming.language, action, **values), action, payload, queued=True)

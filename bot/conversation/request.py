@@ -40,8 +40,15 @@ class RequestBuilder:
     def ratio(self, offer: ModelOption) -> prompt.Ratio:
         return self._ratios[offer.name]
 
-    def request(self, begun: TurnContext, offer: ModelOption, steps: Steps, shrink: float = 1.0) -> Request:
+    def request(
+        self, begun: TurnContext, offer: ModelOption, steps: Steps, shrink: float = 1.0, *, tools: bool = True
+    ) -> Request:
+        """What the model of `offer` is asked after these `steps`; without `tools` it can call none.
+
+        `shrink`: at most so much of the prompt that was too long before.
+        """
         profile, ratio, persona, options = offer.model.profile, self.ratio(offer), begun.persona, self.options
+        profile = profile if tools else replace(profile, tools=False)
         request = prompt.build(
             "\n\n".join(filter(None, (persona.orders(begun.language, options.system), begun.preface))),
             prompt.informed(begun.shown, begun.found.text),

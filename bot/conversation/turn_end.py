@@ -11,7 +11,7 @@ from bot.conversation.branching import BranchPoint
 from bot.conversation.turn_state import AnswerDraft, TurnContext
 from bot.errors import ContextOverflow, ModelRefused
 from bot.knowledge import citations, documents
-from bot.outbox import put
+from bot.outbox import finish_turn
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Tx
 from bot.texts.catalog import say
@@ -29,7 +29,7 @@ def save(tx: Tx, incoming: Incoming, begun: TurnContext, written: AnswerDraft) -
     if begun.pressed:
         tx.buttons.use_up(begun.pressed)
     if written.outdated and not written.text.strip() and not tx.deliveries.placed(incoming.id, incoming.address):
-        put(tx, incoming)  # nobody has seen anything of it
+        finish_turn(tx, incoming)  # nobody has seen anything of it
         return
     if written.words():
         outgoing = _answer(tx, incoming, begun, place, written)
@@ -37,7 +37,7 @@ def save(tx: Tx, incoming: Incoming, begun: TurnContext, written: AnswerDraft) -
         outgoing = _as_before(tx, incoming, begun, place.shown, written)
     else:
         outgoing = _sorry(tx, incoming, begun, place, written)
-    put(tx, incoming, *_acted(tx, incoming, begun, written, replace(outgoing, reply_to=_quoted(incoming))))
+    finish_turn(tx, incoming, *_acted(tx, incoming, begun, written, replace(outgoing, reply_to=_quoted(incoming))))
 
 
 def _answer(tx: Tx, incoming: Incoming, begun: TurnContext, place: BranchPoint, written: AnswerDraft) -> Outgoing:

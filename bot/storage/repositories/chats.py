@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, exists, false, func, or_, select, update
+from sqlalchemy import and_, bindparam, exists, false, func, or_, select, update
 
 from bot.storage.engines.dialects import insert
 from bot.storage.repositories.mapping import Subject
@@ -14,38 +13,25 @@ from bot.storage.tables.history import Blob, Conversation, Feedback, Message
 from bot.storage.tables.people import Chat, User
 from bot.storage.tables.spending import Reservation, Spending, UsageRow
 from bot.storage.tables.work import Awaited, ButtonRow, Delivery, Job, Operation
-from bot.types import Address
+from bot.types import Address, ChatChoices
 from bot.types import User as Person
 
 SEEN_USER = insert(User).on_conflict_do_nothing()
 SEEN_CHAT = insert(Chat).on_conflict_do_nothing()
-OWN = select(User.model).where(User.bot == bindparam("b"), User.id == bindparam("u")).scalar_subquery()
-CHOICES = select(
-    Chat.language, Chat.model, Chat.streaming, Chat.persona, Chat.reasoning, OWN.label("own_model"), Chat.notices
-).where(Chat.bot == bindparam("b"), Chat.id == bindparam("c"))
+CHOICES = (
+    select(
+        Chat.language, Chat.model, Chat.streaming, Chat.persona, Chat.reasoning, User.model.label("own_model"),
+        Chat.notices, User.timezone.label("zone"),
+    )
+    .join(User, and_(User.bot == Chat.bot, User.id == bindparam("u")), isouter=True)
+    .where(Chat.bot == bindparam("b"), Chat.id == bindparam("c"))
+)  # fmt: skip
 BACK = update(Chat).where(Chat.bot == bindparam("b"), Chat.id == bindparam("c"), Chat.is_gone).values(is_gone=False)
 IS_GONE = select(Chat.is_gone).where(Chat.bot == bindparam("b"), Chat.id == bindparam("c"))
 THERE = Spending.__table__.alias()
 
 
 MOVED = (Conversation, Message, Delivery, Operation, Job, UsageRow, ButtonRow, Reservation, Blob, Feedback)
-
-
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """What was chosen in a chat; "" means the operator's default. `own_model` is what a user chose for all chats."""
-
-    language: str = ""
-    model: str = ""
-    streaming: str = ""
-    persona: str = ""
-    reasoning: str = ""  # on, off
-    own_model: str = ""
-    notices: str = ""  # alone: what only the asker needs, only the asker sees (groups)
-
-    def language_for(self, user: Person) -> str:
-        """The language that was chosen in the chat, or the user's own."""
-        return self.language or user.language
 
 
 class Chats(Subject):
@@ -61,7 +47,7 @@ class Chats(Subject):
         person = {"bot": address.bot, "id": user.id, "name": user.name[:256], "language": user.language[:16]}
         self.connection.execute(SEEN_USER, {**person, "first_seen": now})
 
-    def meet(self, address: Address, user: Person, *, private: bool) -> Choices:
+    def meet(self, address: Address, user: Person, *, private: bool) -> ChatChoices:
         """Remember who wrote where, once; what was chosen there. Whom it knows already it asks for only."""
         row = self._choices(address, user.id)
         if row is not None and row.own_model is not None:
@@ -69,7 +55,7 @@ class Chats(Subject):
         self.seen(address, user, private=private)
         return self.choices(address, user.id)
 
-    def choices(self, address: Address, user: int = 0) -> Choices:
+    def choices(self, address: Address, user: int = 0) -> ChatChoices:
         return _chosen(self._choices(address, user))
 
     def _choices(self, address: Address, user: int) -> Any:
@@ -150,5 +136,5 @@ class Chats(Subject):
         self.connection.execute(update(Chat).where(Chat.bot == bot, Chat.id == chat).values(**values))
 
 
-def _chosen(row: Any) -> Choices:
-    return Choices(**{**row._mapping, "own_model": row.own_model or ""}) if row else Choices()
+def _chosen(row: Any) -> ChatChoices:
+    return ChatChoices(**{name: value or "" for name, value in row._mapping.items()}) if row else ChatChoices()
