@@ -57,8 +57,8 @@ def finish_turn(
     if shown is not None:
         tx.deliveries.over(incoming.id, incoming.address, shown.ids)
     for number, answer in enumerate(outgoing):
-        if incoming.address.only:
-            answer = replace(answer, opens=incoming.opens)
+        if incoming.address.visible_to:
+            answer = replace(answer, ephemeral=incoming.ephemeral)
         name = delivery_key(incoming.id, number)
         tx.deliveries.add(name, incoming.address, answer, marker=incoming.message_id)
     if incoming.user.id:
@@ -99,7 +99,7 @@ async def finish_with_notice(store: Store, incoming: Incoming, reply: Reply, key
 
 async def for_notice(store: Store, incoming: Incoming) -> Incoming:
     """The message with what was chosen in its chat, where `as_notice` needs that and it was not read yet."""
-    if incoming.private or incoming.address.only or incoming.chat is not NOT_READ:
+    if incoming.private or incoming.address.visible_to or incoming.chat is not NOT_READ:
         return incoming
     return await store.read(lambda tx: with_choices(tx, incoming))
 
@@ -108,15 +108,15 @@ def as_notice(incoming: Incoming, reply: Reply) -> Incoming:
     """The message with the address of a notice (`notice_of`), where `reply` delivers from now on, too."""
     incoming = notice_of(replace(incoming, address=reply.address))
     if incoming.address != reply.address:
-        reply.aside(incoming.address.only)
+        reply.show_only_to(incoming.address.visible_to)
     return incoming
 
 
 def notice_of(incoming: Incoming) -> Incoming:
     """The message with the address of a notice: its user alone, in a group that has chosen so."""
-    in_group = not (incoming.private or incoming.address.only)
+    in_group = not (incoming.private or incoming.address.visible_to)
     if in_group and incoming.user.id > 0 and incoming.chat.notices == ALONE:
-        return replace(incoming, address=replace(incoming.address, only=incoming.user.id))
+        return replace(incoming, address=replace(incoming.address, visible_to=incoming.user.id))
     return incoming
 
 

@@ -22,7 +22,7 @@ class Address:
     """Where an answer goes. Storable: a picture finds its way to the user after a restart.
 
     `bot` is the bot's own numeric id, `connection` a Telegram business connection id ("" for none), `thread` a topic
-    id (0 for none), `only` the one member of a group who sees what is said there (0: everybody). All together are the
+    id (0 for none), `visible_to` the one member of a group who sees what is said there (0: everybody). All together are the
     key of a conversation, everywhere: what one person alone has seen is never in the prompt of another.
     """
 
@@ -31,12 +31,12 @@ class Address:
     chat: int
     thread: int = 0
     connection: str = ""
-    only: int = 0
+    visible_to: int = 0
 
     @property
     def key(self) -> str:
         place = f"{self.bot}/{self.connection}/{self.chat}/{self.thread}"
-        return f"{place}/{self.only}" if self.only else place
+        return f"{place}/{self.visible_to}" if self.visible_to else place
 
     @property
     def place(self) -> str:
@@ -82,6 +82,21 @@ class ChatChoices:
 
 
 NOT_READ = ChatChoices()  # of a message for which no transaction has read them yet; compare with `is`
+
+
+@dataclass(frozen=True, slots=True)
+class Ephemeral:
+    """How one member of a group is shown something that the others don't see.
+
+    `opens` is the transport's word for what lets it do so for a moment, "" for none. `public_fallback` is what
+    everybody is told where it can't be shown so.
+    """
+
+    opens: str = ""
+    public_fallback: str = ""
+
+
+EVERYBODY = Ephemeral()  # of what is for everybody in the chat
 
 
 # --- what is said -----------------------------------------------------------------------------------------------------
@@ -180,8 +195,7 @@ class Incoming:
     known any more). `quotes`: the message that the answer should quote, 0 for the usual one. `relayed`: forwarded, or
     put in by another bot. `came` is when this process took it in (of the clock's `monotonic`), `since` when it was
     accepted, by whichever (Unix time); `accepted`: an earlier one had already taken it. `title` is what a group is
-    called, as far as that is told. `opens` is the transport's word for what lets it answer this user alone for a
-    moment, "" for none. `chat` is what was chosen in its chat, read in the first transaction of the turn.
+    called, as far as that is told. `ephemeral`: how it can be answered so that only this user sees it. `chat` is what was chosen in its chat, read in the first transaction of the turn.
     """
 
     id: str
@@ -206,7 +220,7 @@ class Incoming:
     since: float | None = None
     accepted: bool = False
     title: str = ""
-    opens: str = ""
+    ephemeral: Ephemeral = EVERYBODY
     chat: ChatChoices = NOT_READ
 
     @property
@@ -254,8 +268,8 @@ class Outgoing:
     `note` is a line in the bot's own voice below the text ("stopped", "cut short"): it can't be mistaken for the
     model's. `thought` is what the model thought before, folded up above the text.
     `reply_to` quotes that message of the chat where it still exists. `of` is the turn whose answer this shows, ""
-    where that is its own. `gone`: the messages that it stands over are deleted, and nothing is sent. To one person
-    alone (`Address.only`): `opens` as in `Incoming`, and `aloud` is what everybody is told where it can't be shown so.
+    where that is its own. `gone`: the messages that it stands over are deleted, and nothing is sent. `ephemeral`
+    says more where one person alone sees it (`Address.visible_to`).
     """
 
     text: str = ""
@@ -269,8 +283,7 @@ class Outgoing:
     of: str = ""
     gone: bool = False
     thought: str = ""
-    opens: str = ""
-    aloud: str = ""
+    ephemeral: Ephemeral = EVERYBODY
 
 
 # --- what is done later -----------------------------------------------------------------------------------------------

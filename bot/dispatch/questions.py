@@ -46,14 +46,14 @@ class Questions:
 
     async def can_answer(self, incoming: Incoming, reply: Reply) -> bool:
         """Whether the answer can be shown where the message was said. False: the user was told that it can't."""
-        if not incoming.address.only or await reply.confide():
+        if not incoming.address.visible_to or await reply.open_ephemeral():
             return True
         await self.refuse_whisper(incoming, reply)
         return False
 
     async def refuse_whisper(self, incoming: Incoming, reply: Reply) -> None:
         """Tell everybody that nothing can be shown to this person alone, without a word of what it was about."""
-        reply.aside(0)
+        reply.show_only_to(0)
         incoming = replace(incoming, address=reply.address, message_id=0)
 
         def work(tx: Tx) -> None:

@@ -57,7 +57,7 @@ class Router:
             await command.run(as_notice(incoming, reply) if command.is_notice else incoming, reply, rest)
         elif await self.fallback.take(incoming, reply):
             return
-        elif incoming.private or at or incoming.address.only:
+        elif incoming.private or at or incoming.address.visible_to:
             await finish_with_notice(self.store, incoming, reply, "unknown.command", command=word[:64])
         else:  # in a group it is probably another bot's
             await finish_with(self.store, incoming, reply)

@@ -28,12 +28,12 @@ class Whispers:
         if not rest and not incoming.parts:
             key = "whisper.private" if incoming.private else "whisper.what"
             await finish_with_notice(self.store, incoming, reply, key)
-        elif incoming.private or incoming.address.only:
+        elif incoming.private or incoming.address.visible_to:
             await self.questions.ask(replace(incoming, text=rest), reply)
         elif incoming.user.id < 0:
             await self.questions.refuse_whisper(incoming, reply)
         else:
-            reply.aside(incoming.user.id)
+            reply.show_only_to(incoming.user.id)
             # The ids of messages that everybody sees mean nothing in a conversation that one person sees.
             await self.questions.ask(
                 replace(incoming, text=rest, address=reply.address, message_id=0, reply_to=0), reply

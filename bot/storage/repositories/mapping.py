@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, literal_
 
 from bot.clock import Clock
 from bot.storage.engines.job_notify import Queue
-from bot.types import Address, Attachment, Button, File, Image, Outgoing, Part, Text, ToolCall, ToolResult
+from bot.types import Address, Attachment, Button, Ephemeral, File, Image, Outgoing, Part, Text, ToolCall, ToolResult
 
 KINDS: dict[str, type[Any]] = {kind.__name__.lower(): kind for kind in (Text, Image, Attachment, ToolCall, ToolResult)}
 
@@ -33,7 +33,7 @@ def columns(address: Address) -> dict[str, Any]:
         "connection": address.connection,
         "chat": address.chat,
         "thread": address.thread,
-        "only": address.only,
+        "only": address.visible_to,
     }
 
 
@@ -43,7 +43,7 @@ def at(table: Any, address: Address) -> ColumnElement[bool]:
         table.chat == address.chat,
         table.thread == address.thread,
         table.connection == address.connection,
-        table.only == address.only,
+        table.only == address.visible_to,
     )
 
 
@@ -65,7 +65,7 @@ def one_of(column: Any, words: Sequence[str]) -> ColumnElement[bool]:
 
 
 def spot(address: Address) -> dict[str, Any]:
-    return {"b": address.bot, "c": address.chat, "t": address.thread, "n": address.connection, "o": address.only}
+    return {"b": address.bot, "c": address.chat, "t": address.thread, "n": address.connection, "o": address.visible_to}
 
 
 def address(row: Row[Any]) -> Address:
@@ -94,6 +94,7 @@ def load_parts(text: str) -> tuple[Part, ...]:
 
 def dump_outgoing(outgoing: Outgoing) -> str:
     row = asdict(outgoing)
+    row["opens"], row["aloud"] = row.pop("ephemeral").values()
     if row["file"]:
         del row["file"]["data"]  # a column of its own
     return json.dumps(row, ensure_ascii=False)
@@ -103,4 +104,5 @@ def load_outgoing(text: str, data: bytes | None) -> Outgoing:
     row = json.loads(text)
     row["buttons"] = tuple(tuple(Button(**button) for button in line) for line in row["buttons"])
     file = row.pop("file", None) or {}
+    row["ephemeral"] = Ephemeral(row.pop("opens", ""), row.pop("aloud", ""))
     return Outgoing(**row, file=File(data, **file) if data else None)

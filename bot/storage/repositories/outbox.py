@@ -74,8 +74,9 @@ class Deliveries(Subject):
         """
         held = self.queue.holds(where)
         state = DeliveryState.SENDING if held else DeliveryState.PENDING
-        if where.only:
-            outgoing = replace(outgoing, aloud=say(self._language(where), "alone.cannot"))
+        if where.visible_to:
+            fallback = say(self._language(where), "alone.cannot")
+            outgoing = replace(outgoing, ephemeral=replace(outgoing.ephemeral, public_fallback=fallback))
         finished = {
             "outgoing": dump_outgoing(outgoing),
             "photo": outgoing.file.data if outgoing.file else None,
@@ -92,7 +93,7 @@ class Deliveries(Subject):
 
     def _language(self, where: Address) -> str:
         chats = Chats(self.connection, self.clock, self.queue)
-        return chats.choices(where).language or chats.language(where.bot, where.only)
+        return chats.choices(where).language or chats.language(where.bot, where.visible_to)
 
     def place(self, key: str, where: Address, message_id: int, marker: int = 0) -> None:
         """The answer of `key` is being shown in that message, which it takes over, even where it was finished first.
@@ -132,7 +133,7 @@ class Deliveries(Subject):
         """What stands in a message of the chat: the newest answer that was put there, `but` not the one of that key."""
         newest = (
             select(Table.key, Table.message_ids, Table.outgoing)
-            .where(Table.bot == where.bot, Table.chat == where.chat, Table.only == where.only, Table.key != but)
+            .where(Table.bot == where.bot, Table.chat == where.chat, Table.only == where.visible_to, Table.key != but)
             .order_by(Table.id.desc())
             .limit(LOOK_BACK)
         )
@@ -149,7 +150,7 @@ class Deliveries(Subject):
         """
         chat = select(Table.key, Table.outgoing).where(Table.bot == where.bot, Table.chat == where.chat)
         own = chat.where(Table.key == turn)
-        others = chat.where(Table.only == where.only).order_by(Table.id.desc()).limit(LOOK_BACK)
+        others = chat.where(Table.only == where.visible_to).order_by(Table.id.desc()).limit(LOOK_BACK)
         for query in (own, others):
             for key, outgoing in reversed(self.connection.execute(query).all()):
                 said = load_outgoing(outgoing, None)
@@ -205,8 +206,8 @@ class Deliveries(Subject):
         self._change(id_, state=DeliveryState.DEAD.value, reason=reason[:500])
 
     def publish(self, delivery: Delivery) -> None:
-        """What can't be shown to one person alone is not shown: everybody is told `aloud`, as a new message."""
-        told = Outgoing(delivery.outgoing.aloud, plain=True)
+        """What can't be shown to one person alone is not shown: everybody is told its public fallback, as a new message."""
+        told = Outgoing(delivery.outgoing.ephemeral.public_fallback, plain=True)
         self._change(
             delivery.id, only=0, outgoing=dump_outgoing(told), photo=None, message_ids="[]", done=0, marker=0,
             state=DeliveryState.PENDING.value,

@@ -313,7 +313,10 @@ WAYS = {
 
 
 def say(text: str) -> Callable[[Course], None]:
-    return lambda course: course.world.telegram.say(ANNA, text)
+    def act(course: Course) -> None:
+        course.world.telegram.say(ANNA, text)
+
+    return act
 
 
 def press(action: str, what: Press) -> Callable[[Course], None]:
