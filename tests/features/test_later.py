@@ -113,9 +113,10 @@ async def test_a_model_is_asked_later_what_it_would_be_asked_now(stage: Stage) -
     now, (later,) = stage.studio.seen("completion")[-1].body, [one.body for one in stage.studio.seen("completionAsync")]
     assert later["modelUri"] == now["modelUri"]
     assert "lite" in now["modelUri"]
-    assert later["messages"][0] == now["messages"][0]
-    assert "my name is Anna" in now["messages"][0]["text"]
-    assert "ranslat" in now["messages"][0]["text"]
+    system = later["messages"][0]["text"]
+    assert now["messages"][0]["text"].startswith(system)  # which goes on with a word about tools
+    assert "my name is Anna" in system
+    assert "translator" in system
     texts = [said["text"] for said in later["messages"]]
     assert texts[-1].endswith("what is the capital?")
     assert any("Fredville" in text for text in texts)
