@@ -206,12 +206,17 @@ class ClusterDispatcher:
 
     @asynccontextmanager
     async def _lease(self, context: JobContext, lock: str) -> AsyncIterator[Lease]:
-        """What was taken from this process, and came back before it knew, is begun anew after all of it has ended."""
+        """The right to work on what the job locks, until the block is left.
+
+        Another process may have taken the lock from this one and given it back, under this job or another one, before
+        this one knew: then the work under the earlier lease ends first. What it had queued in memory ends with it, and
+        is read anew from the inbox.
+        """
         job = context.job
         assert job.id is not None  # noqa: S101  it was fetched
-        while (earlier := self._held.get(job.id)) is not None:
-            earlier.lose()
-            await earlier.over.wait()
+        while earlier := [one for one in self._held.values() if one.lock == lock]:
+            earlier[0].lose()
+            await earlier[0].over.wait()
         lease = Lease(lock, job.id, job.worker_id or 0, job.attempts, self.clock, self._look, self.clock.monotonic())
         self._held[job.id] = lease
         current.set(lease)

@@ -361,6 +361,31 @@ async def test_what_a_lost_turn_held_back_is_settled_by_who_takes_it_up(hall: Ha
     assert spent > held
 
 
+@several
+async def test_a_chat_that_comes_back_under_another_job_waits_for_the_end_of_the_work_under_the_first(
+    hall: Hall, postgres: Server
+) -> None:
+    """A line that was parted: others took the chat over and ended its job, and this process does not know it yet."""
+    trials: list[str] = []
+
+    async def answer(messages: list[dict[str, str]]) -> AsyncGenerator[str]:
+        trials.append(messages[-1]["text"])
+        if len(trials) == 1:
+            await asyncio.Event().wait()
+        yield f"answer {len(trials)}"
+
+    hall.studio.answer(answer)
+    hall.roles = (ProcessRole.WEBHOOK, ProcessRole.WORKER)
+    await hall.start()
+    hall.telegram.say(ANNA, "the first question")
+    await hall.telegram.wait_for(lambda: trials or None, PATIENCE)
+    ended = "DELETE FROM procrastinate_jobs WHERE status = 'doing' AND lock LIKE 'chat:%'"
+    await asyncio.to_thread(postgres.execute, ended, hall.settings.database_url)
+    hall.telegram.say(ANNA, "the second question")
+    assert await hall.texts(2) == ["answer 2", "answer 3"]
+    assert trials == ["the first question", "the first question", "the second question"]
+
+
 class Behind(SystemClock):
     """An hour."""
 
