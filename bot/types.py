@@ -22,8 +22,8 @@ class Address:
     """Where an answer goes. Storable: a picture finds its way to the user after a restart.
 
     `bot` is the bot's own numeric id, `connection` a Telegram business connection id ("" for none), `thread` a topic
-    id (0 for none), `visible_to` the one member of a group who sees what is said there (0: everybody). All together are the
-    key of a conversation, everywhere: what one person alone has seen is never in the prompt of another.
+    id (0 for none), `visible_to` the one member of a group who sees what is said there (0: everybody). All together are
+    the key of a conversation, everywhere: what one person alone has seen is never in the prompt of another.
     """
 
     transport: str
@@ -195,7 +195,8 @@ class Incoming:
     known any more). `quotes`: the message that the answer should quote, 0 for the usual one. `relayed`: forwarded, or
     put in by another bot. `came` is when this process took it in (of the clock's `monotonic`), `since` when it was
     accepted, by whichever (Unix time); `accepted`: an earlier one had already taken it. `title` is what a group is
-    called, as far as that is told. `ephemeral`: how it can be answered so that only this user sees it. `chat` is what was chosen in its chat, read in the first transaction of the turn.
+    called, as far as that is told. `ephemeral`: how it can be answered so that only this user sees it. `chat` is what
+    was chosen in its chat, read in the first transaction of the turn.
     """
 
     id: str

@@ -153,5 +153,5 @@ class TurnStart:
         return TurnContext(
             None, tx.blobs.shown(prompt.spoken(branch)), replace(choices, model=chosen.offer.name), language,
             kept.preface(language), persona=chosen.persona, gone=chosen.gone, has_documents=beside.documents,
-            thumbs=self.options.thumbs,
+            thumbs=self.options.thumbs, conversation=conversation,
         )  # fmt: skip

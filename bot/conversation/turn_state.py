@@ -73,15 +73,12 @@ class TurnContext:
     persona: Persona = NOBODY
     gone: tuple[str, ...] = ()
     then: Effect | None = None
+    conversation: int = 0
 
     @property
     def shown(self) -> Sequence[Message]:
         """The history, below what the persona's examples show."""
         return [*self.persona.shown(self.language), *self.history]
-
-    @property
-    def conversation(self) -> int:
-        return self.place.question.conversation if self.place is not None else 0
 
     @property
     def prefix(self) -> str:

@@ -276,7 +276,7 @@ def _answering(given: Given, ground: Ground) -> Answering:
     settings, store, studio, routing = given.settings, given.store, given.models.studio, given.models.routing
     budget, meter = ground.people.budget, ground.people.meter
     reminders = Reminders(store=store, clock=store.clock, transport=ground.telegram, wake_jobs=ground.wake_jobs)
-    documents = Documents(store=store, purse=meter, embedder=studio.embeddings())
+    documents = Documents(store=store, meter=meter, embedder=studio.embeddings())
     voice = Voice(
         store=store,
         clock=store.clock,

@@ -129,7 +129,7 @@ async def test_an_allowance_is_shown_and_changed_by_buttons(stage: Stage) -> Non
     assert say("en", "allowance.personal") in await stage.ask(f"/allowance {BORIS}", CLARA)
     await stage.press(say("en", "allowance.reset"), CLARA)
     assert (await stage.texts(8, CLARA))[7].startswith("Борис (number 1002): limit a day: as everybody")
-    assert app.joining.roll.allowance(BORIS) is None
+    assert app.joining.directory.allowance(BORIS) is None
 
 
 async def test_nobody_sets_that_of_the_own_rank_or_above_and_owners_have_none(stage: Stage) -> None:
@@ -219,4 +219,4 @@ async def _open(stage: Stage, **settings: object) -> Bot:
 
 
 async def _give(app: Bot, user: int, role: str) -> None:
-    await app.joining.roll.change(lambda tx: tx.members.put(app.telegram.api.id, user, role, 1))
+    await app.joining.directory.write(lambda tx: tx.members.put(app.telegram.api.id, user, role, 1))

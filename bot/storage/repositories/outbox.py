@@ -206,7 +206,7 @@ class Deliveries(Subject):
         self._change(id_, state=DeliveryState.DEAD.value, reason=reason[:500])
 
     def publish(self, delivery: Delivery) -> None:
-        """What can't be shown to one person alone is not shown: everybody is told its public fallback, as a new message."""
+        """What can't be shown to one person alone is not shown: everybody gets its fallback, as a new message."""
         told = Outgoing(delivery.outgoing.ephemeral.public_fallback, plain=True)
         self._change(
             delivery.id, only=0, outgoing=dump_outgoing(told), photo=None, message_ids="[]", done=0, marker=0,

@@ -174,7 +174,8 @@ def _edit_alone(
     screen: Screen, to: Address, message_id: int, markup: InlineKeyboardMarkup | None
 ) -> TelegramMethod[bool]:
     where: dict[str, Any] = {
-        "chat_id": to.chat, "receiver_user_id": to.visible_to, "ephemeral_message_id": message_id, "reply_markup": markup,
+        "chat_id": to.chat, "receiver_user_id": to.visible_to, "ephemeral_message_id": message_id,
+        "reply_markup": markup,
     }  # fmt: skip
     if screen.file:
         return EditEphemeralMessageMedia(**where, media=_media(screen, screen.file))
