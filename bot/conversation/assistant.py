@@ -69,9 +69,9 @@ class Assistant:
     clock: Clock
     options: Options
     toolbox: Toolbox
-    asking: RequestBuilder
+    request_builder: RequestBuilder
     pricing: Pricing
-    questions: TurnStart
+    turn_start: TurnStart
     documents: Documents | None = None
     wake_jobs: Callable[[], None] = lambda: None
     journal: Journal | None = None
@@ -86,7 +86,7 @@ class Assistant:
         transaction of the turn.
         """
         context = await self.store.write(
-            lambda tx: self.questions.question(tx, incoming, last=last, then=then), self.pricing.guard
+            lambda tx: self.turn_start.question(tx, incoming, last=last, then=then), self.pricing.guard
         )
         if isinstance(context, Awaited):
             return context
@@ -108,7 +108,7 @@ class Assistant:
             if chosen:
                 tx.chats.choose(incoming.address, model=chosen)
                 asked = replace(incoming, chat=replace(incoming.chat, model=chosen))
-            context = self.questions.regenerate(tx, asked, action, model=model, agreed=agreed)
+            context = self.turn_start.regenerate(tx, asked, action, model=model, agreed=agreed)
             if context is None:
                 finish_turn(tx, incoming if chosen else notice_of(incoming), *([gone] if gone else ()))
             return context
@@ -117,7 +117,7 @@ class Assistant:
 
     async def answer_edited(self, incoming: Incoming, reply: Reply) -> bool:
         """Answer a question that was edited. False: there is nothing to answer, and nothing was done."""
-        context = await self.store.write(lambda tx: self.questions.edited(tx, incoming), self.pricing.guard)
+        context = await self.store.write(lambda tx: self.turn_start.edited(tx, incoming), self.pricing.guard)
         if context is not None:
             await self._answer(incoming, reply, context)
         return context is not None
@@ -132,7 +132,7 @@ class Assistant:
 
         def begin(tx: Tx) -> TurnContext | None:
             approval = decide(tx)
-            return None if approval is None else self.questions.after_approval(tx, incoming, approval)
+            return None if approval is None else self.turn_start.after_approval(tx, incoming, approval)
 
         await self._begin(incoming, reply, begin, notice=True)
 
@@ -143,14 +143,14 @@ class Assistant:
 
         `asked` is a question of before; without it `text` is a new one.
         """
-        context = await self.store.read(lambda tx: self.questions.deferred(tx, incoming, asked, text))
+        context = await self.store.read(lambda tx: self.turn_start.deferred(tx, incoming, asked, text))
         context = await self._informed(incoming, reply, context)
         offer = self.routing.pick(context.choices.model)
-        return self.asking.request(context, offer, context.steps, tools=False)
+        return self.request_builder.request(context, offer, context.steps, tools=False)
 
     def model_for(self, choices: ChatChoices) -> ModelOption:
         """The model that answers where this was chosen."""
-        return self.questions.chosen(choices).offer
+        return self.turn_start.chosen(choices).offer
 
     async def _begin(
         self, incoming: Incoming, reply: Reply, begin: Callable[[Tx], TurnContext | None], *, notice: bool
@@ -164,60 +164,60 @@ class Assistant:
         else:
             await self._answer(incoming, reply, context)
 
-    async def _answer(self, incoming: Incoming, reply: Reply, begun: TurnContext) -> None:
-        incoming = replace(incoming, chat=begun.choices)
-        if begun.price:
-            await finish(self.store, reply, lambda tx: self._ask_price(tx, incoming, begun))
+    async def _answer(self, incoming: Incoming, reply: Reply, context: TurnContext) -> None:
+        incoming = replace(incoming, chat=context.choices)
+        if context.price:
+            await finish(self.store, reply, lambda tx: self._ask_price(tx, incoming, context))
             return
-        place = begun.place
+        place = context.place
         assert place is not None  # noqa: S101  only a question is answered
-        reply.begin(begun.choices.streaming, self._over(place))
-        if begun.prefix:
-            reply.replace(begun.prefix)
+        reply.begin(context.choices.streaming, self._over(place))
+        if context.prefix:
+            reply.replace(context.prefix)
         turn = turn_log.current.get()
-        written = await self._write(incoming, reply, begun, place)
+        written = await self._write(incoming, reply, context, place)
         reply.complete()
-        turn.model, turn.persona = written.offer.name, begun.persona.label
+        turn.model, turn.persona = written.offer.name, context.persona.label
         turn.ended(written.ending(), written.usages, written.text)
         if written.error is not None:
             turn.failed(written.error)
             written.code = self.journal.note(written.error, incoming.id) if self.journal is not None else ""
         # What the model was paid for is not asked for again because the disk is full just now.
-        await self.store.patiently(lambda: self.store.write(lambda tx: self._save(tx, incoming, begun, written)))
-        if self._named(incoming, begun, written) or begun.then or len(begun.history) >= memory.ENOUGH:
+        await self.store.patiently(lambda: self.store.write(lambda tx: self._save(tx, incoming, context, written)))
+        if self._named(incoming, context, written) or context.then or len(context.history) >= memory.ENOUGH:
             self.wake_jobs()
         await reply.finish()
 
-    def _ask_price(self, tx: Tx, incoming: Incoming, begun: TurnContext) -> None:
-        self.pricing.ask_first(tx, incoming, begun)
-        if begun.then is not None:
-            begun.then(tx)
+    def _ask_price(self, tx: Tx, incoming: Incoming, context: TurnContext) -> None:
+        self.pricing.ask_first(tx, incoming, context)
+        if context.then is not None:
+            context.then(tx)
 
-    def _save(self, tx: Tx, incoming: Incoming, begun: TurnContext, written: AnswerDraft) -> None:
+    def _save(self, tx: Tx, incoming: Incoming, context: TurnContext, written: AnswerDraft) -> None:
         for model, usage in written.usages:
             profile = self.routing.pick(model).model.profile
             money.book_answer(tx, incoming.address, incoming.user.id, incoming.id, model, profile, usage)
         for number, held in enumerate(written.held):
             held.settle(tx, 0 if number else written.cost, 0 if number else written.money)
-        turn_end.save(tx, incoming, begun, written)
-        if begun.then is not None:
-            begun.then(tx)
-        if self._named(incoming, begun, written):
-            conversation_list.wants_name(tx, begun.conversation, incoming, begun.language)
+        turn_end.save(tx, incoming, context, written)
+        if context.then is not None:
+            context.then(tx)
+        if self._named(incoming, context, written):
+            conversation_list.wants_name(tx, context.conversation, incoming, context.language)
 
-    def _named(self, incoming: Incoming, begun: TurnContext, written: AnswerDraft) -> bool:
+    def _named(self, incoming: Incoming, context: TurnContext, written: AnswerDraft) -> bool:
         """Whether the conversation gets a name now: a topic, after its first answer."""
-        first = begun.place is not None and begun.place.question.parent is None and bool(written.words())
+        first = context.place is not None and context.place.question.parent is None and bool(written.words())
         return first and self.options.names_topics and incoming.private and bool(incoming.address.thread)
 
-    async def _informed(self, incoming: Incoming, reply: Reply, begun: TurnContext) -> TurnContext:
+    async def _informed(self, incoming: Incoming, reply: Reply, context: TurnContext) -> TurnContext:
         """The context with what the documents of the conversation say of the question."""
-        if self.documents is None or not begun.has_documents:
-            return begun
-        reply.show(say(begun.language, "document.searching"))
-        window, question = self.routing.pick(begun.choices.model).model.profile.window, begun.history[-1].text
-        payer = BillTo.of(incoming, begun.language)
-        return replace(begun, found=await self.documents.about(begun.conversation, question, window, payer))
+        if self.documents is None or not context.has_documents:
+            return context
+        reply.show(say(context.language, "document.searching"))
+        window, question = self.routing.pick(context.choices.model).model.profile.window, context.history[-1].text
+        payer = BillTo.of(incoming, context.language)
+        return replace(context, found=await self.documents.about(context.conversation, question, window, payer))
 
     def stop(self, key: str, turn: str = "") -> bool:
         """Stop the answer that is being written at an address; what was written stays.
@@ -244,33 +244,35 @@ class Assistant:
                 run.outdated = True
                 run.end()
 
-    async def _write(self, incoming: Incoming, reply: Reply, begun: TurnContext, place: BranchPoint) -> AnswerDraft:
-        wanted = self.routing.pick(begun.choices.model)
-        written = AnswerDraft(wanted, self.routing.ready(wanted), [begun.held] if begun.held else [])
-        written.steps = begun.steps
+    async def _write(self, incoming: Incoming, reply: Reply, context: TurnContext, place: BranchPoint) -> AnswerDraft:
+        wanted = self.routing.pick(context.choices.model)
+        written = AnswerDraft(wanted, self.routing.ready(wanted), [context.held] if context.held else [])
+        written.steps = context.steps
         try:
             # A deadline that is set only when somebody presses Stop: it ends the wait wherever the stream is.
             async with asyncio.timeout(None) as scope:
                 run = self._running[incoming.id] = Running(incoming.address, place.question, scope)
-                begun = await self._informed(incoming, reply, begun)
-                written.found = begun.found
-                await self._insist(incoming, reply, begun, written)
+                context = await self._informed(incoming, reply, context)
+                written.found = context.found
+                await self._until_complete(incoming, reply, context, written)
         except TimeoutError:
             written.stopped, written.outdated = True, run.outdated
         finally:
             del self._running[incoming.id]
         return written
 
-    async def _insist(self, incoming: Incoming, reply: Reply, begun: TurnContext, written: AnswerDraft) -> None:
+    async def _until_complete(
+        self, incoming: Incoming, reply: Reply, context: TurnContext, written: AnswerDraft
+    ) -> None:
         """Ask until there is a whole answer: shorter when the prompt was too long, anew when the stream broke."""
         shrink, cuts, longest = 1.0, 0, ""
-        await self._prepare(incoming, reply, begun)
+        await self._prepare(incoming, reply, context)
         end = asyncio.get_running_loop().time() + self.options.deadline
         while True:
             try:
-                await self._stream(reply, begun, written, shrink, end)
+                await self._request_once(reply, context, written, shrink, end)
                 paused = asyncio.get_running_loop().time()
-                if not written.calls or not await self._use_tools(incoming, reply, begun, written):
+                if not written.calls or not await self._use_tools(incoming, reply, context, written):
                     return
                 end += asyncio.get_running_loop().time() - paused  # each tool has a deadline of its own
             except ContextOverflow as error:
@@ -284,33 +286,33 @@ class Assistant:
             except ModelError as error:
                 longest = max(longest, written.text, key=len)
                 again = cuts + 1 < CUT_TRIES and self._may_help(written, error, end)
-                if not again or not await self._may_repeat(incoming, begun, written):
+                if not again or not await self._may_repeat(incoming, context, written):
                     written.text, written.error = longest, error
                     return
                 cuts += 1
-                reply.replace(begun.prefix + written.before)
+                reply.replace(context.prefix + written.before)
 
-    async def _prepare(self, incoming: Incoming, reply: Reply, begun: TurnContext) -> None:
+    async def _prepare(self, incoming: Incoming, reply: Reply, context: TurnContext) -> None:
         """What comes before the model is asked: tools that are still starting, and an action that was confirmed."""
-        if self.routing.pick(begun.choices.model).model.profile.tools:
+        if self.routing.pick(context.choices.model).model.profile.tools:
             await self.toolbox.ready()
-        if begun.act is not None:
-            asker = self._asker(incoming, begun)
-            await approvals.perform(self.store, self.toolbox, begun.act, begun.steps, asker, reply)
+        if context.act is not None:
+            asker = self._asker(incoming, context)
+            await approvals.perform(self.store, self.toolbox, context.act, context.steps, asker, reply)
 
-    async def _use_tools(self, incoming: Incoming, reply: Reply, begun: TurnContext, written: AnswerDraft) -> bool:
+    async def _use_tools(self, incoming: Incoming, reply: Reply, context: TurnContext, written: AnswerDraft) -> bool:
         """Do what the model called for; whether to ask it again, with what was found."""
         new = written.text[len(written.before) :]
         written.went_on()
-        reply.replace(begun.prefix + written.before)
-        asker, profile = self._asker(incoming, begun), written.offer.model.profile
+        reply.replace(context.prefix + written.before)
+        asker, profile = self._asker(incoming, context), written.offer.model.profile
         again = await self.toolbox.step(written.steps, new, written.calls, asker, reply, profile)
         turn_log.current.get().moved = self.clock.monotonic()
-        return again and await self._may_repeat(incoming, begun, written)
+        return again and await self._may_repeat(incoming, context, written)
 
-    def _asker(self, incoming: Incoming, begun: TurnContext) -> ToolContext:
+    def _asker(self, incoming: Incoming, context: TurnContext) -> ToolContext:
         return ToolContext(
-            incoming.address, incoming.user.id, begun.language, begun.choices.zone, self.clock, incoming.id
+            incoming.address, incoming.user.id, context.language, context.choices.zone, self.clock, incoming.id
         )  # fmt: skip
 
     def _may_help(self, written: AnswerDraft, error: ModelError, end: float) -> bool:
@@ -325,26 +327,31 @@ class Assistant:
         written.offer = other
         return True
 
-    async def _may_repeat(self, incoming: Incoming, begun: TurnContext, written: AnswerDraft) -> bool:
+    async def _may_repeat(self, incoming: Incoming, context: TurnContext, written: AnswerDraft) -> bool:
         """What broke off was paid: asking again is paid again, and has to fit into the budgets too."""
-        if not begun.held:
+        if not context.held:
             return True
         try:
-            again = await self.store.write(lambda tx: self.pricing.held(tx, incoming, begun, agreed=True))
+            again = await self.store.write(lambda tx: self.pricing.held(tx, incoming, context, agreed=True))
         except LimitReached as error:
             written.limit = str(error) if written.calls else ""
             return False
         written.held.append(again.held)
         return True
 
-    async def _stream(self, reply: Reply, begun: TurnContext, written: AnswerDraft, shrink: float, end: float) -> None:
+    async def _request_once(
+        self, reply: Reply, context: TurnContext, written: AnswerDraft, shrink: float, end: float
+    ) -> None:
         offer = written.offer
         with tracing.span("prompt"):
-            ratio, request = self.asking.ratio(offer), self.asking.request(begun, offer, written.steps, shrink)
+            ratio, request = (
+                self.request_builder.ratio(offer),
+                self.request_builder.request(context, offer, written.steps, shrink),
+            )
         written.begin()
         try:
             async with asyncio.timeout_at(end + GRACE) as late:
-                await self._follow(reply, request, written, begun)
+                await self._consume(reply, request, written, context)
         except TimeoutError:
             if not late.expired():
                 raise
@@ -359,7 +366,7 @@ class Assistant:
         """The message that the answer is written over while it grows: the last where it goes on."""
         return (place.over[-1] if place.resumed else place.over[0]) if place.over else 0
 
-    async def _follow(self, reply: Reply, request: Request, written: AnswerDraft, begun: TurnContext) -> None:
+    async def _consume(self, reply: Reply, request: Request, written: AnswerDraft, context: TurnContext) -> None:
         turn = turn_log.current.get()
         turn.requests += 1
         async with aclosing(tracing.asked(written.offer.model, request)) as chunks:
@@ -368,8 +375,8 @@ class Assistant:
                 hides = chunk.thought and not self.options.thoughts
                 written.add(replace(chunk, thought="") if hides else chunk)
                 if chunk.replaces:
-                    reply.replace(begun.prefix + written.text)
+                    reply.replace(context.prefix + written.text)
                 elif chunk.text:
                     reply.append(chunk.text)
                 if chunk.doing in DOINGS:
-                    reply.show(say(begun.language, DOINGS[chunk.doing]))
+                    reply.show(say(context.language, DOINGS[chunk.doing]))

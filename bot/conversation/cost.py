@@ -26,7 +26,7 @@ class Pricing:
     """`modes` tells what answers later, at a lower price, by the names of the models."""
 
     routing: Routing
-    asking: RequestBuilder
+    request_builder: RequestBuilder
     budget: Budget = field(default_factory=Budget)
     documents: Documents | None = None
     modes: Callable[[str], object | None] = lambda _name: None
@@ -36,59 +36,61 @@ class Pricing:
         """What `held` needs."""
         return DecisionLock.SPENDING if self.budget else None
 
-    def held(self, tx: Tx, incoming: Incoming, begun: TurnContext, *, agreed: bool = False) -> TurnContext:
+    def held(self, tx: Tx, incoming: Incoming, context: TurnContext, *, agreed: bool = False) -> TurnContext:
         """Hold back what the answer can cost, or ask first; nothing is reckoned where nothing is limited."""
         if not self.budget:
-            return begun
-        if begun.has_documents:
-            begun = replace(begun, size_of_documents=tx.documents.size(begun.conversation))
-        offer = self.routing.pick(begun.choices.model)
-        tokens, price = self._most(begun, offer)
-        if not agreed and self.budget.asks(whole := price + self._ahead(tx, begun, offer)):
-            return replace(begun, price=whole)
-        return replace(begun, held=self.budget.hold(tx, incoming, tokens, price, begun.language))
+            return context
+        if context.has_documents:
+            context = replace(context, size_of_documents=tx.documents.size(context.conversation))
+        offer = self.routing.pick(context.choices.model)
+        tokens, price = self._most(context, offer)
+        if not agreed and self.budget.asks(whole := price + self._ahead(tx, context, offer)):
+            return replace(context, price=whole)
+        return replace(context, held=self.budget.hold(tx, incoming, tokens, price, context.language))
 
-    def _ahead(self, tx: Tx, begun: TurnContext, offer: ModelOption) -> int:
+    def _ahead(self, tx: Tx, context: TurnContext, offer: ModelOption) -> int:
         """What has to be paid before the model can be asked: it is held back by itself."""
-        if not begun.has_documents or self.documents is None or not self.budget.confirm:
+        if not context.has_documents or self.documents is None or not self.budget.confirm:
             return 0
-        return self.documents.ahead(tx, begun.conversation, offer.model.profile.window)
+        return self.documents.ahead(tx, context.conversation, offer.model.profile.window)
 
-    def ask_first(self, tx: Tx, incoming: Incoming, begun: TurnContext) -> None:
+    def ask_first(self, tx: Tx, incoming: Incoming, context: TurnContext) -> None:
         """The answer is expensive: end the turn with its price, and offer the cheapest model."""
-        price, question = begun.price, begun.place.question.id if begun.place else 0
-        now = self.routing.pick(begun.choices.model)
+        price, question = context.price, context.place.question.id if context.place else 0
+        now = self.routing.pick(context.choices.model)
         others = [offer for offer in self.routing.offers if offer is not now]
-        prices = [(self._most(begun, offer)[1] + self._ahead(tx, begun, offer), offer) for offer in others]
+        prices = [(self._most(context, offer)[1] + self._ahead(tx, context, offer), offer) for offer in others]
         less, offer = min(prices, key=lambda row: row[0], default=(price, now))
 
         def shown(amount: int) -> str:
-            return pricing.shown(begun.language, amount, now.model.profile.currency)
+            return pricing.shown(context.language, amount, now.model.profile.currency)
 
         choices = [price_choice(incoming, "price.answer", {"question": question})]
         if less < price:
             payload = {"question": question, "model": offer.name}
             choices.append(price_choice(incoming, "price.cheaper", payload, model=offer.title, price=shown(less)))
-        if later := self._later(begun, now):
-            choices.append(Choice(say(begun.language, "later.button"), "later", {"turn": later}, queued=True))
+        if later := self._later(context, now):
+            choices.append(Choice(say(context.language, "later.button"), "later", {"turn": later}, queued=True))
         choices.append(price_choice(incoming, "price.drop", {"question": question}))
-        if begun.place is not None and begun.place.over:
+        if context.place is not None and context.place.over:
             tx.deliveries.release(incoming.id, incoming.address)
-        finish_with_price(tx, incoming, say(begun.language, "price.question", price=shown(price)), *choices)
+        finish_with_price(tx, incoming, say(context.language, "price.question", price=shown(price)), *choices)
 
-    def _later(self, begun: TurnContext, offer: ModelOption) -> str:
+    def _later(self, context: TurnContext, offer: ModelOption) -> str:
         """The turn that may be answered later instead, "" where that costs no less."""
         cheaper = offer.model.profile.asynchronous and self.modes(offer.name) is not None
-        if begun.place is None or begun.place.shown is not None or not cheaper:
+        if context.place is None or context.place.shown is not None or not cheaper:
             return ""
-        return begun.place.question.turn
+        return context.place.question.turn
 
-    def _most(self, begun: TurnContext, offer: ModelOption) -> tuple[int, int]:
+    def _most(self, context: TurnContext, offer: ModelOption) -> tuple[int, int]:
         """The most that the answer of a model can cost: tokens, and millionths of the currency."""
-        usage = prompt.most(self.asking.request(begun, offer, begun.steps), self.asking.ratio(offer))
-        if begun.has_documents:  # what they say of the question is looked up later
-            most = most_of_documents(offer.model.profile.window, begun.size_of_documents)
-            room = self.asking.ratio(offer).tokens(most)
+        usage = prompt.most(
+            self.request_builder.request(context, offer, context.steps), self.request_builder.ratio(offer)
+        )
+        if context.has_documents:  # what they say of the question is looked up later
+            most = most_of_documents(offer.model.profile.window, context.size_of_documents)
+            room = self.request_builder.ratio(offer).tokens(most)
             usage = replace(usage, prompt=usage.prompt + room)
         return usage.total, pricing.most(offer.model.profile, usage)
 

@@ -291,20 +291,24 @@ def _answering(given: Given, ground: Ground) -> Answering:
         list(_tools(given, ground, reminders)),
         [McpServer(entry, store.clock, given.placement.tasks) for entry in settings.mcp_servers],
     )
-    asking = RequestBuilder(options=how, toolbox=toolbox)
+    request_builder = RequestBuilder(options=how, toolbox=toolbox)
     pricing = Pricing(
-        routing=routing, asking=asking, budget=budget, documents=documents, modes=given.models.async_models
+        routing=routing,
+        request_builder=request_builder,
+        budget=budget,
+        documents=documents,
+        modes=given.models.async_models,
     )
-    questions = TurnStart(routing=routing, pricing=pricing, options=how, library=ground.library)
+    turn_start = TurnStart(routing=routing, pricing=pricing, options=how, library=ground.library)
     assistant = Assistant(
         store=store,
         routing=routing,
         clock=store.clock,
         options=how,
         toolbox=toolbox,
-        asking=asking,
+        request_builder=request_builder,
         pricing=pricing,
-        questions=questions,
+        turn_start=turn_start,
         documents=documents,
         wake_jobs=ground.wake_jobs,
         journal=ground.journal,
