@@ -37,7 +37,7 @@ MOST_NAMED = 20  # people of one name who are listed
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class AllowanceChange:
     """What somebody is to be allowed, in millionths; None where nothing is said of a day or a month."""
 
     day: int | None = None
@@ -45,7 +45,7 @@ class Wish:
     as_everybody: bool = False
 
     @classmethod
-    def of(cls, words: str) -> Wish | None:
+    def of(cls, words: str) -> AllowanceChange | None:
         """`200`, `200 a day`, `200 a day 3000 a month`, `none`, `default`; None for what is nothing of that."""
         words = " ".join(words.casefold().split())
         if words in AS_EVERYBODY:
@@ -70,7 +70,7 @@ def read(words: str) -> tuple[str, str]:
     parts = words.split()
     if ID.fullmatch(parts[0]):
         return parts[0], " ".join(parts[1:])
-    places = (place for place in range(1, len(parts)) if Wish.of(" ".join(parts[place:])))
+    places = (place for place in range(1, len(parts)) if AllowanceChange.of(" ".join(parts[place:])))
     end = next(places, len(parts))
     return " ".join(parts[:end]), " ".join(parts[end:])
 
@@ -103,7 +103,7 @@ class Allowances:
         if decision is not Decision.ALLOWED:
             raise NotAllowed(say(language, "allowance.private"))
         name, words = read(rest)
-        if words and Wish.of(words) is None:
+        if words and AllowanceChange.of(words) is None:
             raise BadInput(say(language, "allowance.usage"))
         if not ID.fullmatch(name):
             bot = incoming.address.bot
@@ -128,11 +128,11 @@ class Allowances:
 
     async def _of(self, incoming: Incoming, reply: Reply, user: int, words: str) -> None:
         """Show somebody's, or set it."""
-        wish = Wish.of(words)
-        if wish is None:
+        change = AllowanceChange.of(words)
+        if change is None:
             await self._show(incoming, reply, user)
         else:
-            await self._set(incoming, reply, user, wish)
+            await self._set(incoming, reply, user, change)
 
     # --- one's own ----------------------------------------------------------------------------------------------------
 
@@ -207,13 +207,13 @@ class Allowances:
         """The admin answered how much. What can't be read may be said again."""
         if self.access.authorize(Actor.of(incoming), Permission.MANAGE) is not Decision.ALLOWED:
             return False
-        wish = Wish.of(incoming.text)
-        if wish is None:
+        change = AllowanceChange.of(incoming.text)
+        if change is None:
             raise BadInput(say(incoming.language, "allowance.ask"))
-        await self._set(incoming, reply, action.payload["whom"], wish)
+        await self._set(incoming, reply, action.payload["whom"], change)
         return True
 
-    async def _set(self, incoming: Incoming, reply: Reply, user: int, wish: Wish) -> None:
+    async def _set(self, incoming: Incoming, reply: Reply, user: int, change: AllowanceChange) -> None:
         language, bot, admin = incoming.language, incoming.address.bot, incoming.user.id
 
         def work(tx: Tx) -> None:
@@ -222,7 +222,7 @@ class Allowances:
                 raise BadInput(say(language, "allowance.owner"))
             if not _may(now, incoming, user):
                 raise refusal(tx, incoming)
-            new = wish.over(tx.members.allowances(bot).get(user, Allowance()))
+            new = change.over(tx.members.allowances(bot).get(user, Allowance()))
             tx.members.allow_spending(bot, user, new, admin)
             tx.audit.add(bot, admin, "allowance", user, **_details(new))
             tx.buttons.forget(incoming.address, admin)

@@ -117,11 +117,11 @@ class Images:
         if drawn is None:
             await finish_with(self.store, incoming, reply)
         elif action.name == "image.again":
-            wish = replace(drawn, seed=self.seed())
-            await self.order(incoming, reply, wish, lambda tx: tx.buttons.use_up(action.key))
+            drawing = replace(drawn, seed=self.seed())
+            await self.order(incoming, reply, drawing, lambda tx: tx.buttons.use_up(action.key))
         else:
-            wish = replace(drawn, width=action.payload["width"], height=action.payload["height"])
-            await self.order(incoming, reply, wish, lambda tx: tx.buttons.use_up(action.key))
+            drawing = replace(drawn, width=action.payload["width"], height=action.payload["height"])
+            await self.order(incoming, reply, drawing, lambda tx: tx.buttons.use_up(action.key))
 
     async def press_change(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         user, turn = incoming.user.id, action.payload["turn"]
@@ -142,8 +142,8 @@ class Images:
         if drawn is None or self.painter is None:
             return False
         try:
-            wish = replace(drawn, prompt=f"{drawn.prompt}, {incoming.text.strip()}")
-            await self.order(incoming, reply, wish, forget)
+            drawing = replace(drawn, prompt=f"{drawn.prompt}, {incoming.text.strip()}")
+            await self.order(incoming, reply, drawing, forget)
         except LimitReached as error:  # it may not be said again soon: what comes next is a question as any other
             sentence, notice = str(error), as_notice(incoming, reply)
 
@@ -156,8 +156,8 @@ class Images:
 
     async def press_draw(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """The price is known."""
-        wish = ImageRequest(**action.payload)
-        await self.order(incoming, reply, wish, lambda tx: tx.buttons.use_up(action.key), agreed=True)
+        drawing = ImageRequest(**action.payload)
+        await self.order(incoming, reply, drawing, lambda tx: tx.buttons.use_up(action.key), agreed=True)
 
     async def order(
         self,

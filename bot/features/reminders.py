@@ -111,7 +111,7 @@ class Reminders:
             text: what to remind of
             """
             said = f"{when.strip()} {' '.join(text.split())}"
-            # The same wish of the same turn is one reminder, also where the turn is begun anew after a crash.
+            # What one turn asks for twice is one reminder, also where the turn is begun anew after a crash.
             key = f"{turn_log.current.get().name}.{crc32(said.encode()):x}"
             asked = Incoming(key, asker.address, User(asker.user))
             told = await self.store.write(lambda tx: self.set(tx, asked, asker.language, said))
