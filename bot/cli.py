@@ -186,10 +186,10 @@ def log(code: str = typer.Argument("", help="The code that a user was told; with
     """Explain a failure by the code that a user was told: what, where, why, and what to do about it."""
     from bot.config.settings import load
     from bot.storage.engines.sqlite_files import home
-    from bot.telemetry.incidents import beside, entries, explain
+    from bot.telemetry.incidents import explain, path_beside, read_incidents
 
-    place = beside(home(load().database_url))
-    known = list(entries(place)) if place else []
+    place = path_beside(home(load().database_url))
+    known = list(read_incidents(place)) if place else []
     if not code:
         for entry in known[-NEWEST:]:
             typer.echo("  ".join(explain(entry)[:2]))

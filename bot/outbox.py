@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 from bot.ports import Reply
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import NOT_READ, Button, Incoming, Outgoing
+from bot.types import NOT_READ, Address, Button, Incoming, Outgoing
 
 T = TypeVar("T")
 Effect = Callable[[Tx], object]
@@ -58,7 +58,7 @@ def finish_turn(
         tx.deliveries.over(incoming.id, incoming.address, shown.ids)
     for number, answer in enumerate(outgoing):
         if incoming.address.visible_to:
-            answer = replace(answer, ephemeral=incoming.ephemeral)
+            answer = replace(answer, opens=incoming.opens)
         name = delivery_key(incoming.id, number)
         tx.deliveries.add(name, incoming.address, answer, marker=incoming.message_id)
     if incoming.user.id:
@@ -160,3 +160,9 @@ def delivery_key(turn: str, number: int = 0) -> str:
 def _button(tx: Tx, incoming: Incoming, choice: Choice) -> Button:
     add = tx.buttons.queued if choice.queued else tx.buttons.add
     return add(incoming.address, incoming.id, incoming.user.id, choice.label, choice.action, **choice.payload)
+
+
+def public_fallback(tx: Tx, where: Address) -> Outgoing:
+    """What a group is shown instead of an answer for `where.visible_to`, where messages for one user can't be sent."""
+    language = tx.chats.choices(where).language or tx.chats.language(where.bot, where.visible_to)
+    return Outgoing(say(language, "alone.cannot"), plain=True)

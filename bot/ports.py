@@ -140,7 +140,7 @@ class Outbox(Protocol):
     async def bury(self, delivery: Delivery, reason: str) -> None: ...
 
     async def publish(self, delivery: Delivery) -> None:
-        """It can't be shown to one person alone: everybody is told its `public_fallback` instead."""
+        """It can't be shown to one person alone: replace it by a sentence for everybody that says so."""
         ...
 
     async def gone(self, bot: int, chat: int) -> None:

@@ -84,21 +84,6 @@ class ChatChoices:
 NOT_READ = ChatChoices()  # of a message for which no transaction has read them yet; compare with `is`
 
 
-@dataclass(frozen=True, slots=True)
-class Ephemeral:
-    """How one member of a group is shown something that the others don't see.
-
-    `opens` is the transport's word for what lets it do so for a moment, "" for none. `public_fallback` is what
-    everybody is told where it can't be shown so.
-    """
-
-    opens: str = ""
-    public_fallback: str = ""
-
-
-EVERYBODY = Ephemeral()  # of what is for everybody in the chat
-
-
 # --- what is said -----------------------------------------------------------------------------------------------------
 
 
@@ -195,7 +180,8 @@ class Incoming:
     known any more). `quotes`: the message that the answer should quote, 0 for the usual one. `relayed`: forwarded, or
     put in by another bot. `came` is when this process took it in (of the clock's `monotonic`), `since` when it was
     accepted, by whichever (Unix time); `accepted`: an earlier one had already taken it. `title` is what a group is
-    called, as far as that is told. `ephemeral`: how it can be answered so that only this user sees it. `chat` is what
+    called, as far as that is told. `opens` is the transport's word for what lets
+    it answer this user alone for a moment, "" for none. `chat` is what
     was chosen in its chat, read in the first transaction of the turn.
     """
 
@@ -221,7 +207,7 @@ class Incoming:
     since: float | None = None
     accepted: bool = False
     title: str = ""
-    ephemeral: Ephemeral = EVERYBODY
+    opens: str = ""
     chat: ChatChoices = NOT_READ
 
     @property
@@ -269,8 +255,8 @@ class Outgoing:
     `note` is a line in the bot's own voice below the text ("stopped", "cut short"): it can't be mistaken for the
     model's. `thought` is what the model thought before, folded up above the text.
     `reply_to` quotes that message of the chat where it still exists. `of` is the turn whose answer this shows, ""
-    where that is its own. `gone`: the messages that it stands over are deleted, and nothing is sent. `ephemeral`
-    says more where one person alone sees it (`Address.visible_to`).
+    where that is its own. `gone`: the messages that it stands over are deleted, and nothing is sent. To one person
+    alone (`Address.visible_to`): `opens` as in `Incoming`.
     """
 
     text: str = ""
@@ -284,7 +270,7 @@ class Outgoing:
     of: str = ""
     gone: bool = False
     thought: str = ""
-    ephemeral: Ephemeral = EVERYBODY
+    opens: str = ""
 
 
 # --- what is done later -----------------------------------------------------------------------------------------------

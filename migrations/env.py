@@ -29,21 +29,20 @@ def run(connection: Connection) -> None:
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql(SHORT_WAIT)
         context.run_migrations()
-        _note(connection)
+        _write_oldest(connection)
 
 
-def _note(connection: Connection) -> None:
+def _write_oldest(connection: Connection) -> None:
     """Each step only adds, or says in `CONTRACTS` which revision is the oldest whose code works after it."""
-    told = migrations.state(connection)
-    if told is not None:
-        steps = context.script.iterate_revisions(told.revision, "base")
-        oldest = max(getattr(step.module, "CONTRACTS", "0001") for step in steps)
-        if oldest != told.oldest:
-            migrations.note(connection, oldest)
+    state = migrations.state(connection)
+    steps = context.script.iterate_revisions(state.revision, "base") if state is not None else ()
+    oldest = max((getattr(step.module, "CONTRACTS", "0001") for step in steps), default="")
+    if state is None or oldest != state.oldest:
+        migrations.write_oldest(connection, oldest)
 
 
 def _is_ours(name: str | None, kind: str, _parents: object) -> bool:
-    """Not what stands beside the tables: see `bot/storage/engines/job_notify.py`."""
+    """Leave out the tables that alembic does not compare: see `bot/storage/engines/job_notify.py`."""
     return kind != "table" or not (name or "").startswith(job_notify.BESIDE)
 
 

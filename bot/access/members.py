@@ -21,10 +21,9 @@ from bot.errors import BadInput
 from bot.feature import ButtonHandler, Command, Feature
 from bot.outbox import Choice, finish, finish_turn, finish_with
 from bot.ports import Reply
-from bot.storage.repositories.audit import Entry
-from bot.storage.repositories.budgets import DAY
 from bot.storage.repositories.buttons import ButtonPress
-from bot.storage.repositories.members import Membership
+from bot.storage.repositories.members import Entry, Membership
+from bot.storage.repositories.money.budgets import DAY
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Address, Incoming, Permission

@@ -25,9 +25,9 @@ from bot.errors import BadInput, NotAllowed
 from bot.feature import ButtonHandler, Command, Feature
 from bot.outbox import Choice, finish, finish_turn, finish_with
 from bot.ports import Reply
-from bot.storage.repositories.budgets import BOT, CHAT, DAY, USER, Caps
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.members import Allowance
+from bot.storage.repositories.money.budgets import BOT, CHAT, DAY, USER, Caps
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Address, Incoming, Outgoing, Permission, User

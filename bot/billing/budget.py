@@ -8,7 +8,7 @@ a whole, not to what a user or a chat may use.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from math import ceil
@@ -16,8 +16,8 @@ from typing import Protocol
 
 from bot.access.policy import Access, Actor, Decision, Role
 from bot.errors import LimitReached
-from bot.storage.repositories.budgets import BOT, CHAT, DAY, MONTH, USER, Caps
 from bot.storage.repositories.members import Allowance
+from bot.storage.repositories.money.budgets import BOT, CHAT, DAY, MONTH, USER, Caps
 from bot.storage.store import Tx
 from bot.texts.catalog import say
 from bot.types import Incoming, Permission
@@ -157,3 +157,18 @@ SENTENCES = {
     (MONEY, CHAT + MONTH): "limit.month.chat",
     (MONEY, BOT + MONTH): "limit.month.bot",
 }
+
+
+def settle_interrupted(tx: Tx, bot: int, rows: Sequence[int]) -> None:
+    """Settle in full the reservations of turns whose process is gone; `rows` are the ids of their updates."""
+    for row in rows:
+        tx.spending.settle_turn(bot, str(row), spare=tx.operations.holding(bot))
+
+
+def settle_stale(tx: Tx, bot: int, before: float | None = None) -> None:
+    """Settle in full the reservations made before a time (Unix seconds), but for those of operations under way.
+
+    None: all of them, at the start of the only process.
+    """
+    tx.spending.settle_dead(bot, TOKENS, before=before)
+    tx.spending.settle_dead(bot, MONEY, before=before, spare=tx.operations.holding(bot))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
 
 from bot.ai import Profile, Usage
-from bot.storage.repositories.ledger import EMBEDDING, SEARCH, SPEECH, VOICE
+from bot.storage.repositories.money.ledger import EMBEDDING, SEARCH, SPEECH, VOICE
 from bot.storage.store import Tx
 from bot.texts.catalog import known
 from bot.types import Address

@@ -12,8 +12,8 @@ from bot.clock import Clock
 from bot.feature import Command, Feature
 from bot.outbox import finish_with
 from bot.ports import Reply
-from bot.storage.repositories.budgets import DAY
-from bot.storage.repositories.ledger import EMBEDDING, SEARCH, SPEECH, VOICE, Line
+from bot.storage.repositories.money.budgets import DAY
+from bot.storage.repositories.money.ledger import EMBEDDING, SEARCH, SPEECH, VOICE, Line
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import File, Incoming, Outgoing, Permission

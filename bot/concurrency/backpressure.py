@@ -1,45 +1,58 @@
-"""How a view that shows a few frames a second holds back what a model writes meanwhile. Begin with `Flow`.
+"""Back-pressure: the live view of an answer holds back what a model writes between two frames. Begin with `Flow`.
 
-A piece that is read by itself wakes the event loop twice and goes through ten layers, fifty times a second; a third of
-an answer's CPU. So what arrives between two frames stays where it arrived and is read at once when the next is made.
+Reading every piece of a stream by itself wakes the event loop twice and goes through ten layers, fifty times a second:
+a third of an answer's CPU. So what arrives between two frames of the view stays in the connection, and all of it is
+read at once when the next frame is made.
 """
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import Protocol
 
 
 class Source(Protocol):
-    """Where something arrives. `hold` keeps it from who reads, `release` returns for how many seconds it did so."""
+    """A connection that can keep what arrives from its reader."""
 
-    def hold(self) -> None: ...
+    def hold(self) -> None:
+        """Keep what arrives from the reader until `release`."""
+        ...
 
-    def release(self) -> float: ...
+    def release(self) -> float:
+        """Hand over what was kept. Returns for how many seconds the oldest byte of it was kept; 0.0: nothing was."""
+        ...
 
 
 class Flow:
-    """Between the view of a turn and the streams that are read for it."""
+    """Connects the live view of one answer with the connections over which models write it."""
 
     def __init__(self) -> None:
         self._sources: list[Source] = []
         self._holds = False
 
     def attach(self, source: Source) -> None:
+        """Let the view hold back a source, from now until `detach`."""
         self._sources.append(source)
         if self._holds:
             source.hold()
 
     def detach(self, source: Source) -> None:
+        """Release a source for good. Raises `ValueError` for one that is not attached."""
         self._sources.remove(source)
         source.release()
 
     def hold(self) -> None:
-        """Nothing more can be shown for now."""
+        """Hold back all sources: the view can show nothing new for now."""
         self._holds = True
         for source in self._sources:
             source.hold()
 
-    def want(self) -> float:
-        """Something can be shown again: who reads goes on. Returns for how many seconds the first of it has waited."""
+    def release(self) -> float:
+        """Release all sources: the view makes a frame, or ends. Returns the longest wait of a source in seconds."""
         self._holds = False
         return max((source.release() for source in self._sources), default=0.0)
+
+
+# The flow of the live view that was begun last in this task or in the one that started it. A view that has ended has
+# released its flow and never holds it again, so one that is left over is harmless.
+current: ContextVar[Flow | None] = ContextVar("flow", default=None)

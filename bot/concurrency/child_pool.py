@@ -63,7 +63,7 @@ class FileLimits:
 
 
 class ChildPool:
-    """`close` ends all processes. Nothing is started before the first file."""
+    """At most two child processes that open files. The first file starts one; `close` ends all of them."""
 
     def __init__(self, limits: FileLimits | None = None) -> None:
         self.limits = limits or FileLimits()
@@ -76,7 +76,7 @@ class ChildPool:
 
     @asynccontextmanager
     async def place(self, *, alone: bool = False) -> AsyncIterator[Place]:
-        """Wait for a child process and keep it. Raises `Unreadable("busy")` when none is free in time.
+        """Reserve a child process for the files that are opened inside. Raises `Unreadable("busy")` if none gets free.
 
         `alone`: no other file is opened meanwhile, so that it is known which one ends the bot.
         """
@@ -96,7 +96,7 @@ class ChildPool:
                 self._places.release()
 
     async def close(self) -> None:
-        """Kill what runs, and wait until it has ended. Nothing is opened any more."""
+        """Kill all child processes and wait until they have ended. No file is opened any more."""
         self._is_closed = True
         for timer in self._idle.values():
             timer.cancel()
@@ -108,7 +108,7 @@ class ChildPool:
             await asyncio.to_thread(threads.shutdown)
 
     async def run(self, request: dict[str, Any], data: bytes) -> Any:
-        """Only for `Place.run`, which holds a place."""
+        """Send a request to a child process and return its answer. For `Place.run` alone, which holds a place."""
         if self._is_closed:
             raise Unreadable("busy")
         if self._threads is None:
@@ -149,7 +149,7 @@ class ChildPool:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The right to have one file opened at a time."""
+    """A reserved child process, which opens one file at a time."""
 
     _pool: ChildPool
 
@@ -168,7 +168,7 @@ class Place:
 
 @dataclass(eq=False, slots=True)
 class _Child:
-    """A child process and the socket to it. `ask` blocks its thread; `kill` ends that from any thread."""
+    """A child process and the socket to it. `ask` blocks its thread until `kill`, which any thread may call."""
 
     process: subprocess.Popen[bytes] = field(init=False)
     is_spent: bool = False

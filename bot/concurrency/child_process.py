@@ -30,6 +30,7 @@ PARENT_DEATH = 1  # PR_SET_PDEATHSIG of Linux
 
 
 def main() -> None:
+    """Answer requests that come over standard input, which is a socket, in a process without rights to write."""
     with socket.socket(fileno=os.dup(sys.stdin.fileno())) as connection, connection.makefile("rwb") as stream:
         _shut_in()
         serve(stream)

@@ -1,4 +1,4 @@
-"""A timeout for waits that come by the hundred."""
+"""A timeout for a task that waits hundreds of times, as for each piece of a stream. Begin with `Deadline`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Deadline:
         self._cancelling = 0
 
     def set(self, until: float) -> Self:
-        """For `with`: raises `TimeoutError` where what is inside waits for longer."""
+        """Set the time (of the loop's clock) for a `with` block, which raises `TimeoutError` when that has come."""
         if (task := asyncio.current_task()) is None:
             raise RuntimeError("only a task can be woken")
         self._until, self._waiting, self._rang = until, task, False
@@ -32,7 +32,7 @@ class Deadline:
         return self
 
     def __enter__(self) -> None:
-        """It was set."""
+        """Do nothing: `set` has done it."""
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         task, self._waiting = self._waiting, None
@@ -40,6 +40,7 @@ class Deadline:
             raise TimeoutError from None
 
     def remove(self) -> None:
+        """Cancel the timer, when no more waits will come."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,8 +1,8 @@
-"""The right of one process to work on something: a lease, and what was started under it.
+"""Leases: the right of one of several processes to work on a chat or another thing, for a while. Begin with `Lease`.
 
-`current` is set where the work begins and is inherited by every task that is started in it, like the turn in
-`telemetry/turn_log.py`. Where one process does everything there is none, and nothing of this happens. Whoever has lost
-a lease is stopped by `LeaseLost` before it can do anything that somebody sees: the next holder is at work already.
+`current` is the lease under which this task works; tasks that it starts inherit it. Where one process does everything
+it is None, and nothing of this happens. A process that has lost a lease is stopped by `LeaseLost` before it does
+anything that people see, since the next holder is at work already.
 """
 
 from __future__ import annotations
@@ -21,25 +21,26 @@ CERTAIN = 2.5  # seconds for which a look at the lease counts; it is given to ot
 
 
 class LeaseLost(asyncio.CancelledError):
-    """Another process works on this now. A cancellation: nobody answers it, and no apology is sent."""
+    """Another process holds the lease now. It is a cancellation, so no error handler answers or apologises."""
 
 
 class FencedOut(Exception):
-    """The database has found, inside a transaction, that the lease is not ours any more."""
+    """A transaction found that this process does not hold the lease any more; nothing was written."""
 
 
 def lock_of(address: Address) -> str:
-    """The name of the lease of a chat."""
+    """The name of the lease of the chat that an address is in."""
     return f"chat:{address.bot}:{address.place}"
 
 
 @dataclass(slots=True, eq=False)
 class Lease:
-    """`lock` is what nobody else may work on; job, worker and attempts together are never given out twice.
+    """The right to work on what `lock` names.
 
-    `seen` is when it was last known to be ours (of the clock's `monotonic`), `look` asks again. `tasks` is what was
-    started under it and has not ended; `changed` is set when one has, and when there are `news` of the chat. `over` is
-    set when nothing is done under it any more.
+    `job`, `worker` and `attempts` together are the fencing token: they are never given out twice. `seen` is when the
+    database last said that the lease is ours (the clock's `monotonic`); `look` asks it again. `tasks` are those that
+    were started under the lease and go on; `changed` is set when one of them ends and when `news` has become true:
+    new updates of the chat. `over` is set when nothing is done under the lease any more.
     """
 
     lock: str
@@ -56,12 +57,13 @@ class Lease:
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
     def covers(self, address: Address) -> bool:
+        """Whether this is the lease of the chat that an address is in."""
         return self.lock == lock_of(address)
 
     async def insist(self) -> None:
-        """Return while it is ours. Raises `LeaseLost`.
+        """Return if this process holds the lease. Raises `LeaseLost`.
 
-        A process may have stood still: after more time than a look counts for it is looked at anew.
+        Asks the database if it was last asked more than `CERTAIN` seconds ago: the process may have stood still.
         """
         while not self.lost and self.clock.monotonic() - self.seen > CERTAIN:
             await self.look()
@@ -69,7 +71,7 @@ class Lease:
             raise LeaseLost
 
     def lose(self) -> None:
-        """End everything that was started under it."""
+        """Cancel all tasks that were started under the lease: another process holds it."""
         self.lost = True
         self.changed.set()
         for task in self.tasks:
@@ -80,19 +82,19 @@ current: ContextVar[Lease | None] = ContextVar("lease", default=None)
 
 
 async def insist() -> None:
-    """Return where the work is ours to do. Raises `LeaseLost`."""
+    """Return if this task works under no lease, or under one that this process holds. Raises `LeaseLost`."""
     if (lease := current.get()) is not None:
         await lease.insist()
 
 
 def covers(address: Address) -> bool:
-    """Whether what waits for a chat is delivered from here."""
+    """Whether this task may deliver to the chat that an address is in: there is no lease, or it is of that chat."""
     lease = current.get()
     return lease is None or lease.covers(address)
 
 
 class Tasks(asyncio.TaskGroup):
-    """A task group that knows under which lease a task was started: with its last one the work has come to its end."""
+    """A task group that adds each task to the lease under which it was started (`Lease.tasks`)."""
 
     def create_task(
         self,

@@ -34,7 +34,7 @@ from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Store, Tx
 from bot.telemetry import tracing, turn_log
-from bot.telemetry.incidents import Journal
+from bot.telemetry.incidents import IncidentLog
 from bot.texts.catalog import say
 from bot.tools import approvals
 from bot.tools.tool import ToolContext
@@ -74,7 +74,7 @@ class Assistant:
     turn_start: TurnStart
     documents: Documents | None = None
     wake_jobs: Callable[[], None] = lambda: None
-    journal: Journal | None = None
+    incidents: IncidentLog | None = None
     _running: dict[str, Running] = field(default_factory=dict)
 
     async def answer(
@@ -178,10 +178,10 @@ class Assistant:
         written = await self._write(incoming, reply, context, place)
         reply.complete()
         turn.model, turn.persona = written.offer.name, context.persona.label
-        turn.ended(written.ending(), written.usages, written.text)
+        turn.mark_ended(written.ending(), written.usages, written.text)
         if written.error is not None:
-            turn.failed(written.error)
-            written.code = self.journal.note(written.error, incoming.id) if self.journal is not None else ""
+            turn.mark_failed(written.error)
+            written.code = self.incidents.record(written.error, incoming.id) if self.incidents is not None else ""
         # What the model was paid for is not asked for again because the disk is full just now.
         await self.store.patiently(lambda: self.store.write(lambda tx: self._save(tx, incoming, context, written)))
         if self._named(incoming, context, written) or context.then or len(context.history) >= memory.ENOUGH:
@@ -307,7 +307,7 @@ class Assistant:
         reply.replace(context.prefix + written.before)
         asker, profile = self._asker(incoming, context), written.offer.model.profile
         again = await self.toolbox.step(written.steps, new, written.calls, asker, reply, profile)
-        turn_log.current.get().moved = self.clock.monotonic()
+        turn_log.current.get().last_progress = self.clock.monotonic()
         return again and await self._may_repeat(incoming, context, written)
 
     def _asker(self, incoming: Incoming, context: TurnContext) -> ToolContext:
@@ -369,9 +369,9 @@ class Assistant:
     async def _consume(self, reply: Reply, request: Request, written: AnswerDraft, context: TurnContext) -> None:
         turn = turn_log.current.get()
         turn.requests += 1
-        async with aclosing(tracing.asked(written.offer.model, request)) as chunks:
+        async with aclosing(tracing.model_stream(written.offer.model, request)) as chunks:
             async for chunk in chunks:
-                turn.wrote(self.clock.monotonic())
+                turn.mark_token(self.clock.monotonic())
                 hides = chunk.thought and not self.options.thoughts
                 written.add(replace(chunk, thought="") if hides else chunk)
                 if chunk.replaces:

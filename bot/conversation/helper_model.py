@@ -51,7 +51,7 @@ async def ask_paid(
     usage: Usage | None = None
     error: ModelError | None = None
     try:
-        async with asyncio.timeout(deadline), aclosing(tracing.asked(model, request)) as chunks:
+        async with asyncio.timeout(deadline), aclosing(tracing.model_stream(model, request)) as chunks:
             async for last in chunks:
                 text = last.text if last.replaces else text + last.text
                 usage = last.usage or usage

@@ -10,7 +10,7 @@ from typing import Any
 
 from bot.dispatch.lanes import AT_ONCE, TOUCHED, Lane, Lanes, lane_of
 from bot.ports import Handler, Reply
-from bot.telemetry.turn_log import Turns
+from bot.telemetry.turn_log import TurnLogs
 from bot.types import Address, Incoming, Kind
 
 CONFIRM_AFTER = 2.0  # seconds after which a press that waits for an answer is acknowledged
@@ -32,7 +32,7 @@ class ConversationQueue:
 
     lanes: Lanes
     tasks: asyncio.TaskGroup
-    turns: Turns
+    turns: TurnLogs
     outdate: Callable[[Incoming], None] = _ignore
     queued: Callable[[Incoming], None] = _ignore
     empty: Callable[[Address], None] = _ignore
@@ -53,7 +53,8 @@ class ConversationQueue:
             self.outdate(incoming)
         if lane is None:
             lane = self.lanes.by_key[key] = deque()
-            self._start(self._work(lane, handler))
+            # A task that is cancelled before its first step runs nothing: its `finally` would leave the lane behind.
+            self._start(self._work(lane, handler)).add_done_callback(lambda _: self.lanes.remove(lane))
         elif incoming.kind is Kind.BUTTON and not key.endswith(TOUCHED):
             self._start_beside(self._confirm(reply))
         else:

@@ -10,7 +10,7 @@ from bot.outbox import as_notice, dead_letter, finish_with, finish_with_notice, 
 from bot.ports import Handler, Reply
 from bot.storage.store import Store
 from bot.telemetry import turn_log
-from bot.telemetry.incidents import Journal
+from bot.telemetry.incidents import IncidentLog
 from bot.types import Incoming, Kind
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class ErrorBoundary:
     """
 
     store: Store
-    journal: Journal
+    incidents: IncidentLog
     most: int = MOST_ATTEMPTS
     _last_try: float = float("-inf")  # when the newest of the last tries begins or began
 
@@ -60,8 +60,8 @@ class ErrorBoundary:
             notice = as_notice(await for_notice(self.store, incoming), reply)
             await finish_with(self.store, notice, reply, str(error))
         except Exception as error:
-            turn_log.current.get().failed(error)
-            code = self.journal.note(error, incoming.id)
+            turn_log.current.get().mark_failed(error)
+            code = self.incidents.record(error, incoming.id)
             log.exception("turn %s failed: code %s", incoming.id, code)
             await reply.acknowledge()
             await finish_with_notice(self.store, incoming, reply, "error.bug", code=code)

@@ -15,7 +15,7 @@ from bot.dispatch.lanes import TOUCHES, Lanes
 from bot.outbox import finish_with, finish_with_notice, with_choices
 from bot.ports import Handler, Reply
 from bot.storage.store import Store
-from bot.telemetry.turn_log import Turns
+from bot.telemetry.turn_log import TurnLogs
 from bot.texts.catalog import say
 from bot.types import Incoming, Kind, Permission
 
@@ -97,7 +97,7 @@ class TurnAway:
 
     store: Store
     tasks: asyncio.TaskGroup
-    turns: Turns
+    turns: TurnLogs
     boundary: ErrorBoundary
 
     def __call__(self, incoming: Incoming, reply: Reply, excess: Excess, *, told: bool) -> None:

@@ -30,7 +30,7 @@ from bot.storage.repositories.mapping import dump_parts, load_parts
 from bot.storage.repositories.operations import Operation
 from bot.storage.store import Store, Tx
 from bot.telemetry import tracing
-from bot.telemetry.incidents import Journal
+from bot.telemetry.incidents import IncidentLog
 from bot.texts.catalog import say
 from bot.types import Incoming, Message, Outgoing, Text
 
@@ -49,7 +49,7 @@ class DeferredAnswers:
     clock: Clock
     transport: Transport
     wake_jobs: Callable[[], None]
-    journal: Journal
+    incidents: IncidentLog
     assistant: Assistant
     budget: Budget = field(default_factory=Budget)
 
@@ -173,8 +173,8 @@ class DeferredAnswers:
     async def poll(self, operation: Operation) -> Pending | Answered | Failed:
         outcome = await self._model(operation).poll(operation.operation)
         if isinstance(outcome, Answered):
-            name = tracing.label(operation.request["model"])
-            tracing.current.get().note({"gen_ai.request.model": name, **tracing.used(outcome.usage)})
+            name = tracing.model_label(operation.request["model"])
+            tracing.current().set_attributes({"gen_ai.request.model": name, **tracing.usage_attributes(outcome.usage)})
         return outcome
 
     def _model(self, operation: Operation) -> AsyncModel:
@@ -220,7 +220,7 @@ class DeferredAnswers:
         asked, where = operation.request, operation.address
         sentence = say(asked["language"], key)
         if error is not None:
-            sentence += " " + say(asked["language"], "error.code", code=self.journal.note(error, operation.turn))
+            sentence += " " + say(asked["language"], "error.code", code=self.incidents.record(error, operation.turn))
 
         def work(tx: Tx) -> None:
             self._book(tx, operation, paid, unknown=unknown)

@@ -21,11 +21,11 @@ from urllib.parse import urlsplit
 sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
 import httpx  # noqa: E402
 
+from bot.concurrency import backpressure  # noqa: E402
 from bot.concurrency.deadline import Deadline  # noqa: E402
 from bot.errors import ConfigError, ModelError, ModelProtocolError, ModelUnavailable, OutcomeUnknown, StreamCut  # noqa: E402
 from bot.http.framing import LineSplitter, dump_json, parse_json  # noqa: E402
 from bot.http.transport import Connection, Network  # noqa: E402
-from bot.telemetry import turn_log  # noqa: E402
 
 CONNECT = 10.0  # seconds for name, TCP and TLS together
 BODY = 12 << 20
@@ -330,9 +330,9 @@ class Http:
 
 @contextmanager
 def _held_back(response: httpx.Response) -> Iterator[None]:
-    """Inside, what arrives waits while the view of this turn can't show it."""
-    source, flow = response.extensions.get("network_stream"), turn_log.current.get().flow
-    if not isinstance(source, Connection):
+    """Inside, the live view of the answer that is being written here may hold back what arrives."""
+    source, flow = response.extensions.get("network_stream"), backpressure.current.get()
+    if flow is None or not isinstance(source, Connection):
         yield
         return
     flow.attach(source)

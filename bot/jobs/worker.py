@@ -11,7 +11,7 @@ from bot.clock import Clock
 from bot.errors import BotError, StorageUnavailable
 from bot.storage.store import Store, Tx
 from bot.telemetry import tracing, turn_log
-from bot.telemetry.tracing import NOTHING, Tracer
+from bot.telemetry.tracing import NOTHING, TurnTracer
 from bot.types import Job
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class JobWorker:
     bot: int
     kinds: Mapping[str, Work]
     added: asyncio.Event = field(default_factory=asyncio.Event)
-    tracer: Tracer = NOTHING
+    tracer: TurnTracer = NOTHING
     _running: set[tuple[str, str]] = field(default_factory=set)
 
     @property
@@ -75,11 +75,11 @@ class JobWorker:
 
     async def _do(self, job: Job) -> None:
         try:
-            turn = job.payload.get("turn") or turn_log.of(job.key)
-            origin = self.tracer.origin(self.bot, turn)
+            turn = job.payload.get("turn") or turn_log.turn_of(job.key)
             with (
                 turn_log.about(turn),
-                tracing.of(origin, f"job {job.kind}", "consumer", {"govorun.attempt": job.attempts}),
+                tracing.joined(self.tracer.context(self.bot, turn)),
+                tracing.span(f"job {job.kind}", tracing.CONSUMER, {"govorun.attempt": job.attempts}),
             ):
                 await self.kinds[job.kind](job)
         except StorageUnavailable:  # it was said when it was met; the row says what it said before: due

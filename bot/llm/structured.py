@@ -89,7 +89,7 @@ def _candidates(answer: str) -> list[str]:
 
 async def _whole(model: Model, request: Request) -> str:
     text = ""
-    async with aclosing(tracing.asked(model, request)) as chunks:
+    async with aclosing(tracing.model_stream(model, request)) as chunks:
         async for chunk in chunks:
             text = chunk.text if chunk.replaces else text + chunk.text
             if chunk.finish is Finish.FILTERED:

@@ -83,18 +83,18 @@ class Account:
                 await self._gauge.acquire()
         except TimeoutError:
             raise ModelUnavailable("too many requests are waiting for the model") from None
-        self.metrics.model_requests_in_flight.value += 1
+        self.metrics.model_requests_in_flight.inc()
         try:
             yield
         finally:
-            self.metrics.model_requests_in_flight.value -= 1
+            self.metrics.model_requests_in_flight.dec()
             self._gauge.release()
 
     @asynccontextmanager
     async def stream(self, url: str, body: Any, *, until: float, idle: float) -> AsyncIterator[Stream]:
         """An open answer with status 200; any other raises what it means."""
         renewed = False
-        tracing.current.get().note({"gen_ai.provider.name": self._provider})
+        tracing.current().set_attribute("gen_ai.provider.name", self._provider)
         with self._noticed():
             while True:
                 headers = await self._headers()
@@ -167,19 +167,19 @@ class Account:
         try:
             yield
         except (ModelUnavailable, ModelDenied) as error:
-            self.metrics.errors.add(self._label, type(error).__name__)
+            self.metrics.errors.labels(self._label, type(error).__name__).inc()
             self.outage.failed(str(error), grave=isinstance(error, ModelDenied))
             raise
 
     def _answered(self, status: int) -> None:
-        self.metrics.model_requests.add(str(status))
+        self.metrics.model_requests.labels(str(status)).inc()
         self.outage.over()
 
     async def _renewed(self, error: ModelError, headers: dict[str, str]) -> bool:
         return isinstance(error, Unauthenticated) and await self._credentials.renew(headers)
 
     def _refusal(self, answer: Answer, headers: dict[str, str], *, repeatable: bool = True) -> ModelError:
-        self.metrics.model_requests.add(str(answer.status))
+        self.metrics.model_requests.labels(str(answer.status)).inc()
         trace = answer.headers.get("x-server-trace-id", "")
         wait = retry_after(answer.headers, self.clock.time())
         error = refusal(answer.status, answer.body, retry_after=wait, trace=trace, repeatable=repeatable)
@@ -198,12 +198,11 @@ class Account:
 
 def _traced(method: str, url: str) -> AbstractContextManager[tracing.Span]:
     """No address beyond the host: in that of somebody's own server a key may stand."""
-    return tracing.call(
-        method, "client", {"http.request.method": method, "server.address": urlsplit(url).hostname or ""}
-    )
+    named = {"http.request.method": method, "server.address": urlsplit(url).hostname or ""}
+    return tracing.call(method, attributes=named)
 
 
 def _status(traced: tracing.Span, status: int) -> None:
-    traced.note({"http.response.status_code": status})
+    traced.set_attribute("http.response.status_code", status)
     if status >= 400:
-        traced.failed(str(status))
+        tracing.mark_failed(traced, str(status))

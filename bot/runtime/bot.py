@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from bot.access.onboarding import Joining
-from bot.billing.budget import MONEY, TOKENS
+from bot.billing.budget import settle_stale
 from bot.clock import Clock
 from bot.config.settings import Settings
 from bot.dispatch.help import Help
@@ -22,7 +22,7 @@ from bot.storage.store import Store, Tx
 from bot.telegram.transport import Telegram
 from bot.telemetry.metrics import Metrics
 from bot.telemetry.outage import Outage
-from bot.telemetry.turn_log import Turns
+from bot.telemetry.turn_log import TurnLogs
 from bot.types import Address
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class Inbound:
 class Signs:
     """What a bot shows of itself: the log records of its turns, and whether its models answer."""
 
-    turns: Turns
+    turns: TurnLogs
     model_outage: Outage
     metrics: Metrics
 
@@ -110,7 +110,9 @@ class Bot:
             async with asyncio.timeout(0 if self.stopping.is_set() else None) as self._starting:
                 # Where others work too, what is open may be theirs.
                 before = self.clock.time() - LONG_DEAD if placement.shared else None
-                await self.store.patiently(lambda: self.store.write(lambda tx: self._settle_dead(tx, before)))
+                await self.store.patiently(
+                    lambda: self.store.write(lambda tx: settle_stale(tx, self.telegram.api.id, before))
+                )
                 await self.telegram.start(
                     inbound.handler, menus, inbound.dispatcher, inbound.help.unseen, placement.role
                 )
@@ -119,11 +121,6 @@ class Bot:
                 raise
         finally:
             self._starting = None
-
-    def _settle_dead(self, tx: Tx, before: float | None = None) -> None:
-        bot = self.telegram.api.id
-        tx.spending.settle_dead(bot, TOKENS, before=before)
-        tx.spending.settle_dead(bot, MONEY, before=before, spare=tx.operations.holding(bot))
 
     async def _sweep(self) -> None:
         keep = Retention(self.settings.retention_private_days, self.settings.retention_group_days)
@@ -135,7 +132,7 @@ class Bot:
                 tx.updates.forget(self.telegram.api.id, before)
                 tx.buttons.sweep()
                 tx.members.sweep()
-                self._settle_dead(tx, now - LONG_DEAD)
+                settle_stale(tx, self.telegram.api.id, now - LONG_DEAD)
                 tx.spending.sweep()
                 tx.queue.mend(self.telegram.api.id)
 

@@ -49,15 +49,14 @@ class Watched(selectors.DefaultSelector):
 
     def _worked(self, seconds: float) -> None:
         where, self.where = self.where, ""
-        self.metrics.loop_busy_seconds.values[()] += seconds
+        self.metrics.loop_busy_seconds.inc(seconds)
         if seconds > BLOCK:
             self._blocked(seconds, where, self.since + seconds)
 
     def _blocked(self, seconds: float, where: str, now: float) -> None:
-        self.metrics.loop_blocks.add()
-        longest = self.metrics.loop_longest_block_seconds
-        if seconds >= longest.value:
-            longest.value, self.longest_at = seconds, now
+        self.metrics.loop_blocks.inc()
+        if seconds >= self.metrics.longest_block:
+            self.metrics.longest_block, self.longest_at = seconds, now
         if now - self._said >= SAY_AGAIN:
             self._said = now
             log.warning("the event loop was held up for %.0f ms in %s", seconds * 1000, where or "an unknown place")
@@ -92,7 +91,7 @@ def _look(watched: Watched, loop_thread: int, ended: threading.Event) -> None:
             if watched.since == since:
                 watched.where = place
         if now - watched.longest_at > MEMORY:
-            watched.metrics.loop_longest_block_seconds.value = 0.0
+            watched.metrics.longest_block = 0.0
 
 
 def _place(frame: FrameType | None) -> str:

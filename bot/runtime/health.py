@@ -161,11 +161,11 @@ class Health:
     def turns(self, rows: Rows) -> Check:
         """Every question is being answered: the longest time for which nothing has happened in a turn."""
         running, now = self.app.signs.turns.running, self.app.clock.monotonic()
-        still = max((now - turn.moved for turn in running.values()), default=0.0)
+        still = max((now - turn.last_progress for turn in running.values()), default=0.0)
         moving = {
             row
             for head, waiting in self.app.inbound.lanes.heads()
-            if head in running and now - running[head].moved <= self.stuck
+            if head in running and now - running[head].last_progress <= self.stuck
             for row in waiting
         }
         lost = [row for row in rows.overdue if row not in moving]
@@ -226,7 +226,7 @@ class Health:
 
     def loop(self, rows: Rows) -> Check:
         """Nothing holds up the event loop: the longest time of the last minute in which something did."""
-        longest = self.app.signs.metrics.loop_longest_block_seconds.value
+        longest = self.app.signs.metrics.longest_block
         return Check("warn" if longest > BLOCK else "ok", longest, BLOCK)
 
 

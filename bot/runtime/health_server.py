@@ -16,6 +16,7 @@ from bot.config.settings import Settings
 from bot.errors import ConfigError
 from bot.http.listener import Listener
 from bot.runtime.health import Check, Health, Report, Rows, Status
+from bot.runtime.prometheus import exposition
 from bot.telemetry.metrics import Metrics
 
 UNREADY = {"status": "fail", "reason": "starting, or stopping"}
@@ -75,9 +76,6 @@ class Probes:
             versions = [one.app.store.version for one in self.patients().values() if isinstance(one, Health)]
             if not versions:
                 return web.Response(status=503)
-            # Here, because it loads a library that a bot without this server has no use for.
-            from bot.runtime.prometheus import exposition
-
             self._exposition = exposition(self.counted, versions[0])
         return web.Response(body=self._exposition(reports), headers={"content-type": TEXT})
 

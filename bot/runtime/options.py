@@ -12,8 +12,8 @@ from bot.billing.pricing import PriceList
 from bot.config.settings import Settings
 from bot.conversation.request import Options as ChatOptions
 from bot.features.image_generation import Price
-from bot.storage.repositories.budgets import Caps
 from bot.storage.repositories.members import Allowance
+from bot.storage.repositories.money.budgets import Caps
 from bot.telegram.receiving.aiogram_routers import Routers
 from bot.telegram.transport import Options as TelegramOptions
 

@@ -1,13 +1,18 @@
-"""The metrics as Prometheus reads them. Begin with `exposition`. The only module that knows prometheus_client."""
+"""The metrics as Prometheus reads them. Begin with `exposition`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
-from prometheus_client.metrics_core import Metric
+from prometheus_client import (
+    CollectorRegistry,
+    Metric,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.registry import Collector
 
 from bot import __version__
@@ -15,21 +20,22 @@ from bot.billing.budget import IMAGES, MONEY, TOKENS
 from bot.billing.pricing import MILLION
 from bot.runtime.health import Report, Rows
 from bot.storage.maintenance import migrations
-from bot.telemetry.metrics import Counter, Gauge, Histogram, Metrics
-
-NAMESPACE = "govorun"
+from bot.telemetry.metrics import NAMESPACE, Metrics
 
 
 def exposition(metrics: Metrics, database: str) -> Callable[[Mapping[str, Report]], bytes]:
-    """A function that writes down the metrics, and what a look at the bots has found. `database` is its version.
+    """A function that prints the metrics, and what the health checks of the bots have found.
 
-    What was counted is of all bots together; what was found has the label `bot` where there are several.
+    `database` is its kind and version. What was counted is of all bots together; what was found has the label `bot`
+    where there are several.
     """
     registry = CollectorRegistry()
     shown = Shown(metrics, database)
     registry.register(shown)
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
+    # Else a series beside each counter says when it was made, which nobody asks for.
+    disable_created_metrics()  # type: ignore[no-untyped-call]
 
     def write(reports: Mapping[str, Report]) -> bytes:
         shown.reports = reports
@@ -39,6 +45,8 @@ def exposition(metrics: Metrics, database: str) -> Callable[[Mapping[str, Report
 
 
 class Shown(Collector):
+    """What was counted, and the last findings of the health checks."""
+
     def __init__(self, metrics: Metrics, database: str) -> None:
         self.metrics = metrics
         self.database = database
@@ -48,24 +56,8 @@ class Shown(Collector):
         name, _, number = self.database.lower().partition(" ")
         versions = {"version": __version__, "schema": migrations.HEAD, name: number}
         yield InfoMetricFamily(NAMESPACE, "What runs here", versions)
-        for name, metric in vars(self.metrics).items():
-            yield _family(f"{NAMESPACE}_{name}", metric)
+        yield from self.metrics.registry.collect()
         yield from _found(self.reports)
-
-
-def _family(name: str, metric: Counter | Gauge | Histogram) -> Metric:
-    if isinstance(metric, Gauge):
-        return GaugeMetricFamily(name, metric.help, metric.value)
-    if isinstance(metric, Counter):
-        family = CounterMetricFamily(name, metric.help, labels=metric.labels)
-        for labels, value in metric.values.items():
-            family.add_metric(labels, value)
-        return family
-    histogram = HistogramMetricFamily(name, metric.help, labels=metric.labels)
-    ends = [*map(str, metric.bounds), "+Inf"]
-    for labels, series in metric.series.items():
-        histogram.add_metric(labels, list(zip(ends, accumulate(series.counts), strict=True)), series.total)
-    return histogram
 
 
 def _found(reports: Mapping[str, Report]) -> Iterator[Metric]:

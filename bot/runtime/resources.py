@@ -17,14 +17,14 @@ from bot.http.client import Http
 from bot.storage.store import Store
 from bot.telegram.receiving.webhook_server import Hooks
 from bot.telemetry.metrics import Metrics
-from bot.telemetry.tracing import NOTHING, Tracer
+from bot.telemetry.tracing import NOTHING, TurnTracer
 
 
 class Process:
     """Use it as `async with Process.open(settings, clock) as process`."""
 
     def __init__(
-        self, settings: Settings, clock: Clock, http: Http, opened: AsyncExitStack, tracer: Tracer = NOTHING
+        self, settings: Settings, clock: Clock, http: Http, opened: AsyncExitStack, tracer: TurnTracer = NOTHING
     ) -> None:
         self.clock = clock
         self.http = http
@@ -60,8 +60,8 @@ class Process:
             return self._store
 
 
-def _traces(settings: Settings, clock: Clock) -> AbstractAsyncContextManager[Tracer]:
-    """Where traces begin; nothing of OpenTelemetry is loaded where nobody wants them. Raises `ConfigError`."""
+def _traces(settings: Settings, clock: Clock) -> AbstractAsyncContextManager[TurnTracer]:
+    """Where traces begin; OpenTelemetry's SDK is loaded only where TRACES wants them. Raises `ConfigError`."""
     if not settings.traces:
         return nullcontext(NOTHING)
     try:

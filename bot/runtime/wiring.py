@@ -16,7 +16,7 @@ from bot.access.onboarding import Joining
 from bot.access.policy import Access
 from bot.access.rights import Rights
 from bot.billing.allowances import Allowances
-from bot.billing.budget import Budget
+from bot.billing.budget import Budget, settle_interrupted
 from bot.billing.metering import Meter
 from bot.billing.usage import Accounts
 from bot.config.settings import Settings
@@ -63,6 +63,7 @@ from bot.jobs.worker import JobWorker
 from bot.knowledge.documents import Documents
 from bot.media.attachments import Attached
 from bot.media.voice import Voice
+from bot.outbox import public_fallback
 from bot.ports import SendQuota
 from bot.prompts.library import Library
 from bot.runtime import cluster, options
@@ -78,8 +79,8 @@ from bot.telegram.receiving.aiogram_routers import Routers
 from bot.telegram.sending.delivery import Deliverer
 from bot.telegram.sending.flood_budget import Budget as FloodBudget
 from bot.telegram.transport import Telegram
-from bot.telemetry.incidents import Journal, beside
-from bot.telemetry.turn_log import Turns
+from bot.telemetry.incidents import IncidentLog, path_beside
+from bot.telemetry.turn_log import TurnLogs
 from bot.tools import calculator, current_time
 from bot.tools.mcp import McpServer
 from bot.tools.tool import Tool
@@ -117,7 +118,7 @@ class Ground:
     telegram: Telegram
     people: People
     library: Library
-    journal: Journal
+    incidents: IncidentLog
     lanes: Lanes
     added: asyncio.Event
 
@@ -156,7 +157,7 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
             *features,
         ],
     )
-    turns = Turns(store.clock, given.api.metrics, given.api.tracer, settings.log_content)
+    turns = TurnLogs(store.clock, given.api.metrics, given.api.tracer, settings.log_content)
     queue = ConversationQueue(
         lanes=lanes,
         tasks=placement.tasks,
@@ -208,7 +209,7 @@ def _layers(given: Given, ground: Ground, queue: ConversationQueue) -> Sequence[
     """What an update passes on its way to the router, in this order."""
     store, access, placement = given.store, ground.people.access, given.placement
     boundary = ErrorBoundary(
-        store=store, journal=ground.journal, most=MOST_OF_MANY if placement.shared else MOST_ATTEMPTS
+        store=store, incidents=ground.incidents, most=MOST_OF_MANY if placement.shared else MOST_ATTEMPTS
     )
     throttle = Throttle(
         lanes=ground.lanes,
@@ -225,7 +226,7 @@ def _ground(given: Given, routers: Routers | None, quota: SendQuota | None) -> G
     settings, store, api = given.settings, given.store, given.api
     deliverer = Deliverer(
         api=api,
-        outbox=StoredOutbox(store),
+        outbox=StoredOutbox(store=store, fallback=public_fallback),
         budget=FloodBudget(settings.telegram_rate, settings.telegram_chat_rate),
         clock=store.clock,
         tasks=given.placement.tasks,
@@ -234,7 +235,7 @@ def _ground(given: Given, routers: Routers | None, quota: SendQuota | None) -> G
     )
     telegram = Telegram(
         api=api,
-        inbox=StoredInbox(store),
+        inbox=StoredInbox(store=store, interrupted=settle_interrupted),
         deliverer=deliverer,
         clock=store.clock,
         tasks=given.placement.tasks,
@@ -246,7 +247,7 @@ def _ground(given: Given, routers: Routers | None, quota: SendQuota | None) -> G
         telegram=telegram,
         people=_people(given, telegram, library),
         library=library,
-        journal=Journal(store.clock, beside(home(settings.database_url))),
+        incidents=IncidentLog(store.clock, path_beside(home(settings.database_url))),
         lanes=Lanes(),
         added=asyncio.Event(),
     )
@@ -311,7 +312,7 @@ def _answering(given: Given, ground: Ground) -> Answering:
         turn_start=turn_start,
         documents=documents,
         wake_jobs=ground.wake_jobs,
-        journal=ground.journal,
+        incidents=ground.incidents,
     )
     attached = Attached(
         store=store,
@@ -424,7 +425,7 @@ def _deferred(given: Given, ground: Ground, assistant: Assistant) -> DeferredAns
         clock=given.store.clock,
         transport=ground.telegram,
         wake_jobs=ground.wake_jobs,
-        journal=ground.journal,
+        incidents=ground.incidents,
         budget=ground.people.budget,
         assistant=assistant,
     )

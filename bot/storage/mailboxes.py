@@ -1,7 +1,7 @@
-"""The inbox and the outbox as a transport sees them (`boxes.Inbox`, `boxes.Outbox`): each call is a transaction.
+"""The inbox and the outbox of a transport (`ports.Inbox`, `ports.Outbox`) on a `Store`: each call is one transaction.
 
-Only `accept` says that the disk fails: Telegram keeps what was not accepted. All others wait until it works again,
-since what they forgot would be done twice.
+Only `accept` raises `StorageUnavailable`, because Telegram keeps the updates that were not accepted. All other calls
+wait until the database works again: an update or a delivery whose state was lost would be done twice.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ from typing import TypeVar
 
 from bot.ports import Delivery, Left, Received
 from bot.storage.store import Store, Tx
-from bot.types import Address
+from bot.types import Address, Outgoing
 
 T = TypeVar("T")
 
 
 class Box:
-    def __init__(self, store: Store) -> None:
+    """Transactions that are repeated until the database has done them."""
+
+    def __init__(self, *, store: Store) -> None:
         self.store = store
 
     async def write(self, work: Callable[[Tx], T]) -> T:
@@ -28,6 +30,12 @@ class Box:
 
 
 class StoredInbox(Box):
+    """`ports.Inbox`. `interrupted(tx, bot, rows)` is called with the updates that a process left half done."""
+
+    def __init__(self, *, store: Store, interrupted: Callable[[Tx, int, Sequence[int]], None]) -> None:
+        super().__init__(store=store)
+        self.interrupted = interrupted
+
     async def accept(self, bot: int, updates: Sequence[tuple[int, str, str, str]]) -> Sequence[Received]:
         def work(tx: Tx) -> list[Received]:
             added = [tx.updates.add(bot, *update) for update in updates]
@@ -43,12 +51,11 @@ class StoredInbox(Box):
         return await self.write(work)
 
     async def take(self, bot: int, place: str, known: Collection[int], *, interrupted: bool) -> Sequence[Received]:
-        def again(tx: Tx) -> Sequence[Received]:
-            for row in tx.updates.count_attempts(bot, place):
-                tx.spending.settle_turn(bot, str(row), spare=tx.operations.holding(bot))
+        def take_over(tx: Tx) -> Sequence[Received]:
+            self.interrupted(tx, bot, tx.updates.count_attempts(bot, place))
             return tx.updates.open(bot, place)
 
-        rows = await (self.write(again) if interrupted else self.ask(lambda tx: tx.updates.open(bot, place)))
+        rows = await (self.write(take_over) if interrupted else self.ask(lambda tx: tx.updates.open(bot, place)))
         return [row for row in rows if row.id not in known]
 
     async def done(self, ids: Sequence[int]) -> None:
@@ -62,6 +69,12 @@ class StoredInbox(Box):
 
 
 class StoredOutbox(Box):
+    """`ports.Outbox`. `fallback` makes what a group is shown where an answer can't be shown to one user alone."""
+
+    def __init__(self, *, store: Store, fallback: Callable[[Tx, Address], Outgoing]) -> None:
+        super().__init__(store=store)
+        self.fallback = fallback
+
     async def left(self, bot: int, place: str | None = None) -> Left:
         return await self.ask(lambda tx: tx.deliveries.left(bot, place))
 
@@ -93,7 +106,7 @@ class StoredOutbox(Box):
         await self.write(lambda tx: tx.deliveries.bury(delivery.id, reason))
 
     async def publish(self, delivery: Delivery) -> None:
-        await self.write(lambda tx: tx.deliveries.publish(delivery))
+        await self.write(lambda tx: tx.deliveries.publish(delivery.id, self.fallback(tx, delivery.address)))
 
     async def gone(self, bot: int, chat: int) -> None:
         def work(tx: Tx) -> None:

@@ -1,8 +1,7 @@
-"""The database: who writes waits for the commit, who reads sees one state, and the transaction that both give out.
+"""The database as transactions. Begin with `Store.write` and `Store.read`: both take a function of a `Tx`.
 
-Begin with `Store.write` and `Store.read`: both take a function of a transaction, and run it in a thread that owns its
-connection. What can be asked inside is in the subject modules that `Tx` lists. Which database it is is the URL's
-business: `storage/engines/sqlite.py` and `storage/engines/postgres.py` are the two `Engine`s.
+The function runs in a thread that owns its connection. `Tx` lists the repositories with its queries. The URL decides
+which engine is used, `storage/engines/sqlite.py` or `storage/engines/postgres.py`.
 """
 
 from __future__ import annotations
@@ -28,27 +27,23 @@ from bot.storage.engines.errors import meaning
 from bot.storage.engines.job_notify import Queue
 from bot.storage.engines.urls import is_sqlite
 from bot.storage.maintenance import migrations
-from bot.storage.repositories import (
-    audit,
-    backlog,
-    blobs,
-    budgets,
-    buttons,
-    chats,
-    conversations,
-    documents,
-    feedback,
-    inbox,
-    jobs,
-    ledger,
-    members,
-    memory,
-    messages,
-    operations,
-    outbox,
-    personal_data,
-    user_profiles,
-)
+from bot.storage.repositories.backlog import Backlog
+from bot.storage.repositories.buttons import Buttons
+from bot.storage.repositories.chats import Chats, People
+from bot.storage.repositories.conversations import Conversations
+from bot.storage.repositories.feedback import Opinions
+from bot.storage.repositories.files.blobs import Blobs
+from bot.storage.repositories.files.documents import Documents
+from bot.storage.repositories.inbox import Updates
+from bot.storage.repositories.jobs import Jobs
+from bot.storage.repositories.members import Log, Members
+from bot.storage.repositories.memory import Memory
+from bot.storage.repositories.messages import Messages
+from bot.storage.repositories.money.budgets import Ledgers
+from bot.storage.repositories.money.ledger import Ledger
+from bot.storage.repositories.operations import Operations
+from bot.storage.repositories.outbox import Deliveries
+from bot.storage.repositories.personal_data import Belongings
 from bot.telemetry import tracing
 from bot.telemetry.metrics import Metrics
 from bot.telemetry.outage import Outage
@@ -58,89 +53,38 @@ LOOK = 20.0  # seconds between looks at the files while nothing is written
 FIRST_BACKOFF, LAST_BACKOFF = 1.0, 30.0  # seconds between tries while the disk fails
 
 
+def repository(kind: Callable[[Connection, Clock, Queue], T]) -> cached_property[T]:
+    """An attribute of `Tx` that makes a repository on its connection when it is first asked for."""
+    return cached_property(lambda tx: kind(tx.connection, tx.clock, tx.queue))
+
+
 class Tx:
-    """A transaction. Questions and changes are methods of the subjects; none of them commits."""
+    """A transaction, with the repositories that read and write in it. None of their methods commits."""
 
     def __init__(self, connection: Connection, clock: Clock) -> None:
         self.connection = connection
         self.clock = clock
         self.queue = Queue(connection, None)
 
-    @cached_property
-    def updates(self) -> inbox.Updates:
-        return inbox.Updates(self.connection, self.clock, self.queue)
-
-    @cached_property
-    def chats(self) -> chats.Chats:
-        return chats.Chats(self.connection, self.clock, self.queue)
-
-    @cached_property
-    def messages(self) -> messages.Messages:
-        return messages.Messages(self.connection, self.clock, self.queue)
-
-    @cached_property
-    def conversations(self) -> conversations.Conversations:
-        return conversations.Conversations(self.connection, self.clock, self.queue)
-
-    @cached_property
-    def memory(self) -> memory.Memory:
-        return memory.Memory(self.connection, self.clock, self.queue)
-
-    @cached_property
-    def blobs(self) -> blobs.Blobs:
-        return blobs.Blobs(self.connection, self.clock, self.queue)
-
-    @cached_property
-    def documents(self) -> documents.Documents:
-        return documents.Documents(self.connection, self.clock, self.queue)
-
-    @cached_property
-    def deliveries(self) -> outbox.Deliveries:
-        return outbox.Deliveries(self.connection, self.clock, self.queue)
-
-    @cached_property
-    def operations(self) -> operations.Operations:
-        return operations.Operations(self.connection, self.clock, self.queue)
-
-    @cached_property
-    def feedback(self) -> feedback.Opinions:
-        return feedback.Opinions(self.connection, self.clock, self.queue)
-
-    @cached_property
-    def belongings(self) -> personal_data.Belongings:
-        return personal_data.Belongings(self.connection, self.clock, self.queue)
-
-    @cached_property
-    def people(self) -> user_profiles.People:
-        return user_profiles.People(self.connection, self.clock, self.queue)
-
-    @cached_property
-    def jobs(self) -> jobs.Jobs:
-        return jobs.Jobs(self.connection, self.clock, self.queue)
-
-    @cached_property
-    def usage(self) -> ledger.Ledger:
-        return ledger.Ledger(self.connection, self.clock, self.queue)
-
-    @cached_property
-    def spending(self) -> budgets.Ledgers:
-        return budgets.Ledgers(self.connection, self.clock, self.queue)
-
-    @cached_property
-    def members(self) -> members.Members:
-        return members.Members(self.connection, self.clock, self.queue)
-
-    @cached_property
-    def audit(self) -> audit.Log:
-        return audit.Log(self.connection, self.clock, self.queue)
-
-    @cached_property
-    def backlog(self) -> backlog.Backlog:
-        return backlog.Backlog(self.connection, self.clock, self.queue)
-
-    @cached_property
-    def buttons(self) -> buttons.Buttons:
-        return buttons.Buttons(self.connection, self.clock, self.queue)
+    updates = repository(Updates)
+    deliveries = repository(Deliveries)
+    jobs = repository(Jobs)
+    operations = repository(Operations)
+    buttons = repository(Buttons)
+    backlog = repository(Backlog)
+    conversations = repository(Conversations)
+    messages = repository(Messages)
+    memory = repository(Memory)
+    blobs = repository(Blobs)
+    documents = repository(Documents)
+    feedback = repository(Opinions)
+    chats = repository(Chats)
+    people = repository(People)
+    members = repository(Members)
+    audit = repository(Log)
+    usage = repository(Ledger)
+    spending = repository(Ledgers)
+    belongings = repository(Belongings)
 
 
 Work = Callable[[Tx], Any]
@@ -148,7 +92,7 @@ Work = Callable[[Tx], Any]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A work that waits for a lane. `before` are those whose callers have gone, and which it comes after."""
+    """A queued transaction. It starts only after the transactions in `before`, whose callers were cancelled."""
 
     work: Work
     guards: frozenset[DecisionLock]
@@ -157,7 +101,7 @@ class Asked:
 
 
 class Store:
-    """Use it as `async with Store.open(url, clock) as store`."""
+    """Transactions on the database of a URL. Use it as `async with Store.open(url, clock) as store`."""
 
     def __init__(self, clock: Clock, engine: Engine, metrics: Metrics) -> None:
         self.clock = clock
@@ -186,17 +130,20 @@ class Store:
 
     @property
     def version(self) -> str:
-        """What keeps the rows: "PostgreSQL 18.4"."""
+        """The name and version of the database, like "PostgreSQL 18.4"."""
         return self.engine.version
 
     async def write(self, work: Callable[[Tx], T], guard: DecisionLock | None = None) -> T:
-        """Run `work` in a transaction and return its result after the commit. `guard`: it is known to need that.
+        """Run `work` in a transaction and return its result after the commit.
 
-        Cancelling the caller does not cancel the work. `work` runs in another thread, more than once where the database
-        undoes what others did at the same time: it touches nothing but the transaction and what can't change
-        meanwhile. When it raises, only its own changes are undone. Raises `StorageUnavailable` when the disk is full,
-        read-only or locked or the server is away, `Lost` when the database is gone or damaged, `LeaseLost` when what
-        is being worked on is another process's now: nothing is written then.
+        `guard`: the decision lock that `work` is known to need; without it, a work that turns out to need one is run
+        again under it.
+
+        Cancelling the caller does not cancel the work. `work` runs in another thread, and more than once where the
+        database undoes it because of another transaction: so it uses nothing but its transaction and values that can't
+        change meanwhile. When it raises, only its own changes are undone. Raises `StorageUnavailable` when the disk is
+        full, read-only or locked or the server is away, `Lost` when the database is gone or damaged, and `LeaseLost`
+        when another process has taken over the chat: then nothing is written.
         """
         if self._lost is not None:
             raise Lost(str(self._lost))
@@ -206,7 +153,7 @@ class Store:
         bound = work if held is None else _under(held, work)
         self._queue.put_nowait(Asked(bound, frozenset(filter(None, (guard,))), done, frozenset(self._abandoned)))
         try:
-            with tracing.call("commit", "internal"):
+            with tracing.call("commit", tracing.INTERNAL):
                 return await asyncio.shield(done)
         except asyncio.CancelledError:
             self._abandon(done)
@@ -219,13 +166,14 @@ class Store:
     async def read(self, question: Callable[[Tx], T]) -> T:
         """Run `question` in a transaction that sees one state of the database and can't change it.
 
-        The same holds for it as for `write`.
+        `question` runs in another thread, and may run twice. Raises `StorageUnavailable` and `Lost` as `write` does.
         """
         return await self._ask(self.engine.read, question)
 
     async def ask(self, question: Callable[[Tx], T]) -> T:
-        """The same for what is asked with one statement: no transaction is needed, which on PostgreSQL is the most of
-        it. Two statements may see two states of the database.
+        """Run a `question` of one statement, without a transaction: on PostgreSQL that is a third of the round trips.
+
+        Two statements could see two states of the database. Raises as `read`.
         """
         return await self._ask(self.engine.ask, question)
 
@@ -240,7 +188,10 @@ class Store:
         return answer
 
     async def patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Repeat a database call until it raises no `StorageUnavailable`: what must not be forgotten."""
+        """Repeat a database call until it raises no `StorageUnavailable`, for what must not be forgotten.
+
+        The pauses between the tries grow from 1 to 30 seconds. Each failure was logged where it happened.
+        """
         wait = FIRST_BACKOFF
         while True:
             try:
@@ -250,11 +201,11 @@ class Store:
                 wait = min(wait * 2, LAST_BACKOFF)
 
     async def check(self) -> None:
-        """Commit something that changes nothing but the disk. Raises `StorageUnavailable` when that does not work."""
+        """Commit to the disk without changing a row. Raises `StorageUnavailable` when that does not work."""
         await self.write(lambda tx: tx.connection.exec_driver_sql(self.engine.touch).close())
 
     async def scrub(self) -> None:
-        """Leave no trace of what was deleted, as far as the engine can. Raises `StorageUnavailable`."""
+        """Overwrite what was deleted, as far as the database can. Raises `StorageUnavailable`."""
         try:
             await self.engine.scrub()
         except DBAPIError as error:
@@ -263,7 +214,7 @@ class Store:
             raise told from error
 
     async def watch(self) -> None:
-        """Return when the store was closed. Raises `Lost` when the database is, or what else ended the writer."""
+        """Return when the store is closed. Raises `Lost` when the database is gone, or what ended the writer."""
         while not self._task.done():
             try:
                 self.engine.look()
@@ -283,7 +234,7 @@ class Store:
             raise self._lost
 
     async def _commit(self, lane: int) -> None:
-        """Do what is asked, in this lane, until the store is closed or lost."""
+        """Run queued transactions in one lane until the store is closed or lost."""
         while batch := await self._gather():
             if self.engine.lanes > 1 and (before := batch[0].before):
                 await asyncio.wait(before)
@@ -299,7 +250,7 @@ class Store:
                     asked.done.set_exception(self._told(failure, writing=True))
 
     async def _gather(self) -> list[Asked]:
-        """The next works, which share a commit; none when there will be no more."""
+        """Wait for the next transactions, which share a commit; an empty list when there will be no more."""
         batch: list[Asked] = []
         while not batch or (len(batch) < self.engine.group and not self._queue.empty()):
             item = await self._queue.get()
@@ -313,7 +264,7 @@ class Store:
         return lambda connection: work(Tx(connection, self.clock))
 
     def _abandon(self, done: asyncio.Future[Any]) -> None:
-        """Nobody waits for this work any more, but what is asked from now on must still come after it."""
+        """Let the transactions that are queued from now on wait for this one, whose caller was cancelled."""
         if not done.done():
             self._abandoned.add(done)
             done.add_done_callback(self._abandoned.discard)
@@ -321,14 +272,14 @@ class Store:
     def _told(self, error: BaseException, *, writing: bool) -> BaseException:
         told = meaning(error, writing=writing)
         if isinstance(told, StorageUnavailable):
-            self.metrics.errors.add("storage", type(told).__name__)
+            self.metrics.errors.labels("storage", type(told).__name__).inc()
             self._outages[writing].failed(str(told))
         elif isinstance(told, Lost):
             self._lose(told)
         return told
 
     def _lose(self, error: Lost) -> None:
-        """Nothing is taken from here on; what still waits is refused by the database itself."""
+        """Take no transaction from now on; those that are queued are refused by the database itself."""
         if self._lost is None:
             self._lost = error
             self._queue.put_nowait(None)
@@ -351,7 +302,7 @@ def _engine(url: str, clock: Clock) -> AbstractAsyncContextManager[Engine]:
 
 
 def _under(held: Lease, work: Callable[[Tx], T]) -> Callable[[Tx], T]:
-    """The same as long as the lease is ours."""
+    """Wrap `work` so that it raises `FencedOut` when this process does not hold the lease any more."""
 
     def checked(tx: Tx) -> T:
         tx.queue = Queue(tx.connection, held)
@@ -362,6 +313,6 @@ def _under(held: Lease, work: Callable[[Tx], T]) -> Callable[[Tx], T]:
 
 
 def _retrieve(done: asyncio.Future[Any]) -> None:
-    """A caller that was cancelled no longer looks at the outcome; that is no reason for a warning."""
+    """Look at the outcome of a transaction whose caller was cancelled, so that asyncio does not warn of it."""
     if not done.cancelled():
         done.exception()

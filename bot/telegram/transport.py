@@ -184,7 +184,7 @@ class Telegram:
         return TelegramReply(
             self.deliverer, incoming.address, incoming.id, self.options.streaming, incoming.private,
             incoming.user.language, callback if incoming.kind in (Kind.BUTTON, Kind.STOP) else "", incoming.message_id,
-            incoming.ephemeral.opens,
+            incoming.opens,
         )  # fmt: skip
 
     def _dismiss(self, update: dict[str, Any]) -> None:

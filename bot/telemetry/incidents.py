@@ -1,7 +1,8 @@
-"""What failed, under the code that the user was told: a file of JSON lines beside the database, for `govorun log CODE`.
+"""Incidents: failures under the code that a user was told, for `govorun log CODE`. Begin with `IncidentLog`.
 
-A line says what kind of failure it was, where in the code, when and in which turn. It never says what somebody wrote,
-nor the words of the error: those may hold a key, or a question. They stand in the log, which is redacted.
+They are kept as JSON lines in a file beside the database. A line says which error it was, where in the code, when and
+in which turn. It has nothing that people wrote and not the text of the error, which may hold a key or a question: that
+is in the log, which is redacted.
 """
 
 from __future__ import annotations
@@ -21,14 +22,18 @@ from bot.errors import ModelError
 
 log = logging.getLogger(__name__)
 
-LARGEST = 1_000_000  # bytes of the file before it becomes the old one; that is some 4,000 failures
+LARGEST = 1_000_000  # bytes, some 4,000 incidents: then the file is renamed to `.1` and begun anew
 OURS = f"{os.sep}bot{os.sep}"
 PRIVATE = 0o600
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """`kinds` are the names of the error's classes, the narrowest first; `trace` is the service's id of the request."""
+class Incident:
+    """One failure. The names of the fields stand in the file.
+
+    `at` is Unix time, `kinds` are the names of the error's classes, the narrowest first, `place` is the line of our
+    code, `turn` the turn's name, and `trace` the AI service's own id of the request; "" where there is none.
+    """
 
     code: str
     at: float
@@ -39,55 +44,58 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Journal:
-    """`path` None: codes are only in the log."""
+class IncidentLog:
+    """Records incidents in the log, and in the file `path` if there is one."""
 
     clock: Clock
     path: Path | None = None
 
-    def note(self, error: BaseException, turn: str = "") -> str:
-        """Write down a failure. Returns its code, also where the disk does not take it."""
+    def record(self, error: BaseException, turn: str = "") -> str:
+        """Record a failure. Returns its code: six hexadecimal digits, also if the file can't be written."""
         kinds = tuple(kind.__name__ for kind in type(error).__mro__ if issubclass(kind, BaseException))
         trace = error.trace if isinstance(error, ModelError) else ""
-        entry = Entry(secrets.token_hex(3), self.clock.time(), kinds, _place(error), turn, trace)
-        log.info("code %s: %s at %s", entry.code, kinds[0], entry.place)
+        incident = Incident(secrets.token_hex(3), self.clock.time(), kinds, _place(error), turn, trace)
+        log.info("code %s: %s at %s", incident.code, kinds[0], incident.place)
         if self.path is not None:
             try:
-                _append(self.path, json.dumps(asdict(entry)))
+                _append(self.path, json.dumps(asdict(incident)))
             except OSError as failure:
-                log.warning("the failure %s is only in the log: %s", entry.code, failure)
-        return entry.code
+                log.warning("the failure %s is only in the log: %s", incident.code, failure)
+        return incident.code
 
 
-def beside(database: Path | None) -> Path | None:
-    """Where the journal of a database is."""
+def path_beside(database: Path | None) -> Path | None:
+    """The file of incidents that belongs to a database file; None for None."""
     return database.with_name(f"{database.name}-journal.jsonl") if database else None
 
 
-def entries(path: Path) -> Iterator[Entry]:
-    """What was written down, the oldest first. A line that can't be read is left out."""
-    known = {field.name for field in fields(Entry)}
+def read_incidents(path: Path) -> Iterator[Incident]:
+    """The incidents of a file and of its `.1`, oldest first. Lines that can't be read are left out."""
+    known = {field.name for field in fields(Incident)}
     for file in (_older(path), path):
         for line in file.read_text("utf-8", "replace").splitlines() if file.exists() else ():
             try:
                 row = json.loads(line)
-                yield Entry(**{name: value for name, value in row.items() if name in known} | {"kinds": row["kinds"]})
+                yield Incident(
+                    **{name: value for name, value in row.items() if name in known} | {"kinds": row["kinds"]}
+                )
             except (ValueError, TypeError, KeyError):  # cut off by a crash
                 continue
 
 
-def explain(entry: Entry) -> list[str]:
-    """What an operator wants to know about a failure: what, where, why and what to do."""
-    kind = next((kind for kind in entry.kinds if kind in ADVICE), "BaseException")
+def explain(incident: Incident) -> list[str]:
+    """Lines for the operator: what failed, where, why, and what to do about it."""
+    kind = next((kind for kind in incident.kinds if kind in ADVICE), "BaseException")
     cause, step = ADVICE[kind]
-    at = datetime.fromtimestamp(entry.at, UTC)
+    at = datetime.fromtimestamp(incident.at, UTC)
     lines = [
-        f"{entry.code}: {entry.kinds[0]}, {at:%Y-%m-%d %H:%M:%S} UTC" + (f", turn {entry.turn}" if entry.turn else ""),
-        f"Where:  {entry.place}",
+        f"{incident.code}: {incident.kinds[0]}, {at:%Y-%m-%d %H:%M:%S} UTC"
+        + (f", turn {incident.turn}" if incident.turn else ""),
+        f"Where:  {incident.place}",
         f"Cause:  {cause}",
         f"Next:   {step}",
     ]
-    return [*lines, f"Trace:  {entry.trace} (the service's own id of the request)"] if entry.trace else lines
+    return [*lines, f"Trace:  {incident.trace} (the service's own id of the request)"] if incident.trace else lines
 
 
 def _append(path: Path, line: str) -> None:
@@ -105,7 +113,7 @@ def _older(path: Path) -> Path:
 
 
 def _place(error: BaseException) -> str:
-    """The innermost line of our own code that it went through."""
+    """The innermost line of our own code in the error's traceback."""
     frames = traceback.extract_tb(error.__traceback__)
     mine = [frame for frame in frames if OURS in frame.filename] or list(frames)
     if not mine:

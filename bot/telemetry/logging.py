@@ -1,8 +1,7 @@
-"""Logging for the process: one line an event, no secret in any of them, no message text.
+"""Logging for the process: one line an event, without secrets and without message texts. Begin with `configure`.
 
-`Redaction` looks at the finished line, tracebacks included: a token inside the URL inside a foreign exception is
-replaced like any other. Every line names the turn that it is about (`turns.current`), where it is about one, and the
-bot, where there are several.
+`Redaction` replaces secrets in the finished line, tracebacks included: also a token inside the URL inside the exception
+of a library. A line that is about a turn names it (`turn_log.current`), and the bot, where there are several.
 """
 
 from __future__ import annotations
@@ -35,10 +34,10 @@ STANDARD_STREAMS = 3  # the numbers below it are standard input, output and erro
 
 
 class Redaction(logging.Formatter):
-    """Formats a record as one line, a traceback as indented lines below it.
+    """Formats a record as one line, and its traceback as indented lines below it.
 
-    Every known secret (also as it stands in a URL or a repr) and everything that looks like one is replaced, and what
-    could forge another line, move the cursor or turn the text around is written out.
+    Known secrets (also as they stand in a URL or a repr) and texts that look like tokens become `***`. Control
+    characters, which could forge a line or move the cursor, become escapes such as `\\x1b`.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
@@ -56,7 +55,7 @@ class Redaction(logging.Formatter):
         about = [
             *([f"bot {name}"] if (name := bot.get()) else []),
             *([f"turn {turn}"] if turn else []),
-            *([f"trace {trace}"] if (trace := tracing.current.get().trace) else []),
+            *([f"trace {trace}"] if (trace := tracing.current_ids()[0]) else []),
         ]
         record.about = f" [{', '.join(about)}]" if about else ""
         return self._clean(super().formatMessage(record))
@@ -74,8 +73,10 @@ class Redaction(logging.Formatter):
 
 
 class JsonLines(Redaction):
-    """The same as one JSON object a line: `time` (UTC), `level`, `logger`, `bot`, `turn`, `trace_id` and `span_id` of
-    what is traced, `message`, `error`, and the values that came with the record as `extra={"fields": {...}}`.
+    """Formats a record as one line of JSON, redacted like a line of `Redaction`.
+
+    The fields are `time` (UTC), `level`, `logger`, `message`; where there are any `bot`, `turn`, `trace_id` and
+    `span_id`, `error`, `stack`; and those that came with the record as `extra={"fields": {...}}`.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -88,8 +89,9 @@ class JsonLines(Redaction):
             row["bot"] = self._clean(name)
         if turn := turn_log.current.get().name:
             row["turn"] = turn
-        if trace := (span := tracing.current.get()).trace:
-            row["trace_id"], row["span_id"] = trace, span.id
+        trace, span = tracing.current_ids()
+        if trace:
+            row["trace_id"], row["span_id"] = trace, span
         row["message"] = self._clean(record.getMessage())
         for field, value in getattr(record, "fields", {}).items():
             row[field] = self._clean(value) if isinstance(value, str) else value
@@ -104,7 +106,7 @@ SHAPES = {"text": Redaction, "json": JsonLines}
 
 
 def configure(level: str, secrets: Iterable[str], shape: Literal["text", "json"] = "text") -> None:
-    """Log to standard error. A log that can't be written (closed, its disk full) is gone, and nothing else with it."""
+    """Log to standard error from now on, in one of `SHAPES`. Lines that can't be written (disk full) are dropped."""
     logging.raiseExceptions = False
     handler = logging.StreamHandler(sys.stderr) if sys.stderr else logging.NullHandler()
     handler.setFormatter(SHAPES[shape](secrets))
@@ -117,10 +119,10 @@ def configure(level: str, secrets: Iterable[str], shape: Literal["text", "json"]
 
 @contextmanager
 def standard_streams() -> Iterator[None]:
-    """Live with standard streams that are closed or lead to a full disk.
+    """Let the program inside run with standard streams that are closed or lead to a full disk.
 
-    What a supervisor has closed is opened: otherwise a file of ours gets its number, and a library that prints to
-    standard error writes into it. What could not be written in the end is dropped: it is no failure of the bot.
+    Closed streams are opened on /dev/null: otherwise a file of ours could get the number of standard error, and a
+    library that prints would write into it. What can't be flushed at the end is dropped: it is no failure of the bot.
     """
     while (number := os.open(os.devnull, os.O_RDWR)) < STANDARD_STREAMS:
         pass

@@ -1,9 +1,9 @@
-"""Traces for OpenTelemetry: the spans of `telemetry/tracing.py`, sent to a collector. Begin with `opened`.
+"""Sends the spans of `telemetry/tracing.py` to a collector, with OpenTelemetry's SDK. Begin with `opened`.
 
-The only module that knows OpenTelemetry, loaded with TRACES=true alone. Where to and how much is said by the variables
-of OpenTelemetry. The ids of a trace are made from the bot and the turn, and so is whether it is recorded: every process
-comes to the same without being told, also after a crash. A thread of its own sends the spans, from a queue that is
-bounded: a collector that is away costs the spans, and a line in the log.
+The only module that knows the SDK, loaded with TRACES=true alone. OpenTelemetry's own variables say where the spans go
+and how many of them. The ids of a trace, and whether it is recorded, follow from the bot and the turn: all processes
+agree on them without being told, also after a crash. A thread sends the spans from a bounded queue: a collector that is
+away costs the spans, and a line in the log.
 """
 
 from __future__ import annotations
@@ -13,14 +13,12 @@ import logging
 import os
 import re
 import threading
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from opentelemetry import trace
-from opentelemetry.context import Context
+from opentelemetry.context import Context, set_value
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -34,7 +32,7 @@ from bot.config.entries import ENV_FILE
 from bot.config.settings import OPENTELEMETRY, written
 from bot.errors import ConfigError
 from bot.telemetry.outage import Outage
-from bot.telemetry.tracing import NONE, NOTHING, Attributes, Kind, Span, Tracer
+from bot.telemetry.tracing import CONSUMER, NOTHING, RECORDER, Attributes, Recorder, TurnTracer
 
 ROOT = "update"
 FLUSH = 2.0  # seconds that what was not sent yet gets at a stop
@@ -44,17 +42,12 @@ STATUS = re.compile(r"code: (\d{3})")
 PROTOCOL = "http/protobuf"
 HEADERS = ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
 SAMPLED = trace.TraceFlags(trace.TraceFlags.SAMPLED)
-KINDS: Mapping[Kind, trace.SpanKind] = {
-    "internal": trace.SpanKind.INTERNAL,
-    "client": trace.SpanKind.CLIENT,
-    "consumer": trace.SpanKind.CONSUMER,
-}
 EXPORTERS: Mapping[str, Callable[[], SpanExporter]] = {"otlp": OTLPSpanExporter, "console": ConsoleSpanExporter}
 
 
 @asynccontextmanager
-async def opened(clock: Clock) -> AsyncIterator[Tracer]:
-    """Record what happens inside; what was not sent at the end gets two seconds. Raises `ConfigError`."""
+async def opened(clock: Clock) -> AsyncIterator[TurnTracer]:
+    """A tracer that records while inside; at the end unsent spans get two seconds. Raises `ConfigError`."""
     for name, value in written(ENV_FILE).items():  # OpenTelemetry asks the environment alone
         if name.startswith(OPENTELEMETRY) and value:
             os.environ.setdefault(name, value)
@@ -65,7 +58,7 @@ async def opened(clock: Clock) -> AsyncIterator[Tracer]:
     try:
         reported = Reported(_exporter(exporter), _hushed(), clock)
         sending = BatchSpanProcessor(reported)
-        tracer = Traces(clock, sending)
+        tracer = RecordingTracer(clock, sending)
     except ValueError as error:
         raise ConfigError(f"TRACES: a variable of OpenTelemetry can't be used: {error}") from None
     try:
@@ -93,7 +86,7 @@ def _exporter(name: str) -> SpanExporter:
 
 
 def _hushed() -> Heard:
-    """What the library says of each batch is said once, by `Reported`."""
+    """Keep the exporter's log lines, one for each batch, out of our log: `Reported` says what they say once."""
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     logger, heard = logging.getLogger(EXPORTER), Heard()
@@ -102,7 +95,7 @@ def _hushed() -> Heard:
 
 
 def _flush(sending: BatchSpanProcessor, reported: Reported) -> None:
-    """The library would wait for half a minute: what is not sent by then is left."""
+    """Send what is left, for `FLUSH` seconds at most: the SDK itself would wait for half a minute."""
     ending = threading.Thread(target=sending.shutdown, name="traces", daemon=True)
     ending.start()
     ending.join(FLUSH)
@@ -111,7 +104,10 @@ def _flush(sending: BatchSpanProcessor, reported: Reported) -> None:
 
 
 class Reported(SpanExporter):
-    """Says that a collector takes nothing, and when it does again. Called in the thread that sends."""
+    """Exports spans with another exporter, and logs when the collector stops taking them and when it does again.
+
+    The SDK calls it in the thread that sends.
+    """
 
     def __init__(self, exporter: SpanExporter, heard: Heard, clock: Clock) -> None:
         self._exporter = exporter
@@ -131,7 +127,7 @@ class Reported(SpanExporter):
 
 
 class Heard(logging.Handler):
-    """Why the last batch was not taken, from what the exporter logs: it says so nowhere else, and with addresses."""
+    """Reads from the exporter's log lines why the last batch failed (`reason`): no result of a call says so."""
 
     reason = "the collector is not reached (OTEL_EXPORTER_OTLP_ENDPOINT)"
 
@@ -141,7 +137,7 @@ class Heard(logging.Handler):
 
 
 class Ids(RandomIdGenerator):
-    """By chance, except for the span that comes next when its ids are given."""
+    """Random ids, but for a span that is started while `given` holds the ids of a trace and of that span."""
 
     given: tuple[int, int] | None = None
 
@@ -153,142 +149,40 @@ class Ids(RandomIdGenerator):
 
 
 def ids(bot: int, turn: str) -> tuple[int, int]:
-    """Of the trace, and of its first span. Even enough for samplers, which look at them."""
+    """The ids of a turn's trace and of its first span: a hash, spread evenly, as samplers by ratio need it."""
     made = blake2b(f"{bot}/{turn}".encode(), digest_size=24, person=b"govorun").digest()
     return int.from_bytes(made[:16]) or 1, int.from_bytes(made[16:]) or 1
 
 
-class Traces:
-    """`Tracer`. Nobody else's traces go on here, so nothing of it is global."""
+class RecordingTracer(TurnTracer):
+    """Records traces with OpenTelemetry's SDK. Its provider is not the global one: other traces are none of ours."""
 
     def __init__(self, clock: Clock, processor: BatchSpanProcessor) -> None:
-        self._clock = clock
         self._ids = Ids()
         self._provider = TracerProvider(resource=_resource(), id_generator=self._ids, shutdown_on_exit=False)
         self._provider.add_span_processor(processor)
-        self._tracer = self._provider.get_tracer("govorun", __version__)
+        self._recorder = Recorder(self._provider.get_tracer("govorun", __version__), clock)
 
-    def accepted(self, bot: int, turn: str, since: float) -> None:
+    def record_update(self, bot: int, turn: str, since: float) -> None:
         self._ids.given = ids(bot, turn)
         try:
             attributes: Attributes = {"govorun.bot": bot, "govorun.turn": turn}
-            root = self._tracer.start_span(
-                ROOT, Context(), trace.SpanKind.CONSUMER, attributes, start_time=_nanoseconds(since)
-            )
+            root = self._recorder.start(ROOT, CONSUMER, attributes, since=since, parent=Context())
         finally:
             self._ids.given = None
-        root.end(_nanoseconds(self._clock.time()))
+        self._recorder.end(root)
 
-    def origin(self, bot: int, turn: str) -> Span:
+    def context(self, bot: int, turn: str) -> Context:
         number, first = ids(bot, turn)
-        sampled = self._provider.sampler.should_sample(Context(), number, ROOT, trace.SpanKind.CONSUMER)
+        sampled = self._provider.sampler.should_sample(Context(), number, ROOT, CONSUMER)
         if sampled.decision is not Decision.RECORD_AND_SAMPLE:
-            return NOTHING
-        known = trace.SpanContext(number, first, is_remote=True, trace_flags=SAMPLED)
-        return Recorded(self._tracer, trace.NonRecordingSpan(known), self._clock)
-
-
-@dataclass(slots=True)
-class Recorded:
-    """`Span`."""
-
-    _tracer: trace.Tracer
-    _span: trace.Span
-    _clock: Clock
-    _sums: bool = False
-    counts: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def trace(self) -> str:
-        return trace.format_trace_id(self._span.get_span_context().trace_id)
-
-    @property
-    def id(self) -> str:
-        return trace.format_span_id(self._span.get_span_context().span_id)
-
-    def part(
-        self,
-        name: str,
-        kind: Kind = "internal",
-        attributes: Attributes = NONE,
-        *,
-        since: float | None = None,
-        sums: bool = False,
-    ) -> Span:
-        if self._sums:
-            return Counted(self, name)
-        begun = self._tracer.start_span(
-            name, trace.set_span_in_context(self._span, Context()), KINDS[kind], attributes,
-            start_time=_nanoseconds(self._clock.time() if since is None else since),
-        )  # fmt: skip
-        return Recorded(self._tracer, begun, self._clock, sums)
-
-    def note(self, attributes: Attributes) -> None:
-        self._span.set_attributes(attributes)
-
-    def happened(self, what: str, at: float | None = None) -> None:
-        self._span.add_event(what, timestamp=_nanoseconds(self._clock.time() if at is None else at))
-
-    def failed(self, error: str) -> None:
-        self._span.set_attribute("error.type", error)
-        self._span.set_status(trace.StatusCode.ERROR)
-
-    def end(self, error: BaseException | None = None) -> None:
-        if isinstance(error, Exception):
-            self.failed(type(error).__name__)
-        elif error is not None:  # it was cancelled, which is nobody's fault
-            self.note({"error.type": type(error).__name__})
-        self.note({f"govorun.calls.{name}": count for name, count in self.counts.items()})
-        self._span.end(_nanoseconds(self._clock.time()))
-
-
-@dataclass(slots=True)
-class Counted:
-    """A part of a span that sums up its parts."""
-
-    _whole: Recorded
-    _name: str
-
-    @property
-    def trace(self) -> str:
-        return self._whole.trace
-
-    @property
-    def id(self) -> str:
-        return self._whole.id
-
-    def part(
-        self,
-        name: str,
-        kind: Kind = "internal",
-        attributes: Attributes = NONE,
-        *,
-        since: float | None = None,
-        sums: bool = False,
-    ) -> Span:
-        return Counted(self._whole, name)
-
-    def note(self, attributes: Attributes) -> None:
-        """One of many has nothing to say."""
-
-    def happened(self, what: str, at: float | None = None) -> None:
-        """One of many has nothing to say."""
-
-    def failed(self, error: str) -> None:
-        self._whole.counts["failed"] += 1
-
-    def end(self, error: BaseException | None = None) -> None:
-        self._whole.counts[self._name] += 1
-        if isinstance(error, Exception):
-            self.failed(type(error).__name__)
+            return Context()
+        known = trace.NonRecordingSpan(trace.SpanContext(number, first, is_remote=True, trace_flags=SAMPLED))
+        return set_value(RECORDER, self._recorder, trace.set_span_in_context(known, Context()))
 
 
 def _resource() -> Resource:
-    """Who sends it, by a name of ours where the environment has none."""
+    """Who sends the spans: `govorun`, if the environment does not name a service."""
     said = Resource.create({"service.version": __version__})
     unnamed = str(said.attributes["service.name"]).startswith("unknown_service")
     return said.merge(Resource({"service.name": "govorun"})) if unnamed else said
-
-
-def _nanoseconds(time: float) -> int:
-    return int(time * 1e9)

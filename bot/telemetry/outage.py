@@ -1,4 +1,4 @@
-"""What is said about a service that fails: a line when it goes, an alarm when it stays away, a line when it is back."""
+"""Outages: the log lines about a service that fails, from the first failure until it works again."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ LONGEST_SILENCE = 3600.0
 
 
 class Outage:
-    """The state of one service as its user sees it. `since` is when it went (monotonic), None while it works; `at` is
-    when it last failed.
+    """Whether one service works, told to the log in few lines.
 
-    However often it fails, an outage is one warning at once, one error after a minute, then ever fewer, at last one an
-    hour. A new reason begins anew, but never sooner than a minute after the last line.
+    However often the service fails, the log gets a warning at once, an error after a minute, then ever fewer, at last
+    one an hour, and a line when it works again. A new reason begins anew, a minute after the last line at the soonest.
+    `since` is when the outage began (the clock's `monotonic`), None while the service works; `at` is the last failure.
     """
 
     def __init__(self, name: str, clock: Clock) -> None:
@@ -32,7 +32,7 @@ class Outage:
         self._told = False  # that it is away: then its return must be told too
 
     def failed(self, reason: str, *, grave: bool = False) -> None:
-        """The service failed. `reason` goes into the log; `grave` is an error at once, since it will not pass."""
+        """Note a failure. `reason` goes into the log; `grave` makes it an error at once: it will not pass."""
         now = self._clock.monotonic()
         self.since = now if self.since is None else self.since
         self.at, self.grave = now, grave
@@ -47,7 +47,7 @@ class Outage:
         self._pause = min(2 * self._pause, LONGEST_SILENCE)
 
     def over(self) -> None:
-        """The service works."""
+        """Note that the service works."""
         if self.since is None:
             return
         if self._told:

@@ -1,8 +1,8 @@
-"""Traces: what was done for one update, as spans below each other, in whichever process it was done.
+"""Traces: what was done for one update, as spans of OpenTelemetry, in whichever process it was done. Begin with `span`.
 
-`current` is the span that is open here; tasks inherit it, like the turn in `telemetry/turn_log.py`. Who does something
-that is worth seeing opens a part of it with `span` or `call`, and knows nothing of OpenTelemetry (`telemetry/otel.py`).
-Where nothing is traced `current` is `NOTHING`, whose parts are itself.
+OpenTelemetry's context holds the span that is open here, and tasks inherit it. It also holds the `Recorder` with which
+spans below it are made, if the turn is traced (`TurnTracer`, `joined`); otherwise nothing of this does anything. Only
+OpenTelemetry's API is needed here; its SDK is loaded by `telemetry/otel.py`, where TRACES is on.
 
 No attribute holds a text, a name or a secret: numbers that the log shows as well, and the names of models, tools,
 methods and errors.
@@ -10,232 +10,245 @@ methods and errors.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing, contextmanager
-from contextvars import ContextVar
-from typing import Literal, Protocol
+from dataclasses import dataclass
+from typing import Any
+
+from opentelemetry import context, trace
+from opentelemetry.context import Context
 
 from bot.ai import Chunk, Model, Request, Usage
+from bot.clock import Clock
 
-Kind = Literal["internal", "client", "consumer"]
-Value = str | bool | int | float | tuple[str, ...]
-Attributes = Mapping[str, Value]
-NONE: Attributes = {}
+Span = trace.Span
+Attributes = Mapping[str, str | bool | int | float | tuple[str, ...]]
+INTERNAL, CLIENT, CONSUMER = trace.SpanKind.INTERNAL, trace.SpanKind.CLIENT, trace.SpanKind.CONSUMER
+RECORDER = context.create_key("govorun-recorder")
 
 
-class Span(Protocol):
-    """Something that is done, from when it was begun until `end`.
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """Starts and ends spans at the times of our clock."""
 
-    `trace` and `id` are hexadecimal, "" where nothing is recorded.
+    tracer: trace.Tracer
+    clock: Clock
+
+    def start(
+        self,
+        name: str,
+        kind: trace.SpanKind = INTERNAL,
+        attributes: Attributes | None = None,
+        *,
+        since: float | None = None,
+        parent: Context | None = None,
+    ) -> Span:
+        """Start a span at `since` (Unix time; None: now), below the one of `parent` (None: the one open here)."""
+        begun = self.clock.time() if since is None else since
+        return self.tracer.start_span(name, parent, kind, attributes, start_time=nanoseconds(begun))
+
+    def end(self, span: Span, error: BaseException | None = None) -> None:
+        """End a span now. An `Exception` marks it as failed; another error (it was cancelled) is only named."""
+        if isinstance(error, Exception):
+            mark_failed(span, type(error).__name__)
+        elif error is not None:
+            span.set_attribute("error.type", type(error).__name__)
+        span.end(nanoseconds(self.clock.time()))
+
+
+class TurnTracer:
+    """Where the traces of turns begin and go on. This one traces nothing; `otel.RecordingTracer` does.
+
+    The ids of a trace and of its first span follow from the bot and the turn alone.
     """
 
-    @property
-    def trace(self) -> str: ...
+    def record_update(self, bot: int, turn: str, since: float) -> None:
+        """Record the first span of a turn's trace: the update was accepted, from `since` (Unix time) until now."""
 
-    @property
-    def id(self) -> str: ...
-
-    def part(
-        self,
-        name: str,
-        kind: Kind = "internal",
-        attributes: Attributes = NONE,
-        *,
-        since: float | None = None,
-        sums: bool = False,
-    ) -> Span:
-        """Begin a part of it. `since` is when that was (Unix time), now if not given.
-
-        `sums`: its own parts are counted in its attributes, and are no spans.
-        """
-        ...
-
-    def note(self, attributes: Attributes) -> None: ...
-
-    def happened(self, what: str, at: float | None = None) -> None:
-        """Note a moment in it: Unix time, now if not given."""
-        ...
-
-    def failed(self, error: str) -> None:
-        """It came to nothing: the name of the error."""
-        ...
-
-    def end(self, error: BaseException | None = None) -> None: ...
+    def context(self, bot: int, turn: str) -> Context:
+        """The context of the first span of a turn's trace, which another process may have recorded: for `joined`."""
+        return Context()
 
 
-class Tracer(Protocol):
-    """Where traces begin. The ids of a trace and of its first span follow from the bot and the turn alone."""
-
-    def accepted(self, bot: int, turn: str, since: float) -> None:
-        """Record the first span of a trace: an update was accepted, from `since` (Unix time) until now."""
-        ...
-
-    def origin(self, bot: int, turn: str) -> Span:
-        """The first span of a trace, which may have been recorded by another process: only its parts count."""
-        ...
-
-
-class Nothing:
-    """Nothing is traced: a tracer and a span at once."""
-
-    trace = id = ""
-
-    def accepted(self, bot: int, turn: str, since: float) -> None:
-        """Nobody wants to know."""
-
-    def origin(self, bot: int, turn: str) -> Span:
-        return self
-
-    def part(
-        self,
-        name: str,
-        kind: Kind = "internal",
-        attributes: Attributes = NONE,
-        *,
-        since: float | None = None,
-        sums: bool = False,
-    ) -> Span:
-        return self
-
-    def note(self, attributes: Attributes) -> None:
-        """Nobody wants to know."""
-
-    def happened(self, what: str, at: float | None = None) -> None:
-        """Nobody wants to know."""
-
-    def failed(self, error: str) -> None:
-        """Nobody wants to know."""
-
-    def end(self, error: BaseException | None = None) -> None:
-        """Nobody wants to know."""
-
-
-NOTHING = Nothing()
-current: ContextVar[Span] = ContextVar("span", default=NOTHING)
+NOTHING = TurnTracer()
 
 
 @contextmanager
-def within(opened: Span) -> Iterator[Span]:
-    """What is done inside is part of that span, and ends it."""
-    token = current.set(opened)
+def joined(turn: Context) -> Iterator[None]:
+    """Let spans inside belong to the trace of a turn; below the span that is open here, if it belongs to that trace."""
+    if _trace(turn) == _trace():
+        yield
+        return
+    token = context.attach(turn)
     try:
-        yield opened
-    except BaseException as error:
-        opened.end(error)
-        raise
-    else:
-        opened.end()
+        yield
     finally:
-        current.reset(token)
+        context.detach(token)
 
 
 @contextmanager
-def span(name: str, kind: Kind = "internal", attributes: Attributes = NONE) -> Iterator[Span]:
-    """What is done inside is a part of what is done here."""
-    here = current.get()
-    if here is NOTHING:
-        yield here
+def span(name: str, kind: trace.SpanKind = INTERNAL, attributes: Attributes | None = None) -> Iterator[Span]:
+    """Record what is done inside as a span, below which other spans may be opened."""
+    if (recorder := current_recorder()) is None:
+        yield trace.INVALID_SPAN
         return
-    with within(here.part(name, kind, attributes)) as opened:
+    with _ending(recorder, recorder.start(name, kind, attributes)) as opened:
+        token = context.attach(trace.set_span_in_context(opened))
+        try:
+            yield opened
+        finally:
+            context.detach(token)
+
+
+@contextmanager
+def call(name: str, kind: trace.SpanKind = CLIENT, attributes: Attributes | None = None) -> Iterator[Span]:
+    """Record what is done inside as a span without spans below it. A generator may yield inside."""
+    if (recorder := current_recorder()) is None:
+        yield trace.INVALID_SPAN
+        return
+    with _ending(recorder, recorder.start(name, kind, attributes)) as opened:
         yield opened
 
 
 @contextmanager
-def of(origin: Span, name: str, kind: Kind = "internal", attributes: Attributes = NONE) -> Iterator[Span]:
-    """The same for what belongs to a trace, whoever does it: a delivery, a job."""
-    here = current.get()
-    if origin is here is NOTHING:
-        yield here
+def summed_span(name: str) -> Iterator[None]:
+    """Record what is done inside as one span, whose attributes count what would have been spans below it."""
+    if (recorder := current_recorder()) is None:
+        yield
         return
-    parent = here if here.trace == origin.trace else origin
-    with within(parent.part(name, kind, attributes)) as opened:
-        yield opened
+    opened, counted = recorder.start(name), SpanCounter()
+    inside = trace.set_span_in_context(opened)
+    token = context.attach(context.set_value(RECORDER, Recorder(counted, recorder.clock), inside))
+    try:
+        yield
+    finally:
+        context.detach(token)
+        opened.set_attributes({f"govorun.calls.{name}": count for name, count in counted.names.items()})
+        recorder.end(opened)
+
+
+class SpanCounter(trace.NoOpTracer):
+    """Counts the spans that are ended, by their names, and those that have `failed`; records none of them."""
+
+    def __init__(self) -> None:
+        self.names: Counter[str] = Counter()
+
+    def start_span(self, name: str, *rest: Any, **more: Any) -> Span:
+        return CountedSpan(name, self.names)
+
+
+class CountedSpan(trace.NonRecordingSpan):
+    """A span of `SpanCounter`. In the log it stands for the span in which it is counted."""
+
+    def __init__(self, name: str, names: Counter[str]) -> None:
+        super().__init__(current().get_span_context())
+        self._name = name
+        self._names = names
+
+    def set_status(self, status: trace.Status | trace.StatusCode, description: str | None = None) -> None:
+        self._names["failed"] += 1  # nothing else is ever set
+
+    def end(self, end_time: int | None = None) -> None:
+        self._names[self._name] += 1
+
+
+def current() -> Span:
+    """The span that is open here; one that takes everything and keeps nothing where nothing is traced."""
+    return trace.get_current_span()
+
+
+def current_ids() -> tuple[str, str]:
+    """The ids of the trace and of the span that are open here, hexadecimal; both "" where nothing is traced."""
+    here = current().get_span_context()
+    return (trace.format_trace_id(here.trace_id), trace.format_span_id(here.span_id)) if here.is_valid else ("", "")
+
+
+def current_recorder() -> Recorder | None:
+    """What makes spans here; None where nothing is traced."""
+    found = context.get_value(RECORDER)
+    return found if isinstance(found, Recorder) else None
+
+
+def mark_failed(span: Span, error: str) -> None:
+    """Mark a span as failed. `error` is the name of the error, or a status."""
+    span.set_attribute("error.type", error)
+    span.set_status(trace.StatusCode.ERROR)
+
+
+def nanoseconds(time: float) -> int:
+    """Unix time as OpenTelemetry has it."""
+    return int(time * 1e9)
 
 
 @contextmanager
-def call(name: str, kind: Kind = "client", attributes: Attributes = NONE) -> Iterator[Span]:
-    """What is done inside is a part that has none itself, also where it is given out piece by piece meanwhile."""
-    opened = current.get().part(name, kind, attributes)
+def _ending(recorder: Recorder, opened: Span) -> Iterator[Span]:
     try:
         yield opened
     except GeneratorExit:  # nobody wants the rest
-        opened.end()
+        recorder.end(opened)
         raise
     except BaseException as error:
-        opened.end(error)
+        recorder.end(opened, error)
         raise
     else:
-        opened.end()
+        recorder.end(opened)
+
+
+def _trace(where: Context | None = None) -> int:
+    return trace.get_current_span(where).get_span_context().trace_id
 
 
 # --- models -----------------------------------------------------------------------------------------------------------
 
 
-def label(model: str) -> str:
+def model_label(model: str) -> str:
     """A model's name without the folder that stands in its URI."""
     return model.split("/", 3)[-1] if "://" in model else model
 
 
-def asked(model: Model, request: Request) -> AsyncGenerator[Chunk, None]:
-    """`model.stream(request)`, as a span with the attributes that generative AI has in OpenTelemetry's conventions."""
-    here = current.get()
-    return model.stream(request) if here is NOTHING else _followed(here, model, request)
+def model_stream(model: Model, request: Request) -> AsyncGenerator[Chunk, None]:
+    """`model.stream(request)`, recorded as a span with OpenTelemetry's attributes for generative AI."""
+    recorder = current_recorder()
+    return model.stream(request) if recorder is None else _recorded(recorder, model, request)
 
 
-async def _followed(here: Span, model: Model, request: Request) -> AsyncGenerator[Chunk, None]:
-    name, begun = label(model.name), False
-    opened = here.part(f"chat {name}", "client", _asking(name, request))
-    # Set for the model alone, piece by piece: who reads the pieces goes on with a context variable that we set.
-    try:
+async def _recorded(recorder: Recorder, model: Model, request: Request) -> AsyncGenerator[Chunk, None]:
+    name, begun = model_label(model.name), False
+    with _ending(recorder, recorder.start(f"chat {name}", CLIENT, _request_attributes(name, request))) as opened:
+        inside = trace.set_span_in_context(opened)
+        # Attached for the model alone, piece by piece: who reads the pieces would go on with what a generator attaches.
         async with aclosing(model.stream(request)) as chunks:
             while True:
-                token = current.set(opened)
+                token = context.attach(inside)
                 try:
                     chunk = await anext(chunks, None)
                 finally:
-                    current.reset(token)
+                    context.detach(token)
                 if chunk is None:
                     break
                 if not begun and (chunk.text or chunk.thought):
                     begun = True
-                    opened.happened("first token")
-                if chunk.usage is not None or chunk.finish is not None:
-                    opened.note(_learned(chunk))
+                    opened.add_event("first token", timestamp=nanoseconds(recorder.clock.time()))
+                if chunk.finish is not None:
+                    opened.set_attribute("gen_ai.response.finish_reasons", (str(chunk.finish),))
+                opened.set_attributes(usage_attributes(chunk.usage))
                 yield chunk
-    except GeneratorExit:
-        opened.end()
-        raise
-    except BaseException as error:
-        opened.end(error)
-        raise
-    opened.end()
 
 
-def _asking(name: str, request: Request) -> Attributes:
-    found: dict[str, Value] = {
+def _request_attributes(name: str, request: Request) -> Attributes:
+    asked = {"gen_ai.request.max_tokens": request.max_tokens, "gen_ai.request.temperature": request.temperature}
+    return {
         "gen_ai.operation.name": "chat", "gen_ai.request.model": name, "gen_ai.request.stream": True,
-        "govorun.prompt.messages": len(request.messages), "govorun.prompt.characters": _size(request),
+        "govorun.prompt.messages": len(request.messages),
+        "govorun.prompt.characters": sum(len(message.text) for message in request.messages),
+        **{name: value for name, value in asked.items() if value is not None},
     }  # fmt: skip
-    if request.max_tokens is not None:
-        found["gen_ai.request.max_tokens"] = request.max_tokens
-    if request.temperature is not None:
-        found["gen_ai.request.temperature"] = request.temperature
-    return found
 
 
-def _size(request: Request) -> int:
-    return sum(len(message.text) for message in request.messages)
-
-
-def _learned(chunk: Chunk) -> Attributes:
-    """What the last chunks tell."""
-    finish = {"gen_ai.response.finish_reasons": (str(chunk.finish),)} if chunk.finish is not None else {}
-    return {**used(chunk.usage), **finish}
-
-
-def used(usage: Usage | None) -> Attributes:
+def usage_attributes(usage: Usage | None) -> Attributes:
     """The tokens of a request; nothing where the service has not told them."""
     if usage is None:
-        return NONE
+        return {}
     found = {"gen_ai.usage.input_tokens": usage.prompt, "gen_ai.usage.output_tokens": usage.completion}
     return {**found, "gen_ai.usage.reasoning.output_tokens": usage.reasoning} if usage.reasoning else found

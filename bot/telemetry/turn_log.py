@@ -1,8 +1,7 @@
-"""The turn that is being worked on: its name in every log line, its times, and the one line that sums it up.
+"""The log record of a turn: its name in every log line, its times, and the line that sums up its answer.
 
-`current` is set where a turn begins (`Turns.open`) and is inherited by every task that is started in it, so a line of
-the delivery or of the model client says which turn it is about. A turn that goes on is told from one that is stuck by
-`moved`: when something last happened in it.
+A turn is the work on one update. `current` is set where a turn starts (`TurnLogs.open`), and tasks that are started
+there inherit it: so log lines of a delivery or of a model's client name the turn that they are about.
 """
 
 from __future__ import annotations
@@ -16,32 +15,30 @@ from dataclasses import dataclass, field
 
 from bot.ai import Usage
 from bot.clock import Clock
-from bot.concurrency.backpressure import Flow
 from bot.telemetry import tracing
 from bot.telemetry.metrics import Metrics
-from bot.telemetry.tracing import NOTHING, Span, Tracer
+from bot.telemetry.tracing import NOTHING, TurnTracer
 from bot.types import Incoming
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Turn:
-    """Times are of the clock's `monotonic`; None is "not yet". `request` is the id of the last request to the model,
-    `flow` holds back what its view can't show yet.
+class TurnLog:
+    """What the log says of one turn. Times are seconds of the clock's `monotonic`.
 
-    `question` and `answer` stay empty unless the operator wants them in the log.
+    `name` is the id of the update's row in the inbox. `request` is the id of the last request to a model, `requests`
+    how many there were. `question` and `answer` are empty unless LOG_CONTENT is on.
     """
 
     name: str
-    came: float = 0.0
-    begun: float = 0.0
-    moved: float = 0.0
-    first: float | None = None
-    last: float | None = None
+    arrived: float = 0.0  # the update came
+    started: float = 0.0  # work on it began
+    last_progress: float = 0.0  # something happened last: tells a slow turn from one that is stuck
+    first_token: float | None = None
+    last_token: float | None = None
     chat: int = 0
     user: int = 0
-    rows: tuple[int, ...] = ()
     model: str = ""
     persona: str = ""
     ending: str = ""
@@ -51,41 +48,40 @@ class Turn:
     requests: int = 0
     question: str = ""
     answer: str = ""
-    flow: Flow = field(default_factory=Flow)
 
-    def wrote(self, now: float) -> None:
-        """The model said something."""
-        self.last = self.moved = now
-        if self.first is None:
-            self.first = now
+    def mark_token(self, now: float) -> None:
+        """Note that the model wrote something at `now`."""
+        self.last_token = self.last_progress = now
+        if self.first_token is None:
+            self.first_token = now
 
-    def ended(self, ending: str, usages: Sequence[tuple[str, Usage]], answer: str) -> None:
-        """The answer is whole, or as much as there will be. `usages`: the model and the tokens of each request."""
+    def mark_ended(self, ending: str, usages: Sequence[tuple[str, Usage]], answer: str) -> None:
+        """Note how the answer ended. `usages` has the model and the tokens of each request."""
         self.ending = ending
         self.usages = usages
         self.answer = answer if self.question else ""
 
-    def failed(self, error: BaseException) -> None:
-        """It ended in an apology."""
+    def mark_failed(self, error: BaseException) -> None:
+        """Note the error for which the user got an apology instead of an answer."""
         self.error = type(error).__name__
 
 
-NOBODY = Turn("")
-current: ContextVar[Turn] = ContextVar("turn", default=NOBODY)
+NOBODY = TurnLog("")
+current: ContextVar[TurnLog] = ContextVar("turn", default=NOBODY)
 
 
-def of(key: str) -> str:
-    """The turn from which a delivery or a job comes: its key begins with it."""
+def turn_of(key: str) -> str:
+    """The name of the turn that a delivery or a job comes from: its `key` begins with it."""
     return re.split("[.-]", key, maxsplit=1)[0]
 
 
 @contextmanager
 def about(name: str) -> Iterator[None]:
-    """What is logged inside is about that turn, though it is not being worked on: a delivery, a job."""
+    """Let log lines inside name a turn that is not worked on here: for a delivery or a job of that turn."""
     if current.get().name == name:
         yield
         return
-    token = current.set(Turn(name))
+    token = current.set(TurnLog(name))
     try:
         yield
     finally:
@@ -93,22 +89,25 @@ def about(name: str) -> Iterator[None]:
 
 
 @dataclass(slots=True)
-class Turns:
-    """The turns that are being worked on. `content`: questions and answers may stand in the log."""
+class TurnLogs:
+    """The records of the turns that are worked on now (`running`, by their names).
+
+    `content`: questions and answers may stand in the log (LOG_CONTENT).
+    """
 
     clock: Clock
     metrics: Metrics = field(default_factory=Metrics)
-    tracer: Tracer = NOTHING
+    tracer: TurnTracer = NOTHING
     content: bool = False
-    running: dict[str, Turn] = field(default_factory=dict)
+    running: dict[str, TurnLog] = field(default_factory=dict)
 
     @contextmanager
-    def open(self, incoming: Incoming) -> Iterator[Turn]:
-        """Work on a turn inside."""
+    def open(self, incoming: Incoming) -> Iterator[TurnLog]:
+        """Keep the record of a turn that is worked on inside; log and count it if nothing is raised."""
         now = self.clock.monotonic()
-        turn = Turn(
+        turn = TurnLog(
             incoming.id, now if incoming.came is None else incoming.came, now, now,
-            chat=incoming.address.chat, user=incoming.user.id, rows=incoming.ids,
+            chat=incoming.address.chat, user=incoming.user.id,
             question=incoming.text if self.content else "",
         )  # fmt: skip
         self.running[incoming.id] = turn
@@ -122,36 +121,34 @@ class Turns:
             del self.running[incoming.id]
 
     @contextmanager
-    def _traced(self, incoming: Incoming, turn: Turn) -> Iterator[None]:
-        """Trace it, and how long it had waited: for a process that takes its chat, and for what is before it there."""
-        origin = self.tracer.origin(incoming.address.bot, turn.name)
-        if origin is NOTHING:
-            yield
-            return
-        taken = self.clock.time() - (turn.begun - turn.came)
-        waited = origin.part("queue", since=taken if incoming.since is None else incoming.since)
-        waited.happened("taken by a process", taken)
-        waited.end()
-        with tracing.within(origin.part("turn", "consumer", _identity(incoming))) as span:
-            yield
-            _outcome(turn, span)
+    def _traced(self, incoming: Incoming, turn: TurnLog) -> Iterator[None]:
+        """Record the spans `queue` (until work began) and `turn`, if this turn is traced."""
+        with tracing.joined(self.tracer.context(incoming.address.bot, turn.name)):
+            if (recorder := tracing.current_recorder()) is not None:
+                taken = self.clock.time() - (turn.started - turn.arrived)
+                waited = recorder.start("queue", since=taken if incoming.since is None else incoming.since)
+                waited.add_event("taken by a process", timestamp=tracing.nanoseconds(taken))
+                recorder.end(waited)
+            with tracing.span("turn", tracing.CONSUMER, _identity(incoming)) as span:
+                yield
+                _outcome(turn, span)
 
-    def _sum_up(self, turn: Turn) -> None:
+    def _sum_up(self, turn: TurnLog) -> None:
         metrics, now = self.metrics, self.clock.monotonic()
-        metrics.turn_queue_seconds.observe(turn.begun - turn.came)
-        metrics.turns.add(turn.ending or ("failed" if turn.error else "done"))
+        metrics.turn_queue_seconds.observe(turn.started - turn.arrived)
+        metrics.turns.labels(turn.ending or ("failed" if turn.error else "done")).inc()
         if turn.error:
-            metrics.errors.add("model" if turn.model else "bot", turn.error)
+            metrics.errors.labels("model" if turn.model else "bot", turn.error).inc()
         if not turn.model:
             return
-        metrics.answer_seconds.observe(now - turn.came)
-        if turn.first is not None:
-            metrics.first_token_seconds.observe(turn.first - turn.begun, tracing.label(turn.model))
+        metrics.answer_seconds.observe(now - turn.arrived)
+        if turn.first_token is not None:
+            metrics.first_token_seconds.labels(tracing.model_label(turn.model)).observe(turn.first_token - turn.started)
         for name, usage in turn.usages:
-            model = tracing.label(name)
-            metrics.tokens.add(model, "prompt", by=usage.prompt)
-            metrics.tokens.add(model, "completion", by=usage.completion - usage.reasoning)
-            metrics.tokens.add(model, "reasoning", by=usage.reasoning)
+            model = tracing.model_label(name)
+            metrics.tokens.labels(model, "prompt").inc(usage.prompt)
+            metrics.tokens.labels(model, "completion").inc(max(usage.completion - usage.reasoning, 0))
+            metrics.tokens.labels(model, "reasoning").inc(usage.reasoning)
         fields = _summary(turn, now)
         log.info("%s", " ".join(f"{name}={value}" for name, value in fields.items()), extra={"fields": fields})
 
@@ -163,22 +160,23 @@ def _identity(incoming: Incoming) -> tracing.Attributes:
     }  # fmt: skip
 
 
-def _outcome(turn: Turn, span: Span) -> None:
-    span.note({"govorun.ending": turn.ending, "govorun.model": tracing.label(turn.model)} if turn.model else {})
+def _outcome(turn: TurnLog, span: tracing.Span) -> None:
+    if turn.model:
+        span.set_attributes({"govorun.ending": turn.ending, "govorun.model": tracing.model_label(turn.model)})
     if turn.error:
-        span.failed(turn.error)
+        tracing.mark_failed(span, turn.error)
 
 
-def _summary(turn: Turn, now: float) -> dict[str, str | int | float]:
-    """What stands in the line of a turn that was answered. Seconds count from the arrival of its update."""
-    times = {"first_token": turn.first, "last_token": turn.last, "delivered": now}
+def _summary(turn: TurnLog, now: float) -> dict[str, str | int | float]:
+    """The fields of the line about an answered turn. Times are seconds from the arrival of its update."""
+    times = {"first_token": turn.first_token, "last_token": turn.last_token, "delivered": now}
     return {
         "chat": turn.chat, "user": turn.user, "ending": turn.ending, "model": turn.model, "persona": turn.persona,
         **({"error": turn.error} if turn.error else {}),
         "prompt_tokens": sum(usage.prompt for _, usage in turn.usages),
         "completion_tokens": sum(usage.completion for _, usage in turn.usages),
-        "queue": round(turn.begun - turn.came, 3),
-        **{name: round(at - turn.came, 3) for name, at in times.items() if at is not None},
+        "queue": round(turn.started - turn.arrived, 3),
+        **{name: round(at - turn.arrived, 3) for name, at in times.items() if at is not None},
         "requests": turn.requests, "request": turn.request,
         **({"question": turn.question, "answer": turn.answer} if turn.question or turn.answer else {}),
     }  # fmt: skip

@@ -139,11 +139,11 @@ class Tool:
 
     async def call(self, arguments: Mapping[str, Any], asker: ToolContext) -> ToolOutput:
         """What it found, or why not, in words for the model: it may correct itself, or tell the user."""
-        named: tracing.Attributes = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": self.name}
+        named = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": self.name}
         with tracing.span(f"execute_tool {self.name}", attributes=named) as traced:
             found = await self._called(arguments, asker)
             if found.failed:
-                traced.failed("failed")
+                tracing.mark_failed(traced, "failed")
         return replace(found, text=_cut(found.text))
 
     async def _called(self, arguments: Mapping[str, Any], asker: ToolContext) -> ToolOutput:

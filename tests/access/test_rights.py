@@ -15,7 +15,7 @@ from bot.access.policy import Role
 from bot.runtime.bot import Bot
 from bot.sandbox.telegram.server_facade import buttons_of
 from bot.sandbox.telegram.state import Person
-from bot.storage.repositories.budgets import DAY
+from bot.storage.repositories.money.budgets import DAY
 from bot.texts.catalog import say
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
 from tests.support.telegram_side import inbox, rows, said, soon

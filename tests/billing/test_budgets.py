@@ -13,7 +13,7 @@ from bot.sandbox.ai_studio.server import Answer, Studio
 from bot.sandbox.media import landscapes
 from bot.sandbox.telegram.server_facade import Telegram
 from bot.sandbox.telegram.state import Person
-from bot.storage.repositories.budgets import DAY, Caps
+from bot.storage.repositories.money.budgets import DAY, Caps
 from bot.storage.store import Store
 from bot.texts.catalog import say
 from bot.types import Address

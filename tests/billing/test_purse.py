@@ -20,7 +20,7 @@ from bot.sandbox.ai_studio.wire import count_tokens
 from bot.sandbox.media import landscapes, ogg
 from bot.sandbox.telegram.server_facade import Telegram
 from bot.sandbox.telegram.state import Person
-from bot.storage.repositories.budgets import DAY
+from bot.storage.repositories.money.budgets import DAY
 from bot.texts.catalog import say
 from tests.knowledge.test_documents import LONG, pdf
 from tests.media.test_voice import say_it, voices

@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from bot.access.policy import Access, Decision
 from bot.clock import SystemClock
+from bot.concurrency.lease import Lease, Tasks, current
 from bot.dispatch.admission import Admission
 from bot.dispatch.conversation_queue import ConversationQueue
 from bot.dispatch.error_boundary import MOST_ATTEMPTS, ErrorBoundary
@@ -22,8 +23,8 @@ from bot.dispatch.pipeline import pipeline
 from bot.errors import LimitReached, NotAllowed, Refused, StorageUnavailable
 from bot.ports import Handler, Reply
 from bot.storage.store import Store, Tx
-from bot.telemetry.incidents import Journal
-from bot.telemetry.turn_log import Turns
+from bot.telemetry.incidents import IncidentLog
+from bot.telemetry.turn_log import TurnLogs
 from bot.texts.catalog import say
 from bot.types import Address, Attachment, Incoming, Kind, Outgoing, User
 from tests.support.stage import ANNA, BORIS, Stage
@@ -130,6 +131,27 @@ async def test_a_drain_gives_up_what_waits_and_cancels_what_is_too_slow() -> Non
         await queue.drain(0.1)
     assert ended == ["running"]
     assert not queue.lanes.size
+
+
+async def test_work_that_a_lost_lease_ends_before_it_began_leaves_no_queue_behind_in_which_others_wait() -> None:
+    done: list[str] = []
+
+    async def handler(incoming: Incoming, _reply: Reply) -> None:
+        done.append(incoming.text)
+
+    async def look() -> None: ...
+
+    async with Tasks() as tasks:
+        handle, _ = _queue(handler, tasks)
+        lease = Lease("chat:42:/1", 1, 1, 0, SystemClock(), look, 0.0)
+        token = current.set(lease)
+        for text in ("lost", "lost too"):
+            await handle(_said(1, text), Silence(Address("telegram", 42, 1)))
+        lease.lose()
+        current.reset(token)
+        await asyncio.wait(lease.tasks)
+        await handle(_said(1, "taken up again"), Silence(Address("telegram", 42, 1)))
+    assert done == ["taken up again"]
 
 
 async def test_what_comes_during_a_drain_does_not_overtake_what_waited() -> None:
@@ -344,12 +366,12 @@ def _raising(error: Exception) -> Handler:
 
 
 def _queue(handler: Handler, tasks: asyncio.TaskGroup) -> tuple[Handler, ConversationQueue]:
-    queue = ConversationQueue(lanes=Lanes(), tasks=tasks, turns=Turns(SystemClock()))
+    queue = ConversationQueue(lanes=Lanes(), tasks=tasks, turns=TurnLogs(SystemClock()))
     return pipeline([queue], handler), queue
 
 
 def _boundary(store: Store) -> ErrorBoundary:
-    return ErrorBoundary(store=store, journal=Journal(store.clock))
+    return ErrorBoundary(store=store, incidents=IncidentLog(store.clock))
 
 
 async def _through(handler: Handler, *incomings: Incoming) -> None:

@@ -39,7 +39,11 @@ async def test_a_database_of_a_newer_version_that_only_adds_is_fine(patient: Pat
 
 
 async def test_a_database_of_a_newer_version_is_refused(patient: Patient) -> None:
-    changed(patient.database, "UPDATE alembic_version SET version_num = '9999', oldest = '9999'")
+    changed(
+        patient.database,
+        "UPDATE alembic_version SET version_num = '9999'",
+        "UPDATE govorun_schema SET oldest = '9999'",
+    )
     assert is_bad(await patient.finding("database"), Verdict.FAIL, "newer version", "Update Govorun")
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.concurrency import backpressure
 from bot.errors import ModelError, ModelProtocolError, ModelUnavailable, OutcomeUnknown, StreamCut
 from bot.http.client import Http
 from bot.http.framing import LineSplitter, dump_json, parse_json, whole_text
@@ -45,6 +46,35 @@ async def lines(http: Http, server: RawServer, *, total: float = 5, idle: float 
 async def events(http: Http, server: RawServer) -> list[tuple[str, str]]:
     async with http.stream(server.url, {}, total=5, idle=5) as stream:
         return [(event.name, event.data) async for event in stream.events()]
+
+
+async def test_what_a_model_writes_waits_until_the_view_of_the_answer_releases_it(
+    http: Http, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.http.transport.HELD", 3600.0)
+    backpressure.current.set(flow := backpressure.Flow())
+    go_on = asyncio.Event()
+
+    async def play(seen: Seen, writer: asyncio.StreamWriter) -> None:
+        writer.write(head(200) + b"one\n")
+        await go_on.wait()
+        writer.write(b"two\n")
+        await writer.drain()
+        await seen.gone.wait()
+
+    async with serve(play) as server, http.stream(server.url, {}, total=50, idle=50) as stream:
+        lines = stream.lines()
+        assert await anext(lines) == "one"
+        reading = asyncio.ensure_future(anext(lines))
+        go_on.set()
+        waited = 0.0
+        while not waited:
+            flow.hold()
+            await asyncio.sleep(0)
+            assert not reading.done()
+            waited = flow.release()
+        assert await reading == "two"
+    assert flow.release() == 0.0
 
 
 # --- lines ------------------------------------------------------------------------------------------------------------

@@ -142,7 +142,8 @@ def _of_another_program(path: Path) -> None:
 
 def _of_the_future(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999', oldest = '9999'")
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.execute("UPDATE govorun_schema SET oldest = '9999'")
 
 
 def _with_a_spoilt_page(path: Path) -> None:

@@ -25,15 +25,22 @@ from sqlalchemy.exc import OperationalError
 
 from bot.clock import SystemClock
 from bot.errors import ConfigError
+from bot.storage.engines import sqlite_copy
 from bot.storage.maintenance import migrations
 from bot.storage.store import Store
 from bot.storage.tables import METADATA
+
+COMPARED = {
+    "compare_type": True,
+    "render_as_batch": True,
+    "include_name": lambda name, kind, _: (kind, name) != ("table", "govorun_schema"),
+}
 
 
 def test_a_fresh_database_is_what_the_tables_say(template: Path) -> None:
     engine = sa.create_engine(f"sqlite:///{template}")
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True, "render_as_batch": True})
+        context = MigrationContext.configure(connection, opts=COMPARED)
         assert compare_metadata(context, METADATA) == []
     engine.dispose()
 
@@ -42,11 +49,12 @@ def test_an_empty_database_is_made_at_once_as_the_steps_would_make_it(tmp_path: 
     command.upgrade(migrations.configuration(_url(tmp_path / "steps.db")), "head")
     engine = sa.create_engine(f"sqlite:///{tmp_path / 'steps.db'}")
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True, "render_as_batch": True})
+        context = MigrationContext.configure(connection, opts=COMPARED)
         assert compare_metadata(context, METADATA) == []
     engine.dispose()
     assert _tables(tmp_path / "steps.db") == _tables(template)
-    assert _rows(tmp_path / "steps.db", "alembic_version") == _rows(template, "alembic_version")
+    for table in ("alembic_version", "govorun_schema"):
+        assert _rows(tmp_path / "steps.db", table) == _rows(template, table)
 
 
 def test_head_is_the_newest_migration_and_there_is_one_line_of_them() -> None:
@@ -110,7 +118,7 @@ async def test_a_database_of_another_program_is_refused_and_left_alone(
 async def test_a_newer_schema_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "bot.db"
     await migrations.upgrade(_url(path))
-    _execute(path, "UPDATE alembic_version SET version_num = '9999', oldest = NULL")
+    _execute(path, "UPDATE alembic_version SET version_num = '9999'", "DROP TABLE govorun_schema")
     before = path.read_bytes()
     with pytest.raises(ConfigError, match=f"newer version of Govorun.*9999 > {migrations.HEAD}"):
         await migrations.upgrade(_url(path))
@@ -133,13 +141,53 @@ async def test_a_newer_schema_that_only_adds_is_worked_with_and_left_alone(
 
 async def test_a_newer_schema_that_has_taken_something_away_says_what_it_needs(tmp_path: Path, template: Path) -> None:
     path = Path(shutil.copy(template, tmp_path / "bot.db"))
-    _execute(path, "UPDATE alembic_version SET version_num = '9999', oldest = '9998'")
+    _execute(path, "UPDATE alembic_version SET version_num = '9999'", "UPDATE govorun_schema SET oldest = '9998'")
     before = path.read_bytes()
     with pytest.raises(
         ConfigError, match=r"\(9999 > \d+\), which needs a version with schema 9998 or newer: start that"
     ):
         await migrations.upgrade(_url(path))
     assert path.read_bytes() == before
+
+
+COLUMN = (
+    "DROP TABLE govorun_schema",
+    "ALTER TABLE alembic_version ADD COLUMN oldest VARCHAR(32)",
+    f"UPDATE alembic_version SET oldest = '{migrations.OLDEST}'",
+)
+
+
+async def test_a_database_whose_version_table_has_the_column_of_before_is_read_as_it_was(
+    tmp_path: Path, template: Path
+) -> None:
+    path = Path(shutil.copy(template, tmp_path / "bot.db"))
+    _execute(path, *COLUMN)
+    before = path.read_bytes()
+    assert await migrations.find(_url(path)) == migrations.State(migrations.HEAD, migrations.OLDEST)
+    assert await migrations.upgrade(_url(path)) == migrations.HEAD
+    assert path.read_bytes() == before
+    _execute(path, "UPDATE alembic_version SET version_num = '9999'")
+    assert await migrations.upgrade(_url(path)) == "9999"
+    assert not sqlite_copy.examine(path, migrations.known()).problems
+    _execute(path, "UPDATE alembic_version SET oldest = '9998'")
+    with pytest.raises(ConfigError, match="needs a version with schema 9998 or newer"):
+        await migrations.upgrade(_url(path))
+    assert sqlite_copy.examine(path, migrations.known()).problems
+
+
+@pytest.mark.parametrize(("made", "written"), [((), [("9999",)]), (COLUMN, [("9999", "9999")])])
+def test_a_step_that_takes_something_away_is_told_to_code_that_reads_the_column_too(
+    tmp_path: Path, template: Path, made: Sequence[str], written: list[tuple[str, ...]]
+) -> None:
+    path = Path(shutil.copy(template, tmp_path / "bot.db"))
+    _execute(path, *made)
+    folder = tmp_path / "migrations"
+    shutil.copytree(migrations.scripts(), folder, ignore=shutil.ignore_patterns("__pycache__"))
+    step = f"revision, down_revision, branch_labels, depends_on = '9999', '{migrations.HEAD}', None, None\n"
+    (folder / "versions" / "9999_away.py").write_text(f"{step}CONTRACTS = '9999'\n\n\ndef upgrade(): pass\n")
+    migrations.climb(_url(path), folder)
+    assert _rows(path, "govorun_schema") == [("9999",)]
+    assert _rows(path, "alembic_version") == written
 
 
 @pytest.mark.parametrize("content", [b"This is no database at all. " * 100, b"SQLite format 3\0" + b"\xff" * 4_000])
@@ -335,7 +383,7 @@ def _value(type_: str, number: int) -> object:
 
 
 def _names(path: Path) -> set[str]:
-    return {name for name, sql in _tables(path).items() if "TABLE" in sql} - {"alembic_version"}
+    return {name for name, sql in _tables(path).items() if "TABLE" in sql} - {"alembic_version", "govorun_schema"}
 
 
 def _columns(path: Path, table: str) -> list[str]:

@@ -226,7 +226,8 @@ async def test_a_migration_that_meets_those_at_work_lets_them_end_and_begins_ane
 
 
 async def test_a_newer_schema_that_took_something_away_is_refused(postgres: Server, postgres_url: str) -> None:
-    postgres.execute("UPDATE alembic_version SET version_num = '9999', oldest = '9998'", postgres_url)
+    postgres.execute("UPDATE alembic_version SET version_num = '9999'", postgres_url)
+    postgres.execute("UPDATE govorun_schema SET oldest = '9998'", postgres_url)
     assert "newer version of Govorun (9999" in (line := await refused(postgres_url))
     assert "needs a version with schema 9998 or newer" in line
     assert postgres.execute("SELECT version_num FROM alembic_version", postgres_url) == [("9999",)]

@@ -30,6 +30,14 @@ async def test_a_flood_wait_is_kept_and_then_the_answer_arrives(stage: Stage, se
     assert seconds <= second.monotonic - first.monotonic <= seconds + 2
 
 
+async def test_a_wait_of_less_than_nothing_costs_no_answer(stage: Stage) -> None:
+    """It is as good as one that the server did not tell."""
+    await stage.start()
+    stage.telegram.fail_next("sendMessage", code=429, parameters={"retry_after": -5}, chat_id=ANNA)
+    stage.studio.script("worth waiting for")
+    assert await stage.ask("hello") == "worth waiting for"
+
+
 async def test_a_flood_wait_outlives_a_crash(stage: Stage) -> None:
     await stage.start()
     stage.telegram.fail_next("sendMessage", code=429, parameters={"retry_after": 300}, chat_id=ANNA)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+from collections.abc import AsyncGenerator
 from itertools import pairwise
 
 import pytest
 
+from bot.ai import Chunk, Request
+from bot.concurrency import backpressure
+from bot.llm.routing import ModelOption, Routing
 from bot.sandbox.telegram.server_facade import buttons_of
 from bot.types import Address, Outgoing
+from tests.support.scripted_model import ScriptedModel
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
 from tests.support.telegram_side import DRAFTS, QUESTION, counted, drafts, loud, said, settled, soon
 
@@ -51,30 +57,50 @@ async def test_an_answer_that_goes_on_lands_as_one_message_that_is_edited(stage:
     assert {call.status for call in stage.telegram.calls} == {200}
 
 
-class Noted:
-    """A stream of a turn, as its view sees it."""
+class SlowModel(ScriptedModel):
+    """A model that writes fifty words a second, over a source that counts how often its view holds and releases it."""
 
-    def __init__(self) -> None:
-        self.released = 0
+    holds = releases = 0
 
     def hold(self) -> None:
-        """What arrives is kept."""
+        self.holds += 1
 
     def release(self) -> float:
-        self.released += 1
+        self.releases += 1
         return 0.0
+
+    async def stream(self, request: Request) -> AsyncGenerator[Chunk]:
+        flow = backpressure.current.get()
+        assert flow is not None
+        flow.attach(self)
+        async for chunk in super().stream(request):
+            await asyncio.sleep(0.02)
+            yield chunk
+        flow.detach(self)
 
 
 async def test_a_model_is_read_when_a_frame_is_made_and_not_for_every_word(stage: Stage) -> None:
-    stage.studio.speed = 50
-    app = await stage.start()
-    stage.studio.script(counted(200))
+    model = SlowModel("".join(counted(200)))
+    stage.given = {"routing": model.routing}
+    await stage.start()
+    assert "word199" in await stage.ask("count")
+    assert model.holds > 3
+    assert model.releases <= len(drafts(stage)) + len(loud(stage)) + 3 < 30
+
+
+async def test_a_view_holds_back_its_own_answer_alone(stage: Stage) -> None:
+    """The model that answers at once needs no frame; that another answer is held back meanwhile is nothing to it."""
+    slow, quick = SlowModel("".join(counted(200))), SlowModel("here")
+    stage.given = {"routing": Routing([ModelOption("slow", "Slow", slow), ModelOption("quick", "Quick", quick)])}
+    await stage.start()
     stage.telegram.say(ANNA, "count")
-    await stage.until(lambda: drafts(stage) or None)
-    (turn,) = app.signs.turns.running.values()
-    turn.flow.attach(stream := Noted())
+    await stage.until(lambda: slow.holds or None)
+    stage.telegram.say(BORIS, "/model quick")
+    await stage.texts(1, BORIS)
+    stage.telegram.say(BORIS, "hello")
+    await stage.texts(2, BORIS)
+    assert (quick.holds, slow.releases < slow.holds + 3) == (0, True)
     assert "word199" in (await stage.texts(1))[0]
-    assert stream.released <= len(drafts(stage)) + len(loud(stage)) + 3 < 30
 
 
 async def test_a_frame_shows_what_the_model_had_written_by_then(stage: Stage) -> None:

@@ -8,10 +8,15 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from bot.ai import Usage
+from bot.clock import SystemClock
 from bot.runtime.bot import Bot
 from bot.runtime.health import CHECKS, Health, Report, Rows
 from bot.runtime.prometheus import exposition
-from bot.telemetry.metrics import Counter, Histogram, Metrics
+from bot.telemetry.metrics import Metrics
+from bot.telemetry.turn_log import TurnLogs
+from bot.types import Address, Incoming, User
+from tests.support.counting import counted, every_sample
 from tests.support.stage import ANNA, BORIS, Stage
 from tests.support.telegram_side import settled, soon
 
@@ -28,24 +33,6 @@ STATES = (
 )
 
 
-def test_a_counter_counts_for_each_combination_of_labels() -> None:
-    counter = Counter("help", "method", "outcome")
-    counter.add("getMe", "ok")
-    counter.add("getMe", "ok", by=2)
-    counter.add("getMe", "Flood")
-    assert counter["getMe", "ok"] == 3
-    assert counter["getMe", "Flood"] == 1
-    assert counter["sendMessage", "ok"] == 0
-
-
-@pytest.mark.parametrize(("seconds", "bucket"), [(0.0, 0), (0.1, 0), (0.100001, 1), (1.0, 1), (7.0, 2)])
-def test_a_bucket_holds_what_is_not_above_its_end(seconds: float, bucket: int) -> None:
-    histogram = Histogram("help", (0.1, 1.0))
-    histogram.observe(seconds)
-    assert [place for place, count in enumerate(histogram[()].counts) if count] == [bucket]
-    assert (histogram[()].count, histogram[()].total) == (1, seconds)
-
-
 def read(metrics: Metrics, report: Report | None = None) -> dict[str, float]:
     """What Prometheus reads: `name{label="value"}` and the number."""
     text = exposition(metrics, "SQLite 3.50")({"": report or Report({}, Rows())}).decode()
@@ -58,8 +45,8 @@ def read(metrics: Metrics, report: Report | None = None) -> dict[str, float]:
 
 def test_prometheus_reads_what_was_counted() -> None:
     metrics = Metrics()
-    metrics.tokens.add("yandexgpt", "prompt", by=60)
-    metrics.model_requests_in_flight.value = 2
+    metrics.tokens.labels("yandexgpt", "prompt").inc(60)
+    metrics.model_requests_in_flight.set(2)
     for seconds in (0.003, 0.3, 30.0):
         metrics.commit_seconds.observe(seconds)
     found = read(metrics)
@@ -72,23 +59,36 @@ def test_prometheus_reads_what_was_counted() -> None:
     assert found["govorun_commit_seconds_sum"] == pytest.approx(30.303)
 
 
+def test_metrics_of_two_processes_are_counted_apart() -> None:
+    one, other = Metrics(), Metrics()
+    one.loop_blocks.inc()
+    assert (counted(one, "loop_blocks_total"), counted(other, "loop_blocks_total")) == (1, 0)
+
+
+def test_a_server_that_counts_more_reasoning_than_answer_costs_no_turn() -> None:
+    turns = TurnLogs(SystemClock())
+    with turns.open(Incoming("1", Address("telegram", 42, 1), User(1))) as turn:
+        turn.model = "m"
+        turn.mark_ended("stop", [("m", Usage(5, 9, 12))], "")
+    tokens = [counted(turns.metrics, "tokens_total", model="m", kind=kind) for kind in ("completion", "reasoning")]
+    assert tokens == [0, 12]
+
+
 def test_names_follow_the_conventions_of_prometheus() -> None:
-    for name, metric in vars(Metrics()).items():
-        assert re.fullmatch(r"[a-z][a-z_]+", name)
-        assert not name.endswith("_total"), "the exposition adds it to counters"
-        assert metric.help
-        if isinstance(metric, Histogram):
-            assert name.endswith("_seconds")
-            assert list(metric.bounds) == sorted(metric.bounds)
+    for family in Metrics().registry.collect():
+        assert re.fullmatch(r"govorun_[a-z][a-z_]+", family.name)
+        assert not family.name.endswith("_total"), "the exposition adds it to counters"
+        assert family.documentation
+        if family.type == "histogram":
+            assert family.name.endswith("_seconds")
 
 
 def test_no_label_can_hold_a_person_or_a_text() -> None:
-    allowed = {"outcome", "model", "kind", "method", "state", "source", "cause"}
-    for metric in vars(Metrics()).values():
-        assert set(getattr(metric, "labels", ())) <= allowed
+    allowed = {"outcome", "model", "kind", "method", "state", "source", "cause", "le"}
+    assert {label for sample in every_sample(Metrics()) for label in sample.labels} == allowed
 
 
-async def counted(stage: Stage, app: Bot) -> dict[str, float]:
+async def whole_way(stage: Stage, app: Bot) -> dict[str, float]:
     await soon(stage, lambda: not app.signs.turns.running)
     return read(app.signs.metrics, await Health(app, patience=600.0).report())
 
@@ -98,7 +98,7 @@ async def test_an_answer_is_counted_on_its_whole_way(stage: Stage) -> None:
     app = await stage.start()
     stage.studio.script([f"word{number} " for number in range(30)])
     await stage.ask("count")
-    found = await counted(stage, app)
+    found = await whole_way(stage, app)
     for name in (
         "govorun_updates_total taken",
         "govorun_turns_total stop",
@@ -124,7 +124,7 @@ async def test_the_folder_in_the_uri_of_a_model_is_in_no_label(stage: Stage) -> 
     folder = stage.settings.yc_folder_id
     app = await stage.start(model=f"gpt://{folder}/yandexgpt/latest")
     await stage.ask("hello")
-    found = await counted(stage, app)
+    found = await whole_way(stage, app)
     assert found["govorun_tokens_total prompt yandexgpt/latest"] > 0
     assert not [name for name in found if folder in name]
 
@@ -152,8 +152,8 @@ async def test_errors_are_counted_by_what_they_were(stage: Stage) -> None:
     stage.telegram.say(BORIS, "hello")
     await settled(stage, "sent", "dead")
     stage.telegram.push_raw({"message": {"message_id": 5, "chat": {"id": "nobody", "type": "private"}}})
-    await soon(stage, lambda: app.signs.metrics.updates["unreadable"])
-    found = await counted(stage, app)
+    await soon(stage, lambda: counted(app.signs.metrics, "updates_total", outcome="unreadable"))
+    found = await whole_way(stage, app)
     assert found["govorun_model_requests_total 500"] == 1
     assert found["govorun_errors_total ModelUnavailable studio"] == 1
     assert found["govorun_errors_total Gone telegram"] == 1
@@ -168,7 +168,7 @@ async def test_pieces_of_a_stream_are_not_counted_one_by_one(stage: Stage) -> No
     sums = []
     for question in ("few", "many"):
         await stage.ask(question)
-        found = await counted(stage, app)
+        found = await whole_way(stage, app)
         names = ("turns", "model_requests", "first_token_seconds", "answer_seconds", "deliveries")
         sums.append(
             sum(
@@ -182,8 +182,9 @@ async def test_pieces_of_a_stream_are_not_counted_one_by_one(stage: Stage) -> No
 
 def test_the_table_in_the_docs_is_complete() -> None:
     written = set(re.findall(r"^\| `govorun_(\w+)`", DOCS.read_text(), re.MULTILINE))
-    known = {name + ("_total" if isinstance(metric, Counter) else "") for name, metric in vars(Metrics()).items()}
-    assert written == known | set(STATES)
+    families = Metrics().registry.collect()
+    known = {family.name + ("_total" if family.type == "counter" else "") for family in families}
+    assert {f"govorun_{name}" for name in written} == known | {f"govorun_{name}" for name in STATES}
 
 
 def test_each_check_is_described_in_the_docs() -> None:

@@ -22,7 +22,7 @@ from bot.runtime.resources import Process
 from bot.storage.store import Store
 from bot.telemetry import logging as logs
 from bot.telemetry import tracing
-from bot.telemetry.turn_log import Turns
+from bot.telemetry.turn_log import TurnLogs
 from bot.testing.studio import StudioSide
 from bot.types import Address, Incoming, User
 from tests.support.collector import Collector, collecting
@@ -423,15 +423,15 @@ async def test_a_stop_does_not_wait_long_for_a_collector_that_hangs(
     await server.wait_closed()
 
 
-def test_nothing_of_opentelemetry_is_loaded_while_it_is_off() -> None:
+def test_nothing_but_the_api_of_opentelemetry_is_loaded_while_it_is_off() -> None:
     code = (
         "import asyncio, sys, bot.runtime.main, bot.runtime.supervisor, bot.runtime.build, bot.telegram.transport\n"
         "from bot.clock import SystemClock\nfrom bot.runtime.resources import Process\n"
         "from bot.config.settings import Settings\n"
         "async def main():\n    async with Process.open(Settings(_env_file=None), SystemClock()):\n        pass\n"
         "asyncio.run(main())\n"
-        "late = ('bot.telemetry.otel', 'google.protobuf')\n"
-        "print([name for name in sys.modules if 'opentelemetry' in name or name in late])"
+        "late = ('bot.telemetry.otel', 'opentelemetry.sdk', 'opentelemetry.exporter', 'google.protobuf')\n"
+        "print([name for name in late if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -439,7 +439,12 @@ def test_nothing_of_opentelemetry_is_loaded_while_it_is_off() -> None:
 
 async def test_what_is_not_traced_has_no_spans(tmp_path: Path, template: Path) -> None:
     async with Store.open(f"sqlite+aiosqlite:///{tmp_path}/bot.db", SystemClock()) as store:
-        with Turns(SystemClock()).open(Incoming("1", Address("telegram", 42, 1), User(1))), tracing.span("a"):
-            assert tracing.current.get() is tracing.NOTHING
+        with (
+            TurnLogs(SystemClock()).open(Incoming("1", Address("telegram", 42, 1), User(1))),
+            tracing.span("a") as span,
+        ):
+            assert not span.is_recording()
+            assert tracing.current_ids() == ("", "")
             await store.write(lambda tx: None)
-    assert tracing.NOTHING.part("b", since=1.0, sums=True) is tracing.NOTHING
+        with tracing.summed_span("b"), tracing.call("c") as call:
+            assert not call.is_recording()

@@ -1,1 +1,1 @@
-"""What several processes share through PostgreSQL: the job queue, leader election, limits, clocks."""
+"""What processes of one bot share on PostgreSQL: jobs, locks, a semaphore and a rate limit."""

@@ -1,7 +1,4 @@
-"""Whether the clock of this machine goes as the database's does, by which jobs are scheduled for all machines.
-
-One that does not is told in a line, and again when it does.
-"""
+"""Clock skew: a warning when the clocks of this machine and of the database, which schedules jobs, differ."""
 
 from __future__ import annotations
 
@@ -12,13 +9,15 @@ MOST = 5.0  # seconds that they may be apart
 
 
 class Clocks:
+    """Compares the clock of this machine with the database's, and logs when they differ by more than `MOST` seconds."""
+
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._outage = Outage("the clock of this machine", clock)
         self._ahead = 0.0  # of what was told
 
     def compare(self, asked: float, server: float) -> None:
-        """The database was asked at `asked`, by our clock, and had `server` (both Unix seconds)."""
+        """Take a comparison: the database was asked at `asked` by our clock, and answered `server` (Unix seconds)."""
         ahead = (asked + self._clock.time()) / 2 - server
         if abs(ahead) <= MOST:
             self._outage.over()

@@ -1,4 +1,4 @@
-"""What only one process does at a time: who holds an advisory lock does it. Begin with `Leader.run`."""
+"""Leader election: work that one process does at a time, under an advisory lock. Begin with `Leader.run`."""
 
 from __future__ import annotations
 
@@ -22,13 +22,15 @@ SILENCE = 10  # seconds without one after which the server gives the lock to oth
 
 
 class Leader:
+    """Runs something in one process at a time: the one that holds an advisory lock of PostgreSQL."""
+
     def __init__(self, url: str, what: str, clock: Clock) -> None:
         self._url = url
         self._what = what
         self._clock = clock
 
     async def run(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Do `work` whenever the lock is ours, until it returns. It is cancelled when the lock may be another's."""
+        """Run `work` whenever this process gets the lock, until it returns. Cancel it when the lock may be lost."""
         while True:
             try:
                 async with await psycopg.AsyncConnection.connect(conninfo(self._url), autocommit=True) as connection:
@@ -49,7 +51,7 @@ class Leader:
         return True
 
     async def _lead(self, connection: Connection, work: Callable[[], Awaitable[None]]) -> bool:
-        """Whether `work` has come to its end. Raises what it raises, and `OperationalError`."""
+        """Return whether `work` has returned. Raises what it raises, and `OperationalError`."""
         task, sign = asyncio.ensure_future(work()), None
         try:
             while not task.done():

@@ -1,7 +1,7 @@
-"""procrastinate, as Govorun asks for it: a job manager that waits for its server and never ends another's job.
+"""A job manager for procrastinate that waits for its server and never ends another worker's job. Begin with `Broker`.
 
-Begin with `Broker`. Workers of procrastinate end with the first statement that fails, say nothing of jobs whose worker
-is gone, and end a job by its number, whoever has it now; all three are settled here.
+A worker of procrastinate stops at the first statement that fails, leaves the jobs of dead workers alone, and ends a job
+by its id, whoever has it by now. `Broker` mends all three.
 """
 
 from __future__ import annotations
@@ -90,14 +90,17 @@ NEWS = json.dumps({"type": "job_inserted", "job_id": 0})
 
 
 def conninfo(url: str) -> str:
-    """The address of a database as libpq reads it."""
+    """Return the address of a database in libpq's form."""
     place = synchronous(url).set(drivername="postgresql")
     given = {name: value for name, value in REACH.items() if name not in place.query}
     return place.update_query_dict(given).render_as_string(hide_password=False)
 
 
 def connector(url: str) -> PsycopgConnector:
-    """Each statement is a transaction of its own. What fails on a connection that was cut is asked for again."""
+    """Return a connector whose statements are transactions of their own.
+
+    A statement that fails because its connection was cut is repeated.
+    """
     return Connector(
         conninfo=conninfo(url), pool_factory=_pool, configure=_configure,
         min_size=1, max_size=CONNECTIONS, timeout=5.0, reconnect_timeout=1.0,
@@ -105,7 +108,7 @@ def connector(url: str) -> PsycopgConnector:
 
 
 def _pool(**given: Any) -> AsyncConnectionPool[Any]:
-    """Without the look at a connection before each use of it, which takes as long as the use."""
+    """Return a pool that does not test a connection before each use, which takes as long as the use."""
     return AsyncConnectionPool(**{**given, "check": None})
 
 
@@ -117,9 +120,9 @@ async def _configure(connection: psycopg.AsyncConnection[Any]) -> None:
 
 
 class Connector(PsycopgConnector):
-    """Heeds a cancellation that its pool has lost, or nothing that goes on until it is cancelled would ever end.
+    """Raises a cancellation that its pool has swallowed, so that a loop that runs until it is cancelled ends.
 
-    The pool waits by `asyncio.wait_for`, which on Python 3.11 drops one that comes together with a connection.
+    The pool waits with `asyncio.wait_for`, which on Python 3.11 drops a cancellation that comes with the connection.
     """
 
     async def execute_query_async(self, query: LiteralString, **arguments: Any) -> None:
@@ -144,10 +147,7 @@ def _heed() -> None:
 
 
 class Broker(JobManager):
-    """The jobs of one worker. `worker` is its number, once it has one; `is_draining`: it takes no new ones.
-
-    `load` says how many jobs are being done here: who has many asks later for the next one.
-    """
+    """The jobs of one worker. `worker` is its id once it has one; `is_draining`: it takes no new jobs."""
 
     connector: PsycopgConnector
 
@@ -170,7 +170,7 @@ class Broker(JobManager):
         self._clocks = Clocks(clock)
 
     async def patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Ask until the server has answered."""
+        """Repeat a call until the server answers."""
         while True:
             try:
                 answer = await ask()
@@ -198,13 +198,13 @@ class Broker(JobManager):
         return await self.patiently(lambda: prune(seconds_since_heartbeat))
 
     async def update_heartbeat(self, worker_id: int) -> None:
-        """`beat` does that, also while a worker is being stopped."""
+        """Do nothing: `beat` does that, also while a worker is being stopped."""
 
     async def fetch_job(self, queues: Iterable[str] | None, worker_id: int) -> Job | None:
-        """The next job. Who has much to do already comes later: what a dead worker had goes to all the others.
+        """Fetch the next job. Busy workers ask later, so that a dead worker's jobs spread over all others.
 
-        None only where nothing was told meanwhile: the worker forgets then that it was told of something. It asks after
-        each job until there is none; so often nothing is asked where there can't be more.
+        Returns None only where no job was announced meanwhile, because the worker forgets announcements then. A worker
+        asks after each job until there is none; the server is not asked where there can't be another.
         """
         if not (self._told or self._more) and self._clock.monotonic() - self._asked < QUIET:
             return None
@@ -250,7 +250,7 @@ class Broker(JobManager):
             await self.patiently(lambda: listen(on_notification=told, queues=queues))
 
     async def finish_job(self, job: Job, status: Status, delete_job: bool) -> None:
-        """End the job, if it is still this worker's. One that was interrupted stays, and is rescued."""
+        """End a job, if this worker still has it. An interrupted job is left to be rescued."""
         given, news = {**_identity(job), "news": NEWS}, self._news
         if status is Status.ABORTED:
             return
@@ -277,9 +277,9 @@ class Broker(JobManager):
     # --- what procrastinate leaves to us ------------------------------------------------------------------------------
 
     async def beat(self) -> set[tuple[int, int]]:
-        """Say that the worker lives. Returns its jobs, as (id, attempts). Raises `ConnectorException`.
+        """Store a sign of life of the worker. Returns its jobs as (id, attempts). Raises `ConnectorException`.
 
-        Two statements: what takes jobs away either comes before the first, or sees it.
+        It takes two statements: whatever takes jobs away either comes before the first, or sees it.
         """
         asked = self._clock.time()
         row = await self.connector.execute_query_one_async(BEAT, worker=self.worker)
@@ -289,33 +289,36 @@ class Broker(JobManager):
         return {(row["id"], row["attempts"]) for row in rows}
 
     async def rescue(self) -> int:
-        """Give the jobs of workers that have not beaten to others; how many. Raises `ConnectorException`."""
+        """Give the jobs of silent workers to others. Returns how many. Raises `ConnectorException`."""
         rows = await self.connector.execute_query_all_async(RESCUE, queue=self._queue, seconds=STALLED)
         if rows:
             await self._announce()
         return len(rows)
 
     async def put_back(self, job: dict[str, Any]) -> None:
-        """Let another have a job of this worker. Raises `ConnectorException`."""
+        """Give a job of this worker to another one. Raises `ConnectorException`."""
         await self.connector.execute_query_all_async(PUT_BACK, **job)
         await self._announce()
 
     async def withdraw(self, lease: Lease) -> None:
-        """Before the holder of a chat looks for what is open: it needs no other job. Nothing, where it is not ours."""
+        """Delete the waiting jobs of a chat whose holder is about to look for all that is open there.
+
+        Nothing is deleted where this worker does not hold the chat any more.
+        """
         given = {"lock": lease.lock, "job": lease.job, "worker": lease.worker, "attempts": lease.attempts}
         await self.patiently(lambda: self.connector.execute_query_async(WITHDRAW, **given))
 
     async def alive(self) -> int:
-        """How many workers there are. Raises `ConnectorException`."""
+        """Return how many workers there are. Raises `ConnectorException`."""
         row = await self.connector.execute_query_one_async(ALIVE, seconds=STALLED)
         return int(row["alive"])
 
     async def tell(self, payload: str) -> None:
-        """Say something to all processes. Raises `ConnectorException`."""
+        """Send a message to all processes. Raises `ConnectorException`."""
         await self.connector.execute_query_async(TELL, channel=CHANNEL, payload=payload)
 
     async def heard(self) -> AsyncGenerator[str]:
-        """What the processes say to each other; "" after a silence in which something may have been missed."""
+        """Yield the messages of all processes; "" after a break in which some may have been missed."""
         while True:
             try:
                 async with await psycopg.AsyncConnection.connect(conninfo(self._url), autocommit=True) as connection:

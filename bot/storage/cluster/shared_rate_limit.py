@@ -1,6 +1,6 @@
-"""What all processes of a bot may send together: one line of moments, of which each takes the next ones.
+"""The rate limit for messages of a bot that processes share.
 
-A row holds until when the moments are given away; a draw is one statement, and brings a small portion.
+A row holds until when sending times are given away. A process takes a small portion of them with one statement.
 """
 
 from __future__ import annotations

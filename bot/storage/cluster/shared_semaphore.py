@@ -1,7 +1,7 @@
-"""What all processes together may have under way: so many places, of which each process takes as many as it needs.
+"""A semaphore that processes share, for requests to the model.
 
-A row of `govorun_places` says how many places a process has and how many more it would like; it lapses when the process
-does not renew it. Who has more than a fair part gives them back where others wait.
+A row of `govorun_places` says how many places a process has and how many more it wants; it expires unless the process
+renews it. A process with more than its fair part gives places back when others wait.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ LEAVE = "DELETE FROM govorun_places WHERE name = %(name)s AND (holder = %(holder
 
 
 class Places:
-    """Used like a semaphore of `most` places, once `run` does its work in the background."""
+    """A semaphore of `most` places that processes share. `run` must be running in the background."""
 
     def __init__(self, url: str, name: str, most: int, clock: Clock) -> None:
         self.most = most
@@ -55,7 +55,7 @@ class Places:
         self._freed = asyncio.Condition()
 
     async def acquire(self) -> bool:
-        """Wait for a place."""
+        """Wait for a free place and take it."""
         self._waiting += 1
         try:
             async with self._freed:
@@ -69,11 +69,12 @@ class Places:
         return True
 
     def release(self) -> None:
+        """Give a place back."""
         self._used -= 1
         self._wake.set()
 
     async def run(self) -> None:
-        """Take, renew and give back places, until cancelled. While the server is away those that are there stay."""
+        """Take, renew and give back places until cancelled. While the server is away, this process keeps its places."""
         while True:
             try:
                 async with await psycopg.AsyncConnection.connect(conninfo(self._url), autocommit=True) as connection:
@@ -86,9 +87,9 @@ class Places:
                 await self._clock.sleep(RENEW)
 
     async def _rest(self) -> None:
-        """Until somebody wants a place or has given one back; places that are there are renewed in time.
+        """Sleep until a place is wanted or given back, but never so long that places lapse.
 
-        One that was given back is kept for a moment: the next question takes it, and the server need not be told twice.
+        A place that was given back is kept for a moment: the next request often takes it, without a word to the server.
         """
         if self._waiting and self._used >= self._taken:
             await self._clock.sleep(LOOK)
@@ -103,7 +104,7 @@ class Places:
         self._wanted.clear()
 
     async def _settle(self, connection: psycopg.AsyncConnection[tuple[int, int, int]]) -> None:
-        """Say what we need, and take what is free of it."""
+        """Tell the server what this process needs, and take as much of it as is free."""
         given = {"name": self._name, "holder": self._holder, "lapse": LAPSE}
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock(%s)", (key(f"places {self._name}"),))
@@ -124,9 +125,7 @@ class Places:
             self._freed.notify_all()
 
     def _spare(self, need: int, free: int) -> int:
-        """How many more are kept where nobody waits for them: up to what was needed lately, and up to half of what is
-        free.
-        """
+        """Return how many places to keep though nobody waits: up to the recent peak, and half of the free ones."""
         now = self._clock.monotonic()
         if need >= self._peak or now - self._peak_at > MEMORY:
             self._peak, self._peak_at = need, now

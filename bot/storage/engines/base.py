@@ -20,7 +20,7 @@ Outcome = tuple[Any, BaseException | None]
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is done in a transaction, and the guards that it is known to need."""
+    """A function for a transaction, and the decision locks that it is known to need."""
 
     run: Callable[[Connection], Any]
     guards: frozenset[DecisionLock] = frozenset()
@@ -30,9 +30,9 @@ class Work:
 
 
 class Engine(Protocol):
-    """`lanes` commits may go on at once, and `group` works share one; never are both more than one.
+    """One of the two databases. `lanes` commits may go on at once, `group` works share one; one of both is always 1.
 
-    `version` is what answers ("PostgreSQL 18.4"); `touch` is a statement whose commit changes nothing but the disk.
+    `version` is its name and version ("PostgreSQL 18.4"); `touch` is a statement whose commit changes only the disk.
     """
 
     lanes: int
@@ -41,7 +41,7 @@ class Engine(Protocol):
     touch: str
 
     async def commit(self, lane: int, works: Sequence[Work]) -> list[Outcome]:
-        """What became of each work. A work may be run more than once, of which one counts."""
+        """Commit works and return the outcome of each. A work may be run more than once, of which one counts."""
         ...
 
     async def read(self, question: Callable[[Connection], T]) -> T:
@@ -53,13 +53,13 @@ class Engine(Protocol):
         ...
 
     async def scrub(self) -> None:
-        """Clean up behind what was deleted. Raises `DBAPIError`, `StorageUnavailable`."""
+        """Overwrite deleted rows. Raises `DBAPIError`, `StorageUnavailable`."""
         ...
 
     def look(self) -> None:
-        """Raises `Lost` when the database is not any more where the next start looks for it."""
+        """Raise `Lost` when the database is not where the next start looks for it."""
         ...
 
     async def rescue(self) -> None:
-        """After `Lost`: save what can be saved, and say where."""
+        """After `Lost`: save what can be saved, and log where."""
         ...

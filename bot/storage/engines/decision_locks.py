@@ -1,11 +1,11 @@
-"""What chats decide together, one transaction after the other: who decides holds the guard of it. Begin with `insist`.
+"""Locks for decisions that add up rows, made one transaction after the other. Begin with `insist`.
 
-A transaction on PostgreSQL sees the state of when it began (`postgres.py`). Two that change the same row notice each
-other, but two that add up rows and then each add one do not. A guard is a table that is locked as the first thing in
-the transaction, before there is a state to be seen: who waited for it sees what the others have done.
+A transaction on PostgreSQL sees the state of when it began (`postgres.py`). Two that change one row notice each other,
+but two that each count rows and then add one do not (write skew). A decision lock is a table that is locked as the
+first thing in the transaction, so that whoever waited for it sees what the others have done.
 
-Nobody has to know beforehand: a work that comes to such a decision without the guard is undone and run again under it.
-Where that happens often, `Store.write` is told the guard, which saves the first try. SQLite has one writer anyway.
+No caller has to know beforehand: a work that comes to such a decision without the lock is rolled back and run again
+under it. `Store.write` can be told the lock, which saves the first try. SQLite has one writer anyway.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ HELD = "guards"  # the key in `Connection.info`
 
 
 class DecisionLock(StrEnum):
-    """The tables are small and seldom written: nothing else wants such a lock of them, and no clean-up waits."""
+    """The kinds of decisions. Their tables are small and seldom written, and no clean-up waits for the lock."""
 
     SPENDING = "allowances"  # what may still be spent
     PEOPLE = "members"  # who is let in, by whom, and how many may ask
@@ -32,7 +32,7 @@ LOCKS = {
 
 
 class Unguarded(Exception):
-    """The work has come to a decision that needs this guard."""
+    """A work has come to a decision without holding this lock."""
 
     def __init__(self, guard: DecisionLock) -> None:
         super().__init__(guard)
@@ -40,13 +40,13 @@ class Unguarded(Exception):
 
 
 def insist(connection: Connection, guard: DecisionLock) -> None:
-    """Raises `Unguarded` in a transaction that does not hold it."""
+    """Raise `Unguarded` in a transaction of PostgreSQL that does not hold the lock."""
     if connection.dialect.name == "postgresql" and guard not in connection.info.get(HELD, ()):
         raise Unguarded(guard)
 
 
 def take(connection: Connection, guards: Collection[DecisionLock]) -> None:
-    """The first thing in a transaction: its guards, always in the same order, so that nobody waits for ever."""
+    """Lock the tables of these decisions, before anything else and always in one order, so that no deadlock comes."""
     connection.info[HELD] = guards
     for guard in sorted(guards):
         connection.execute(LOCKS[guard])

@@ -1,35 +1,57 @@
-"""Which database a URL means, how to reach it for a moment, and what both can't say in the same words."""
+"""Connections outside a store, and the statements that SQLite and PostgreSQL need a dialect of SQLAlchemy for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, TypeVar
 
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Connection, Engine, Table, create_engine
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.dialects.sqlite.dml import OnConflictDoNothing, OnConflictDoUpdate
-from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import NullPool
 
 from bot.storage.engines.urls import is_sqlite, synchronous
 
-insert: Callable[[Any], sqlite.Insert] = sqlite.insert  # for `on_conflict_do_...`: see below
+T = TypeVar("T")
+Insert = Callable[[Table[Any]], sqlite.Insert]  # PostgreSQL's `insert` has these methods too
 
 
-@compiles(OnConflictDoNothing, "postgresql")
-@compiles(OnConflictDoUpdate, "postgresql")
-def _on_conflict(clause: Any, compiler: Any, **options: Any) -> str:
-    """SQLite has taken its clause over from PostgreSQL, and SQLAlchemy keeps it in the same fields but one.
+def upsert(build: Callable[[Insert], T]) -> Callable[[Connection], T]:
+    """Return a function that gives the INSERT ... ON CONFLICT for the database of a connection.
 
-    PostgreSQL's own `insert` would say it too, but loading it costs those who use SQLite memory.
+    `build` makes the statement from the `insert` of a dialect, once for each dialect that is used.
     """
-    clause.constraint_target = None
-    visit = getattr(compiler, f"visit_{clause.__visit_name__}")
-    return str(visit(clause, **options))
+
+    @cache
+    def built(dialect: str) -> T:
+        return build(_insert(dialect))
+
+    return lambda connection: built(connection.dialect.name)
+
+
+def insert_or_update(table: Table[Any], key: Sequence[str], changed: Sequence[str]) -> Callable[[Connection], Any]:
+    """An `upsert` that sets the columns `changed` of the row that already has this `key`, if there is one."""
+
+    def build(insert: Insert) -> sqlite.Insert:
+        new = insert(table)
+        return new.on_conflict_do_update(index_elements=key, set_={name: new.excluded[name] for name in changed})
+
+    return upsert(build)
+
+
+def _insert(dialect: str) -> Any:
+    if dialect == "sqlite":
+        return sqlite.insert
+    from sqlalchemy.dialects import postgresql  # 2 MB, which SQLite does not need
+
+    return postgresql.insert
 
 
 def connector(url: str, *, writer: bool) -> Engine:
-    """Connections outside a store, each its own. Raises `ConfigError` where the driver is not installed."""
+    """An engine for work outside a store: it opens a new connection each time, a read-only one without `writer`.
+
+    Raises `ConfigError` where the driver is not installed.
+    """
     if not is_sqlite(url):
         from bot.storage.engines.postgres_server import engine
 

@@ -1,4 +1,4 @@
-"""What an error of SQLite or PostgreSQL means for whoever asked: wait, give up, or it was a defect of ours."""
+"""What an error of SQLite or PostgreSQL means: it may pass, the database is lost, or it is a defect of ours."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ DAMAGED_CLASS = "XX"
 
 
 def meaning(error: BaseException, *, writing: bool = True) -> BaseException:
-    """`StorageUnavailable` for what may pass, `Lost` for a damaged or deleted database, else the error itself."""
+    """Return `StorageUnavailable` for what may pass, `Lost` for a damaged or deleted database, or the error itself."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     if is_damage(error):
         return Lost(
@@ -60,32 +60,34 @@ def _passes(error: BaseException, *, writing: bool) -> bool:
 
 
 def is_damage(error: BaseException) -> bool:
+    """Return whether the database is damaged."""
     return _code(error) & 0xFF in DAMAGED or _state(error).startswith(DAMAGED_CLASS)
 
 
 def is_conflict(error: BaseException) -> bool:
-    """Another transaction stood in the way: the same once more may be done."""
+    """Return whether another transaction stood in the way, so that a second try may succeed."""
     return _state(error) in CONFLICTS or is_twice(error)
 
 
 def is_in_the_way(error: BaseException) -> bool:
-    """A table could not be had for oneself, because others use it."""
+    """Return whether a lock on a table was not to be had because others use it."""
     return _state(error) in CONFLICTS | {LOCKED}
 
 
 def is_twice(error: BaseException) -> bool:
-    """There is such a row already: made by another transaction meanwhile, or all the time."""
+    """Return whether a row with this unique key exists, since a moment ago or since long."""
     return _state(error) == TWICE
 
 
 def is_broken(error: BaseException) -> bool:
-    """The connection to the server broke, or none could be made."""
+    """Return whether the connection to the server broke, or none could be made."""
     if not isinstance(error, DBAPIError) or is_sqlite(error):
         return False
     return error.connection_invalidated or (not _state(error) and type(error.orig).__name__ == "OperationalError")
 
 
 def is_sqlite(error: BaseException) -> bool:
+    """Return whether an error is one of SQLite."""
     return isinstance(_cause(error), sqlite3.Error)
 
 

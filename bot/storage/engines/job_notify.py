@@ -1,7 +1,7 @@
-"""What a transaction tells other processes, in the same commit. Only PostgreSQL has others; on SQLite nothing happens.
+"""Jobs and messages that a transaction leaves for other processes, on PostgreSQL; on SQLite nothing happens.
 
-The queue is procrastinate's: its tables and its function `procrastinate_defer_jobs_v1`, asked on the transaction's own
-connection. A job says "look there": what is to be done stands in our rows.
+The queue is procrastinate's: its tables and its function `procrastinate_defer_jobs_v1`, called on the connection of the
+transaction. A job only says where to look: the work itself is in our rows.
 """
 
 from __future__ import annotations
@@ -47,15 +47,17 @@ JOBS = text(
 
 
 def queue_of(bot: int) -> str:
+    """The name of a bot's queue of jobs."""
     return f"bot{bot}"
 
 
 def lock_of_job(bot: int, kind: str, key: str) -> str:
+    """The name of the lock under which a job of a bot runs."""
     return f"job:{bot}:{kind}:{key}"
 
 
 class Queue:
-    """`lease` is under which the transaction works."""
+    """Jobs and messages for other processes, in a transaction. `lease`: the lease it works under, None for none."""
 
     def __init__(self, connection: Connection, lease: Lease | None) -> None:
         self.connection = connection
@@ -63,7 +65,7 @@ class Queue:
         self._is_shared = connection.dialect.name == "postgresql"
 
     def insist(self) -> None:
-        """Raises `FencedOut` when the lease was given to another process."""
+        """Raise `FencedOut` when the lease was given to another process."""
         lease = self.lease
         if lease is not None and self._is_shared:
             given = {"job": lease.job, "worker": lease.worker, "attempts": lease.attempts}
@@ -73,11 +75,11 @@ class Queue:
             self.connection.info[KNOWN] = number
 
     def holds(self, address: Address) -> bool:
-        """Whether what waits for a chat is delivered by who has begun this transaction."""
+        """True if this process holds the chat's lease and will deliver the message itself."""
         return not self._is_shared or (self.lease is not None and self.lease.covers(address))
 
     def chat(self, bot: int, place: str) -> None:
-        """There is something to do in a chat: who has it is told, or somebody will have it."""
+        """Announce that there is work in a chat, to the process that holds it or the one that will."""
         if self._is_shared:
             lock = f"chat:{bot}:{place}"
             given = _job(bot, "chat", lock, None, place=place)
@@ -85,12 +87,12 @@ class Queue:
             self.connection.info[KNOWN] = told.xid
 
     def tell(self, word: str) -> None:
-        """Say something to the other processes, when this is committed."""
+        """Send a message to the other processes when this is committed."""
         if self._is_shared:
             self.connection.execute(TELL, {"channel": CHANNEL, "word": word})
 
     def job(self, bot: int, kind: str, key: str, due: float) -> None:
-        """A job is due then, and at no other time. A job that is scheduled would hold up a later one of its lock."""
+        """Let a job be due at a time (Unix seconds). An earlier entry would hold up the later one of its lock."""
         if self._is_shared:
             lock = lock_of_job(bot, kind, key)
             self.connection.execute(WITHDRAW, {"lock": lock})
@@ -109,7 +111,7 @@ class Queue:
         return frozenset(name.removeprefix(lock) for name in found)
 
     def mend(self, bot: int) -> int:
-        """Add what is missing for what is open; how much that was."""
+        """Add the jobs that are missing for open rows. Returns how many."""
         if not self._is_shared:
             return 0
         places = self.connection.execute(CHATS, {"bot": bot}).scalars().all()
@@ -126,7 +128,7 @@ def _job(bot: int, task: str, lock: str, due: float | None, **args: Any) -> dict
 
 
 def create(connection: Connection) -> None:
-    """Make what the processes share, beside our tables; nothing on SQLite. procrastinate 3.10's schema."""
+    """Make the tables that processes share on PostgreSQL (schema of procrastinate 3.10); nothing on SQLite."""
     if connection.dialect.name != "postgresql":
         return
     from procrastinate.schema import SchemaManager
@@ -138,7 +140,7 @@ def create(connection: Connection) -> None:
 
 
 def drop(connection: Connection) -> None:
-    """Take it away again."""
+    """Drop the tables that `create` has made."""
     if connection.dialect.name == "postgresql":
         connection.connection.driver_connection.execute(DROP)  # type: ignore[union-attr]
 

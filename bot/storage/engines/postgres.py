@@ -1,17 +1,20 @@
-"""PostgreSQL behind a store: connections that write and some that only read, each in its thread
-(`storage/engines/postgres_session.py`).
+"""PostgreSQL behind a store: connections that write and some that only read, each in its thread.
 
-Works are written for one writer: they read, decide and write. Every transaction is REPEATABLE READ: it sees one state,
-and is refused (40001) where another has changed a row meanwhile that it would change, too. What was refused is run
-again: a work touches nothing but its transaction. So of two works that decide by a row and change it the second sees
-what the first has done. That is enough for - what belongs to a chat: one process has it by its lease, and a
-conversation does one thing after the other; what comes from aside (a job's answer, a button) moves the head of the
-conversation, ends an operation or a job: one row; - what happens once: an update, a message of a turn, a delivery, a
-job, an operation, a version of a summary have a unique key, so that the second is refused, and finds the first when it
-is run again; - what is used up: an invitation, a reservation, a button, a question to the admins are one row each. It
-is not enough where rows are counted or added up and one more is added. There the transaction holds a guard
-(`storage/engines/decision_locks.py`), or changes the row of the chat (`Chats.alone`). SERIALIZABLE would see to that by
-itself, but it refuses chats that share nothing but a page of an index: three times an answer, where many are answered.
+Works are written for one writer: they read, decide and write. Every transaction is REPEATABLE READ: it sees one state
+of the database, and is refused (40001) where it would change a row that another has changed meanwhile. A refused work
+is run again, since it uses nothing but its transaction. So of two works that decide by a row and change it, the second
+sees what the first has done. That is enough for
+
+- what belongs to a chat: one process has its lease, and does one thing in a conversation after the other; what comes
+  from elsewhere (a job's answer, a button) changes the head of the conversation, an operation or a job: one row;
+- what happens once: updates, messages of a turn, deliveries, jobs, operations and versions of a summary have a unique
+  key, so that the second is refused, and finds the first when it is run again;
+- what is used up: an invitation, a reservation, a button, a request to the admins is one row.
+
+It is not enough where rows are counted or summed up before one is added (write skew). There the transaction holds a
+decision lock (`storage/engines/decision_locks.py`), or changes the row of the chat (`Chats.alone`). SERIALIZABLE would
+prevent write skew by itself, but refuses chats that share nothing but a page of an index: three times for each answer,
+where many are answered at once.
 """
 
 from __future__ import annotations
@@ -37,8 +40,8 @@ from bot.storage.engines.postgres_session import Session, Unsure
 T = TypeVar("T")
 WRITERS = 4
 READERS = 3
-TRIES = 12  # of a work that others stand in the way of: together about a second
-TOGETHER = 2  # tries beside the other lanes; from then on it is alone in this process, and only others can refuse it
+TRIES = 12  # of a work that conflicts with others: together about a second
+TOGETHER = 2  # tries beside the other lanes; later ones run alone in this process, so only other processes conflict
 TRIES_IF_TWICE = 4
 PAUSE = 0.001  # seconds after the first; doubled after each
 LONGEST_PAUSE = 0.25
@@ -82,7 +85,7 @@ class Postgres:
             return None, error
 
     async def _insisting(self, lane: int, work: Work) -> Any:
-        """The result of a work after its commit. Raises what no further try would change."""
+        """Return the result of a work after its commit. Raises what no further try would change."""
         writer, tries, cuts = self._writers[lane], 0, 0
         while True:
             try:
@@ -106,7 +109,7 @@ class Postgres:
                 raise StorageUnavailable("the connection to the database breaks at each commit")
 
     async def _was_kept(self, writer: Session, commit: Unsure) -> bool:
-        """The connection broke during a commit: ask the server what became of it. Raises `StorageUnavailable`."""
+        """Ask the server whether a commit was kept in which the connection broke. Raises `StorageUnavailable`."""
         for _ in range(SETTLING):
             try:
                 fate = await writer.run(commit.fate)
@@ -128,7 +131,7 @@ class Postgres:
     async def _twice(
         self, ask: Callable[[Callable[[Connection], T]], Awaitable[T]], question: Callable[[Connection], T]
     ) -> T:
-        """A connection that was idle may have been cut: the next one will do, or there is no server."""
+        """Ask again where the connection was cut while it was idle. Raises what the second try raises."""
         try:
             return await ask(question)
         except DBAPIError as error:
@@ -137,18 +140,18 @@ class Postgres:
         return await ask(question)
 
     async def scrub(self) -> None:
-        """Free the places of deleted rows, so that what comes next is written over them."""
+        """Free the space of deleted rows, so that new rows overwrite it."""
         await self._writers[0].vacuum()
 
     def look(self) -> None:
-        """A server that is gone is met by the next transaction."""
+        """Do nothing: the next transaction notices a server that is gone."""
 
     async def rescue(self) -> None:
-        """What was committed is the server's."""
+        """Do nothing: what was committed is on the server."""
 
 
 class Gate:
-    """A lock that many transactions share, or that one holds alone."""
+    """A lock that many transactions share or one holds alone."""
 
     def __init__(self) -> None:
         self._entry = asyncio.Lock()
@@ -158,6 +161,7 @@ class Gate:
 
     @asynccontextmanager
     async def together(self) -> AsyncIterator[None]:
+        """Hold the lock with others."""
         async with self._entry:
             self._inside += 1
             self._empty.clear()
@@ -170,6 +174,7 @@ class Gate:
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
+        """Wait until nobody holds the lock, and hold it alone."""
         async with self._entry:
             await self._empty.wait()
             yield

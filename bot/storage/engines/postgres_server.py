@@ -47,7 +47,7 @@ SETTINGS = "SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = 
 
 
 def engine(url: str) -> Engine:
-    """Connections to the server, each made when it is asked for. Raises `ConfigError` without psycopg."""
+    """Return an engine that makes each connection when it is asked for. Raises `ConfigError` without psycopg."""
     place = synchronous(url)
     try:
         made = create_engine(
@@ -84,7 +84,7 @@ def _nul_free() -> Any:
 
 
 def _cut(context: ExceptionContext) -> None:
-    """Behind its first line an error shows the values of the row, and what people write is not for the log."""
+    """Keep the first line of an error: the others show values of the row, and users' texts must not be logged."""
     first = str(context.original_exception).partition("\n")[0]
     context.original_exception.args = (first,)
     if context.sqlalchemy_exception is not None:
@@ -95,7 +95,7 @@ def _cut(context: ExceptionContext) -> None:
 
 
 def insist(connection: Connection, url: str) -> None:
-    """Raises `ConfigError` for a server that is too old or keeps texts in another encoding."""
+    """Raise `ConfigError` for a server that is too old or does not store texts as UTF-8."""
     (number,) = connection.exec_driver_sql("SHOW server_version_num").one()
     if int(number) // 10_000 < OLDEST:
         (version,) = connection.exec_driver_sql("SHOW server_version").one()
@@ -108,7 +108,7 @@ def insist(connection: Connection, url: str) -> None:
 
 
 def insist_on_rights(connection: Connection, url: str, tables: Collection[str]) -> None:
-    """Raises `ConfigError` naming the first right on these tables that the role lacks."""
+    """Raise `ConfigError` that names the first right on these tables that the role lacks."""
     written = sorted(name for name in tables if name in METADATA.tables or name.startswith(BESIDE))
     numbered = [name for name in written if _is_numbered(name)]
     lacking = connection.execute(LACKING, {"tables": written, "others": sorted({*tables} - {*written})}).first()
@@ -123,7 +123,7 @@ def _is_numbered(name: str) -> bool:
 
 
 def insist_on_making(connection: Connection, url: str) -> None:
-    """Raises `ConfigError` where the role may not make tables."""
+    """Raise `ConfigError` where the role may not create tables."""
     schema = connection.exec_driver_sql("SELECT current_schema()").scalar_one()
     question = text("SELECT has_schema_privilege(:schema, 'CREATE')")
     if schema is None or not connection.scalar(question, {"schema": schema}):
@@ -139,13 +139,13 @@ def _refuse(connection: Connection, url: str, grant: str) -> None:
 
 
 def key(name: str) -> int:
-    """The number of an advisory lock."""
+    """Return the number of the advisory lock with a name."""
     return int.from_bytes(hashlib.sha256(f"govorun {name}".encode()).digest()[:8], signed=True)
 
 
 @contextmanager
 def migrating(url: str) -> Iterator[None]:
-    """Wait until no other process changes the schema, and let none begin."""
+    """Wait until no other process changes the schema, and keep others from it."""
     with _locking(url) as connection:
         connection.exec_driver_sql("SET lock_timeout = 0")
         connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": key("schema")})
@@ -154,7 +154,7 @@ def migrating(url: str) -> Iterator[None]:
 
 @contextmanager
 def _locking(url: str) -> Iterator[Connection]:
-    """A connection whose locks are gone when it is closed, or when the process ends."""
+    """Open a connection whose locks end with it, or with the process."""
     try:
         connection = engine(url).execution_options(isolation_level="AUTOCOMMIT").connect()
     except DBAPIError as error:
@@ -169,4 +169,5 @@ def _locking(url: str) -> Iterator[Connection]:
 
 
 def unreachable(url: str, error: DBAPIError) -> ConfigError:
+    """Return the error for a server that can't be used, without its password."""
     return ConfigError(f"DATABASE_URL: {shown(url)} can't be used: {' '.join(str(error.orig).split())}")

@@ -1,6 +1,4 @@
-"""A connection to PostgreSQL with a thread of its own, in which whole transactions run. It is opened when it is needed,
-and again after it broke.
-"""
+"""A connection to PostgreSQL with a thread of its own. It is opened when it is needed, and again when it broke."""
 
 from __future__ import annotations
 
@@ -33,16 +31,16 @@ class Unsure(Exception):
         self.result = result
 
     def fate(self, connection: Connection) -> str | None:
-        """committed, aborted, in progress; None where the server does not know it any more.
+        """Return committed, aborted or in progress; None where the server does not know the transaction any more.
 
-        A server that has not noticed the break yet would go on waiting for the commit: it is told to end that.
+        A server that has not noticed the break would go on waiting for the commit, so its process is ended first.
         """
         row = connection.exec_driver_sql(FATE, (self.process, self.xid)).one()
         return str(row[1]) if row[1] else None
 
 
 class Session:
-    """What `run` is given runs in a transaction, one after the other."""
+    """A connection with a thread, which runs one transaction after the other."""
 
     def __init__(self, engine: Engine, *, writer: bool) -> None:
         self._engine = engine
@@ -52,22 +50,24 @@ class Session:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="storage")
 
     async def run(self, work: Callable[[Connection], T], guards: Collection[DecisionLock] = ()) -> T:
-        """Run it under these guards and commit. Raises `DBAPIError`, `Unsure`, and what `work` raises; nothing is kept
-        then.
+        """Run `work` under decision locks and commit. Raises `DBAPIError`, `Unsure`, and what `work` raises.
+
+        After any of these but `Unsure`, nothing is kept.
         """
         if not self._writer:
             return await self._in_thread(self._read, work)
         return await self._in_thread(self._transact, work, guards)
 
     async def ask(self, question: Callable[[Connection], T]) -> T:
-        """Ask with one statement, which needs no transaction: a third of the way there and back. Of a reader."""
+        """Ask a reader with one statement, without a transaction: a third of the round trips."""
         return await self._in_thread(self._asked, question)
 
     async def vacuum(self) -> None:
-        """Free the places of deleted rows in all tables that the role owns."""
+        """Free the space of deleted rows in all tables that the role owns."""
         await self._in_thread(self._vacuum)
 
     async def close(self) -> None:
+        """Close the connection and end the thread."""
         await self._in_thread(self._drop)
         self._thread.shutdown(wait=False)
 
@@ -103,7 +103,7 @@ class Session:
                 self._drop()
 
     def _read(self, question: Callable[[Connection], T]) -> T:
-        """In one state of the database."""
+        """Run a question in one state of the database."""
 
         def asked(connection: Connection) -> T:
             connection.exec_driver_sql(SNAPSHOT)

@@ -1,5 +1,4 @@
-"""SQLite behind a store: one connection that writes, some that only read, each in its thread
-(`storage/engines/sqlite_thread.py`).
+"""SQLite behind a store: one connection that writes, some that only read, each in its thread.
 
 Why one writer: SQLite has one anyway; a cancelled `BEGIN` leaves a connection inside a transaction; and before 3.51.3
 two connections of which one checkpoints while the other commits can corrupt the file. The writer groups the commits
@@ -63,14 +62,14 @@ class Sqlite:
         return await self.read(question)
 
     async def scrub(self) -> None:
-        """Write the whole database anew, about a second for 200 MB: nothing else is written meanwhile."""
+        """Write the whole database anew, about a second for 200 MB; nothing else is written meanwhile."""
         await self.writer.run(_scrubbed, self.writer.connection)
 
     def look(self) -> None:
         self._files.look()
 
     async def rescue(self) -> None:
-        """What we have open is whole, even when its name is gone: keep a copy of it under another one."""
+        """Copy the open database to another name, if its own name is gone."""
         if self._path is not None and self._files.moved():
             await self.writer.run(sqlite_copy.rescue, self.writer.connection, self._path)
 
@@ -105,7 +104,7 @@ def _scrubbed(connection: Connection) -> None:
 
 
 def _committed(connection: Connection, works: Sequence[Work], files: Watch) -> list[Outcome]:
-    """What became of each work, all of them in one commit."""
+    """Run works in one transaction and return the outcome of each."""
     try:
         with connection.begin():
             outcomes: list[Outcome]
@@ -120,7 +119,7 @@ def _committed(connection: Connection, works: Sequence[Work], files: Watch) -> l
 
 
 class _Undone(Exception):
-    """SQLite has undone a whole group because of one work in it (a full disk): each has to be done by itself."""
+    """SQLite has rolled back a whole group because of one work in it (a full disk): each is done by itself."""
 
 
 def _apart(connection: Connection, work: Work) -> Outcome:

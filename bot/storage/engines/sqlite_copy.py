@@ -1,7 +1,7 @@
-"""Copies of a database: made while the bot writes to it, examined, and put in the place of the one there is.
+"""Copies of a database: made while the bot runs (`copy`), examined (`examine`), put in its place (`put`).
 
-`copy` makes one, `examine` says what is in one, `put` replaces a database by one. Nothing here waits for the bot, and
-the bot never waits for it: a copy is read in one transaction, which in WAL mode stands in nobody's way.
+Nothing here waits for the bot, and the bot does not wait either: a copy is read in one transaction, which in WAL mode
+blocks nobody.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ OPEN = {
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a database holds. `problems` are sentences, none for a sound one; `open` counts what is left to do."""
+    """What a database holds. `problems` are sentences, none for a sound one; `open` counts unfinished work."""
 
     revision: str | None
     problems: tuple[str, ...]
@@ -49,6 +49,7 @@ class Report:
 
 
 def stamp() -> str:
+    """The time, as part of a file name."""
     return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(SystemClock().time()))
 
 
@@ -101,6 +102,8 @@ def _report(connection: sqlite3.Connection, known: frozenset[str]) -> Report:
     if not tables >= {"alembic_version", "updates", "deliveries", "jobs", "operations"}:
         return Report(None, ("it is no database of Govorun",), {})
     revision, *oldest = connection.execute("SELECT * FROM alembic_version").fetchone() or (None,)
+    if "govorun_schema" in tables:
+        oldest = connection.execute("SELECT oldest FROM govorun_schema").fetchone()
     problems = [f"damaged: {line}" for (line,) in connection.execute(f"PRAGMA integrity_check({COMPLAINTS})")]
     problems = [] if problems == ["damaged: ok"] else problems
     strays = connection.execute("PRAGMA foreign_key_check").fetchmany(COMPLAINTS)
@@ -112,9 +115,9 @@ def _report(connection: sqlite3.Connection, known: frozenset[str]) -> Report:
 
 
 def is_served(known: frozenset[str], revision: str | None, oldest: str | None = None) -> bool:
-    """Whether code that knows these revisions can work with a database: with a newer one, where all its steps only add.
+    """Return whether code that knows the revisions `known` works with a database.
 
-    `oldest`: whose code works with it, by its own word.
+    It works with a newer one whose steps only added to the schema: `oldest` is the oldest revision whose code works.
     """
     return revision in known or (oldest in known and (revision or "") > max(known))
 
@@ -141,7 +144,7 @@ def put(copied: Path, place: Path) -> Path | None:
 
 
 def rescue(connection: Connection, lost: Path) -> None:
-    """Save what an open connection still sees of a file that has no name any more, and say where."""
+    """Save what an open connection still sees of a deleted file, and log where."""
     target = lost.with_name(f"{lost.name}-rescued-{stamp()}")
     try:
         os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE))
@@ -155,7 +158,7 @@ def rescue(connection: Connection, lost: Path) -> None:
 
 
 def before_migration(path: Path, revision: str) -> Path:
-    """Copy a database that is about to be changed, and forget the oldest of such copies."""
+    """Copy a database before its schema changes, and delete the oldest of such copies."""
     target = path.with_name(f"{path.name}-backup-{revision}-{stamp()}")
     if not target.exists():  # the second start in a second
         copy(path, target)
@@ -167,7 +170,7 @@ def before_migration(path: Path, revision: str) -> Path:
 
 
 def _fold(path: Path) -> None:
-    """Take the WAL into the file, where that is possible: a damaged database is kept as it is."""
+    """Write the WAL into the file where that works; a damaged database is kept as it is."""
     if not _in_use(path):
         return
     try:
@@ -191,19 +194,19 @@ def _keep(path: Path, kept: Path) -> None:
 
 
 def _reader(path: Path) -> sqlite3.Connection:
-    """A connection that changes nothing: not the database, and no file beside it either."""
+    """Open a connection that changes neither the database nor a file beside it."""
     address = f"file:{quote(str(path.absolute()))}?mode=ro" + ("" if _in_use(path) else "&immutable=1")
     return sqlite3.connect(address, uri=True, isolation_level=None)
 
 
 def _in_use(path: Path) -> bool:
-    """Whether it is open, or was when its process died: then its newest rows are in the WAL."""
+    """Whether a database is open, or was when its process died: then the newest rows are in the WAL."""
     return Path(f"{path}-wal").exists()
 
 
 @contextmanager
 def spare(path: Path) -> Iterator[Path]:
-    """A name beside `path` for a file that is gone at the end."""
+    """Yield a free name beside `path`, and delete the file of that name at the end."""
     name = path.with_name(f"{path.name}-new")
     name.unlink(missing_ok=True)
     try:

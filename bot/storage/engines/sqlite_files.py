@@ -1,4 +1,4 @@
-"""The files of a database: where they are, whose they are, and whether they are still there."""
+"""The files of a database: where they are, who may read them, and whether they are still there."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ ADVICE = f"put the right file there and start again, or {RESTORE}"
 
 
 def path_of(url: str) -> Path | None:
-    """The file of a database; None when it is kept in memory, or by a server."""
+    """Return the file of a database; None for one in memory or on a server."""
     place = make_url(url)
     name = place.database or "" if place.get_backend_name() == "sqlite" else ""
     return Path(name.removeprefix("file:")) if name not in ("", ":memory:") else None
 
 
 def home(url: str) -> Path | None:
-    """Beside which file to keep what is no row: the database, or where a server is that, one in the working folder."""
+    """Return the path beside which other files are kept: the database's, or one in the working folder."""
     return path_of(url) if make_url(url).get_backend_name() == "sqlite" else Path("govorun")
 
 
 def claim(path: Path) -> None:
-    """Make the file of a new database, for its owner alone: what SQLite puts beside it gets the same mode."""
+    """Create the file of a new database for its owner alone; SQLite gives the files beside it this mode, too."""
     if not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, PRIVATE))
 
@@ -61,7 +61,7 @@ def alone(url: str) -> Iterator[None]:
 
 
 def on_disk(folder: Path) -> None:
-    """Wait until the names in a folder are on disk: a file that was synced can still be without its name."""
+    """Wait until the names in a folder are on disk: the name of a synced file may not be."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
@@ -80,12 +80,12 @@ class Watch:
         self._seen: dict[str, tuple[int, int]] = {}
 
     def look(self) -> None:
-        """Raises `Lost` when one of them was deleted or replaced."""
+        """Raise `Lost` when one of the files was deleted or replaced."""
         if found := self.moved():
             raise Lost(f"{found} while it was in use: {ADVICE}")
 
     def moved(self) -> str:
-        """Which of them is no longer what it was, and how; empty while all are."""
+        """Return which file was deleted or replaced, as a sentence; "" for none."""
         for path in self._paths:
             try:
                 found = os.stat(path)

@@ -1,8 +1,8 @@
-"""A connection to SQLite with a thread of its own, in which whole transactions run.
+"""A connection to SQLite with a thread of its own, which runs whole transactions.
 
 aiosqlite crosses into its thread once for every statement, and SQLAlchemy's asyncio layer four times: the twenty-five
-statements of a turn cost 8 ms. Here a transaction crosses once, so it is an ordinary function on an ordinary
-SQLAlchemy connection. That it can't be cancelled half-way is the other reason.
+statements of a turn cost 8 ms. Here a transaction crosses once: it is an ordinary function on an ordinary
+SQLAlchemy connection, which also can't be cancelled half-way.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 class Thread(aiosqlite.Connection):
-    """Open it with `await Thread(url, writer=...).open()`; what `run` is given, it runs one after the other."""
+    """A connection with a thread that runs one function after the other. Use `await Thread(url, writer=...).open()`."""
 
     connection: Connection
 
@@ -45,13 +45,13 @@ class Thread(aiosqlite.Connection):
         return self
 
     async def run(self, function: Callable[..., T], *arguments: object) -> T:
-        """Run it in the thread. Whoever waits may be cancelled; the function is not."""
+        """Run a function in the thread. Cancelling the caller does not cancel the function."""
         result: T = await self._execute(function, *arguments)  # type: ignore[no-untyped-call]
         return result
 
 
 def engine(place: URL, connect: Callable[[], sqlite3.Connection], *, writer: bool) -> Engine:
-    """An engine for one connection. What SQLAlchemy has compiled for one engine of a process it knows for all."""
+    """Return an engine for one connection. All engines of a process share their compiled statements."""
     # What people write is not for the log: errors say the statement, never its values.
     made = create_engine(place, creator=connect, poolclass=StaticPool, hide_parameters=True)
     made.dialect = _dialect()
@@ -61,7 +61,7 @@ def engine(place: URL, connect: Callable[[], sqlite3.Connection], *, writer: boo
 
 
 def prepare_sqlite(engine: Engine, *, writer: bool) -> None:
-    """What every connection to SQLite is told first; a connection that only reads is told so too."""
+    """Set up each connection of an engine: time limits, foreign keys, and what a writer or a reader needs."""
 
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: object) -> None:
@@ -86,7 +86,7 @@ def prepare_sqlite(engine: Engine, *, writer: bool) -> None:
 
 @cache
 def _dialect() -> Dialect:
-    """One for all connections: what SQLAlchemy has compiled, at 1 ms a statement, is good for one dialect only."""
+    """Return the one dialect of all connections: SQLAlchemy compiles a statement for each dialect (1 ms)."""
     engine = create_engine("sqlite://", poolclass=NullPool)
     engine.connect().close()  # it reads what this SQLite can do
     return engine.dialect

@@ -6,17 +6,18 @@ from sqlalchemy.engine import URL, make_url
 
 
 def is_sqlite(url: str) -> bool:
+    """Return whether a URL names a SQLite database."""
     return make_url(url).get_backend_name() == "sqlite"
 
 
 def shown(url: str) -> str:
-    """The address of a database as it may be seen: no password."""
+    """Return the URL of a database without its password and options."""
     place = make_url(url)
     return place.set(query={}).render_as_string(hide_password=True)
 
 
 def synchronous(url: str) -> URL:
-    """The address of a database, for SQLAlchemy's ordinary engine."""
+    """Return the URL of a database for SQLAlchemy's ordinary engine."""
     place = make_url(url)
     name = place.get_backend_name()
     return place.set(drivername="postgresql+psycopg" if name == "postgresql" else name)

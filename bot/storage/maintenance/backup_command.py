@@ -43,7 +43,7 @@ def restore(url: str, source: Path) -> Path | None:
 
 
 def verify(url: str, path: Path | None = None) -> Iterator[tuple[bool, str]]:
-    """What is to be said about a database (None: the bot's own): whether it is as it should be, and a line."""
+    """Yield whether something is as it should be, and a line about it. `path` None: the bot's own database."""
     path = path or _place(url)
     report = sqlite_copy.examine(path, migrations.known())
     yield not report.problems, f"{path}: schema {report.revision or 'unknown'}"

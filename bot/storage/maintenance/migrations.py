@@ -1,7 +1,8 @@
-"""Which schema this code needs, and how a database gets there (the steps are in `migrations/`).
+"""Which schema this code needs, and how a database gets there. Begin with `upgrade`; the steps are in `migrations/`.
 
-A database says not only its revision but also the oldest one whose code works with it: what only adds to the schema
-leaves that as it is, so that during an update processes of the version before go on, and may be started again.
+Beside its revision (the table of alembic) a database keeps the oldest revision whose code works with it (the table
+`govorun_schema`). A step that only adds to the schema leaves that as it is, so during an update the processes of the
+version before go on, and may be started again.
 """
 
 from __future__ import annotations
@@ -29,10 +30,17 @@ from bot.storage.tables import METADATA
 
 log = logging.getLogger(__name__)
 
-VERSION = "alembic_version"
+VERSIONS = sa.MetaData()  # what no step makes: the table of alembic, as it makes it, and one row about it
+VERSION = sa.Table(
+    "alembic_version",
+    VERSIONS,
+    sa.Column("version_num", sa.String(32)),
+    sa.PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
+COMPATIBILITY = sa.Table("govorun_schema", VERSIONS, sa.Column("oldest", sa.String(32), nullable=False))
 OURS = ("updates", "deliveries", "conversations")  # no other program has all of these
 HEAD = "0008"  # known here so that a start does not load alembic (0.3 s) to find that there is nothing to do
-OLDEST = "0007"  # whose code works with `HEAD`: the highest `CONTRACTS` of the steps (docs/deployment.md)
+OLDEST = "0007"  # the oldest revision whose code works with `HEAD`: the highest `CONTRACTS` of the steps
 LONGEST_CHECK = 1.0  # seconds of a start for the search for broken pages
 MOST_TRIES = 60  # to change tables that others use: about two minutes
 PAUSE = 0.1  # seconds after the first; longer by as much after each
@@ -41,42 +49,43 @@ LONGEST_PAUSE = 1.0
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a database says of its schema; `oldest` "": it was made before such a thing was written down."""
+    """The schema of a database. `oldest` is the oldest revision whose code works with it, "" where it is not known."""
 
     revision: str
     oldest: str
 
     @property
     def is_known(self) -> bool:
-        """Whether this code can read it, or bring it up to date."""
+        """Whether this code can read the schema or bring it up to date."""
         return self.revision in known()
 
     @property
     def is_served(self) -> bool:
-        """Whether this code can work with it."""
+        """Whether this code can work with the schema."""
         return is_served(known(), self.revision, self.oldest)
 
 
 def scripts() -> Path:
+    """The folder with the steps."""
     inside = Path(__file__).parents[2] / "migrations"
     return inside if inside.is_dir() else inside.parents[1] / "migrations"
 
 
 def known() -> frozenset[str]:
-    """The revisions that this code can read or bring up to date."""
+    """Return the revisions that this code can read or bring up to date."""
     return frozenset(step.name.partition("_")[0] for step in (scripts() / "versions").glob("0*_*.py"))
 
 
 async def current(url: str) -> str | None:
-    """The revision of a database; None for an empty one. Raises as `find`."""
+    """Return the revision of a database; None for an empty one. Raises as `find`."""
     told = await find(url)
     return None if told is None else told.revision
 
 
 async def find(url: str) -> State | None:
-    """What a database says of itself; None for an empty one.
+    """Return the schema of a database; None for an empty one.
 
-    Raises `ConfigError` for one that is not ours, is damaged, or can't be opened; nothing is changed then.
+    Raises `ConfigError` for a database that is not ours, is damaged, or can't be opened. Nothing is changed.
     """
     return await asyncio.to_thread(_find, url)
 
@@ -91,7 +100,7 @@ def _in_file(url: str) -> State | None:
     try:
         with engine.connect() as connection:
             tables = _tables(url, connection, "file")
-            if VERSION not in tables:
+            if VERSION.name not in tables:
                 return None
             _look_through(url, connection)
             return state(connection)
@@ -110,7 +119,7 @@ def _on_server(url: str) -> State | None:
             postgres_server.insist(connection, url)
             tables = _tables(url, connection, "database")
             postgres_server.insist_on_rights(connection, url, {name for name in tables if _is_ours(name)})
-            told = state(connection) if VERSION in tables else None
+            told = state(connection) if VERSION.name in tables else None
             if told is None or told.revision in known() - {HEAD}:
                 postgres_server.insist_on_making(connection, url)
             return told
@@ -119,32 +128,45 @@ def _on_server(url: str) -> State | None:
 
 
 def _is_ours(name: str) -> bool:
-    return name == VERSION or name in METADATA.tables or name.startswith(job_notify.BESIDE)
+    return name == VERSION.name or name in METADATA.tables or name.startswith(job_notify.BESIDE)
 
 
 def _tables(url: str, connection: sa.Connection, place: str) -> set[str]:
-    """The names of the tables that are there. Raises `ConfigError` when they are another program's."""
+    """Return the names of all tables. Raises `ConfigError` when they are another program's."""
     tables = set(sa.inspect(connection).get_table_names())
-    if tables - {VERSION} and not tables >= {VERSION, *OURS}:
+    if tables - {VERSION.name} and not tables >= {VERSION.name, *OURS}:
         raise ConfigError(f"DATABASE_URL: {shown(url)} holds tables of another program; choose another {place}")
     return tables
 
 
 def state(connection: sa.Connection) -> State | None:
-    """The row of alembic's table, which has our column only since it was told which code works with the schema."""
+    """Read the revision and the oldest compatible one; None where alembic's table is empty.
+
+    Before it had `govorun_schema`, Govorun kept the second in a column of alembic's table.
+    """
     row = connection.execute(sa.text("SELECT * FROM alembic_version")).mappings().one_or_none()
-    return None if row is None else State(row["version_num"], row.get("oldest") or "")
+    if row is None:
+        return None
+    is_apart = sa.inspect(connection).has_table(COMPATIBILITY.name)
+    oldest = connection.scalar(sa.select(COMPATIBILITY)) if is_apart else row.get("oldest")
+    return State(row["version_num"], oldest or "")
 
 
-def note(connection: sa.Connection, oldest: str) -> None:
-    """Write down which code works with the schema that the steps have made."""
-    if "oldest" not in {column["name"] for column in sa.inspect(connection).get_columns(VERSION)}:
-        connection.execute(sa.text("ALTER TABLE alembic_version ADD COLUMN oldest VARCHAR(32)"))
-    connection.execute(sa.text("UPDATE alembic_version SET oldest = :oldest"), {"oldest": oldest})
+def write_oldest(connection: sa.Connection, oldest: str) -> None:
+    """Store the oldest revision whose code works with the schema; "" where the steps have left no schema."""
+    if not oldest:
+        COMPATIBILITY.drop(connection, checkfirst=True)
+        return
+    COMPATIBILITY.create(connection, checkfirst=True)
+    connection.execute(sa.delete(COMPATIBILITY))
+    connection.execute(sa.insert(COMPATIBILITY), {"oldest": oldest})
+    # Processes of a version that only knows the column may still be started.
+    if "oldest" in {column["name"] for column in sa.inspect(connection).get_columns(VERSION.name)}:
+        connection.execute(sa.text("UPDATE alembic_version SET oldest = :oldest"), {"oldest": oldest})
 
 
 def _look_through(url: str, connection: sa.Connection) -> None:
-    """Refuse a file with broken pages: every write would spoil more of it. What takes too long is left out."""
+    """Refuse a file with broken pages, which every write would spoil more. A check that takes too long is left out."""
     driver: Any = connection.connection.driver_connection
     end = time.monotonic() + LONGEST_CHECK
     driver.set_progress_handler(lambda: time.monotonic() > end, 100_000)
@@ -202,7 +224,7 @@ def _migrate(url: str, told: State | None) -> str:
 
 
 def _migrate_server(url: str) -> str:
-    """One of the processes that start at the same time does it; the others wait, and find it done."""
+    """Let one of the processes that start together change the schema; the others wait for it."""
     from bot.storage.engines import postgres_server
 
     with postgres_server.migrating(url):
@@ -218,17 +240,15 @@ def _migrate_server(url: str) -> str:
 
 
 def _create(url: str) -> None:
-    """All tables at once, in an empty database: alembic is 0.3 s and 10 MB that only older databases need."""
+    """All tables at once, in an empty database: alembic is 20 MB and 0.3 s that only older databases need."""
     engine = connector(url, writer=True)
-    name = sa.PrimaryKeyConstraint("version_num", name=f"{VERSION}_pkc")
-    version = sa.Table(VERSION, sa.MetaData(), sa.Column("version_num", sa.String(32), nullable=False), name)
     try:
         with engine.begin() as connection:
-            version.create(connection, checkfirst=True)
+            VERSIONS.create_all(connection)
             METADATA.create_all(connection)
             job_notify.create(connection)
-            connection.execute(sa.insert(version), {"version_num": HEAD})
-            note(connection, OLDEST)
+            connection.execute(sa.insert(VERSION), {"version_num": HEAD})
+            write_oldest(connection, OLDEST)
     finally:
         engine.dispose()
 
@@ -250,7 +270,7 @@ def _look_around(url: str) -> None:
 
 
 def configuration(url: str, folder: Path | None = None) -> Any:
-    """What alembic is to know; the steps are those of this code where no folder is named."""
+    """Return the configuration of alembic. `folder`: other steps than those of this code."""
     from alembic.config import Config
 
     config = Config()
@@ -260,10 +280,10 @@ def configuration(url: str, folder: Path | None = None) -> Any:
 
 
 def climb(url: str, folder: Path | None = None) -> None:
-    """Take the steps that the database lacks, all of them or none.
+    """Take the steps that a database lacks, all of them or none.
 
-    On a server others are at work meanwhile: who meets them gives way, and begins anew. Raises `DBAPIError` when there
-    is no end of it.
+    On a server this gives way to transactions that use the tables, and begins again; raises `DBAPIError` after two
+    minutes.
     """
     from alembic import command
 

@@ -25,7 +25,7 @@ TABLES: Sequence[Table] = METADATA.sorted_tables
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """How many rows each table has. `before`: all of them were there already."""
+    """How many rows each table has. `before`: all of them had arrived earlier."""
 
     rows: Mapping[str, int]
     before: bool
@@ -85,7 +85,7 @@ def _copy(old: Connection, new: Connection, table: Table) -> None:
 
 
 def _count_on(old: Connection, new: Connection, table: Table) -> None:
-    """New rows get numbers above all that were ever given."""
+    """Let new rows get ids above all that were ever used."""
     highest = old.scalar(select(func.max(table.c.id))) or 0
     if table.dialect_options["sqlite"]["autoincrement"]:
         given = old.scalar(text("SELECT seq FROM sqlite_sequence WHERE name = :name"), {"name": table.name})
@@ -95,7 +95,10 @@ def _count_on(old: Connection, new: Connection, table: Table) -> None:
 
 
 def _sum(connection: Connection, table: Table) -> tuple[int, int]:
-    """How many rows there are, and a number that changes with each of them: databases sort texts differently."""
+    """Return how many rows there are and a sum of their hashes.
+
+    The sum does not depend on their order, since databases sort texts differently.
+    """
     count, total = 0, 0
     for rows in _batches(connection, table):
         for row in rows:

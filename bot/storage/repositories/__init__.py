@@ -1,1 +1,1 @@
-"""What can be asked of the database, one subject a file; `store.Tx` lists them. None commits."""
+"""Queries and changes, one subject a file. Begin with `store.Tx`, which lists them. None of them commits."""

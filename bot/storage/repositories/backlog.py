@@ -1,4 +1,4 @@
-"""What waits in the inbox and the outbox and what can't be worked on: questions of those who watch over the bot."""
+"""How much waits in the inbox and the outbox and what was given up, for health checks and metrics."""
 
 from __future__ import annotations
 
@@ -8,49 +8,51 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, func, select
 
 from bot.storage.repositories.mapping import Subject
-from bot.storage.tables.work import Delivery, Job, Update
+from bot.storage.tables.work import deliveries, jobs, updates
 
 MOST = 1000  # overdue rows that are looked at: what is behind them waits for the same reason
 
-OPEN_UPDATE = (Update.bot == bindparam("b"), Update.state.in_(("new", "begun")))
-OPEN_DELIVERY = (Delivery.bot == bindparam("b"), Delivery.state.in_(("pending", "sending")))
-UPDATES = select(func.count(), func.min(Update.at)).where(*OPEN_UPDATE)
-DELIVERIES = select(func.count(), func.min(Delivery.at)).where(*OPEN_DELIVERY)
-JOBS = select(func.count(), func.min(Job.due)).where(Job.bot == bindparam("b"), Job.due <= bindparam("now"))
-OPEN_FOR_LONG = (*OPEN_UPDATE, Update.at < bindparam("before"))
-OVERDUE = select(Update.id, Update.chat).where(*OPEN_FOR_LONG).order_by(Update.id).limit(MOST)
+OPEN_UPDATE = (updates.c.bot == bindparam("b"), updates.c.state.in_(("new", "begun")))
+OPEN_DELIVERY = (deliveries.c.bot == bindparam("b"), deliveries.c.state.in_(("pending", "sending")))
+UPDATES = select(func.count(), func.min(updates.c.at)).where(*OPEN_UPDATE)
+DELIVERIES = select(func.count(), func.min(deliveries.c.at)).where(*OPEN_DELIVERY)
+JOBS = select(func.count(), func.min(jobs.c.due)).where(jobs.c.bot == bindparam("b"), jobs.c.due <= bindparam("now"))
+OPEN_FOR_LONG = (*OPEN_UPDATE, updates.c.at < bindparam("before"))
+OVERDUE = select(updates.c.id, updates.c.chat).where(*OPEN_FOR_LONG).order_by(updates.c.id).limit(MOST)
 DEAD_UPDATES = select(func.count()).where(
-    Update.bot == bindparam("b"), Update.state == "dead", Update.at >= bindparam("since")
+    updates.c.bot == bindparam("b"), updates.c.state == "dead", updates.c.at >= bindparam("since")
 )
 DEAD_DELIVERIES = select(func.count()).where(
-    Delivery.bot == bindparam("b"), Delivery.state == "dead", Delivery.at >= bindparam("since"),
-    Delivery.reason != bindparam("gone"),
+    deliveries.c.bot == bindparam("b"), deliveries.c.state == "dead", deliveries.c.at >= bindparam("since"),
+    deliveries.c.reason != bindparam("gone"),
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How many rows wait, and for how many seconds the oldest has (by the wall clock)."""
+    """How many rows wait, and for how many seconds the oldest of them has."""
 
     count: int
     oldest: float
 
 
 class Backlog(Subject):
+    """How much waits in the inbox, the outbox and the jobs, and what was given up: for health checks and metrics."""
+
     def updates(self, bot: int) -> Waiting:
-        """The updates that are not answered yet."""
+        """Return how many updates are not answered yet."""
         return self._waiting(*self.connection.execute(UPDATES, {"b": bot}).one())
 
     def deliveries(self, bot: int) -> Waiting:
-        """The finished answers that are not in their chats yet."""
+        """Return how many finished answers are not sent yet."""
         return self._waiting(*self.connection.execute(DELIVERIES, {"b": bot}).one())
 
     def jobs(self, bot: int) -> Waiting:
-        """The jobs that are due: `oldest` is for how long."""
+        """Return how many jobs are due; `oldest` is since when the first has been."""
         return self._waiting(*self.connection.execute(JOBS, {"b": bot, "now": self.clock.time()}).one())
 
     def overdue(self, bot: int, seconds: float) -> Sequence[int]:
-        """The rows of the inbox that are open for longer than that, but for those of chats that a process has taken."""
+        """Return the updates that are open for longer than `seconds`, without chats that a process has taken."""
         before = self.clock.time() - seconds
         taken = self.queue.taken(bot)
         return [
@@ -58,13 +60,13 @@ class Backlog(Subject):
         ]
 
     def dead(self, bot: int, seconds: float, gone: str) -> int:
-        """How many rows of both boxes that came in so many seconds were given up; those of chats that left don't count.
+        """Return how many updates and deliveries of the last `seconds` were given up.
 
-        `gone` is the reason under which those were given up.
+        Deliveries with the reason `gone`, to chats that can't be reached, are left out.
         """
         values = {"b": bot, "since": self.clock.time() - seconds}
-        updates = self.connection.scalar(DEAD_UPDATES, values) or 0
-        return updates + (self.connection.scalar(DEAD_DELIVERIES, {**values, "gone": gone}) or 0)
+        dead = self.connection.scalar(DEAD_UPDATES, values) or 0
+        return dead + (self.connection.scalar(DEAD_DELIVERIES, {**values, "gone": gone}) or 0)
 
     def _waiting(self, count: int, first: float | None) -> Waiting:
         return Waiting(count, max(self.clock.time() - first, 0.0) if first is not None else 0.0)

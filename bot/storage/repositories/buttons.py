@@ -1,4 +1,4 @@
-"""What buttons do, and what the bot waits for: rows that belong to a user in a chat and end by themselves."""
+"""Buttons, and questions of the bot whose answer it waits for: both belong to a user in a chat and expire."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ from sqlalchemy import and_, bindparam, delete, insert, select, update
 
 from bot.ports import DeliveryState
 from bot.storage.repositories.mapping import Subject
-from bot.storage.tables.work import Awaited, ButtonRow, Delivery
+from bot.storage.tables.work import awaited, buttons, deliveries
 from bot.types import Address, Button
 
-LIFE = 30 * 24 * 3600.0  # seconds: buttons live for ever in a chat, what they do does not
+LIFE = 30 * 24 * 3600.0  # seconds in which a button works; Telegram shows it for ever
 AROUND = 60.0  # seconds between rows of one transaction, at most
-PATIENCE = 15 * 60.0  # seconds that a question of the bot stands
-ADD = insert(ButtonRow)
-AWAITED = select(Awaited.action, Awaited.payload).where(
-    Awaited.bot == bindparam("b"),
-    Awaited.key == bindparam("k"),
-    Awaited.user == bindparam("u"),
-    Awaited.expires > bindparam("now"),
+PATIENCE = 15 * 60.0  # seconds in which a question of the bot is answered by the next message
+ADD = insert(buttons)
+AWAITED = select(awaited.c.action, awaited.c.payload).where(
+    awaited.c.bot == bindparam("b"),
+    awaited.c.key == bindparam("k"),
+    awaited.c.user == bindparam("u"),
+    awaited.c.expires > bindparam("now"),
 )
 
 
 PRESSED = (
-    select(ButtonRow.action, ButtonRow.payload, ButtonRow.user, Delivery.state, Delivery.message_ids, Delivery.marker)
-    .join(Delivery, and_(Delivery.bot == ButtonRow.bot, Delivery.key == ButtonRow.delivery))
+    select(*buttons.c["action", "payload", "user"], *deliveries.c["state", "message_ids", "marker"])
+    .join(deliveries, and_(deliveries.c.bot == buttons.c.bot, deliveries.c.key == buttons.c.delivery))
     .where(
-        ButtonRow.key == bindparam("button"),
-        ButtonRow.bot == bindparam("b"),
-        ButtonRow.chat == bindparam("c"),
-        ButtonRow.user.in_((0, bindparam("u"), bindparam("c"))),
-        ButtonRow.expires > bindparam("now"),
+        buttons.c.key == bindparam("button"),
+        buttons.c.bot == bindparam("b"),
+        buttons.c.chat == bindparam("c"),
+        buttons.c.user.in_((0, bindparam("u"), bindparam("c"))),
+        buttons.c.expires > bindparam("now"),
     )
 )
 
 
 @dataclass(frozen=True, slots=True)
 class ButtonPress:
-    """What a button does, or what an awaited message is for. `key` is the button's own.
+    """The action of a pressed button, or of the message that the bot waited for. `key` is the button's own.
 
-    `of_group`: made for an anonymous administrator, so that only an administrator of the group may press it.
+    `of_group`: made for an anonymous administrator, so only an administrator of the group may press it.
     """
 
     name: str
@@ -54,12 +54,14 @@ class ButtonPress:
 
 
 class Buttons(Subject):
+    """Buttons under answers, and questions of the bot whose answer it waits for."""
+
     def add(self, address: Address, delivery: str, user: int, label: str, action: str, **payload: Any) -> Button:
-        """A button that only `user` may press (0: anybody in the chat), only in this chat, under that answer."""
+        """Make a button under an answer that only `user` may press (0: anybody), and only in this chat."""
         return self._add(secrets.token_urlsafe(12), address, delivery, user, label, action, payload)
 
     def queued(self, address: Address, delivery: str, user: int, label: str, action: str, **payload: Any) -> Button:
-        """A button as `add` makes it, whose action waits for its turn in the conversation, as a message would."""
+        """Make a button like `add`, whose press waits for its turn in the conversation, as a message does."""
         return self._add(Button.IN_TURN + secrets.token_urlsafe(12), address, delivery, user, label, action, payload)
 
     def _add(
@@ -73,7 +75,7 @@ class Buttons(Subject):
         return Button(label, key)
 
     def press(self, address: Address, user: int, key: str, message_id: int) -> ButtonPress | None:
-        """What a pressed button does; None when it is forged, foreign, used, too old or under another message."""
+        """Return the action of a pressed button; None if it is forged, foreign, used up, expired or elsewhere."""
         values = {"button": key, "b": address.bot, "c": address.chat, "u": user, "now": self.clock.time()}
         row = self.connection.execute(PRESSED, values).one_or_none()
         if row is None or not _stands(row, message_id):
@@ -81,54 +83,56 @@ class Buttons(Subject):
         return ButtonPress(row.action, json.loads(row.payload), key, row.user < 0)
 
     def use_up(self, key: str) -> None:
-        """A button that works once has worked."""
-        self.connection.execute(update(ButtonRow).where(ButtonRow.key == key).values(expires=0.0))
+        """Make a button that works once do nothing from now on."""
+        self.connection.execute(update(buttons).where(buttons.c.key == key).values(expires=0.0))
 
     def end_all(self, bot: int, user: int, actions: Collection[str]) -> None:
-        """End a user's buttons that do one of these, and what the bot waits for from this user for the sake of one.
+        """End a user's buttons and awaited answers that have one of these actions.
 
-        No index leads there: a million buttons take some tenths of a second.
+        No index helps with it: a million buttons take some tenths of a second.
         """
-        for table in (ButtonRow, Awaited):
-            theirs = (table.bot == bot, table.user == user, table.action.in_(actions))
+        for table in (buttons, awaited):
+            theirs = (table.c.bot == bot, table.c.user == user, table.c.action.in_(actions))
             self.connection.execute(update(table).where(*theirs).values(expires=0.0))
 
     def made_at(self, bot: int, action: str, at: float) -> Sequence[tuple[int, Mapping[str, Any]]]:
-        """User and payload of each button of this action that was made at that time (Unix) and has not ended."""
-        then = ButtonRow.expires.between(at + LIFE - AROUND, at + LIFE + AROUND)
-        works = (then, ButtonRow.expires > self.clock.time(), ButtonRow.bot == bot, ButtonRow.action == action)
-        query = select(ButtonRow.user, ButtonRow.payload).where(*works)
+        """Return user and payload of each button with this action that was made at a time (Unix) and still works."""
+        then = buttons.c.expires.between(at + LIFE - AROUND, at + LIFE + AROUND)
+        works = (then, buttons.c.expires > self.clock.time(), buttons.c.bot == bot, buttons.c.action == action)
+        query = select(buttons.c.user, buttons.c.payload).where(*works)
         return [(user, json.loads(payload)) for user, payload in self.connection.execute(query)]
 
     def wait_for(self, address: Address, user: int, action: str, **payload: Any) -> None:
-        """The next message of this user here is the answer to a question of the bot."""
+        """Take the next message of a user at an address as the answer to a question of the bot."""
         self.forget(address, user)
         row = {
             "bot": address.bot, "key": address.key, "user": user, "action": action,
             "payload": json.dumps(payload, ensure_ascii=False), "expires": self.clock.time() + PATIENCE,
         }  # fmt: skip
-        self.connection.execute(insert(Awaited), row)
+        self.connection.execute(insert(awaited), row)
 
     def awaited(self, address: Address, user: int) -> ButtonPress | None:
+        """Return what the next message of a user at an address is the answer to, None for nothing."""
         values = {"b": address.bot, "k": address.key, "u": user, "now": self.clock.time()}
         row = self.connection.execute(AWAITED, values).one_or_none()
         return ButtonPress(row.action, json.loads(row.payload)) if row else None
 
     def forget(self, address: Address, user: int) -> None:
-        self.connection.execute(delete(Awaited).where(_of(address, user)))
+        """Stop waiting for an answer of a user at an address."""
+        self.connection.execute(delete(awaited).where(_of(address, user)))
 
     def sweep(self) -> None:
-        """Delete what has ended."""
+        """Delete expired buttons and questions."""
         now = self.clock.time()
-        self.connection.execute(delete(ButtonRow).where(ButtonRow.expires < now))
-        self.connection.execute(delete(Awaited).where(Awaited.expires < now))
+        self.connection.execute(delete(buttons).where(buttons.c.expires < now))
+        self.connection.execute(delete(awaited).where(awaited.c.expires < now))
 
 
 def _stands(row: Any, message_id: int) -> bool:
-    """Whether the answer is that message. One that is just being sent has no id yet, only one above its marker."""
+    """Whether the button's answer is that message. An answer being sent has no id yet, but one above its marker."""
     sending = row.state == DeliveryState.SENDING and message_id > row.marker
     return message_id > 0 and (message_id in json.loads(row.message_ids) or sending)
 
 
 def _of(address: Address, user: int) -> Any:
-    return and_(Awaited.bot == address.bot, Awaited.key == address.key, Awaited.user == user)
+    return and_(awaited.c.bot == address.bot, awaited.c.key == address.key, awaited.c.user == user)

@@ -1,4 +1,4 @@
-"""The conversations of a chat as a list: names, pins, what was put aside, and which one goes on."""
+"""The list of conversations at an address: titles, pins, the archive, search, and which one goes on."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from sqlalchemy import bindparam, case, exists, or_, select, update
 
 from bot.storage.repositories.mapping import Subject, address, at, load_parts, spot
 from bot.storage.repositories.messages import CURRENT, Messages
-from bot.storage.tables.history import Conversation, Document, Fact, Message, Summary
+from bot.storage.tables.history import conversations, documents, facts, messages, summaries
 from bot.types import Address, Text
 
 LONGEST_TITLE = 128
 SOME = 500  # messages that are read at a time in a search
-FIRST_WORDS = 40  # characters of its first question that stand for a conversation without a name
+FIRST_WORDS = 40  # characters of the first question that are the title of a conversation without a name
 BESIDE = select(
-    or_(*(exists().where(table.conversation_id == bindparam("conversation")) for table in (Fact, Summary))),
-    exists().where(Document.conversation_id == bindparam("conversation")),
+    or_(*(exists().where(table.c.conversation_id == bindparam("conversation")) for table in (facts, summaries))),
+    exists().where(documents.c.conversation_id == bindparam("conversation")),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """`named_by`: model, user; "" where the title is only the beginning of the first question."""
+    """A conversation in a list. `named_by`: model or user; "" where the title is the start of the first question."""
 
     id: int
     title: str
@@ -37,25 +37,28 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """What there is beside the messages of a conversation: most have nothing. `memory`: facts or a summary."""
+    """Whether a conversation has a `memory` (facts or a summary) and documents: most have neither."""
 
     memory: bool
     documents: bool
 
 
 class Conversations(Subject):
+    """The conversations of an address as a list."""
+
     def beside(self, conversation: int) -> Beside:
+        """Return what a conversation has beside its messages."""
         return Beside(*self.connection.execute(BESIDE, {"conversation": conversation}).one())
 
     def list(self, where: Address, words: str = "", *, archived: bool = False) -> Sequence[Listed]:
-        """Those in which something was said, pinned ones first, the newest before older ones.
+        """Return the conversations that have messages, pinned ones first, then the newest first.
 
-        `words` must stand in the title or in something that was said, in any case of letters.
+        `words`: only those that have this text in the title or in a message, in upper or lower case.
         """
         query = (
             select(*FIELDS)
-            .where(at(Conversation, where), Conversation.head.is_not(None), Conversation.is_archived == archived)
-            .order_by(Conversation.is_pinned.desc(), Conversation.chosen.desc(), Conversation.id.desc())
+            .where(at(conversations, where), conversations.c.head.is_not(None), conversations.c.is_archived == archived)
+            .order_by(conversations.c.is_pinned.desc(), conversations.c.chosen.desc(), conversations.c.id.desc())
         )
         rows: Iterable[Any] = self.connection.execute(query)
         if words:
@@ -65,14 +68,14 @@ class Conversations(Subject):
         return [_listed(row) for row in rows]
 
     def _said(self, where: Address, sought: str, *, archived: bool) -> set[int]:
-        """The conversations in which something was said with these folded words in it.
+        """Return the conversations with a message that contains `sought`, which is folded.
 
-        Read and looked through here: SQLite knows capitals of A to Z only, and PostgreSQL those of its locale.
+        The texts are compared here: SQLite folds the letters A to Z only, and PostgreSQL those of its locale.
         """
         query = (
-            select(Message.conversation_id, Message.parts)
-            .join(Conversation, Conversation.id == Message.conversation_id)
-            .where(at(Conversation, where), Conversation.is_archived == archived)
+            select(messages.c.conversation_id, messages.c.parts)
+            .join(conversations, conversations.c.id == messages.c.conversation_id)
+            .where(at(conversations, where), conversations.c.is_archived == archived)
         )
         found: set[int] = set()
         for id_, parts in self.connection.execute(query, execution_options={"yield_per": SOME}):
@@ -81,52 +84,56 @@ class Conversations(Subject):
         return found
 
     def get(self, where: Address, id_: int) -> Listed | None:
-        query = select(*FIELDS).where(at(Conversation, where), Conversation.id == id_)
+        """Return a conversation of an address by its id, None where there is none."""
+        query = select(*FIELDS).where(at(conversations, where), conversations.c.id == id_)
         row = self.connection.execute(query).one_or_none()
         return _listed(row) if row else None
 
     def current(self, where: Address) -> Listed | None:
+        """Return the conversation that goes on at an address, None where there is none."""
         id_ = self.connection.execute(CURRENT, spot(where)).scalar_one_or_none()
         return self.get(where, id_) if id_ is not None else None
 
     def where(self, id_: int) -> Address | None:
-        row = self.connection.execute(select(Conversation).where(Conversation.id == id_)).one_or_none()
+        """Return the address of a conversation, None where there is no such conversation."""
+        row = self.connection.execute(select(conversations).where(conversations.c.id == id_)).one_or_none()
         return address(row) if row else None
 
     def choose(self, where: Address, id_: int) -> None:
-        """From now on this one goes on."""
+        """Make a conversation the one that goes on at an address, and take it out of the archive."""
         self._set(id_, chosen=Messages(self.connection, self.clock, self.queue).chosen_now(where), is_archived=False)
 
     def name(self, id_: int, title: str, by: str) -> None:
-        """`by` model changes no name that a user gave."""
-        keeps = (Conversation.named_by == "user") & (by == "model")
-        values = {"title": case((keeps, Conversation.title), else_=title[:LONGEST_TITLE]), "named_by": by}
+        """Give a conversation a title. `by` is user or model; a model does not change a title that a user gave."""
+        keeps = (conversations.c.named_by == "user") & (by == "model")
+        values = {"title": case((keeps, conversations.c.title), else_=title[:LONGEST_TITLE]), "named_by": by}
         if by == "model":
-            values["named_by"] = case((keeps, Conversation.named_by), else_=by)
+            values["named_by"] = case((keeps, conversations.c.named_by), else_=by)
         self._set(id_, **values)
 
     def pin(self, id_: int, *, pinned: bool) -> None:
+        """Pin a conversation to the top of the list, or unpin it."""
         self._set(id_, is_pinned=pinned)
 
     def archive(self, id_: int, *, archived: bool) -> None:
-        """Put it aside; when it was the one that goes on, the next message begins another."""
+        """Archive a conversation or take it back; the next message does not go on in it."""
         self._set(id_, is_archived=archived, chosen=0.0)
 
     def _set(self, id_: int, **values: Any) -> None:
-        self.connection.execute(update(Conversation).where(Conversation.id == id_).values(**values))
+        self.connection.execute(update(conversations).where(conversations.c.id == id_).values(**values))
 
 
 FIRST = (
-    select(Message.parts)
-    .where(Message.conversation_id == Conversation.id, Message.role == "user")
-    .order_by(Message.id)
+    select(messages.c.parts)
+    .where(messages.c.conversation_id == conversations.c.id, messages.c.role == "user")
+    .order_by(messages.c.id)
     .limit(1)
     .scalar_subquery()
 )
 FIELDS = (
-    Conversation.id, Conversation.title, Conversation.named_by, Conversation.is_pinned, Conversation.is_archived,
-    Conversation.chosen, FIRST.label("first"),
-)  # fmt: skip
+    *conversations.c["id", "title", "named_by", "is_pinned", "is_archived", "chosen"],
+    FIRST.label("first"),
+)
 
 
 def _listed(row: Any) -> Listed:
@@ -145,5 +152,5 @@ def _words(parts: str) -> str:
 
 
 def _folded(text: str) -> str:
-    """Without the difference of capitals, in any alphabet."""
+    """The text without the difference between upper and lower case, in any alphabet."""
     return text.casefold().replace("ё", "е")

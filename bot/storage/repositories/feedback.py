@@ -1,4 +1,4 @@
-"""What people thought of answers, with what the model was asked: one judgement of each person for each answer."""
+"""What users thought of answers, with what the model was asked."""
 
 from __future__ import annotations
 
@@ -9,46 +9,44 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
-from bot.storage.engines.dialects import connector, insert
+from bot.storage.engines.dialects import connector, insert_or_update
 from bot.storage.repositories.mapping import Subject, load_parts
 from bot.storage.repositories.messages import Remembered
-from bot.storage.tables.history import Feedback as Table
-from bot.storage.tables.history import Message
+from bot.storage.tables.history import feedback, messages
 from bot.types import Address
 from bot.types import Message as Words
 
-KEEP = insert(Table)
-KEEP = KEEP.on_conflict_do_update(
-    index_elements=["message_id", "user"],
-    set_={name: KEEP.excluded[name] for name in ("value", "sign", "model", "prompt", "at")},
-)
+KEEP = insert_or_update(feedback, ("message_id", "user"), ("value", "sign", "model", "prompt", "at"))
 
 
 class Opinions(Subject):
+    """What users thought of answers: one judgement of a user for an answer."""
+
     def keep(
         self, where: Address, answer: Remembered, user: int, value: int, sign: str, asked: Sequence[Words]
     ) -> None:
-        """This is what `user` thinks of the answer now."""
-        messages = [{"role": said.role, "text": said.text} for said in asked]
+        """Store the judgement of a user (1, -1, 0 for unclear), with what the model was asked."""
+        prompt = [{"role": said.role, "text": said.text} for said in asked]
         row = {
             "message_id": answer.id, "bot": where.bot, "chat": where.chat, "user": user, "value": value,
-            "sign": sign[:64], "model": answer.model, "prompt": json.dumps(messages, ensure_ascii=False),
+            "sign": sign[:64], "model": answer.model, "prompt": json.dumps(prompt, ensure_ascii=False),
             "at": self.clock.time(),
         }  # fmt: skip
-        self.connection.execute(KEEP, row)
+        self.connection.execute(KEEP(self.connection), row)
 
     def forget(self, bot: int, message_id: int, user: int) -> None:
-        here = (Table.bot == bot, Table.message_id == message_id, Table.user == user)
-        self.connection.execute(delete(Table).where(*here))
+        """Delete the judgement of a user."""
+        here = (feedback.c.bot == bot, feedback.c.message_id == message_id, feedback.c.user == user)
+        self.connection.execute(delete(feedback).where(*here))
 
 
 def exported(url: str, bots: Collection[int]) -> Iterator[dict[str, Any]]:
-    """Every judgement of answers of these bots, the oldest first; they may run meanwhile."""
+    """Read all judgements of these bots, oldest first, while they may be running."""
     query = (
-        select(Table.__table__, Message.parts, Message.sources, Message.turn, Message.conversation_id)
-        .join(Message, Message.id == Table.message_id)
-        .where(Table.bot.in_(bots))
-        .order_by(Table.id)
+        select(feedback, messages.c.parts, messages.c.sources, messages.c.turn, messages.c.conversation_id)
+        .join(messages, messages.c.id == feedback.c.message_id)
+        .where(feedback.c.bot.in_(bots))
+        .order_by(feedback.c.id)
     )
     with connector(url, writer=False).connect() as connection:
         for row in connection.execute(query):

@@ -1,4 +1,4 @@
-"""Jobs: what is done later."""
+"""Jobs: work that is due at a time, by kind and key."""
 
 from __future__ import annotations
 
@@ -8,55 +8,60 @@ from typing import Any
 
 from sqlalchemy import Row, delete, func, select, update
 
-from bot.storage.engines.dialects import insert
+from bot.storage.engines.dialects import upsert
 from bot.storage.repositories.mapping import Subject, address, columns
-from bot.storage.tables.work import Job as Table
+from bot.storage.tables.work import jobs
 from bot.types import Address, Job
 
-ADD = insert(Table).on_conflict_do_nothing()
+ADD = upsert(lambda insert: insert(jobs).on_conflict_do_nothing())
 
 
 class Jobs(Subject):
+    """Jobs: work that is due at a time."""
+
     def add(self, job: Job) -> None:
-        """Add a job; one with the same kind and key is already there or nothing happens."""
+        """Add a job. One with its kind and key that is already there is left as it is."""
         row = {
             **columns(job.address), "kind": job.kind, "key": job.key, "payload": json.dumps(job.payload),
             "due": job.due, "attempts": job.attempts,
         }  # fmt: skip
-        if self.connection.execute(ADD, row).rowcount:
+        if self.connection.execute(ADD(self.connection), row).rowcount:
             self.queue.job(job.address.bot, job.kind, job.key, job.due)
 
     def due(self, bot: int, now: float, most: int) -> Sequence[Job]:
-        query = select(Table).where(Table.bot == bot, Table.due <= now).order_by(Table.due, Table.id).limit(most)
+        """Return the jobs that are due at `now` (Unix seconds), at most `most`, the earliest first."""
+        query = select(jobs).where(jobs.c.bot == bot, jobs.c.due <= now).order_by(jobs.c.due, jobs.c.id).limit(most)
         return [_job(row) for row in self.connection.execute(query)]
 
     def of(self, where: Address, kind: str) -> Sequence[Job]:
-        """The jobs of a kind in a chat, the next one first."""
-        query = select(Table).where(Table.bot == where.bot, Table.chat == where.chat, Table.kind == kind)
-        return [_job(row) for row in self.connection.execute(query.order_by(Table.due, Table.id))]
+        """Return the jobs of a kind in a chat, the earliest first."""
+        query = select(jobs).where(jobs.c.bot == where.bot, jobs.c.chat == where.chat, jobs.c.kind == kind)
+        return [_job(row) for row in self.connection.execute(query.order_by(jobs.c.due, jobs.c.id))]
 
     def find(self, bot: int, kind: str, key: str) -> Job | None:
-        query = select(Table).where(Table.bot == bot, Table.kind == kind, Table.key == key)
+        """Return a job by its kind and key, None where there is none."""
+        query = select(jobs).where(jobs.c.bot == bot, jobs.c.kind == kind, jobs.c.key == key)
         row = self.connection.execute(query).one_or_none()
         return _job(row) if row else None
 
     def next_due(self, bot: int, now: float) -> float | None:
-        """When the next job becomes due that is not yet."""
-        query = select(func.min(Table.due)).where(Table.bot == bot, Table.due > now)
+        """Return when the next job becomes due after `now` (both Unix seconds), None where there is none."""
+        query = select(func.min(jobs.c.due)).where(jobs.c.bot == bot, jobs.c.due > now)
         return self.connection.execute(query).scalar_one()
 
     def again(self, job: Job, due: float, *, failed: bool = False) -> None:
-        """Put a job back. `attempts` counts how often it failed since it last went on."""
+        """Let a job be due again later. `failed` counts an attempt; otherwise the count begins anew."""
         self.connection.execute(
-            update(Table)
-            .where(Table.bot == job.address.bot, Table.kind == job.kind, Table.key == job.key)
-            .values(due=due, attempts=Table.attempts + 1 if failed else 0)
+            update(jobs)
+            .where(jobs.c.bot == job.address.bot, jobs.c.kind == job.kind, jobs.c.key == job.key)
+            .values(due=due, attempts=jobs.c.attempts + 1 if failed else 0)
         )
         self.queue.job(job.address.bot, job.kind, job.key, due)
 
     def done(self, job: Job) -> None:
+        """Delete a job that is done."""
         self.connection.execute(
-            delete(Table).where(Table.bot == job.address.bot, Table.kind == job.kind, Table.key == job.key)
+            delete(jobs).where(jobs.c.bot == job.address.bot, jobs.c.kind == job.kind, jobs.c.key == job.key)
         )
 
 

@@ -1,4 +1,4 @@
-"""What the subjects share: an address as columns, parts of a message and an answer as JSON text."""
+"""What repositories share: addresses as columns and conditions, messages and answers as JSON."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, literal_
 
 from bot.clock import Clock
 from bot.storage.engines.job_notify import Queue
-from bot.types import Address, Attachment, Button, Ephemeral, File, Image, Outgoing, Part, Text, ToolCall, ToolResult
+from bot.types import Address, Attachment, Button, File, Image, Outgoing, Part, Text, ToolCall, ToolResult
 
 KINDS: dict[str, type[Any]] = {kind.__name__.lower(): kind for kind in (Text, Image, Attachment, ToolCall, ToolResult)}
 
 
 class Subject:
-    """Questions about one subject, inside a transaction that somebody else commits."""
+    """Base of the repositories: queries about one subject, in a transaction that the caller commits."""
 
     def __init__(self, connection: Connection, clock: Clock, queue: Queue) -> None:
         self.connection = connection
@@ -27,6 +27,7 @@ class Subject:
 
 
 def columns(address: Address) -> dict[str, Any]:
+    """The values of an address for an INSERT."""
     return {
         "transport": address.transport,
         "bot": address.bot,
@@ -38,41 +39,48 @@ def columns(address: Address) -> dict[str, Any]:
 
 
 def at(table: Any, address: Address) -> ColumnElement[bool]:
+    """The condition that a row belongs to an address."""
     return and_(
-        table.bot == address.bot,
-        table.chat == address.chat,
-        table.thread == address.thread,
-        table.connection == address.connection,
-        table.only == address.visible_to,
+        table.c.bot == address.bot,
+        table.c.chat == address.chat,
+        table.c.thread == address.thread,
+        table.c.connection == address.connection,
+        table.c.only == address.visible_to,
     )
 
 
 def here(table: Any) -> ColumnElement[bool]:
-    """The same for a statement that is made once: building one costs more than carrying it out. See `spot`."""
+    """The condition that a row belongs to an address, with parameters (`spot` gives them).
+
+    For statements that are built once: building one takes longer than executing it.
+    """
     return and_(
-        table.bot == bindparam("b"),
-        table.chat == bindparam("c"),
-        table.thread == bindparam("t"),
-        table.connection == bindparam("n"),
-        table.only == bindparam("o"),
+        table.c.bot == bindparam("b"),
+        table.c.chat == bindparam("c"),
+        table.c.thread == bindparam("t"),
+        table.c.connection == bindparam("n"),
+        table.c.only == bindparam("o"),
     )
 
 
 def one_of(column: Any, words: Sequence[str]) -> ColumnElement[bool]:
-    """The same as `in_` for words of our own, which then are part of the statement and need not be filled in."""
+    """The condition that a column has one of some constants, which become part of the statement."""
     found: ColumnElement[bool] = column.in_([literal_column(f"'{word}'") for word in words])
     return found
 
 
 def spot(address: Address) -> dict[str, Any]:
+    """The parameters of a statement with `here`."""
     return {"b": address.bot, "c": address.chat, "t": address.thread, "n": address.connection, "o": address.visible_to}
 
 
 def address(row: Row[Any]) -> Address:
+    """The address of a row."""
     return Address(row.transport, row.bot, row.chat, row.thread, row.connection, row.only)
 
 
 def dump_parts(parts: tuple[Part, ...]) -> str:
+    """Parts of a message as JSON; an image that is stored as a blob without its bytes."""
     rows = []
     for part in parts:
         row = {"is": type(part).__name__.lower(), **asdict(part)}
@@ -83,6 +91,7 @@ def dump_parts(parts: tuple[Part, ...]) -> str:
 
 
 def load_parts(text: str) -> tuple[Part, ...]:
+    """Parts of a message from the JSON of `dump_parts`."""
     parts: list[Part] = []
     for row in json.loads(text):
         kind = KINDS[row.pop("is")]
@@ -93,16 +102,17 @@ def load_parts(text: str) -> tuple[Part, ...]:
 
 
 def dump_outgoing(outgoing: Outgoing) -> str:
+    """An answer as JSON, without the bytes of its file, which have a column of their own."""
     row = asdict(outgoing)
-    row["opens"], row["aloud"] = row.pop("ephemeral").values()
     if row["file"]:
         del row["file"]["data"]  # a column of its own
     return json.dumps(row, ensure_ascii=False)
 
 
 def load_outgoing(text: str, data: bytes | None) -> Outgoing:
+    """An answer from the JSON of `dump_outgoing` and the bytes of its file."""
     row = json.loads(text)
     row["buttons"] = tuple(tuple(Button(**button) for button in line) for line in row["buttons"])
+    row.pop("aloud", None)  # a sentence that versions of before kept with each answer for one user
     file = row.pop("file", None) or {}
-    row["ephemeral"] = Ephemeral(row.pop("opens", ""), row.pop("aloud", ""))
     return Outgoing(**row, file=File(data, **file) if data else None)

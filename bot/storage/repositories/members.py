@@ -1,33 +1,42 @@
-"""Who was let in: members, links that let in, and what was asked of the admins; what each of them may spend.
+"""Who was let in: members, invitations, requests to the admins, allowances; and the audit log.
 
-Times are Unix seconds, money is millionths. Whoever changes something here does it after the others (`Guard.PEOPLE`):
-there is one first owner, and so many questions at most wait for the admins.
+Times are Unix seconds, money is millionths. Changes of rights are made one transaction after the other
+(`DecisionLock.PEOPLE`), so there is one first owner, and a limit of open requests holds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
 
 from bot.storage.engines import decision_locks
 from bot.storage.engines.decision_locks import DecisionLock
-from bot.storage.engines.dialects import insert
+from bot.storage.engines.dialects import insert_or_update
 from bot.storage.repositories.mapping import Subject
-from bot.storage.tables.people import Application, Invite, Member, User
-from bot.storage.tables.people import Chat as ChatRow
-from bot.storage.tables.spending import Allowance as AllowanceRow
+from bot.storage.tables.people import applications, audit, chats, invites, members, users
+from bot.storage.tables.spending import allowances
 from bot.types import Address
 
-MEMBERS = select(Member.user, Member.role, Member.expires, Member.by, Member.at).order_by(Member.at, Member.user)
-INVITATIONS = select(Invite.id, Invite.role, Invite.uses, Invite.expires, Invite.member_seconds, Invite.by)
-ASKED = select(Application.subject, Application.name, Application.state, Application.at)
+MEMBERS = select(members.c.user, members.c.role, members.c.expires, members.c.by, members.c.at).order_by(
+    members.c.at, members.c.user
+)
+INVITATIONS = select(
+    invites.c.id, invites.c.role, invites.c.uses, invites.c.expires, invites.c.member_seconds, invites.c.by
+)
+PUT_MEMBER = insert_or_update(members, ("bot", "user"), ("role", "expires", "by", "at"))
+PUT_ALLOWANCE = insert_or_update(allowances, ("bot", "user"), ("day", "month", "by", "at"))
+PUT_APPLICATION = insert_or_update(applications, ("bot", "subject"), ("name", "state", "by", "at"))
+PUT_GROUP = insert_or_update(chats, ("bot", "id"), ("is_allowed",))
+ASKED = select(applications.c.subject, applications.c.name, applications.c.state, applications.c.at)
 
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """`expires` None: for good. `by` let them in: 0 for the first-run code."""
+    """The role of a member until `expires` (Unix seconds; None: for good). `by`: who gave it, 0 the first-run code."""
 
     user: int
     role: str
@@ -36,12 +45,13 @@ class Membership:
     at: float
 
     def is_over(self, now: float) -> bool:
+        """Return whether the membership has expired at `now` (Unix seconds)."""
         return self.expires is not None and self.expires <= now
 
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What somebody may spend instead of what everybody may; 0 is no limit, None as everybody."""
+    """What one user may spend in millionths; 0 is no limit, None what everybody may."""
 
     day: int | None = None
     month: int | None = None
@@ -49,7 +59,7 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """`uses` are left; whom it lets in may stay for `member_seconds` (None: for good)."""
+    """A link with `uses` left; its users become members for `member_seconds` (None: for good)."""
 
     id: int
     role: str
@@ -61,7 +71,7 @@ class Invitation:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the admins are asked. `subject` is a person, or a group (below 0). `state`: open, allowed, refused."""
+    """A request to the admins. `subject`: a user, or a group (below 0). `state`: open, allowed or refused."""
 
     subject: int
     name: str
@@ -70,153 +80,194 @@ class Asked:
 
 
 class Members(Subject):
+    """Members and their allowances, invitations, requests to be let in, and allowed groups."""
+
     def all(self, bot: int, *roles: str) -> Sequence[Membership]:
-        """`roles`: only members with one of these."""
-        wanted = (Member.bot == bot, Member.role.in_(roles)) if roles else (Member.bot == bot,)
+        """Return the members of a bot, with `roles` only those that have one of these."""
+        wanted = (members.c.bot == bot, members.c.role.in_(roles)) if roles else (members.c.bot == bot,)
         return [Membership(*row) for row in self.connection.execute(MEMBERS.where(*wanted))]
 
     def find(self, bot: int, user: int) -> Membership | None:
-        row = self.connection.execute(MEMBERS.where(Member.bot == bot, Member.user == user)).one_or_none()
+        """Return the membership of a user, None where there is none."""
+        row = self.connection.execute(MEMBERS.where(members.c.bot == bot, members.c.user == user)).one_or_none()
         return Membership(*row) if row else None
 
     def put(self, bot: int, user: int, role: str, by: int, expires: float | None = None) -> None:
-        """Give somebody a role, whatever it was before."""
+        """Give a user a role, whatever it was before."""
         self._alone()
         row = {"bot": bot, "user": user, "role": role, "expires": expires, "by": by, "at": self.clock.time()}
-        change = {name: row[name] for name in ("role", "expires", "by", "at")}
-        statement = insert(Member).on_conflict_do_update(index_elements=["bot", "user"], set_=change)
-        self.connection.execute(statement, row)
+        self.connection.execute(PUT_MEMBER(self.connection), row)
 
     def remove(self, bot: int, user: int) -> None:
-        """A stranger again, who may ask to be let in."""
+        """Delete a membership; the user may ask to be let in again."""
         self._alone()
-        self.connection.execute(delete(Member).where(Member.bot == bot, Member.user == user))
+        self.connection.execute(delete(members).where(members.c.bot == bot, members.c.user == user))
         self.withdraw_question(bot, user)
 
-    def names(self, bot: int, users: Iterable[int]) -> dict[int, str]:
-        """What they call themselves, as far as they ever wrote or asked."""
-        wanted = list(users)
-        here = (Application.bot == bot, Application.subject.in_(wanted))
-        asked = select(Application.subject, Application.name).where(*here)
-        wrote = select(User.id, User.name).where(User.bot == bot, User.id.in_(wanted))
+    def names(self, bot: int, ids: Iterable[int]) -> dict[int, str]:
+        """Return the names of users by their ids, as far as they ever wrote or asked."""
+        wanted = list(ids)
+        here = (applications.c.bot == bot, applications.c.subject.in_(wanted))
+        asked = select(applications.c.subject, applications.c.name).where(*here)
+        wrote = select(users.c.id, users.c.name).where(users.c.bot == bot, users.c.id.in_(wanted))
         return {id_: name for query in (asked, wrote) for id_, name in self.connection.execute(query) if name}
 
     def named(self, bot: int, name: str) -> Sequence[int]:
-        """The ids of those who call themselves so, in whatever case."""
-        wrote = self.connection.execute(select(User.id, User.name).where(User.bot == bot).order_by(User.id))
+        """Return the ids of the users with a name, in upper or lower case."""
+        wrote = self.connection.execute(select(users.c.id, users.c.name).where(users.c.bot == bot).order_by(users.c.id))
         return [id_ for id_, known in wrote if known.casefold() == name.casefold()]
 
     # --- money --------------------------------------------------------------------------------------------------------
 
     def allowances(self, bot: int) -> dict[int, Allowance]:
-        query = select(AllowanceRow.user, AllowanceRow.day, AllowanceRow.month).where(AllowanceRow.bot == bot)
+        """Return the allowances of all users that have one."""
+        query = select(allowances.c.user, allowances.c.day, allowances.c.month).where(allowances.c.bot == bot)
         return {user: Allowance(day, month) for user, day, month in self.connection.execute(query)}
 
     def allow_spending(self, bot: int, user: int, allowance: Allowance, by: int) -> None:
-        """Let somebody spend that much; as everybody where it says nothing."""
+        """Store the allowance of a user; an empty one is deleted."""
         self._alone()
         if allowance == Allowance():
-            self.connection.execute(delete(AllowanceRow).where(AllowanceRow.bot == bot, AllowanceRow.user == user))
+            self.connection.execute(delete(allowances).where(allowances.c.bot == bot, allowances.c.user == user))
             return
         row = {
             "bot": bot, "user": user, "day": allowance.day, "month": allowance.month, "by": by, "at": self.clock.time(),
         }  # fmt: skip
-        change = {name: row[name] for name in ("day", "month", "by", "at")}
-        statement = insert(AllowanceRow).on_conflict_do_update(index_elements=["bot", "user"], set_=change)
-        self.connection.execute(statement, row)
+        self.connection.execute(PUT_ALLOWANCE(self.connection), row)
 
     # --- links --------------------------------------------------------------------------------------------------------
 
     def invite(self, bot: int, code: str, role: str, uses: int, expires: float, stay: float | None, by: int) -> int:
-        """Keep a link by the hash of its code; its id."""
+        """Store an invitation by the hash of its code and return its id."""
         self._alone()
         row = {
             "bot": bot, "code": code, "role": role, "uses": uses, "expires": expires, "member_seconds": stay, "by": by,
             "at": self.clock.time(),
         }  # fmt: skip
-        return int(self.connection.execute(insert(Invite).returning(Invite.id), row).scalar_one())
+        return int(self.connection.execute(insert(invites).returning(invites.c.id), row).scalar_one())
 
     def invitation(self, bot: int, code: str) -> Invitation | None:
-        """The link with that hash; None where it is used up, over or was taken back."""
-        row = self.connection.execute(INVITATIONS.where(*self._good(bot), Invite.code == code)).one_or_none()
+        """Return the invitation with that hash, None where it is used up, expired or revoked."""
+        row = self.connection.execute(INVITATIONS.where(*self._good(bot), invites.c.code == code)).one_or_none()
         return Invitation(*row) if row else None
 
     def invitations(self, bot: int) -> Sequence[Invitation]:
-        """The links that still let somebody in."""
+        """Return the invitations that still let somebody in."""
         return [Invitation(*row) for row in self.connection.execute(INVITATIONS.where(*self._good(bot)))]
 
     def use(self, invitation: int) -> None:
+        """Count one use of an invitation."""
         self._alone()
-        self.connection.execute(update(Invite).where(Invite.id == invitation).values(uses=Invite.uses - 1))
+        self.connection.execute(update(invites).where(invites.c.id == invitation).values(uses=invites.c.uses - 1))
 
     def revoke(self, bot: int, invitation: int) -> None:
+        """End an invitation."""
         self._alone()
-        self.connection.execute(update(Invite).where(Invite.bot == bot, Invite.id == invitation).values(uses=0))
+        self.connection.execute(update(invites).where(invites.c.bot == bot, invites.c.id == invitation).values(uses=0))
 
     def revoke_all_of(self, bot: int, user: int) -> int:
-        """End the links that somebody has made; how many those were."""
+        """End the invitations that a user has made. Returns how many."""
         self._alone()
-        ended = update(Invite).where(*self._good(bot), Invite.by == user).values(uses=0)
-        return len(self.connection.execute(ended.returning(Invite.id)).all())
+        ended = update(invites).where(*self._good(bot), invites.c.by == user).values(uses=0)
+        return len(self.connection.execute(ended.returning(invites.c.id)).all())
 
     def _good(self, bot: int) -> tuple[ColumnElement[bool], ...]:
-        return (Invite.bot == bot, Invite.uses > 0, Invite.expires > self.clock.time())
+        return (invites.c.bot == bot, invites.c.uses > 0, invites.c.expires > self.clock.time())
 
     def sweep(self) -> None:
-        """Forget the links that are over."""
-        self.connection.execute(delete(Invite).where(Invite.expires < self.clock.time()))
+        """Delete expired invitations."""
+        self.connection.execute(delete(invites).where(invites.c.expires < self.clock.time()))
 
     # --- what the admins are asked ------------------------------------------------------------------------------------
 
     def asked(self, bot: int, subject: int) -> Asked | None:
-        here = (Application.bot == bot, Application.subject == subject)
+        """Return the request about a user or a group, None where there is none."""
+        here = (applications.c.bot == bot, applications.c.subject == subject)
         row = self.connection.execute(ASKED.where(*here)).one_or_none()
         return Asked(*row) if row else None
 
     def undecided(self, bot: int) -> Sequence[Asked]:
-        """What the admins have not decided yet."""
-        open_ = (Application.bot == bot, Application.state == "open")
+        """Return the requests that the admins have not decided yet."""
+        open_ = (applications.c.bot == bot, applications.c.state == "open")
         return [Asked(*row) for row in self.connection.execute(ASKED.where(*open_))]
 
     def open(self, bot: int) -> int:
-        """How many the admins have not decided yet."""
-        query = select(func.count()).where(Application.bot == bot, Application.state == "open")
+        """Return how many requests the admins have not decided yet."""
+        query = select(func.count()).where(applications.c.bot == bot, applications.c.state == "open")
         return int(self.connection.execute(query).scalar_one())
 
     def ask(self, bot: int, subject: int, name: str) -> None:
+        """Store a request to the admins about a user or a group."""
         self._alone()
         row = {"bot": bot, "subject": subject, "name": name[:256], "state": "open", "by": 0, "at": self.clock.time()}
-        change = {key: row[key] for key in ("name", "state", "by", "at")}
-        statement = insert(Application).on_conflict_do_update(index_elements=["bot", "subject"], set_=change)
-        self.connection.execute(statement, row)
+        self.connection.execute(PUT_APPLICATION(self.connection), row)
 
     def decide(self, bot: int, subject: int, state: str, by: int) -> bool:
-        """Whether it was still open: the admins decide once."""
+        """Decide an open request. Returns False where it was decided before."""
         self._alone()
-        open_ = (Application.bot == bot, Application.subject == subject, Application.state == "open")
-        changed = update(Application).where(*open_).values(state=state, by=by, at=self.clock.time())
-        return self.connection.execute(changed.returning(Application.subject)).one_or_none() is not None
+        open_ = (applications.c.bot == bot, applications.c.subject == subject, applications.c.state == "open")
+        changed = update(applications).where(*open_).values(state=state, by=by, at=self.clock.time())
+        return self.connection.execute(changed.returning(applications.c.subject)).one_or_none() is not None
 
     def withdraw_question(self, bot: int, subject: int) -> None:
-        """Nobody was asked: it may be asked anew."""
+        """Delete a request, so that it may be made again."""
         self._alone()
-        self.connection.execute(delete(Application).where(Application.bot == bot, Application.subject == subject))
+        self.connection.execute(
+            delete(applications).where(applications.c.bot == bot, applications.c.subject == subject)
+        )
 
     # --- groups -------------------------------------------------------------------------------------------------------
 
     def groups(self, bot: int) -> frozenset[int]:
-        """The groups that were allowed."""
-        query = select(ChatRow.id).where(ChatRow.bot == bot, ChatRow.is_allowed)
+        """Return the ids of the allowed groups."""
+        query = select(chats.c.id).where(chats.c.bot == bot, chats.c.is_allowed)
         return frozenset(self.connection.scalars(query))
 
     def allow(self, where: Address, *, allowed: bool) -> None:
+        """Allow a group or take that back."""
         self._alone()
         row = {
             "bot": where.bot, "id": where.chat, "is_private": False, "is_gone": False, "language": "", "model": "",
             "streaming": "", "first_seen": self.clock.time(), "is_allowed": allowed,
         }  # fmt: skip
-        statement = insert(ChatRow).on_conflict_do_update(index_elements=["bot", "id"], set_={"is_allowed": allowed})
-        self.connection.execute(statement, row)
+        self.connection.execute(PUT_GROUP(self.connection), row)
 
     def _alone(self) -> None:
         decision_locks.insist(self.connection, DecisionLock.PEOPLE)
+
+
+# --- what was done with rights ----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry of the audit log. `subject` is whom or what the action was about, "" for nothing."""
+
+    actor: int
+    action: str
+    subject: str
+    details: Mapping[str, Any]
+    at: float
+
+
+class Log(Subject):
+    """The audit log: what people with rights did. An entry is added in the transaction of its action."""
+
+    def add(self, bot: int, actor: int, action: str, subject: int | str = "", **details: Any) -> None:
+        """Add an entry, with its details as JSON."""
+        row = {
+            "bot": bot, "actor": actor, "action": action, "subject": str(subject)[:80],
+            "details": json.dumps(details, ensure_ascii=False), "at": self.clock.time(),
+        }  # fmt: skip
+        self.connection.execute(insert(audit), row)
+
+    def count(self, bot: int, action: str) -> int:
+        """Return how often an action was done."""
+        query = select(func.count()).where(audit.c.bot == bot, audit.c.action == action)
+        return int(self.connection.execute(query).scalar_one())
+
+    def newest(self, bot: int, most: int) -> Sequence[Entry]:
+        """Return the newest entries, at most `most`, the newest first."""
+        query = select(audit.c.actor, audit.c.action, audit.c.subject, audit.c.details, audit.c.at)
+        rows = self.connection.execute(query.where(audit.c.bot == bot).order_by(audit.c.id.desc()).limit(most))
+        return [Entry(actor, action, subject, json.loads(details), at) for actor, action, subject, details, at in rows]

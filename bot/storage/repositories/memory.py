@@ -1,4 +1,4 @@
-"""What a conversation never forgets: facts that were pinned, and the summary of what is too old to be sent whole."""
+"""What a prompt has beside messages: pinned facts, and the summary of messages that are too old to be sent."""
 
 from __future__ import annotations
 
@@ -8,29 +8,30 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, delete, func, insert, select
 
 from bot.storage.repositories.mapping import Subject
-from bot.storage.tables.history import Fact as FactRow
-from bot.storage.tables.history import Summary as SummaryRow
+from bot.storage.tables.history import facts, summaries
 
 FACTS = (
-    select(FactRow.id, FactRow.text).where(FactRow.conversation_id == bindparam("conversation")).order_by(FactRow.id)
+    select(facts.c.id, facts.c.text).where(facts.c.conversation_id == bindparam("conversation")).order_by(facts.c.id)
 )
 NEWEST = (
-    select(SummaryRow.version, SummaryRow.text, SummaryRow.upto, SummaryRow.author)
-    .where(SummaryRow.conversation_id == bindparam("conversation"))
-    .order_by(SummaryRow.version.desc())
+    select(summaries.c.version, summaries.c.text, summaries.c.upto, summaries.c.author)
+    .where(summaries.c.conversation_id == bindparam("conversation"))
+    .order_by(summaries.c.version.desc())
     .limit(1)
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
+    """A pinned fact of a conversation."""
+
     id: int
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """`upto` is the id of the last message that it tells of, `author` model or user."""
+    """A version of the summary. `upto` is the id of the last message in it, `author` model or user."""
 
     version: int
     text: str
@@ -39,34 +40,41 @@ class Summary:
 
 
 class Memory(Subject):
+    """Facts that were pinned to a conversation, and the versions of its summary."""
+
     def facts(self, conversation: int) -> Sequence[Fact]:
+        """Return the facts of a conversation, oldest first."""
         return [Fact(*row) for row in self.connection.execute(FACTS, {"conversation": conversation})]
 
     def pin(self, conversation: int, user: int, text: str) -> None:
+        """Add a fact to a conversation."""
         row = {"conversation_id": conversation, "user": user, "text": text, "at": self.clock.time()}
-        self.connection.execute(insert(FactRow), row)
+        self.connection.execute(insert(facts), row)
 
     def unpin(self, conversation: int, fact: int) -> None:
-        self.connection.execute(delete(FactRow).where(FactRow.conversation_id == conversation, FactRow.id == fact))
+        """Delete a fact of a conversation."""
+        self.connection.execute(delete(facts).where(facts.c.conversation_id == conversation, facts.c.id == fact))
 
     def summary(self, conversation: int) -> Summary | None:
-        """The newest version."""
+        """Return the newest version of the summary, None where there is none."""
         row = self.connection.execute(NEWEST, {"conversation": conversation}).one_or_none()
         return Summary(*row) if row else None
 
     def summarise(self, conversation: int, text: str, upto: int, author: str) -> None:
-        """Add a version; the others stay."""
-        last = select(func.coalesce(func.max(SummaryRow.version), 0)).where(SummaryRow.conversation_id == conversation)
+        """Add a version of the summary; older ones stay."""
+        last = select(func.coalesce(func.max(summaries.c.version), 0)).where(
+            summaries.c.conversation_id == conversation
+        )
         version = (self.connection.scalar(last) or 0) + 1
         row = {"conversation_id": conversation, "version": version, "text": text, "upto": upto, "author": author}
-        self.connection.execute(insert(SummaryRow), {**row, "at": self.clock.time()})
+        self.connection.execute(insert(summaries), {**row, "at": self.clock.time()})
 
     def undo(self, conversation: int) -> bool:
-        """Go back to the version before; False where there is none."""
+        """Add the version before the newest as the newest. Returns False where there is none."""
         rows = self.connection.execute(
-            select(SummaryRow.text, SummaryRow.upto, SummaryRow.author)
-            .where(SummaryRow.conversation_id == conversation)
-            .order_by(SummaryRow.version.desc())
+            select(summaries.c.text, summaries.c.upto, summaries.c.author)
+            .where(summaries.c.conversation_id == conversation)
+            .order_by(summaries.c.version.desc())
             .limit(2)
         ).all()
         if len(rows) < 2:

@@ -1,7 +1,7 @@
-"""Conversations and what was said in them: a tree for each, of which the branch that ends in `head` is shown.
+"""Conversations and their messages: a tree for each, of which the branch that ends in `head` is shown.
 
-A question that was edited and an answer that was asked for again are versions: `versions` lists the answers that share
-one place in the chat, `show` puts another of them on the shown branch. `path` is a branch as the model reads it.
+An edited question and a regenerated answer are versions of one place in the chat: `versions` lists the answers in it,
+`show` moves the head to the branch of another one. `path` is a branch as the model reads it.
 """
 
 from __future__ import annotations
@@ -11,56 +11,57 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, func, literal, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, func, insert, literal, or_, select, update
 
 from bot.ai import Source
-from bot.storage.engines.dialects import insert
-from bot.storage.repositories.blobs import Blobs
+from bot.storage.engines.dialects import upsert
+from bot.storage.repositories.files.blobs import Blobs
 from bot.storage.repositories.mapping import Subject, at, columns, dump_parts, here, load_parts, spot
-from bot.storage.tables.history import Conversation, Message
-from bot.storage.tables.people import User
+from bot.storage.tables.history import conversations, messages
+from bot.storage.tables.people import users
 from bot.types import Address, Image, Part, Role, Text
 from bot.types import Message as Said
 
 CURRENT = (
-    select(Conversation.id, Conversation.head)
-    .where(here(Conversation))
-    .order_by(Conversation.chosen.desc(), Conversation.id.desc())
+    select(conversations.c.id, conversations.c.head)
+    .where(here(conversations))
+    .order_by(conversations.c.chosen.desc(), conversations.c.id.desc())
     .limit(1)
 )
-HEAD = select(Conversation.head).where(Conversation.id == bindparam("conversation"))
-FIELDS = (
-    Message.id, Message.conversation_id, Message.turn, Message.role, Message.parts, Message.ending, Message.parent,
-    Message.place, Message.model, Message.sources, Message.user,
-)  # fmt: skip
-ADD = insert(Message).on_conflict_do_nothing().returning(Message.id)
-MOVE_HEAD = update(Conversation).where(Conversation.id == bindparam("conversation")).values(head=bindparam("tip"))
-FOUND = select(Message.id).where(
-    Message.conversation_id == bindparam("conversation"), Message.turn == bindparam("t"), Message.role == bindparam("r")
+HEAD = select(conversations.c.head).where(conversations.c.id == bindparam("conversation"))
+FIELDS = messages.c[
+    "id", "conversation_id", "turn", "role", "parts", "ending", "parent", "place", "model", "sources", "user"
+]
+ADD = upsert(lambda insert: insert(messages).on_conflict_do_nothing().returning(messages.c.id))
+MOVE_HEAD = update(conversations).where(conversations.c.id == bindparam("conversation")).values(head=bindparam("tip"))
+FOUND = select(messages.c.id).where(
+    messages.c.conversation_id == bindparam("conversation"),
+    messages.c.turn == bindparam("t"),
+    messages.c.role == bindparam("r"),
 )
 LATER = 0.001  # seconds
-QUESTION, ANSWER = Message.__table__.alias(), Message.__table__.alias()
+QUESTION, ANSWER = messages.alias(), messages.alias()
 
 
 def _walk() -> Any:
-    """From a message up to the root, `most` steps."""
+    """From a message up to the root of its tree, at most `most` steps."""
     walk = (
-        select(Message.id, Message.parent, literal(1).label("steps"))
-        .where(Message.id == bindparam("tip"))
+        select(messages.c.id, messages.c.parent, literal(1).label("steps"))
+        .where(messages.c.id == bindparam("tip"))
         .cte("walk", recursive=True)
     )
-    up = select(Message.id, Message.parent, walk.c.steps + 1).join(walk, Message.id == walk.c.parent)
+    up = select(messages.c.id, messages.c.parent, walk.c.steps + 1).join(walk, messages.c.id == walk.c.parent)
     return walk.union_all(up.where(walk.c.steps < bindparam("most")))
 
 
 WALK = _walk()
 PATH = (
-    select(*FIELDS, User.name)
-    .join(WALK, Message.id == WALK.c.id)
-    .join(User, (User.bot == Message.bot) & (User.id == Message.user), isouter=True)
-    .order_by(Message.id)
+    select(*FIELDS, users.c.name)
+    .join(WALK, messages.c.id == WALK.c.id)
+    .join(users, (users.c.bot == messages.c.bot) & (users.c.id == messages.c.user), isouter=True)
+    .order_by(messages.c.id)
 )
-GET = select(*FIELDS).where(Message.id == bindparam("message"))
+GET = select(*FIELDS).where(messages.c.id == bindparam("message"))
 SAME_PLACE = and_(
     bindparam("place", type_=BigInteger) != 0,
     QUESTION.c.place == bindparam("place", type_=BigInteger),
@@ -78,8 +79,9 @@ ANSWERS = (
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """`ending` is how an answer ended: stop, length, stopped, cut. `place` is the transport's number of a question,
-    `speaker` the name of who asked it.
+    """A stored message. `ending` is how an answer ended: stop, length, stopped, cut.
+
+    `place` is the transport's id of a question, `speaker` the name of the user who asked it.
     """
 
     id: int
@@ -96,11 +98,12 @@ class Remembered:
 
     @property
     def text(self) -> str:
+        """All text of the message."""
         return self.message.text
 
     @property
     def words(self) -> str:
-        """What was typed: the first part. What came with it (a document's mark, a note to the model) stands after."""
+        """The text that the user typed: the first part. Notes about files that came with it are later parts."""
         first = self.message.parts[0] if self.message.parts else None
         return first.text if isinstance(first, Text) else ""
 
@@ -108,31 +111,33 @@ class Remembered:
 class Messages(Subject):
     # --- conversations ------------------------------------------------------------------------------------------------
 
+    """Conversations as trees of messages, and the branch of each that is shown."""
+
     def current(self, address: Address) -> int | None:
-        """The id of the conversation that goes on at an address."""
+        """Return the id of the conversation that goes on at an address, None where there is none."""
         return self.connection.execute(CURRENT, spot(address)).scalar_one_or_none()
 
     def conversation(self, address: Address) -> int:
-        """The same; it is begun when there is none."""
+        """Return the id of the conversation that goes on at an address; begin one where there is none."""
         return self.tip(address)[0]
 
     def tip(self, address: Address) -> tuple[int, int]:
-        """The same, with the message that the next one goes on from; 0 where there is none."""
+        """Return the conversation that goes on at an address, begun if need be, and its head (0: no message)."""
         row = self.connection.execute(CURRENT, spot(address)).one_or_none()
         return (row.id, row.head or 0) if row is not None else (self.begin(address), 0)
 
     def begin(self, address: Address) -> int:
-        """Begin a new conversation: the next prompt remembers nothing of the old one."""
+        """Begin a new conversation at an address and return its id: its prompts have nothing of older ones."""
         row = {**columns(address), "at": self.clock.time(), "chosen": self.chosen_now(address)}
-        return int(self.connection.execute(insert(Conversation).returning(Conversation.id), row).scalar_one())
+        return int(self.connection.execute(insert(conversations).returning(conversations.c.id), row).scalar_one())
 
     def chosen_now(self, address: Address) -> float:
-        """A time for `chosen` that is later than all others there, whatever the clock says."""
-        query = select(func.max(Conversation.chosen)).where(at(Conversation, address))
+        """Return a time for `chosen` that is later than all others at an address, whatever the clock says."""
+        query = select(func.max(conversations.c.chosen)).where(at(conversations, address))
         return max(self.clock.time(), (self.connection.scalar(query) or 0.0) + LATER)
 
     def head(self, conversation: int) -> int | None:
-        """The message that the next one goes on from."""
+        """Return the id of the last message of the shown branch, None where there is none."""
         return self.connection.execute(HEAD, {"conversation": conversation}).scalar_one_or_none()
 
     # --- what is said -------------------------------------------------------------------------------------------------
@@ -152,9 +157,9 @@ class Messages(Subject):
         model: str = "",
         sources: Sequence[Source] = (),
     ) -> Remembered:
-        """Add what was said after `parent` (None: at the tip; 0: at the root), pictures as blobs.
+        """Add a message after `parent` (None: after the head; 0: as a root) and make it the head.
 
-        It is the tip of the shown branch then. The same role of the same turn is added once, however often it is tried.
+        Images are stored as blobs. A second message with this turn and role is not added: the first one is returned.
         """
         if any(isinstance(part, Image) for part in parts) and not self._is_there(conversation, turn, role):
             parts = Blobs(self.connection, self.clock, self.queue).keep(address, user, parts)
@@ -165,7 +170,7 @@ class Messages(Subject):
             "parent": before, "model": model,
             "sources": json.dumps([asdict(source) for source in sources], ensure_ascii=False),
         }  # fmt: skip
-        added = self.connection.execute(ADD, row).scalar_one_or_none()
+        added = self.connection.execute(ADD(self.connection), row).scalar_one_or_none()
         if added is None:
             said = self._there(conversation, turn, role)
         else:
@@ -183,82 +188,83 @@ class Messages(Subject):
         return self.connection.scalar(FOUND, {"conversation": conversation, "t": turn, "r": role}) is not None
 
     def move(self, conversation: int, tip: int | None) -> None:
-        """The next message goes on from `tip`; None: it is the first."""
+        """Make a message the head of a conversation, which the next message follows; None: no message."""
         self.connection.execute(MOVE_HEAD, {"conversation": conversation, "tip": tip})
 
     def extend(self, message: int, parts: tuple[Part, ...], ending: str) -> None:
-        """An answer that had broken off goes on: these are its words now, and it is what the next question follows."""
+        """Replace the parts of an answer that was continued, and make it the head of its conversation."""
         values = {"parts": dump_parts(parts), "ending": ending}
         conversation = self.connection.execute(
-            update(Message).where(Message.id == message).values(**values).returning(Message.conversation_id)
+            update(messages).where(messages.c.id == message).values(**values).returning(messages.c.conversation_id)
         ).scalar_one()
         self.move(conversation, message)
 
     # --- branches -----------------------------------------------------------------------------------------------------
 
     def last(self, conversation: int, most: int) -> Sequence[Remembered]:
-        """The newest messages of the shown branch, oldest first."""
+        """Return the newest `most` messages of the shown branch, oldest first."""
         tip = self.head(conversation)
         return self.path(tip, most) if tip is not None else []
 
     def path(self, tip: int, most: int) -> Sequence[Remembered]:
-        """The branch that ends in `tip`, its newest `most` messages, oldest first."""
+        """Return the newest `most` messages of the branch that ends in `tip`, oldest first."""
         rows: Iterable[Any] = self.connection.execute(PATH, {"tip": tip, "most": most})
         return [_remembered(row, row.name or "") for row in rows]
 
     def before(self, message: Remembered, most: int) -> Sequence[Remembered]:
-        """What came before a message in its branch, the newest `most` of it, oldest first."""
+        """Return the newest `most` messages before a message in its branch, oldest first."""
         return self.path(message.parent, most) if message.parent is not None else []
 
     def get(self, message: int) -> Remembered | None:
+        """Return a message by its id, None where there is none."""
         row = self.connection.execute(GET, {"message": message}).one_or_none()
         return _remembered(row) if row else None
 
     def of_turn(self, address: Address, turn: str, role: Role) -> Remembered | None:
-        """What was said in a turn, in this conversation of the address or one before."""
-        return self._one(address, Message.turn == turn, Message.role == role)
+        """Return the newest message with this turn and role in the conversations of an address."""
+        return self._one(address, messages.c.turn == turn, messages.c.role == role)
 
     def in_chat(self, where: Address, turn: str, role: Role) -> Remembered | None:
-        """The same in any conversation of the chat, whatever its topic."""
-        chat = (Conversation.bot == where.bot, Conversation.chat == where.chat)
-        return self._newest(chat, Message.turn == turn, Message.role == role)
+        """Return the newest message with this turn and role in the conversations of a chat and its topics."""
+        chat = (conversations.c.bot == where.bot, conversations.c.chat == where.chat)
+        return self._newest(chat, messages.c.turn == turn, messages.c.role == role)
 
     def at_place(self, address: Address, place: int) -> Remembered | None:
-        """The newest version of the question that stands in that message of the chat."""
-        here = (Message.bot == address.bot, Message.chat == address.chat, Message.place == place)
-        return self._one(address, *here, Message.role == "user") if place else None
+        """Return the newest version of the question that is that message of the chat."""
+        here = (messages.c.bot == address.bot, messages.c.chat == address.chat, messages.c.place == place)
+        return self._one(address, *here, messages.c.role == "user") if place else None
 
     def versions(self, answer: Remembered) -> Sequence[int]:
-        """The ids of all answers that share a place with this one: to the same question, or to one edited into it."""
+        """Return the ids of all versions of an answer, to its question or to edits of it, oldest first."""
         question = self.get(answer.parent) if answer.parent is not None else None
         if question is None or question.message.role != "user":
             return [answer.id]
         return self.answers(question)
 
     def answers(self, question: Remembered) -> Sequence[int]:
-        """The ids of the answers to a question and to its other versions, oldest first."""
+        """Return the ids of the answers to a question and to its other versions, oldest first."""
         values = {
             "conversation": question.conversation, "q": question.id, "p": question.parent, "place": question.place,
         }  # fmt: skip
         return self.connection.scalars(ANSWERS, values).all()
 
     def show(self, message: Remembered) -> None:
-        """Show the branch that leads through a message, to the newest that was said after it."""
+        """Show the branch that leads through a message, down to the newest message after it."""
         tip = message.id
-        newer = select(Message.id).where(
-            Message.conversation_id == message.conversation, Message.parent == bindparam("p")
+        newer = select(messages.c.id).where(
+            messages.c.conversation_id == message.conversation, messages.c.parent == bindparam("p")
         )
-        while (child := self.connection.scalar(newer.order_by(Message.id.desc()).limit(1), {"p": tip})) is not None:
+        while (child := self.connection.scalar(newer.order_by(messages.c.id.desc()).limit(1), {"p": tip})) is not None:
             tip = child
         self.move(message.conversation, tip)
 
     def _one(self, address: Address, *what: Any) -> Remembered | None:
-        return self._newest((at(Conversation, address),), *what)
+        return self._newest((at(conversations, address),), *what)
 
-    def _newest(self, conversations: Iterable[ColumnElement[bool]], *what: Any) -> Remembered | None:
-        ids = select(Conversation.id).where(*conversations)
-        query = select(*FIELDS).where(Message.conversation_id.in_(ids), *what)
-        row = self.connection.execute(query.order_by(Message.id.desc()).limit(1)).one_or_none()
+    def _newest(self, those: Iterable[ColumnElement[bool]], *what: Any) -> Remembered | None:
+        ids = select(conversations.c.id).where(*those)
+        query = select(*FIELDS).where(messages.c.conversation_id.in_(ids), *what)
+        row = self.connection.execute(query.order_by(messages.c.id.desc()).limit(1)).one_or_none()
         return _remembered(row) if row else None
 
 

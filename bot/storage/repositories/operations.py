@@ -1,4 +1,4 @@
-"""What a service does for us over minutes. The id of an operation is a row before the first poll."""
+"""Operations of services that take minutes. The id of one is stored before it is first polled."""
 
 from __future__ import annotations
 
@@ -7,19 +7,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, select, update
 
-from bot.storage.engines.dialects import insert
+from bot.storage.engines.dialects import upsert
 from bot.storage.repositories.mapping import Subject, address, columns
-from bot.storage.tables.work import Operation as Table
+from bot.storage.tables.work import operations
 from bot.types import Address
 
-ADD = insert(Table).on_conflict_do_nothing()
+ADD = upsert(lambda insert: insert(operations).on_conflict_do_nothing())
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`state`: asked, submitting (the outcome of the submit is not known), running, done, failed."""
+    """A long-running operation of a service, or an action that waits for a yes.
+
+    `state`: asked, submitting (whether it was submitted is not known), running, done or failed. `operation` is the
+    service's id of it, `submits` how often it was submitted, `at` when it was asked for (Unix seconds).
+    """
 
     id: int
     kind: str
@@ -34,7 +38,10 @@ class Operation:
 
 
 class Operations(Subject):
+    """Long-running operations of services, one for each turn at most."""
+
     def add(self, kind: str, turn: str, where: Address, user: int, request: Mapping[str, Any]) -> None:
+        """Add an operation in the state asked. A second one of the turn changes nothing."""
         row = {
             **columns(where),
             "kind": kind,
@@ -46,56 +53,55 @@ class Operations(Subject):
             "submits": 0,
             "at": self.clock.time(),
         }
-        self.connection.execute(ADD, row)
+        self.connection.execute(ADD(self.connection), row)
 
     def of(self, bot: int, turn: str) -> Operation | None:
-        query = select(Table).where(Table.bot == bot, Table.turn == turn)
+        """Return the operation of a turn, None where there is none."""
+        query = select(operations).where(operations.c.bot == bot, operations.c.turn == turn)
         row = self.connection.execute(query).one_or_none()
         return _operation(row) if row else None
 
     def open_of(self, where: Address, user: int) -> Sequence[Operation]:
-        """What is under way for a user in a chat, oldest first."""
-        query = select(Table).where(
-            Table.bot == where.bot, Table.chat == where.chat, Table.user == user,
-            Table.state.in_(("asked", "submitting", "running")),
+        """Return the operations of a user in a chat that are not done and have not failed, oldest first."""
+        query = select(operations).where(
+            operations.c.bot == where.bot, operations.c.chat == where.chat, operations.c.user == user,
+            operations.c.state.in_(("asked", "submitting", "running")),
         )  # fmt: skip
-        return [_operation(row) for row in self.connection.execute(query.order_by(Table.id))]
+        return [_operation(row) for row in self.connection.execute(query.order_by(operations.c.id))]
 
     def holding(self, bot: int) -> set[int]:
-        """The reservations of money (`held_money` in the request) that operations under way will settle themselves."""
-        query = select(Table.request).where(Table.bot == bot, Table.state.in_(("asked", "submitting", "running")))
+        """Return the reservations of money (`held_money`) that unfinished operations settle themselves."""
+        query = select(operations.c.request).where(
+            operations.c.bot == bot, operations.c.state.in_(("asked", "submitting", "running"))
+        )
         return {json.loads(request).get("held_money", 0) for request in self.connection.scalars(query)}
 
-    def ordered(self, bot: int, since: float, kind: str = "image") -> int:
-        """How many of a kind the service has accepted since a time: each was paid."""
-        query = select(func.count()).where(
-            Table.bot == bot, Table.kind == kind, Table.at >= since, Table.operation != ""
-        )
-        return int(self.connection.execute(query).scalar_one())
-
     def submitting(self, id_: int) -> None:
-        self._set(id_, state="submitting", submits=Table.submits + 1)
+        """Note that an operation is about to be submitted, and count it."""
+        self._set(id_, state="submitting", submits=operations.c.submits + 1)
 
     def not_submitted(self, id_: int) -> None:
-        """The service did not take what was being submitted: as if it had not been tried."""
-        self._set(id_, state="asked", submits=Table.submits - 1)
+        """Note that the service refused an operation: it is asked again, and that submit does not count."""
+        self._set(id_, state="asked", submits=operations.c.submits - 1)
 
     def running(self, id_: int, operation: str) -> None:
+        """Store the service's id of an operation that it has accepted."""
         self._set(id_, state="running", operation=operation)
 
     def tell(self, id_: int, state: str, request: Mapping[str, Any]) -> None:
-        """It came so far; `request` says what it is about, and what is known of it now."""
+        """Store the state of an operation, and its request with what is known by now."""
         self._set(id_, state=state, request=json.dumps(request, ensure_ascii=False))
 
     def end(self, id_: int, state: str) -> None:
+        """Store the last state of an operation: done or failed."""
         self._set(id_, state=state)
 
     def rewrite(self, id_: int, request: Mapping[str, Any]) -> None:
-        """Keep only this of what was asked for."""
+        """Replace the request of an operation, to keep less of it."""
         self._set(id_, request=json.dumps(request, ensure_ascii=False))
 
     def _set(self, id_: int, **values: Any) -> None:
-        self.connection.execute(update(Table).where(Table.id == id_).values(**values))
+        self.connection.execute(update(operations).where(operations.c.id == id_).values(**values))
 
 
 def _operation(row: Row[Any]) -> Operation:

@@ -5,8 +5,6 @@ these tables: an ORM append costs 1.1 ms, a Core one 0.4 ms, and a turn makes ni
 """
 
 from bot.storage.tables import history, people, spending, work
-from bot.storage.tables.base import Base
-
-METADATA = Base.metadata
+from bot.storage.tables.base import METADATA
 
 __all__ = ["METADATA", "history", "people", "spending", "work"]

@@ -1,156 +1,181 @@
-"""What was said: conversations, their messages, what is remembered and shown of them, what came with them."""
+"""Conversations, messages, facts and summaries, files and documents, feedback."""
 
 from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
-    ColumnClause,
+    Column,
     Float,
     ForeignKey,
     Index,
     Integer,
     LargeBinary,
+    Named,
     String,
+    Table,
     Text,
+    TypedColumns,
     UniqueConstraint,
     false,
 )
 
-from bot.storage.tables.base import Addressed, Base, Id, column
+from bot.storage.tables.base import METADATA, Addressed, Id
 
 
-class Conversation(Addressed, Base):
-    """What one prompt may remember: a tree of messages, of which the branch that ends in `head` is shown.
+class ConversationColumns(Addressed):
+    """A tree of messages, of which the branch that ends in `head` is shown and goes into prompts.
 
-    `/new` begins another one at the same address; the one that was begun or chosen last (`chosen`) counts.
+    `/new` begins another conversation at an address. The one with the highest `chosen` (Unix seconds) goes on.
     """
 
-    __tablename__ = "conversations"
-    __table_args__ = (Index("ix_conversations_address", "bot", "chat", "thread", "connection", "chosen", "id"),)
-    id: ColumnClause[int] = column(Id, primary_key=True)
-    at: ColumnClause[float] = column(Float)
-    chosen: ColumnClause[float] = column(Float, server_default="0")
-    head: ColumnClause[int | None] = column(BigInteger, nullable=True)
-    title: ColumnClause[str] = column(String(128), server_default="")
-    named_by: ColumnClause[str] = column(String(8), server_default="")  # model, user; "" for no name yet
-    is_pinned: ColumnClause[bool] = column(Boolean, server_default=false())
-    is_archived: ColumnClause[bool] = column(Boolean, server_default=false())
+    id: Named[int] = Column(Id, primary_key=True)
+    at: Named[float] = Column(Float)
+    chosen: Named[float] = Column(Float, server_default="0")
+    head: Named[int | None] = Column(BigInteger)
+    title: Named[str] = Column(String(128), server_default="")
+    named_by: Named[str] = Column(String(8), server_default="")  # model, user; "" for no name yet
+    is_pinned: Named[bool] = Column(Boolean, server_default=false())
+    is_archived: Named[bool] = Column(Boolean, server_default=false())
 
 
-class Message(Base):
-    """History. An answer is added in the commit that puts it into the outbox.
+conversations = Table(
+    "conversations",
+    METADATA,
+    ConversationColumns,
+    Index("ix_conversations_address", "bot", "chat", "thread", "connection", "chosen", "id"),
+)
 
-    `parent` is the message that this one goes on from; messages with the same parent are versions of each other.
-    `place` is the transport's number of a question, `sources` what an answer rests on (JSON).
+
+class MessageColumns(TypedColumns):
+    """A message of a conversation. An answer is added in the commit that puts it into the outbox.
+
+    `parent` is the message before it; messages with one parent are versions of each other. `place` is the transport's
+    id of a question, `sources` what an answer rests on (JSON).
     """
 
-    __tablename__ = "messages"
-    __table_args__ = (
-        UniqueConstraint("conversation_id", "turn", "role"),
-        Index("ix_messages_history", "conversation_id", "id"),
-        Index("ix_messages_versions", "conversation_id", "parent"),
-        Index("ix_messages_place", "bot", "chat", "place"),
-    )
-    id: ColumnClause[int] = column(Id, primary_key=True)
-    conversation_id: ColumnClause[int] = column(ForeignKey("conversations.id", ondelete="CASCADE"))
-    bot: ColumnClause[int] = column(BigInteger)
-    chat: ColumnClause[int] = column(BigInteger)
-    turn: ColumnClause[str] = column(String(64))
-    role: ColumnClause[str] = column(String(16))
-    parts: ColumnClause[str] = column(Text)
-    ending: ColumnClause[str] = column(String(16))  # of an answer: stop, length, stopped, cut
-    at: ColumnClause[float] = column(Float)
-    parent: ColumnClause[int | None] = column(BigInteger, nullable=True)
-    user: ColumnClause[int] = column(BigInteger, server_default="0")
-    place: ColumnClause[int] = column(BigInteger, server_default="0")
-    model: ColumnClause[str] = column(String(200), server_default="")
-    sources: ColumnClause[str] = column(Text, server_default="[]")
+    id: Named[int] = Column(Id, primary_key=True)
+    conversation_id: Named[int] = Column(Id, ForeignKey("conversations.id", ondelete="CASCADE"))
+    bot: Named[int] = Column(BigInteger)
+    chat: Named[int] = Column(BigInteger)
+    turn: Named[str] = Column(String(64))
+    role: Named[str] = Column(String(16))
+    parts: Named[str] = Column(Text)
+    ending: Named[str] = Column(String(16))  # of an answer: stop, length, stopped, cut
+    at: Named[float] = Column(Float)
+    parent: Named[int | None] = Column(BigInteger)
+    user: Named[int] = Column(BigInteger, server_default="0")
+    place: Named[int] = Column(BigInteger, server_default="0")
+    model: Named[str] = Column(String(200), server_default="")
+    sources: Named[str] = Column(Text, server_default="[]")
 
 
-class Summary(Base):
-    """What an older part of a conversation said, up to the message `upto`: the newest version counts."""
-
-    __tablename__ = "summaries"
-    __table_args__ = (UniqueConstraint("conversation_id", "version"),)
-    id: ColumnClause[int] = column(Id, primary_key=True)
-    conversation_id: ColumnClause[int] = column(ForeignKey("conversations.id", ondelete="CASCADE"))
-    version: ColumnClause[int] = column(Integer)
-    text: ColumnClause[str] = column(Text)
-    upto: ColumnClause[int] = column(BigInteger)
-    author: ColumnClause[str] = column(String(8))  # model, user
-    at: ColumnClause[float] = column(Float)
+messages = Table(
+    "messages",
+    METADATA,
+    MessageColumns,
+    UniqueConstraint("conversation_id", "turn", "role"),
+    Index("ix_messages_history", "conversation_id", "id"),
+    Index("ix_messages_versions", "conversation_id", "parent"),
+    Index("ix_messages_place", "bot", "chat", "place"),
+)
 
 
-class Fact(Base):
-    """What a conversation never forgets: pinned by hand, with every prompt."""
+class SummaryColumns(TypedColumns):
+    """A version of the summary of a conversation up to the message `upto`. The newest version counts."""
 
-    __tablename__ = "facts"
-    __table_args__ = (Index("ix_facts_conversation", "conversation_id", "id"),)
-    id: ColumnClause[int] = column(Id, primary_key=True)
-    conversation_id: ColumnClause[int] = column(ForeignKey("conversations.id", ondelete="CASCADE"))
-    user: ColumnClause[int] = column(BigInteger)
-    text: ColumnClause[str] = column(Text)
-    at: ColumnClause[float] = column(Float)
+    id: Named[int] = Column(Id, primary_key=True)
+    conversation_id: Named[int] = Column(Id, ForeignKey("conversations.id", ondelete="CASCADE"))
+    version: Named[int] = Column(Integer)
+    text: Named[str] = Column(Text)
+    upto: Named[int] = Column(BigInteger)
+    author: Named[str] = Column(String(8))  # model, user
+    at: Named[float] = Column(Float)
 
 
-class Blob(Base):
+summaries = Table("summaries", METADATA, SummaryColumns, UniqueConstraint("conversation_id", "version"))
+
+
+class FactColumns(TypedColumns):
+    """A fact that was pinned to a conversation and goes into each of its prompts."""
+
+    id: Named[int] = Column(Id, primary_key=True)
+    conversation_id: Named[int] = Column(Id, ForeignKey("conversations.id", ondelete="CASCADE"))
+    user: Named[int] = Column(BigInteger)
+    text: Named[str] = Column(Text)
+    at: Named[float] = Column(Float)
+
+
+facts = Table("facts", METADATA, FactColumns, Index("ix_facts_conversation", "conversation_id", "id"))
+
+
+class BlobColumns(TypedColumns):
     """A file that came with a question or was made for an answer."""
 
-    __tablename__ = "blobs"
-    __table_args__ = (Index("ix_blobs_chat", "bot", "chat", "id"), Index("ix_blobs_user", "bot", "user", "id"))
-    id: ColumnClause[int] = column(Id, primary_key=True)
-    bot: ColumnClause[int] = column(BigInteger)
-    chat: ColumnClause[int] = column(BigInteger)
-    user: ColumnClause[int] = column(BigInteger)
-    mime: ColumnClause[str] = column(String(100))
-    name: ColumnClause[str] = column(String(255))
-    data: ColumnClause[bytes] = column(LargeBinary)
-    at: ColumnClause[float] = column(Float)
+    id: Named[int] = Column(Id, primary_key=True)
+    bot: Named[int] = Column(BigInteger)
+    chat: Named[int] = Column(BigInteger)
+    user: Named[int] = Column(BigInteger)
+    mime: Named[str] = Column(String(100))
+    name: Named[str] = Column(String(255))
+    data: Named[bytes] = Column(LargeBinary)
+    at: Named[float] = Column(Float)
 
 
-class Document(Base):
-    """A document that was asked about; its text stands in `passages`."""
-
-    __tablename__ = "documents"
-    __table_args__ = (Index("ix_documents_conversation", "conversation_id", "id"),)
-    id: ColumnClause[int] = column(Id, primary_key=True)
-    conversation_id: ColumnClause[int] = column(ForeignKey("conversations.id", ondelete="CASCADE"))
-    turn: ColumnClause[str] = column(String(64))
-    user: ColumnClause[int] = column(BigInteger)
-    name: ColumnClause[str] = column(String(255))
-    pages: ColumnClause[int] = column(Integer)
-    characters: ColumnClause[int] = column(Integer)
-    at: ColumnClause[float] = column(Float)
+blobs = Table(
+    "blobs",
+    METADATA,
+    BlobColumns,
+    Index("ix_blobs_chat", "bot", "chat", "id"),
+    Index("ix_blobs_user", "bot", "user", "id"),
+)
 
 
-class Passage(Base):
-    """A piece of a document: `page` counts from 1, `vector` is float32 (little endian), empty where there is none."""
+class DocumentColumns(TypedColumns):
+    """A document that was asked about. Its text is stored in `passages`."""
 
-    __tablename__ = "passages"
-    __table_args__ = (Index("ix_passages_document", "document_id", "id"),)
-    id: ColumnClause[int] = column(Id, primary_key=True)
-    document_id: ColumnClause[int] = column(ForeignKey("documents.id", ondelete="CASCADE"))
-    page: ColumnClause[int] = column(Integer)
-    text: ColumnClause[str] = column(Text)
-    vector: ColumnClause[bytes | None] = column(LargeBinary, nullable=True)
+    id: Named[int] = Column(Id, primary_key=True)
+    conversation_id: Named[int] = Column(Id, ForeignKey("conversations.id", ondelete="CASCADE"))
+    turn: Named[str] = Column(String(64))
+    user: Named[int] = Column(BigInteger)
+    name: Named[str] = Column(String(255))
+    pages: Named[int] = Column(Integer)
+    characters: Named[int] = Column(Integer)
+    at: Named[float] = Column(Float)
 
 
-class Feedback(Base):
-    """What somebody thought of an answer: `message_id` is its row in `messages`, `value` 1, -1 or 0 (unclear).
+documents = Table("documents", METADATA, DocumentColumns, Index("ix_documents_conversation", "conversation_id", "id"))
+
+
+class PassageColumns(TypedColumns):
+    """A piece of a document. `page` counts from 1; `vector` is float32, little endian, NULL where there is none."""
+
+    id: Named[int] = Column(Id, primary_key=True)
+    document_id: Named[int] = Column(Id, ForeignKey("documents.id", ondelete="CASCADE"))
+    page: Named[int] = Column(Integer)
+    text: Named[str] = Column(Text)
+    vector: Named[bytes | None] = Column(LargeBinary)
+
+
+passages = Table("passages", METADATA, PassageColumns, Index("ix_passages_document", "document_id", "id"))
+
+
+class FeedbackColumns(TypedColumns):
+    """What a user thought of an answer: `message_id` is its row in `messages`, `value` 1, -1 or 0 (unclear).
 
     `prompt` is what the model was asked (JSON), so that the judgement can be understood later.
     """
 
-    __tablename__ = "feedback"
-    __table_args__ = (UniqueConstraint("message_id", "user"),)
-    id: ColumnClause[int] = column(Id, primary_key=True)
-    message_id: ColumnClause[int] = column(ForeignKey("messages.id", ondelete="CASCADE"))
-    bot: ColumnClause[int] = column(BigInteger)
-    chat: ColumnClause[int] = column(BigInteger)
-    user: ColumnClause[int] = column(BigInteger)
-    value: ColumnClause[int] = column(Integer)
-    sign: ColumnClause[str] = column(String(64))
-    model: ColumnClause[str] = column(String(200))
-    prompt: ColumnClause[str] = column(Text)
-    at: ColumnClause[float] = column(Float)
+    id: Named[int] = Column(Id, primary_key=True)
+    message_id: Named[int] = Column(Id, ForeignKey("messages.id", ondelete="CASCADE"))
+    bot: Named[int] = Column(BigInteger)
+    chat: Named[int] = Column(BigInteger)
+    user: Named[int] = Column(BigInteger)
+    value: Named[int] = Column(Integer)
+    sign: Named[str] = Column(String(64))
+    model: Named[str] = Column(String(200))
+    prompt: Named[str] = Column(Text)
+    at: Named[float] = Column(Float)
+
+
+feedback = Table("feedback", METADATA, FeedbackColumns, UniqueConstraint("message_id", "user"))

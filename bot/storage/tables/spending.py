@@ -1,80 +1,87 @@
-"""What it costs: the ledger, sums of a day, what is held back, what one user may spend."""
+"""The ledger, spending by day, reservations, and what single users may spend."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, ColumnClause, Float, Index, String
+from sqlalchemy import BigInteger, Column, Float, Index, Named, String, Table, TypedColumns
 
-from bot.storage.tables.base import Base, Id, column
+from bot.storage.tables.base import METADATA, Id
 
 
-class UsageRow(Base):
-    """The ledger: one row for each request that was paid for, in tokens, and in millionths of the currency (`cost`).
+class UsageColumns(TypedColumns):
+    """The ledger: one row for each paid request, in tokens and in millionths of the currency (`cost`).
 
-    What is not sold by the tokens of an answer has `units`: seconds of speech, characters of voice, searches, ...
+    What is not sold by tokens has `units`: seconds of speech, characters of voice, searches.
     """
 
-    __tablename__ = "usage"
-    __table_args__ = (
-        Index("ix_usage_chat", "bot", "chat", "at"),
-        Index("ix_usage_day", "bot", "at"),
-        Index("ix_usage_user", "bot", "user", "at"),
-    )
-    id: ColumnClause[int] = column(Id, primary_key=True)
-    bot: ColumnClause[int] = column(BigInteger)
-    chat: ColumnClause[int] = column(BigInteger)
-    user: ColumnClause[int] = column(BigInteger)
-    turn: ColumnClause[str] = column(String(64))
-    model: ColumnClause[str] = column(String(200))
-    mode: ColumnClause[str] = column(String(16))
-    prompt: ColumnClause[int] = column(BigInteger)
-    completion: ColumnClause[int] = column(BigInteger)
-    reasoning: ColumnClause[int] = column(BigInteger)
-    at: ColumnClause[float] = column(Float)
-    cost: ColumnClause[int] = column(BigInteger, server_default="0")
-    units: ColumnClause[int] = column(BigInteger, server_default="0")
+    id: Named[int] = Column(Id, primary_key=True)
+    bot: Named[int] = Column(BigInteger)
+    chat: Named[int] = Column(BigInteger)
+    user: Named[int] = Column(BigInteger)
+    turn: Named[str] = Column(String(64))
+    model: Named[str] = Column(String(200))
+    mode: Named[str] = Column(String(16))
+    prompt: Named[int] = Column(BigInteger)
+    completion: Named[int] = Column(BigInteger)
+    reasoning: Named[int] = Column(BigInteger)
+    at: Named[float] = Column(Float)
+    cost: Named[int] = Column(BigInteger, server_default="0")
+    units: Named[int] = Column(BigInteger, server_default="0")
 
 
-class Spending(Base):
+usage = Table(
+    "usage",
+    METADATA,
+    UsageColumns,
+    Index("ix_usage_chat", "bot", "chat", "at"),
+    Index("ix_usage_day", "bot", "at"),
+    Index("ix_usage_user", "bot", "user", "at"),
+)
+
+
+class SpendingColumns(TypedColumns):
     """What was spent on a day (days since 1970, UTC) in a scope: by a user, in a chat, by the bot.
 
-    What the bot has spent is the sum of several rows, numbered by `subject`.
+    The spending of a bot is the sum of several rows, numbered by `subject`, so that chats seldom change one row at a
+    time.
     """
 
-    __tablename__ = "spending"
-    bot: ColumnClause[int] = column(BigInteger, primary_key=True)
-    day: ColumnClause[int] = column(BigInteger, primary_key=True)
-    kind: ColumnClause[str] = column(String(8), primary_key=True)  # tokens, images, money (millionths)
-    scope: ColumnClause[str] = column(String(4), primary_key=True)
-    subject: ColumnClause[int] = column(BigInteger, primary_key=True)
-    amount: ColumnClause[int] = column(BigInteger)
+    bot: Named[int] = Column(BigInteger, primary_key=True)
+    day: Named[int] = Column(BigInteger, primary_key=True)
+    kind: Named[str] = Column(String(8), primary_key=True)  # tokens, images, money (millionths)
+    scope: Named[str] = Column(String(4), primary_key=True)
+    subject: Named[int] = Column(BigInteger, primary_key=True)
+    amount: Named[int] = Column(BigInteger)
 
 
-class Reservation(Base):
-    """Held back from a day's caps for what is under way, in a `turn`; what it really costs is settled when it ends."""
-
-    __tablename__ = "reservations"
-    __table_args__ = (Index("ix_reservations_day", "bot", "day", "kind"),)
-    id: ColumnClause[int] = column(Id, primary_key=True)
-    bot: ColumnClause[int] = column(BigInteger)
-    day: ColumnClause[int] = column(BigInteger)
-    kind: ColumnClause[str] = column(String(8))
-    user: ColumnClause[int] = column(BigInteger)
-    chat: ColumnClause[int] = column(BigInteger)
-    amount: ColumnClause[int] = column(BigInteger)
-    at: ColumnClause[float] = column(Float)
-    turn: ColumnClause[str] = column(String(80), server_default="")
+spending = Table("spending", METADATA, SpendingColumns)
 
 
-class Allowance(Base):
-    """What an admin lets one user spend a day and a month (millionths) instead of what everybody may.
+class ReservationColumns(TypedColumns):
+    """An amount reserved from a day's caps for the work of a `turn`, until its cost is known."""
 
-    0 is no limit, NULL as everybody.
-    """
+    id: Named[int] = Column(Id, primary_key=True)
+    bot: Named[int] = Column(BigInteger)
+    day: Named[int] = Column(BigInteger)
+    kind: Named[str] = Column(String(8))
+    user: Named[int] = Column(BigInteger)
+    chat: Named[int] = Column(BigInteger)
+    amount: Named[int] = Column(BigInteger)
+    at: Named[float] = Column(Float)
+    turn: Named[str] = Column(String(80), server_default="")
 
-    __tablename__ = "allowances"
-    bot: ColumnClause[int] = column(BigInteger, primary_key=True)
-    user: ColumnClause[int] = column(BigInteger, primary_key=True)
-    day: ColumnClause[int | None] = column(BigInteger, nullable=True)
-    month: ColumnClause[int | None] = column(BigInteger, nullable=True)
-    by: ColumnClause[int] = column(BigInteger)
-    at: ColumnClause[float] = column(Float)
+
+reservations = Table("reservations", METADATA, ReservationColumns, Index("ix_reservations_day", "bot", "day", "kind"))
+
+
+class AllowanceColumns(TypedColumns):
+    """What one user may spend a day and a month (millionths). 0 is no limit, NULL what everybody may spend."""
+
+    bot: Named[int] = Column(BigInteger, primary_key=True)
+    user: Named[int] = Column(BigInteger, primary_key=True)
+    day: Named[int | None] = Column(BigInteger)
+    month: Named[int | None] = Column(BigInteger)
+    by: Named[int] = Column(BigInteger)
+    at: Named[float] = Column(Float)
+
+
+allowances = Table("allowances", METADATA, AllowanceColumns)

@@ -1,114 +1,147 @@
-"""What is open: updates to answer, answers to deliver, what is under way or due, what may be pressed or is awaited."""
+"""Open work: updates, deliveries, operations, jobs, buttons, and answers that the bot waits for."""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, ColumnClause, Float, Index, Integer, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    Named,
+    String,
+    Table,
+    Text,
+    TypedColumns,
+    UniqueConstraint,
+)
 
-from bot.storage.tables.base import Addressed, Base, Id, column
+from bot.storage.tables.base import METADATA, Addressed, Id
 
 
-class Update(Base):
-    """The inbox. `once` is the same for the same thing under another update id; `raw` is emptied when it is done.
+class UpdateColumns(TypedColumns):
+    """The inbox. `once` is a key of the event, equal under another update id; `raw` is emptied when it is done.
 
-    `chat` is the place of the chat (`Address.place`), of which one process works on the rows at a time. `reason` says
-    why a row is dead; of one that is begun it says what a process did with it (`updates.WORKED`, `OPENED`).
+    `chat` is `Address.place`: one process at a time works on the updates of a chat. `reason` says why a row is dead, or
+    what a process does with one that is begun (`inbox.WORKED`, `inbox.OPENED`).
     """
 
-    __tablename__ = "updates"
-    __table_args__ = (
-        UniqueConstraint("bot", "update_id"),
-        UniqueConstraint("bot", "once"),
-        Index("ix_updates_open", "bot", "state", "id"),
-    )
-    __table_options__ = {"sqlite_autoincrement": True}  # a turn is named after its first row: ids never come back
-    id: ColumnClause[int] = column(Id, primary_key=True)
-    bot: ColumnClause[int] = column(BigInteger)
-    update_id: ColumnClause[int] = column(BigInteger)
-    once: ColumnClause[str | None] = column(String(255), nullable=True)
-    raw: ColumnClause[str] = column(Text)
-    state: ColumnClause[str] = column(String(8))  # new, begun, done, dead
-    attempts: ColumnClause[int] = column(Integer)
-    at: ColumnClause[float] = column(Float)
-    reason: ColumnClause[str] = column(String(500))
-    chat: ColumnClause[str] = column(String(160), server_default="")
+    id: Named[int] = Column(Id, primary_key=True)
+    bot: Named[int] = Column(BigInteger)
+    update_id: Named[int] = Column(BigInteger)
+    once: Named[str | None] = Column(String(255))
+    raw: Named[str] = Column(Text)
+    state: Named[str] = Column(String(8))  # new, begun, done, dead
+    attempts: Named[int] = Column(Integer)
+    at: Named[float] = Column(Float)
+    reason: Named[str] = Column(String(500))
+    chat: Named[str] = Column(String(160), server_default="")
 
 
-class Delivery(Addressed, Base):
-    """The outbox. `key` names the turn and the part of it; a photo's bytes are dropped when it was sent."""
-
-    __tablename__ = "deliveries"
-    __table_args__ = (
-        UniqueConstraint("bot", "key"),
-        Index("ix_deliveries_open", "bot", "state", "chat", "id"),
-        Index("ix_deliveries_chat", "bot", "chat", "id"),
-    )
-    id: ColumnClause[int] = column(Id, primary_key=True)
-    key: ColumnClause[str] = column(String(80))
-    state: ColumnClause[str] = column(String(10))
-    outgoing: ColumnClause[str] = column(Text)
-    photo: ColumnClause[bytes | None] = column(LargeBinary, nullable=True)
-    message_ids: ColumnClause[str] = column(Text)
-    done: ColumnClause[int] = column(Integer)
-    marker: ColumnClause[int] = column(BigInteger)
-    attempts: ColumnClause[int] = column(Integer)
-    due: ColumnClause[float] = column(Float)
-    at: ColumnClause[float] = column(Float)
-    reason: ColumnClause[str] = column(String(500))
+updates = Table(
+    "updates",
+    METADATA,
+    UpdateColumns,
+    UniqueConstraint("bot", "update_id"),
+    UniqueConstraint("bot", "once"),
+    Index("ix_updates_open", "bot", "state", "id"),
+    sqlite_autoincrement=True,  # ids are never used again: a turn is named after the id of its first update
+)
 
 
-class Operation(Addressed, Base):
-    """Something a service does for us over minutes: its id is here before it is first asked about."""
+class DeliveryColumns(Addressed):
+    """The outbox. `key` names the turn and the part of it; the bytes of a photo are deleted when it was sent."""
 
-    __tablename__ = "operations"
-    __table_args__ = (UniqueConstraint("bot", "turn"), Index("ix_operations_open", "bot", "state"))
-    id: ColumnClause[int] = column(Id, primary_key=True)
-    kind: ColumnClause[str] = column(String(16))
-    turn: ColumnClause[str] = column(String(64))
-    user: ColumnClause[int] = column(BigInteger)
-    request: ColumnClause[str] = column(Text)
-    state: ColumnClause[str] = column(String(12))  # asked, submitting, running, done, failed
-    operation: ColumnClause[str] = column(String(128))
-    submits: ColumnClause[int] = column(Integer)
-    at: ColumnClause[float] = column(Float)
-
-
-class Job(Addressed, Base):
-    """What is done later. A job that is through is deleted; one that goes on is given a later `due`."""
-
-    __tablename__ = "jobs"
-    __table_args__ = (UniqueConstraint("bot", "kind", "key"), Index("ix_jobs_due", "bot", "due"))
-    id: ColumnClause[int] = column(Id, primary_key=True)
-    kind: ColumnClause[str] = column(String(32))
-    key: ColumnClause[str] = column(String(80))
-    payload: ColumnClause[str] = column(Text)
-    due: ColumnClause[float] = column(Float)
-    attempts: ColumnClause[int] = column(Integer)
+    id: Named[int] = Column(Id, primary_key=True)
+    key: Named[str] = Column(String(80))
+    state: Named[str] = Column(String(10))
+    outgoing: Named[str] = Column(Text)
+    photo: Named[bytes | None] = Column(LargeBinary)
+    message_ids: Named[str] = Column(Text)
+    done: Named[int] = Column(Integer)
+    marker: Named[int] = Column(BigInteger)
+    attempts: Named[int] = Column(Integer)
+    due: Named[float] = Column(Float)
+    at: Named[float] = Column(Float)
+    reason: Named[str] = Column(String(500))
 
 
-class ButtonRow(Base):
-    """What a button does. Callback data can be forged, so it is only the random `key` of such a row.
+deliveries = Table(
+    "deliveries",
+    METADATA,
+    DeliveryColumns,
+    UniqueConstraint("bot", "key"),
+    Index("ix_deliveries_open", "bot", "state", "chat", "id"),
+    Index("ix_deliveries_chat", "bot", "chat", "id"),
+)
 
-    `delivery` is the key of the answer that it stands under: pressed anywhere else it does nothing.
+
+class OperationColumns(Addressed):
+    """An operation of a service that takes minutes. Its id is stored before it is first polled."""
+
+    id: Named[int] = Column(Id, primary_key=True)
+    kind: Named[str] = Column(String(16))
+    turn: Named[str] = Column(String(64))
+    user: Named[int] = Column(BigInteger)
+    request: Named[str] = Column(Text)
+    state: Named[str] = Column(String(12))  # asked, submitting, running, done, failed
+    operation: Named[str] = Column(String(128))
+    submits: Named[int] = Column(Integer)
+    at: Named[float] = Column(Float)
+
+
+operations = Table(
+    "operations",
+    METADATA,
+    OperationColumns,
+    UniqueConstraint("bot", "turn"),
+    Index("ix_operations_open", "bot", "state"),
+)
+
+
+class JobColumns(Addressed):
+    """Work that is due at a time. A job that is done is deleted; one that goes on gets a later `due`."""
+
+    id: Named[int] = Column(Id, primary_key=True)
+    kind: Named[str] = Column(String(32))
+    key: Named[str] = Column(String(80))
+    payload: Named[str] = Column(Text)
+    due: Named[float] = Column(Float)
+    attempts: Named[int] = Column(Integer)
+
+
+jobs = Table("jobs", METADATA, JobColumns, UniqueConstraint("bot", "kind", "key"), Index("ix_jobs_due", "bot", "due"))
+
+
+class ButtonColumns(TypedColumns):
+    """The action of a button. Callback data can be forged, so it is only the random `key` of this row.
+
+    `delivery` is the key of the answer with the button: pressed elsewhere it does nothing.
     """
 
-    __tablename__ = "buttons"
-    key: ColumnClause[str] = column(String(64), primary_key=True)
-    bot: ColumnClause[int] = column(BigInteger)
-    chat: ColumnClause[int] = column(BigInteger)
-    delivery: ColumnClause[str] = column(String(80), server_default="")
-    user: ColumnClause[int] = column(BigInteger)  # 0: anybody in the chat
-    action: ColumnClause[str] = column(String(32))
-    payload: ColumnClause[str] = column(Text)
-    expires: ColumnClause[float] = column(Float, index=True)
+    key: Named[str] = Column(String(64), primary_key=True)
+    bot: Named[int] = Column(BigInteger)
+    chat: Named[int] = Column(BigInteger)
+    delivery: Named[str] = Column(String(80), server_default="")
+    user: Named[int] = Column(BigInteger)  # 0: anybody in the chat
+    action: Named[str] = Column(String(32))
+    payload: Named[str] = Column(Text)
+    expires: Named[float] = Column(Float, index=True)
 
 
-class Awaited(Base):
-    """The bot asked this user something: the next message is the answer to it."""
+buttons = Table("buttons", METADATA, ButtonColumns)
 
-    __tablename__ = "awaited"
-    bot: ColumnClause[int] = column(BigInteger, primary_key=True)
-    key: ColumnClause[str] = column(String(200), primary_key=True)  # the address
-    user: ColumnClause[int] = column(BigInteger, primary_key=True)
-    action: ColumnClause[str] = column(String(32))
-    payload: ColumnClause[str] = column(Text)
-    expires: ColumnClause[float] = column(Float)
+
+class AwaitedColumns(TypedColumns):
+    """A question of the bot to a user, whose next message is the answer."""
+
+    bot: Named[int] = Column(BigInteger, primary_key=True)
+    key: Named[str] = Column(String(200), primary_key=True)  # the address
+    user: Named[int] = Column(BigInteger, primary_key=True)
+    action: Named[str] = Column(String(32))
+    payload: Named[str] = Column(Text)
+    expires: Named[float] = Column(Float)
+
+
+awaited = Table("awaited", METADATA, AwaitedColumns)

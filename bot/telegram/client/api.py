@@ -37,7 +37,7 @@ from bot.errors import Refused, TransportError, TransportUnavailable, Unauthoriz
 from bot.telegram.client.session import NotKnown, NotNumbered, Session, Unacceptable
 from bot.telemetry import tracing
 from bot.telemetry.metrics import Metrics
-from bot.telemetry.tracing import NOTHING, Tracer
+from bot.telemetry.tracing import NOTHING, TurnTracer
 
 log = logging.getLogger(__name__)
 
@@ -147,7 +147,7 @@ class Api:
     """
 
     def __init__(
-        self, token: str, url: str, proxy: str = "", metrics: Metrics | None = None, tracer: Tracer = NOTHING
+        self, token: str, url: str, proxy: str = "", metrics: Metrics | None = None, tracer: TurnTracer = NOTHING
     ) -> None:
         session = Session(proxy=proxy or None, api=TelegramAPIServer.from_base(url), timeout=TIMEOUT)
         self._session = session
@@ -166,10 +166,10 @@ class Api:
                 result = await self._call(method, deadline)
         except TransportError as error:
             cause = type(error).__name__
-            self.metrics.telegram_requests.add(method.__api_method__, cause)
-            self.metrics.errors.add("telegram", cause)
+            self.metrics.telegram_requests.labels(method.__api_method__, cause).inc()
+            self.metrics.errors.labels("telegram", cause).inc()
             raise
-        self.metrics.telegram_requests.add(method.__api_method__, "ok")
+        self.metrics.telegram_requests.labels(method.__api_method__, "ok").inc()
         return result
 
     def lacks(self, method: type[TelegramMethod[Any]]) -> bool:
@@ -206,7 +206,7 @@ class Api:
                 self._patience = 0.0
             return result
         except TelegramRetryAfter as error:
-            raise Flood(retry_after=float(error.retry_after)) from None
+            raise Flood(retry_after=max(float(error.retry_after), 0.0)) from None
         except TelegramMigrateToChat as error:
             raise Moved(error.migrate_to_chat_id) from None
         except TelegramUnauthorizedError:
@@ -238,12 +238,12 @@ class Api:
         try:
             status, data = await self._session.download(url, deadline, most)
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
-            self.metrics.errors.add("telegram", "file")
+            self.metrics.errors.labels("telegram", "file").inc()
             known = str(error) if isinstance(error, Unacceptable) else type(error).__name__
             raise Unknown(f"a file was not handed over ({known})") from None
         if status == 200:
             return data
-        self.metrics.errors.add("telegram", "file")
+        self.metrics.errors.labels("telegram", "file").inc()
         if status == 401:
             raise Unauthorized
         if 400 <= status < 500 and status != 429:

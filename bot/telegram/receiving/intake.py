@@ -19,7 +19,7 @@ from bot.ports import Handler, Inbox, Received, Reply
 from bot.telegram.client import safe_json
 from bot.telegram.receiving import parsing
 from bot.telemetry.metrics import Metrics
-from bot.telemetry.tracing import NOTHING, Tracer
+from bot.telemetry.tracing import NOTHING, TurnTracer
 from bot.types import Incoming, Kind
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class Intake:
     dismiss: Callable[[dict[str, Any]], None]
     tasks: asyncio.TaskGroup
     metrics: Metrics = field(default_factory=Metrics)
-    tracer: Tracer = NOTHING
+    tracer: TurnTracer = NOTHING
     others: tuple[str, ...] = ()  # kinds of updates that are handed on although we don't know what they mean
     at_once: bool = True  # what is accepted is handed on here; else by `take`, in the process that has the chat
     last: float = 0.0  # when something was last accepted, monotonic
@@ -109,10 +109,10 @@ class Intake:
         new = await self.inbox.accept(self.me.id, kept)
         self.last = self.clock.monotonic()
         for row in new:
-            self.tracer.accepted(self.me.id, str(row.id), since)
-        self.metrics.updates.add("taken", by=len(new))
-        self.metrics.updates.add("ignored", by=len(given) - len(by_id))
-        self.metrics.updates.add("repeated", by=len(by_id) - len(new))
+            self.tracer.record_update(self.me.id, str(row.id), since)
+        self.metrics.updates.labels("taken").inc(len(new))
+        self.metrics.updates.labels("ignored").inc(len(given) - len(by_id))
+        self.metrics.updates.labels("repeated").inc(len(by_id) - len(new))
         if self.at_once:
             await self._dispatch([(row, by_id[row.update_id]) for row in new])
 
@@ -140,8 +140,8 @@ class Intake:
                     continue
                 idle.append(row.id)
             self.dismiss(update)
-        self.metrics.updates.add("unreadable", by=len(broken))
-        self.metrics.updates.add("idle", by=len(idle))
+        self.metrics.updates.labels("unreadable").inc(len(broken))
+        self.metrics.updates.labels("idle").inc(len(idle))
         if idle or broken:
             self.tasks.create_task(self._set_aside(idle, broken))
 

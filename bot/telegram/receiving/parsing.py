@@ -19,7 +19,7 @@ from bot.telegram.client import safe_json
 from bot.telegram.receiving import fields
 from bot.telegram.receiving.fields import MAX_ID, ReadChat, ReadMessage
 from bot.telegram.sending.messages import BY_PRESS, BY_REPLY, STOP
-from bot.types import Address, Button, Ephemeral, Incoming, Kind, User
+from bot.types import Address, Button, Incoming, Kind, User
 
 ALLOWED = (
     "message",
@@ -220,7 +220,7 @@ def _said(
         attempts=max(row.attempts for row in rows),
         relayed=any(name in body for name in RELAYED),
         title=message.chat.title,
-        ephemeral=Ephemeral(f"{BY_REPLY}{unseen}" if unseen else ""),
+        opens=f"{BY_REPLY}{unseen}" if unseen else "",
     )
 
 
@@ -245,7 +245,7 @@ def _press(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming |
         private=private,
         message_id=unseen or message.message_id,
         attempts=max(row.attempts for row in rows),
-        ephemeral=Ephemeral("" if private else BY_PRESS + press({"callback_query": body})),
+        opens="" if private else BY_PRESS + press({"callback_query": body}),
     )
 
 

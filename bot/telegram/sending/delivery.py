@@ -131,8 +131,9 @@ class Deliverer:
                     if (close := self.views.get(delivery.key)) is not None:
                         await close()  # what it has sent is on disk then, so the row is read again
                         continue
-                    turn = turn_log.of(delivery.key)
-                    with turn_log.about(turn), tracing.of(self.api.tracer.origin(address.bot, turn), "deliver"):
+                    turn = turn_log.turn_of(delivery.key)
+                    traced = tracing.joined(self.api.tracer.context(address.bot, turn))
+                    with turn_log.about(turn), traced, tracing.span("deliver"):
                         address = await self._one(delivery)
                     if not lease.covers(address):  # a group that has moved
                         return
@@ -181,8 +182,8 @@ class Deliverer:
         """Leave a chat alone for as long as Telegram says, or for `untold` seconds. Returns the seconds."""
         wait = (error.retry_after or untold) + 0.2
         self.budget.hold(chat, self.clock.monotonic() + wait, drafts=drafts)
-        self.api.metrics.flood_waits.add()
-        self.api.metrics.flood_wait_seconds.add(by=wait)
+        self.api.metrics.flood_waits.inc()
+        self.api.metrics.flood_wait_seconds.inc(wait)
         level = logging.ERROR if wait > LONG_FLOOD else logging.WARNING
         log.log(level, "chat %d: Telegram asks to wait %.0f s%s", chat, wait, " for drafts" if drafts else "")
         return wait
@@ -246,15 +247,15 @@ class Deliverer:
         """It can't be shown to one person alone, and is shown to nobody: the chat is told that."""
         log.info("chat %d: it can't be shown to one person alone: %s", delivery.address.chat, reason)
         self._became("not alone")
-        if delivery.outgoing.ephemeral.public_fallback:
+        if delivery.address.visible_to:
             await self.outbox.publish(delivery)
             self.tasks.create_task(self.deliver(replace(delivery.address, visible_to=0)))
         else:
             await self.outbox.bury(delivery, reason)
 
     def _became(self, state: str) -> None:
-        self.api.metrics.deliveries.add(state)
-        tracing.current.get().note({"govorun.delivery": state})
+        self.api.metrics.deliveries.labels(state).inc()
+        tracing.current().set_attribute("govorun.delivery", state)
 
     async def _wait(self, progress: Progress, error: TransportUnavailable) -> None:
         chat = progress.delivery.address.chat
@@ -291,7 +292,7 @@ class Deliverer:
                 await self._take_away(progress)
             await self.outbox.progress(delivery, progress.ids, done=progress.done, sent=last)
             progress.stored = max(progress.ids)
-            turn_log.current.get().moved = self.clock.monotonic()
+            turn_log.current.get().last_progress = self.clock.monotonic()
         self._became("sent")
 
     async def _take_away(self, progress: Progress) -> None:

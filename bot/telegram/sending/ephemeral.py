@@ -24,7 +24,7 @@ from bot.telegram.client.api import Api, Flood, Moved, NotAlone, NoThread, NotMo
 from bot.telegram.sending import messages
 from bot.telegram.sending.messages import NOTHING, Rung, Screen
 from bot.telegram.sending.progress import Progress
-from bot.types import Address, Ephemeral, Outgoing
+from bot.types import Address, Outgoing
 
 PERHAPS = 0  # behind the id of the message that was opened: a file was about to be sent beside it
 
@@ -51,7 +51,7 @@ class EphemeralSender:
         """Show the next part; returns its id. What an earlier try has opened for it is used."""
         if progress.done == len(progress.ids):
             to = progress.delivery.address
-            progress.ids.append(await self.open(to, progress.delivery.outgoing.ephemeral.opens, thread=progress.thread))
+            progress.ids.append(await self.open(to, progress.delivery.outgoing.opens, thread=progress.thread))
             await self._note(progress, progress.ids)
         opened = progress.ids[progress.done]
         if part.file and (progress.apart or not messages.can_be_written(part)):
@@ -65,9 +65,7 @@ class EphemeralSender:
         refusal = ""
         for way in dict.fromkeys((opens, "")):  # whoever administers the group needs nothing that opens
             await self.permit(to.chat)
-            empty = messages.send(
-                Screen(NOTHING), to, Outgoing(ephemeral=Ephemeral(opens=way)), last=False, thread=thread
-            )
+            empty = messages.send(Screen(NOTHING), to, Outgoing(opens=way), last=False, thread=thread)
             try:
                 sent = await self.api.call(empty)
             except (Moved, NoThread):

@@ -116,7 +116,7 @@ def send(
     if last and (markup := keyboard(outgoing)):
         where["reply_markup"] = markup
     if to.visible_to:
-        where |= _alone(to, outgoing.ephemeral.opens)
+        where |= _alone(to, outgoing.opens)
     elif outgoing.reply_to:
         where["reply_parameters"] = ReplyParameters(message_id=outgoing.reply_to, allow_sending_without_reply=True)
     if screen.file:

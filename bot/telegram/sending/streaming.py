@@ -17,13 +17,14 @@ import bot.telegram.client.fast_import  # noqa: F401  isort: skip  before aiogra
 
 from aiogram.methods import EditMessageText, SendMessageDraft
 
+from bot.concurrency import backpressure
 from bot.errors import Lost, Refused, TransportError, Unauthorized
 from bot.telegram.client.api import BadMarkup, Flood, NoMethod, NotModified, NotSent
 from bot.telegram.sending import messages
 from bot.telegram.sending.delivery import Deliverer
 from bot.telegram.sending.flood_budget import SHARE
 from bot.telegram.sending.messages import Rung, Screen
-from bot.telemetry import tracing, turn_log
+from bot.telemetry import tracing
 from bot.types import Address, Outgoing
 
 log = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ class LiveMessage:
         self.doing = ""  # said below the text
         self._completed: float | None = None  # when all of it was written
         self._unseen = 0.0  # since when there is something that was not shown
-        self._flow = turn_log.current.get().flow
+        self._flow = backpressure.Flow()
         self._waited = 0.0  # seconds that what is read next was held back
         self._rung = Rung.RICH if deliverer.rich else Rung.ENTITIES
         self._changed = asyncio.Event()
@@ -82,6 +83,7 @@ class LiveMessage:
         """The model was asked: from now on something is shown."""
         if self._task is None and not self._ended:
             self.deliverer.views[self.turn] = self.end
+            backpressure.current.set(self._flow)
             self._task = self.deliverer.tasks.create_task(self._run())
 
     def change(self, text: str) -> None:
@@ -110,30 +112,31 @@ class LiveMessage:
             del self.deliverer.views[self.turn]
 
     async def _run(self) -> None:
-        view = tracing.current.get().part("live view", sums=True)
-        tracing.current.set(view)  # this task is its own
         try:
-            placed = self.deliverer.growing.pop(self.turn, None)
-            placed = self.over or placed
-            if self.address.visible_to:  # typing would be seen by all, and a draft by nobody
-                if placed and self.mode != "off":
-                    await self._edits(placed)
-                return
-            if self.mode == "draft" and self.deliverer.api.lacks(SendMessageDraft):
-                self.mode = "edit"
-            if self.mode != "draft":
-                await self._type()
-            elif not placed:  # else it had landed before a restart
-                await self._drafts(may_land=placed is None)
-            if placed != 0:  # 0: a restart came while it was being sent, and the finished answer will look for it
-                await self._edits(placed or 0)
+            with tracing.summed_span("live view"):
+                await self._frames()
         except Lost:
             raise
         except Exception:  # a view that breaks must not cost the answer, nor end the bot
             log.exception("turn %s: the live view broke", self.turn)
         finally:
-            self._flow.want()
-            view.end()
+            self._flow.release()
+
+    async def _frames(self) -> None:
+        placed = self.deliverer.growing.pop(self.turn, None)
+        placed = self.over or placed
+        if self.address.visible_to:  # typing would be seen by all, and a draft by nobody
+            if placed and self.mode != "off":
+                await self._edits(placed)
+            return
+        if self.mode == "draft" and self.deliverer.api.lacks(SendMessageDraft):
+            self.mode = "edit"
+        if self.mode != "draft":
+            await self._type()
+        elif not placed:  # else it had landed before a restart
+            await self._drafts(may_land=placed is None)
+        if placed != 0:  # 0: a restart came while it was being sent, and the finished answer will look for it
+            await self._edits(placed or 0)
 
     async def _type(self) -> None:
         """Where no draft says "Thinking…": typing, until there is something to show."""
@@ -164,7 +167,7 @@ class LiveMessage:
         while (seconds := wait()) > 0:
             self._hold()
             await self.deliverer.clock.sleep(seconds)
-        self._waited = self._flow.want()
+        self._waited = self._flow.release()
         await asyncio.sleep(0)  # who reads it comes first
 
     async def _give_way(self) -> None:

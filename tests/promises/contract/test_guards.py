@@ -16,7 +16,7 @@ from bot.access.rights import Rights
 from bot.clock import SystemClock
 from bot.errors import NotAllowed
 from bot.storage.engines.decision_locks import DecisionLock
-from bot.storage.repositories.budgets import BOT, Caps
+from bot.storage.repositories.money.budgets import BOT, Caps
 from bot.storage.store import Store, Tx
 from bot.types import Address, Incoming, Job, Kind, Text, User
 

@@ -109,7 +109,7 @@ async def test_a_cancelled_callers_work_is_committed_and_the_writer_lives(store:
             await asyncio.sleep(chance.random() * 0.002)
         task.cancel()
         await asyncio.wait({task})
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(60):
         await store.write(_adding(1_000))
     # One that was cancelled before it began has asked for nothing.
     written = _elsewhere(database_url)

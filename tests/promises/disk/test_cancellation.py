@@ -16,12 +16,23 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from bot.billing.budget import settle_interrupted
 from bot.clock import SystemClock
 from bot.errors import StorageUnavailable
+from bot.outbox import public_fallback
 from bot.ports import Delivery, DeliveryState
 from bot.storage.mailboxes import StoredInbox, StoredOutbox
 from bot.storage.store import Store
 from bot.types import Address, Outgoing, User
+
+
+def inbox(store: Store) -> StoredInbox:
+    return StoredInbox(store=store, interrupted=settle_interrupted)
+
+
+def outbox(store: Store) -> StoredOutbox:
+    return StoredOutbox(store=store, fallback=public_fallback)
+
 
 BOT = 42
 WHERE = Address("telegram", BOT, 1001)
@@ -34,23 +45,23 @@ CALLS: dict[str, Call] = {
     "read": lambda store: store.read(lambda tx: tx.updates.open(BOT)),
     "check": lambda store: store.check(),
     "patiently": lambda store: store.patiently(lambda: store.write(lambda tx: tx.chats.choose(WHERE, model="lite"))),
-    "accept": lambda store: StoredInbox(store).accept(BOT, [(1, "", "{}", "/1"), (2, "", "{}", "/1")]),
-    "open": lambda store: StoredInbox(store).open(BOT),
-    "take": lambda store: StoredInbox(store).take(BOT, WHERE.place, (), interrupted=True),
-    "done": lambda store: StoredInbox(store).done([1]),
-    "quarantine": lambda store: StoredInbox(store).quarantine(1, "broken"),
-    "find": lambda store: StoredInbox(store).find(BOT, "x"),
-    "waiting": lambda store: StoredOutbox(store).waiting(BOT, WHERE.place),
-    "next": lambda store: StoredOutbox(store).next(WHERE),
-    "place": lambda store: StoredOutbox(store).place("2", WHERE, 70),
-    "ours": lambda store: StoredOutbox(store).ours(WHERE),
-    "left": lambda store: StoredOutbox(store).left(BOT),
-    "begin": lambda store: StoredOutbox(store).begin(DELIVERY, 9),
-    "progress": lambda store: StoredOutbox(store).progress(DELIVERY, (70,), done=1, sent=True),
-    "postpone": lambda store: StoredOutbox(store).postpone(DELIVERY, 1.0),
-    "bury": lambda store: StoredOutbox(store).bury(DELIVERY, "no"),
-    "gone": lambda store: StoredOutbox(store).gone(BOT, WHERE.chat),
-    "move": lambda store: StoredOutbox(store).move(BOT, WHERE.chat, -100),
+    "accept": lambda store: inbox(store).accept(BOT, [(1, "", "{}", "/1"), (2, "", "{}", "/1")]),
+    "open": lambda store: inbox(store).open(BOT),
+    "take": lambda store: inbox(store).take(BOT, WHERE.place, (), interrupted=True),
+    "done": lambda store: inbox(store).done([1]),
+    "quarantine": lambda store: inbox(store).quarantine(1, "broken"),
+    "find": lambda store: inbox(store).find(BOT, "x"),
+    "waiting": lambda store: outbox(store).waiting(BOT, WHERE.place),
+    "next": lambda store: outbox(store).next(WHERE),
+    "place": lambda store: outbox(store).place("2", WHERE, 70),
+    "ours": lambda store: outbox(store).ours(WHERE),
+    "left": lambda store: outbox(store).left(BOT),
+    "begin": lambda store: outbox(store).begin(DELIVERY, 9),
+    "progress": lambda store: outbox(store).progress(DELIVERY, (70,), done=1, sent=True),
+    "postpone": lambda store: outbox(store).postpone(DELIVERY, 1.0),
+    "bury": lambda store: outbox(store).bury(DELIVERY, "no"),
+    "gone": lambda store: outbox(store).gone(BOT, WHERE.chat),
+    "move": lambda store: outbox(store).move(BOT, WHERE.chat, -100),
 }
 
 
@@ -143,7 +154,7 @@ async def test_a_batch_of_updates_whose_acceptance_is_cancelled_is_there_as_a_wh
     for number in range(20):
         batch = [(10 * number + place, "", "{}", "/1") for place in range(3)]
         with pytest.raises(asyncio.CancelledError):
-            await CancelledAt(StoredInbox(store).accept(BOT, batch), 0)
+            await CancelledAt(inbox(store).accept(BOT, batch), 0)
     await store.check()
     connection = sqlite3.connect(tmp_path / "bot.db")
     counts = connection.execute("SELECT count(*) FROM updates GROUP BY update_id / 10").fetchall()

@@ -14,12 +14,15 @@ from pathlib import Path
 
 import pytest
 
+from bot.billing.budget import settle_interrupted
 from bot.errors import Lost, StorageUnavailable
 from bot.jobs.worker import JobWorker
+from bot.outbox import public_fallback
 from bot.ports import Delivery, DeliveryState
 from bot.storage.mailboxes import StoredInbox, StoredOutbox
 from bot.storage.store import Store, Tx
 from bot.types import Address, Job, Outgoing
+from tests.support.counting import counted
 from tests.support.stage import ANNA, BORIS, Stage
 from tests.support.telegram_side import rows, soon
 
@@ -38,7 +41,7 @@ async def test_f85_f87_a_start_waits_for_the_disk_and_then_works_on_what_was_ope
     await stage.crash()
     with _locked(stage) as release:
         app = await stage.start()
-        while not app.signs.metrics.errors["storage", "StorageUnavailable"]:
+        while not counted(app.signs.metrics, "errors_total", source="storage", cause="StorageUnavailable"):
             await asyncio.to_thread(time.sleep, 0.1)  # real time: SQLite knows no other
         assert len(stage.prompts()) == 2
         release()
@@ -67,7 +70,10 @@ async def test_f85_an_answer_that_is_paid_is_kept_until_there_is_room_for_it(sta
 async def test_f85_only_the_acceptance_of_updates_fails_everything_else_of_the_boxes_waits(stage: Stage) -> None:
     async with Store.open(stage.settings.database_url, stage.clock) as store:
         await store.write(_quick)
-        inbox, outbox = StoredInbox(store), StoredOutbox(store)
+        inbox, outbox = (
+            StoredInbox(store=store, interrupted=settle_interrupted),
+            StoredOutbox(store=store, fallback=public_fallback),
+        )
         with _locked(stage):
             tasks = [
                 asyncio.create_task(call)

@@ -10,7 +10,7 @@ import pytest
 from bot.dispatch.questions import Questions
 from bot.errors import BotError, ModelDenied, ModelError, StreamCut
 from bot.telemetry import incidents
-from bot.telemetry.incidents import Journal, beside, entries, explain
+from bot.telemetry.incidents import IncidentLog, explain, path_beside, read_incidents
 from tests.framework.test_cli import govorun
 from tests.support.stage import Stage
 from tests.support.virtual import VirtualClock
@@ -24,14 +24,14 @@ def _failure(error: Exception) -> Exception:
 
 
 @pytest.fixture
-def book(tmp_path: Path) -> Journal:
-    return Journal(VirtualClock(), tmp_path / "journal.jsonl")
+def book(tmp_path: Path) -> IncidentLog:
+    return IncidentLog(VirtualClock(), tmp_path / "journal.jsonl")
 
 
-def test_a_failure_is_found_by_its_code_and_explained(book: Journal) -> None:
-    code = book.note(_failure(ModelDenied("the key AQVNsecret of Anna", trace="abc-1")), "77")
+def test_a_failure_is_found_by_its_code_and_explained(book: IncidentLog) -> None:
+    code = book.record(_failure(ModelDenied("the key AQVNsecret of Anna", trace="abc-1")), "77")
     assert book.path is not None
-    (entry,) = entries(book.path)
+    (entry,) = read_incidents(book.path)
     text = "\n".join(explain(entry))
     assert entry.code == code
     assert re.fullmatch(r"[0-9a-f]{6}", code)
@@ -41,11 +41,11 @@ def test_a_failure_is_found_by_its_code_and_explained(book: Journal) -> None:
     assert "Anna" not in book.path.read_text()
 
 
-def test_a_narrower_error_has_the_advice_of_its_own(book: Journal) -> None:
+def test_a_narrower_error_has_the_advice_of_its_own(book: IncidentLog) -> None:
     assert book.path is not None
     for error in (StreamCut(), KeyError("question")):
-        book.note(_failure(error))
-    cut, defect = entries(book.path)
+        book.record(_failure(error))
+    cut, defect = read_incidents(book.path)
     assert "broke off" in explain(cut)[2]
     assert "defect" in explain(defect)[2]
     assert "question" not in book.path.read_text()
@@ -59,22 +59,22 @@ def test_every_error_of_a_model_has_advice() -> None:
     assert [kind for kind in named if kind.__name__ not in incidents.ADVICE] == []
 
 
-def test_the_file_does_not_grow_for_ever(book: Journal) -> None:
+def test_the_file_does_not_grow_for_ever(book: IncidentLog) -> None:
     assert book.path is not None
     book.path.write_text("x" * (incidents.LARGEST + 1) + "\n")
-    code = book.note(_failure(StreamCut()))
+    code = book.record(_failure(StreamCut()))
     assert book.path.stat().st_size < 1000
-    assert [entry.code for entry in entries(book.path)] == [code]
+    assert [entry.code for entry in read_incidents(book.path)] == [code]
 
 
 def test_a_disk_that_does_not_take_it_is_no_failure(tmp_path: Path) -> None:
-    assert len(Journal(VirtualClock(), tmp_path / "nowhere" / "journal.jsonl").note(_failure(StreamCut()))) == 6
+    assert len(IncidentLog(VirtualClock(), tmp_path / "nowhere" / "journal.jsonl").record(_failure(StreamCut()))) == 6
 
 
 @pytest.mark.process
 async def test_the_command_explains_a_code(tmp_path: Path) -> None:
     url = f"sqlite+aiosqlite:///{tmp_path}/govorun.db"
-    code = Journal(VirtualClock(), beside(tmp_path / "govorun.db")).note(_failure(StreamCut()), "5")
+    code = IncidentLog(VirtualClock(), path_beside(tmp_path / "govorun.db")).record(_failure(StreamCut()), "5")
     done = await govorun("log", code, cwd=tmp_path, DATABASE_URL=url)
     assert (done.code, "StreamCut" in done.out, "Next:" in done.out) == (0, True, True)
     listed = await govorun("log", cwd=tmp_path, DATABASE_URL=url)
@@ -91,9 +91,9 @@ async def test_an_apology_for_a_defect_names_a_code_that_is_in_the_journal(
     await stage.start()
     monkeypatch.setattr(Questions, "_answer", None)  # a defect
     told = await stage.ask("hello")
-    path = beside(Path(stage.settings.database_url.partition(":///")[2]))
+    path = path_beside(Path(stage.settings.database_url.partition(":///")[2]))
     assert path is not None
-    (entry,) = entries(path)
+    (entry,) = read_incidents(path)
     assert entry.code in told
     assert entry.kinds[0] == "TypeError"
     assert entry.place.startswith("bot/dispatch/questions.py:")

@@ -1,4 +1,4 @@
-"""What was spent on a day (UTC), and what is held back for work that is under way: for a user, a chat and the bot.
+"""What was spent on a day (UTC) by a user, in a chat and by the bot, and what is reserved for work under way.
 
 Begin with `reserve` and `settle`. Amounts are whole numbers of what `kind` counts: tokens, images or millionths of the
 currency. A month is the sum of its days.
@@ -11,14 +11,27 @@ from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Float, Select, String, and_, bindparam, delete, func, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Float,
+    Select,
+    String,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+)
 from sqlalchemy.sql.dml import ReturningInsert
 
 from bot.storage.engines import decision_locks
 from bot.storage.engines.decision_locks import DecisionLock
-from bot.storage.engines.dialects import insert
+from bot.storage.engines.dialects import Insert, upsert
 from bot.storage.repositories.mapping import Subject
-from bot.storage.tables.spending import Reservation, Spending
+from bot.storage.tables.spending import reservations, spending
 from bot.types import Address
 
 DAY = 86_400
@@ -30,7 +43,7 @@ PARTS = 16  # rows in which the sum of a bot is kept, so that chats seldom meet 
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """The most that may be spent by a user, in a chat and by the bot, on a day and in a month; 0 is no limit."""
+    """The most that a user, a chat and the bot may spend on a day and in a month; 0 is no limit."""
 
     user: int = 0
     chat: int = 0
@@ -44,6 +57,7 @@ class Caps:
 
     @property
     def monthly(self) -> bool:
+        """Whether there is a limit for a month."""
         return bool(self.user_month or self.chat_month or self.bot_month)
 
 
@@ -56,19 +70,19 @@ def _when(day: Any, period: str) -> ColumnElement[bool]:
 
 def _spent(scope: str, period: str) -> ColumnElement[int]:
     here = (
-        Spending.bot == bindparam("bot"), _when(Spending.day, period), Spending.kind == bindparam("kind"),
-        Spending.scope == scope, *SUBJECTS[scope],
+        spending.c.bot == bindparam("bot"), _when(spending.c.day, period), spending.c.kind == bindparam("kind"),
+        spending.c.scope == scope, *SUBJECTS[scope],
     )  # fmt: skip
-    return select(func.coalesce(func.sum(Spending.amount), 0)).where(*here).scalar_subquery()
+    return select(func.coalesce(func.sum(spending.c.amount), 0)).where(*here).scalar_subquery()
 
 
 def _held(period: str, *narrower: ColumnElement[bool]) -> ColumnElement[int]:
     here = (
-        Reservation.bot == bindparam("bot"),
-        _when(Reservation.day, period),
-        Reservation.kind == bindparam("kind"),
+        reservations.c.bot == bindparam("bot"),
+        _when(reservations.c.day, period),
+        reservations.c.kind == bindparam("kind"),
     )
-    return select(func.coalesce(func.sum(Reservation.amount), 0)).where(*here, *narrower).scalar_subquery()
+    return select(func.coalesce(func.sum(reservations.c.amount), 0)).where(*here, *narrower).scalar_subquery()
 
 
 def _number(name: str) -> ColumnElement[int]:
@@ -76,13 +90,13 @@ def _number(name: str) -> ColumnElement[int]:
 
 
 SUBJECTS: dict[str, tuple[ColumnElement[bool], ...]] = {
-    USER: (Spending.subject == _number("user"),),
-    CHAT: (Spending.subject == _number("chat"),),
+    USER: (spending.c.subject == _number("user"),),
+    CHAT: (spending.c.subject == _number("chat"),),
     BOT: (),
 }
 NARROWER: dict[str, tuple[ColumnElement[bool], ...]] = {
-    USER: (Reservation.user == bindparam("user"),),
-    CHAT: (Reservation.chat == bindparam("chat"),),
+    USER: (reservations.c.user == bindparam("user"),),
+    CHAT: (reservations.c.chat == bindparam("chat"),),
     BOT: (),
 }
 SPENT = {(scope, period): _spent(scope, period) for period in ("", MONTH) for scope in SUBJECTS}
@@ -90,7 +104,7 @@ HELD = {(scope, period): _held(period, *NARROWER[scope]) for period in ("", MONT
 
 
 def _fits(scope: str, period: str = "") -> ColumnElement[bool]:
-    """Within the cap; or alone on what is left of it, so that the last of a share can be used."""
+    """Within the cap; or, where nothing else is reserved, with something of the cap left, so that it can be used up."""
     cap, spent, held = _number(f"{scope}{period}_cap"), SPENT[scope, period], HELD[scope, period]
     return or_(cap == 0, spent + held + _number("amount") <= cap, and_(held == 0, spent < cap))
 
@@ -104,15 +118,21 @@ ROW: dict[str, Any] = {
 
 def _reserve(*periods: str) -> ReturningInsert[Any]:
     fits = [_fits(scope, period) for period in periods for scope in SUBJECTS]
-    return insert(Reservation).from_select(list(ROW), select(*ROW.values()).where(*fits)).returning(Reservation.id)
+    return insert(reservations).from_select(list(ROW), select(*ROW.values()).where(*fits)).returning(reservations.c.id)
 
 
 RESERVE, RESERVE_MONTH = _reserve(""), _reserve("", MONTH)
-SETTLE = delete(Reservation).where(Reservation.id == bindparam("reservation")).returning(Reservation)
-ADD = insert(Spending)
-ADD = ADD.on_conflict_do_update(
-    index_elements=["bot", "day", "kind", "scope", "subject"], set_={"amount": Spending.amount + ADD.excluded.amount}
-)
+SETTLE = delete(reservations).where(reservations.c.id == bindparam("reservation")).returning(reservations)
+
+
+def _add(insert: Insert) -> Any:
+    new = insert(spending)
+    return new.on_conflict_do_update(
+        index_elements=spending.primary_key, set_={"amount": spending.c.amount + new.excluded.amount}
+    )
+
+
+ADD = upsert(_add)
 
 
 def _over(scope: str, period: str) -> Select[tuple[bool]]:
@@ -125,6 +145,8 @@ OVER = [(scope + period, _over(scope, period)) for period in (MONTH, "") for sco
 
 
 class Ledgers(Subject):
+    """Spending of a day, and reservations for work that is under way."""
+
     def reserve(self, kind: str, amount: int, where: Address, user: int, caps: Caps, turn: str = "") -> int | None:
         """Hold `amount` back for something that begins now: the id of the reservation, None when a cap forbids it.
 
@@ -138,37 +160,43 @@ class Ledgers(Subject):
         return self.connection.execute(RESERVE_MONTH if caps.monthly else RESERVE, values).scalar_one_or_none()
 
     def settle(self, reservation: int, amount: int | None = None) -> None:
-        """It cost `amount` (None: all that was held). A reservation is settled once, on the day it was made."""
+        """Replace a reservation by what the work has cost (None: all that was reserved), on the day it was made.
+
+        A reservation that was settled before is left alone.
+        """
         row = self.connection.execute(SETTLE, {"reservation": reservation}).one_or_none()
         cost = row.amount if row is not None and amount is None else amount
         if row is None or not cost:
             return
         one = {"bot": row.bot, "day": row.day, "kind": row.kind, "amount": cost}
         subjects = {USER: row.user, CHAT: row.chat, BOT: row.chat % PARTS}
-        self.connection.execute(ADD, [{**one, "scope": s, "subject": id_} for s, id_ in subjects.items()])
+        self.connection.execute(
+            ADD(self.connection), [{**one, "scope": s, "subject": id_} for s, id_ in subjects.items()]
+        )
 
     def settle_turn(self, bot: int, turn: str, *, spare: Collection[int] = ()) -> None:
-        """Settle in full what was held back in a turn whose holder is gone. `spare`: as in `settle_dead`."""
-        left = select(Reservation.id).where(Reservation.bot == bot, Reservation.turn == turn)
+        """Settle in full the reservations of a turn, but for those in `spare`."""
+        left = select(reservations.c.id).where(reservations.c.bot == bot, reservations.c.turn == turn)
         for id_ in set(self.connection.scalars(left)) - set(spare):
             self.settle(id_)
 
     def settle_dead(
         self, bot: int, kind: str, *, before: float | None = None, spare: Collection[int] = ()
     ) -> None:  # fmt: skip
-        """Settle in full what nobody can settle any more: what an earlier process, or a turn of long ago, held back.
+        """Settle in full the reservations of a kind, made before a time (Unix seconds; None: all of them).
 
-        `spare`: what is still under way, in an operation.
+        `spare`: reservations of operations that are still under way.
         """
-        left = select(Reservation.id).where(Reservation.bot == bot, Reservation.kind == kind)
+        left = select(reservations.c.id).where(reservations.c.bot == bot, reservations.c.kind == kind)
         if before is not None:
-            left = left.where(Reservation.at < before)
+            left = left.where(reservations.c.at < before)
         for id_ in set(self.connection.scalars(left)) - set(spare):
             self.settle(id_)
 
     def used_up(self, kind: str, where: Address, user: int, caps: Caps) -> str:
-        """Whose cap is spent: "user", "chat" or "bot", of the month with "_month" behind it; "" for none of them (then
-        the rest is only held back).
+        """Return whose cap is spent: "user", "chat" or "bot", with "_month" behind it for the cap of a month.
+
+        "" where no cap is spent, and the rest is only reserved.
         """
         values = self._where(kind, where, user, caps)
         for scope, query in OVER:
@@ -177,16 +205,17 @@ class Ledgers(Subject):
         return ""
 
     def spent(self, kind: str, bot: int, scope: str = BOT, subject: int = 0, *, month: bool = False) -> int:
-        """What was spent today, or in this month."""
-        query = select(func.coalesce(func.sum(Spending.amount), 0)).where(
-            Spending.bot == bot, Spending.day.in_(self._days() if month else [self._today()]), Spending.kind == kind,
-            Spending.scope == scope, *(() if scope == BOT else (Spending.subject == subject,)),
+        """Return what was spent today, or in this month, in a scope."""
+        query = select(func.coalesce(func.sum(spending.c.amount), 0)).where(
+            spending.c.bot == bot, spending.c.day.in_(self._days() if month else [self._today()]),
+            spending.c.kind == kind, spending.c.scope == scope,
+            *(() if scope == BOT else (spending.c.subject == subject,)),
         )  # fmt: skip
         return int(self.connection.execute(query).scalar_one())
 
     def sweep(self) -> None:
-        """Forget the days that are long past."""
-        self.connection.execute(delete(Spending).where(Spending.day < self._today() - KEPT))
+        """Delete the spending of days that no budget looks at any more."""
+        self.connection.execute(delete(spending).where(spending.c.day < self._today() - KEPT))
 
     def _today(self) -> int:
         return int(self.clock.time() // DAY)

@@ -1,4 +1,4 @@
-"""Files that came with questions, each kept once; messages hold only their numbers."""
+"""Files that came with questions, each stored once; messages hold only their ids."""
 
 from __future__ import annotations
 
@@ -8,24 +8,27 @@ from dataclasses import replace
 from sqlalchemy import bindparam, insert, select
 
 from bot.storage.repositories.mapping import Subject
-from bot.storage.tables.history import Blob
+from bot.storage.tables.history import blobs
 from bot.types import Address, Image, Message, Part
 
 MOST_SHOWN = 4  # pictures of a conversation that a model is shown again: each costs it hundreds of tokens
-ADD = insert(Blob).returning(Blob.id)
-DATA = select(Blob.data).where(Blob.id == bindparam("number"))
+ADD = insert(blobs).returning(blobs.c.id)
+DATA = select(blobs.c.data).where(blobs.c.id == bindparam("number"))
 
 
 class Blobs(Subject):
+    """Files, each stored once; messages hold their ids."""
+
     def keep(self, address: Address, user: int, parts: tuple[Part, ...]) -> tuple[Part, ...]:
-        """Store the pictures among these parts; return the parts with a number in the place of each picture's bytes."""
+        """Store the images among these parts; return the parts with an id in the place of each image's bytes."""
         return tuple(self._kept(address, user, part) if isinstance(part, Image) else part for part in parts)
 
     def data(self, number: int) -> bytes | None:
+        """Return the bytes of a blob, None where it is gone."""
         return self.connection.execute(DATA, {"number": number}).scalar_one_or_none()
 
     def shown(self, messages: Sequence[Message], most: int = MOST_SHOWN) -> list[Message]:
-        """The messages with the bytes of their newest pictures; older ones stay without."""
+        """Return the messages with the bytes of their newest images, at most `most`; older ones stay without."""
         result, left = [], most
         for message in reversed(messages):
             if any(isinstance(part, Image) and part.blob for part in message.parts):

@@ -1,4 +1,4 @@
-"""The ledger of what models were paid for, in tokens and in millionths of the currency. `money.book` writes it."""
+"""The ledger: what models and services were paid for. `billing.pricing.book` writes it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from sqlalchemy import BigInteger, ColumnElement, Integer, case, cast, func, ins
 
 from bot.ai import Usage
 from bot.storage.repositories.mapping import Subject
-from bot.storage.tables.spending import UsageRow
+from bot.storage.tables.spending import usage
 from bot.types import Address
 
-ADD = insert(UsageRow)
+ADD = insert(usage)
 DAY = 86_400
 SPEECH, VOICE, EMBEDDING, SEARCH = "speech", "voice", "embedding", "search"  # modes that count units, not tokens
 SERVICES = (SPEECH, VOICE, EMBEDDING, SEARCH)
@@ -21,10 +21,10 @@ SERVICES = (SPEECH, VOICE, EMBEDDING, SEARCH)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What one model or service, or one day, has cost: `pictures` are counted apart from tokens.
+    """The cost of one model, one service or one day, in millionths of the currency.
 
-    `service` is one of `SERVICES`, "" for a model; `units` are seconds of speech, characters of voice, tokens of
-    embeddings, or searches.
+    `service` is one of `SERVICES`, "" for a model. `units` are seconds of speech, characters of voice, tokens of
+    embeddings, or searches; `pictures` are counted apart from tokens.
     """
 
     name: str
@@ -37,26 +37,29 @@ class Line:
 
 
 def _sum(what: Any) -> ColumnElement[int]:
-    """0 for no rows; a whole number: PostgreSQL makes a decimal one of a sum."""
+    """The sum as a whole number, 0 for no rows: PostgreSQL makes a decimal of a sum."""
     return cast(func.coalesce(func.sum(what), 0), BigInteger)
 
 
 COLUMNS = (
     func.count(),
-    _sum(UsageRow.prompt + UsageRow.completion),
-    _sum(cast(UsageRow.mode == "image", Integer)),
-    _sum(UsageRow.cost),
-    _sum(UsageRow.units),
+    _sum(usage.c.prompt + usage.c.completion),
+    _sum(cast(usage.c.mode == "image", Integer)),
+    _sum(usage.c.cost),
+    _sum(usage.c.units),
 )
-SERVICE = case((UsageRow.mode.in_(SERVICES), UsageRow.mode), else_="")
-NAME = case((UsageRow.mode.in_(SERVICES), ""), else_=UsageRow.model)
+SERVICE = case((usage.c.mode.in_(SERVICES), usage.c.mode), else_="")
+NAME = case((usage.c.mode.in_(SERVICES), ""), else_=usage.c.model)
 
 
 class Ledger(Subject):
+    """Requests that were paid for, one row each."""
+
     def add(
         self, address: Address, user: int, turn: str, model: str, usage: Usage,
         *, mode: str = "sync", cost: int = 0, units: int = 0,
     ) -> None:  # fmt: skip
+        """Book a request: its tokens, its `cost` in millionths of the currency, its `units` where it has some."""
         row = {
             "bot": address.bot, "chat": address.chat, "user": user, "turn": turn, "model": model, "mode": mode,
             "prompt": usage.prompt, "completion": usage.completion, "reasoning": usage.reasoning,
@@ -64,37 +67,21 @@ class Ledger(Subject):
         }  # fmt: skip
         self.connection.execute(ADD, row)
 
-    def total(self, bot: int, chat: int) -> Usage:
-        """What a chat has cost in all."""
-        return self._sum(UsageRow.bot == bot, UsageRow.chat == chat)
-
-    def since(self, bot: int, at: float) -> Usage:
-        """What all chats have cost since a time."""
-        return self._sum(UsageRow.bot == bot, UsageRow.at >= at)
-
     def by_model(self, bot: int, since: float, user: int | None = None) -> Sequence[Line]:
-        """By model or service, the dearest first. `user` None: everybody."""
+        """Return the cost by model or service since a time, the dearest first. `user` None: of everybody."""
         query = select(NAME, *COLUMNS, SERVICE).where(*_whose(bot, since, user)).group_by(NAME, SERVICE)
-        rows = self.connection.execute(query.order_by(func.sum(UsageRow.cost).desc(), func.count().desc()))
+        rows = self.connection.execute(query.order_by(func.sum(usage.c.cost).desc(), func.count().desc()))
         return [Line(*row) for row in rows]
 
     def by_day(self, bot: int, since: float, user: int | None = None) -> dict[int, Line]:
-        """By days since 1970 (UTC)."""
+        """Return the cost by day, counted from 1970 in UTC. `user` None: of everybody."""
         # What is made a whole number is cut by SQLite and rounded by PostgreSQL, which alone is sure to have `floor`.
-        days = UsageRow.at / DAY
+        days = usage.c.at / DAY
         day = cast(days if self.connection.dialect.name == "sqlite" else func.floor(days), Integer)
         rows = self.connection.execute(select(day, *COLUMNS).where(*_whose(bot, since, user)).group_by(day))
         return {row[0]: Line(str(row[0]), *row[1:]) for row in rows}
 
-    def _sum(self, *where: ColumnElement[bool]) -> Usage:
-        query = select(
-            _sum(UsageRow.prompt),
-            _sum(UsageRow.completion),
-            _sum(UsageRow.reasoning),
-        ).where(*where)
-        return Usage(*self.connection.execute(query).one())
-
 
 def _whose(bot: int, since: float, user: int | None) -> tuple[ColumnElement[bool], ...]:
-    here = (UsageRow.bot == bot, UsageRow.at >= since)
-    return here if user is None else (*here, UsageRow.user == user)
+    here = (usage.c.bot == bot, usage.c.at >= since)
+    return here if user is None else (*here, usage.c.user == user)

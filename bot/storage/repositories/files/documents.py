@@ -1,0 +1,105 @@
+"""Documents that were asked about. They belong to a conversation, and their text is stored as passages."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, case, delete, func, insert, select, update
+
+from bot.storage.repositories.mapping import Subject
+from bot.storage.tables.history import documents, passages
+
+LONGEST_NAME = 255  # SQLite would keep more, PostgreSQL refuses it
+PLACE = 20  # characters around a name: brackets, page and blank lines
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A passage of a document; `page` is 0 where the document has no pages."""
+
+    id: int
+    name: str
+    page: int
+    text: str
+    vector: tuple[float, ...]
+
+
+class Documents(Subject):
+    """Documents of conversations, cut into passages."""
+
+    def size(self, conversation: int) -> int:
+        """Return how many characters all passages take in a prompt, with their headings; 0 for none."""
+        query = (
+            select(func.sum(func.length(passages.c.text) + func.length(documents.c.name) + PLACE))
+            .join(documents, documents.c.id == passages.c.document_id)
+            .where(documents.c.conversation_id == conversation)
+        )
+        return self.connection.execute(query).scalar_one() or 0
+
+    def sizes(self, conversation: int) -> tuple[int, int]:
+        """Return the characters of all passages of a conversation, and of those without a vector."""
+        length = func.length(passages.c.text)
+        bare = case((passages.c.vector.is_(None), length), else_=0)
+        query = select(func.coalesce(func.sum(length), 0), func.coalesce(func.sum(bare), 0))
+        query = query.join(documents, documents.c.id == passages.c.document_id).where(
+            documents.c.conversation_id == conversation
+        )
+        whole, left = self.connection.execute(query).one()
+        return int(whole), int(left)
+
+    def keep(
+        self, conversation: int, turn: str, user: int, name: str, pages: int, pieces: Sequence[tuple[int, str]]
+    ) -> None:
+        """Store a document as passages (page and text), in the place of one with its name.
+
+        Nothing changes where the stored passages are equal, because their vectors were paid for.
+        """
+        name = name[:LONGEST_NAME]
+        same = (documents.c.conversation_id == conversation, documents.c.name == name)
+        for (old,) in self.connection.execute(select(documents.c.id).where(*same)).all():
+            if self._is(old, pieces):
+                return
+            self.connection.execute(delete(passages).where(passages.c.document_id == old))
+            self.connection.execute(delete(documents).where(documents.c.id == old))
+        row = {
+            "conversation_id": conversation, "turn": turn, "user": user, "name": name, "pages": pages,
+            "characters": sum(len(text) for _, text in pieces), "at": self.clock.time(),
+        }  # fmt: skip
+        id_ = self.connection.execute(insert(documents).returning(documents.c.id), row).scalar_one()
+        rows = [{"document_id": id_, "page": page, "text": text, "vector": None} for page, text in pieces]
+        self.connection.execute(insert(passages), rows)
+
+    def _is(self, document: int, pieces: Sequence[tuple[int, str]]) -> bool:
+        query = (
+            select(passages.c.page, passages.c.text).where(passages.c.document_id == document).order_by(passages.c.id)
+        )
+        return [(page, text) for page, text in self.connection.execute(query)] == list(pieces)
+
+    def passages(self, conversation: int) -> Sequence[Kept]:
+        """Return the passages of all documents of a conversation, in their order."""
+        query = (
+            select(passages.c.id, documents.c.name, passages.c.page, passages.c.text, passages.c.vector)
+            .join(documents, documents.c.id == passages.c.document_id)
+            .where(documents.c.conversation_id == conversation)
+            .order_by(passages.c.document_id, passages.c.id)
+        )
+        return [Kept(*row[:4], _vector(row[4])) for row in self.connection.execute(query)]
+
+    def reckoned(self, vectors: Mapping[int, Sequence[float]]) -> None:
+        """Store the vectors of passages, by the ids of the passages."""
+        change = update(passages).where(passages.c.id == bindparam("row")).values(vector=bindparam("found"))
+        rows = [{"row": id_, "found": _bytes(vector)} for id_, vector in vectors.items()]
+        if rows:
+            self.connection.execute(change, rows)
+
+
+def _bytes(vector: Sequence[float]) -> bytes:
+    return array("f", vector).tobytes()
+
+
+def _vector(data: bytes | None) -> tuple[float, ...]:
+    found = array("f")
+    found.frombytes(data or b"")
+    return tuple(found)

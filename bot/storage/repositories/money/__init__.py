@@ -1,0 +1,1 @@
+"""What was paid for (`ledger`), and what may still be spent (`budgets`)."""
