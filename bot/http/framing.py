@@ -24,6 +24,7 @@ class LineSplitter:
         self._first = True
 
     def feed(self, data: bytes) -> list[str]:
+        """Return the lines that `data` completes, without their ends."""
         *whole, tail = data.split(b"\n")
         lines = []
         for part in whole:
@@ -36,7 +37,7 @@ class LineSplitter:
         return lines
 
     def rest(self) -> list[str]:
-        """The last line, if it did not end."""
+        """Return the last line where the answer ended without a line end, else nothing."""
         part = bytes(self._open)
         self._open.clear()
         return [self._text(part)] if part else []
@@ -54,7 +55,9 @@ class LineSplitter:
 
 
 def parse_json(raw: str | bytes) -> Any:
-    """Raises `ModelProtocolError`. Strings may hold halves of surrogate pairs: see `whole_text`."""
+    """Parse JSON bytes or text. Raises `ModelProtocolError`. Strings may hold halves of surrogate pairs: see
+    `whole_text`.
+    """
     try:
         return json.loads(raw)
     except (ValueError, RecursionError):
@@ -62,7 +65,7 @@ def parse_json(raw: str | bytes) -> Any:
 
 
 def dump_json(value: Any) -> bytes:
-    """Compact UTF-8. What is not valid Unicode goes as U+FFFD."""
+    """Write `value` as compact JSON in UTF-8. Text that is not valid Unicode goes as U+FFFD."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     try:
         return text.encode()
@@ -71,12 +74,12 @@ def dump_json(value: Any) -> bytes:
 
 
 def whole_text(text: str) -> str:
-    """`text` with surrogate pairs joined and lone halves as U+FFFD: databases and sockets raise on halves."""
+    """Return `text` with surrogate pairs joined and lone halves as U+FFFD: databases and sockets raise on halves."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def number(value: Any) -> int | None:
-    """A number of at least 0, also where it is a string; None for anything else."""
+    """Return a number of at least 0 that a server gave as a number or a string; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:

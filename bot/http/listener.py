@@ -82,6 +82,7 @@ class Listener:
             raise
 
     async def close(self) -> None:
+        """Stop listening, let requests that are being answered end, and close all connections."""
         loop = asyncio.get_running_loop()
         for pause in self._pauses.values():
             pause.cancel()
@@ -172,7 +173,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_kept(self) -> bool:
-        """Whether it was kept open after an answer, and nothing of a further request has come."""
+        """Whether the connection was kept open after an answer and no byte of a further request has come."""
         return self._deadline is None and not self.is_answering
 
     @contextmanager
@@ -186,6 +187,7 @@ class Connection(asyncio.Protocol):
             self.is_answering, self.since = False, asyncio.get_running_loop().time()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Admit the connection, or close it where the server has no room."""
         self.transport = cast(asyncio.Transport, transport)
         if not self._listener.admit(self):
             self.transport.abort()
@@ -194,20 +196,25 @@ class Connection(asyncio.Protocol):
         self._inner.connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
+        """Pass bytes on to aiohttp."""
         if self.is_kept:
             self._begin_deadline()
         self._inner.data_received(data)
 
     def eof_received(self) -> None:
+        """Pass on to aiohttp that the other side sends nothing more."""
         self._inner.eof_received()
 
     def pause_writing(self) -> None:
+        """Pass on to aiohttp that the socket takes no more bytes for now."""
         self._inner.pause_writing()
 
     def resume_writing(self) -> None:
+        """Pass on to aiohttp that the socket takes bytes again."""
         self._inner.resume_writing()
 
     def connection_lost(self, error: BaseException | None) -> None:
+        """Forget the connection, and pass its end on to aiohttp."""
         self._end_deadline()
         self._listener.remove(self)
         self._inner.connection_lost(error)
@@ -233,12 +240,13 @@ class Closed:
         self._next: asyncio.TimerHandle | None = None
 
     def add(self, why: str) -> None:
+        """Count a connection that was closed, and `why`."""
         self._counts[why] += 1
         if self._next is None:
             self._write_next()
 
     def stop(self) -> None:
-        """Write what was not written yet."""
+        """Write the line about connections that were counted since the last line."""
         if self._next is not None:
             self._next.cancel()
             self._write()
@@ -262,6 +270,7 @@ class ServerLog(logging.LoggerAdapter[logging.Logger]):
         self._closed = closed
 
     def exception(self, msg: object, *args: object, exc_info: Any = True, **more: Any) -> None:
+        """Count the request that is no HTTP, or log the error with its traceback."""
         if isinstance(exc_info, HttpProcessingError):
             self._closed.add("that spoke no HTTP")
         else:

@@ -1,19 +1,28 @@
-"""Connections for httpcore, on asyncio's own transports.
+"""How httpx's requests travel: `Transport` chooses a proxy and a pool of httpcore, whose sockets asyncio reads.
 
-Those that it brings along stop and start the reading of a socket around each piece of an answer, open a scope of
+httpcore's own connections stop and start the reading of a socket around each piece of an answer, open a scope of
 cancellation for it, and ask the system who is at the other end whenever a pool looks at them: a fifth of the CPU of an
-answer that is streamed. Here a socket is read as its bytes come, and only one that nobody empties is left alone.
+answer that is streamed. `Connection` reads a socket as its bytes come, and stops only while nobody takes them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Collection, Iterable
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpcore
+import httpx
+from python_socks import ProxyError, parse_proxy_url
+from python_socks.async_.asyncio import Proxy
 
+from bot.http.tls import trusted_context
+
+POOL = 16  # connections of a pool; at both ends of a request httpcore goes through all of its pool
+KEPT = 15.0  # seconds that an idle connection is kept
 MUCH = 1 << 18  # bytes that may wait to be read
 NEXT_ADDRESS = 0.25  # seconds after which another address of a host is tried beside the first (RFC 8305)
 TLS_END = 1.0  # seconds for the other side to say that TLS is over
@@ -21,8 +30,139 @@ HELD = 0.25  # seconds that what arrives may be held back
 LAST_CHUNK = b"0\r\n\r\n"  # how an answer in chunks ends
 
 
+def environment_proxy(url: str) -> str:
+    """The address of the proxy to a URL by HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, "" where there is none."""
+    parts, proxies = urlsplit(url), getproxies()
+    if proxy_bypass(parts.hostname or ""):
+        return ""
+    address = proxies.get(parts.scheme) or proxies.get("all") or ""
+    return address if not address or "://" in address else f"http://{address}"
+
+
+class Transport(httpx.AsyncBaseTransport):
+    """Sends requests directly or through the proxies of the environment, which the `direct` hosts never use.
+
+    Another pool is opened where those to a proxy are full. Raises httpx's errors. The constructor raises `ValueError`
+    or `httpx.InvalidURL` where the address of a proxy is wrong.
+    """
+
+    def __init__(self, *, direct: Collection[str] = ()) -> None:
+        self._direct = direct
+        self._proxies: dict[tuple[str, str], str] = {}  # addresses by scheme and host
+        self._pools: dict[str, list[_Pool]] = {}  # by address of the proxy, "" for direct connections
+        for scheme in ("http", "https"):
+            self._free_pool(environment_proxy(f"{scheme}://"))
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request and return its answer as soon as its head is there; the body is read from its `stream`."""
+        place = request.url.scheme, request.url.host
+        if place not in self._proxies:
+            self._proxies[place] = "" if request.url.host in self._direct else environment_proxy(str(request.url))
+        return await self._free_pool(self._proxies[place]).send(request)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        for pools in self._pools.values():
+            for pool in pools:
+                await pool.connections.aclose()
+
+    def _free_pool(self, proxy: str) -> _Pool:
+        """The first pool that has a place."""
+        pools = self._pools.setdefault(proxy, [])
+        for pool in pools:
+            if pool.busy < POOL:
+                return pool
+        pools.append(_Pool(_connections(proxy)))
+        return pools[-1]
+
+
+class _Pool:
+    """Connections to one proxy, or to no proxy. `busy` counts the requests whose answers are not closed yet."""
+
+    def __init__(self, connections: httpcore.AsyncConnectionPool) -> None:
+        self.connections = connections
+        self.busy = 0
+
+    async def send(self, request: httpx.Request) -> httpx.Response:
+        url = request.url
+        asked = httpcore.Request(
+            request.method,
+            httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+            headers=request.headers.raw,
+            content=request.stream,
+            extensions=request.extensions,
+        )
+        self.busy += 1
+        try:
+            answer = await self.connections.handle_async_request(asked)
+        except BaseException as error:
+            self.busy -= 1
+            if kind := ERRORS.get(type(error)):
+                raise kind(str(error)) from error
+            raise
+        return httpx.Response(
+            answer.status, headers=answer.headers, stream=_Body(answer, self._left), extensions=answer.extensions
+        )
+
+    def _left(self) -> None:
+        self.busy -= 1
+
+
+class _Body(httpx.AsyncByteStream):
+    """The body of an answer, which calls `closed` once when it is closed."""
+
+    def __init__(self, answer: httpcore.Response, closed: Callable[[], None]) -> None:
+        assert isinstance(answer.stream, AsyncIterable)  # noqa: S101  of a pool for asyncio
+        self._pieces = answer.stream
+        self._answer = answer
+        self._closed: Callable[[], None] | None = closed
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for piece in self._pieces:
+                yield piece
+        except tuple(ERRORS) as error:
+            raise ERRORS[type(error)](str(error)) from error
+
+    async def aclose(self) -> None:
+        if self._closed is not None:
+            self._closed()
+            self._closed = None
+        await self._answer.aclose()
+
+
+def _connections(proxy: str) -> httpcore.AsyncConnectionPool:
+    """A pool of connections through the proxy with this address, or straight to hosts where it is ""."""
+    options: dict[str, Any] = {
+        "ssl_context": trusted_context(),
+        "max_connections": POOL,
+        "max_keepalive_connections": POOL,
+        "keepalive_expiry": KEPT,
+    }
+    if not proxy:
+        return httpcore.AsyncConnectionPool(network_backend=Network(), **options)
+    if proxy.startswith("socks"):
+        return httpcore.AsyncConnectionPool(network_backend=Network(proxy), **options)
+    server = httpx.Proxy(proxy)
+    url = server.url
+    return httpcore.AsyncHTTPProxy(
+        httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+        proxy_auth=server.raw_auth,
+        proxy_ssl_context=trusted_context() if url.scheme == "https" else None,
+        network_backend=Network(),
+        **options,
+    )
+
+
 class Network(httpcore.AsyncNetworkBackend):
-    """Opens connections. Raises `ConnectTimeout` and `ConnectError` of httpcore."""
+    """Opens connections, through a SOCKS proxy where its address is given (`ValueError` where that is wrong).
+
+    Raises `ConnectTimeout`, `ConnectError` and `ProxyError` of httpcore.
+    """
+
+    def __init__(self, socks: str = "") -> None:
+        # The name of the host is looked up by the proxy, which is what the h in socks5h asks for.
+        self._socks = parse_proxy_url(socks.replace("h://", "://", 1)) if socks else None
 
     async def connect_tcp(
         self,
@@ -32,16 +172,24 @@ class Network(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> Connection:
-        here = (local_address, 0) if local_address else None
+        """Open a connection to `host` within `timeout` seconds; all addresses of the host are tried."""
+        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(timeout):
-                transport, connection = await asyncio.get_running_loop().create_connection(
-                    Connection, host, port, local_addr=here, happy_eyeballs_delay=NEXT_ADDRESS
-                )
+                if self._socks:
+                    connected = await Proxy(*self._socks, rdns=True).connect(host, port)
+                    transport, connection = await loop.create_connection(Connection, sock=connected)
+                else:
+                    here = (local_address, 0) if local_address else None
+                    transport, connection = await loop.create_connection(
+                        Connection, host, port, local_addr=here, happy_eyeballs_delay=NEXT_ADDRESS
+                    )
         except TimeoutError as error:
             raise httpcore.ConnectTimeout(str(error)) from error
         except OSError as error:
             raise httpcore.ConnectError(str(error)) from error
+        except ProxyError as error:
+            raise httpcore.ProxyError(str(error)) from error
         for option in socket_options or ():
             transport.get_extra_info("socket").setsockopt(*option)
         return connection
@@ -65,10 +213,12 @@ class Connection(asyncio.Protocol, httpcore.AsyncNetworkStream):
     # --- what asyncio tells -------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport that asyncio has opened."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101  of a TCP socket
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
+        """Keep bytes until somebody reads them; stop reading the socket while more than `MUCH` bytes wait."""
         self._arrived += data
         if not self._holds or data.endswith(LAST_CHUNK):
             self._readable.set()
@@ -79,10 +229,12 @@ class Connection(asyncio.Protocol, httpcore.AsyncNetworkStream):
             self._transport.pause_reading()
 
     def eof_received(self) -> None:
+        """Let readers know that nothing more arrives."""
         self._over = True
         self._readable.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Let readers and writers know that the connection is gone."""
         self._over, self._error = True, exc
         self._readable.set()
         self._writable.set()
@@ -90,11 +242,11 @@ class Connection(asyncio.Protocol, httpcore.AsyncNetworkStream):
     # --- what a flow asks ---------------------------------------------------------------------------------------------
 
     def hold(self) -> None:
-        """Keep what arrives from who reads, for `HELD` seconds at most, until `release` or the end of an answer."""
+        """Keep what arrives from readers for at most `HELD` seconds, until `release` or the end of the answer."""
         self._holds = True
 
     def release(self) -> float:
-        """Returns for how many seconds something has been held back."""
+        """Give readers what was held back. Returns for how many seconds it was."""
         self._holds = False
         if self._waits is None:
             return 0.0
@@ -114,15 +266,17 @@ class Connection(asyncio.Protocol, httpcore.AsyncNetworkStream):
     # ------------------------------------------------------------------------------------------------------------------
 
     def pause_writing(self) -> None:
+        """Let `write` wait: the socket takes no more bytes for now."""
         self._writable.clear()
 
     def resume_writing(self) -> None:
+        """Let `write` go on."""
         self._writable.set()
 
     # --- what httpcore asks -------------------------------------------------------------------------------------------
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """What has arrived, b"" at the end. Raises `ReadTimeout` and `ReadError` of httpcore."""
+        """Return up to `max_bytes` that arrived, b"" at the end. Raises `ReadTimeout` and `ReadError` of httpcore."""
         try:
             async with asyncio.timeout(timeout):
                 await self._readable.wait()
@@ -141,7 +295,7 @@ class Connection(asyncio.Protocol, httpcore.AsyncNetworkStream):
         return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Raises `WriteTimeout` and `WriteError` of httpcore."""
+        """Send `buffer`, waiting while the socket takes nothing. Raises `WriteTimeout` and `WriteError` of httpcore."""
         if not self._over:
             self._transport.write(buffer)
             try:
@@ -153,6 +307,7 @@ class Connection(asyncio.Protocol, httpcore.AsyncNetworkStream):
             raise httpcore.WriteError("the connection is closed") from self._error
 
     async def aclose(self) -> None:
+        """Close the connection at once."""
         self._transport.abort()
 
     async def start_tls(
@@ -161,7 +316,7 @@ class Connection(asyncio.Protocol, httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,
     ) -> Connection:
-        """The same connection, encrypted from now on. Raises `ConnectTimeout` and `ConnectError` of httpcore."""
+        """Encrypt the connection from now on and return it. Raises `ConnectTimeout` and `ConnectError` of httpcore."""
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(timeout):
@@ -181,9 +336,23 @@ class Connection(asyncio.Protocol, httpcore.AsyncNetworkStream):
         return self
 
     def get_extra_info(self, info: str) -> Any:
+        """What httpcore asks of a connection: whether it `is_readable`, its socket, addresses and TLS object."""
         if info == "is_readable":  # asked of a connection that rests: it is over, or says what nobody asked for
             return self._readable.is_set()
         return self._transport.get_extra_info(NAMES.get(info, info))
 
 
 NAMES = {"client_addr": "sockname", "server_addr": "peername"}
+ERRORS: dict[type[BaseException], type[httpx.TransportError]] = {  # httpcore's, and what httpx makes of them
+    httpcore.ConnectError: httpx.ConnectError,
+    httpcore.ConnectTimeout: httpx.ConnectTimeout,
+    httpcore.LocalProtocolError: httpx.LocalProtocolError,
+    httpcore.PoolTimeout: httpx.PoolTimeout,
+    httpcore.ProxyError: httpx.ProxyError,
+    httpcore.ReadError: httpx.ReadError,
+    httpcore.ReadTimeout: httpx.ReadTimeout,
+    httpcore.RemoteProtocolError: httpx.RemoteProtocolError,
+    httpcore.UnsupportedProtocol: httpx.UnsupportedProtocol,
+    httpcore.WriteError: httpx.WriteError,
+    httpcore.WriteTimeout: httpx.WriteTimeout,
+}

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bot.clock import Clock
+from bot.concurrency.retry import Backoff
 from bot.errors import BotError, StorageUnavailable
 from bot.storage.store import Store, Tx
 from bot.telemetry import tracing, turn_log
@@ -20,9 +21,7 @@ Work = Callable[[Job], Awaitable[None]]
 
 AT_ONCE = 8
 LONGEST_WAIT = 30.0  # seconds: the wall clock may jump
-FIRST_RETRY = 2.0
-LAST_RETRY = 300.0
-MOST_DOUBLINGS = 10
+BACKOFF = Backoff(2.0, 300.0)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -83,7 +82,7 @@ class JobWorker:
             ):
                 await self.kinds[job.kind](job)
         except StorageUnavailable:  # it was said when it was met; the row says what it said before: due
-            await self.clock.sleep(FIRST_RETRY)
+            await self.clock.sleep(BACKOFF.first)
         except BotError as error:  # a service that fails: which one and how is in the words
             log.warning("job %s %s is put back (attempt %d): %s", job.kind, job.key, job.attempts + 1, error)
             await self._put_back(job)
@@ -95,6 +94,5 @@ class JobWorker:
             self.added.set()
 
     async def _put_back(self, job: Job) -> None:
-        wait = min(FIRST_RETRY * 2 ** min(job.attempts, MOST_DOUBLINGS), LAST_RETRY)
-        due = self.clock.time() + wait
+        due = self.clock.time() + BACKOFF.pause(job.attempts + 1)
         await self.store.patiently(lambda: self.store.write(lambda tx: tx.jobs.again(job, due, failed=True)))

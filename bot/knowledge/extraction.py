@@ -28,7 +28,8 @@ def can_read(name: str, mime: str) -> bool:
 def pages(data: bytes, name: str, mime: str) -> list[str]:
     """The text of each page; one page where a document has none.
 
-    Raises `Unreadable` (locked, scanned, empty, broken, long), and whatever a library raises for a damaged file.
+    Raises `Unreadable` (locked, scanned, empty, broken, long; missing: the extra `documents` is not installed), and
+    whatever a library raises for a damaged file.
     """
     reader = _reader(name, mime)
     if reader is None:
@@ -60,9 +61,11 @@ def _pdf(data: bytes) -> Iterator[str]:
 
 def _docx(data: bytes) -> Iterator[str]:
     """The pages that Word saw when it last saved, where it wrote them down."""
-    from docx import Document
-    from docx.text.paragraph import Paragraph
-
+    try:
+        from docx import Document
+        from docx.text.paragraph import Paragraph
+    except ImportError:
+        raise Unreadable("missing") from None
     if data[:8] == b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1":  # an encrypted DOCX, or an old DOC
         raise Unreadable("locked")
     with zipfile.ZipFile(io.BytesIO(data)) as packed:

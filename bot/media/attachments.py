@@ -39,7 +39,7 @@ HEIC = (".heic", ".heif")
 WHY = {
     "document": {
         "broken": "document.broken", "empty": "document.empty", "locked": "document.locked", "long": "document.long",
-        "scanned": "document.scanned",
+        "missing": "document.missing", "scanned": "document.scanned",
     },
     "picture": {"broken": "picture.broken", "large": "picture.large"},
     "voice": {

@@ -13,10 +13,10 @@ from contextlib import AbstractContextManager, asynccontextmanager, contextmanag
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from bot.concurrency.retry import Retry
 from bot.errors import ModelDenied, ModelError, ModelUnavailable
 from bot.http.client import Answer, Http, Stream
-from bot.providers.error_mapping import Unauthenticated, refusal
-from bot.providers.retry import Retry, retry_after
+from bot.providers.error_mapping import Unauthenticated, refusal, retry_after
 from bot.telemetry import tracing, turn_log
 from bot.telemetry.metrics import Metrics
 from bot.telemetry.outage import Outage
@@ -25,22 +25,26 @@ log = logging.getLogger(__name__)
 
 
 class Gauge(Protocol):
-    """Places for what is under way. `asyncio.Semaphore` is one, for one process."""
+    """Places for requests that are under way. `asyncio.Semaphore` is one for a single process."""
 
-    async def acquire(self) -> bool: ...
+    async def acquire(self) -> bool:
+        """Wait for a free place and take it."""
+        ...
 
-    def release(self) -> None: ...
+    def release(self) -> None:
+        """Give a place back."""
+        ...
 
 
 class Credentials(Protocol):
-    """Who we are to a server."""
+    """A key or a token as headers of a request."""
 
     async def headers(self) -> dict[str, str]:
         """The headers to send now. Raises `ModelDenied` and `ModelUnavailable`."""
         ...
 
     async def renew(self, refused: Mapping[str, str]) -> bool:
-        """After a 401 for the headers `refused`: is there something else to try now?"""
+        """After a 401 to the headers `refused`: return whether other headers are worth another try."""
         ...
 
 
@@ -77,7 +81,7 @@ class Account:
 
     @asynccontextmanager
     async def place(self, until: float) -> AsyncIterator[None]:
-        """One place in the gauge. Raises `ModelUnavailable` where none is free before `until`."""
+        """Hold one place of the gauge inside. Raises `ModelUnavailable` where none is free before `until`."""
         try:
             async with asyncio.timeout(self._left(until)):
                 await self._gauge.acquire()
@@ -92,7 +96,7 @@ class Account:
 
     @asynccontextmanager
     async def stream(self, url: str, body: Any, *, until: float, idle: float) -> AsyncIterator[Stream]:
-        """An open answer with status 200; any other raises what it means."""
+        """Send `body` and give the open answer with status 200. Raises the `ModelError` that any other status means."""
         renewed = False
         tracing.current().set_attribute("gen_ai.provider.name", self._provider)
         with self._noticed():
@@ -112,7 +116,7 @@ class Account:
                 renewed = True
 
     async def post(self, url: str, body: Any, *, until: float, repeatable: bool = True) -> Answer:
-        """A whole answer with status 200; any other raises what it means."""
+        """Send `body`, return the whole answer with status 200. Raises the `ModelError` that any other status means."""
 
         async def send(headers: dict[str, str]) -> Answer:
             left = self._left(until)
@@ -121,7 +125,7 @@ class Account:
         return await self._asked("POST", url, send, {200}, repeatable=repeatable)
 
     async def post_bytes(self, url: str, content: bytes, kind: str, *, until: float, repeatable: bool = True) -> Answer:
-        """The same with a body of another type than JSON."""
+        """Send `content` with the content type `kind`; otherwise like `post`."""
 
         async def send(headers: dict[str, str]) -> Answer:
             left = self._left(until)
@@ -130,7 +134,7 @@ class Account:
         return await self._asked("POST", url, send, {200}, repeatable=repeatable)
 
     async def get(self, url: str, *, until: float) -> Answer:
-        """A whole answer with status 200 or 404; any other raises what it means."""
+        """GET `url`, return the answer with status 200 or 404. Raises the `ModelError` that any other status means."""
 
         async def send(headers: dict[str, str]) -> Answer:
             return await self._http.get_json(url, headers=headers, total=self._left(until))

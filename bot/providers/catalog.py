@@ -33,7 +33,7 @@ def profile(name: str, extra: Sequence[ModelConfig] = ()) -> Profile:
 
 
 def parts(name: str) -> tuple[str, str]:
-    """Model and version of a name or URI, short names resolved, the version "latest" where there is none."""
+    """Split a model's name or URI into model (short names resolved) and version ("latest" by default)."""
     bare = name.partition("://")[2].partition("/")[2] if "://" in name else name
     model, _, version = bare.partition("@")[0].partition("/")
     return ALIASES.get(model, model), version or "latest"

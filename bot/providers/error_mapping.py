@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from bot.errors import (
@@ -21,9 +22,11 @@ from bot.errors import (
 )
 from bot.http.framing import number
 
+LONGEST_WAIT = 3600.0  # seconds that a server is believed
+
 
 class Unauthenticated(ModelDenied):
-    """The key or token was not accepted: worth one try with a new token."""
+    """The server refused the key or the token; one try with a new token is worth it."""
 
 
 def refusal(
@@ -42,6 +45,16 @@ def refusal(
     if not repeatable and isinstance(error, ModelUnavailable) and status != 429 and code != NOT_STARTED:
         return OutcomeUnknown(str(error), trace=trace)
     return error
+
+
+def retry_after(headers: Mapping[str, str], now: float) -> float:
+    """Seconds to wait by the header Retry-After (seconds or a date, `now` is Unix time), 0 where it says nothing."""
+    value = headers.get("retry-after", "").strip()
+    try:
+        seconds = float(value) if value[:1].isdigit() else parsedate_to_datetime(value).timestamp() - now
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
+    return min(max(seconds, 0.0), LONGEST_WAIT)
 
 
 def failure(status: int, code: int, message: str, *, retry_after: float = 0.0, trace: str = "") -> ModelError:
@@ -71,7 +84,7 @@ def _overflow(status: int, text: str, message: str, trace: str) -> ContextOverfl
 
 
 def stream_error(value: Mapping[str, Any], *, trace: str = "") -> ModelError | None:
-    """The error inside an answer with status 200, if there is one."""
+    """Return the error that a server put into an answer with status 200, None where there is none."""
     if not value.get("error"):
         return None
     error = value["error"]
@@ -96,7 +109,7 @@ def _details(value: Any) -> tuple[int, str]:
 
 
 def printable(message: str) -> str:
-    """One short line: it goes into logs."""
+    """Return `message` as one short line for logs."""
     return "".join(char if char.isprintable() else " " for char in message[:300])
 
 

@@ -16,7 +16,6 @@ from bot.http.client import Stream
 from bot.providers.account import Account
 from bot.types import Image, ToolResult
 
-TRIES = 3
 LONGEST_ANSWER = 200_000  # characters we take
 CUT_MARK = "[...]\n"
 LAST_WORDS = 0.25  # seconds for the end of a complete answer to come, so that its connection can be used again
@@ -31,28 +30,42 @@ class Reader(Protocol):
     """
 
     @property
-    def done(self) -> bool: ...
+    def done(self) -> bool:
+        """Whether nothing more can come."""
+        ...
 
     @property
-    def whole(self) -> bool: ...
+    def whole(self) -> bool:
+        """Whether the server has said that the answer is complete; numbers may still follow."""
+        ...
 
-    def feed(self, piece: str) -> Chunk | None: ...
+    def feed(self, piece: str) -> Chunk | None:
+        """Read one piece and return what is new in it, None where nothing is. Raises `ModelError`s."""
+        ...
 
-    def end(self) -> Chunk | None: ...
+    def end(self) -> Chunk | None:
+        """Return the last chunk. Raises `StreamCut` where the answer is not complete."""
+        ...
 
 
 class Wire(Protocol):
-    """The words of one API for one model. `body` raises `ModelRefused` for what that model can't be asked."""
+    """How one API writes requests and answers for one model."""
 
-    def body(self, request: Request, *, stream: bool) -> dict[str, Any]: ...
+    def body(self, request: Request, *, stream: bool) -> dict[str, Any]:
+        """Return the JSON body of a request. Raises `ModelRefused` for what the model can't be asked."""
+        ...
 
-    def reader(self, request: Request, *, trace: str) -> Reader: ...
+    def reader(self, request: Request, *, trace: str) -> Reader:
+        """Return a new reader for one answer; `trace` is the server's id of the request."""
+        ...
 
-    def pieces(self, stream: Stream) -> AsyncGenerator[str]: ...
+    def pieces(self, stream: Stream) -> AsyncGenerator[str]:
+        """Give the pieces of an open answer that the reader takes."""
+        ...
 
 
 class TextModel:
-    """A `Model`. `url` is where it is asked, `deadline` is for everything, `idle` for silence, in seconds."""
+    """A `Model` over HTTP. `url` is asked; `deadline` seconds are for a whole answer, `idle` for silence inside it."""
 
     def __init__(
         self, name: str, profile: Profile, wire: Wire, account: Account, *, url: str, deadline: float, idle: float
@@ -67,14 +80,18 @@ class TextModel:
 
     @property
     def name(self) -> str:
+        """The name that users and settings call the model by."""
         return self._name
 
     @property
     def profile(self) -> Profile:
+        """What the model can do and costs."""
         return self._profile
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk]:
-        """The answer as it grows; see `Model.stream`. What was given out is never asked for again: then `StreamCut`."""
+        """Give the answer chunk by chunk; see `Model.stream`. An answer that breaks after its first word is not asked
+        for again: that raises `StreamCut`.
+        """
         until = self._account.clock.monotonic() + self._deadline
         refuse_pictures(request, self._profile)
         body = self._wire.body(request, stream=True)
@@ -89,7 +106,7 @@ class TextModel:
             except ModelUnavailable as error:
                 if given:
                     raise _cut(error) from error
-                if attempt >= TRIES or not await self._account.retry.pause(attempt, error, until):
+                if not await self._account.retry.sleep(attempt, error, until):
                     raise _uncut(error) from None
             attempt += 1
 
@@ -106,12 +123,12 @@ class TextModel:
             return joined(reader.feed(answer.body.decode("utf-8", "replace")), reader.end())
 
         try:
-            return await self._account.retry.call(ask, until=until, tries=TRIES)
+            return await self._account.retry.call(ask, until=until)
         except StreamCut as error:
             raise _uncut(error) from None
 
     async def complete(self, request: Request) -> tuple[str, Usage | None, Finish]:
-        """What matters of a whole answer in words."""
+        """Ask without a stream and return text, usage and how the answer ended."""
         chunk = await self.whole(request)
         return chunk.text, chunk.usage, chunk.finish or Finish.STOP
 
@@ -141,7 +158,7 @@ class TextModel:
 
 
 def joined(first: Chunk | None, last: Chunk | None) -> Chunk:
-    """Two chunks of one answer as one."""
+    """Return two chunks of one answer as one chunk."""
     if first is None or last is None:
         return first or last or Chunk()
     return Chunk(
@@ -155,7 +172,7 @@ def joined(first: Chunk | None, last: Chunk | None) -> Chunk:
 
 
 def shortened(text: str, longest: int) -> str:
-    """A text that is too long for a server loses its beginning."""
+    """Return `text` cut at its beginning to `longest` characters."""
     return text if len(text) <= longest else CUT_MARK + text[len(CUT_MARK) - longest :]
 
 

@@ -15,6 +15,7 @@ UNREADABLE = "unreadable"  # the argument that holds what is no JSON object: no 
 
 
 def function(tool: ToolSpec) -> dict[str, Any]:
+    """Return the JSON description of a tool."""
     return {"name": tool.name, "description": tool.description, "parameters": dict(tool.parameters)}
 
 
@@ -25,14 +26,14 @@ def taken_ids(request: Request) -> Set[str]:
 
 
 def unique(id: str, name: str, taken: Set[str]) -> str:
-    """An id for a call, the given one where that is not `taken`: some servers give the function's name to each call."""
+    """Return `id` for a call, or another id where it is `taken`: some servers give the tool's name each time."""
     if id and id not in taken:
         return id
     return next(found for number in count(1) if (found := f"{id or name}-{number}") not in taken)
 
 
 def arguments(text: str) -> Mapping[str, Any]:
-    """The arguments of a call as an object, whole numbers as such."""
+    """Return the arguments of a call as an object. Whole numbers that came as 5.0 become ints."""
     if not text.strip():
         return {}
     try:
@@ -43,7 +44,7 @@ def arguments(text: str) -> Mapping[str, Any]:
 
 
 def whole_numbers(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Numbers arrive as doubles: 5.0 was 5. Inside lists and objects too, as deep as Python goes."""
+    """Return `arguments` with floats such as 5.0 as ints, also inside lists and objects."""
     try:
         return {name: _whole(value) for name, value in arguments.items()}
     except RecursionError:

@@ -25,7 +25,7 @@ from bot.errors import StorageUnavailable
 from bot.jobs.worker import AT_ONCE, JobWorker
 from bot.ports import ChatHost
 from bot.storage.cluster.leader_election import Leader
-from bot.storage.cluster.procrastinate import RETRY, STALLED, Broker
+from bot.storage.cluster.procrastinate import BACKOFF, STALLED, Broker
 from bot.storage.engines.job_notify import lock_of_job, queue_of
 from bot.storage.store import Store, Tx
 from bot.types import Address, Job
@@ -249,7 +249,7 @@ class ClusterDispatcher:
                 await self._tidy(held, ours)
             except ConnectorException:
                 self._away = self.clock.monotonic()
-                await self.clock.sleep(RETRY)
+                await self.clock.sleep(BACKOFF.first)
 
     def _judge(self, at: float, held: dict[int, Lease], ours: set[tuple[int, int]]) -> None:
         self._looked = at

@@ -15,9 +15,9 @@ from typing import Any, Protocol, get_args
 
 from aiohttp import web
 
+from bot.media import audio
 from bot.sandbox.event_stream import Event, Hub
 from bot.sandbox.guard import guard, loads
-from bot.sandbox.media import ogg
 from bot.sandbox.telegram.call import ApiError
 from bot.sandbox.telegram.files import UPLOAD_LIMIT
 from bot.sandbox.telegram.people import Kind
@@ -226,7 +226,7 @@ class World:
                 kind,
                 name=query.get("name", ""),
                 mime=request.content_type,
-                duration=max(round(ogg.seconds(data)), 1),
+                duration=max(round(audio.seconds(data)), 1),
                 caption=query.get("caption", ""),
                 user_id=_number(query, "user_id", 0),
                 thread_id=_number(query, "thread_id", 0),

@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from bot.clock import Clock
 from bot.concurrency import lease
 from bot.concurrency.lease import FencedOut, Lease, LeaseLost
+from bot.concurrency.retry import Backoff, Retry
 from bot.errors import Lost, StorageUnavailable
 from bot.storage.engines.base import Engine
 from bot.storage.engines.base import Work as Bound
@@ -50,7 +51,7 @@ from bot.telemetry.outage import Outage
 
 T = TypeVar("T")
 LOOK = 20.0  # seconds between looks at the files while nothing is written
-FIRST_BACKOFF, LAST_BACKOFF = 1.0, 30.0  # seconds between tries while the disk fails
+BACKOFF = Backoff(1.0, 30.0)  # while the disk fails
 
 
 def repository(kind: Callable[[Connection, Clock, Queue], T]) -> cached_property[T]:
@@ -192,13 +193,7 @@ class Store:
 
         The pauses between the tries grow from 1 to 30 seconds. Each failure was logged where it happened.
         """
-        wait = FIRST_BACKOFF
-        while True:
-            try:
-                return await ask()
-            except StorageUnavailable:  # it was said when it was met
-                await self.clock.sleep(wait)
-                wait = min(wait * 2, LAST_BACKOFF)
+        return await Retry(self.clock, BACKOFF, on=StorageUnavailable).call(ask)
 
     async def check(self) -> None:
         """Commit to the disk without changing a row. Raises `StorageUnavailable` when that does not work."""

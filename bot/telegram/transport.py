@@ -15,6 +15,7 @@ from aiogram.methods import EditForumTopic, GetMe, SetMyCommands, TelegramMethod
 from aiogram.types import BotCommand, BotCommandScopeAllGroupChats
 
 from bot.clock import Clock
+from bot.concurrency.retry import Backoff, Retry
 from bot.errors import ConfigError, Refused, TransportError, TransportUnavailable, Unauthorized
 from bot.ports import Dispatcher, Handler, Inbox, ProcessRole
 from bot.telegram.client.api import Api, NoMethod
@@ -32,7 +33,7 @@ from bot.types import Address, Incoming, Kind
 
 log = logging.getLogger(__name__)
 
-FIRST_BACKOFF, LAST_BACKOFF = 0.5, 30.0
+BACKOFF = Backoff(0.5, 30.0)
 LONGEST_NAME = 128  # characters of the name of a topic
 
 
@@ -199,18 +200,13 @@ class Telegram:
 
     async def _me(self) -> Me:
         """Ask until there is an answer: at a boot the network may come later than we do."""
-        wait, outage = FIRST_BACKOFF, Outage("reaching Telegram", self.clock)
-        while True:
-            try:
-                me = await self.api.call(GetMe())
-                outage.over()
-                return Me(self.api.id, str(me.get("username") or ""), int(me["id"]))
-            except (Unauthorized, Refused):
-                raise ConfigError("BOT_TOKEN: Telegram does not know it; copy it anew from @BotFather") from None
-            except TransportUnavailable as error:
-                outage.failed(str(error))
-                await self.clock.sleep(max(error.retry_after, wait))
-                wait = min(wait * 2, LAST_BACKOFF)
+        outage, retry = Outage("reaching Telegram", self.clock), Retry(self.clock, BACKOFF, on=TransportUnavailable)
+        try:
+            me = await retry.call(lambda: self.api.call(GetMe()), failed=lambda error, _: outage.failed(str(error)))
+        except (Unauthorized, Refused):
+            raise ConfigError("BOT_TOKEN: Telegram does not know it; copy it anew from @BotFather") from None
+        outage.over()
+        return Me(self.api.id, str(me.get("username") or ""), int(me["id"]))
 
     async def _poll(self, intake: Intake) -> None:
         self.poller = poller = Poller(self.api, intake, self.clock)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bot.clock import Clock
+from bot.concurrency.retry import Backoff
 from bot.config.entries import McpServerConfig
 from bot.errors import ConfigError, ModelUnavailable
 from bot.llm import prompt
@@ -33,7 +34,8 @@ log = logging.getLogger(__name__)
 
 STARTING = 30.0  # seconds that a server gets to tell its tools
 WAITING = 5.0  # ... and that a question waits for them
-FIRST_REST, LONGEST_REST = 2.0, 300.0  # seconds before it is started again
+BACKOFF = Backoff(2.0, 300.0)  # before it is started again
+LONGEST_SILENCE = 300.0  # seconds in a stream that the server keeps open
 HEALTHY = 60.0  # seconds after which its next failure counts as the first
 MOST_TOOLS, MOST_PAGES = 64, 10
 LONGEST_DESCRIPTION = 1_000  # characters
@@ -59,7 +61,7 @@ class McpServer:
         self._life: asyncio.Task[None] | None = None
         self._told = asyncio.Event()  # its tools are known, or it has failed
         self._broken = asyncio.Event()
-        self._rest = FIRST_REST
+        self._failures = 0  # in a row
         self._rests_until = float("-inf")
 
     @property
@@ -106,20 +108,21 @@ class McpServer:
             self._client = None
             self._told.set()
             now = self._clock.monotonic()
-            self._rest = FIRST_REST if now - begun > HEALTHY else self._rest
-            self._rests_until, self._rest = now + self._rest, min(self._rest * 2, LONGEST_REST)
+            self._failures = 1 if now - begun > HEALTHY else self._failures + 1
+            self._rests_until = now + BACKOFF.pause(self._failures)
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[mcp.Client]:
+        import httpx2
         import mcp
         from mcp.client.streamable_http import streamable_http_client
-        from mcp.shared._httpx_utils import create_mcp_http_client
 
         entry = self._entry
         async with AsyncExitStack() as stack:
             if address := entry.url.get_secret_value():
                 headers = {name: value.get_secret_value() for name, value in entry.headers.items()}
-                http = await stack.enter_async_context(create_mcp_http_client(headers))
+                patience = httpx2.Timeout(STARTING, read=LONGEST_SILENCE)
+                http = await stack.enter_async_context(httpx2.AsyncClient(headers=headers, timeout=patience))
                 transport = streamable_http_client(address, http_client=http)
             else:
                 # It gets the few variables that every program needs and its own, none of ours. What it complains about

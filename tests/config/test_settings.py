@@ -249,9 +249,12 @@ WRONG_TYPES = {
     "<class 'bool'>": ["hush", "2"],
 }
 NO_KEY = ["hush hush", "hush\nhush", "hush-ключ"]
-NO_URL = ["hush.example", "ftp://hush", "http://hush.example", "https://hush\nhush", "javascript:hush"]
+NO_URL = [
+    "hush.example", "ftp://hush", "http://hush.example", "https://hush\nhush", "javascript:hush", "https://hush?hush=1",
+    "https://hush#hush", "http://127.0.0.1\\@hush.example", "https://hush:99999",
+]  # fmt: skip
 NO_NAME = ["hush\nhush", "hush\x1b[31m"]
-NO_HOST = ["hush hush", "http://hush", "hush/hush", "hush\nhush"]
+NO_HOST = ["hush:port", "hush@hush", "hush?hush", "hush hush", "http://hush", "hush/hush", "hush\nhush"]
 WRONG = {
     "bot_token": ["hush", "123456:hu\nsh"],
     **dict.fromkeys(("yc_api_key", "yc_iam_token", "yc_oauth_token"), NO_KEY),
@@ -259,12 +262,21 @@ WRONG = {
     **dict.fromkeys(("webhook_host", "health_host", "yc_metadata_addr"), NO_HOST),
     **dict.fromkeys(("model", "image_model", "helper_model", "speech_voice"), NO_NAME),
     "yc_folder_id": ["hush hush", "hush/hush"],
-    "database_url": ["hush", "postgresql://hush", "sqlite:///hush.db"],
+    "database_url": [
+        "hush",
+        "postgresql://hush",
+        "sqlite:///hush.db",
+        "sqlite+aiosqlite://",
+        "sqlite+aiosqlite:///hush?mode=memory",
+        "mysql://hush/hush",
+        "postgresql://host:hush/name",
+        "postgresql://anna:hu@sh@host/name",
+    ],
     "move_to": ["hush", "postgresql://hush"],
     "owners": ["@hush", "1001,hush", "-100123", "0"],
     "models": ["hush", '["hush"]', "{}"],
     "webhook_secret": ["hush", "hush hush hush hush", "hush" * 100],
-    "telegram_proxy": ["hush", "ftp://hush:1", "http://hush"],
+    "telegram_proxy": ["hush", "ftp://hush:1", "http://hush", "http://hush:hush", "http://a:hush@b:1/hush"],
     "yc_service_account_key_file": ["hush/nowhere.json"],
     "system_prompt": [],
     "greeting": [],
@@ -319,6 +331,11 @@ def test_models_come_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
         ("yandexgpt", "Pro", 32_768), ("yandexgpt-lite", "", None)
     ]  # fmt: skip
     assert str(models[0].price_in) == "1.20"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "[::1]", "localhost", "metadata:8080", "my_host"])
+def test_a_host_is_a_name_or_an_address_of_either_kind(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    assert given(monkeypatch, WEBHOOK_HOST=host).webhook_host == host
 
 
 @pytest.mark.parametrize(

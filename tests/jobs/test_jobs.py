@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from itertools import pairwise
 
-from bot.jobs.worker import AT_ONCE, FIRST_RETRY, LAST_RETRY, LONGEST_WAIT, JobWorker, Work
+from bot.jobs.worker import AT_ONCE, BACKOFF, LONGEST_WAIT, JobWorker, Work
 from bot.storage.store import Store
 from bot.types import Address, Job
 from tests.support.stage import ANNA, Stage
@@ -66,7 +66,7 @@ async def test_a_failing_job_is_tried_again_ever_later_and_stops_no_other(stage:
         jobs.added.set()
         await asyncio.sleep(110)
         waits = [later - earlier for earlier, later in pairwise(tries)]
-        assert [round(wait) for wait in waits] == [FIRST_RETRY * 2**number for number in range(len(waits))]
+        assert [round(wait) for wait in waits] == [BACKOFF.first * 2**number for number in range(len(waits))]
         assert len(waits) == 5
         assert [key for key, _ in done] == ["2"]
 
@@ -84,8 +84,8 @@ async def test_a_job_that_failed_a_thousand_times_still_does_not_break_the_worke
     async with _worker(stage, {"failing": failing}) as (store, jobs):
         await _add(store, "failing", "1", stage.clock.time(), attempts=5_000)
         jobs.added.set()
-        await asyncio.sleep(LAST_RETRY + 10)
-        assert [round(at - tries[0]) for at in tries] == [0, LAST_RETRY]
+        await asyncio.sleep(BACKOFF.longest + 10)
+        assert [round(at - tries[0]) for at in tries] == [0, BACKOFF.longest]
 
 
 async def test_a_kind_that_nobody_knows_stops_no_other(stage: Stage) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 import zipfile
 
 import pytest
@@ -191,6 +192,12 @@ async def test_what_can_not_be_read_is_said_with_what_to_do(stage: Stage) -> Non
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_docx_without_its_library_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = docx("Before")
+    monkeypatch.setitem(sys.modules, "docx", None)
+    assert refusal(pages, data, "x.docx", "") == "missing"
 
 
 def test_a_docx_is_read_with_its_tables_in_order_and_the_pages_that_word_saw() -> None:

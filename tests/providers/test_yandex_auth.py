@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +26,9 @@ from tests.support.virtual import VirtualClock
 
 KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 OTHER_KEY = ec.generate_private_key(ec.SECP256R1())
+PUBLIC = (
+    KEY.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+)
 
 
 def pem(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey) -> str:
@@ -141,6 +145,7 @@ async def test_the_key_file_is_exchanged_by_a_signed_jwt(http: Http, tmp_path: P
         ({"private_key": "AQVN"}, "BEGIN"),
         ({"private_key": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"}, "damaged"),
         ({"private_key": pem(OTHER_KEY)}, "not an RSA key"),
+        ({"private_key": PUBLIC}, "a public key"),
     ],
 )
 def test_a_bad_key_file_says_what_is_wrong(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
@@ -157,6 +162,13 @@ def test_a_file_that_is_no_key_file_says_so(tmp_path: Path, content: bytes, word
         read_key(tmp_path / "x")
     with pytest.raises(ConfigError, match="can't be read"):
         read_key(tmp_path / "missing")
+
+
+def test_a_key_file_without_the_extra_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "bot.providers.yandex.service_account", raising=False)
+    monkeypatch.setitem(sys.modules, "joserfc", None)
+    with pytest.raises(ConfigError, match=r"pip install 'govorun\[service-account\]'"):
+        read_key(key_file(tmp_path))
 
 
 def test_a_key_does_not_show_itself(tmp_path: Path) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import re
-from itertools import pairwise
 
 import pytest
+from PIL import Image
 
 from bot.knowledge.documents import HEAD, TAIL
 from bot.media.attachments import BLIND
 from bot.sandbox.ai_studio.writer import phrases, sentences, tokens
-from bot.sandbox.media import jpeg, landscapes
+from bot.sandbox.media import landscapes
+from bot.sandbox.media.subjects import SUBJECT_OF_FORM, WORDS, find_subjects
 from bot.sandbox.scripted import model
 from bot.sandbox.scripted import tools as scripted_tools
 from bot.texts.catalog import say as words
@@ -82,15 +84,37 @@ def test_pieces_joined_are_the_text(split: object, text: str) -> None:
     assert "".join(split(text)) == text
 
 
-def test_a_picture_is_a_baseline_jpeg_of_its_size() -> None:
-    data = landscapes.draw("закат над морем", 7)
-    assert data[:4] == b"\xff\xd8\xff\xe0"
-    assert data[-2:] == b"\xff\xd9"
-    at = data.index(b"\xff\xc0")
-    assert data[at + 4] == 8
-    assert int.from_bytes(data[at + 5 : at + 7], "big") == 1024
-    assert int.from_bytes(data[at + 7 : at + 9], "big") == 1024
-    assert 50_000 < len(data) < 400_000
+def test_a_picture_is_a_small_jpeg_of_its_size() -> None:
+    data = landscapes.draw("закат над морем", 7, 16, 9)
+    with Image.open(io.BytesIO(data)) as image:
+        assert (image.format, image.size) == ("JPEG", landscapes.size_of(16, 9))
+    assert len(data) < 200_000
+
+
+@pytest.mark.parametrize(
+    ("prompt", "subjects"),
+    [
+        ("a lighthouse in a storm", {"lighthouse", "storm"}),
+        ("Старый маяк ночью", {"lighthouse", "night"}),
+        ("a cat on a roof", {"cat", "house"}),
+        ("Рыжий кот, две кошки и котёнок у моря", {"cat", "sea"}),
+        ("Cats and ships", {"cat", "ship"}),
+        ("заснеженный лес в горах", {"forest", "mountains"}),
+        ("В городе идёт дождь", {"city", "storm"}),
+        ("warehouse, season, category, которого, гордость, морковь", set()),
+        ("", set()),
+    ],
+)
+def test_a_picture_shows_what_whole_words_name(prompt: str, subjects: set[str]) -> None:
+    assert find_subjects(prompt) == subjects
+
+
+@pytest.mark.parametrize("subject", WORDS)
+def test_each_subject_changes_the_picture(subject: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_it = landscapes.draw(f"{WORDS[subject].split()[0]} 1", 1)
+    monkeypatch.delitem(SUBJECT_OF_FORM, WORDS[subject].split()[0])
+    landscapes.draw.cache_clear()
+    assert landscapes.draw(f"{WORDS[subject].split()[0]} 1", 1) != with_it
 
 
 def test_the_same_prompt_and_seed_give_the_same_picture() -> None:
@@ -107,20 +131,6 @@ def test_sizes_keep_the_ratio_and_the_area(ratio: tuple[int, int]) -> None:
     assert width % 8 == height % 8 == 0
     assert abs(width * height / 2**20 - 1) < 0.02
     assert abs(width / height / wanted - 1) < 0.02
-
-
-def test_the_transform_agrees_with_its_definition() -> None:
-    flat = jpeg.transform([16.0] * 64)
-    assert abs(flat[0] - 128.0) < 1e-9
-    assert max(map(abs, flat[1:])) < 1e-9
-    ramp = jpeg.transform([(at % 8 - 3.5) / 8 for at in range(64)])
-    assert abs(ramp[1] - jpeg.RAMP) < 1e-9
-
-
-def test_code_tables_are_complete_and_no_code_begins_another() -> None:
-    codes = sorted(jpeg.AC.values())
-    assert len(codes) == 162
-    assert not any(after.startswith(before) for before, after in pairwise(codes))
 
 
 def ask(system: str, text: str) -> str:

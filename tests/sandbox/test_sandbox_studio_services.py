@@ -11,8 +11,8 @@ from typing import Any
 
 import aiohttp
 import pytest
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from joserfc import jwt
+from joserfc.jwk import RSAKey
 
 from bot.sandbox.ai_studio.art import REFUSAL
 from bot.sandbox.ai_studio.server import SANDBOX_FOLDER, Answer, Studio
@@ -327,32 +327,27 @@ async def test_a_classifier_gives_labels_in_order_with_confidences() -> None:
     assert (status, told["code"]) == (429, 8)
 
 
-def jwt(key: rsa.RSAPrivateKey, now: float, **change: Any) -> str:
-    header = {"typ": "JWT", "alg": "PS256", "kid": "aje1"}
+def proof(key: RSAKey, now: float, **change: Any) -> str:
     claims: Json = {"iss": "ajeservice", "aud": "https://iam.api.cloud.yandex.net/iam/v1/tokens"}
     claims |= {"iat": int(now), "exp": int(now) + 3_600, **change}
-    parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (header, claims)]
-    message = b".".join(parts)
-    pss = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=hashes.SHA256.digest_size)
-    signature = base64.urlsafe_b64encode(key.sign(message, pss, hashes.SHA256())).rstrip(b"=")
-    return (message + b"." + signature).decode()
+    return jwt.encode({"typ": "JWT", "alg": "PS256", "kid": "aje1"}, claims, key, algorithms=["PS256"])
 
 
 async def test_a_signed_jwt_buys_a_token_that_opens_the_door_for_half_a_day() -> None:
-    key, other = (rsa.generate_private_key(public_exponent=65_537, key_size=2_048) for _ in range(2))
+    key, other = (RSAKey.generate_key() for _ in range(2))
     clock = HandClock()
     async with running(clock=clock) as (studio, session):
-        studio.small.public_keys["aje1"] = key.public_key()
-        _, found = await post(session, "/iam/v1/tokens", {"jwt": jwt(key, clock.now)})
+        studio.small.public_keys["aje1"] = RSAKey.import_key(key.public_key)
+        _, found = await post(session, "/iam/v1/tokens", {"jwt": proof(key, clock.now)})
         bearer = {"authorization": f"Bearer {found['iamToken']}"}
         opened, _ = await get(session, "/v1/models", **bearer)
         clock.now += 12 * 3_600
         closed, _ = await get(session, "/v1/models", **bearer)
         bad = [
-            jwt(other, clock.now),
-            jwt(key, clock.now, exp=int(clock.now) + 3_601),
-            jwt(key, clock.now, aud="https://elsewhere"),
-            jwt(key, clock.now - 7_200),
+            proof(other, clock.now),
+            proof(key, clock.now, exp=int(clock.now) + 3_601),
+            proof(key, clock.now, aud="https://elsewhere"),
+            proof(key, clock.now - 7_200),
         ]
         statuses = [(await post(session, "/iam/v1/tokens", {"jwt": text}))[0] for text in bad]
         broken, _ = await post(session, "/iam/v1/tokens", {"jwt": "a.b"})

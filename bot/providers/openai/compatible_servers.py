@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from bot.concurrency.retry import Retry
 from bot.config.entries import ModelConfig
 from bot.config.settings import Settings
 from bot.errors import ConfigError
@@ -14,14 +15,13 @@ from bot.providers import catalog
 from bot.providers.account import Account
 from bot.providers.openai.model import OpenAIText
 from bot.providers.openai.wire import ANY, OPENAI
-from bot.providers.retry import Retry
 from bot.telemetry.metrics import Metrics
 
 AT_ONCE = 10  # requests in flight to one server
 
 
 class Servers:
-    """Models of one server and key share an account, and with it what is known of its health."""
+    """Makes the models of other servers. Models of one server and one key share an `Account` and its outage."""
 
     def __init__(self, settings: Settings, http: Http, retry: Retry, metrics: Metrics | None) -> None:
         self._settings = settings
@@ -31,7 +31,7 @@ class Servers:
         self._accounts: dict[tuple[str, str], Account] = {}
 
     def text(self, entry: ModelConfig) -> OpenAIText:
-        """Raises `ConfigError` where the row names a variable for its key that is not there."""
+        """Return the model of a row of MODELS. Raises `ConfigError` where its key is in a variable that is not set."""
         if entry.variable and not entry.secret:
             raise ConfigError(
                 f"MODELS ({entry.name}): the variable {entry.variable}, which should hold its key, is empty"
@@ -64,13 +64,15 @@ class Servers:
 
 
 class Bearer:
-    """The key of a server, none for one that needs none."""
+    """The key of a server as the header Authorization, or no header where the server needs no key."""
 
     def __init__(self, secret: str) -> None:
         self._headers = {"authorization": f"Bearer {secret}"} if secret else {}
 
     async def headers(self) -> dict[str, str]:
+        """Return the header with the key."""
         return dict(self._headers)
 
     async def renew(self, refused: Mapping[str, str]) -> bool:
+        """Return False: a fixed key can't be renewed."""
         return False

@@ -35,7 +35,7 @@ class OpenAIText(TextModel):
 
 
 class OpenAIWire:
-    """Server-sent events, each with what is new."""
+    """The wire of chat completions: server-sent events, each with the text that is new."""
 
     def __init__(self, model: str, profile: Profile, dialect: Dialect) -> None:
         self._model = model
@@ -43,12 +43,15 @@ class OpenAIWire:
         self._dialect = dialect
 
     def body(self, request: Request, *, stream: bool) -> dict[str, Any]:
+        """Return the JSON body of a request. Raises `ModelRefused` where nothing is left to ask."""
         return wire.completion(self._model, request, self._profile, self._dialect, stream=stream)
 
     def reader(self, request: Request, *, trace: str) -> EventReader:
+        """Return a new reader for one answer."""
         return EventReader(trace=trace, taken=taken_ids(request), tools=bool(request.tools))
 
     async def pieces(self, stream: Stream) -> AsyncGenerator[str]:
+        """Give the data of each server-sent event."""
         if "json" in stream.headers.get("content-type", ""):  # not streamed after all, or an error with status 200
             yield (await stream.body()).decode("utf-8", "replace")
             return

@@ -15,7 +15,7 @@ MOST = 64
 
 @dataclass(slots=True)
 class Part:
-    """One call as far as it is known."""
+    """One tool call, as much of it as has arrived."""
 
     id: str = ""
     name: str = ""
@@ -23,7 +23,7 @@ class Part:
 
 
 class Calls:
-    """`taken` are the ids of calls that this conversation already has: some servers call each the same."""
+    """Joins the pieces of tool calls. `taken` are ids that the conversation has already: some servers repeat them."""
 
     def __init__(self, taken: Set[str] = frozenset()) -> None:
         self._taken = taken
@@ -31,11 +31,13 @@ class Calls:
         self._open: dict[int, Part] = {}  # by index
 
     def feed(self, deltas: Any) -> None:
+        """Add the pieces of calls that one event carries."""
         for place, delta in enumerate(deltas if isinstance(deltas, list) else ()):
             if isinstance(delta, dict):
                 self._add(delta, place)
 
     def made(self) -> tuple[ToolCall, ...]:
+        """Return the complete calls."""
         found: list[ToolCall] = []
         for part in self._parts:
             if part.name:

@@ -105,6 +105,7 @@ def _part(part: Text | Image) -> dict[str, Any]:
 
 
 def data_url(picture: Image) -> str:
+    """Return a picture as a `data:` URL."""
     return f"data:{picture.mime};base64,{base64.b64encode(picture.data).decode()}"
 
 
@@ -135,10 +136,13 @@ class EventReader:
 
     @property
     def whole(self) -> bool:
+        """Whether the server has said that the answer is complete."""
         return not self._cut and (self._finish is not None or self._over)
 
     def feed(self, piece: str) -> Chunk | None:
-        """Raises the `ModelError` that the event carries, or `ModelProtocolError` for events that are no JSON."""
+        """Read the data of one event and return what is new in it, None where nothing is. Raises the `ModelError`
+        that the event carries, or `ModelProtocolError` where it is not JSON.
+        """
         if self.done or not piece.strip():
             return None
         if self._broken:
@@ -161,7 +165,7 @@ class EventReader:
         return chunk
 
     def end(self) -> Chunk:
-        """The last chunk. Raises `StreamCut` where nothing said that the answer is complete."""
+        """Return the last chunk. Raises `StreamCut` where the server has not said that the answer is complete."""
         if not self.whole:
             raise StreamCut("the answer ended without a finish reason", trace=self._trace)
         if self._instead is not None:
@@ -209,13 +213,13 @@ class Pen:
         self._place = "start"
 
     def write(self, said: str, shown: str = "") -> tuple[str, str]:
-        """The new text and the new thought. `shown` is thought that came in a field of its own."""
+        """Add a piece and return its text and its thought. `shown` is thought that came in a field of its own."""
         said, self._half = _without_half(self._half + said)
         text, thought = self._divided(self._held + said)
         return _clean(text), _clean(shown + thought)
 
     def rest(self) -> tuple[str, str]:
-        """What was held back, because more could have followed."""
+        """Return text and thought that were held back because a mark could have followed."""
         held, self._held = self._held + self._half, ""
         return ("", _clean(held)) if self._place == "thought" else (_clean(held), "")
 
@@ -260,13 +264,14 @@ def _clean(text: str) -> str:
 
 
 def failure(value: Mapping[str, Any], *, trace: str = "") -> ModelError | None:
-    """The error inside an answer with status 200. vLLM says it without a field for it."""
+    """Return the error that vLLM puts into an answer with status 200, None where there is none."""
     if value.get("object") == "error":
         value = {"error": {**value}}
     return stream_error(value, trace=trace)
 
 
 def usage(value: Any) -> Usage | None:
+    """Return the tokens that the server counted, None where it counted none."""
     if not isinstance(value, dict):
         return None
     prompt, completion = number(value.get("prompt_tokens")), number(value.get("completion_tokens"))

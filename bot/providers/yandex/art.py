@@ -33,7 +33,7 @@ class YandexArt:
         return await operations.order(self._account, self._url, _order(self._uri, drawing))
 
     async def poll(self, operation: str) -> Pending | Finished | Failed:
-        """Raises `ModelUnavailable` and `ModelDenied` where this says nothing about the picture itself."""
+        """Return the picture where it is there. Raises `ModelUnavailable` or `ModelDenied` where that is unknown."""
         value = await operations.outcome(self._account, self._operations, operation)
         return value if isinstance(value, Pending | Failed) else _jpeg(value.get("image"))
 

@@ -10,7 +10,7 @@ from bot.providers.yandex import operations, wire
 
 
 class YandexLater:
-    """A `Later`. `url` takes the questions, `operations` is asked for the answers: another host."""
+    """An `AsyncModel` of the native API. `url` takes the questions; another host, `operations`, has the answers."""
 
     def __init__(self, uri: str, profile: Profile, account: Account, *, url: str, operations: str) -> None:
         self._uri = uri
@@ -20,13 +20,13 @@ class YandexLater:
         self._operations = f"{operations}/operations"
 
     async def submit(self, request: Request) -> str:
-        """Ask, and return the operation id. Repeated only where it can't have been accepted: each one is paid."""
+        """Ask, and return the operation id. A request that may have been accepted is not repeated: each one is paid."""
         refuse_pictures(request, self._profile)
         body = wire.completion(self._uri, request, stream=False, reasons=self._profile.reasoning)
         return await operations.order(self._account, self._url, body)
 
     async def poll(self, operation: str) -> Pending | Answered | Failed:
-        """Raises `ModelUnavailable` and `ModelDenied` where this says nothing about the answer itself."""
+        """Return the answer where it is there. Raises `ModelUnavailable` or `ModelDenied` where that is unknown."""
         value = await operations.outcome(self._account, self._operations, operation)
         if isinstance(value, Pending | Failed):
             return value
@@ -41,4 +41,5 @@ class YandexLater:
         return Answered(chunk.text, chunk.finish or Finish.STOP, chunk.usage)
 
     async def cancel(self, operation: str) -> bool:
+        """Cancel the operation and return whether it was cancelled."""
         return await operations.cancelled(self._account, self._operations, operation)

@@ -37,21 +37,23 @@ METADATA_PATH = "/computeMetadata/v1/instance/service-accounts/default/token"
 
 
 class Fixed:
-    """A key or token that we can't renew."""
+    """Credentials by a key or a token that can't be renewed."""
 
     def __init__(self, scheme: str, secret: str) -> None:
         self._headers = {"authorization": f"{scheme} {secret}"}
 
     async def headers(self) -> dict[str, str]:
+        """Return the header with the key."""
         return dict(self._headers)
 
     async def renew(self, refused: Mapping[str, str]) -> bool:
+        """Return False: a fixed key can't be renewed."""
         return False
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """An IAM token, good for `lifetime` seconds."""
+    """An IAM token and for how many seconds it is valid (`lifetime`)."""
 
     secret: SecretStr
     lifetime: float
@@ -61,7 +63,7 @@ Source = Callable[[], Awaitable[Token]]
 
 
 class Renewed:
-    """A token from `source`, renewed every hour or before it ends. While it can't be renewed the old one is used."""
+    """Credentials by a token of `source`, renewed each hour or before it ends. The old one is used while that fails."""
 
     def __init__(self, source: Source, clock: Clock) -> None:
         self._source = source
@@ -72,12 +74,14 @@ class Renewed:
         self._good_until = 0.0
 
     async def headers(self) -> dict[str, str]:
+        """Return the header with a valid token. Raises `ModelDenied` and `ModelUnavailable` where there is none."""
         async with self._lock:
             if not self._secret or self._clock.monotonic() >= self._fresh_until:
                 await self._refresh()
             return self._current()
 
     async def renew(self, refused: Mapping[str, str]) -> bool:
+        """Get a new token after a 401, where the refused one is still the newest. Returns whether there is another."""
         async with self._lock:
             if self._current()["authorization"] == refused.get("authorization"):
                 await self._take()
@@ -169,10 +173,12 @@ def credentials(settings: Settings, http: Http, clock: Clock) -> Credentials:
 
 def read_key(path: Path) -> ServiceAccountKey:
     """Read an authorized key of a service account. Raises `ConfigError` that says what is wrong with it."""
-    # Here, because it loads a library of 8 MB that no other credential needs.
-    from bot.providers.yandex.service_account import ServiceAccountKey
-
     name = f"YC_SERVICE_ACCOUNT_KEY_FILE ({path})"
+    try:  # here, because it loads a library of 8 MB that no other credential needs
+        from bot.providers.yandex.service_account import ServiceAccountKey
+    except ImportError:
+        extra = "the extra `service-account` is not installed; pip install 'govorun[service-account]' does it"
+        raise ConfigError(f"{name}: {extra}") from None
     try:
         value = json.loads(path.read_bytes())
     except OSError as error:

@@ -31,6 +31,7 @@ class YandexEmbeddings:
         self._next = 0.0  # when the next request may go out, monotonic
 
     async def embed(self, texts: Sequence[str], *, question: bool = False) -> Sequence[Vector | ModelError]:
+        """Return a vector for each text. Raises `ModelError`s."""
         uri = f"emb://{self._folder}/{QUESTION if question else DOCUMENT}/latest"
         async with asyncio.TaskGroup() as tasks:
             asked = [tasks.create_task(self._outcome({"modelUri": uri, "text": text})) for text in texts]

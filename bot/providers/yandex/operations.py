@@ -23,7 +23,7 @@ UNKNOWN = Failed("the service does not know the operation, or its result has exp
 
 
 async def order(account: Account, url: str, body: dict[str, Any]) -> str:
-    """The id of the new operation. Raises `OutcomeUnknown` where nobody knows whether there is one."""
+    """Order, and return the id of the operation. Raises `OutcomeUnknown` where it may or may not have been accepted."""
     until = account.clock.monotonic() + SUBMITTING
 
     async def submit() -> str:
@@ -33,7 +33,7 @@ async def order(account: Account, url: str, body: dict[str, Any]) -> str:
 
 
 async def outcome(account: Account, url: str, operation: str) -> Mapping[str, Any] | Pending | Failed:
-    """The response of an operation below `url`. Raises what says nothing about the operation itself."""
+    """Return the response of an operation below `url`, `Pending` or `Failed`. Raises where its state is unknown."""
     value = await asked(account, url, operation)
     if value is None:
         return UNKNOWN
@@ -44,14 +44,14 @@ async def outcome(account: Account, url: str, operation: str) -> Mapping[str, An
 
 
 async def cancelled(account: Account, url: str, operation: str) -> bool:
-    """Take an operation back, which is a GET. What was done already stays done."""
+    """Cancel an operation, which is a GET, and return whether it was cancelled."""
     value = await asked(account, url, operation, ":cancel")
     error = value.get("error") if value else None
     return isinstance(error, Mapping) and error.get("code") == CANCELLED
 
 
 async def asked(account: Account, url: str, operation: str, suffix: str = "") -> Mapping[str, Any] | None:
-    """An operation as it is now, None for one that the service does not know."""
+    """Return an operation's JSON, None for an operation that the service does not know."""
     if not OPERATION.fullmatch(operation):
         return None
     answer = await account.get(f"{url}/{operation}{suffix}", until=account.clock.monotonic() + POLLING)

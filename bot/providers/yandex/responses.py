@@ -37,7 +37,7 @@ class Speaker:
 
 
 class ResponsesText(TextModel):
-    """A `Model` over responses. `url` is the base of the compatible API."""
+    """A `Model` over the Responses API. `url` is the base of the OpenAI-compatible API."""
 
     def __init__(
         self, name: str, who: Speaker, profile: Profile, account: Account, *, url: str, deadline: float, idle: float
@@ -47,7 +47,7 @@ class ResponsesText(TextModel):
 
 
 class ResponsesLater:
-    """A `Later` for models without completionAsync. It costs what an answer at once costs."""
+    """An `AsyncModel` for models without completionAsync, at the price of an answer at once."""
 
     def __init__(self, who: Speaker, profile: Profile, account: Account, *, url: str) -> None:
         self._wire = ResponsesWire(who, profile)
@@ -56,13 +56,13 @@ class ResponsesLater:
         self._url = f"{url}/responses"
 
     async def submit(self, request: Request) -> str:
-        """Ask, and return the id of the response. Repeated only where it can't have been accepted."""
+        """Ask, and return the id of the response. A request that may have been accepted is not repeated."""
         refuse_pictures(request, self._profile)
         body = self._wire.body(request, stream=False) | {"background": True}
         return await operations.order(self._account, self._url, body)
 
     async def poll(self, operation: str) -> Pending | Answered | Failed:
-        """Raises `ModelUnavailable` and `ModelDenied` where this says nothing about the answer itself."""
+        """Return the answer where it is there. Raises `ModelUnavailable` or `ModelDenied` where that is unknown."""
         value = await operations.asked(self._account, self._url, operation)
         if value is None:
             return operations.UNKNOWN
@@ -79,6 +79,7 @@ class ResponsesLater:
         return Answered(chunk.text, chunk.finish or Finish.STOP, chunk.usage)
 
     async def cancel(self, operation: str) -> bool:
+        """Cancel the response and return whether it was cancelled."""
         if not operations.OPERATION.fullmatch(operation):
             return False
         until = self._account.clock.monotonic() + operations.POLLING
@@ -93,13 +94,14 @@ class ResponsesLater:
 
 
 class ResponsesWire:
-    """Named events, at the end the whole response."""
+    """The wire of the Responses API: named events, and the whole response in the last one."""
 
     def __init__(self, who: Speaker, profile: Profile) -> None:
         self._who = who
         self._profile = profile
 
     def body(self, request: Request, *, stream: bool) -> dict[str, Any]:
+        """Return the JSON body of a request. Raises `ModelRefused` where nothing is left to ask."""
         items = [item for message in request.messages for item in _items(message, self._profile)]
         if not items:
             raise ModelRefused("the request has no text")
@@ -116,9 +118,11 @@ class ResponsesWire:
         return {**found, **self._wishes(request)}
 
     def reader(self, request: Request, *, trace: str) -> ResponseReader:
+        """Return a new reader for one answer."""
         return ResponseReader(trace=trace, taken=taken_ids(request))
 
     async def pieces(self, stream: Stream) -> AsyncGenerator[str]:
+        """Give the data of each server-sent event."""
         if "json" in stream.headers.get("content-type", ""):
             yield (await stream.body()).decode("utf-8", "replace")
             return
@@ -179,10 +183,13 @@ class ResponseReader:
 
     @property
     def whole(self) -> bool:
+        """Whether the whole response has arrived."""
         return self.done
 
     def feed(self, piece: str) -> Chunk | None:
-        """Raises the `ModelError` that the event carries, or `ModelProtocolError` for events that are no JSON."""
+        """Read the data of one event and return what is new in it, None where nothing is. Raises the `ModelError`
+        that the event carries, or `ModelProtocolError` where it is not JSON.
+        """
         if self.done or not piece.strip() or piece.strip() == "[DONE]":
             return None
         if self._broken:
@@ -197,7 +204,7 @@ class ResponseReader:
         return self._read(value)
 
     def take(self, response: Mapping[str, Any]) -> None:
-        """A whole response. Raises what its error means."""
+        """Read a whole response and return its chunk. Raises the `ModelError` that its error means."""
         if error := stream_error(response, trace=self._trace):
             raise error
         status, reason = response.get("status"), _mapping(response.get("incomplete_details")).get("reason")
@@ -217,7 +224,7 @@ class ResponseReader:
         self._last = Chunk(last.text, last.replaces, last.finish, numbers, calls, sources=sources)
 
     def end(self) -> Chunk:
-        """Raises `StreamCut` where the response never ended."""
+        """Return the last chunk. Raises `StreamCut` where the response has no end."""
         if self._last is None:
             raise StreamCut("the response ended in the middle", trace=self._trace)
         return self._last

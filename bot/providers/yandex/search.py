@@ -33,7 +33,7 @@ CITED = re.compile(r"\[(\d{1,3})\]")
 
 
 class YandexSearch:
-    """A `Searcher`. Requests wait for each other, a second apart."""
+    """A `Searcher` over the Search API. Requests are sent at least a second apart."""
 
     def __init__(self, folder: str, account: Account, *, url: str) -> None:
         self._folder = folder
@@ -43,7 +43,7 @@ class YandexSearch:
         self._next = 0.0
 
     async def search(self, query: str) -> Findings:
-        """Raises `ModelRefused` where the service will not answer this, and the other errors of models."""
+        """Return an answer from the web with its sources. Raises `ModelRefused` where the service will not answer."""
         words = _words(query)
         body = {
             "messages": [{"content": words, "role": "ROLE_USER"}],
@@ -54,6 +54,7 @@ class YandexSearch:
         return _findings(_last(await self._asked("gen", body)))
 
     async def pages(self, query: str) -> tuple[Excerpt, ...]:
+        """Return the pages that the search finds. Raises `ModelError`s."""
         words = _words(query)
         body = {
             "query": {"searchType": _kind(words), "queryText": words, "familyMode": "FAMILY_MODE_MODERATE"},

@@ -8,14 +8,15 @@ from random import Random
 
 from bot.ai import AsyncModel, Profile
 from bot.clock import Clock
+from bot.concurrency.retry import Backoff, Retry
 from bot.config.settings import Settings
+from bot.errors import ModelUnavailable
 from bot.http.client import Http
 from bot.providers import catalog
 from bot.providers.account import Account, Gauge
 from bot.providers.openai.compatible_servers import Servers
 from bot.providers.openai.model import OpenAIText
 from bot.providers.openai.wire import Dialect
-from bot.providers.retry import Retry
 from bot.providers.text_model import TextModel
 from bot.providers.yandex import names
 from bot.providers.yandex.art import YandexArt
@@ -29,6 +30,7 @@ from bot.providers.yandex.text import YandexText
 from bot.providers.yandex.wire import LONGEST_TEXT
 from bot.telemetry.metrics import Metrics
 
+TRIES = 3  # of a request that was not answered
 COMPATIBLE = Dialect(ask_usage=False, longest=LONGEST_TEXT, unreasoned="low")  # AI Studio's own OpenAI-compatible API
 
 
@@ -48,7 +50,7 @@ class YandexStudio:
         gauge: Gauge | None = None,
     ) -> None:
         self._settings = settings
-        retry = Retry(clock, random)
+        retry = Retry(clock, Backoff(0.5, 10.0, random), on=ModelUnavailable, tries=TRIES)
         self._servers = Servers(settings, http, retry, metrics)
         self._account = Account(
             "AI Studio",
@@ -113,7 +115,7 @@ class YandexStudio:
         )
 
     def tokenizer(self) -> YandexText | None:
-        """MODEL where the service counts its tokens, which it does for its own models only."""
+        """Return the model MODEL where the service counts its tokens, which it does for its own models; else None."""
         model = self.text()
         return model if isinstance(model, YandexText) else None
 
@@ -133,23 +135,25 @@ class YandexStudio:
         )
 
     def embeddings(self) -> YandexEmbeddings:
+        """Return the model that makes vectors of texts."""
         return YandexEmbeddings(self._settings.yc_folder_id, self._account, url=self._settings.yc_llm_url)
 
     def listener(self) -> YandexListener | None:
-        """None where SPEECH is off."""
+        """Return what understands voice notes, None where SPEECH is off."""
         settings = self._settings
         if settings.speech == "off":
             return None
         return YandexListener(self._account, url=settings.yc_stt_url, operations=settings.yc_operation_url)
 
     def speaker(self) -> YandexSpeaker | None:
+        """Return what says texts aloud, None where it is off."""
         settings = self._settings
         if settings.speech == "off":
             return None
         return YandexSpeaker(self._account, url=settings.yc_tts_url, voice=settings.speech_voice)
 
     def art(self) -> YandexArt | None:
-        """The model that draws, None where IMAGE_MODEL is empty."""
+        """Return the model that draws, None where IMAGE_MODEL is empty."""
         settings = self._settings
         if not settings.image_model:
             return None
@@ -157,7 +161,7 @@ class YandexStudio:
         return YandexArt(uri, self._account, url=settings.yc_llm_url, operations=settings.yc_image_operation_url)
 
     def search(self) -> YandexSearch:
-        """The web, as the Search API answers from it."""
+        """Return the Search API's client."""
         return YandexSearch(self._settings.yc_folder_id, self._account, url=self._settings.yc_search_url)
 
 

@@ -27,7 +27,7 @@ LANGUAGES = {"ru": "ru-RU", "en": "en-US", "tr": "tr-TR"}
 
 
 class YandexListener:
-    """A `Listener`. `url` recognises, `operations` is asked whether a long note is done."""
+    """A `SpeechToText`. `url` recognises; `operations` is asked whether a long recording is done."""
 
     def __init__(self, account: Account, *, url: str, operations: str) -> None:
         self._account = account
@@ -35,10 +35,13 @@ class YandexListener:
         self._operations = f"{operations}/operations/"
 
     def short(self, size: int, seconds: int) -> bool:
+        """Whether a recording of so many bytes and seconds may be recognised at once."""
         return size <= SHORT_BYTES and seconds <= SHORT_SECONDS
 
     async def hear(self, sound: bytes, language: str) -> str:
-        """Sent again only where it was certainly not heard: each is paid for."""
+        """Return the words of a short recording. It is sent again only where it was certainly not accepted: each is
+        paid.
+        """
         wish = urlencode({"lang": _language(language), "topic": "general", "format": "oggopus"})
         url, until = f"{self._url}/speech/v1/stt:recognize?{wish}", self._account.clock.monotonic() + HEARING
 
@@ -49,6 +52,7 @@ class YandexListener:
         return await self._account.retry.call(ask, until=until)
 
     async def submit(self, sound: bytes, mime: str, language: str) -> str:
+        """Order the words of a long recording; return the operation id. Raises `OutcomeUnknown` and `ModelError`s."""
         body = {
             "content": base64.b64encode(sound).decode(),
             "recognitionModel": {
@@ -70,6 +74,7 @@ class YandexListener:
         return await self._account.retry.call(order, until=until)
 
     async def poll(self, operation: str) -> Pending | Answered | Failed:
+        """Return the words where they are there. Raises `ModelUnavailable` and `ModelDenied` where that is unknown."""
         until = self._account.clock.monotonic() + POLLING
         answer = await self._account.get(self._operations + operation, until=until)
         if answer.status == 404:
@@ -99,6 +104,7 @@ class YandexSpeaker:
         self._voice = {"voice": voice} if voice else {}
 
     async def speak(self, text: str, language: str) -> bytes:
+        """Return `text` as OggOpus. Raises `ModelRefused` where it is too long, and `ModelError`s."""
         form = urlencode({"text": text, "lang": _language(language), "format": "oggopus", **self._voice}).encode()
         if len(form) > LONGEST_BODY:
             raise ModelRefused("the text is too long to be spoken")

@@ -17,7 +17,7 @@ COUNTING = 10.0
 
 
 class YandexText(TextModel):
-    """A `Model` of the native API."""
+    """A `Model` of the native API, with the service's own tokenizer."""
 
     def __init__(
         self, name: str, uri: str, profile: Profile, account: Account, *, url: str, deadline: float, idle: float
@@ -41,17 +41,20 @@ class YandexText(TextModel):
 
 
 class NativeWire:
-    """A line of JSON for each step, with the whole text so far."""
+    """The wire of the native API: a line of JSON for each step, with the whole text so far."""
 
     def __init__(self, uri: str, profile: Profile) -> None:
         self._uri = uri
         self._profile = profile
 
     def body(self, request: Request, *, stream: bool) -> dict[str, Any]:
+        """Return the JSON body of a request. Raises `ModelRefused` where nothing is left to ask."""
         return wire.completion(self._uri, request, stream=stream, reasons=self._profile.reasoning)
 
     def reader(self, request: Request, *, trace: str) -> wire.StreamReader:
+        """Return a new reader for one answer."""
         return wire.StreamReader(trace=trace, taken=taken_ids(request))
 
     def pieces(self, stream: Stream) -> AsyncGenerator[str]:
+        """Give the lines of an open answer."""
         return stream.lines()

@@ -89,10 +89,13 @@ class StreamReader:
 
     @property
     def whole(self) -> bool:
+        """Whether a line has said that the answer is complete."""
         return self.done
 
     def feed(self, line: str) -> Chunk | None:
-        """Raises the `ModelError` that the line carries, or `ModelProtocolError` for lines that are no JSON."""
+        """Read one line and return what is new in it, None where nothing is. Raises the `ModelError` that the line
+        carries, or `ModelProtocolError` where it is not JSON.
+        """
         if self.done or not line.strip():
             return None
         if self._broken:
@@ -109,7 +112,7 @@ class StreamReader:
         return self._read(_mapping(value.get("result"), value), mended="\\u" in line)
 
     def end(self) -> Chunk | None:
-        """Nothing. Raises `StreamCut` where no line said that the answer is complete."""
+        """Return None: every line was a chunk. Raises `StreamCut` where no line said that the answer is complete."""
         if not self.done:
             raise StreamCut("the answer ended without its final status", trace=self._trace)
         return None

@@ -88,6 +88,7 @@ class ModelSwitch:
 
     async def _fetch(self, name: str) -> Path:
         """Fetch in a thread that gives up when this task is cancelled."""
+        from bot.config.settings import load
         from bot.providers.local import server as local
 
         loop, stopped = asyncio.get_running_loop(), False
@@ -98,7 +99,8 @@ class ModelSwitch:
             loop.call_soon_threadsafe(self._tell, done, total, stage)
 
         try:
-            return await asyncio.to_thread(local.fetch, name, self._directory, progress)
+            source = load().local_model_source
+            return await asyncio.to_thread(local.fetch, name, self._directory, progress, source=source)
         finally:
             stopped = True
 

@@ -5,20 +5,14 @@ Begin with `Small`. Embeddings are hashed words and letter triples, so that simi
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from aiohttp import web
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from bot.clock import Clock
 from bot.sandbox.ai_studio.operations import stamp
@@ -26,6 +20,9 @@ from bot.sandbox.ai_studio.quota import Quotas
 from bot.sandbox.ai_studio.validation import CLASSIFIERS, EMBEDDINGS, V2_EMBEDDINGS, Access, any_model, check_text
 from bot.sandbox.ai_studio.wire import Call, Json, Problem, count_tokens, get, integer, json_response
 from bot.sandbox.guard import loads
+
+if TYPE_CHECKING:
+    from joserfc.jwk import RSAKey
 
 AUDIENCE = "https://iam.api.cloud.yandex.net/iam/v1/tokens"
 EMBEDDING_TOKENS = 2_048
@@ -35,7 +32,7 @@ class Small:
     """`public_keys` maps key ids to RSA keys: a JWT of such a key must be signed by it. Others are only looked at."""
 
     def __init__(self, clock: Clock, access: Access, quotas: Quotas) -> None:
-        self.public_keys: dict[str, RSAPublicKey] = {}
+        self.public_keys: dict[str, RSAKey] = {}
         self.metadata_tokens = True
         self._clock = clock
         self._access = access
@@ -104,16 +101,20 @@ class Small:
     def _check_jwt(self, jwt: str) -> None:
         if len(jwt) > 8_000:
             raise Problem(3, "jwt is longer than 8000 characters")
+        # Here, because the sandbox also runs without the extra `service-account`.
+        from joserfc import jws
+        from joserfc.errors import JoseError
+
         try:
-            head, claims, signature = (_part(part) for part in jwt.split("."))
-            header, payload = loads(head), loads(claims)
-            good = self._is_good(header, payload)
-        except (ValueError, KeyError, TypeError):
+            found = jws.extract_compact(jwt.encode())
+            header = found.headers()
+            good = self._is_good(header, loads(found.payload or b""))
+        except (JoseError, ValueError, KeyError, TypeError):
             raise Problem(3, "JWT is malformed") from None
         if not good:
             raise Problem(16, "JWT is invalid: PS256, kid, iss, aud, and exp at most an hour after iat are expected")
         key = self.public_keys.get(header["kid"])
-        if key is not None and not _is_signed(key, jwt.rpartition(".")[0].encode(), signature):
+        if key is not None and not jws.validate_compact(found, key, algorithms=["PS256"]):
             raise Problem(16, "JWT signature is invalid")
 
     def _is_good(self, header: Json, payload: Json) -> bool:
@@ -121,22 +122,6 @@ class Small:
         timely = issued - 60 <= now < ends and 0 < ends - issued <= 3_600
         named = bool(header["kid"]) and bool(payload["iss"]) and header["alg"] == "PS256"
         return timely and named and bool(payload["aud"] == AUDIENCE)
-
-
-def _part(text: str) -> bytes:
-    try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except binascii.Error:
-        raise ValueError("not base64url") from None
-
-
-def _is_signed(key: RSAPublicKey, message: bytes, signature: bytes) -> bool:
-    pss = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=hashes.SHA256.digest_size)
-    try:
-        key.verify(signature, message, pss, hashes.SHA256())
-    except InvalidSignature:
-        return False
-    return True
 
 
 def dimension(name: str, asked: Any) -> int:

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 
 from aiohttp import web
 
+from bot.media import audio
 from bot.sandbox.ai_studio.operations import Operations
 from bot.sandbox.ai_studio.wire import Call, Json, Problem, encode, json_response
 from bot.sandbox.media import ogg
@@ -40,7 +41,7 @@ class Speech:
             raise Problem(3, "audio format is not oggopus")
         if len(data) > SHORT_BYTES:
             raise Problem(3, "audio should be less than 1 MB")
-        if (length := ogg.seconds(data)) > SHORT_SECONDS:
+        if (length := audio.seconds(data)) > SHORT_SECONDS:
             raise Problem(3, "audio duration should be less than 30s")
         self.heard.append(length)
         return json_response(call, {"result": _heard(data, length)})
@@ -60,7 +61,7 @@ class Speech:
             raise Problem(3, "content is not base64") from None
         if not data or not data.startswith(CONTAINERS[container]):
             raise Problem(3, "content is not what audioFormat says")
-        length = ogg.seconds(data)
+        length = audio.seconds(data)
         self.heard.append(length)
         operation = self._operations.open("text", "async recognition", {"@type": "type.googleapis.com/google.Empty"})
         self._results[operation["id"]] = _heard(data, length)

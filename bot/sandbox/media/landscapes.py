@@ -1,24 +1,28 @@
-"""Pictures drawn by rule: a landscape from the words of the prompt and the seed, as a real JPEG. Begin with `draw`.
+"""Pictures drawn by rule: a landscape with what the prompt names, as a JPEG. Begin with `draw`.
 
-The same prompt, seed and ratio give the same bytes. Words choose the scene (sea, forest, city, night and so on, in
-English and Russian); everything else is chance that begins with the seed.
+The same prompt, seed and ratio give the same bytes. Words choose what is drawn (`subjects.WORDS`); everything else is
+chance that begins with the seed.
 """
 
 from __future__ import annotations
 
+import io
 import math
 import random
-import re
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from bot.sandbox.media.jpeg import Encoder, tail
+from PIL import Image
 
-AREA = 1024 * 1024
-Colour = tuple[float, float, float]
-Grain = list[tuple[str, str, str]]
+from bot.sandbox.media.canvas import Colour, Pen, Point, glow, gradient, mixed
+from bot.sandbox.media.figures import FIGURES, INK, LAMP, WHITE, fir
+from bot.sandbox.media.subjects import find_subjects
+
+AREA = 1024 * 1024  # pixels of a picture
+FINER = 2  # how many times wider and higher it is drawn, for smooth edges
+SOFTER = 4  # how many times smaller than that the clouds are drawn
+QUALITY = 88
 
 
 def size_of(width: int, height: int) -> tuple[int, int]:
@@ -29,345 +33,226 @@ def size_of(width: int, height: int) -> tuple[int, int]:
 
 @lru_cache(maxsize=32)
 def draw(prompt: str, seed: int, width: int = 1, height: int = 1) -> bytes:
-    """A JPEG of about a million pixels in that ratio. Takes a few tenths of a second: run it in a thread."""
-    size = size_of(width, height)
+    """A JPEG of about a million pixels in that ratio. Takes about a tenth of a second: run it in a thread."""
     chance = random.Random(f"{prompt}\0{seed}")  # noqa: S311 - a picture, not a secret
-    return _Painter(_scene(prompt.lower(), chance, *size), chance, *size).paint()
+    subjects, size = find_subjects(prompt), size_of(width, height)
+    mood = next((name for name in ("night", "sunset", "winter", "storm") if name in subjects), "")
+    mood = mood or ("day", "sunset", "morning")[zlib.crc32(prompt.encode("utf-8", "replace")) % 3]
+    width, height = size[0] * FINER, size[1] * FINER
+    image, horizon = Image.new("RGB", (width, height), MOODS[mood].skyline), height * chance.uniform(0.54, 0.62)
+    scene = Scene(image, subjects, MOODS[mood], chance, width, height, horizon, min(width, height))
+    _night_sky(scene) if mood == "night" else _day_sky(scene)
+    _ground(scene)
+    _figures(scene)
+    _weather(scene)
+    out = io.BytesIO()
+    scene.image.reduce(FINER).save(out, "JPEG", quality=QUALITY)
+    return out.getvalue()
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
-    """Everything below an outline: `line[x]` is its distance from the top; the colours are of top and bottom."""
+class Mood:
+    """Colours of a time of day or a season."""
 
-    line: list[float]
-    base: float
-    top: Colour
-    bottom: Colour
-    depth: float
-    grain: float
-    waves: bool = False
-    lit: float = 0.0
+    zenith: Colour
+    skyline: Colour
+    sun: Colour
+    far: Colour
+    near: Colour
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Sky from `zenith` to `horizon`, a sun or moon, and layers from far to near."""
+    """A picture that is being drawn. `horizon` is its distance from the top, `side` the shorter side, in pixels."""
 
-    zenith: Colour
-    horizon: Colour
-    ground: float
-    sun: tuple[float, float, float]
-    sun_colour: Colour
-    layers: list[Layer]
-    stars: bool
-    clouds: float
+    image: Image.Image
+    subjects: set[str]
+    mood: Mood
+    chance: random.Random
+    width: int
+    height: int
+    horizon: float
+    side: int
 
+    @property
+    def pen(self) -> Pen:
+        """Draws in pixels, from the upper left corner; upwards is above the picture."""
+        return Pen(self.image, 0, 0, 1)
 
-# --- what is in the picture
-
-
-def _scene(prompt: str, chance: random.Random, width: int, height: int) -> Scene:
-    words = {name for name, pattern in WORDS.items() if re.search(pattern, prompt)}
-    mood = next((name for name in ("night", "sunset", "winter", "storm") if name in words), "")
-    mood = mood or ("day", "sunset", "morning")[zlib.crc32(prompt.encode("utf-8", "replace")) % 3]
-    zenith, horizon, sun_colour, far, near = MOODS[mood]
-    ground = height * chance.uniform(0.5, 0.62)
-    radius = min(width, height) * chance.uniform(0.06, 0.1)
-    sun = (width * chance.uniform(0.2, 0.8), ground - height * chance.uniform(0.12, 0.34), radius)
-    layers = _layers(words, chance, (width, height), ground, (_shifted(far, chance), _shifted(near, chance), horizon))
-    clouds = 0.0 if mood == "night" else chance.uniform(6, 16)
-    return Scene(zenith, horizon, ground, sun, sun_colour, layers, mood == "night", clouds)
+    def below_horizon(self, share: float) -> float:
+        """How far from the top is what lies so far between the horizon (0) and the lower edge (1)."""
+        return self.horizon + (self.height - self.horizon) * share
 
 
-def _layers(
-    words: set[str], chance: random.Random, size: tuple[int, int], ground: float, colours: tuple[Colour, Colour, Colour]
-) -> list[Layer]:
-    width, height = size
-    far, near, sky = colours
-    found = []
-    count = 4
-    for number in range(count):
-        share = (number + 0.6) / count
-        base = ground + (height - ground) * (share - 0.25) * 0.95
-        colour = _mixed(_mixed(sky, far, 0.35 + 0.65 * share), near, share * share)
-        line = _outline(words, number, count, chance, width, base, height)
-        if "forest" in words:
-            colour = _mixed(colour, FOREST, 0.25 + 0.6 * share)
-        wet = "sea" in words and number > 0
-        if wet:
-            colour = _mixed(colour, SEA, 0.75)
-        bottom = _mixed(colour, (0.0, 0.0, 0.0), 0.35)
-        lit = 0.16 if "city" in words and number < count - 1 else 0.0
-        found.append(Layer(line, min(line), colour, bottom, height * 0.3, 0.35 + 0.65 * share, wet, lit))
-    return found
+# --- sky --------------------------------------------------------------------------------------------------------------
 
 
-def _outline(
-    words: set[str], number: int, count: int, chance: random.Random, width: int, base: float, height: int
-) -> list[float]:
-    if "sea" in words and number > 0:
-        return _waves(chance, width, base, height * 0.006 * number)
-    if "city" in words and number < count - 1:
-        return _skyline(chance, width, base, height * (0.20 - 0.03 * number))
-    hills = _waves(chance, width, base, height * 0.045, rough="mountain" in words and number < 2)
-    if "forest" in words and number > 0:
-        return _firs(chance, hills, height * (0.03 + 0.025 * number))
-    return hills
+def _day_sky(scene: Scene) -> None:
+    """Sun and clouds are soft: they are drawn small and made larger, which is quick."""
+    chance, stormy = scene.chance, "storm" in scene.subjects
+    width, height = scene.width // SOFTER, int(scene.horizon) // SOFTER
+    sky, side = gradient((width, height), scene.mood.zenith, scene.mood.skyline), scene.side / SOFTER
+    x, y, radius = _sun(scene)
+    if not stormy:
+        glow(sky, (x / SOFTER, y / SOFTER), radius * 6 / SOFTER, scene.mood.sun, 0.7)
+        Pen(sky, 0, 0, 1 / SOFTER).ellipse((x, -y), radius, radius, scene.mood.sun)
+    for _ in range(10 if stormy else 5):
+        x, y, size = chance.uniform(0, width), height * chance.uniform(0.08, 0.62), side * 0.05
+        for _ in range(7):
+            puff = (x + size * chance.uniform(-2.2, 2.2), y + size * chance.uniform(-0.3, 0.3))
+            glow(sky, puff, size * chance.uniform(1.2, 2.4), mixed(scene.mood.skyline, WHITE, 0.35), 0.55)
+    scene.image.paste(sky.resize((scene.width, int(scene.horizon)), Image.Resampling.BILINEAR))
 
 
-def _waves(chance: random.Random, width: int, base: float, swing: float, *, rough: bool = False) -> list[float]:
-    """A sum of sines; `rough` folds them into ridges."""
-    parts = [(2**power * chance.uniform(0.7, 1.3), chance.uniform(0, 7), swing / 1.7**power) for power in range(6)]
-    shape: Callable[[float], float] = (lambda value: 2.2 * abs(math.sin(value)) - 2.0) if rough else math.sin
+def _night_sky(scene: Scene) -> None:
+    chance = scene.chance
+    scene.image.paste(gradient((scene.width, int(scene.horizon)), scene.mood.zenith, scene.mood.skyline))
+    for _ in range(140):
+        star, size = (chance.uniform(0, scene.width), -chance.uniform(0, scene.horizon)), chance.uniform(0.5, 1.6)
+        light = mixed(scene.mood.zenith, WHITE, size / 1.6)
+        scene.pen.ellipse(star, size * scene.side / 900, size * scene.side / 900, light)
+    x, y, radius = _sun(scene)
+    glow(scene.image, (x, y), radius * 6, scene.mood.sun, 0.7)
+    moon = Pen(scene.image, x, y, radius)
+    moon.ellipse((0.0, 0.0), 1.0, 1.0, scene.mood.sun)
+    for across, up, size in ((-0.35, 0.3, 0.2), (0.3, -0.1, 0.26), (-0.2, -0.45, 0.14)):
+        moon.ellipse((across, up), size, size, (214, 214, 200))
+
+
+def _sun(scene: Scene) -> tuple[float, float, float]:
+    """Where the sun or the moon stands, and its radius."""
+    x, y = scene.width * scene.chance.uniform(0.15, 0.85), scene.horizon * scene.chance.uniform(0.25, 0.6)
+    return x, y, scene.side * scene.chance.uniform(0.05, 0.075)
+
+
+# --- ground -----------------------------------------------------------------------------------------------------------
+
+
+def _ground(scene: Scene) -> None:
+    if "mountains" in scene.subjects:
+        _mountains(scene)
+    at_sea = bool({"sea", "ship", "lighthouse"} & scene.subjects)
+    if not at_sea:
+        _hills(scene, 0.0, 0.25)
+    if "city" in scene.subjects:
+        _city(scene)
+    if at_sea:
+        _sea(scene)
+        if {"house", "cat", "dog", "flowers"} & scene.subjects:  # which do not stand on water
+            _hills(scene, 0.55, 0.9)
+        return
+    for row in range(4):
+        share = 0.12 + row * 0.22
+        if "forest" in scene.subjects:
+            _firs(scene, share)
+        _hills(scene, share, 0.4 + row * 0.2)
+
+
+def _hills(scene: Scene, share: float, nearness: float) -> None:
+    """Hills whose foot lies so far (a share) below the horizon."""
+    colour = mixed(mixed(scene.mood.skyline, scene.mood.far, 0.5 + nearness / 2), scene.mood.near, nearness)
+    outline = _waves(scene, scene.below_horizon(share), scene.side * 0.022)
+    scene.pen.polygon([*outline, (scene.width, -scene.height), (0, -scene.height)], colour)
+
+
+def _waves(scene: Scene, base: float, swing: float) -> list[Point]:
+    parts = [(scene.chance.uniform(0.6, 1.4) * 2**power, scene.chance.uniform(0, 7), 1.8**-power) for power in range(4)]
     return [
-        base + sum(size * shape(phase + rate * 6.283 * x / width) for rate, phase, size in parts) for x in range(width)
+        (
+            scene.width * x / 120,
+            swing * sum(size * math.sin(phase + rate * math.tau * x / 120) for rate, phase, size in parts) - base,
+        )
+        for x in range(121)
     ]
 
 
-def _firs(chance: random.Random, ground: list[float], tall: float) -> list[float]:
-    line, x = list(ground), -int(tall / 3)
-    while x < len(line):
-        size = tall * chance.uniform(0.6, 1.2)
-        half = max(int(size * 0.28), 3)
-        for at in range(max(x - half, 0), min(x + half, len(line))):
-            share = 1 - abs(at - x) / half
-            line[at] = min(line[at], ground[at] - size * (share + 0.06 * math.sin(share * 28)))
-        x += int(half * chance.uniform(0.7, 1.5)) + 1
-    return line
+def _mountains(scene: Scene) -> None:
+    chance = scene.chance
+    for row in range(3):
+        colour = mixed(scene.mood.skyline, mixed(scene.mood.far, scene.mood.zenith, 0.4), 0.45 + row * 0.2)
+        for number in range(5 - row):
+            x = scene.width * (number + chance.uniform(0.1, 0.9)) / (5 - row)
+            pen = Pen(scene.image, x, scene.horizon + scene.side * 0.06, scene.side * chance.uniform(0.2, 0.34))
+            top = 1.45 - row * 0.3
+            ridge = [(0.0, top), (0.1, top * 0.8), (0.03, top * 0.62), (0.16, top * 0.4), (0.08, 0.0)]
+            pen.polygon([(-1.15, 0.0), (0.0, top), (1.15, 0.0)], colour)
+            pen.polygon([*ridge, (1.15, 0.0)], mixed(colour, INK, 0.22))
+            snow = [(-0.3, top * 0.74), (-0.16, top * 0.8), (-0.06, top * 0.7), (0.06, top * 0.79), (0.16, top * 0.72)]
+            pen.polygon([(0.0, top), *snow, (0.3, top * 0.74)], mixed(WHITE, colour, 0.15))
 
 
-def _skyline(chance: random.Random, width: int, base: float, tall: float) -> list[float]:
-    line: list[float] = []
-    while len(line) < width:
-        roof = base - tall * chance.random() ** 1.6
-        line += [roof] * chance.randrange(width // 40 + 2, width // 14 + 4)
-    return line[:width]
+def _firs(scene: Scene, share: float) -> None:
+    """A row of firs whose feet lie so far (a share) below the horizon."""
+    base = scene.below_horizon(share)
+    colour = mixed(scene.mood.far, mixed((24, 66, 46), scene.mood.near, 0.3), 0.4 + share * 0.6)
+    unit, x = scene.side * (0.13 + share * 0.22), 0.0
+    while x < scene.width + unit:
+        size = unit * scene.chance.uniform(0.75, 1.25)
+        shade = mixed(colour, INK, scene.chance.uniform(0.0, 0.25))
+        fir(Pen(scene.image, x, base + unit * 0.12, size), shade)
+        x += unit * scene.chance.uniform(0.25, 0.5)
 
 
-def _mixed(first: Colour, second: Colour, share: float) -> Colour:
-    a, b, c = first
-    return a + (second[0] - a) * share, b + (second[1] - b) * share, c + (second[2] - c) * share
+def _city(scene: Scene) -> None:
+    chance, base = scene.chance, scene.horizon + scene.side * 0.12
+    for row in range(3):
+        wall, x = mixed(scene.mood.skyline, mixed(scene.mood.far, INK, 0.35), 0.4 + row * 0.3), 0.0
+        while x < scene.width:
+            wide, high = scene.side * chance.uniform(0.06, 0.12), scene.side * chance.uniform(0.12, 0.42 - row * 0.08)
+            scene.pen.rectangle(x, -base - row * scene.side * 0.05, x + wide, high - base, wall)
+            pane = scene.side * 0.009
+            for place in range(int(wide / pane / 2.5)):
+                for storey in range(int((high - pane) / pane / 3)):
+                    if chance.random() < 0.35:
+                        left, top = x + pane * (0.7 + 2.5 * place), high - base - pane * (1 + 3 * storey)
+                        scene.pen.rectangle(left, top - pane * 1.5, left + pane, top, mixed(wall, LAMP, 0.75))
+            x += wide * 1.04
 
 
-def _shifted(colour: Colour, chance: random.Random) -> Colour:
-    red, green, blue = (min(max(part + chance.uniform(-22, 22), 0.0), 255.0) for part in colour)
-    return red, green, blue
+def _sea(scene: Scene) -> None:
+    chance, top = scene.chance, int(scene.horizon)
+    far, near = mixed(scene.mood.skyline, SEA, 0.55), mixed(mixed(SEA, scene.mood.zenith, 0.4), INK, 0.3)
+    scene.image.paste(gradient((scene.width, scene.height - top), far, near), (0, top))
+    for _ in range(260):
+        share = chance.random() ** 1.6
+        long, thick = scene.side * (0.02 + 0.1 * share), scene.side * (0.001 + 0.004 * share)
+        place = (chance.uniform(-long, scene.width), -scene.below_horizon(share))
+        scene.pen.ellipse(place, long, thick, mixed(mixed(far, near, share), scene.mood.sun, 0.2))
 
 
-# --- how it is painted
+# --- figures and weather ----------------------------------------------------------------------------------------------
 
 
-class _Painter:
-    """Blocks that an outline crosses are drawn pixel by pixel, all others from the colours at their corners."""
-
-    def __init__(self, scene: Scene, chance: random.Random, width: int, height: int) -> None:
-        self._scene = scene
-        self._size = (width, height)
-        self._encoder = Encoder(width, height)
-        self._grains = [_grain(chance, strength) for strength in (0.2, 0.5, 0.8, 1.2)]
-        self._random = chance.random
-        self._haze = [chance.uniform(0, 7) for _ in range(6)]
-        self._borders = [_column_bounds(layer.line, width) for layer in scene.layers]
-
-    def paint(self) -> bytes:
-        width, height = self._size
-        above = self._edge(0)
-        for row in range(height // 8):
-            below = self._edge(row + 1)
-            for column in range(width // 8):
-                self._block(column, row, above, below)
-            self._encoder.end_row()
-            above = below
-        return self._encoder.close()
-
-    def _edge(self, row: int) -> list[Colour]:
-        """The sky's colours at the corners along one row of blocks, as YCbCr."""
-        return [_ycc(self._sky(column * 8.0, row * 8.0)) for column in range(self._size[0] // 8 + 1)]
-
-    def _sky(self, x: float, y: float) -> Colour:
-        scene = self._scene
-        share = min(y / (scene.ground * 1.05), 1.0)
-        colour = _mixed(scene.zenith, scene.horizon, share**1.3)
-        sun_x, sun_y, radius = scene.sun
-        near = math.hypot(x - sun_x, y - sun_y) / (radius * 5.0)
-        if near < 3:
-            colour = _mixed(colour, scene.sun_colour, 0.55 * math.exp(-near * near * 1.6))
-        if scene.clouds:
-            a, b, c, d, *_ = self._haze
-            wave = math.sin(y / 34 + a + 2.1 * math.sin(x / 170 + b)) * math.sin(x / 120 + c + math.sin(y / 60 + d))
-            light = scene.clouds * max(wave, -0.2) * 2
-            colour = (colour[0] + light, colour[1] + light, colour[2] + light * 0.8)
-        return colour
-
-    def _block(self, column: int, row: int, above: list[Colour], below: list[Colour]) -> None:
-        layer, clean = self._owner(column, row)
-        if not clean or (layer < 0 and self._on_sun_rim(column, row)):
-            self._pixels(column, row)
-        elif layer < 0:
-            corners = (above[column], above[column + 1], below[column], below[column + 1])
-            self._sky_block(column, row, corners)
-        else:
-            self._layer_block(layer, column, row)
-
-    def _owner(self, column: int, row: int) -> tuple[int, bool]:
-        """The nearest layer that covers the block (-1: sky), and whether it covers all of it."""
-        top, bottom = row * 8, row * 8 + 8
-        for number in range(len(self._borders) - 1, -1, -1):
-            high, low = self._borders[number][column]
-            if low <= top - 1:
-                return number, True
-            if high < bottom + 1:
-                return number, False
-        return -1, True
-
-    def _on_sun_rim(self, column: int, row: int) -> bool:
-        x, y, radius = self._scene.sun
-        return abs(math.hypot(column * 8 + 4 - x, row * 8 + 4 - y) - radius) < 7
-
-    def _sky_block(self, column: int, row: int, corners: tuple[Colour, Colour, Colour, Colour]) -> None:
-        x, y, radius = self._scene.sun
-        if math.hypot(column * 8 + 4 - x, row * 8 + 4 - y) < radius:
-            self._flat(_ycc(self._scene.sun_colour))
-            return
-        if self._scene.stars and self._random() < 0.02:
-            self._star(corners[0])
-            return
-        grain = self._pick(0)
-        for channel in range(3):
-            a, b, c, d = (corner[channel] for corner in corners)
-            across, down = (b + d - a - c) / 2, (c + d - a - b) / 2
-            texture = grain if channel == 0 else NO_GRAIN
-            self._encoder.smooth(channel, (a + b + c + d) / 4, across, down, texture)
-
-    def _layer_block(self, number: int, column: int, row: int) -> None:
-        layer = self._scene.layers[number]
-        if layer.lit and column % 2 and row % 2 and self._random() < layer.lit:
-            self._window(_ycc(self._ground(layer, column * 8 + 4, row * 8 + 4)))
-            return
-        top = _ycc(self._ground(layer, column * 8 + 4, row * 8))
-        end = _ycc(self._ground(layer, column * 8 + 4, row * 8 + 8))
-        grain = self._pick(1 + int(layer.grain * 2.9))
-        for channel in range(3):
-            texture = grain if channel == 0 else NO_GRAIN
-            self._encoder.smooth(channel, (top[channel] + end[channel]) / 2, 0.0, end[channel] - top[channel], texture)
-
-    def _ground(self, layer: Layer, x: int, y: int) -> Colour:
-        deep = min(max(y - layer.base, 0.0) / layer.depth, 1.0)
-        colour = _mixed(layer.top, layer.bottom, deep)
-        if layer.waves:
-            glitter = self._glitter(x, y)
-            colour = _mixed(colour, self._scene.sun_colour, glitter)
-        return colour
-
-    def _glitter(self, x: int, y: int) -> float:
-        """How much of the sun the water shows: a column of light under it, broken by waves."""
-        sun_x, _, radius = self._scene.sun
-        beside = (x - sun_x) / (radius * 1.6)
-        ripple = 0.5 + 0.5 * math.sin(y / 3.1 + 2.0 * math.sin(x / 23 + self._haze[0]))
-        return 0.06 * ripple + 0.5 * ripple * math.exp(-beside * beside)
-
-    def _flat(self, colour: Colour) -> None:
-        for channel in range(3):
-            self._encoder.smooth(channel, colour[channel], 0.0, 0.0)
-
-    def _star(self, colour: Colour) -> None:
-        x, y, size = 1 + int(self._random() * 5), 1 + int(self._random() * 5), 60 + self._random() * 120
-        samples = [colour[0]] * 64
-        for dx, dy, share in STAR:
-            at = (y + dy) * 8 + x + dx
-            samples[at] = min(samples[at] + size * share, 127.0)
-        self._encoder.exact(0, samples)
-        self._encoder.smooth(1, colour[1], 0.0, 0.0)
-        self._encoder.smooth(2, colour[2], 0.0, 0.0)
-
-    def _window(self, wall: Colour) -> None:
-        light = _mixed(wall, _ycc((255.0, 214.0, 130.0)), 0.4 + 0.5 * self._random())
-        for channel in range(3):
-            inside, outside = light[channel], wall[channel]
-            samples = [inside if 2 <= at % 8 <= 5 and 1 <= at // 8 <= 6 else outside for at in range(64)]
-            self._encoder.exact(channel, samples)
-
-    def _pixels(self, column: int, row: int) -> None:
-        """A block with an edge in it: every pixel has the colour of the nearest thing, softened at the outline."""
-        left, top = column * 8, row * 8
-        back = _ycc(self._sky(left + 4, top + 4))
-        edges: list[tuple[list[float], Colour]] = []
-        for layer, borders in zip(self._scene.layers, self._borders, strict=True):
-            high, low = borders[column]
-            colour = _ycc(self._ground(layer, left + 4, top + 4))
-            if low <= top - 1:
-                back, edges = colour, []
-            elif high < top + 9:
-                edges.append((layer.line, colour))
-        across, down = range(left, left + 8), range(top, top + 8)
-        rim = self._on_sun_rim(column, row)
-        pixels = [self._rim(x, y, back) if rim else back for y in down for x in across]
-        for line, colour in edges:
-            pixels = _covered(pixels, line[left : left + 8], top, colour)
-        for channel in range(3):
-            self._encoder.exact(channel, [pixel[channel] for pixel in pixels])
-
-    def _rim(self, x: int, y: int, back: Colour) -> Colour:
-        sun_x, sun_y, radius = self._scene.sun
-        inside = radius - math.hypot(x - sun_x, y - sun_y) + 0.5
-        return _mixed(back, _ycc(self._scene.sun_colour), min(max(inside, 0.0), 1.0))
-
-    def _pick(self, strength: int) -> tuple[str, str, str]:
-        grains = self._grains[strength]
-        return grains[int(self._random() * len(grains))]
+def _figures(scene: Scene) -> None:
+    chosen = [name for name in FIGURES if name in scene.subjects]
+    slots = scene.chance.sample(range(len(chosen)), len(chosen))
+    for name, slot in zip(chosen, slots, strict=True):
+        figure, size, below = FIGURES[name]
+        x = scene.width * (slot + scene.chance.uniform(0.38, 0.62)) / len(chosen)
+        y, unit = scene.below_horizon(below), scene.side * size
+        if name == "lighthouse":
+            glow(scene.image, (x, y - 2.07 * unit), unit * 1.6, LAMP, 0.8)
+        figure(Pen(scene.image, x, y, unit), scene.chance)
 
 
-def _covered(pixels: list[Colour], line: list[float], top: int, colour: Colour) -> list[Colour]:
-    """64 pixels with everything below an outline in a colour; the pixels on the outline are mixed."""
-    found = []
-    for at, pixel in enumerate(pixels):
-        share = top + at // 8 - line[at % 8] + 0.5
-        found.append(pixel if share <= 0 else colour if share >= 1 else _mixed(pixel, colour, share))
-    return found
+def _weather(scene: Scene) -> None:
+    chance, side = scene.chance, scene.side
+    flakes = 220 if "winter" in scene.subjects else 0
+    for _ in range(flakes):
+        size = side * chance.uniform(0.001, 0.004)
+        scene.pen.ellipse((chance.uniform(0, scene.width), -chance.uniform(0, scene.height)), size, size, WHITE)
+    drops = 260 if "storm" in scene.subjects else 0
+    for _ in range(drops):
+        x, y = chance.uniform(0, scene.width), -chance.uniform(0, scene.height)
+        scene.pen.line([(x, y), (x - side * 0.012, y - side * 0.045)], side * 0.0012, (176, 188, 202))
 
 
-def _column_bounds(line: list[float], width: int) -> list[tuple[float, float]]:
-    """The highest and lowest point of an outline in each column of blocks."""
-    return [(min(line[x : x + 8]), max(line[x : x + 8])) for x in range(0, width, 8)]
-
-
-def _grain(chance: random.Random, strength: float) -> Grain:
-    """Textures of small coefficients: what makes a surface look like paper or grass and not like plastic."""
-    found = []
-    for _ in range(96):
-        places = sorted(chance.sample(range(3, 36), int(2 + 7 * strength)))
-        top = 1 if strength < 0.9 else 2
-        found.append(tail(tuple((place, chance.choice((-1, 1)) * chance.randint(1, top)) for place in places)))
-    return found
-
-
-def _ycc(colour: Colour) -> Colour:
-    """RGB 0..255 as brightness and two colour differences, all about -128..127."""
-    red, green, blue = (min(max(part, 0.0), 255.0) for part in colour)
-    luma = 0.299 * red + 0.587 * green + 0.114 * blue
-    return luma - 128.0, (blue - luma) * 0.564, (red - luma) * 0.713
-
-
-NO_GRAIN = tail(())
-STAR = ((0, 0, 1.0), (1, 0, 0.45), (-1, 0, 0.45), (0, 1, 0.45), (0, -1, 0.45))
-FOREST: Colour = (26.0, 62.0, 48.0)
-SEA: Colour = (28.0, 96.0, 128.0)
-WORDS = {
-    "sea": r"\bsea|ocean|lake|wave|ship|beach|мор[еяс]|океан|озер|волн|корабл|пляж|река|реки",
-    "forest": r"forest|tree|wood|pine|лес|дерев|сосн|[её]лк|тайг",
-    "mountain": r"mountain|alps|peak|гор[аыу]\b|горн|вершин",
-    "city": r"city|town|street|house|skyline|город|улиц|дом\b|небоскр",
-    "night": r"night|moon|star|space|ноч|лун|зв[её]зд|космос",
-    "sunset": r"sunset|evening|dusk|autumn|закат|вечер|осен",
-    "winter": r"snow|winter|ice|frost|снег|снеж|зим|мороз|л[её]д",
-    "storm": r"storm|rain|гроз|дожд|шторм|бур[яи]",
-}
-# zenith, horizon, sun, far ground, near ground
-MOODS: dict[str, tuple[Colour, Colour, Colour, Colour, Colour]] = {
-    "day": ((58, 122, 196), (196, 222, 240), (255, 248, 220), (120, 158, 150), (46, 96, 52)),
-    "morning": ((112, 150, 204), (252, 222, 196), (255, 240, 200), (150, 150, 168), (72, 98, 78)),
-    "sunset": ((62, 52, 110), (250, 150, 84), (255, 226, 150), (128, 74, 96), (38, 28, 44)),
-    "night": ((8, 12, 34), (38, 52, 92), (240, 240, 224), (30, 40, 68), (8, 12, 22)),
-    "winter": ((136, 164, 196), (226, 234, 242), (255, 252, 240), (180, 196, 214), (232, 238, 244)),
-    "storm": ((52, 60, 72), (138, 146, 152), (206, 206, 196), (84, 94, 100), (40, 48, 50)),
+SEA: Colour = (24, 92, 128)
+MOODS = {
+    "day": Mood((58, 122, 196), (196, 222, 240), (255, 248, 220), (120, 158, 150), (64, 120, 62)),
+    "morning": Mood((112, 150, 204), (252, 222, 196), (255, 240, 200), (150, 150, 168), (88, 118, 88)),
+    "sunset": Mood((62, 52, 110), (250, 150, 84), (255, 226, 150), (128, 74, 96), (58, 44, 62)),
+    "night": Mood((8, 12, 34), (38, 52, 92), (240, 240, 224), (30, 40, 68), (16, 24, 36)),
+    "winter": Mood((136, 164, 196), (226, 234, 242), (255, 252, 240), (180, 196, 214), (228, 234, 242)),
+    "storm": Mood((52, 60, 72), (138, 146, 152), (206, 206, 196), (84, 94, 100), (50, 60, 58)),
 }

@@ -23,6 +23,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from bot.clock import Clock
 from bot.concurrency.lease import Lease
+from bot.concurrency.retry import Backoff, Retry
 from bot.storage.cluster.clock_skew import Clocks
 from bot.storage.engines.job_notify import CHANNEL
 from bot.storage.engines.postgres_server import REACH
@@ -36,7 +37,7 @@ STALLED = 4.0  # seconds without a beat after which a worker's jobs are given to
 PER_JOB, LONGEST_PAUSE = 0.001, 0.05  # seconds before a fetch, for each job that is being done
 QUIET = 0.25  # seconds after a look for jobs in which the next one waits for news
 MANY = 1_000  # jobs that are remembered one by one
-RETRY = 0.5  # seconds between tries while the server is away
+BACKOFF = Backoff(0.5, 0.5)  # while the server is away
 CONNECTIONS = 4
 
 BEAT = (
@@ -171,15 +172,10 @@ class Broker(JobManager):
 
     async def patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Repeat a call until the server answers."""
-        while True:
-            try:
-                answer = await ask()
-            except ConnectorException as error:
-                self._outage.failed(_reason(error))
-                await self._clock.sleep(RETRY)
-            else:
-                self._outage.over()
-                return answer
+        retry = Retry(self._clock, BACKOFF, on=ConnectorException)
+        answer = await retry.call(ask, failed=lambda error, _: self._outage.failed(_reason(error)))
+        self._outage.over()
+        return answer
 
     # --- what a worker of procrastinate asks for ----------------------------------------------------------------------
 
@@ -328,7 +324,7 @@ class Broker(JobManager):
                         yield notification.payload
             except psycopg.OperationalError as error:
                 self._outage.failed(_reason(error))
-                await self._clock.sleep(RETRY)
+                await self._clock.sleep(BACKOFF.first)
 
     async def _announce(self) -> None:
         await self.connector.execute_query_async(TELL, channel=f"procrastinate_queue_v1#{self._queue}", payload=NEWS)

@@ -9,9 +9,10 @@ from procrastinate import PsycopgConnector
 from procrastinate.exceptions import ConnectorException
 
 from bot.clock import Clock
+from bot.concurrency.retry import Backoff, Retry
 
 PORTION = 2
-RETRY = 0.5  # seconds, while the server is away
+BACKOFF = Backoff(0.5, 0.5)  # while the server is away
 FRESH = 1.0  # seconds in which what was drawn is used, or never
 DRAW = """
 INSERT INTO govorun_rates AS rate (bot, until) VALUES (%(bot)s, clock_timestamp() + make_interval(secs => %(seconds)s))
@@ -49,10 +50,8 @@ class SharedRateLimit:
 
     async def _draw(self, count: int) -> float:
         """Seconds until so many may be sent."""
-        while True:
-            try:
-                seconds = count / self._rate
-                row = await self.link.execute_query_one_async(DRAW, bot=self._bot, seconds=seconds)
-                return max(float(row["wait"]), 0.0)
-            except ConnectorException:
-                await self._clock.sleep(RETRY)
+        seconds = count / self._rate
+        row = await Retry(self._clock, BACKOFF, on=ConnectorException).call(
+            lambda: self.link.execute_query_one_async(DRAW, bot=self._bot, seconds=seconds)
+        )
+        return max(float(row["wait"]), 0.0)

@@ -30,6 +30,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from bot.clock import Clock
+from bot.concurrency.retry import Backoff
 from bot.errors import StorageUnavailable
 from bot.storage.engines.base import Outcome, Work
 from bot.storage.engines.decision_locks import Unguarded
@@ -43,8 +44,7 @@ READERS = 3
 TRIES = 12  # of a work that conflicts with others: together about a second
 TOGETHER = 2  # tries beside the other lanes; later ones run alone in this process, so only other processes conflict
 TRIES_IF_TWICE = 4
-PAUSE = 0.001  # seconds after the first; doubled after each
-LONGEST_PAUSE = 0.25
+BACKOFF = Backoff(0.002, 0.25)  # after a conflict
 MOST_CUTS = 3
 SETTLING = 30  # seconds in which the server is asked what became of a commit
 
@@ -104,7 +104,7 @@ class Postgres:
                 if not (is_conflict(error) or is_broken(error)) or tries >= most or cuts > 1:
                     raise
                 if is_conflict(error):  # not the same pause for two lanes that met: they would meet again
-                    await self._clock.sleep(min(PAUSE * 2**tries, LONGEST_PAUSE) * (1 + lane / WRITERS))
+                    await self._clock.sleep(BACKOFF.pause(tries) * (1 + lane / WRITERS))
             if cuts > MOST_CUTS:
                 raise StorageUnavailable("the connection to the database breaks at each commit")
 

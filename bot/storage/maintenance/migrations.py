@@ -19,6 +19,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
+from bot.concurrency.retry import Backoff
 from bot.errors import ConfigError
 from bot.storage.engines import job_notify
 from bot.storage.engines.dialects import connector
@@ -43,8 +44,7 @@ HEAD = "0008"  # known here so that a start does not load alembic (0.3 s) to fin
 OLDEST = "0007"  # the oldest revision whose code works with `HEAD`: the highest `CONTRACTS` of the steps
 LONGEST_CHECK = 1.0  # seconds of a start for the search for broken pages
 MOST_TRIES = 60  # to change tables that others use: about two minutes
-PAUSE = 0.1  # seconds after the first; longer by as much after each
-LONGEST_PAUSE = 1.0
+BACKOFF = Backoff(0.1, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +294,6 @@ def climb(url: str, folder: Path | None = None) -> None:
             if not is_in_the_way(error) or attempt == MOST_TRIES:
                 raise
             log.info("the schema is in use (%s); try %s of %s", error.orig, attempt + 1, MOST_TRIES)
-            time.sleep(min(attempt * PAUSE, LONGEST_PAUSE))
+            time.sleep(BACKOFF.pause(attempt))
         else:
             return

@@ -48,7 +48,7 @@ QUICK = 10.0  # seconds: such an answer says that all is well again
 
 
 class NotSent(TransportUnavailable):
-    """No connection: the call was certainly not carried out."""
+    """No connection to Telegram: the call was certainly not carried out."""
 
 
 class Unknown(TransportUnavailable):
@@ -56,11 +56,11 @@ class Unknown(TransportUnavailable):
 
 
 class Strange(Unknown):
-    """The server answered as one does that does not know the method, or a proxy in its place."""
+    """The server answered like one that does not know the method, or a proxy answered in its place."""
 
 
 class Numberless(Unknown):
-    """It was carried out, but the server does not tell the number of the message."""
+    """A message was sent, but the server does not tell its number."""
 
 
 class Flood(TransportUnavailable):
@@ -68,7 +68,7 @@ class Flood(TransportUnavailable):
 
 
 class Conflict(TransportUnavailable):
-    """Another process asks for this bot's updates, or a webhook is set."""
+    """Another process asks for the updates of this bot, or a webhook is set."""
 
 
 class Gone(Refused):
@@ -84,11 +84,11 @@ class Moved(Refused):
 
 
 class NotModified(Refused):
-    """The message already is as the edit would make it: a success."""
+    """The message already is what the edit would make of it: the edit has succeeded."""
 
 
 class NoMessage(Refused):
-    """The message that was to be edited is not there, or not ours."""
+    """The message that was to be edited is not there, or is not the bot's."""
 
 
 class NoThread(Refused):
@@ -96,15 +96,15 @@ class NoThread(Refused):
 
 
 class BadMarkup(Refused):
-    """Entities, blocks or length were refused: say it more simply."""
+    """Telegram refused entities, blocks or the length of a message; a simpler form may pass."""
 
 
 class NoMethod(Refused):
-    """The server does not know the method: it is older than the method, or stands in Telegram's place."""
+    """The server does not know the method: it is an older one, or a proxy answers in Telegram's place."""
 
 
 class NotAlone(Refused):
-    """It can't be shown to one person alone: no right to, no time left for it, or the server knows no such messages."""
+    """A message can't be shown to one member alone: no right, too late, or the server knows no such messages."""
 
 
 # What Telegram writes -> what it means. First match wins; texts are compared in lower case.
@@ -149,7 +149,7 @@ class Api:
     def __init__(
         self, token: str, url: str, proxy: str = "", metrics: Metrics | None = None, tracer: TurnTracer = NOTHING
     ) -> None:
-        session = Session(proxy=proxy or None, api=TelegramAPIServer.from_base(url), timeout=TIMEOUT)
+        session = Session(proxy=proxy, api=TelegramAPIServer.from_base(url), timeout=TIMEOUT)
         self._session = session
         self.bot = Bot(token, session=session)
         self.id = self.bot.id
@@ -159,7 +159,10 @@ class Api:
         self._patience = 0.0  # seconds that every call gets more, because answers have been late
 
     async def call(self, method: TelegramMethod[Any], *, deadline: float = TIMEOUT) -> Any:
-        """Returns `result` as Telegram's JSON. Raises `LeaseLost`, with nothing done, where it is another's to do."""
+        """Send a call and return `result` as Telegram's JSON.
+
+        Raises `LeaseLost`, with nothing sent, where the chat belongs to another process by now.
+        """
         await lease.insist()
         try:
             with tracing.call(method.__api_method__):
@@ -173,7 +176,7 @@ class Api:
         return result
 
     def lacks(self, method: type[TelegramMethod[Any]]) -> bool:
-        """Whether the server is known not to have the method."""
+        """Whether the server has shown that it does not know the method."""
         return method.__api_method__ in self._missing
 
     async def _call(self, method: TelegramMethod[Any], deadline: float) -> Any:
@@ -251,6 +254,7 @@ class Api:
         raise Unknown(f"a file was not handed over ({status})")
 
     async def close(self) -> None:
+        """Close the connections to Telegram."""
         await self.bot.session.close()
 
 

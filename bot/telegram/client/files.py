@@ -10,6 +10,7 @@ import bot.telegram.client.fast_import  # noqa: F401  isort: skip  before aiogra
 from aiogram.methods import GetFile
 
 from bot.clock import Clock
+from bot.concurrency.retry import Backoff, Retry
 from bot.errors import Refused, TooLarge, TransportUnavailable
 from bot.telegram.client.api import Api, Unknown
 from bot.types import Attachment
@@ -17,24 +18,16 @@ from bot.types import Attachment
 LARGEST = 20 << 20  # bytes that Telegram's own server hands over
 TRIES = 3
 DEADLINE = 60.0  # seconds for all of them
-FIRST_PAUSE = 1.0
+BACKOFF = Backoff(1.0, 4.0)
 PATH = re.compile(r"(?!.*\.\.)[\w][\w ./-]{0,300}")
 
 
 async def fetch(api: Api, clock: Clock, attachment: Attachment) -> bytes:
-    """See `types.Reply.fetch`. Asking again for a file does no harm, so a broken connection is no end."""
+    """Return the bytes of an attachment; see `ports.Reply.fetch`. A download that broke is tried again."""
     if attachment.size > LARGEST:
         raise TooLarge(LARGEST)
-    until = clock.monotonic() + DEADLINE
-    for attempt in range(TRIES):
-        try:
-            return await _fetch(api, attachment, until - clock.monotonic())
-        except TransportUnavailable as error:
-            pause = max(error.retry_after, FIRST_PAUSE * 2**attempt)
-            if attempt + 1 == TRIES or clock.monotonic() + pause >= until:
-                raise
-            await clock.sleep(pause)
-    raise AssertionError
+    until, retry = clock.monotonic() + DEADLINE, Retry(clock, BACKOFF, on=TransportUnavailable, tries=TRIES)
+    return await retry.call(lambda: _fetch(api, attachment, until - clock.monotonic()), until=until)
 
 
 async def _fetch(api: Api, attachment: Attachment, seconds: float) -> bytes:

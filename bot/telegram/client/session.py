@@ -1,14 +1,15 @@
-"""How the calls travel: aiogram's session, but no redirect is followed and no answer is believed or read without end.
+"""How calls of the Bot API travel: `Session` carries aiogram's methods over aiohttp and checks what comes back.
 
-A redirect would carry the token to another host; an answer of any length would be kept in memory; proxies answer in
-Telegram's place, in pages. What Telegram says of a call that it carried out stays JSON: the models of a message are
-20 MB and half a millisecond for each, and of all of it one number is needed.
+It follows no redirect, because the token stands in the path of the URL; it reads answers up to `LARGEST` only; and it
+expects that a proxy answers in Telegram's place, with a page instead of JSON. The result of a call that was carried out
+stays JSON: building aiogram's models takes 20 MB and half a millisecond a call, and Govorun needs one number of them.
 """
 
 from __future__ import annotations
 
 import io
 import re
+from collections.abc import AsyncGenerator
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
 from urllib.parse import urlencode
@@ -17,7 +18,7 @@ import bot.telegram.client.fast_import  # noqa: F401  isort: skip  before aiogra
 
 import aiohttp
 from aiogram import Bot
-from aiogram.client.session.aiohttp import AiohttpSession
+from aiogram.client.session.base import BaseSession
 from aiogram.exceptions import (
     ClientDecodeError,
     TelegramAPIError,
@@ -28,7 +29,10 @@ from aiogram.exceptions import (
 )
 from aiogram.methods import LogOut, Response, TelegramMethod
 from aiogram.types import Message
+from aiohttp_socks import ProxyConnector
+from python_socks import parse_proxy_url
 
+from bot.http.tls import trusted_context
 from bot.telegram.client import safe_json
 
 T = TypeVar("T")
@@ -42,26 +46,47 @@ CARRIED_OUT = Response[Any]
 
 
 class Unacceptable(aiohttp.ClientError):
-    """An answer that is not taken. Its text holds no address."""
+    """An answer that can't be used. Its text holds no address."""
 
 
 class NotKnown(Unacceptable):
-    """An answer as servers give it to a method that they don't know, and proxies to any. Nothing was carried out."""
+    """The answer of a server that does not know a method, or of a proxy. Nothing was carried out."""
 
 
 class NotNumbered(Unacceptable):
-    """It was carried out, and the message that came of it has no number."""
+    """A call was carried out, and the message that came of it has no number."""
 
 
-class Session(AiohttpSession):
-    """Raises what aiogram's session raises. A 429 that does not say how long has `retry_after` 0."""
+class Session(BaseSession):
+    """Carries the calls of one bot. Raises what aiogram's own session raises.
 
-    def __init__(self, **how: Any) -> None:
+    A 429 that does not say how long to wait becomes a `TelegramRetryAfter` with `retry_after` 0.
+    """
+
+    def __init__(self, *, proxy: str = "", **how: Any) -> None:
         super().__init__(json_loads=safe_json.loads, **how)
-        if self.proxy is None:
-            self._connector_init["ttl_dns_cache"] = NAMES
+        self.proxy = proxy
+        self._way = _proxy(proxy) if proxy else {}
+        self._client: aiohttp.ClientSession | None = None
+
+    def _connected(self) -> aiohttp.ClientSession:
+        """The client of aiohttp, which can be made only while the event loop runs."""
+        if self._client is None:
+            if self._way:
+                connector: aiohttp.TCPConnector = ProxyConnector(**self._way)
+            else:
+                connector = aiohttp.TCPConnector(ssl=trusted_context(), ttl_dns_cache=NAMES)
+            self._client = aiohttp.ClientSession(connector=connector, headers={"User-Agent": "govorun"})
+        return self._client
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
 
     async def make_request(self, bot: Bot, method: TelegramMethod[T], timeout: int | None = None) -> T:
+        """Send a call and return its result as JSON. Raises aiogram's errors."""
         status, content = await self._exchange(bot, method, self.timeout if timeout is None else timeout)
         if status == 413:
             raise TelegramEntityTooLarge(method=method, message="Request Entity Too Large")
@@ -80,7 +105,7 @@ class Session(AiohttpSession):
             raise
 
     def check_response(self, bot: Bot, method: TelegramMethod[Any], status_code: int, content: str) -> Response[Any]:
-        """Raises what aiogram's raises; where there is nothing to raise, `result` is JSON."""
+        """Return an answer whose `result` is JSON. Raises aiogram's errors where Telegram refused the call."""
         try:
             answer = self.json_loads(content)
         except ValueError as error:
@@ -99,15 +124,21 @@ class Session(AiohttpSession):
             for name, value in method.model_dump(warnings=False).items()
             if (text := self.prepare_value(value, bot, files))
         ]
-        return (self.build_form_data(bot, method), {}) if files else (urlencode(values).encode(), FORM)
+        if not files:
+            return urlencode(values).encode(), FORM
+        form = aiohttp.FormData(quote_fields=False)
+        for name, text in values:
+            form.add_field(name, text)
+        for name, file in files.items():
+            form.add_field(name, file.read(bot), filename=file.filename or name)
+        return form, {}
 
     async def _exchange(self, bot: Bot, method: TelegramMethod[T], seconds: float) -> tuple[int, str]:
-        session = await self.create_session()
         url = self.api.api_url(token=bot.token, method=method.__api_method__)
         patience = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT)
         body, headers = self._written(bot, method)
         try:
-            async with session.post(
+            async with self._connected().post(
                 url, data=body, headers=headers, timeout=patience, allow_redirects=False
             ) as response:
                 return response.status, await _body(response)
@@ -115,14 +146,43 @@ class Session(AiohttpSession):
             raise TelegramNetworkError(method=method, message=type(error).__name__) from error
 
     async def download(self, url: str, seconds: float, most: int) -> tuple[int, bytes]:
-        """The status and the body of a file of at most so many bytes.
+        """Return the status and the body of a file, of at most `most` bytes, within `seconds`.
 
         Raises `TimeoutError` and aiohttp's errors, whose texts may hold the address.
         """
-        session = await self.create_session()
         patience = aiohttp.ClientTimeout(total=seconds, sock_connect=CONNECT)
-        async with session.get(url, timeout=patience, allow_redirects=False) as response:
+        async with self._connected().get(url, timeout=patience, allow_redirects=False) as response:
             return response.status, await _bytes(response, most)
+
+    async def stream_content(
+        self,
+        url: str,
+        headers: dict[str, Any] | None = None,
+        timeout: int = 30,
+        chunk_size: int = 65536,
+        raise_for_status: bool = True,
+    ) -> AsyncGenerator[bytes, None]:
+        """Give the pieces of a file to `Bot.download`, for the handlers of mounted routers. Raises aiohttp's errors."""
+        async with self._connected().get(
+            url,
+            headers=headers,
+            timeout=aiohttp.ClientTimeout(total=timeout),
+            allow_redirects=False,
+            raise_for_status=raise_for_status,
+        ) as response:
+            async for piece in response.content.iter_chunked(chunk_size):
+                yield piece
+
+
+def _proxy(address: str) -> dict[str, Any]:
+    """What `ProxyConnector` needs to know of a proxy, which looks up the names of hosts itself.
+
+    Raises `ValueError` where the address is wrong.
+    """
+    scheme, _, rest = address.partition("://")
+    kind, host, port, user, password = parse_proxy_url(f"{SCHEMES.get(scheme, scheme)}://{rest}")
+    how = {"proxy_type": kind, "host": host, "port": port, "username": user, "password": password, "rdns": True}
+    return {**how, "proxy_ssl": trusted_context()} if scheme == "https" else how
 
 
 def _refused(method: TelegramMethod[Any]) -> TelegramNetworkError:
@@ -157,6 +217,7 @@ NOT_KNOWN = re.compile(
 )
 MOST_WORDS = 2000  # characters of an answer in which such words are looked for
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+SCHEMES = {"https": "http", "socks4h": "socks4", "socks5h": "socks5"}  # of proxies, as python-socks calls them
 NUMBERS = {"Message": "message_id", "User": "id"}
 
 

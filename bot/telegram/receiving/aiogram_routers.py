@@ -11,7 +11,7 @@ from typing import Any
 import bot.telegram.client.fast_import  # noqa: F401  isort: skip  before aiogram
 
 from aiogram import Bot, Dispatcher, Router
-from aiogram.client.session.aiohttp import AiohttpSession
+from aiogram.client.session.base import BaseSession
 from aiogram.dispatcher.event.bases import UNHANDLED
 from aiogram.methods import Response, TelegramMethod
 from aiogram.types import Update
@@ -25,7 +25,7 @@ class TypedSession(Session):
     """What Telegram answers becomes aiogram's types: our own calls do without them."""
 
     def check_response(self, bot: Bot, method: TelegramMethod[Any], status_code: int, content: str) -> Response[Any]:
-        return AiohttpSession.check_response(self, bot, method, status_code, content)
+        return BaseSession.check_response(self, bot, method, status_code, content)
 
 
 def mounted(routers: Sequence[Router]) -> Dispatcher:

@@ -14,6 +14,7 @@ from functools import reduce
 from typing import Any
 
 from bot.clock import Clock
+from bot.concurrency.retry import Backoff, Retry
 from bot.errors import StorageUnavailable
 from bot.ports import Handler, Inbox, Received, Reply
 from bot.telegram.client import safe_json
@@ -31,7 +32,7 @@ ALBUM_QUIET = 1.0  # seconds after a part of an album
 MOST_PIECES = 16  # of one question: who sends for ever is answered all the same
 MOST_ALBUMS = 1000  # whose late parts are known as such
 AT_A_TIME = 100  # updates of an earlier run, handed on at one go
-FIRST_BACKOFF, LAST_BACKOFF = 1.0, 30.0  # seconds between tries to write down what became of an update
+BACKOFF = Backoff(1.0, 30.0)  # between tries to write down what became of an update
 
 
 @dataclass(slots=True)
@@ -158,19 +159,16 @@ class Intake:
 
     async def _set_aside(self, idle: Sequence[int], broken: dict[int, str]) -> None:
         """Write down what needs no work. The rest of the batch never waits for it, nor fails with it."""
-        wait = FIRST_BACKOFF
         for id_, reason in broken.items():
             log.warning("the update in row %d can't be read and is set aside: %s", id_, reason)
-        while True:
-            try:
-                for id_, reason in broken.items():
-                    await self.inbox.quarantine(id_, reason)
-                await self.inbox.done(idle)
-                return
-            except StorageUnavailable as error:
-                log.error("%s; trying again in %.0f s", error, wait)
-                await self.clock.sleep(wait)
-                wait = min(wait * 2, LAST_BACKOFF)
+
+        async def write() -> None:
+            for id_, reason in broken.items():
+                await self.inbox.quarantine(id_, reason)
+            await self.inbox.done(idle)
+
+        retry = Retry(self.clock, BACKOFF, on=StorageUnavailable)
+        await retry.call(write, failed=lambda error, pause: log.error("%s; trying again in %.0f s", error, pause))
 
     async def _gather(self, incoming: Incoming, update: dict[str, Any]) -> None:
         if incoming.kind is Kind.EDIT and self._amended(incoming):

@@ -12,6 +12,7 @@ import bot.telegram.client.fast_import  # noqa: F401  isort: skip  before aiogra
 from aiogram.methods import GetWebhookInfo, TelegramMethod
 
 from bot.clock import Clock
+from bot.concurrency.retry import Backoff
 from bot.errors import StorageUnavailable, TransportError, TransportUnavailable, Unauthorized
 from bot.telegram.client.api import Api, Conflict, Flood, NotSent, Unknown
 from bot.telegram.receiving.intake import Intake
@@ -22,14 +23,14 @@ log = logging.getLogger(__name__)
 
 TIMEOUT = 30  # seconds Telegram may keep a poll open
 GRACE = 10.0  # seconds more, then the connection is taken for dead and the poll is begun anew
-FIRST_BACKOFF, LAST_BACKOFF = 0.5, 30.0
-FIRST_CONFLICT_PAUSE, LAST_CONFLICT_PAUSE = 4.0, 15.0  # the server answers a 409 at most once in 3 s
+BACKOFF = Backoff(0.5, 30.0)
+CONFLICT_BACKOFF = Backoff(4.0, 15.0)  # the server answers a 409 at most once in 3 s
 NUMBERLESS_PAUSE = 8.0  # the same ones come again at once, and what is new comes with them
 TOO_SOON, SHORT_PAUSE = 0.3, 0.3  # seconds: a server that does not keep polls open is asked this often
 RIVAL_MEMORY = 45.0  # seconds after the last 409 in which polls that succeed prove nothing
 RIVAL_LEAD = 1.0  # seconds in which a rival confirms what it was given
 TOKEN_PAUSE = 60.0  # seconds between tries while Telegram does not know our token
-UNTOLD_WAIT, LONGEST_UNTOLD_WAIT = 5.0, 80.0  # seconds, where Telegram refuses for flood and does not say how long
+FLOOD_BACKOFF = Backoff(5.0, 80.0)  # where Telegram refuses for flood and does not say how long
 
 
 class GetUpdates(TelegramMethod[list[Any]]):
@@ -80,14 +81,14 @@ class Poller:
         match error:
             case Flood():
                 self.outage.failed("Telegram asks to wait")
-                return error.retry_after or self._wait(UNTOLD_WAIT, LONGEST_UNTOLD_WAIT)
+                return error.retry_after or FLOOD_BACKOFF.pause(self._failures + 1)
             case Unauthorized():
                 self.outage.failed(REVOKED, grave=True)
                 return TOKEN_PAUSE
             case Conflict():
                 self._contested = self.clock.monotonic() + RIVAL_MEMORY
                 self.outage.failed(await self._rival(error))
-                return self._wait(FIRST_CONFLICT_PAUSE, LAST_CONFLICT_PAUSE)
+                return CONFLICT_BACKOFF.pause(self._failures + 1)
             case TransportUnavailable(retry_after=wait) if wait:
                 self.outage.failed(str(error))
                 return wait
@@ -95,10 +96,7 @@ class Poller:
                 self.outage.failed(f"they are left at Telegram: {error}")
             case _:
                 self.outage.failed(str(error) or "no answer")
-        return self._wait(FIRST_BACKOFF, LAST_BACKOFF)
-
-    def _wait(self, first: float, longest: float) -> float:
-        return float(min(first * 2 ** min(self._failures, 10), longest))
+        return BACKOFF.pause(self._failures + 1)
 
     async def _rival(self, error: Conflict) -> str:
         """Who else takes our updates: the host of a webhook that was set while we polled, or another poller."""

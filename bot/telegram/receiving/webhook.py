@@ -10,7 +10,6 @@ import asyncio
 import hmac
 import logging
 import secrets
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -18,6 +17,8 @@ import bot.telegram.client.fast_import  # noqa: F401  isort: skip  before aiogra
 
 from aiogram.methods import DeleteWebhook, GetWebhookInfo, SetWebhook
 
+from bot.concurrency.retry import Backoff, Retry
+from bot.config.validators import is_this_machine
 from bot.errors import ConfigError, Refused, StorageUnavailable, TransportUnavailable
 from bot.telegram.client import safe_json
 from bot.telegram.client.api import Api, NoMethod
@@ -36,7 +37,7 @@ SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105  the header's na
 RELAYED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Origin")
 READ_DEADLINE = 10.0  # seconds that a body may take
 MOST_CONNECTIONS = 40
-FIRST_BACKOFF, LAST_BACKOFF = 1.0, 30.0  # seconds between tries to set it: Telegram takes one a second
+BACKOFF = Backoff(1.0, 30.0)  # between tries to set it: Telegram takes one a second
 
 
 class Webhook:
@@ -46,7 +47,7 @@ class Webhook:
         self.api = api
         self.intake = intake
         self.url = url
-        self.is_open = not secret and _is_here(urlsplit(url).hostname or "")
+        self.is_open = not secret and is_this_machine(urlsplit(url).hostname or "")
         self.secret = secret or secrets.token_urlsafe(32)
         self.hooks = hooks
         self.path = urlsplit(url).path or "/"
@@ -62,18 +63,13 @@ class Webhook:
         method = SetWebhook(
             url=self.url, secret_token=self.secret, max_connections=MOST_CONNECTIONS, allowed_updates=self.intake.wanted
         )
-        wait, outage = FIRST_BACKOFF, Outage("setting the webhook", self.intake.clock)
-        while True:
-            try:
-                await self.api.call(method)
-                outage.over()
-                return
-            except Refused as error:
-                raise ConfigError(f"WEBHOOK_URL: Telegram refuses {self.url}: {error}") from None
-            except TransportUnavailable as error:
-                outage.failed(str(error))
-                await self.intake.clock.sleep(max(error.retry_after, wait))
-                wait = min(wait * 2, LAST_BACKOFF)
+        clock = self.intake.clock
+        outage, retry = Outage("setting the webhook", clock), Retry(clock, BACKOFF, on=TransportUnavailable)
+        try:
+            await retry.call(lambda: self.api.call(method), failed=lambda error, _: outage.failed(str(error)))
+        except Refused as error:
+            raise ConfigError(f"WEBHOOK_URL: Telegram refuses {self.url}: {error}") from None
+        outage.over()
 
     async def close(self) -> None:
         if self._listening is not None:
@@ -116,7 +112,11 @@ class Webhook:
 
     def _is_neighbour(self, request: web.Request) -> bool:
         """Whether it is from a server on this machine, at an address that no other reaches: some know no secrets."""
-        return self.is_open and _is_here(request.remote or "") and not any(name in request.headers for name in RELAYED)
+        return (
+            self.is_open
+            and is_this_machine(request.remote or "")
+            and not any(name in request.headers for name in RELAYED)
+        )
 
 
 async def remove(api: Api) -> None:
@@ -129,10 +129,3 @@ async def remove(api: Api) -> None:
     if url := info.get("url"):
         log.warning("the webhook to %s is removed: this bot polls (WEBHOOK_URL is empty)", urlsplit(url).hostname)
         await api.call(DeleteWebhook(drop_pending_updates=False))
-
-
-def _is_here(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -25,7 +25,6 @@ MAX_FORMULA_LINES = 40
 MAX_FORMULA = 2_000
 MAX_COLUMNS = 50  # of a table: each row is filled up to as many cells, however short it is
 
-_STOP = re.compile(r"[\n!*<\\\[\]_`~$]")
 _DUNDER = re.compile(
     r"__(?:all|annotations|bool|call|cause|class|contains|del|delitem|dict|doc|enter|eq|exit|file|getattr|getitem|hash|"
     r"import|init|iter|len|lt|main|name|new|next|package|post_init|repr|set_name|setattr|setitem|slots|str|version)__(?!\w)"
@@ -48,7 +47,6 @@ class Markdown(MarkdownIt):
         self.inline.ruler.before("escape", "formula", formula)
         self.inline.ruler.at("link", link)
         self.inline.ruler.at("image", image)
-        self.inline.terminator_re = _STOP
 
     def normalizeLink(self, url: str) -> str:
         """Addresses stay as they were written: `links` needs to compare and show them."""

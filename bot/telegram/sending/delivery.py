@@ -26,6 +26,7 @@ from aiogram.types import InlineKeyboardMarkup, Message
 
 from bot.clock import Clock
 from bot.concurrency import lease
+from bot.concurrency.retry import Backoff
 from bot.errors import Refused, TransportError, TransportUnavailable, Unauthorized
 from bot.ports import Delivery, DeliveryState, Outbox, SendQuota
 from bot.telegram.client.api import (
@@ -44,7 +45,7 @@ from bot.telegram.sending import messages
 from bot.telegram.sending.ephemeral import EphemeralSender, left
 from bot.telegram.sending.flood_budget import Budget
 from bot.telegram.sending.messages import Rung, Screen
-from bot.telegram.sending.progress import UNTOLD_WAIT, Progress, simpler
+from bot.telegram.sending.progress import Progress, simpler
 from bot.telegram.sending.unconfirmed import LOOK_AHEAD, LOOK_AHEAD_AFTER_START, SendReconciler
 from bot.telemetry import tracing, turn_log
 from bot.telemetry.outage import Outage
@@ -52,8 +53,8 @@ from bot.types import Address
 
 log = logging.getLogger(__name__)
 
-LAST_BACKOFF = 30.0  # seconds
-LONGEST_UNTOLD_WAIT = 80.0  # seconds, where Telegram refuses for flood and does not say how long
+BACKOFF = Backoff(0.5, 30.0)
+FLOOD_BACKOFF = Backoff(5.0, 80.0)  # where Telegram refuses for flood and does not say how long
 ACTION_DEADLINE = 10.0
 LONG_FLOOD = 600.0  # seconds: a wait that the operator should know of
 TOKEN_PAUSE = 60.0  # seconds between tries while Telegram does not know our token
@@ -178,7 +179,7 @@ class Deliverer:
         except TransportError as error:
             log.debug("a chat action was dropped: %s", error)
 
-    def flooded(self, chat: int, error: Flood, *, drafts: bool = False, untold: float = UNTOLD_WAIT) -> float:
+    def flooded(self, chat: int, error: Flood, *, drafts: bool = False, untold: float = FLOOD_BACKOFF.first) -> float:
         """Leave a chat alone for as long as Telegram says, or for `untold` seconds. Returns the seconds."""
         wait = (error.retry_after or untold) + 0.2
         self.budget.hold(chat, self.clock.monotonic() + wait, drafts=drafts)
@@ -260,8 +261,8 @@ class Deliverer:
     async def _wait(self, progress: Progress, error: TransportUnavailable) -> None:
         chat = progress.delivery.address.chat
         if isinstance(error, Flood):
-            wait = self.flooded(chat, error, untold=progress.untold)
-            progress.untold = min(progress.untold * 2, LONGEST_UNTOLD_WAIT)
+            progress.floods += 1
+            wait = self.flooded(chat, error, untold=FLOOD_BACKOFF.pause(progress.floods))
             # On disk, so that a restart keeps the wait; and this send was certainly not carried out.
             await self.outbox.postpone(progress.delivery, self.clock.time() + wait, begun=progress.doubt)
             progress.stored = progress.stored if progress.doubt else None
@@ -269,8 +270,8 @@ class Deliverer:
         progress.doubt = progress.doubt or not isinstance(error, NotSent)
         progress.unnumbered = progress.unnumbered or isinstance(error, Numberless)
         self.outage.failed(str(error))
-        await self.clock.sleep(progress.wait)
-        progress.wait = min(progress.wait * 2, LAST_BACKOFF)
+        progress.failures += 1
+        await self.clock.sleep(BACKOFF.pause(progress.failures))
 
     async def _parts(self, progress: Progress) -> None:
         delivery = progress.delivery

@@ -9,9 +9,7 @@ from bot.telegram.client.api import BadMarkup, NoMessage, NoMethod, NoThread
 from bot.telegram.sending import messages
 from bot.telegram.sending.messages import Rung
 
-FIRST_BACKOFF = 0.5  # seconds
 SHORTEST = 256  # characters: shorter pieces are not tried where a server finds all of them too long
-UNTOLD_WAIT = 5.0  # seconds, where Telegram refuses for flood and does not say how long
 
 
 @dataclass(slots=True)
@@ -36,8 +34,8 @@ class Progress:
     apart: bool = False  # a file that one person sees can't be written into a message
     renewed: bool = False  # a message that could not be edited was given up
     limit: int = messages.LIMIT  # of the text of one message
-    wait: float = FIRST_BACKOFF
-    untold: float = UNTOLD_WAIT
+    failures: int = 0  # in a row, without an answer of Telegram
+    floods: int = 0  # how often Telegram has asked to wait
 
 
 def simpler(progress: Progress, error: Exception) -> bool:

@@ -18,7 +18,7 @@ from bot.ports import Outbox
 from bot.telegram.client.api import Api, NoMessage, NoMethod, NotModified
 from bot.telegram.sending import messages
 from bot.telegram.sending.messages import Screen
-from bot.telegram.sending.progress import FIRST_BACKOFF, Progress
+from bot.telegram.sending.progress import Progress
 from bot.types import Address
 
 # How many message ids behind the newest known one an unconfirmed send may have got: other chats count in the same line.
@@ -79,7 +79,7 @@ class SendReconciler:
         for id_ in [id_ for id_ in range(first, last_id + 1) if id_ not in known][:MOST_PROBES]:
             if await self._is_there(progress, part, id_, last=last):
                 return id_
-            progress.wait = FIRST_BACKOFF  # Telegram answers
+            progress.failures = 0  # Telegram answers
             progress.cleared.add(id_)  # so that a broken connection does not begin the search anew
         progress.doubt = False
         progress.cleared.clear()  # the next send may well get one of these

@@ -13,7 +13,7 @@ from tests.promises.security.rules import imported, offences
 BOT = Path(__file__).parents[3] / "bot"
 MODULES = sorted(BOT.rglob("*.py"))
 SPEAKERS = {
-    "httpx": {"http/client.py"},
+    "httpx": {"http/client.py", "http/transport.py"},
     "aiohttp": {
         "http",
         "providers/local/server.py",
@@ -22,7 +22,8 @@ SPEAKERS = {
         "sandbox",
         "telegram",
     },
-    "urllib": {"doctor/machine.py", "providers/local/weights.py"},
+    "urllib": {"http/transport.py", "providers/local/weights.py"},
+    "httpx2": {"tools/mcp.py"},
     "requests": set(),
     "websockets": set(),
     "socket": {

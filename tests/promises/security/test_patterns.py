@@ -19,7 +19,6 @@ from bot.media import voice
 from bot.media.attachments import one_line
 from bot.providers import error_mapping, tool_calls
 from bot.sandbox.ai_studio import writer
-from bot.sandbox.media import landscapes
 from bot.sandbox.scripted import helper_answers
 from bot.sandbox.scripted import tools as scripted_tools
 from bot.telegram.client import safe_json
@@ -38,7 +37,6 @@ BOUNDED = {  # patterns that are slow, and the most characters that they are giv
 }
 PIECES: dict[str, tuple[str, list[str]]] = {  # functions that make patterns, the method, and patterns as they make them
     "bot.prompts.schema._line_of": ("match", [r"\s*(\[+\s*)?([\w-]+\.)*prompt\b"]),
-    "bot.sandbox.media.landscapes._scene": ("search", list(landscapes.WORDS.values())),
     "bot.sandbox.scripted.model._rule": ("search", []),  # all of them stand in `RULES`
     "bot.sandbox.scripted.tools.is_asked": ("search", [r"\bcalculator", *scripted_tools.HINTS.values()]),
     "bot.storage.engines.sqlite_copy.before_migration": ("fullmatch", [r"bot\.db-backup-[0-9a-f]+-\d{8}T\d{6}Z"]),

@@ -31,6 +31,18 @@ def test_the_lock_file_keeps_its_rules() -> None:
     assert len(packages) > 50
 
 
+def test_a_plain_install_is_at_most_55_packages() -> None:
+    locked = {package["name"]: package for package in tomllib.loads((ROOT / "uv.lock").read_text())["package"]}
+    found, left = set[str](), ["govorun"]
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            left += [wanted["name"] for wanted in locked[name].get("dependencies", ())]
+    assert 30 < len(found) <= 55
+    assert not found & {"cryptography", "greenlet", "huggingface-hub", "lxml"}
+
+
 @pytest.mark.parametrize(
     "change",
     [
