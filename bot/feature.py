@@ -27,15 +27,15 @@ ReplyHandler = Callable[[Incoming, Reply, ButtonPress], Awaitable[bool]]
 @dataclass(frozen=True, slots=True)
 class Command:
     """`act` is what one needs the right for; `in_menu` also stands in the list of /help, with `about`: one text for all
-    languages or one for each; without it the texts have it. `aside`: what it says is a notice, which only the asker
-    needs; `alone`: nobody but the bot sees that it was said, where the messenger can do that.
+    languages or one for each; without it the texts have it. `is_notice`: what it says only the asker needs; `alone`:
+    nobody but the bot sees that it was said, where the messenger can do that.
     """
 
     run: CommandHandler
     in_menu: bool = True
     act: Permission = Permission.TALK
     about: str | Mapping[str, str] = ""
-    aside: bool = False
+    is_notice: bool = False
     alone: bool = False
 
 

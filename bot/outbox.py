@@ -1,83 +1,134 @@
-"""How a turn ends: in one transaction its answers are in the outbox, its effects stored and its updates done."""
+"""How a turn ends. Begin with `finish_turn`: it puts the answers into the outbox and marks the updates as done.
+
+A command or a press is one transaction: its work changes rows and calls `finish_turn`, so that what the bot says and
+what it has changed are committed together. `finish` runs that transaction and delivers after it. A crash before the
+commit leaves the updates open, so that the turn is done again; one after it leaves the answers in the outbox, from
+where they are delivered.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeVar
 
 from bot.ports import Reply
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Address, Incoming, Outgoing
+from bot.types import NOT_READ, Address, Button, Incoming, Outgoing
 
+T = TypeVar("T")
 Effect = Callable[[Tx], object]
-ALONE = "alone"  # what a group may choose for notices
+ALONE = "alone"  # what a group may choose for notices: only who asked sees them
 
 
-async def settle(
-    store: Store, incoming: Incoming, reply: Reply, *answers: Outgoing, also: Effect | None = None
-) -> None:
-    """Commit the end of a turn, then deliver.
+class Writer(Protocol):
+    """Runs a function in a transaction and returns its result after the commit: a `Store`, a `MemberDirectory`."""
 
-    A crash before the commit leaves the updates open, so that the turn is done again; one after it leaves the answers
-    in the outbox, from where they are delivered. `also` may add what the answers depend on.
+    async def write(self, work: Callable[[Tx], T]) -> T: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A button to be made below an answer: its label, its action and what the action is told.
+
+    `queued`: what it does waits for its turn in the conversation, as a message would.
     """
 
-    def work(tx: Tx) -> None:
-        if also is not None:
-            also(tx)
-        put(tx, incoming, *answers)
-
-    await store.write(work)
-    await reply.finish()
+    label: str
+    action: str
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    queued: bool = False
 
 
-async def aside(store: Store, incoming: Incoming, reply: Reply) -> Incoming:
-    """The same, where its answer is a notice: in a group that wants it so, only who asked sees it."""
-    if not (incoming.private or reply.address.only) and incoming.user.id > 0:
-        chosen = await store.read(lambda tx: tx.chats.choices(incoming.address))
-        if chosen.notices == ALONE:
-            reply.aside(incoming.user.id)
-    return replace(incoming, address=reply.address)
-
-
-async def tell(store: Store, incoming: Incoming, reply: Reply, sentence: str, /, **values: object) -> None:
-    """End a turn with a notice: a sentence of the bot's own, by its key, in the language of the chat."""
-    incoming = await aside(store, incoming, reply)
-
-    def work(tx: Tx) -> None:
-        language = tx.chats.choices(incoming.address).language_for(incoming.user)
-        put(tx, incoming, Outgoing(say(language, sentence, **values), plain=True))
-
-    await store.write(work)
-    await reply.finish()
-
-
-async def offer(
-    store: Store,
-    incoming: Incoming,
-    reply: Reply,
-    text: str,
-    options: Sequence[tuple[str, str, Mapping[str, Any]]],
-    *,
-    also: Effect | None = None,
+def finish_turn(
+    tx: Tx, incoming: Incoming, *answers: Outgoing | str, choices: Sequence[Choice] = (), over: bool = False
 ) -> None:
-    """End a turn with a text and buttons below each other: label, action and what the action is told."""
+    """End the turn of `incoming` in this transaction: store its answers, mark its updates as done.
+
+    A `str` is a plain text in the bot's own voice. `choices` become buttons below the first answer, one a line. `over`:
+    the first answer replaces the message whose button was pressed, where that is known. The caller delivers after the
+    commit, as `finish` does.
+    """
+    outgoing = [Outgoing(one, plain=True) if isinstance(one, str) else one for one in answers]
+    if choices:
+        outgoing[0] = replace(outgoing[0], buttons=tuple((_button(tx, incoming, choice),) for choice in choices))
+    shown = tx.deliveries.shown(incoming.address, incoming.message_id, but=incoming.id) if over else None
+    if shown is not None:
+        tx.deliveries.over(incoming.id, incoming.address, shown.ids)
+    for number, answer in enumerate(outgoing):
+        if incoming.address.visible_to:
+            answer = replace(answer, opens=incoming.opens)
+        name = delivery_key(incoming.id, number)
+        tx.deliveries.add(name, incoming.address, answer, marker=incoming.message_id)
+    if incoming.user.id:
+        tx.chats.back(incoming.address)
+    tx.updates.done(incoming.ids)
+
+
+async def finish(store: Writer, reply: Reply, work: Callable[[Tx], T]) -> T:
+    """Run the one transaction of a command or press, which calls `finish_turn`; after its commit deliver the answers.
+
+    Returns what `work` returns.
+    """
+    result = await store.write(work)
+    await reply.finish()
+    return result
+
+
+async def finish_with(
+    store: Store, incoming: Incoming, reply: Reply, *answers: Outgoing | str, choices: Sequence[Choice] = ()
+) -> None:
+    """End a turn that changes nothing with these answers, or without a word."""
+    await finish(store, reply, lambda tx: finish_turn(tx, incoming, *answers, choices=choices))
+
+
+async def finish_with_notice(store: Store, incoming: Incoming, reply: Reply, key: str, /, **values: object) -> None:
+    """End a turn that changes nothing with a sentence of the bot's own, by its key, in the language of the chat.
+
+    It is a notice: in a group that wants it so, only who asked sees it.
+    """
+    incoming = as_notice(await for_notice(store, incoming), reply)
 
     def work(tx: Tx) -> None:
-        if also is not None:
-            also(tx)
-        where, user = incoming.address, incoming.user.id
-        rows = tuple((tx.buttons.add(where, incoming.id, user, label, act, **kept),) for label, act, kept in options)
-        put(tx, incoming, Outgoing(text, plain=True, buttons=rows))
+        known = with_choices(tx, incoming)
+        finish_turn(tx, known, say(known.language, key, **values))
 
-    await store.write(work)
-    await reply.finish()
+    await finish(store, reply, work)
 
 
-async def set_aside(store: Store, incoming: Incoming, reason: str) -> None:
-    """End a turn that can't be worked on, without a word: its updates are kept for the operator."""
+async def for_notice(store: Store, incoming: Incoming) -> Incoming:
+    """The message with what was chosen in its chat, where `as_notice` needs that and it was not read yet."""
+    if incoming.private or incoming.address.visible_to or incoming.chat is not NOT_READ:
+        return incoming
+    return await store.read(lambda tx: with_choices(tx, incoming))
+
+
+def as_notice(incoming: Incoming, reply: Reply) -> Incoming:
+    """The message with the address of a notice (`notice_of`), where `reply` delivers from now on, too."""
+    incoming = notice_of(replace(incoming, address=reply.address))
+    if incoming.address != reply.address:
+        reply.show_only_to(incoming.address.visible_to)
+    return incoming
+
+
+def notice_of(incoming: Incoming) -> Incoming:
+    """The message with the address of a notice: its user alone, in a group that has chosen so."""
+    in_group = not (incoming.private or incoming.address.visible_to)
+    if in_group and incoming.user.id > 0 and incoming.chat.notices == ALONE:
+        return replace(incoming, address=replace(incoming.address, visible_to=incoming.user.id))
+    return incoming
+
+
+def with_choices(tx: Tx, incoming: Incoming) -> Incoming:
+    """The message with what was chosen in its chat: read now, unless an earlier transaction of the turn has."""
+    if incoming.chat is not NOT_READ:
+        return incoming
+    return replace(incoming, chat=tx.chats.choices(incoming.address, incoming.user.id))
+
+
+async def dead_letter(store: Store, incoming: Incoming, reason: str) -> None:
+    """End a turn that can't be worked on, without a word: its updates are kept for the operator, with the reason."""
 
     def work(tx: Tx) -> None:
         for row in incoming.ids:
@@ -86,34 +137,10 @@ async def set_aside(store: Store, incoming: Incoming, reason: str) -> None:
     await store.write(work)
 
 
-async def language(store: Store, incoming: Incoming) -> str:
-    """The language that was chosen in the chat, or the user's own."""
-    return (await store.read(lambda tx: tx.chats.choices(incoming.address))).language_for(incoming.user)
+def remove_buttons(tx: Tx, incoming: Incoming, *, message: int = 0, only: str = "") -> None:
+    """Take the buttons off the message in which one of them was pressed; its text stays.
 
-
-def put(tx: Tx, incoming: Incoming, *answers: Outgoing) -> None:
-    """The same inside a transaction that is already open. The caller delivers after its commit."""
-    if incoming.address.only:
-        answers = tuple(replace(one, opens=incoming.opens) for one in answers)
-    for number, answer in enumerate(answers):
-        tx.deliveries.add(key(incoming.id, number), incoming.address, answer, marker=incoming.message_id)
-    if incoming.user.id:
-        tx.chats.back(incoming.address)
-    tx.updates.done(incoming.ids)
-
-
-def put_over(tx: Tx, incoming: Incoming, answer: Outgoing) -> None:
-    """The same over the message in which the button was pressed; where that is not known, as a new one."""
-    shown = tx.deliveries.shown(incoming.address, incoming.message_id, but=incoming.id)
-    if shown is not None:
-        tx.deliveries.over(incoming.id, incoming.address, shown.ids)
-    put(tx, incoming, answer)
-
-
-def put_bare(tx: Tx, incoming: Incoming, *, message: int = 0, only: str = "") -> None:
-    """What stands in the message in which the button was pressed stays there, without its buttons: it is decided.
-
-    `message`: another one than that. `only`: without the button of this key, the others stay.
+    `message`: the id of another message. `only`: the key of the one button that goes, the others stay.
     """
     bare = f"{incoming.id}.bare"
     shown = tx.deliveries.shown(incoming.address, message or incoming.message_id, but=bare)
@@ -125,12 +152,17 @@ def put_bare(tx: Tx, incoming: Incoming, *, message: int = 0, only: str = "") ->
     tx.deliveries.add(bare, incoming.address, replace(shown.outgoing, buttons=left, of=shown.of))
 
 
-def key(turn: str, number: int = 0) -> str:
+def delivery_key(turn: str, number: int = 0) -> str:
     """The name of a turn's answer in the outbox; the first carries the turn's own."""
     return f"{turn}.{number}" if number else turn
 
 
+def _button(tx: Tx, incoming: Incoming, choice: Choice) -> Button:
+    add = tx.buttons.queued if choice.queued else tx.buttons.add
+    return add(incoming.address, incoming.id, incoming.user.id, choice.label, choice.action, **choice.payload)
+
+
 def public_fallback(tx: Tx, where: Address) -> Outgoing:
-    """What a group is shown instead of an answer for `where.only`, where messages for one user can't be sent."""
-    language = tx.chats.choices(where).language or tx.chats.language(where.bot, where.only)
+    """What a group is shown instead of an answer for `where.visible_to`, where messages for one user can't be sent."""
+    language = tx.chats.choices(where).language or tx.chats.language(where.bot, where.visible_to)
     return Outgoing(say(language, "alone.cannot"), plain=True)

@@ -199,11 +199,11 @@ class Reply(Protocol):
         """
         ...
 
-    def aside(self, user: int) -> None:
+    def show_only_to(self, user: int) -> None:
         """From now on the address is that of one member of the group alone."""
         ...
 
-    async def confide(self) -> bool:
+    async def open_ephemeral(self) -> bool:
         """Open the message that only the user of the address sees: what is said next is written into it.
 
         False: it can't be done here, and nothing was said.

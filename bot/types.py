@@ -22,8 +22,8 @@ class Address:
     """Where an answer goes. Storable: a picture finds its way to the user after a restart.
 
     `bot` is the bot's own numeric id, `connection` a Telegram business connection id ("" for none), `thread` a topic
-    id (0 for none), `only` the one member of a group who sees what is said there (0: everybody). All together are the
-    key of a conversation, everywhere: what one person alone has seen is never in the prompt of another.
+    id (0 for none), `visible_to` the one member of a group who sees what is said there (0: everybody). All together are
+    the key of a conversation, everywhere: what one person alone has seen is never in the prompt of another.
     """
 
     transport: str
@@ -31,12 +31,12 @@ class Address:
     chat: int
     thread: int = 0
     connection: str = ""
-    only: int = 0
+    visible_to: int = 0
 
     @property
     def key(self) -> str:
         place = f"{self.bot}/{self.connection}/{self.chat}/{self.thread}"
-        return f"{place}/{self.only}" if self.only else place
+        return f"{place}/{self.visible_to}" if self.visible_to else place
 
     @property
     def place(self) -> str:
@@ -61,6 +61,27 @@ class User:
     name: str = ""
     language: str = ""
     is_bot: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChatChoices:
+    """What was chosen in a chat, and by its user for all chats; "" means the operator's default.
+
+    `own_model` is the model that the user chose for every chat, `zone` the user's time zone (IANA name). `notices`:
+    "alone" where only who asked sees what only they need (groups). `reasoning` is "on" or "off".
+    """
+
+    language: str = ""
+    model: str = ""
+    streaming: str = ""
+    persona: str = ""
+    reasoning: str = ""
+    own_model: str = ""
+    notices: str = ""
+    zone: str = ""
+
+
+NOT_READ = ChatChoices()  # of a message for which no transaction has read them yet; compare with `is`
 
 
 # --- what is said -----------------------------------------------------------------------------------------------------
@@ -159,8 +180,9 @@ class Incoming:
     known any more). `quotes`: the message that the answer should quote, 0 for the usual one. `relayed`: forwarded, or
     put in by another bot. `came` is when this process took it in (of the clock's `monotonic`), `since` when it was
     accepted, by whichever (Unix time); `accepted`: an earlier one had already taken it. `title` is what a group is
-    called, as far as that is told. `opens` is the transport's word for what lets it answer this user alone for a
-    moment, "" for none.
+    called, as far as that is told. `opens` is the transport's word for what lets
+    it answer this user alone for a moment, "" for none. `chat` is what
+    was chosen in its chat, read in the first transaction of the turn.
     """
 
     id: str
@@ -186,6 +208,12 @@ class Incoming:
     accepted: bool = False
     title: str = ""
     opens: str = ""
+    chat: ChatChoices = NOT_READ
+
+    @property
+    def language(self) -> str:
+        """The language to answer in: the one that was chosen in the chat, or the user's own."""
+        return self.chat.language or self.user.language
 
     @property
     def rest(self) -> str:
@@ -228,7 +256,7 @@ class Outgoing:
     model's. `thought` is what the model thought before, folded up above the text.
     `reply_to` quotes that message of the chat where it still exists. `of` is the turn whose answer this shows, ""
     where that is its own. `gone`: the messages that it stands over are deleted, and nothing is sent. To one person
-    alone (`Address.only`): `opens` as in `Incoming`.
+    alone (`Address.visible_to`): `opens` as in `Incoming`.
     """
 
     text: str = ""

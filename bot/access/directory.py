@@ -41,7 +41,7 @@ class MemberDirectory:
         self._members, self._groups = {member.user: member for member in members}, groups
         self._allowances = allowances
 
-    async def change(self, work: Callable[[Tx], T]) -> T:
+    async def write(self, work: Callable[[Tx], T]) -> T:
         """Run a transaction that changes who is let in; what it did counts when this returns.
 
         Other processes are told in the same commit.

@@ -19,26 +19,24 @@ from bot.access.policy import Access, Actor, Role, may_set
 from bot.access.rights import ROLES, Rights, may_change, named, refusal
 from bot.errors import BadInput
 from bot.feature import ButtonHandler, Command, Feature
-from bot.outbox import language as language_of
-from bot.outbox import offer, put, put_over, settle
+from bot.outbox import Choice, finish, finish_turn, finish_with
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.members import Entry, Membership
 from bot.storage.repositories.money.budgets import DAY
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Address, Incoming, Outgoing, Permission
+from bot.types import Address, Incoming, Permission
 
 PAGE = 8  # members on one page
 NEWEST = 20  # entries of the audit log that are shown
 LINK_DAYS, MOST_DAYS, MOST_USES = 7, 365, 1000
 NUMBER = re.compile(r"-?\d{1,18}")
 GIVEN = (Role.USER, Role.OPERATOR, Role.ADMIN, Role.OWNER, Role.BLOCKED)
-Options = list[tuple[str, str, dict[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class InviteTerms:
     """What a link is to be: for whom, how often, and for how many days; `stay`: days of membership, 0 for good."""
 
     role: Role = Role.USER
@@ -47,7 +45,7 @@ class Wish:
     stay: int = 0
 
     @classmethod
-    def of(cls, words: str) -> Wish | None:
+    def of(cls, words: str) -> InviteTerms | None:
         """`operator 5x 30d stay 90d`, each of them optional; None for what is nothing of that."""
         found = WISH.fullmatch(words.strip().lower())
         if found is None:
@@ -69,7 +67,7 @@ class Members:
 
     store: Store
     access: Access
-    roll: MemberDirectory
+    directory: MemberDirectory
     rights: Rights
     link: Callable[[str], str]
     deliver: Callable[[str, Sequence[Address]], None]
@@ -96,7 +94,7 @@ class Members:
         """The list; with a number, that person."""
         if rest:
             if not re.fullmatch(r"[1-9]\d{0,17}", rest):
-                raise BadInput(say(await language_of(self.store, incoming), "members.usage"))
+                raise BadInput(say(incoming.language, "members.usage"))
             await self._show(incoming, reply, int(rest))
         else:
             await self._list(incoming, reply, 0)
@@ -105,7 +103,7 @@ class Members:
         await self._list(incoming, reply, int(action.payload["page"]))
 
     async def _list(self, incoming: Incoming, reply: Reply, page: int) -> None:
-        bot, members = incoming.address.bot, self.roll.members()
+        bot, members = incoming.address.bot, self.directory.members()
         shown = members[page * PAGE : (page + 1) * PAGE]
 
         def question(tx: Tx) -> tuple[Mapping[int, str], Mapping[int, str]]:
@@ -114,21 +112,21 @@ class Members:
                 group: "" for group in groups if group not in tx.members.names(bot, groups)
             }
 
-        language = await language_of(self.store, incoming)
+        language = incoming.language
         names, groups = await self.store.read(question)
-        options: Options = [
-            (_label(language, member, names), "members.show", {"whom": str(member.user)}) for member in shown
+        choices = [
+            Choice(_label(language, member, names), "members.show", {"whom": str(member.user)}) for member in shown
         ]
-        options += [
-            (say(language, "group.withdraw", name=name or group), "group.withdraw", {"chat": str(group)})
+        choices += [
+            Choice(say(language, "group.withdraw", name=name or group), "group.withdraw", {"chat": str(group)})
             for group, name in groups.items()
         ]
         if len(members) > (page + 1) * PAGE:
-            options.append((say(language, "members.more"), "members.page", {"page": str(page + 1)}))
+            choices.append(Choice(say(language, "members.more"), "members.page", {"page": str(page + 1)}))
         lines = [say(language, "members", count=len(members)), say(language, "members.other")]
         if self.access.owners:
             lines.insert(1, say(language, "members.owners", owners=", ".join(map(str, sorted(self.access.owners)))))
-        await offer(self.store, incoming, reply, "\n".join(lines), options)
+        await finish_with(self.store, incoming, reply, "\n".join(lines), choices=choices)
 
     # --- one of them --------------------------------------------------------------------------------------------------
 
@@ -136,58 +134,57 @@ class Members:
         await self._show(incoming, reply, int(action.payload["whom"]))
 
     async def _show(self, incoming: Incoming, reply: Reply, user: int) -> None:
-        language = await language_of(self.store, incoming)
-        role, member = self.access.role(Actor(user, private=True)), self.roll.find(user)
+        language = incoming.language
+        role, member = self.access.role(Actor(user, private=True)), self.directory.find(user)
         people = [user, member.by] if member is not None else [user]
         names = await self.store.read(lambda tx: tx.members.names(incoming.address.bot, people))
-        options: Options = [
-            (say(language, SET[new]), "members.set", {"whom": str(user), "role": new.word})
+        choices = [
+            Choice(say(language, SET[new]), "members.set", {"whom": str(user), "role": new.word})
             for new in GIVEN
             if new is not role and may_change(self.access, incoming, user, new)
         ]
         if member is not None and may_change(self.access, incoming, user, Role.STRANGER):
-            options.append((say(language, "members.remove"), "members.set", {"whom": str(user), "role": "stranger"}))
+            payload = {"whom": str(user), "role": "stranger"}
+            choices.append(Choice(say(language, "members.remove"), "members.set", payload))
         if role is not Role.OWNER and may_set(self.access.role(Actor.of(incoming)), role, Role.USER):
-            options.append((say(language, "members.allowance"), "allowance.of", {"whom": str(user)}))
+            choices.append(Choice(say(language, "members.allowance"), "allowance.of", {"whom": str(user)}))
         lines = [say(language, "members.card", name=named(user, names), role=say(language, ROLES[role]))]
         if member is not None:
             until = _date(member.expires) if member.expires else say(language, "members.forever")
             lines.append(say(language, "members.until", until=until))
         if member is not None and member.by:
             lines.append(say(language, "members.by", by=named(member.by, names)))
-        await offer(self.store, incoming, reply, "\n".join(lines), options)
+        await finish_with(self.store, incoming, reply, "\n".join(lines), choices=choices)
 
     async def press_set(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         user, new = int(action.payload["whom"]), Role[action.payload["role"].upper()]
-        language = await language_of(self.store, incoming)
+        language = incoming.language
 
         def work(tx: Tx) -> Sequence[Address]:
             places = self.rights.change_role(tx, incoming, user, new)
             said = say(language, "members.changed", id=user, role=say(language, ROLES[new]))
-            put_over(tx, incoming, Outgoing(said, plain=True))
+            finish_turn(tx, incoming, said, over=True)
             return places
 
-        self.deliver(incoming.id, await self.roll.change(work))
-        await reply.finish()
+        self.deliver(incoming.id, await finish(self.directory, reply, work))
 
     async def press_withdraw(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """A group may be spoken in no more."""
-        chat, language = int(action.payload["chat"]), await language_of(self.store, incoming)
+        chat = int(action.payload["chat"])
 
         def work(tx: Tx) -> None:
             self.rights.ensure_admin(tx, incoming)
             bot = incoming.address.bot
             tx.members.allow(Address(incoming.address.transport, bot, chat), allowed=False)
             tx.audit.add(bot, incoming.user.id, "withdrawn", chat)
-            put(tx, incoming, Outgoing(say(language, "group.withdrawn"), plain=True))
+            finish_turn(tx, incoming, say(incoming.language, "group.withdrawn"))
 
-        await self.roll.change(work)
-        await reply.finish()
+        await finish(self.directory, reply, work)
 
     # --- links --------------------------------------------------------------------------------------------------------
 
     async def invite(self, incoming: Incoming, reply: Reply, rest: str) -> None:
-        language, wish = await language_of(self.store, incoming), Wish.of(rest)
+        language, wish = incoming.language, InviteTerms.of(rest)
         if wish is None:
             raise BadInput(say(language, "invite.usage"))
         code, bot, admin = secrets.token_urlsafe(16), incoming.address.bot, incoming.user.id
@@ -198,35 +195,33 @@ class Members:
             expires, stay = self.store.clock.time() + wish.days * DAY, wish.stay * DAY or None
             id_ = tx.members.invite(bot, hashed(code), wish.role.word, wish.uses, expires, stay, admin)
             tx.audit.add(bot, admin, "invite", id_, role=wish.role.word, uses=wish.uses, days=wish.days)
-            label = say(language, "invite.revoke")
-            button = tx.buttons.add(incoming.address, incoming.id, admin, label, "invite.revoke", id=id_)
             text = say(
                 language, "invite", link=self.link(code), role=say(language, ROLES[wish.role]), uses=wish.uses,
                 until=_date(expires),
             )  # fmt: skip
-            put(tx, incoming, Outgoing(text, plain=True, buttons=((button,),)))
+            finish_turn(
+                tx, incoming, text, choices=[Choice(say(language, "invite.revoke"), "invite.revoke", {"id": id_})]
+            )
 
-        await self.store.write(work)
-        await reply.finish()
+        await finish(self.store, reply, work)
         # The code stands in that chat now; the database keeps its hash.
         await self.store.write(lambda tx: tx.deliveries.blank(bot, incoming.id))
 
     async def press_revoke(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        bot, id_, language = incoming.address.bot, action.payload["id"], await language_of(self.store, incoming)
+        bot, id_ = incoming.address.bot, action.payload["id"]
 
         def work(tx: Tx) -> None:
             self.rights.ensure_admin(tx, incoming)
             tx.members.revoke(bot, id_)
             tx.audit.add(bot, incoming.user.id, "revoked", id_)
-            put_over(tx, incoming, Outgoing(say(language, "invite.revoked"), plain=True))
+            finish_turn(tx, incoming, say(incoming.language, "invite.revoked"), over=True)
 
-        await self.store.write(work)
-        await reply.finish()
+        await finish(self.store, reply, work)
 
     # --- the log ------------------------------------------------------------------------------------------------------
 
     async def audit(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        bot, language = incoming.address.bot, await language_of(self.store, incoming)
+        bot, language = incoming.address.bot, incoming.language
 
         def question(tx: Tx) -> tuple[Sequence[Entry], Mapping[int, str]]:
             entries = tx.audit.newest(bot, NEWEST)
@@ -235,8 +230,7 @@ class Members:
 
         entries, names = await self.store.read(question)
         lines = [_line(language, entry, names) for entry in entries]
-        text = "\n".join(lines) or say(language, "audit.empty")
-        await settle(self.store, incoming, reply, Outgoing(text, plain=True))
+        await finish_with(self.store, incoming, reply, "\n".join(lines) or say(language, "audit.empty"))
 
 
 def _label(language: str, member: Membership, names: Mapping[int, str]) -> str:

@@ -20,14 +20,14 @@ from bot.access.rate_limit import Pace
 from bot.access.rights import Rights
 from bot.clock import Clock
 from bot.feature import ButtonHandler, Command, Feature
-from bot.outbox import put, put_over, settle, tell
+from bot.outbox import Choice, finish, finish_turn, finish_with, finish_with_notice, with_choices
 from bot.ports import Reply, Transport
 from bot.prompts.greeting import welcome
 from bot.prompts.library import Library
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import own, say
-from bot.types import Address, Button, Incoming, Kind, Outgoing, Permission
+from bot.types import Address, Incoming, Kind, Outgoing, Permission
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Joining:
 
     store: Store
     access: Access
-    roll: MemberDirectory
+    directory: MemberDirectory
     rights: Rights
     clock: Clock
     transport: Transport
@@ -71,21 +71,21 @@ class Joining:
         `shared_code` makes the code that all processes have in common. It is told how often a code has made an owner,
         so that each code works once.
         """
-        await self.roll.load()
+        await self.directory.load()
         if self.admins(Role.OWNER):
             self.code = ""
         elif shared_code is None:
             self.code = secrets.token_urlsafe(16)
         else:
-            self.code = shared_code(await self.store.read(lambda tx: tx.audit.count(self.roll.bot, "owner")))
+            self.code = shared_code(await self.store.read(lambda tx: tx.audit.count(self.directory.bot, "owner")))
 
     async def look(self) -> None:
         """Another process has changed who was let in."""
-        await self.roll.load()
+        await self.directory.load()
         self.code = "" if self.admins(Role.OWNER) else self.code
 
     def admins(self, least: Role = Role.ADMIN) -> Sequence[int]:
-        return sorted({*self.access.owners, *self.roll.those(least)})
+        return sorted({*self.access.owners, *self.directory.those(least)})
 
     async def sweep(self, where: Address) -> None:
         """End what hung on rights that ended by themselves. `where` is any address of the bot."""
@@ -104,7 +104,7 @@ class Joining:
             await self._outside(incoming, reply)
         elif decision is not Decision.CLOSED:  # a word to a program could begin a conversation without an end
             await reply.acknowledge()
-            await settle(self.store, incoming, reply)
+            await finish_with(self.store, incoming, reply)
         elif incoming.kind is Kind.BUTTON:
             await self._press(incoming, reply)
         elif (code := _code(incoming)) and incoming.private:
@@ -117,20 +117,18 @@ class Joining:
         if not speaks:
             await reply.acknowledge(say(incoming.user.language, "closed", id=incoming.user.id))
         if not (speaks and incoming.private) or self._told.take(incoming.user.id, self.clock.monotonic()):
-            await settle(self.store, incoming, reply)
+            await finish_with(self.store, incoming, reply)
             return
 
         def work(tx: Tx) -> None:
             language, user = _language(tx, incoming), incoming.user.id
             asked = tx.members.asked(incoming.address.bot, user)
             state = asked.state if asked else ""
-            buttons: tuple[tuple[Button, ...], ...] = ()
-            if state not in ("open", "refused") and self.admins():
-                buttons = ((tx.buttons.add(incoming.address, incoming.id, user, say(language, "join.ask"), ASK),),)
-            put(tx, incoming, Outgoing(say(language, TOLD.get(state, "closed"), id=user), plain=True, buttons=buttons))
+            may_ask = state not in ("open", "refused") and bool(self.admins())
+            choices = [Choice(say(language, "join.ask"), ASK)] if may_ask else []
+            finish_turn(tx, incoming, say(language, TOLD.get(state, "closed"), id=user), choices=choices)
 
-        await self.store.write(work)
-        await reply.finish()
+        await finish(self.store, reply, work)
 
     async def _press(self, incoming: Incoming, reply: Reply) -> None:
         """The only button that a stranger may press is the one that asks to be let in."""
@@ -139,25 +137,24 @@ class Joining:
         action = await self.store.read(lambda tx: tx.buttons.press(where, user.id, key, message))
         if action is None or action.name != ASK:
             await reply.acknowledge(say(user.language, "closed", id=user.id))
-            await settle(self.store, incoming, reply)
+            await finish_with(self.store, incoming, reply)
             return
         await reply.acknowledge()
 
         def work(tx: Tx) -> Sequence[Address]:
             asked = tx.members.asked(where.bot, user.id)
             if asked is not None and asked.state in ("open", "refused"):
-                put(tx, incoming)
+                finish_turn(tx, incoming)
                 return ()
             full = tx.members.open(where.bot) >= MOST_OPEN
             if not full:
                 tx.chats.seen(where, user, private=True)
                 tx.buttons.use_up(action.key)
             sentence = say(_language(tx, incoming), "join.many" if full else "join.sent")
-            put(tx, incoming, Outgoing(sentence, plain=True))
+            finish_turn(tx, incoming, sentence)
             return () if full else self._ask(tx, incoming, user.id, user.name, "join.question")
 
-        self.deliver(incoming.id, await self.store.write(work))
-        await reply.finish()
+        self.deliver(incoming.id, await finish(self.store, reply, work))
 
     # --- groups -------------------------------------------------------------------------------------------------------
 
@@ -166,7 +163,7 @@ class Joining:
         await reply.acknowledge()
         is_admin = self.access.role(Actor.of(incoming)) >= Role.ADMIN
         if not _is_call(incoming) or not self.admins():
-            await settle(self.store, incoming, reply)
+            await finish_with(self.store, incoming, reply)
             return
 
         def work(tx: Tx) -> Sequence[Address]:
@@ -174,13 +171,12 @@ class Joining:
             asked = tx.members.asked(where.bot, where.chat)
             again = asked is None or (asked.state != "open" and is_admin)
             if not again or tx.members.open(where.bot) >= MOST_OPEN:
-                put(tx, incoming)
+                finish_turn(tx, incoming)
                 return ()
-            put(tx, incoming, Outgoing(say(_language(tx, incoming), "group.waiting"), plain=True))
+            finish_turn(tx, incoming, say(_language(tx, incoming), "group.waiting"))
             return self._ask(tx, incoming, where.chat, incoming.title, "group.question")
 
-        self.deliver(incoming.id, await self.store.write(work))
-        await reply.finish()
+        self.deliver(incoming.id, await finish(self.store, reply, work))
 
     # --- what the admins are asked ------------------------------------------------------------------------------------
 
@@ -209,7 +205,7 @@ class Joining:
             admin, language = incoming.user.id, _language(tx, incoming)
             now = self.rights.ensure_admin(tx, incoming)
             if not tx.members.decide(where.bot, subject, "allowed" if allows else "refused", admin):
-                put_over(tx, incoming, Outgoing(say(language, "join.decided"), plain=True))
+                finish_turn(tx, incoming, say(language, "join.decided"), over=True)
                 return ()
             tx.audit.add(where.bot, admin, "allowed" if allows else "refused", subject)
             if allows and subject < 0:
@@ -217,16 +213,14 @@ class Joining:
             elif allows and now.known.role(subject) is None:
                 self.rights.set_role(tx, where.bot, subject, Role.USER, admin)
             key = "join.let" if allows else "join.not"
-            put_over(tx, incoming, Outgoing(say(language, key, name=action.payload["name"] or subject), plain=True))
+            finish_turn(tx, incoming, say(language, key, name=action.payload["name"] or subject), over=True)
             if subject < 0 and not allows:
                 return ()
             told = say(action.payload["language"], OUTCOMES[subject > 0, allows])
             tx.deliveries.add(f"{incoming.id}.told", where, Outgoing(told, plain=True))
             return (where,)
 
-        places = await self.roll.change(work)
-        self.deliver(incoming.id, places)
-        await reply.finish()
+        self.deliver(incoming.id, await finish(self.directory, reply, work))
 
     # --- codes --------------------------------------------------------------------------------------------------------
 
@@ -236,15 +230,17 @@ class Joining:
             await self._enter(incoming, reply, rest, inside=True)
         elif self.greeting:
             hello = own(self.greeting, incoming.user.language, name=incoming.user.name)
-            await settle(self.store, incoming, reply, Outgoing(hello, plain=True))
+            await finish_with(self.store, incoming, reply, hello)
         else:
-            await self.store.write(lambda tx: put(tx, incoming, welcome(tx, incoming, self.library)))
-            await reply.finish()
+            await finish(
+                self.store, reply, lambda tx: finish_turn(tx, incoming, welcome(tx, incoming, self.library))
+            )  # fmt: skip
 
     async def _enter(self, incoming: Incoming, reply: Reply, code: str, *, inside: bool = False) -> None:
         user, bot = incoming.user.id, incoming.address.bot
         if self._tries.take(user, self.clock.monotonic()):
-            await tell(self.store, incoming, reply, "start" if inside else "join.tries", name=incoming.user.name)
+            key = "start" if inside else "join.tries"
+            await finish_with_notice(self.store, incoming, reply, key, name=incoming.user.name)
             return
         has_code = bool(self.code)
         first = has_code and hmac.compare_digest(code.encode(), self.code.encode())
@@ -255,10 +251,10 @@ class Joining:
             name, sentence = incoming.user.name, "start" if inside else "join.over"
             if role is not None:
                 sentence = WELCOME[role]
-            put(tx, incoming, Outgoing(say(_language(tx, incoming), sentence, name=name), plain=True))
+            finish_turn(tx, incoming, say(_language(tx, incoming), sentence, name=name))
             return role
 
-        role = await self.roll.change(work)
+        role = await self.directory.write(work)
         if role is Role.OWNER:
             self.code = ""
         elif has_code and not first and role is None and not self._logged.take("", self.clock.monotonic()):
@@ -293,7 +289,7 @@ def _is_call(incoming: Incoming) -> bool:
 
 
 def _language(tx: Tx, incoming: Incoming) -> str:
-    return tx.chats.choices(incoming.address).language_for(incoming.user)
+    return with_choices(tx, incoming).language
 
 
 ASK = "join.ask"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from bot.access.directory import stored_access
 from bot.access.policy import Access, Actor, Decision, Role, may_set
 from bot.errors import NotAllowed
+from bot.outbox import with_choices
 from bot.storage.repositories.members import Invitation
 from bot.storage.store import Tx
 from bot.texts.catalog import say
@@ -143,7 +144,7 @@ def may_change(now: Access, incoming: Incoming, user: int, new: Role) -> bool:
 
 
 def refusal(tx: Tx, incoming: Incoming) -> NotAllowed:
-    return NotAllowed(say(tx.chats.choices(incoming.address).language_for(incoming.user), "members.not"))
+    return NotAllowed(say(with_choices(tx, incoming).language, "members.not"))
 
 
 def named(id_: int, names: Mapping[int, str]) -> str:

@@ -23,8 +23,7 @@ from bot.billing.budget import IMAGES, MONEY, TOKENS, Budget, duration, until_mo
 from bot.clock import Clock
 from bot.errors import BadInput, NotAllowed
 from bot.feature import ButtonHandler, Command, Feature
-from bot.outbox import language as language_of
-from bot.outbox import offer, put, settle
+from bot.outbox import Choice, finish, finish_turn, finish_with
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.members import Allowance
@@ -38,7 +37,7 @@ MOST_NAMED = 20  # people of one name who are listed
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class AllowanceChange:
     """What somebody is to be allowed, in millionths; None where nothing is said of a day or a month."""
 
     day: int | None = None
@@ -46,7 +45,7 @@ class Wish:
     as_everybody: bool = False
 
     @classmethod
-    def of(cls, words: str) -> Wish | None:
+    def of(cls, words: str) -> AllowanceChange | None:
         """`200`, `200 a day`, `200 a day 3000 a month`, `none`, `default`; None for what is nothing of that."""
         words = " ".join(words.casefold().split())
         if words in AS_EVERYBODY:
@@ -71,7 +70,7 @@ def read(words: str) -> tuple[str, str]:
     parts = words.split()
     if ID.fullmatch(parts[0]):
         return parts[0], " ".join(parts[1:])
-    places = (place for place in range(1, len(parts)) if Wish.of(" ".join(parts[place:])))
+    places = (place for place in range(1, len(parts)) if AllowanceChange.of(" ".join(parts[place:])))
     end = next(places, len(parts))
     return " ".join(parts[:end]), " ".join(parts[end:])
 
@@ -80,14 +79,14 @@ def read(words: str) -> tuple[str, str]:
 class Allowances:
     store: Store
     access: Access
-    roll: MemberDirectory
+    directory: MemberDirectory
     budget: Budget
     clock: Clock
     currency: str
 
     def feature(self) -> Feature:
         return Feature(
-            commands={"/allowance": Command(self.allowance, aside=True)},
+            commands={"/allowance": Command(self.allowance, is_notice=True)},
             presses={
                 "allowance.of": ButtonHandler(self.press_of, Permission.MANAGE),
                 "allowance.change": ButtonHandler(self.press_change, Permission.MANAGE),
@@ -100,11 +99,11 @@ class Allowances:
         if not rest or decision is Decision.NOT_HIGH_ENOUGH:
             await self._own(incoming, reply)
             return
-        language = await language_of(self.store, incoming)
+        language = incoming.language
         if decision is not Decision.ALLOWED:
             raise NotAllowed(say(language, "allowance.private"))
         name, words = read(rest)
-        if words and Wish.of(words) is None:
+        if words and AllowanceChange.of(words) is None:
             raise BadInput(say(language, "allowance.usage"))
         if not ID.fullmatch(name):
             bot = incoming.address.bot
@@ -115,7 +114,7 @@ class Allowances:
         """The numbers that a name fits, members first, and how to say it with one of them."""
         if name.startswith("@"):
             return say(language, "allowance.username")
-        people = sorted(tx.members.named(bot, name), key=lambda user: (self.roll.role(user) is None, user))
+        people = sorted(tx.members.named(bot, name), key=lambda user: (self.directory.role(user) is None, user))
         if not people:
             return say(language, "allowance.nobody", name=name[:64])
         names = tx.members.names(bot, people[:MOST_NAMED])
@@ -129,16 +128,16 @@ class Allowances:
 
     async def _of(self, incoming: Incoming, reply: Reply, user: int, words: str) -> None:
         """Show somebody's, or set it."""
-        wish = Wish.of(words)
-        if wish is None:
+        change = AllowanceChange.of(words)
+        if change is None:
             await self._show(incoming, reply, user)
         else:
-            await self._set(incoming, reply, user, wish)
+            await self._set(incoming, reply, user, change)
 
     # --- one's own ----------------------------------------------------------------------------------------------------
 
     async def _own(self, incoming: Incoming, reply: Reply) -> None:
-        language, now = await language_of(self.store, incoming), self.clock.time()
+        language, now = incoming.language, self.clock.time()
 
         def question(tx: Tx) -> list[str]:
             lines = []
@@ -155,7 +154,7 @@ class Allowances:
             day, month = duration(language, DAY - now % DAY), duration(language, until_month(now))
             lines.append(say(language, "allowance.renewed", day=day, month=month))
         text = "\n".join(lines) or say(language, "allowance.free")
-        await settle(self.store, incoming, reply, Outgoing(text, plain=True))
+        await finish_with(self.store, incoming, reply, text)
 
     def _amount(self, language: str, kind: str, amount: int) -> str:
         return pricing.shown(language, amount, self.currency) if kind == MONEY else str(amount)
@@ -163,15 +162,17 @@ class Allowances:
     # --- somebody's ---------------------------------------------------------------------------------------------------
 
     async def _show(self, incoming: Incoming, reply: Reply, user: int) -> None:
-        language = await language_of(self.store, incoming)
-        text = await self.store.read(lambda tx: self._card(tx, incoming, user, language))
-        options: list[tuple[str, str, dict[str, object]]] = []
+        language, choices = incoming.language, list[Choice]()
         if _may(self.access, incoming, user):
-            options.append((say(language, "allowance.change"), "allowance.change", {"whom": user}))
-            if self.roll.allowance(user) is not None:
+            choices.append(Choice(say(language, "allowance.change"), "allowance.change", {"whom": user}))
+            if self.directory.allowance(user) is not None:
                 reset = {"whom": user, "wish": "default"}
-                options.append((say(language, "allowance.reset"), "allowance.of", reset))
-        await offer(self.store, incoming, reply, text, options)
+                choices.append(Choice(say(language, "allowance.reset"), "allowance.of", reset))
+
+        def work(tx: Tx) -> None:
+            finish_turn(tx, incoming, self._card(tx, incoming, user, language), choices=choices)
+
+        await finish(self.store, reply, work)
 
     def _card(self, tx: Tx, incoming: Incoming, user: int, language: str) -> str:
         """Who it is, what was spent and of how much."""
@@ -181,7 +182,7 @@ class Allowances:
             self._amount(language, MONEY, tx.spending.spent(MONEY, bot, USER, user, month=month))
             for month in (False, True)
         )
-        own = self.roll.allowance(user) is not None
+        own = self.directory.allowance(user) is not None
         whose = say(language, "allowance.personal" if own else "allowance.everybody")
         day, month = self._cap(language, caps.user), self._cap(language, caps.user_month)
         name = tx.members.names(bot, [user]).get(user, "-")
@@ -195,25 +196,25 @@ class Allowances:
 
     async def press_change(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         user, admin = action.payload["whom"], incoming.user.id
-        sentence = Outgoing(say(await language_of(self.store, incoming), "allowance.ask"), plain=True, ask_reply=True)
-        await settle(
-            self.store, incoming, reply, sentence,
-            also=lambda tx: tx.buttons.wait_for(incoming.address, admin, "allowance.change", whom=user),
-        )  # fmt: skip
+
+        def work(tx: Tx) -> None:
+            tx.buttons.wait_for(incoming.address, admin, "allowance.change", whom=user)
+            finish_turn(tx, incoming, Outgoing(say(incoming.language, "allowance.ask"), plain=True, ask_reply=True))
+
+        await finish(self.store, reply, work)
 
     async def change(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> bool:
         """The admin answered how much. What can't be read may be said again."""
         if self.access.authorize(Actor.of(incoming), Permission.MANAGE) is not Decision.ALLOWED:
             return False
-        wish = Wish.of(incoming.text)
-        if wish is None:
-            raise BadInput(say(await language_of(self.store, incoming), "allowance.ask"))
-        await self._set(incoming, reply, action.payload["whom"], wish)
+        change = AllowanceChange.of(incoming.text)
+        if change is None:
+            raise BadInput(say(incoming.language, "allowance.ask"))
+        await self._set(incoming, reply, action.payload["whom"], change)
         return True
 
-    async def _set(self, incoming: Incoming, reply: Reply, user: int, wish: Wish) -> None:
-        language = await language_of(self.store, incoming)
-        bot, admin = incoming.address.bot, incoming.user.id
+    async def _set(self, incoming: Incoming, reply: Reply, user: int, change: AllowanceChange) -> None:
+        language, bot, admin = incoming.language, incoming.address.bot, incoming.user.id
 
         def work(tx: Tx) -> None:
             now = stored_access(self.access, tx, bot)
@@ -221,17 +222,16 @@ class Allowances:
                 raise BadInput(say(language, "allowance.owner"))
             if not _may(now, incoming, user):
                 raise refusal(tx, incoming)
-            new = wish.over(tx.members.allowances(bot).get(user, Allowance()))
+            new = change.over(tx.members.allowances(bot).get(user, Allowance()))
             tx.members.allow_spending(bot, user, new, admin)
             tx.audit.add(bot, admin, "allowance", user, **_details(new))
             tx.buttons.forget(incoming.address, admin)
             day, month = (self._allowed(language, amount) for amount in (new.day, new.month))
             name = tx.members.names(bot, [user]).get(user, "-")
             text = say(language, "allowance.set", name=name, id=user, day=day, month=month)
-            put(tx, incoming, Outgoing(text, plain=True))
+            finish_turn(tx, incoming, text)
 
-        await self.roll.change(work)
-        await reply.finish()
+        await finish(self.directory, reply, work)
 
     def _allowed(self, language: str, amount: int | None) -> str:
         return say(language, "allowance.default") if amount is None else self._cap(language, amount)

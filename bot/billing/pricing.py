@@ -7,17 +7,14 @@ cost).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
 
 from bot.ai import Profile, Usage
-from bot.outbox import Effect, put
-from bot.ports import Reply
 from bot.storage.repositories.money.ledger import EMBEDDING, SEARCH, SPEECH, VOICE
-from bot.storage.store import Store, Tx
-from bot.texts.catalog import known, say
-from bot.types import Address, Incoming, Outgoing
+from bot.storage.store import Tx
+from bot.texts.catalog import known
+from bot.types import Address
 
 MILLION = 1_000_000
 SYNC, LATER, IMAGE = "sync", "async", "image"  # the modes of the ledger, and those of `storage.usage`
@@ -109,56 +106,3 @@ def shown(language: str, amount: int, unit: str) -> str:
 def currency(language: str, unit: str) -> str:
     """What stands after an amount, everywhere alike: the code of the currency, in Russian the rouble's sign."""
     return "₽" if known(language) == "ru" and unit == "RUB" else unit
-
-
-# --- asked before -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A button under the question whether something expensive is to be done."""
-
-    label: str
-    action: str
-    payload: Mapping[str, str | int]
-
-
-async def ask_first(
-    store: Store, incoming: Incoming, reply: Reply, sentence: str, *choices: Choice, also: Effect | None = None
-) -> None:  # fmt: skip
-    """End the turn with the price and the buttons; what was asked for is kept, and nothing is spent yet."""
-
-    def work(tx: Tx) -> None:
-        if also is not None:
-            also(tx)
-        where, user = incoming.address, incoming.user.id
-        rows = tuple(
-            (tx.buttons.queued(where, incoming.id, user, choice.label, choice.action, **choice.payload),)
-            for choice in choices
-        )
-        put(tx, incoming, Outgoing(sentence, plain=True, buttons=rows, reply_to=_quoted(incoming)))
-
-    await store.write(work)
-    await reply.finish()
-
-
-def question(
-    language: str, asked: int, price: str, cheaper: tuple[str, str, str] | None, later: str = ""
-) -> tuple[str, list[Choice]]:
-    """The sentence and the buttons for an expensive answer to the message `asked`.
-
-    `cheaper`: name, title and price of another model. `later`: the turn to answer later, "" where that can't be.
-    """
-    choices = [Choice(say(language, "price.answer"), "price.answer", {"question": asked})]
-    if cheaper is not None:
-        name, title, less = cheaper
-        label = say(language, "price.cheaper", model=title, price=less)
-        choices.append(Choice(label, "price.cheaper", {"question": asked, "model": name}))
-    if later:
-        choices.append(Choice(say(language, "later.button"), "later", {"turn": later}))
-    choices.append(Choice(say(language, "price.drop"), "price.drop", {"question": asked}))
-    return say(language, "price.question", price=price), choices
-
-
-def _quoted(incoming: Incoming) -> int:
-    return 0 if incoming.private else incoming.message_id

@@ -10,8 +10,7 @@ from bot.access.policy import Access, Actor, Decision
 from bot.billing import pricing, usage_chart
 from bot.clock import Clock
 from bot.feature import Command, Feature
-from bot.outbox import language as language_of
-from bot.outbox import settle
+from bot.outbox import finish_with
 from bot.ports import Reply
 from bot.storage.repositories.money.budgets import DAY
 from bot.storage.repositories.money.ledger import EMBEDDING, SEARCH, SPEECH, VOICE, Line
@@ -42,11 +41,11 @@ class Accounts:
     titles: Mapping[str, str] = field(default_factory=dict)  # of models, by their names
 
     def feature(self) -> Feature:
-        return Feature(commands={"/usage": Command(self.usage, aside=True)})
+        return Feature(commands={"/usage": Command(self.usage, is_notice=True)})
 
     async def usage(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         """The asker's own; owners, in private, see the whole bot's too, and its chart."""
-        language = await language_of(self.store, incoming)
+        language = incoming.language
         everything = self.access.authorize(Actor.of(incoming), Permission.ADMINISTER) is Decision.ALLOWED
 
         def question(tx: Tx) -> list[tuple[str, Account]]:
@@ -57,7 +56,7 @@ class Accounts:
         text = "\n\n".join(self._words(language, title, account) for title, account in accounts)
         png = usage_chart.draw(self._bars(accounts[-1][1]), language)
         photo = Outgoing(shortened(text), plain=True, file=File(png, "photo", "usage.png"), instead=text)
-        await settle(self.store, incoming, reply, photo)
+        await finish_with(self.store, incoming, reply, photo)
 
     def _account(self, tx: Tx, bot: int, user: int | None) -> Account:
         now = self.clock.time()

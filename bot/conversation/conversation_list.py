@@ -13,7 +13,7 @@ from typing import Any
 
 from bot.conversation.helper_model import HelperModel
 from bot.feature import ButtonHandler, Command, Feature
-from bot.outbox import put, put_over, tell
+from bot.outbox import as_notice, finish, finish_turn
 from bot.ports import Reply, Transport
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.conversations import LONGEST_TITLE, Listed
@@ -30,11 +30,11 @@ Where = Mapping[str, Any]
 
 @dataclass(slots=True)
 class ChatList:
-    """`aside` None: conversations go by the beginning of their first question."""
+    """/chats. `helper_model` None: conversations go by the beginning of their first question."""
 
     store: Store
     transport: Transport
-    aside: HelperModel | None
+    helper_model: HelperModel | None
 
     def feature(self) -> Feature:
         return Feature(
@@ -51,43 +51,40 @@ class ChatList:
         )
 
     async def chats(self, incoming: Incoming, reply: Reply, rest: str) -> None:
-        def work(tx: Tx) -> None:
-            put(tx, incoming, _view(tx, incoming, {"page": 0, "words": rest[:100], "archived": False}))
-
-        await self.store.write(work)
-        await reply.finish()
+        view = {"page": 0, "words": rest[:100], "archived": False}
+        await finish(self.store, reply, lambda tx: finish_turn(tx, incoming, _view(tx, incoming, view)))
 
     async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Do it, and show the list anew in the same message."""
 
         def work(tx: Tx) -> None:
             CHANGES.get(action.name, _nothing)(tx, incoming.address, action.payload)
-            put_over(tx, incoming, _view(tx, incoming, {name: action.payload[name] for name in VIEW}))
+            view = {name: action.payload[name] for name in VIEW}
+            finish_turn(tx, incoming, _view(tx, incoming, view), over=True)
 
-        await self.store.write(work)
-        await reply.finish()
+        await finish(self.store, reply, work)
 
     async def press_rename(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         def work(tx: Tx) -> None:
-            chosen = tx.chats.choices(incoming.address).language_for(incoming.user)
             tx.buttons.wait_for(incoming.address, incoming.user.id, "chats.rename", id=action.payload["id"])
-            put(tx, incoming, Outgoing(say(chosen, "chats.rename.ask"), plain=True, ask_reply=True))
+            asked = Outgoing(say(incoming.language, "chats.rename.ask"), plain=True, ask_reply=True)
+            finish_turn(tx, incoming, asked)
 
-        await self.store.write(work)
-        await reply.finish()
+        await finish(self.store, reply, work)
 
     async def rename(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> bool:
+        """The user has said the new name. The topic gets it first: that may be done twice, the rest is one commit."""
         title = " ".join(incoming.text.split())[:LONGEST_TITLE]
-
-        def work(tx: Tx) -> None:
-            tx.updates.begin(incoming.ids)
-            tx.buttons.forget(incoming.address, incoming.user.id)
-            tx.conversations.name(action.payload["id"], title, "user")
-
-        await self.store.write(work)
         if incoming.address.thread:
             await self.transport.rename(incoming.address, title)
-        await tell(self.store, incoming, reply, "chats.renamed", title=title)
+        notice = as_notice(incoming, reply)
+
+        def work(tx: Tx) -> None:
+            tx.buttons.forget(incoming.address, incoming.user.id)
+            tx.conversations.name(action.payload["id"], title, "user")
+            finish_turn(tx, notice, say(incoming.language, "chats.renamed", title=title))
+
+        await finish(self.store, reply, work)
         return True
 
     async def name(self, job: Job) -> None:
@@ -103,8 +100,8 @@ class ChatList:
                 tx.conversations.name(conversation, title, "model")
 
         found, said = await self.store.read(find)
-        if found is not None and said and not found.named_by and self.aside is not None:
-            await self.aside.ask(job, say(job.payload["language"], "title.prompt"), said, 30, named)
+        if found is not None and said and not found.named_by and self.helper_model is not None:
+            await self.helper_model.ask(job, say(job.payload["language"], "title.prompt"), said, 30, named)
             found, _ = await self.store.read(find)
         if found is not None and found.named_by == "model" and job.address.thread:
             await self.transport.rename(job.address, found.title)
@@ -131,7 +128,7 @@ VIEW = ("page", "words", "archived")
 
 
 def _view(tx: Tx, incoming: Incoming, view: Where) -> Outgoing:
-    language = tx.chats.choices(incoming.address).language_for(incoming.user)
+    language = incoming.language
     found = tx.conversations.list(incoming.address, view["words"], archived=view["archived"])
     pages = max(-(-len(found) // PAGE), 1)
     view = {**view, "page": view["page"] % pages}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from bot.billing import pricing
 from bot.billing.budget import Budget
@@ -13,19 +14,19 @@ from bot.knowledge.documents import Documents
 from bot.knowledge.documents import most as most_of_documents
 from bot.llm import prompt
 from bot.llm.routing import ModelOption, Routing
-from bot.ports import Reply
+from bot.outbox import Choice, finish_turn
 from bot.storage.engines.decision_locks import DecisionLock
-from bot.storage.store import Store, Tx
-from bot.types import Incoming
+from bot.storage.store import Tx
+from bot.texts.catalog import say
+from bot.types import Incoming, Outgoing
 
 
 @dataclass(slots=True)
 class Pricing:
     """`modes` tells what answers later, at a lower price, by the names of the models."""
 
-    store: Store
     routing: Routing
-    asking: RequestBuilder
+    request_builder: RequestBuilder
     budget: Budget = field(default_factory=Budget)
     documents: Documents | None = None
     modes: Callable[[str], object | None] = lambda _name: None
@@ -35,56 +36,71 @@ class Pricing:
         """What `held` needs."""
         return DecisionLock.SPENDING if self.budget else None
 
-    def held(self, tx: Tx, incoming: Incoming, begun: TurnContext, *, agreed: bool = False) -> TurnContext:
+    def held(self, tx: Tx, incoming: Incoming, context: TurnContext, *, agreed: bool = False) -> TurnContext:
         """Hold back what the answer can cost, or ask first; nothing is reckoned where nothing is limited."""
         if not self.budget:
-            return begun
-        if begun.has_documents:
-            begun = replace(begun, size_of_documents=tx.documents.size(begun.conversation))
-        offer = self.routing.pick(begun.choices.model)
-        tokens, price = self._most(begun, offer)
-        if not agreed and self.budget.asks(whole := price + self._ahead(tx, begun, offer)):
-            return replace(begun, price=whole)
-        return replace(begun, held=self.budget.hold(tx, incoming, tokens, price, begun.language))
+            return context
+        if context.has_documents:
+            context = replace(context, size_of_documents=tx.documents.size(context.conversation))
+        offer = self.routing.pick(context.choices.model)
+        tokens, price = self._most(context, offer)
+        if not agreed and self.budget.asks(whole := price + self._ahead(tx, context, offer)):
+            return replace(context, price=whole)
+        return replace(context, held=self.budget.hold(tx, incoming, tokens, price, context.language))
 
-    def _ahead(self, tx: Tx, begun: TurnContext, offer: ModelOption) -> int:
+    def _ahead(self, tx: Tx, context: TurnContext, offer: ModelOption) -> int:
         """What has to be paid before the model can be asked: it is held back by itself."""
-        if not begun.has_documents or self.documents is None or not self.budget.confirm:
+        if not context.has_documents or self.documents is None or not self.budget.confirm:
             return 0
-        return self.documents.ahead(tx, begun.conversation, offer.model.profile.window)
+        return self.documents.ahead(tx, context.conversation, offer.model.profile.window)
 
-    async def ask_first(self, incoming: Incoming, reply: Reply, begun: TurnContext) -> None:
-        """The answer is expensive: say so, and offer the cheapest model."""
-        is_over = begun.place is not None and bool(begun.place.over)
-        language, price, question = begun.language, begun.price, begun.place.question.id if begun.place else 0
-        now = self.routing.pick(begun.choices.model)
+    def ask_first(self, tx: Tx, incoming: Incoming, context: TurnContext) -> None:
+        """The answer is expensive: end the turn with its price, and offer the cheapest model."""
+        price, question = context.price, context.place.question.id if context.place else 0
+        now = self.routing.pick(context.choices.model)
         others = [offer for offer in self.routing.offers if offer is not now]
-        prices = await self.store.read(
-            lambda tx: [(self._most(begun, offer)[1] + self._ahead(tx, begun, offer), offer) for offer in others]
-        )
+        prices = [(self._most(context, offer)[1] + self._ahead(tx, context, offer), offer) for offer in others]
         less, offer = min(prices, key=lambda row: row[0], default=(price, now))
-        currency = now.model.profile.currency
-        cheaper = (offer.name, offer.title, pricing.shown(language, less, currency)) if less < price else None
-        sentence, choices = pricing.question(
-            language, question, pricing.shown(language, price, currency), cheaper, self._later(begun, now)
-        )
-        await pricing.ask_first(
-            self.store, incoming, reply, sentence, *choices,
-            also=lambda tx: tx.deliveries.release(incoming.id, incoming.address) if is_over else None,
-        )  # fmt: skip
 
-    def _later(self, begun: TurnContext, offer: ModelOption) -> str:
+        def shown(amount: int) -> str:
+            return pricing.shown(context.language, amount, now.model.profile.currency)
+
+        choices = [price_choice(incoming, "price.answer", {"question": question})]
+        if less < price:
+            payload = {"question": question, "model": offer.name}
+            choices.append(price_choice(incoming, "price.cheaper", payload, model=offer.title, price=shown(less)))
+        if later := self._later(context, now):
+            choices.append(Choice(say(context.language, "later.button"), "later", {"turn": later}, queued=True))
+        choices.append(price_choice(incoming, "price.drop", {"question": question}))
+        if context.place is not None and context.place.over:
+            tx.deliveries.release(incoming.id, incoming.address)
+        finish_with_price(tx, incoming, say(context.language, "price.question", price=shown(price)), *choices)
+
+    def _later(self, context: TurnContext, offer: ModelOption) -> str:
         """The turn that may be answered later instead, "" where that costs no less."""
         cheaper = offer.model.profile.asynchronous and self.modes(offer.name) is not None
-        if begun.place is None or begun.place.shown is not None or not cheaper:
+        if context.place is None or context.place.shown is not None or not cheaper:
             return ""
-        return begun.place.question.turn
+        return context.place.question.turn
 
-    def _most(self, begun: TurnContext, offer: ModelOption) -> tuple[int, int]:
+    def _most(self, context: TurnContext, offer: ModelOption) -> tuple[int, int]:
         """The most that the answer of a model can cost: tokens, and millionths of the currency."""
-        usage = prompt.most(self.asking.request(begun, offer, begun.steps), self.asking.ratio(offer))
-        if begun.has_documents:  # what they say of the question is looked up later
-            most = most_of_documents(offer.model.profile.window, begun.size_of_documents)
-            room = self.asking.ratio(offer).tokens(most)
+        usage = prompt.most(
+            self.request_builder.request(context, offer, context.steps), self.request_builder.ratio(offer)
+        )
+        if context.has_documents:  # what they say of the question is looked up later
+            most = most_of_documents(offer.model.profile.window, context.size_of_documents)
+            room = self.request_builder.ratio(offer).tokens(most)
             usage = replace(usage, prompt=usage.prompt + room)
         return usage.total, pricing.most(offer.model.profile, usage)
+
+
+def finish_with_price(tx: Tx, incoming: Incoming, sentence: str, *choices: Choice) -> None:
+    """End the turn with a price and the buttons below it; what was asked for is kept, and nothing is spent yet."""
+    quoted = 0 if incoming.private else incoming.message_id
+    finish_turn(tx, incoming, Outgoing(sentence, plain=True, reply_to=quoted), choices=choices)
+
+
+def price_choice(incoming: Incoming, action: str, payload: Mapping[str, Any], **values: str) -> Choice:
+    """A button below a price; the key of its label is its action."""
+    return Choice(say(incoming.language, action, **values), action, payload, queued=True)

@@ -15,8 +15,7 @@ from bot.errors import BadInput
 from bot.feature import ButtonHandler, Command, Feature
 from bot.llm import prompt
 from bot.llm.routing import Routing
-from bot.outbox import Effect, put, put_over, settle
-from bot.outbox import language as language_of
+from bot.outbox import Effect, finish, finish_turn
 from bot.ports import Reply
 from bot.prompts.library import Library
 from bot.storage.repositories.buttons import ButtonPress
@@ -77,11 +76,11 @@ def wants_summary(tx: Tx, incoming: Incoming, last: Remembered, count: int, lang
 
 @dataclass(slots=True)
 class Context:
-    """`aside` None: nothing is summarised."""
+    """/context, /pin and /summary. `helper_model` None: nothing is summarised."""
 
     store: Store
     routing: Routing
-    aside: HelperModel | None
+    helper_model: HelperModel | None
     system: str
     history: int
     library: Library = field(default_factory=Library)
@@ -105,12 +104,10 @@ class Context:
     # --- what is there ------------------------------------------------------------------------------------------------
 
     async def show(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        await self.store.write(lambda tx: put(tx, incoming, self._view(tx, incoming)))
-        await reply.finish()
+        await finish(self.store, reply, lambda tx: finish_turn(tx, incoming, self._view(tx, incoming)))
 
     def _view(self, tx: Tx, incoming: Incoming) -> Outgoing:
-        choices = tx.chats.choices(incoming.address, incoming.user.id)
-        language = choices.language_for(incoming.user)
+        choices, language = incoming.chat, incoming.language
         conversation = tx.messages.conversation(incoming.address)
         kept, branch = apply(tx, conversation, tx.messages.last(conversation, self.history))
         persona = self.library.persona(choices.persona)
@@ -150,7 +147,7 @@ class Context:
 
     async def pin(self, incoming: Incoming, reply: Reply, rest: str) -> None:
         """Words after the command, or the message that it replies to."""
-        language = await language_of(self.store, incoming)
+        language = incoming.language
 
         def work(tx: Tx) -> None:
             said = None if rest else branching.replied(tx, incoming.address, incoming.reply_to)
@@ -163,10 +160,9 @@ class Context:
             if len(tx.memory.facts(conversation)) >= MOST_FACTS:
                 raise BadInput(say(language, "pin.many", limit=MOST_FACTS))
             tx.memory.pin(conversation, incoming.user.id, text)
-            put(tx, incoming, Outgoing(say(language, "pin.done"), plain=True))
+            finish_turn(tx, incoming, say(language, "pin.done"))
 
-        await self.store.write(work)
-        await reply.finish()
+        await finish(self.store, reply, work)
 
     async def press_unpin(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         await self._changed(
@@ -177,43 +173,38 @@ class Context:
 
     async def summary(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         """The whole of it."""
-        language = await language_of(self.store, incoming)
 
-        def find(tx: Tx) -> Summary | None:
+        def work(tx: Tx) -> None:
             conversation = tx.messages.current(incoming.address)
-            return tx.memory.summary(conversation) if conversation is not None else None
+            found = tx.memory.summary(conversation) if conversation is not None else None
+            nothing = say(incoming.language, "summary.none", count=ENOUGH)
+            finish_turn(tx, incoming, found.text if found is not None else nothing)
 
-        found = await self.store.read(find)
-        text = found.text if found is not None else say(language, "summary.none", count=ENOUGH)
-        await settle(self.store, incoming, reply, Outgoing(text, plain=True))
+        await finish(self.store, reply, work)
 
     async def press_edit(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        language = await language_of(self.store, incoming)
-        conversation = action.payload["conversation"]
+        language, conversation = incoming.language, action.payload["conversation"]
 
         def work(tx: Tx) -> None:
             found = tx.memory.summary(conversation)
             tx.buttons.wait_for(incoming.address, incoming.user.id, "summary.edit", conversation=conversation)
             now = found.text if found is not None else ""
-            put(tx, incoming, Outgoing(say(language, "summary.edit.ask") + "\n\n" + now, plain=True, ask_reply=True))
+            asked = say(language, "summary.edit.ask") + "\n\n" + now
+            finish_turn(tx, incoming, Outgoing(asked, plain=True, ask_reply=True))
 
-        await self.store.write(work)
-        await reply.finish()
+        await finish(self.store, reply, work)
 
     async def edited(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> bool:
         conversation = action.payload["conversation"]
-        language = await language_of(self.store, incoming)
 
         def work(tx: Tx) -> None:
-            tx.updates.begin(incoming.ids)
             tx.buttons.forget(incoming.address, incoming.user.id)
             found = tx.memory.summary(conversation)
             if found is not None:
                 tx.memory.summarise(conversation, incoming.text.strip(), found.upto, "user")
-            put(tx, incoming, Outgoing(say(language, "summary.saved"), plain=True))
+            finish_turn(tx, incoming, say(incoming.language, "summary.saved"))
 
-        await self.store.write(work)
-        await reply.finish()
+        await finish(self.store, reply, work)
         return True
 
     async def press_undo(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
@@ -228,10 +219,10 @@ class Context:
             return kept.summary, branch[:-VERBATIM]
 
         before, old = await self.store.read(find)
-        if old and self.aside is not None:
+        if old and self.helper_model is not None:
             upto = old[-1].id
             text = _to_read(before, old)
-            await self.aside.ask(
+            await self.helper_model.ask(
                 job, say(language, "summary.prompt"), text, SUMMARY_TOKENS,
                 lambda tx, answer: tx.memory.summarise(conversation, answer, upto, "model") if answer else None,
             )  # fmt: skip
@@ -242,10 +233,9 @@ class Context:
 
         def work(tx: Tx) -> None:
             change(tx)
-            put_over(tx, incoming, self._view(tx, incoming))
+            finish_turn(tx, incoming, self._view(tx, incoming), over=True)
 
-        await self.store.write(work)
-        await reply.finish()
+        await finish(self.store, reply, work)
 
 
 def _to_read(before: Summary | None, said: Sequence[Remembered]) -> str:

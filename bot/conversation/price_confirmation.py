@@ -1,4 +1,4 @@
-"""What becomes of an expensive question that its asker was asked about. `money.question` made the buttons."""
+"""What becomes of an expensive question that its asker was asked about. The buttons are of `Pricing.ask_first`."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from dataclasses import dataclass
 
 from bot.conversation.assistant import Assistant
 from bot.feature import ButtonHandler, Feature
-from bot.outbox import put_over, tell
+from bot.outbox import finish, finish_turn
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Incoming, Outgoing
+from bot.types import Incoming
 
 
 @dataclass(slots=True)
 class Confirming:
     store: Store
-    chat: Assistant
+    assistant: Assistant
 
     def feature(self) -> Feature:
         return Feature(
@@ -30,12 +30,8 @@ class Confirming:
 
     async def press_answer(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Answer now, with the model that was chosen or with the cheaper one, this time."""
-        model = action.payload.get("model", "")
-        begun = await self.chat.questions.again(incoming, action, model=model, agreed=True)
-        if begun is None:
-            await tell(self.store, incoming, reply, "price.gone")
-        else:
-            await self.chat.answer(incoming, reply, begun)
+        model, gone = action.payload.get("model", ""), say(incoming.language, "price.gone")
+        await self.assistant.answer_again(incoming, reply, action, model=model, agreed=True, gone=gone)
 
     async def press_drop(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Forget what was asked. A picture was not ordered yet; a question stands in the history until now."""
@@ -45,8 +41,6 @@ class Confirming:
             if asked is not None and tx.messages.head(asked.conversation) == asked.id:
                 tx.messages.move(asked.conversation, asked.parent)
             tx.buttons.use_up(action.key)
-            chosen = tx.chats.choices(incoming.address).language_for(incoming.user)
-            put_over(tx, incoming, Outgoing(say(chosen, "price.dropped"), plain=True))
+            finish_turn(tx, incoming, say(incoming.language, "price.dropped"), over=True)
 
-        await self.store.write(work)
-        await reply.finish()
+        await finish(self.store, reply, work)

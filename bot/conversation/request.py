@@ -40,16 +40,23 @@ class RequestBuilder:
     def ratio(self, offer: ModelOption) -> prompt.Ratio:
         return self._ratios[offer.name]
 
-    def request(self, begun: TurnContext, offer: ModelOption, steps: Steps, shrink: float = 1.0) -> Request:
-        profile, ratio, persona, options = offer.model.profile, self.ratio(offer), begun.persona, self.options
+    def request(
+        self, context: TurnContext, offer: ModelOption, steps: Steps, shrink: float = 1.0, *, tools: bool = True
+    ) -> Request:
+        """What the model of `offer` is asked after these `steps`; without `tools` it can call none.
+
+        `shrink`: at most so much of the prompt that was too long before.
+        """
+        profile, ratio, persona, options = offer.model.profile, self.ratio(offer), context.persona, self.options
+        profile = profile if tools else replace(profile, tools=False)
         request = prompt.build(
-            "\n\n".join(filter(None, (persona.orders(begun.language, options.system), begun.preface))),
-            prompt.informed(begun.shown, begun.found.text),
+            "\n\n".join(filter(None, (persona.orders(context.language, options.system), context.preface))),
+            prompt.informed(context.shown, context.found.text),
             self.toolbox.narrowed(profile, steps, ratio),
             ratio,
             max_tokens=persona.max_tokens or options.max_tokens,
             temperature=options.temperature if persona.temperature is None else persona.temperature,
             shrink=shrink,
         )
-        mode = REASONING.get(begun.choices.reasoning, "") if profile.reasoning else ""
-        return self.toolbox.equipped(replace(request, reasoning=mode), profile, steps, begun.language)
+        mode = REASONING.get(context.choices.reasoning, "") if profile.reasoning else ""
+        return self.toolbox.equipped(replace(request, reasoning=mode), profile, steps, context.language)

@@ -11,7 +11,7 @@ from bot.conversation.branching import BranchPoint
 from bot.conversation.turn_state import AnswerDraft, TurnContext
 from bot.errors import ContextOverflow, ModelRefused
 from bot.knowledge import citations, documents
-from bot.outbox import put
+from bot.outbox import finish_turn
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Tx
 from bot.texts.catalog import say
@@ -22,70 +22,70 @@ LATE = 3600.0  # seconds after which an answer begs pardon
 Rows = tuple[tuple[Button, ...], ...]
 
 
-def save(tx: Tx, incoming: Incoming, begun: TurnContext, written: AnswerDraft) -> None:
+def save(tx: Tx, incoming: Incoming, context: TurnContext, written: AnswerDraft) -> None:
     """The end of transaction 2, after the ledger. The caller delivers after its commit."""
-    place = begun.place
+    place = context.place
     assert place is not None  # noqa: S101  only a question is answered
-    if begun.pressed:
-        tx.buttons.use_up(begun.pressed)
+    if context.pressed:
+        tx.buttons.use_up(context.pressed)
     if written.outdated and not written.text.strip() and not tx.deliveries.placed(incoming.id, incoming.address):
-        put(tx, incoming)  # nobody has seen anything of it
+        finish_turn(tx, incoming)  # nobody has seen anything of it
         return
     if written.words():
-        outgoing = _answer(tx, incoming, begun, place, written)
+        outgoing = _answer(tx, incoming, context, place, written)
     elif place.shown is not None:
-        outgoing = _as_before(tx, incoming, begun, place.shown, written)
+        outgoing = _as_before(tx, incoming, context, place.shown, written)
     else:
-        outgoing = _sorry(tx, incoming, begun, place, written)
-    put(tx, incoming, *_acted(tx, incoming, begun, written, replace(outgoing, reply_to=_quoted(incoming))))
+        outgoing = _sorry(tx, incoming, context, place, written)
+    finish_turn(tx, incoming, *_acted(tx, incoming, context, written, replace(outgoing, reply_to=_quoted(incoming))))
 
 
-def _answer(tx: Tx, incoming: Incoming, begun: TurnContext, place: BranchPoint, written: AnswerDraft) -> Outgoing:
-    thoughts = (_thought_before(tx, incoming, begun, place), written.thought)
-    answer = _remember(tx, incoming, place, begun.prefix, written)
-    failed = begun.act and _failed(written)
-    rows = _retry(tx, incoming, begun, place) if failed else _keyboard(tx, incoming, begun, answer)
-    if begun.gone:  # it is said below this answer, and only there
-        tx.chats.drop(incoming.address, incoming.user.id, begun.gone)
-    text = citations.under(begun.prefix + written.words(), written.steps.sources, begun.language)
-    note = _note(tx, incoming, begun, written)
+def _answer(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint, written: AnswerDraft) -> Outgoing:
+    thoughts = (_thought_before(tx, incoming, context, place), written.thought)
+    answer = _remember(tx, incoming, place, context.prefix, written)
+    failed = context.act and _failed(written)
+    rows = _retry(tx, incoming, context, place) if failed else _keyboard(tx, incoming, context, answer)
+    if context.gone:  # it is said below this answer, and only there
+        tx.chats.drop(incoming.address, incoming.user.id, context.gone)
+    text = citations.under(context.prefix + written.words(), written.steps.sources, context.language)
+    note = _note(tx, incoming, context, written)
     return Outgoing(text, of=answer.turn, buttons=rows, note=note, thought="\n\n".join(filter(None, thoughts)))
 
 
-def _thought_before(tx: Tx, incoming: Incoming, begun: TurnContext, place: BranchPoint) -> str:
+def _thought_before(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint) -> str:
     """What was thought before the part of the answer that stands already, where it goes on."""
     if place.resumed is None:
         return ""
-    return branching.as_written(tx, incoming.address, place.resumed, begun.language).thought
+    return branching.as_written(tx, incoming.address, place.resumed, context.language).thought
 
 
-def _as_before(tx: Tx, incoming: Incoming, begun: TurnContext, shown: Remembered, written: AnswerDraft) -> Outgoing:
+def _as_before(tx: Tx, incoming: Incoming, context: TurnContext, shown: Remembered, written: AnswerDraft) -> Outgoing:
     """A version that did not come about: the one before stays."""
-    sorry = written.sorry(begun.language)
-    stood = branching.as_written(tx, incoming.address, shown, begun.language, sorry)
-    return replace(stood, buttons=_keyboard(tx, incoming, begun, shown))
+    sorry = written.sorry(context.language)
+    stood = branching.as_written(tx, incoming.address, shown, context.language, sorry)
+    return replace(stood, buttons=_keyboard(tx, incoming, context, shown))
 
 
-def _sorry(tx: Tx, incoming: Incoming, begun: TurnContext, place: BranchPoint, written: AnswerDraft) -> Outgoing:
+def _sorry(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint, written: AnswerDraft) -> Outgoing:
     if _refused(written) and tx.messages.head(place.question.conversation) == place.question.id:
         # It would be read with the next question, which would then be refused too.
         tx.messages.move(place.question.conversation, place.question.parent)
-    rows = _retry(tx, incoming, begun, place) if _failed(written) else ()
-    return Outgoing(written.sorry(begun.language), plain=True, buttons=rows)
+    rows = _retry(tx, incoming, context, place) if _failed(written) else ()
+    return Outgoing(written.sorry(context.language), plain=True, buttons=rows)
 
 
 def _acted(
-    tx: Tx, incoming: Incoming, begun: TurnContext, written: AnswerDraft, outgoing: Outgoing
+    tx: Tx, incoming: Incoming, context: TurnContext, written: AnswerDraft, outgoing: Outgoing
 ) -> Sequence[Outgoing]:
     """The answer, and what has to be said about actions: one that is to be confirmed, one that went wrong."""
     steps, answers = written.steps, [outgoing]
-    if begun.act is not None and written.error is None:  # else a press goes on from what is known of it
-        tx.operations.end(begun.act.id, "done")
+    if context.act is not None and written.error is None:  # else a press goes on from what is known of it
+        tx.operations.end(context.act.id, "done")
     if steps.unsure:
-        answers.append(Outgoing(say(begun.language, "tool.unknown", tool=steps.unsure), plain=True))
-    if written.calls and steps.pending is not None and begun.place is not None:
+        answers.append(Outgoing(say(context.language, "tool.unknown", tool=steps.unsure), plain=True))
+    if written.calls and steps.pending is not None and context.place is not None:
         answers = answers if written.words() else []
-        answers.append(approvals.ask(tx, incoming, begun.place.question.id, steps, len(answers)))
+        answers.append(approvals.ask(tx, incoming, context.place.question.id, steps, len(answers)))
     return answers
 
 
@@ -115,31 +115,31 @@ def _refused(written: AnswerDraft) -> bool:
     return written.finish is Finish.FILTERED or isinstance(written.error, ModelRefused | ContextOverflow)
 
 
-def _keyboard(tx: Tx, incoming: Incoming, begun: TurnContext, answer: Remembered) -> Rows:
+def _keyboard(tx: Tx, incoming: Incoming, context: TurnContext, answer: Remembered) -> Rows:
     where, user = incoming.address, incoming.user.id
-    place = begun.place
+    place = context.place
     alone = place is not None and place.question.turn == incoming.id and place.shown is None
     return branching.keyboard(
-        tx, where, incoming.id, user, begun.language, answer, thumbs=begun.thumbs, alone=alone
+        tx, where, incoming.id, user, context.language, answer, thumbs=context.thumbs, alone=alone
     )  # fmt: skip
 
 
-def _retry(tx: Tx, incoming: Incoming, begun: TurnContext, place: BranchPoint) -> Rows:
+def _retry(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint) -> Rows:
     """Below what did not work out: once more."""
-    where, label = incoming.address, say(begun.language, "retry")
-    if begun.act is not None:
-        again = tx.buttons.queued(where, incoming.id, incoming.user.id, label, "act.yes", turn=begun.act.turn)
+    where, label = incoming.address, say(context.language, "retry")
+    if context.act is not None:
+        again = tx.buttons.queued(where, incoming.id, incoming.user.id, label, "act.yes", turn=context.act.turn)
         return ((again,),)
     question = place.question.id
     retry = tx.buttons.queued(where, incoming.id, incoming.user.id, label, branching.RETRY, question=question)
     return ((retry,),)
 
 
-def _note(tx: Tx, incoming: Incoming, begun: TurnContext, written: AnswerDraft) -> str:
-    language = begun.language
+def _note(tx: Tx, incoming: Incoming, context: TurnContext, written: AnswerDraft) -> str:
+    language = context.language
     waited = tx.clock.time() - incoming.at.timestamp() if incoming.at else 0.0
     late = say(language, "late.note") if waited > LATE else ""
-    gone = say(language, "gone.note", old=", ".join(begun.gone), new=written.offer.title) if begun.gone else ""
+    gone = say(language, "gone.note", old=", ".join(context.gone), new=written.offer.title) if context.gone else ""
     return "; ".join(filter(None, (written.note(language), gone, late)))
 
 

@@ -15,13 +15,13 @@ from bot.errors import ContextOverflow, ModelDenied, ModelError, ModelRefused
 from bot.knowledge.documents import NOTHING, Retrieved
 from bot.llm import prompt
 from bot.llm.routing import ModelOption
+from bot.outbox import Effect
 from bot.prompts.schema import Persona
 from bot.storage.repositories.buttons import ButtonPress
-from bot.storage.repositories.chats import Choices
 from bot.storage.repositories.operations import Operation
 from bot.texts.catalog import say
 from bot.tools.toolbox import Steps
-from bot.types import Message, ToolCall
+from bot.types import ChatChoices, Incoming, Message, ToolCall
 
 log = logging.getLogger(__name__)
 
@@ -33,12 +33,24 @@ SILENT = re.compile(r"[\s\u200b-\u200f\u2060\ufeff\u2800\u3164*_~`#>|<!\-]*")  #
 
 
 @dataclass(frozen=True, slots=True)
+class Awaited:
+    """A message that is no question: it answers one of the bot's. `action` is what the bot waits for it with.
+
+    `incoming` is the message with what was chosen in its chat.
+    """
+
+    incoming: Incoming
+    action: ButtonPress
+
+
+@dataclass(frozen=True, slots=True)
 class TurnContext:
     """What the first transaction of a turn found.
 
     `preface` is what is kept besides the history, `held` what is held back from the budgets for the answer, `pressed`
-    the key of the button that asked for it. `price`: so much, in millionths, that the user is asked first. `awaited`:
-    this message answers a question of the bot instead. `act`: an action that was confirmed, after these `steps`.
+    the key of the button that asked for it, which works once. `price`: so much, in millionths, that the user is asked
+    first. `act`: an action that was confirmed, after these `steps`. `then` is done in the last transaction
+    of the turn.
     `choices.model` is the model that is to answer, whoever chose it; `gone` are choices that are offered no more.
     `found` is what the documents of the conversation say of the question; their size is looked up where it may cost
     too much.
@@ -46,12 +58,11 @@ class TurnContext:
 
     place: BranchPoint | None
     history: Sequence[Message]
-    choices: Choices
+    choices: ChatChoices
     language: str
     preface: str = ""
     held: Reservation = field(default_factory=Reservation)
     pressed: str = ""
-    awaited: ButtonPress | None = None
     price: int = 0
     act: Operation | None = None
     steps: Steps = field(default_factory=Steps)
@@ -61,15 +72,13 @@ class TurnContext:
     found: Retrieved = NOTHING
     persona: Persona = NOBODY
     gone: tuple[str, ...] = ()
+    then: Effect | None = None
+    conversation: int = 0
 
     @property
     def shown(self) -> Sequence[Message]:
         """The history, below what the persona's examples show."""
         return [*self.persona.shown(self.language), *self.history]
-
-    @property
-    def conversation(self) -> int:
-        return self.place.question.conversation if self.place is not None else 0
 
     @property
     def prefix(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from bot.feature import Feature
-from bot.outbox import settle
+from bot.outbox import Effect, finish, finish_turn
 from bot.ports import Reply
 from bot.storage.store import Store, Tx
 from bot.types import Incoming, Kind
@@ -42,17 +42,17 @@ class ChatEvents:
             tx.chats.gone(where.bot, where.chat, gone=True)
             tx.deliveries.gone(where.bot, where.chat)
 
-        await settle(self.store, incoming, reply, also=work)
+        await self._finish(incoming, reply, work)
 
     async def unblocked(self, incoming: Incoming, reply: Reply) -> None:
         """The chat can be reached again."""
         where = incoming.address
-        await settle(self.store, incoming, reply, also=lambda tx: tx.chats.gone(where.bot, where.chat, gone=False))
+        await self._finish(incoming, reply, lambda tx: tx.chats.gone(where.bot, where.chat, gone=False))
 
     async def migrated(self, incoming: Incoming, reply: Reply) -> None:
         """The group became a supergroup: every row of it gets the new id, which `incoming.data` holds."""
         where, new = incoming.address, int(incoming.data)
-        await settle(self.store, incoming, reply, also=lambda tx: tx.chats.move(where.bot, where.chat, new))
+        await self._finish(incoming, reply, lambda tx: tx.chats.move(where.bot, where.chat, new))
         await self.moved()
 
     async def topic(self, incoming: Incoming, reply: Reply) -> None:
@@ -63,4 +63,13 @@ class ChatEvents:
             if incoming.data:
                 tx.conversations.name(conversation, incoming.data, "user")
 
-        await settle(self.store, incoming, reply, also=work)
+        await self._finish(incoming, reply, work)
+
+    async def _finish(self, incoming: Incoming, reply: Reply, change: Effect) -> None:
+        """Change the chat, and end the turn without a word."""
+
+        def work(tx: Tx) -> None:
+            change(tx)
+            finish_turn(tx, incoming)
+
+        await finish(self.store, reply, work)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bot.extension import OwnCommand
 from bot.feature import Command, CommandHandler, Feature
-from bot.outbox import settle
+from bot.outbox import finish_with
 from bot.ports import Reply
 from bot.storage.store import Store
 from bot.types import Incoming, Outgoing, Permission
@@ -29,6 +29,6 @@ class Extending:
         async def run(incoming: Incoming, reply: Reply, _rest: str) -> None:
             answer = await own.run(incoming, reply)
             answers = [Outgoing(answer)] if isinstance(answer, str) else [answer] if answer is not None else []
-            await settle(self.store, incoming, reply, *answers)
+            await finish_with(self.store, incoming, reply, *answers)
 
         return run

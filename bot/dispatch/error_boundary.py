@@ -6,12 +6,12 @@ import logging
 from dataclasses import dataclass
 
 from bot.errors import Lost, StorageUnavailable, UserError
-from bot.outbox import aside, set_aside, settle, tell
+from bot.outbox import as_notice, dead_letter, finish_with, finish_with_notice, for_notice
 from bot.ports import Handler, Reply
 from bot.storage.store import Store
 from bot.telemetry import turn_log
 from bot.telemetry.incidents import IncidentLog
-from bot.types import Incoming, Kind, Outgoing
+from bot.types import Incoming, Kind
 
 log = logging.getLogger(__name__)
 
@@ -57,19 +57,19 @@ class ErrorBoundary:
             raise
         except UserError as error:
             await reply.acknowledge()
-            incoming = await aside(self.store, incoming, reply)
-            await settle(self.store, incoming, reply, Outgoing(str(error), plain=True))
+            notice = as_notice(await for_notice(self.store, incoming), reply)
+            await finish_with(self.store, notice, reply, str(error))
         except Exception as error:
             turn_log.current.get().mark_failed(error)
             code = self.incidents.record(error, incoming.id)
             log.exception("turn %s failed: code %s", incoming.id, code)
             await reply.acknowledge()
-            await tell(self.store, incoming, reply, "error.bug", code=code)
+            await finish_with_notice(self.store, incoming, reply, "error.bug", code=code)
 
     async def _give_up(self, incoming: Incoming, reply: Reply) -> None:
         log.error("turn %s: given up after %d crashes", incoming.id, incoming.attempts)
         if incoming.kind is Kind.OTHER:
-            await set_aside(self.store, incoming, f"given up after {incoming.attempts} crashes")
+            await dead_letter(self.store, incoming, f"given up after {incoming.attempts} crashes")
             return
         await reply.acknowledge()
-        await tell(self.store, incoming, reply, "error.crashed")
+        await finish_with_notice(self.store, incoming, reply, "error.crashed")

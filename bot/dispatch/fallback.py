@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from bot.errors import Lost, StorageUnavailable
-from bot.outbox import set_aside, settle
+from bot.outbox import dead_letter, finish_with
 from bot.ports import Reply
 from bot.storage.store import Store, Tx
 from bot.types import Incoming
@@ -32,7 +32,7 @@ class Mounted:
         """End the turn if one of them has a handler for it. Raises what the handler raises."""
         if self.feed is None or not await self._feed(incoming):
             return False
-        await settle(self.store, incoming, reply)
+        await finish_with(self.store, incoming, reply)
         return True
 
     async def other(self, incoming: Incoming, reply: Reply) -> None:
@@ -43,9 +43,9 @@ class Mounted:
             raise
         except Exception as error:  # the boundary around code that is not ours
             log.exception("turn %s: a router failed; its update is set aside", incoming.id)
-            await set_aside(self.store, incoming, f"a router failed: {type(error).__name__}")
+            await dead_letter(self.store, incoming, f"a router failed: {type(error).__name__}")
             return
-        await settle(self.store, incoming, reply)
+        await finish_with(self.store, incoming, reply)
 
     async def _feed(self, incoming: Incoming) -> bool:
         def begin(tx: Tx) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bot.access.policy import Access, Actor, Decision
 from bot.feature import Command, Feature, joined
-from bot.outbox import language, tell
+from bot.outbox import finish_with_notice
 from bot.ports import Reply
 from bot.storage.store import Store
 from bot.texts.catalog import own, say
@@ -23,7 +23,7 @@ class Help:
     features: Sequence[Feature] = ()
 
     def feature(self) -> Feature:
-        return Feature(commands={"/help": Command(self.help, aside=True)})
+        return Feature(commands={"/help": Command(self.help, is_notice=True)})
 
     @property
     def commands(self) -> Mapping[str, Command]:
@@ -41,7 +41,7 @@ class Help:
 
     async def help(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         """List the menu, and below it what only some may do, to those who may."""
-        chosen, actor = await language(self.store, incoming), Actor.of(incoming)
+        chosen, actor = incoming.language, Actor.of(incoming)
         hidden = [(word, one) for word, one in self.commands.items() if not one.in_menu]
         special = [
             _line(word, one, chosen)
@@ -49,7 +49,8 @@ class Help:
             if one.act is not Permission.TALK and self.access.authorize(actor, one.act) is Decision.ALLOWED
         ]
         lines = "\n".join(say(chosen, "help.line", name=name, about=text) for name, text in self.menu(chosen) + special)
-        await tell(self.store, incoming, reply, "help" if incoming.private else "help.group", commands=lines)
+        key = "help" if incoming.private else "help.group"
+        await finish_with_notice(self.store, incoming, reply, key, commands=lines)
 
 
 def _line(word: str, command: Command, language: str) -> tuple[str, str]:

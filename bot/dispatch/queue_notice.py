@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from bot.clock import Clock
 from bot.dispatch.lanes import Lanes
 from bot.feature import ButtonHandler, Feature
-from bot.outbox import put_over, settle
+from bot.outbox import finish, finish_turn, finish_with, with_choices
 from bot.ports import Reply, Transport
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
@@ -68,7 +68,7 @@ class QueueNotice:
         def work(tx: Tx) -> str:
             if left := _jobs(tx, where):  # by an earlier process
                 return left[0].key
-            language = tx.chats.choices(where).language_for(incoming.user)
+            language = with_choices(tx, incoming).language
             labels = (("queue.now", "queue.now"), ("queue.drop", "queue.drop"))
             row = tuple(tx.buttons.add(where, key, user, say(language, label), act) for label, act in labels)
             notice = Outgoing(say(language, "queue.waits"), plain=True, buttons=(row,), reply_to=incoming.message_id)
@@ -102,22 +102,20 @@ class QueueNotice:
     async def press_now(self, incoming: Incoming, reply: Reply, _action: ButtonPress) -> None:
         """What is being written ends here, with what there is of it; what waits is next."""
         self.stop(incoming.address.key)
-        await settle(self.store, incoming, reply)
+        await finish_with(self.store, incoming, reply)
 
     async def press_drop(self, incoming: Incoming, reply: Reply, _action: ButtonPress) -> None:
         dropped = self.lanes.drop(incoming.address, incoming.user.id)
         self._notices.pop(incoming.address.key, None)
 
         def work(tx: Tx) -> None:
-            language = tx.chats.choices(incoming.address).language_for(incoming.user)
             for one in dropped:
                 tx.updates.done(one.ids)
             for job in _jobs(tx, incoming.address):
                 tx.jobs.done(job)
-            put_over(tx, incoming, Outgoing(say(language, "queue.dropped", count=len(dropped)), plain=True))
+            finish_turn(tx, incoming, say(incoming.language, "queue.dropped", count=len(dropped)), over=True)
 
-        await self.store.write(work)
-        await reply.finish()
+        await finish(self.store, reply, work)
 
 
 def _jobs(tx: Tx, where: Address) -> Sequence[Job]:

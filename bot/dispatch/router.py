@@ -5,16 +5,15 @@ What the words, buttons and kinds do stands in the features that `runtime/wiring
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.access.policy import RULES, Access, Actor, Decision
 from bot.dispatch.fallback import Mounted
 from bot.dispatch.questions import Questions
 from bot.feature import ButtonHandler, Feature
-from bot.outbox import aside, settle, tell
+from bot.outbox import as_notice, finish_with, finish_with_notice, with_choices
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
-from bot.storage.repositories.chats import Choices
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Incoming, Kind, Permission
@@ -54,32 +53,31 @@ class Router:
         name, at, _ = word.partition("@")
         command = self.known.commands.get(name.lower())
         if command is not None and await self._may(incoming, reply, command.act):
-            await self._seen(incoming)
-            incoming = await aside(self.store, incoming, reply) if command.aside else incoming
-            await command.run(incoming, reply, rest)
+            incoming = await self.store.write(lambda tx: _begun(tx, incoming))
+            await command.run(as_notice(incoming, reply) if command.is_notice else incoming, reply, rest)
         elif await self.fallback.take(incoming, reply):
             return
-        elif incoming.private or at or incoming.address.only:
-            await tell(self.store, incoming, reply, "unknown.command", command=word[:64])
+        elif incoming.private or at or incoming.address.visible_to:
+            await finish_with_notice(self.store, incoming, reply, "unknown.command", command=word[:64])
         else:  # in a group it is probably another bot's
-            await settle(self.store, incoming, reply)
+            await finish_with(self.store, incoming, reply)
 
     async def _button(self, incoming: Incoming, reply: Reply) -> None:
-        def pressed(tx: Tx) -> tuple[ButtonPress | None, Choices]:
+        def pressed(tx: Tx) -> tuple[Incoming, ButtonPress | None]:
             action = tx.buttons.press(incoming.address, incoming.user.id, incoming.data, incoming.message_id)
-            return action, tx.chats.choices(incoming.address)
+            return with_choices(tx, incoming), action
 
-        action, choices = await self.store.read(pressed)
-        language = choices.language_for(incoming.user)
+        incoming, action = await self.store.read(pressed)
+        language = incoming.language
         press = self.known.presses.get(action.name) if action else None
         if action is None and await self.fallback.take(incoming, reply):
             return
         if action is None or press is None:
             await reply.acknowledge(say(language, "old.button" if incoming.private else "old.button.group"))
-            await settle(self.store, incoming, reply)
+            await finish_with(self.store, incoming, reply)
         elif not await self._may_press(incoming, reply, press, action):
             await reply.acknowledge(say(language, "admins.only"))
-            await settle(self.store, incoming, reply)
+            await finish_with(self.store, incoming, reply)
         else:
             await reply.acknowledge()
             await press.run(incoming, reply, action)
@@ -95,9 +93,11 @@ class Router:
             return False
         return not action.of_group or await reply.is_admin(incoming.user.id)
 
-    async def _seen(self, incoming: Incoming) -> None:
-        def work(tx: Tx) -> None:
-            tx.updates.begin(incoming.ids)
-            tx.chats.seen(incoming.address, incoming.user, private=incoming.private)
 
-        await self.store.write(work)
+def _begun(tx: Tx, incoming: Incoming) -> Incoming:
+    """Mark the turn of a command as begun: from now on a crash counts against it. Returns it with the chat's choices.
+
+    What the command changes and says is another transaction, so that this one stays when that is undone.
+    """
+    tx.updates.begin(incoming.ids)
+    return replace(incoming, chat=tx.chats.meet(incoming.address, incoming.user, private=incoming.private))

@@ -12,7 +12,7 @@ from bot.clock import Clock
 from bot.dispatch.admission import is_signal
 from bot.dispatch.error_boundary import ErrorBoundary
 from bot.dispatch.lanes import TOUCHES, Lanes
-from bot.outbox import settle, tell
+from bot.outbox import finish_with, finish_with_notice, with_choices
 from bot.ports import Handler, Reply
 from bot.storage.store import Store
 from bot.telemetry.turn_log import TurnLogs
@@ -113,11 +113,11 @@ class TurnAway:
 
     async def _end(self, incoming: Incoming, reply: Reply, excess: Excess, *, told: bool) -> None:
         if incoming.kind is Kind.BUTTON:
-            choices = await self.store.read(lambda tx: tx.chats.choices(incoming.address))
-            await reply.acknowledge(say(choices.language_for(incoming.user), excess.sentence, **excess.values))
-            await settle(self.store, incoming, reply)
+            known = await self.store.read(lambda tx: with_choices(tx, incoming))
+            await reply.acknowledge(say(known.language, excess.sentence, **excess.values))
+            await finish_with(self.store, incoming, reply)
         elif told and incoming.kind is not Kind.REACTION:
-            await tell(self.store, incoming, reply, excess.sentence, **excess.values)
+            await finish_with_notice(self.store, incoming, reply, excess.sentence, **excess.values)
         else:
             await reply.acknowledge()
             await self.store.write(lambda tx: tx.updates.done(incoming.ids))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from bot.dispatch.questions import Questions
 from bot.feature import Command, Feature
-from bot.outbox import tell
+from bot.outbox import finish_with_notice
 from bot.ports import Reply
 from bot.storage.store import Store
 from bot.types import Incoming
@@ -26,13 +26,14 @@ class Whispers:
         To an anonymous administrator (a user id below 0) nothing can be shown alone.
         """
         if not rest and not incoming.parts:
-            await tell(self.store, incoming, reply, "whisper.private" if incoming.private else "whisper.what")
-        elif incoming.private or incoming.address.only:
+            key = "whisper.private" if incoming.private else "whisper.what"
+            await finish_with_notice(self.store, incoming, reply, key)
+        elif incoming.private or incoming.address.visible_to:
             await self.questions.ask(replace(incoming, text=rest), reply)
         elif incoming.user.id < 0:
             await self.questions.refuse_whisper(incoming, reply)
         else:
-            reply.aside(incoming.user.id)
+            reply.show_only_to(incoming.user.id)
             # The ids of messages that everybody sees mean nothing in a conversation that one person sees.
             await self.questions.ask(
                 replace(incoming, text=rest, address=reply.address, message_id=0, reply_to=0), reply

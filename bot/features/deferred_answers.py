@@ -7,22 +7,23 @@ a question that is still open.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from bot import outbox
 from bot.ai import Answered, AsyncModel, Failed, Finish, Pending, Request
 from bot.billing import pricing
 from bot.billing.budget import Budget
 from bot.clock import Clock
+from bot.conversation.assistant import Assistant
 from bot.errors import BadInput, ModelError
 from bot.feature import ButtonHandler, Command, Feature
-from bot.features.task_list import cancel_button
+from bot.features.task_list import cancel_choice
 from bot.jobs import operations
 from bot.jobs.operations import FailureReason, OperationRunner, Outcome, PollSchedule
 from bot.llm import prompt
 from bot.llm.routing import ModelOption, Routing
+from bot.outbox import delivery_key, finish, finish_turn
 from bot.ports import Reply, Transport
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.mapping import dump_parts, load_parts
@@ -36,16 +37,6 @@ from bot.types import Incoming, Message, Outgoing, Text
 KIND = "later"
 PATIENCE = 24 * 3600.0  # seconds: "from minutes to hours"; an answer is kept for three days
 PACE = PollSchedule(PATIENCE, ordering=3600.0, shortest_poll=4.0, longest_poll=120.0)  # nobody waits at the screen
-HISTORY = 60  # messages that are looked at for the prompt
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """As those of `conversation/request.py`."""
-
-    system: str = ""
-    temperature: float = 0.3
-    max_tokens: int = 2000
 
 
 @dataclass(slots=True)
@@ -59,8 +50,8 @@ class DeferredAnswers:
     transport: Transport
     wake_jobs: Callable[[], None]
     incidents: IncidentLog
+    assistant: Assistant
     budget: Budget = field(default_factory=Budget)
-    options: Options = field(default_factory=Options)
 
     def feature(self) -> Feature:
         """`later` is the button below a question that is cheaper to answer later: {"turn": the question's}."""
@@ -73,112 +64,82 @@ class DeferredAnswers:
     # --- orders -------------------------------------------------------------------------------------------------------
 
     async def later(self, incoming: Incoming, reply: Reply, rest: str) -> None:
-        language = await outbox.language(self.store, incoming)
+        """Order an answer to what stands after the command."""
         if not rest.strip():
-            raise BadInput(say(language, "later.usage"))
+            raise BadInput(say(incoming.language, "later.usage"))
+        offer = self._offer(incoming)
+        request = await self.assistant.deferred_request(incoming, reply, rest)
 
         def ask(tx: Tx) -> dict[str, Any]:
-            offer = self._offer(tx, incoming, language)
             conversation = tx.messages.conversation(incoming.address)
-            history = [row.message for row in tx.messages.last(conversation, HISTORY)]
-            return self._wish(
-                language,
-                offer,
-                conversation,
-                incoming.id,
-                rest,
-                incoming.message_id,
-                tx.messages.head(conversation),
-                history,
-            )
+            parent = tx.messages.head(conversation)
+            order = _Order(conversation, incoming.id, rest, parent, incoming.message_id)
+            return _stored(order, offer, request, incoming.language)
 
-        await self._order(incoming, reply, language, ask)
+        await self._order(incoming, reply, ask)
 
     async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """The question of an earlier turn, once."""
-        language = await outbox.language(self.store, incoming)
+        """Order an answer to the question of an earlier turn, once."""
         where, turn = incoming.address, action.payload["turn"]
+        asked = await self.store.read(lambda tx: tx.messages.in_chat(where, turn, "user"))
+        if asked is None:
+            raise BadInput(say(incoming.language, "later.gone"))
+        offer = self._offer(incoming)
+        request = await self.assistant.deferred_request(incoming, reply, asked.text, asked)
 
         def ask(tx: Tx) -> dict[str, Any]:
-            asked = tx.messages.in_chat(where, turn, "user")
-            if asked is None:
-                raise BadInput(say(language, "later.gone"))
             tx.buttons.use_up(action.key)
-            offer = self._offer(tx, incoming, language)
-            history = [row.message for row in tx.messages.before(asked, HISTORY)]
-            return self._wish(language, offer, asked.conversation, turn, asked.text, asked.place, asked.parent, history)
+            order = _Order(asked.conversation, turn, asked.text, asked.parent, asked.place)
+            return _stored(order, offer, request, incoming.language)
 
-        await self._order(incoming, reply, language, ask)
+        await self._order(incoming, reply, ask)
 
     async def press_again(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """What failed is ordered anew, once, as it was."""
-        language = await outbox.language(self.store, incoming)
         bot, turn = incoming.address.bot, action.payload["turn"]
 
         def ask(tx: Tx) -> dict[str, Any]:
             before = tx.operations.of(bot, turn)
             if before is None or not before.request.get("messages"):
-                raise BadInput(say(language, "later.gone"))
+                raise BadInput(say(incoming.language, "later.gone"))
             tx.buttons.use_up(action.key)
             request = dict(before.request)
             tx.operations.rewrite(before.id, {})
             return request
 
-        await self._order(incoming, reply, language, ask)
+        await self._order(incoming, reply, ask)
 
-    async def _order(
-        self, incoming: Incoming, reply: Reply, language: str, ask: Callable[[Tx], dict[str, Any]]
-    ) -> None:
+    async def _order(self, incoming: Incoming, reply: Reply, ask: Callable[[Tx], dict[str, Any]]) -> None:
         """Store the order and say that it is taken. Raises `BadInput`, `LimitReached`: then nothing is stored."""
+        language = incoming.language
 
         def work(tx: Tx) -> None:
-            wish = ask(tx)
-            most = prompt.most(_request(wish), prompt.Ratio())
-            price = pricing.most(self.routing.pick(wish["model"]).model.profile, most, pricing.LATER)
+            order = ask(tx)
+            offer = self.routing.pick(order["model"])
+            most = prompt.most(_request(order), prompt.Ratio())
+            price = pricing.most(offer.model.profile, most, pricing.LATER)
             held = self.budget.hold(tx, incoming, most.total, price, language)
-            wish |= {"held": held.tokens, "held_money": held.money}
-            operations.order(tx, self.clock, KIND, incoming, wish)
-            cancel = cancel_button(tx, incoming, language, KIND, incoming.id)
-            offer = self.routing.pick(wish["model"])
+            order |= {"held": held.tokens, "held_money": held.money}
+            operations.order(tx, self.clock, KIND, incoming, order)
             key = "later.taken" if offer.model.profile.asynchronous else "later.taken.same"
-            taken = say(language, key, model=offer.title)
-            outbox.put_over(
-                tx, incoming, Outgoing(taken, plain=True, buttons=((cancel,),), reply_to=incoming.message_id)
-            )
+            taken = Outgoing(say(language, key, model=offer.title), plain=True, reply_to=incoming.message_id)
+            finish_turn(tx, incoming, taken, choices=[cancel_choice(incoming, KIND, incoming.id)], over=True)
 
-        await self.store.write(work)
-        await reply.finish()
+        await finish(self.store, reply, work)
         self.wake_jobs()
 
-    def _offer(self, tx: Tx, incoming: Incoming, language: str) -> ModelOption:
+    def _offer(self, incoming: Incoming) -> ModelOption:
         """The model that was chosen here. Raises `BadInput` where it has no such mode, naming one that has."""
-        offer = self.routing.pick(tx.chats.choices(incoming.address).model)
+        offer = self.assistant.model_for(incoming.chat)
         if self.models(offer.name) is not None:
             return offer
         other = self._other()
         if other is None:
-            raise BadInput(say(language, "later.none"))
-        raise BadInput(say(language, "later.cannot", model=offer.title, other=other.title))
+            raise BadInput(say(incoming.language, "later.none"))
+        raise BadInput(say(incoming.language, "later.cannot", model=offer.title, other=other.title))
 
     def _other(self) -> ModelOption | None:
         return next((offer for offer in self.routing.offers if self.models(offer.name) is not None), None)
-
-    def _wish(
-        self, language: str, offer: ModelOption, conversation: int, turn: str, text: str, place: int,
-        parent: int | None, history: Sequence[Message],
-    ) -> dict[str, Any]:  # fmt: skip
-        """The row of an order: what the model is asked is settled now, whatever is said here meanwhile."""
-        request = prompt.build(
-            self.options.system or say(language, "system"), [*history, Message.of("user", text)],
-            offer.model.profile, prompt.Ratio(),
-            max_tokens=self.options.max_tokens, temperature=self.options.temperature,
-        )  # fmt: skip
-        return {
-            "model": offer.name, "language": language, "conversation": conversation, "turn": turn, "question": text,
-            "parent": parent, "reply_to": place,
-            "messages": [[said.role, dump_parts(said.parts)] for said in request.messages],
-            "temperature": request.temperature, "max_tokens": request.max_tokens,
-        }  # fmt: skip
 
     @staticmethod
     def _remember(tx: Tx, operation: Operation, conversation: int, answer: Answered) -> None:
@@ -205,7 +166,9 @@ class DeferredAnswers:
         return self.models(operation.request["model"]) is not None
 
     async def submit(self, operation: Operation) -> str:
-        return await self._model(operation).submit(_request(operation.request))
+        request = _request(operation.request)
+        messages = await self.store.read(lambda tx: tx.blobs.shown(request.messages))
+        return await self._model(operation).submit(replace(request, messages=tuple(messages)))
 
     async def poll(self, operation: Operation) -> Pending | Answered | Failed:
         outcome = await self._model(operation).poll(operation.operation)
@@ -241,7 +204,7 @@ class DeferredAnswers:
             if tx.conversations.where(conversation := asked["conversation"]) is not None:
                 self._remember(tx, operation, conversation, result)
             answer = Outgoing(result.text, note=note, reply_to=asked["reply_to"])
-            tx.deliveries.add(outbox.key(operation.turn, 1), operation.address, answer)
+            tx.deliveries.add(delivery_key(operation.turn, 1), operation.address, answer)
             tx.operations.rewrite(operation.id, {})  # the conversation has it now
 
         return Outcome("done", work)
@@ -261,7 +224,7 @@ class DeferredAnswers:
 
         def work(tx: Tx) -> None:
             self._book(tx, operation, paid, unknown=unknown)
-            told, label = outbox.key(operation.turn, 1), say(asked["language"], "retry")
+            told, label = delivery_key(operation.turn, 1), say(asked["language"], "retry")
             again = tx.buttons.add(where, told, operation.user, label, "later.again", turn=operation.turn)
             row = () if key == SENTENCES[FailureReason.REFUSED] else ((again,),)
             tx.deliveries.add(told, where, Outgoing(sentence, True, None, row, reply_to=asked["reply_to"]))
@@ -285,9 +248,31 @@ class DeferredAnswers:
         tx.spending.settle(asked.get("held_money", 0), None if held_whole else price)
 
 
-def _request(wish: Mapping[str, Any]) -> Request:
-    messages = tuple(Message(role, load_parts(parts)) for role, parts in wish["messages"])
-    return Request(messages, temperature=wish["temperature"], max_tokens=wish["max_tokens"])
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """A question that is to be answered later: where it stands in its conversation, and its message in the chat."""
+
+    conversation: int
+    turn: str
+    question: str
+    parent: int | None
+    reply_to: int
+
+
+def _stored(order: _Order, offer: ModelOption, request: Request, language: str) -> dict[str, Any]:
+    """The row of an order: what the model is asked is settled now, whatever is said here meanwhile."""
+    return {
+        **asdict(order), "model": offer.name, "language": language, "temperature": request.temperature,
+        "max_tokens": request.max_tokens, "reasoning": request.reasoning,
+        "messages": [[said.role, dump_parts(said.parts)] for said in request.messages],
+    }  # fmt: skip
+
+
+def _request(order: Mapping[str, Any]) -> Request:
+    """What the model is asked, out of the row of an order."""
+    messages = tuple(Message(role, load_parts(parts)) for role, parts in order["messages"])
+    reasoning = order.get("reasoning", "")
+    return Request(messages, temperature=order["temperature"], max_tokens=order["max_tokens"], reasoning=reasoning)
 
 
 SENTENCES = {

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bot import outbox
 from bot.feature import ButtonHandler, Feature
+from bot.outbox import finish, finish_turn, with_choices
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.messages import Remembered
@@ -38,28 +38,30 @@ class Opinions:
         where = incoming.address
 
         def work(tx: Tx) -> None:
+            finish_turn(tx, incoming)
             shown = tx.deliveries.shown(where, incoming.reply_to)
             if shown is None or shown.outgoing.plain:  # no answer of a model
                 return
             if (answer := tx.messages.in_chat(where, shown.turn, "assistant")) is not None:
                 self._keep(tx, incoming, answer, incoming.data)
 
-        await outbox.settle(self.store, incoming, reply, also=work)
+        await finish(self.store, reply, work)
 
     async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         def work(tx: Tx) -> None:
             answer = tx.messages.in_chat(incoming.address, action.payload["turn"], "assistant")
             if answer is not None:
                 self._keep(tx, incoming, answer, action.payload["sign"])
+            finish_turn(tx, incoming)
 
-        await outbox.settle(self.store, incoming, reply, also=work)
+        await finish(self.store, reply, work)
 
     def _keep(self, tx: Tx, incoming: Incoming, answer: Remembered, sign: str) -> None:
         user = incoming.user.id
         if not sign:
             tx.feedback.forget(incoming.address.bot, answer.id, user)
             return
-        language = tx.chats.choices(incoming.address).language_for(incoming.user)
+        language = with_choices(tx, incoming).language
         read = [row.message for row in tx.messages.before(answer, LONGEST)]
         asked = [Message.of("system", self.system or say(language, "system")), *read]
         tx.feedback.keep(incoming.address, answer, user, value(sign), sign, asked)

@@ -14,13 +14,13 @@ from bot.ai import Failed, Finished, ImageModel, ImageRequest, Pending, Usage
 from bot.billing import pricing
 from bot.billing.budget import IMAGES, MONEY, Budget
 from bot.clock import Clock
+from bot.conversation.cost import finish_with_price, price_choice
 from bot.errors import BadInput, LimitReached, ModelError
 from bot.feature import ButtonHandler, Command, Feature
 from bot.features.prompt_improver import LONGEST, SHORT, Improving
 from bot.jobs import operations
 from bot.jobs.operations import FailureReason, OperationRunner, Outcome, PollSchedule
-from bot.outbox import Effect, key, settle, tell
-from bot.outbox import language as language_of
+from bot.outbox import Effect, as_notice, delivery_key, finish, finish_turn, finish_with, finish_with_notice
 from bot.ports import Reply, Transport
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.operations import Operation
@@ -85,8 +85,8 @@ class Images:
         elif better := await self._improved(incoming, reply, drawing):
             await self.order(incoming, reply, better)
         else:
-            sentence = Outgoing(say(await language_of(self.store, incoming), "image.improve.plain"), plain=True)
-            name, marker = key(incoming.id, 1), incoming.message_id  # the picture has the first name
+            sentence = Outgoing(say(incoming.language, "image.improve.plain"), plain=True)
+            name, marker = delivery_key(incoming.id, 1), incoming.message_id  # the picture has the first name
             await self.order(
                 incoming, reply, drawing, lambda tx: tx.deliveries.add(name, incoming.address, sentence, marker=marker)
             )
@@ -95,9 +95,9 @@ class Images:
         """The same picture from a richer description, which is shown below it."""
         drawn = await self.drawing(incoming.address, action.payload["turn"])
         if drawn is None or not self._may_improve(drawn):
-            await settle(self.store, incoming, reply)
+            await finish_with(self.store, incoming, reply)
         elif (better := await self._improved(incoming, reply, drawn)) is None:
-            await tell(self.store, incoming, reply, "image.improve.failed")
+            await finish_with_notice(self.store, incoming, reply, "image.improve.failed")
         else:
             await self.order(incoming, reply, better, lambda tx: tx.buttons.use_up(action.key))
 
@@ -115,21 +115,22 @@ class Images:
         """Order the picture again, or in another ratio with its seed. Each order is paid: the button works once."""
         drawn = await self.drawing(incoming.address, action.payload["turn"])
         if drawn is None:
-            await settle(self.store, incoming, reply)
+            await finish_with(self.store, incoming, reply)
         elif action.name == "image.again":
-            wish = replace(drawn, seed=self.seed())
-            await self.order(incoming, reply, wish, lambda tx: tx.buttons.use_up(action.key))
+            drawing = replace(drawn, seed=self.seed())
+            await self.order(incoming, reply, drawing, lambda tx: tx.buttons.use_up(action.key))
         else:
-            wish = replace(drawn, width=action.payload["width"], height=action.payload["height"])
-            await self.order(incoming, reply, wish, lambda tx: tx.buttons.use_up(action.key))
+            drawing = replace(drawn, width=action.payload["width"], height=action.payload["height"])
+            await self.order(incoming, reply, drawing, lambda tx: tx.buttons.use_up(action.key))
 
     async def press_change(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         user, turn = incoming.user.id, action.payload["turn"]
-        sentence = say(await language_of(self.store, incoming), "image.change.ask")
-        await settle(
-            self.store, incoming, reply, Outgoing(sentence, plain=True, ask_reply=True),
-            also=lambda tx: tx.buttons.wait_for(incoming.address, user, "image.change", turn=turn),
-        )  # fmt: skip
+
+        def work(tx: Tx) -> None:
+            tx.buttons.wait_for(incoming.address, user, "image.change", turn=turn)
+            finish_turn(tx, incoming, Outgoing(say(incoming.language, "image.change.ask"), plain=True, ask_reply=True))
+
+        await finish(self.store, reply, work)
 
     async def change(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> bool:
         """The user answered the question "what should be different?". What is too long may be said again."""
@@ -141,17 +142,22 @@ class Images:
         if drawn is None or self.painter is None:
             return False
         try:
-            wish = replace(drawn, prompt=f"{drawn.prompt}, {incoming.text.strip()}")
-            await self.order(incoming, reply, wish, forget)
-        except LimitReached:  # it may not be said again soon: what comes next is a question as any other
-            await self.store.write(forget)
-            raise
+            drawing = replace(drawn, prompt=f"{drawn.prompt}, {incoming.text.strip()}")
+            await self.order(incoming, reply, drawing, forget)
+        except LimitReached as error:  # it may not be said again soon: what comes next is a question as any other
+            sentence, notice = str(error), as_notice(incoming, reply)
+
+            def refuse(tx: Tx) -> None:
+                forget(tx)
+                finish_turn(tx, notice, sentence)
+
+            await finish(self.store, reply, refuse)
         return True
 
     async def press_draw(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """The price is known."""
-        wish = ImageRequest(**action.payload)
-        await self.order(incoming, reply, wish, lambda tx: tx.buttons.use_up(action.key), agreed=True)
+        drawing = ImageRequest(**action.payload)
+        await self.order(incoming, reply, drawing, lambda tx: tx.buttons.use_up(action.key), agreed=True)
 
     async def order(
         self,
@@ -166,7 +172,7 @@ class Images:
 
         An expensive one is only asked about, until the user has `agreed`. Raises `BadInput`, `LimitReached`.
         """
-        language = await language_of(self.store, incoming)
+        language = incoming.language
         if self.painter is None:
             raise BadInput(say(language, "image.off"))
         if not drawing.prompt.strip():
@@ -174,7 +180,7 @@ class Images:
         if (length := len(drawing.prompt)) > LONGEST:
             raise BadInput(say(language, "image.long", limit=LONGEST, length=length))
         if self.budget.asks(self.price.amount) and not agreed:
-            await self._ask_first(incoming, reply, drawing, language, also)
+            await finish(self.store, reply, lambda tx: self._ask_first(tx, incoming, drawing, also))
             return
 
         def store_it(tx: Tx) -> None:
@@ -187,18 +193,19 @@ class Images:
             operations.order(tx, self.clock, KIND, incoming, request)
             if also is not None:
                 also(tx)
+            finish_turn(tx, incoming)
 
-        await settle(self.store, incoming, reply, also=store_it)
+        await finish(self.store, reply, store_it)
         self.wake_jobs()
 
-    async def _ask_first(
-        self, incoming: Incoming, reply: Reply, drawing: ImageRequest, language: str, also: Effect | None
-    ) -> None:  # fmt: skip
+    def _ask_first(self, tx: Tx, incoming: Incoming, drawing: ImageRequest, also: Effect | None) -> None:
+        """The picture is expensive: end the turn with its price."""
+        language = incoming.language
         price = pricing.shown(language, self.price.amount, self.price.currency)
-        sentence = say(language, "price.picture", price=price)
-        choice = pricing.Choice(say(language, "price.draw"), "price.draw", asdict(drawing))
-        drop = pricing.Choice(say(language, "price.drop"), "price.drop", {})
-        await pricing.ask_first(self.store, incoming, reply, sentence, choice, drop, also=also)
+        draw, drop = price_choice(incoming, "price.draw", asdict(drawing)), price_choice(incoming, "price.drop", {})
+        if also is not None:
+            also(tx)
+        finish_with_price(tx, incoming, say(language, "price.picture", price=price), draw, drop)
 
     def seed(self) -> int:
         """A seed for a new picture; 0 would leave it to the service, and "same, but…" needs to know it."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from bot.conversation.assistant import Assistant
 from bot.feature import ButtonHandler, Command, Feature
-from bot.outbox import offer, put, settle
+from bot.outbox import Choice, finish, finish_turn, finish_with
 from bot.ports import Reply
 from bot.prompts.greeting import greeting, suggested
 from bot.prompts.library import ASSISTANT, Library
@@ -24,7 +24,7 @@ from bot.types import Incoming, Kind, Outgoing, Permission
 @dataclass(slots=True)
 class Personas:
     store: Store
-    chat: Assistant
+    assistant: Assistant
     library: Library
 
     def feature(self) -> Feature:
@@ -37,41 +37,34 @@ class Personas:
         )
 
     async def personas(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        choices = await self.store.read(lambda tx: tx.chats.choices(incoming.address))
-        language = choices.language_for(incoming.user)
-        found, now = self.library.personas(), self.library.persona(choices.persona)
+        language = incoming.language
+        found, now = self.library.personas(), self.library.persona(incoming.chat.persona)
         rows = [
             f"{'✓' if key == now.key else '•'} {persona.name(language)}: {said(persona.description, language, '')}"
             for key, persona in found.items()
         ]
         text = "\n".join((say(language, "persona.choose", persona=now.name(language)), "", *rows))
-        options = [(persona.name(language), "persona.set", {"persona": key}) for key, persona in found.items()]
-        await offer(self.store, incoming, reply, text, options)
+        choices = [Choice(persona.name(language), "persona.set", {"persona": key}) for key, persona in found.items()]
+        await finish_with(self.store, incoming, reply, text, choices=choices)
 
     async def press_set(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """The chat has chosen: the persona says its greeting."""
         key, known = action.payload["persona"], self.library.personas()
 
         def work(tx: Tx) -> None:
-            language = tx.chats.choices(incoming.address).language_for(incoming.user)
+            language = incoming.language
             if key not in known:
-                put(tx, incoming, Outgoing(say(language, "persona.gone"), plain=True))
+                finish_turn(tx, incoming, say(language, "persona.gone"))
                 return
             tx.chats.choose(incoming.address, persona="" if key == ASSISTANT else key)
             text = greeting(known[key], incoming, language) or say(language, "persona.chosen")
             head = say(language, "persona.now", persona=known[key].name(language))
-            put(
-                tx, incoming, Outgoing(f"{head}\n\n{text}", True, buttons=suggested(tx, incoming, known[key], language))
-            )
+            buttons = suggested(tx, incoming, known[key], language)
+            finish_turn(tx, incoming, Outgoing(f"{head}\n\n{text}", plain=True, buttons=buttons))
 
-        await self.store.write(work)
-        await reply.finish()
+        await finish(self.store, reply, work)
 
     async def press_ask(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """A suggested question is asked as if it had been written."""
         asked = replace(incoming, kind=Kind.MESSAGE, text=action.payload["question"], message_id=0)
-        begun = await self.chat.questions.take(asked, last=True)
-        if begun.place is None:
-            await settle(self.store, incoming, reply)
-        else:
-            await self.chat.answer(asked, reply, begun)
+        await self.assistant.answer(asked, reply, last=True)

@@ -12,11 +12,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from bot import outbox
 from bot.clock import Clock
 from bot.feature import ButtonHandler, Command, Feature
 from bot.features.data_export import BIGGEST, filed, zips
 from bot.jobs import operations
+from bot.outbox import Choice, delivery_key, finish, finish_turn, finish_with, finish_with_notice
 from bot.ports import Reply, Transport
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.operations import Operation
@@ -70,12 +70,15 @@ class Privacy:
 
     async def export(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         if not incoming.private:
-            await outbox.tell(self.store, incoming, reply, "own.private")
+            await finish_with_notice(self.store, incoming, reply, "own.private")
             return
-        language = await outbox.language(self.store, incoming)
-        payload = {"user": incoming.user.id, "language": language}
-        job = Job(KIND, incoming.id, incoming.address, payload, due=self.clock.time())
-        await outbox.settle(self.store, incoming, reply, also=lambda tx: tx.jobs.add(job))
+        payload = {"user": incoming.user.id, "language": incoming.language}
+
+        def work(tx: Tx) -> None:
+            tx.jobs.add(Job(KIND, incoming.id, incoming.address, payload, due=self.clock.time()))
+            finish_turn(tx, incoming)
+
+        await finish(self.store, reply, work)
         self.wake_jobs()
 
     async def hand_over(self, job: Job) -> None:
@@ -104,23 +107,21 @@ class Privacy:
         file = File(packed, "document", f"govorun-export{part}.zip")
         caption = say(language, "export.file") if number == 0 else ""
         out = Outgoing(caption, plain=True, file=file, instead=say(language, "export.failed"))
-        await self.store.write(lambda tx: tx.deliveries.add(outbox.key(job.key, number), job.address, out))
+        await self.store.write(lambda tx: tx.deliveries.add(delivery_key(job.key, number), job.address, out))
         await self.transport.reply(job.address, job.key).finish()
 
     # --- /forget ------------------------------------------------------------------------------------------------------
 
     async def ask(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         if not incoming.private:
-            await outbox.tell(self.store, incoming, reply, "own.private")
+            await finish_with_notice(self.store, incoming, reply, "own.private")
             return
-        language = await outbox.language(self.store, incoming)
-        yes = (say(language, "forget.yes"), "forget", dict[str, str]())
-        await outbox.offer(self.store, incoming, reply, say(language, "forget.ask"), [yes])
+        yes = Choice(say(incoming.language, "forget.yes"), "forget")
+        await finish_with(self.store, incoming, reply, say(incoming.language, "forget.ask"), choices=[yes])
 
     async def forget(self, incoming: Incoming, reply: Reply, _action: ButtonPress) -> None:
         """Pressed again, it finds nothing more to remove."""
-        language = await outbox.language(self.store, incoming)
-        bot, user = incoming.address.bot, incoming.user.id
+        language, bot, user = incoming.language, incoming.address.bot, incoming.user.id
         await self._end_work(bot, user)
 
         def work(tx: Tx) -> list[Operation]:
@@ -130,13 +131,12 @@ class Privacy:
             gone = tx.belongings.forget(bot, user)
             lines = [say(language, key, count=gone[name]) for name, key in SENTENCES.items() if gone[name]]
             told = "\n".join(lines) or say(language, "forget.nothing")
-            outbox.put(tx, incoming, Outgoing(say(language, "forget.done", lines=told), plain=True))
+            finish_turn(tx, incoming, say(language, "forget.done", lines=told))
             # After the sentence is delivered: its row is the last that is about this chat.
             tx.jobs.add(Job(SCRUB, incoming.id, incoming.address, {}, due=self.clock.time()))
             return list(running)
 
-        running = await self.store.write(work)
-        await reply.finish()
+        running = await finish(self.store, reply, work)
         self.wake_jobs()
         for operation in running:
             await self.withdraw(operation)

@@ -12,12 +12,12 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 from zlib import crc32
 
-from bot import outbox
 from bot.clock import Clock
 from bot.errors import BadInput
 from bot.feature import ButtonHandler, Command, Feature
 from bot.features import time_phrases
-from bot.features.task_list import cancel_button
+from bot.features.task_list import cancel_choice
+from bot.outbox import Effect, finish, finish_turn, remove_buttons
 from bot.ports import Reply, Transport
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
@@ -53,40 +53,41 @@ class Reminders:
         )
 
     async def remind(self, incoming: Incoming, reply: Reply, rest: str) -> None:
-        known = await self.store.read(lambda tx: tx.people.timezone(incoming.address.bot, incoming.user.id))
-        where = time_phrases.zone(known)
-        language = await outbox.language(self.store, incoming)
+        where, language = time_phrases.zone(incoming.chat.zone), incoming.language
         if not rest.strip():
             raise BadInput(say(language, "remind.usage"))
         if where is None:
             when_there = time_phrases.read(rest, self._now(UTC))
             if when_there is None or not when_there[1]:
                 raise BadInput(say(language, "remind.unclear" if when_there is None else "remind.usage"))
-            await self._ask_zone(incoming, reply, language, rest)
+            await self._finish(reply, lambda tx: self._ask_zone(tx, incoming, rest))
         else:
-            await self._settle(incoming, reply, language, rest, where)
+            await self._finish(reply, lambda tx: self._finish_set(tx, incoming, rest, where))
 
     async def timezone(self, incoming: Incoming, reply: Reply, rest: str) -> None:
         """Change the zone; reminders that are set stay at their moments, one that waits for the zone is set now."""
-        language = await outbox.language(self.store, incoming)
-        waiting = await self.store.read(lambda tx: tx.buttons.awaited(incoming.address, incoming.user.id))
-        said = str(waiting.payload["text"]) if waiting is not None and waiting.name == ASKED else ""
-        if where := time_phrases.zone(rest):
-            await self._live_in(incoming, reply, language, where, said)
-        else:
-            await self._ask_zone(incoming, reply, language, said)
+
+        def work(tx: Tx) -> None:
+            waiting = tx.buttons.awaited(incoming.address, incoming.user.id)
+            said = str(waiting.payload["text"]) if waiting is not None and waiting.name == ASKED else ""
+            if where := time_phrases.zone(rest):
+                self._live_in(tx, incoming, where, said)
+            else:
+                self._ask_zone(tx, incoming, said)
+
+        await self._finish(reply, work)
 
     async def press_zone(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        where = time_phrases.zone(action.payload["zone"])
-        language = await outbox.language(self.store, incoming)
-        await self._live_in(incoming, reply, language, where or UTC, action.payload["text"])
+        """Somebody said by a button where they live."""
+        where = time_phrases.zone(action.payload["zone"]) or UTC
+        await self._finish(reply, lambda tx: self._live_in(tx, incoming, where, action.payload["text"]))
 
     async def told_zone(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> bool:
         """The answer to the question where somebody lives; what is no place is a question like any other."""
         where = time_phrases.zone(incoming.text)
         if where is None:
             return False
-        await self._live_in(incoming, reply, await outbox.language(self.store, incoming), where, action.payload["text"])
+        await self._finish(reply, lambda tx: self._live_in(tx, incoming, where, action.payload["text"]))
         return True
 
     def set(self, tx: Tx, incoming: Incoming, language: str, said: str) -> str:
@@ -110,7 +111,7 @@ class Reminders:
             text: what to remind of
             """
             said = f"{when.strip()} {' '.join(text.split())}"
-            # The same wish of the same turn is one reminder, also where the turn is begun anew after a crash.
+            # What one turn asks for twice is one reminder, also where the turn is begun anew after a crash.
             key = f"{turn_log.current.get().name}.{crc32(said.encode()):x}"
             asked = Incoming(key, asker.address, User(asker.user))
             told = await self.store.write(lambda tx: self.set(tx, asked, asker.language, said))
@@ -121,15 +122,15 @@ class Reminders:
 
     # --- inside -------------------------------------------------------------------------------------------------------
 
-    async def _settle(self, incoming: Incoming, reply: Reply, language: str, said: str, where: tzinfo) -> None:
-        def work(tx: Tx) -> None:
-            sentence, key = self._set(tx, incoming, language, said, where)
-            cancel = cancel_button(tx, incoming, language, KIND, key)
-            outbox.put_over(tx, incoming, Outgoing(sentence, plain=True, buttons=((cancel,),)))
-
-        await self.store.write(work)
-        await reply.finish()
+    async def _finish(self, reply: Reply, work: Effect) -> None:
+        """Run the transaction of a turn that may set a reminder."""
+        await finish(self.store, reply, work)
         self.wake_jobs()
+
+    def _finish_set(self, tx: Tx, incoming: Incoming, said: str, where: tzinfo) -> None:
+        """Set a reminder, and end the turn with the sentence that repeats it."""
+        sentence, key = self._set(tx, incoming, incoming.language, said, where)
+        finish_turn(tx, incoming, sentence, choices=[cancel_choice(incoming, KIND, key)], over=True)
 
     def _set(self, tx: Tx, incoming: Incoming, language: str, said: str, where: tzinfo) -> tuple[str, str]:
         """The sentence and the key of the job."""
@@ -151,44 +152,35 @@ class Reminders:
         tx.jobs.add(Job(KIND, key, incoming.address, payload, due=moment.at.timestamp()))
         return say(language, "remind.set", at=shown, zone=time_phrases.city(where, language), text=text), key
 
-    async def _live_in(self, incoming: Incoming, reply: Reply, language: str, where: tzinfo, said: str) -> None:
-        """Remember the zone, and set the reminder for which it was asked."""
-        bot, user = incoming.address.bot, incoming.user.id
-
-        def remember(tx: Tx) -> None:
-            tx.people.live_in(bot, user, time_phrases.name_of(where))
-            _decided(tx, incoming)
-            tx.buttons.forget(incoming.address, user)
-
-        await self.store.write(remember)
+    def _live_in(self, tx: Tx, incoming: Incoming, where: tzinfo, said: str) -> None:
+        """Remember the zone, and set the reminder for which it was asked; that ends the turn."""
+        bot, user, language = incoming.address.bot, incoming.user.id, incoming.language
+        tx.people.live_in(bot, user, time_phrases.name_of(where))
+        _decided(tx, incoming)
+        tx.buttons.forget(incoming.address, user)
         if said:
-            await self._settle(incoming, reply, language, said, where)
+            try:
+                self._finish_set(tx, incoming, said, where)
+            except BadInput as error:  # such as a time that is past there; the zone is remembered
+                finish_turn(tx, incoming, str(error))
             return
-        sentence = say(
-            language, "remind.zone.set", zone=time_phrases.city(where, language), time=f"{self._now(where):%H:%M}"
-        )
-        await self.store.write(lambda tx: outbox.put_over(tx, incoming, Outgoing(sentence, plain=True)))
-        await reply.finish()
+        zone, time = time_phrases.city(where, language), f"{self._now(where):%H:%M}"
+        finish_turn(tx, incoming, say(language, "remind.zone.set", zone=zone, time=time), over=True)
 
-    async def _ask_zone(self, incoming: Incoming, reply: Reply, language: str, said: str) -> None:
-        places = [(name, _zone(name)) for name in ZONES]
-        options = [
-            (f"{time_phrases.city(place, language)} {self._now(place):%H:%M}", {"zone": name, "text": said})
-            for name, place in places
-        ]
-        user = incoming.user.id
-
-        def work(tx: Tx) -> None:
-            where, turn = incoming.address, incoming.id
-            buttons = [tx.buttons.add(where, turn, user, label, ASKED, **kept) for label, kept in options]
-            pairs = tuple(tuple(buttons[first : first + 2]) for first in range(0, len(buttons), 2))
-            _decided(tx, incoming)
-            tx.buttons.wait_for(where, user, ASKED, text=said, turn=turn)
-            asked = Outgoing(say(language, "remind.zone.ask"), plain=True, buttons=pairs)
-            outbox.put(tx, incoming, asked)
-
-        await self.store.write(work)
-        await reply.finish()
+    def _ask_zone(self, tx: Tx, incoming: Incoming, said: str) -> None:
+        """End the turn with the question where somebody lives; `said` is the reminder that waits for it."""
+        where, turn, user, language = incoming.address, incoming.id, incoming.user.id, incoming.language
+        buttons = [
+            tx.buttons.add(
+                where, turn, user, f"{time_phrases.city(place, language)} {self._now(place):%H:%M}", ASKED,
+                zone=name, text=said,
+            )
+            for name, place in ((name, _zone(name)) for name in ZONES)
+        ]  # fmt: skip
+        pairs = tuple(tuple(buttons[first : first + 2]) for first in range(0, len(buttons), 2))
+        _decided(tx, incoming)
+        tx.buttons.wait_for(where, user, ASKED, text=said, turn=turn)
+        finish_turn(tx, incoming, Outgoing(say(language, "remind.zone.ask"), plain=True, buttons=pairs))
 
     def _now(self, where: tzinfo) -> datetime:
         return datetime.fromtimestamp(self.clock.time(), where)
@@ -236,7 +228,7 @@ def _decided(tx: Tx, incoming: Incoming) -> None:
         return
     for message in tx.deliveries.ids(incoming.address, str(waiting.payload.get("turn", "")))[:1]:
         if message != incoming.message_id:
-            outbox.put_bare(tx, incoming, message=message)
+            remove_buttons(tx, incoming, message=message)
 
 
 def shown_time(language: str, at: datetime, repeat: str) -> str:

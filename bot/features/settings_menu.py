@@ -11,14 +11,13 @@ from dataclasses import dataclass, field, replace
 from bot.feature import ButtonHandler, Command, Feature
 from bot.features import model_list
 from bot.llm.routing import ModelOption, Routing
-from bot.outbox import ALONE, offer, settle, tell
+from bot.outbox import ALONE, Choice, finish, finish_turn, finish_with, finish_with_notice
 from bot.ports import Reply
 from bot.prompts.library import Library
 from bot.storage.repositories.buttons import ButtonPress
-from bot.storage.repositories.chats import Choices
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import NAMES, known, say
-from bot.types import Incoming, Outgoing, Permission
+from bot.types import ChatChoices, Incoming, Permission
 
 STREAMING = ("draft", "edit", "off")
 SETTINGS = ("language", "model", "streaming", "notices")
@@ -37,9 +36,9 @@ class Choosing:
     def feature(self) -> Feature:
         return Feature(
             commands={
-                "/model": Command(self.model, aside=True),
-                "/reasoning": Command(self.reasoning, in_menu=self._reasons(), aside=True),
-                "/settings": Command(self.settings, aside=True),
+                "/model": Command(self.model, is_notice=True),
+                "/reasoning": Command(self.reasoning, in_menu=self._reasons(), is_notice=True),
+                "/settings": Command(self.settings, is_notice=True),
             },
             presses={
                 **{f"settings.{name}": ButtonHandler(self.press_settings) for name in SETTINGS},
@@ -54,45 +53,45 @@ class Choosing:
     # --- the model ----------------------------------------------------------------------------------------------------
 
     async def model(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        choices = await self._choices(incoming)
-        language = choices.language_for(incoming.user)
+        choices, language = incoming.chat, incoming.language
         now, gone = self._now(choices)
-        options = [(offer.title, "model.set", {"model": offer.name}) for offer in self.routing.offers]
+        options = [Choice(offer.title, "model.set", {"model": offer.name}) for offer in self.routing.offers]
         if choices.model:
-            options.append((say(language, "model.reset"), "model.set", {"model": ""}))
-        options.append((say(language, "model.everywhere"), "model.everywhere", {}))
+            options.append(Choice(say(language, "model.reset"), "model.set", {"model": ""}))
+        options.append(Choice(say(language, "model.everywhere"), "model.everywhere"))
         text = self._list(say(language, "model.choose", model=now.title), now, language)
         if gone:
             text = say(language, "model.gone", old=", ".join(gone), new=now.title) + "\n" + text
-        await offer(self.store, incoming, reply, text, options)
+        await finish_with(self.store, incoming, reply, text, choices=options)
 
     async def press_everywhere(self, incoming: Incoming, reply: Reply, _action: ButtonPress) -> None:
-        """The same list for the user's own choice."""
-        choices = await self._choices(incoming)
-        language = choices.language_for(incoming.user)
-        options = [(offer.title, "model.mine", {"model": offer.name}) for offer in self.routing.offers]
+        """The list of models for the user's own choice, which counts in all chats."""
+        choices, language = incoming.chat, incoming.language
+        options = [Choice(offer.title, "model.mine", {"model": offer.name}) for offer in self.routing.offers]
         if choices.own_model:
-            options.append((say(language, "model.reset"), "model.mine", {"model": ""}))
+            options.append(Choice(say(language, "model.reset"), "model.mine", {"model": ""}))
         now, _ = self._now(choices)
-        await offer(self.store, incoming, reply, self._list(say(language, "model.mine"), now, language), options)
+        text = self._list(say(language, "model.mine"), now, language)
+        await finish_with(self.store, incoming, reply, text, choices=options)
 
     async def press_mine(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        choices = await self._choices(incoming)
-        language, name = choices.language_for(incoming.user), action.payload["model"]
+        choices, language, name = incoming.chat, incoming.language, action.payload["model"]
         key = "model.mine.chosen" if name else "model.mine.none"
         sentence = say(language, key, model=self.routing.pick(name).title)
         if name and choices.model:
             sentence += " " + say(language, "model.mine.here", model=self._now(choices)[0].title)
-        await settle(
-            self.store, incoming, reply, Outgoing(sentence, plain=True),
-            also=lambda tx: tx.chats.prefer(incoming.address.bot, incoming.user.id, name),
-        )  # fmt: skip
+
+        def work(tx: Tx) -> None:
+            tx.chats.prefer(incoming.address.bot, incoming.user.id, name)
+            finish_turn(tx, incoming, sentence)
+
+        await finish(self.store, reply, work)
 
     def _list(self, head: str, now: ModelOption, language: str) -> str:
         order = say(language, "model.order", default=self.routing.default.title)
         return "\n\n".join((head, model_list.listed(self.routing, now, language), order))
 
-    def _now(self, choices: Choices) -> tuple[ModelOption, tuple[str, ...]]:
+    def _now(self, choices: ChatChoices) -> tuple[ModelOption, tuple[str, ...]]:
         """The model that answers, and choices that are offered no more."""
         own = self.library.persona(choices.persona).model
         now, gone = self.routing.settle(choices.model, choices.own_model, own)
@@ -101,19 +100,18 @@ class Choosing:
     # --- reasoning ----------------------------------------------------------------------------------------------------
 
     async def reasoning(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        choices = await self._choices(incoming)
-        language = choices.language_for(incoming.user)
+        choices, language = incoming.chat, incoming.language
         now, _ = self._now(choices)
         if not now.model.profile.reasoning:
-            await tell(self.store, incoming, reply, "reasoning.none", model=now.title)
+            await finish_with_notice(self.store, incoming, reply, "reasoning.none", model=now.title)
             return
         mode = say(language, f"reasoning.{choices.reasoning or 'auto'}")
         options = [
-            (say(language, f"reasoning.{mode}"), "reasoning.set", {"reasoning": "" if mode == "auto" else mode})
+            Choice(say(language, f"reasoning.{mode}"), "reasoning.set", {"reasoning": "" if mode == "auto" else mode})
             for mode in REASONING
         ]
         text = say(language, "reasoning.choose", model=now.title, mode=mode)
-        await offer(self.store, incoming, reply, text, options)
+        await finish_with(self.store, incoming, reply, text, choices=options)
 
     def _reasons(self) -> bool:
         return any(offer.model.profile.reasoning for offer in self.routing.offers)
@@ -121,8 +119,7 @@ class Choosing:
     # --- the others ---------------------------------------------------------------------------------------------------
 
     async def settings(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        choices = await self._choices(incoming)
-        language = choices.language_for(incoming.user)
+        choices, language = incoming.chat, incoming.language
         text = say(
             language, "settings", language=NAMES[known(language)], model=self._now(choices)[0].title,
             streaming=say(language, f"streaming.{choices.streaming or self.streaming}"),
@@ -130,29 +127,27 @@ class Choosing:
         if not incoming.private:
             text += "\n" + say(language, "notices", notices=say(language, f"notices.{choices.notices or 'all'}"))
         names = SETTINGS[:-1] if incoming.private else SETTINGS
-        options = [(say(language, f"settings.{name}"), f"settings.{name}", dict[str, str]()) for name in names]
-        await offer(self.store, incoming, reply, text, options)
+        options = [Choice(say(language, f"settings.{name}"), f"settings.{name}") for name in names]
+        await finish_with(self.store, incoming, reply, text, choices=options)
 
     async def press_settings(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        choices = await self._choices(incoming)
-        language = choices.language_for(incoming.user)
+        language = incoming.language
         if action.name == "settings.model":
             await self.model(incoming, reply, "")
             return
         name = action.name.partition(".")[2]
-        options = [(title, f"{name}.set", {name: value}) for title, value in _values(name, language)]
-        await offer(self.store, incoming, reply, say(language, "settings.choose"), options)
+        options = [Choice(title, f"{name}.set", {name: value}) for title, value in _values(name, language)]
+        await finish_with(self.store, incoming, reply, say(language, "settings.choose"), choices=options)
 
     async def press_set(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Store a choice of the chat."""
-        choices = await self._choices(incoming)
-        language = action.payload.get("language") or choices.language_for(incoming.user)
+        language = action.payload.get("language") or incoming.language
         if action.payload.get("notices") == ALONE and not await reply.is_admin(incoming.address.bot):
-            await tell(self.store, incoming, reply, "notices.cannot")
+            await finish_with_notice(self.store, incoming, reply, "notices.cannot")
             return
         sentence = say(language, "settings.saved")
         if "model" in action.payload:
-            now, _ = self._now(replace(choices, model=action.payload["model"]))
+            now, _ = self._now(replace(incoming.chat, model=action.payload["model"]))
             sentence = say(language, "model.chosen", model=now.title)
 
         def work(tx: Tx) -> None:
@@ -160,11 +155,9 @@ class Choosing:
             tx.chats.choose(where, **action.payload)
             if not incoming.private:
                 tx.audit.add(where.bot, incoming.user.id, "settings", where.chat, **action.payload)
+            finish_turn(tx, incoming, sentence)
 
-        await settle(self.store, incoming, reply, Outgoing(sentence, plain=True), also=work)
-
-    async def _choices(self, incoming: Incoming) -> Choices:
-        return await self.store.read(lambda tx: tx.chats.choices(incoming.address, incoming.user.id))
+        await finish(self.store, reply, work)
 
 
 def _values(setting: str, language: str) -> list[tuple[str, str]]:

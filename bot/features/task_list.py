@@ -6,17 +6,17 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from bot import outbox
 from bot.clock import Clock
 from bot.errors import ModelError
 from bot.feature import ButtonHandler, Command, Feature
 from bot.jobs import operations
+from bot.outbox import Choice, finish, finish_turn, remove_buttons
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.operations import Operation
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Button, Incoming, Job, Outgoing
+from bot.types import Incoming, Job
 
 log = logging.getLogger(__name__)
 
@@ -50,38 +50,30 @@ class Orders:
 
     async def jobs(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         def work(tx: Tx) -> None:
-            language = tx.chats.choices(incoming.address).language_for(incoming.user)
+            language = incoming.language
             lines = self._lines(tx, incoming, language)
-            if not lines:
-                outbox.put(tx, incoming, Outgoing(say(language, "jobs.none"), plain=True))
-                return
             text = "\n".join(f"{number}. {line.text}" for number, line in enumerate(lines, 1))
-            buttons = tuple(
-                (cancel_button(tx, incoming, language, line.kind, line.key, f" {number}"),)
-                for number, line in enumerate(lines, 1)
-            )
-            shown = say(language, "jobs", lines=text)
-            outbox.put(tx, incoming, Outgoing(shown, plain=True, buttons=buttons))
+            shown = say(language, "jobs", lines=text) if lines else say(language, "jobs.none")
+            cancels = [
+                cancel_choice(incoming, line.kind, line.key, f" {number}") for number, line in enumerate(lines, 1)
+            ]
+            finish_turn(tx, incoming, shown, choices=cancels)
 
-        await self.store.write(work)
-        await reply.finish()
+        await finish(self.store, reply, work)
 
     async def cancel(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """End it in the database first: what the service says afterwards changes nothing."""
         kind, key = action.payload["kind"], action.payload["key"]
 
         def work(tx: Tx) -> Operation | None:
-            language = tx.chats.choices(incoming.address).language_for(incoming.user)
             tx.buttons.use_up(action.key)
-            outbox.put_bare(tx, incoming, only=action.key)
+            remove_buttons(tx, incoming, only=action.key)
             operation = tx.operations.of(incoming.address.bot, key) if kind != REMINDER else None
             found = _ended(tx, incoming, kind, key, operation)
-            sentence = say(language, "jobs.cancelled" if found else "jobs.over")
-            outbox.put(tx, incoming, Outgoing(sentence, plain=True))
+            finish_turn(tx, incoming, say(incoming.language, "jobs.cancelled" if found else "jobs.over"))
             return operation if found else None
 
-        operation = await self.store.write(work)
-        await reply.finish()
+        operation = await finish(self.store, reply, work)
         if operation is not None:
             await self.leave(operation)
 
@@ -114,11 +106,9 @@ class Orders:
         return [*running, *waiting][:MOST]
 
 
-def cancel_button(tx: Tx, incoming: Incoming, language: str, kind: str, key: str, suffix: str = "") -> Button:
+def cancel_choice(incoming: Incoming, kind: str, key: str, suffix: str = "") -> Choice:
     """A button below the answer of this turn that ends what was ordered."""
-    label = say(language, "jobs.cancel") + suffix
-    where, user = incoming.address, incoming.user.id
-    return tx.buttons.add(where, incoming.id, user, label, "jobs.cancel", kind=kind, key=key)
+    return Choice(say(incoming.language, "jobs.cancel") + suffix, "jobs.cancel", {"kind": kind, "key": key})
 
 
 def _ended(tx: Tx, incoming: Incoming, kind: str, key: str, operation: Operation | None) -> bool:

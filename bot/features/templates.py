@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 from bot.conversation.assistant import Assistant
 from bot.errors import BadInput
 from bot.feature import ButtonHandler, Command, Feature
-from bot.outbox import language as language_of
-from bot.outbox import offer, put, put_over, settle
+from bot.outbox import Choice, finish, finish_turn, finish_with
 from bot.ports import Reply
 from bot.prompts.library import Library
 from bot.prompts.schema import Blank, Template, said
@@ -31,7 +30,7 @@ WAITING = "write"
 @dataclass(slots=True)
 class Writing:
     store: Store
-    chat: Assistant
+    assistant: Assistant
     library: Library
 
     def feature(self) -> Feature:
@@ -48,7 +47,7 @@ class Writing:
     async def write(self, incoming: Incoming, reply: Reply, rest: str) -> None:
         """`/write` shows the templates; `/write post` begins one, with what stands behind it as its answers."""
         key, _, values = rest.partition(" ") if "\n" not in rest.partition(" ")[0] else rest.partition("\n")
-        language = await language_of(self.store, incoming)
+        language = incoming.language
         if (template := self.library.template(key.lower())) is not None:
             found = together(template, values, language) if values.strip() else None
             await self._go_on(incoming, reply, template, found or {})
@@ -57,13 +56,14 @@ class Writing:
         if not known:
             raise BadInput(say(language, "write.none"))
         rows = [f"• {row.name(language)}: {said(row.description, language, '')}" for row in known.values()]
-        options = [(row.name(language), "write.start", {"template": key}) for key, row in known.items()]
-        await offer(self.store, incoming, reply, "\n".join((say(language, "write.choose"), "", *rows)), options)
+        choices = [Choice(row.name(language), "write.start", {"template": key}) for key, row in known.items()]
+        text = "\n".join((say(language, "write.choose"), "", *rows))
+        await finish_with(self.store, incoming, reply, text, choices=choices)
 
     async def press_start(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         template = self.library.template(action.payload["template"])
         if template is None:
-            raise BadInput(say(await language_of(self.store, incoming), "write.gone"))
+            raise BadInput(say(incoming.language, "write.gone"))
         await self._go_on(incoming, reply, template, {})
 
     async def told(self, incoming: Incoming, reply: Reply, waiting: ButtonPress) -> bool:
@@ -73,8 +73,7 @@ class Writing:
         blank = _next(template, values) if template is not None else None
         if template is None or blank is None:
             return False
-        language = await language_of(self.store, incoming)
-        found = None if values else together(template, incoming.text, language)
+        found = None if values else together(template, incoming.text, incoming.language)
         await self._go_on(incoming, reply, template, found or {**values, blank.name: incoming.text})
         return True
 
@@ -85,30 +84,25 @@ class Writing:
         values = dict(waiting.payload["values"]) if waiting is not None and waiting.name == WAITING else None
         blank = _next(template, values) if template is not None and values is not None else None
         if template is None or values is None or blank is None or blank.name != name or not blank.optional:
-            await settle(self.store, incoming, reply)  # the talk has gone on without it
+            await finish_with(self.store, incoming, reply)  # the talk has gone on without it
         else:
             await self._go_on(incoming, reply, template, {**values, name: ""})
 
     async def press_cancel(self, incoming: Incoming, reply: Reply, _action: ButtonPress) -> None:
-        sentence = say(await language_of(self.store, incoming), "write.cancelled")
-
         def work(tx: Tx) -> None:
             tx.buttons.forget(incoming.address, incoming.user.id)
-            put_over(tx, incoming, Outgoing(sentence, plain=True))
+            finish_turn(tx, incoming, say(incoming.language, "write.cancelled"), over=True)
 
-        await self.store.write(work)
-        await reply.finish()
+        await finish(self.store, reply, work)
 
     async def _go_on(self, incoming: Incoming, reply: Reply, template: Template, values: Mapping[str, str]) -> None:
         """Ask for what is missing, or ask the model when nothing is."""
         blank = _next(template, values)
         if blank is not None:
-            await self.store.write(lambda tx: _ask(tx, incoming, template, values, blank))
-            await reply.finish()
+            await finish(self.store, reply, lambda tx: _ask(tx, incoming, template, values, blank))
             return
-        text = template.filled(values, await language_of(self.store, incoming))
-        asked = replace(incoming, kind=Kind.MESSAGE, text=text, message_id=0)
-        await self.chat.answer(asked, reply, await self.chat.questions.take(asked, last=True))
+        text = template.filled(values, incoming.language)
+        await self.assistant.answer(replace(incoming, kind=Kind.MESSAGE, text=text, message_id=0), reply, last=True)
 
 
 def together(template: Template, text: str, language: str) -> dict[str, str] | None:
@@ -155,8 +149,7 @@ def _next(template: Template, values: Mapping[str, str]) -> Blank | None:
 
 
 def _ask(tx: Tx, incoming: Incoming, template: Template, values: Mapping[str, str], blank: Blank) -> None:
-    language = tx.chats.choices(incoming.address).language_for(incoming.user)
-    where, user, fields = incoming.address, incoming.user.id, template.fields
+    language, where, user, fields = incoming.language, incoming.address, incoming.user.id, template.fields
     tx.buttons.wait_for(where, user, WAITING, template=template.key, values=dict(values))
 
     def button(name: str) -> Button:
@@ -170,7 +163,7 @@ def _ask(tx: Tx, incoming: Incoming, template: Template, values: Mapping[str, st
         text = _overview(template, language) + "\n\n" + text
     if not incoming.private:
         text += "\n" + say(language, "write.reply")
-    put(tx, incoming, Outgoing(text, plain=True, buttons=(row,)))
+    finish_turn(tx, incoming, Outgoing(text, plain=True, buttons=(row,)))
 
 
 def _overview(template: Template, language: str) -> str:

@@ -6,16 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.ai import Searcher, Source
-from bot.billing import pricing
 from bot.billing.metering import BillTo, Meter
+from bot.conversation.cost import finish_with_price, price_choice
 from bot.errors import BadInput, ModelError, ModelRefused, NotAgreed
 from bot.feature import ButtonHandler, Command, Feature
 from bot.knowledge import citations
-from bot.outbox import language as language_of
-from bot.outbox import settle
+from bot.outbox import finish, finish_turn
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
-from bot.storage.store import Store
+from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.tools.tool import Tool, ToolContext, ToolOutput
 from bot.types import Incoming, Outgoing
@@ -30,7 +29,7 @@ class Searching:
 
     store: Store
     searcher: Searcher | None
-    purse: Meter
+    meter: Meter
 
     def feature(self) -> Feature:
         return Feature(
@@ -40,11 +39,17 @@ class Searching:
 
     async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """The price is known."""
-        await self.search(incoming, reply, action.payload["query"], "")
-        await self.store.write(lambda tx: tx.buttons.use_up(action.key))
+        await self._search(incoming, reply, action.payload["query"], pressed=action.key)
 
-    async def search(self, incoming: Incoming, reply: Reply, rest: str, asks: str = "price.search.ask") -> None:
-        language = await language_of(self.store, incoming)
+    async def search(self, incoming: Incoming, reply: Reply, rest: str) -> None:
+        """Search the web, or say first what that costs."""
+        await self._search(incoming, reply, rest, asks="price.search.ask")
+
+    async def _search(
+        self, incoming: Incoming, reply: Reply, rest: str, *, asks: str = "", pressed: str = ""
+    ) -> None:  # fmt: skip
+        """`asks` as in `BillTo`; `pressed` is the key of a button that works once."""
+        language = incoming.language
         if self.searcher is None:
             raise BadInput(say(language, "search.off"))
         if not rest.strip():
@@ -55,17 +60,26 @@ class Searching:
         try:
             found = await self._answer(self.searcher, incoming, payer, rest)
         except NotAgreed as costly:
-            choice = pricing.Choice(say(language, "price.search"), "price.search", {"query": rest})
-            drop = pricing.Choice(say(language, "price.drop"), "price.drop", {})
-            await pricing.ask_first(self.store, incoming, reply, str(costly), choice, drop)
-        else:
-            await settle(self.store, incoming, reply, found)
+            sentence = str(costly)
+            choices = (
+                price_choice(incoming, "price.search", {"query": rest}),
+                price_choice(incoming, "price.drop", {}),
+            )
+            await finish(self.store, reply, lambda tx: finish_with_price(tx, incoming, sentence, *choices))
+            return
+
+        def work(tx: Tx) -> None:
+            if pressed:
+                tx.buttons.use_up(pressed)
+            finish_turn(tx, incoming, found)
+
+        await finish(self.store, reply, work)
 
     async def _answer(self, searcher: Searcher, incoming: Incoming, payer: BillTo, query: str) -> Outgoing:
         language = payer.language
         quoted = 0 if incoming.private else incoming.message_id
         try:
-            async with self.purse.pays(payer, self.purse.tariffs.answer, 1):
+            async with self.meter.pays(payer, self.meter.tariffs.answer, 1):
                 found = await searcher.search(query[:LONGEST_QUERY])
         except ModelRefused:
             return Outgoing(say(language, "filtered"), plain=True, reply_to=quoted)
@@ -76,14 +90,14 @@ class Searching:
         return Outgoing(citations.under(found.text, found.sources, language), reply_to=quoted)
 
 
-def tools(searcher: Searcher, purse: Meter) -> list[Tool]:
+def tools(searcher: Searcher, meter: Meter) -> list[Tool]:
     async def web_search(query: str, asker: ToolContext) -> ToolOutput:
         """Search the web for what is new, local or not certain. Returns what the best pages say, with their addresses.
 
         query: a few words, in the language of the pages that are wanted
         """
         query = _checked(query)
-        async with purse.pays(_payer(asker), purse.tariffs.pages, 1):
+        async with meter.pays(_payer(asker), meter.tariffs.pages, 1):
             found = await searcher.pages(query)
         pages = [
             f"[{number}] {page.source.title}\n{page.source.url}\n{page.text}" for number, page in enumerate(found, 1)
@@ -96,7 +110,7 @@ def tools(searcher: Searcher, purse: Meter) -> list[Tool]:
         query: the question, in the language of the pages that are wanted
         """
         query = _checked(query)
-        async with purse.pays(_payer(asker), purse.tariffs.answer, 1):
+        async with meter.pays(_payer(asker), meter.tariffs.answer, 1):
             found = await searcher.search(query)
         pages = [f"[{number}] {page.title} {page.url}" for number, page in enumerate(found.sources, 1)]
         return _told("\n".join([found.text, "", *pages]) if found.text.strip() else "", found.sources)

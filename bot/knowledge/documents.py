@@ -53,7 +53,7 @@ class Documents:
     """`embedder` None: only words are searched."""
 
     store: Store
-    purse: Meter
+    meter: Meter
     embedder: Embedder | None = None
 
     async def keep(self, incoming: Incoming, name: str, pages: Sequence[str]) -> str:
@@ -94,7 +94,7 @@ class Documents:
         """What the vectors of documents that are too long for that window are going to cost, in millionths."""
         whole, left = tx.documents.sizes(conversation)
         is_searched = self.embedder is not None and whole > budget(window)
-        return self.purse.tariffs.documents.cost(int(left / CHARACTERS)) if is_searched else 0
+        return self.meter.tariffs.documents.cost(int(left / CHARACTERS)) if is_searched else 0
 
     async def _best(
         self, question: str, passages: list[Passage], vector: Sequence[float], room: int
@@ -129,9 +129,9 @@ class Documents:
         self, embedder: Embedder, texts: Sequence[str], payer: BillTo, *, question: bool = False
     ) -> Sequence[Vector | ModelError]:
         """Paid for by what the service counts; at most a token a character is held back. Raises `LimitReached`."""
-        tariffs = self.purse.tariffs
+        tariffs = self.meter.tariffs
         most = [min(len(text), embedder.longest) for text in texts]
-        async with self.purse.pays(payer, tariffs.questions if question else tariffs.documents, sum(most)) as bill:
+        async with self.meter.pays(payer, tariffs.questions if question else tariffs.documents, sum(most)) as bill:
             vectors = await embedder.embed(texts, question=question)
             told = [to.tokens or guess for to, guess in zip(vectors, most, strict=True) if isinstance(to, Vector)]
             bill.units = sum(told)

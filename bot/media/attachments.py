@@ -18,14 +18,12 @@ from bot.errors import BadInput, LimitReached, NotAgreed, Refused, TooLarge, Tra
 from bot.feature import ButtonHandler, Feature
 from bot.knowledge import extraction
 from bot.knowledge.documents import Documents
-from bot.llm.routing import ModelOption
+from bot.llm.routing import ModelOption, Routing
 from bot.media import images
 from bot.media.voice import Voice
-from bot.outbox import language as language_of
-from bot.outbox import put, settle
+from bot.outbox import Choice, Effect, finish, finish_turn, finish_with, with_choices
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
-from bot.storage.repositories.chats import Choices
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Attachment, Image, Incoming, Kind, Outgoing, Part, Permission, Text
@@ -54,7 +52,8 @@ WHY_ANY = {"busy": "file.busy", "heavy": "file.heavy", "slow": "file.slow"}
 @dataclass(slots=True)
 class Attached:
     store: Store
-    chat: Assistant
+    assistant: Assistant
+    routing: Routing
     documents: Documents
     voice: Voice
     files: ChildPool
@@ -69,14 +68,12 @@ class Attached:
         """
         if not any(isinstance(part, Attachment) for part in incoming.parts):
             return incoming
-        where, user = incoming.address, incoming.user.id
-        choices, known = await self.store.read(lambda tx: (tx.chats.choices(where, user), _known(tx, incoming)))
+        incoming, known = await self.store.read(lambda tx: (with_choices(tx, incoming), _known(tx, incoming)))
         given = [part for part in incoming.parts if isinstance(part, Attachment) and not (part.quoted and known)]
         if not given:
             return incoming
-        language = choices.language_for(incoming.user)
-        payer = BillTo.of(incoming, language, "" if agreed else "price.listen.ask")
-        taking = _Taking(incoming, reply, choices, language, payer)
+        payer = BillTo.of(incoming, incoming.language, "" if agreed else "price.listen.ask")
+        taking = _Taking(incoming, reply, payer)
         shown = [one for one in given if is_picture(one)]
         if len(shown) > MOST_PICTURES:
             raise BadInput(say(taking.language, "picture.many", most=MOST_PICTURES))
@@ -89,7 +86,7 @@ class Attached:
             return None
         if taking.read and not taking.text.strip() and not shown:
             names = ", ".join(taking.read)
-            await settle(self.store, incoming, reply, Outgoing(say(taking.language, "document.read", name=names), True))
+            await finish_with(self.store, incoming, reply, say(taking.language, "document.read", name=names))
             return None
         if shown and not await self._take_pictures(taking, shown):
             return None
@@ -101,7 +98,7 @@ class Attached:
 
     async def _take_pictures(self, taking: _Taking, shown: Sequence[Attachment]) -> bool:
         """False: the model that was chosen can't see, and the question waits for the tap that asks another."""
-        wanted = self.chat.questions.chosen(taking.choices).offer
+        wanted = self.assistant.model_for(taking.incoming.chat)
         if not wanted.model.profile.vision and all(one.quoted for one in shown):
             taking.parts.append(Text(BLIND_QUOTED))  # the answer may have nothing to do with what is seen there
             return True
@@ -117,7 +114,7 @@ class Attached:
         return False
 
     def _seeing(self) -> ModelOption | None:
-        return next((offer for offer in self.chat.routing.offers if offer.model.profile.vision), None)
+        return next((offer for offer in self.routing.offers if offer.model.profile.vision), None)
 
     def _say_blind(self, taking: _Taking) -> None:
         if not taking.text.strip():
@@ -134,34 +131,19 @@ class Attached:
         text = say(language, "picture.unseen", model=wanted.title, other=seeing.title)
 
         def work(tx: Tx) -> None:
-            where, user, turn = incoming.address, incoming.user.id, incoming.id
-            tx.chats.seen(where, incoming.user, private=incoming.private)
+            tx.chats.seen(incoming.address, incoming.user, private=incoming.private)
             place = branching.follow(tx, incoming, (Text(taking.text), *taking.parts))
             label = say(language, "picture.ask", model=seeing.title)
-            ask = tx.buttons.queued(
-                where, turn, user, label, "picture.ask", question=place.question.id, model=seeing.name
-            )
-            put(tx, incoming, Outgoing(text, plain=True, buttons=((ask,),)))
+            ask = Choice(label, "picture.ask", {"question": place.question.id, "model": seeing.name}, queued=True)
+            finish_turn(tx, incoming, text, choices=[ask])
 
-        await self.store.write(work)
-        await taking.reply.finish()
+        await finish(self.store, taking.reply, work)
 
     async def press_ask(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """The model that can see is chosen, and answers the question that waits."""
         model = action.payload["model"]
-
-        def choose(tx: Tx) -> Choices:
-            tx.chats.choose(incoming.address, model=model)
-            return tx.chats.choices(incoming.address)
-
-        choices = await self.store.write(choose)
-        begun = await self.chat.questions.again(incoming, action)
-        if begun is not None:
-            await self.chat.answer(incoming, reply, begun)
-            return
-        language = choices.language_for(incoming.user)
-        chosen = say(language, "model.chosen", model=self.chat.routing.pick(model).title)
-        await settle(self.store, incoming, reply, Outgoing(chosen, plain=True))
+        gone = say(incoming.language, "model.chosen", model=self.routing.pick(model).title)
+        await self.assistant.answer_again(incoming, reply, action, chosen=model, gone=gone)
 
     # --- everything else ----------------------------------------------------------------------------------------------
 
@@ -192,27 +174,22 @@ class Attached:
             recording = await self.voice.recording(place, attachment, data)
         taking.add(await self.voice.hear(taking.incoming, taking.reply, recording, taking.payer))
 
-    async def answered(self, incoming: Incoming) -> None:
-        """The question was answered: a spoken one may get a spoken answer."""
+    def answered(self, incoming: Incoming) -> Effect | None:
+        """What is done in the transaction that stores an answer: a spoken question may get a spoken answer."""
         if any(isinstance(part, Attachment) and part.kind in VOICES and not part.quoted for part in incoming.parts):
-            await self.voice.mirror(incoming, await language_of(self.store, incoming))
+            return lambda tx: self.voice.mirror(tx, with_choices(tx, incoming))
+        return None
 
     async def _keep(self, taking: _Taking, given: Sequence[Attachment], why: LimitReached | NotAgreed) -> None:
         """A budget did not let it be taken, or it is expensive: say so, with a button that takes it after all."""
         incoming, language, expensive = taking.incoming, taking.language, isinstance(why, NotAgreed)
         kept = {"parts": [asdict(one) for one in given], "text": incoming.text, "quotes": _quotes(incoming)}
-        agreed = expensive or not taking.payer.asks
-
-        def work(tx: Tx) -> None:
-            where, user, turn = incoming.address, incoming.user.id, incoming.id
-            label = say(language, "price.listen" if expensive else "retry")
-            rows = [(tx.buttons.queued(where, turn, user, label, "attached.again", agreed=agreed, **kept),)]
-            if expensive:
-                rows.append((tx.buttons.queued(where, turn, user, say(language, "price.drop"), "price.drop"),))
-            put(tx, incoming, Outgoing(str(why), plain=True, buttons=tuple(rows), reply_to=_quotes(incoming)))
-
-        await self.store.write(work)
-        await taking.reply.finish()
+        kept["agreed"] = expensive or not taking.payer.asks
+        again = Choice(say(language, "price.listen" if expensive else "retry"), "attached.again", kept, queued=True)
+        drop = Choice(say(language, "price.drop"), "price.drop", queued=True)
+        told = Outgoing(str(why), plain=True, reply_to=_quotes(incoming))
+        choices = [again, drop] if expensive else [again]
+        await finish_with(self.store, incoming, taking.reply, told, choices=choices)
 
     @staticmethod
     def again(incoming: Incoming, action: ButtonPress) -> Incoming:
@@ -271,8 +248,6 @@ class _Taking:
 
     incoming: Incoming
     reply: Reply
-    choices: Choices
-    language: str
     payer: BillTo
     text: str = ""
     parts: list[Part] = field(default_factory=list)
@@ -280,6 +255,10 @@ class _Taking:
 
     def __post_init__(self) -> None:
         self.text = self.incoming.text
+
+    @property
+    def language(self) -> str:
+        return self.incoming.language
 
     def add(self, text: str) -> None:
         self.text = "\n".join(filter(None, (self.text, text)))

@@ -7,7 +7,6 @@ it twice. A spoken answer is a job: the text is there at once, the voice follows
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 
@@ -18,7 +17,7 @@ from bot.concurrency.child_pool import Place
 from bot.errors import BadInput, LimitReached, ModelDenied, ModelError, ModelUnavailable
 from bot.feature import Command, Feature
 from bot.media import audio
-from bot.outbox import key, tell
+from bot.outbox import as_notice, delivery_key, finish, finish_turn, finish_with_notice
 from bot.ports import Reply, Transport
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
@@ -50,8 +49,7 @@ class Voice:
     transport: Transport
     listener: SpeechToText | None
     speaker: TextToSpeech | None
-    wake_jobs: Callable[[], None]
-    purse: Meter
+    meter: Meter
     longest: int = 1800
 
     def feature(self) -> Feature:
@@ -63,14 +61,16 @@ class Voice:
     async def toggle(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         """Whether voice is answered with voice here."""
         if self.speaker is None:
-            await tell(self.store, incoming, reply, "voice.off")
+            await finish_with_notice(self.store, incoming, reply, "voice.off")
             return
-        on = not await self.store.read(lambda tx: tx.chats.mirrors(incoming.address))
-        await self.store.write(lambda tx: tx.chats.mirror(incoming.address, on=on))
-        if on:
-            await tell(self.store, incoming, reply, "voice.mirrors")
-        else:
-            await tell(self.store, incoming, reply, "voice.silent")
+        notice = as_notice(incoming, reply)
+
+        def work(tx: Tx) -> None:
+            on = not tx.chats.mirrors(incoming.address)
+            tx.chats.mirror(incoming.address, on=on)
+            finish_turn(tx, notice, say(incoming.language, "voice.mirrors" if on else "voice.silent"))
+
+        await finish(self.store, reply, work)
 
     def check(self, attachment: Attachment, language: str) -> None:
         """Raises `BadInput` for what is not listened to, before anything is fetched."""
@@ -122,7 +122,7 @@ class Voice:
         if note.seconds > self.longest:  # the messenger was told otherwise
             raise self._too_long(language)
         if note.mime == "audio/ogg" and self.listener.short(len(note.data), note.seconds):
-            async with self.purse.pays(payer, self.purse.tariffs.speech, note.seconds):
+            async with self.meter.pays(payer, self.meter.tariffs.speech, note.seconds):
                 return await self.listener.hear(note.data, language)
         operation = await self._submitted(self.listener, incoming, payer, note)
         return await self._long(self.listener, operation, reply, language)
@@ -150,7 +150,7 @@ class Voice:
         known = await self.store.read(lambda tx: tx.operations.of(bot, turn))
         if known is not None and known.kind == KIND and known.operation:
             return known.operation
-        async with self.purse.pays(payer, self.purse.tariffs.long_speech, note.seconds):
+        async with self.meter.pays(payer, self.meter.tariffs.long_speech, note.seconds):
             name = await listener.submit(note.data, note.mime, payer.language)
 
         def running(tx: Tx) -> None:
@@ -165,21 +165,12 @@ class Voice:
 
     # --- speaking -----------------------------------------------------------------------------------------------------
 
-    async def mirror(self, incoming: Incoming, language: str) -> None:
-        """A spoken question was answered: have the answer spoken too, where the chat wishes so."""
-        if self.speaker is None:
+    def mirror(self, tx: Tx, incoming: Incoming) -> None:
+        """Have the answer to a spoken question spoken too, where the chat wishes so. The caller wakes the jobs."""
+        if self.speaker is None or not tx.chats.mirrors(incoming.address):
             return
-        asked = {"language": language, "user": incoming.user.id}
-        job = Job(KIND, incoming.id, incoming.address, asked, due=self.clock.time())
-
-        def work(tx: Tx) -> bool:
-            wished = tx.chats.mirrors(incoming.address)
-            if wished:
-                tx.jobs.add(job)
-            return wished
-
-        if await self.store.write(work):
-            self.wake_jobs()
+        asked = {"language": incoming.language, "user": incoming.user.id}
+        tx.jobs.add(Job(KIND, incoming.id, incoming.address, asked, due=self.clock.time()))
 
     async def speak(self, job: Job) -> None:
         """The job: the answer of a turn as a voice note. A text that is too long is spoken up to a sentence's end."""
@@ -193,7 +184,7 @@ class Voice:
         note = await self._spoken(self.speaker, job, text)
 
         def end(tx: Tx) -> None:
-            tx.deliveries.add(f"{key(job.key)}.voice", job.address, note)
+            tx.deliveries.add(f"{delivery_key(job.key)}.voice", job.address, note)
             tx.jobs.done(job)
 
         await self.store.patiently(lambda: self.store.write(end))
@@ -205,7 +196,7 @@ class Voice:
         payer = BillTo(job.address, job.payload.get("user", 0), job.key, language)
         unspoken = say(language, "voice.unspoken")
         try:
-            async with self.purse.pays(payer, self.purse.tariffs.voice, len(text)):
+            async with self.meter.pays(payer, self.meter.tariffs.voice, len(text)):
                 data = await speaker.speak(text, language_of(text))
         except LimitReached as error:
             return Outgoing(f"{unspoken} {error}", plain=True)

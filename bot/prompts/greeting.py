@@ -13,9 +13,7 @@ MOST_SUGGESTIONS = 6
 
 def welcome(tx: Tx, incoming: Incoming, library: Library) -> Outgoing:
     """What /start says: the greeting of the chat's persona, or the bot's own, with questions to begin with."""
-    choices = tx.chats.choices(incoming.address)
-    language = choices.language_for(incoming.user)
-    persona = library.persona(choices.persona)
+    language, persona = incoming.language, library.persona(incoming.chat.persona)
     text = greeting(persona, incoming, language) or say(language, "start", name=incoming.user.name)
     return Outgoing(text, plain=True, buttons=suggested(tx, incoming, persona, language))
 

@@ -11,7 +11,6 @@ from bot.billing.budget import Budget, Personal
 from bot.billing.pricing import PriceList
 from bot.config.settings import Settings
 from bot.conversation.request import Options as ChatOptions
-from bot.features.deferred_answers import Options as LaterOptions
 from bot.features.image_generation import Price
 from bot.storage.repositories.members import Allowance
 from bot.storage.repositories.money.budgets import Caps
@@ -90,7 +89,3 @@ def telegram(settings: Settings, routers: Routers | None = None) -> TelegramOpti
         webhook_secret=settings.webhook_secret.get_secret_value(),
         others=routers.kinds if routers else (),
     )
-
-
-def later(settings: Settings) -> LaterOptions:
-    return LaterOptions(settings.system_prompt, settings.temperature, settings.max_tokens)

@@ -151,7 +151,7 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
         store=store,
         access=people.access,
         features=[
-            ConversationCommands(store=store, assistant=assistant).feature(),
+            ConversationCommands(store=store, assistant=assistant, options=options.chat(settings)).feature(),
             Whispers(store=store, questions=questions).feature(),
             questions.feature(),
             *features,
@@ -261,7 +261,7 @@ def _people(given: Given, telegram: Telegram, library: Library) -> People:
     joining = Joining(
         store=store,
         access=access,
-        roll=directory,
+        directory=directory,
         rights=Rights(access),
         clock=store.clock,
         transport=telegram,
@@ -277,15 +277,14 @@ def _answering(given: Given, ground: Ground) -> Answering:
     settings, store, studio, routing = given.settings, given.store, given.models.studio, given.models.routing
     budget, meter = ground.people.budget, ground.people.meter
     reminders = Reminders(store=store, clock=store.clock, transport=ground.telegram, wake_jobs=ground.wake_jobs)
-    documents = Documents(store=store, purse=meter, embedder=studio.embeddings())
+    documents = Documents(store=store, meter=meter, embedder=studio.embeddings())
     voice = Voice(
         store=store,
         clock=store.clock,
         transport=ground.telegram,
         listener=studio.listener(),
         speaker=studio.speaker(),
-        wake_jobs=ground.wake_jobs,
-        purse=meter,
+        meter=meter,
         longest=settings.speech_seconds,
     )
     how = options.chat(settings)
@@ -293,25 +292,36 @@ def _answering(given: Given, ground: Ground) -> Answering:
         list(_tools(given, ground, reminders)),
         [McpServer(entry, store.clock, given.placement.tasks) for entry in settings.mcp_servers],
     )
-    asking = RequestBuilder(options=how, toolbox=toolbox)
+    request_builder = RequestBuilder(options=how, toolbox=toolbox)
     pricing = Pricing(
-        store=store, routing=routing, asking=asking, budget=budget, documents=documents, modes=given.models.async_models
+        routing=routing,
+        request_builder=request_builder,
+        budget=budget,
+        documents=documents,
+        modes=given.models.async_models,
     )
-    questions = TurnStart(store=store, routing=routing, pricing=pricing, options=how, library=ground.library)
+    turn_start = TurnStart(routing=routing, pricing=pricing, options=how, library=ground.library)
     assistant = Assistant(
         store=store,
         routing=routing,
         clock=store.clock,
         options=how,
         toolbox=toolbox,
-        asking=asking,
+        request_builder=request_builder,
         pricing=pricing,
-        questions=questions,
+        turn_start=turn_start,
         documents=documents,
         wake_jobs=ground.wake_jobs,
         incidents=ground.incidents,
     )
-    attached = Attached(store=store, chat=assistant, documents=documents, voice=voice, files=given.process.files)
+    attached = Attached(
+        store=store,
+        assistant=assistant,
+        routing=routing,
+        documents=documents,
+        voice=voice,
+        files=given.process.files,
+    )
     return Answering(assistant=assistant, documents=documents, voice=voice, reminders=reminders, attached=attached)
 
 
@@ -336,29 +346,29 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Fe
     searcher = models.studio.search() if "search" in settings.tools else None
     own_model = given.added.models[0].model if given.added.only_models else None
     helper = HelperModel(store, own_model or models.studio.text(settings.helper_model), people.budget)
-    deferred = _deferred(given, ground)
+    deferred = _deferred(given, ground, assistant)
     orders = Orders(store=store, clock=store.clock, withdraw={LATER: deferred.withdraw})
     return [
         answering.attached.feature(),
         _images(given, ground).feature(),
         Choosing(store=store, routing=routing, streaming=settings.streaming, library=library).feature(),
-        ChatList(store=store, transport=ground.telegram, aside=helper).feature(),
+        ChatList(store=store, transport=ground.telegram, helper_model=helper).feature(),
         Context(
             store=store,
             routing=routing,
-            aside=helper,
+            helper_model=helper,
             system=settings.system_prompt,
-            history=assistant.options.history,
+            history=options.chat(settings).history,
             library=library,
         ).feature(),
-        Personas(store=store, chat=assistant, library=library).feature(),
-        Writing(store=store, chat=assistant, library=library).feature(),
+        Personas(store=store, assistant=assistant, library=library).feature(),
+        Writing(store=store, assistant=assistant, library=library).feature(),
         deferred.feature(),
         orders.feature(),
         answering.voice.feature(),
-        Searching(store=store, searcher=searcher, purse=people.meter).feature(),
-        Confirming(store=store, chat=assistant).feature(),
-        Taps(store=store, chat=assistant).feature(),
+        Searching(store=store, searcher=searcher, meter=people.meter).feature(),
+        Confirming(store=store, assistant=assistant).feature(),
+        Taps(assistant=assistant).feature(),
         answering.reminders.feature(),
         Opinions(store=store, system=settings.system_prompt).feature(),
         *_of_people(given, ground, assistant.leave, orders.leave),
@@ -381,7 +391,7 @@ def _of_people(
         Allowances(
             store=store,
             access=people.access,
-            roll=people.directory,
+            directory=people.directory,
             budget=people.budget,
             clock=store.clock,
             currency=currency,
@@ -399,7 +409,7 @@ def _of_people(
         Members(
             store=store,
             access=people.access,
-            roll=people.directory,
+            directory=people.directory,
             rights=people.joining.rights,
             link=ground.telegram.link,
             deliver=people.joining.deliver,
@@ -407,7 +417,7 @@ def _of_people(
     ]
 
 
-def _deferred(given: Given, ground: Ground) -> DeferredAnswers:
+def _deferred(given: Given, ground: Ground, assistant: Assistant) -> DeferredAnswers:
     return DeferredAnswers(
         store=given.store,
         routing=given.models.routing,
@@ -417,7 +427,7 @@ def _deferred(given: Given, ground: Ground) -> DeferredAnswers:
         wake_jobs=ground.wake_jobs,
         incidents=ground.incidents,
         budget=ground.people.budget,
-        options=options.later(given.settings),
+        assistant=assistant,
     )
 
 

@@ -100,10 +100,10 @@ class TelegramReply:
     async def fetch(self, attachment: Attachment) -> bytes:
         return await files.fetch(self.deliverer.api, self.deliverer.clock, attachment)
 
-    def aside(self, user: int) -> None:
-        self.address = replace(self.address, only=user)
+    def show_only_to(self, user: int) -> None:
+        self.address = replace(self.address, visible_to=user)
 
-    async def confide(self) -> bool:
+    async def open_ephemeral(self) -> bool:
         """Where Telegram can't be reached now, the answer will open the message itself, or say that it can't."""
         self._opened = self._opened or self.deliverer.growing.get(self.turn) or 0  # from before a restart
         if self._opened:

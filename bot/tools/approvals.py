@@ -32,7 +32,7 @@ def ask(tx: Tx, incoming: Incoming, question: int, steps: Steps, number: int) ->
     """
     if steps.pending is None:
         raise ValueError("nothing is pending")
-    language = tx.chats.choices(incoming.address).language_for(incoming.user)
+    language = incoming.language
     request = {"question": question, "language": language, **_dump(steps)}
     tx.operations.add(ACTION, incoming.id, incoming.address, incoming.user.id, request)
     delivery = f"{incoming.id}.{number}" if number else incoming.id

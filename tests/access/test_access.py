@@ -149,7 +149,7 @@ async def test_who_is_blocked_can_not_stop_an_owners_answer(stage: Stage) -> Non
         tx.members.allow(where, allowed=True)
         tx.members.put(where.bot, BORIS, "blocked", ANNA)
 
-    await app.joining.roll.change(let_in)
+    await app.joining.directory.write(let_in)
     stage.studio.script([f"word{number} " for number in range(60)])
     stage.telegram.say(TEAM, "@govorun_sandbox_bot count", ANNA)
     shown = await stage.until(lambda: stage.telegram.transcript(TEAM)[1:] or None)

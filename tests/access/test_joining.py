@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bot.access.members import Wish
+from bot.access.members import InviteTerms
 from bot.access.policy import Role, may_set
 from bot.runtime.bot import Bot
 from bot.sandbox.telegram.server_facade import buttons_of
@@ -34,7 +34,7 @@ async def _closed(stage: Stage, **changes: Any) -> Bot:
 
 
 async def _give(app: Bot, user: int, role: str, expires: float | None = None) -> None:
-    await app.joining.roll.change(lambda tx: tx.members.put(app.telegram.api.id, user, role, ANNA, expires))
+    await app.joining.directory.write(lambda tx: tx.members.put(app.telegram.api.id, user, role, ANNA, expires))
 
 
 # --- the first owner --------------------------------------------------------------------------------------------------
@@ -147,11 +147,11 @@ async def test_a_member_whose_time_is_over_is_a_stranger_again(stage: Stage) -> 
 @pytest.mark.parametrize(
     ("words", "wish"),
     [
-        ("", Wish()),
-        ("admin", Wish(Role.ADMIN)),
-        ("5x", Wish(uses=5)),
-        ("operator 5x 30d stay 90d", Wish(Role.OPERATOR, 5, 30, 90)),
-        ("user stay 3d", Wish(stay=3)),
+        ("", InviteTerms()),
+        ("admin", InviteTerms(Role.ADMIN)),
+        ("5x", InviteTerms(uses=5)),
+        ("operator 5x 30d stay 90d", InviteTerms(Role.OPERATOR, 5, 30, 90)),
+        ("user stay 3d", InviteTerms(stay=3)),
         ("owner", None),
         ("0x", None),
         ("400d", None),
@@ -159,8 +159,8 @@ async def test_a_member_whose_time_is_over_is_a_stranger_again(stage: Stage) -> 
         ("operator5x", None),
     ],
 )
-def test_what_a_link_is_to_be_is_said_in_a_few_words(words: str, wish: Wish | None) -> None:
-    assert Wish.of(words) == wish
+def test_what_a_link_is_to_be_is_said_in_a_few_words(words: str, wish: InviteTerms | None) -> None:
+    assert InviteTerms.of(words) == wish
 
 
 async def test_nonsense_after_invite_is_answered_with_an_example(stage: Stage) -> None:
@@ -271,18 +271,18 @@ async def test_an_allowed_group_keeps_that_when_it_moves_and_loses_it_when_it_is
     app = await _closed(stage)
     stage.studio.script("here", "there")
     where = Address("telegram", app.telegram.api.id, TEAM)
-    await app.joining.roll.change(lambda tx: tx.members.allow(where, allowed=True))
+    await app.joining.directory.write(lambda tx: tx.members.allow(where, allowed=True))
     assert await stage.ask(MENTION, TEAM, BORIS) == "here"
     chat = {"id": TEAM, "type": "group", "title": "Team"}
     stage.telegram.push_raw(
         {"message": {"message_id": 900, "date": 1_800_000_000, "chat": chat, "migrate_to_chat_id": -1009}}
     )
-    await soon(stage, lambda: app.joining.roll.allows(-1009) or None)
-    assert not app.joining.roll.allows(TEAM)
+    await soon(stage, lambda: app.joining.directory.allows(-1009) or None)
+    assert not app.joining.directory.allows(TEAM)
     await stage.ask("/members")
     await stage.press(say("en", "group.withdraw", name=-1009))
     assert (await stage.texts(2))[1] == say("en", "group.withdrawn")
-    assert not app.joining.roll.allows(-1009)
+    assert not app.joining.directory.allows(-1009)
     assert rows(stage, "SELECT action, subject FROM audit") == [("withdrawn", "-1009")]
 
 
@@ -336,7 +336,7 @@ async def test_an_admin_sees_the_members_and_changes_a_role(stage: Stage) -> Non
     await stage.press(say("en", "members.operator"), CLARA)
     await stage.until(lambda: stage.telegram.texts(CLARA)[-1].endswith(f"{say('en', 'role.operator')}.") or None)
     assert not buttons_of(said(stage, CLARA)[-1])
-    assert app.joining.roll.role(BORIS) is Role.OPERATOR
+    assert app.joining.directory.role(BORIS) is Role.OPERATOR
     assert rows(stage, "SELECT actor, action, subject, details FROM audit") == [
         (CLARA, "role", str(BORIS), '{"role": "operator"}')
     ]
@@ -383,7 +383,7 @@ async def test_an_old_card_gives_no_right_that_was_lost(stage: Stage) -> None:
     await _give(app, CLARA, "admin")
     await stage.press(say("en", "members.owner"), CLARA)
     assert (await stage.texts(2, CLARA))[1] == say("en", "members.not")
-    assert app.joining.roll.role(BORIS) is None
+    assert app.joining.directory.role(BORIS) is None
 
 
 async def test_a_user_learns_nothing_of_the_admins_commands(stage: Stage) -> None:
@@ -402,7 +402,7 @@ async def test_more_members_than_fit_stand_on_pages(stage: Stage) -> None:
         for number in range(20):
             tx.members.put(app.telegram.api.id, 3000 + number, "user", ANNA)
 
-    await app.joining.roll.change(crowd)
+    await app.joining.directory.write(crowd)
     await stage.ask("/members")
     await stage.press(say("en", "members.more"))
     await stage.texts(2)

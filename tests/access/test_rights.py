@@ -40,7 +40,7 @@ async def _closed(stage: Stage, **roles: str) -> Bot:
 
 
 async def _give(app: Bot, user: int, role: str, expires: float | None = None) -> None:
-    await app.joining.roll.change(lambda tx: tx.members.put(app.telegram.api.id, user, role, ANNA, expires))
+    await app.joining.directory.write(lambda tx: tx.members.put(app.telegram.api.id, user, role, ANNA, expires))
 
 
 async def _elsewhere(app: Bot, user: int, role: str) -> None:
@@ -103,11 +103,11 @@ async def test_whose_role_falls_neither_comes_back_nor_lets_others_in_by_an_own_
     app = await _closed(stage, boris=role)
     code = await _link(stage, BORIS, wish)
     await _set(stage, BORIS, label)
-    fallen = app.joining.roll.role(BORIS)
+    fallen = app.joining.directory.role(BORIS)
     stage.telegram.say(BORIS, f"/start {code}")
     assert await stage.ask(f"/start {code}", CLARA) == OVER[CLARA]
-    assert app.joining.roll.role(BORIS) is fallen
-    assert app.joining.roll.role(CLARA) is None
+    assert app.joining.directory.role(BORIS) is fallen
+    assert app.joining.directory.role(CLARA) is None
 
 
 async def test_a_link_that_ended_stays_so_when_its_maker_gets_the_role_back(stage: Stage) -> None:
@@ -138,7 +138,7 @@ async def test_a_link_gives_nothing_that_its_maker_may_not_give_at_that_moment(s
     code = await _link(stage, BORIS, "admin 9x")
     await _elsewhere(app, BORIS, "admin")
     assert await stage.ask(f"/start {code}", CLARA) == OVER[CLARA]
-    assert app.joining.roll.role(CLARA) is None
+    assert app.joining.directory.role(CLARA) is None
 
 
 async def test_the_links_of_an_admin_end_with_the_admins_time(stage: Stage) -> None:
@@ -275,7 +275,7 @@ async def test_a_block_decides_the_question_of_the_blocked(stage: Stage) -> None
     await _set(stage, CLARA, "block")
     await stage.press(ALLOW, BORIS)
     await stage.until(lambda: say("ru", "join.decided") in stage.telegram.texts(BORIS) or None)
-    assert app.joining.roll.role(CLARA) is Role.BLOCKED
+    assert app.joining.directory.role(CLARA) is Role.BLOCKED
     assert len(stage.telegram.texts(CLARA)) == 2
 
 
@@ -317,7 +317,7 @@ async def test_a_group_is_withdrawn_only_by_who_may_at_that_moment(stage: Stage)
     stage.telegram.say(TEAM, "@govorun_sandbox_bot hello", BORIS)
     await stage.texts(2, BORIS)
     await stage.press(ALLOW, BORIS)
-    await soon(stage, lambda: app.joining.roll.allows(TEAM) or None)
+    await soon(stage, lambda: app.joining.directory.allows(TEAM) or None)
     await stage.ask("/members", BORIS)
     await _elsewhere(app, BORIS, "user")
     await stage.press(say("ru", "group.withdraw", name="Team"), BORIS)

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from bot.billing.allowances import Wish, read
+from bot.billing.allowances import AllowanceChange, read
 from bot.runtime.bot import Bot
 from bot.sandbox.ai_studio.server import Answer
 from bot.sandbox.telegram.server_facade import buttons_of
@@ -24,19 +24,19 @@ RUB = 1_000_000
 @pytest.mark.parametrize(
     ("words", "wish"),
     [
-        ("200", Wish(200 * RUB)),
-        ("200 a day", Wish(200 * RUB)),
-        ("12.5 RUB per day", Wish(12_500_000)),
-        ("0,5 \u20bd в день", Wish(500_000)),
-        ("3000 a month", Wish(None, 3000 * RUB)),
-        ("3000 руб. в месяц", Wish(None, 3000 * RUB)),
-        ("200/day 3000/month", Wish(200 * RUB, 3000 * RUB)),
-        ("3000 a month and 200 a day", Wish(200 * RUB, 3000 * RUB)),
-        ("200 в день, 3000 в месяц", Wish(200 * RUB, 3000 * RUB)),
-        ("none", Wish(0, 0)),
-        ("Без лимита", Wish(0, 0)),
-        ("default", Wish(as_everybody=True)),
-        ("как у всех", Wish(as_everybody=True)),
+        ("200", AllowanceChange(200 * RUB)),
+        ("200 a day", AllowanceChange(200 * RUB)),
+        ("12.5 RUB per day", AllowanceChange(12_500_000)),
+        ("0,5 \u20bd в день", AllowanceChange(500_000)),
+        ("3000 a month", AllowanceChange(None, 3000 * RUB)),
+        ("3000 руб. в месяц", AllowanceChange(None, 3000 * RUB)),
+        ("200/day 3000/month", AllowanceChange(200 * RUB, 3000 * RUB)),
+        ("3000 a month and 200 a day", AllowanceChange(200 * RUB, 3000 * RUB)),
+        ("200 в день, 3000 в месяц", AllowanceChange(200 * RUB, 3000 * RUB)),
+        ("none", AllowanceChange(0, 0)),
+        ("Без лимита", AllowanceChange(0, 0)),
+        ("default", AllowanceChange(as_everybody=True)),
+        ("как у всех", AllowanceChange(as_everybody=True)),
         ("200 a day 300 a day", None),
         ("200 a year", None),
         ("-5", None),
@@ -46,8 +46,8 @@ RUB = 1_000_000
         ("much", None),
     ],
 )
-def test_an_amount_is_read_as_admins_write_it(words: str, wish: Wish | None) -> None:
-    assert Wish.of(words) == wish
+def test_an_amount_is_read_as_admins_write_it(words: str, wish: AllowanceChange | None) -> None:
+    assert AllowanceChange.of(words) == wish
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ async def test_an_allowance_is_shown_and_changed_by_buttons(stage: Stage) -> Non
     assert say("en", "allowance.personal") in await stage.ask(f"/allowance {BORIS}", CLARA)
     await stage.press(say("en", "allowance.reset"), CLARA)
     assert (await stage.texts(8, CLARA))[7].startswith("Борис (number 1002): limit a day: as everybody")
-    assert app.joining.roll.allowance(BORIS) is None
+    assert app.joining.directory.allowance(BORIS) is None
 
 
 async def test_nobody_sets_that_of_the_own_rank_or_above_and_owners_have_none(stage: Stage) -> None:
@@ -219,4 +219,4 @@ async def _open(stage: Stage, **settings: object) -> Bot:
 
 
 async def _give(app: Bot, user: int, role: str) -> None:
-    await app.joining.roll.change(lambda tx: tx.members.put(app.telegram.api.id, user, role, 1))
+    await app.joining.directory.write(lambda tx: tx.members.put(app.telegram.api.id, user, role, 1))

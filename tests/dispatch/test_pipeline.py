@@ -61,9 +61,9 @@ class Silence:
     async def fetch(self, attachment: Attachment) -> bytes:
         raise Refused("there is no file")
 
-    def aside(self, user: int) -> None: ...
+    def show_only_to(self, user: int) -> None: ...
 
-    async def confide(self) -> bool:
+    async def open_ephemeral(self) -> bool:
         return False
 
     async def is_admin(self, user: int) -> bool:

@@ -94,6 +94,34 @@ async def test_it_sees_the_conversation_and_becomes_a_part_of_it(stage: Stage) -
     assert [said["text"] for said in stage.prompts()[-1][-3:]] == ["how much is it?", "42", "are you sure?"]
 
 
+async def test_a_model_is_asked_later_what_it_would_be_asked_now(stage: Stage) -> None:
+    """Persona, the user's own model, pinned facts and documents count for both."""
+    await stage.start()
+    stage.telegram.upload(ANNA, b"The capital of Freedonia is Fredville.", "document", name="book.txt")
+    await stage.texts(1)
+    for words, label in (("/persona", "Translator"), ("/model", say("en", "model.everywhere"))):
+        await stage.ask(words)
+        await stage.press(label)
+        await stage.texts(len(stage.telegram.texts(ANNA)) + 1)
+    await stage.press(LITE)
+    await stage.texts(6)
+    await stage.ask("/pin my name is Anna")
+    await stage.ask("hello")
+    answers = len(stage.telegram.texts(ANNA))
+    stage.telegram.say(ANNA, "/later what is the capital?")
+    await stage.texts(answers + 2)
+    now, (later,) = stage.studio.seen("completion")[-1].body, [one.body for one in stage.studio.seen("completionAsync")]
+    assert later["modelUri"] == now["modelUri"]
+    assert "lite" in now["modelUri"]
+    system = later["messages"][0]["text"]
+    assert now["messages"][0]["text"].startswith(system)  # which goes on with a word about tools
+    assert "my name is Anna" in system
+    assert "translator" in system
+    texts = [said["text"] for said in later["messages"]]
+    assert texts[-1].endswith("what is the capital?")
+    assert any("Fredville" in text for text in texts)
+
+
 async def test_an_open_question_is_not_mixed_with_what_is_said_meanwhile(stage: Stage) -> None:
     await _begin(stage, Slow(Pending()))
     await stage.ask("/later a hard one")

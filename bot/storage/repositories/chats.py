@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, exists, false, func, or_, select, update
+from sqlalchemy import and_, bindparam, exists, false, func, or_, select, update
 
 from bot.storage.engines.dialects import upsert
 from bot.storage.repositories.mapping import Subject
@@ -14,15 +13,20 @@ from bot.storage.tables.history import blobs, conversations, feedback, messages
 from bot.storage.tables.people import chats, users
 from bot.storage.tables.spending import reservations, spending, usage
 from bot.storage.tables.work import awaited, buttons, deliveries, jobs, operations
-from bot.types import Address
+from bot.types import Address, ChatChoices
 from bot.types import User as Person
 
 SEEN_USER = upsert(lambda insert: insert(users).on_conflict_do_nothing())
 SEEN_CHAT = upsert(lambda insert: insert(chats).on_conflict_do_nothing())
-OWN = select(users.c.model).where(users.c.bot == bindparam("b"), users.c.id == bindparam("u")).scalar_subquery()
-CHOICES = select(
-    *chats.c["language", "model", "streaming", "persona", "reasoning", "notices"], OWN.label("own_model")
-).where(chats.c.bot == bindparam("b"), chats.c.id == bindparam("c"))
+CHOICES = (
+    select(
+        *chats.c["language", "model", "streaming", "persona", "reasoning", "notices"],
+        users.c.model.label("own_model"),
+        users.c.timezone.label("zone"),
+    )
+    .join(users, and_(users.c.bot == chats.c.bot, users.c.id == bindparam("u")), isouter=True)
+    .where(chats.c.bot == bindparam("b"), chats.c.id == bindparam("c"))
+)
 BACK = (
     update(chats)
     .where(chats.c.bot == bindparam("b"), chats.c.id == bindparam("c"), chats.c.is_gone)
@@ -33,23 +37,6 @@ THERE = spending.alias()
 
 
 MOVED = (conversations, messages, deliveries, operations, jobs, usage, buttons, reservations, blobs, feedback)
-
-
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """What was chosen in a chat; "" means the operator's default. `own_model` is what a user chose for all chats."""
-
-    language: str = ""
-    model: str = ""
-    streaming: str = ""
-    persona: str = ""
-    reasoning: str = ""  # on, off
-    own_model: str = ""
-    notices: str = ""  # alone: what only the asker needs, only the asker sees (groups)
-
-    def language_for(self, user: Person) -> str:
-        """The language that was chosen in the chat, or the user's own."""
-        return self.language or user.language
 
 
 class Chats(Subject):
@@ -67,7 +54,7 @@ class Chats(Subject):
         person = {"bot": address.bot, "id": user.id, "name": user.name[:256], "language": user.language[:16]}
         self.connection.execute(SEEN_USER(self.connection), {**person, "first_seen": now})
 
-    def meet(self, address: Address, user: Person, *, private: bool) -> Choices:
+    def meet(self, address: Address, user: Person, *, private: bool) -> ChatChoices:
         """Insert the user and the chat if they are new; return the chat's settings."""
         row = self._choices(address, user.id)
         if row is not None and row.own_model is not None:
@@ -75,7 +62,7 @@ class Chats(Subject):
         self.seen(address, user, private=private)
         return self.choices(address, user.id)
 
-    def choices(self, address: Address, user: int = 0) -> Choices:
+    def choices(self, address: Address, user: int = 0) -> ChatChoices:
         """Return the settings of a chat; with `user` also the model that this user chose for all chats."""
         return _chosen(self._choices(address, user))
 
@@ -176,5 +163,5 @@ class People(Subject):
         self.connection.execute(update(users).where(users.c.bot == bot, users.c.id == user).values(timezone=timezone))
 
 
-def _chosen(row: Any) -> Choices:
-    return Choices(**{**row._mapping, "own_model": row.own_model or ""}) if row else Choices()
+def _chosen(row: Any) -> ChatChoices:
+    return ChatChoices(**{name: value or "" for name, value in row._mapping.items()}) if row else ChatChoices()

@@ -34,7 +34,7 @@ def columns(address: Address) -> dict[str, Any]:
         "connection": address.connection,
         "chat": address.chat,
         "thread": address.thread,
-        "only": address.only,
+        "only": address.visible_to,
     }
 
 
@@ -45,7 +45,7 @@ def at(table: Any, address: Address) -> ColumnElement[bool]:
         table.c.chat == address.chat,
         table.c.thread == address.thread,
         table.c.connection == address.connection,
-        table.c.only == address.only,
+        table.c.only == address.visible_to,
     )
 
 
@@ -71,7 +71,7 @@ def one_of(column: Any, words: Sequence[str]) -> ColumnElement[bool]:
 
 def spot(address: Address) -> dict[str, Any]:
     """The parameters of a statement with `here`."""
-    return {"b": address.bot, "c": address.chat, "t": address.thread, "n": address.connection, "o": address.only}
+    return {"b": address.bot, "c": address.chat, "t": address.thread, "n": address.connection, "o": address.visible_to}
 
 
 def address(row: Row[Any]) -> Address:

@@ -131,7 +131,9 @@ class Deliveries(Subject):
         """Return the newest answer that was put into a message of the chat, but not the one with the key `but`."""
         newest = (
             select(column.key, column.message_ids, column.outgoing)
-            .where(column.bot == where.bot, column.chat == where.chat, column.only == where.only, column.key != but)
+            .where(
+                column.bot == where.bot, column.chat == where.chat, column.only == where.visible_to, column.key != but
+            )
             .order_by(column.id.desc())
             .limit(LOOK_BACK)
         )
@@ -148,7 +150,7 @@ class Deliveries(Subject):
         """
         chat = select(column.key, column.outgoing).where(column.bot == where.bot, column.chat == where.chat)
         own = chat.where(column.key == turn)
-        others = chat.where(column.only == where.only).order_by(column.id.desc()).limit(LOOK_BACK)
+        others = chat.where(column.only == where.visible_to).order_by(column.id.desc()).limit(LOOK_BACK)
         for query in (own, others):
             for key, outgoing in reversed(self.connection.execute(query).all()):
                 said = load_outgoing(outgoing, None)

@@ -133,7 +133,7 @@ class Intake:
             else:
                 if incoming is not None:
                     incoming = await self._known(incoming, update)
-                    if not incoming.address.only:  # ids of what one person sees are of another line
+                    if not incoming.address.visible_to:  # ids of what one person sees are of another line
                         self.saw(incoming.address.chat, incoming.message_id)
                     came = self.clock.monotonic()
                     since = row.at.timestamp()

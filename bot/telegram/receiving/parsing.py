@@ -207,7 +207,7 @@ def _said(
         kind = Kind.STOP
     return Incoming(
         id=str(rows[0].id),
-        address=_address(body, message, me, only=user.id if unseen else 0),
+        address=_address(body, message, me, visible_to=user.id if unseen else 0),
         user=user,
         kind=kind,
         text=text,
@@ -236,7 +236,7 @@ def _press(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming |
     unseen = 0 if private else fields.natural(place.get("ephemeral_message_id"))
     return Incoming(
         id=str(rows[0].id),
-        address=_address(place, message, me, only=user.id if unseen else 0),
+        address=_address(place, message, me, visible_to=user.id if unseen else 0),
         user=user,
         kind=Kind.STOP if data == STOP else Kind.BUTTON,
         ids=_ids(rows),
@@ -299,9 +299,9 @@ READERS = {
 # --- fields -----------------------------------------------------------------------------------------------------------
 
 
-def _address(body: dict[str, Any], message: ReadMessage, me: Me, only: int = 0) -> Address:
+def _address(body: dict[str, Any], message: ReadMessage, me: Me, visible_to: int = 0) -> Address:
     thread = fields.natural(body.get("message_thread_id")) if body.get("is_topic_message") is True else 0
-    return Address("telegram", me.id, message.chat.id, thread, only=only)
+    return Address("telegram", me.id, message.chat.id, thread, visible_to=visible_to)
 
 
 def _ids(rows: Sequence[Received]) -> tuple[int, ...]:

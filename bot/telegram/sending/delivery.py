@@ -42,7 +42,7 @@ from bot.telegram.client.api import (
     Numberless,
 )
 from bot.telegram.sending import messages
-from bot.telegram.sending.ephemeral import Ephemeral, left
+from bot.telegram.sending.ephemeral import EphemeralSender, left
 from bot.telegram.sending.flood_budget import Budget
 from bot.telegram.sending.messages import Rung, Screen
 from bot.telegram.sending.progress import Progress, simpler
@@ -80,12 +80,12 @@ class Deliverer:
     _left: int | None = None
     _left_of: dict[str, int] = field(default_factory=dict)
     unconfirmed: SendReconciler = field(init=False)
-    alone: Ephemeral = field(init=False)
+    alone: EphemeralSender = field(init=False)
     outage: Outage = field(init=False)
 
     def __post_init__(self) -> None:
         self.unconfirmed = SendReconciler(self.api, self.outbox, self.permit, self._edit)
-        self.alone = Ephemeral(self.api, self.outbox, self.permit, self._edit, self._method)
+        self.alone = EphemeralSender(self.api, self.outbox, self.permit, self._edit, self._method)
         self.outage = Outage("delivering answers", self.clock)
 
     async def recover(self) -> None:
@@ -169,7 +169,7 @@ class Deliverer:
 
         Everybody would see it, so not where one person alone is answered.
         """
-        if address.only or not self.budget.action_fits(address.chat, self.clock.monotonic()):
+        if address.visible_to or not self.budget.action_fits(address.chat, self.clock.monotonic()):
             return
         self.budget.take_draft(address.chat, self.clock.monotonic())
         try:
@@ -216,7 +216,7 @@ class Deliverer:
         doubt = (delivery.state is DeliveryState.SENDING and was_left) or delivery.key in self.doubted
         self.doubted.discard(delivery.key)
         ids, rung = list(delivery.message_ids), Rung.RICH if self.rich else Rung.ENTITIES
-        if delivery.address.only:
+        if delivery.address.visible_to:
             ids, rung = left(delivery.message_ids, rung)
         return Progress(
             delivery,
@@ -233,7 +233,7 @@ class Deliverer:
     async def _give_up(self, delivery: Delivery, error: Exception) -> None:
         """It was refused for good. A chat that is gone is so for all that waits for it."""
         reason = str(error) if isinstance(error, Refused) else type(error).__name__  # others quote the text
-        if delivery.address.only or isinstance(error, NotAlone):  # it may be that person who is gone
+        if delivery.address.visible_to or isinstance(error, NotAlone):  # it may be that person who is gone
             await self._say_aloud(delivery, reason)
         elif isinstance(error, Gone):
             log.info("chat %d can't be reached: %s", delivery.address.chat, error)
@@ -248,9 +248,9 @@ class Deliverer:
         """It can't be shown to one person alone, and is shown to nobody: the chat is told that."""
         log.info("chat %d: it can't be shown to one person alone: %s", delivery.address.chat, reason)
         self._became("not alone")
-        if delivery.address.only:
+        if delivery.address.visible_to:
             await self.outbox.publish(delivery)
-            self.tasks.create_task(self.deliver(replace(delivery.address, only=0)))
+            self.tasks.create_task(self.deliver(replace(delivery.address, visible_to=0)))
         else:
             await self.outbox.bury(delivery, reason)
 
@@ -287,7 +287,7 @@ class Deliverer:
             progress.done += 1
             progress.doubt, progress.unnumbered, progress.ahead = False, False, LOOK_AHEAD
             self.outage.over()
-            if not delivery.address.only:
+            if not delivery.address.visible_to:
                 self.unconfirmed.saw(delivery.address.chat, message_id)
             if last:
                 await self._take_away(progress)
@@ -315,13 +315,13 @@ class Deliverer:
     async def _part(self, progress: Progress, part: Screen, *, last: bool) -> int:
         delivery = progress.delivery
         chat = delivery.address.chat
-        if delivery.address.only and (part.file or progress.done == len(progress.ids)):
+        if delivery.address.visible_to and (part.file or progress.done == len(progress.ids)):
             return await self.alone.send(progress, part, last=last)
         if progress.done < len(progress.ids):
             message_id = progress.ids[progress.done]
             try:
                 edited = await self._edit(progress, part, message_id, last=last)
-                if part.blocks and not delivery.address.only and _shows_no_blocks(edited):
+                if part.blocks and not delivery.address.visible_to and _shows_no_blocks(edited):
                     raise BadMarkup("the server leaves blocks out")
             except NotModified:  # it already is
                 return message_id

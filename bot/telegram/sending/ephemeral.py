@@ -38,7 +38,7 @@ class Method(Protocol):
 
 
 @dataclass(slots=True)
-class Ephemeral:
+class EphemeralSender:
     """`permit`, `edit` and `method` are the deliverer's."""
 
     api: Api
@@ -76,7 +76,7 @@ class Ephemeral:
             if id_ := sent.get("ephemeral_message_id"):
                 return int(id_)
             with suppress(TransportError):
-                await self.api.call(messages.delete(replace(to, only=0), sent["message_id"]))
+                await self.api.call(messages.delete(replace(to, visible_to=0), sent["message_id"]))
             raise NotAlone("the server does not know messages for one person")
         raise NotAlone(refusal)
 

@@ -115,7 +115,7 @@ def send(
         where["business_connection_id"] = to.connection
     if last and (markup := keyboard(outgoing)):
         where["reply_markup"] = markup
-    if to.only:
+    if to.visible_to:
         where |= _alone(to, outgoing.opens)
     elif outgoing.reply_to:
         where["reply_parameters"] = ReplyParameters(message_id=outgoing.reply_to, allow_sending_without_reply=True)
@@ -141,7 +141,9 @@ def _alone(to: Address, opens: str) -> dict[str, Any]:
     way, id_ = opens[:1], opens[1:]
     query = id_ if way == BY_PRESS else None
     where: dict[str, Any] = {
-        "ephemeral_message_parameters": EphemeralMessageParameters(receiver_user_id=to.only, callback_query_id=query)
+        "ephemeral_message_parameters": EphemeralMessageParameters(
+            receiver_user_id=to.visible_to, callback_query_id=query
+        )
     }
     if way == BY_REPLY:
         where["reply_parameters"] = ReplyParameters(ephemeral_message_id=int(id_))
@@ -154,7 +156,7 @@ def as_document(screen: Screen) -> Screen:
 
 
 def edit(screen: Screen, to: Address, message_id: int, markup: InlineKeyboardMarkup | None) -> TelegramMethod[Any]:
-    if to.only:
+    if to.visible_to:
         return _edit_alone(screen, to, message_id, markup)
     where: dict[str, Any] = {"chat_id": to.chat, "message_id": message_id, "reply_markup": markup}
     if to.connection:
@@ -172,7 +174,8 @@ def _edit_alone(
     screen: Screen, to: Address, message_id: int, markup: InlineKeyboardMarkup | None
 ) -> TelegramMethod[bool]:
     where: dict[str, Any] = {
-        "chat_id": to.chat, "receiver_user_id": to.only, "ephemeral_message_id": message_id, "reply_markup": markup,
+        "chat_id": to.chat, "receiver_user_id": to.visible_to, "ephemeral_message_id": message_id,
+        "reply_markup": markup,
     }  # fmt: skip
     if screen.file:
         return EditEphemeralMessageMedia(**where, media=_media(screen, screen.file))
@@ -193,8 +196,8 @@ def _media(screen: Screen, file: File) -> InputMediaPhoto | InputMediaDocument:
 
 
 def delete(to: Address, message_id: int) -> TelegramMethod[bool]:
-    if to.only:
-        return DeleteEphemeralMessage(chat_id=to.chat, receiver_user_id=to.only, ephemeral_message_id=message_id)
+    if to.visible_to:
+        return DeleteEphemeralMessage(chat_id=to.chat, receiver_user_id=to.visible_to, ephemeral_message_id=message_id)
     return DeleteMessage(chat_id=to.chat, message_id=message_id)
 
 

@@ -42,9 +42,11 @@ def simpler(progress: Progress, error: Exception) -> bool:
     """Change the way of sending after a refusal; False when there is no other way left."""
     if isinstance(error, NoThread) and progress.thread:
         progress.thread = False
-    elif progress.delivery.address.only and progress.limit > messages.SHORT_LIMIT and _is_too_long(progress, error):
+    elif (
+        progress.delivery.address.visible_to and progress.limit > messages.SHORT_LIMIT and _is_too_long(progress, error)
+    ):
         progress.limit, progress.done = messages.SHORT_LIMIT, 0
-    elif progress.delivery.address.only and _goes_apart(progress, error):
+    elif progress.delivery.address.visible_to and _goes_apart(progress, error):
         pass
     elif progress.delivery.outgoing.file and not progress.document:
         progress.document = True
@@ -73,7 +75,7 @@ def _elsewhere(progress: Progress) -> bool:
 
     What one person sees is always edited into a message that was just opened: there it is done once.
     """
-    if progress.done >= len(progress.ids) or (progress.delivery.address.only and progress.renewed):
+    if progress.done >= len(progress.ids) or (progress.delivery.address.visible_to and progress.renewed):
         return False
     del progress.ids[progress.done :]
     progress.renewed = True

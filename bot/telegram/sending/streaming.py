@@ -125,7 +125,7 @@ class LiveMessage:
     async def _frames(self) -> None:
         placed = self.deliverer.growing.pop(self.turn, None)
         placed = self.over or placed
-        if self.address.only:  # typing would be seen by all, and a draft by nobody
+        if self.address.visible_to:  # typing would be seen by all, and a draft by nobody
             if placed and self.mode != "off":
                 await self._edits(placed)
             return
@@ -265,7 +265,7 @@ class LiveMessage:
             await self._give_way()
             self._changed.clear()
             # No blocks: whether a text can be edited into them is not told.
-            limit = messages.SHORT_LIMIT if self.address.only else messages.LIMIT
+            limit = messages.SHORT_LIMIT if self.address.visible_to else messages.LIMIT
             frame = messages.growing(self.text, Rung.ENTITIES, self.doing, limit)
             if frame.text and frame != shown:
                 unseen, self._unseen = self._unseen, 0.0

@@ -441,9 +441,9 @@ async def test_who_is_let_in_by_one_process_is_known_to_all(hall: Hall) -> None:
     bot = hall.worker.telegram.api.id
     first, *others = [app for app in hall.bots if app.placement.role.works]
     assert {app.joining.code for app in hall.bots} == {first.joining.code}
-    await first.joining.roll.change(lambda tx: tx.members.put(bot, BORIS, "owner", 0))
+    await first.joining.directory.write(lambda tx: tx.members.put(bot, BORIS, "owner", 0))
     async with asyncio.timeout(PATIENCE):
-        while any(app.joining.roll.role(BORIS) is None or app.joining.code for app in others):
+        while any(app.joining.directory.role(BORIS) is None or app.joining.code for app in others):
             await asyncio.sleep(0.05)
 
 
@@ -459,8 +459,8 @@ async def test_whose_rights_were_taken_lets_nobody_in_and_the_owners_hear_of_it(
         for owner in (BORIS, clara):
             tx.members.put(bot, owner, "owner", ANNA)
 
-    await hall.worker.joining.roll.change(own)
-    await until(lambda: all(app.joining.roll.role(BORIS) for app in hall.bots if app.placement.role.works))
+    await hall.worker.joining.directory.write(own)
+    await until(lambda: all(app.joining.directory.role(BORIS) for app in hall.bots if app.placement.role.works))
     hall.telegram.say(BORIS, "/invite admin 9x")
     ((code,),) = [re.findall(r"\?start=([\w-]+)", text) for text in await hall.texts(1, BORIS)]
     hall.telegram.say(ANNA, f"/members {BORIS}")
@@ -474,7 +474,7 @@ async def test_whose_rights_were_taken_lets_nobody_in_and_the_owners_hear_of_it(
         hall.telegram.say(who, f"/start {code}")
     assert await hall.texts(1, dina) == [say("en", "join.over")]
     assert (await hall.texts(2, BORIS))[1] == say("ru", "join.over")
-    await until(lambda: not any(app.joining.roll.role(BORIS) for app in hall.bots if app.placement.role.works))
+    await until(lambda: not any(app.joining.directory.role(BORIS) for app in hall.bots if app.placement.role.works))
 
 
 @several

@@ -197,7 +197,7 @@ async def test_a_message_that_is_shown_too_late_does_not_change_what_was_sent(st
 
 async def test_what_one_member_alone_sees_is_never_taken_for_a_message_of_the_chat(store: Store) -> None:
     """Its ids are others, so a reaction to message 7 is not one to the seventh whisper."""
-    alone = replace(WHERE, only=1002)
+    alone = replace(WHERE, visible_to=1002)
 
     def work(tx: Tx) -> list[object]:
         for turn, where in (("1", WHERE), ("2", alone)):

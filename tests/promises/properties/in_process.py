@@ -13,7 +13,7 @@ import bot.telegram.client.fast_import  # noqa: F401  isort: skip  before aiogra
 from aiogram import Bot
 from aiogram.exceptions import TelegramNetworkError
 from aiogram.methods import TelegramMethod
-from aiogram.types import InputFile
+from aiogram.types import BufferedInputFile, InputFile
 
 from bot.sandbox.telegram.call import ApiError, Call, Upload
 from bot.sandbox.telegram.server_facade import Telegram
@@ -122,5 +122,8 @@ class Wire(Session):
             for name, value in method.model_dump(warnings=False).items()
             if (prepared := self.prepare_value(value, bot, files))
         }
-        assert not files, "pictures go over HTTP"
-        return Call(method.__api_method__, values, dict[str, Upload]())
+        uploads = {}
+        for name, file in files.items():
+            assert isinstance(file, BufferedInputFile)
+            uploads[name] = Upload(file.filename or "", "application/octet-stream", file.data)
+        return Call(method.__api_method__, values, uploads)

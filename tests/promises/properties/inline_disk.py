@@ -22,7 +22,10 @@ T = TypeVar("T")
 class InlineThread:
     """Looks like `storage.thread.Thread`. After `pull` nothing that is asked of it ever comes back."""
 
-    def __init__(self, path: Path, *, writer: bool) -> None:
+    def __init__(
+        self, path: Path, *, writer: bool, written: Callable[[sqlite3.Connection], bool] | None = None
+    ) -> None:
+        self.written = written
         self.raw = sqlite3.connect(path)
         self.connection = engine(make_url("sqlite://"), lambda: self.raw, writer=writer).connect()
         self.pulled = False
@@ -30,6 +33,8 @@ class InlineThread:
     async def run(self, function: Callable[..., T], *arguments: object) -> T:
         await self._turn()
         result = function(*arguments)
+        if self.written is not None and self.written(self.raw):
+            self.pulled = True
         await self._turn()
         return result
 
@@ -48,10 +53,16 @@ class InlineDisk:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.written: Callable[[sqlite3.Connection], bool] = lambda _connection: (
+            False
+        )  # told of each commit; True: pull
         self.threads: list[InlineThread] = []
 
     def store(self, clock: Clock) -> Store:
-        self.threads = [InlineThread(self.path, writer=number == 0) for number in range(2)]
+        self.threads = [
+            InlineThread(self.path, writer=True, written=lambda raw: self.written(raw)),
+            InlineThread(self.path, writer=False),
+        ]
         writer, *readers = cast(Sequence[Thread], self.threads)
         return Store(clock, Sqlite(writer, readers, self.path), Metrics())
 

@@ -10,10 +10,12 @@ import asyncio
 import random
 import shutil
 import sqlite3
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+from bot.ai import AsyncModel
 from bot.config.settings import Settings, load
 from bot.extension import Extension
 from bot.http.client import Http
@@ -46,6 +48,9 @@ HTTP = Http()  # nobody is asked over it
 class World:
     """`steps` and `wait` let things happen, `kill` and `start` are the bot's process, `settle` waits for peace."""
 
+    studio: type[YandexStudio] = YandexStudio
+    async_models: Callable[[str], AsyncModel | None] = staticmethod(lambda _name: None)
+
     def __init__(self, folder: Path, template: Path, **changes: Any) -> None:
         self.loop = StepLoop()
         self.clock = LoopClock(self.loop)
@@ -61,10 +66,13 @@ class World:
 
     def _settings(self, changes: dict[str, Any]) -> Settings:
         return load(
-            _env_file=None, bot_token=self.telegram.token, yc_api_key="AQVN-secret", yc_folder_id="b1g",
-            access="open", image_model="", user_rate=0, chat_queue=1_000,
-            name_chats=False, summaries=False,  # their model would be asked over a real network
-            **changes,
+            _env_file=None,
+            **{
+                "bot_token": self.telegram.token, "yc_api_key": "AQVN-secret", "yc_folder_id": "b1g",
+                "access": "open", "image_model": "", "user_rate": 0, "chat_queue": 1_000,
+                "name_chats": False, "summaries": False,  # their model would be asked over a real network
+                **changes,
+            },
         )  # fmt: skip
 
     # --- the process --------------------------------------------------------------------------------------------------
@@ -111,7 +119,7 @@ class World:
     def _wired(self, store: Store, api: Api, tasks: asyncio.TaskGroup) -> Bot:
         routing = Routing([ModelOption("one", "One", self.brain), ModelOption("two", "Two", self.brain)])
         chance = random.Random(1)
-        studio = YandexStudio(self.settings, HTTP, self.clock, chance, api.metrics)
+        studio = self.studio(self.settings, HTTP, self.clock, chance, api.metrics)
         return wire(
             Given(
                 settings=self.settings,
@@ -119,7 +127,7 @@ class World:
                 process=Process(self.settings, self.clock, HTTP, AsyncExitStack()),
                 api=api,
                 models=Models(
-                    studio=studio, routing=routing, async_models=lambda _name: None, images=studio.art(), chance=chance
+                    studio=studio, routing=routing, async_models=self.async_models, images=studio.art(), chance=chance
                 ),
                 added=Extension(),
                 placement=Placement(tasks=tasks),

@@ -1,0 +1,406 @@
+"""A command and a press are done once, and what they say is what they have changed, wherever the process was killed.
+
+Each is done twice: undisturbed, and killed after every commit of the turn that leaves it open, then begun again by the
+next process. In the end the database and the chat must hold the same. Every command, button and awaited message of the
+bot has a row in `COMMANDS`, `PRESSES` or `AWAITED`; one that is added without a row fails here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.ai import Answered, Findings, Finished, ImageRequest, Request
+from bot.feature import joined
+from bot.providers.yandex.service import YandexStudio
+from bot.sandbox.telegram.server_facade import text_of
+from bot.storage.repositories.mapping import dump_parts
+from bot.storage.store import Tx
+from bot.types import Address, Text, ToolCall
+from tests.promises.properties.world import ANNA, World
+
+HERE = (ANNA, 0)
+BUG = "Something broke on my side"
+# What is another time, another random number, or another count of tries in each course.
+VOLATILE = {
+    "id",
+    "at",
+    "due",
+    "expires",
+    "attempts",
+    "marker",
+    "first_seen",
+    "key",
+    "hash",
+    "code",
+    "seed",
+    "message_ids",
+    "once",
+    "chosen",
+}
+RANDOM = re.compile(r"(q\.)?[A-Za-z0-9_-]{16,}|\d{15,}|\ba\d+(?=w\d)")
+
+
+class Painter:
+    async def submit(self, _drawing: ImageRequest) -> str:
+        return "operation"
+
+    async def poll(self, _operation: str) -> Finished:
+        return Finished(b"a picture")
+
+
+class Searcher:
+    async def search(self, query: str) -> Findings:
+        return Findings(f"found {query}")
+
+    async def pages(self, _query: str) -> tuple[()]:
+        return ()
+
+
+class Voice:
+    longest = 100
+
+    async def speak(self, _text: str, _language: str) -> bytes:
+        return b"a voice"
+
+
+class Later:
+    async def submit(self, _request: Request) -> str:
+        return "operation"
+
+    async def poll(self, _operation: str) -> Answered:
+        return Answered("answered later")
+
+    async def cancel(self, _operation: str) -> bool:
+        return True
+
+
+class Studio(YandexStudio):
+    """The services that need no network."""
+
+    def art(self) -> Any:
+        return Painter()
+
+    def search(self) -> Any:
+        return Searcher()
+
+    def speaker(self) -> Any:
+        return Voice()
+
+
+class Whole(World):
+    """A bot with all its commands, whose owner is Anna."""
+
+    studio = Studio
+    async_models = staticmethod(lambda _name: Later())
+
+    def __init__(self, folder: Path, template: Path) -> None:
+        folder.mkdir()
+        super().__init__(folder, template, owners=[ANNA], tools=["search", "time"])
+        self.places |= {"q1": HERE, "q2": HERE}
+
+
+ASKED_AGAIN = ("usage", "reservations")
+PAYING = {"/search", "press price.search", "press image.improve"}
+Prepare = Callable[[Tx, Address], object]
+
+
+@dataclass(frozen=True)
+class Press:
+    """A button with this `payload`, or a message that the bot has asked for, after `prepare` has made what it needs.
+
+    `otherwise`: what is said where a kill came in between, since nobody can know better then.
+    """
+
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    prepare: Prepare = lambda _tx, _where: None
+    said: str = "q2 please"
+    otherwise: str = ""
+
+
+@dataclass
+class Course:
+    """One command or press in a world of its own. `lost` are the commits after which the turn was open."""
+
+    world: Whole
+    cut: int = 0  # kill after so many commits
+    commits: int = 0
+    lost: list[int] = field(default_factory=list)
+    key: str = ""
+
+    def write(self, work: Prepare) -> None:
+        connection = self.world.disk.threads[0].connection
+        with connection.begin():
+            work(Tx(connection, self.world.clock), Address("telegram", self.bot, ANNA))
+        connection.commit()
+
+    @property
+    def bot(self) -> int:
+        return int(self.world.telegram.token.partition(":")[0])
+
+    def run(self, act: Callable[[Course], None]) -> None:
+        self.world.disk.written = self._written
+        act(self)
+        while not self.world.peaceful():
+            self.world.wait(0.5)
+            if self.world.disk.threads[0].pulled:
+                self.world.kill()
+                self.world.start()
+        self.world.wait(10.0)  # for jobs
+        self.world.settle()
+
+    def _written(self, connection: sqlite3.Connection) -> bool:
+        self.commits += 1
+        (is_open,) = connection.execute("SELECT count(*) FROM updates WHERE state IN ('new', 'begun')").fetchone()
+        if is_open:
+            self.lost.append(self.commits)
+        return self.commits == self.cut
+
+    # --- what is there in the end -------------------------------------------------------------------------------------
+
+    def kept(self) -> dict[str, Counter[str]]:
+        """Every row of the database, without what is another in each course."""
+        connection = sqlite3.connect(self.world.disk.path)
+        connection.row_factory = sqlite3.Row
+        names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        tables = {
+            name: Counter(_row(row) for row in connection.execute(f"SELECT * FROM {name}"))
+            for name in sorted(names)
+            if not name.startswith(("sqlite_", "alembic"))
+        }
+        connection.close()
+        return tables
+
+    def told(self) -> list[str]:
+        rows = []
+        for message in self.world.messages(HERE):
+            keyboard = message.get("reply_markup", {}).get("inline_keyboard", [])
+            rows.append(f"{RANDOM.sub('*', text_of(message))} {[[one['text'] for one in line] for line in keyboard]}")
+        return rows
+
+
+def _row(row: sqlite3.Row) -> str:
+    return RANDOM.sub("*", json.dumps({name: str(row[name]) for name in sorted(set(row.keys()) - VOLATILE)}))
+
+
+# --- what is done -----------------------------------------------------------------------------------------------------
+
+
+def asks_zone(tx: Tx, where: Address) -> None:
+    tx.buttons.wait_for(where, ANNA, "reminder.zone", text="in 20 minutes tea", turn="1")
+
+
+def drawn(tx: Tx, where: Address) -> None:
+    tx.operations.add(
+        "image", "1", where, ANNA,
+        {"prompt": "a cat q2", "seed": 7, "width": 1, "height": 1, "language": "en", "reply_to": 0},
+    )  # fmt: skip
+    tx.operations.end(1, "done")
+
+
+def deferred(tx: Tx, where: Address) -> None:
+    request = {
+        "model": "one", "language": "en", "conversation": 1, "turn": "1", "question": "q1", "parent": None,
+        "reply_to": 0, "messages": [["user", dump_parts((Text("q1"),))]], "temperature": 0.3, "max_tokens": 9,
+    }  # fmt: skip
+    tx.operations.add("later", "1", where, ANNA, request)
+
+
+def acts(state: str) -> Prepare:
+    def prepare(tx: Tx, where: Address) -> None:
+        call = dump_parts((ToolCall("c", "web_search", {"query": "cats"}),))
+        request = {"question": 1, "language": "en", "steps": [], "call": call, "results": "[]"}
+        tx.operations.add("action", "1", where, ANNA, request)
+        if state != "asked":
+            tx.operations.end(1, state)
+
+    return prepare
+
+
+def summarised(tx: Tx, _where: Address) -> None:
+    tx.memory.summarise(1, "what was said", 2, "model")
+    tx.memory.pin(1, ANNA, "a fact")
+
+
+def applied(tx: Tx, where: Address) -> None:
+    tx.members.ask(where.bot, 777, "Vera")
+    for action in ("join.allow", "join.refuse"):
+        tx.buttons.add(where, "1", ANNA, "a button", action, subject=777)
+
+
+def invited(tx: Tx, where: Address) -> None:
+    tx.members.invite(where.bot, "hash", "user", 1, 2_000_000_000.0, None, ANNA)
+
+
+COMMANDS = {
+    "/help": "", "/new": "", "/stop": "", "/whisper": "", "/image": "a cat", "/img": "a cat", "/model": "",
+    "/reasoning": "", "/settings": "", "/chats": "", "/context": "", "/pin": "the sky is green", "/summary": "",
+    "/persona": "", "/write": "post", "/later": "q2 please", "/jobs": "", "/voice": "", "/search": "cats",
+    "/remind": "in 20 minutes tea", "/timezone": "Europe/Moscow", "/usage": "", "/allowance": "", "/export": "",
+    "/forget": "", "/start": "", "/members": "", "/invite": "", "/audit": "",
+}  # fmt: skip
+VIEW = {"page": 0, "words": "", "archived": False, "id": 1, "pinned": True, "archived_now": True}
+FACT = {"conversation": 1, "fact": 1}
+SUBJECT = {"subject": 777, "name": "Vera", "language": "en"}
+DRAWING = {"prompt": "a cat", "seed": 7, "width": 1, "height": 1}
+PRESSES = {
+    "retry": Press({"question": 1}),
+    "resume": Press({"answer": 2}),
+    "version": Press({"answer": 2}),
+    "attached.again": Press({"parts": [{"kind": "sticker", "ref": "f", "name": "q2"}], "text": "", "quotes": 0,
+                             "agreed": True}),
+    "picture.ask": Press({"question": 1, "model": "two"}),
+    "image.again": Press({"turn": "1"}, drawn),
+    "image.ratio": Press({"turn": "1", "width": 16, "height": 9}, drawn),
+    "image.change": Press({"turn": "1"}, drawn),
+    "image.improve": Press({"turn": "1"}, drawn),
+    "price.draw": Press(DRAWING),
+    "price.search": Press({"query": "cats"}),
+    "price.answer": Press({"question": 1}),
+    "price.cheaper": Press({"question": 1, "model": "two"}),
+    "price.drop": Press({"question": 1}),
+    "settings.language": Press(), "settings.model": Press(), "settings.streaming": Press(),
+    "settings.notices": Press(),
+    "language.set": Press({"language": "ru"}), "model.set": Press({"model": "two"}),
+    "streaming.set": Press({"streaming": "off"}), "notices.set": Press({"notices": ""}),
+    "reasoning.set": Press({"reasoning": "off"}),
+    "model.everywhere": Press(), "model.mine": Press({"model": "two"}),
+    "chats.open": Press(VIEW), "chats.page": Press(VIEW), "chats.pin": Press(VIEW), "chats.archive": Press(VIEW),
+    "chats.rename": Press(VIEW),
+    "fact.unpin": Press(FACT, summarised), "summary.edit": Press(FACT, summarised),
+    "summary.undo": Press(FACT, summarised),
+    "persona.set": Press({"persona": "teacher"}), "persona.ask": Press({"question": "q2 please"}),
+    "write.start": Press({"template": "post"}),
+    "write.skip": Press({"template": "post", "field": "tone"}), "write.cancel": Press({"template": "post"}),
+    "later": Press({"turn": "1"}), "later.again": Press({"turn": "1"}, deferred),
+    "jobs.cancel": Press({"kind": "later", "key": "1"}, deferred),
+    "act.yes": Press({"turn": "1"}, acts("asked"), otherwise="may or may not have been done"),
+    "act.no": Press({"turn": "1"}, acts("asked")),
+    "reminder.zone": Press({"zone": "Europe/Moscow", "text": "in 20 minutes tea"}, asks_zone),
+    "feedback": Press({"turn": "1", "sign": "👍"}),
+    "allowance.of": Press({"whom": 777, "wish": "200"}), "allowance.change": Press({"whom": 777}),
+    "forget": Press(),
+    "join.allow": Press(SUBJECT, applied), "join.refuse": Press(SUBJECT, applied),
+    "members.show": Press({"whom": "777"}), "members.page": Press({"page": "0"}),
+    "members.set": Press({"whom": "777", "role": "operator"}), "group.withdraw": Press({"chat": "-100777"}),
+    "invite.revoke": Press({"id": 1}, invited),
+    "queue.now": Press(), "queue.drop": Press(),
+}  # fmt: skip
+AWAITED = {
+    "image.change": Press({"turn": "1"}, drawn, "with a hat"),
+    "chats.rename": Press({"id": 1}, said="A name"),
+    "summary.edit": Press({"conversation": 1}, summarised, "another summary"),
+    "write": Press({"template": "post", "values": {}}, said="q2 please"),
+    "reminder.zone": Press({"text": "in 20 minutes tea", "turn": "1"}, said="Moscow"),
+    "allowance.change": Press({"whom": 777}, said="200 a day"),
+}
+# The ways of a press that a row of `PRESSES` does not go.
+WAYS = {
+    "act.yes, which a process was doing when it died": ("act.yes", Press({"turn": "1"}, acts("submitting"))),
+    "act.yes of what was decided": ("act.yes", Press({"turn": "1"}, acts("done"))),
+    "picture.ask of a question that is gone": ("picture.ask", Press({"question": 99, "model": "two"})),
+    "price.answer of a question that is gone": ("price.answer", Press({"question": 99})),
+    "reminder.zone without a reminder": ("reminder.zone", Press({"zone": "Europe/Moscow", "text": ""}, asks_zone)),
+}
+
+
+def say(text: str) -> Callable[[Course], None]:
+    def act(course: Course) -> None:
+        course.world.telegram.say(ANNA, text)
+
+    return act
+
+
+def press(action: str, what: Press) -> Callable[[Course], None]:
+    def act(course: Course) -> None:
+        message = course.world.messages(HERE)[-1]["message_id"]
+
+        def made(tx: Tx, where: Address) -> None:
+            what.prepare(tx, where)
+            course.key = tx.buttons.add(where, "1", ANNA, "a button", action, **what.payload).data
+
+        course.write(made)
+        course.commits, course.lost = 0, []
+        course.world.telegram.press(ANNA, message, course.key)
+
+    return act
+
+
+def answer(action: str, what: Press) -> Callable[[Course], None]:
+    def act(course: Course) -> None:
+        def made(tx: Tx, where: Address) -> None:
+            what.prepare(tx, where)
+            tx.buttons.wait_for(where, ANNA, action, **what.payload)
+
+        course.write(made)
+        course.commits, course.lost = 0, []
+        course.world.telegram.say(ANNA, what.said)
+
+    return act
+
+
+ACTS = {
+    **{word: (say(f"{word} {rest}".strip()), "") for word, rest in COMMANDS.items()},
+    **{f"press {action}": (press(action, what), what.otherwise) for action, what in PRESSES.items()},
+    **{f"answer to {action}": (answer(action, what), "") for action, what in AWAITED.items()},
+    **{name: (press(action, what), "") for name, (action, what) in WAYS.items()},
+}
+
+
+def begun(folder: Path, template: Path, cut: int) -> Course:
+    world = Whole(folder, template)
+    world.start()
+    world.wait(0.5)
+    world.telegram.say(ANNA, "q1 please")
+    world.settle()
+    world.wait(2.0)
+    return Course(world, cut)
+
+
+@pytest.mark.parametrize("name", ACTS)
+def test_what_is_killed_and_begun_again_is_done_once_and_said_as_it_was_done(
+    name: str, tmp_path: Path, template: Path
+) -> None:
+    act, otherwise = ACTS[name]
+    whole = begun(tmp_path / "whole", template, 0)
+    try:
+        whole.run(act)
+        told, kept, points = whole.told(), whole.kept(), whole.lost
+        assert not any(BUG in text for text in told), told
+    finally:
+        whole.world.close()
+    for point in points[1:]:  # after the first the update is only in the inbox
+        killed = begun(tmp_path / f"killed{point}", template, point)
+        try:
+            killed.run(act)
+            if otherwise and any(otherwise in text for text in killed.told()):
+                continue
+            assert killed.told() == told, f"killed after commit {point}"
+            there = killed.kept()
+            for table in ASKED_AGAIN if name in PAYING else ():  # the model is asked, and paid, once more
+                del there[table]
+                kept.pop(table, None)
+            assert there == kept, f"killed after commit {point}"
+        finally:
+            killed.world.close()
+
+
+def test_every_command_button_and_awaited_message_has_a_row(tmp_path: Path, template: Path) -> None:
+    course = begun(tmp_path / "bot", template, 0)
+    try:
+        assert course.world.app is not None
+        help_ = course.world.app.inbound.help
+        known = joined([help_.feature(), *help_.features])
+        assert set(known.commands) == set(COMMANDS)
+        assert set(known.presses) == set(PRESSES)
+        assert set(known.awaits) == set(AWAITED)
+    finally:
+        course.world.close()
