@@ -117,9 +117,9 @@ class Chunk:
     replaces: bool = False
     finish: Finish | None = None
     usage: Usage | None = None
-    calls: tuple[ToolCall, ...] = ()
-    thought: str = ""
-    doing: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    reasoning: str = ""
+    activity: str = ""
     sources: tuple[Source, ...] = ()
 
 

@@ -33,10 +33,10 @@ class Command:
 
     run: CommandHandler
     in_menu: bool = True
-    act: Permission = Permission.TALK
+    requires: Permission = Permission.TALK
     about: str | Mapping[str, str] = ""
     is_notice: bool = False
-    alone: bool = False
+    ephemeral: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class ButtonHandler:
     """What the buttons of one action do (`tx.buttons.add`)."""
 
     run: PressHandler
-    act: Permission = Permission.TALK
+    requires: Permission = Permission.TALK
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,17 +53,17 @@ def finish_turn(
     outgoing = [Outgoing(one, plain=True) if isinstance(one, str) else one for one in answers]
     if choices:
         outgoing[0] = replace(outgoing[0], buttons=tuple((_button(tx, incoming, choice),) for choice in choices))
-    shown = tx.deliveries.shown(incoming.address, incoming.message_id, but=incoming.id) if over else None
+    shown = tx.outbox.find_shown(incoming.address, incoming.message_id, but=incoming.id) if over else None
     if shown is not None:
-        tx.deliveries.over(incoming.id, incoming.address, shown.ids)
+        tx.outbox.claim_messages(incoming.id, incoming.address, shown.ids)
     for number, answer in enumerate(outgoing):
         if incoming.address.visible_to:
             answer = replace(answer, opens=incoming.opens)
         name = delivery_key(incoming.id, number)
-        tx.deliveries.add(name, incoming.address, answer, marker=incoming.message_id)
+        tx.outbox.add_answer(name, incoming.address, answer, marker=incoming.message_id)
     if incoming.user.id:
-        tx.chats.back(incoming.address)
-    tx.updates.done(incoming.ids)
+        tx.chats.mark_reachable(incoming.address)
+    tx.inbox.mark_done(incoming.ids)
 
 
 async def finish(store: Writer, reply: Reply, work: Callable[[Tx], T]) -> T:
@@ -124,7 +124,7 @@ def with_choices(tx: Tx, incoming: Incoming) -> Incoming:
     """The message with what was chosen in its chat: read now, unless an earlier transaction of the turn has."""
     if incoming.chat is not NOT_READ:
         return incoming
-    return replace(incoming, chat=tx.chats.choices(incoming.address, incoming.user.id))
+    return replace(incoming, chat=tx.chats.read_choices(incoming.address, incoming.user.id))
 
 
 async def dead_letter(store: Store, incoming: Incoming, reason: str) -> None:
@@ -132,7 +132,7 @@ async def dead_letter(store: Store, incoming: Incoming, reason: str) -> None:
 
     def work(tx: Tx) -> None:
         for row in incoming.ids:
-            tx.updates.bury(row, reason)
+            tx.inbox.dead_letter(row, reason)
 
     await store.write(work)
 
@@ -143,13 +143,13 @@ def remove_buttons(tx: Tx, incoming: Incoming, *, message: int = 0, only: str = 
     `message`: the id of another message. `only`: the key of the one button that goes, the others stay.
     """
     bare = f"{incoming.id}.bare"
-    shown = tx.deliveries.shown(incoming.address, message or incoming.message_id, but=bare)
+    shown = tx.outbox.find_shown(incoming.address, message or incoming.message_id, but=bare)
     if shown is None or not shown.outgoing.buttons:
         return
     rows = [tuple(button for button in row if only not in ("", button.data)) for row in shown.outgoing.buttons]
-    tx.deliveries.over(bare, incoming.address, shown.ids)
+    tx.outbox.claim_messages(bare, incoming.address, shown.ids)
     left = tuple(row for row in rows if row)
-    tx.deliveries.add(bare, incoming.address, replace(shown.outgoing, buttons=left, of=shown.of))
+    tx.outbox.add_answer(bare, incoming.address, replace(shown.outgoing, buttons=left, of=shown.of))
 
 
 def delivery_key(turn: str, number: int = 0) -> str:
@@ -158,11 +158,11 @@ def delivery_key(turn: str, number: int = 0) -> str:
 
 
 def _button(tx: Tx, incoming: Incoming, choice: Choice) -> Button:
-    add = tx.buttons.queued if choice.queued else tx.buttons.add
+    add = tx.buttons.add_queued_button if choice.queued else tx.buttons.add_button
     return add(incoming.address, incoming.id, incoming.user.id, choice.label, choice.action, **choice.payload)
 
 
 def public_fallback(tx: Tx, where: Address) -> Outgoing:
     """What a group is shown instead of an answer for `where.visible_to`, where messages for one user can't be sent."""
-    language = tx.chats.choices(where).language or tx.chats.language(where.bot, where.visible_to)
+    language = tx.chats.read_choices(where).language or tx.chats.read_language(where.bot, where.visible_to)
     return Outgoing(say(language, "alone.cannot"), plain=True)

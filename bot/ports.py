@@ -51,13 +51,13 @@ class Delivery:
     state: DeliveryState = DeliveryState.PENDING
     message_ids: tuple[int, ...] = ()
     done: int = 0
-    marker: int = 0
+    last_known_id: int = 0
     attempts: int = 0
     due: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class Unfinished:
     """What an earlier holder of the outbox, or of one chat in it, has left.
 
     Deliveries up to the id `newest` are from before. `growing` are the messages in which answers were being written, by
@@ -102,7 +102,7 @@ class Inbox(Protocol):
 class Outbox(Protocol):
     """Finished answers on disk. Every change is committed when the call returns."""
 
-    async def left(self, bot: int, place: str | None = None) -> Left:
+    async def unfinished(self, bot: int, place: str | None = None) -> Unfinished:
         """What was there when the work on all chats, or on one, begins."""
         ...
 
@@ -114,18 +114,18 @@ class Outbox(Protocol):
         """The oldest delivery of the address that is finished and not sent."""
         ...
 
-    async def place(self, key: str, address: Address, message_id: int = 0, marker: int = 0) -> None:
+    async def note_streaming_message(self, key: str, address: Address, message_id: int = 0, marker: int = 0) -> None:
         """Remember the message in which the answer of turn `key` is being written; 0: it is about to be sent.
 
         `marker`: see `Delivery`.
         """
         ...
 
-    async def ours(self, address: Address, *, but: int = 0) -> set[int]:
+    async def own_message_ids(self, address: Address, *, but: int = 0) -> set[int]:
         """The ids of the newest messages of the chat that are known to be ours, `but` not those of one delivery."""
         ...
 
-    async def highest(self, bot: int, first: int, last: int) -> int:
+    async def highest_message_id(self, bot: int, first: int, last: int) -> int:
         """The highest message id that was known in the chats with ids from `first` to `last`; 0 when there is none."""
         ...
 
@@ -137,17 +137,17 @@ class Outbox(Protocol):
 
     async def postpone(self, delivery: Delivery, due: float, *, begun: bool = False) -> None: ...
 
-    async def bury(self, delivery: Delivery, reason: str) -> None: ...
+    async def dead_letter(self, delivery: Delivery, reason: str) -> None: ...
 
-    async def publish(self, delivery: Delivery) -> None:
+    async def make_public(self, delivery: Delivery) -> None:
         """It can't be shown to one person alone: replace it by a sentence for everybody that says so."""
         ...
 
-    async def gone(self, bot: int, chat: int) -> None:
+    async def chat_blocked(self, bot: int, chat: int) -> None:
         """The chat can't be reached: everything for it is dead."""
         ...
 
-    async def move(self, bot: int, old: int, new: int) -> None:
+    async def chat_migrated(self, bot: int, old: int, new: int) -> None:
         """The chat has a new id: rename it everywhere, in one transaction."""
         ...
 
@@ -245,7 +245,7 @@ class ProcessRole(StrEnum):
 
 
 class ChatHost(Protocol):
-    """The transport, seen by an engine. A `place` is a chat of the bot (`Address.place`)."""
+    """The transport, seen by an engine. A `place` is a chat of the bot (`Address.chat_key`)."""
 
     async def recover(self) -> None:
         """Deliver and work on all that is left from before."""

@@ -39,12 +39,12 @@ class Address:
         return f"{place}/{self.visible_to}" if self.visible_to else place
 
     @property
-    def place(self) -> str:
+    def chat_key(self) -> str:
         """The chat among those of the bot, with all its topics: one process works on it at a time."""
         return f"{self.connection}/{self.chat}"
 
     @staticmethod
-    def of_place(place: str) -> tuple[str, int]:
+    def of_chat_key(place: str) -> tuple[str, int]:
         """The connection and the chat of a `place`."""
         connection, _, chat = place.rpartition("/")
         return connection, int(chat)
@@ -159,12 +159,12 @@ class Kind(StrEnum):
     EDIT = "edit"
     BUTTON = "button"
     STOP = "stop"
-    GONE = "gone"  # the user blocked the bot, or the bot was removed from the chat
-    BACK = "back"
-    MOVED = "moved"  # the chat has a new id
+    BLOCKED = "gone"  # the user blocked the bot, or the bot was removed from the chat
+    UNBLOCKED = "back"
+    MIGRATED = "moved"  # the chat has a new id
     TOPIC = "topic"  # a topic was made or renamed; `data` is its name, "" where nobody has given it one yet
     REACTION = "reaction"  # somebody put an emoji on a message, or took it away
-    OTHER = "other"  # it means nothing to us; handlers that are mounted beside ours may know it
+    UNHANDLED = "other"  # it means nothing to us; handlers that are mounted beside ours may know it
 
 
 @dataclass(frozen=True, slots=True)

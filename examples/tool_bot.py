@@ -29,7 +29,7 @@ app = App(
     system_prompt="You work in a small library. Look at the stock before you promise a book.",
     tools=[
         Tool.of(stock, doing={"en": "looking at the shelf…", "ru": "смотрю на полку…"}),
-        Tool.of(lend, acts=True),
+        Tool.of(lend, needs_approval=True),
     ],
 )
 

@@ -36,7 +36,11 @@ class MemberDirectory:
 
     async def _read(self) -> None:
         members, groups, allowances = await self.store.read(
-            lambda tx: (tx.members.all(self.bot), tx.members.groups(self.bot), tx.members.allowances(self.bot))
+            lambda tx: (
+                tx.members.list_members(self.bot),
+                tx.members.list_allowed_groups(self.bot),
+                tx.members.list_allowances(self.bot),
+            )
         )
         self._members, self._groups = {member.user: member for member in members}, groups
         self._allowances = allowances
@@ -48,12 +52,12 @@ class MemberDirectory:
         """
 
         def told(tx: Tx) -> T:
-            tx.queue.tell(f"roll:{self.bot}")
+            tx.queue.notify_processes(f"roll:{self.bot}")
             return work(tx)
 
         async with self._changing:
             done = await self.store.write(told)
-            await self.store.patiently(self._read)
+            await self.store.retry_until_stored(self._read)
             return done
 
     def role(self, user: int) -> Role | None:
@@ -80,7 +84,7 @@ class MemberDirectory:
         members = [member for member in self._members.values() if not member.is_over(now)]
         return sorted(members, key=lambda member: (-Role[member.role.upper()], member.at))
 
-    def those(self, least: Role) -> Iterator[int]:
+    def with_role(self, least: Role) -> Iterator[int]:
         """The ids of members with at least that role."""
         return (member.user for member in self.members() if Role[member.role.upper()] >= least)
 
@@ -93,10 +97,10 @@ class StoredMembers:
     bot: int
 
     def role(self, user: int) -> Role | None:
-        return _role(self.tx.members.find(self.bot, user), self.tx.clock.time())
+        return _role(self.tx.members.find_member(self.bot, user), self.tx.clock.time())
 
     def allows(self, chat: int) -> bool:
-        return chat in self.tx.members.groups(self.bot)
+        return chat in self.tx.members.list_allowed_groups(self.bot)
 
 
 def stored_access(access: Access, tx: Tx, bot: int) -> Access:

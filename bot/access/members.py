@@ -75,9 +75,9 @@ class Members:
     def feature(self) -> Feature:
         return Feature(
             commands={
-                "/members": Command(self.members, in_menu=False, act=Permission.MANAGE),
-                "/invite": Command(self.invite, in_menu=False, act=Permission.MANAGE),
-                "/audit": Command(self.audit, in_menu=False, act=Permission.MANAGE),
+                "/members": Command(self.members, in_menu=False, requires=Permission.MANAGE),
+                "/invite": Command(self.invite, in_menu=False, requires=Permission.MANAGE),
+                "/audit": Command(self.audit, in_menu=False, requires=Permission.MANAGE),
             },
             presses={
                 "members.show": ButtonHandler(self.press_show, Permission.MANAGE),
@@ -107,9 +107,9 @@ class Members:
         shown = members[page * PAGE : (page + 1) * PAGE]
 
         def question(tx: Tx) -> tuple[Mapping[int, str], Mapping[int, str]]:
-            groups = tx.members.groups(bot) if not page else frozenset[int]()
-            return tx.members.names(bot, [member.user for member in shown]), tx.members.names(bot, groups) | {
-                group: "" for group in groups if group not in tx.members.names(bot, groups)
+            groups = tx.members.list_allowed_groups(bot) if not page else frozenset[int]()
+            return tx.members.read_names(bot, [member.user for member in shown]), tx.members.read_names(bot, groups) | {
+                group: "" for group in groups if group not in tx.members.read_names(bot, groups)
             }
 
         language = incoming.language
@@ -137,7 +137,7 @@ class Members:
         language = incoming.language
         role, member = self.access.role(Actor(user, private=True)), self.directory.find(user)
         people = [user, member.by] if member is not None else [user]
-        names = await self.store.read(lambda tx: tx.members.names(incoming.address.bot, people))
+        names = await self.store.read(lambda tx: tx.members.read_names(incoming.address.bot, people))
         choices = [
             Choice(say(language, SET[new]), "members.set", {"whom": str(user), "role": new.word})
             for new in GIVEN
@@ -175,8 +175,8 @@ class Members:
         def work(tx: Tx) -> None:
             self.rights.ensure_admin(tx, incoming)
             bot = incoming.address.bot
-            tx.members.allow(Address(incoming.address.transport, bot, chat), allowed=False)
-            tx.audit.add(bot, incoming.user.id, "withdrawn", chat)
+            tx.members.set_group_allowed(Address(incoming.address.transport, bot, chat), allowed=False)
+            tx.audit.add_entry(bot, incoming.user.id, "withdrawn", chat)
             finish_turn(tx, incoming, say(incoming.language, "group.withdrawn"))
 
         await finish(self.directory, reply, work)
@@ -193,8 +193,8 @@ class Members:
             if not may_set(stored_access(self.access, tx, bot).role(Actor.of(incoming)), Role.STRANGER, wish.role):
                 raise refusal(tx, incoming)
             expires, stay = self.store.clock.time() + wish.days * DAY, wish.stay * DAY or None
-            id_ = tx.members.invite(bot, hashed(code), wish.role.word, wish.uses, expires, stay, admin)
-            tx.audit.add(bot, admin, "invite", id_, role=wish.role.word, uses=wish.uses, days=wish.days)
+            id_ = tx.members.add_invitation(bot, hashed(code), wish.role.word, wish.uses, expires, stay, admin)
+            tx.audit.add_entry(bot, admin, "invite", id_, role=wish.role.word, uses=wish.uses, days=wish.days)
             text = say(
                 language, "invite", link=self.link(code), role=say(language, ROLES[wish.role]), uses=wish.uses,
                 until=_date(expires),
@@ -205,15 +205,15 @@ class Members:
 
         await finish(self.store, reply, work)
         # The code stands in that chat now; the database keeps its hash.
-        await self.store.write(lambda tx: tx.deliveries.blank(bot, incoming.id))
+        await self.store.write(lambda tx: tx.outbox.delete_text(bot, incoming.id))
 
     async def press_revoke(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         bot, id_ = incoming.address.bot, action.payload["id"]
 
         def work(tx: Tx) -> None:
             self.rights.ensure_admin(tx, incoming)
-            tx.members.revoke(bot, id_)
-            tx.audit.add(bot, incoming.user.id, "revoked", id_)
+            tx.members.revoke_invitation(bot, id_)
+            tx.audit.add_entry(bot, incoming.user.id, "revoked", id_)
             finish_turn(tx, incoming, say(incoming.language, "invite.revoked"), over=True)
 
         await finish(self.store, reply, work)
@@ -224,9 +224,9 @@ class Members:
         bot, language = incoming.address.bot, incoming.language
 
         def question(tx: Tx) -> tuple[Sequence[Entry], Mapping[int, str]]:
-            entries = tx.audit.newest(bot, NEWEST)
+            entries = tx.audit.list_newest(bot, NEWEST)
             subjects = {int(entry.subject) for entry in entries if NUMBER.fullmatch(entry.subject)}
-            return entries, tx.members.names(bot, subjects | {entry.actor for entry in entries})
+            return entries, tx.members.read_names(bot, subjects | {entry.actor for entry in entries})
 
         entries, names = await self.store.read(question)
         lines = [_line(language, entry, names) for entry in entries]

@@ -1,4 +1,4 @@
-"""How people and groups get in: a link, a first-run code, or a question to the admins. Begin with `Joining.refuse`.
+"""How people and groups get in: a link, a first-run code, or a question to the admins. Begin with `Onboarding.refuse`.
 
 `dispatch/admission.py` sends here whom the table of `access/policy.py` turned away. A stranger may ask once to
 be let in, a group is asked for once; every admin gets that with two buttons in private, and the first press decides.
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from bot.access.directory import MemberDirectory
 from bot.access.policy import Access, Actor, Decision, Role
-from bot.access.rate_limit import Pace
+from bot.access.rate_limit import RateLimit
 from bot.access.rights import Rights
 from bot.clock import Clock
 from bot.feature import ButtonHandler, Command, Feature
@@ -39,7 +39,7 @@ MOST_OPEN = 50  # questions that wait for the admins
 
 
 @dataclass(slots=True)
-class Joining:
+class Onboarding:
     """`code` is the first-run code, "" for none: whoever says it becomes the owner."""
 
     store: Store
@@ -52,9 +52,9 @@ class Joining:
     greeting: str = ""  # instead of the usual one
     library: Library = field(default_factory=Library)
     code: str = ""
-    _told: Pace = field(default_factory=lambda: Pace(ONE_A_MINUTE, NUMBERS_TOLD))
-    _tries: Pace = field(default_factory=lambda: Pace(ONE_AN_HOUR, TRIES))
-    _logged: Pace = field(default_factory=lambda: Pace(ONE_A_MINUTE, WRONG_CODES_LOGGED))
+    _told: RateLimit = field(default_factory=lambda: RateLimit(ONE_A_MINUTE, NUMBERS_TOLD))
+    _tries: RateLimit = field(default_factory=lambda: RateLimit(ONE_AN_HOUR, TRIES))
+    _logged: RateLimit = field(default_factory=lambda: RateLimit(ONE_A_MINUTE, WRONG_CODES_LOGGED))
 
     def feature(self) -> Feature:
         return Feature(
@@ -77,7 +77,9 @@ class Joining:
         elif shared_code is None:
             self.code = secrets.token_urlsafe(16)
         else:
-            self.code = shared_code(await self.store.read(lambda tx: tx.audit.count(self.directory.bot, "owner")))
+            self.code = shared_code(
+                await self.store.read(lambda tx: tx.audit.count_action(self.directory.bot, "owner"))
+            )
 
     async def look(self) -> None:
         """Another process has changed who was let in."""
@@ -85,7 +87,7 @@ class Joining:
         self.code = "" if self.admins(Role.OWNER) else self.code
 
     def admins(self, least: Role = Role.ADMIN) -> Sequence[int]:
-        return sorted({*self.access.owners, *self.directory.those(least)})
+        return sorted({*self.access.owners, *self.directory.with_role(least)})
 
     async def sweep(self, where: Address) -> None:
         """End what hung on rights that ended by themselves. `where` is any address of the bot."""
@@ -122,7 +124,7 @@ class Joining:
 
         def work(tx: Tx) -> None:
             language, user = _language(tx, incoming), incoming.user.id
-            asked = tx.members.asked(incoming.address.bot, user)
+            asked = tx.members.find_request(incoming.address.bot, user)
             state = asked.state if asked else ""
             may_ask = state not in ("open", "refused") and bool(self.admins())
             choices = [Choice(say(language, "join.ask"), ASK)] if may_ask else []
@@ -134,7 +136,7 @@ class Joining:
         """The only button that a stranger may press is the one that asks to be let in."""
         where, user = incoming.address, incoming.user
         key, message = incoming.data, incoming.message_id
-        action = await self.store.read(lambda tx: tx.buttons.press(where, user.id, key, message))
+        action = await self.store.read(lambda tx: tx.buttons.find_pressed(where, user.id, key, message))
         if action is None or action.name != ASK:
             await reply.acknowledge(say(user.language, "closed", id=user.id))
             await finish_with(self.store, incoming, reply)
@@ -142,14 +144,14 @@ class Joining:
         await reply.acknowledge()
 
         def work(tx: Tx) -> Sequence[Address]:
-            asked = tx.members.asked(where.bot, user.id)
+            asked = tx.members.find_request(where.bot, user.id)
             if asked is not None and asked.state in ("open", "refused"):
                 finish_turn(tx, incoming)
                 return ()
-            full = tx.members.open(where.bot) >= MOST_OPEN
+            full = tx.members.count_open_requests(where.bot) >= MOST_OPEN
             if not full:
-                tx.chats.seen(where, user, private=True)
-                tx.buttons.use_up(action.key)
+                tx.chats.record_seen(where, user, private=True)
+                tx.buttons.expire_button(action.key)
             sentence = say(_language(tx, incoming), "join.many" if full else "join.sent")
             finish_turn(tx, incoming, sentence)
             return () if full else self._ask(tx, incoming, user.id, user.name, "join.question")
@@ -168,9 +170,9 @@ class Joining:
 
         def work(tx: Tx) -> Sequence[Address]:
             where = incoming.address
-            asked = tx.members.asked(where.bot, where.chat)
+            asked = tx.members.find_request(where.bot, where.chat)
             again = asked is None or (asked.state != "open" and is_admin)
-            if not again or tx.members.open(where.bot) >= MOST_OPEN:
+            if not again or tx.members.count_open_requests(where.bot) >= MOST_OPEN:
                 finish_turn(tx, incoming)
                 return ()
             finish_turn(tx, incoming, say(_language(tx, incoming), "group.waiting"))
@@ -183,17 +185,17 @@ class Joining:
     def _ask(self, tx: Tx, incoming: Incoming, subject: int, name: str, question: str) -> Sequence[Address]:
         """Put the question to every admin into the outbox; where it is to be delivered."""
         bot, places = incoming.address.bot, []
-        tx.members.ask(bot, subject, name)
+        tx.members.store_request(bot, subject, name)
         for admin in sorted(self.rights.with_role(tx, bot)):
             where = Address(incoming.address.transport, bot, admin)
-            language, key = tx.chats.language(bot, admin), f"{incoming.id}.a{admin}"
+            language, key = tx.chats.read_language(bot, admin), f"{incoming.id}.a{admin}"
             told = {"subject": subject, "name": name, "language": incoming.user.language}
             row = tuple(
-                tx.buttons.add(where, key, admin, say(language, act), act, **told)
+                tx.buttons.add_button(where, key, admin, say(language, act), act, **told)
                 for act in ("join.allow", "join.refuse")
             )
             text = say(language, question, name=name or "-", id=subject)
-            tx.deliveries.add(key, where, Outgoing(text, plain=True, buttons=(row,)))
+            tx.outbox.add_answer(key, where, Outgoing(text, plain=True, buttons=(row,)))
             places.append(where)
         return places
 
@@ -204,12 +206,12 @@ class Joining:
         def work(tx: Tx) -> Sequence[Address]:
             admin, language = incoming.user.id, _language(tx, incoming)
             now = self.rights.ensure_admin(tx, incoming)
-            if not tx.members.decide(where.bot, subject, "allowed" if allows else "refused", admin):
+            if not tx.members.decide_request(where.bot, subject, "allowed" if allows else "refused", admin):
                 finish_turn(tx, incoming, say(language, "join.decided"), over=True)
                 return ()
-            tx.audit.add(where.bot, admin, "allowed" if allows else "refused", subject)
+            tx.audit.add_entry(where.bot, admin, "allowed" if allows else "refused", subject)
             if allows and subject < 0:
-                tx.members.allow(where, allowed=True)
+                tx.members.set_group_allowed(where, allowed=True)
             elif allows and now.known.role(subject) is None:
                 self.rights.set_role(tx, where.bot, subject, Role.USER, admin)
             key = "join.let" if allows else "join.not"
@@ -217,7 +219,7 @@ class Joining:
             if subject < 0 and not allows:
                 return ()
             told = say(action.payload["language"], OUTCOMES[subject > 0, allows])
-            tx.deliveries.add(f"{incoming.id}.told", where, Outgoing(told, plain=True))
+            tx.outbox.add_answer(f"{incoming.id}.told", where, Outgoing(told, plain=True))
             return (where,)
 
         self.deliver(incoming.id, await finish(self.directory, reply, work))
@@ -246,7 +248,7 @@ class Joining:
         first = has_code and hmac.compare_digest(code.encode(), self.code.encode())
 
         def work(tx: Tx) -> Role | None:
-            tx.chats.seen(incoming.address, incoming.user, private=True)
+            tx.chats.record_seen(incoming.address, incoming.user, private=True)
             role = self._first(tx, bot, user) if first else self.rights.use_link(tx, bot, user, hashed(code))
             name, sentence = incoming.user.name, "start" if inside else "join.over"
             if role is not None:
@@ -262,10 +264,10 @@ class Joining:
         await reply.finish()
 
     def _first(self, tx: Tx, bot: int, user: int) -> Role | None:
-        if any(member.role == Role.OWNER.word for member in tx.members.all(bot)):
+        if any(member.role == Role.OWNER.word for member in tx.members.list_members(bot)):
             return None
-        tx.members.put(bot, user, Role.OWNER.word, 0)
-        tx.audit.add(bot, user, "owner", user)
+        tx.members.store_member(bot, user, Role.OWNER.word, 0)
+        tx.audit.add_entry(bot, user, "owner", user)
         return Role.OWNER
 
 
@@ -285,7 +287,7 @@ def _is_call(incoming: Incoming) -> bool:
     """Whether the bot itself was called into the group, or spoken to there: a bare command may be another bot's."""
     if incoming.kind is Kind.MESSAGE:
         return not incoming.text.startswith("/") or "@" in incoming.text.split(maxsplit=1)[0]
-    return incoming.kind is Kind.BACK
+    return incoming.kind is Kind.UNBLOCKED
 
 
 def _language(tx: Tx, incoming: Incoming) -> str:

@@ -1,4 +1,4 @@
-"""How often somebody may write, and how much may wait: `Pace` counts, `Limits` are the settings."""
+"""How often somebody may write, and how much may wait: `RateLimit` counts, `Limits` are the settings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Limits:
     longest: int = 50_000
 
 
-class Pace:
+class RateLimit:
     """So many at once, then one every `interval` seconds, for each key; an `interval` of 0 is no limit.
 
     A key that has its whole burst again is forgotten, so memory is bounded by those who came lately.

@@ -38,7 +38,7 @@ class Rights:
     def with_role(self, tx: Tx, bot: int, least: Role = Role.ADMIN) -> set[int]:
         """Who has at least that role, of the settings or as a member."""
         now = tx.clock.time()
-        found = tx.members.all(bot, *(role.word for role in Role if role >= least))
+        found = tx.members.list_members(bot, *(role.word for role in Role if role >= least))
         return {*self.access.owners, *(member.user for member in found if not member.is_over(now))}
 
     # --- a role changes -----------------------------------------------------------------------------------------------
@@ -51,35 +51,38 @@ class Rights:
         if not may_change(now, incoming, user, new):
             raise refusal(tx, incoming)
         links = self.set_role(tx, where.bot, user, new, admin)
-        tx.members.decide(where.bot, user, "refused" if new is Role.BLOCKED else "allowed", admin)
-        tx.audit.add(where.bot, admin, "role", user, role=new.word, **_ended(links))
+        tx.members.decide_request(where.bot, user, "refused" if new is Role.BLOCKED else "allowed", admin)
+        tx.audit.add_entry(where.bot, admin, "role", user, role=new.word, **_ended(links))
         if links or new < had > Role.USER:
             return self._tell_owners(tx, incoming.id, where, user, "rights.lowered", links, by=admin)
         return ()
 
     def set_role(self, tx: Tx, bot: int, user: int, new: Role, by: int, expires: float | None = None) -> int:
         """Give somebody a role, and end what hung on a higher one; how many links that were."""
-        had, before = stored_access(self.access, tx, bot).role(Actor(user, private=True)), tx.members.find(bot, user)
+        had, before = (
+            stored_access(self.access, tx, bot).role(Actor(user, private=True)),
+            tx.members.find_member(bot, user),
+        )
         is_over = before is not None and before.is_over(tx.clock.time())
         managed = had >= Role.ADMIN or (before is not None and Role[before.role.upper()] >= Role.ADMIN)
         if new is Role.STRANGER:
-            tx.members.remove(bot, user)
+            tx.members.remove_member(bot, user)
         else:
-            tx.members.put(bot, user, new.word, by, expires)
+            tx.members.store_member(bot, user, new.word, by, expires)
         if not managed or (new >= had and not is_over):
             return 0
         if is_over or new < Role.ADMIN:
-            tx.buttons.end_all(bot, user, MANAGING)
+            tx.buttons.expire_actions(bot, user, MANAGING)
             self._withdraw_undecidable(tx, bot)
-        return tx.members.revoke_all_of(bot, user)
+        return tx.members.revoke_invitations_of(bot, user)
 
     def _withdraw_undecidable(self, tx: Tx, bot: int) -> None:
         """Withdraw what waits for a decision where no admin of today was asked, so that it can be asked again."""
         admins = self.with_role(tx, bot)
-        for asked in tx.members.undecided(bot):
-            buttons = tx.buttons.made_at(bot, "join.allow", asked.at)
+        for asked in tx.members.list_open_requests(bot):
+            buttons = tx.buttons.list_made_at(bot, "join.allow", asked.at)
             if not any(user in admins and int(told["subject"]) == asked.subject for user, told in buttons):
-                tx.members.withdraw_question(bot, asked.subject)
+                tx.members.delete_request(bot, asked.subject)
 
     # --- links --------------------------------------------------------------------------------------------------------
 
@@ -88,15 +91,15 @@ class Rights:
 
         It gives nothing that its maker may not give now.
         """
-        found, now = tx.members.invitation(bot, code), stored_access(self.access, tx, bot)
+        found, now = tx.members.find_invitation(bot, code), stored_access(self.access, tx, bot)
         had = _had(now, user)
         if found is None or had is Role.BLOCKED or (role := _role_of(found)) <= had or not _may_give(now, found, had):
             return None
         expires = tx.clock.time() + found.member_seconds if found.member_seconds else None
-        tx.members.use(found.id)
+        tx.members.use_invitation(found.id)
         links = self.set_role(tx, bot, user, role, found.by, expires)
-        tx.members.decide(bot, user, "allowed", found.by)
-        tx.audit.add(bot, user, "joined", user, role=found.role, by=found.by, **_ended(links))
+        tx.members.decide_request(bot, user, "allowed", found.by)
+        tx.audit.add_entry(bot, user, "joined", user, role=found.role, by=found.by, **_ended(links))
         return role
 
     def end_lapsed(self, tx: Tx, where: Address) -> Sequence[Address]:
@@ -105,14 +108,14 @@ class Rights:
         `where` is any address of the bot. Returns where owners are told.
         """
         now, ended = stored_access(self.access, tx, where.bot), Counter[int]()
-        for link in tx.members.invitations(where.bot):
+        for link in tx.members.list_invitations(where.bot):
             if not _may_give(now, link, Role.STRANGER):
-                tx.members.revoke(where.bot, link.id)
+                tx.members.revoke_invitation(where.bot, link.id)
                 ended[link.by] += 1
         self._withdraw_undecidable(tx, where.bot)
         places: list[Address] = []
         for user, links in ended.items():
-            tx.audit.add(where.bot, user, "ended", user, **_ended(links))
+            tx.audit.add_entry(where.bot, user, "ended", user, **_ended(links))
             turn = f"ended{int(tx.clock.time())}-{user}"
             places += self._tell_owners(tx, turn, where, user, "rights.ended", links)
         return places
@@ -124,15 +127,15 @@ class Rights:
     ) -> Sequence[Address]:
         """Put a message for each owner but who did it (`by`) into the outbox."""
         bot, places = where.bot, []
-        names = tx.members.names(bot, (user, by))
+        names = tx.members.read_names(bot, (user, by))
         role = stored_access(self.access, tx, bot).role(Actor(user, private=True))
         for owner in sorted(self.with_role(tx, bot, Role.OWNER) - {user, by}):
-            language, place = tx.chats.language(bot, owner), Address(where.transport, bot, owner)
+            language, place = tx.chats.read_language(bot, owner), Address(where.transport, bot, owner)
             text = say(
                 language, sentence, whom=named(user, names), by=named(by, names), role=say(language, ROLES[role]),
                 links=links,
             )  # fmt: skip
-            tx.deliveries.add(f"{turn}.o{owner}", place, Outgoing(text, plain=True))
+            tx.outbox.add_answer(f"{turn}.o{owner}", place, Outgoing(text, plain=True))
             places.append(place)
         return places
 

@@ -114,10 +114,10 @@ class Allowances:
         """The numbers that a name fits, members first, and how to say it with one of them."""
         if name.startswith("@"):
             return say(language, "allowance.username")
-        people = sorted(tx.members.named(bot, name), key=lambda user: (self.directory.role(user) is None, user))
+        people = sorted(tx.members.find_by_name(bot, name), key=lambda user: (self.directory.role(user) is None, user))
         if not people:
             return say(language, "allowance.nobody", name=name[:64])
-        names = tx.members.names(bot, people[:MOST_NAMED])
+        names = tx.members.read_names(bot, people[:MOST_NAMED])
         lines = [f"{user} · {names[user][:64]}" for user in people[:MOST_NAMED]]
         if more := len(people) - len(lines):
             lines.append(say(language, "allowance.more", count=more))
@@ -144,7 +144,7 @@ class Allowances:
             for kind in (MONEY, TOKENS, IMAGES):
                 for scope, month, cap in _caps(self.budget.caps(kind, incoming)):
                     subject = _subject(scope, incoming)
-                    spent = tx.spending.spent(kind, incoming.address.bot, scope, subject, month=month)
+                    spent = tx.budgets.read_spent(kind, incoming.address.bot, scope, subject, month=month)
                     left, most = (self._amount(language, kind, amount) for amount in (max(cap - spent, 0), cap))
                     lines.append(say(language, LEFT[scope, kind, month], left=left, cap=most))
             return lines
@@ -179,13 +179,13 @@ class Allowances:
         where = Address(incoming.address.transport, incoming.address.bot, user)
         caps, bot = self.budget.caps(MONEY, Incoming("", where, User(user))), where.bot
         today, this_month = (
-            self._amount(language, MONEY, tx.spending.spent(MONEY, bot, USER, user, month=month))
+            self._amount(language, MONEY, tx.budgets.read_spent(MONEY, bot, USER, user, month=month))
             for month in (False, True)
         )
         own = self.directory.allowance(user) is not None
         whose = say(language, "allowance.personal" if own else "allowance.everybody")
         day, month = self._cap(language, caps.user), self._cap(language, caps.user_month)
-        name = tx.members.names(bot, [user]).get(user, "-")
+        name = tx.members.read_names(bot, [user]).get(user, "-")
         return say(
             language, "allowance.card", name=name, id=user, day=day, month=month, today=today, this_month=this_month,
             whose=whose,
@@ -198,7 +198,7 @@ class Allowances:
         user, admin = action.payload["whom"], incoming.user.id
 
         def work(tx: Tx) -> None:
-            tx.buttons.wait_for(incoming.address, admin, "allowance.change", whom=user)
+            tx.buttons.await_answer(incoming.address, admin, "allowance.change", whom=user)
             finish_turn(tx, incoming, Outgoing(say(incoming.language, "allowance.ask"), plain=True, ask_reply=True))
 
         await finish(self.store, reply, work)
@@ -222,12 +222,12 @@ class Allowances:
                 raise BadInput(say(language, "allowance.owner"))
             if not _may(now, incoming, user):
                 raise refusal(tx, incoming)
-            new = change.over(tx.members.allowances(bot).get(user, Allowance()))
-            tx.members.allow_spending(bot, user, new, admin)
-            tx.audit.add(bot, admin, "allowance", user, **_details(new))
-            tx.buttons.forget(incoming.address, admin)
+            new = change.over(tx.members.list_allowances(bot).get(user, Allowance()))
+            tx.members.store_allowance(bot, user, new, admin)
+            tx.audit.add_entry(bot, admin, "allowance", user, **_details(new))
+            tx.buttons.cancel_awaited(incoming.address, admin)
             day, month = (self._allowed(language, amount) for amount in (new.day, new.month))
-            name = tx.members.names(bot, [user]).get(user, "-")
+            name = tx.members.read_names(bot, [user]).get(user, "-")
             text = say(language, "allowance.set", name=name, id=user, day=day, month=month)
             finish_turn(tx, incoming, text)
 

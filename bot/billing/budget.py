@@ -57,8 +57,8 @@ class Reservation:
 
     def settle(self, tx: Tx, tokens: int, money: int) -> None:
         """It cost that much."""
-        tx.spending.settle(self.tokens, tokens)
-        tx.spending.settle(self.money, money)
+        tx.budgets.settle_reservation(self.tokens, tokens)
+        tx.budgets.settle_reservation(self.money, money)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +73,16 @@ class Budget:
     tokens: Caps = field(default_factory=Caps)
     images: Caps = field(default_factory=Caps)
     money: Caps = field(default_factory=Caps)
-    shares: Mapping[Role, Allowance] = field(default_factory=dict)
+    allowances_by_role: Mapping[Role, Allowance] = field(default_factory=dict)
     confirm: int = 0
     personal: Personal = field(default_factory=Everybody)
 
     def __bool__(self) -> bool:
         """Whether an answer has to be reckoned before it is asked for."""
-        limited = self.tokens or self.money or self.shares or self.personal.has_allowances
+        limited = self.tokens or self.money or self.allowances_by_role or self.personal.has_allowances
         return bool(limited or self.confirm)
 
-    def asks(self, price: int) -> bool:
+    def needs_consent(self, price: int) -> bool:
         return 0 < self.confirm < price
 
     def caps(self, kind: str, incoming: Incoming) -> Caps:
@@ -92,7 +92,7 @@ class Budget:
             return Caps(bot=caps.bot, bot_month=caps.bot_month)
         if kind != MONEY:
             return caps
-        for share in (self.shares.get(self.access.role(actor)), self.personal.allowance(actor.id)):
+        for share in (self.allowances_by_role.get(self.access.role(actor)), self.personal.allowance(actor.id)):
             if share is not None:
                 caps = replace(
                     caps,
@@ -101,13 +101,13 @@ class Budget:
                 )
         return caps
 
-    def hold(self, tx: Tx, incoming: Incoming, tokens: int, price: int, language: str) -> Reservation:
+    def reserve_answer(self, tx: Tx, incoming: Incoming, tokens: int, price: int, language: str) -> Reservation:
         """Hold back an answer that may take so many tokens and cost so much. Raises as `reserve`."""
         held = self.reserve(tx, incoming, TOKENS, tokens, language)
         return Reservation(held, self.reserve(tx, incoming, MONEY, price, language))
 
     def reserve(self, tx: Tx, incoming: Incoming, kind: str, amount: int, language: str) -> int:
-        """Hold `amount` back for this turn. Returns what `tx.spending.settle` takes; 0 where nothing is limited.
+        """Hold `amount` back for this turn. Returns what `tx.budgets.settle_reservation` takes; 0 where nothing is limited.
 
         Raises `LimitReached` with a sentence; what the transaction has done is then to be undone.
         """
@@ -115,9 +115,9 @@ class Budget:
         if not caps:
             return 0
         where, user = incoming.address, incoming.user.id
-        held = tx.spending.reserve(kind, amount, where, user, caps, incoming.id)
+        held = tx.budgets.reserve(kind, amount, where, user, caps, incoming.id)
         if held is None:
-            raise _refusal(language, kind, tx.spending.used_up(kind, where, user, caps), tx.clock.time())
+            raise _refusal(language, kind, tx.budgets.find_exhausted_cap(kind, where, user, caps), tx.clock.time())
         return held
 
 
@@ -162,7 +162,7 @@ SENTENCES = {
 def settle_interrupted(tx: Tx, bot: int, rows: Sequence[int]) -> None:
     """Settle in full the reservations of turns whose process is gone; `rows` are the ids of their updates."""
     for row in rows:
-        tx.spending.settle_turn(bot, str(row), spare=tx.operations.holding(bot))
+        tx.budgets.settle_turn(bot, str(row), spare=tx.operations.open_money_reservations(bot))
 
 
 def settle_stale(tx: Tx, bot: int, before: float | None = None) -> None:
@@ -170,5 +170,5 @@ def settle_stale(tx: Tx, bot: int, before: float | None = None) -> None:
 
     None: all of them, at the start of the only process.
     """
-    tx.spending.settle_dead(bot, TOKENS, before=before)
-    tx.spending.settle_dead(bot, MONEY, before=before, spare=tx.operations.holding(bot))
+    tx.budgets.settle_abandoned(bot, TOKENS, before=before)
+    tx.budgets.settle_abandoned(bot, MONEY, before=before, spare=tx.operations.open_money_reservations(bot))

@@ -59,14 +59,14 @@ class Meter:
     tariffs: PriceList = field(default_factory=PriceList)
 
     @asynccontextmanager
-    async def pays(self, payer: BillTo, tariff: Price, units: int) -> AsyncIterator[Charge]:
+    async def charge(self, payer: BillTo, tariff: Price, units: int) -> AsyncIterator[Charge]:
         """Hold back what so many units cost, let the service be asked, and book it.
 
         What the service did not do costs nothing. Where nobody knows whether it did, and where the wait for it is given
         up, it is paid in full. Raises `NotAgreed` and `LimitReached` before anything is asked.
         """
         most = tariff.cost(units)
-        if payer.asks and self.budget.asks(most):
+        if payer.asks and self.budget.needs_consent(most):
             price = pricing.shown(payer.language, most, self.tariffs.currency)
             raise NotAgreed(say(payer.language, payer.asks, price=price))
         held, bill = await self._hold(payer, most), Charge(units)
@@ -102,7 +102,7 @@ class Meter:
     async def _end(self, book: Effect, *, patient: bool) -> None:
         """What is cancelled does not wait for a disk that fails: the hold is settled later then, in full."""
         if patient:
-            await self.store.patiently(lambda: self.store.write(book))
+            await self.store.retry_until_stored(lambda: self.store.write(book))
             return
         try:
             await self.store.write(book)

@@ -78,7 +78,7 @@ def book(
     tx: Tx, where: Address, user: int, turn: str, model: str, usage: Usage, price: int, mode: str = SYNC, units: int = 0
 ) -> None:  # fmt: skip
     """Write down a request that was paid for, in the transaction that stores what it gave."""
-    tx.usage.add(where, user, turn, model, usage, mode=mode, cost=price, units=units)
+    tx.ledger.add_line(where, user, turn, model, usage, mode=mode, cost=price, units=units)
 
 
 def book_answer(

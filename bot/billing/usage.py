@@ -1,4 +1,4 @@
-"""What was spent: `/usage`, with a chart. Begin with `Accounts.usage`; `allowances.py` says what is left."""
+"""What was spent: `/usage`, with a chart. Begin with `UsageReport.usage`; `allowances.py` says what is left."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Account:
 
 
 @dataclass(slots=True)
-class Accounts:
+class UsageReport:
     store: Store
     access: Access
     clock: Clock
@@ -63,9 +63,9 @@ class Accounts:
         today = now // DAY * DAY
         first = datetime.fromtimestamp(now, UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
         return Account(
-            tx.usage.by_model(bot, today, user),
-            tx.usage.by_model(bot, first.timestamp(), user),
-            tx.usage.by_day(bot, today - (DAYS - 1) * DAY, user),
+            tx.ledger.cost_by_model(bot, today, user),
+            tx.ledger.cost_by_model(bot, first.timestamp(), user),
+            tx.ledger.cost_by_day(bot, today - (DAYS - 1) * DAY, user),
         )
 
     def _bars(self, account: Account) -> list[usage_chart.Day]:

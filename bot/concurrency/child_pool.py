@@ -75,7 +75,7 @@ class ChildPool:
         self._is_closed = False
 
     @asynccontextmanager
-    async def place(self, *, alone: bool = False) -> AsyncIterator[Place]:
+    async def place(self, *, alone: bool = False) -> AsyncIterator[ChildSlot]:
         """Reserve a child process for the files that are opened inside. Raises `Unreadable("busy")` if none gets free.
 
         `alone`: no other file is opened meanwhile, so that it is known which one ends the bot.
@@ -90,7 +90,7 @@ class ChildPool:
                         held += 1
             except TimeoutError:
                 raise Unreadable("busy") from None
-            yield Place(self)
+            yield ChildSlot(self)
         finally:
             for _ in range(held):
                 self._places.release()
@@ -148,7 +148,7 @@ class ChildPool:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ChildSlot:
     """A reserved child process, which opens one file at a time."""
 
     _pool: ChildPool

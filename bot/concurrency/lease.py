@@ -30,7 +30,7 @@ class FencedOut(Exception):
 
 def lock_of(address: Address) -> str:
     """The name of the lease of the chat that an address is in."""
-    return f"chat:{address.bot}:{address.place}"
+    return f"chat:{address.bot}:{address.chat_key}"
 
 
 @dataclass(slots=True, eq=False)
@@ -60,7 +60,7 @@ class Lease:
         """Whether this is the lease of the chat that an address is in."""
         return self.lock == lock_of(address)
 
-    async def insist(self) -> None:
+    async def ensure_held(self) -> None:
         """Return if this process holds the lease. Raises `LeaseLost`.
 
         Asks the database if it was last asked more than `CERTAIN` seconds ago: the process may have stood still.
@@ -81,10 +81,10 @@ class Lease:
 current: ContextVar[Lease | None] = ContextVar("lease", default=None)
 
 
-async def insist() -> None:
+async def ensure_held() -> None:
     """Return if this task works under no lease, or under one that this process holds. Raises `LeaseLost`."""
     if (lease := current.get()) is not None:
-        await lease.insist()
+        await lease.ensure_held()
 
 
 def covers(address: Address) -> bool:

@@ -20,7 +20,7 @@ from bot.billing.metering import BillTo
 from bot.clock import Clock
 from bot.conversation import conversation_list, memory, turn_end
 from bot.conversation.branching import BranchPoint
-from bot.conversation.cost import Pricing
+from bot.conversation.cost import AnswerCost
 from bot.conversation.request import Options, RequestBuilder
 from bot.conversation.turn_start import Approval, TurnStart
 from bot.conversation.turn_state import SEARCHING, AnswerDraft, Awaited, TurnContext
@@ -70,7 +70,7 @@ class Assistant:
     options: Options
     toolbox: Toolbox
     request_builder: RequestBuilder
-    pricing: Pricing
+    pricing: AnswerCost
     turn_start: TurnStart
     documents: Documents | None = None
     wake_jobs: Callable[[], None] = lambda: None
@@ -106,7 +106,7 @@ class Assistant:
         def begin(tx: Tx) -> TurnContext | None:
             asked = incoming
             if chosen:
-                tx.chats.choose(incoming.address, model=chosen)
+                tx.chats.store_choices(incoming.address, model=chosen)
                 asked = replace(incoming, chat=replace(incoming.chat, model=chosen))
             context = self.turn_start.regenerate(tx, asked, action, model=model, agreed=agreed)
             if context is None:
@@ -145,7 +145,7 @@ class Assistant:
         """
         context = await self.store.read(lambda tx: self.turn_start.deferred(tx, incoming, asked, text))
         context = await self._informed(incoming, reply, context)
-        offer = self.routing.pick(context.choices.model)
+        offer = self.routing.by_name(context.choices.model)
         return self.request_builder.request(context, offer, context.steps, tools=False)
 
     def model_for(self, choices: ChatChoices) -> ModelOption:
@@ -183,7 +183,9 @@ class Assistant:
             turn.mark_failed(written.error)
             written.code = self.incidents.record(written.error, incoming.id) if self.incidents is not None else ""
         # What the model was paid for is not asked for again because the disk is full just now.
-        await self.store.patiently(lambda: self.store.write(lambda tx: self._save(tx, incoming, context, written)))
+        await self.store.retry_until_stored(
+            lambda: self.store.write(lambda tx: self._save(tx, incoming, context, written))
+        )
         if self._named(incoming, context, written) or context.then or len(context.history) >= memory.ENOUGH:
             self.wake_jobs()
         await reply.finish()
@@ -195,7 +197,7 @@ class Assistant:
 
     def _save(self, tx: Tx, incoming: Incoming, context: TurnContext, written: AnswerDraft) -> None:
         for model, usage in written.usages:
-            profile = self.routing.pick(model).model.profile
+            profile = self.routing.by_name(model).model.profile
             money.book_answer(tx, incoming.address, incoming.user.id, incoming.id, model, profile, usage)
         for number, held in enumerate(written.held):
             held.settle(tx, 0 if number else written.cost, 0 if number else written.money)
@@ -215,7 +217,7 @@ class Assistant:
         if self.documents is None or not context.has_documents:
             return context
         reply.show(say(context.language, "document.searching"))
-        window, question = self.routing.pick(context.choices.model).model.profile.window, context.history[-1].text
+        window, question = self.routing.by_name(context.choices.model).model.profile.window, context.history[-1].text
         payer = BillTo.of(incoming, context.language)
         return replace(context, found=await self.documents.about(context.conversation, question, window, payer))
 
@@ -245,8 +247,8 @@ class Assistant:
                 run.end()
 
     async def _write(self, incoming: Incoming, reply: Reply, context: TurnContext, place: BranchPoint) -> AnswerDraft:
-        wanted = self.routing.pick(context.choices.model)
-        written = AnswerDraft(wanted, self.routing.ready(wanted), [context.held] if context.held else [])
+        wanted = self.routing.by_name(context.choices.model)
+        written = AnswerDraft(wanted, self.routing.available(wanted), [context.held] if context.held else [])
         written.steps = context.steps
         try:
             # A deadline that is set only when somebody presses Stop: it ends the wait wherever the stream is.
@@ -294,7 +296,7 @@ class Assistant:
 
     async def _prepare(self, incoming: Incoming, reply: Reply, context: TurnContext) -> None:
         """What comes before the model is asked: tools that are still starting, and an action that was confirmed."""
-        if self.routing.pick(context.choices.model).model.profile.tools:
+        if self.routing.by_name(context.choices.model).model.profile.tools:
             await self.toolbox.ready()
         if context.act is not None:
             asker = self._asker(incoming, context)
@@ -321,8 +323,8 @@ class Assistant:
             return False
         if isinstance(error, StreamCut):
             return True
-        other = self.routing.ready(written.wanted)
-        if written.text or not written.offer.rests or other is written.offer:
+        other = self.routing.available(written.wanted)
+        if written.text or not written.offer.is_unavailable or other is written.offer:
             return False
         written.offer = other
         return True
@@ -372,11 +374,11 @@ class Assistant:
         async with aclosing(tracing.model_stream(written.offer.model, request)) as chunks:
             async for chunk in chunks:
                 turn.mark_token(self.clock.monotonic())
-                hides = chunk.thought and not self.options.thoughts
-                written.add(replace(chunk, thought="") if hides else chunk)
+                hides = chunk.reasoning and not self.options.thoughts
+                written.add(replace(chunk, reasoning="") if hides else chunk)
                 if chunk.replaces:
                     reply.replace(context.prefix + written.text)
                 elif chunk.text:
                     reply.append(chunk.text)
-                if chunk.doing in DOINGS:
-                    reply.show(say(context.language, DOINGS[chunk.doing]))
+                if chunk.activity in DOINGS:
+                    reply.show(say(context.language, DOINGS[chunk.activity]))

@@ -43,7 +43,7 @@ class BranchPoint:
 
 def follow(tx: Tx, incoming: Incoming, parts: tuple[Part, ...]) -> BranchPoint:
     """Save a question."""
-    conversation, tip = tx.messages.tip(incoming.address)
+    conversation, tip = tx.messages.current_tip(incoming.address)
     before = _answered(tx, replied(tx, incoming.address, incoming.reply_to))
     parent = before.id if before is not None and before.conversation == conversation else tip
     return _saved(tx, incoming, conversation, parts, parent)
@@ -53,7 +53,7 @@ def replied(tx: Tx, where: Address, message_id: int) -> Remembered | None:
     """What was said in a message of the chat, by the user or by the model."""
     if not message_id:
         return None
-    question = tx.messages.at_place(where, message_id)
+    question = tx.messages.find_question_at(where, message_id)
     return question if question is not None else answer_in(tx, where, message_id)
 
 
@@ -66,24 +66,28 @@ def _answered(tx: Tx, said: Remembered | None) -> Remembered | None:
 
 def answer_in(tx: Tx, where: Address, message_id: int, *, but: str = "") -> Remembered | None:
     """The answer that stands in a message of the chat."""
-    shown = tx.deliveries.shown(where, message_id, but=but)
-    return tx.messages.of_turn(where, shown.of, "assistant") if shown is not None else None
+    shown = tx.outbox.find_shown(where, message_id, but=but)
+    return tx.messages.find_of_turn(where, shown.of, "assistant") if shown is not None else None
 
 
 def revise(tx: Tx, incoming: Incoming) -> BranchPoint | None:
     """An edited question as a new version of it. None where there is nothing to answer."""
     old = _edited(tx, incoming)
-    if old is None or old.conversation != tx.messages.current(incoming.address) or len(old.words) > LONGEST:
+    if (
+        old is None
+        or old.conversation != tx.messages.find_current_conversation(incoming.address)
+        or len(old.words) > LONGEST
+    ):
         return None
     answers = _answers(tx, old)
     if old.words == incoming.text and answers and old.turn != incoming.id:
         return None  # the same words: a preview was added, or Telegram repeats itself
     shown = answers[-1] if answers else None
-    over = tx.deliveries.ids(incoming.address, shown.turn if shown else old.turn)
+    over = tx.outbox.message_ids(incoming.address, shown.turn if shown else old.turn)
     parts = (Text(incoming.text), *old.message.parts[1:])
     place = _saved(tx, incoming, old.conversation, parts, old.parent or 0, old.place)
     if over:
-        tx.deliveries.over(incoming.id, incoming.address, over)
+        tx.outbox.claim_messages(incoming.id, incoming.address, over)
     return BranchPoint(place.question, over, shown)
 
 
@@ -93,8 +97,8 @@ def is_first(tx: Tx, incoming: Incoming) -> bool:
     """
     if not incoming.of or _edited(tx, incoming) is not None:
         return False
-    conversation = tx.messages.current(incoming.address)
-    said = tx.messages.last(conversation, 2) if conversation is not None else ()
+    conversation = tx.messages.find_current_conversation(incoming.address)
+    said = tx.messages.list_newest(conversation, 2) if conversation is not None else ()
     if any(row.message.role == "user" and len(row.text) > LONGEST for row in said):
         return False  # it may have been a piece of that
     return not said or int(said[-1].turn.partition(".")[0]) < int(incoming.of)
@@ -102,18 +106,18 @@ def is_first(tx: Tx, incoming: Incoming) -> bool:
 
 def again(tx: Tx, incoming: Incoming, question: int) -> BranchPoint | None:
     """Answer a question once more, over the message in which the button was pressed."""
-    asked = tx.messages.get(question)
+    asked = tx.messages.find_message(question)
     if asked is None:
         return None
     shown = answer_in(tx, incoming.address, incoming.message_id, but=incoming.id)
-    tip = tx.messages.head(asked.conversation)
+    tip = tx.messages.find_head(asked.conversation)
     return BranchPoint(asked, _over(tx, incoming), shown, tip=tip if shown is None and tip != asked.id else None)
 
 
 def resume(tx: Tx, incoming: Incoming, answer: int) -> BranchPoint | None:
     """Go on with an answer that had not come to its end."""
-    broken = tx.messages.get(answer)
-    asked = tx.messages.get(broken.parent) if broken is not None and broken.parent is not None else None
+    broken = tx.messages.find_message(answer)
+    asked = tx.messages.find_message(broken.parent) if broken is not None and broken.parent is not None else None
     if broken is None or asked is None or broken.ending not in UNFINISHED:
         return None
     return BranchPoint(asked, _over(tx, incoming), broken, broken)
@@ -121,7 +125,7 @@ def resume(tx: Tx, incoming: Incoming, answer: int) -> BranchPoint | None:
 
 def history(tx: Tx, place: BranchPoint, most: int) -> Sequence[Remembered]:
     """What the model reads: the branch up to the question, or up to the answer that goes on."""
-    return tx.messages.path(place.resumed.id if place.resumed else place.question.id, most)
+    return tx.messages.list_branch(place.resumed.id if place.resumed else place.question.id, most)
 
 
 def keyboard(
@@ -139,14 +143,14 @@ def keyboard(
 
     `alone`: it is known to be the first answer to a question, so nothing is looked up.
     """
-    question = tx.messages.get(answer.parent) if answer.parent is not None and not alone else None
+    question = tx.messages.find_message(answer.parent) if answer.parent is not None and not alone else None
     if not alone and (question is None or question.message.role != "user"):
         return ()  # it only reports what was done after a tap: that is not done once more
-    versions = [answer.id] if alone else list(tx.messages.versions(answer))
+    versions = [answer.id] if alone else list(tx.messages.list_versions(answer))
     number = versions.index(answer.id)
 
     def button(label: str, action: str, **what: int) -> Button:
-        return tx.buttons.queued(where, delivery, user, label, action, **what)
+        return tx.buttons.add_queued_button(where, delivery, user, label, action, **what)
 
     row = []
     if len(versions) > 1:
@@ -156,17 +160,19 @@ def keyboard(
     label = say(language, "retry") if answer.ending == CUT else "↻"
     row.append(button(label, RETRY, question=answer.parent or 0))
     if thumbs:
-        row += [tx.buttons.add(where, delivery, 0, sign, "feedback", turn=answer.turn, sign=sign) for sign in THUMBS]
+        row += [
+            tx.buttons.add_button(where, delivery, 0, sign, "feedback", turn=answer.turn, sign=sign) for sign in THUMBS
+        ]
     more = (button(say(language, "resume"), RESUME, answer=answer.id),)
     return (tuple(row), more) if answer.ending in UNFINISHED else (tuple(row),)
 
 
 def turn_to(tx: Tx, incoming: Incoming, answer: int, language: str, *, thumbs: bool = False) -> Outgoing | None:
     """Show another version of an answer, in the messages of the one that stands there, and go on from it."""
-    version = tx.messages.get(answer)
+    version = tx.messages.find_message(answer)
     if version is None or not _over(tx, incoming):
         return None
-    tx.messages.show(version)
+    tx.messages.show_branch(version)
     words = other_words(tx, version)
     question = say(language, "version.of", question=words) if words else ""
     rows = keyboard(tx, incoming.address, incoming.id, incoming.user.id, language, version, thumbs=thumbs)
@@ -178,7 +184,7 @@ def as_written(tx: Tx, where: Address, answer: Remembered, language: str, note: 
 
     Else its text, with the links that it rests on; pages of documents are cited in the text itself.
     """
-    said = tx.deliveries.written(where, answer.turn, answer.text)
+    said = tx.outbox.find_as_sent(where, answer.turn, answer.text)
     if said is None:
         text = citations.under(answer.text, [source for source in answer.sources if source.url], language)
         said = Outgoing(text, note=mark(language, answer.ending))
@@ -201,9 +207,9 @@ def mark(language: str, ending: str) -> str:
 
 def other_words(tx: Tx, answer: Remembered) -> str:
     """The beginning of the question of a version that the chat does not show any more; "" where it does."""
-    question = tx.messages.get(answer.parent) if answer.parent is not None else None
-    newest = tx.messages.get(tx.messages.versions(answer)[-1])
-    asked_last = tx.messages.get(newest.parent) if newest is not None and newest.parent is not None else None
+    question = tx.messages.find_message(answer.parent) if answer.parent is not None else None
+    newest = tx.messages.find_message(tx.messages.list_versions(answer)[-1])
+    asked_last = tx.messages.find_message(newest.parent) if newest is not None and newest.parent is not None else None
     if question is None or asked_last is None or question.words == asked_last.words:
         return ""
     words = " ".join(question.words.split())
@@ -213,7 +219,7 @@ def other_words(tx: Tx, answer: Remembered) -> str:
 def _saved(
     tx: Tx, incoming: Incoming, conversation: int, parts: tuple[Part, ...], parent: int | None, place: int = 0
 ) -> BranchPoint:
-    question = tx.messages.add(
+    question = tx.messages.add_message(
         conversation, incoming.address, incoming.id, "user", parts,
         parent=parent, user=incoming.user.id, place=place or incoming.message_id,
     )  # fmt: skip
@@ -224,21 +230,21 @@ def _edited(tx: Tx, incoming: Incoming) -> Remembered | None:
     """The newest version of the question that an edit changes."""
     if not incoming.of:
         return None
-    return tx.messages.at_place(incoming.address, incoming.message_id) or tx.messages.of_turn(
+    return tx.messages.find_question_at(incoming.address, incoming.message_id) or tx.messages.find_of_turn(
         incoming.address, incoming.of, "user"
     )
 
 
 def _answers(tx: Tx, question: Remembered) -> list[Remembered]:
     """The answers that stand where the one to this question does, oldest first."""
-    rows = [tx.messages.get(id_) for id_ in tx.messages.answers(question)]
+    rows = [tx.messages.find_message(id_) for id_ in tx.messages.list_answers(question)]
     return [row for row in rows if row is not None]
 
 
 def _over(tx: Tx, incoming: Incoming) -> tuple[int, ...]:
     """The messages of the answer below which the button was pressed; the next one is written over them."""
-    shown = tx.deliveries.shown(incoming.address, incoming.message_id)
+    shown = tx.outbox.find_shown(incoming.address, incoming.message_id)
     over = shown.ids if shown is not None else ()
     if over:
-        tx.deliveries.over(incoming.id, incoming.address, over)
+        tx.outbox.claim_messages(incoming.id, incoming.address, over)
     return over

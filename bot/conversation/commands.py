@@ -43,11 +43,11 @@ class ConversationCommands:
         """Begin a new conversation. The old one gets a name, by which /chats finds it."""
 
         def begin(tx: Tx) -> None:
-            old = tx.messages.current(incoming.address)
-            if old is not None and tx.messages.head(old) is not None and self.options.names_topics:
+            old = tx.messages.find_current_conversation(incoming.address)
+            if old is not None and tx.messages.find_head(old) is not None and self.options.names_topics:
                 wants_name(tx, old, incoming, incoming.language)
-            tx.messages.begin(incoming.address)
-            tx.buttons.forget(incoming.address, incoming.user.id)
+            tx.messages.begin_conversation(incoming.address)
+            tx.buttons.cancel_awaited(incoming.address, incoming.user.id)
             finish_turn(tx, incoming, say(incoming.language, "new"))
 
         await finish(self.store, reply, begin)

@@ -1,7 +1,7 @@
 """The conversations of a chat: /chats lists, finds, switches, renames, pins and archives them; a model names them.
 
 A topic is a conversation of its own and is renamed in the messenger; where there are no topics, the list stands for
-them. Begin with `ChatList.feature`.
+them. Begin with `ConversationList.feature`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Where = Mapping[str, Any]
 
 
 @dataclass(slots=True)
-class ChatList:
+class ConversationList:
     """/chats. `helper_model` None: conversations go by the beginning of their first question."""
 
     store: Store
@@ -66,7 +66,7 @@ class ChatList:
 
     async def press_rename(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         def work(tx: Tx) -> None:
-            tx.buttons.wait_for(incoming.address, incoming.user.id, "chats.rename", id=action.payload["id"])
+            tx.buttons.await_answer(incoming.address, incoming.user.id, "chats.rename", id=action.payload["id"])
             asked = Outgoing(say(incoming.language, "chats.rename.ask"), plain=True, ask_reply=True)
             finish_turn(tx, incoming, asked)
 
@@ -80,8 +80,8 @@ class ChatList:
         notice = as_notice(incoming, reply)
 
         def work(tx: Tx) -> None:
-            tx.buttons.forget(incoming.address, incoming.user.id)
-            tx.conversations.name(action.payload["id"], title, "user")
+            tx.buttons.cancel_awaited(incoming.address, incoming.user.id)
+            tx.conversations.set_title(action.payload["id"], title, "user")
             finish_turn(tx, notice, say(incoming.language, "chats.renamed", title=title))
 
         await finish(self.store, reply, work)
@@ -92,12 +92,14 @@ class ChatList:
         conversation = int(job.key)
 
         def find(tx: Tx) -> tuple[Listed | None, str]:
-            said = tx.messages.last(conversation, 4)
-            return tx.conversations.get(job.address, conversation), "\n\n".join(row.text for row in said)[:READ]
+            said = tx.messages.list_newest(conversation, 4)
+            return tx.conversations.find_conversation(job.address, conversation), "\n\n".join(row.text for row in said)[
+                :READ
+            ]
 
         def named(tx: Tx, answer: str) -> None:
             if title := _tidy(answer):
-                tx.conversations.name(conversation, title, "model")
+                tx.conversations.set_title(conversation, title, "model")
 
         found, said = await self.store.read(find)
         if found is not None and said and not found.named_by and self.helper_model is not None:
@@ -105,13 +107,13 @@ class ChatList:
             found, _ = await self.store.read(find)
         if found is not None and found.named_by == "model" and job.address.thread:
             await self.transport.rename(job.address, found.title)
-        await self.store.write(lambda tx: tx.jobs.done(job))
+        await self.store.write(lambda tx: tx.jobs.delete_done(job))
 
 
 def wants_name(tx: Tx, conversation: int, incoming: Incoming, language: str) -> None:
     """Have a conversation named soon."""
     payload = {"user": incoming.user.id, "language": language, "turn": incoming.id}
-    tx.jobs.add(Job(KIND, str(conversation), incoming.address, payload, due=tx.clock.time()))
+    tx.jobs.add_job(Job(KIND, str(conversation), incoming.address, payload, due=tx.clock.time()))
 
 
 def _tidy(answer: str) -> str:
@@ -129,11 +131,11 @@ VIEW = ("page", "words", "archived")
 
 def _view(tx: Tx, incoming: Incoming, view: Where) -> Outgoing:
     language = incoming.language
-    found = tx.conversations.list(incoming.address, view["words"], archived=view["archived"])
+    found = tx.conversations.list_conversations(incoming.address, view["words"], archived=view["archived"])
     pages = max(-(-len(found) // PAGE), 1)
     view = {**view, "page": view["page"] % pages}
     shown = found[view["page"] * PAGE :][:PAGE]
-    current = tx.conversations.current(incoming.address)
+    current = tx.conversations.find_current(incoming.address)
     draw = _Drawing(tx, incoming, language, view)
     rows = [draw.line(one, is_current=current is not None and one.id == current.id) for one in shown]
     rows += draw.foot(current if any(current and one.id == current.id for one in found) else None, pages)
@@ -185,7 +187,7 @@ class _Drawing:
 
     def _button(self, label: str, action: str, what: Where) -> Button:
         where, user = self.incoming.address, self.incoming.user.id
-        return self.tx.buttons.add(where, self.incoming.id, user, label, action, **{**self.view, **what})
+        return self.tx.buttons.add_button(where, self.incoming.id, user, label, action, **{**self.view, **what})
 
 
 # --- what the buttons change ------------------------------------------------------------------------------------------
@@ -195,22 +197,22 @@ def _nothing(_tx: Tx, _where: Address, _what: Where) -> None: ...
 
 
 def _open(tx: Tx, where: Address, what: Where) -> None:
-    if tx.conversations.get(where, what["id"]) is not None:
-        tx.conversations.choose(where, what["id"])
+    if tx.conversations.find_conversation(where, what["id"]) is not None:
+        tx.conversations.make_current(where, what["id"])
 
 
 def _pin(tx: Tx, where: Address, what: Where) -> None:
-    if tx.conversations.get(where, what["id"]) is not None:
-        tx.conversations.pin(what["id"], pinned=what["pinned"])
+    if tx.conversations.find_conversation(where, what["id"]) is not None:
+        tx.conversations.set_pinned(what["id"], pinned=what["pinned"])
 
 
 def _archive(tx: Tx, where: Address, what: Where) -> None:
     """Put it aside; what is said next begins a new conversation."""
-    current = tx.conversations.current(where)
-    if tx.conversations.get(where, what["id"]) is not None:
-        tx.conversations.archive(what["id"], archived=what["archived_now"])
+    current = tx.conversations.find_current(where)
+    if tx.conversations.find_conversation(where, what["id"]) is not None:
+        tx.conversations.set_archived(what["id"], archived=what["archived_now"])
         if current is not None and current.id == what["id"]:
-            tx.messages.begin(where)
+            tx.messages.begin_conversation(where)
 
 
 CHANGES = {"chats.open": _open, "chats.pin": _pin, "chats.archive": _archive}

@@ -22,7 +22,7 @@ from bot.types import Incoming, Outgoing
 
 
 @dataclass(slots=True)
-class Pricing:
+class AnswerCost:
     """`modes` tells what answers later, at a lower price, by the names of the models."""
 
     routing: Routing
@@ -41,12 +41,12 @@ class Pricing:
         if not self.budget:
             return context
         if context.has_documents:
-            context = replace(context, size_of_documents=tx.documents.size(context.conversation))
-        offer = self.routing.pick(context.choices.model)
+            context = replace(context, size_of_documents=tx.documents.prompt_size(context.conversation))
+        offer = self.routing.by_name(context.choices.model)
         tokens, price = self._most(context, offer)
-        if not agreed and self.budget.asks(whole := price + self._ahead(tx, context, offer)):
+        if not agreed and self.budget.needs_consent(whole := price + self._ahead(tx, context, offer)):
             return replace(context, price=whole)
-        return replace(context, held=self.budget.hold(tx, incoming, tokens, price, context.language))
+        return replace(context, held=self.budget.reserve_answer(tx, incoming, tokens, price, context.language))
 
     def _ahead(self, tx: Tx, context: TurnContext, offer: ModelOption) -> int:
         """What has to be paid before the model can be asked: it is held back by itself."""
@@ -57,8 +57,8 @@ class Pricing:
     def ask_first(self, tx: Tx, incoming: Incoming, context: TurnContext) -> None:
         """The answer is expensive: end the turn with its price, and offer the cheapest model."""
         price, question = context.price, context.place.question.id if context.place else 0
-        now = self.routing.pick(context.choices.model)
-        others = [offer for offer in self.routing.offers if offer is not now]
+        now = self.routing.by_name(context.choices.model)
+        others = [offer for offer in self.routing.options if offer is not now]
         prices = [(self._most(context, offer)[1] + self._ahead(tx, context, offer), offer) for offer in others]
         less, offer = min(prices, key=lambda row: row[0], default=(price, now))
 
@@ -73,7 +73,7 @@ class Pricing:
             choices.append(Choice(say(context.language, "later.button"), "later", {"turn": later}, queued=True))
         choices.append(price_choice(incoming, "price.drop", {"question": question}))
         if context.place is not None and context.place.over:
-            tx.deliveries.release(incoming.id, incoming.address)
+            tx.outbox.release_messages(incoming.id, incoming.address)
         finish_with_price(tx, incoming, say(context.language, "price.question", price=shown(price)), *choices)
 
     def _later(self, context: TurnContext, offer: ModelOption) -> str:

@@ -46,7 +46,7 @@ async def ask_paid(
     ratio, asked = ratio or prompt.Ratio(), payer.incoming
     most = prompt.most(request, ratio)
     price = pricing.most(model.profile, most)
-    held = await store.write(lambda tx: payer.budget.hold(tx, asked, most.total, price, asked.language))
+    held = await store.write(lambda tx: payer.budget.reserve_answer(tx, asked, most.total, price, asked.language))
     text, last = "", Chunk()
     usage: Usage | None = None
     error: ModelError | None = None
@@ -72,7 +72,7 @@ async def ask_paid(
             then(tx, text.strip())
 
     # What the model was paid for is not asked for again because the disk is full just now.
-    await store.patiently(lambda: store.write(book))
+    await store.retry_until_stored(lambda: store.write(book))
     if error is not None:
         raise error
     return text.strip(), last.finish

@@ -58,7 +58,7 @@ def apply(tx: Tx, conversation: int, branch: Sequence[Remembered]) -> tuple[Kept
 
     A summary of another branch is none.
     """
-    facts, summary = tx.memory.facts(conversation), tx.memory.summary(conversation)
+    facts, summary = tx.memory.list_facts(conversation), tx.memory.newest_summary(conversation)
     if summary is None or not any(row.id == summary.upto for row in branch):
         return Kept(facts), branch
     return Kept(facts, summary), [row for row in branch if row.id > summary.upto]
@@ -71,11 +71,11 @@ def wants_summary(tx: Tx, incoming: Incoming, last: Remembered, count: int, lang
             "user": last.user, "language": language, "conversation": last.conversation, "tip": last.id,
             "turn": incoming.id,
         }  # fmt: skip
-        tx.jobs.add(Job(KIND, f"{last.conversation}/{last.id}", incoming.address, payload, due=tx.clock.time()))
+        tx.jobs.add_job(Job(KIND, f"{last.conversation}/{last.id}", incoming.address, payload, due=tx.clock.time()))
 
 
 @dataclass(slots=True)
-class Context:
+class ConversationMemory:
     """/context, /pin and /summary. `helper_model` None: nothing is summarised."""
 
     store: Store
@@ -108,10 +108,10 @@ class Context:
 
     def _view(self, tx: Tx, incoming: Incoming) -> Outgoing:
         choices, language = incoming.chat, incoming.language
-        conversation = tx.messages.conversation(incoming.address)
-        kept, branch = apply(tx, conversation, tx.messages.last(conversation, self.history))
+        conversation = tx.messages.current_conversation(incoming.address)
+        kept, branch = apply(tx, conversation, tx.messages.list_newest(conversation, self.history))
         persona = self.library.persona(choices.persona)
-        offer, _ = self.routing.settle(choices.model, choices.own_model, persona.model)
+        offer, _ = self.routing.resolve(choices.model, choices.own_model, persona.model)
         ratio = prompt.Ratio()
         orders = len(persona.orders(language, self.system)) + sum(len(row.text) for row in persona.shown(language))
         system = ratio.tokens(orders)
@@ -133,7 +133,7 @@ class Context:
     ) -> tuple[tuple[Button, ...], ...]:
         def button(label: str, action: str, fact: int = 0) -> Button:
             where, user = incoming.address, incoming.user.id
-            return tx.buttons.add(where, incoming.id, user, label, action, conversation=conversation, fact=fact)
+            return tx.buttons.add_button(where, incoming.id, user, label, action, conversation=conversation, fact=fact)
 
         rows: list[tuple[Button, ...]] = [
             (button("✕ " + _short(fact.text, 30), "fact.unpin", fact=fact.id),) for fact in kept.facts
@@ -152,21 +152,21 @@ class Context:
         def work(tx: Tx) -> None:
             said = None if rest else branching.replied(tx, incoming.address, incoming.reply_to)
             text = rest or (said.text if said is not None else "")
-            conversation = tx.messages.conversation(incoming.address)
+            conversation = tx.messages.current_conversation(incoming.address)
             if not text.strip():
                 raise BadInput(say(language, "pin.usage"))
             if len(text) > LONGEST_FACT:
                 raise BadInput(say(language, "pin.long", limit=LONGEST_FACT, length=len(text)))
-            if len(tx.memory.facts(conversation)) >= MOST_FACTS:
+            if len(tx.memory.list_facts(conversation)) >= MOST_FACTS:
                 raise BadInput(say(language, "pin.many", limit=MOST_FACTS))
-            tx.memory.pin(conversation, incoming.user.id, text)
+            tx.memory.pin_fact(conversation, incoming.user.id, text)
             finish_turn(tx, incoming, say(language, "pin.done"))
 
         await finish(self.store, reply, work)
 
     async def press_unpin(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         await self._changed(
-            incoming, reply, lambda tx: tx.memory.unpin(action.payload["conversation"], action.payload["fact"])
+            incoming, reply, lambda tx: tx.memory.unpin_fact(action.payload["conversation"], action.payload["fact"])
         )
 
     # --- the summary --------------------------------------------------------------------------------------------------
@@ -175,8 +175,8 @@ class Context:
         """The whole of it."""
 
         def work(tx: Tx) -> None:
-            conversation = tx.messages.current(incoming.address)
-            found = tx.memory.summary(conversation) if conversation is not None else None
+            conversation = tx.messages.find_current_conversation(incoming.address)
+            found = tx.memory.newest_summary(conversation) if conversation is not None else None
             nothing = say(incoming.language, "summary.none", count=ENOUGH)
             finish_turn(tx, incoming, found.text if found is not None else nothing)
 
@@ -186,8 +186,8 @@ class Context:
         language, conversation = incoming.language, action.payload["conversation"]
 
         def work(tx: Tx) -> None:
-            found = tx.memory.summary(conversation)
-            tx.buttons.wait_for(incoming.address, incoming.user.id, "summary.edit", conversation=conversation)
+            found = tx.memory.newest_summary(conversation)
+            tx.buttons.await_answer(incoming.address, incoming.user.id, "summary.edit", conversation=conversation)
             now = found.text if found is not None else ""
             asked = say(language, "summary.edit.ask") + "\n\n" + now
             finish_turn(tx, incoming, Outgoing(asked, plain=True, ask_reply=True))
@@ -198,24 +198,24 @@ class Context:
         conversation = action.payload["conversation"]
 
         def work(tx: Tx) -> None:
-            tx.buttons.forget(incoming.address, incoming.user.id)
-            found = tx.memory.summary(conversation)
+            tx.buttons.cancel_awaited(incoming.address, incoming.user.id)
+            found = tx.memory.newest_summary(conversation)
             if found is not None:
-                tx.memory.summarise(conversation, incoming.text.strip(), found.upto, "user")
+                tx.memory.add_summary(conversation, incoming.text.strip(), found.upto, "user")
             finish_turn(tx, incoming, say(incoming.language, "summary.saved"))
 
         await finish(self.store, reply, work)
         return True
 
     async def press_undo(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        await self._changed(incoming, reply, lambda tx: tx.memory.undo(action.payload["conversation"]))
+        await self._changed(incoming, reply, lambda tx: tx.memory.undo_summary(action.payload["conversation"]))
 
     async def summarise(self, job: Job) -> None:
         """The job: tell of all but the newest messages, and of what the last summary told."""
         conversation, language = int(job.payload["conversation"]), job.payload["language"]
 
         def find(tx: Tx) -> tuple[Summary | None, Sequence[Remembered]]:
-            kept, branch = apply(tx, conversation, tx.messages.path(job.payload["tip"], LOOK_BACK))
+            kept, branch = apply(tx, conversation, tx.messages.list_branch(job.payload["tip"], LOOK_BACK))
             return kept.summary, branch[:-VERBATIM]
 
         before, old = await self.store.read(find)
@@ -224,9 +224,9 @@ class Context:
             text = _to_read(before, old)
             await self.helper_model.ask(
                 job, say(language, "summary.prompt"), text, SUMMARY_TOKENS,
-                lambda tx, answer: tx.memory.summarise(conversation, answer, upto, "model") if answer else None,
+                lambda tx, answer: tx.memory.add_summary(conversation, answer, upto, "model") if answer else None,
             )  # fmt: skip
-        await self.store.write(lambda tx: tx.jobs.done(job))
+        await self.store.write(lambda tx: tx.jobs.delete_done(job))
 
     async def _changed(self, incoming: Incoming, reply: Reply, change: Effect) -> None:
         """Change something, and show what is there now in the same message."""

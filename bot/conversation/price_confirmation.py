@@ -1,4 +1,4 @@
-"""What becomes of an expensive question that its asker was asked about. The buttons are of `Pricing.ask_first`."""
+"""What becomes of an expensive question that its asker was asked about. The buttons are of `AnswerCost.ask_first`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bot.types import Incoming
 
 
 @dataclass(slots=True)
-class Confirming:
+class PriceConfirmation:
     store: Store
     assistant: Assistant
 
@@ -37,10 +37,10 @@ class Confirming:
         """Forget what was asked. A picture was not ordered yet; a question stands in the history until now."""
 
         def work(tx: Tx) -> None:
-            asked = tx.messages.get(action.payload.get("question", 0))
-            if asked is not None and tx.messages.head(asked.conversation) == asked.id:
-                tx.messages.move(asked.conversation, asked.parent)
-            tx.buttons.use_up(action.key)
+            asked = tx.messages.find_message(action.payload.get("question", 0))
+            if asked is not None and tx.messages.find_head(asked.conversation) == asked.id:
+                tx.messages.move_head(asked.conversation, asked.parent)
+            tx.buttons.expire_button(action.key)
             finish_turn(tx, incoming, say(incoming.language, "price.dropped"), over=True)
 
         await finish(self.store, reply, work)

@@ -22,7 +22,7 @@ VALID = 24 * 3600.0  # seconds that a question whether to act stands
 
 
 @dataclass(frozen=True, slots=True)
-class Taps:
+class ToolApproval:
     assistant: Assistant
 
     def feature(self) -> Feature:
@@ -35,8 +35,8 @@ class Taps:
 
     def _decide(self, tx: Tx, incoming: Incoming, turn: str, *, yes: bool) -> Approval | None:
         """Decide by the row of the action; None: there is nothing to decide, and the turn ends with the reason."""
-        tx.updates.begin(incoming.ids)
-        operation = tx.operations.of(incoming.address.bot, turn)
+        tx.inbox.mark_begun(incoming.ids)
+        operation = tx.operations.find_of_turn(incoming.address.bot, turn)
         if operation is None or operation.kind != approvals.ACTION or operation.address.chat != incoming.address.chat:
             return self._end(tx, incoming, "tool.decided")
         steps = approvals.load(operation)
@@ -44,21 +44,21 @@ class Taps:
         if operation.state in ("done", "failed"):
             return self._end(tx, incoming, "tool.decided", name)
         if operation.state == "submitting":  # the process died in the middle of it
-            tx.operations.end(operation.id, "failed")
+            tx.operations.store_end(operation.id, "failed")
             return self._end(tx, incoming, "tool.unknown", name)
         if operation.state == "asked" and tx.clock.time() - operation.at > VALID:
-            tx.operations.end(operation.id, "failed")
+            tx.operations.store_end(operation.id, "failed")
             return self._end(tx, incoming, "tool.old", name)
         if operation.state == "asked" and yes:
-            tx.operations.submitting(operation.id)
+            tx.operations.mark_submitting(operation.id)
         elif operation.state == "asked":
             approvals.refuse(tx, operation)
         remove_buttons(tx, incoming)
-        decided = tx.operations.of(incoming.address.bot, turn) or operation
-        question = tx.messages.get(operation.request["question"])
+        decided = tx.operations.find_of_turn(incoming.address.bot, turn) or operation
+        question = tx.messages.find_message(operation.request["question"])
         if question is None:
             return self._end(tx, incoming, "tool.decided", name)
-        return Approval(BranchPoint(question, after=tx.messages.head(question.conversation)), decided, steps)
+        return Approval(BranchPoint(question, after=tx.messages.find_head(question.conversation)), decided, steps)
 
     @staticmethod
     def _end(tx: Tx, incoming: Incoming, key: str, tool: str = "") -> None:

@@ -27,8 +27,8 @@ def save(tx: Tx, incoming: Incoming, context: TurnContext, written: AnswerDraft)
     place = context.place
     assert place is not None  # noqa: S101  only a question is answered
     if context.pressed:
-        tx.buttons.use_up(context.pressed)
-    if written.outdated and not written.text.strip() and not tx.deliveries.placed(incoming.id, incoming.address):
+        tx.buttons.expire_button(context.pressed)
+    if written.outdated and not written.text.strip() and not tx.outbox.claimed_message(incoming.id, incoming.address):
         finish_turn(tx, incoming)  # nobody has seen anything of it
         return
     if written.words():
@@ -46,7 +46,7 @@ def _answer(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint
     failed = context.act and _failed(written)
     rows = _retry(tx, incoming, context, place) if failed else _keyboard(tx, incoming, context, answer)
     if context.gone:  # it is said below this answer, and only there
-        tx.chats.drop(incoming.address, incoming.user.id, context.gone)
+        tx.chats.drop_models(incoming.address, incoming.user.id, context.gone)
     text = citations.under(context.prefix + written.words(), written.steps.sources, context.language)
     note = _note(tx, incoming, context, written)
     return Outgoing(text, of=answer.turn, buttons=rows, note=note, thought="\n\n".join(filter(None, thoughts)))
@@ -67,9 +67,9 @@ def _as_before(tx: Tx, incoming: Incoming, context: TurnContext, shown: Remember
 
 
 def _sorry(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint, written: AnswerDraft) -> Outgoing:
-    if _refused(written) and tx.messages.head(place.question.conversation) == place.question.id:
+    if _refused(written) and tx.messages.find_head(place.question.conversation) == place.question.id:
         # It would be read with the next question, which would then be refused too.
-        tx.messages.move(place.question.conversation, place.question.parent)
+        tx.messages.move_head(place.question.conversation, place.question.parent)
     rows = _retry(tx, incoming, context, place) if _failed(written) else ()
     return Outgoing(written.sorry(context.language), plain=True, buttons=rows)
 
@@ -80,7 +80,7 @@ def _acted(
     """The answer, and what has to be said about actions: one that is to be confirmed, one that went wrong."""
     steps, answers = written.steps, [outgoing]
     if context.act is not None and written.error is None:  # else a press goes on from what is known of it
-        tx.operations.end(context.act.id, "done")
+        tx.operations.store_end(context.act.id, "done")
     if steps.unsure:
         answers.append(Outgoing(say(context.language, "tool.unknown", tool=steps.unsure), plain=True))
     if written.calls and steps.pending is not None and context.place is not None:
@@ -93,16 +93,16 @@ def _remember(tx: Tx, incoming: Incoming, place: BranchPoint, prefix: str, writt
     said = (*written.steps.parts, Text(prefix + written.text))
     if place.resumed is not None:
         answer = replace(place.resumed, message=Message("assistant", said), ending=written.ending())
-        tx.messages.extend(answer.id, said, answer.ending)
+        tx.messages.extend_answer(answer.id, said, answer.ending)
     else:
         question = place.question
-        answer = tx.messages.add(
+        answer = tx.messages.add_message(
             question.conversation, incoming.address, incoming.id, "assistant", said,
             parent=place.after or question.id, ending=written.ending(), user=incoming.user.id,
             model=written.offer.name, sources=(*written.steps.sources, *documents.cited(written.text, written.found)),
         )  # fmt: skip
     if place.tip is not None:
-        tx.messages.move(place.question.conversation, place.tip)
+        tx.messages.move_head(place.question.conversation, place.tip)
     return answer
 
 
@@ -128,10 +128,14 @@ def _retry(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint)
     """Below what did not work out: once more."""
     where, label = incoming.address, say(context.language, "retry")
     if context.act is not None:
-        again = tx.buttons.queued(where, incoming.id, incoming.user.id, label, "act.yes", turn=context.act.turn)
+        again = tx.buttons.add_queued_button(
+            where, incoming.id, incoming.user.id, label, "act.yes", turn=context.act.turn
+        )
         return ((again,),)
     question = place.question.id
-    retry = tx.buttons.queued(where, incoming.id, incoming.user.id, label, branching.RETRY, question=question)
+    retry = tx.buttons.add_queued_button(
+        where, incoming.id, incoming.user.id, label, branching.RETRY, question=question
+    )
     return ((retry,),)
 
 

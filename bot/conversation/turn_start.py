@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from bot.conversation import branching, memory
 from bot.conversation.branching import BranchPoint
-from bot.conversation.cost import Pricing
+from bot.conversation.cost import AnswerCost
 from bot.conversation.request import Options
 from bot.conversation.turn_state import Awaited, TurnContext
 from bot.llm import prompt
@@ -52,7 +52,7 @@ class TurnStart:
     """What the first transaction of each kind of turn reads and saves. Raises `LimitReached`: then nothing is saved."""
 
     routing: Routing
-    pricing: Pricing
+    pricing: AnswerCost
     options: Options = field(default_factory=Options)
     library: Library = field(default_factory=Library)
 
@@ -63,11 +63,13 @@ class TurnStart:
 
         `last`: the bot waits for nothing any more. `then`: see `TurnContext`.
         """
-        tx.updates.begin(incoming.ids)
-        incoming = replace(incoming, chat=tx.chats.meet(incoming.address, incoming.user, private=incoming.private))
+        tx.inbox.mark_begun(incoming.ids)
+        incoming = replace(
+            incoming, chat=tx.chats.record_and_read_choices(incoming.address, incoming.user, private=incoming.private)
+        )
         if last:
-            tx.buttons.forget(incoming.address, incoming.user.id)
-        elif (awaited := tx.buttons.awaited(incoming.address, incoming.user.id)) is not None:
+            tx.buttons.cancel_awaited(incoming.address, incoming.user.id)
+        elif (awaited := tx.buttons.find_awaited(incoming.address, incoming.user.id)) is not None:
             return Awaited(incoming, awaited)
         parts = (part for part in incoming.parts if not isinstance(part, Attachment))
         point = branching.follow(tx, incoming, (Text(incoming.text), *parts))
@@ -103,15 +105,15 @@ class TurnStart:
         """
         if asked is not None:
             return self._read(tx, BranchPoint(asked), incoming.chat, incoming.language)
-        conversation = tx.messages.current(incoming.address) or 0
-        branch = tx.messages.last(conversation, self.options.history)
+        conversation = tx.messages.find_current_conversation(incoming.address) or 0
+        branch = tx.messages.list_newest(conversation, self.options.history)
         context = self._of(tx, conversation, branch, incoming.chat, incoming.language)
         return replace(context, history=[*context.history, Message.of("user", text)])
 
     def chosen(self, choices: ChatChoices) -> ChosenModel:
         """Who answers there: the chat's model, else the user's, else the persona's, else the default."""
         persona = self.library.persona(choices.persona)
-        offer, gone = self.routing.settle(choices.model, choices.own_model, persona.model)
+        offer, gone = self.routing.resolve(choices.model, choices.own_model, persona.model)
         return ChosenModel(persona, offer, tuple(name for name in gone if name != persona.model))
 
     def _found(
@@ -120,7 +122,7 @@ class TurnStart:
     ) -> TurnContext | None:  # fmt: skip
         if point is None:
             return None
-        tx.updates.begin(incoming.ids)
+        tx.inbox.mark_begun(incoming.ids)
         return self._priced(tx, with_choices(tx, incoming), point, pressed=pressed, model=model, agreed=agreed)
 
     def _priced(
@@ -146,12 +148,12 @@ class TurnStart:
     def _of(
         self, tx: Tx, conversation: int, branch: Sequence[Remembered], choices: ChatChoices, language: str
     ) -> TurnContext:
-        kept, beside = memory.Kept(), tx.conversations.beside(conversation)
+        kept, beside = memory.Kept(), tx.conversations.find_extras(conversation)
         if beside.memory:
             kept, branch = memory.apply(tx, conversation, branch)
         chosen = self.chosen(choices)
         return TurnContext(
-            None, tx.blobs.shown(prompt.spoken(branch)), replace(choices, model=chosen.offer.name), language,
+            None, tx.blobs.load_images(prompt.spoken(branch)), replace(choices, model=chosen.offer.name), language,
             kept.preface(language), persona=chosen.persona, gone=chosen.gone, has_documents=beside.documents,
             thumbs=self.options.thumbs, conversation=conversation,
         )  # fmt: skip

@@ -126,10 +126,10 @@ class AnswerDraft:
 
     def add(self, chunk: Chunk) -> None:
         self.text = self.before + chunk.text if chunk.replaces else self.text + chunk.text
-        self.thought += chunk.thought[: MOST_THOUGHT - len(self.thought)]
-        self.calls += chunk.calls
+        self.thought += chunk.reasoning[: MOST_THOUGHT - len(self.thought)]
+        self.calls += chunk.tool_calls
         self.steps.sources += chunk.sources
-        self.searches += chunk.doing == SEARCHING
+        self.searches += chunk.activity == SEARCHING
         self.usage = chunk.usage or self.usage
         self.finish = chunk.finish or self.finish
 

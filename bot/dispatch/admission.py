@@ -9,7 +9,7 @@ from bot.access.policy import Access, Actor, Decision
 from bot.ports import Handler, Reply
 from bot.types import Incoming, Kind, Permission
 
-SIGNALS = (Kind.GONE, Kind.BACK, Kind.MOVED)  # what the messenger tells of itself
+SIGNALS = (Kind.BLOCKED, Kind.UNBLOCKED, Kind.MIGRATED)  # what the messenger tells of itself
 Refusal = Callable[[Incoming, Reply, Decision], Awaitable[None]]
 
 
@@ -28,7 +28,7 @@ class Admission:
             await self.refuse(incoming, reply, decision)
             return
         await handler(incoming, reply)
-        if incoming.kind is Kind.BACK and not self.access.is_here(actor):
+        if incoming.kind is Kind.UNBLOCKED and not self.access.is_here(actor):
             await self.refuse(incoming, reply, Decision.NOT_HERE)
 
 
@@ -37,4 +37,4 @@ def is_signal(incoming: Incoming) -> bool:
 
     Telegram does not say who pressed its own Stop button: a Stop without a user is a signal too.
     """
-    return incoming.kind in SIGNALS or (incoming.kind in (Kind.STOP, Kind.OTHER) and not incoming.user.id)
+    return incoming.kind in SIGNALS or (incoming.kind in (Kind.STOP, Kind.UNHANDLED) and not incoming.user.id)

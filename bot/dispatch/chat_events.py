@@ -26,9 +26,9 @@ class ChatEvents:
     def feature(self) -> Feature:
         return Feature(
             kinds={
-                Kind.GONE: self.blocked,
-                Kind.BACK: self.unblocked,
-                Kind.MOVED: self.migrated,
+                Kind.BLOCKED: self.blocked,
+                Kind.UNBLOCKED: self.unblocked,
+                Kind.MIGRATED: self.migrated,
                 Kind.TOPIC: self.topic,
             }
         )
@@ -39,29 +39,29 @@ class ChatEvents:
         self.leave(where.bot, where.chat)
 
         def work(tx: Tx) -> None:
-            tx.chats.gone(where.bot, where.chat, gone=True)
-            tx.deliveries.gone(where.bot, where.chat)
+            tx.chats.set_unreachable(where.bot, where.chat, gone=True)
+            tx.outbox.dead_letter_chat(where.bot, where.chat)
 
         await self._finish(incoming, reply, work)
 
     async def unblocked(self, incoming: Incoming, reply: Reply) -> None:
         """The chat can be reached again."""
         where = incoming.address
-        await self._finish(incoming, reply, lambda tx: tx.chats.gone(where.bot, where.chat, gone=False))
+        await self._finish(incoming, reply, lambda tx: tx.chats.set_unreachable(where.bot, where.chat, gone=False))
 
     async def migrated(self, incoming: Incoming, reply: Reply) -> None:
         """The group became a supergroup: every row of it gets the new id, which `incoming.data` holds."""
         where, new = incoming.address, int(incoming.data)
-        await self._finish(incoming, reply, lambda tx: tx.chats.move(where.bot, where.chat, new))
+        await self._finish(incoming, reply, lambda tx: tx.chats.change_id(where.bot, where.chat, new))
         await self.moved()
 
     async def topic(self, incoming: Incoming, reply: Reply) -> None:
         """A person made or renamed a topic: its conversation is called so, and the bot does not name it any more."""
 
         def work(tx: Tx) -> None:
-            conversation = tx.messages.conversation(incoming.address)
+            conversation = tx.messages.current_conversation(incoming.address)
             if incoming.data:
-                tx.conversations.name(conversation, incoming.data, "user")
+                tx.conversations.set_title(conversation, incoming.data, "user")
 
         await self._finish(incoming, reply, work)
 

@@ -60,7 +60,7 @@ class ConversationQueue:
         else:
             self.queued(incoming)
         lane.append((incoming, reply))
-        if incoming.kind is Kind.MOVED:  # an update from the chat's new id must find its conversation there
+        if incoming.kind is Kind.MIGRATED:  # an update from the chat's new id must find its conversation there
             self.lanes.by_key.setdefault(replace(incoming.address, chat=int(incoming.data)).key, lane)
 
     async def drain(self, seconds: float) -> None:

@@ -14,7 +14,7 @@ from bot.types import Incoming, Outgoing, Permission
 
 
 @dataclass(frozen=True, slots=True)
-class Extending:
+class CustomCommands:
     store: Store
     commands: Sequence[OwnCommand]
 
@@ -23,7 +23,7 @@ class Extending:
 
     def _command(self, own: OwnCommand) -> Command:
         act = Permission.ADMINISTER if own.owners_only else Permission.TALK
-        return Command(self._run(own), in_menu=bool(own.about) and not own.owners_only, act=act, about=own.about)
+        return Command(self._run(own), in_menu=bool(own.about) and not own.owners_only, requires=act, about=own.about)
 
     def _run(self, own: OwnCommand) -> CommandHandler:
         async def run(incoming: Incoming, reply: Reply, _rest: str) -> None:

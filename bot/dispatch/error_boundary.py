@@ -36,7 +36,7 @@ class ErrorBoundary:
     async def __call__(self, incoming: Incoming, reply: Reply, handler: Handler) -> None:
         if incoming.attempts == self.most - 1:
             await self._stand_apart()
-        await self.store.patiently(lambda: self._handle(incoming, reply, handler))
+        await self.store.retry_until_stored(lambda: self._handle(incoming, reply, handler))
 
     async def _stand_apart(self) -> None:
         """Wait until the other updates of those crashes have had time to end the process again.
@@ -68,7 +68,7 @@ class ErrorBoundary:
 
     async def _give_up(self, incoming: Incoming, reply: Reply) -> None:
         log.error("turn %s: given up after %d crashes", incoming.id, incoming.attempts)
-        if incoming.kind is Kind.OTHER:
+        if incoming.kind is Kind.UNHANDLED:
             await dead_letter(self.store, incoming, f"given up after {incoming.attempts} crashes")
             return
         await reply.acknowledge()

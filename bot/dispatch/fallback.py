@@ -1,6 +1,6 @@
 """Handlers that are not ours, for updates that mean nothing to us: mounted beside, behind the same door and inbox.
 
-Begin with `Mounted.take`. An update is done when its handler has returned; one that was being handled when the process
+Begin with `Fallback.take`. An update is done when its handler has returned; one that was being handled when the process
 died is handled again.
 """
 
@@ -22,7 +22,7 @@ Feed = Callable[[str], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)
-class Mounted:
+class Fallback:
     """`feed` gives them a raw update and says whether one of them had a handler for it; None: there are none."""
 
     store: Store
@@ -49,8 +49,8 @@ class Mounted:
 
     async def _feed(self, incoming: Incoming) -> bool:
         def begin(tx: Tx) -> list[str]:
-            tx.updates.begin(incoming.ids)
-            return [tx.updates.raw(row) for row in incoming.ids]
+            tx.inbox.mark_begun(incoming.ids)
+            return [tx.inbox.read_raw(row) for row in incoming.ids]
 
         handled = [self.feed is not None and await self.feed(raw) for raw in await self.store.write(begin) if raw]
         return any(handled)

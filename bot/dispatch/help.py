@@ -37,7 +37,7 @@ class Help:
     @property
     def unseen(self) -> frozenset[str]:
         """The names of commands which in a group only the bot needs to see."""
-        return frozenset(word.removeprefix("/") for word, command in self.commands.items() if command.alone)
+        return frozenset(word.removeprefix("/") for word, command in self.commands.items() if command.ephemeral)
 
     async def help(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         """List the menu, and below it what only some may do, to those who may."""
@@ -46,7 +46,7 @@ class Help:
         special = [
             _line(word, one, chosen)
             for word, one in hidden
-            if one.act is not Permission.TALK and self.access.authorize(actor, one.act) is Decision.ALLOWED
+            if one.requires is not Permission.TALK and self.access.authorize(actor, one.requires) is Decision.ALLOWED
         ]
         lines = "\n".join(say(chosen, "help.line", name=name, about=text) for name, text in self.menu(chosen) + special)
         key = "help" if incoming.private else "help.group"

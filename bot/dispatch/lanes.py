@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from bot.ports import Reply
 from bot.types import Address, Incoming, Kind
 
-AT_ONCE = (Kind.STOP, Kind.GONE, Kind.BACK)  # these never wait
+AT_ONCE = (Kind.STOP, Kind.BLOCKED, Kind.UNBLOCKED)  # these never wait
 TOUCHES = (Kind.BUTTON, Kind.REACTION)  # what is done to the bot's own messages
 TOUCHED = "#button"  # suffix of the lane for presses and reactions, which do not wait for an answer
 OTHERS = "#other"  # suffix of the lane for updates that only third-party handlers know
@@ -88,7 +88,7 @@ class Lanes:
 
 def lane_of(incoming: Incoming) -> str:
     """The key of the lane in which an update waits: its conversation's, or one beside it."""
-    if incoming.kind is Kind.OTHER:
+    if incoming.kind is Kind.UNHANDLED:
         return incoming.address.key + OTHERS
     beside = incoming.kind in TOUCHES and not incoming.in_turn
     return incoming.address.key + (TOUCHED if beside else "")

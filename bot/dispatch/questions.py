@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from bot.conversation import branching
 from bot.conversation.assistant import Assistant
 from bot.feature import ButtonHandler, Feature, ReplyHandler
-from bot.media.attachments import Attached
+from bot.media.attachments import Attachments
 from bot.outbox import Effect, finish, finish_turn, finish_with, finish_with_notice, with_choices
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
@@ -26,7 +26,7 @@ class Questions:
 
     store: Store
     assistant: Assistant
-    attached: Attached
+    attached: Attachments
     awaits: Mapping[str, ReplyHandler] = field(default_factory=dict)
 
     def feature(self) -> Feature:
@@ -78,7 +78,7 @@ class Questions:
             spoken = self.attached.answered(sent)
 
             def then(tx: Tx) -> None:
-                tx.buttons.use_up(action.key)
+                tx.buttons.expire_button(action.key)
                 if spoken is not None:
                     spoken(tx)
 

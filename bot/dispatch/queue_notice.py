@@ -70,13 +70,13 @@ class QueueNotice:
                 return left[0].key
             language = with_choices(tx, incoming).language
             labels = (("queue.now", "queue.now"), ("queue.drop", "queue.drop"))
-            row = tuple(tx.buttons.add(where, key, user, say(language, label), act) for label, act in labels)
+            row = tuple(tx.buttons.add_button(where, key, user, say(language, label), act) for label, act in labels)
             notice = Outgoing(say(language, "queue.waits"), plain=True, buttons=(row,), reply_to=incoming.message_id)
-            tx.deliveries.add(key, where, notice)
-            tx.jobs.add(Job(KIND, key, where, due=self.clock.time() + LOOK))
+            tx.outbox.add_answer(key, where, notice)
+            tx.jobs.add_job(Job(KIND, key, where, due=self.clock.time() + LOOK))
             return key
 
-        notice = await self.store.patiently(lambda: self.store.write(work))
+        notice = await self.store.retry_until_stored(lambda: self.store.write(work))
         self.wake_jobs()
         if where.key in self._notices:
             self._notices[where.key] = notice
@@ -85,7 +85,7 @@ class QueueNotice:
             await self._remove(where, notice)
 
     async def _remove(self, address: Address, notice: str) -> None:
-        await self.store.patiently(lambda: self.store.write(lambda tx: _end(tx, address, notice)))
+        await self.store.retry_until_stored(lambda: self.store.write(lambda tx: _end(tx, address, notice)))
         await self.transport.reply(address, notice).finish()
 
     async def look(self, job: Job) -> None:
@@ -93,8 +93,8 @@ class QueueNotice:
         where = job.address
 
         def work(tx: Tx) -> None:
-            if tx.updates.waits(where.bot, where.place) or not _end(tx, where, job.key):
-                tx.jobs.again(job, self.clock.time() + LOOK)
+            if tx.inbox.has_new(where.bot, where.chat_key) or not _end(tx, where, job.key):
+                tx.jobs.reschedule(job, self.clock.time() + LOOK)
 
         await self.store.write(work)
         await self.transport.reply(where, job.key).finish()
@@ -110,9 +110,9 @@ class QueueNotice:
 
         def work(tx: Tx) -> None:
             for one in dropped:
-                tx.updates.done(one.ids)
+                tx.inbox.mark_done(one.ids)
             for job in _jobs(tx, incoming.address):
-                tx.jobs.done(job)
+                tx.jobs.delete_done(job)
             finish_turn(tx, incoming, say(incoming.language, "queue.dropped", count=len(dropped)), over=True)
 
         await finish(self.store, reply, work)
@@ -120,17 +120,17 @@ class QueueNotice:
 
 def _jobs(tx: Tx, where: Address) -> Sequence[Job]:
     """Those of a conversation's notices: there is one, or none."""
-    return [job for job in tx.jobs.of(where, KIND) if job.address == where]
+    return [job for job in tx.jobs.list_of_chat(where, KIND) if job.address == where]
 
 
 def _end(tx: Tx, where: Address, notice: str) -> bool:
     """Have a notice deleted, unless its message says something else by now; False while it is on its way."""
-    if tx.deliveries.waits(where, notice):
+    if tx.outbox.is_unsent(where, notice):
         return False
-    ids = tx.deliveries.ids(where, notice)
-    shown = tx.deliveries.shown(where, ids[0]) if ids else None
+    ids = tx.outbox.message_ids(where, notice)
+    shown = tx.outbox.find_shown(where, ids[0]) if ids else None
     if shown is not None and shown.key == notice:
-        tx.deliveries.over(f"{notice}.gone", where, ids)
-        tx.deliveries.add(f"{notice}.gone", where, Outgoing(gone=True))
-    tx.jobs.done(Job(KIND, notice, where))
+        tx.outbox.claim_messages(f"{notice}.gone", where, ids)
+        tx.outbox.add_answer(f"{notice}.gone", where, Outgoing(gone=True))
+    tx.jobs.delete_done(Job(KIND, notice, where))
     return True

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from bot.access.policy import RULES, Access, Actor, Decision
-from bot.dispatch.fallback import Mounted
+from bot.dispatch.fallback import Fallback
 from bot.dispatch.questions import Questions
 from bot.feature import ButtonHandler, Feature
 from bot.outbox import as_notice, finish_with, finish_with_notice, with_choices
@@ -30,14 +30,14 @@ class Router:
     access: Access
     known: Feature
     questions: Questions
-    fallback: Mounted
+    fallback: Fallback
 
     async def __call__(self, incoming: Incoming, reply: Reply) -> None:
         if incoming.kind is Kind.MESSAGE:
             await self._message(incoming, reply)
         elif incoming.kind is Kind.BUTTON:
             await self._button(incoming, reply)
-        elif incoming.kind is Kind.OTHER:
+        elif incoming.kind is Kind.UNHANDLED:
             await self.fallback.other(incoming, reply)
         else:
             await self.known.kinds[incoming.kind](incoming, reply)
@@ -52,7 +52,7 @@ class Router:
     async def _command(self, incoming: Incoming, reply: Reply, word: str, rest: str) -> None:
         name, at, _ = word.partition("@")
         command = self.known.commands.get(name.lower())
-        if command is not None and await self._may(incoming, reply, command.act):
+        if command is not None and await self._may(incoming, reply, command.requires):
             incoming = await self.store.write(lambda tx: _begun(tx, incoming))
             await command.run(as_notice(incoming, reply) if command.is_notice else incoming, reply, rest)
         elif await self.fallback.take(incoming, reply):
@@ -64,7 +64,7 @@ class Router:
 
     async def _button(self, incoming: Incoming, reply: Reply) -> None:
         def pressed(tx: Tx) -> tuple[Incoming, ButtonPress | None]:
-            action = tx.buttons.press(incoming.address, incoming.user.id, incoming.data, incoming.message_id)
+            action = tx.buttons.find_pressed(incoming.address, incoming.user.id, incoming.data, incoming.message_id)
             return with_choices(tx, incoming), action
 
         incoming, action = await self.store.read(pressed)
@@ -89,7 +89,7 @@ class Router:
         return self.access.authorize(Actor.of(incoming, administers=administers), act) is Decision.ALLOWED
 
     async def _may_press(self, incoming: Incoming, reply: Reply, press: ButtonHandler, action: ButtonPress) -> bool:
-        if not await self._may(incoming, reply, press.act):
+        if not await self._may(incoming, reply, press.requires):
             return False
         return not action.of_group or await reply.is_admin(incoming.user.id)
 
@@ -99,5 +99,7 @@ def _begun(tx: Tx, incoming: Incoming) -> Incoming:
 
     What the command changes and says is another transaction, so that this one stays when that is undone.
     """
-    tx.updates.begin(incoming.ids)
-    return replace(incoming, chat=tx.chats.meet(incoming.address, incoming.user, private=incoming.private))
+    tx.inbox.mark_begun(incoming.ids)
+    return replace(
+        incoming, chat=tx.chats.record_and_read_choices(incoming.address, incoming.user, private=incoming.private)
+    )

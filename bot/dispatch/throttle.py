@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import ceil
 
 from bot.access.policy import Access, Actor, Decision
-from bot.access.rate_limit import Limits, Pace
+from bot.access.rate_limit import Limits, RateLimit
 from bot.clock import Clock
 from bot.dispatch.admission import is_signal
 from bot.dispatch.error_boundary import ErrorBoundary
@@ -40,13 +40,13 @@ class Throttle:
     access: Access
     limits: Limits
     refuse: TurnAway
-    _people: Pace = field(init=False)
-    _told: Pace = field(init=False)
+    _people: RateLimit = field(init=False)
+    _told: RateLimit = field(init=False)
 
     def __post_init__(self) -> None:
         rate = self.limits.user_rate
-        self._people = Pace(MINUTE / rate if rate else 0.0, self.limits.user_burst)
-        self._told = Pace(MINUTE, 1)
+        self._people = RateLimit(MINUTE / rate if rate else 0.0, self.limits.user_burst)
+        self._told = RateLimit(MINUTE, 1)
 
     async def __call__(self, incoming: Incoming, reply: Reply, handler: Handler) -> None:
         passes = incoming.accepted or is_signal(incoming)  # a restart turns away nothing that was let in before
@@ -58,7 +58,7 @@ class Throttle:
 
     def _excess(self, incoming: Incoming) -> Excess | None:
         limits, length = self.limits, len(incoming.text)
-        if incoming.kind is Kind.OTHER:  # what people say to each other in a group counts against nobody's pace
+        if incoming.kind is Kind.UNHANDLED:  # what people say to each other in a group counts against nobody's pace
             return Excess("limit.busy") if self.lanes.size >= 2 * limits.queue else None
         ahead = self.lanes.ahead_of(incoming)
         if ahead > limits.chat_queue and incoming.kind not in TOUCHES:  # presses and reactions take no time
@@ -78,7 +78,7 @@ class Throttle:
         """
         if self.access.authorize(Actor.of(incoming), Permission.TALK) in (Decision.NOT_HERE, Decision.BLOCKED):
             return False
-        if incoming.kind is Kind.OTHER:
+        if incoming.kind is Kind.UNHANDLED:
             return False
         if excess.sentence == TOO_LONG or incoming.kind is Kind.BUTTON:
             return True
@@ -120,4 +120,4 @@ class TurnAway:
             await finish_with_notice(self.store, incoming, reply, excess.sentence, **excess.values)
         else:
             await reply.acknowledge()
-            await self.store.write(lambda tx: tx.updates.done(incoming.ids))
+            await self.store.write(lambda tx: tx.inbox.mark_done(incoming.ids))

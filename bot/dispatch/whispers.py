@@ -18,7 +18,7 @@ class Whispers:
     questions: Questions
 
     def feature(self) -> Feature:
-        return Feature(commands={"/whisper": Command(self.whisper, alone=True)})
+        return Feature(commands={"/whisper": Command(self.whisper, ephemeral=True)})
 
     async def whisper(self, incoming: Incoming, reply: Reply, rest: str) -> None:
         """Answer the asker alone. In private nobody else is there anyway, so the question is answered as usual.

@@ -71,8 +71,8 @@ class DeferredAnswers:
         request = await self.assistant.deferred_request(incoming, reply, rest)
 
         def ask(tx: Tx) -> dict[str, Any]:
-            conversation = tx.messages.conversation(incoming.address)
-            parent = tx.messages.head(conversation)
+            conversation = tx.messages.current_conversation(incoming.address)
+            parent = tx.messages.find_head(conversation)
             order = _Order(conversation, incoming.id, rest, parent, incoming.message_id)
             return _stored(order, offer, request, incoming.language)
 
@@ -81,14 +81,14 @@ class DeferredAnswers:
     async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Order an answer to the question of an earlier turn, once."""
         where, turn = incoming.address, action.payload["turn"]
-        asked = await self.store.read(lambda tx: tx.messages.in_chat(where, turn, "user"))
+        asked = await self.store.read(lambda tx: tx.messages.find_in_chat(where, turn, "user"))
         if asked is None:
             raise BadInput(say(incoming.language, "later.gone"))
         offer = self._offer(incoming)
         request = await self.assistant.deferred_request(incoming, reply, asked.text, asked)
 
         def ask(tx: Tx) -> dict[str, Any]:
-            tx.buttons.use_up(action.key)
+            tx.buttons.expire_button(action.key)
             order = _Order(asked.conversation, turn, asked.text, asked.parent, asked.place)
             return _stored(order, offer, request, incoming.language)
 
@@ -99,12 +99,12 @@ class DeferredAnswers:
         bot, turn = incoming.address.bot, action.payload["turn"]
 
         def ask(tx: Tx) -> dict[str, Any]:
-            before = tx.operations.of(bot, turn)
+            before = tx.operations.find_of_turn(bot, turn)
             if before is None or not before.request.get("messages"):
                 raise BadInput(say(incoming.language, "later.gone"))
-            tx.buttons.use_up(action.key)
+            tx.buttons.expire_button(action.key)
             request = dict(before.request)
-            tx.operations.rewrite(before.id, {})
+            tx.operations.replace_request(before.id, {})
             return request
 
         await self._order(incoming, reply, ask)
@@ -115,10 +115,10 @@ class DeferredAnswers:
 
         def work(tx: Tx) -> None:
             order = ask(tx)
-            offer = self.routing.pick(order["model"])
+            offer = self.routing.by_name(order["model"])
             most = prompt.most(_request(order), prompt.Ratio())
             price = pricing.most(offer.model.profile, most, pricing.LATER)
-            held = self.budget.hold(tx, incoming, most.total, price, language)
+            held = self.budget.reserve_answer(tx, incoming, most.total, price, language)
             order |= {"held": held.tokens, "held_money": held.money}
             operations.order(tx, self.clock, KIND, incoming, order)
             key = "later.taken" if offer.model.profile.asynchronous else "later.taken.same"
@@ -139,22 +139,22 @@ class DeferredAnswers:
         raise BadInput(say(incoming.language, "later.cannot", model=offer.title, other=other.title))
 
     def _other(self) -> ModelOption | None:
-        return next((offer for offer in self.routing.offers if self.models(offer.name) is not None), None)
+        return next((offer for offer in self.routing.options if self.models(offer.name) is not None), None)
 
     @staticmethod
     def _remember(tx: Tx, operation: Operation, conversation: int, answer: Answered) -> None:
         """Question and answer stand where the order was given; talk that went on meanwhile goes on from where it is."""
-        asked, where, tip = operation.request, operation.address, tx.messages.head(conversation)
-        question = tx.messages.add(
+        asked, where, tip = operation.request, operation.address, tx.messages.find_head(conversation)
+        question = tx.messages.add_message(
             conversation, where, asked["turn"], "user", (Text(asked["question"]),),
             parent=asked.get("parent") or 0, user=operation.user, place=asked["reply_to"],
         )  # fmt: skip
-        tx.messages.add(
+        tx.messages.add_message(
             conversation, where, asked["turn"], "assistant", (Text(answer.text),), parent=question.id,
             ending=str(answer.finish), user=operation.user, model=asked["model"],
         )  # fmt: skip
         if tip not in (asked.get("parent"), question.id):
-            tx.messages.move(conversation, tip)
+            tx.messages.move_head(conversation, tip)
 
     # --- what is special to an answer (`following.Kind`) --------------------------------------------------------------
 
@@ -167,7 +167,7 @@ class DeferredAnswers:
 
     async def submit(self, operation: Operation) -> str:
         request = _request(operation.request)
-        messages = await self.store.read(lambda tx: tx.blobs.shown(request.messages))
+        messages = await self.store.read(lambda tx: tx.blobs.load_images(request.messages))
         return await self._model(operation).submit(replace(request, messages=tuple(messages)))
 
     async def poll(self, operation: Operation) -> Pending | Answered | Failed:
@@ -201,11 +201,11 @@ class DeferredAnswers:
 
         def work(tx: Tx) -> None:
             self._book(tx, operation, result)
-            if tx.conversations.where(conversation := asked["conversation"]) is not None:
+            if tx.conversations.find_address(conversation := asked["conversation"]) is not None:
                 self._remember(tx, operation, conversation, result)
             answer = Outgoing(result.text, note=note, reply_to=asked["reply_to"])
-            tx.deliveries.add(delivery_key(operation.turn, 1), operation.address, answer)
-            tx.operations.rewrite(operation.id, {})  # the conversation has it now
+            tx.outbox.add_answer(delivery_key(operation.turn, 1), operation.address, answer)
+            tx.operations.replace_request(operation.id, {})  # the conversation has it now
 
         return Outcome("done", work)
 
@@ -225,15 +225,15 @@ class DeferredAnswers:
         def work(tx: Tx) -> None:
             self._book(tx, operation, paid, unknown=unknown)
             told, label = delivery_key(operation.turn, 1), say(asked["language"], "retry")
-            again = tx.buttons.add(where, told, operation.user, label, "later.again", turn=operation.turn)
+            again = tx.buttons.add_button(where, told, operation.user, label, "later.again", turn=operation.turn)
             row = () if key == SENTENCES[FailureReason.REFUSED] else ((again,),)
-            tx.deliveries.add(told, where, Outgoing(sentence, True, None, row, reply_to=asked["reply_to"]))
+            tx.outbox.add_answer(told, where, Outgoing(sentence, True, None, row, reply_to=asked["reply_to"]))
 
         return Outcome("failed", work)
 
     def abandoned(self, tx: Tx, operation: Operation) -> None:
         self._book(tx, operation, None, unknown=operation.state != "asked")
-        tx.operations.rewrite(operation.id, {})
+        tx.operations.replace_request(operation.id, {})
 
     def _book(self, tx: Tx, operation: Operation, answer: Answered | None, *, unknown: bool = False) -> None:
         """What it cost, at the price of the asynchronous mode; all that was held back where nobody knows it."""
@@ -241,11 +241,11 @@ class DeferredAnswers:
         price = 0
         if used is not None:
             model, where, turn = asked["model"], operation.address, operation.turn
-            profile = self.routing.pick(model).model.profile
+            profile = self.routing.by_name(model).model.profile
             price = pricing.book_answer(tx, where, operation.user, turn, model, profile, used, pricing.LATER)
         held_whole = used is None and (answer is not None or unknown)
-        tx.spending.settle(asked.get("held", 0), None if held_whole else used.total if used else 0)
-        tx.spending.settle(asked.get("held_money", 0), None if held_whole else price)
+        tx.budgets.settle_reservation(asked.get("held", 0), None if held_whole else used.total if used else 0)
+        tx.budgets.settle_reservation(asked.get("held_money", 0), None if held_whole else price)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ VARIATION = "\ufe0f"  # what may follow an emoji and says only how to draw it
 
 
 @dataclass(slots=True)
-class Opinions:
+class Feedback:
     """`system` is the operator's system prompt, "" for the bot's own: a part of what the model was asked."""
 
     store: Store
@@ -39,17 +39,17 @@ class Opinions:
 
         def work(tx: Tx) -> None:
             finish_turn(tx, incoming)
-            shown = tx.deliveries.shown(where, incoming.reply_to)
+            shown = tx.outbox.find_shown(where, incoming.reply_to)
             if shown is None or shown.outgoing.plain:  # no answer of a model
                 return
-            if (answer := tx.messages.in_chat(where, shown.turn, "assistant")) is not None:
+            if (answer := tx.messages.find_in_chat(where, shown.turn, "assistant")) is not None:
                 self._keep(tx, incoming, answer, incoming.data)
 
         await finish(self.store, reply, work)
 
     async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         def work(tx: Tx) -> None:
-            answer = tx.messages.in_chat(incoming.address, action.payload["turn"], "assistant")
+            answer = tx.messages.find_in_chat(incoming.address, action.payload["turn"], "assistant")
             if answer is not None:
                 self._keep(tx, incoming, answer, action.payload["sign"])
             finish_turn(tx, incoming)
@@ -59,12 +59,12 @@ class Opinions:
     def _keep(self, tx: Tx, incoming: Incoming, answer: Remembered, sign: str) -> None:
         user = incoming.user.id
         if not sign:
-            tx.feedback.forget(incoming.address.bot, answer.id, user)
+            tx.feedback.delete_judgement(incoming.address.bot, answer.id, user)
             return
         language = with_choices(tx, incoming).language
-        read = [row.message for row in tx.messages.before(answer, LONGEST)]
+        read = [row.message for row in tx.messages.list_before(answer, LONGEST)]
         asked = [Message.of("system", self.system or say(language, "system")), *read]
-        tx.feedback.keep(incoming.address, answer, user, value(sign), sign, asked)
+        tx.feedback.store_judgement(incoming.address, answer, user, value(sign), sign, asked)
 
 
 def value(sign: str) -> int:

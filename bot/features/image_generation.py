@@ -17,7 +17,7 @@ from bot.clock import Clock
 from bot.conversation.cost import finish_with_price, price_choice
 from bot.errors import BadInput, LimitReached, ModelError
 from bot.feature import ButtonHandler, Command, Feature
-from bot.features.prompt_improver import LONGEST, SHORT, Improving
+from bot.features.prompt_improver import LONGEST, SHORT, PromptImprover
 from bot.jobs import operations
 from bot.jobs.operations import FailureReason, OperationRunner, Outcome, PollSchedule
 from bot.outbox import Effect, as_notice, delivery_key, finish, finish_turn, finish_with, finish_with_notice
@@ -35,7 +35,7 @@ PACE = PollSchedule(PATIENCE, ordering=300.0, shortest_poll=2.0, longest_poll=30
 
 
 @dataclass(frozen=True, slots=True)
-class Price:
+class ImagePrice:
     """What one picture costs, in millionths; `model` is what the ledger calls it."""
 
     amount: int = 0
@@ -44,7 +44,7 @@ class Price:
 
 
 @dataclass(slots=True)
-class Images:
+class ImageGeneration:
     """`painter` None: this bot does not draw. `improves`: when a short idea becomes a richer description."""
 
     store: Store
@@ -54,8 +54,8 @@ class Images:
     random: random.Random
     wake_jobs: Callable[[], None]
     budget: Budget = field(default_factory=Budget)
-    price: Price = field(default_factory=lambda: Price())
-    improving: Improving | None = None
+    price: ImagePrice = field(default_factory=lambda: ImagePrice())
+    improving: PromptImprover | None = None
     improves: Literal["ask", "always", "never"] = "ask"
 
     def feature(self) -> Feature:
@@ -88,7 +88,10 @@ class Images:
             sentence = Outgoing(say(incoming.language, "image.improve.plain"), plain=True)
             name, marker = delivery_key(incoming.id, 1), incoming.message_id  # the picture has the first name
             await self.order(
-                incoming, reply, drawing, lambda tx: tx.deliveries.add(name, incoming.address, sentence, marker=marker)
+                incoming,
+                reply,
+                drawing,
+                lambda tx: tx.outbox.add_answer(name, incoming.address, sentence, marker=marker),
             )
 
     async def press_improve(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
@@ -99,7 +102,7 @@ class Images:
         elif (better := await self._improved(incoming, reply, drawn)) is None:
             await finish_with_notice(self.store, incoming, reply, "image.improve.failed")
         else:
-            await self.order(incoming, reply, better, lambda tx: tx.buttons.use_up(action.key))
+            await self.order(incoming, reply, better, lambda tx: tx.buttons.expire_button(action.key))
 
     def _may_improve(self, drawing: ImageRequest) -> bool:
         worth_it = bool(drawing.prompt.strip()) and len(drawing.prompt) <= SHORT
@@ -118,16 +121,16 @@ class Images:
             await finish_with(self.store, incoming, reply)
         elif action.name == "image.again":
             drawing = replace(drawn, seed=self.seed())
-            await self.order(incoming, reply, drawing, lambda tx: tx.buttons.use_up(action.key))
+            await self.order(incoming, reply, drawing, lambda tx: tx.buttons.expire_button(action.key))
         else:
             drawing = replace(drawn, width=action.payload["width"], height=action.payload["height"])
-            await self.order(incoming, reply, drawing, lambda tx: tx.buttons.use_up(action.key))
+            await self.order(incoming, reply, drawing, lambda tx: tx.buttons.expire_button(action.key))
 
     async def press_change(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         user, turn = incoming.user.id, action.payload["turn"]
 
         def work(tx: Tx) -> None:
-            tx.buttons.wait_for(incoming.address, user, "image.change", turn=turn)
+            tx.buttons.await_answer(incoming.address, user, "image.change", turn=turn)
             finish_turn(tx, incoming, Outgoing(say(incoming.language, "image.change.ask"), plain=True, ask_reply=True))
 
         await finish(self.store, reply, work)
@@ -136,7 +139,7 @@ class Images:
         """The user answered the question "what should be different?". What is too long may be said again."""
 
         def forget(tx: Tx) -> None:
-            tx.buttons.forget(incoming.address, incoming.user.id)
+            tx.buttons.cancel_awaited(incoming.address, incoming.user.id)
 
         drawn = await self.drawing(incoming.address, action.payload["turn"])
         if drawn is None or self.painter is None:
@@ -157,7 +160,7 @@ class Images:
     async def press_draw(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """The price is known."""
         drawing = ImageRequest(**action.payload)
-        await self.order(incoming, reply, drawing, lambda tx: tx.buttons.use_up(action.key), agreed=True)
+        await self.order(incoming, reply, drawing, lambda tx: tx.buttons.expire_button(action.key), agreed=True)
 
     async def order(
         self,
@@ -179,7 +182,7 @@ class Images:
             raise BadInput(say(language, "image.usage"))
         if (length := len(drawing.prompt)) > LONGEST:
             raise BadInput(say(language, "image.long", limit=LONGEST, length=length))
-        if self.budget.asks(self.price.amount) and not agreed:
+        if self.budget.needs_consent(self.price.amount) and not agreed:
             await finish(self.store, reply, lambda tx: self._ask_first(tx, incoming, drawing, also))
             return
 
@@ -243,7 +246,7 @@ class Images:
                 asked["prompt"], True, File(result.data), self._buttons(tx, operation), reply_to=asked["reply_to"],
                 instead=otherwise,
             )  # fmt: skip
-            tx.deliveries.add(operation.turn, operation.address, photo)
+            tx.outbox.add_answer(operation.turn, operation.address, photo)
 
         return Outcome("done", work)
 
@@ -253,7 +256,7 @@ class Images:
         def work(tx: Tx) -> None:
             row = () if why is FailureReason.REFUSED else ((self._again(tx, operation),),)
             told = Outgoing(sentence, True, None, row, reply_to=operation.request["reply_to"])
-            tx.deliveries.add(operation.turn, operation.address, told)
+            tx.outbox.add_answer(operation.turn, operation.address, told)
             self._pay(tx, operation, 1 if why is FailureReason.UNKNOWN else 0)
 
         return Outcome("failed", work)
@@ -264,9 +267,9 @@ class Images:
     def _pay(self, tx: Tx, operation: Operation, pictures: int) -> None:
         """Settle what was held back, once: a picture that was ordered is paid, whatever comes of it."""
         if held := operation.request.get("held", 0):
-            tx.spending.settle(held, pictures)
+            tx.budgets.settle_reservation(held, pictures)
         if held := operation.request.get("held_money", 0):
-            tx.spending.settle(held, pictures * self.price.amount)
+            tx.budgets.settle_reservation(held, pictures * self.price.amount)
         if pictures:
             where, price = operation.address, self.price
             pricing.book(tx, where, operation.user, operation.turn, price.model, Usage(), price.amount, pricing.IMAGE)
@@ -274,27 +277,29 @@ class Images:
     def _buttons(self, tx: Tx, operation: Operation) -> tuple[tuple[Button, ...], ...]:
         language, where, user = operation.request["language"], operation.address, operation.user
         turn = operation.turn
-        change = tx.buttons.add(where, turn, user, say(language, "image.change"), "image.change", turn=turn)
+        change = tx.buttons.add_button(where, turn, user, say(language, "image.change"), "image.change", turn=turn)
         first = (self._again(tx, operation), change)
         drawn = _drawing(operation)
         ratios = [
-            tx.buttons.add(where, turn, user, f"{width}:{height}", "image.ratio", turn=turn, width=width, height=height)
+            tx.buttons.add_button(
+                where, turn, user, f"{width}:{height}", "image.ratio", turn=turn, width=width, height=height
+            )
             for width, height in RATIOS
             if (width, height) != (drawn.width, drawn.height)
         ]
         if not self._may_improve(drawn):
             return (first, tuple(ratios))
         label = say(language, "image.improve")
-        return (first, tuple(ratios), (tx.buttons.add(where, turn, user, label, "image.improve", turn=turn),))
+        return (first, tuple(ratios), (tx.buttons.add_button(where, turn, user, label, "image.improve", turn=turn),))
 
     def _again(self, tx: Tx, operation: Operation) -> Button:
         label = say(operation.request["language"], "image.again")
         turn = operation.turn
-        return tx.buttons.add(operation.address, turn, operation.user, label, "image.again", turn=turn)
+        return tx.buttons.add_button(operation.address, turn, operation.user, label, "image.again", turn=turn)
 
     async def drawing(self, address: Address, turn: str) -> ImageRequest | None:
         """What was ordered in a turn."""
-        operation = await self.store.read(lambda tx: tx.operations.of(address.bot, turn))
+        operation = await self.store.read(lambda tx: tx.operations.find_of_turn(address.bot, turn))
         return _drawing(operation) if operation and operation.address.chat == address.chat else None
 
 

@@ -15,7 +15,7 @@ MILLION = 1_000_000
 
 def listed(routing: Routing, now: ModelOption, language: str) -> str:
     """Each model and, below its title, what it can do."""
-    rows = [f"{'✓' if offer is now else '•'} {offer.title}\n{ability(offer, language)}" for offer in routing.offers]
+    rows = [f"{'✓' if offer is now else '•'} {offer.title}\n{ability(offer, language)}" for offer in routing.options]
     return "\n".join(rows)
 
 

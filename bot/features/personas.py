@@ -56,7 +56,7 @@ class Personas:
             if key not in known:
                 finish_turn(tx, incoming, say(language, "persona.gone"))
                 return
-            tx.chats.choose(incoming.address, persona="" if key == ASSISTANT else key)
+            tx.chats.store_choices(incoming.address, persona="" if key == ASSISTANT else key)
             text = greeting(known[key], incoming, language) or say(language, "persona.chosen")
             head = say(language, "persona.now", persona=known[key].name(language))
             buttons = suggested(tx, incoming, known[key], language)

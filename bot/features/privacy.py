@@ -1,7 +1,7 @@
 """Own data: `/export` hands everything over, `/forget` removes it everywhere and says what, retention ends it by time.
 
 `/forget` asks with a button, ends what is being worked on for the person, deletes in one transaction, and leaves a job
-that writes the database anew (`Store.scrub`): until then the words may stand in freed places of the file.
+that writes the database anew (`Store.scrub_deleted`): until then the words may stand in freed places of the file.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Privacy:
         payload = {"user": incoming.user.id, "language": incoming.language}
 
         def work(tx: Tx) -> None:
-            tx.jobs.add(Job(KIND, incoming.id, incoming.address, payload, due=self.clock.time()))
+            tx.jobs.add_job(Job(KIND, incoming.id, incoming.address, payload, due=self.clock.time()))
             finish_turn(tx, incoming)
 
         await finish(self.store, reply, work)
@@ -87,18 +87,20 @@ class Privacy:
         reply = self.transport.reply(where, job.key)
         await reply.busy("document")
         bot = where.bot
-        rows, files = await self.store.read(lambda tx: (tx.belongings.of(bot, user), tx.belongings.files(bot, user)))
+        rows, files = await self.store.read(
+            lambda tx: (tx.personal_data.export_rows(bot, user), tx.personal_data.list_files(bot, user))
+        )
         groups, at = grouped(files), self.clock.time()
         for number, group in enumerate(groups):
             named = await self._named(bot, user, group)
             packed = await asyncio.to_thread(zips, rows if number == 0 else {}, named, at, language)
             await self._put(job, number, len(groups), packed, language)
-        await self.store.write(lambda tx: tx.jobs.done(job))
+        await self.store.write(lambda tx: tx.jobs.delete_done(job))
         await reply.finish()
 
     async def _named(self, bot: int, user: int, group: Sequence[Listed]) -> list[tuple[str, bytes]]:
         ids = [id_ for id_, *_ in group]
-        data = await self.store.read(lambda tx: [tx.belongings.file(bot, user, id_) for id_ in ids])
+        data = await self.store.read(lambda tx: [tx.personal_data.read_file(bot, user, id_) for id_ in ids])
         names = [filed(id_, name, mime) for id_, name, mime, _ in group]
         return list(zip(names, data, strict=True))
 
@@ -107,7 +109,7 @@ class Privacy:
         file = File(packed, "document", f"govorun-export{part}.zip")
         caption = say(language, "export.file") if number == 0 else ""
         out = Outgoing(caption, plain=True, file=file, instead=say(language, "export.failed"))
-        await self.store.write(lambda tx: tx.deliveries.add(delivery_key(job.key, number), job.address, out))
+        await self.store.write(lambda tx: tx.outbox.add_answer(delivery_key(job.key, number), job.address, out))
         await self.transport.reply(job.address, job.key).finish()
 
     # --- /forget ------------------------------------------------------------------------------------------------------
@@ -125,15 +127,15 @@ class Privacy:
         await self._end_work(bot, user)
 
         def work(tx: Tx) -> list[Operation]:
-            running = tx.operations.open_of(incoming.address, user)
+            running = tx.operations.list_open(incoming.address, user)
             for operation in running:
                 operations.release(tx, operation)
-            gone = tx.belongings.forget(bot, user)
+            gone = tx.personal_data.delete_person(bot, user)
             lines = [say(language, key, count=gone[name]) for name, key in SENTENCES.items() if gone[name]]
             told = "\n".join(lines) or say(language, "forget.nothing")
             finish_turn(tx, incoming, say(language, "forget.done", lines=told))
             # After the sentence is delivered: its row is the last that is about this chat.
-            tx.jobs.add(Job(SCRUB, incoming.id, incoming.address, {}, due=self.clock.time()))
+            tx.jobs.add_job(Job(SCRUB, incoming.id, incoming.address, {}, due=self.clock.time()))
             return list(running)
 
         running = await finish(self.store, reply, work)
@@ -150,8 +152,8 @@ class Privacy:
 
     async def scrub(self, job: Job) -> None:
         """The job: nothing of what was deleted is left in the files. It is tried again until the disk allows it."""
-        await self.store.scrub()
-        await self.store.write(lambda tx: tx.jobs.done(job))
+        await self.store.scrub_deleted()
+        await self.store.write(lambda tx: tx.jobs.delete_done(job))
 
 
 def grouped(files: Sequence[Listed]) -> list[list[Listed]]:
@@ -185,4 +187,4 @@ class Retention:
 
 
 def _expired(tx: Tx, *, bot: int, before: float, private: bool) -> bool:
-    return tx.belongings.expire(bot, before, private=private)
+    return tx.personal_data.delete_expired(bot, before, private=private)

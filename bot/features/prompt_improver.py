@@ -1,6 +1,6 @@
 """A short idea for a picture becomes a richer description of it: one request to the text model, paid and booked.
 
-Begin with `Improving.improve`. A model that fails costs a sentence, never the picture.
+Begin with `PromptImprover.improve`. A model that fails costs a sentence, never the picture.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ENDS = (". ", "! ", "? ", "; ", ", ", " ")
 
 
 @dataclass(slots=True)
-class Improving:
+class PromptImprover:
     """Makes a picture's description richer, with the model that answers in the chat."""
 
     store: Store
@@ -40,8 +40,8 @@ class Improving:
 
     async def improve(self, incoming: Incoming, idea: str) -> str:
         """The description, "" where the model could not make one. Raises `LimitReached`."""
-        chosen, _ = self.routing.settle(incoming.chat.model, incoming.chat.own_model)
-        offer = self.routing.ready(chosen)
+        chosen, _ = self.routing.resolve(incoming.chat.model, incoming.chat.own_model)
+        offer = self.routing.available(chosen)
         profile = offer.model.profile
         messages = (Message.of("system", say(incoming.language, "image.improve.system")), Message.of("user", idea))
         off = "none" if profile.reasoning else ""

@@ -68,7 +68,7 @@ class Reminders:
         """Change the zone; reminders that are set stay at their moments, one that waits for the zone is set now."""
 
         def work(tx: Tx) -> None:
-            waiting = tx.buttons.awaited(incoming.address, incoming.user.id)
+            waiting = tx.buttons.find_awaited(incoming.address, incoming.user.id)
             said = str(waiting.payload["text"]) if waiting is not None and waiting.name == ASKED else ""
             if where := time_phrases.zone(rest):
                 self._live_in(tx, incoming, where, said)
@@ -96,7 +96,7 @@ class Reminders:
         Raises `BadInput` with a sentence where the time is not understood, is past, or the zone is not known yet. The
         caller wakes the jobs after its commit.
         """
-        where = time_phrases.zone(tx.people.timezone(incoming.address.bot, incoming.user.id))
+        where = time_phrases.zone(tx.users.read_timezone(incoming.address.bot, incoming.user.id))
         if where is None:
             raise BadInput(say(language, "remind.zone.unknown"))
         return self._set(tx, incoming, language, said, where)[0]
@@ -138,8 +138,8 @@ class Reminders:
         if found is None or not found[1]:
             raise BadInput(say(language, "remind.unclear" if found is None else "remind.usage"))
         moment, text = found
-        tx.chats.alone(incoming.address)
-        before = tx.jobs.of(incoming.address, KIND)
+        tx.chats.serialize_decisions(incoming.address)
+        before = tx.jobs.list_of_chat(incoming.address, KIND)
         if len(before) >= MOST or len(text) > LONGEST:
             raise BadInput(say(language, "remind.much", most=MOST, longest=LONGEST))
         number = sum(job.key.partition("-")[0] == incoming.id for job in before)
@@ -149,15 +149,15 @@ class Reminders:
             "user": incoming.user.id, "text": text, "language": language, "zone": time_phrases.name_of(where),
             "repeat": moment.repeat, "at": shown, "reply_to": incoming.message_id,
         }  # fmt: skip
-        tx.jobs.add(Job(KIND, key, incoming.address, payload, due=moment.at.timestamp()))
+        tx.jobs.add_job(Job(KIND, key, incoming.address, payload, due=moment.at.timestamp()))
         return say(language, "remind.set", at=shown, zone=time_phrases.city(where, language), text=text), key
 
     def _live_in(self, tx: Tx, incoming: Incoming, where: tzinfo, said: str) -> None:
         """Remember the zone, and set the reminder for which it was asked; that ends the turn."""
         bot, user, language = incoming.address.bot, incoming.user.id, incoming.language
-        tx.people.live_in(bot, user, time_phrases.name_of(where))
+        tx.users.store_timezone(bot, user, time_phrases.name_of(where))
         _decided(tx, incoming)
-        tx.buttons.forget(incoming.address, user)
+        tx.buttons.cancel_awaited(incoming.address, user)
         if said:
             try:
                 self._finish_set(tx, incoming, said, where)
@@ -171,7 +171,7 @@ class Reminders:
         """End the turn with the question where somebody lives; `said` is the reminder that waits for it."""
         where, turn, user, language = incoming.address, incoming.id, incoming.user.id, incoming.language
         buttons = [
-            tx.buttons.add(
+            tx.buttons.add_button(
                 where, turn, user, f"{time_phrases.city(place, language)} {self._now(place):%H:%M}", ASKED,
                 zone=name, text=said,
             )
@@ -179,7 +179,7 @@ class Reminders:
         ]  # fmt: skip
         pairs = tuple(tuple(buttons[first : first + 2]) for first in range(0, len(buttons), 2))
         _decided(tx, incoming)
-        tx.buttons.wait_for(where, user, ASKED, text=said, turn=turn)
+        tx.buttons.await_answer(where, user, ASKED, text=said, turn=turn)
         finish_turn(tx, incoming, Outgoing(say(language, "remind.zone.ask"), plain=True, buttons=pairs))
 
     def _now(self, where: tzinfo) -> datetime:
@@ -196,16 +196,16 @@ class Reminders:
         again = self._following(asked, due)
 
         def work(tx: Tx) -> None:
-            now = tx.jobs.find(job.address.bot, KIND, job.key)
+            now = tx.jobs.find_job(job.address.bot, KIND, job.key)
             if now is None or now.due != due:  # cancelled, or told already
                 return
-            if not tx.chats.is_gone(job.address):
+            if not tx.chats.is_unreachable(job.address):
                 told = Outgoing(sentence, plain=True, reply_to=int(asked["reply_to"]))
-                tx.deliveries.add(f"{job.key}.r{int(due)}", job.address, told)
+                tx.outbox.add_answer(f"{job.key}.r{int(due)}", job.address, told)
             if again is None:
-                tx.jobs.done(job)
+                tx.jobs.delete_done(job)
             else:
-                tx.jobs.again(job, again)
+                tx.jobs.reschedule(job, again)
 
         await self.store.write(work)
         await self.transport.reply(job.address, job.key).finish()
@@ -223,10 +223,10 @@ class Reminders:
 
 def _decided(tx: Tx, incoming: Incoming) -> None:
     """The question for the zone that was answered otherwise loses its buttons: they would set the reminder again."""
-    waiting = tx.buttons.awaited(incoming.address, incoming.user.id)
+    waiting = tx.buttons.find_awaited(incoming.address, incoming.user.id)
     if waiting is None or waiting.name != ASKED:
         return
-    for message in tx.deliveries.ids(incoming.address, str(waiting.payload.get("turn", "")))[:1]:
+    for message in tx.outbox.message_ids(incoming.address, str(waiting.payload.get("turn", "")))[:1]:
         if message != incoming.message_id:
             remove_buttons(tx, incoming, message=message)
 

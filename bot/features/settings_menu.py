@@ -1,6 +1,6 @@
 """What is chosen in a chat: language, model, reasoning, streaming; and the model of a user's own.
 
-Begin with `Choosing.feature`. A chat's model comes before the user's, that before the persona's, that before the
+Begin with `SettingsMenu.feature`. A chat's model comes before the user's, that before the persona's, that before the
 operator's default.
 """
 
@@ -25,7 +25,7 @@ REASONING = ("on", "off", "auto")
 
 
 @dataclass(slots=True)
-class Choosing:
+class SettingsMenu:
     """`streaming` is the operator's choice of it."""
 
     store: Store
@@ -55,7 +55,7 @@ class Choosing:
     async def model(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         choices, language = incoming.chat, incoming.language
         now, gone = self._now(choices)
-        options = [Choice(offer.title, "model.set", {"model": offer.name}) for offer in self.routing.offers]
+        options = [Choice(offer.title, "model.set", {"model": offer.name}) for offer in self.routing.options]
         if choices.model:
             options.append(Choice(say(language, "model.reset"), "model.set", {"model": ""}))
         options.append(Choice(say(language, "model.everywhere"), "model.everywhere"))
@@ -67,7 +67,7 @@ class Choosing:
     async def press_everywhere(self, incoming: Incoming, reply: Reply, _action: ButtonPress) -> None:
         """The list of models for the user's own choice, which counts in all chats."""
         choices, language = incoming.chat, incoming.language
-        options = [Choice(offer.title, "model.mine", {"model": offer.name}) for offer in self.routing.offers]
+        options = [Choice(offer.title, "model.mine", {"model": offer.name}) for offer in self.routing.options]
         if choices.own_model:
             options.append(Choice(say(language, "model.reset"), "model.mine", {"model": ""}))
         now, _ = self._now(choices)
@@ -77,12 +77,12 @@ class Choosing:
     async def press_mine(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         choices, language, name = incoming.chat, incoming.language, action.payload["model"]
         key = "model.mine.chosen" if name else "model.mine.none"
-        sentence = say(language, key, model=self.routing.pick(name).title)
+        sentence = say(language, key, model=self.routing.by_name(name).title)
         if name and choices.model:
             sentence += " " + say(language, "model.mine.here", model=self._now(choices)[0].title)
 
         def work(tx: Tx) -> None:
-            tx.chats.prefer(incoming.address.bot, incoming.user.id, name)
+            tx.chats.store_own_model(incoming.address.bot, incoming.user.id, name)
             finish_turn(tx, incoming, sentence)
 
         await finish(self.store, reply, work)
@@ -94,7 +94,7 @@ class Choosing:
     def _now(self, choices: ChatChoices) -> tuple[ModelOption, tuple[str, ...]]:
         """The model that answers, and choices that are offered no more."""
         own = self.library.persona(choices.persona).model
-        now, gone = self.routing.settle(choices.model, choices.own_model, own)
+        now, gone = self.routing.resolve(choices.model, choices.own_model, own)
         return now, tuple(name for name in gone if name != own)
 
     # --- reasoning ----------------------------------------------------------------------------------------------------
@@ -114,7 +114,7 @@ class Choosing:
         await finish_with(self.store, incoming, reply, text, choices=options)
 
     def _reasons(self) -> bool:
-        return any(offer.model.profile.reasoning for offer in self.routing.offers)
+        return any(offer.model.profile.reasoning for offer in self.routing.options)
 
     # --- the others ---------------------------------------------------------------------------------------------------
 
@@ -152,9 +152,9 @@ class Choosing:
 
         def work(tx: Tx) -> None:
             where = incoming.address
-            tx.chats.choose(where, **action.payload)
+            tx.chats.store_choices(where, **action.payload)
             if not incoming.private:
-                tx.audit.add(where.bot, incoming.user.id, "settings", where.chat, **action.payload)
+                tx.audit.add_entry(where.bot, incoming.user.id, "settings", where.chat, **action.payload)
             finish_turn(tx, incoming, sentence)
 
         await finish(self.store, reply, work)

@@ -29,7 +29,7 @@ Withdraw = Callable[[Operation], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TaskLine:
     """One thing that is under way."""
 
     kind: str
@@ -38,7 +38,7 @@ class Line:
 
 
 @dataclass(slots=True)
-class Orders:
+class TaskList:
     """`withdraw` says by the kind of an operation who asks the service to leave it."""
 
     store: Store
@@ -66,9 +66,9 @@ class Orders:
         kind, key = action.payload["kind"], action.payload["key"]
 
         def work(tx: Tx) -> Operation | None:
-            tx.buttons.use_up(action.key)
+            tx.buttons.expire_button(action.key)
             remove_buttons(tx, incoming, only=action.key)
-            operation = tx.operations.of(incoming.address.bot, key) if kind != REMINDER else None
+            operation = tx.operations.find_of_turn(incoming.address.bot, key) if kind != REMINDER else None
             found = _ended(tx, incoming, kind, key, operation)
             finish_turn(tx, incoming, say(incoming.language, "jobs.cancelled" if found else "jobs.over"))
             return operation if found else None
@@ -87,20 +87,20 @@ class Orders:
         except ModelError as error:
             log.warning("operation %s was not cancelled at the service: %s", operation.operation, error)
 
-    def _lines(self, tx: Tx, incoming: Incoming, language: str) -> list[Line]:
+    def _lines(self, tx: Tx, incoming: Incoming, language: str) -> list[TaskLine]:
         where, user = incoming.address, incoming.user.id
         running = [
-            Line(one.kind, one.turn, say(language, KINDS[one.kind], text=_short(_wish(one))))
-            for one in tx.operations.open_of(where, user)
+            TaskLine(one.kind, one.turn, say(language, KINDS[one.kind], text=_short(_wish(one))))
+            for one in tx.operations.list_open(where, user)
             if one.kind in KINDS
         ]
         waiting = [
-            Line(
+            TaskLine(
                 REMINDER,
                 job.key,
                 say(language, "jobs.reminder", text=_short(job.payload["text"]), at=job.payload["at"]),
             )
-            for job in tx.jobs.of(where, REMINDER)
+            for job in tx.jobs.list_of_chat(where, REMINDER)
             if job.payload["user"] == user
         ]
         return [*running, *waiting][:MOST]
@@ -115,18 +115,18 @@ def _ended(tx: Tx, incoming: Incoming, kind: str, key: str, operation: Operation
     """Whether there was something to end."""
     where = incoming.address
     if kind == REMINDER:
-        job = tx.jobs.find(where.bot, kind, key)
+        job = tx.jobs.find_job(where.bot, kind, key)
         if job is None or job.payload["user"] != incoming.user.id:
             return False
-        tx.jobs.done(job)
+        tx.jobs.delete_done(job)
         return True
     if operation is None or operation.user != incoming.user.id or operation.state in ("done", "failed"):
         return False
     operations.release(tx, operation)
-    tx.operations.end(operation.id, "failed")
+    tx.operations.store_end(operation.id, "failed")
     if "messages" in operation.request:  # of a later answer: what the conversation said stays only there
-        tx.operations.rewrite(operation.id, {})
-    tx.jobs.done(Job(kind, key, operation.address))
+        tx.operations.replace_request(operation.id, {})
+    tx.jobs.delete_done(Job(kind, key, operation.address))
     return True
 
 

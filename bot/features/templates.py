@@ -1,6 +1,6 @@
 """`/write`: a template is chosen, what it needs is asked for, and the filled template is a question as any other.
 
-Begin with `Writing.feature`. What was answered so far stands in the row of the question that waits
+Begin with `Templates.feature`. What was answered so far stands in the row of the question that waits
 (`tx.buttons.wait_for`), so it survives a restart; `together` reads a message that answers everything at once.
 """
 
@@ -28,7 +28,7 @@ WAITING = "write"
 
 
 @dataclass(slots=True)
-class Writing:
+class Templates:
     store: Store
     assistant: Assistant
     library: Library
@@ -78,7 +78,7 @@ class Writing:
         return True
 
     async def press_skip(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        waiting = await self.store.read(lambda tx: tx.buttons.awaited(incoming.address, incoming.user.id))
+        waiting = await self.store.read(lambda tx: tx.buttons.find_awaited(incoming.address, incoming.user.id))
         key, name = action.payload["template"], action.payload["field"]
         template = self.library.template(key)
         values = dict(waiting.payload["values"]) if waiting is not None and waiting.name == WAITING else None
@@ -90,7 +90,7 @@ class Writing:
 
     async def press_cancel(self, incoming: Incoming, reply: Reply, _action: ButtonPress) -> None:
         def work(tx: Tx) -> None:
-            tx.buttons.forget(incoming.address, incoming.user.id)
+            tx.buttons.cancel_awaited(incoming.address, incoming.user.id)
             finish_turn(tx, incoming, say(incoming.language, "write.cancelled"), over=True)
 
         await finish(self.store, reply, work)
@@ -150,10 +150,10 @@ def _next(template: Template, values: Mapping[str, str]) -> Blank | None:
 
 def _ask(tx: Tx, incoming: Incoming, template: Template, values: Mapping[str, str], blank: Blank) -> None:
     language, where, user, fields = incoming.language, incoming.address, incoming.user.id, template.fields
-    tx.buttons.wait_for(where, user, WAITING, template=template.key, values=dict(values))
+    tx.buttons.await_answer(where, user, WAITING, template=template.key, values=dict(values))
 
     def button(name: str) -> Button:
-        add = tx.buttons.queued if name == "write.skip" else tx.buttons.add
+        add = tx.buttons.add_queued_button if name == "write.skip" else tx.buttons.add_button
         return add(where, incoming.id, user, say(language, name), name, template=template.key, field=blank.name)
 
     row = tuple(button(name) for name in (("write.skip", "write.cancel") if blank.optional else ("write.cancel",)))

@@ -24,7 +24,7 @@ DEADLINE = 40.0  # seconds: the service reads pages and writes
 
 
 @dataclass(frozen=True, slots=True)
-class Searching:
+class WebSearch:
     """`searcher` None: this bot does not search."""
 
     store: Store
@@ -70,7 +70,7 @@ class Searching:
 
         def work(tx: Tx) -> None:
             if pressed:
-                tx.buttons.use_up(pressed)
+                tx.buttons.expire_button(pressed)
             finish_turn(tx, incoming, found)
 
         await finish(self.store, reply, work)
@@ -79,7 +79,7 @@ class Searching:
         language = payer.language
         quoted = 0 if incoming.private else incoming.message_id
         try:
-            async with self.meter.pays(payer, self.meter.tariffs.answer, 1):
+            async with self.meter.charge(payer, self.meter.tariffs.answer, 1):
                 found = await searcher.search(query[:LONGEST_QUERY])
         except ModelRefused:
             return Outgoing(say(language, "filtered"), plain=True, reply_to=quoted)
@@ -97,7 +97,7 @@ def tools(searcher: Searcher, meter: Meter) -> list[Tool]:
         query: a few words, in the language of the pages that are wanted
         """
         query = _checked(query)
-        async with meter.pays(_payer(asker), meter.tariffs.pages, 1):
+        async with meter.charge(_payer(asker), meter.tariffs.pages, 1):
             found = await searcher.pages(query)
         pages = [
             f"[{number}] {page.source.title}\n{page.source.url}\n{page.text}" for number, page in enumerate(found, 1)
@@ -110,7 +110,7 @@ def tools(searcher: Searcher, meter: Meter) -> list[Tool]:
         query: the question, in the language of the pages that are wanted
         """
         query = _checked(query)
-        async with meter.pays(_payer(asker), meter.tariffs.answer, 1):
+        async with meter.charge(_payer(asker), meter.tariffs.answer, 1):
             found = await searcher.search(query)
         pages = [f"[{number}] {page.title} {page.url}" for number, page in enumerate(found.sources, 1)]
         return _told("\n".join([found.text, "", *pages]) if found.text.strip() else "", found.sources)

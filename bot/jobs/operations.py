@@ -69,7 +69,7 @@ class Outcome:
     effect: Effect
 
 
-class Kind(Protocol[Result]):
+class OperationKind(Protocol[Result]):
     """What is special to a kind of operation. `submit` and `poll` raise the `ModelError`s of `errors.py`."""
 
     @property
@@ -106,14 +106,14 @@ class Kind(Protocol[Result]):
 
 def order(tx: Tx, clock: Clock, kind: str, incoming: Incoming, request: Mapping[str, Any]) -> None:
     """Store what is ordered with a message, and the job that follows it."""
-    tx.operations.add(kind, incoming.id, incoming.address, incoming.user.id, request)
-    tx.jobs.add(Job(kind, incoming.id, incoming.address, {}, due=clock.time()))
+    tx.operations.add_operation(kind, incoming.id, incoming.address, incoming.user.id, request)
+    tx.jobs.add_job(Job(kind, incoming.id, incoming.address, {}, due=clock.time()))
 
 
 def release(tx: Tx, operation: Operation) -> None:
     """Settle what was held back for an order that nobody wants any more. What was submitted may be paid: all of it."""
     for held in HELD:
-        tx.spending.settle(operation.request.get(held, 0), 0 if operation.state == "asked" else None)
+        tx.budgets.settle_reservation(operation.request.get(held, 0), 0 if operation.state == "asked" else None)
 
 
 @dataclass(slots=True)
@@ -121,15 +121,15 @@ class OperationRunner(Generic[Result]):
     store: Store
     clock: Clock
     transport: Transport
-    kind: Kind[Result]
+    kind: OperationKind[Result]
 
     async def follow(self, job: Job) -> None:
         """The job: one step of the operation."""
         operation, gone = await self.store.read(
-            lambda tx: (tx.operations.of(job.address.bot, job.key), tx.chats.is_gone(job.address))
+            lambda tx: (tx.operations.find_of_turn(job.address.bot, job.key), tx.chats.is_unreachable(job.address))
         )
         if operation is None or operation.state in OVER:
-            await self.store.write(lambda tx: tx.jobs.done(job))
+            await self.store.write(lambda tx: tx.jobs.delete_done(job))
             return
         if gone:
             await self._abandon(job, operation)
@@ -146,7 +146,7 @@ class OperationRunner(Generic[Result]):
             await self._fail(job, operation, FailureReason.UNKNOWN)
 
     async def _submit(self, job: Job, operation: Operation) -> None:
-        await self.store.write(lambda tx: tx.operations.submitting(operation.id))
+        await self.store.write(lambda tx: tx.operations.mark_submitting(operation.id))
         try:
             name = await self.kind.submit(operation)
         except (ModelRefused, BadInput) as error:
@@ -166,18 +166,18 @@ class OperationRunner(Generic[Result]):
         due = self.clock.time() + self.kind.pace.shortest_poll
 
         def running(tx: Tx) -> bool:
-            now = tx.operations.of(job.address.bot, job.key)
+            now = tx.operations.find_of_turn(job.address.bot, job.key)
             if now is None:
                 return False
             self.kind.accepted(tx, operation)
             if now.state in OVER:
                 return False
-            tx.operations.running(operation.id, operation.operation)
-            tx.jobs.again(job, due)
+            tx.operations.mark_running(operation.id, operation.operation)
+            tx.jobs.reschedule(job, due)
             return True
 
         # Without its id on disk the order would be made, and paid, once more.
-        if not await self.store.patiently(lambda: self.store.write(running)):
+        if not await self.store.retry_until_stored(lambda: self.store.write(running)):
             await self.kind.withdraw(operation)  # it was cancelled, or its user forgotten, while it was being ordered
 
     async def _submit_later(self, job: Job, operation: Operation, error: ModelUnavailable) -> None:
@@ -189,8 +189,8 @@ class OperationRunner(Generic[Result]):
         due = self.clock.time() + max(error.retry_after, self.kind.pace.shortest_poll, age / 4)
 
         def asked(tx: Tx) -> None:
-            tx.operations.not_submitted(operation.id)
-            tx.jobs.again(job, due)
+            tx.operations.mark_not_submitted(operation.id)
+            tx.jobs.reschedule(job, due)
 
         await self.store.write(asked)
 
@@ -211,7 +211,7 @@ class OperationRunner(Generic[Result]):
             await self._fail(job, operation, FailureReason.SLOW)
         else:
             wait = min(max(pace.shortest_poll, age / 10), pace.longest_poll)
-            await self.store.write(lambda tx: tx.jobs.again(job, self.clock.time() + wait))
+            await self.store.write(lambda tx: tx.jobs.reschedule(job, self.clock.time() + wait))
 
     async def _fail(
         self, job: Job, operation: Operation, why: FailureReason, error: ModelError | BadInput | None = None
@@ -220,11 +220,11 @@ class OperationRunner(Generic[Result]):
 
     async def _end(self, job: Job, operation: Operation, end: Outcome) -> None:
         def work(tx: Tx) -> None:
-            now = tx.operations.of(job.address.bot, job.key)
+            now = tx.operations.find_of_turn(job.address.bot, job.key)
             if now is not None and now.state not in OVER:  # else forgotten or cancelled while the service was asked
-                tx.operations.end(operation.id, end.state)
+                tx.operations.store_end(operation.id, end.state)
                 end.effect(tx)
-            tx.jobs.done(job)
+            tx.jobs.delete_done(job)
 
         await self.store.write(work)
         await self.transport.reply(job.address, job.key).finish()
@@ -233,9 +233,9 @@ class OperationRunner(Generic[Result]):
         """Nobody is there any more: nothing is ordered, asked for or sent."""
 
         def work(tx: Tx) -> None:
-            tx.operations.end(operation.id, "failed")
+            tx.operations.store_end(operation.id, "failed")
             self.kind.abandoned(tx, operation)
-            tx.jobs.done(job)
+            tx.jobs.delete_done(job)
 
         await self.store.write(work)
         if operation.operation:

@@ -52,7 +52,7 @@ class JobWorker:
             while True:
                 self.added.clear()
                 busy = set(self._running)
-                due, next_due = await self.store.patiently(lambda: self.store.read(self._due))
+                due, next_due = await self.store.retry_until_stored(lambda: self.store.read(self._due))
                 for job in due:
                     # A job that ended while we were reading stands here as it was before.
                     if (name := (job.kind, job.key)) not in busy and len(self._running) < AT_ONCE:
@@ -62,7 +62,7 @@ class JobWorker:
 
     def _due(self, tx: Tx) -> tuple[Sequence[Job], float | None]:
         now = self.clock.time()
-        return tx.jobs.due(self.bot, now, 4 * AT_ONCE), tx.jobs.next_due(self.bot, now)
+        return tx.jobs.list_due(self.bot, now, 4 * AT_ONCE), tx.jobs.next_due_time(self.bot, now)
 
     async def _rest(self, until: float | None) -> None:
         wait = LONGEST_WAIT if until is None else max(0.05, min(until - self.clock.time(), LONGEST_WAIT))
@@ -95,4 +95,6 @@ class JobWorker:
 
     async def _put_back(self, job: Job) -> None:
         due = self.clock.time() + BACKOFF.pause(job.attempts + 1)
-        await self.store.patiently(lambda: self.store.write(lambda tx: tx.jobs.again(job, due, failed=True)))
+        await self.store.retry_until_stored(
+            lambda: self.store.write(lambda tx: tx.jobs.reschedule(job, due, failed=True))
+        )

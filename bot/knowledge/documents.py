@@ -61,17 +61,17 @@ class Documents:
         passages = await asyncio.to_thread(cut, pages)
 
         def keep(tx: Tx) -> None:
-            tx.chats.seen(incoming.address, incoming.user, private=incoming.private)
-            conversation = tx.messages.conversation(incoming.address)
+            tx.chats.record_seen(incoming.address, incoming.user, private=incoming.private)
+            conversation = tx.messages.current_conversation(incoming.address)
             rows = [(one.page, one.text) for one in passages]
-            tx.documents.keep(conversation, incoming.id, incoming.user.id, name, len(pages), rows)
+            tx.documents.store_document(conversation, incoming.id, incoming.user.id, name, len(pages), rows)
 
         await self.store.write(keep)
         return f"[document: {name}" + (f", {len(pages)} pages]" if len(pages) > 1 else "]")
 
     async def about(self, conversation: int, question: str, window: int, payer: BillTo) -> Retrieved:
         """What the documents of a conversation say of a question, for a model with that window (in tokens)."""
-        kept = await self.store.read(lambda tx: tx.documents.passages(conversation))
+        kept = await self.store.read(lambda tx: tx.documents.list_passages(conversation))
         passages = [Passage(one.text, one.page, one.vector, one.name, one.id) for one in kept]
         room = budget(window)
         if sum(len(one.text) + len(_place(one, payer.language)) + 4 for one in passages) <= room:
@@ -92,7 +92,7 @@ class Documents:
 
     def ahead(self, tx: Tx, conversation: int, window: int) -> int:
         """What the vectors of documents that are too long for that window are going to cost, in millionths."""
-        whole, left = tx.documents.sizes(conversation)
+        whole, left = tx.documents.text_sizes(conversation)
         is_searched = self.embedder is not None and whole > budget(window)
         return self.meter.tariffs.documents.cost(int(left / CHARACTERS)) if is_searched else 0
 
@@ -117,7 +117,7 @@ class Documents:
             batch = missing[first : first + BATCH]
             vectors = await self._embedded(embedder, [one.text for one in batch], payer)
             found = {one.id: unit(to.numbers) for one, to in zip(batch, vectors, strict=True) if isinstance(to, Vector)}
-            await self.store.write(lambda tx, found=found: tx.documents.reckoned(found))  # type: ignore[misc]
+            await self.store.write(lambda tx, found=found: tx.documents.store_vectors(found))  # type: ignore[misc]
             new |= found
             _all(vectors)
         return [replace(one, vector=new.get(one.id, one.vector)) for one in passages]
@@ -131,7 +131,7 @@ class Documents:
         """Paid for by what the service counts; at most a token a character is held back. Raises `LimitReached`."""
         tariffs = self.meter.tariffs
         most = [min(len(text), embedder.longest) for text in texts]
-        async with self.meter.pays(payer, tariffs.questions if question else tariffs.documents, sum(most)) as bill:
+        async with self.meter.charge(payer, tariffs.questions if question else tariffs.documents, sum(most)) as bill:
             vectors = await embedder.embed(texts, question=question)
             told = [to.tokens or guess for to, guess in zip(vectors, most, strict=True) if isinstance(to, Vector)]
             bill.units = sum(told)

@@ -40,13 +40,13 @@ class CircuitBreaker:
         return self._model.profile
 
     @property
-    def rests(self) -> bool:
+    def is_open(self) -> bool:
         """Whether a request would be refused now, without being sent."""
         return self._error is not None and self._clock.monotonic() < self._probe
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk]:
         if self._error is not None:
-            if self.rests:
+            if self.is_open:
                 raise _again(self._error)
             self._probe = self._clock.monotonic() + PROBE  # this one goes through, those that come meanwhile don't
         try:

@@ -20,34 +20,34 @@ class ModelOption:
     model: Model
 
     @property
-    def rests(self) -> bool:
+    def is_unavailable(self) -> bool:
         """Whether it is known not to answer now."""
-        return isinstance(self.model, CircuitBreaker) and self.model.rests
+        return isinstance(self.model, CircuitBreaker) and self.model.is_open
 
 
 class Routing:
     """`offers` is the operator's list; its first is the default."""
 
     def __init__(self, offers: Sequence[ModelOption]) -> None:
-        self.offers = tuple(offers)
+        self.options = tuple(offers)
 
     @property
     def default(self) -> ModelOption:
-        return self.offers[0]
+        return self.options[0]
 
-    def pick(self, chosen: str) -> ModelOption:
+    def by_name(self, chosen: str) -> ModelOption:
         """The chosen model, or the default where nothing was chosen or the choice is no longer offered."""
-        return next((offer for offer in self.offers if offer.name == chosen), self.default)
+        return next((offer for offer in self.options if offer.name == chosen), self.default)
 
-    def settle(self, *wishes: str) -> tuple[ModelOption, tuple[str, ...]]:
+    def resolve(self, *wishes: str) -> tuple[ModelOption, tuple[str, ...]]:
         """The first of the wishes that is offered, and those before it that are not any more."""
         gone: list[str] = []
         for wish in dict.fromkeys(filter(None, wishes)):
-            if found := next((offer for offer in self.offers if offer.name == wish), None):
+            if found := next((offer for offer in self.options if offer.name == wish), None):
                 return found, tuple(gone)
             gone.append(wish)
         return self.default, tuple(gone)
 
-    def ready(self, chosen: ModelOption) -> ModelOption:
+    def available(self, chosen: ModelOption) -> ModelOption:
         """The offer to ask now: the chosen one, or while that is known not to answer the first stand-in that may."""
-        return next((offer for offer in (chosen, *self.offers[:STAND_INS]) if not offer.rests), chosen)
+        return next((offer for offer in (chosen, *self.options[:STAND_INS]) if not offer.is_unavailable), chosen)

@@ -1,1 +1,1 @@
-"""What comes with a message: files, pictures, recordings. Begin with `attachments.Attached.take`."""
+"""What comes with a message: files, pictures, recordings. Begin with `attachments.Attachments.take`."""

@@ -1,6 +1,6 @@
 """What came with a message, made into a question: pictures that a model sees, text that it reads.
 
-Begin with `Attached.take`, which `dispatch/questions.py` calls before it asks the assistant. What can't be taken is
+Begin with `Attachments.take`, which `dispatch/questions.py` calls before it asks the assistant. What can't be taken is
 said, with what to do instead, before anything is fetched where that is known.
 """
 
@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
 
 from bot.billing.metering import BillTo
-from bot.concurrency.child_pool import ChildPool, Place
+from bot.concurrency.child_pool import ChildPool, ChildSlot
 from bot.conversation import branching
 from bot.conversation.assistant import Assistant
 from bot.errors import BadInput, LimitReached, NotAgreed, Refused, TooLarge, TransportError, Unreadable
@@ -50,7 +50,7 @@ WHY_ANY = {"busy": "file.busy", "heavy": "file.heavy", "slow": "file.slow"}
 
 
 @dataclass(slots=True)
-class Attached:
+class Attachments:
     store: Store
     assistant: Assistant
     routing: Routing
@@ -114,7 +114,7 @@ class Attached:
         return False
 
     def _seeing(self) -> ModelOption | None:
-        return next((offer for offer in self.routing.offers if offer.model.profile.vision), None)
+        return next((offer for offer in self.routing.options if offer.model.profile.vision), None)
 
     def _say_blind(self, taking: _Taking) -> None:
         if not taking.text.strip():
@@ -131,7 +131,7 @@ class Attached:
         text = say(language, "picture.unseen", model=wanted.title, other=seeing.title)
 
         def work(tx: Tx) -> None:
-            tx.chats.seen(incoming.address, incoming.user, private=incoming.private)
+            tx.chats.record_seen(incoming.address, incoming.user, private=incoming.private)
             place = branching.follow(tx, incoming, (Text(taking.text), *taking.parts))
             label = say(language, "picture.ask", model=seeing.title)
             ask = Choice(label, "picture.ask", {"question": place.question.id, "model": seeing.name}, queued=True)
@@ -142,7 +142,7 @@ class Attached:
     async def press_ask(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """The model that can see is chosen, and answers the question that waits."""
         model = action.payload["model"]
-        gone = say(incoming.language, "model.chosen", model=self.routing.pick(model).title)
+        gone = say(incoming.language, "model.chosen", model=self.routing.by_name(model).title)
         await self.assistant.answer_again(incoming, reply, action, chosen=model, gone=gone)
 
     # --- everything else ----------------------------------------------------------------------------------------------
@@ -209,7 +209,7 @@ class Attached:
     @asynccontextmanager
     async def _opening(
         self, taking: _Taking, attachment: Attachment, kind: str
-    ) -> AsyncIterator[tuple[Place, bytes]]:  # fmt: skip
+    ) -> AsyncIterator[tuple[ChildSlot, bytes]]:  # fmt: skip
         """Fetch a file that is going to be opened: a crash until the block is left counts against its update.
 
         A file that was there at a crash is opened alone. Raises `BadInput`, also for an `Unreadable` of the block.
@@ -217,9 +217,9 @@ class Attached:
         incoming = taking.incoming
         try:
             async with self.files.place(alone=incoming.attempts > 0) as place:
-                await self.store.write(lambda tx: tx.updates.begin(incoming.ids, opening=True))
+                await self.store.write(lambda tx: tx.inbox.mark_begun(incoming.ids, opening=True))
                 yield place, await self._fetched(taking, attachment)
-                await self.store.write(lambda tx: tx.updates.begin(incoming.ids))
+                await self.store.write(lambda tx: tx.inbox.mark_begun(incoming.ids))
         except Unreadable as error:
             raise BadInput(self._why(taking.language, attachment, kind, error.why)) from None
 

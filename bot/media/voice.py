@@ -13,7 +13,7 @@ from math import ceil
 from bot.ai import Answered, Failed, SpeechToText, TextToSpeech
 from bot.billing.metering import BillTo, Meter
 from bot.clock import Clock
-from bot.concurrency.child_pool import Place
+from bot.concurrency.child_pool import ChildSlot
 from bot.errors import BadInput, LimitReached, ModelDenied, ModelError, ModelUnavailable
 from bot.feature import Command, Feature
 from bot.media import audio
@@ -54,7 +54,7 @@ class Voice:
 
     def feature(self) -> Feature:
         return Feature(
-            commands={"/voice": Command(self.toggle, in_menu=self.speaker is not None, act=Permission.CHOOSE)},
+            commands={"/voice": Command(self.toggle, in_menu=self.speaker is not None, requires=Permission.CHOOSE)},
             jobs={KIND: self.speak},
         )
 
@@ -66,8 +66,8 @@ class Voice:
         notice = as_notice(incoming, reply)
 
         def work(tx: Tx) -> None:
-            on = not tx.chats.mirrors(incoming.address)
-            tx.chats.mirror(incoming.address, on=on)
+            on = not tx.chats.answers_with_voice(incoming.address)
+            tx.chats.set_voice_answers(incoming.address, on=on)
             finish_turn(tx, notice, say(incoming.language, "voice.mirrors" if on else "voice.silent"))
 
         await finish(self.store, reply, work)
@@ -84,7 +84,7 @@ class Voice:
 
     # --- listening ----------------------------------------------------------------------------------------------------
 
-    async def recording(self, place: Place, note: Attachment, data: bytes) -> Recording:
+    async def recording(self, place: ChildSlot, note: Attachment, data: bytes) -> Recording:
         """What is sent to the service: the note itself, or its sound as OggOpus. Raises `Unreadable`."""
         mime = CONTAINERS.get(note.mime, "")
         if note.kind == "video_note" or not mime:
@@ -95,7 +95,7 @@ class Voice:
         """The words of a note, which the user is shown too. Raises `BadInput`, `LimitReached`, `NotAgreed`."""
         language = payer.language
         name = f"{incoming.id}.heard"
-        known = await self.store.read(lambda tx: tx.deliveries.said(name, incoming.address))
+        known = await self.store.read(lambda tx: tx.outbox.find_text(name, incoming.address))
         if known is not None:
             return known.removeprefix(MARK)
         try:
@@ -107,9 +107,9 @@ class Voice:
         if not text.strip():
             raise BadInput(say(language, "voice.empty"))
         shown = Outgoing(MARK + text, plain=True, reply_to=incoming.quotes or incoming.message_id)
-        await self.store.patiently(
+        await self.store.retry_until_stored(
             lambda: self.store.write(
-                lambda tx: tx.deliveries.add(name, incoming.address, shown, marker=incoming.message_id)
+                lambda tx: tx.outbox.add_answer(name, incoming.address, shown, marker=incoming.message_id)
             )
         )
         await reply.finish()
@@ -122,7 +122,7 @@ class Voice:
         if note.seconds > self.longest:  # the messenger was told otherwise
             raise self._too_long(language)
         if note.mime == "audio/ogg" and self.listener.short(len(note.data), note.seconds):
-            async with self.meter.pays(payer, self.meter.tariffs.speech, note.seconds):
+            async with self.meter.charge(payer, self.meter.tariffs.speech, note.seconds):
                 return await self.listener.hear(note.data, language)
         operation = await self._submitted(self.listener, incoming, payer, note)
         return await self._long(self.listener, operation, reply, language)
@@ -147,47 +147,47 @@ class Voice:
     async def _submitted(self, listener: SpeechToText, incoming: Incoming, payer: BillTo, note: Recording) -> str:
         """The id of the operation. It is paid when the service takes it, whatever comes of it."""
         bot, turn = incoming.address.bot, incoming.id
-        known = await self.store.read(lambda tx: tx.operations.of(bot, turn))
+        known = await self.store.read(lambda tx: tx.operations.find_of_turn(bot, turn))
         if known is not None and known.kind == KIND and known.operation:
             return known.operation
-        async with self.meter.pays(payer, self.meter.tariffs.long_speech, note.seconds):
+        async with self.meter.charge(payer, self.meter.tariffs.long_speech, note.seconds):
             name = await listener.submit(note.data, note.mime, payer.language)
 
         def running(tx: Tx) -> None:
-            tx.operations.add(KIND, turn, incoming.address, incoming.user.id, {})
-            found = tx.operations.of(bot, turn)
+            tx.operations.add_operation(KIND, turn, incoming.address, incoming.user.id, {})
+            found = tx.operations.find_of_turn(bot, turn)
             if found is not None:
-                tx.operations.running(found.id, name)
-                tx.operations.end(found.id, "done")  # nothing but this turn asks for it
+                tx.operations.mark_running(found.id, name)
+                tx.operations.store_end(found.id, "done")  # nothing but this turn asks for it
 
-        await self.store.patiently(lambda: self.store.write(running))
+        await self.store.retry_until_stored(lambda: self.store.write(running))
         return name
 
     # --- speaking -----------------------------------------------------------------------------------------------------
 
     def mirror(self, tx: Tx, incoming: Incoming) -> None:
         """Have the answer to a spoken question spoken too, where the chat wishes so. The caller wakes the jobs."""
-        if self.speaker is None or not tx.chats.mirrors(incoming.address):
+        if self.speaker is None or not tx.chats.answers_with_voice(incoming.address):
             return
         asked = {"language": incoming.language, "user": incoming.user.id}
-        tx.jobs.add(Job(KIND, incoming.id, incoming.address, asked, due=self.clock.time()))
+        tx.jobs.add_job(Job(KIND, incoming.id, incoming.address, asked, due=self.clock.time()))
 
     async def speak(self, job: Job) -> None:
         """The job: the answer of a turn as a voice note. A text that is too long is spoken up to a sentence's end."""
-        answer = await self.store.read(lambda tx: tx.messages.of_turn(job.address, job.key, "assistant"))
+        answer = await self.store.read(lambda tx: tx.messages.find_of_turn(job.address, job.key, "assistant"))
         text = spoken(answer.text, self.speaker.longest) if answer is not None and self.speaker is not None else ""
         if not text or self.speaker is None:
-            await self.store.write(lambda tx: tx.jobs.done(job))
+            await self.store.write(lambda tx: tx.jobs.delete_done(job))
             return
         reply = self.transport.reply(job.address, job.key)
         await reply.busy("voice")
         note = await self._spoken(self.speaker, job, text)
 
         def end(tx: Tx) -> None:
-            tx.deliveries.add(f"{delivery_key(job.key)}.voice", job.address, note)
-            tx.jobs.done(job)
+            tx.outbox.add_answer(f"{delivery_key(job.key)}.voice", job.address, note)
+            tx.jobs.delete_done(job)
 
-        await self.store.patiently(lambda: self.store.write(end))
+        await self.store.retry_until_stored(lambda: self.store.write(end))
         await reply.finish()
 
     async def _spoken(self, speaker: TextToSpeech, job: Job, text: str) -> Outgoing:
@@ -196,7 +196,7 @@ class Voice:
         payer = BillTo(job.address, job.payload.get("user", 0), job.key, language)
         unspoken = say(language, "voice.unspoken")
         try:
-            async with self.meter.pays(payer, self.meter.tariffs.voice, len(text)):
+            async with self.meter.charge(payer, self.meter.tariffs.voice, len(text)):
                 data = await speaker.speak(text, language_of(text))
         except LimitReached as error:
             return Outgoing(f"{unspoken} {error}", plain=True)

@@ -27,6 +27,6 @@ def suggested(tx: Tx, incoming: Incoming, persona: Persona, language: str) -> tu
     where, user = incoming.address, incoming.user.id
     questions = said(persona.suggestions, language, ())[:MOST_SUGGESTIONS]
     return tuple(
-        (tx.buttons.queued(where, incoming.id, user, question, "persona.ask", question=question),)
+        (tx.buttons.add_queued_button(where, incoming.id, user, question, "persona.ask", question=question),)
         for question in questions
     )

@@ -100,7 +100,7 @@ class TextModel:
             try:
                 async with aclosing(self._answer(request, body, until)) as chunks:
                     async for chunk in chunks:
-                        given = given or bool(chunk.text or chunk.thought) or chunk.replaces
+                        given = given or bool(chunk.text or chunk.reasoning) or chunk.replaces
                         yield chunk
                 return
             except ModelUnavailable as error:
@@ -165,8 +165,8 @@ def joined(first: Chunk | None, last: Chunk | None) -> Chunk:
         last.text if last.replaces else first.text + last.text,
         finish=last.finish or first.finish,
         usage=last.usage or first.usage,
-        calls=first.calls + last.calls,
-        thought=first.thought + last.thought,
+        tool_calls=first.tool_calls + last.tool_calls,
+        reasoning=first.reasoning + last.reasoning,
         sources=first.sources + last.sources,
     )
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from bot.access.onboarding import Joining
+from bot.access.onboarding import Onboarding
 from bot.billing.budget import settle_stale
 from bot.clock import Clock
 from bot.config.settings import Settings
@@ -68,7 +68,7 @@ class Bot:
     placement: Placement
     telegram: Telegram
     inbound: Inbound
-    joining: Joining
+    joining: Onboarding
     signs: Signs
     stopping: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     background: list[asyncio.Task[None]] = field(default_factory=list, init=False)
@@ -84,7 +84,7 @@ class Bot:
             "jobs": dispatcher.run,
             "sweep": partial(dispatcher.lead, "sweep", self._sweep),
         }
-        for name, work in {**(works if placement.role.works else {}), "storage": self.store.watch}.items():
+        for name, work in {**(works if placement.role.works else {}), "storage": self.store.watch_until_closed}.items():
             self.background.append(placement.tasks.create_task(work(), name=name))
         await self._start()
         await self.stopping.wait()
@@ -110,7 +110,7 @@ class Bot:
             async with asyncio.timeout(0 if self.stopping.is_set() else None) as self._starting:
                 # Where others work too, what is open may be theirs.
                 before = self.clock.time() - LONG_DEAD if placement.shared else None
-                await self.store.patiently(
+                await self.store.retry_until_stored(
                     lambda: self.store.write(lambda tx: settle_stale(tx, self.telegram.api.id, before))
                 )
                 await self.telegram.start(
@@ -129,12 +129,12 @@ class Bot:
             before = now - self.settings.update_days * 86_400
 
             def work(tx: Tx, now: float = now, before: float = before) -> None:
-                tx.updates.forget(self.telegram.api.id, before)
-                tx.buttons.sweep()
-                tx.members.sweep()
+                tx.inbox.delete_done_before(self.telegram.api.id, before)
+                tx.buttons.delete_expired()
+                tx.members.delete_expired_invitations()
                 settle_stale(tx, self.telegram.api.id, now - LONG_DEAD)
-                tx.spending.sweep()
-                tx.queue.mend(self.telegram.api.id)
+                tx.budgets.delete_old_days()
+                tx.queue.add_missing_jobs(self.telegram.api.id)
 
             try:
                 await self.store.write(work)

@@ -21,7 +21,7 @@ from bot.providers.yandex.service import YandexStudio
 from bot.runtime import cluster, models
 from bot.runtime.bot import Bot, Placement
 from bot.runtime.models import AsyncModels, Models
-from bot.runtime.resources import Process
+from bot.runtime.resources import SharedResources
 from bot.runtime.wiring import Given, wire
 from bot.storage.engines.urls import is_sqlite
 from bot.telegram.client.api import Api
@@ -51,7 +51,7 @@ async def build(
     extension: Extension | None = None,
     role: ProcessRole = ProcessRole.ALL,
     shared: bool | None = None,
-    process: Process | None = None,
+    process: SharedResources | None = None,
     instead: Instead | None = None,
 ) -> AsyncIterator[Bot]:
     """Everything a bot is made of, opened; closed again when the block is left. Raises `ConfigError`.
@@ -67,7 +67,7 @@ async def build(
         settings = settings.model_copy(update={"yc_api_key": SecretStr("none")})
     async with AsyncExitStack() as stack:
         if process is None:
-            process = await stack.enter_async_context(Process.open(settings, clock or SystemClock()))
+            process = await stack.enter_async_context(SharedResources.open(settings, clock or SystemClock()))
         places = cluster.places(settings, process.clock) if shared else None
         chosen = _models(settings, process, extension, instead, places)
         # The database comes after all that may be wrong in the settings: a start that is refused changes nothing.
@@ -90,7 +90,7 @@ async def build(
 
 
 def _models(
-    settings: Settings, process: Process, extension: Extension, instead: Instead, places: Places | None
+    settings: Settings, process: SharedResources, extension: Extension, instead: Instead, places: Places | None
 ) -> Models:
     chance = random.Random(instead.seed)  # noqa: S311  seeds of pictures and jitter, no secrets
     studio = YandexStudio(settings, process.http, process.clock, chance, process.metrics, places)
@@ -105,7 +105,7 @@ def _models(
 
 
 @asynccontextmanager
-async def _client(settings: Settings, process: Process) -> AsyncIterator[Api]:
+async def _client(settings: Settings, process: SharedResources) -> AsyncIterator[Api]:
     token, proxy = settings.bot_token.get_secret_value(), settings.telegram_proxy.get_secret_value()
     api = Api(token, settings.telegram_api_url, proxy, process.metrics, process.tracer)
     try:

@@ -121,7 +121,7 @@ class ClusterDispatcher:
     # --- a chat -------------------------------------------------------------------------------------------------------
 
     async def _chat(self, context: JobContext, place: str) -> None:
-        connection, chat = Address.of_place(place)
+        connection, chat = Address.of_chat_key(place)
         lock = lock_of(Address("", self.bot, chat, connection=connection))
         assert self._chats is not None and self._broker is not None  # noqa: S101, PT018  nothing is fetched before
         async with self._lease(context, lock) as lease:
@@ -158,8 +158,8 @@ class ClusterDispatcher:
         await _ended(lease)
 
         def work(tx: Tx) -> None:
-            tx.updates.park(self.bot, place)
-            tx.queue.chat(self.bot, place)
+            tx.inbox.requeue(self.bot, place)
+            tx.queue.announce_chat(self.bot, place)
 
         try:
             await self.store.write(work)
@@ -183,7 +183,7 @@ class ClusterDispatcher:
             if not doing.done() or self._stopping.is_set():
                 await _ended(lease)
                 due = job.due
-                await self.store.write(lambda tx, due=due: tx.queue.job(self.bot, kind, key, due))  # type: ignore[misc]
+                await self.store.write(lambda tx, due=due: tx.queue.schedule_job(self.bot, kind, key, due))  # type: ignore[misc]
                 return
             lease.tasks.discard(doing)
 
@@ -194,9 +194,9 @@ class ClusterDispatcher:
         """
 
         def find(tx: Tx) -> tuple[Job | None, float]:
-            return tx.jobs.find(self.bot, kind, key), tx.queue.now(self.clock.time())
+            return tx.jobs.find_job(self.bot, kind, key), tx.queue.read_time(self.clock.time())
 
-        job, now = await self.store.patiently(lambda: self.store.read(find))
+        job, now = await self.store.retry_until_stored(lambda: self.store.read(find))
         if job is None or job.due > now + EARLY:
             return None
         await self.clock.sleep(job.due - now)
@@ -278,7 +278,7 @@ class ClusterDispatcher:
         async with aclosing(self._broker.heard()) as words:
             async for word in words:
                 if word in ("", roll):
-                    await self.store.patiently(self.reload_access)
+                    await self.store.retry_until_stored(self.reload_access)
                 if word.startswith(saw):
                     self._chats.saw(int(word.removeprefix(saw)))
                     continue

@@ -47,7 +47,7 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class RowCounts:
     """What the database said. `tokens`, `images` and `money` (millionths) were spent today, `month` is the money of the
     month. `trouble`: it said nothing, and this is why.
     """
@@ -67,7 +67,7 @@ class Rows:
 @dataclass(frozen=True, slots=True)
 class Report:
     checks: dict[str, Check]
-    rows: Rows
+    rows: RowCounts
 
     @property
     def status(self) -> Status:
@@ -92,7 +92,7 @@ class Health:
     _last: Report | None = None
     _at: float = float("-inf")
     _look: asyncio.Task[Report] | None = None
-    _query: asyncio.Task[Rows] | None = None
+    _query: asyncio.Task[RowCounts] | None = None
 
     def __post_init__(self) -> None:
         self.stuck = max(STUCK, self.app.settings.idle_deadline + 15.0)
@@ -106,7 +106,7 @@ class Health:
 
     def alive(self) -> Report:
         """Only what a restart would mend."""
-        return Report({"tasks": self.tasks(Rows())}, Rows())
+        return Report({"tasks": self.tasks(RowCounts())}, RowCounts())
 
     async def _looked(self) -> Report:
         rows = await self._rows()
@@ -114,40 +114,40 @@ class Health:
         self._at = self.app.clock.monotonic()
         return self._last
 
-    async def _rows(self) -> Rows:
+    async def _rows(self) -> RowCounts:
         """Ask the database, with patience for so long; one that does not answer is not asked again meanwhile."""
         if self._query is None:
             self._query = asyncio.create_task(self._ask())
         await asyncio.wait({self._query}, timeout=self.patience)
         if not self._query.done():
-            return Rows(trouble=f"the database did not answer within {self.patience:.0f} s")
+            return RowCounts(trouble=f"the database did not answer within {self.patience:.0f} s")
         query, self._query = self._query, None
         return query.result()
 
-    async def _ask(self) -> Rows:
+    async def _ask(self) -> RowCounts:
         bot, stuck = self.app.telegram.api.id, self.stuck
 
-        def question(tx: Tx) -> Rows:
-            backlog, spent = tx.backlog, tx.spending.spent
-            return Rows(
-                backlog.updates(bot), backlog.deliveries(bot), backlog.jobs(bot), tuple(backlog.overdue(bot, stuck)),
-                backlog.dead(bot, DAY, GONE), spent(TOKENS, bot), spent(IMAGES, bot), spent(MONEY, bot),
-                spent(MONEY, bot, month=True),
+        def question(tx: Tx) -> RowCounts:
+            backlog, spent = tx.backlog, tx.budgets.read_spent
+            return RowCounts(
+                backlog.count_open_updates(bot), backlog.count_unsent_deliveries(bot), backlog.count_due_jobs(bot),
+                tuple(backlog.list_overdue_updates(bot, stuck)), backlog.count_dead(bot, DAY, GONE),
+                spent(TOKENS, bot), spent(IMAGES, bot), spent(MONEY, bot), spent(MONEY, bot, month=True),
             )  # fmt: skip
 
         try:
-            await self.app.store.check()
+            await self.app.store.check_writable()
             return await self.app.store.read(question)
         except BotError as error:
-            return Rows(trouble=str(error))
+            return RowCounts(trouble=str(error))
 
     # --- the checks ---------------------------------------------------------------------------------------------------
 
-    def database(self, rows: Rows) -> Check:
+    def database(self, rows: RowCounts) -> Check:
         """It can be written and read now."""
         return Check("fail" if rows.trouble else "ok", limit=self.patience, reason=rows.trouble)
 
-    def updates(self, rows: Rows) -> Check:
+    def updates(self, rows: RowCounts) -> Check:
         """Telegram gives us updates: the seconds since it last did, or last told that there are none."""
         telegram, now = self.app.telegram, self.app.clock.monotonic()
         if telegram.poller is not None:
@@ -158,7 +158,7 @@ class Health:
             return Check("ok", limit=STUCK)
         return Check("fail", limit=STUCK, reason="the bot has not reached Telegram yet")
 
-    def turns(self, rows: Rows) -> Check:
+    def turns(self, rows: RowCounts) -> Check:
         """Every question is being answered: the longest time for which nothing has happened in a turn."""
         running, now = self.app.signs.turns.running, self.app.clock.monotonic()
         still = max((now - turn.last_progress for turn in running.values()), default=0.0)
@@ -172,7 +172,7 @@ class Health:
         reason = f"{len(lost)} updates have waited for up to {rows.updates.oldest:.0f} s" if lost else ""
         return Check("fail" if lost or still > self.stuck else "ok", still, self.stuck, reason)
 
-    def outbox(self, rows: Rows) -> Check:
+    def outbox(self, rows: RowCounts) -> Check:
         """Every finished answer reaches its chat: how long the oldest has been waiting."""
         outage, waiting = self.app.telegram.deliverer.outage, rows.deliveries
         if waiting.oldest <= STUCK and not (outage.grave and waiting.count):
@@ -180,19 +180,19 @@ class Health:
         reason = outage.reason or "Telegram asks to wait, or the chat's answers are stuck"
         return Check("fail", waiting.oldest, STUCK, f"{waiting.count} answers wait: {reason}")
 
-    def jobs(self, rows: Rows) -> Check:
+    def jobs(self, rows: RowCounts) -> Check:
         """What is done later is done when it is due: for how long the oldest job has been."""
         late = rows.jobs.oldest > STUCK
         reason = f"{rows.jobs.count} jobs are due" if late else ""
         return Check("fail" if late else "ok", rows.jobs.oldest, STUCK, reason)
 
-    def dead_rows(self, rows: Rows) -> Check:
+    def dead_rows(self, rows: RowCounts) -> Check:
         """Updates that can't be read and answers that Telegram refused for good, of the last day: for a person to look
         at. Nothing waits for them, so they never fail.
         """
         return Check("warn" if rows.dead else "ok", rows.dead)
 
-    def budget(self, rows: Rows) -> Check:
+    def budget(self, rows: RowCounts) -> Check:
         """Something is left of what the whole bot may spend: how much of the budget that is nearest to its end."""
         settings = self.app.settings
         budgets: dict[str, tuple[float, float]] = {
@@ -207,7 +207,7 @@ class Health:
         reason = f"the budget is used up: {', '.join(gone)}" if gone else ""
         return Check("warn" if gone else "ok", spent, most, reason)
 
-    def model(self, rows: Rows) -> Check:
+    def model(self, rows: RowCounts) -> Check:
         """The model answers: the seconds since it stopped to. An old failure after which nobody asked is a warning,
         but for a key that was refused: that does not pass.
         """
@@ -218,13 +218,13 @@ class Health:
         away, lately = now - outage.since, now - outage.at <= RECENT
         return Check("fail" if outage.grave or (lately and away > AWAY) else "warn", away, AWAY, outage.reason)
 
-    def tasks(self, rows: Rows) -> Check:
+    def tasks(self, rows: RowCounts) -> Check:
         """What works in the background is alive: how many are not."""
         ended = [task.get_name() for task in self.app.background if task.done()]
         stopped = bool(ended) and not self.app.stopping.is_set()
         return Check("fail" if stopped else "ok", len(ended), 1, "ended: " + ", ".join(ended) if stopped else "")
 
-    def loop(self, rows: Rows) -> Check:
+    def loop(self, rows: RowCounts) -> Check:
         """Nothing holds up the event loop: the longest time of the last minute in which something did."""
         longest = self.app.signs.metrics.longest_block
         return Check("warn" if longest > BLOCK else "ok", longest, BLOCK)
@@ -237,7 +237,7 @@ def _since(good: float, now: float, outage: Outage) -> Check:
     return Check("fail" if lost else "ok", away, STUCK, outage.reason)
 
 
-CHECKS: dict[str, Callable[[Health, Rows], Check]] = {
+CHECKS: dict[str, Callable[[Health, RowCounts], Check]] = {
     "database": Health.database,
     "updates": Health.updates,
     "turns": Health.turns,

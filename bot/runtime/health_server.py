@@ -15,7 +15,7 @@ from aiohttp import web
 from bot.config.settings import Settings
 from bot.errors import ConfigError
 from bot.http.listener import Listener
-from bot.runtime.health import Check, Health, Report, Rows, Status
+from bot.runtime.health import Check, Health, Report, RowCounts, Status
 from bot.runtime.prometheus import exposition
 from bot.telemetry.metrics import Metrics
 
@@ -81,7 +81,7 @@ class Probes:
 
     async def _reports(self) -> Reports:
         return {
-            name: await patient.report() if isinstance(patient, Health) else Report({"start": patient}, Rows())
+            name: await patient.report() if isinstance(patient, Health) else Report({"start": patient}, RowCounts())
             for name, patient in self.patients().items()
         }
 

@@ -33,4 +33,4 @@ class LocalDispatcher:
 
     async def drain(self, seconds: float) -> None:
         await self.queue.drain(seconds)
-        await self.store.write(lambda tx: tx.updates.park(self.bot))
+        await self.store.write(lambda tx: tx.inbox.requeue(self.bot))

@@ -22,7 +22,7 @@ from bot.extension import Extension
 from bot.ports import ProcessRole
 from bot.runtime import sd_notify
 from bot.runtime.event_loop import WatchedLoop
-from bot.runtime.resources import Process
+from bot.runtime.resources import SharedResources
 from bot.runtime.supervisor import Supervisor
 from bot.storage.engines.sqlite_files import alone
 from bot.storage.engines.urls import is_sqlite
@@ -68,10 +68,13 @@ async def serve(
     check = partial(_check, role=role)
     plan, settings = plan.checked(check), plan.process
     with alone(settings.database_url) if is_sqlite(settings.database_url) else nullcontext():
-        async with sd_notify.telling(SystemClock()) as notifier, Process.open(settings, SystemClock()) as process:
+        async with (
+            sd_notify.telling(SystemClock()) as notifier,
+            SharedResources.open(settings, SystemClock()) as process,
+        ):
             fleet = Supervisor(process, plan, role, extension or Extension())
             notifier.is_ready = fleet.is_ready
-            async with health(settings, fleet.patients, process.metrics):
+            async with health(settings, fleet.health_by_bot, process.metrics):
                 _on_signals(fleet.stop, partial(_reload, fleet, lambda: read().checked(check)))
                 await _watched(fleet)
 

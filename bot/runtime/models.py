@@ -43,7 +43,7 @@ def offered(
     names = {option.name for option in own}
     others: Sequence[ModelOption] = ()
     if instead is not None:
-        others = instead.offers
+        others = instead.options
     elif not extension.only_models:
         others = _of_settings(settings, studio, clock)
     return Routing([*own, *(option for option in others if option.name not in names)])

@@ -11,7 +11,7 @@ from bot.billing.budget import Budget, Personal
 from bot.billing.pricing import PriceList
 from bot.config.settings import Settings
 from bot.conversation.request import Options as ChatOptions
-from bot.features.image_generation import Price
+from bot.features.image_generation import ImagePrice
 from bot.storage.repositories.members import Allowance
 from bot.storage.repositories.money.budgets import Caps
 from bot.telegram.receiving.aiogram_routers import Routers
@@ -64,8 +64,8 @@ def budget(settings: Settings, access: Access, personal: Personal) -> Budget:
     )  # fmt: skip
 
 
-def picture(settings: Settings) -> Price:
-    return Price(pricing.millionths(settings.image_price), settings.currency, settings.image_model)
+def picture(settings: Settings) -> ImagePrice:
+    return ImagePrice(pricing.millionths(settings.image_price), settings.currency, settings.image_model)
 
 
 def tariffs(settings: Settings) -> PriceList:

@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 from bot import __version__
 from bot.billing.budget import IMAGES, MONEY, TOKENS
 from bot.billing.pricing import MILLION
-from bot.runtime.health import Report, Rows
+from bot.runtime.health import Report, RowCounts
 from bot.storage.maintenance import migrations
 from bot.telemetry.metrics import NAMESPACE, Metrics
 
@@ -85,7 +85,7 @@ def _found(reports: Mapping[str, Report]) -> Iterator[Metric]:
     yield from (spent, checks)
 
 
-ROWS: Sequence[tuple[str, str, Callable[[Rows], float]]] = (
+ROWS: Sequence[tuple[str, str, Callable[[RowCounts], float]]] = (
     ("inbox_open", "Updates that are not answered yet", lambda rows: rows.updates.count),
     ("inbox_oldest_seconds", "How long the oldest of them has waited", lambda rows: rows.updates.oldest),
     ("outbox_open", "Finished answers that are not in their chats yet", lambda rows: rows.deliveries.count),

@@ -15,12 +15,12 @@ from bot.config.settings import Settings
 from bot.errors import ConfigError
 from bot.http.client import Http
 from bot.storage.store import Store
-from bot.telegram.receiving.webhook_server import Hooks
+from bot.telegram.receiving.webhook_server import WebhookServer
 from bot.telemetry.metrics import Metrics
 from bot.telemetry.tracing import NOTHING, TurnTracer
 
 
-class Process:
+class SharedResources:
     """Use it as `async with Process.open(settings, clock) as process`."""
 
     def __init__(
@@ -30,7 +30,7 @@ class Process:
         self.http = http
         self.metrics = Metrics()
         self.tracer = tracer
-        self.hooks = Hooks(settings.webhook_host, settings.webhook_port)
+        self.hooks = WebhookServer(settings.webhook_host, settings.webhook_port)
         self.files = ChildPool()
         self._url = settings.database_url
         self._opened = opened
@@ -41,7 +41,7 @@ class Process:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: Settings, clock: Clock) -> AsyncIterator[Process]:
+    async def open(cls, settings: Settings, clock: Clock) -> AsyncIterator[SharedResources]:
         """Close everything when the block is left. Raises `ConfigError`."""
         async with (
             _traces(settings, clock) as tracer,

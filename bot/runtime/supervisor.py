@@ -22,7 +22,7 @@ from bot.ports import ProcessRole
 from bot.runtime.bot import Bot
 from bot.runtime.build import build
 from bot.runtime.health import Check, Health
-from bot.runtime.resources import Process
+from bot.runtime.resources import SharedResources
 from bot.runtime.startup_report import announce
 from bot.telemetry import logging as logs
 
@@ -61,7 +61,7 @@ class BotSlot:
 class Supervisor:
     """`shared`: as in `app.build`."""
 
-    process: Process
+    process: SharedResources
     plan: Plan
     role: ProcessRole = ProcessRole.ALL
     extension: Extension = field(default_factory=Extension)
@@ -106,7 +106,7 @@ class Supervisor:
         used = [settings for member in self._members.values() for settings in (member.good, member.wanted) if settings]
         return [secret for settings in used for secret in settings.secrets()]
 
-    def patients(self) -> Mapping[str, Health | Check]:
+    def health_by_bot(self) -> Mapping[str, Health | Check]:
         """Who is to be looked at; a check says why there is nothing to look at."""
         found: dict[str, Health | Check] = dict.fromkeys(self.plan.refused, ENDED)
         for member in self._members.values():

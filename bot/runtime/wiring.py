@@ -12,30 +12,30 @@ from dataclasses import dataclass
 
 from bot.access.directory import MemberDirectory
 from bot.access.members import Members
-from bot.access.onboarding import Joining
+from bot.access.onboarding import Onboarding
 from bot.access.policy import Access
 from bot.access.rights import Rights
 from bot.billing.allowances import Allowances
 from bot.billing.budget import Budget, settle_interrupted
 from bot.billing.metering import Meter
-from bot.billing.usage import Accounts
+from bot.billing.usage import UsageReport
 from bot.config.settings import Settings
 from bot.conversation.assistant import Assistant
 from bot.conversation.commands import ConversationCommands
-from bot.conversation.conversation_list import ChatList
-from bot.conversation.cost import Pricing
+from bot.conversation.conversation_list import ConversationList
+from bot.conversation.cost import AnswerCost
 from bot.conversation.helper_model import HelperModel
-from bot.conversation.memory import Context
-from bot.conversation.price_confirmation import Confirming
+from bot.conversation.memory import ConversationMemory
+from bot.conversation.price_confirmation import PriceConfirmation
 from bot.conversation.request import RequestBuilder
-from bot.conversation.tool_approval import Taps
+from bot.conversation.tool_approval import ToolApproval
 from bot.conversation.turn_start import TurnStart
 from bot.dispatch.admission import Admission
 from bot.dispatch.chat_events import ChatEvents
 from bot.dispatch.conversation_queue import ConversationQueue
-from bot.dispatch.custom_commands import Extending
+from bot.dispatch.custom_commands import CustomCommands
 from bot.dispatch.error_boundary import MOST_ATTEMPTS, MOST_OF_MANY, ErrorBoundary
-from bot.dispatch.fallback import Mounted
+from bot.dispatch.fallback import Fallback
 from bot.dispatch.help import Help
 from bot.dispatch.lanes import Lanes
 from bot.dispatch.pipeline import Layer, pipeline
@@ -49,19 +49,19 @@ from bot.feature import Feature, joined
 from bot.features import web_search
 from bot.features.deferred_answers import KIND as LATER
 from bot.features.deferred_answers import DeferredAnswers
-from bot.features.feedback import Opinions
-from bot.features.image_generation import Images
+from bot.features.feedback import Feedback
+from bot.features.image_generation import ImageGeneration
 from bot.features.personas import Personas
 from bot.features.privacy import Privacy
-from bot.features.prompt_improver import Improving
+from bot.features.prompt_improver import PromptImprover
 from bot.features.reminders import Reminders
-from bot.features.settings_menu import Choosing
-from bot.features.task_list import Orders
-from bot.features.templates import Writing
-from bot.features.web_search import Searching
+from bot.features.settings_menu import SettingsMenu
+from bot.features.task_list import TaskList
+from bot.features.templates import Templates
+from bot.features.web_search import WebSearch
 from bot.jobs.worker import JobWorker
 from bot.knowledge.documents import Documents
-from bot.media.attachments import Attached
+from bot.media.attachments import Attachments
 from bot.media.voice import Voice
 from bot.outbox import public_fallback
 from bot.ports import SendQuota
@@ -69,7 +69,7 @@ from bot.prompts.library import Library
 from bot.runtime import cluster, options
 from bot.runtime.bot import Bot, Inbound, Placement, Signs
 from bot.runtime.models import Models
-from bot.runtime.resources import Process
+from bot.runtime.resources import SharedResources
 from bot.storage.engines.sqlite_files import home
 from bot.storage.mailboxes import StoredInbox, StoredOutbox
 from bot.storage.repositories.operations import Operation
@@ -77,7 +77,7 @@ from bot.storage.store import Store
 from bot.telegram.client.api import Api
 from bot.telegram.receiving.aiogram_routers import Routers
 from bot.telegram.sending.delivery import Deliverer
-from bot.telegram.sending.flood_budget import Budget as FloodBudget
+from bot.telegram.sending.flood_budget import FloodBudget as FloodBudget
 from bot.telegram.transport import Telegram
 from bot.telemetry.incidents import IncidentLog, path_beside
 from bot.telemetry.turn_log import TurnLogs
@@ -93,7 +93,7 @@ class Given:
 
     settings: Settings
     store: Store
-    process: Process
+    process: SharedResources
     api: Api
     models: Models
     added: Extension
@@ -106,7 +106,7 @@ class People:
 
     directory: MemberDirectory
     access: Access
-    joining: Joining
+    joining: Onboarding
     budget: Budget
     meter: Meter
 
@@ -134,7 +134,7 @@ class Answering:
     documents: Documents
     voice: Voice
     reminders: Reminders
-    attached: Attached
+    attached: Attachments
 
 
 def wire(given: Given, routers: Routers | None = None) -> Bot:
@@ -171,7 +171,7 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
         access=people.access,
         known=joined([help.feature(), *help.features]),
         questions=questions,
-        fallback=Mounted(store, routers.feed if routers else None),
+        fallback=Fallback(store, routers.feed if routers else None),
     )
     jobs = JobWorker(
         store=store, bot=given.api.id, kinds=router.known.jobs, added=ground.added, tracer=given.api.tracer
@@ -258,7 +258,7 @@ def _people(given: Given, telegram: Telegram, library: Library) -> People:
     directory = MemberDirectory(store, given.api.id)
     access = Access(settings.access == "open", frozenset(settings.owners), directory)
     budget = options.budget(settings, access, directory)
-    joining = Joining(
+    joining = Onboarding(
         store=store,
         access=access,
         directory=directory,
@@ -293,7 +293,7 @@ def _answering(given: Given, ground: Ground) -> Answering:
         [McpServer(entry, store.clock, given.placement.tasks) for entry in settings.mcp_servers],
     )
     request_builder = RequestBuilder(options=how, toolbox=toolbox)
-    pricing = Pricing(
+    pricing = AnswerCost(
         routing=routing,
         request_builder=request_builder,
         budget=budget,
@@ -314,7 +314,7 @@ def _answering(given: Given, ground: Ground) -> Answering:
         wake_jobs=ground.wake_jobs,
         incidents=ground.incidents,
     )
-    attached = Attached(
+    attached = Attachments(
         store=store,
         assistant=assistant,
         routing=routing,
@@ -347,13 +347,13 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Fe
     own_model = given.added.models[0].model if given.added.only_models else None
     helper = HelperModel(store, own_model or models.studio.text(settings.helper_model), people.budget)
     deferred = _deferred(given, ground, assistant)
-    orders = Orders(store=store, clock=store.clock, withdraw={LATER: deferred.withdraw})
+    orders = TaskList(store=store, clock=store.clock, withdraw={LATER: deferred.withdraw})
     return [
         answering.attached.feature(),
         _images(given, ground).feature(),
-        Choosing(store=store, routing=routing, streaming=settings.streaming, library=library).feature(),
-        ChatList(store=store, transport=ground.telegram, helper_model=helper).feature(),
-        Context(
+        SettingsMenu(store=store, routing=routing, streaming=settings.streaming, library=library).feature(),
+        ConversationList(store=store, transport=ground.telegram, helper_model=helper).feature(),
+        ConversationMemory(
             store=store,
             routing=routing,
             helper_model=helper,
@@ -362,18 +362,18 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Fe
             library=library,
         ).feature(),
         Personas(store=store, assistant=assistant, library=library).feature(),
-        Writing(store=store, assistant=assistant, library=library).feature(),
+        Templates(store=store, assistant=assistant, library=library).feature(),
         deferred.feature(),
         orders.feature(),
         answering.voice.feature(),
-        Searching(store=store, searcher=searcher, meter=people.meter).feature(),
-        Confirming(store=store, assistant=assistant).feature(),
-        Taps(assistant=assistant).feature(),
+        WebSearch(store=store, searcher=searcher, meter=people.meter).feature(),
+        PriceConfirmation(store=store, assistant=assistant).feature(),
+        ToolApproval(assistant=assistant).feature(),
         answering.reminders.feature(),
-        Opinions(store=store, system=settings.system_prompt).feature(),
+        Feedback(store=store, system=settings.system_prompt).feature(),
         *_of_people(given, ground, assistant.leave, orders.leave),
         ChatEvents(store=store, leave=assistant.leave, moved=people.directory.load).feature(),
-        Extending(store=store, commands=given.added.commands).feature(),
+        CustomCommands(store=store, commands=given.added.commands).feature(),
     ]
 
 
@@ -385,9 +385,9 @@ def _of_people(
 ) -> Sequence[Feature]:
     """What people spend, what is known of them, who is let in, and who may do what."""
     store, people, currency = given.store, ground.people, given.settings.currency
-    titles = {option.name: option.title for option in given.models.routing.offers}
+    titles = {option.name: option.title for option in given.models.routing.options}
     return [
-        Accounts(store=store, access=people.access, clock=store.clock, currency=currency, titles=titles).feature(),
+        UsageReport(store=store, access=people.access, clock=store.clock, currency=currency, titles=titles).feature(),
         Allowances(
             store=store,
             access=people.access,
@@ -431,9 +431,9 @@ def _deferred(given: Given, ground: Ground, assistant: Assistant) -> DeferredAns
     )
 
 
-def _images(given: Given, ground: Ground) -> Images:
+def _images(given: Given, ground: Ground) -> ImageGeneration:
     store, models, budget = given.store, given.models, ground.people.budget
-    return Images(
+    return ImageGeneration(
         store=store,
         painter=models.images,
         clock=store.clock,
@@ -442,6 +442,6 @@ def _images(given: Given, ground: Ground) -> Images:
         wake_jobs=ground.wake_jobs,
         budget=budget,
         price=options.picture(given.settings),
-        improving=Improving(store=store, routing=models.routing, budget=budget),
+        improving=PromptImprover(store=store, routing=models.routing, budget=budget),
         improves=given.settings.image_improve,
     )

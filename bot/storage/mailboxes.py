@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
 
-from bot.ports import Delivery, Left, Received
+from bot.ports import Delivery, Received, Unfinished
 from bot.storage.store import Store, Tx
 from bot.types import Address, Outgoing
 
@@ -23,10 +23,10 @@ class Box:
         self.store = store
 
     async def write(self, work: Callable[[Tx], T]) -> T:
-        return await self.store.patiently(lambda: self.store.write(work))
+        return await self.store.retry_until_stored(lambda: self.store.write(work))
 
-    async def ask(self, question: Callable[[Tx], T]) -> T:
-        return await self.store.patiently(lambda: self.store.ask(question))
+    async def read_one(self, question: Callable[[Tx], T]) -> T:
+        return await self.store.retry_until_stored(lambda: self.store.read_one(question))
 
 
 class StoredInbox(Box):
@@ -38,34 +38,36 @@ class StoredInbox(Box):
 
     async def accept(self, bot: int, updates: Sequence[tuple[int, str, str, str]]) -> Sequence[Received]:
         def work(tx: Tx) -> list[Received]:
-            added = [tx.updates.add(bot, *update) for update in updates]
+            added = [tx.inbox.add_update(bot, *update) for update in updates]
             return [row for row in added if row is not None]
 
         return await self.store.write(work)
 
     async def open(self, bot: int) -> Sequence[Received]:
         def work(tx: Tx) -> Sequence[Received]:
-            tx.updates.count_attempts(bot)
-            return tx.updates.open(bot)
+            tx.inbox.count_attempts(bot)
+            return tx.inbox.list_open(bot)
 
         return await self.write(work)
 
     async def take(self, bot: int, place: str, known: Collection[int], *, interrupted: bool) -> Sequence[Received]:
         def take_over(tx: Tx) -> Sequence[Received]:
-            self.interrupted(tx, bot, tx.updates.count_attempts(bot, place))
-            return tx.updates.open(bot, place)
+            self.interrupted(tx, bot, tx.inbox.count_attempts(bot, place))
+            return tx.inbox.list_open(bot, place)
 
-        rows = await (self.write(take_over) if interrupted else self.ask(lambda tx: tx.updates.open(bot, place)))
+        rows = await (
+            self.write(take_over) if interrupted else self.read_one(lambda tx: tx.inbox.list_open(bot, place))
+        )
         return [row for row in rows if row.id not in known]
 
     async def done(self, ids: Sequence[int]) -> None:
-        await self.write(lambda tx: tx.updates.done(ids))
+        await self.write(lambda tx: tx.inbox.mark_done(ids))
 
     async def quarantine(self, id: int, reason: str) -> None:
-        await self.write(lambda tx: tx.updates.bury(id, reason))
+        await self.write(lambda tx: tx.inbox.dead_letter(id, reason))
 
     async def find(self, bot: int, once: str) -> int | None:
-        return await self.ask(lambda tx: tx.updates.find(bot, once))
+        return await self.read_one(lambda tx: tx.inbox.find_by_once(bot, once))
 
 
 class StoredOutbox(Box):
@@ -75,45 +77,45 @@ class StoredOutbox(Box):
         super().__init__(store=store)
         self.fallback = fallback
 
-    async def left(self, bot: int, place: str | None = None) -> Left:
-        return await self.ask(lambda tx: tx.deliveries.left(bot, place))
+    async def unfinished(self, bot: int, place: str | None = None) -> Unfinished:
+        return await self.read_one(lambda tx: tx.outbox.list_unfinished(bot, place))
 
     async def waiting(self, bot: int, place: str) -> Sequence[Address]:
-        return await self.ask(lambda tx: tx.deliveries.waiting(bot, place))
+        return await self.read_one(lambda tx: tx.outbox.list_waiting_addresses(bot, place))
 
     async def next(self, address: Address) -> Delivery | None:
-        return await self.ask(lambda tx: tx.deliveries.next(address))
+        return await self.read_one(lambda tx: tx.outbox.next_unsent(address))
 
-    async def place(self, key: str, address: Address, message_id: int = 0, marker: int = 0) -> None:
-        await self.write(lambda tx: tx.deliveries.place(key, address, message_id, marker))
+    async def note_streaming_message(self, key: str, address: Address, message_id: int = 0, marker: int = 0) -> None:
+        await self.write(lambda tx: tx.outbox.claim_message(key, address, message_id, marker))
 
-    async def ours(self, address: Address, *, but: int = 0) -> set[int]:
-        return await self.ask(lambda tx: tx.deliveries.known_ids(address.bot, address.chat, but=but))
+    async def own_message_ids(self, address: Address, *, but: int = 0) -> set[int]:
+        return await self.read_one(lambda tx: tx.outbox.known_message_ids(address.bot, address.chat, but=but))
 
-    async def highest(self, bot: int, first: int, last: int) -> int:
-        return await self.ask(lambda tx: tx.deliveries.highest(bot, first, last))
+    async def highest_message_id(self, bot: int, first: int, last: int) -> int:
+        return await self.read_one(lambda tx: tx.outbox.highest_message_id(bot, first, last))
 
     async def begin(self, delivery: Delivery, marker: int) -> None:
-        await self.write(lambda tx: tx.deliveries.begin(delivery.id, marker))
+        await self.write(lambda tx: tx.outbox.mark_sending(delivery.id, marker))
 
     async def progress(self, delivery: Delivery, message_ids: Sequence[int], *, done: int, sent: bool) -> None:
-        await self.write(lambda tx: tx.deliveries.progress(delivery.id, message_ids, done=done, sent=sent))
+        await self.write(lambda tx: tx.outbox.record_progress(delivery.id, message_ids, done=done, sent=sent))
 
     async def postpone(self, delivery: Delivery, due: float, *, begun: bool = False) -> None:
-        await self.write(lambda tx: tx.deliveries.postpone(delivery.id, due, begun=begun))
+        await self.write(lambda tx: tx.outbox.postpone_until(delivery.id, due, begun=begun))
 
-    async def bury(self, delivery: Delivery, reason: str) -> None:
-        await self.write(lambda tx: tx.deliveries.bury(delivery.id, reason))
+    async def dead_letter(self, delivery: Delivery, reason: str) -> None:
+        await self.write(lambda tx: tx.outbox.dead_letter(delivery.id, reason))
 
-    async def publish(self, delivery: Delivery) -> None:
-        await self.write(lambda tx: tx.deliveries.publish(delivery.id, self.fallback(tx, delivery.address)))
+    async def make_public(self, delivery: Delivery) -> None:
+        await self.write(lambda tx: tx.outbox.replace_for_everybody(delivery.id, self.fallback(tx, delivery.address)))
 
-    async def gone(self, bot: int, chat: int) -> None:
+    async def chat_blocked(self, bot: int, chat: int) -> None:
         def work(tx: Tx) -> None:
-            tx.deliveries.gone(bot, chat)
-            tx.chats.gone(bot, chat, gone=True)
+            tx.outbox.dead_letter_chat(bot, chat)
+            tx.chats.set_unreachable(bot, chat, gone=True)
 
         await self.write(work)
 
-    async def move(self, bot: int, old: int, new: int) -> None:
-        await self.write(lambda tx: tx.chats.move(bot, old, new))
+    async def chat_migrated(self, bot: int, old: int, new: int) -> None:
+        await self.write(lambda tx: tx.chats.change_id(bot, old, new))

@@ -30,21 +30,21 @@ from bot.storage.engines.urls import is_sqlite
 from bot.storage.maintenance import migrations
 from bot.storage.repositories.backlog import Backlog
 from bot.storage.repositories.buttons import Buttons
-from bot.storage.repositories.chats import Chats, People
+from bot.storage.repositories.chats import Chats, Users
 from bot.storage.repositories.conversations import Conversations
-from bot.storage.repositories.feedback import Opinions
+from bot.storage.repositories.feedback import Feedback
 from bot.storage.repositories.files.blobs import Blobs
 from bot.storage.repositories.files.documents import Documents
-from bot.storage.repositories.inbox import Updates
+from bot.storage.repositories.inbox import Inbox
 from bot.storage.repositories.jobs import Jobs
-from bot.storage.repositories.members import Log, Members
+from bot.storage.repositories.members import AuditLog, Members
 from bot.storage.repositories.memory import Memory
 from bot.storage.repositories.messages import Messages
-from bot.storage.repositories.money.budgets import Ledgers
+from bot.storage.repositories.money.budgets import Budgets
 from bot.storage.repositories.money.ledger import Ledger
 from bot.storage.repositories.operations import Operations
-from bot.storage.repositories.outbox import Deliveries
-from bot.storage.repositories.personal_data import Belongings
+from bot.storage.repositories.outbox import Outbox
+from bot.storage.repositories.personal_data import PersonalData
 from bot.telemetry import tracing
 from bot.telemetry.metrics import Metrics
 from bot.telemetry.outage import Outage
@@ -67,8 +67,8 @@ class Tx:
         self.clock = clock
         self.queue = Queue(connection, None)
 
-    updates = repository(Updates)
-    deliveries = repository(Deliveries)
+    inbox = repository(Inbox)
+    outbox = repository(Outbox)
     jobs = repository(Jobs)
     operations = repository(Operations)
     buttons = repository(Buttons)
@@ -78,14 +78,14 @@ class Tx:
     memory = repository(Memory)
     blobs = repository(Blobs)
     documents = repository(Documents)
-    feedback = repository(Opinions)
+    feedback = repository(Feedback)
     chats = repository(Chats)
-    people = repository(People)
+    users = repository(Users)
     members = repository(Members)
-    audit = repository(Log)
-    usage = repository(Ledger)
-    spending = repository(Ledgers)
-    belongings = repository(Belongings)
+    audit = repository(AuditLog)
+    ledger = repository(Ledger)
+    budgets = repository(Budgets)
+    personal_data = repository(PersonalData)
 
 
 Work = Callable[[Tx], Any]
@@ -171,7 +171,7 @@ class Store:
         """
         return await self._ask(self.engine.read, question)
 
-    async def ask(self, question: Callable[[Tx], T]) -> T:
+    async def read_one(self, question: Callable[[Tx], T]) -> T:
         """Run a `question` of one statement, without a transaction: on PostgreSQL that is a third of the round trips.
 
         Two statements could see two states of the database. Raises as `read`.
@@ -188,18 +188,18 @@ class Store:
         self._outages[False].over()
         return answer
 
-    async def patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
+    async def retry_until_stored(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Repeat a database call until it raises no `StorageUnavailable`, for what must not be forgotten.
 
         The pauses between the tries grow from 1 to 30 seconds. Each failure was logged where it happened.
         """
         return await Retry(self.clock, BACKOFF, on=StorageUnavailable).call(ask)
 
-    async def check(self) -> None:
+    async def check_writable(self) -> None:
         """Commit to the disk without changing a row. Raises `StorageUnavailable` when that does not work."""
         await self.write(lambda tx: tx.connection.exec_driver_sql(self.engine.touch).close())
 
-    async def scrub(self) -> None:
+    async def scrub_deleted(self) -> None:
         """Overwrite what was deleted, as far as the database can. Raises `StorageUnavailable`."""
         try:
             await self.engine.scrub()
@@ -208,7 +208,7 @@ class Store:
                 raise
             raise told from error
 
-    async def watch(self) -> None:
+    async def watch_until_closed(self) -> None:
         """Return when the store is closed. Raises `Lost` when the database is gone, or what ended the writer."""
         while not self._task.done():
             try:
@@ -301,7 +301,7 @@ def _under(held: Lease, work: Callable[[Tx], T]) -> Callable[[Tx], T]:
 
     def checked(tx: Tx) -> T:
         tx.queue = Queue(tx.connection, held)
-        tx.queue.insist()
+        tx.queue.ensure_lease_held()
         return work(tx)
 
     return checked

@@ -95,7 +95,7 @@ class TelegramReply:
             log.debug("a button press was not acknowledged: %s", error)
 
     async def busy(self, kind: Literal["typing", "photo", "voice", "document"]) -> None:
-        await self.deliverer.act(self.address, ACTIONS[kind])
+        await self.deliverer.chat_action(self.address, ACTIONS[kind])
 
     async def fetch(self, attachment: Attachment) -> bytes:
         return await files.fetch(self.deliverer.api, self.deliverer.clock, attachment)
@@ -105,18 +105,18 @@ class TelegramReply:
 
     async def open_ephemeral(self) -> bool:
         """Where Telegram can't be reached now, the answer will open the message itself, or say that it can't."""
-        self._opened = self._opened or self.deliverer.growing.get(self.turn) or 0  # from before a restart
+        self._opened = self._opened or self.deliverer.streamed_ids.get(self.turn) or 0  # from before a restart
         if self._opened:
             return True
         try:
-            self._opened = await self.deliverer.alone.open(self.address, self.opens)
+            self._opened = await self.deliverer.ephemeral.open(self.address, self.opens)
         except (NotAlone, NoThread, Moved) as error:
             log.info("chat %d: no answer for one person alone: %s", self.address.chat, error)
             return False
         except TransportError as error:
             log.warning("chat %d: a message for one person was not opened yet: %s", self.address.chat, error)
             return True
-        await self.deliverer.outbox.place(self.turn, self.address, self._opened)
+        await self.deliverer.outbox.note_streaming_message(self.turn, self.address, self._opened)
         return True
 
     async def is_admin(self, user: int) -> bool:

@@ -23,8 +23,8 @@ from bot.telegram.receiving import auto_answers, webhook
 from bot.telegram.receiving.intake import Intake
 from bot.telegram.receiving.parsing import Me
 from bot.telegram.receiving.polling import Poller
-from bot.telegram.receiving.webhook_server import Hooks
-from bot.telegram.receiving.webhook_watch import Watch
+from bot.telegram.receiving.webhook_server import WebhookServer
+from bot.telegram.receiving.webhook_watch import WebhookWatch
 from bot.telegram.reply import TelegramReply
 from bot.telegram.sending.delivery import Deliverer
 from bot.telegram.sending.streaming import Mode
@@ -58,7 +58,7 @@ class Telegram:
         deliverer: Deliverer,
         clock: Clock,
         tasks: asyncio.TaskGroup,
-        hooks: Hooks,
+        hooks: WebhookServer,
         options: Options,
     ) -> None:
         self.api = api
@@ -71,7 +71,7 @@ class Telegram:
         self.username = ""
         self.is_ready = False
         self.poller: Poller | None = None
-        self.watch: Watch | None = None
+        self.watch: WebhookWatch | None = None
         self._intake: Intake | None = None
         self._webhook: webhook.Webhook | None = None
         self._leading: asyncio.Task[None] | None = None
@@ -91,8 +91,8 @@ class Telegram:
         me = await self._me()
         self.username = me.username
         self._intake = intake = Intake(
-            self.inbox, self.clock, me, self._reply, handler, self.deliverer.unconfirmed.saw, self._dismiss, self.tasks,
-            self.api.metrics, self.api.tracer, self.options.others, engine.at_once,
+            self.inbox, self.clock, me, self._reply, handler, self.deliverer.unconfirmed.note_id, self._dismiss,
+            self.tasks, self.api.metrics, self.api.tracer, self.options.others, engine.at_once,
         )  # fmt: skip
         if role.works:
             await engine.begin(self)
@@ -130,10 +130,10 @@ class Telegram:
 
     @property
     def newest(self) -> int:
-        return self.deliverer.unconfirmed.newest(1)
+        return self.deliverer.unconfirmed.newest_id(1)
 
     def saw(self, message_id: int) -> None:
-        self.deliverer.unconfirmed.saw(1, message_id)
+        self.deliverer.unconfirmed.note_id(1, message_id)
 
     def leave(self, place: str) -> None:
         self.deliverer.leave(place)
@@ -161,7 +161,7 @@ class Telegram:
     async def _keep(self, hook: webhook.Webhook, intake: Intake) -> None:
         """Own the webhook: tell Telegram where it leads, and look whether it stays so."""
         await hook.tell()
-        self.watch = Watch(self.api, intake, self.options.webhook_url, hook.tell)
+        self.watch = WebhookWatch(self.api, intake, self.options.webhook_url, hook.tell)
         try:
             await self.watch.run()
         finally:

@@ -227,7 +227,7 @@ async def _recorded(recorder: Recorder, model: Model, request: Request) -> Async
                     context.detach(token)
                 if chunk is None:
                     break
-                if not begun and (chunk.text or chunk.thought):
+                if not begun and (chunk.text or chunk.reasoning):
                     begun = True
                     opened.add_event("first token", timestamp=nanoseconds(recorder.clock.time()))
                 if chunk.finish is not None:

@@ -34,10 +34,12 @@ def ask(tx: Tx, incoming: Incoming, question: int, steps: Steps, number: int) ->
         raise ValueError("nothing is pending")
     language = incoming.language
     request = {"question": question, "language": language, **_dump(steps)}
-    tx.operations.add(ACTION, incoming.id, incoming.address, incoming.user.id, request)
+    tx.operations.add_operation(ACTION, incoming.id, incoming.address, incoming.user.id, request)
     delivery = f"{incoming.id}.{number}" if number else incoming.id
     row = tuple(
-        tx.buttons.queued(incoming.address, delivery, incoming.user.id, say(language, key), action, turn=incoming.id)
+        tx.buttons.add_queued_button(
+            incoming.address, delivery, incoming.user.id, say(language, key), action, turn=incoming.id
+        )
         for key, action in (("tool.yes", "act.yes"), ("tool.no", "act.no"))
     )
     return Outgoing(f"{say(language, 'tool.ask')}\n\n{_fenced(described(steps.pending.call))}", buttons=(row,))
@@ -72,7 +74,7 @@ async def perform(
     if found is None:
         steps.unsure = pending.call.name
         found = await _do(toolbox, pending.call, asker, reply)
-        await store.patiently(lambda: store.write(lambda tx: _known(tx, operation, found)))
+        await store.retry_until_stored(lambda: store.write(lambda tx: _known(tx, operation, found)))
         steps.unsure = pending.call.name if found.unsure else ""
     steps.found([*pending.results, result(pending.call.id, pending.call.name, found, LONGEST_RESULT)])
 
@@ -81,14 +83,14 @@ async def _do(toolbox: Toolbox, call: ToolCall, asker: ToolContext, reply: Reply
     tool = toolbox.tools.get(call.name)
     if tool is None:
         return ToolOutput(say(asker.language, "tool.gone", tool=call.name), failed=True)
-    reply.show(tool.says(asker.language))
+    reply.show(tool.progress_text(asker.language))
     found = await tool.call(call.arguments, asker)
     return replace(found, text=found.text + UNSURE) if found.unsure else found
 
 
 def _known(tx: Tx, operation: Operation, found: ToolOutput) -> None:
     result = {"text": found.text, "failed": found.failed, "unsure": found.unsure}
-    tx.operations.tell(operation.id, "running", {**operation.request, "found": result})
+    tx.operations.store_progress(operation.id, "running", {**operation.request, "found": result})
 
 
 def _told(request: Mapping[str, Any]) -> ToolOutput | None:

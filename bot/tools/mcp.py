@@ -160,7 +160,9 @@ class McpServer:
         words = prompt.HIDDEN.sub(r"\1", row.description or row.title or row.name)[:LONGEST_DESCRIPTION]
         reads = row.annotations is not None and row.annotations.read_only_hint is True
         # Its own deadline comes first: then it is known to hang, and started anew.
-        return Tool(name, words, schema, self._run(row.name), acts=not reads, deadline=self._entry.deadline + 1)
+        return Tool(
+            name, words, schema, self._run(row.name), needs_approval=not reads, deadline=self._entry.deadline + 1
+        )
 
     def _run(self, name: str) -> Run:
         async def run(arguments: Mapping[str, Any], _asker: ToolContext) -> ToolOutput:

@@ -76,7 +76,7 @@ Run = Callable[[Mapping[str, Any], ToolContext], Awaitable[Any]]
 class Tool:
     """`run` gets the arguments as the model gave them, and who asks.
 
-    `acts`: it changes something outside of this conversation, so it is done only after the user's tap. `deadline` is in
+    `needs_approval`: it changes something outside of this conversation, so it is done only after the user's tap. `deadline` is in
     seconds. `doing` is shown meanwhile: a text for each language, or the key of one in `texts`. `check` raises
     `BadInput` for arguments that are wrong, without doing anything.
     """
@@ -85,7 +85,7 @@ class Tool:
     description: str
     parameters: Mapping[str, Any]
     run: Run
-    acts: bool = False
+    needs_approval: bool = False
     deadline: float = DEADLINE
     doing: Mapping[str, str] | str = ""
     check: Callable[[Mapping[str, Any]], object] | None = None
@@ -102,7 +102,7 @@ class Tool:
         function: Callable[..., Any],
         *,
         name: str = "",
-        acts: bool = False,
+        needs_approval: bool = False,
         deadline: float = DEADLINE,
         doing: Mapping[str, str] | str = "",
     ) -> Tool:
@@ -114,13 +114,15 @@ class Tool:
         signature = Signature.of(function, ToolContext)
         run = _runs(function, signature)
         name = name or function.__name__
-        return cls(name, signature.description, signature.parameters, run, acts, deadline, doing, signature.read)
+        return cls(
+            name, signature.description, signature.parameters, run, needs_approval, deadline, doing, signature.read
+        )
 
     @property
-    def ability(self) -> ToolSpec:
+    def spec(self) -> ToolSpec:
         return ToolSpec(self.name, self.description, self.parameters)
 
-    def says(self, language: str) -> str:
+    def progress_text(self, language: str) -> str:
         """What is shown while it works."""
         if isinstance(self.doing, str):
             return say(language, self.doing or "tool.doing", tool=self.name)

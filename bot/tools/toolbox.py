@@ -89,8 +89,8 @@ class Toolbox:
         return {tool.name: tool for tool in (*reversed(supplied), *self.own)}
 
     @property
-    def abilities(self) -> tuple[ToolSpec, ...]:
-        return tuple(tool.ability for tool in self.tools.values())
+    def specs(self) -> tuple[ToolSpec, ...]:
+        return tuple(tool.spec for tool in self.tools.values())
 
     async def ready(self) -> None:
         """Wait some seconds for those that are still starting."""
@@ -111,7 +111,7 @@ class Toolbox:
 
     def equipped(self, request: Request, profile: Profile, steps: Steps, language: str) -> Request:
         """The request with the tools, and with what was found so far. A model without tools gets none."""
-        if not profile.tools or not (abilities := self.abilities):
+        if not profile.tools or not (abilities := self.specs):
             told = [_as_text(message) for message in steps.messages if message.role == "user"]
             return replace(request, messages=tuple(prompt.merged([*request.messages, *told])))
         over = steps.count >= MOST_STEPS
@@ -148,7 +148,7 @@ class Toolbox:
         """Say what is being done, each thing once."""
         tools = self.tools
         known = [tools[call.name] for call in calls if call.name in tools and call is not action]
-        if doing := dict.fromkeys(tool.says(asker.language) for tool in known if not tool.acts):
+        if doing := dict.fromkeys(tool.progress_text(asker.language) for tool in known if not tool.needs_approval):
             reply.show(" ".join(doing))
 
     async def _all(self, calls: Sequence[ToolCall], asker: ToolContext) -> dict[str, ToolOutput]:
@@ -162,7 +162,7 @@ class Toolbox:
         if tool is None:
             known = ", ".join(self.tools) or "none"
             return ToolOutput(f"There is no tool {call.name[:64]!r}. There are: {known}.", failed=True)
-        if tool.acts:
+        if tool.needs_approval:
             return ToolOutput(tool.refuses(call.arguments) or NOT_DONE, failed=True)
         return await tool.call(call.arguments, asker)
 
@@ -196,7 +196,7 @@ def _distinct(calls: Sequence[ToolCall]) -> list[ToolCall]:
 
 
 def _is_action(tool: Tool | None, call: ToolCall) -> bool:
-    return tool is not None and tool.acts and not tool.refuses(call.arguments)
+    return tool is not None and tool.needs_approval and not tool.refuses(call.arguments)
 
 
 def _as_text(message: Message) -> Message:

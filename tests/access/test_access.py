@@ -146,8 +146,8 @@ async def test_who_is_blocked_can_not_stop_an_owners_answer(stage: Stage) -> Non
 
     def let_in(tx: Tx) -> None:
         where = Address("telegram", app.telegram.api.id, TEAM)
-        tx.members.allow(where, allowed=True)
-        tx.members.put(where.bot, BORIS, "blocked", ANNA)
+        tx.members.set_group_allowed(where, allowed=True)
+        tx.members.store_member(where.bot, BORIS, "blocked", ANNA)
 
     await app.joining.directory.write(let_in)
     stage.studio.script([f"word{number} " for number in range(60)])

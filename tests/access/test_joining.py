@@ -34,7 +34,9 @@ async def _closed(stage: Stage, **changes: Any) -> Bot:
 
 
 async def _give(app: Bot, user: int, role: str, expires: float | None = None) -> None:
-    await app.joining.directory.write(lambda tx: tx.members.put(app.telegram.api.id, user, role, ANNA, expires))
+    await app.joining.directory.write(
+        lambda tx: tx.members.store_member(app.telegram.api.id, user, role, ANNA, expires)
+    )
 
 
 # --- the first owner --------------------------------------------------------------------------------------------------
@@ -271,7 +273,7 @@ async def test_an_allowed_group_keeps_that_when_it_moves_and_loses_it_when_it_is
     app = await _closed(stage)
     stage.studio.script("here", "there")
     where = Address("telegram", app.telegram.api.id, TEAM)
-    await app.joining.directory.write(lambda tx: tx.members.allow(where, allowed=True))
+    await app.joining.directory.write(lambda tx: tx.members.set_group_allowed(where, allowed=True))
     assert await stage.ask(MENTION, TEAM, BORIS) == "here"
     chat = {"id": TEAM, "type": "group", "title": "Team"}
     stage.telegram.push_raw(
@@ -400,7 +402,7 @@ async def test_more_members_than_fit_stand_on_pages(stage: Stage) -> None:
 
     def crowd(tx: Tx) -> None:
         for number in range(20):
-            tx.members.put(app.telegram.api.id, 3000 + number, "user", ANNA)
+            tx.members.store_member(app.telegram.api.id, 3000 + number, "user", ANNA)
 
     await app.joining.directory.write(crowd)
     await stage.ask("/members")

@@ -40,12 +40,14 @@ async def _closed(stage: Stage, **roles: str) -> Bot:
 
 
 async def _give(app: Bot, user: int, role: str, expires: float | None = None) -> None:
-    await app.joining.directory.write(lambda tx: tx.members.put(app.telegram.api.id, user, role, ANNA, expires))
+    await app.joining.directory.write(
+        lambda tx: tx.members.store_member(app.telegram.api.id, user, role, ANNA, expires)
+    )
 
 
 async def _elsewhere(app: Bot, user: int, role: str) -> None:
     """Another process has changed a role, and this one was not told yet."""
-    await app.store.write(lambda tx: tx.members.put(app.telegram.api.id, user, role, ANNA))
+    await app.store.write(lambda tx: tx.members.store_member(app.telegram.api.id, user, role, ANNA))
 
 
 async def _link(stage: Stage, by: int, wish: str) -> str:

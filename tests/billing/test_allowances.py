@@ -219,4 +219,4 @@ async def _open(stage: Stage, **settings: object) -> Bot:
 
 
 async def _give(app: Bot, user: int, role: str) -> None:
-    await app.joining.directory.write(lambda tx: tx.members.put(app.telegram.api.id, user, role, 1))
+    await app.joining.directory.write(lambda tx: tx.members.store_member(app.telegram.api.id, user, role, 1))

@@ -207,7 +207,7 @@ async def test_a_cap_holds_beside_what_is_held_back(stage: Stage) -> None:
     async with Store.open(stage.settings.database_url, stage.clock) as store:
 
         async def reserve(amount: int, user: int = 7, caps: Caps = Caps(bot=100)) -> int | None:  # noqa: B008
-            return await store.write(lambda tx: tx.spending.reserve("tokens", amount, where, user, caps))
+            return await store.write(lambda tx: tx.budgets.reserve("tokens", amount, where, user, caps))
 
         first, second = await asyncio.gather(reserve(60), reserve(60))
         assert (first is None) != (second is None)
@@ -217,9 +217,9 @@ async def test_a_cap_holds_beside_what_is_held_back(stage: Stage) -> None:
         assert await reserve(1, caps=Caps(user=102)) is not None
         held = first or second
         assert held is not None
-        await store.write(lambda tx: tx.spending.settle(held, 10))
-        await store.write(lambda tx: tx.spending.settle(held, 10))  # once is once
-        assert await store.read(lambda tx: tx.spending.spent("tokens", 42)) == 10
+        await store.write(lambda tx: tx.budgets.settle_reservation(held, 10))
+        await store.write(lambda tx: tx.budgets.settle_reservation(held, 10))  # once is once
+        assert await store.read(lambda tx: tx.budgets.read_spent("tokens", 42)) == 10
         assert await reserve(51) is None
 
 
@@ -227,13 +227,13 @@ async def test_a_cap_holds_beside_what_is_held_back(stage: Stage) -> None:
 async def test_a_reservation_is_settled_on_its_own_day(stage: Stage, jump: float) -> None:
     where = Address("telegram", 42, 7)
     async with Store.open(stage.settings.database_url, stage.clock) as store:
-        held = await store.write(lambda tx: tx.spending.reserve("tokens", 60, where, 7, Caps(bot=100)))
+        held = await store.write(lambda tx: tx.budgets.reserve("tokens", 60, where, 7, Caps(bot=100)))
         assert held is not None
         _jump(jump)
-        await store.write(lambda tx: tx.spending.settle(held, 30))
-        assert await store.read(lambda tx: tx.spending.spent("tokens", 42)) == 0
+        await store.write(lambda tx: tx.budgets.settle_reservation(held, 30))
+        assert await store.read(lambda tx: tx.budgets.read_spent("tokens", 42)) == 0
         _jump(-jump)
-        assert await store.read(lambda tx: tx.spending.spent("tokens", 42)) == 30
+        assert await store.read(lambda tx: tx.budgets.read_spent("tokens", 42)) == 30
 
 
 def _crowd(stage: Stage) -> None:

@@ -164,7 +164,7 @@ async def test_a_role_has_a_share_of_its_own(stage: Stage) -> None:
         user_daily_money=Decimal("0.1"), role_daily_money={"operator": Decimal("0.3")}, max_tokens=30
     )
     bot = app.telegram.api.id
-    await app.joining.directory.write(lambda tx: tx.members.put(bot, BORIS, "operator", ANNA))
+    await app.joining.directory.write(lambda tx: tx.members.store_member(bot, BORIS, "operator", ANNA))
     assert await stage.ask("more") == "yes"
     assert await stage.ask("more") in _refusals(stage, "limit.tokens.user")
     assert [await stage.ask("more", BORIS) for _ in range(3)] == ["yes"] * 3

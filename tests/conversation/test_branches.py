@@ -237,7 +237,7 @@ class Thinker:
         answer = self.answers.pop(0)
         if isinstance(answer, ModelError):
             raise answer
-        yield Chunk(thought=f"What if I said {answer}?")
+        yield Chunk(reasoning=f"What if I said {answer}?")
         yield Chunk(answer, finish=Finish.LENGTH if answer.endswith("-") else Finish.STOP)
 
 

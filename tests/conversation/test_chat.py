@@ -243,7 +243,7 @@ async def test_a_topic_is_a_conversation_of_its_own(stage: Stage) -> None:
 async def test_tokens_are_booked(stage: Stage) -> None:
     app = await stage.start()
     await stage.ask("hello")
-    (usage,) = await app.store.read(lambda tx: tx.usage.by_model(app.telegram.api.id, 0, ANNA))
+    (usage,) = await app.store.read(lambda tx: tx.ledger.cost_by_model(app.telegram.api.id, 0, ANNA))
     assert usage.requests == 1
     assert usage.tokens > 0
 

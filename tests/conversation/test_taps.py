@@ -32,7 +32,7 @@ class Post:
     def __init__(self, *, seconds: float = 0.0, deadline: float = 20.0) -> None:
         self.sent: list[str] = []
         self.seconds = seconds
-        self.tool = Tool.of(self.send, acts=True, deadline=deadline, doing={"en": "sending…"})
+        self.tool = Tool.of(self.send, needs_approval=True, deadline=deadline, doing={"en": "sending…"})
 
     async def send(self, to: str, text: str = "") -> str:
         """Send a letter."""

@@ -126,7 +126,7 @@ async def test_a_spoken_answer_for_one_person_never_comes_twice(stage: Stage, ap
     assert stage.app is not None
     to = Address("telegram", stage.app.telegram.api.id, TEAM, visible_to=ANNA)
     note = Outgoing(file=File(b"OggS", "voice", "answer.ogg"), instead="my words stand above")
-    await stage.app.store.write(lambda tx: tx.deliveries.add("1.voice", to, note))
+    await stage.app.store.write(lambda tx: tx.outbox.add_answer("1.voice", to, note))
     sending = asyncio.create_task(stage.app.telegram.reply(to, "1").finish())
     await soon(stage, lambda: fault.hits or None)
     await stage.crash()

@@ -228,8 +228,8 @@ async def test_what_went_wrong_is_said_in_the_language_chosen_in_the_chat(stage:
     async with Store.open(stage.settings.database_url, stage.clock) as store:
 
         def choose(tx: Tx) -> None:
-            tx.chats.seen(where, User(7, "Anna", "en"), private=True)
-            tx.chats.choose(where, language="ru")
+            tx.chats.record_seen(where, User(7, "Anna", "en"), private=True)
+            tx.chats.store_choices(where, language="ru")
 
         await store.write(choose)
     said, _ = await _bounded(stage, _raising(ValueError("a bug")))
@@ -322,9 +322,9 @@ async def test_a_clean_up_that_finds_the_database_locked_does_not_end_the_bot(st
         (Kind.MESSAGE, 0, False),
         (Kind.BUTTON, 0, False),
         (Kind.STOP, 0, True),
-        (Kind.GONE, 0, True),
-        (Kind.BACK, 0, True),
-        (Kind.MOVED, 0, True),
+        (Kind.BLOCKED, 0, True),
+        (Kind.UNBLOCKED, 0, True),
+        (Kind.MIGRATED, 0, True),
     ],
 )
 async def test_a_closed_bot_lets_in_owners_and_what_nobody_in_person_did(
@@ -385,13 +385,13 @@ async def _bounded(stage: Stage, handler: Handler, attempts: int = 0) -> tuple[l
     """One update through the boundary: what was said, and which updates are still open."""
     where = Address("telegram", 42, 1)
     async with Store.open(stage.settings.database_url, stage.clock) as store:
-        row = await store.write(lambda tx: tx.updates.add(42, next(NUMBERS), "", "{}"))
+        row = await store.write(lambda tx: tx.inbox.add_update(42, next(NUMBERS), "", "{}"))
         assert row is not None
         incoming = Incoming(str(row.id), where, User(7, "Anna", "en"), ids=(row.id,), attempts=attempts)
         await _boundary(store)(incoming, Silence(where), handler)
-        delivery, open_ = await store.read(lambda tx: (tx.deliveries.next(where), tx.updates.open(42)))
+        delivery, open_ = await store.read(lambda tx: (tx.outbox.next_unsent(where), tx.inbox.list_open(42)))
         assert delivery is not None
-        await store.write(lambda tx: tx.deliveries.bury(delivery.id, "seen"))
+        await store.write(lambda tx: tx.outbox.dead_letter(delivery.id, "seen"))
         return [_words(delivery.outgoing)], list(open_)
 
 
@@ -412,7 +412,7 @@ async def _fill(store: Store) -> None:
     """Use up what free pages there are."""
     try:
         for number in range(10_000):
-            await store.write(lambda tx, number=number: tx.updates.add(1, number, "", "z" * 2_000))  # type: ignore[misc]
+            await store.write(lambda tx, number=number: tx.inbox.add_update(1, number, "", "z" * 2_000))  # type: ignore[misc]
     except StorageUnavailable:
         return
     raise AssertionError("the disk is not full")

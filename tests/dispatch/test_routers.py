@@ -1,4 +1,4 @@
-"""Routers of aiogram beside our own handlers: what they get (`Kind.OTHER`), and what becomes of the update."""
+"""Routers of aiogram beside our own handlers: what they get (`Kind.UNHANDLED`), and what becomes of the update."""
 
 from __future__ import annotations
 

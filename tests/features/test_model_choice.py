@@ -126,8 +126,8 @@ class Thinker:
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
         self.asked.append(request)
-        yield Chunk(thought=self.thought[:5])
-        yield Chunk(thought=self.thought[5:])
+        yield Chunk(reasoning=self.thought[:5])
+        yield Chunk(reasoning=self.thought[5:])
         yield Chunk("Two", finish=Finish.STOP)
 
 

@@ -33,7 +33,7 @@ async def test_a_job_that_becomes_due_does_not_wait_for_a_slow_one(stage: Stage)
     def slow(store: Store) -> Work:
         async def work(job: Job) -> None:
             await asyncio.sleep(25)
-            await store.write(lambda tx: tx.jobs.done(job))
+            await store.write(lambda tx: tx.jobs.delete_done(job))
 
         return work
 
@@ -109,7 +109,7 @@ async def test_a_crowd_of_jobs_is_done_a_few_at_a_time_each_once(stage: Stage) -
             await asyncio.sleep(1)
             running -= 1
             done.append(job.key)
-            await store.write(lambda tx: tx.jobs.done(job))
+            await store.write(lambda tx: tx.jobs.delete_done(job))
 
         return work
 
@@ -138,7 +138,7 @@ async def test_a_job_survives_a_restart_and_one_of_the_same_key_is_one_job(stage
 async def test_another_bots_jobs_are_left_alone(stage: Stage) -> None:
     done: list[tuple[str, float]] = []
     async with _worker(stage, {"note": lambda store: _noting(store, stage, done)}) as (store, jobs):
-        await store.write(lambda tx: tx.jobs.add(Job("note", "1", Address("telegram", 43, ANNA))))
+        await store.write(lambda tx: tx.jobs.add_job(Job("note", "1", Address("telegram", 43, ANNA))))
         jobs.added.set()
         await asyncio.sleep(LONGEST_WAIT + 1)
     assert done == []
@@ -147,13 +147,13 @@ async def test_another_bots_jobs_are_left_alone(stage: Stage) -> None:
 def _noting(store: Store, stage: Stage, done: list[tuple[str, float]]) -> Work:
     async def work(job: Job) -> None:
         done.append((job.key, stage.clock.time()))
-        await store.write(lambda tx: tx.jobs.done(job))
+        await store.write(lambda tx: tx.jobs.delete_done(job))
 
     return work
 
 
 async def _add(store: Store, kind: str, key: str, due: float, attempts: int = 0) -> None:
-    await store.write(lambda tx: tx.jobs.add(Job(kind, key, WHERE, due=due, attempts=attempts)))
+    await store.write(lambda tx: tx.jobs.add_job(Job(kind, key, WHERE, due=due, attempts=attempts)))
 
 
 @asynccontextmanager

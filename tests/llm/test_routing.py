@@ -27,9 +27,9 @@ class Silent:
 def test_the_first_offer_answers_where_nothing_or_nothing_known_was_chosen() -> None:
     offers = [ModelOption("pro", "Pro", Silent()), ModelOption("lite", "Lite", Silent())]
     routing = Routing(offers)
-    assert routing.pick("").name == "pro"
-    assert routing.pick("gone").name == "pro"
-    assert routing.pick("lite").title == "Lite"
+    assert routing.by_name("").name == "pro"
+    assert routing.by_name("gone").name == "pro"
+    assert routing.by_name("lite").title == "Lite"
 
 
 async def test_the_chosen_model_is_the_one_that_is_asked(stage: Stage) -> None:

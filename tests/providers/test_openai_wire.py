@@ -66,13 +66,13 @@ def test_large_pieces_without_numbers_become_one_answer() -> None:
 def test_a_recorded_call_is_put_together(name: str) -> None:
     chunk = read(*recorded(name))
     assert chunk.finish is Finish.TOOLS
-    assert [(one.name, one.arguments) for one in chunk.calls] == [("calculator", {"expression": "7@8"})]
+    assert [(one.name, one.arguments) for one in chunk.tool_calls] == [("calculator", {"expression": "7@8"})]
 
 
 def test_answers_that_were_not_streamed_are_read_too() -> None:
     first, then = ((RECORDINGS / name).read_text() for name in ("chat_call.json", "chat_call_then.json"))
     asked = read(first)
-    assert asked.calls == (ToolCall("something", "something", {"numbers": [5, 4, 1]}),)
+    assert asked.tool_calls == (ToolCall("something", "something", {"numbers": [5, 4, 1]}),)
     assert (asked.finish, asked.usage) == (Finish.TOOLS, Usage(100, 14))
     assert read(then).text.endswith("is +20.0.")
     assert read((RECORDINGS / "chat_whole.json").read_text()).usage == Usage(9, 12)
@@ -117,21 +117,21 @@ def test_an_answer_that_the_server_gave_up_is_no_whole_one(reason: str) -> None:
 def test_parallel_calls_of_one_function_get_ids_of_their_own() -> None:
     calls = [call(0, "count", "count", '{"n": 3.0}'), call(1, "count", "count", '{"n": 2.5, "of": [1.0]}')]
     chunk = read(said(tool_calls=calls, finish="tool_calls"))
-    assert [one.arguments for one in chunk.calls] == [{"n": 3}, {"n": 2.5, "of": [1]}]
-    assert isinstance(chunk.calls[0].arguments["n"], int)
-    assert len({one.id for one in chunk.calls}) == 2
+    assert [one.arguments for one in chunk.tool_calls] == [{"n": 3}, {"n": 2.5, "of": [1]}]
+    assert isinstance(chunk.tool_calls[0].arguments["n"], int)
+    assert len({one.id for one in chunk.tool_calls}) == 2
 
 
 def test_an_id_that_the_conversation_had_before_is_not_used_again() -> None:
     chunk = read(said(tool_calls=[call(0, "count", "count", "{}")], finish="tool_calls"), taken={"count"})
-    assert chunk.calls == (ToolCall("count-1", "count", {}),)
+    assert chunk.tool_calls == (ToolCall("count-1", "count", {}),)
 
 
 @pytest.mark.parametrize("index", [None, 0])
 def test_calls_that_share_an_index_are_told_apart(index: int | None) -> None:
     events = [said(tool_calls=[call(index, f"c{number}", "count", f'{{"n": {number}}}')]) for number in range(3)]
     chunk = read(*events, said(finish="tool_calls"))
-    assert [(one.id, one.arguments) for one in chunk.calls] == [(f"c{n}", {"n": n}) for n in range(3)]
+    assert [(one.id, one.arguments) for one in chunk.tool_calls] == [(f"c{n}", {"n": n}) for n in range(3)]
 
 
 def piece(index: int | None, id: str | None, name: str | None, arguments: str | None) -> Any:
@@ -173,7 +173,7 @@ PIECES: dict[str, list[list[Any]]] = {
 @pytest.mark.parametrize("events", PIECES.values(), ids=PIECES.keys())
 def test_two_calls_are_put_together_however_a_server_cuts_them(events: list[list[Any]], finish: str) -> None:
     chunk = read(*(said(tool_calls=deltas) for deltas in events), said(finish=finish))
-    assert [(one.id, one.name, one.arguments) for one in chunk.calls] == [
+    assert [(one.id, one.name, one.arguments) for one in chunk.tool_calls] == [
         ("a", "one", {"n": 1}), ("b", "two", {"n": 2})
     ]  # fmt: skip
     assert chunk.finish is Finish.TOOLS
@@ -181,13 +181,13 @@ def test_two_calls_are_put_together_however_a_server_cuts_them(events: list[list
 
 def test_a_call_with_an_object_and_one_without_arguments_are_taken() -> None:
     chunk = read(said(tool_calls=[call(0, "a", "one", {"n": 1.0}), call(1, "b", "two", "")], finish="stop"))
-    assert [one.arguments for one in chunk.calls] == [{"n": 1}, {}]
+    assert [one.arguments for one in chunk.tool_calls] == [{"n": 1}, {}]
     assert chunk.finish is Finish.TOOLS
 
 
 def test_arguments_that_are_no_object_reach_the_tool_as_what_it_will_refuse() -> None:
     chunk = read(said(tool_calls=[call(0, "a", "one", '{"n": ')], finish="tool_calls"))
-    assert chunk.calls[0].arguments == {"unreadable": '{"n": '}
+    assert chunk.tool_calls[0].arguments == {"unreadable": '{"n": '}
 
 
 @pytest.mark.parametrize("depth", [300, 600, 900, 100_000])
@@ -195,18 +195,18 @@ def test_arguments_that_are_nested_too_deeply_are_read_or_refused(depth: int) ->
     chunk = read(
         said(tool_calls=[call(0, "a", "one", '{"n": ' + "[" * depth + "]" * depth + "}")], finish="tool_calls")
     )
-    assert set(chunk.calls[0].arguments) <= {"n", "unreadable"}
+    assert set(chunk.tool_calls[0].arguments) <= {"n", "unreadable"}
 
 
 def test_a_call_that_the_limit_cut_is_no_call() -> None:
     chunk = read(said(tool_calls=[call(0, "a", "one", '{"n": 1')], finish="length"))
-    assert (chunk.calls, chunk.finish) == ((), Finish.LENGTH)
+    assert (chunk.tool_calls, chunk.finish) == ((), Finish.LENGTH)
 
 
 def test_alice_may_leave_out_the_finish_reason_and_leak_a_mark() -> None:
     events = [said("Let me see. [TOOL_"), said("CALL_END]"), said(tool_calls=[call(0, "count", "count", "{}")])]
     chunk = read(*events, "[DONE]", tools=True)
-    assert (chunk.text, chunk.finish, len(chunk.calls)) == ("Let me see. ", Finish.TOOLS, 1)
+    assert (chunk.text, chunk.finish, len(chunk.tool_calls)) == ("Let me see. ", Finish.TOOLS, 1)
 
 
 # --- text and thought -------------------------------------------------------------------------------------------------
@@ -215,7 +215,7 @@ def test_alice_may_leave_out_the_finish_reason_and_leak_a_mark() -> None:
 @pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
 def test_reasoning_in_a_field_is_thought(field: str) -> None:
     chunk = read(said(**{field: "I "}), said(**{field: "think"}), said("so", "stop"))
-    assert (chunk.thought, chunk.text) == ("I think", "so")
+    assert (chunk.reasoning, chunk.text) == ("I think", "so")
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 100])
@@ -223,7 +223,7 @@ def test_reasoning_in_marks_is_thought_however_it_is_cut_up(size: int) -> None:
     raw = "\n<think>a < b</think>\n\nIt is <b> and [TOOL"
     pieces = [raw[start : start + size] for start in range(0, len(raw), size)]
     chunk = read(*[said(piece) for piece in pieces], said(finish="stop"), tools=True)
-    assert (chunk.thought, chunk.text) == ("a < b", "It is <b> and [TOOL")
+    assert (chunk.reasoning, chunk.text) == ("a < b", "It is <b> and [TOOL")
 
 
 def test_marks_later_in_the_text_are_text() -> None:

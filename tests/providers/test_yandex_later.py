@@ -15,7 +15,7 @@ from bot.config.entries import ModelConfig
 from bot.config.settings import Settings
 from bot.errors import ModelDenied, ModelRefused, ModelUnavailable, OutcomeUnknown
 from bot.http.client import Http
-from bot.providers.yandex.async_completion import YandexLater
+from bot.providers.yandex.async_completion import YandexAsyncModel
 from bot.providers.yandex.service import YandexStudio
 from bot.sandbox.ai_studio.server import Answer, Studio
 from bot.types import Image, Message
@@ -34,7 +34,7 @@ class World:
         self.clock = VirtualClock()
         self.service = YandexStudio(settings(**studio.settings()), http, self.clock, Random(1))
         later = self.service.later()
-        assert isinstance(later, YandexLater)
+        assert isinstance(later, YandexAsyncModel)
         self.later = later
 
 

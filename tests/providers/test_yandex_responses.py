@@ -23,7 +23,7 @@ from bot.errors import (
 )
 from bot.http.client import Http
 from bot.providers.text_model import joined
-from bot.providers.yandex.responses import ResponseReader, ResponsesLater, ResponsesWire, Speaker
+from bot.providers.yandex.responses import AsyncResponses, ResponseReader, ResponsesTarget, ResponsesWire
 from bot.providers.yandex.service import YandexStudio
 from bot.sandbox.ai_studio.server import Answer, Studio
 from bot.types import Image, Message, ToolCall, ToolResult
@@ -40,9 +40,9 @@ class World:
         given: dict[str, Any] = {**studio.settings(), "models": rows}
         self.service = YandexStudio(Settings(_env_file=None, **given), http, VirtualClock(), Random(1))
 
-    def later(self, name: str = "gpt-oss-120b") -> ResponsesLater:
+    def later(self, name: str = "gpt-oss-120b") -> AsyncResponses:
         found = self.service.later(name)
-        assert isinstance(found, ResponsesLater)
+        assert isinstance(found, AsyncResponses)
         return found
 
 
@@ -80,7 +80,7 @@ def message(text: str, *urls: str) -> dict[str, Any]:
 
 async def test_a_search_says_what_it_does_and_on_what_it_rests(world: World) -> None:
     chunks = [chunk async for chunk in world.service.searching().stream(ASK)]
-    assert chunks[0].doing == "web_search"
+    assert chunks[0].activity == "web_search"
     assert chunks[-1].sources == (Source("", "https://example.com/news"), Source("", "https://ya.ru/"))
     assert chunks[-1].finish is Finish.STOP
     assert "What is new?" in "".join(chunk.text for chunk in chunks)
@@ -178,8 +178,8 @@ def test_thoughts_numbers_and_calls_are_read() -> None:
     numbers = {"input_tokens": 5, "output_tokens": 9, "output_tokens_details": {"reasoning_tokens": 4}}
     thought = {"type": "response.reasoning_summary_text.delta", "delta": "hm"}
     found = read(thought, completed(call, call, usage=numbers), taken=frozenset({"add"}))
-    assert found.calls == (ToolCall("add-1", "add", {"n": 2}), ToolCall("add-2", "add", {"n": 2}))
-    assert (found.thought, found.usage, found.finish) == ("hm", Usage(5, 9, 4), Finish.TOOLS)
+    assert found.tool_calls == (ToolCall("add-1", "add", {"n": 2}), ToolCall("add-2", "add", {"n": 2}))
+    assert (found.reasoning, found.usage, found.finish) == ("hm", Usage(5, 9, 4), Finish.TOOLS)
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_a_round_with_a_tool_a_picture_and_a_schema_goes_out_as_items() -> None:
         schema={"type": "object"},
         reasoning="none",
     )
-    wire = ResponsesWire(Speaker("gpt://b/m/latest"), Profile(vision=True, reasoning=True))
+    wire = ResponsesWire(ResponsesTarget("gpt://b/m/latest"), Profile(vision=True, reasoning=True))
     body = wire.body(request, stream=True)
     assert [item.get("type", item.get("role")) for item in body["input"]] == [
         "user", "function_call", "function_call_output"

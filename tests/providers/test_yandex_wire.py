@@ -89,8 +89,8 @@ def test_recorded_calls_become_calls_with_whole_numbers() -> None:
     recorded = json.loads((RECORDINGS / "function_call.json").read_text())[0]["response_stream"][0]["message"]
     (chunk,) = read(json.dumps({"result": recorded}))
     assert chunk.finish is Finish.TOOLS
-    assert chunk.calls == (ToolCall("something-1", "something", {"numbers": [5, 4, 1]}),)
-    assert all(type(number) is int for number in chunk.calls[0].arguments["numbers"])
+    assert chunk.tool_calls == (ToolCall("something-1", "something", {"numbers": [5, 4, 1]}),)
+    assert all(type(number) is int for number in chunk.tool_calls[0].arguments["numbers"])
 
 
 def test_arguments_that_are_nested_too_deeply_are_refused() -> None:
@@ -99,13 +99,13 @@ def test_arguments_that_are_nested_too_deeply_are_refused() -> None:
         nested = [nested]
     call = {"functionCall": {"name": "f", "arguments": {"n": nested}}}
     (chunk,) = read(line(None, "TOOL_CALLS", toolCallList={"toolCalls": [call]}))
-    assert list(chunk.calls[0].arguments) == ["unreadable"]
+    assert list(chunk.tool_calls[0].arguments) == ["unreadable"]
 
 
 def test_two_calls_of_one_function_have_different_ids() -> None:
     calls = [{"functionCall": {"name": "f", "arguments": {}}}] * 2
     (chunk,) = read(line(None, "TOOL_CALLS", toolCallList={"toolCalls": calls}))
-    assert len({call.id for call in chunk.calls}) == 2
+    assert len({call.id for call in chunk.tool_calls}) == 2
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ async def test_one_clean_up_leaves_the_updates_of_the_other_bot(two: Town) -> No
         await two.texts(telegram, 1)
     await two.stage.clock.sleep(1)
     store = await two.running.process.store()
-    gone = await store.write(lambda tx: tx.updates.forget(4300000043, two.stage.clock.time() + 1))
+    gone = await store.write(lambda tx: tx.inbox.delete_done_before(4300000043, two.stage.clock.time() + 1))
     assert gone == 1
 
 
@@ -93,7 +93,7 @@ async def test_without_a_folder_there_is_one_bot(two: Town) -> None:
     await two.start(bots=two.folder / "nowhere")
     two.support.say(ANNA, "hello")
     assert await two.texts(two.support, 1) == ["hello"]
-    assert list(two.running.patients()) == [""]
+    assert list(two.running.health_by_bot()) == [""]
 
 
 async def test_a_line_of_the_log_names_the_bot(two: Town, capsys: pytest.CaptureFixture[str]) -> None:
@@ -179,11 +179,11 @@ async def test_health_says_which_bot_is_ill_and_the_others_stay_in_service(two: 
         telegram.say(ANNA, "hello")
         await two.texts(telegram, 1)
     fleet = two.running
-    there = {name: one for name, one in fleet.patients().items() if isinstance(one, Health)}
+    there = {name: one for name, one in fleet.health_by_bot().items() if isinstance(one, Health)}
     for health in there.values():
         health.patience = 600.0  # virtual time passes while a thread waits for the disk
     async with (
-        serving(two.read(), fleet.patients, fleet.process.metrics) as address,
+        serving(two.read(), fleet.health_by_bot, fleet.process.metrics) as address,
         aiohttp.ClientSession() as session,
     ):
         found = {}
@@ -240,7 +240,7 @@ async def test_a_webhook_bot_that_is_built_anew_gets_what_came_meanwhile(two: To
 
 def life(fleet: Supervisor, name: str) -> object:
     """Something that is another one when a bot was built anew."""
-    return fleet.patients()[name]
+    return fleet.health_by_bot()[name]
 
 
 async def test_only_a_bot_whose_settings_changed_is_built_anew(two: Town) -> None:
@@ -301,7 +301,7 @@ async def test_a_new_file_starts_a_bot_and_a_removed_one_stops_it(two: Town) -> 
     assert await two.texts(two.sales, 1) == ["is anybody there?"]
     (two.folder / "sales.env").unlink()
     await two.reload()
-    assert list(two.running.patients()) == ["support"]
+    assert list(two.running.health_by_bot()) == ["support"]
     two.sales.say(ANNA, "and now?")
     await two.stage.clock.sleep(60)
     assert len(two.sales.texts(ANNA)) == 1
@@ -314,7 +314,7 @@ async def test_a_file_with_another_name_is_the_same_bot(two: Town) -> None:
     (two.folder / "sales.env").rename(two.folder / "shop.env")
     await two.reload()
     assert life(two.running, "shop") is before
-    assert "sales" not in two.running.patients()
+    assert "sales" not in two.running.health_by_bot()
 
 
 @pytest.mark.parametrize("row", [{"TEMPERATURE": "hot"}, {"BOT_TOKEN": ""}, {"BOT_TOKEN": OTHER[:-1] + "X"}])

@@ -326,9 +326,9 @@ def test_verify_fails_for_a_damaged_file_and_says_where(database: Path, monkeypa
 
 async def test_verify_changes_nothing_and_works_while_the_bot_runs(database: Path) -> None:
     async with Store.open(_url(database), SystemClock()) as store:
-        await store.write(lambda tx: tx.updates.add(42, 1, "", "{}"))
+        await store.write(lambda tx: tx.inbox.add_update(42, 1, "", "{}"))
         lines = await asyncio.to_thread(lambda: list(backup_command.verify(_url(database))))
-        await store.write(lambda tx: tx.updates.add(42, 2, "", "{}"))
+        await store.write(lambda tx: tx.inbox.add_update(42, 2, "", "{}"))
     assert lines[1:] == [(True, "1 updates that are not answered")]
     before = {path.name: path.read_bytes() for path in database.parent.iterdir()}
     assert list(backup_command.verify(_url(database)))[1:] == [(True, "2 updates that are not answered")]
@@ -346,7 +346,7 @@ async def _write_on(store: Store, told: list[int]) -> None:
         number = len(told)
 
         def work(tx: Tx, number: int = number) -> None:
-            tx.updates.add(42, number, "", "x" * 3_000)
+            tx.inbox.add_update(42, number, "", "x" * 3_000)
 
         await store.write(work)
         told.append(number)

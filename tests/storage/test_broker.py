@@ -93,7 +93,7 @@ async def test_a_job_that_is_told_while_none_is_found_is_looked_for_at_once(
     async with working(postgres_url, link, doing):
         await link.answered.wait()  # there is none: that is on its way
         await asyncio.sleep(0.2)  # until the worker listens
-        await store.write(lambda tx: tx.queue.chat(BOT, "/1"))
+        await store.write(lambda tx: tx.queue.announce_chat(BOT, "/1"))
         await asyncio.sleep(0.2)  # until it was told
         link.arrives.set()
         async with asyncio.timeout(SOON):
@@ -109,14 +109,14 @@ async def test_what_waits_for_a_job_that_is_just_ending_is_begun_at_once(
     link.arrives.set()
     async with working(postgres_url, link, doing):
         await asyncio.sleep(0.2)
-        await store.write(lambda tx: tx.queue.chat(BOT, "/1"))
+        await store.write(lambda tx: tx.queue.announce_chat(BOT, "/1"))
         async with asyncio.timeout(SOON):
             await doing.begun.get()
         async with await psycopg.AsyncConnection.connect(conninfo(postgres_url)) as other:
             await other.execute("SELECT FROM procrastinate_jobs FOR UPDATE")
             doing.ends.set()
             await asyncio.sleep(0.2)  # until the end waits for the row
-            await store.write(lambda tx: tx.queue.chat(BOT, "/1"))
+            await store.write(lambda tx: tx.queue.announce_chat(BOT, "/1"))
             await asyncio.sleep(0.2)  # until the worker was told, and has found nothing
         async with asyncio.timeout(SOON):
             assert await doing.begun.get() == "/1"
@@ -132,7 +132,7 @@ async def test_a_worker_that_was_told_of_one_job_asks_for_one(store: Store, link
         before = link.asked
         async with asyncio.timeout(SOON):
             for place in ("/1", "/2"):
-                await store.write(lambda tx, place=place: tx.queue.chat(BOT, place))  # type: ignore[misc]
+                await store.write(lambda tx, place=place: tx.queue.announce_chat(BOT, place))  # type: ignore[misc]
                 assert await doing.begun.get() == place
                 await asyncio.sleep(0.05)  # until it would have asked for another
         doing.ends.set()
@@ -145,7 +145,7 @@ async def test_all_that_a_dead_worker_had_is_begun_at_once(
     """One word tells of all of it."""
     doing, places = Doing(), [f"/{number}" for number in range(1, 9)]
     for place in places:
-        await store.write(lambda tx, place=place: tx.queue.chat(BOT, place))  # type: ignore[misc]
+        await store.write(lambda tx, place=place: tx.queue.announce_chat(BOT, place))  # type: ignore[misc]
     postgres.execute("UPDATE procrastinate_jobs SET status = 'doing'", postgres_url)
     link.arrives.set()
     async with working(postgres_url, link, doing) as broker:
@@ -170,7 +170,7 @@ async def test_where_one_job_is_found_that_nobody_has_told_of_there_may_be_more(
             " SELECT 'bot42', 'chat', n, jsonb_build_object('place', '/' || n) FROM generate_series(1, 8) AS n",
             postgres_url,
         )
-        await store.write(lambda tx: tx.queue.chat(BOT, "/9"))
+        await store.write(lambda tx: tx.queue.announce_chat(BOT, "/9"))
         async with asyncio.timeout(SOON):
             assert sorted([await doing.begun.get() for _ in (*places, "/9")]) == [*places, "/9"]
         doing.ends.set()

@@ -24,14 +24,14 @@ WINDOW = 1_000  # counts that a look at the last few hundred rows may take: one 
 
 def turn(tx: Tx) -> None:
     """What one turn leaves behind."""
-    conversation = tx.messages.conversation(HERE)
+    conversation = tx.messages.current_conversation(HERE)
     for role, text in (("user", "question"), ("assistant", "answer")):
-        tx.messages.add(conversation, HERE, "1", role, (Text(text),))  # type: ignore[arg-type]
-    tx.deliveries.add("1", HERE, Outgoing("answer"))
-    delivery = tx.deliveries.next(HERE)
+        tx.messages.add_message(conversation, HERE, "1", role, (Text(text),))  # type: ignore[arg-type]
+    tx.outbox.add_answer("1", HERE, Outgoing("answer"))
+    delivery = tx.outbox.next_unsent(HERE)
     assert delivery is not None
-    tx.deliveries.progress(delivery.id, [7], done=1, sent=True)
-    tx.usage.add(HERE, CHAT, "1", "yandexgpt", Usage(10, 10))
+    tx.outbox.record_progress(delivery.id, [7], done=1, sent=True)
+    tx.ledger.add_line(HERE, CHAT, "1", "yandexgpt", Usage(10, 10))
 
 
 def steps(tx: Tx, question: Callable[[Tx], Any]) -> int:
@@ -52,17 +52,17 @@ def steps(tx: Tx, question: Callable[[Tx], Any]) -> int:
 
 
 QUESTIONS: dict[str, Callable[[Tx], Any]] = {
-    "the next delivery": lambda tx: tx.deliveries.next(HERE),
-    "what waits in the chat": lambda tx: tx.deliveries.waiting(BOT, HERE.place),
-    "all that is left": lambda tx: tx.deliveries.left(BOT),
-    "what is left in the chat": lambda tx: tx.deliveries.left(BOT, HERE.place),
-    "where an answer is placed": lambda tx: tx.deliveries.placed("1", HERE),
-    "the ids of our messages": lambda tx: tx.deliveries.known_ids(BOT, CHAT),
-    "the latest of the history": lambda tx: tx.messages.last(tx.messages.conversation(HERE), 40),
-    "the conversation": lambda tx: tx.messages.current(HERE),
-    "whether a turn is known": lambda tx: tx.messages.of_turn(HERE, "1", "user"),
-    "the choices of the chat": lambda tx: tx.chats.choices(HERE),
-    "the updates that are open": lambda tx: tx.updates.open(BOT),
+    "the next delivery": lambda tx: tx.outbox.next_unsent(HERE),
+    "what waits in the chat": lambda tx: tx.outbox.list_waiting_addresses(BOT, HERE.chat_key),
+    "all that is left": lambda tx: tx.outbox.list_unfinished(BOT),
+    "what is left in the chat": lambda tx: tx.outbox.list_unfinished(BOT, HERE.chat_key),
+    "where an answer is placed": lambda tx: tx.outbox.claimed_message("1", HERE),
+    "the ids of our messages": lambda tx: tx.outbox.known_message_ids(BOT, CHAT),
+    "the latest of the history": lambda tx: tx.messages.list_newest(tx.messages.current_conversation(HERE), 40),
+    "the conversation": lambda tx: tx.messages.find_current_conversation(HERE),
+    "whether a turn is known": lambda tx: tx.messages.find_of_turn(HERE, "1", "user"),
+    "the choices of the chat": lambda tx: tx.chats.read_choices(HERE),
+    "the updates that are open": lambda tx: tx.inbox.list_open(BOT),
 }
 
 
@@ -91,7 +91,7 @@ async def test_no_question_of_a_turn_walks_through_the_past_of_the_chat(young_an
 
 async def test_the_past_is_there(young_and_old: list[str]) -> None:
     async with Store.open(young_and_old[1], SystemClock()) as store:
-        history = await store.read(lambda tx: tx.messages.last(tx.messages.conversation(HERE), OLD + 10))
-        usage = await store.read(lambda tx: tx.usage.by_model(BOT, 0))
+        history = await store.read(lambda tx: tx.messages.list_newest(tx.messages.current_conversation(HERE), OLD + 10))
+        usage = await store.read(lambda tx: tx.ledger.cost_by_model(BOT, 0))
     assert len(history) == OLD + 2
     assert sum(line.requests for line in usage) == OLD // 2 + 1

@@ -137,7 +137,7 @@ async def test_a_newer_schema_that_only_adds_is_worked_with_and_left_alone(
     ]
     assert await migrations.find(_url(path)) == migrations.State("9999", migrations.OLDEST)
     async with Store.open(_url(path), SystemClock()) as store:
-        await store.write(lambda tx: tx.updates.add(42, 1, "", "{}"))
+        await store.write(lambda tx: tx.inbox.add_update(42, 1, "", "{}"))
 
 
 async def test_a_newer_schema_that_has_taken_something_away_says_what_it_needs(tmp_path: Path, template: Path) -> None:

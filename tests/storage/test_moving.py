@@ -30,21 +30,21 @@ WHERE = Address("telegram", 42, 1001)
 
 def live(tx: Tx) -> None:
     """A bit of everything: texts of every kind, files, numbers above 32 bits, what is true and what is not there."""
-    tx.chats.seen(WHERE, User(7_000_000_000, "Анна \0 'о\"", "ru"), private=True)
-    tx.chats.mirror(WHERE, on=True)
-    conversation = tx.messages.conversation(WHERE)
+    tx.chats.record_seen(WHERE, User(7_000_000_000, "Анна \0 'о\"", "ru"), private=True)
+    tx.chats.set_voice_answers(WHERE, on=True)
+    conversation = tx.messages.current_conversation(WHERE)
     said = (Text("Ёжик\x0b😀"), Image(b"\x00\xff\x00", "image/jpeg"))
-    question = tx.messages.add(conversation, WHERE, "1", "user", said, user=7_000_000_000, place=2**40)
-    tx.messages.add(conversation, WHERE, "1", "assistant", (Text("answer"),), parent=question.id, ending="stop")
-    tx.documents.keep(conversation, "1", 7, "book.pdf", 2, [(1, "page \0 one"), (2, "page two")])
-    tx.documents.reckoned({kept.id: (0.5, -1.5) for kept in tx.documents.passages(conversation)[:1]})
-    tx.deliveries.add("1", WHERE, Outgoing("answer", file=File(b"\xff\xd8", "photo")))
-    tx.usage.add(WHERE, 7, "1", "yandexgpt", Usage(10, 20, 0), cost=123_456_789_012)
-    tx.jobs.add(Job("reminder", "k", WHERE, {"text": "да"}, due=1_800_000_000.123456))
+    question = tx.messages.add_message(conversation, WHERE, "1", "user", said, user=7_000_000_000, place=2**40)
+    tx.messages.add_message(conversation, WHERE, "1", "assistant", (Text("answer"),), parent=question.id, ending="stop")
+    tx.documents.store_document(conversation, "1", 7, "book.pdf", 2, [(1, "page \0 one"), (2, "page two")])
+    tx.documents.store_vectors({kept.id: (0.5, -1.5) for kept in tx.documents.list_passages(conversation)[:1]})
+    tx.outbox.add_answer("1", WHERE, Outgoing("answer", file=File(b"\xff\xd8", "photo")))
+    tx.ledger.add_line(WHERE, 7, "1", "yandexgpt", Usage(10, 20, 0), cost=123_456_789_012)
+    tx.jobs.add_job(Job("reminder", "k", WHERE, {"text": "да"}, due=1_800_000_000.123456))
     for number in range(2_500):
-        tx.updates.add(42, number, f"once-{number}" if number % 2 else "", f'{{"n": {number}}}')
-    tx.updates.done([2_500])
-    tx.updates.forget(42, 2e9)
+        tx.inbox.add_update(42, number, f"once-{number}" if number % 2 else "", f'{{"n": {number}}}')
+    tx.inbox.mark_done([2_500])
+    tx.inbox.delete_done_before(42, 2e9)
 
 
 @pytest.fixture
@@ -70,20 +70,26 @@ async def test_everything_arrives_and_the_bot_goes_on_there(source: str, target:
     async with Store.open(source, SystemClock()) as old, Store.open(target, SystemClock()) as new:
 
         def look(tx: Tx) -> object:
-            conversation = tx.messages.conversation(WHERE)
-            history = tx.blobs.shown([row.message for row in tx.messages.last(conversation, 9)])
+            conversation = tx.messages.current_conversation(WHERE)
+            history = tx.blobs.load_images([row.message for row in tx.messages.list_newest(conversation, 9)])
             passages = [
-                (kept.text.replace("\0", "\ufffd"), kept.vector) for kept in tx.documents.passages(conversation)
+                (kept.text.replace("\0", "\ufffd"), kept.vector) for kept in tx.documents.list_passages(conversation)
             ]
-            return history, passages, tx.deliveries.next(WHERE), tx.jobs.due(42, 2e9, 9), tx.chats.mirrors(WHERE)
+            return (
+                history,
+                passages,
+                tx.outbox.next_unsent(WHERE),
+                tx.jobs.list_due(42, 2e9, 9),
+                tx.chats.answers_with_voice(WHERE),
+            )
 
         assert await old.read(look) == await new.read(look)
         # A turn is named after its first row: ids never come back, even those of rows that are gone.
-        added = await new.write(lambda tx: tx.updates.add(42, 9_999, "", "{}"))
+        added = await new.write(lambda tx: tx.inbox.add_update(42, 9_999, "", "{}"))
         assert added is not None
         assert added.id == 2_501
-        conversation = await new.write(lambda tx: tx.messages.begin(WHERE))
-        await new.write(lambda tx: tx.messages.add(conversation, WHERE, "2", "user", (Text("next"),)))
+        conversation = await new.write(lambda tx: tx.messages.begin_conversation(WHERE))
+        await new.write(lambda tx: tx.messages.add_message(conversation, WHERE, "2", "user", (Text("next"),)))
 
 
 async def test_a_second_move_finds_all_of_it_there(source: str, target: str) -> None:
@@ -95,7 +101,7 @@ async def test_a_second_move_finds_all_of_it_there(source: str, target: str) -> 
 
 async def test_a_database_with_other_rows_is_refused_and_left_alone(source: str, target: str) -> None:
     async with Store.open(target, SystemClock()) as store:
-        await store.write(lambda tx: tx.updates.add(42, 1, "", "x"))
+        await store.write(lambda tx: tx.inbox.add_update(42, 1, "", "x"))
     with pytest.raises(BadInput, match=r"holds other rows already \(updates\)"):
         await sqlite_to_postgres.move(source, target)
     assert _count(target) == 1

@@ -42,13 +42,13 @@ def cut(postgres: Server, url: str) -> None:
 
 def add(number: int, raw: str = "x") -> Callable[[Tx], None]:
     def work(tx: Tx) -> None:
-        tx.updates.add(42, number, "", raw)
+        tx.inbox.add_update(42, number, "", raw)
 
     return work
 
 
 def numbers(tx: Tx) -> list[int]:
-    return sorted(row.update_id for row in tx.updates.open(42))
+    return sorted(row.update_id for row in tx.inbox.list_open(42))
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ async def test_a_commit_whose_answer_is_lost_is_looked_up(
     done: list[int] = []
 
     def work(tx: Tx) -> int:
-        tx.updates.add(42, 100 + len(done), "", "x")
+        tx.inbox.add_update(42, 100 + len(done), "", "x")
         done.append(1)
         if len(done) == 1:
             raw: Any = tx.connection.connection.driver_connection
@@ -146,7 +146,7 @@ async def test_tables_that_are_gone_end_the_bot(store: Store, postgres: Server, 
     with pytest.raises(Lost, match="the database is gone"):
         await store.write(add(1))
     with pytest.raises(Lost):
-        await store.watch()
+        await store.watch_until_closed()
 
 
 async def test_an_error_shows_nothing_of_what_people_wrote(store: Store) -> None:
@@ -161,7 +161,7 @@ async def test_an_error_shows_nothing_of_what_people_wrote(store: Store) -> None
 
 async def test_the_character_0_is_replaced(store: Store) -> None:
     await store.write(add(1, "a\0b"))
-    assert [row.raw for row in await store.read(lambda tx: tx.updates.open(42))] == ["a\ufffdb"]
+    assert [row.raw for row in await store.read(lambda tx: tx.inbox.list_open(42))] == ["a\ufffdb"]
 
 
 # --- starts -----------------------------------------------------------------------------------------------------------
@@ -271,7 +271,7 @@ async def test_a_role_without_rights_is_told_which(postgres: Server, postgres_ur
     postgres.execute(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}", postgres_url)
     async with Store.open(url, SystemClock()) as store:
         await store.write(add(1))
-        await store.scrub()
+        await store.scrub_deleted()
         postgres.execute(f"REVOKE INSERT ON updates FROM {role}", postgres_url)
         with pytest.raises(StorageUnavailable, match="permission denied for table updates"):
             await store.write(add(2))

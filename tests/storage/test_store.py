@@ -150,16 +150,16 @@ async def test_t31_nobody_else_can_read_what_is_written(tmp_path: Path) -> None:
 
 async def test_a_check_is_a_commit_and_says_what_stands_in_its_way(store: Store, database: Path) -> None:
     before = Path(f"{database}-wal").stat().st_size
-    await store.check()
+    await store.check_writable()
     assert Path(f"{database}-wal").stat().st_size > before
     await store.write(_pragma("busy_timeout=50"))
     other = sqlite3.connect(database, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StorageUnavailable, match="locked"):
-        await store.check()
+        await store.check_writable()
     other.execute("ROLLBACK")
     other.close()
-    await store.check()
+    await store.check_writable()
 
 
 async def test_a_question_that_the_disk_can_not_answer_is_said_as_such(store: Store) -> None:
@@ -200,12 +200,12 @@ async def test_f86_a_database_that_is_gone_takes_nothing_more(
         with pytest.raises(Lost, match="while it was in use"):
             await store.write(_adding(2))
     with pytest.raises(Lost, match="while it was in use"):
-        await store.watch()
+        await store.watch_until_closed()
 
 
 async def test_f89_damage_that_is_met_while_running_ends_it_with_the_way_out(database: Path) -> None:
     async with Store.open(_url(database), SystemClock()) as store:
-        await store.write(lambda tx: [tx.updates.add(42, n, "", f"needle{n:04} " + "x" * 900) for n in range(300)])
+        await store.write(lambda tx: [tx.inbox.add_update(42, n, "", f"needle{n:04} " + "x" * 900) for n in range(300)])
     async with Store.open(_url(database), SystemClock()) as store:
         raw = database.read_bytes()
         page = raw.index(b"needle0250") // 4_096
@@ -213,19 +213,19 @@ async def test_f89_damage_that_is_met_while_running_ends_it_with_the_way_out(dat
             file.seek(4_096 * page)
             file.write(b"\xff" * 4_096)
         with pytest.raises(Lost, match=r"damaged.*govorun restore FILE"):
-            await store.read(lambda tx: tx.updates.open(42))
+            await store.read(lambda tx: tx.inbox.list_open(42))
         with pytest.raises(Lost, match="damaged"):
             await store.write(_adding(1))
         with pytest.raises(Lost, match="damaged"):
-            await store.watch()
+            await store.watch_until_closed()
 
 
 @pytest.mark.parametrize(
     "impossible",
     [
-        lambda tx: tx.updates.add(42, 2**63, "", "{}"),
-        lambda tx: tx.updates.add(42, 1, "\ud800", "{}"),
-        lambda tx: tx.updates.add(42, 1, "", "half \ud83d"),
+        lambda tx: tx.inbox.add_update(42, 2**63, "", "{}"),
+        lambda tx: tx.inbox.add_update(42, 1, "\ud800", "{}"),
+        lambda tx: tx.inbox.add_update(42, 1, "", "half \ud83d"),
         lambda tx: tx.connection.exec_driver_sql("SELECT length(zeroblob(2000000000) || 'x')").scalar(),
     ],
 )
@@ -249,7 +249,7 @@ def test_what_was_told_stays_after_a_kill(database: Path) -> None:
         async def main():
             async with Store.open(sys.argv[1], SystemClock()) as store:
                 async def one(number):
-                    await store.write(lambda tx: tx.updates.add(42, number, "", "{}"))
+                    await store.write(lambda tx: tx.inbox.add_update(42, number, "", "{}"))
                     os.write(1, b"%d\\n" % number)
                     if number == 150:
                         os.kill(os.getpid(), 9)
@@ -276,7 +276,7 @@ def _url(path: Path) -> str:
 
 def _adding(number: int, size: int = 2) -> Write:
     def work(tx: Tx) -> int:
-        tx.updates.add(42, number, "", "x" * size)
+        tx.inbox.add_update(42, number, "", "x" * size)
         return 1
 
     return work

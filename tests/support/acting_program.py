@@ -34,7 +34,9 @@ class Eager(ScriptedModel):
 async def main() -> None:
     model = Eager([call("write", text="once")], "It is written.")
     model.forget()
-    async with build(load(), instead=Instead(routing=model.routing, tools=[Tool.of(write, acts=True)])) as app:
+    async with build(
+        load(), instead=Instead(routing=model.routing, tools=[Tool.of(write, needs_approval=True)])
+    ) as app:
         await app.run()
 
 

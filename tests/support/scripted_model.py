@@ -50,4 +50,4 @@ class ScriptedModel:
         text = answer if isinstance(answer, str) else "".join(part for part in answer if isinstance(part, str))
         for word in text.split(" "):
             yield Chunk(f"{word} " if word != text.split(" ")[-1] else word)
-        yield Chunk(finish=Finish.TOOLS if calls else Finish.STOP, usage=USAGE, calls=calls)
+        yield Chunk(finish=Finish.TOOLS if calls else Finish.STOP, usage=USAGE, tool_calls=calls)

@@ -12,7 +12,7 @@ from typing import Any
 from bot.config import multi_bot
 from bot.config.multi_bot import Plan
 from bot.config.settings import Settings, load
-from bot.runtime.resources import Process
+from bot.runtime.resources import SharedResources
 from bot.runtime.supervisor import Supervisor
 from bot.sandbox.telegram.server_facade import Telegram
 from tests.support.stage import ANNA, PATIENCE, Stage
@@ -62,7 +62,7 @@ class Town:
 
     async def _live(self) -> None:
         plan = self.plan()
-        async with Process.open(plan.process, self.stage.clock) as process:
+        async with SharedResources.open(plan.process, self.stage.clock) as process:
             self.fleet = Supervisor(process, plan, shared=False)
             await self.fleet.run()
 

@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
 
 from bot.clock import Clock
-from bot.runtime.resources import Process
+from bot.runtime.resources import SharedResources
 from bot.storage.engines.sqlite import READERS, Sqlite
 from bot.storage.engines.sqlite_files import path_of
 from bot.storage.engines.sqlite_thread import Thread, engine
@@ -226,7 +226,7 @@ class InlineThread:
         self.raw.close()
 
 
-class InlineProcess(Process):
+class InlineProcess(SharedResources):
     """What the bots of a process share, with a database that needs no threads."""
 
     async def store(self) -> Store:

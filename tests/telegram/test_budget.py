@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.sandbox.telegram.flood_limits import Limits
-from bot.telegram.sending.flood_budget import DRAFTS, Bucket, Budget, Window
+from bot.telegram.sending.flood_budget import DRAFTS, Bucket, FloodBudget, Window
 
 ANNA, BORIS, TEAM = 1001, 1002, -1001000000001
 PAUSES = st.lists(st.sampled_from([0.0, 0.0, 0.01, 0.2, 0.5, 1.0, 4.9, 5.0, 29.9, 40.0]), max_size=150)
@@ -23,7 +23,7 @@ def most_within(times: Sequence[float], seconds: float) -> int:
 
 @given(PAUSES)
 def test_no_window_of_drafts_is_overrun(pauses: list[float]) -> None:
-    budget, now = Budget(0, 0), 0.0
+    budget, now = FloodBudget(0, 0), 0.0
     times = []
     for pause in pauses:
         now += pause
@@ -36,7 +36,7 @@ def test_no_window_of_drafts_is_overrun(pauses: list[float]) -> None:
 
 @given(PAUSES, st.randoms(use_true_random=False))
 def test_drafts_and_chat_actions_share_one_budget(pauses: list[float], chance: object) -> None:
-    budget, now = Budget(0, 0), 0.0
+    budget, now = FloodBudget(0, 0), 0.0
     times = []
     for number, pause in enumerate(pauses):
         now += pause
@@ -53,7 +53,7 @@ def test_drafts_and_chat_actions_share_one_budget(pauses: list[float], chance: o
 @given(PAUSES, st.lists(st.sampled_from([ANNA, BORIS, TEAM, 7, 8, 9, -5]), min_size=150, max_size=150))
 def test_no_limit_of_messages_is_overrun(pauses: list[float], chats: list[int]) -> None:
     """Judged by the sandbox's own count of Telegram's limits, which was written without this one."""
-    budget, limits, now = Budget(28, 1), Limits(), 0.0
+    budget, limits, now = FloodBudget(28, 1), Limits(), 0.0
     for pause, chat in zip(pauses, chats, strict=False):
         now += pause
         now += max(budget.message_wait(chat, now), budget.bot_wait(now))
@@ -62,7 +62,7 @@ def test_no_limit_of_messages_is_overrun(pauses: list[float], chats: list[int]) 
 
 
 def test_a_crowd_never_gets_more_than_the_rate_in_a_second() -> None:
-    budget, now = Budget(28, 1), 0.0
+    budget, now = FloodBudget(28, 1), 0.0
     times = []
     for chat in range(1, 200):
         now += max(budget.message_wait(chat, now), budget.bot_wait(now))
@@ -75,7 +75,7 @@ def test_a_crowd_never_gets_more_than_the_rate_in_a_second() -> None:
 
 @pytest.mark.parametrize("rate", [1, 2, 28])
 def test_edits_leave_half_of_the_bots_rate_to_whole_answers_however_small_it_is(rate: int) -> None:
-    budget = Budget(rate, 0)
+    budget = FloodBudget(rate, 0)
     for chat in range(1, max(rate // 2, 1) + 1):
         assert budget.edit_wait(chat, 10.0) == 0
         budget.take_message(chat, 10.0)
@@ -83,7 +83,7 @@ def test_edits_leave_half_of_the_bots_rate_to_whole_answers_however_small_it_is(
 
 
 def test_a_group_never_gets_more_than_twenty_in_a_minute() -> None:
-    budget, now = Budget(28, 1), 0.0
+    budget, now = FloodBudget(28, 1), 0.0
     times = []
     for _ in range(60):
         now += budget.message_wait(TEAM, now)
@@ -94,7 +94,7 @@ def test_a_group_never_gets_more_than_twenty_in_a_minute() -> None:
 
 
 def test_a_private_chat_is_answered_at_once_and_then_once_a_second() -> None:
-    budget = Budget(28, 1)
+    budget = FloodBudget(28, 1)
     for _ in range(4):
         assert budget.message_wait(ANNA, 0.0) == 0
         budget.take_message(ANNA, 0.0)
@@ -105,7 +105,7 @@ def test_a_private_chat_is_answered_at_once_and_then_once_a_second() -> None:
 
 
 def test_zero_is_no_limit_of_our_own() -> None:
-    budget = Budget(0, 0)
+    budget = FloodBudget(0, 0)
     for chat in (ANNA, TEAM):
         for _ in range(500):
             assert budget.message_wait(chat, 1.0) == 0
@@ -113,7 +113,7 @@ def test_zero_is_no_limit_of_our_own() -> None:
 
 
 def test_what_telegram_says_is_kept_even_without_a_limit_of_our_own() -> None:
-    budget = Budget(0, 0)
+    budget = FloodBudget(0, 0)
     budget.hold(ANNA, 35.0)
     budget.hold(ANNA, 10.0)
     assert budget.message_wait(ANNA, 5.0) == 30
@@ -143,7 +143,7 @@ def test_a_window_gives_back_what_it_took() -> None:
 
 
 def test_the_first_drafts_come_fast_and_a_long_answer_never_stands_still() -> None:
-    budget, now = Budget(0, 0), 0.0
+    budget, now = FloodBudget(0, 0), 0.0
     times = []
     while now < 60:
         now += budget.draft_wait(ANNA, now)
@@ -154,7 +154,7 @@ def test_the_first_drafts_come_fast_and_a_long_answer_never_stands_still() -> No
 
 
 def test_many_chats_are_forgotten_before_they_fill_the_memory() -> None:
-    budget = Budget(28, 1)
+    budget = FloodBudget(28, 1)
     for chat in range(1, 10_000):
         budget.take_draft(chat, 0.0)
     assert len(budget._chats) <= 4096

@@ -315,7 +315,7 @@ async def test_a_view_that_ends_leaves_a_later_one_of_its_turn_to_the_answer(sta
     await soon(stage, lambda: [call for call in drafts(stage) if call.monotonic > begun])
     later.begin("draft")
     await earlier.close()
-    await app.store.write(lambda tx: tx.deliveries.add("900", address, Outgoing("whole")))
+    await app.store.write(lambda tx: tx.outbox.add_answer("900", address, Outgoing("whole")))
     await app.telegram.deliverer.deliver(address)
     final = stage.telegram.calls_of("sendMessage")[-1]
     later.append("late")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bot.ports import Received
 from bot.telegram.receiving import parsing
-from bot.telegram.receiving.parsing import Bad, Me
+from bot.telegram.receiving.parsing import Me, UnreadableUpdate
 from bot.types import Attachment, Incoming, Kind
 from tests.support.table import table
 
@@ -204,7 +204,10 @@ def test_what_a_button_carries_can_always_be_looked_up(data: Any) -> None:
     found.data.encode()
 
 
-@table(("status", "kind"), [("kicked", Kind.GONE), ("left", Kind.GONE), ("member", Kind.BACK), ("ghost", Kind.BACK)])
+@table(
+    ("status", "kind"),
+    [("kicked", Kind.BLOCKED), ("left", Kind.BLOCKED), ("member", Kind.UNBLOCKED), ("ghost", Kind.UNBLOCKED)],
+)
 def test_the_bots_own_standing_is_followed(status: str, kind: Kind) -> None:
     found = parsing.read({"my_chat_member": {"chat": PRIVATE, "new_chat_member": {"status": status}}}, [ROW], ME)
     assert found is not None
@@ -229,10 +232,10 @@ def test_the_name_of_a_topic_is_followed(event: dict[str, Any], name: str) -> No
 @table("new", [True, 0, 7, 2**70, -(2**70), "-100", None, 1.5])
 def test_only_a_groups_new_id_moves_a_chat(new: Any) -> None:
     found = read(text=None, chat=TEAM, migrate_to_chat_id=new)
-    assert found is None or found.kind is not Kind.MOVED
+    assert found is None or found.kind is not Kind.MIGRATED
     moved = read(text=None, chat=TEAM, migrate_to_chat_id=-1001000000100)
     assert moved is not None
-    assert (moved.kind, moved.data) == (Kind.MOVED, "-1001000000100")
+    assert (moved.kind, moved.data) == (Kind.MIGRATED, "-1001000000100")
 
 
 # --- numbers and names ------------------------------------------------------------------------------------------------
@@ -325,7 +328,7 @@ def test_no_mutation_of_an_update_does_more_than_make_it_unreadable(data: st.Dat
     parsing.album(update)
     try:
         found = parsing.read(update, [ROW], ME)
-    except Bad as bad:
+    except UnreadableUpdate as bad:
         str(bad).encode()
         return
     if found is not None:

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from bot.ai import Usage
 from bot.clock import SystemClock
 from bot.runtime.bot import Bot
-from bot.runtime.health import CHECKS, Health, Report, Rows
+from bot.runtime.health import CHECKS, Health, Report, RowCounts
 from bot.runtime.prometheus import exposition
 from bot.telemetry.metrics import Metrics
 from bot.telemetry.turn_log import TurnLogs
@@ -35,7 +35,7 @@ STATES = (
 
 def read(metrics: Metrics, report: Report | None = None) -> dict[str, float]:
     """What Prometheus reads: `name{label="value"}` and the number."""
-    text = exposition(metrics, "SQLite 3.50")({"": report or Report({}, Rows())}).decode()
+    text = exposition(metrics, "SQLite 3.50")({"": report or Report({}, RowCounts())}).decode()
     return {
         sample.name + "".join(f" {value}" for _, value in sorted(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(text)

@@ -18,7 +18,7 @@ import pytest
 from bench.crew import free_port
 from bot.clock import SystemClock
 from bot.errors import ConfigError
-from bot.runtime.resources import Process
+from bot.runtime.resources import SharedResources
 from bot.storage.store import Store
 from bot.telemetry import logging as logs
 from bot.telemetry import tracing
@@ -366,7 +366,7 @@ async def test_without_the_extra_one_line_says_what_to_install(stage: Stage, mon
     monkeypatch.delattr("bot.telemetry.otel", raising=False)
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.resources", None)
     with pytest.raises(ConfigError, match=r"TRACES: the extra `otel` is not installed; pip install 'govorun\[otel\]'"):
-        async with Process.open(stage.settings.model_copy(update={"traces": True}), stage.clock):
+        async with SharedResources.open(stage.settings.model_copy(update={"traces": True}), stage.clock):
             pass
 
 

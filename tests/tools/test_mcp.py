@@ -64,7 +64,7 @@ async def test_tools_of_a_server_are_named_after_it_and_can_be_called() -> None:
 async def test_only_what_is_marked_as_reading_needs_no_tap() -> None:
     async with started() as server:
         tools = await listed(server)
-        assert [name for name, tool in tools.items() if tool.acts] == ["files_delete"]
+        assert [name for name, tool in tools.items() if tool.needs_approval] == ["files_delete"]
         assert tools["files_delete"].description == "Delete a file."
         steps = Steps()
         calls = [ToolCall("1", "files_delete", {"path": "/"})]

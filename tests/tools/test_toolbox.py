@@ -234,7 +234,7 @@ async def test_what_a_tool_returns_can_order_a_model_that_obeys_but_nothing_happ
         done.append(what)
 
     obeys = [call("page")], [order, call("wipe", what=order)]
-    model = given(stage, ScriptedModel(*obeys, "later"), Tool.of(page), Tool.of(wipe, acts=True))
+    model = given(stage, ScriptedModel(*obeys, "later"), Tool.of(page), Tool.of(wipe, needs_approval=True))
     await stage.start()
     stage.telegram.say(ANNA, "read the page")
     question = (await stage.texts(2))[-1]

@@ -53,7 +53,7 @@ async def weather(
 
 def test_a_function_is_described_by_its_signature_and_its_docstring() -> None:
     tool = Tool.of(weather)
-    assert (tool.name, tool.description, tool.acts) == ("weather", "The weather forecast for a city.", False)
+    assert (tool.name, tool.description, tool.needs_approval) == ("weather", "The weather forecast for a city.", False)
     schema = tool.parameters
     assert set(schema["properties"]) == {"city", "days", "unit", "parts", "near"}
     assert schema["required"] == ["city"]
@@ -73,7 +73,7 @@ def test_a_plain_line_about_a_parameter_and_an_annotated_text_describe_it() -> N
         to: the address
         """
 
-    properties = Tool.of(send, acts=True).parameters["properties"]
+    properties = Tool.of(send, needs_approval=True).parameters["properties"]
     assert [properties[name].get("description") for name in ("to", "text")] == ["the address", "what to write"]
     assert "title" in properties
 
@@ -250,7 +250,7 @@ async def test_what_is_found_is_cut_to_a_size_and_keeps_its_sources() -> None:
 
 def test_what_is_shown_meanwhile_is_in_the_language_of_the_user() -> None:
     named = Tool.of(weather, doing={"en": "asking the sky…", "ru": "смотрю на небо…"})
-    assert [named.says(language) for language in ("ru", "en", "de")] == [
+    assert [named.progress_text(language) for language in ("ru", "en", "de")] == [
         "смотрю на небо…", "asking the sky…", "asking the sky…",
     ]  # fmt: skip
-    assert Tool.of(weather).says("en") == "using weather…"
+    assert Tool.of(weather).progress_text("en") == "using weather…"

@@ -175,7 +175,7 @@ class EventReader:
         finish = Finish.TOOLS if calls else self._finish or Finish.STOP
         if finish is Finish.TOOLS and not calls:
             finish = Finish.STOP
-        return Chunk(text, finish=finish, usage=self._usage, calls=calls, thought=thought)
+        return Chunk(text, finish=finish, usage=self._usage, tool_calls=calls, reasoning=thought)
 
     def _read(self, choice: Mapping[str, Any]) -> Chunk | None:
         delta = _mapping(choice.get("delta")) or _mapping(choice.get("message"))
@@ -198,7 +198,7 @@ class EventReader:
             text = text[: max(len(text) - (self._length - LONGEST_ANSWER), 0)]
             self._finish, self.done = self._finish or Finish.LENGTH, True
             self._pen = Pen()
-        return Chunk(text, thought=thought)
+        return Chunk(text, reasoning=thought)
 
 
 class Pen:

@@ -1,4 +1,4 @@
-"""YandexGPT answers later, for half the price: `YandexLater` over completionAsync. Results are kept for three days."""
+"""YandexGPT answers later, for half the price: `YandexAsyncModel` over completionAsync. Results are kept for three days."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bot.providers.text_model import refuse_pictures
 from bot.providers.yandex import operations, wire
 
 
-class YandexLater:
+class YandexAsyncModel:
     """An `AsyncModel` of the native API. `url` takes the questions; another host, `operations`, has the answers."""
 
     def __init__(self, uri: str, profile: Profile, account: Account, *, url: str, operations: str) -> None:

@@ -1,6 +1,6 @@
 """The Responses API: models that search the web by themselves, agents saved in the console, answers in the background.
 
-Begin at `ResponsesText` and `ResponsesLater`; `ResponseReader` reads both the stream and a whole response.
+Begin at `ResponsesText` and `AsyncResponses`; `ResponseReader` reads both the stream and a whole response.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SEARCHING = "web_search"
 
 
 @dataclass(frozen=True, slots=True)
-class Speaker:
+class ResponsesTarget:
     """Who answers: a model by its URI, or an agent by the id that the console shows; with `search`, from the web."""
 
     uri: str = ""
@@ -40,16 +40,24 @@ class ResponsesText(TextModel):
     """A `Model` over the Responses API. `url` is the base of the OpenAI-compatible API."""
 
     def __init__(
-        self, name: str, who: Speaker, profile: Profile, account: Account, *, url: str, deadline: float, idle: float
+        self,
+        name: str,
+        who: ResponsesTarget,
+        profile: Profile,
+        account: Account,
+        *,
+        url: str,
+        deadline: float,
+        idle: float,
     ) -> None:
         own = ResponsesWire(who, profile)
         super().__init__(name, profile, own, account, url=f"{url}/responses", deadline=deadline, idle=idle)
 
 
-class ResponsesLater:
+class AsyncResponses:
     """An `AsyncModel` for models without completionAsync, at the price of an answer at once."""
 
-    def __init__(self, who: Speaker, profile: Profile, account: Account, *, url: str) -> None:
+    def __init__(self, who: ResponsesTarget, profile: Profile, account: Account, *, url: str) -> None:
         self._wire = ResponsesWire(who, profile)
         self._profile = profile
         self._account = account
@@ -96,7 +104,7 @@ class ResponsesLater:
 class ResponsesWire:
     """The wire of the Responses API: named events, and the whole response in the last one."""
 
-    def __init__(self, who: Speaker, profile: Profile) -> None:
+    def __init__(self, who: ResponsesTarget, profile: Profile) -> None:
         self._who = who
         self._profile = profile
 
@@ -241,11 +249,11 @@ class ResponseReader:
         if kind == "response.output_item.added":
             item = str(_mapping(value.get("item")).get("type", ""))
             does = item.endswith("_call") and item != "function_call"
-            return Chunk(doing=item.removesuffix("_call")) if does else None
+            return Chunk(activity=item.removesuffix("_call")) if does else None
         if not isinstance(delta, str) or not delta:
             return None
         if kind in THOUGHTS:
-            return Chunk(thought=whole_text(delta))
+            return Chunk(reasoning=whole_text(delta))
         if kind != "response.output_text.delta":
             return None
         self._text += delta

@@ -20,12 +20,12 @@ from bot.providers.openai.wire import Dialect
 from bot.providers.text_model import TextModel
 from bot.providers.yandex import names
 from bot.providers.yandex.art import YandexArt
-from bot.providers.yandex.async_completion import YandexLater
+from bot.providers.yandex.async_completion import YandexAsyncModel
 from bot.providers.yandex.auth import credentials
 from bot.providers.yandex.embeddings import YandexEmbeddings
-from bot.providers.yandex.responses import ResponsesLater, ResponsesText, Speaker
+from bot.providers.yandex.responses import AsyncResponses, ResponsesTarget, ResponsesText
 from bot.providers.yandex.search import YandexSearch
-from bot.providers.yandex.speech import YandexListener, YandexSpeaker
+from bot.providers.yandex.speech import YandexSpeechToText, YandexTextToSpeech
 from bot.providers.yandex.text import YandexText
 from bot.providers.yandex.wire import LONGEST_TEXT
 from bot.telemetry.metrics import Metrics
@@ -85,15 +85,15 @@ class YandexStudio:
             return YandexText(name, who.uri, profile, account, url=settings.yc_llm_url, deadline=deadline, idle=idle)
         return OpenAIText(name, who.uri, profile, account, url=base, deadline=deadline, idle=idle, dialect=COMPATIBLE)
 
-    def _speaker(self, name: str, *, search: bool = False) -> Speaker:
+    def _speaker(self, name: str, *, search: bool = False) -> ResponsesTarget:
         entry, folder = catalog.entry(name, self._settings.models), self._settings.yc_folder_id
         if entry is None:
-            return Speaker(names.uri(name, folder), search=search)
+            return ResponsesTarget(names.uri(name, folder), search=search)
         if entry.agent:
-            return Speaker(agent=entry.agent, search=entry.search or search)
-        return Speaker(names.uri(entry.model or name, folder), search=entry.search or search)
+            return ResponsesTarget(agent=entry.agent, search=entry.search or search)
+        return ResponsesTarget(names.uri(entry.model or name, folder), search=entry.search or search)
 
-    def _profile(self, name: str, who: Speaker) -> Profile:
+    def _profile(self, name: str, who: ResponsesTarget) -> Profile:
         """What it can do and costs; what searches the web by itself pays for that too."""
         profile = catalog.profile(name, self._settings.models)
         price = self._settings.model_search_price
@@ -129,8 +129,8 @@ class YandexStudio:
         who = self._speaker(name)
         profile = self._profile(name, who)
         if not profile.asynchronous or who.search:
-            return ResponsesLater(who, profile, self._account, url=settings.yc_openai_url)
-        return YandexLater(
+            return AsyncResponses(who, profile, self._account, url=settings.yc_openai_url)
+        return YandexAsyncModel(
             who.uri, profile, self._account, url=settings.yc_llm_url, operations=settings.yc_operation_url
         )
 
@@ -138,19 +138,19 @@ class YandexStudio:
         """Return the model that makes vectors of texts."""
         return YandexEmbeddings(self._settings.yc_folder_id, self._account, url=self._settings.yc_llm_url)
 
-    def listener(self) -> YandexListener | None:
+    def listener(self) -> YandexSpeechToText | None:
         """Return what understands voice notes, None where SPEECH is off."""
         settings = self._settings
         if settings.speech == "off":
             return None
-        return YandexListener(self._account, url=settings.yc_stt_url, operations=settings.yc_operation_url)
+        return YandexSpeechToText(self._account, url=settings.yc_stt_url, operations=settings.yc_operation_url)
 
-    def speaker(self) -> YandexSpeaker | None:
+    def speaker(self) -> YandexTextToSpeech | None:
         """Return what says texts aloud, None where it is off."""
         settings = self._settings
         if settings.speech == "off":
             return None
-        return YandexSpeaker(self._account, url=settings.yc_tts_url, voice=settings.speech_voice)
+        return YandexTextToSpeech(self._account, url=settings.yc_tts_url, voice=settings.speech_voice)
 
     def art(self) -> YandexArt | None:
         """Return the model that draws, None where IMAGE_MODEL is empty."""

@@ -1,4 +1,4 @@
-"""SpeechKit: `YandexListener` understands voice notes, `YandexSpeaker` says texts.
+"""SpeechKit: `YandexSpeechToText` understands voice notes, `YandexTextToSpeech` says texts.
 
 Short notes go to recognition v1 (at most 1 MB and 30 s, the words come back at once), longer ones to v3, which is an
 operation. Texts are spoken by synthesis v1.
@@ -26,7 +26,7 @@ CONTAINERS = {"audio/ogg": "OGG_OPUS", "audio/mpeg": "MP3", "audio/wav": "WAV"}
 LANGUAGES = {"ru": "ru-RU", "en": "en-US", "tr": "tr-TR"}
 
 
-class YandexListener:
+class YandexSpeechToText:
     """A `SpeechToText`. `url` recognises; `operations` is asked whether a long recording is done."""
 
     def __init__(self, account: Account, *, url: str, operations: str) -> None:
@@ -93,7 +93,7 @@ class YandexListener:
         return Answered(_recognition(result.body))
 
 
-class YandexSpeaker:
+class YandexTextToSpeech:
     """A `Speaker`. `voice` "" is the service's own choice."""
 
     longest = LONGEST_TEXT

@@ -145,10 +145,10 @@ class StreamReader:
         self._text = text or before
         if text.startswith(before):
             new = text[len(before) :]
-            return Chunk(new, finish=finish, usage=self._usage, calls=calls) if new or finish else None
+            return Chunk(new, finish=finish, usage=self._usage, tool_calls=calls) if new or finish else None
         if text:
-            return Chunk(text, replaces=True, finish=finish, usage=self._usage, calls=calls)
-        return Chunk(finish=finish, usage=self._usage, calls=calls) if finish else None
+            return Chunk(text, replaces=True, finish=finish, usage=self._usage, tool_calls=calls)
+        return Chunk(finish=finish, usage=self._usage, tool_calls=calls) if finish else None
 
 
 def _mended(text: str, *, last: bool) -> str:

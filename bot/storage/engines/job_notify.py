@@ -64,7 +64,7 @@ class Queue:
         self.lease = lease
         self._is_shared = connection.dialect.name == "postgresql"
 
-    def insist(self) -> None:
+    def ensure_lease_held(self) -> None:
         """Raise `FencedOut` when the lease was given to another process."""
         lease = self.lease
         if lease is not None and self._is_shared:
@@ -74,11 +74,11 @@ class Queue:
                 raise FencedOut
             self.connection.info[KNOWN] = number
 
-    def holds(self, address: Address) -> bool:
+    def delivers_here(self, address: Address) -> bool:
         """True if this process holds the chat's lease and will deliver the message itself."""
         return not self._is_shared or (self.lease is not None and self.lease.covers(address))
 
-    def chat(self, bot: int, place: str) -> None:
+    def announce_chat(self, bot: int, place: str) -> None:
         """Announce that there is work in a chat, to the process that holds it or the one that will."""
         if self._is_shared:
             lock = f"chat:{bot}:{place}"
@@ -86,23 +86,23 @@ class Queue:
             told = self.connection.execute(DEFER_AND_TELL, {**given, "channel": CHANNEL}).one()
             self.connection.info[KNOWN] = told.xid
 
-    def tell(self, word: str) -> None:
+    def notify_processes(self, word: str) -> None:
         """Send a message to the other processes when this is committed."""
         if self._is_shared:
             self.connection.execute(TELL, {"channel": CHANNEL, "word": word})
 
-    def job(self, bot: int, kind: str, key: str, due: float) -> None:
+    def schedule_job(self, bot: int, kind: str, key: str, due: float) -> None:
         """Let a job be due at a time (Unix seconds). An earlier entry would hold up the later one of its lock."""
         if self._is_shared:
             lock = lock_of_job(bot, kind, key)
             self.connection.execute(WITHDRAW, {"lock": lock})
             self.connection.execute(DEFER, _job(bot, "job", lock, due, kind=kind, key=key))
 
-    def now(self, ours: float) -> float:
+    def read_time(self, ours: float) -> float:
         """The time by which jobs are scheduled: the server's where there are several processes, or `ours`."""
         return float(self.connection.scalar(NOW)) if self._is_shared else ours
 
-    def taken(self, bot: int) -> frozenset[str]:
+    def list_held_chats(self, bot: int) -> frozenset[str]:
         """The places of the chats that a process works on."""
         if not self._is_shared:
             return frozenset()
@@ -110,16 +110,16 @@ class Queue:
         found = self.connection.execute(TAKEN, {"lock": f"{lock}%"}).scalars()
         return frozenset(name.removeprefix(lock) for name in found)
 
-    def mend(self, bot: int) -> int:
+    def add_missing_jobs(self, bot: int) -> int:
         """Add the jobs that are missing for open rows. Returns how many."""
         if not self._is_shared:
             return 0
         places = self.connection.execute(CHATS, {"bot": bot}).scalars().all()
         jobs = self.connection.execute(JOBS, {"bot": bot}).all()
         for place in places:
-            self.chat(bot, place)
+            self.announce_chat(bot, place)
         for kind, key, due in jobs:
-            self.job(bot, kind, key, due)
+            self.schedule_job(bot, kind, key, due)
         return len(places) + len(jobs)
 
 

@@ -73,7 +73,7 @@ def prepare_sqlite(engine: Engine, *, writer: bool) -> None:
             cursor.execute("PRAGMA journal_mode=WAL")
             # With NORMAL a power cut loses acknowledged commits; FULL costs about 0.1 ms.
             cursor.execute("PRAGMA synchronous=FULL")
-            cursor.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten; see also `Store.scrub`
+            cursor.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten; see also `Store.scrub_deleted`
         else:
             cursor.execute("PRAGMA query_only=ON")
             cursor.execute("PRAGMA wal_autocheckpoint=0")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import bindparam, func, select
 
-from bot.storage.repositories.mapping import Subject
+from bot.storage.repositories.mapping import Repository
 from bot.storage.tables.work import deliveries, jobs, updates
 
 MOST = 1000  # overdue rows that are looked at: what is behind them waits for the same reason
@@ -36,30 +36,30 @@ class Waiting:
     oldest: float
 
 
-class Backlog(Subject):
+class Backlog(Repository):
     """How much waits in the inbox, the outbox and the jobs, and what was given up: for health checks and metrics."""
 
-    def updates(self, bot: int) -> Waiting:
+    def count_open_updates(self, bot: int) -> Waiting:
         """Return how many updates are not answered yet."""
         return self._waiting(*self.connection.execute(UPDATES, {"b": bot}).one())
 
-    def deliveries(self, bot: int) -> Waiting:
+    def count_unsent_deliveries(self, bot: int) -> Waiting:
         """Return how many finished answers are not sent yet."""
         return self._waiting(*self.connection.execute(DELIVERIES, {"b": bot}).one())
 
-    def jobs(self, bot: int) -> Waiting:
+    def count_due_jobs(self, bot: int) -> Waiting:
         """Return how many jobs are due; `oldest` is since when the first has been."""
         return self._waiting(*self.connection.execute(JOBS, {"b": bot, "now": self.clock.time()}).one())
 
-    def overdue(self, bot: int, seconds: float) -> Sequence[int]:
+    def list_overdue_updates(self, bot: int, seconds: float) -> Sequence[int]:
         """Return the updates that are open for longer than `seconds`, without chats that a process has taken."""
         before = self.clock.time() - seconds
-        taken = self.queue.taken(bot)
+        taken = self.queue.list_held_chats(bot)
         return [
             row for row, place in self.connection.execute(OVERDUE, {"b": bot, "before": before}) if place not in taken
         ]
 
-    def dead(self, bot: int, seconds: float, gone: str) -> int:
+    def count_dead(self, bot: int, seconds: float, gone: str) -> int:
         """Return how many updates and deliveries of the last `seconds` were given up.
 
         Deliveries with the reason `gone`, to chats that can't be reached, are left out.

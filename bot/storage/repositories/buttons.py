@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import and_, bindparam, delete, insert, select, update
 
 from bot.ports import DeliveryState
-from bot.storage.repositories.mapping import Subject
+from bot.storage.repositories.mapping import Repository
 from bot.storage.tables.work import awaited, buttons, deliveries
 from bot.types import Address, Button
 
@@ -53,14 +53,16 @@ class ButtonPress:
     of_group: bool = False
 
 
-class Buttons(Subject):
+class Buttons(Repository):
     """Buttons under answers, and questions of the bot whose answer it waits for."""
 
-    def add(self, address: Address, delivery: str, user: int, label: str, action: str, **payload: Any) -> Button:
+    def add_button(self, address: Address, delivery: str, user: int, label: str, action: str, **payload: Any) -> Button:
         """Make a button under an answer that only `user` may press (0: anybody), and only in this chat."""
         return self._add(secrets.token_urlsafe(12), address, delivery, user, label, action, payload)
 
-    def queued(self, address: Address, delivery: str, user: int, label: str, action: str, **payload: Any) -> Button:
+    def add_queued_button(
+        self, address: Address, delivery: str, user: int, label: str, action: str, **payload: Any
+    ) -> Button:
         """Make a button like `add`, whose press waits for its turn in the conversation, as a message does."""
         return self._add(Button.IN_TURN + secrets.token_urlsafe(12), address, delivery, user, label, action, payload)
 
@@ -74,7 +76,7 @@ class Buttons(Subject):
         self.connection.execute(ADD, row)
         return Button(label, key)
 
-    def press(self, address: Address, user: int, key: str, message_id: int) -> ButtonPress | None:
+    def find_pressed(self, address: Address, user: int, key: str, message_id: int) -> ButtonPress | None:
         """Return the action of a pressed button; None if it is forged, foreign, used up, expired or elsewhere."""
         values = {"button": key, "b": address.bot, "c": address.chat, "u": user, "now": self.clock.time()}
         row = self.connection.execute(PRESSED, values).one_or_none()
@@ -82,11 +84,11 @@ class Buttons(Subject):
             return None
         return ButtonPress(row.action, json.loads(row.payload), key, row.user < 0)
 
-    def use_up(self, key: str) -> None:
+    def expire_button(self, key: str) -> None:
         """Make a button that works once do nothing from now on."""
         self.connection.execute(update(buttons).where(buttons.c.key == key).values(expires=0.0))
 
-    def end_all(self, bot: int, user: int, actions: Collection[str]) -> None:
+    def expire_actions(self, bot: int, user: int, actions: Collection[str]) -> None:
         """End a user's buttons and awaited answers that have one of these actions.
 
         No index helps with it: a million buttons take some tenths of a second.
@@ -95,33 +97,33 @@ class Buttons(Subject):
             theirs = (table.c.bot == bot, table.c.user == user, table.c.action.in_(actions))
             self.connection.execute(update(table).where(*theirs).values(expires=0.0))
 
-    def made_at(self, bot: int, action: str, at: float) -> Sequence[tuple[int, Mapping[str, Any]]]:
+    def list_made_at(self, bot: int, action: str, at: float) -> Sequence[tuple[int, Mapping[str, Any]]]:
         """Return user and payload of each button with this action that was made at a time (Unix) and still works."""
         then = buttons.c.expires.between(at + LIFE - AROUND, at + LIFE + AROUND)
         works = (then, buttons.c.expires > self.clock.time(), buttons.c.bot == bot, buttons.c.action == action)
         query = select(buttons.c.user, buttons.c.payload).where(*works)
         return [(user, json.loads(payload)) for user, payload in self.connection.execute(query)]
 
-    def wait_for(self, address: Address, user: int, action: str, **payload: Any) -> None:
+    def await_answer(self, address: Address, user: int, action: str, **payload: Any) -> None:
         """Take the next message of a user at an address as the answer to a question of the bot."""
-        self.forget(address, user)
+        self.cancel_awaited(address, user)
         row = {
             "bot": address.bot, "key": address.key, "user": user, "action": action,
             "payload": json.dumps(payload, ensure_ascii=False), "expires": self.clock.time() + PATIENCE,
         }  # fmt: skip
         self.connection.execute(insert(awaited), row)
 
-    def awaited(self, address: Address, user: int) -> ButtonPress | None:
+    def find_awaited(self, address: Address, user: int) -> ButtonPress | None:
         """Return what the next message of a user at an address is the answer to, None for nothing."""
         values = {"b": address.bot, "k": address.key, "u": user, "now": self.clock.time()}
         row = self.connection.execute(AWAITED, values).one_or_none()
         return ButtonPress(row.action, json.loads(row.payload)) if row else None
 
-    def forget(self, address: Address, user: int) -> None:
+    def cancel_awaited(self, address: Address, user: int) -> None:
         """Stop waiting for an answer of a user at an address."""
         self.connection.execute(delete(awaited).where(_of(address, user)))
 
-    def sweep(self) -> None:
+    def delete_expired(self) -> None:
         """Delete expired buttons and questions."""
         now = self.clock.time()
         self.connection.execute(delete(buttons).where(buttons.c.expires < now))

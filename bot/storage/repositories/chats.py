@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import and_, bindparam, exists, false, func, or_, select, update
 
 from bot.storage.engines.dialects import upsert
-from bot.storage.repositories.mapping import Subject
+from bot.storage.repositories.mapping import Repository
 from bot.storage.tables.history import blobs, conversations, feedback, messages
 from bot.storage.tables.people import chats, users
 from bot.storage.tables.spending import reservations, spending, usage
@@ -39,10 +39,10 @@ THERE = spending.alias()
 MOVED = (conversations, messages, deliveries, operations, jobs, usage, buttons, reservations, blobs, feedback)
 
 
-class Chats(Subject):
+class Chats(Repository):
     """Chats: who wrote there, what was chosen there, whether they can be reached."""
 
-    def seen(self, address: Address, user: Person, *, private: bool) -> None:
+    def record_seen(self, address: Address, user: Person, *, private: bool) -> None:
         """Insert the user and the chat if they are new."""
         now = self.clock.time()
         chat = {
@@ -54,15 +54,15 @@ class Chats(Subject):
         person = {"bot": address.bot, "id": user.id, "name": user.name[:256], "language": user.language[:16]}
         self.connection.execute(SEEN_USER(self.connection), {**person, "first_seen": now})
 
-    def meet(self, address: Address, user: Person, *, private: bool) -> ChatChoices:
+    def record_and_read_choices(self, address: Address, user: Person, *, private: bool) -> ChatChoices:
         """Insert the user and the chat if they are new; return the chat's settings."""
         row = self._choices(address, user.id)
         if row is not None and row.own_model is not None:
             return _chosen(row)
-        self.seen(address, user, private=private)
-        return self.choices(address, user.id)
+        self.record_seen(address, user, private=private)
+        return self.read_choices(address, user.id)
 
-    def choices(self, address: Address, user: int = 0) -> ChatChoices:
+    def read_choices(self, address: Address, user: int = 0) -> ChatChoices:
         """Return the settings of a chat; with `user` also the model that this user chose for all chats."""
         return _chosen(self._choices(address, user))
 
@@ -70,46 +70,46 @@ class Chats(Subject):
         """`own_model` is None for a user who was never seen."""
         return self.connection.execute(CHOICES, {"b": address.bot, "c": address.chat, "u": user}).one_or_none()
 
-    def language(self, bot: int, user: int) -> str:
+    def read_language(self, bot: int, user: int) -> str:
         """Return the language a user chose in the private chat, or has in Telegram; "" for a user never seen."""
         chosen = select(chats.c.language).where(chats.c.bot == bot, chats.c.id == user)
         told = select(users.c.language).where(users.c.bot == bot, users.c.id == user)
         return self.connection.scalar(chosen) or self.connection.scalar(told) or ""
 
-    def zone(self, bot: int, user: int) -> str:
+    def read_timezone(self, bot: int, user: int) -> str:
         """Return the time zone that a user told (IANA name), "" for none."""
         query = select(users.c.timezone).where(users.c.bot == bot, users.c.id == user)
         return self.connection.execute(query).scalar_one_or_none() or ""
 
-    def choose(self, address: Address, **choice: str) -> None:
+    def store_choices(self, address: Address, **choice: str) -> None:
         """Store settings of a chat, by their columns."""
         self._set(address.bot, address.chat, **choice)
 
-    def prefer(self, bot: int, user: int, model: str) -> None:
+    def store_own_model(self, bot: int, user: int, model: str) -> None:
         """Store the model that a user wants in every chat that has not chosen one."""
         self.connection.execute(update(users).where(users.c.bot == bot, users.c.id == user).values(model=model))
 
-    def drop(self, address: Address, user: int, models: Collection[str]) -> None:
+    def drop_models(self, address: Address, user: int, models: Collection[str]) -> None:
         """Forget the choice of models that are not offered any more, for a chat and for a user."""
         here = (chats.c.bot == address.bot, chats.c.id == address.chat, chats.c.model.in_(models))
         self.connection.execute(update(chats).where(*here).values(model=""))
         own = (users.c.bot == address.bot, users.c.id == user, users.c.model.in_(models))
         self.connection.execute(update(users).where(*own).values(model=""))
 
-    def mirrors(self, address: Address) -> bool:
+    def answers_with_voice(self, address: Address) -> bool:
         """Return whether voice notes are answered with voice notes in a chat."""
         query = select(chats.c.mirrors).where(chats.c.bot == address.bot, chats.c.id == address.chat)
         return bool(self.connection.execute(query).scalar_one_or_none())
 
-    def mirror(self, address: Address, *, on: bool) -> None:
+    def set_voice_answers(self, address: Address, *, on: bool) -> None:
         """Choose whether voice notes are answered with voice notes in a chat."""
         self._set(address.bot, address.chat, mirrors=on)
 
-    def gone(self, bot: int, chat: int, *, gone: bool) -> None:
+    def set_unreachable(self, bot: int, chat: int, *, gone: bool) -> None:
         """Store whether a chat can't be reached."""
         self._set(bot, chat, is_gone=gone)
 
-    def alone(self, address: Address) -> None:
+    def serialize_decisions(self, address: Address) -> None:
         """Take part in decisions about a chat one transaction after the other.
 
         The row of the chat is changed to what it is, so PostgreSQL refuses a second transaction that does so at the
@@ -117,18 +117,18 @@ class Chats(Subject):
         """
         self._set(address.bot, address.chat, first_seen=chats.c.first_seen)
 
-    def back(self, address: Address) -> None:
+    def mark_reachable(self, address: Address) -> None:
         """Note that a chat can be reached again, because somebody wrote there."""
         self.connection.execute(BACK, {"b": address.bot, "c": address.chat})
 
-    def is_gone(self, address: Address) -> bool:
+    def is_unreachable(self, address: Address) -> bool:
         """Return whether a chat can't be reached."""
         return bool(self.connection.execute(IS_GONE, {"b": address.bot, "c": address.chat}).scalar_one_or_none())
 
-    def move(self, bot: int, old: int, new: int) -> None:
+    def change_id(self, bot: int, old: int, new: int) -> None:
         """Give a group the id of the supergroup that it became, in every table."""
-        self.queue.tell(f"roll:{bot}")  # a group that was let in is let in under its new id
-        self.queue.chat(bot, f"/{new}")  # what waits there is delivered by who has the new one
+        self.queue.notify_processes(f"roll:{bot}")  # a group that was let in is let in under its new id
+        self.queue.announce_chat(bot, f"/{new}")  # what waits there is delivered by who has the new one
         target = self.connection.execute(select(chats.c.id).where(chats.c.bot == bot, chats.c.id == new)).first()
         if target is None:
             self.connection.execute(update(chats).where(chats.c.bot == bot, chats.c.id == old).values(id=new))
@@ -150,15 +150,15 @@ class Chats(Subject):
         self.connection.execute(update(chats).where(chats.c.bot == bot, chats.c.id == chat).values(**values))
 
 
-class People(Subject):
+class Users(Repository):
     """What users told about themselves."""
 
-    def timezone(self, bot: int, user: int) -> str:
+    def read_timezone(self, bot: int, user: int) -> str:
         """The time zone that a user told: an IANA name or an offset, "" for none."""
         query = select(users.c.timezone).where(users.c.bot == bot, users.c.id == user)
         return self.connection.scalar(query) or ""
 
-    def live_in(self, bot: int, user: int, timezone: str) -> None:
+    def store_timezone(self, bot: int, user: int, timezone: str) -> None:
         """Store a user's time zone: an IANA name or an offset."""
         self.connection.execute(update(users).where(users.c.bot == bot, users.c.id == user).values(timezone=timezone))
 

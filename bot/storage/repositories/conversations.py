@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, case, exists, or_, select, update
 
-from bot.storage.repositories.mapping import Subject, address, at, load_parts, spot
+from bot.storage.repositories.mapping import Repository, address, at, load_parts, spot
 from bot.storage.repositories.messages import CURRENT, Messages
 from bot.storage.tables.history import conversations, documents, facts, messages, summaries
 from bot.types import Address, Text
@@ -43,14 +43,14 @@ class Beside:
     documents: bool
 
 
-class Conversations(Subject):
+class Conversations(Repository):
     """The conversations of an address as a list."""
 
-    def beside(self, conversation: int) -> Beside:
+    def find_extras(self, conversation: int) -> Beside:
         """Return what a conversation has beside its messages."""
         return Beside(*self.connection.execute(BESIDE, {"conversation": conversation}).one())
 
-    def list(self, where: Address, words: str = "", *, archived: bool = False) -> Sequence[Listed]:
+    def list_conversations(self, where: Address, words: str = "", *, archived: bool = False) -> Sequence[Listed]:
         """Return the conversations that have messages, pinned ones first, then the newest first.
 
         `words`: only those that have this text in the title or in a message, in upper or lower case.
@@ -83,27 +83,29 @@ class Conversations(Subject):
                 found.add(id_)
         return found
 
-    def get(self, where: Address, id_: int) -> Listed | None:
+    def find_conversation(self, where: Address, id_: int) -> Listed | None:
         """Return a conversation of an address by its id, None where there is none."""
         query = select(*FIELDS).where(at(conversations, where), conversations.c.id == id_)
         row = self.connection.execute(query).one_or_none()
         return _listed(row) if row else None
 
-    def current(self, where: Address) -> Listed | None:
+    def find_current(self, where: Address) -> Listed | None:
         """Return the conversation that goes on at an address, None where there is none."""
         id_ = self.connection.execute(CURRENT, spot(where)).scalar_one_or_none()
-        return self.get(where, id_) if id_ is not None else None
+        return self.find_conversation(where, id_) if id_ is not None else None
 
-    def where(self, id_: int) -> Address | None:
+    def find_address(self, id_: int) -> Address | None:
         """Return the address of a conversation, None where there is no such conversation."""
         row = self.connection.execute(select(conversations).where(conversations.c.id == id_)).one_or_none()
         return address(row) if row else None
 
-    def choose(self, where: Address, id_: int) -> None:
+    def make_current(self, where: Address, id_: int) -> None:
         """Make a conversation the one that goes on at an address, and take it out of the archive."""
-        self._set(id_, chosen=Messages(self.connection, self.clock, self.queue).chosen_now(where), is_archived=False)
+        self._set(
+            id_, chosen=Messages(self.connection, self.clock, self.queue).next_chosen_time(where), is_archived=False
+        )
 
-    def name(self, id_: int, title: str, by: str) -> None:
+    def set_title(self, id_: int, title: str, by: str) -> None:
         """Give a conversation a title. `by` is user or model; a model does not change a title that a user gave."""
         keeps = (conversations.c.named_by == "user") & (by == "model")
         values = {"title": case((keeps, conversations.c.title), else_=title[:LONGEST_TITLE]), "named_by": by}
@@ -111,11 +113,11 @@ class Conversations(Subject):
             values["named_by"] = case((keeps, conversations.c.named_by), else_=by)
         self._set(id_, **values)
 
-    def pin(self, id_: int, *, pinned: bool) -> None:
+    def set_pinned(self, id_: int, *, pinned: bool) -> None:
         """Pin a conversation to the top of the list, or unpin it."""
         self._set(id_, is_pinned=pinned)
 
-    def archive(self, id_: int, *, archived: bool) -> None:
+    def set_archived(self, id_: int, *, archived: bool) -> None:
         """Archive a conversation or take it back; the next message does not go on in it."""
         self._set(id_, is_archived=archived, chosen=0.0)
 

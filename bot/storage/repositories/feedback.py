@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import delete, select
 
 from bot.storage.engines.dialects import connector, insert_or_update
-from bot.storage.repositories.mapping import Subject, load_parts
+from bot.storage.repositories.mapping import Repository, load_parts
 from bot.storage.repositories.messages import Remembered
 from bot.storage.tables.history import feedback, messages
 from bot.types import Address
@@ -19,10 +19,10 @@ from bot.types import Message as Words
 KEEP = insert_or_update(feedback, ("message_id", "user"), ("value", "sign", "model", "prompt", "at"))
 
 
-class Opinions(Subject):
+class Feedback(Repository):
     """What users thought of answers: one judgement of a user for an answer."""
 
-    def keep(
+    def store_judgement(
         self, where: Address, answer: Remembered, user: int, value: int, sign: str, asked: Sequence[Words]
     ) -> None:
         """Store the judgement of a user (1, -1, 0 for unclear), with what the model was asked."""
@@ -34,7 +34,7 @@ class Opinions(Subject):
         }  # fmt: skip
         self.connection.execute(KEEP(self.connection), row)
 
-    def forget(self, bot: int, message_id: int, user: int) -> None:
+    def delete_judgement(self, bot: int, message_id: int, user: int) -> None:
         """Delete the judgement of a user."""
         here = (feedback.c.bot == bot, feedback.c.message_id == message_id, feedback.c.user == user)
         self.connection.execute(delete(feedback).where(*here))

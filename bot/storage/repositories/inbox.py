@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, bindparam, delete, select, update
 
 from bot.ports import Received
 from bot.storage.engines.dialects import upsert
-from bot.storage.repositories.mapping import Subject, one_of
+from bot.storage.repositories.mapping import Repository, one_of
 from bot.storage.tables.work import updates
 
 column = updates.c
@@ -27,10 +27,10 @@ WORKED, OPENED, SPARED = "worked on by ", "opened by ", "spared"
 DONE = update(updates).where(column.id == bindparam("row")).values(state="done", raw="", reason="")
 
 
-class Updates(Subject):
+class Inbox(Repository):
     """The inbox: updates from the moment they are accepted until they are done or given up."""
 
-    def add(self, bot: int, update_id: int, once: str, raw: str, place: str = "") -> Received | None:
+    def add_update(self, bot: int, update_id: int, once: str, raw: str, place: str = "") -> Received | None:
         """Store an update. Returns None when it, or the same event under another update id, is already stored."""
         now = self.clock.time()
         row = {
@@ -41,7 +41,7 @@ class Updates(Subject):
         if id_ is None and self._free(bot, update_id, once):
             id_ = self.connection.execute(INSERT(self.connection), row).scalar_one_or_none()
         if id_ is not None:
-            self.queue.chat(bot, place)
+            self.queue.announce_chat(bot, place)
         return None if id_ is None else Received(id_, bot, update_id, raw, 0, datetime.fromtimestamp(now, UTC))
 
     def _free(self, bot: int, update_id: int, once: str) -> bool:
@@ -53,16 +53,16 @@ class Updates(Subject):
         self.connection.execute(update(updates).where(column.id == row.id).values(update_id=-row.id))
         return True
 
-    def find(self, bot: int, once: str) -> int | None:
+    def find_by_once(self, bot: int, once: str) -> int | None:
         """Return the row id of an event by its once-only key, while it is remembered."""
         query = select(column.id).where(column.bot == bot, column.once.in_(_names(once))).order_by(column.id.desc())
         return self.connection.scalars(query.limit(1)).one_or_none()
 
-    def raw(self, id_: int) -> str:
+    def read_raw(self, id_: int) -> str:
         """Return the JSON of an update as it came, "" once it is done."""
         return self.connection.execute(select(column.raw).where(column.id == id_)).scalar_one_or_none() or ""
 
-    def open(self, bot: int, place: str | None = None) -> Sequence[Received]:
+    def list_open(self, bot: int, place: str | None = None) -> Sequence[Received]:
         """Return the updates that are not done, of all chats or of one, oldest first."""
         query = OPEN if place is None else OPEN_IN_CHAT
         return [
@@ -70,7 +70,7 @@ class Updates(Subject):
             for row in self.connection.execute(query, {"b": bot, "place": place})
         ]
 
-    def waits(self, bot: int, place: str) -> bool:
+    def has_new(self, bot: int, place: str) -> bool:
         """Return whether a chat has an update that nobody has begun to work on."""
         new = select(column.id).where(column.bot == bot, column.state == "new", column.chat == place).limit(1)
         return self.connection.execute(new).one_or_none() is not None
@@ -103,13 +103,13 @@ class Updates(Subject):
         )
         return self.connection.execute(opened.limit(1)).one_or_none() is not None
 
-    def park(self, bot: int, place: str | None = None) -> None:
+    def requeue(self, bot: int, place: str | None = None) -> None:
         """At an orderly stop: make updates that are being worked on new again, without counting an attempt."""
         self.connection.execute(
             update(updates).where(column.state == "begun", *_of(bot, place)).values(state="new", reason="")
         )
 
-    def begin(self, ids: Sequence[int], *, opening: bool = False) -> None:
+    def mark_begun(self, ids: Sequence[int], *, opening: bool = False) -> None:
         """Mark updates as being worked on, so that a crash is counted against them.
 
         `opening`: the process is about to open a file that came with them, and a crash is counted against them alone.
@@ -119,16 +119,16 @@ class Updates(Subject):
         for id_ in ids:
             self.connection.execute(BEGIN, {"row": id_, "by": by})
 
-    def done(self, ids: Sequence[int]) -> None:
+    def mark_done(self, ids: Sequence[int]) -> None:
         """Mark updates as done and delete their JSON."""
         for id_ in ids:
             self.connection.execute(DONE, {"row": id_})
 
-    def bury(self, id_: int, reason: str) -> None:
+    def dead_letter(self, id_: int, reason: str) -> None:
         """Mark an update as dead, with a reason; its JSON is kept for the operator."""
         self.connection.execute(update(updates).where(column.id == id_).values(state="dead", reason=reason[:500]))
 
-    def forget(self, bot: int, before: float) -> int:
+    def delete_done_before(self, bot: int, before: float) -> int:
         """Delete updates that were done before a time (Unix seconds). Returns how many.
 
         Telegram numbers updates anew after a week of silence, so they can't be remembered for ever.

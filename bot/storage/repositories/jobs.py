@@ -9,56 +9,56 @@ from typing import Any
 from sqlalchemy import Row, delete, func, select, update
 
 from bot.storage.engines.dialects import upsert
-from bot.storage.repositories.mapping import Subject, address, columns
+from bot.storage.repositories.mapping import Repository, address, columns
 from bot.storage.tables.work import jobs
 from bot.types import Address, Job
 
 ADD = upsert(lambda insert: insert(jobs).on_conflict_do_nothing())
 
 
-class Jobs(Subject):
+class Jobs(Repository):
     """Jobs: work that is due at a time."""
 
-    def add(self, job: Job) -> None:
+    def add_job(self, job: Job) -> None:
         """Add a job. One with its kind and key that is already there is left as it is."""
         row = {
             **columns(job.address), "kind": job.kind, "key": job.key, "payload": json.dumps(job.payload),
             "due": job.due, "attempts": job.attempts,
         }  # fmt: skip
         if self.connection.execute(ADD(self.connection), row).rowcount:
-            self.queue.job(job.address.bot, job.kind, job.key, job.due)
+            self.queue.schedule_job(job.address.bot, job.kind, job.key, job.due)
 
-    def due(self, bot: int, now: float, most: int) -> Sequence[Job]:
+    def list_due(self, bot: int, now: float, most: int) -> Sequence[Job]:
         """Return the jobs that are due at `now` (Unix seconds), at most `most`, the earliest first."""
         query = select(jobs).where(jobs.c.bot == bot, jobs.c.due <= now).order_by(jobs.c.due, jobs.c.id).limit(most)
         return [_job(row) for row in self.connection.execute(query)]
 
-    def of(self, where: Address, kind: str) -> Sequence[Job]:
+    def list_of_chat(self, where: Address, kind: str) -> Sequence[Job]:
         """Return the jobs of a kind in a chat, the earliest first."""
         query = select(jobs).where(jobs.c.bot == where.bot, jobs.c.chat == where.chat, jobs.c.kind == kind)
         return [_job(row) for row in self.connection.execute(query.order_by(jobs.c.due, jobs.c.id))]
 
-    def find(self, bot: int, kind: str, key: str) -> Job | None:
+    def find_job(self, bot: int, kind: str, key: str) -> Job | None:
         """Return a job by its kind and key, None where there is none."""
         query = select(jobs).where(jobs.c.bot == bot, jobs.c.kind == kind, jobs.c.key == key)
         row = self.connection.execute(query).one_or_none()
         return _job(row) if row else None
 
-    def next_due(self, bot: int, now: float) -> float | None:
+    def next_due_time(self, bot: int, now: float) -> float | None:
         """Return when the next job becomes due after `now` (both Unix seconds), None where there is none."""
         query = select(func.min(jobs.c.due)).where(jobs.c.bot == bot, jobs.c.due > now)
         return self.connection.execute(query).scalar_one()
 
-    def again(self, job: Job, due: float, *, failed: bool = False) -> None:
+    def reschedule(self, job: Job, due: float, *, failed: bool = False) -> None:
         """Let a job be due again later. `failed` counts an attempt; otherwise the count begins anew."""
         self.connection.execute(
             update(jobs)
             .where(jobs.c.bot == job.address.bot, jobs.c.kind == job.kind, jobs.c.key == job.key)
             .values(due=due, attempts=jobs.c.attempts + 1 if failed else 0)
         )
-        self.queue.job(job.address.bot, job.kind, job.key, due)
+        self.queue.schedule_job(job.address.bot, job.kind, job.key, due)
 
-    def done(self, job: Job) -> None:
+    def delete_done(self, job: Job) -> None:
         """Delete a job that is done."""
         self.connection.execute(
             delete(jobs).where(jobs.c.bot == job.address.bot, jobs.c.kind == job.kind, jobs.c.key == job.key)

@@ -17,7 +17,7 @@ from bot.types import Address, Attachment, Button, File, Image, Outgoing, Part, 
 KINDS: dict[str, type[Any]] = {kind.__name__.lower(): kind for kind in (Text, Image, Attachment, ToolCall, ToolResult)}
 
 
-class Subject:
+class Repository:
     """Base of the repositories: queries about one subject, in a transaction that the caller commits."""
 
     def __init__(self, connection: Connection, clock: Clock, queue: Queue) -> None:

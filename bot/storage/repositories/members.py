@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, delete, func, insert, select, update
 from bot.storage.engines import decision_locks
 from bot.storage.engines.decision_locks import DecisionLock
 from bot.storage.engines.dialects import insert_or_update
-from bot.storage.repositories.mapping import Subject
+from bot.storage.repositories.mapping import Repository
 from bot.storage.tables.people import applications, audit, chats, invites, members, users
 from bot.storage.tables.spending import allowances
 from bot.types import Address
@@ -79,32 +79,32 @@ class Asked:
     at: float
 
 
-class Members(Subject):
+class Members(Repository):
     """Members and their allowances, invitations, requests to be let in, and allowed groups."""
 
-    def all(self, bot: int, *roles: str) -> Sequence[Membership]:
+    def list_members(self, bot: int, *roles: str) -> Sequence[Membership]:
         """Return the members of a bot, with `roles` only those that have one of these."""
         wanted = (members.c.bot == bot, members.c.role.in_(roles)) if roles else (members.c.bot == bot,)
         return [Membership(*row) for row in self.connection.execute(MEMBERS.where(*wanted))]
 
-    def find(self, bot: int, user: int) -> Membership | None:
+    def find_member(self, bot: int, user: int) -> Membership | None:
         """Return the membership of a user, None where there is none."""
         row = self.connection.execute(MEMBERS.where(members.c.bot == bot, members.c.user == user)).one_or_none()
         return Membership(*row) if row else None
 
-    def put(self, bot: int, user: int, role: str, by: int, expires: float | None = None) -> None:
+    def store_member(self, bot: int, user: int, role: str, by: int, expires: float | None = None) -> None:
         """Give a user a role, whatever it was before."""
         self._alone()
         row = {"bot": bot, "user": user, "role": role, "expires": expires, "by": by, "at": self.clock.time()}
         self.connection.execute(PUT_MEMBER(self.connection), row)
 
-    def remove(self, bot: int, user: int) -> None:
+    def remove_member(self, bot: int, user: int) -> None:
         """Delete a membership; the user may ask to be let in again."""
         self._alone()
         self.connection.execute(delete(members).where(members.c.bot == bot, members.c.user == user))
-        self.withdraw_question(bot, user)
+        self.delete_request(bot, user)
 
-    def names(self, bot: int, ids: Iterable[int]) -> dict[int, str]:
+    def read_names(self, bot: int, ids: Iterable[int]) -> dict[int, str]:
         """Return the names of users by their ids, as far as they ever wrote or asked."""
         wanted = list(ids)
         here = (applications.c.bot == bot, applications.c.subject.in_(wanted))
@@ -112,19 +112,19 @@ class Members(Subject):
         wrote = select(users.c.id, users.c.name).where(users.c.bot == bot, users.c.id.in_(wanted))
         return {id_: name for query in (asked, wrote) for id_, name in self.connection.execute(query) if name}
 
-    def named(self, bot: int, name: str) -> Sequence[int]:
+    def find_by_name(self, bot: int, name: str) -> Sequence[int]:
         """Return the ids of the users with a name, in upper or lower case."""
         wrote = self.connection.execute(select(users.c.id, users.c.name).where(users.c.bot == bot).order_by(users.c.id))
         return [id_ for id_, known in wrote if known.casefold() == name.casefold()]
 
     # --- money --------------------------------------------------------------------------------------------------------
 
-    def allowances(self, bot: int) -> dict[int, Allowance]:
+    def list_allowances(self, bot: int) -> dict[int, Allowance]:
         """Return the allowances of all users that have one."""
         query = select(allowances.c.user, allowances.c.day, allowances.c.month).where(allowances.c.bot == bot)
         return {user: Allowance(day, month) for user, day, month in self.connection.execute(query)}
 
-    def allow_spending(self, bot: int, user: int, allowance: Allowance, by: int) -> None:
+    def store_allowance(self, bot: int, user: int, allowance: Allowance, by: int) -> None:
         """Store the allowance of a user; an empty one is deleted."""
         self._alone()
         if allowance == Allowance():
@@ -137,7 +137,9 @@ class Members(Subject):
 
     # --- links --------------------------------------------------------------------------------------------------------
 
-    def invite(self, bot: int, code: str, role: str, uses: int, expires: float, stay: float | None, by: int) -> int:
+    def add_invitation(
+        self, bot: int, code: str, role: str, uses: int, expires: float, stay: float | None, by: int
+    ) -> int:
         """Store an invitation by the hash of its code and return its id."""
         self._alone()
         row = {
@@ -146,26 +148,26 @@ class Members(Subject):
         }  # fmt: skip
         return int(self.connection.execute(insert(invites).returning(invites.c.id), row).scalar_one())
 
-    def invitation(self, bot: int, code: str) -> Invitation | None:
+    def find_invitation(self, bot: int, code: str) -> Invitation | None:
         """Return the invitation with that hash, None where it is used up, expired or revoked."""
         row = self.connection.execute(INVITATIONS.where(*self._good(bot), invites.c.code == code)).one_or_none()
         return Invitation(*row) if row else None
 
-    def invitations(self, bot: int) -> Sequence[Invitation]:
+    def list_invitations(self, bot: int) -> Sequence[Invitation]:
         """Return the invitations that still let somebody in."""
         return [Invitation(*row) for row in self.connection.execute(INVITATIONS.where(*self._good(bot)))]
 
-    def use(self, invitation: int) -> None:
+    def use_invitation(self, invitation: int) -> None:
         """Count one use of an invitation."""
         self._alone()
         self.connection.execute(update(invites).where(invites.c.id == invitation).values(uses=invites.c.uses - 1))
 
-    def revoke(self, bot: int, invitation: int) -> None:
+    def revoke_invitation(self, bot: int, invitation: int) -> None:
         """End an invitation."""
         self._alone()
         self.connection.execute(update(invites).where(invites.c.bot == bot, invites.c.id == invitation).values(uses=0))
 
-    def revoke_all_of(self, bot: int, user: int) -> int:
+    def revoke_invitations_of(self, bot: int, user: int) -> int:
         """End the invitations that a user has made. Returns how many."""
         self._alone()
         ended = update(invites).where(*self._good(bot), invites.c.by == user).values(uses=0)
@@ -174,42 +176,42 @@ class Members(Subject):
     def _good(self, bot: int) -> tuple[ColumnElement[bool], ...]:
         return (invites.c.bot == bot, invites.c.uses > 0, invites.c.expires > self.clock.time())
 
-    def sweep(self) -> None:
+    def delete_expired_invitations(self) -> None:
         """Delete expired invitations."""
         self.connection.execute(delete(invites).where(invites.c.expires < self.clock.time()))
 
     # --- what the admins are asked ------------------------------------------------------------------------------------
 
-    def asked(self, bot: int, subject: int) -> Asked | None:
+    def find_request(self, bot: int, subject: int) -> Asked | None:
         """Return the request about a user or a group, None where there is none."""
         here = (applications.c.bot == bot, applications.c.subject == subject)
         row = self.connection.execute(ASKED.where(*here)).one_or_none()
         return Asked(*row) if row else None
 
-    def undecided(self, bot: int) -> Sequence[Asked]:
+    def list_open_requests(self, bot: int) -> Sequence[Asked]:
         """Return the requests that the admins have not decided yet."""
         open_ = (applications.c.bot == bot, applications.c.state == "open")
         return [Asked(*row) for row in self.connection.execute(ASKED.where(*open_))]
 
-    def open(self, bot: int) -> int:
+    def count_open_requests(self, bot: int) -> int:
         """Return how many requests the admins have not decided yet."""
         query = select(func.count()).where(applications.c.bot == bot, applications.c.state == "open")
         return int(self.connection.execute(query).scalar_one())
 
-    def ask(self, bot: int, subject: int, name: str) -> None:
+    def store_request(self, bot: int, subject: int, name: str) -> None:
         """Store a request to the admins about a user or a group."""
         self._alone()
         row = {"bot": bot, "subject": subject, "name": name[:256], "state": "open", "by": 0, "at": self.clock.time()}
         self.connection.execute(PUT_APPLICATION(self.connection), row)
 
-    def decide(self, bot: int, subject: int, state: str, by: int) -> bool:
+    def decide_request(self, bot: int, subject: int, state: str, by: int) -> bool:
         """Decide an open request. Returns False where it was decided before."""
         self._alone()
         open_ = (applications.c.bot == bot, applications.c.subject == subject, applications.c.state == "open")
         changed = update(applications).where(*open_).values(state=state, by=by, at=self.clock.time())
         return self.connection.execute(changed.returning(applications.c.subject)).one_or_none() is not None
 
-    def withdraw_question(self, bot: int, subject: int) -> None:
+    def delete_request(self, bot: int, subject: int) -> None:
         """Delete a request, so that it may be made again."""
         self._alone()
         self.connection.execute(
@@ -218,12 +220,12 @@ class Members(Subject):
 
     # --- groups -------------------------------------------------------------------------------------------------------
 
-    def groups(self, bot: int) -> frozenset[int]:
+    def list_allowed_groups(self, bot: int) -> frozenset[int]:
         """Return the ids of the allowed groups."""
         query = select(chats.c.id).where(chats.c.bot == bot, chats.c.is_allowed)
         return frozenset(self.connection.scalars(query))
 
-    def allow(self, where: Address, *, allowed: bool) -> None:
+    def set_group_allowed(self, where: Address, *, allowed: bool) -> None:
         """Allow a group or take that back."""
         self._alone()
         row = {
@@ -250,10 +252,10 @@ class Entry:
     at: float
 
 
-class Log(Subject):
+class AuditLog(Repository):
     """The audit log: what people with rights did. An entry is added in the transaction of its action."""
 
-    def add(self, bot: int, actor: int, action: str, subject: int | str = "", **details: Any) -> None:
+    def add_entry(self, bot: int, actor: int, action: str, subject: int | str = "", **details: Any) -> None:
         """Add an entry, with its details as JSON."""
         row = {
             "bot": bot, "actor": actor, "action": action, "subject": str(subject)[:80],
@@ -261,12 +263,12 @@ class Log(Subject):
         }  # fmt: skip
         self.connection.execute(insert(audit), row)
 
-    def count(self, bot: int, action: str) -> int:
+    def count_action(self, bot: int, action: str) -> int:
         """Return how often an action was done."""
         query = select(func.count()).where(audit.c.bot == bot, audit.c.action == action)
         return int(self.connection.execute(query).scalar_one())
 
-    def newest(self, bot: int, most: int) -> Sequence[Entry]:
+    def list_newest(self, bot: int, most: int) -> Sequence[Entry]:
         """Return the newest entries, at most `most`, the newest first."""
         query = select(audit.c.actor, audit.c.action, audit.c.subject, audit.c.details, audit.c.at)
         rows = self.connection.execute(query.where(audit.c.bot == bot).order_by(audit.c.id.desc()).limit(most))

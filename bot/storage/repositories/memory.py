@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import bindparam, delete, func, insert, select
 
-from bot.storage.repositories.mapping import Subject
+from bot.storage.repositories.mapping import Repository
 from bot.storage.tables.history import facts, summaries
 
 FACTS = (
@@ -39,28 +39,28 @@ class Summary:
     author: str
 
 
-class Memory(Subject):
+class Memory(Repository):
     """Facts that were pinned to a conversation, and the versions of its summary."""
 
-    def facts(self, conversation: int) -> Sequence[Fact]:
+    def list_facts(self, conversation: int) -> Sequence[Fact]:
         """Return the facts of a conversation, oldest first."""
         return [Fact(*row) for row in self.connection.execute(FACTS, {"conversation": conversation})]
 
-    def pin(self, conversation: int, user: int, text: str) -> None:
+    def pin_fact(self, conversation: int, user: int, text: str) -> None:
         """Add a fact to a conversation."""
         row = {"conversation_id": conversation, "user": user, "text": text, "at": self.clock.time()}
         self.connection.execute(insert(facts), row)
 
-    def unpin(self, conversation: int, fact: int) -> None:
+    def unpin_fact(self, conversation: int, fact: int) -> None:
         """Delete a fact of a conversation."""
         self.connection.execute(delete(facts).where(facts.c.conversation_id == conversation, facts.c.id == fact))
 
-    def summary(self, conversation: int) -> Summary | None:
+    def newest_summary(self, conversation: int) -> Summary | None:
         """Return the newest version of the summary, None where there is none."""
         row = self.connection.execute(NEWEST, {"conversation": conversation}).one_or_none()
         return Summary(*row) if row else None
 
-    def summarise(self, conversation: int, text: str, upto: int, author: str) -> None:
+    def add_summary(self, conversation: int, text: str, upto: int, author: str) -> None:
         """Add a version of the summary; older ones stay."""
         last = select(func.coalesce(func.max(summaries.c.version), 0)).where(
             summaries.c.conversation_id == conversation
@@ -69,7 +69,7 @@ class Memory(Subject):
         row = {"conversation_id": conversation, "version": version, "text": text, "upto": upto, "author": author}
         self.connection.execute(insert(summaries), {**row, "at": self.clock.time()})
 
-    def undo(self, conversation: int) -> bool:
+    def undo_summary(self, conversation: int) -> bool:
         """Add the version before the newest as the newest. Returns False where there is none."""
         rows = self.connection.execute(
             select(summaries.c.text, summaries.c.upto, summaries.c.author)
@@ -79,5 +79,5 @@ class Memory(Subject):
         ).all()
         if len(rows) < 2:
             return False
-        self.summarise(conversation, rows[1].text, rows[1].upto, rows[1].author)
+        self.add_summary(conversation, rows[1].text, rows[1].upto, rows[1].author)
         return True

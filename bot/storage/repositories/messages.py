@@ -16,7 +16,7 @@ from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, func, insert,
 from bot.ai import Source
 from bot.storage.engines.dialects import upsert
 from bot.storage.repositories.files.blobs import Blobs
-from bot.storage.repositories.mapping import Subject, at, columns, dump_parts, here, load_parts, spot
+from bot.storage.repositories.mapping import Repository, at, columns, dump_parts, here, load_parts, spot
 from bot.storage.tables.history import conversations, messages
 from bot.storage.tables.people import users
 from bot.types import Address, Image, Part, Role, Text
@@ -108,41 +108,41 @@ class Remembered:
         return first.text if isinstance(first, Text) else ""
 
 
-class Messages(Subject):
+class Messages(Repository):
     # --- conversations ------------------------------------------------------------------------------------------------
 
     """Conversations as trees of messages, and the branch of each that is shown."""
 
-    def current(self, address: Address) -> int | None:
+    def find_current_conversation(self, address: Address) -> int | None:
         """Return the id of the conversation that goes on at an address, None where there is none."""
         return self.connection.execute(CURRENT, spot(address)).scalar_one_or_none()
 
-    def conversation(self, address: Address) -> int:
+    def current_conversation(self, address: Address) -> int:
         """Return the id of the conversation that goes on at an address; begin one where there is none."""
-        return self.tip(address)[0]
+        return self.current_tip(address)[0]
 
-    def tip(self, address: Address) -> tuple[int, int]:
+    def current_tip(self, address: Address) -> tuple[int, int]:
         """Return the conversation that goes on at an address, begun if need be, and its head (0: no message)."""
         row = self.connection.execute(CURRENT, spot(address)).one_or_none()
-        return (row.id, row.head or 0) if row is not None else (self.begin(address), 0)
+        return (row.id, row.head or 0) if row is not None else (self.begin_conversation(address), 0)
 
-    def begin(self, address: Address) -> int:
+    def begin_conversation(self, address: Address) -> int:
         """Begin a new conversation at an address and return its id: its prompts have nothing of older ones."""
-        row = {**columns(address), "at": self.clock.time(), "chosen": self.chosen_now(address)}
+        row = {**columns(address), "at": self.clock.time(), "chosen": self.next_chosen_time(address)}
         return int(self.connection.execute(insert(conversations).returning(conversations.c.id), row).scalar_one())
 
-    def chosen_now(self, address: Address) -> float:
+    def next_chosen_time(self, address: Address) -> float:
         """Return a time for `chosen` that is later than all others at an address, whatever the clock says."""
         query = select(func.max(conversations.c.chosen)).where(at(conversations, address))
         return max(self.clock.time(), (self.connection.scalar(query) or 0.0) + LATER)
 
-    def head(self, conversation: int) -> int | None:
+    def find_head(self, conversation: int) -> int | None:
         """Return the id of the last message of the shown branch, None where there is none."""
         return self.connection.execute(HEAD, {"conversation": conversation}).scalar_one_or_none()
 
     # --- what is said -------------------------------------------------------------------------------------------------
 
-    def add(
+    def add_message(
         self,
         conversation: int,
         address: Address,
@@ -162,8 +162,8 @@ class Messages(Subject):
         Images are stored as blobs. A second message with this turn and role is not added: the first one is returned.
         """
         if any(isinstance(part, Image) for part in parts) and not self._is_there(conversation, turn, role):
-            parts = Blobs(self.connection, self.clock, self.queue).keep(address, user, parts)
-        before = self.head(conversation) if parent is None else parent or None
+            parts = Blobs(self.connection, self.clock, self.queue).store_images(address, user, parts)
+        before = self.find_head(conversation) if parent is None else parent or None
         row = {
             "conversation_id": conversation, "bot": address.bot, "chat": address.chat, "turn": turn, "role": role,
             "parts": dump_parts(parts), "ending": ending, "at": self.clock.time(), "user": user, "place": place,
@@ -177,7 +177,7 @@ class Messages(Subject):
             said = Remembered(
                 added, conversation, turn, Said(role, parts), ending, before, place, model, tuple(sources), user=user
             )  # fmt: skip
-        self.move(conversation, said.id)
+        self.move_head(conversation, said.id)
         return said
 
     def _there(self, conversation: int, turn: str, role: Role) -> Remembered:
@@ -187,68 +187,68 @@ class Messages(Subject):
     def _is_there(self, conversation: int, turn: str, role: Role) -> bool:
         return self.connection.scalar(FOUND, {"conversation": conversation, "t": turn, "r": role}) is not None
 
-    def move(self, conversation: int, tip: int | None) -> None:
+    def move_head(self, conversation: int, tip: int | None) -> None:
         """Make a message the head of a conversation, which the next message follows; None: no message."""
         self.connection.execute(MOVE_HEAD, {"conversation": conversation, "tip": tip})
 
-    def extend(self, message: int, parts: tuple[Part, ...], ending: str) -> None:
+    def extend_answer(self, message: int, parts: tuple[Part, ...], ending: str) -> None:
         """Replace the parts of an answer that was continued, and make it the head of its conversation."""
         values = {"parts": dump_parts(parts), "ending": ending}
         conversation = self.connection.execute(
             update(messages).where(messages.c.id == message).values(**values).returning(messages.c.conversation_id)
         ).scalar_one()
-        self.move(conversation, message)
+        self.move_head(conversation, message)
 
     # --- branches -----------------------------------------------------------------------------------------------------
 
-    def last(self, conversation: int, most: int) -> Sequence[Remembered]:
+    def list_newest(self, conversation: int, most: int) -> Sequence[Remembered]:
         """Return the newest `most` messages of the shown branch, oldest first."""
-        tip = self.head(conversation)
-        return self.path(tip, most) if tip is not None else []
+        tip = self.find_head(conversation)
+        return self.list_branch(tip, most) if tip is not None else []
 
-    def path(self, tip: int, most: int) -> Sequence[Remembered]:
+    def list_branch(self, tip: int, most: int) -> Sequence[Remembered]:
         """Return the newest `most` messages of the branch that ends in `tip`, oldest first."""
         rows: Iterable[Any] = self.connection.execute(PATH, {"tip": tip, "most": most})
         return [_remembered(row, row.name or "") for row in rows]
 
-    def before(self, message: Remembered, most: int) -> Sequence[Remembered]:
+    def list_before(self, message: Remembered, most: int) -> Sequence[Remembered]:
         """Return the newest `most` messages before a message in its branch, oldest first."""
-        return self.path(message.parent, most) if message.parent is not None else []
+        return self.list_branch(message.parent, most) if message.parent is not None else []
 
-    def get(self, message: int) -> Remembered | None:
+    def find_message(self, message: int) -> Remembered | None:
         """Return a message by its id, None where there is none."""
         row = self.connection.execute(GET, {"message": message}).one_or_none()
         return _remembered(row) if row else None
 
-    def of_turn(self, address: Address, turn: str, role: Role) -> Remembered | None:
+    def find_of_turn(self, address: Address, turn: str, role: Role) -> Remembered | None:
         """Return the newest message with this turn and role in the conversations of an address."""
         return self._one(address, messages.c.turn == turn, messages.c.role == role)
 
-    def in_chat(self, where: Address, turn: str, role: Role) -> Remembered | None:
+    def find_in_chat(self, where: Address, turn: str, role: Role) -> Remembered | None:
         """Return the newest message with this turn and role in the conversations of a chat and its topics."""
         chat = (conversations.c.bot == where.bot, conversations.c.chat == where.chat)
         return self._newest(chat, messages.c.turn == turn, messages.c.role == role)
 
-    def at_place(self, address: Address, place: int) -> Remembered | None:
+    def find_question_at(self, address: Address, place: int) -> Remembered | None:
         """Return the newest version of the question that is that message of the chat."""
         here = (messages.c.bot == address.bot, messages.c.chat == address.chat, messages.c.place == place)
         return self._one(address, *here, messages.c.role == "user") if place else None
 
-    def versions(self, answer: Remembered) -> Sequence[int]:
+    def list_versions(self, answer: Remembered) -> Sequence[int]:
         """Return the ids of all versions of an answer, to its question or to edits of it, oldest first."""
-        question = self.get(answer.parent) if answer.parent is not None else None
+        question = self.find_message(answer.parent) if answer.parent is not None else None
         if question is None or question.message.role != "user":
             return [answer.id]
-        return self.answers(question)
+        return self.list_answers(question)
 
-    def answers(self, question: Remembered) -> Sequence[int]:
+    def list_answers(self, question: Remembered) -> Sequence[int]:
         """Return the ids of the answers to a question and to its other versions, oldest first."""
         values = {
             "conversation": question.conversation, "q": question.id, "p": question.parent, "place": question.place,
         }  # fmt: skip
         return self.connection.scalars(ANSWERS, values).all()
 
-    def show(self, message: Remembered) -> None:
+    def show_branch(self, message: Remembered) -> None:
         """Show the branch that leads through a message, down to the newest message after it."""
         tip = message.id
         newer = select(messages.c.id).where(
@@ -256,7 +256,7 @@ class Messages(Subject):
         )
         while (child := self.connection.scalar(newer.order_by(messages.c.id.desc()).limit(1), {"p": tip})) is not None:
             tip = child
-        self.move(message.conversation, tip)
+        self.move_head(message.conversation, tip)
 
     def _one(self, address: Address, *what: Any) -> Remembered | None:
         return self._newest((at(conversations, address),), *what)

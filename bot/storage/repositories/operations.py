@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Row, select, update
 
 from bot.storage.engines.dialects import upsert
-from bot.storage.repositories.mapping import Subject, address, columns
+from bot.storage.repositories.mapping import Repository, address, columns
 from bot.storage.tables.work import operations
 from bot.types import Address
 
@@ -37,10 +37,10 @@ class Operation:
     at: float
 
 
-class Operations(Subject):
+class Operations(Repository):
     """Long-running operations of services, one for each turn at most."""
 
-    def add(self, kind: str, turn: str, where: Address, user: int, request: Mapping[str, Any]) -> None:
+    def add_operation(self, kind: str, turn: str, where: Address, user: int, request: Mapping[str, Any]) -> None:
         """Add an operation in the state asked. A second one of the turn changes nothing."""
         row = {
             **columns(where),
@@ -55,13 +55,13 @@ class Operations(Subject):
         }
         self.connection.execute(ADD(self.connection), row)
 
-    def of(self, bot: int, turn: str) -> Operation | None:
+    def find_of_turn(self, bot: int, turn: str) -> Operation | None:
         """Return the operation of a turn, None where there is none."""
         query = select(operations).where(operations.c.bot == bot, operations.c.turn == turn)
         row = self.connection.execute(query).one_or_none()
         return _operation(row) if row else None
 
-    def open_of(self, where: Address, user: int) -> Sequence[Operation]:
+    def list_open(self, where: Address, user: int) -> Sequence[Operation]:
         """Return the operations of a user in a chat that are not done and have not failed, oldest first."""
         query = select(operations).where(
             operations.c.bot == where.bot, operations.c.chat == where.chat, operations.c.user == user,
@@ -69,34 +69,34 @@ class Operations(Subject):
         )  # fmt: skip
         return [_operation(row) for row in self.connection.execute(query.order_by(operations.c.id))]
 
-    def holding(self, bot: int) -> set[int]:
+    def open_money_reservations(self, bot: int) -> set[int]:
         """Return the reservations of money (`held_money`) that unfinished operations settle themselves."""
         query = select(operations.c.request).where(
             operations.c.bot == bot, operations.c.state.in_(("asked", "submitting", "running"))
         )
         return {json.loads(request).get("held_money", 0) for request in self.connection.scalars(query)}
 
-    def submitting(self, id_: int) -> None:
+    def mark_submitting(self, id_: int) -> None:
         """Note that an operation is about to be submitted, and count it."""
         self._set(id_, state="submitting", submits=operations.c.submits + 1)
 
-    def not_submitted(self, id_: int) -> None:
+    def mark_not_submitted(self, id_: int) -> None:
         """Note that the service refused an operation: it is asked again, and that submit does not count."""
         self._set(id_, state="asked", submits=operations.c.submits - 1)
 
-    def running(self, id_: int, operation: str) -> None:
+    def mark_running(self, id_: int, operation: str) -> None:
         """Store the service's id of an operation that it has accepted."""
         self._set(id_, state="running", operation=operation)
 
-    def tell(self, id_: int, state: str, request: Mapping[str, Any]) -> None:
+    def store_progress(self, id_: int, state: str, request: Mapping[str, Any]) -> None:
         """Store the state of an operation, and its request with what is known by now."""
         self._set(id_, state=state, request=json.dumps(request, ensure_ascii=False))
 
-    def end(self, id_: int, state: str) -> None:
+    def store_end(self, id_: int, state: str) -> None:
         """Store the last state of an operation: done or failed."""
         self._set(id_, state=state)
 
-    def rewrite(self, id_: int, request: Mapping[str, Any]) -> None:
+    def replace_request(self, id_: int, request: Mapping[str, Any]) -> None:
         """Replace the request of an operation, to keep less of it."""
         self._set(id_, request=json.dumps(request, ensure_ascii=False))
 

@@ -9,8 +9,17 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, delete, insert, literal_column, select, update
 
-from bot.ports import Delivery, DeliveryState, Left
-from bot.storage.repositories.mapping import Subject, address, columns, dump_outgoing, here, load_outgoing, one_of, spot
+from bot.ports import Delivery, DeliveryState, Unfinished
+from bot.storage.repositories.mapping import (
+    Repository,
+    address,
+    columns,
+    dump_outgoing,
+    here,
+    load_outgoing,
+    one_of,
+    spot,
+)
 from bot.storage.tables.work import deliveries
 from bot.types import Address, Outgoing
 
@@ -63,17 +72,17 @@ class Shown:
         return self.outgoing.of or self.key.partition(".")[0]
 
 
-class Deliveries(Subject):
+class Outbox(Repository):
     """The outbox: answers from the moment they are finished until the transport has sent them."""
 
-    def add(self, key: str, where: Address, outgoing: Outgoing, *, marker: int = 0) -> None:
+    def add_answer(self, key: str, where: Address, outgoing: Outgoing, *, marker: int = 0) -> None:
         """Put a finished answer into the outbox. A second answer under the same key changes nothing.
 
         Where the answer was already being shown in a message (`place`), it takes over that message. Its state is
         SENDING from the start, because this process sends it right after the commit; it is PENDING where another
         process holds the chat, which is told. `marker`: see `ports.Delivery`.
         """
-        held = self.queue.holds(where)
+        held = self.queue.delivers_here(where)
         state = DeliveryState.SENDING if held else DeliveryState.PENDING
         finished = {
             "outgoing": dump_outgoing(outgoing),
@@ -87,9 +96,9 @@ class Deliveries(Subject):
             finished["marker"] = max(marker, row.marker)
             self._change(row.id, **finished, state=state.value)
         if not held:
-            self.queue.chat(where.bot, where.place)
+            self.queue.announce_chat(where.bot, where.chat_key)
 
-    def place(self, key: str, where: Address, message_id: int, marker: int = 0) -> None:
+    def claim_message(self, key: str, where: Address, message_id: int, marker: int = 0) -> None:
         """Remember the message in which an answer is being shown, so that the finished answer replaces it.
 
         `message_id` 0: the message is about to be sent, and will have an id above `marker`; after a crash it is looked
@@ -102,7 +111,7 @@ class Deliveries(Subject):
         elif message_id and row.state in GROWING and row.message_ids == "[]":
             self._change(row.id, message_ids=json.dumps([message_id]))
 
-    def placed(self, key: str, where: Address) -> int | None:
+    def claimed_message(self, key: str, where: Address) -> int | None:
         """Return the id of the first message in which an answer is being shown.
 
         0: no message has an id yet. None: the answer is not in the outbox.
@@ -111,23 +120,23 @@ class Deliveries(Subject):
         ids = json.loads(row.message_ids) if row else [None]
         return ids[0] if ids else 0
 
-    def said(self, key: str, where: Address) -> str | None:
+    def find_text(self, key: str, where: Address) -> str | None:
         """Return the text of an answer that is in the outbox in any state, None where there is none."""
         query = select(column.outgoing).where(column.bot == where.bot, column.key == key)
         found = self.connection.execute(query).scalar_one_or_none()
         return None if found is None else load_outgoing(found, None).text
 
-    def over(self, key: str, where: Address, ids: Sequence[int]) -> None:
+    def claim_messages(self, key: str, where: Address, ids: Sequence[int]) -> None:
         """Reserve messages of the chat that the answer of `key` will be written over."""
         if self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none() is None:
             self._insert(key, where, DeliveryState.STREAMING, tuple(ids), outgoing=dump_outgoing(Outgoing()))
 
-    def release(self, key: str, where: Address) -> None:
+    def release_messages(self, key: str, where: Address) -> None:
         """Undo `over`: the messages stay as they are."""
         mine = (column.bot == where.bot, column.key == key, column.state == DeliveryState.STREAMING.value)
         self.connection.execute(delete(deliveries).where(*mine))
 
-    def shown(self, where: Address, message_id: int, *, but: str = "") -> Shown | None:
+    def find_shown(self, where: Address, message_id: int, *, but: str = "") -> Shown | None:
         """Return the newest answer that was put into a message of the chat, but not the one with the key `but`."""
         newest = (
             select(column.key, column.message_ids, column.outgoing)
@@ -143,7 +152,7 @@ class Deliveries(Subject):
                 return Shown(key, tuple(found), said.of or key, said)
         return None
 
-    def written(self, where: Address, turn: str, text: str) -> Outgoing | None:
+    def find_as_sent(self, where: Address, turn: str, text: str) -> Outgoing | None:
         """Return the answer of a turn as it was first sent with this text; None where it is not known any more.
 
         A continued answer, or a version shown again, has several rows; the oldest is used.
@@ -158,17 +167,17 @@ class Deliveries(Subject):
                     return said
         return None
 
-    def ids(self, where: Address, key: str) -> tuple[int, ...]:
+    def message_ids(self, where: Address, key: str) -> tuple[int, ...]:
         """Return the ids of the messages in which an answer stands."""
         row = self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none()
         return tuple(json.loads(row.message_ids)) if row else ()
 
-    def waits(self, where: Address, key: str) -> bool:
+    def is_unsent(self, where: Address, key: str) -> bool:
         """Return whether an answer is finished but not sent yet."""
         row = self.connection.execute(PLACE_OF, {"b": where.bot, "k": key}).one_or_none()
         return row is not None and row.state in OPEN
 
-    def left(self, bot: int, place: str | None = None) -> Left:
+    def list_unfinished(self, bot: int, place: str | None = None) -> Unfinished:
         """Return what an earlier process has left of all chats, or of one. One statement."""
         query, values = (LEFT, {"b": bot}) if place is None else (LEFT_OF_CHAT, _of(bot, place))
         newest, growing, waiting = 0, {}, dict[Address, None]()
@@ -178,22 +187,22 @@ class Deliveries(Subject):
                 growing[row.key] = next(iter(json.loads(row.message_ids)), 0)
             elif row.state is not None:
                 waiting[address(row)] = None
-        return Left(newest, growing, list(waiting))
+        return Unfinished(newest, growing, list(waiting))
 
-    def next(self, where: Address) -> Delivery | None:
+    def next_unsent(self, where: Address) -> Delivery | None:
         """Return the oldest delivery of an address that is finished and not sent, None where there is none."""
         row = self.connection.execute(NEXT, spot(where)).one_or_none()
         return _delivery(row) if row else None
 
-    def waiting(self, bot: int, place: str) -> Sequence[Address]:
+    def list_waiting_addresses(self, bot: int, place: str) -> Sequence[Address]:
         """Return the addresses of a chat that have something to deliver."""
         return [Address(*row) for row in self.connection.execute(WAITING, _of(bot, place))]
 
-    def begin(self, id_: int, marker: int) -> None:
+    def mark_sending(self, id_: int, marker: int) -> None:
         """Mark a delivery as being sent. The message will have an id above `marker`."""
         self.connection.execute(BEGIN, {"row": id_, "above": marker})
 
-    def progress(self, id_: int, message_ids: Sequence[int], *, done: int, sent: bool) -> None:
+    def record_progress(self, id_: int, message_ids: Sequence[int], *, done: int, sent: bool) -> None:
         """Store which messages a delivery stands in and how many of its parts are `done`; `sent`: it was the last."""
         values: dict[str, Any] = {"row": id_, "ids": json.dumps(list(message_ids)), "parts": done}
         if sent:
@@ -201,7 +210,7 @@ class Deliveries(Subject):
         else:  # the next part follows at once
             self.connection.execute(PART, {**values, "above": max(message_ids)})
 
-    def postpone(self, id_: int, due: float, *, begun: bool) -> None:
+    def postpone_until(self, id_: int, due: float, *, begun: bool) -> None:
         """Try a delivery again at `due` (Unix seconds), and count an attempt.
 
         `begun`: it may have been sent, so the next try looks for it first.
@@ -209,18 +218,18 @@ class Deliveries(Subject):
         state = DeliveryState.SENDING if begun else DeliveryState.PENDING
         self._change(id_, due=due, attempts=column.attempts + 1, state=state.value)
 
-    def bury(self, id_: int, reason: str) -> None:
+    def dead_letter(self, id_: int, reason: str) -> None:
         """Give a delivery up, with a reason."""
         self._change(id_, state=DeliveryState.DEAD.value, reason=reason[:500])
 
-    def publish(self, id_: int, instead: Outgoing) -> None:
+    def replace_for_everybody(self, id_: int, instead: Outgoing) -> None:
         """Replace a delivery for one user by another one that everybody in the chat sees, as a new message."""
         self._change(
             id_, only=0, outgoing=dump_outgoing(instead), photo=None, message_ids="[]", done=0, marker=0,
             state=DeliveryState.PENDING.value,
         )  # fmt: skip
 
-    def blank(self, bot: int, key: str) -> None:
+    def delete_text(self, bot: int, key: str) -> None:
         """Delete the text of an answer that was sent, because it is a secret."""
         query = select(column.id, column.outgoing).where(
             column.bot == bot, column.key == key, column.state == DeliveryState.SENT.value
@@ -229,7 +238,7 @@ class Deliveries(Subject):
             empty = replace(load_outgoing(row.outgoing, None), text="")
             self._change(row.id, outgoing=dump_outgoing(empty))
 
-    def gone(self, bot: int, chat: int) -> None:
+    def dead_letter_chat(self, bot: int, chat: int) -> None:
         """Give up all deliveries to a chat that can't be reached."""
         self.connection.execute(
             update(deliveries)
@@ -237,7 +246,7 @@ class Deliveries(Subject):
             .values(state=DeliveryState.DEAD.value, reason=GONE)
         )
 
-    def known_ids(self, bot: int, chat: int, *, but: int = 0) -> set[int]:
+    def known_message_ids(self, bot: int, chat: int, *, but: int = 0) -> set[int]:
         """Return the newest message ids of a chat that are ours, but not those of the delivery `but`.
 
         Messages for one user are left out: their ids are counted apart.
@@ -250,7 +259,7 @@ class Deliveries(Subject):
         )
         return {id_ for (ids,) in self.connection.execute(query) for id_ in json.loads(ids)}
 
-    def highest(self, bot: int, first: int, last: int) -> int:
+    def highest_message_id(self, bot: int, first: int, last: int) -> int:
         """Return the highest message id known in the chats from `first` to `last`, 0 for none."""
         one = (
             column.bot == bot,
@@ -274,8 +283,8 @@ class Deliveries(Subject):
 
 
 def _of(bot: int, place: str) -> dict[str, Any]:
-    """The parameters of `OF_CHAT` for a chat, by its `Address.place`."""
-    connection, chat = Address.of_place(place)
+    """The parameters of `OF_CHAT` for a chat, by its `Address.chat_key`."""
+    connection, chat = Address.of_chat_key(place)
     return {"b": bot, "n": connection, "c": chat}
 
 

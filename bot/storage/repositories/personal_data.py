@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, CursorResult, Row, Table, delete, func, or_, select, update
 
 from bot.ports import DeliveryState
-from bot.storage.repositories.mapping import Subject
+from bot.storage.repositories.mapping import Repository
 from bot.storage.tables.history import blobs, conversations, documents, facts, feedback, messages, passages, summaries
 from bot.storage.tables.people import applications, chats, members, users
 from bot.storage.tables.spending import allowances, usage
@@ -24,12 +24,12 @@ MANY = 500  # values in one statement
 PIECE = 200  # rows that one step of the clean-up removes
 
 
-class Belongings(Subject):
+class PersonalData(Repository):
     """The data of one person. `user` is also the id of the private chat."""
 
     # --- to be handed over --------------------------------------------------------------------------------------------
 
-    def of(self, bot: int, user: int) -> dict[str, Rows]:
+    def export_rows(self, bot: int, user: int) -> dict[str, Rows]:
         """Return all rows of a person by table, without the bytes of files."""
         said = self._messages(bot, user)
         own = self._rows(select(conversations).where(conversations.c.bot == bot, conversations.c.chat == user))
@@ -53,14 +53,14 @@ class Belongings(Subject):
             "reminders": [_plain(row) for row in self._jobs(bot, user) if row.kind == REMINDER],
         }
 
-    def files(self, bot: int, user: int) -> Sequence[tuple[int, str, str, int]]:
+    def list_files(self, bot: int, user: int) -> Sequence[tuple[int, str, str, int]]:
         """Return id, name, MIME type and size (bytes) of each file of a person."""
         query = select(blobs.c.id, blobs.c.name, blobs.c.mime, func.length(blobs.c.data)).where(_mine(blobs, bot, user))
         return [
             (id_, name, mime, size) for id_, name, mime, size in self.connection.execute(query.order_by(blobs.c.id))
         ]
 
-    def file(self, bot: int, user: int, id_: int) -> bytes:
+    def read_file(self, bot: int, user: int, id_: int) -> bytes:
         """Return the bytes of a file of a person, empty where there is no such file."""
         query = select(blobs.c.data).where(_mine(blobs, bot, user), blobs.c.id == id_)
         return bytes(self.connection.scalar(query) or b"")
@@ -78,7 +78,7 @@ class Belongings(Subject):
 
     # --- to be removed ------------------------------------------------------------------------------------------------
 
-    def forget(self, bot: int, user: int) -> dict[str, int]:
+    def delete_person(self, bot: int, user: int) -> dict[str, int]:
         """Delete the data of a person. Returns how many rows went, by the words of `/forget`.
 
         What stays has no name: the ledger (as nobody's, so the bot's sums stay true), what was spent of these days'
@@ -159,7 +159,7 @@ class Belongings(Subject):
 
     # --- what is kept too long ----------------------------------------------------------------------------------------
 
-    def expire(self, bot: int, before: float, *, private: bool) -> bool:
+    def delete_expired(self, bot: int, before: float, *, private: bool) -> bool:
         """Delete some rows older than `before` (Unix seconds), of private chats or of groups.
 
         Returns False when there was nothing left to delete.

@@ -163,7 +163,7 @@ class Api:
 
         Raises `LeaseLost`, with nothing sent, where the chat belongs to another process by now.
         """
-        await lease.insist()
+        await lease.ensure_held()
         try:
             with tracing.call(method.__api_method__):
                 result = await self._call(method, deadline)

@@ -95,7 +95,7 @@ class Intake:
 
     def leave(self, place: str) -> None:
         """The chat is not ours any more: what was being gathered there is in the inbox."""
-        for key in [key for key, waiting in self._open.items() if waiting.pieces[0].address.place == place]:
+        for key in [key for key, waiting in self._open.items() if waiting.pieces[0].address.chat_key == place]:
             del self._open[key]
 
     async def accept(self, given: Sequence[Any]) -> None:
@@ -125,7 +125,7 @@ class Intake:
                 incoming = parsing.read(update, [row], self.me)
                 if incoming is None and self.others:
                     incoming = parsing.other(update, [row], self.me, self.others)
-            except parsing.Bad as error:
+            except parsing.UnreadableUpdate as error:
                 broken[row.id] = str(error)
             except Exception as error:  # a defect of ours: it costs this update, never those behind it
                 log.exception("update %d broke the reader", row.update_id)

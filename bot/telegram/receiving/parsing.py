@@ -36,7 +36,7 @@ LONGEST_NAME = 200  # characters, of the 255 that the inbox has
 PIECE = 3900  # UTF-16 units: a text as long as this was probably cut by the sender's client, and goes on
 
 
-class Bad(ValueError):
+class UnreadableUpdate(ValueError):
     """The update has nothing that can be worked on."""
 
 
@@ -94,7 +94,7 @@ def _version(message: dict[str, Any]) -> str:
 
 
 def place(update: dict[str, Any]) -> str:
-    """The chat that an update is about (`Address.place`), or else who it is from; "/0" where nothing says so."""
+    """The chat that an update is about (`Address.chat_key`), or else who it is from; "/0" where nothing says so."""
     for body in update.values():
         if isinstance(body, dict):
             spot = body if "chat" in body else body.get("message")
@@ -123,7 +123,7 @@ def read(update: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming |
                 return reader(body, rows, me)
             except ValidationError as error:
                 places = sorted({".".join(str(step) for step in problem["loc"]) for problem in error.errors()})
-                raise Bad(f"{name}: unreadable {', '.join(places)}") from None
+                raise UnreadableUpdate(f"{name}: unreadable {', '.join(places)}") from None
     return None
 
 
@@ -138,11 +138,11 @@ def other(update: dict[str, Any], rows: Sequence[Received], me: Me, kinds: Colle
         user = fields.user({**body, "from": body.get("from") or body.get("user")}) or User(0)
         chat = ReadChat.model_validate({"id": user.id or me.id, **place}).id
     except (ValidationError, TypeError):
-        raise Bad(f"{kind}: unreadable chat or user") from None
+        raise UnreadableUpdate(f"{kind}: unreadable chat or user") from None
     address = Address("telegram", me.id, chat)
     number = fields.natural(body.get("message_id"))
     return Incoming(
-        str(rows[0].id), address, user, Kind.OTHER, ids=_ids(rows), data=kind, private=chat > 0, message_id=number,
+        str(rows[0].id), address, user, Kind.UNHANDLED, ids=_ids(rows), data=kind, private=chat > 0, message_id=number,
         attempts=max(row.attempts for row in rows),
     )  # fmt: skip
 
@@ -167,7 +167,7 @@ def _message(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming
     if moved := fields.moved(body, message):
         old, new = moved
         return Incoming(
-            str(rows[0].id), Address("telegram", me.id, old), User(0), Kind.MOVED, ids=_ids(rows), data=str(new)
+            str(rows[0].id), Address("telegram", me.id, old), User(0), Kind.MIGRATED, ids=_ids(rows), data=str(new)
         )
     user = fields.user(body)
     if user is not None and not user.is_bot and message.chat.id > 0 and (topic := _topic(body)) is not None:
@@ -261,7 +261,7 @@ def _member(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming 
     chat = ReadChat.model_validate(body.get("chat"))
     new = body.get("new_chat_member")
     status = new.get("status") if isinstance(new, dict) else ""
-    kind = Kind.GONE if status in ("kicked", "left") else Kind.BACK
+    kind = Kind.BLOCKED if status in ("kicked", "left") else Kind.UNBLOCKED
     where, private = Address("telegram", me.id, chat.id), chat.id > 0
     return Incoming(
         id=str(rows[0].id),

@@ -24,7 +24,7 @@ from bot.telegram.client import safe_json
 from bot.telegram.client.api import Api, NoMethod
 from bot.telegram.receiving.intake import Intake
 from bot.telegram.receiving.parsing import number
-from bot.telegram.receiving.webhook_server import Hooks
+from bot.telegram.receiving.webhook_server import WebhookServer
 from bot.telemetry.outage import Outage
 
 if TYPE_CHECKING:  # see `telegram/receiving/webhook_server.py`
@@ -43,7 +43,7 @@ BACKOFF = Backoff(1.0, 30.0)  # between tries to set it: Telegram takes one a se
 class Webhook:
     """`url` is what Telegram calls, `hooks` where this process listens (a proxy with TLS stands between)."""
 
-    def __init__(self, api: Api, intake: Intake, hooks: Hooks, *, url: str, secret: str) -> None:
+    def __init__(self, api: Api, intake: Intake, hooks: WebhookServer, *, url: str, secret: str) -> None:
         self.api = api
         self.intake = intake
         self.url = url

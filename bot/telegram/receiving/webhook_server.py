@@ -1,4 +1,4 @@
-"""One listener for the webhooks of all bots of a process: each has a path. Begin with `Hooks.open`."""
+"""One listener for the webhooks of all bots of a process: each has a path. Begin with `WebhookServer.open`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Receive = Callable[["web.Request"], Awaitable["web.Response"]]
 
 
 @dataclass(slots=True)
-class Door:
+class WebhookRoute:
     """Who takes what comes to a path, and how many requests are under way there."""
 
     receive: Receive
@@ -29,19 +29,19 @@ class Door:
     empty: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-class Hooks:
+class WebhookServer:
     """`host` and `port` are where this process listens, from the first bot on that takes a webhook."""
 
     def __init__(self, host: str, port: int) -> None:
         self.host = host
         self.port = port
-        self._doors: dict[str, Door | None] = {}  # None: shut for now
+        self._doors: dict[str, WebhookRoute | None] = {}  # None: shut for now
         self._listener: Listener | None = None
         self._opening = asyncio.Lock()
 
     async def open(self, path: str, receive: Receive) -> None:
         """Take what is posted to that path. Raises `ConfigError` when the address can't be used."""
-        self._doors[path] = Door(receive)
+        self._doors[path] = WebhookRoute(receive)
         async with self._opening:
             if self._listener is None:
                 self._listener = await self._listening()

@@ -28,7 +28,7 @@ REMOVED = "the webhook was removed, by a bot with this BOT_TOKEN that polls for 
 SILENT = "updates wait at Telegram and none comes: {reason}"
 
 
-class Watch:
+class WebhookWatch:
     """`outage` is what a health check looks at, and `looked` (monotonic): when Telegram last told how it stands.
 
     `repair` sets the webhook again: somebody has removed it, a bot that polls for one.

@@ -43,7 +43,7 @@ from bot.telegram.client.api import (
 )
 from bot.telegram.sending import messages
 from bot.telegram.sending.ephemeral import EphemeralSender, left
-from bot.telegram.sending.flood_budget import Budget
+from bot.telegram.sending.flood_budget import FloodBudget
 from bot.telegram.sending.messages import Rung, Screen
 from bot.telegram.sending.progress import Progress, simpler
 from bot.telegram.sending.unconfirmed import LOOK_AHEAD, LOOK_AHEAD_AFTER_START, SendReconciler
@@ -64,14 +64,20 @@ TOKEN_PAUSE = 60.0  # seconds between tries while Telegram does not know our tok
 class Deliverer:
     api: Api
     outbox: Outbox
-    budget: Budget
+    budget: FloodBudget
     clock: Clock
     tasks: asyncio.TaskGroup
     rich: bool = True
     quota: SendQuota | None = None  # where other processes send with this token too
-    growing: dict[str, int] = field(default_factory=dict)  # messages that had landed before the start, by their turns
-    views: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict)  # closes what shows a turn's answer
-    doubted: set[str] = field(default_factory=set)  # turns whose live view may have left a message that nobody knows
+    streamed_ids: dict[str, int] = field(
+        default_factory=dict
+    )  # messages that had landed before the start, by their turns
+    open_views: dict[str, Callable[[], Awaitable[None]]] = field(
+        default_factory=dict
+    )  # closes what shows a turn's answer
+    uncertain_turns: set[str] = field(
+        default_factory=set
+    )  # turns whose live view may have left a message that nobody knows
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
     _gate: asyncio.Lock = field(default_factory=asyncio.Lock)
     _users: Counter[str] = field(default_factory=Counter)
@@ -80,26 +86,26 @@ class Deliverer:
     _left: int | None = None
     _left_of: dict[str, int] = field(default_factory=dict)
     unconfirmed: SendReconciler = field(init=False)
-    alone: EphemeralSender = field(init=False)
+    ephemeral: EphemeralSender = field(init=False)
     outage: Outage = field(init=False)
 
     def __post_init__(self) -> None:
-        self.unconfirmed = SendReconciler(self.api, self.outbox, self.permit, self._edit)
-        self.alone = EphemeralSender(self.api, self.outbox, self.permit, self._edit, self._method)
+        self.unconfirmed = SendReconciler(self.api, self.outbox, self.acquire_slot, self._edit)
+        self.ephemeral = EphemeralSender(self.api, self.outbox, self.acquire_slot, self._edit, self._method)
         self.outage = Outage("delivering answers", self.clock)
 
     async def recover(self) -> None:
         """At a start: deliver what was left. Rows that were being sent are looked for first."""
-        left = await self.outbox.left(self.api.id)
-        self.growing.update(left.growing)
+        left = await self.outbox.unfinished(self.api.id)
+        self.streamed_ids.update(left.growing)
         self._left = left.newest
         for address in left.waiting:
             self.tasks.create_task(self.deliver(address))
 
     async def adopt(self, place: str) -> None:
         """The same for one chat, which was another process's before."""
-        left = await self.outbox.left(self.api.id, place)
-        self.growing.update(left.growing)
+        left = await self.outbox.unfinished(self.api.id, place)
+        self.streamed_ids.update(left.growing)
         self._left_of[place] = left.newest
         for address in left.waiting:
             self.tasks.create_task(self.deliver(address))
@@ -121,7 +127,7 @@ class Deliverer:
         must not come after the answer. Before `recover` nothing is delivered: a job may be done before Telegram answers
         a start. Nor is anything for a chat that is another's: who has it was told in the commit.
         """
-        key = address.place
+        key = address.chat_key
         if self._left_of.get(key, self._left) is None or not lease.covers(address):
             return
         lock = self._locks.setdefault(key, asyncio.Lock())
@@ -129,7 +135,7 @@ class Deliverer:
         try:
             async with lock:
                 while (delivery := await self.outbox.next(address)) is not None:
-                    if (close := self.views.get(delivery.key)) is not None:
+                    if (close := self.open_views.get(delivery.key)) is not None:
                         await close()  # what it has sent is on disk then, so the row is read again
                         continue
                     turn = turn_log.turn_of(delivery.key)
@@ -145,9 +151,9 @@ class Deliverer:
 
     def delivers(self, address: Address) -> bool:
         """Whether something is on its way to the chat, or waits until it can be."""
-        return self._users[address.place] > 0
+        return self._users[address.chat_key] > 0
 
-    async def permit(self, chat: int) -> None:
+    async def acquire_slot(self, chat: int) -> None:
         """Wait until a message or an edit may be sent to a chat.
 
         For a place in the budget of the whole bot people queue: thousands who all look for it would keep us busy.
@@ -164,7 +170,7 @@ class Deliverer:
                     self.budget.take_message(chat, self.clock.monotonic())
                     return
 
-    async def act(self, address: Address, action: str) -> None:
+    async def chat_action(self, address: Address, action: str) -> None:
         """Show for five seconds that something is being done, where the budget has room for it.
 
         Everybody would see it, so not where one person alone is answered.
@@ -199,7 +205,7 @@ class Deliverer:
                 await self._parts(progress)
                 return delivery.address
             except Moved as error:
-                await self.outbox.move(delivery.address.bot, delivery.address.chat, error.new)
+                await self.outbox.chat_migrated(delivery.address.bot, delivery.address.chat, error.new)
                 return replace(delivery.address, chat=error.new)
             except Unauthorized:
                 self.outage.failed("Telegram does not know BOT_TOKEN any more: they wait in the outbox", grave=True)
@@ -212,9 +218,9 @@ class Deliverer:
                     return delivery.address
 
     def _begun(self, delivery: Delivery) -> Progress:
-        was_left = delivery.id <= self._left_of.get(delivery.address.place, self._left or 0)
-        doubt = (delivery.state is DeliveryState.SENDING and was_left) or delivery.key in self.doubted
-        self.doubted.discard(delivery.key)
+        was_left = delivery.id <= self._left_of.get(delivery.address.chat_key, self._left or 0)
+        doubt = (delivery.state is DeliveryState.SENDING and was_left) or delivery.key in self.uncertain_turns
+        self.uncertain_turns.discard(delivery.key)
         ids, rung = list(delivery.message_ids), Rung.RICH if self.rich else Rung.ENTITIES
         if delivery.address.visible_to:
             ids, rung = left(delivery.message_ids, rung)
@@ -223,9 +229,9 @@ class Deliverer:
             rung,
             ids,
             delivery.done,
-            doubt=doubt,
-            marker=delivery.marker,
-            stored=delivery.marker if delivery.state is DeliveryState.SENDING else None,
+            outcome_unknown=doubt,
+            last_known_id=delivery.last_known_id,
+            stored=delivery.last_known_id if delivery.state is DeliveryState.SENDING else None,
             ahead=LOOK_AHEAD_AFTER_START if was_left else LOOK_AHEAD,
             was_left=was_left,
         )
@@ -237,11 +243,11 @@ class Deliverer:
             await self._say_aloud(delivery, reason)
         elif isinstance(error, Gone):
             log.info("chat %d can't be reached: %s", delivery.address.chat, error)
-            await self.outbox.gone(delivery.address.bot, delivery.address.chat)
+            await self.outbox.chat_blocked(delivery.address.bot, delivery.address.chat)
             self._became("gone")
         else:
             log.error("delivery %d was refused for good: %s", delivery.id, reason)
-            await self.outbox.bury(delivery, reason)
+            await self.outbox.dead_letter(delivery, reason)
             self._became("dead")
 
     async def _say_aloud(self, delivery: Delivery, reason: str) -> None:
@@ -249,10 +255,10 @@ class Deliverer:
         log.info("chat %d: it can't be shown to one person alone: %s", delivery.address.chat, reason)
         self._became("not alone")
         if delivery.address.visible_to:
-            await self.outbox.publish(delivery)
+            await self.outbox.make_public(delivery)
             self.tasks.create_task(self.deliver(replace(delivery.address, visible_to=0)))
         else:
-            await self.outbox.bury(delivery, reason)
+            await self.outbox.dead_letter(delivery, reason)
 
     def _became(self, state: str) -> None:
         self.api.metrics.deliveries.labels(state).inc()
@@ -264,10 +270,10 @@ class Deliverer:
             progress.floods += 1
             wait = self.flooded(chat, error, untold=FLOOD_BACKOFF.pause(progress.floods))
             # On disk, so that a restart keeps the wait; and this send was certainly not carried out.
-            await self.outbox.postpone(progress.delivery, self.clock.time() + wait, begun=progress.doubt)
-            progress.stored = progress.stored if progress.doubt else None
+            await self.outbox.postpone(progress.delivery, self.clock.time() + wait, begun=progress.outcome_unknown)
+            progress.stored = progress.stored if progress.outcome_unknown else None
             return
-        progress.doubt = progress.doubt or not isinstance(error, NotSent)
+        progress.outcome_unknown = progress.outcome_unknown or not isinstance(error, NotSent)
         progress.unnumbered = progress.unnumbered or isinstance(error, Numberless)
         self.outage.failed(str(error))
         progress.failures += 1
@@ -285,10 +291,10 @@ class Deliverer:
             message_id = await self._part(progress, screens[progress.done], last=last)
             progress.ids[progress.done : progress.done + 1] = [message_id]
             progress.done += 1
-            progress.doubt, progress.unnumbered, progress.ahead = False, False, LOOK_AHEAD
+            progress.outcome_unknown, progress.unnumbered, progress.ahead = False, False, LOOK_AHEAD
             self.outage.over()
             if not delivery.address.visible_to:
-                self.unconfirmed.saw(delivery.address.chat, message_id)
+                self.unconfirmed.note_id(delivery.address.chat, message_id)
             if last:
                 await self._take_away(progress)
             await self.outbox.progress(delivery, progress.ids, done=progress.done, sent=last)
@@ -299,7 +305,7 @@ class Deliverer:
     async def _take_away(self, progress: Progress) -> None:
         """Delete what is left over: a version may be shorter than the one that it was written over."""
         while len(progress.ids) > progress.done:
-            await self.permit(progress.delivery.address.chat)
+            await self.acquire_slot(progress.delivery.address.chat)
             with suppress(Refused):  # it is gone, or too old to be deleted
                 await self.api.call(messages.delete(progress.delivery.address, progress.ids[-1]))
             progress.ids.pop()
@@ -316,7 +322,7 @@ class Deliverer:
         delivery = progress.delivery
         chat = delivery.address.chat
         if delivery.address.visible_to and (part.file or progress.done == len(progress.ids)):
-            return await self.alone.send(progress, part, last=last)
+            return await self.ephemeral.send(progress, part, last=last)
         if progress.done < len(progress.ids):
             message_id = progress.ids[progress.done]
             try:
@@ -330,11 +336,11 @@ class Deliverer:
                     await self.api.call(messages.delete(delivery.address, message_id))
                 raise
             return message_id
-        if progress.doubt and (found := await self.unconfirmed.find(progress, part, last=last)):
+        if progress.outcome_unknown and (found := await self.unconfirmed.find(progress, part, last=last)):
             return found
         if progress.unnumbered:  # it was carried out, and nobody will ever say more of it
             return 0
-        await self.permit(chat)
+        await self.acquire_slot(chat)
         await self.unconfirmed.mark(progress)
         with self.unconfirmed.flying():
             sent = await self.api.call(self._method(progress, part, last=last))
@@ -351,7 +357,7 @@ class Deliverer:
         markup = messages.keyboard(progress.delivery.outgoing) if last else None
         inline = markup if isinstance(markup, InlineKeyboardMarkup) else None
         part = messages.as_document(part) if progress.document else part
-        await self.permit(to.chat)
+        await self.acquire_slot(to.chat)
         return await self.api.call(messages.edit(part, to, message_id, inline))
 
 

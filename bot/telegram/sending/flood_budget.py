@@ -90,7 +90,7 @@ class ChatBudget:
     careful: float = float("-inf")  # until when Telegram's last complaint is remembered
 
 
-class Budget:
+class FloodBudget:
     """The budget of one bot token. `rate` and `chat_rate` are messages a second; 0 is no limit of our own."""
 
     def __init__(self, rate: float, chat_rate: float) -> None:

@@ -20,8 +20,8 @@ class Progress:
     rung: Rung
     ids: list[int]
     done: int
-    doubt: bool  # the next send may already have been carried out
-    marker: int  # what it may have left has a higher id
+    outcome_unknown: bool  # the next send may already have been carried out
+    last_known_id: int  # what it may have left has a higher id
     stored: int | None  # the marker on disk, where a search after a crash begins; None: the row is not SENDING there
     ahead: int  # how many ids behind the newest known one it may have got
     unnumbered: bool = False  # the server says that it sent it, and does not say as which message

@@ -82,7 +82,7 @@ class LiveMessage:
     def begin(self) -> None:
         """The model was asked: from now on something is shown."""
         if self._task is None and not self._ended:
-            self.deliverer.views[self.turn] = self.end
+            self.deliverer.open_views[self.turn] = self.end
             backpressure.current.set(self._flow)
             self._task = self.deliverer.tasks.create_task(self._run())
 
@@ -108,8 +108,8 @@ class LiveMessage:
                 await self._landed.wait()
         self._task.cancel()
         await asyncio.wait({self._task})
-        if self.deliverer.views.get(self.turn) == self.end:  # else a turn that was begun anew has another view
-            del self.deliverer.views[self.turn]
+        if self.deliverer.open_views.get(self.turn) == self.end:  # else a turn that was begun anew has another view
+            del self.deliverer.open_views[self.turn]
 
     async def _run(self) -> None:
         try:
@@ -123,7 +123,7 @@ class LiveMessage:
             self._flow.release()
 
     async def _frames(self) -> None:
-        placed = self.deliverer.growing.pop(self.turn, None)
+        placed = self.deliverer.streamed_ids.pop(self.turn, None)
         placed = self.over or placed
         if self.address.visible_to:  # typing would be seen by all, and a draft by nobody
             if placed and self.mode != "off":
@@ -142,11 +142,11 @@ class LiveMessage:
         """Where no draft says "Thinking…": typing, until there is something to show."""
         await self._wait_for_change(THINKING_AFTER)
         while not (self.text or self.doing):
-            await self.deliverer.act(self.address, "typing")
+            await self.deliverer.chat_action(self.address, "typing")
             await self._wait_for_change(TYPING)
         while self.mode == "off":
             await self.deliverer.clock.sleep(TYPING)
-            await self.deliverer.act(self.address, "typing")
+            await self.deliverer.chat_action(self.address, "typing")
         self._changed.set()
 
     async def _wait_for_change(self, seconds: float) -> None:
@@ -305,18 +305,20 @@ class LiveMessage:
         deliverer = self.deliverer
         method = messages.send(frame, self.address, Outgoing(reply_to=self.quote), last=False)
         stop = messages.stop_keyboard(self.stop_label)
-        await deliverer.outbox.place(self.turn, self.address, marker=deliverer.unconfirmed.newest(self.address.chat))
-        deliverer.doubted.add(self.turn)
+        await deliverer.outbox.note_streaming_message(
+            self.turn, self.address, marker=deliverer.unconfirmed.newest_id(self.address.chat)
+        )
+        deliverer.uncertain_turns.add(self.turn)
         try:
             sent = await deliverer.api.call(method.model_copy(update={"reply_markup": stop}))
         except (Flood, NotSent, Refused, Unauthorized):
-            deliverer.doubted.discard(self.turn)
+            deliverer.uncertain_turns.discard(self.turn)
             raise
         except TransportError:
             self._ended = True
             raise
         message_id = int(sent["message_id"])
-        deliverer.unconfirmed.saw(self.address.chat, message_id)
-        await deliverer.outbox.place(self.turn, self.address, message_id)
-        deliverer.doubted.discard(self.turn)
+        deliverer.unconfirmed.note_id(self.address.chat, message_id)
+        await deliverer.outbox.note_streaming_message(self.turn, self.address, message_id)
+        deliverer.uncertain_turns.discard(self.turn)
         return message_id

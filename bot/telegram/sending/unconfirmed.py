@@ -37,18 +37,18 @@ class SendReconciler:
 
     api: Api
     outbox: Outbox
-    permit: Callable[[int], Awaitable[None]]
+    acquire_slot: Callable[[int], Awaitable[None]]
     edit: Edit
     _newest: dict[int, int] = field(default_factory=dict)  # the highest known ids, by their lines
     _looked_up: set[int] = field(default_factory=set)  # the lines of which it is known what was known before the start
     _flying: int = 0  # sends under way: each may have got an id that is not known yet
 
-    def saw(self, chat: int, message_id: int) -> None:
+    def note_id(self, chat: int, message_id: int) -> None:
         """A message id that exists: what was sent before it has a lower one."""
         line = _line(chat)
         self._newest[line] = max(self._newest.get(line, 0), message_id)
 
-    def newest(self, chat: int) -> int:
+    def newest_id(self, chat: int) -> int:
         """The highest message id that is known where the chat gets its own from."""
         return self._newest.get(_line(chat), 0)
 
@@ -64,24 +64,24 @@ class SendReconciler:
     async def mark(self, progress: Progress) -> None:
         """Note what is known when a send begins: on disk only where a search from the old marker would miss it."""
         await self._look_up(progress.delivery.address)
-        progress.marker = max(progress.marker, self.newest(progress.delivery.address.chat))
-        if progress.stored is None or progress.marker >= progress.stored + LOOK_AHEAD_AFTER_START // 2:
-            await self.outbox.begin(progress.delivery, progress.marker)
-            progress.stored = progress.marker
+        progress.last_known_id = max(progress.last_known_id, self.newest_id(progress.delivery.address.chat))
+        if progress.stored is None or progress.last_known_id >= progress.stored + LOOK_AHEAD_AFTER_START // 2:
+            await self.outbox.begin(progress.delivery, progress.last_known_id)
+            progress.stored = progress.last_known_id
 
     async def find(self, progress: Progress, part: Screen, *, last: bool) -> int:
         """The id of a message that an unconfirmed send has left in the chat; 0 when there is none."""
         to = progress.delivery.address
         # What its own view has left is looked for, though its id may have come to the disk meanwhile.
-        known = await self.outbox.ours(to, but=progress.delivery.id) | {*progress.ids} | progress.cleared
-        first = progress.marker + 1
-        last_id = max(self.newest(to.chat), progress.marker) + progress.ahead + self._flying
+        known = await self.outbox.own_message_ids(to, but=progress.delivery.id) | {*progress.ids} | progress.cleared
+        first = progress.last_known_id + 1
+        last_id = max(self.newest_id(to.chat), progress.last_known_id) + progress.ahead + self._flying
         for id_ in [id_ for id_ in range(first, last_id + 1) if id_ not in known][:MOST_PROBES]:
             if await self._is_there(progress, part, id_, last=last):
                 return id_
             progress.failures = 0  # Telegram answers
             progress.cleared.add(id_)  # so that a broken connection does not begin the search anew
-        progress.doubt = False
+        progress.outcome_unknown = False
         progress.cleared.clear()  # the next send may well get one of these
         return 0
 
@@ -117,7 +117,7 @@ class SendReconciler:
         while True:
             progress.looks += 1
             button = messages.stop_keyboard("…" * progress.looks)
-            await self.permit(progress.delivery.address.chat)
+            await self.acquire_slot(progress.delivery.address.chat)
             with suppress(NotModified):  # a look before a crash had got so far
                 return await self.api.call(messages.edit(part, progress.delivery.address, message_id, button))
 
@@ -125,7 +125,7 @@ class SendReconciler:
         """Learn once what was known before the start: nobody may have written since."""
         if (line := _line(to.chat)) not in self._looked_up:
             chats = (line, line) if line else (SUPERGROUP, sys.maxsize)
-            self.saw(to.chat, await self.outbox.highest(to.bot, *chats))
+            self.note_id(to.chat, await self.outbox.highest_message_id(to.bot, *chats))
             self._looked_up.add(line)
 
 

@@ -22,7 +22,7 @@ async def store(database_url: str) -> AsyncIterator[Store]:
 
 def adds(tx: Tx, *places: str) -> list[int]:
     """An update in each chat: their rows."""
-    received = [tx.updates.add(BOT, number, f"once{number}", "{}", place) for number, place in enumerate(places)]
+    received = [tx.inbox.add_update(BOT, number, f"once{number}", "{}", place) for number, place in enumerate(places)]
     return [row.id for row in received if row is not None]
 
 
@@ -37,14 +37,14 @@ def by_worker(tx: Tx, worker: int) -> Tx:
 
 
 def attempts(tx: Tx) -> dict[int, int]:
-    return {row.id: row.attempts for row in tx.updates.open(BOT)}
+    return {row.id: row.attempts for row in tx.inbox.list_open(BOT)}
 
 
 async def test_a_crash_counts_against_everything_that_was_worked_on(store: Store) -> None:
     def crash(tx: Tx) -> tuple[dict[int, int], list[int]]:
         one, other, waiting = adds(tx, "/1", "/2", "/3")
-        tx.updates.begin([one, other])
-        tx.updates.count_attempts(BOT)
+        tx.inbox.mark_begun([one, other])
+        tx.inbox.count_attempts(BOT)
         return attempts(tx), [one, other, waiting]
 
     counted, rows = await store.write(crash)
@@ -56,9 +56,9 @@ async def test_a_crash_while_a_file_is_opened_counts_against_its_update_alone(st
         file, bystander = adds(tx, "/1", "/2")
         counts = []
         for _ in range(3):
-            tx.updates.begin([bystander])
-            tx.updates.begin([file], opening=True)
-            counts.append(len(tx.updates.count_attempts(BOT)))
+            tx.inbox.mark_begun([bystander])
+            tx.inbox.mark_begun([file], opening=True)
+            counts.append(len(tx.inbox.count_attempts(BOT)))
         return attempts(tx), [file, bystander], counts
 
     counted, rows, counts = await store.write(crash)
@@ -69,9 +69,9 @@ async def test_a_crash_while_a_file_is_opened_counts_against_its_update_alone(st
 async def test_a_crash_after_the_file_was_opened_counts_as_any_other(store: Store) -> None:
     def crash(tx: Tx) -> tuple[dict[int, int], list[int]]:
         file, other = adds(tx, "/1", "/2")
-        tx.updates.begin([file], opening=True)
-        tx.updates.begin([file, other])
-        tx.updates.count_attempts(BOT)
+        tx.inbox.mark_begun([file], opening=True)
+        tx.inbox.mark_begun([file, other])
+        tx.inbox.count_attempts(BOT)
         return attempts(tx), [file, other]
 
     counted, rows = await store.write(crash)
@@ -86,21 +86,21 @@ async def test_of_many_processes_only_the_one_that_opened_the_file_spares_what_i
     file, beside, far = await store.write(lambda tx: adds(tx, "/file", "/beside", "/far"))
 
     def begin(tx: Tx) -> None:
-        by_worker(tx, 7).updates.begin([file], opening=True)
+        by_worker(tx, 7).inbox.mark_begun([file], opening=True)
 
     def begin_others(tx: Tx) -> None:
-        by_worker(tx, 7).updates.begin([beside])
+        by_worker(tx, 7).inbox.mark_begun([beside])
 
     def begin_far(tx: Tx) -> None:
-        by_worker(tx, 8).updates.begin([far])
+        by_worker(tx, 8).inbox.mark_begun([far])
 
     def again(tx: Tx) -> None:
-        tx.updates.begin([file])
+        tx.inbox.mark_begun([file])
 
     for work in (begin, begin_others, begin_far):
         await store.write(work)
     for place in order:
-        await store.write(lambda tx, place=place: tx.updates.count_attempts(BOT, place))  # type: ignore[misc]
+        await store.write(lambda tx, place=place: tx.inbox.count_attempts(BOT, place))  # type: ignore[misc]
         if place == "/file":  # it is begun anew before the next chat is taken up
             await store.write(again)
     counted = await store.read(attempts)

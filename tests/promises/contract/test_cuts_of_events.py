@@ -92,7 +92,7 @@ async def outcome(studio: YandexStudio) -> tuple[Finish | None, list[ToolCall]]:
         async with aclosing(studio.text().stream(ASK)) as chunks:
             async for chunk in chunks:
                 finish = chunk.finish or finish
-                calls += chunk.calls
+                calls += chunk.tool_calls
     except (ModelUnavailable, ModelProtocolError):
         pass
     return finish, calls

@@ -224,7 +224,9 @@ async def test_what_an_orderly_stop_interrupts_is_answered_after_it(hall: Hall) 
     await hall.start()
     assert await hall.texts(2) == ["here"] * 2
     assert (
-        await hall.worker.store.read(lambda tx: [row.attempts for row in tx.updates.open(hall.worker.telegram.api.id)])
+        await hall.worker.store.read(
+            lambda tx: [row.attempts for row in tx.inbox.list_open(hall.worker.telegram.api.id)]
+        )
         == []
     )
 
@@ -263,7 +265,7 @@ async def waiting(hall: Hall, count: int) -> None:
     """Wait until so many updates are open."""
     store, bot = hall.worker.store, hall.worker.telegram.api.id
     async with asyncio.timeout(PATIENCE):
-        while len(await store.read(lambda tx: tx.updates.open(bot))) < count:
+        while len(await store.read(lambda tx: tx.inbox.list_open(bot))) < count:
             await asyncio.sleep(0.1)
 
 
@@ -321,14 +323,14 @@ async def test_a_job_that_was_put_off_is_done_when_it_is_due_and_not_before(hall
 
         async def work(job: Job, app: Bot = app) -> None:
             done.append(app.clock.time() - job.due)
-            await app.store.write(lambda tx: tx.jobs.done(job))
+            await app.store.write(lambda tx: tx.jobs.delete_done(job))
 
         jobs_of(app)["test"] = work
     now = hall.worker.clock.time()
     late = Job("test", "1", where, due=now + 3600.0)
 
-    await hall.worker.store.write(lambda tx: tx.jobs.add(late))
-    await hall.worker.store.write(lambda tx: tx.jobs.again(late, now + 2.0))
+    await hall.worker.store.write(lambda tx: tx.jobs.add_job(late))
+    await hall.worker.store.write(lambda tx: tx.jobs.reschedule(late, now + 2.0))
     while not done:
         await asyncio.sleep(0.1)
     assert 0.0 <= done[0] < 2.0
@@ -396,12 +398,12 @@ async def test_a_machine_whose_clock_is_an_hour_behind_says_so_once_and_does_wha
 
     async def work(job: Job) -> None:
         done.append(job.key)
-        await worker.store.write(lambda tx: tx.jobs.done(job))
+        await worker.store.write(lambda tx: tx.jobs.delete_done(job))
 
     jobs_of(worker)["test"] = work
     where = Address("telegram", worker.telegram.api.id, ANNA)
     due = taker.clock.time() + 1.0
-    await taker.store.write(lambda tx: tx.jobs.add(Job("test", "1", where, due=due)))
+    await taker.store.write(lambda tx: tx.jobs.add_job(Job("test", "1", where, due=due)))
     async with asyncio.timeout(PATIENCE):
         while not done:
             await asyncio.sleep(0.1)
@@ -441,7 +443,7 @@ async def test_who_is_let_in_by_one_process_is_known_to_all(hall: Hall) -> None:
     bot = hall.worker.telegram.api.id
     first, *others = [app for app in hall.bots if app.placement.role.works]
     assert {app.joining.code for app in hall.bots} == {first.joining.code}
-    await first.joining.directory.write(lambda tx: tx.members.put(bot, BORIS, "owner", 0))
+    await first.joining.directory.write(lambda tx: tx.members.store_member(bot, BORIS, "owner", 0))
     async with asyncio.timeout(PATIENCE):
         while any(app.joining.directory.role(BORIS) is None or app.joining.code for app in others):
             await asyncio.sleep(0.05)
@@ -457,7 +459,7 @@ async def test_whose_rights_were_taken_lets_nobody_in_and_the_owners_hear_of_it(
 
     def own(tx: Tx) -> None:
         for owner in (BORIS, clara):
-            tx.members.put(bot, owner, "owner", ANNA)
+            tx.members.store_member(bot, owner, "owner", ANNA)
 
     await hall.worker.joining.directory.write(own)
     await until(lambda: all(app.joining.directory.role(BORIS) for app in hall.bots if app.placement.role.works))
@@ -486,7 +488,7 @@ async def test_the_first_code_of_all_processes_is_another_after_it_was_used(hall
     assert await hall.texts(1) == [say("en", "join.owner", name="Anna")]
     await hall.stop()
     async with Store.open(hall.settings.database_url, SystemClock()) as store:
-        await store.write(lambda tx: tx.members.remove(bot, ANNA))
+        await store.write(lambda tx: tx.members.remove_member(bot, ANNA))
     await hall.start()
     assert len({app.joining.code for app in hall.bots}) == 1
     assert hall.worker.joining.code not in ("", first)

@@ -58,7 +58,7 @@ async def together(both: list[Store], *works: Callable[[Tx], T], guard: Decision
 @pytest.mark.parametrize("guard", [None, DecisionLock.SPENDING])
 async def test_two_answers_at_once_do_not_overrun_a_budget(both: list[Store], guard: DecisionLock | None) -> None:
     def holding(where: Address) -> Callable[[Tx], int | None]:
-        return lambda tx: tx.spending.reserve("tokens", 60, where, where.chat, Caps(bot=100))
+        return lambda tx: tx.budgets.reserve("tokens", 60, where, where.chat, Caps(bot=100))
 
     held = await together(both, holding(WHERE), holding(ELSEWHERE), guard=guard)
     assert sorted(number is None for number in held) == [False, True]
@@ -66,43 +66,47 @@ async def test_two_answers_at_once_do_not_overrun_a_budget(both: list[Store], gu
 
 async def test_what_two_answers_have_cost_is_added_up(both: list[Store]) -> None:
     def hold(tx: Tx) -> list[int | None]:
-        return [tx.spending.reserve("tokens", 60, where, 7, Caps(bot=1000)) for where in (WHERE, ELSEWHERE)]
+        return [tx.budgets.reserve("tokens", 60, where, 7, Caps(bot=1000)) for where in (WHERE, ELSEWHERE)]
 
     first, second = await both[0].write(hold)
     assert first is not None
     assert second is not None
-    await together(both, lambda tx: tx.spending.settle(first, 30), lambda tx: tx.spending.settle(second, 40))
-    assert await both[0].read(lambda tx: tx.spending.spent("tokens", 42, BOT)) == 70
+    await together(
+        both, lambda tx: tx.budgets.settle_reservation(first, 30), lambda tx: tx.budgets.settle_reservation(second, 40)
+    )
+    assert await both[0].read(lambda tx: tx.budgets.read_spent("tokens", 42, BOT)) == 70
 
 
 async def test_a_reservation_is_settled_once(both: list[Store]) -> None:
-    held = await both[0].write(lambda tx: tx.spending.reserve("tokens", 60, WHERE, 7, Caps(bot=1000)))
+    held = await both[0].write(lambda tx: tx.budgets.reserve("tokens", 60, WHERE, 7, Caps(bot=1000)))
     assert held is not None
-    await together(both, lambda tx: tx.spending.settle(held, 30), lambda tx: tx.spending.settle(held))
-    assert await both[0].read(lambda tx: tx.spending.spent("tokens", 42, BOT)) in (30, 60)
+    await together(
+        both, lambda tx: tx.budgets.settle_reservation(held, 30), lambda tx: tx.budgets.settle_reservation(held)
+    )
+    assert await both[0].read(lambda tx: tx.budgets.read_spent("tokens", 42, BOT)) in (30, 60)
 
 
 async def test_an_invitation_lets_in_as_many_as_it_says(both: list[Store]) -> None:
     def enter(user: int) -> Callable[[Tx], bool]:
         def work(tx: Tx) -> bool:
-            found = tx.members.invitation(42, "a-hash")
+            found = tx.members.find_invitation(42, "a-hash")
             if found is not None:
-                tx.members.use(found.id)
-                tx.members.put(42, user, found.role, found.by)
+                tx.members.use_invitation(found.id)
+                tx.members.store_member(42, user, found.role, found.by)
             return found is not None
 
         return work
 
     def invite(tx: Tx) -> int:
-        return tx.members.invite(42, "a-hash", Role.USER.word, 1, tx.clock.time() + 60, None, 1)
+        return tx.members.add_invitation(42, "a-hash", Role.USER.word, 1, tx.clock.time() + 60, None, 1)
 
     await both[0].write(invite)
     assert sorted(await together(both, enter(7), enter(8))) == [False, True]
-    assert len(await both[0].read(lambda tx: tx.members.all(42))) == 1
+    assert len(await both[0].read(lambda tx: tx.members.list_members(42))) == 1
 
 
 def invited_by(user: int, role: Role) -> Callable[[Tx], int]:
-    return lambda tx: tx.members.invite(42, "a-hash", role.word, 1, tx.clock.time() + 60, None, user)
+    return lambda tx: tx.members.add_invitation(42, "a-hash", role.word, 1, tx.clock.time() + 60, None, user)
 
 
 def lowering(admin: int, user: int, new: Role) -> Callable[[Tx], bool]:
@@ -124,19 +128,19 @@ def entering(user: int) -> Callable[[Tx], Role | None]:
 
 
 def roles(tx: Tx) -> dict[int, str]:
-    return {member.user: member.role for member in tx.members.all(42)}
+    return {member.user: member.role for member in tx.members.list_members(42)}
 
 
 @pytest.mark.parametrize("order", [1, -1])
 @pytest.mark.parametrize("new", [Role.STRANGER, Role.USER, Role.ADMIN, Role.BLOCKED])
 async def test_a_link_is_used_before_its_maker_falls_or_not_at_all(both: list[Store], new: Role, order: int) -> None:
-    await both[0].write(lambda tx: tx.members.put(42, 7, Role.OWNER.word, OWNER))
+    await both[0].write(lambda tx: tx.members.store_member(42, 7, Role.OWNER.word, OWNER))
     await both[0].write(invited_by(7, Role.ADMIN))
     works = [entering(8), lowering(OWNER, 7, new)]
     results = await together(both, *works[::order])
     let_in, lowered = results[::order]
     assert lowered
-    (entry,) = [entry for entry in await both[0].read(lambda tx: tx.audit.newest(42, 9)) if entry.action == "role"]
+    (entry,) = [entry for entry in await both[0].read(lambda tx: tx.audit.list_newest(42, 9)) if entry.action == "role"]
     assert (let_in, entry.details.get("links", 0)) in {(Role.ADMIN, 0), (None, 1)}
     found = await both[0].read(roles)
     assert found.get(8) == (Role.ADMIN.word if let_in else None)
@@ -146,7 +150,7 @@ async def test_a_link_is_used_before_its_maker_falls_or_not_at_all(both: list[St
 
 @pytest.mark.parametrize("new", [Role.STRANGER, Role.USER, Role.ADMIN, Role.BLOCKED])
 async def test_nobody_keeps_a_role_by_an_own_link_that_is_used_while_it_is_taken(both: list[Store], new: Role) -> None:
-    await both[0].write(lambda tx: tx.members.put(42, 7, Role.OWNER.word, OWNER))
+    await both[0].write(lambda tx: tx.members.store_member(42, 7, Role.OWNER.word, OWNER))
     await both[0].write(invited_by(7, Role.ADMIN))
     assert await together(both, entering(7), lowering(OWNER, 7, new)) == [None, True]
     assert await both[0].read(roles) == ({} if new is Role.STRANGER else {7: new.word})
@@ -161,7 +165,7 @@ async def test_who_is_blocked_while_a_link_lets_them_in_stays_blocked(both: list
 async def test_of_two_owners_who_remove_each_other_one_stays(both: list[Store]) -> None:
     def two(tx: Tx) -> None:
         for owner in (7, 8):
-            tx.members.put(42, owner, Role.OWNER.word, OWNER)
+            tx.members.store_member(42, owner, Role.OWNER.word, OWNER)
 
     await both[0].write(two)
     removed = await together(both, lowering(7, 8, Role.STRANGER), lowering(8, 7, Role.STRANGER))
@@ -172,9 +176,9 @@ async def test_of_two_owners_who_remove_each_other_one_stays(both: list[Store]) 
 async def test_one_of_two_who_know_the_first_code_owns_the_bot(both: list[Store]) -> None:
     def claim(user: int) -> Callable[[Tx], bool]:
         def work(tx: Tx) -> bool:
-            if tx.members.all(42):
+            if tx.members.list_members(42):
                 return False
-            tx.members.put(42, user, Role.OWNER.word, 0)
+            tx.members.store_member(42, user, Role.OWNER.word, 0)
             return True
 
         return work
@@ -185,9 +189,9 @@ async def test_one_of_two_who_know_the_first_code_owns_the_bot(both: list[Store]
 async def test_no_more_questions_wait_for_the_admins_than_may(both: list[Store]) -> None:
     def ask(user: int) -> Callable[[Tx], bool]:
         def work(tx: Tx) -> bool:
-            if tx.members.open(42) >= 1:
+            if tx.members.count_open_requests(42) >= 1:
                 return False
-            tx.members.ask(42, user, "Anna")
+            tx.members.store_request(42, user, "Anna")
             return True
 
         return work
@@ -196,9 +200,11 @@ async def test_no_more_questions_wait_for_the_admins_than_may(both: list[Store])
 
 
 async def test_a_question_to_the_admins_is_decided_once(both: list[Store]) -> None:
-    await both[0].write(lambda tx: tx.members.ask(42, 7, "Anna"))
+    await both[0].write(lambda tx: tx.members.store_request(42, 7, "Anna"))
     decided = await together(
-        both, lambda tx: tx.members.decide(42, 7, "allowed", 1), lambda tx: tx.members.decide(42, 7, "refused", 2)
+        both,
+        lambda tx: tx.members.decide_request(42, 7, "allowed", 1),
+        lambda tx: tx.members.decide_request(42, 7, "refused", 2),
     )
     assert sorted(decided) == [False, True]
 
@@ -206,53 +212,53 @@ async def test_a_question_to_the_admins_is_decided_once(both: list[Store]) -> No
 async def test_a_chat_has_no_more_of_something_than_it_may(both: list[Store]) -> None:
     def remind(key: str) -> Callable[[Tx], bool]:
         def work(tx: Tx) -> bool:
-            tx.chats.alone(WHERE)
-            if tx.jobs.of(WHERE, "reminder"):
+            tx.chats.serialize_decisions(WHERE)
+            if tx.jobs.list_of_chat(WHERE, "reminder"):
                 return False
-            tx.jobs.add(Job("reminder", key, WHERE, {}, due=0.0))
+            tx.jobs.add_job(Job("reminder", key, WHERE, {}, due=0.0))
             return True
 
         return work
 
-    await both[0].write(lambda tx: tx.chats.seen(WHERE, User(7, "Anna", "en"), private=True))
+    await both[0].write(lambda tx: tx.chats.record_seen(WHERE, User(7, "Anna", "en"), private=True))
     assert sorted(await together(both, remind("1"), remind("2"))) == [False, True]
 
 
 async def test_an_update_and_a_job_are_taken_once(both: list[Store]) -> None:
     def take(tx: Tx) -> bool:
-        tx.jobs.add(Job("reminder", "1", WHERE, {}, due=0.0))
-        return tx.updates.add(42, 1, "m1", "{}") is not None
+        tx.jobs.add_job(Job("reminder", "1", WHERE, {}, due=0.0))
+        return tx.inbox.add_update(42, 1, "m1", "{}") is not None
 
     assert sorted(await together(both, take, take)) == [False, True]
-    assert len(await both[0].read(lambda tx: tx.jobs.of(WHERE, "reminder"))) == 1
+    assert len(await both[0].read(lambda tx: tx.jobs.list_of_chat(WHERE, "reminder"))) == 1
 
 
 async def test_what_is_cancelled_while_it_ends_is_one_of_both(both: list[Store]) -> None:
     def end(state: str) -> Callable[[Tx], bool]:
         def work(tx: Tx) -> bool:
-            found = tx.operations.of(42, "1")
+            found = tx.operations.find_of_turn(42, "1")
             if found is None or found.state != "asked":
                 return False
-            tx.operations.end(found.id, state)
+            tx.operations.store_end(found.id, state)
             return True
 
         return work
 
-    await both[0].write(lambda tx: tx.operations.add("image", "1", WHERE, 7, {}))
+    await both[0].write(lambda tx: tx.operations.add_operation("image", "1", WHERE, 7, {}))
     assert sorted(await together(both, end("done"), end("failed"))) == [False, True]
 
 
 async def test_what_is_said_at_once_in_a_conversation_goes_on_from_each_other(both: list[Store]) -> None:
     def say(turn: str) -> Callable[[Tx], int]:
         def work(tx: Tx) -> int:
-            conversation = tx.messages.conversation(WHERE)
-            return tx.messages.add(conversation, WHERE, turn, "user", (Text(turn),)).id
+            conversation = tx.messages.current_conversation(WHERE)
+            return tx.messages.add_message(conversation, WHERE, turn, "user", (Text(turn),)).id
 
         return work
 
     await both[0].write(say("0"))
     await together(both, say("1"), say("2"))
-    branch = await both[0].read(lambda tx: tx.messages.last(tx.messages.conversation(WHERE), 10))
+    branch = await both[0].read(lambda tx: tx.messages.list_newest(tx.messages.current_conversation(WHERE), 10))
     assert sorted(said.text for said in branch) == ["0", "1", "2"]
 
 
@@ -260,16 +266,16 @@ async def test_two_bots_and_two_guards_wait_for_nobody_for_ever(both: list[Store
     """Each work needs both guards, and comes to them in another order."""
 
     def hold(tx: Tx) -> None:
-        tx.spending.reserve("tokens", 1, WHERE, 7, Caps(bot=100))
+        tx.budgets.reserve("tokens", 1, WHERE, 7, Caps(bot=100))
 
     def first(tx: Tx) -> None:
         hold(tx)
-        tx.members.put(42, 7, Role.USER.word, 0)
+        tx.members.store_member(42, 7, Role.USER.word, 0)
 
     def second(tx: Tx) -> None:
-        tx.members.put(43, 7, Role.USER.word, 0)
-        tx.spending.reserve("tokens", 1, replace(WHERE, bot=43), 7, Caps(bot=100))
+        tx.members.store_member(43, 7, Role.USER.word, 0)
+        tx.budgets.reserve("tokens", 1, replace(WHERE, bot=43), 7, Caps(bot=100))
 
     async with asyncio.timeout(60):
         await asyncio.gather(*(store.write(work) for _ in range(10) for store in both for work in (first, second)))
-    assert len(await both[0].read(lambda tx: [*tx.members.all(42), *tx.members.all(43)])) == 2
+    assert len(await both[0].read(lambda tx: [*tx.members.list_members(42), *tx.members.list_members(43)])) == 2

@@ -238,8 +238,8 @@ async def test_stop_closes_the_connection(world: World) -> None:
 
 def after(request: Request, answer: Chunk, *results: str) -> Request:
     """The same question with the calls and what came of them."""
-    found = tuple(ToolResult(call.id, call.name, text) for call, text in zip(answer.calls, results, strict=True))
-    messages = (*request.messages, Message("assistant", answer.calls), Message("user", found))
+    found = tuple(ToolResult(call.id, call.name, text) for call, text in zip(answer.tool_calls, results, strict=True))
+    messages = (*request.messages, Message("assistant", answer.tool_calls), Message("user", found))
     return Request(messages, tools=request.tools)
 
 
@@ -247,7 +247,7 @@ async def test_a_tool_is_called_and_its_result_used(world: World) -> None:
     request = Request((Message.of("user", "How much is 7 * 8?"),), tools=(CALCULATOR, ADD))
     called = await world.ask(request)
     assert (called.finish, called.text) == (Finish.TOOLS, "")
-    assert [(call.name, call.arguments) for call in called.calls] == [("calculator", {"expression": "7 * 8"})]
+    assert [(call.name, call.arguments) for call in called.tool_calls] == [("calculator", {"expression": "7 * 8"})]
     answer = await world.ask(after(request, called, "56"))
     assert answer.finish is Finish.STOP
     assert "**calculator:** 56" in answer.text
@@ -255,15 +255,15 @@ async def test_a_tool_is_called_and_its_result_used(world: World) -> None:
 
 async def test_whole_numbers_arrive_whole(world: World) -> None:
     called = await world.ask(Request((Message.of("user", "add 5, 4 and 1"),), tools=(ADD,)))
-    assert called.calls[0].arguments == {"numbers": [5, 4, 1]}
-    assert all(type(number) is int for number in called.calls[0].arguments["numbers"])
+    assert called.tool_calls[0].arguments == {"numbers": [5, 4, 1]}
+    assert all(type(number) is int for number in called.tool_calls[0].arguments["numbers"])
 
 
 async def test_parallel_calls_of_one_function_are_told_apart(world: World) -> None:
     request = Request((Message.of("user", "twice: add 2 and 3"),), tools=(ADD,))
     called = await world.ask(request)
-    assert [call.name for call in called.calls] == ["add", "add"]
-    assert len({call.id for call in called.calls}) == 2
+    assert [call.name for call in called.tool_calls] == ["add", "add"]
+    assert len({call.id for call in called.tool_calls}) == 2
     answer = await world.ask(after(request, called, "five", "cinq"))
     assert "five" in answer.text
     assert "cinq" in answer.text
@@ -275,27 +275,27 @@ async def test_no_id_is_given_out_twice_in_a_conversation(world: World) -> None:
     done = after(request, first, "5")
     again = Request((*done.messages, Message.of("assistant", "5"), Message.of("user", "add 7")), tools=(ADD,))
     second = await world.ask(again)
-    assert second.calls[0].id != first.calls[0].id
+    assert second.tool_calls[0].id != first.tool_calls[0].id
 
 
 @pytest.mark.parametrize(("choice", "names"), [("none", []), ("required", ["calculator"]), ("add", ["add"]), ("", [])])
 async def test_the_choice_of_a_tool_is_obeyed(world: World, choice: str, names: list[str]) -> None:
     request = Request((Message.of("user", "Hello 5"),), tools=(CALCULATOR, ADD), choice=choice)
     answer = await world.ask(request)
-    assert [call.name for call in answer.calls] == names
+    assert [call.name for call in answer.tool_calls] == names
     assert "TOOL_CALL" not in answer.text
 
 
 async def test_a_whole_answer_calls_too(world: World) -> None:
     answer = await world.model.whole(Request((Message.of("user", "add 5 and 4"),), tools=(ADD,)))
-    assert (answer.finish, answer.calls[0].arguments) == (Finish.TOOLS, {"numbers": [5, 4]})
+    assert (answer.finish, answer.tool_calls[0].arguments) == (Finish.TOOLS, {"numbers": [5, 4]})
 
 
 async def test_a_stream_that_is_cut_in_a_call_calls_nothing(world: World) -> None:
     world.studio.fail_next(world.route, cut="clean", after_chunks=-1, times=3)
     with pytest.raises(ModelUnavailable):
         await world.ask(Request((Message.of("user", "add 5 and 4"),), tools=(ADD,)))
-    assert not world.so_far.calls
+    assert not world.so_far.tool_calls
 
 
 # --- schemas, thoughts, pictures --------------------------------------------------------------------------------------
@@ -321,7 +321,7 @@ async def test_an_answer_follows_the_schema(world: World) -> None:
 
 async def test_reasoning_is_counted_and_shown_only_by_models_that_show_it(world: World) -> None:
     answer = await world.ask(Request(ASK.messages, reasoning="high"))
-    assert bool(answer.thought) == (world.kind in SHOWS)
+    assert bool(answer.reasoning) == (world.kind in SHOWS)
     assert "I look for the rule" not in answer.text
     if world.kind in SHOWS | HIDES:
         assert answer.usage
@@ -391,4 +391,4 @@ async def test_an_answer_that_lacks_something_else_than_its_end_is_whole(
 async def test_calls_without_an_end_or_with_an_odd_one_are_calls(world: World) -> None:
     world.studio.script(Answer(calls=[("add", {"numbers": [1]})], quirks=frozenset({"no_finish"}), status="TOOL_CALLS"))
     answer = await world.ask(Request(ASK.messages, tools=(ADD,)))
-    assert [type(call) for call in answer.calls] == [ToolCall]
+    assert [type(call) for call in answer.tool_calls] == [ToolCall]

@@ -168,9 +168,9 @@ def test_every_table_belongs_to_a_bot_by_itself_or_through_another() -> None:
 
 
 async def test_an_export_has_every_table_of_the_person_and_nothing_of_another_bot_or_person(store: Store) -> None:
-    found = await store.read(lambda tx: tx.belongings.of(BOT, ANNA))
-    files = await store.read(lambda tx: tx.belongings.files(BOT, ANNA))
-    data = await store.read(lambda tx: [tx.belongings.file(BOT, ANNA, id_) for id_, *_ in files])
+    found = await store.read(lambda tx: tx.personal_data.export_rows(BOT, ANNA))
+    files = await store.read(lambda tx: tx.personal_data.list_files(BOT, ANNA))
+    data = await store.read(lambda tx: [tx.personal_data.read_file(BOT, ANNA, id_) for id_, *_ in files])
     assert {name for name, rows in {**found, "files": files}.items() if rows} == set(EXPORTED.values())
     assert words_in([found, files, data]) == set(HERS)
     assert words_in(data) == set(HERS)
@@ -178,19 +178,24 @@ async def test_an_export_has_every_table_of_the_person_and_nothing_of_another_bo
 
 async def test_a_file_of_another_bot_or_person_is_not_handed_out_by_its_number(store: Store) -> None:
     everything = await store.read(lambda tx: rows(tx)["blobs"])
-    data = await store.read(lambda tx: [tx.belongings.file(BOT, ANNA, row[0]) for row in everything])
+    data = await store.read(lambda tx: [tx.personal_data.read_file(BOT, ANNA, row[0]) for row in everything])
     assert words_in(data) == set(HERS)
 
 
 LOOKS: dict[str, Callable[[Tx], object]] = {
-    "usage of everybody": lambda tx: tx.usage.by_model(BOT, 0),
-    "audit": lambda tx: tx.audit.newest(BOT, 100),
-    "members": lambda tx: tx.members.names(BOT, [ANNA, BORIS]),
-    "a name": lambda tx: [tx.members.named(BOT, f"word-{OTHER}-{ANNA}-{ANNA}-"), tx.members.names(BOT, [ANNA])],
-    "reminders": lambda tx: tx.jobs.of(Address("telegram", BOT, ANNA), "reminder"),
-    "orders": lambda tx: [tx.operations.of(BOT, whose.word) for whose in ALL],
-    "conversations": lambda tx: [tx.conversations.list(Address("telegram", BOT, chat)) for chat in (ANNA, GROUP)],
-    "dead updates": lambda tx: [tx.updates.find(BOT, whose.word) for whose in ALL],
+    "usage of everybody": lambda tx: tx.ledger.cost_by_model(BOT, 0),
+    "audit": lambda tx: tx.audit.list_newest(BOT, 100),
+    "members": lambda tx: tx.members.read_names(BOT, [ANNA, BORIS]),
+    "a name": lambda tx: [
+        tx.members.find_by_name(BOT, f"word-{OTHER}-{ANNA}-{ANNA}-"),
+        tx.members.read_names(BOT, [ANNA]),
+    ],
+    "reminders": lambda tx: tx.jobs.list_of_chat(Address("telegram", BOT, ANNA), "reminder"),
+    "orders": lambda tx: [tx.operations.find_of_turn(BOT, whose.word) for whose in ALL],
+    "conversations": lambda tx: [
+        tx.conversations.list_conversations(Address("telegram", BOT, chat)) for chat in (ANNA, GROUP)
+    ],
+    "dead updates": lambda tx: [tx.inbox.find_by_once(BOT, whose.word) for whose in ALL],
 }
 
 
@@ -201,11 +206,11 @@ async def test_no_answer_has_a_word_of_another_bot(store: Store) -> None:
 
 
 async def test_what_one_has_spent_is_counted_for_one_bot(store: Store) -> None:
-    own = await store.read(lambda tx: tx.usage.by_model(BOT, 0, ANNA))
+    own = await store.read(lambda tx: tx.ledger.cost_by_model(BOT, 0, ANNA))
     assert words_in(own) == set(HERS)
-    days = await store.read(lambda tx: tx.usage.by_day(BOT, 0, ANNA))
+    days = await store.read(lambda tx: tx.ledger.cost_by_day(BOT, 0, ANNA))
     assert [line.requests for line in days.values()] == [2]
-    assert sum(line.requests for line in await store.read(lambda tx: tx.usage.by_model(BOT, 0))) == 4
+    assert sum(line.requests for line in await store.read(lambda tx: tx.ledger.cost_by_model(BOT, 0))) == 4
 
 
 async def test_opinions_are_printed_of_the_bots_of_the_settings_or_of_the_one_that_is_named(
@@ -232,17 +237,17 @@ async def test_opinions_are_printed_of_the_bots_of_the_settings_or_of_the_one_th
 
 async def test_to_be_forgotten_by_a_bot_leaves_what_others_said_and_what_another_bot_knows(store: Store) -> None:
     before = await store.read(of_others)
-    await store.write(lambda tx: tx.belongings.forget(BOT, ANNA))
+    await store.write(lambda tx: tx.personal_data.delete_person(BOT, ANNA))
     assert await store.read(of_others) == before
     left = await store.read(lambda tx: [rows(tx, word) for word in HERS])
     assert {name for found in left for name, kept in found.items() if kept} <= KEPT
-    assert (await store.read(lambda tx: tx.belongings.of(BOT, ANNA)))["usage"] == []
+    assert (await store.read(lambda tx: tx.personal_data.export_rows(BOT, ANNA)))["usage"] == []
 
 
 @pytest.mark.parametrize("private", [True, False])
 async def test_what_is_too_old_for_one_bot_is_kept_by_another(store: Store, private: bool) -> None:
     before = await store.read(of_the_other_bot)
-    while await store.write(lambda tx: tx.belongings.expire(BOT, 2.0, private=private)):
+    while await store.write(lambda tx: tx.personal_data.delete_expired(BOT, 2.0, private=private)):
         pass
     assert await store.read(of_the_other_bot) == before
     gone = next(whose for whose in ALL if whose.bot == BOT and (whose.chat > 0) is private)
@@ -251,7 +256,7 @@ async def test_what_is_too_old_for_one_bot_is_kept_by_another(store: Store, priv
 
 async def test_a_group_that_moves_moves_for_one_bot(store: Store) -> None:
     before = await store.read(of_the_other_bot)
-    await store.write(lambda tx: tx.chats.move(BOT, GROUP, -1005))
+    await store.write(lambda tx: tx.chats.change_id(BOT, GROUP, -1005))
     assert await store.read(of_the_other_bot) == before
 
 
@@ -260,9 +265,9 @@ async def test_a_judgement_is_taken_back_from_the_answer_of_one_bot(store: Store
 
     def work(tx: Tx) -> None:
         for row in everything:
-            tx.feedback.forget(BOT, row[0], ANNA)
+            tx.feedback.delete_judgement(BOT, row[0], ANNA)
 
     before = await store.read(of_others)
     await store.write(work)
     assert await store.read(of_others) == before
-    assert await store.read(lambda tx: tx.belongings.of(BOT, ANNA)["feedback"]) == []
+    assert await store.read(lambda tx: tx.personal_data.export_rows(BOT, ANNA)["feedback"]) == []

@@ -55,10 +55,10 @@ async def test_a_reader_sees_what_was_committed_and_only_that(store: Store) -> N
 
 async def test_what_is_asked_with_one_statement_is_what_was_committed_and_changes_nothing(store: Store) -> None:
     await store.write(_adding(1))
-    assert await store.ask(_updates) == [1]
+    assert await store.read_one(_updates) == [1]
     with pytest.raises(DBAPIError, match=r"read-?only"):
-        await store.ask(_adding(2))
-    assert await store.ask(_updates) == await store.read(_updates) == [1]
+        await store.read_one(_adding(2))
+    assert await store.read_one(_updates) == await store.read(_updates) == [1]
 
 
 async def test_a_work_reads_its_own_changes_and_returns_its_result(store: Store) -> None:
@@ -145,7 +145,7 @@ async def test_closing_waits_for_what_was_asked(database_url: str) -> None:
 async def test_an_update_is_accepted_once_by_id_and_by_what_it_says(store: Store) -> None:
     def work(tx: Tx) -> list[bool]:
         asked = ((42, 1, "a"), (42, 1, "a"), (42, 2, "a"), (43, 1, "a"), (42, 3, ""), (42, 3, ""), (42, 4, ""))
-        return [tx.updates.add(bot, id_, once, "{}") is not None for bot, id_, once in asked]
+        return [tx.inbox.add_update(bot, id_, once, "{}") is not None for bot, id_, once in asked]
 
     assert await store.write(work) == [True, False, False, True, True, False, True]
 
@@ -155,29 +155,29 @@ async def test_a_number_that_is_used_again_for_something_else_is_a_new_update(st
 
     def work(tx: Tx) -> list[bool]:
         asked = ((1, "5/1/@100"), (1, "5/1/@200"), (1, "5/1/@200"), (7, "5/1/@100"), (1, "press/8@3/0"))
-        return [tx.updates.add(42, id_, once, "{}") is not None for id_, once in asked]
+        return [tx.inbox.add_update(42, id_, once, "{}") is not None for id_, once in asked]
 
     assert await store.write(work) == [True, True, False, False, True]
-    kept = await store.read(lambda tx: tx.updates.find(42, "5/1/@100"))
-    assert (await store.read(lambda tx: tx.updates.open(42)))[0].id == kept
+    kept = await store.read(lambda tx: tx.inbox.find_by_once(42, "5/1/@100"))
+    assert (await store.read(lambda tx: tx.inbox.list_open(42)))[0].id == kept
 
 
 async def test_what_was_taken_by_the_version_before_is_known_by_its_shorter_name(store: Store) -> None:
     def work(tx: Tx) -> list[bool]:
-        return [tx.updates.add(42, 1, once, "{}") is not None for once in ("5/1/", "5/1/@100")]
+        return [tx.inbox.add_update(42, 1, once, "{}") is not None for once in ("5/1/", "5/1/@100")]
 
     assert await store.write(work) == [True, False]
-    assert await store.read(lambda tx: tx.updates.find(42, "5/1/@100")) is not None
+    assert await store.read(lambda tx: tx.inbox.find_by_once(42, "5/1/@100")) is not None
 
 
 async def test_an_answer_takes_over_the_message_it_was_shown_in_whichever_was_first(store: Store) -> None:
-    await store.write(lambda tx: tx.deliveries.place("1", WHERE, 70))
-    await store.write(lambda tx: tx.deliveries.add("1", WHERE, Outgoing("placed first")))
-    await store.write(lambda tx: tx.deliveries.add("2", WHERE, Outgoing("finished first")))
-    await store.write(lambda tx: tx.deliveries.place("2", WHERE, 80))
+    await store.write(lambda tx: tx.outbox.claim_message("1", WHERE, 70))
+    await store.write(lambda tx: tx.outbox.add_answer("1", WHERE, Outgoing("placed first")))
+    await store.write(lambda tx: tx.outbox.add_answer("2", WHERE, Outgoing("finished first")))
+    await store.write(lambda tx: tx.outbox.claim_message("2", WHERE, 80))
     seen = []
     for _ in range(2):
-        delivery = await store.read(lambda tx: tx.deliveries.next(WHERE))
+        delivery = await store.read(lambda tx: tx.outbox.next_unsent(WHERE))
         assert delivery is not None
         seen.append((delivery.outgoing.text, delivery.message_ids, delivery.state))
         await store.write(_sending(delivery))
@@ -187,12 +187,12 @@ async def test_an_answer_takes_over_the_message_it_was_shown_in_whichever_was_fi
 
 
 async def test_a_message_that_is_shown_too_late_does_not_change_what_was_sent(store: Store) -> None:
-    await store.write(lambda tx: tx.deliveries.add("1", WHERE, Outgoing("sent")))
-    delivery = await store.read(lambda tx: tx.deliveries.next(WHERE))
+    await store.write(lambda tx: tx.outbox.add_answer("1", WHERE, Outgoing("sent")))
+    delivery = await store.read(lambda tx: tx.outbox.next_unsent(WHERE))
     assert delivery is not None
-    await store.write(lambda tx: tx.deliveries.progress(delivery.id, (90,), done=1, sent=True))
-    await store.write(lambda tx: tx.deliveries.place("1", WHERE, 91))
-    assert await store.read(lambda tx: tx.deliveries.placed("1", WHERE)) == 90
+    await store.write(lambda tx: tx.outbox.record_progress(delivery.id, (90,), done=1, sent=True))
+    await store.write(lambda tx: tx.outbox.claim_message("1", WHERE, 91))
+    assert await store.read(lambda tx: tx.outbox.claimed_message("1", WHERE)) == 90
 
 
 async def test_what_one_member_alone_sees_is_never_taken_for_a_message_of_the_chat(store: Store) -> None:
@@ -201,47 +201,49 @@ async def test_what_one_member_alone_sees_is_never_taken_for_a_message_of_the_ch
 
     def work(tx: Tx) -> list[object]:
         for turn, where in (("1", WHERE), ("2", alone)):
-            tx.messages.add(tx.messages.conversation(where), where, turn, "assistant", (Text("answer"),))
-            tx.deliveries.add(turn, where, Outgoing("answer"))
-            delivery = tx.deliveries.next(where)
+            tx.messages.add_message(
+                tx.messages.current_conversation(where), where, turn, "assistant", (Text("answer"),)
+            )
+            tx.outbox.add_answer(turn, where, Outgoing("answer"))
+            delivery = tx.outbox.next_unsent(where)
             assert delivery is not None
-            tx.deliveries.progress(delivery.id, (int(turn) + 5,), done=1, sent=True)
-        return [found and found.turn for found in (tx.deliveries.shown(WHERE, id_) for id_ in (6, 7))]
+            tx.outbox.record_progress(delivery.id, (int(turn) + 5,), done=1, sent=True)
+        return [found and found.turn for found in (tx.outbox.find_shown(WHERE, id_) for id_ in (6, 7))]
 
     assert await store.write(work) == ["1", None]
 
 
 async def test_the_same_turn_is_remembered_once(store: Store) -> None:
     def work(tx: Tx) -> list[str]:
-        conversation = tx.messages.conversation(WHERE)
+        conversation = tx.messages.current_conversation(WHERE)
         for said in ("first", "again"):
-            tx.messages.add(conversation, WHERE, "1", "user", (Text(said),))
-        tx.messages.add(conversation, WHERE, "1", "assistant", (Text("answer"),), ending="cut")
-        return [row.message.text + row.ending for row in tx.messages.last(conversation, 10)]
+            tx.messages.add_message(conversation, WHERE, "1", "user", (Text(said),))
+        tx.messages.add_message(conversation, WHERE, "1", "assistant", (Text("answer"),), ending="cut")
+        return [row.message.text + row.ending for row in tx.messages.list_newest(conversation, 10)]
 
     assert await store.write(work) == ["first", "answercut"]
 
 
 async def test_a_branch_is_read_from_its_tip_and_the_other_one_stays(store: Store) -> None:
     def texts(tx: Tx, conversation: int) -> list[str]:
-        return [row.text for row in tx.messages.last(conversation, 10)]
+        return [row.text for row in tx.messages.list_newest(conversation, 10)]
 
     def work(tx: Tx) -> None:
-        conversation = tx.messages.conversation(WHERE)
-        first = tx.messages.add(conversation, WHERE, "1", "user", (Text("question"),), place=7).id
-        one = tx.messages.add(conversation, WHERE, "1", "assistant", (Text("one"),)).id
-        tx.messages.add(conversation, WHERE, "2", "user", (Text("next"),))
-        two = tx.messages.add(conversation, WHERE, "3", "assistant", (Text("two"),), parent=first).id
+        conversation = tx.messages.current_conversation(WHERE)
+        first = tx.messages.add_message(conversation, WHERE, "1", "user", (Text("question"),), place=7).id
+        one = tx.messages.add_message(conversation, WHERE, "1", "assistant", (Text("one"),)).id
+        tx.messages.add_message(conversation, WHERE, "2", "user", (Text("next"),))
+        two = tx.messages.add_message(conversation, WHERE, "3", "assistant", (Text("two"),), parent=first).id
         assert texts(tx, conversation) == ["question", "two"]
-        answer = tx.messages.get(one)
+        answer = tx.messages.find_message(one)
         assert answer is not None
-        assert tx.messages.versions(answer) == [one, two]
-        tx.messages.show(answer)
+        assert tx.messages.list_versions(answer) == [one, two]
+        tx.messages.show_branch(answer)
         assert texts(tx, conversation) == ["question", "one", "next"]
-        assert [row.text for row in tx.messages.path(two, 1)] == ["two"]
-        edited = tx.messages.add(conversation, WHERE, "4", "user", (Text("edited"),), parent=0, place=7).id
-        three = tx.messages.add(conversation, WHERE, "4", "assistant", (Text("three"),), parent=edited).id
-        assert tx.messages.versions(answer) == [one, two, three]
+        assert [row.text for row in tx.messages.list_branch(two, 1)] == ["two"]
+        edited = tx.messages.add_message(conversation, WHERE, "4", "user", (Text("edited"),), parent=0, place=7).id
+        three = tx.messages.add_message(conversation, WHERE, "4", "assistant", (Text("three"),), parent=edited).id
+        assert tx.messages.list_versions(answer) == [one, two, three]
         assert texts(tx, conversation) == ["edited", "three"]
 
     await store.write(work)
@@ -253,22 +255,22 @@ async def test_a_group_that_moves_takes_everything_along_and_disturbs_nobody(sto
 
     def prepare(tx: Tx) -> int:
         for where in (group, other):
-            tx.chats.seen(where, person, private=False)
-            tx.chats.choose(where, model="lite")
-            tx.buttons.wait_for(where, 7, "image.change", turn="1")
-        tx.deliveries.add("1", group, Outgoing("waiting"))
-        return tx.messages.conversation(group)
+            tx.chats.record_seen(where, person, private=False)
+            tx.chats.store_choices(where, model="lite")
+            tx.buttons.await_answer(where, 7, "image.change", turn="1")
+        tx.outbox.add_answer("1", group, Outgoing("waiting"))
+        return tx.messages.current_conversation(group)
 
     conversation = await store.write(prepare)
-    await store.write(lambda tx: tx.chats.move(42, -5, -1005))
+    await store.write(lambda tx: tx.chats.change_id(42, -5, -1005))
 
     def look(tx: Tx) -> None:
-        assert tx.chats.choices(new).model == "lite"
-        assert tx.messages.conversation(new) == conversation
-        assert tx.deliveries.next(new) is not None
-        assert tx.deliveries.next(group) is None
-        assert tx.buttons.awaited(group, 7) is None
-        assert tx.buttons.awaited(other, 7) is not None
+        assert tx.chats.read_choices(new).model == "lite"
+        assert tx.messages.current_conversation(new) == conversation
+        assert tx.outbox.next_unsent(new) is not None
+        assert tx.outbox.next_unsent(group) is None
+        assert tx.buttons.find_awaited(group, 7) is None
+        assert tx.buttons.find_awaited(other, 7) is not None
 
     await store.write(look)
 
@@ -277,9 +279,9 @@ async def test_text_of_every_kind_comes_back_as_it_was(store: Store) -> None:
     said = '\'; DROP TABLE messages;-- %_%\\ \u202e 😀 \x0b \ufeff {"a": 1}'
 
     def work(tx: Tx) -> str:
-        conversation = tx.messages.conversation(WHERE)
-        tx.messages.add(conversation, WHERE, "1", "user", (Text(said),))
-        return tx.messages.last(conversation, 1)[0].message.text
+        conversation = tx.messages.current_conversation(WHERE)
+        tx.messages.add_message(conversation, WHERE, "1", "user", (Text(said),))
+        return tx.messages.list_newest(conversation, 1)[0].message.text
 
     assert await store.write(work) == said
 
@@ -294,7 +296,7 @@ async def test_a_number_that_does_not_fit_is_refused_and_disturbs_nobody(store: 
 
 
 def _sending(delivery: Delivery) -> Callable[[Tx], None]:
-    return lambda tx: tx.deliveries.progress(delivery.id, (1,), done=1, sent=True)
+    return lambda tx: tx.outbox.record_progress(delivery.id, (1,), done=1, sent=True)
 
 
 # --- many at once -----------------------------------------------------------------------------------------------------
@@ -304,15 +306,15 @@ async def test_a_work_that_reads_and_decides_is_not_deceived_by_others(store: St
     """A lost update would leave a smaller number."""
 
     def counting(tx: Tx) -> int:
-        choice = tx.chats.choices(WHERE)
-        tx.chats.choose(WHERE, model=str(int(choice.model or 0) + 1))
+        choice = tx.chats.read_choices(WHERE)
+        tx.chats.store_choices(WHERE, model=str(int(choice.model or 0) + 1))
         return 1
 
-    await store.write(lambda tx: tx.chats.seen(WHERE, User(7, "Anna", "en"), private=True))
+    await store.write(lambda tx: tx.chats.record_seen(WHERE, User(7, "Anna", "en"), private=True))
     async with Store.open(database_url, SystemClock()) as other:
         places = [store, other] if "postgresql" in database_url else [store]
         await asyncio.gather(*(place.write(counting) for place in places for _ in range(40)))
-        assert (await store.read(lambda tx: tx.chats.choices(WHERE))).model == str(40 * len(places))
+        assert (await store.read(lambda tx: tx.chats.read_choices(WHERE))).model == str(40 * len(places))
 
 
 async def test_what_is_asked_after_a_cancelled_write_comes_after_it(store: Store) -> None:
@@ -335,13 +337,13 @@ async def test_what_is_asked_after_a_cancelled_write_comes_after_it(store: Store
 
 
 async def test_a_check_is_a_commit(store: Store) -> None:
-    await store.check()
+    await store.check_writable()
 
 
 async def test_what_was_deleted_is_cleaned_up_behind_a_running_store(store: Store) -> None:
     await asyncio.gather(*(store.write(_adding(number)) for number in range(20)))
     await store.write(lambda tx: tx.connection.execute(text("DELETE FROM updates")))
-    await store.scrub()
+    await store.scrub_deleted()
     await store.write(_adding(1))
 
 
@@ -350,7 +352,7 @@ async def test_what_was_deleted_is_cleaned_up_behind_a_running_store(store: Stor
 
 def _adding(number: int, size: int = 2) -> Write:
     def work(tx: Tx) -> int:
-        tx.updates.add(42, number, "", "x" * size)
+        tx.inbox.add_update(42, number, "", "x" * size)
         return 1
 
     return work

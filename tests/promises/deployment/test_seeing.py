@@ -12,7 +12,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from bot.runtime.health import CHECKS, Check, Report, Rows
+from bot.runtime.health import CHECKS, Check, Report, RowCounts
 from bot.runtime.prometheus import exposition
 from bot.telemetry.metrics import Metrics
 from tests.promises.deployment.conftest import DEPLOY, ROOT, Program
@@ -30,7 +30,7 @@ def printed() -> dict[str, set[str]]:
     """Every sample that `/metrics` can print, with its labels."""
     metrics = Metrics()
     every_sample(metrics)
-    report = Report({name: Check("ok") for name in CHECKS}, Rows())
+    report = Report({name: Check("ok") for name in CHECKS}, RowCounts())
     found: dict[str, set[str]] = {}
     for family in text_string_to_metric_families(exposition(metrics, "SQLite 3.50")({"": report}).decode()):
         for sample in family.samples:

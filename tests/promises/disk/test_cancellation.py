@@ -40,28 +40,30 @@ DELIVERY = Delivery(1, "1", WHERE, Outgoing("answer"), DeliveryState.PENDING, ()
 Call = Callable[[Store], Coroutine[Any, Any, Any]]
 
 CALLS: dict[str, Call] = {
-    "write": lambda store: store.write(lambda tx: tx.updates.add(BOT, 5, "", "{}")),
+    "write": lambda store: store.write(lambda tx: tx.inbox.add_update(BOT, 5, "", "{}")),
     "failing write": lambda store: store.write(lambda tx: tx.connection.exec_driver_sql("SELECT nonsense")),
-    "read": lambda store: store.read(lambda tx: tx.updates.open(BOT)),
-    "check": lambda store: store.check(),
-    "patiently": lambda store: store.patiently(lambda: store.write(lambda tx: tx.chats.choose(WHERE, model="lite"))),
+    "read": lambda store: store.read(lambda tx: tx.inbox.list_open(BOT)),
+    "check": lambda store: store.check_writable(),
+    "patiently": lambda store: store.retry_until_stored(
+        lambda: store.write(lambda tx: tx.chats.store_choices(WHERE, model="lite"))
+    ),
     "accept": lambda store: inbox(store).accept(BOT, [(1, "", "{}", "/1"), (2, "", "{}", "/1")]),
     "open": lambda store: inbox(store).open(BOT),
-    "take": lambda store: inbox(store).take(BOT, WHERE.place, (), interrupted=True),
+    "take": lambda store: inbox(store).take(BOT, WHERE.chat_key, (), interrupted=True),
     "done": lambda store: inbox(store).done([1]),
     "quarantine": lambda store: inbox(store).quarantine(1, "broken"),
     "find": lambda store: inbox(store).find(BOT, "x"),
-    "waiting": lambda store: outbox(store).waiting(BOT, WHERE.place),
+    "waiting": lambda store: outbox(store).waiting(BOT, WHERE.chat_key),
     "next": lambda store: outbox(store).next(WHERE),
-    "place": lambda store: outbox(store).place("2", WHERE, 70),
-    "ours": lambda store: outbox(store).ours(WHERE),
-    "left": lambda store: outbox(store).left(BOT),
+    "place": lambda store: outbox(store).note_streaming_message("2", WHERE, 70),
+    "ours": lambda store: outbox(store).own_message_ids(WHERE),
+    "left": lambda store: outbox(store).unfinished(BOT),
     "begin": lambda store: outbox(store).begin(DELIVERY, 9),
     "progress": lambda store: outbox(store).progress(DELIVERY, (70,), done=1, sent=True),
     "postpone": lambda store: outbox(store).postpone(DELIVERY, 1.0),
-    "bury": lambda store: outbox(store).bury(DELIVERY, "no"),
-    "gone": lambda store: outbox(store).gone(BOT, WHERE.chat),
-    "move": lambda store: outbox(store).move(BOT, WHERE.chat, -100),
+    "bury": lambda store: outbox(store).dead_letter(DELIVERY, "no"),
+    "gone": lambda store: outbox(store).chat_blocked(BOT, WHERE.chat),
+    "move": lambda store: outbox(store).chat_migrated(BOT, WHERE.chat, -100),
 }
 
 
@@ -95,8 +97,8 @@ class CancelledAt:
 async def store(tmp_path: Path, template: Path) -> AsyncIterator[Store]:
     path = Path(shutil.copy(template, tmp_path / "bot.db"))
     async with Store.open(f"sqlite+aiosqlite:///{path}", SystemClock()) as store:
-        await store.write(lambda tx: tx.deliveries.add("1", WHERE, Outgoing("answer")))
-        await store.write(lambda tx: tx.chats.seen(WHERE, User(7, "Anna"), private=True))
+        await store.write(lambda tx: tx.outbox.add_answer("1", WHERE, Outgoing("answer")))
+        await store.write(lambda tx: tx.chats.record_seen(WHERE, User(7, "Anna"), private=True))
         yield store
 
 
@@ -124,10 +126,10 @@ async def _in_order(store: Store, number: int) -> None:
     """The next write is done at once and seen by every reader: no transaction was left open, no old view either."""
     model = f"m{number}"
     async with asyncio.timeout(60):
-        await store.write(lambda tx: tx.chats.choose(Address("telegram", BOT, 1), model=model))
-        await store.write(lambda tx: tx.chats.seen(Address("telegram", BOT, 1), User(8, "Eve"), private=True))
-        await store.write(lambda tx: tx.chats.choose(Address("telegram", BOT, 1), model=model))
-        seen = [store.read(lambda tx: tx.chats.choices(Address("telegram", BOT, 1)).model) for _ in range(4)]
+        await store.write(lambda tx: tx.chats.store_choices(Address("telegram", BOT, 1), model=model))
+        await store.write(lambda tx: tx.chats.record_seen(Address("telegram", BOT, 1), User(8, "Eve"), private=True))
+        await store.write(lambda tx: tx.chats.store_choices(Address("telegram", BOT, 1), model=model))
+        seen = [store.read(lambda tx: tx.chats.read_choices(Address("telegram", BOT, 1)).model) for _ in range(4)]
         assert await asyncio.gather(*seen) == [model] * 4
         assert await store.read(lambda tx: tx.connection.exec_driver_sql("PRAGMA integrity_check").scalar()) == "ok"
 
@@ -140,7 +142,7 @@ async def test_a_cancelled_wait_for_a_broken_disk_ends_at_once(store: Store) -> 
     async def fails() -> None:
         raise StorageUnavailable("the disk is full")
 
-    waiting = asyncio.create_task(store.patiently(fails))
+    waiting = asyncio.create_task(store.retry_until_stored(fails))
     await asyncio.sleep(0)
     waiting.cancel()
     async with asyncio.timeout(60):
@@ -155,7 +157,7 @@ async def test_a_batch_of_updates_whose_acceptance_is_cancelled_is_there_as_a_wh
         batch = [(10 * number + place, "", "{}", "/1") for place in range(3)]
         with pytest.raises(asyncio.CancelledError):
             await CancelledAt(inbox(store).accept(BOT, batch), 0)
-    await store.check()
+    await store.check_writable()
     connection = sqlite3.connect(tmp_path / "bot.db")
     counts = connection.execute("SELECT count(*) FROM updates GROUP BY update_id / 10").fetchall()
     connection.close()

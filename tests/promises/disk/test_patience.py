@@ -78,10 +78,11 @@ async def test_f85_only_the_acceptance_of_updates_fails_everything_else_of_the_b
             tasks = [
                 asyncio.create_task(call)
                 for call in (
-                    inbox.open(42), inbox.done([1]), inbox.quarantine(1, "no"), outbox.place("2", WHERE, 70),
+                    inbox.open(42), inbox.done([1]), inbox.quarantine(1, "no"),
+                    outbox.note_streaming_message("2", WHERE, 70),
                     outbox.begin(DELIVERY, 9), outbox.progress(DELIVERY, (70,), done=1, sent=True),
-                    outbox.postpone(DELIVERY, 1.0), outbox.bury(DELIVERY, "no"), outbox.gone(42, ANNA),
-                    outbox.move(42, ANNA, -100),
+                    outbox.postpone(DELIVERY, 1.0), outbox.dead_letter(DELIVERY, "no"), outbox.chat_blocked(42, ANNA),
+                    outbox.chat_migrated(42, ANNA, -100),
                 )
             ]  # fmt: skip
             with pytest.raises(StorageUnavailable, match="locked"):
@@ -102,9 +103,9 @@ async def test_f85_the_worker_of_jobs_outlives_the_disk(stage: Stage) -> None:
             tries.append(job.attempts)
             if len(tries) < 4:
                 raise StorageUnavailable("the disk is full")
-            await store.write(lambda tx: tx.jobs.done(job))
+            await store.write(lambda tx: tx.jobs.delete_done(job))
 
-        await store.write(lambda tx: tx.jobs.add(Job("kind", "1", WHERE, {}, due=stage.clock.time())))
+        await store.write(lambda tx: tx.jobs.add_job(Job("kind", "1", WHERE, {}, due=stage.clock.time())))
         jobs = JobWorker(store=store, bot=42, kinds={"kind": work})
         running = asyncio.create_task(jobs.run())
         await soon(stage, lambda: not rows(stage, "SELECT 1 FROM jobs"))

@@ -30,7 +30,7 @@ async def main(url: str, count: int, synchronous: str) -> None:
 
     async def add(store: Store, number: int) -> None:
         text = "x" * chance.choice((10, 300, 9_000))
-        await store.write(lambda tx: tx.updates.add(BOT, number, "", text))
+        await store.write(lambda tx: tx.inbox.add_update(BOT, number, "", text))
         os.write(told, b"%d\n" % number)
 
     def often(tx: Tx) -> None:

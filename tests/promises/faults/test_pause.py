@@ -205,13 +205,13 @@ async def test_failures_in_a_row_open_it_and_one_success_closes_it() -> None:
     model.mood = StreamCut()
     for _ in range(MOST_FAILURES):
         assert await ask(breaker) == "StreamCut"
-    assert breaker.rests
+    assert breaker.is_open
     assert await ask(breaker) == "ModelUnavailable"
     assert model.asked == 2 * MOST_FAILURES
     await clock.sleep(PROBE)
     model.mood = None
     assert await ask(breaker) == ""
-    assert not breaker.rests
+    assert not breaker.is_open
 
 
 async def test_only_one_request_goes_through_at_a_time_while_it_is_open() -> None:
@@ -234,7 +234,7 @@ async def test_what_is_the_question_s_fault_is_not_the_model_s(error: ModelError
     model.mood = error
     for _ in range(3 * MOST_FAILURES):
         assert await ask(breaker) == type(error).__name__
-    assert not breaker.rests
+    assert not breaker.is_open
 
 
 async def test_the_chosen_offer_is_asked_unless_it_is_known_not_to_answer() -> None:
@@ -244,11 +244,11 @@ async def test_the_chosen_offer_is_asked_unless_it_is_known_not_to_answer() -> N
         ModelOption("lite", "Lite", CircuitBreaker(Moody(), clock)),
     )
     routing = Routing([pro, lite])
-    assert routing.ready(pro) is pro
+    assert routing.available(pro) is pro
     moody.mood = ModelDenied()
     assert isinstance(pro.model, CircuitBreaker)
     assert await ask(pro.model) == "ModelDenied"
-    assert routing.ready(pro) is lite
-    assert routing.ready(lite) is lite
+    assert routing.available(pro) is lite
+    assert routing.available(lite) is lite
     await clock.sleep(DENIED_PROBE)
-    assert routing.ready(pro) is pro
+    assert routing.available(pro) is pro

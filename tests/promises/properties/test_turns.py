@@ -195,15 +195,15 @@ def _row(row: sqlite3.Row) -> str:
 
 
 def asks_zone(tx: Tx, where: Address) -> None:
-    tx.buttons.wait_for(where, ANNA, "reminder.zone", text="in 20 minutes tea", turn="1")
+    tx.buttons.await_answer(where, ANNA, "reminder.zone", text="in 20 minutes tea", turn="1")
 
 
 def drawn(tx: Tx, where: Address) -> None:
-    tx.operations.add(
+    tx.operations.add_operation(
         "image", "1", where, ANNA,
         {"prompt": "a cat q2", "seed": 7, "width": 1, "height": 1, "language": "en", "reply_to": 0},
     )  # fmt: skip
-    tx.operations.end(1, "done")
+    tx.operations.store_end(1, "done")
 
 
 def deferred(tx: Tx, where: Address) -> None:
@@ -211,33 +211,33 @@ def deferred(tx: Tx, where: Address) -> None:
         "model": "one", "language": "en", "conversation": 1, "turn": "1", "question": "q1", "parent": None,
         "reply_to": 0, "messages": [["user", dump_parts((Text("q1"),))]], "temperature": 0.3, "max_tokens": 9,
     }  # fmt: skip
-    tx.operations.add("later", "1", where, ANNA, request)
+    tx.operations.add_operation("later", "1", where, ANNA, request)
 
 
 def acts(state: str) -> Prepare:
     def prepare(tx: Tx, where: Address) -> None:
         call = dump_parts((ToolCall("c", "web_search", {"query": "cats"}),))
         request = {"question": 1, "language": "en", "steps": [], "call": call, "results": "[]"}
-        tx.operations.add("action", "1", where, ANNA, request)
+        tx.operations.add_operation("action", "1", where, ANNA, request)
         if state != "asked":
-            tx.operations.end(1, state)
+            tx.operations.store_end(1, state)
 
     return prepare
 
 
 def summarised(tx: Tx, _where: Address) -> None:
-    tx.memory.summarise(1, "what was said", 2, "model")
-    tx.memory.pin(1, ANNA, "a fact")
+    tx.memory.add_summary(1, "what was said", 2, "model")
+    tx.memory.pin_fact(1, ANNA, "a fact")
 
 
 def applied(tx: Tx, where: Address) -> None:
-    tx.members.ask(where.bot, 777, "Vera")
+    tx.members.store_request(where.bot, 777, "Vera")
     for action in ("join.allow", "join.refuse"):
-        tx.buttons.add(where, "1", ANNA, "a button", action, subject=777)
+        tx.buttons.add_button(where, "1", ANNA, "a button", action, subject=777)
 
 
 def invited(tx: Tx, where: Address) -> None:
-    tx.members.invite(where.bot, "hash", "user", 1, 2_000_000_000.0, None, ANNA)
+    tx.members.add_invitation(where.bot, "hash", "user", 1, 2_000_000_000.0, None, ANNA)
 
 
 COMMANDS = {
@@ -325,7 +325,7 @@ def press(action: str, what: Press) -> Callable[[Course], None]:
 
         def made(tx: Tx, where: Address) -> None:
             what.prepare(tx, where)
-            course.key = tx.buttons.add(where, "1", ANNA, "a button", action, **what.payload).data
+            course.key = tx.buttons.add_button(where, "1", ANNA, "a button", action, **what.payload).data
 
         course.write(made)
         course.commits, course.lost = 0, []
@@ -338,7 +338,7 @@ def answer(action: str, what: Press) -> Callable[[Course], None]:
     def act(course: Course) -> None:
         def made(tx: Tx, where: Address) -> None:
             what.prepare(tx, where)
-            tx.buttons.wait_for(where, ANNA, action, **what.payload)
+            tx.buttons.await_answer(where, ANNA, action, **what.payload)
 
         course.write(made)
         course.commits, course.lost = 0, []

@@ -23,7 +23,7 @@ from bot.llm.routing import ModelOption, Routing
 from bot.providers.yandex.service import YandexStudio
 from bot.runtime.bot import Bot, Placement
 from bot.runtime.models import Models
-from bot.runtime.resources import Process
+from bot.runtime.resources import SharedResources
 from bot.runtime.wiring import Given, wire
 from bot.sandbox.telegram.server_facade import Telegram, buttons_of, text_of
 from bot.storage.store import Store
@@ -124,7 +124,7 @@ class World:
             Given(
                 settings=self.settings,
                 store=store,
-                process=Process(self.settings, self.clock, HTTP, AsyncExitStack()),
+                process=SharedResources(self.settings, self.clock, HTTP, AsyncExitStack()),
                 api=api,
                 models=Models(
                     studio=studio, routing=routing, async_models=self.async_models, images=studio.art(), chance=chance

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sqlalchemy import bindparam, insert, select
 
-from bot.storage.repositories.mapping import Subject
+from bot.storage.repositories.mapping import Repository
 from bot.storage.tables.history import blobs
 from bot.types import Address, Image, Message, Part
 
@@ -16,18 +16,18 @@ ADD = insert(blobs).returning(blobs.c.id)
 DATA = select(blobs.c.data).where(blobs.c.id == bindparam("number"))
 
 
-class Blobs(Subject):
+class Blobs(Repository):
     """Files, each stored once; messages hold their ids."""
 
-    def keep(self, address: Address, user: int, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    def store_images(self, address: Address, user: int, parts: tuple[Part, ...]) -> tuple[Part, ...]:
         """Store the images among these parts; return the parts with an id in the place of each image's bytes."""
         return tuple(self._kept(address, user, part) if isinstance(part, Image) else part for part in parts)
 
-    def data(self, number: int) -> bytes | None:
+    def read_bytes(self, number: int) -> bytes | None:
         """Return the bytes of a blob, None where it is gone."""
         return self.connection.execute(DATA, {"number": number}).scalar_one_or_none()
 
-    def shown(self, messages: Sequence[Message], most: int = MOST_SHOWN) -> list[Message]:
+    def load_images(self, messages: Sequence[Message], most: int = MOST_SHOWN) -> list[Message]:
         """Return the messages with the bytes of their newest images, at most `most`; older ones stay without."""
         result, left = [], most
         for message in reversed(messages):
@@ -40,7 +40,7 @@ class Blobs(Subject):
         parts: list[Part] = []
         for part in reversed(message.parts):
             if isinstance(part, Image) and part.blob and left > 0:
-                part = replace(part, data=self.data(part.blob) or b"")
+                part = replace(part, data=self.read_bytes(part.blob) or b"")
                 left -= 1
             parts.append(part)
         return replace(message, parts=tuple(parts[::-1])), left

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import bindparam, case, delete, func, insert, select, update
 
-from bot.storage.repositories.mapping import Subject
+from bot.storage.repositories.mapping import Repository
 from bot.storage.tables.history import documents, passages
 
 LONGEST_NAME = 255  # SQLite would keep more, PostgreSQL refuses it
@@ -26,10 +26,10 @@ class Kept:
     vector: tuple[float, ...]
 
 
-class Documents(Subject):
+class Documents(Repository):
     """Documents of conversations, cut into passages."""
 
-    def size(self, conversation: int) -> int:
+    def prompt_size(self, conversation: int) -> int:
         """Return how many characters all passages take in a prompt, with their headings; 0 for none."""
         query = (
             select(func.sum(func.length(passages.c.text) + func.length(documents.c.name) + PLACE))
@@ -38,7 +38,7 @@ class Documents(Subject):
         )
         return self.connection.execute(query).scalar_one() or 0
 
-    def sizes(self, conversation: int) -> tuple[int, int]:
+    def text_sizes(self, conversation: int) -> tuple[int, int]:
         """Return the characters of all passages of a conversation, and of those without a vector."""
         length = func.length(passages.c.text)
         bare = case((passages.c.vector.is_(None), length), else_=0)
@@ -49,7 +49,7 @@ class Documents(Subject):
         whole, left = self.connection.execute(query).one()
         return int(whole), int(left)
 
-    def keep(
+    def store_document(
         self, conversation: int, turn: str, user: int, name: str, pages: int, pieces: Sequence[tuple[int, str]]
     ) -> None:
         """Store a document as passages (page and text), in the place of one with its name.
@@ -77,7 +77,7 @@ class Documents(Subject):
         )
         return [(page, text) for page, text in self.connection.execute(query)] == list(pieces)
 
-    def passages(self, conversation: int) -> Sequence[Kept]:
+    def list_passages(self, conversation: int) -> Sequence[Kept]:
         """Return the passages of all documents of a conversation, in their order."""
         query = (
             select(passages.c.id, documents.c.name, passages.c.page, passages.c.text, passages.c.vector)
@@ -87,7 +87,7 @@ class Documents(Subject):
         )
         return [Kept(*row[:4], _vector(row[4])) for row in self.connection.execute(query)]
 
-    def reckoned(self, vectors: Mapping[int, Sequence[float]]) -> None:
+    def store_vectors(self, vectors: Mapping[int, Sequence[float]]) -> None:
         """Store the vectors of passages, by the ids of the passages."""
         change = update(passages).where(passages.c.id == bindparam("row")).values(vector=bindparam("found"))
         rows = [{"row": id_, "found": _bytes(vector)} for id_, vector in vectors.items()]

@@ -30,7 +30,7 @@ from sqlalchemy.sql.dml import ReturningInsert
 from bot.storage.engines import decision_locks
 from bot.storage.engines.decision_locks import DecisionLock
 from bot.storage.engines.dialects import Insert, upsert
-from bot.storage.repositories.mapping import Subject
+from bot.storage.repositories.mapping import Repository
 from bot.storage.tables.spending import reservations, spending
 from bot.types import Address
 
@@ -144,7 +144,7 @@ def _over(scope: str, period: str) -> Select[tuple[bool]]:
 OVER = [(scope + period, _over(scope, period)) for period in (MONTH, "") for scope in SUBJECTS]
 
 
-class Ledgers(Subject):
+class Budgets(Repository):
     """Spending of a day, and reservations for work that is under way."""
 
     def reserve(self, kind: str, amount: int, where: Address, user: int, caps: Caps, turn: str = "") -> int | None:
@@ -159,7 +159,7 @@ class Ledgers(Subject):
         values = {**self._where(kind, where, user, caps), "amount": amount, "at": self.clock.time(), "turn": turn}
         return self.connection.execute(RESERVE_MONTH if caps.monthly else RESERVE, values).scalar_one_or_none()
 
-    def settle(self, reservation: int, amount: int | None = None) -> None:
+    def settle_reservation(self, reservation: int, amount: int | None = None) -> None:
         """Replace a reservation by what the work has cost (None: all that was reserved), on the day it was made.
 
         A reservation that was settled before is left alone.
@@ -178,9 +178,9 @@ class Ledgers(Subject):
         """Settle in full the reservations of a turn, but for those in `spare`."""
         left = select(reservations.c.id).where(reservations.c.bot == bot, reservations.c.turn == turn)
         for id_ in set(self.connection.scalars(left)) - set(spare):
-            self.settle(id_)
+            self.settle_reservation(id_)
 
-    def settle_dead(
+    def settle_abandoned(
         self, bot: int, kind: str, *, before: float | None = None, spare: Collection[int] = ()
     ) -> None:  # fmt: skip
         """Settle in full the reservations of a kind, made before a time (Unix seconds; None: all of them).
@@ -191,9 +191,9 @@ class Ledgers(Subject):
         if before is not None:
             left = left.where(reservations.c.at < before)
         for id_ in set(self.connection.scalars(left)) - set(spare):
-            self.settle(id_)
+            self.settle_reservation(id_)
 
-    def used_up(self, kind: str, where: Address, user: int, caps: Caps) -> str:
+    def find_exhausted_cap(self, kind: str, where: Address, user: int, caps: Caps) -> str:
         """Return whose cap is spent: "user", "chat" or "bot", with "_month" behind it for the cap of a month.
 
         "" where no cap is spent, and the rest is only reserved.
@@ -204,7 +204,7 @@ class Ledgers(Subject):
                 return scope
         return ""
 
-    def spent(self, kind: str, bot: int, scope: str = BOT, subject: int = 0, *, month: bool = False) -> int:
+    def read_spent(self, kind: str, bot: int, scope: str = BOT, subject: int = 0, *, month: bool = False) -> int:
         """Return what was spent today, or in this month, in a scope."""
         query = select(func.coalesce(func.sum(spending.c.amount), 0)).where(
             spending.c.bot == bot, spending.c.day.in_(self._days() if month else [self._today()]),
@@ -213,7 +213,7 @@ class Ledgers(Subject):
         )  # fmt: skip
         return int(self.connection.execute(query).scalar_one())
 
-    def sweep(self) -> None:
+    def delete_old_days(self) -> None:
         """Delete the spending of days that no budget looks at any more."""
         self.connection.execute(delete(spending).where(spending.c.day < self._today() - KEPT))
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Integer, case, cast, func, insert, select
 
 from bot.ai import Usage
-from bot.storage.repositories.mapping import Subject
+from bot.storage.repositories.mapping import Repository
 from bot.storage.tables.spending import usage
 from bot.types import Address
 
@@ -52,10 +52,10 @@ SERVICE = case((usage.c.mode.in_(SERVICES), usage.c.mode), else_="")
 NAME = case((usage.c.mode.in_(SERVICES), ""), else_=usage.c.model)
 
 
-class Ledger(Subject):
+class Ledger(Repository):
     """Requests that were paid for, one row each."""
 
-    def add(
+    def add_line(
         self, address: Address, user: int, turn: str, model: str, usage: Usage,
         *, mode: str = "sync", cost: int = 0, units: int = 0,
     ) -> None:  # fmt: skip
@@ -67,13 +67,13 @@ class Ledger(Subject):
         }  # fmt: skip
         self.connection.execute(ADD, row)
 
-    def by_model(self, bot: int, since: float, user: int | None = None) -> Sequence[Line]:
+    def cost_by_model(self, bot: int, since: float, user: int | None = None) -> Sequence[Line]:
         """Return the cost by model or service since a time, the dearest first. `user` None: of everybody."""
         query = select(NAME, *COLUMNS, SERVICE).where(*_whose(bot, since, user)).group_by(NAME, SERVICE)
         rows = self.connection.execute(query.order_by(func.sum(usage.c.cost).desc(), func.count().desc()))
         return [Line(*row) for row in rows]
 
-    def by_day(self, bot: int, since: float, user: int | None = None) -> dict[int, Line]:
+    def cost_by_day(self, bot: int, since: float, user: int | None = None) -> dict[int, Line]:
         """Return the cost by day, counted from 1970 in UTC. `user` None: of everybody."""
         # What is made a whole number is cut by SQLite and rounded by PostgreSQL, which alone is sure to have `floor`.
         days = usage.c.at / DAY
