@@ -1,0 +1,1 @@
+"""The settings by subject: each module declares one group of fields; `config.settings.Settings` inherits them all."""
