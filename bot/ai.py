@@ -1,7 +1,8 @@
-"""What is asked of services and what they say: answers (`Model`), at once or later, pictures, the web, vectors, speech.
+"""What AI services are asked and what they return: answers (`Model`), now or later, pictures, web search, embeddings,
+speech.
 
-The words are values, the services protocols; `models/` has the adapters and raises only the errors of `errors.py`.
-Money is `Decimal`, durations are seconds.
+The values are plain data, the services are protocols; `providers/` implements them and raises only the errors of
+`errors.py`. Money is `Decimal`, durations are seconds.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from bot.types import Message, ToolCall
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What a model can do and costs, as data. An unknown model gets the defaults, which are safe for all.
+    """What a model can do and costs, as data. The defaults are for an unknown model, and safe for all.
 
-    `window` is in tokens, prompt and answer together. Prices are of 1,000 tokens; `async_share` is
-    the part of them that an answer given later costs where the model is `asynchronous`. `price_search` is of one
-    search of the web that the model makes by itself.
+    `window` is in tokens, prompt and answer together. Prices are for 1,000 tokens. `async_share` is the part of these
+    prices that an answer of the asynchronous mode costs (`asynchronous`). `price_search` is for one web search that the
+    model makes by itself. `native`: it also speaks AI Studio's own API.
     """
 
     window: int = 8_192
@@ -43,7 +44,7 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """A tool as a model sees it: `parameters` is the JSON schema of an object."""
+    """A tool as a model is told of it: `parameters` is the JSON schema of an object."""
 
     name: str
     description: str
@@ -52,11 +53,11 @@ class ToolSpec:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a model is asked. `max_tokens` limits the answer; None leaves it to the server.
+    """What a model is asked. `max_tokens` limits the answer; None: the server decides.
 
-    `choice` says which of the `tools` is to be called: "" leaves it to the model, "none", "required" (some), or a name.
-    `schema` is the JSON schema that the answer has to follow. `reasoning`: "" is the model's own way, else "none",
-    "low", "medium" or "high"; a model without it answers as always.
+    `choice` says which of the `tools` the model calls: "" is its own choice, "none", "required" (at least one), or a
+    name. `schema` is the JSON schema of the answer. `reasoning`: "none", "low", "medium" or "high"; "" is the model's
+    default. A model that can't reason ignores it.
     """
 
     messages: tuple[Message, ...]
@@ -70,9 +71,8 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens as the server counted them. `reasoning` tokens are part of `completion`.
-
-    `searches` of the web that the model made by itself: they are paid beside the tokens.
+    """Tokens as the server counted them; `completion` includes the `reasoning` tokens. `searches`: web searches that
+    the model made by itself, which are paid in addition.
     """
 
     prompt: int = 0
@@ -82,11 +82,12 @@ class Usage:
 
     @property
     def total(self) -> int:
+        """Tokens of prompt and answer together."""
         return self.prompt + self.completion
 
 
 class Finish(StrEnum):
-    """How an answer ended."""
+    """Why an answer ended."""
 
     STOP = "stop"
     LENGTH = "length"
@@ -96,7 +97,7 @@ class Finish(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What an answer rests on: a page of the web (`url`), or a page of a document (`page`, from 1)."""
+    """What an answer is based on: a web page (`url`), or a page of a document (`page`, from 1; 0: no document)."""
 
     title: str
     url: str = ""
@@ -105,12 +106,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of an answer: `text` is what is new. With `replaces`, `text` is the whole answer so far instead.
+    """A piece of a streamed answer: `text` is new text, or with `replaces` the whole answer so far.
 
-    `thought` is new text of a reasoning that the model shows; `doing` names what it does meanwhile by itself
-    ("web_search").
-
-    The last chunk of every complete stream has `finish`; a stream that ends without it raises `StreamCut`.
+    `reasoning` is new text of the model's reasoning; `activity` names what the model is doing by itself ("web_search").
+    Only the last chunk of a complete stream has `finish`; a stream that ends without it raises `StreamCut`.
     """
 
     text: str = ""
@@ -124,18 +123,23 @@ class Chunk:
 
 
 class Model(Protocol):
-    """Who answers. A whole answer is a joined stream.
-
-    `stream` raises only the `ModelError`s of `errors.py`; closing the iterator closes the connection.
-    """
+    """A language model. Every answer is a stream; a whole answer is its chunks joined."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The name or URI under which the service knows the model."""
+        ...
 
     @property
-    def profile(self) -> Profile: ...
+    def profile(self) -> Profile:
+        """What the model can do and costs."""
+        ...
 
-    def stream(self, request: Request) -> AsyncGenerator[Chunk, None]: ...
+    def stream(self, request: Request) -> AsyncGenerator[Chunk, None]:
+        """Ask the model; yields the answer in pieces. Raises only `ModelError`s. Closing the iterator closes the
+        connection.
+        """
+        ...
 
 
 # --- answers that come later ------------------------------------------------------------------------------------------
@@ -143,17 +147,19 @@ class Model(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    pass
+    """The operation is not finished; ask again later."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
+    """The operation is finished; `data` is its result, a file."""
+
     data: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The answer of a model that was asked to answer later."""
+    """The text that an operation produced: an answer of an asynchronous model, or a transcript."""
 
     text: str
     finish: Finish = Finish.STOP
@@ -162,26 +168,27 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The operation ended without a result. `refused`: by the rules of the service, so trying again is no use."""
+    """The operation ended without a result. `refused`: the service's rules forbid it, so trying again is no use."""
 
     reason: str
     refused: bool = False
 
 
 class AsyncModel(Protocol):
-    """A model that answers later, for less: `submit` costs money each time it is accepted, `poll` costs nothing.
-
-    Both raise the `ModelError`s of `errors.py`; `submit` may raise `OutcomeUnknown`.
+    """A model that answers within hours, for less money. An accepted `submit` costs money, `poll` costs nothing. All
+    methods raise `ModelError`s.
     """
 
     async def submit(self, request: Request) -> str:
-        """Return the operation id."""
+        """Start an operation; returns its id. Raises `OutcomeUnknown` if it may have been started."""
         ...
 
-    async def poll(self, operation: str) -> Pending | Answered | Failed: ...
+    async def poll(self, operation: str) -> Pending | Answered | Failed:
+        """Ask how the operation stands."""
+        ...
 
     async def cancel(self, operation: str) -> bool:
-        """Whether the service has taken it back; what it did until then may be paid."""
+        """Ask the service to cancel the operation; returns whether it did. Work done until then may be charged."""
         ...
 
 
@@ -190,9 +197,8 @@ class AsyncModel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ImageRequest:
-    """What a picture is made from. The same prompt, seed and ratio give the same picture.
-
-    `prompt` has at most 500 characters (YandexART); `width` and `height` are a ratio, not pixels.
+    """A picture to draw: equal requests give equal pictures. `prompt` has at most 500 characters (YandexART); `width`
+    and `height` are a ratio, not pixels.
     """
 
     prompt: str
@@ -202,14 +208,14 @@ class ImageRequest:
 
 
 class ImageModel(Protocol):
-    """Draws pictures as operations: `submit` costs money each time it is accepted, `poll` costs nothing."""
+    """A model that draws, as operations. An accepted `submit` costs money, `poll` costs nothing."""
 
     async def submit(self, drawing: ImageRequest) -> str:
-        """Return the operation id. Raises `ModelRefused`, `ModelUnavailable`, `OutcomeUnknown`, ..."""
+        """Start an operation; returns its id. Raises `ModelError`s; `OutcomeUnknown` if it may have been started."""
         ...
 
     async def poll(self, operation: str) -> Pending | Finished | Failed:
-        """`Finished.data` is a JPEG."""
+        """Ask how the operation stands. `Finished.data` is a JPEG."""
         ...
 
 
@@ -218,7 +224,7 @@ class ImageModel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What a search came to: an answer whose marks [1], [2] count `sources`."""
+    """The answer of a search service; its marks [1], [2] are the numbers of `sources`, from 1."""
 
     text: str
     sources: tuple[Source, ...] = ()
@@ -226,21 +232,21 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """What a page says about a query, in a few sentences."""
+    """The sentences of a web page that match a query."""
 
     source: Source
     text: str
 
 
 class Searcher(Protocol):
-    """Searches the web. Both raise the `ModelError`s of `errors.py`; each costs money whenever it is asked."""
+    """Searches the web. Each call costs money and raises `ModelError`s."""
 
     async def search(self, query: str) -> Findings:
-        """An answer that the service has written from what it found."""
+        """Return an answer that the service wrote from the pages it found."""
         ...
 
     async def pages(self, query: str) -> tuple[Excerpt, ...]:
-        """The pages themselves, best first."""
+        """Return excerpts of the pages found, best first."""
         ...
 
 
@@ -249,22 +255,24 @@ class Searcher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Vector:
-    """A text's place, and the tokens that were paid for it (0 where that is not told)."""
+    """The embedding of a text, and the tokens that it cost (0: the service did not say)."""
 
     numbers: Sequence[float]
     tokens: int = 0
 
 
 class Embedder(Protocol):
-    """Gives texts their place in a space where near means alike; questions and what is kept share it."""
+    """Turns texts into vectors whose nearness means likeness; questions and stored texts share one space."""
 
     @property
     def longest(self) -> int:
-        """The most tokens of one text."""
+        """The most tokens that one text may have."""
         ...
 
     async def embed(self, texts: Sequence[str], *, question: bool = False) -> Sequence[Vector | ModelError]:
-        """A vector for each text, or why there is none. Each vector is paid for, whatever became of the others."""
+        """Return for each text its vector or the error; vectors are paid for even if other texts failed. `question`:
+        the texts are questions, not texts to be found.
+        """
         ...
 
 
@@ -272,32 +280,35 @@ class Embedder(Protocol):
 
 
 class SpeechToText(Protocol):
-    """Understands speech. A short note (`short`) is one request, a longer one an operation. Each is paid for.
-
-    All raise the `ModelError`s of `errors.py`; `hear` and `submit` may raise `OutcomeUnknown`.
+    """Recognises speech. A short voice note is one request (`hear`), a longer one an operation (`submit`, `poll`). Both
+    cost money. All raise `ModelError`s; `hear` and `submit` also `OutcomeUnknown`.
     """
 
-    def short(self, size: int, seconds: int) -> bool: ...
+    def short(self, size: int, seconds: int) -> bool:
+        """Whether a voice note of `size` bytes and `seconds` is short enough for `hear`."""
+        ...
 
     async def hear(self, sound: bytes, language: str) -> str:
-        """The words of a short OggOpus note; "" where nothing was said."""
+        """Return the words of a short OggOpus note; "" if nothing was said."""
         ...
 
     async def submit(self, sound: bytes, mime: str, language: str) -> str:
-        """Return the operation id. `mime` is audio/ogg (Opus), audio/mpeg or audio/wav."""
+        """Start an operation for a long note; returns its id. `mime` is audio/ogg (Opus), audio/mpeg or audio/wav."""
         ...
 
-    async def poll(self, operation: str) -> Pending | Answered | Failed: ...
+    async def poll(self, operation: str) -> Pending | Answered | Failed:
+        """Ask how the operation stands. `Answered.text` is the transcript."""
+        ...
 
 
 class TextToSpeech(Protocol):
-    """Speaks. Costs money each time."""
+    """Reads texts aloud. Each call costs money."""
 
     @property
     def longest(self) -> int:
-        """The most characters of one text."""
+        """The most characters that one text may have."""
         ...
 
     async def speak(self, text: str, language: str) -> bytes:
-        """OggOpus. Raises the `ModelError`s of `errors.py`; `OutcomeUnknown` too."""
+        """Return the spoken text as OggOpus. Raises `ModelError`s; `OutcomeUnknown` if it may have been charged."""
         ...

@@ -41,9 +41,9 @@ _loading: contextvars.ContextVar[bool] = contextvars.ContextVar("loading", defau
 
 
 class App:
-    """Your bot: settings by their names in lower case, which count more than the environment, and what you add.
+    """Your bot: the settings you give, by their names in lower case, and what you add to it.
 
-    Making one and adding to it has no effect on anything outside.
+    Settings given here override the environment. Making an `App` and adding to it changes nothing outside of it.
     """
 
     def __init__(
@@ -55,7 +55,10 @@ class App:
             self.tool(tool)
 
     def command(self, word: str, about: About = "", *, owners_only: bool = False) -> Callable[[Run], Run]:
-        """Add a command: `async (incoming, reply) -> str | Outgoing | None`; `incoming.rest` stands after the word."""
+        """Add a command: an `async (incoming, reply) -> str | Outgoing | None`, whose result is the answer.
+
+        `incoming.rest` is the text after the command.
+        """
 
         def add(run: Run) -> Run:
             self.extension.commands.append(OwnCommand(word, run, about, owners_only))
@@ -64,20 +67,22 @@ class App:
         return add
 
     def tool(self, tool: T) -> T:
-        """Let models call it: a `Tool`, or a typed function with a docstring (`Tool.of`)."""
+        """Offer models a tool: a `Tool`, or a typed function with a docstring (see `Tool.of`). Returns it unchanged."""
         self.extension.tools.append(tool if isinstance(tool, Tool) else Tool.of(tool))
         return tool
 
     def model(self, name: str, model: Model, title: str = "") -> None:
-        """Offer a model of your own. The first one answers where nobody has chosen another."""
+        """Offer a model of your own. The first one answers, unless a user has chosen another."""
         self.extension.models.append(OwnModel(name, title or name, model))
 
     def include_router(self, router: Router) -> None:
-        """Mount a router of aiogram: it gets the updates, commands and buttons that Govorun has no meaning for."""
+        """Mount an aiogram router: it gets the updates, commands and buttons that Govorun itself does not handle."""
         self.extension.routers.append(router)
 
     def settings(self, **more: Any) -> Settings:
-        """What counts in the end; `more` counts most. Raises `ConfigError`."""
+        """Return the settings: those in `more`, then those of this App, then the environment and `.env`. Raises
+        `ConfigError`.
+        """
         from bot.config.settings import Settings, load
 
         for name in self.given:
@@ -89,13 +94,13 @@ class App:
         return load(**{**files, **given, **more})
 
     def plan(self, settings: Settings, role: ProcessRole = ProcessRole.ALL) -> Plan:
-        """The bots that these settings ask for, each with what this App was given. Raises `ConfigError`."""
+        """Return the bots to run by these settings, each with the settings of this App. Raises `ConfigError`."""
         from bot.config import multi_bot
 
         return multi_bot.plan(settings, self.settings, studio=role.works and not self.extension.only_models)
 
     def run(self) -> None:
-        """Run until it is stopped: on Telegram where BOT_TOKEN is set, in the sandbox where it is not."""
+        """Run the bot until it is stopped: on Telegram if BOT_TOKEN is set, otherwise in the sandbox."""
         if _loading.get():  # `--app` looks for the App in this file, and runs it itself
             return
         try:
@@ -108,7 +113,7 @@ class App:
             sys.exit(f"govorun: {error}")
 
     def serve(self, settings: Settings, role: ProcessRole = ProcessRole.ALL) -> None:
-        """Run on Telegram until it is stopped. Raises `ConfigError`."""
+        """Run the bot on Telegram until it is stopped. Raises `ConfigError`."""
         from bot.config.settings import has_key
         from bot.runtime import main as running
         from bot.telemetry import logging
@@ -121,7 +126,7 @@ class App:
 
 
 def rehearse(command: list[str]) -> None:
-    """Run the sandbox with a bot that this command line starts, until Ctrl-C."""
+    """Run the sandbox until Ctrl-C; it starts the bot with this command line."""
     from bot.sandbox.main import serve
 
     print("BOT_TOKEN is not set: this is the sandbox.", file=sys.stderr)  # noqa: T201  for people at a terminal
@@ -129,7 +134,7 @@ def rehearse(command: list[str]) -> None:
 
 
 def find(place: str) -> App:
-    """The App at "module:name" or "file.py:name" (the name is `app` when left out). Raises `ConfigError`."""
+    """Import and return the App at "module:name" or "file.py:name"; without a name, `app`. Raises `ConfigError`."""
     where, _, name = place.partition(":")
     token = _loading.set(True)
     try:

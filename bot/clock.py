@@ -8,21 +8,32 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """`monotonic` for durations, `time` (Unix seconds) only for what is stored or shown: wall clocks jump."""
+    """The time, for everybody who needs it. Tests have one that they move themselves."""
 
-    def monotonic(self) -> float: ...
+    def monotonic(self) -> float:
+        """Seconds since some moment: for durations and deadlines. Never jumps."""
+        ...
 
-    def time(self) -> float: ...
+    def time(self) -> float:
+        """Unix time in seconds: only for what is stored or shown, because wall clocks jump."""
+        ...
 
-    async def sleep(self, seconds: float) -> None: ...
+    async def sleep(self, seconds: float) -> None:
+        """Wait for this many seconds; not at all if they are 0 or negative."""
+        ...
 
 
 class SystemClock:
+    """The clock of the operating system."""
+
     def monotonic(self) -> float:
+        """Seconds of the system's monotonic clock."""
         return time.monotonic()
 
     def time(self) -> float:
+        """Unix time in seconds."""
         return time.time()
 
     async def sleep(self, seconds: float) -> None:
+        """Suspend this task for so many seconds; not at all if they are negative."""
         await asyncio.sleep(max(seconds, 0.0))

@@ -1,8 +1,9 @@
-"""The protocols between the parts of Govorun: what one part needs, and another one is.
+"""The protocols between the parts of Govorun: each is used by one package and implemented by another.
 
-`Reply`, `Transport` and `Handler` are what features see of a messenger. `Inbox` and `Outbox` are what a transport needs
-from storage: updates on disk before they are confirmed, answers before they are sent. `Engine` brings what was accepted
-to the handler, in one process or in many; `Chats` is the transport as an engine sees it.
+`Handler`, `Reply` and `Transport` are what features see of a messenger. `Inbox` and `Outbox` are what a transport needs
+from storage: updates are on disk before they are confirmed, answers before they are sent. A `Dispatcher` brings stored
+updates to the handler, in one process or in many; it sees the transport as a `ChatHost`. A `place` is a chat of the bot
+(`Address.chat_key`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from bot.types import Address, Attachment, Incoming, Outgoing
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A row of the inbox: an update as it came, already on disk."""
+    """A row of the inbox: an update as the messenger sent it (`raw` JSON). `attempts` counts processes that died
+    working on it.
+    """
 
     id: int
     bot: int
@@ -29,6 +32,8 @@ class Received:
 
 
 class DeliveryState(StrEnum):
+    """How far a delivery has come."""
+
     STREAMING = "streaming"  # the answer is being written; `message_ids` hold what already stands in the chat
     PENDING = "pending"  # finished, to be delivered
     SENDING = "sending"  # a send was started and its outcome is not known
@@ -38,10 +43,10 @@ class DeliveryState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A row of the outbox. `done` parts of it stand in the chat as `message_ids`, in order.
+    """A row of the outbox. The first `done` parts of its message stand in the chat as `message_ids`, in order.
 
-    `marker` is the highest message id that was known in the chat when the send in question began: what it may have
-    left behind has a higher one.
+    `last_known_id` is the highest message id that was known in the chat before a send whose outcome is unknown: a
+    message that this send left there has a higher id. `due` (Unix time): do not try earlier.
     """
 
     id: int
@@ -58,10 +63,10 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """What an earlier holder of the outbox, or of one chat in it, has left.
+    """What the process that worked on these chats before has left in the outbox.
 
-    Deliveries up to the id `newest` are from before. `growing` are the messages in which answers were being written, by
-    the keys of their turns; 0 where it is only known that one may be there. `waiting` has something to deliver.
+    `newest` is the highest id of those deliveries. `growing`: by turn id, the message in which its answer was being
+    written (0: it is not known whether there is one). `waiting`: the addresses with something to deliver.
     """
 
     newest: int
@@ -70,32 +75,37 @@ class Unfinished:
 
 
 class Inbox(Protocol):
-    """Updates on disk. An update is confirmed to the sender only after `accept` returned."""
+    """Updates on disk. The transport confirms an update to the messenger only after `accept` has returned."""
 
     async def accept(self, bot: int, updates: Sequence[tuple[int, str, str, str]]) -> Sequence[Received]:
-        """Commit (update id, once-only key, raw JSON, place of the chat) and return the rows that were new, in order.
+        """Commit updates, given as (update id, once-only key, raw JSON, `chat_key`). Returns the new rows, in order.
 
-        Where several processes work, others are told in the same commit.
+        An update whose id and once-only key are known is not stored again. Other processes are told in the same commit.
+        Raises `StorageUnavailable`; nothing is stored then.
         """
         ...
 
     async def open(self, bot: int) -> Sequence[Received]:
-        """The rows that are not done yet, oldest first. Counts an attempt for each that had been begun."""
+        """Return the rows that are not done, oldest first, and count an attempt for each that was being worked on."""
         ...
 
     async def take(self, bot: int, place: str, known: Collection[int], *, interrupted: bool) -> Sequence[Received]:
-        """The rows of one chat that are not done and not `known`, oldest first.
+        """Return the rows of a chat that are not done and whose ids are not in `known`, oldest first.
 
-        `interrupted`: who had them is gone. An attempt is counted for each that had been begun.
+        `interrupted`: the process that worked on the chat is gone, so an attempt is counted for each row it had begun.
         """
         ...
 
-    async def done(self, ids: Sequence[int]) -> None: ...
+    async def done(self, ids: Sequence[int]) -> None:
+        """Mark rows as done: they are not worked on again."""
+        ...
 
-    async def quarantine(self, id: int, reason: str) -> None: ...
+    async def quarantine(self, id: int, reason: str) -> None:
+        """Put an update aside as a dead letter, with the reason, for the operator."""
+        ...
 
     async def find(self, bot: int, once: str) -> int | None:
-        """The id of the row that was accepted under a once-only key, while it is remembered."""
+        """Return the id of the row with a once-only key, or None if there is none (any more)."""
         ...
 
 
@@ -103,125 +113,142 @@ class Outbox(Protocol):
     """Finished answers on disk. Every change is committed when the call returns."""
 
     async def unfinished(self, bot: int, place: str | None = None) -> Unfinished:
-        """What was there when the work on all chats, or on one, begins."""
+        """Return what was left in one chat, or in all (None), by the process that worked there before."""
         ...
 
     async def waiting(self, bot: int, place: str) -> Sequence[Address]:
-        """The addresses of a chat with something to deliver."""
+        """Return the addresses in a chat (its topics, its members) that have something to deliver."""
         ...
 
     async def next(self, address: Address) -> Delivery | None:
-        """The oldest delivery of the address that is finished and not sent."""
+        """Return the oldest finished delivery to an address that is not sent, or None."""
         ...
 
     async def note_streaming_message(self, key: str, address: Address, message_id: int = 0, marker: int = 0) -> None:
-        """Remember the message in which the answer of turn `key` is being written; 0: it is about to be sent.
-
-        `marker`: see `Delivery`.
+        """Remember the message in which the answer of turn `key` is being written (0: it is about to be sent). `marker`
+        becomes `Delivery.last_known_id`.
         """
         ...
 
     async def own_message_ids(self, address: Address, *, but: int = 0) -> set[int]:
-        """The ids of the newest messages of the chat that are known to be ours, `but` not those of one delivery."""
+        """Return the ids of the newest messages of the bot in the chat, without those of the delivery `but`."""
         ...
 
     async def highest_message_id(self, bot: int, first: int, last: int) -> int:
-        """The highest message id that was known in the chats with ids from `first` to `last`; 0 when there is none."""
+        """Return the highest message id known in the chats with ids from `first` to `last`; 0: none is known."""
         ...
 
     async def begin(self, delivery: Delivery, marker: int) -> None:
-        """State SENDING: from here on the outcome is unknown until `progress`."""
+        """Set the state SENDING: until `progress` is called the outcome of the send is unknown. `marker` becomes
+        `Delivery.last_known_id`.
+        """
         ...
 
-    async def progress(self, delivery: Delivery, message_ids: Sequence[int], *, done: int, sent: bool) -> None: ...
+    async def progress(self, delivery: Delivery, message_ids: Sequence[int], *, done: int, sent: bool) -> None:
+        """Store that `done` parts of a delivery stand in the chat as `message_ids`; `sent`: that was all of it."""
+        ...
 
-    async def postpone(self, delivery: Delivery, due: float, *, begun: bool = False) -> None: ...
+    async def postpone(self, delivery: Delivery, due: float, *, begun: bool = False) -> None:
+        """Do not deliver it before `due` (Unix time). `begun`: part of it may already stand in the chat."""
+        ...
 
-    async def dead_letter(self, delivery: Delivery, reason: str) -> None: ...
+    async def dead_letter(self, delivery: Delivery, reason: str) -> None:
+        """Give a delivery up for good; the reason is kept for the operator."""
+        ...
 
     async def make_public(self, delivery: Delivery) -> None:
-        """It can't be shown to one person alone: replace it by a sentence for everybody that says so."""
+        """Replace a delivery that can't be shown to one user alone by a sentence for everybody that says so."""
         ...
 
     async def chat_blocked(self, bot: int, chat: int) -> None:
-        """The chat can't be reached: everything for it is dead."""
+        """The bot can't write to the chat any more: give up everything that waits for it."""
         ...
 
     async def chat_migrated(self, bot: int, old: int, new: int) -> None:
-        """The chat has a new id: rename it everywhere, in one transaction."""
+        """The chat has a new id: change it in all rows, in one transaction."""
         ...
 
 
 class Reply(Protocol):
-    """The way back to where an `Incoming` came from. The transport owns pacing, splitting and markup.
+    """The way back to where an `Incoming` came from. The transport cares for rate limits, splitting and markup.
 
-    `begin` opens a live view of the answer (`mode`: draft, edit or off; "" is the operator's choice; `over`: it is
-    written over that message of ours); `append` and
-    `replace` change it and never block or fail: it is shown as far as the transport can. What counts is the
-    `Outgoing` in the outbox: `finish` ends the live view and delivers what the outbox holds for this address, in
-    order, and returns when that is done. `close` ends the live view without an answer.
+    A live view shows an answer while it is written; what it shows is not promised to arrive. The promised answer is the
+    `Outgoing` in the outbox, which `finish` delivers.
     """
 
     @property
-    def address(self) -> Address: ...
+    def address(self) -> Address:
+        """Where the answer goes."""
+        ...
 
-    def begin(self, mode: str = "", over: int = 0) -> None: ...
+    def begin(self, mode: str = "", over: int = 0) -> None:
+        """Open the live view. `mode`: "draft", "edit" or "off"; "": the operator's choice. `over`: write over this
+        message of the bot (0: none).
+        """
+        ...
 
-    def append(self, text: str) -> None: ...
+    def append(self, text: str) -> None:
+        """Add text to the live view. Never waits and never fails."""
+        ...
 
-    def replace(self, text: str) -> None: ...
+    def replace(self, text: str) -> None:
+        """Replace the whole text of the live view. Never waits and never fails."""
+        ...
 
     def show(self, doing: str) -> None:
-        """Say below what is written so far what is being done ("searching the web…"); the next text takes it away."""
+        """Show below the text what is being done ("searching the web…"), until the next text comes."""
         ...
 
     def complete(self) -> None:
-        """All is written: `finish` follows as soon as it is kept, and showing more before is seldom worth it."""
+        """The text is complete and `finish` follows after its commit, so the live view need not be updated any more."""
         ...
 
-    async def finish(self) -> None: ...
+    async def finish(self) -> None:
+        """End the live view, then deliver everything that the outbox has for this address, in order."""
+        ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """End the live view without an answer."""
+        ...
 
     async def acknowledge(self, text: str = "") -> None:
-        """Answer a button press (the spinner goes away; `text` is a short toast). Does nothing for other kinds."""
+        """Answer a button press: its spinner ends, and `text` is shown for a moment. Does nothing for other kinds."""
         ...
 
     async def busy(self, kind: Literal["typing", "photo", "voice", "document"]) -> None:
-        """Show for some seconds that something is being done. May be dropped."""
+        """Show for some seconds that the bot is typing, recording or uploading. May be skipped."""
         ...
 
     async def fetch(self, attachment: Attachment) -> bytes:
-        """The bytes of what came with a message.
-
-        Raises `TooLarge` before anything is asked where the size is known, `Refused` for what is not there any more,
-        and `TransportUnavailable` where the messenger does not hand it over now.
+        """Download an attachment. Raises `TooLarge` (before the download, if the size is known), `Refused` if the file
+        is gone, and `TransportUnavailable` if the messenger does not hand it over now.
         """
         ...
 
     def show_only_to(self, user: int) -> None:
-        """From now on the address is that of one member of the group alone."""
+        """Show everything that follows to this member of the group only: changes `address`."""
         ...
 
     async def open_ephemeral(self) -> bool:
-        """Open the message that only the user of the address sees: what is said next is written into it.
-
-        False: it can't be done here, and nothing was said.
+        """Open the message that only the user of the address sees; the answer is written into it. False: that is
+        impossible here, and nothing was sent.
         """
         ...
 
     async def is_admin(self, user: int) -> bool:
-        """Whether the user may change settings of this chat: asked anew each time, never remembered."""
+        """Whether the user administers this chat. Asks the messenger each time: rights change."""
         ...
 
 
 class Transport(Protocol):
-    """Where replies come from when there is no `Incoming` at hand: a job that ends after a restart."""
+    """The messenger, for parts without an `Incoming` at hand: jobs whose results come later."""
 
-    def reply(self, address: Address, turn: str) -> Reply: ...
+    def reply(self, address: Address, turn: str) -> Reply:
+        """Return a `Reply` to an address; `turn` is the id of the turn whose answer it delivers."""
+        ...
 
     async def rename(self, address: Address, title: str) -> None:
-        """Name the topic of an address; one that is gone or can't be named stays as it is."""
+        """Give the topic of an address a name. Does nothing if the topic is gone or can't be named."""
         ...
 
 
@@ -229,7 +256,7 @@ Handler = Callable[[Incoming, Reply], Awaitable[None]]
 
 
 class ProcessRole(StrEnum):
-    """What a process does: it takes updates (`webhook`), works on them (`worker`), or both."""
+    """What a process does: takes updates by webhook (`webhook`), works on them (`worker`), or both (`all`)."""
 
     ALL = "all"
     WEBHOOK = "webhook"
@@ -237,72 +264,82 @@ class ProcessRole(StrEnum):
 
     @property
     def takes(self) -> bool:
+        """Whether the process takes updates from the messenger."""
         return self is not ProcessRole.WORKER
 
     @property
     def works(self) -> bool:
+        """Whether the process works on updates and sends answers."""
         return self is not ProcessRole.WEBHOOK
 
 
 class ChatHost(Protocol):
-    """The transport, seen by an engine. A `place` is a chat of the bot (`Address.chat_key`)."""
+    """The transport, as a `Dispatcher` sees it."""
 
     async def recover(self) -> None:
-        """Deliver and work on all that is left from before."""
+        """At a start: work on all updates that are not done, deliver all answers that are not sent."""
         ...
 
     async def adopt(self, place: str, known: set[int], *, interrupted: bool) -> None:
-        """The same for one chat. `known` gets the rows; `interrupted`: who had the chat is gone."""
+        """Begin to work on one chat: its open updates and unsent answers. Adds the ids of the rows to `known`.
+        `interrupted`: the process that worked on the chat before is gone.
+        """
         ...
 
     @property
     def newest(self) -> int:
-        """The highest message id that is known in the line that private chats share."""
+        """The highest message id known in private chats, which share one sequence of ids."""
         ...
 
     def saw(self, message_id: int) -> None:
-        """Another process knows of that one."""
+        """Another process has seen this message id in a private chat."""
         ...
 
     async def take(self, place: str, known: set[int]) -> None:
-        """Work on what has come since, and deliver what others have put there."""
+        """Work on the updates of a chat that came since (ids not in `known`), and deliver what other processes put into
+        its outbox.
+        """
         ...
 
     def leave(self, place: str) -> None:
-        """Forget the chat: it is another process's."""
+        """Forget a chat: another process works on it from now on."""
         ...
 
 
 class SendQuota(Protocol):
-    """What all processes of a bot may send together, in messages a second."""
+    """The messages a second that all processes of a bot may send together."""
 
     async def permit(self) -> None:
         """Wait until one message may be sent."""
         ...
 
     def spent(self) -> None:
-        """Count a message that was sent without asking: a frame of an answer that is being written."""
+        """Count a message that was sent without waiting: a frame of an answer that is being written."""
         ...
 
 
 class Dispatcher(Protocol):
-    """`at_once`: what is accepted is handed on by who accepted it."""
+    """Brings stored updates to the handler and due jobs to the worker: in this process, or shared among many."""
 
     @property
-    def at_once(self) -> bool: ...
+    def at_once(self) -> bool:
+        """Whether the process that accepts an update also handles it, without telling others."""
+        ...
 
     async def begin(self, chats: ChatHost) -> None:
-        """Work from now on, and first on what was left."""
+        """Begin to work, first on what an earlier run has left."""
         ...
 
     async def run(self) -> None:
-        """What is done in the background, until cancelled."""
+        """Do the background work (jobs, leases) until cancelled."""
         ...
 
     async def lead(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Do what only one process does at a time, in this one whenever its turn comes. Returns when `work` has."""
+        """Run `work` in only one process at a time: wait for the leadership called `what`, then run it. Returns when
+        `work` has returned.
+        """
         ...
 
     async def drain(self, seconds: float) -> None:
-        """Let what runs come to its end for so long, then leave the rest to who comes after."""
+        """Let running turns end for this many seconds; then put the rest back, for whichever process works next."""
         ...

@@ -1,9 +1,9 @@
-"""The words of Govorun: frozen values, and the protocols between its rooms. Read this, then `runtime/wiring.py`, then
+"""The values that all parts of Govorun pass to each other. Read this first, then `ports.py`, `runtime/wiring.py` and
 `conversation/assistant.py`.
 
-Values have no identity and no date of their own; storage adds those. What must survive a restart is made of plain data,
-so that it can be a row. Durations are seconds, sizes are bytes, lengths of text are characters (code points) unless a
-name says otherwise; datetimes are aware and UTC. What models and other services are asked: `ai.py`.
+Values are frozen, made of plain data, and have no id or date of their own: storage adds those. Durations are seconds,
+sizes are bytes, lengths of text are characters (code points) unless a name says otherwise; datetimes are aware and UTC.
+What models and other services are asked is in `ai.py`.
 """
 
 from __future__ import annotations
@@ -19,42 +19,41 @@ from typing import Any, ClassVar, Literal
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where an answer goes. Storable: a picture finds its way to the user after a restart.
-
-    `bot` is the bot's own numeric id, `connection` a Telegram business connection id ("" for none), `thread` a topic
-    id (0 for none), `visible_to` the one member of a group who sees what is said there (0: everybody). All together are
-    the key of a conversation, everywhere: what one person alone has seen is never in the prompt of another.
+    """Where an answer goes: a chat, a topic of it, or one member of a group. All fields together are the key of a
+    conversation, so what only one person saw is never in the prompt of another. Plain data that can be stored.
     """
 
-    transport: str
-    bot: int
+    transport: str  # "telegram"
+    bot: int  # the bot's own numeric id
     chat: int
-    thread: int = 0
-    connection: str = ""
-    visible_to: int = 0
+    thread: int = 0  # the topic; 0: none
+    connection: str = ""  # the Telegram business connection; "": none
+    visible_to: int = 0  # the only user who sees what is said here; 0: everybody in the chat
 
     @property
     def key(self) -> str:
-        place = f"{self.bot}/{self.connection}/{self.chat}/{self.thread}"
-        return f"{place}/{self.visible_to}" if self.visible_to else place
+        """The conversation as one string: bot, business connection, chat, topic, and the user who alone sees it, if
+        any.
+        """
+        chat = f"{self.bot}/{self.connection}/{self.chat}/{self.thread}"
+        return f"{chat}/{self.visible_to}" if self.visible_to else chat
 
     @property
     def chat_key(self) -> str:
-        """The chat among those of the bot, with all its topics: one process works on it at a time."""
+        """The chat with all its topics, as a string unique in its bot. One process at a time works on a chat."""
         return f"{self.connection}/{self.chat}"
 
     @staticmethod
-    def of_chat_key(place: str) -> tuple[str, int]:
-        """The connection and the chat of a `place`."""
-        connection, _, chat = place.rpartition("/")
+    def of_chat_key(key: str) -> tuple[str, int]:
+        """Split a `chat_key` into the business connection and the id of the chat."""
+        connection, _, chat = key.rpartition("/")
         return connection, int(chat)
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Who speaks. Only `id` is trusted: names are what people typed. `id` 0: nobody in person (a channel).
-
-    The id of the chat is the group itself: one of its administrators who speaks without a name.
+    """The sender. Only `id` is trusted: names are what people typed. 0: no person (a channel speaks). The id of the
+    group: one of its administrators, who speaks anonymously.
     """
 
     id: int
@@ -65,10 +64,10 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class ChatChoices:
-    """What was chosen in a chat, and by its user for all chats; "" means the operator's default.
+    """What was chosen in a chat, and by its user for all chats. "" means the operator's default.
 
-    `own_model` is the model that the user chose for every chat, `zone` the user's time zone (IANA name). `notices`:
-    "alone" where only who asked sees what only they need (groups). `reasoning` is "on" or "off".
+    `own_model` is the model that the user chose for every chat, `zone` the user's time zone (IANA name), `reasoning` is
+    "on" or "off". `notices` is "alone" in a group where answers to commands are shown only to the user who asked.
     """
 
     language: str = ""
@@ -81,7 +80,7 @@ class ChatChoices:
     zone: str = ""
 
 
-NOT_READ = ChatChoices()  # of a message for which no transaction has read them yet; compare with `is`
+NOT_READ = ChatChoices()  # stands in an `Incoming` until a transaction has read the choices; compare with `is`
 
 
 # --- what is said -----------------------------------------------------------------------------------------------------
@@ -89,12 +88,14 @@ NOT_READ = ChatChoices()  # of a message for which no transaction has read them 
 
 @dataclass(frozen=True, slots=True)
 class Text:
+    """Words of a message."""
+
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A picture. What storage gives back has no `data` but `blob`, the number under which it keeps them."""
+    """A picture. In one that storage returns, `data` is empty and `blob` is the number of the stored bytes."""
 
     data: bytes
     mime: str = "image/jpeg"
@@ -103,23 +104,23 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """Something that came with a message and stayed at the transport: `ref` is the transport's own name for it.
-
-    `name` is the file's, of a sticker the emoji that it stands for. `duration` is in seconds. `quoted`: it came with
-    the message that this one answers.
+    """A file, or something like one (a place, a contact), that came with a message. Its bytes stay at the messenger
+    until `Reply.fetch` asks for them.
     """
 
     kind: str
-    ref: str
-    size: int = 0
-    mime: str = ""
-    name: str = ""
-    duration: int = 0
-    quoted: bool = False
+    ref: str  # the messenger's own id of the file
+    size: int = 0  # bytes; 0: unknown
+    mime: str = ""  # "": unknown
+    name: str = ""  # of the file; of a sticker, the emoji that it stands for
+    duration: int = 0  # seconds of sound or video
+    quoted: bool = False  # it came with the message that this message replies to
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
+    """A model asks to run a tool. `id` ties the call to its `ToolResult`."""
+
     id: str
     name: str
     arguments: Mapping[str, Any]
@@ -127,6 +128,8 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
+    """What a tool returned for the `ToolCall` with this `id`: text for the model."""
+
     id: str
     name: str
     content: str
@@ -138,86 +141,74 @@ Role = Literal["system", "user", "assistant"]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One thing that was said, as the model sees it."""
+    """One message of a conversation, as the model gets it."""
 
     role: Role
     parts: tuple[Part, ...]
 
     @classmethod
     def of(cls, role: Role, text: str) -> Message:
+        """Make a message with one text."""
         return cls(role, (Text(text),))
 
     @property
     def text(self) -> str:
+        """All texts of the message, one a line; other parts are left out."""
         return "\n".join(part.text for part in self.parts if isinstance(part, Text))
 
 
 class Kind(StrEnum):
-    """What an `Incoming` is. `STOP` never waits behind the answer that it stops."""
+    """What an `Incoming` is: a message, a press, or an event of the chat."""
 
     MESSAGE = "message"
-    EDIT = "edit"
+    EDIT = "edit"  # the user edited a message that they had sent
     BUTTON = "button"
-    STOP = "stop"
+    STOP = "stop"  # the user stops the answer that is being written; never waits behind it in the queue
     BLOCKED = "gone"  # the user blocked the bot, or the bot was removed from the chat
-    UNBLOCKED = "back"
+    UNBLOCKED = "back"  # the user unblocked the bot, or the bot was added to the chat
     MIGRATED = "moved"  # the chat has a new id
-    TOPIC = "topic"  # a topic was made or renamed; `data` is its name, "" where nobody has given it one yet
+    TOPIC = "topic"  # a topic was made or renamed; `data` is its name, "" while it has none
     REACTION = "reaction"  # somebody put an emoji on a message, or took it away
-    UNHANDLED = "other"  # it means nothing to us; handlers that are mounted beside ours may know it
+    UNHANDLED = "other"  # Govorun has no use for it; a programmer's aiogram routers may have
 
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """What arrived, from anywhere.
+    """A message, a button press or an event of a chat, from any messenger. Handling it is one turn."""
 
-    `id` is unique for ever in its bot and names the turn (the answer's delivery carries it too). `ids` are all the
-    inbox rows it was made of: several where Telegram split a long paste or an album. `data` is what a button
-    carries, the new chat id of `MOVED`, the name of a `TOPIC`, or the emoji of a `REACTION` to `reply_to` ("": taken
-    away). `private` is a chat of two; `addressed` says that in a group the bot
-    itself was spoken to. `message_id` and `reply_to` are the transport's own numbers. `attempts` counts how often the
-    process died while this was being worked on. `of` is the turn of the message that an edit changes ("": it is not
-    known any more). `quotes`: the message that the answer should quote, 0 for the usual one. `relayed`: forwarded, or
-    put in by another bot. `came` is when this process took it in (of the clock's `monotonic`), `since` when it was
-    accepted, by whichever (Unix time); `accepted`: an earlier one had already taken it. `title` is what a group is
-    called, as far as that is told. `opens` is the transport's word for what lets
-    it answer this user alone for a moment, "" for none. `chat` is what
-    was chosen in its chat, read in the first transaction of the turn.
-    """
-
-    id: str
+    id: str  # unique for ever in its bot; names the turn and the delivery of its answer
     address: Address
     user: User
     kind: Kind = Kind.MESSAGE
     text: str = ""
     parts: tuple[Part, ...] = ()
-    at: datetime | None = None
-    ids: tuple[int, ...] = ()
-    data: str = ""
-    in_turn: bool = False
-    private: bool = True
-    addressed: bool = True
-    message_id: int = 0
-    reply_to: int = 0
-    attempts: int = 0
-    of: str = ""
-    quotes: int = 0
-    relayed: bool = False
-    came: float | None = None
-    since: float | None = None
-    accepted: bool = False
-    title: str = ""
-    opens: str = ""
-    chat: ChatChoices = NOT_READ
+    at: datetime | None = None  # when it was sent, as the messenger says
+    ids: tuple[int, ...] = ()  # inbox rows that it was made from: several for an album or a long text in pieces
+    data: str = ""  # BUTTON: its key; MIGRATED: the new chat id; TOPIC: its name; REACTION: the emoji, "": removed
+    in_turn: bool = False  # a press that waits in the queue of its conversation, as a message does
+    private: bool = True  # a chat of one person with the bot
+    addressed: bool = True  # the bot itself was spoken to; in a private chat always
+    message_id: int = 0  # the messenger's number of the message; 0: there is none
+    reply_to: int = 0  # ... of the message that it replies or reacts to; 0: none
+    attempts: int = 0  # how often a process died while working on it
+    of: str = ""  # EDIT: the id of the turn whose message was edited; "": not remembered any more
+    quotes: int = 0  # the message that the answer is to quote; 0: the one that the bot usually quotes
+    relayed: bool = False  # forwarded, or put in by another bot: not the user's own words
+    came: float | None = None  # when this process received it (`Clock.monotonic`)
+    since: float | None = None  # when any process first stored it (Unix time)
+    accepted: bool = False  # an earlier process had accepted it: rate limits do not apply again
+    title: str = ""  # what the group is called; "": unknown
+    opens: str = ""  # Telegram's token that allows a message for this user alone; "": none
+    chat: ChatChoices = NOT_READ  # what was chosen in the chat: the first transaction of the turn reads it
 
     @property
     def language(self) -> str:
-        """The language to answer in: the one that was chosen in the chat, or the user's own."""
+        """The language to answer in ("ru", "en", ...): chosen in the chat, otherwise that of the user's app."""
         return self.chat.language or self.user.language
 
     @property
     def rest(self) -> str:
-        """What stands after the first word: what a command was told."""
+        """The text after the first word: the argument of a command."""
         return "".join(self.text.split(maxsplit=1)[1:]).strip()
 
 
@@ -226,10 +217,10 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """A button under an answer. `data` is a key of a stored row (`tx.buttons`), never the parameters.
+    """A button under a message. `data` is the key of a stored row (`tx.buttons`) with the action and its parameters.
 
-    A key that begins with `IN_TURN` belongs to a button whose action waits for its turn in the conversation: what is
-    done with a press is decided before the row is read.
+    A key that begins with `IN_TURN` belongs to a button whose press waits in the queue of the conversation: the queue
+    must know that before anybody reads the row.
     """
 
     IN_TURN: ClassVar[str] = "q."
@@ -240,7 +231,7 @@ class Button:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file that is sent: a picture (JPEG, PNG), a voice note (OggOpus), or anything as a document."""
+    """A file to send: a picture (JPEG or PNG), a voice note (OggOpus), or anything else as a document."""
 
     data: bytes
     kind: Literal["photo", "voice", "document"] = "photo"
@@ -249,28 +240,20 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One finished thing to deliver: a text in Markdown (or, `plain`, just as it is) or a file with its caption.
-
-    `instead` is what is said where a file can't be delivered in any way.
-    `note` is a line in the bot's own voice below the text ("stopped", "cut short"): it can't be mistaken for the
-    model's. `thought` is what the model thought before, folded up above the text.
-    `reply_to` quotes that message of the chat where it still exists. `of` is the turn whose answer this shows, ""
-    where that is its own. `gone`: the messages that it stands over are deleted, and nothing is sent. To one person
-    alone (`Address.visible_to`): `opens` as in `Incoming`.
-    """
+    """One finished message to deliver: a text in Markdown, or a file with the text as its caption."""
 
     text: str = ""
-    plain: bool = False
+    plain: bool = False  # the text is shown as it is, not read as Markdown
     file: File | None = None
-    buttons: tuple[tuple[Button, ...], ...] = ()
-    note: str = ""
-    reply_to: int = 0
-    ask_reply: bool = False
-    instead: str = ""
-    of: str = ""
-    gone: bool = False
-    thought: str = ""
-    opens: str = ""
+    buttons: tuple[tuple[Button, ...], ...] = ()  # rows, from the top
+    note: str = ""  # a line in the bot's own voice below the text ("stopped"), set apart from the model's words
+    reply_to: int = 0  # the message to quote, if it still exists; 0: none
+    ask_reply: bool = False  # open the user's input field as a reply to this message
+    instead: str = ""  # what to say where the file can't be delivered in any way
+    of: str = ""  # the id of the turn whose answer this shows; "": this turn's own
+    gone: bool = False  # send nothing, and delete the messages that this was to be written over
+    thought: str = ""  # the model's reasoning, folded up above the text
+    opens: str = ""  # as in `Incoming`, for an answer that one user alone sees
 
 
 # --- what is done later -----------------------------------------------------------------------------------------------
@@ -278,22 +261,22 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is done later. `key` is unique in its `kind` and makes it run once; `due` is a Unix time."""
+    """Work to be done later. `key` is unique within its `kind`: a job that is added twice runs once."""
 
     kind: str
     key: str
     address: Address
     payload: Mapping[str, Any] = field(default_factory=dict)
-    due: float = 0.0
-    attempts: int = 0
+    due: float = 0.0  # Unix time; 0.0: at once
+    attempts: int = 0  # how often it has failed
 
 
 class Permission(StrEnum):
-    """What somebody may be allowed to do; `access/policy.py` says to whom."""
+    """What a person may be allowed to do; `access/policy.py` says which role has which permission."""
 
-    SIGNAL = "signal"  # what the messenger tells of itself: a chat moved, a draft was stopped
-    TALK = "talk"  # ask, order, press what is one's own
-    CHOOSE = "choose"  # settings of the chat
-    MANAGE = "manage"  # who is let in
-    EXCEED = "exceed"  # go beyond the limits of a user
-    ADMINISTER = "administer"  # the bot itself
+    SIGNAL = "signal"  # events that the messenger reports: a chat moved, a draft was stopped
+    TALK = "talk"  # ask questions, start tasks, press one's own buttons
+    CHOOSE = "choose"  # change settings of the chat
+    MANAGE = "manage"  # let people in and out
+    EXCEED = "exceed"  # spend and send more than the limits of a user
+    ADMINISTER = "administer"  # change the bot itself

@@ -1,4 +1,4 @@
-"""Settings that are rows: models that users may choose, MCP servers."""
+"""Settings whose values are rows of JSON: the models that users may choose, and MCP servers."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ SHORTEST_KEY = 16  # characters: shorter steps of a path are words like `mcp` an
 
 
 class ModelConfig(BaseModel):
-    """One row of MODELS: a name and what differs from the built-in profile of it.
+    """One row of MODELS: a model's name, and what differs from its built-in profile.
 
-    With a `url` it is a model of another server with an OpenAI-compatible API, called `model` there (the name, where it
-    is empty). `key` is its key, or `$NAME` for one that stands in the environment variable NAME. Without one it is of
-    AI Studio: `model` is its name there, `agent` the id of an agent from the console, `search` lets it search the web.
+    With a `url` the model belongs to another server with an OpenAI-compatible API, which knows it as `model` (empty: as
+    `name`); `key` is the server's key, or `$NAME` for a key in the environment variable NAME. Without a `url` it is a
+    model of AI Studio: `model` is its name there, `agent` the id of an agent from the console, `search` lets it search
+    the web. Prices are for 1,000 tokens, `window` and `max_tokens` are tokens.
     """
 
     model_config = ConfigDict(hide_input_in_errors=True)
@@ -46,20 +47,20 @@ class ModelConfig(BaseModel):
 
     @property
     def variable(self) -> str:
-        """The name of the variable that holds the key, "" where it stands here or none is needed."""
+        """The environment variable that holds the key; "" if the key stands in the row or none is needed."""
         key = self.key.get_secret_value()
         return key[1:] if key.startswith("$") else ""
 
     @property
     def secret(self) -> str:
-        """The key itself, "" where none is needed."""
+        """The key itself; "" if none is needed."""
         return _variable(self.variable) if self.variable else self.key.get_secret_value()
 
 
 class McpServerConfig(BaseModel):
-    """One row of MCP_SERVERS: a program to start, or the address of a server.
+    """One row of MCP_SERVERS: a program to start (`command`), or the address of a server (`url`).
 
-    Keys stand in `headers`, in `env`, and in the path of an address.
+    Secrets may stand in `headers`, in `env`, and in the path of the address. `deadline` is in seconds.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9-]{1,24}$")
@@ -81,7 +82,7 @@ class McpServerConfig(BaseModel):
 
     @property
     def secrets(self) -> list[str]:
-        """What no log line may contain."""
+        """Every string of this row that no log line may contain."""
         return [*(value.get_secret_value() for value in (*self.env.values(), *self.headers.values())), *self._address]
 
     @property
@@ -93,7 +94,9 @@ class McpServerConfig(BaseModel):
         return [address, *keys, *map(unquote, keys)] if steps else []
 
     def hide(self, text: str) -> str:
-        """The text without the address. Variables and headers stay: they may be words that an answer needs."""
+        """Return the text with the server's address masked. Values of `env` and `headers` stay: they may be ordinary
+        words that an answer needs.
+        """
         for secret in self._address:
             text = text.replace(secret, "***")
         return text

@@ -1,6 +1,6 @@
-"""Several bots of one process: BOTS is a folder with an env file for each, over the settings of the process.
+"""Several bots in one process: BOTS is a folder with an env file for each bot, which overrides the process's settings.
 
-Begin with `plan`. A file that can't be used is refused by itself: the others count all the same.
+Begin with `plan`. A file that can't be used is refused alone: the other bots run.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ Read = Callable[..., Settings]  # what it is given counts more than the environm
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to run: the settings of each bot by the name of its file, which is "" where the process has only one.
+    """The bots to run: their settings by the name of their file, which is "" if the process has only one bot.
 
-    `refused` says in one line each why a file counts for nothing.
+    `refused`: by file name, why a file is not used, in one line.
     """
 
     process: Settings
@@ -43,11 +43,13 @@ class Plan:
     refused: Mapping[str, str] = field(default_factory=dict)
 
     def secrets(self) -> list[str]:
-        """Everything that no log line may contain."""
+        """Every secret of the process and its bots: no log line may contain one."""
         return [secret for settings in (self.process, *self.bots.values()) for secret in settings.secrets()]
 
     def checked(self, check: Callable[[Settings], None]) -> Plan:
-        """The same without the bots for which `check` raises `ConfigError`. Raises it where there is only one."""
+        """Return a plan without the bots for which `check` raises `ConfigError`. Raises that error if the process has
+        only one bot.
+        """
         good, refused = dict(self.bots), dict(self.refused)
         for name, settings in self.bots.items():
             try:
@@ -61,10 +63,10 @@ class Plan:
 
 
 def plan(process: Settings, read: Read, *, studio: bool = True) -> Plan:
-    """Read the folder. Without one there is one bot, with the settings of the process.
+    """Read the BOTS folder. Without a folder the process runs one bot, with the settings of the process.
 
-    `studio` False: no model of AI Studio is used. Raises `ConfigError` for a folder that can't be read, and for one bot
-    that lacks something.
+    `studio` False: no model of AI Studio is used, so no key is required. Raises `ConfigError` if the folder can't be
+    read, or if the only bot lacks a required setting.
     """
     found = files(process)
     if not found:
@@ -85,7 +87,7 @@ def plan(process: Settings, read: Read, *, studio: bool = True) -> Plan:
 
 
 def files(process: Settings) -> list[Path]:
-    """The files of the folder, by their names. Raises `ConfigError` when it can't be read."""
+    """Return the env files of the BOTS folder, sorted by name. Raises `ConfigError` if the folder can't be read."""
     if process.bots is None or not process.bots.exists():
         return []
     try:
@@ -95,7 +97,7 @@ def files(process: Settings) -> list[Path]:
 
 
 def numbers(process: Settings) -> set[int]:
-    """The numbers of the bots, which their tokens begin with. Raises `ConfigError` where no token is set."""
+    """Return the ids of the bots, with which their tokens begin. Raises `ConfigError` if no token is set."""
     own = process.bot_token.get_secret_value()
     tokens = [str(_given(path).get("bot_token", "")) for path in files(process)] or [own]
     found = {int(token.partition(":")[0]) for token in tokens if TOKEN_SHAPE.fullmatch(token)}
@@ -105,15 +107,17 @@ def numbers(process: Settings) -> set[int]:
 
 
 def changed(one: Settings, other: Settings) -> bool:
-    """Whether a bot has to be built anew to have the others."""
+    """Whether a bot that runs with `one` has to be rebuilt to run with `other`."""
     return bool(different(one, other) - LOGGING - UNUSED)
 
 
 def different(one: Settings, other: Settings) -> set[str]:
+    """Return the names of the settings whose values differ."""
     return {name for name in Settings.model_fields if getattr(one, name) != getattr(other, name)}
 
 
 def one_line(error: object) -> str:
+    """Return the lines of an error joined by semicolons."""
     return "; ".join(str(error).splitlines())
 
 

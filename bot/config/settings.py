@@ -66,9 +66,9 @@ class Settings(
     @field_validator("*", mode="before")
     @classmethod
     def _bare(cls, value: Any, info: ValidationInfo) -> Any:
-        """What was copied with a space, a line end or quotes around it; nothing but these is the default.
+        """Strip spaces, line ends and quotes that were copied with a value; if nothing is left, use the default.
 
-        A prompt is taken to the letter. It runs before what the types check.
+        The system prompt is used as it is written. Runs before the types of the fields check the value.
         """
         if not isinstance(value, str) or info.field_name == "system_prompt":
             return value
@@ -80,10 +80,11 @@ class Settings(
 
     @property
     def bot_id(self) -> int:
+        """The bot's id on Telegram: the number with which the token begins."""
         return int(self.bot_token.get_secret_value().partition(":")[0])
 
     def secrets(self) -> list[str]:
-        """Everything that no log line may contain."""
+        """Return every string that no log line may contain."""
         values = (getattr(self, name) for name in type(self).model_fields if name not in ("telegram_proxy", "move_to"))
         addresses = (self.telegram_proxy.get_secret_value(), self.database_url, self.move_to.get_secret_value())
         written = [password for address in addresses for password in sorted(passwords(address))]
@@ -103,7 +104,7 @@ WHERE = {
 
 
 def database_address(value: str) -> str:
-    """The address of a database, as it was given. Raises `BadInput` for what is none."""
+    """Return the address of a database, checked. Raises `BadInput`."""
     try:
         return checked_database(value)
     except ValueError as error:
@@ -111,7 +112,7 @@ def database_address(value: str) -> str:
 
 
 def load(**given: Any) -> Settings:
-    """Read the settings. Raises `ConfigError` with one line for each value that is wrong; no value is ever shown."""
+    """Read the settings. Raises `ConfigError` with one line for each wrong value; the values are never shown."""
     try:
         return Settings(**given)
     except ValidationError as error:
@@ -130,7 +131,7 @@ def _line(place: tuple[int | str, ...], message: str) -> str:
 
 
 def misspelt(env_file: Path = ENV_FILE) -> list[str]:
-    """A sentence for each name, in the environment or in `.env`, that is no setting but nearly one."""
+    """Return a sentence for each name, in the environment or the env file, that is nearly that of a setting."""
     known = {name.upper() for name in Settings.model_fields} | {"YC_TOKEN"}
     given = {name.upper() for name in (*os.environ, *written(env_file))} - known
     near = {name: get_close_matches(name, known, 1, SIMILAR) for name in sorted(given)}
@@ -138,21 +139,21 @@ def misspelt(env_file: Path = ENV_FILE) -> list[str]:
 
 
 def written(env_file: Path) -> Mapping[str, str | None]:
-    """What stands in that file; nothing where there is none."""
+    """Return the variables that stand in an env file; none if there is no such file."""
     return dotenv_values(env_file, encoding="utf-8-sig") if env_file.is_file() else {}
 
 
 def has_key(settings: Settings) -> bool:
-    """Whether there is any way to be known at AI Studio."""
+    """Whether any credential for AI Studio is set."""
     keys = [key.get_secret_value() for key in (settings.yc_api_key, settings.yc_iam_token, settings.yc_oauth_token)]
     has_one = any(not PLACEHOLDER.fullmatch(key) for key in keys)
     return has_one or bool(settings.yc_service_account_key_file) or settings.yc_metadata
 
 
 def require(settings: Settings, *, studio: bool = True) -> None:
-    """Check what a bot on Telegram can't do without. Raises `ConfigError` that names it and where to get it.
+    """Check that a bot on Telegram has what it can't do without. Raises `ConfigError`, which says where to get it.
 
-    `studio` False: its models are not those of AI Studio.
+    `studio` False: no model of AI Studio is used, so no key is required.
     """
     lines = []
     token = settings.bot_token.get_secret_value()

@@ -1,4 +1,4 @@
-"""What values of the settings look like, as types that check them. No sentence of an error quotes the value."""
+"""Types that check the values of settings. No error message quotes the value, which may be a secret."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DATABASE_EXPECTED = (
 
 
 def checked_url(value: str) -> str:
-    """The address of a service as pydantic writes it, without a slash at its end. Raises `ValueError`."""
+    """Return the address of a service, normalised and without a slash at its end. Raises `ValueError`."""
     found = _parsed(value, "an address like https://host is expected")
     if found.scheme == "http" and not is_this_machine(found.host or ""):
         raise ValueError("http:// is taken only for this machine (127.0.0.1): keys would travel unprotected")
@@ -48,7 +48,7 @@ def _parsed(value: str, expected: str) -> HttpUrl:
 
 
 def is_this_machine(host: str) -> bool:
-    """Whether what is sent to a host (IPv6 with or without brackets) stays on this machine."""
+    """Whether a host (IPv6 with or without brackets) is this machine, so that data sent to it stays here."""
     try:
         return host == "localhost" or ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -92,7 +92,9 @@ def _proxy(value: SecretStr) -> SecretStr:
 
 
 def checked_database(value: str) -> str:
-    """The address of a database that we can open. Passwords that `passwords` would not find in it are refused."""
+    """Return a database URL unchanged. Raises `ValueError` if it can't be opened, or if `passwords` would miss its
+    password.
+    """
     # Here, because SQLAlchemy takes 0.2 s to load that a process without a database does not wait for.
     from sqlalchemy.engine import make_url
     from sqlalchemy.exc import ArgumentError
@@ -109,7 +111,7 @@ def checked_database(value: str) -> str:
 
 
 def passwords(address: str) -> set[str]:
-    """The passwords in an address, as they stand there and as they are: before the @, and behind the ? as libpq's."""
+    """Return the passwords in a URL (before the @, and in libpq's query parameters), as written and decoded."""
     place = urlsplit(address)
     behind = [
         value for name, _, value in (pair.partition("=") for pair in place.query.split("&")) if "password" in name
@@ -157,12 +159,13 @@ def _people(value: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def names(value: Any) -> Any:
-    """Names separated by commas or spaces; "none" is none of them."""
+    """Split names at commas or spaces; "none" means no names."""
     found = _split(value.lower()) if isinstance(value, str) else value
     return () if isinstance(value, str) and found in (("none",), ("off",)) else found
 
 
 def rows(value: Any) -> Any:
+    """Read a JSON list. Raises `ValueError`."""
     return _json(value, "[]", "a JSON list is expected")
 
 

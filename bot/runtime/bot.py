@@ -1,4 +1,4 @@
-"""A bot that runs: what it is made of, how it begins, what it cleans up, and how it ends. `build.py` makes it."""
+"""The running bot: how it starts, cleans up and stops. `build.py` makes one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ LONG_DEAD = 3600.0  # seconds after which an answer whose end was never stored i
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """How a bot runs: in which tasks, what this process does for it, and whether others work for it too (`shared`)."""
+    """How a bot runs: in which task group, what its process does (`role`), and whether other processes work for the
+    bot, too (`shared`).
+    """
 
     tasks: asyncio.TaskGroup
     role: ProcessRole = ProcessRole.ALL
@@ -42,7 +44,7 @@ class Placement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inbound:
-    """The way of an update: `handler` is the whole pipeline, `lanes` what waits in it, `help` what is in the menu."""
+    """The way of an update: `handler` is the whole pipeline, `lanes` the queues in it, `help` the menus of commands."""
 
     handler: Handler
     lanes: Lanes
@@ -52,7 +54,7 @@ class Inbound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signs:
-    """What a bot shows of itself: the log records of its turns, and whether its models answer."""
+    """What shows how a bot is: the log of its turns, the outage of its models, and its metrics."""
 
     turns: TurnLogs
     model_outage: Outage
@@ -61,7 +63,7 @@ class Signs:
 
 @dataclass(slots=True, kw_only=True)
 class Bot:
-    """A bot that is built. `run` works until it is cancelled or `stop` was called; then it drains and returns."""
+    """A bot, ready to run. `background` are its tasks that must not end before it does; a health check watches them."""
 
     settings: Settings
     store: Store
@@ -76,9 +78,11 @@ class Bot:
 
     @property
     def clock(self) -> Clock:
+        """The clock that every part of the bot uses."""
         return self.store.clock
 
     async def run(self) -> None:
+        """Work until cancelled, or until `stop` is called: then drain and return."""
         dispatcher, placement = self.inbound.dispatcher, self.placement
         works: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
             "jobs": dispatcher.run,
@@ -94,7 +98,7 @@ class Bot:
             task.cancel()
 
     def stop(self) -> None:
-        """Take nothing new, let running answers finish, park the rest in the database."""
+        """Take nothing new, let running answers finish, leave the rest in the database. `run` returns then."""
         if self.stopping.is_set():  # a deadline that is over can't be moved
             return
         self.stopping.set()

@@ -1,4 +1,6 @@
-"""Settings -> `Bot`: opens what a bot needs and closes it again. `wiring.py` connects the parts; read that next."""
+"""Build a `Bot` from settings: opens what it needs, and closes it again. Next read `wiring.py`, which connects the
+parts.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instead:
-    """What a test has in the place of AI Studio's models and of chance. `tools` come beside those of the settings."""
+    """What a test puts in the place of AI Studio's models and of chance. `tools` are added to those of the settings;
+    `later` replaces the asynchronous models.
+    """
 
     routing: Routing | None = None
     later: AsyncModels | None = None
@@ -54,11 +58,11 @@ async def build(
     process: SharedResources | None = None,
     instead: Instead | None = None,
 ) -> AsyncIterator[Bot]:
-    """Everything a bot is made of, opened; closed again when the block is left. Raises `ConfigError`.
+    """Open everything that a bot is made of, and close it when the block is left. Raises `ConfigError`.
 
-    What runs in the background is cancelled when the block ends: `Bot.run` inside it is the orderly way to stop.
-    `extension` is all that a programmer has added. `shared`: other processes may work for the same bot, as they always
-    may on PostgreSQL. `process` is what this bot has together with other bots of this process.
+    Leaving the block cancels whatever still runs; `Bot.run` inside it is the orderly way to stop. `extension`: what a
+    programmer has added. `shared`: other processes may work for the same bot; by default True on PostgreSQL. `process`:
+    what this bot shares with other bots of this process.
     """
     mcp.check(settings.mcp_servers)
     extension, instead = extension or Extension(), instead or Instead()

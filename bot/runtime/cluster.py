@@ -1,4 +1,4 @@
-"""One process or many: which dispatcher a bot gets, and what all processes of one bot have together."""
+"""One process or many: which dispatcher a bot gets, and what all processes of one bot share."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EXTRA = "DATABASE_URL: PostgreSQL needs an extra of Govorun: pip install 'govoru
 
 
 def quota(settings: Settings, clock: Clock, bot: int) -> SharedRateLimit:
-    """What all processes of the bot may send together. Its link is not open: the dispatcher opens it when it runs."""
+    """Return the rate limit that all processes of a bot share. The dispatcher opens its connection when it runs."""
     from bot.storage.cluster.procrastinate import connector
     from bot.storage.cluster.shared_rate_limit import SharedRateLimit
 
@@ -40,7 +40,9 @@ def dispatcher(
     quota: SharedRateLimit | None,
     reload_access: Callable[[], Awaitable[None]],
 ) -> Dispatcher:
-    """`quota`: other processes may work for the same bot. `reload_access` reads anew who is let in."""
+    """Return the dispatcher of a bot: with a `quota`, one that shares the work with other processes. `reload_access`
+    reads again who is let in.
+    """
     if quota is None:
         return LocalDispatcher(store=store, queue=queue, jobs=jobs, bot=jobs.bot)
     from bot.runtime.cluster_dispatcher import ClusterDispatcher
@@ -57,7 +59,7 @@ def dispatcher(
 
 
 def places(settings: Settings, clock: Clock) -> Places:
-    """What may be under way at the model in all processes together. Raises `ConfigError` without psycopg."""
+    """Return the semaphore for requests to the model in all processes. Raises `ConfigError` without psycopg."""
     try:
         from bot.storage.cluster.shared_semaphore import Places
     except ImportError:
@@ -66,9 +68,10 @@ def places(settings: Settings, clock: Clock) -> Places:
 
 
 def first_code(settings: Settings, used: int) -> str:
-    """What makes the first owner, the same in all processes: nobody knows it who does not know the token.
+    """Return the code that makes somebody the first owner, equal in all processes; only the token's owner can compute
+    it.
 
-    It is another one after each that was used: who owned the bot once does not know the next.
+    `used`: how many such codes were used. Each gives another code, so that a former owner does not know the next.
     """
     made = hmac.digest(settings.bot_token.get_secret_value().encode(), b"first owner %d" % used, "sha256")
     return base64.urlsafe_b64encode(made[:16]).decode().rstrip("=")

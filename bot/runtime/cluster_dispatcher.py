@@ -1,9 +1,9 @@
-"""The engine of many processes, on procrastinate and PostgreSQL. Begin with `Workers._hold`.
+"""The dispatcher of many processes, on procrastinate and PostgreSQL. Begin with `ClusterDispatcher._hold`.
 
-A job of procrastinate with the lock of a chat makes a process the only one that works on this chat: it holds the chat's
-lease (`concurrency/lease.py`) until nothing is left to do there. Everything inside is as in one process: lanes, albums,
-Stop, live views, delivery. What is new for the chat is told by NOTIFY; what a lost one would have told is told by the
-next job, which waits behind the lock.
+A procrastinate job with the lock of a chat makes one process the only one that works on this chat: it holds the chat's
+lease (`concurrency/lease.py`) until nothing is left to do there. Within the lease everything is as in one process:
+lanes, albums, Stop, live views, delivery. NOTIFY tells the holder of new updates of the chat. If a NOTIFY is lost, the
+next job does, which waits for the lock.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ EARLY = 2.0  # seconds before its time that a job is waited for, and not given u
 
 @dataclass(slots=True, kw_only=True)
 class ClusterDispatcher:
-    """`link` is opened and closed here. `reload_access` is called when another process has let somebody in or out."""
+    """Shares the chats and jobs of a bot among processes. Opens and closes `link`; calls `reload_access` when another
+    process has let somebody in or out.
+    """
 
     link: PsycopgConnector
     url: str
@@ -66,13 +68,16 @@ class ClusterDispatcher:
 
     @property
     def at_once(self) -> bool:
+        """False: the process that gets the chat's lease handles an update."""
         return False
 
     async def begin(self, chats: ChatHost) -> None:
+        """Let `run` begin to take chats and jobs, and handle their updates with `chats`."""
         self._chats = chats
         self._begun.set()
 
     async def run(self) -> None:
+        """Take chats and jobs, keep their leases, and listen to the other processes, until `drain` or cancellation."""
         await self._begun.wait()
         self._broker = broker = Broker(self.link, self.url, queue_of(self.bot), self.clock, lambda: len(self._held))
         app = App(connector=self.link)
@@ -93,10 +98,12 @@ class ClusterDispatcher:
                     task.cancel()
 
     async def lead(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Wait until this process is the leader for `what`, then run `work`; lead again if the leadership was lost."""
         await Leader(self.url, f"{what} {self.bot}", self.clock).run(work)
 
     @property
     def clock(self) -> Clock:
+        """The clock of the store."""
         return self.store.clock
 
     @property
@@ -104,6 +111,7 @@ class ClusterDispatcher:
         return self._broker is not None and self._broker.is_draining
 
     async def drain(self, seconds: float) -> None:
+        """Let running turns end for this many seconds; then return all leases, so that other processes go on."""
         if self._broker is None or self._worker is None:
             return
         self._broker.is_draining = True

@@ -1,8 +1,8 @@
-"""The event loop, and who holds it up: everything waits for one callback that computes for too long.
+"""The event loop, and a watch over callbacks that block it: while one computes, everything else waits.
 
-Begin with `WatchedLoop`. Its selector tells when the loop begins to work and when it looks around again, so an idle
-loop is not woken to be measured. A thread looks at it ten times a second and notes the place in the code where it is
-stuck: afterwards nobody could tell.
+Begin with `WatchedLoop`. Its selector knows when the loop begins to work and when it waits again, so an idle loop is
+not woken to be measured. A thread looks at the loop ten times a second and notes the line of code in which it is stuck,
+since nobody could find that out afterwards.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TOLD = 4  # frames, from the innermost
 
 
 class Watched(selectors.DefaultSelector):
-    """A selector that knows since when the loop has been at work; 0.0: it waits."""
+    """A selector that knows since when the loop has been working (`since`, monotonic seconds; 0.0: it is waiting)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,6 +40,7 @@ class Watched(selectors.DefaultSelector):
         self.longest_at = self._said = float("-inf")
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Wait for events, as every selector does, and count how long the loop has worked before."""
         if self.since:
             self._worked(time.monotonic() - self.since)
         self.since = 0.0
@@ -71,7 +72,7 @@ class WatchedLoop(asyncio.SelectorEventLoop):
 
     @contextmanager
     def watched(self, metrics: Metrics) -> Iterator[None]:
-        """Measure into `metrics` inside. To be called in the loop's own thread."""
+        """Measure into `metrics` while inside. Call it in the thread of the loop."""
         self._watched.metrics = metrics
         ended = threading.Event()
         thread = threading.Thread(target=_look, args=(self._watched, threading.get_ident(), ended), daemon=True)

@@ -1,7 +1,7 @@
-"""Is the bot all right? The truth, from outside: rows, clocks and outages, never what a part believes of itself.
+"""Health checks: is the bot all right? They look at rows, clocks and outages, not at what parts say of themselves.
 
-Begin with `Health.report`. What fails a check has kept somebody waiting for about three quarters of a minute, or will
-not pass by itself; `CHECKS` at the foot is the list, and docs/operations.md says what to do about each.
+Begin with `Health.report`. A check fails when somebody has waited for about three quarters of a minute, or when the
+trouble will not pass by itself. `CHECKS` at the foot is the list; docs/operations.md says what to do about each.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ NONE = Waiting(0, 0.0)
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What one look found. `value` is measured, `limit` is where it begins to fail; both in seconds or a count."""
+    """The result of one check. `value` was measured, `limit` is where the check begins to fail; both are seconds or a
+    count.
+    """
 
     status: Status
     value: float = 0.0
@@ -42,14 +44,17 @@ class Check:
     reason: str = ""
 
     def shown(self) -> dict[str, Any]:
+        """Return the result as it stands in the JSON of /healthz."""
         row = {"status": self.status, "value": round(self.value, 3), "limit": self.limit}
         return {**row, "reason": self.reason} if self.reason else row
 
 
 @dataclass(frozen=True, slots=True)
 class RowCounts:
-    """What the database said. `tokens`, `images` and `money` (millionths) were spent today, `month` is the money of the
-    month. `trouble`: it said nothing, and this is why.
+    """What the database says. `overdue` are ids of updates; `dead` counts dead letters of the last day.
+
+    `tokens`, `images` and `money` (millionths) were spent today (UTC), `month` is money of this month. `trouble`: why
+    the database said nothing; "" if it did.
     """
 
     updates: Waiting = NONE
@@ -66,24 +71,28 @@ class RowCounts:
 
 @dataclass(frozen=True, slots=True)
 class Report:
+    """The results of all checks by their names, and the rows they are based on."""
+
     checks: dict[str, Check]
     rows: RowCounts
 
     @property
     def status(self) -> Status:
+        """The worst status of all checks."""
         found = {check.status for check in self.checks.values()}
         return "fail" if "fail" in found else "warn" if "warn" in found else "ok"
 
     def shown(self) -> dict[str, Any]:
+        """Return the report as the JSON of /healthz."""
         return {"status": self.status, "checks": {name: check.shown() for name, check in self.checks.items()}}
 
 
 @dataclass(slots=True)
 class Health:
-    """Looks at a bot. However many ask, it looks at most once a second, and never begins a look before the last ended.
+    """Checks one bot. However many callers ask, it checks at most once a second, one check after the other.
 
-    `stuck`: seconds in which a turn has to move; longer where the operator lets the model be silent for longer.
-    `patience`: seconds that the database may take.
+    `patience`: seconds within which the database must answer. `stuck`: seconds in which a turn must make progress;
+    longer than `STUCK` where the settings let the model be silent for longer.
     """
 
     app: Bot
@@ -98,6 +107,7 @@ class Health:
         self.stuck = max(STUCK, self.app.settings.idle_deadline + 15.0)
 
     async def report(self) -> Report:
+        """Return a report that is at most a second old."""
         if self._last is not None and self.app.clock.monotonic() - self._at < FRESH:
             return self._last
         if self._look is None or self._look.done():
@@ -105,7 +115,7 @@ class Health:
         return await asyncio.shield(self._look)
 
     def alive(self) -> Report:
-        """Only what a restart would mend."""
+        """Return a report of only what a restart would mend: background tasks that have ended."""
         return Report({"tasks": self.tasks(RowCounts())}, RowCounts())
 
     async def _looked(self) -> Report:
@@ -144,11 +154,11 @@ class Health:
     # --- the checks ---------------------------------------------------------------------------------------------------
 
     def database(self, rows: RowCounts) -> Check:
-        """It can be written and read now."""
+        """The database can be written and read now."""
         return Check("fail" if rows.trouble else "ok", limit=self.patience, reason=rows.trouble)
 
     def updates(self, rows: RowCounts) -> Check:
-        """Telegram gives us updates: the seconds since it last did, or last told that there are none."""
+        """Telegram is reached: the seconds since it last answered getUpdates, or said how the webhook stands."""
         telegram, now = self.app.telegram, self.app.clock.monotonic()
         if telegram.poller is not None:
             return _since(telegram.poller.last_poll, now, telegram.poller.outage)
@@ -159,7 +169,7 @@ class Health:
         return Check("fail", limit=STUCK, reason="the bot has not reached Telegram yet")
 
     def turns(self, rows: RowCounts) -> Check:
-        """Every question is being answered: the longest time for which nothing has happened in a turn."""
+        """Every question is being answered: the longest time for which a turn has made no progress."""
         running, now = self.app.signs.turns.running, self.app.clock.monotonic()
         still = max((now - turn.last_progress for turn in running.values()), default=0.0)
         moving = {
@@ -173,7 +183,7 @@ class Health:
         return Check("fail" if lost or still > self.stuck else "ok", still, self.stuck, reason)
 
     def outbox(self, rows: RowCounts) -> Check:
-        """Every finished answer reaches its chat: how long the oldest has been waiting."""
+        """Every finished answer reaches its chat: how long the oldest one has been waiting."""
         outage, waiting = self.app.telegram.deliverer.outage, rows.deliveries
         if waiting.oldest <= STUCK and not (outage.grave and waiting.count):
             return Check("ok", waiting.oldest, STUCK)
@@ -181,19 +191,19 @@ class Health:
         return Check("fail", waiting.oldest, STUCK, f"{waiting.count} answers wait: {reason}")
 
     def jobs(self, rows: RowCounts) -> Check:
-        """What is done later is done when it is due: for how long the oldest job has been."""
+        """Jobs run when they are due: how long the oldest due job has been waiting."""
         late = rows.jobs.oldest > STUCK
         reason = f"{rows.jobs.count} jobs are due" if late else ""
         return Check("fail" if late else "ok", rows.jobs.oldest, STUCK, reason)
 
     def dead_rows(self, rows: RowCounts) -> Check:
-        """Updates that can't be read and answers that Telegram refused for good, of the last day: for a person to look
-        at. Nothing waits for them, so they never fail.
+        """Dead letters of the last day: updates that can't be read, answers that Telegram refused for good. Only a
+        warning, because nobody waits for them; a person should look at them.
         """
         return Check("warn" if rows.dead else "ok", rows.dead)
 
     def budget(self, rows: RowCounts) -> Check:
-        """Something is left of what the whole bot may spend: how much of the budget that is nearest to its end."""
+        """The whole bot may still spend: shows the budget that is nearest to its end. A used-up budget is a warning."""
         settings = self.app.settings
         budgets: dict[str, tuple[float, float]] = {
             TOKENS: (rows.tokens, settings.daily_tokens),
@@ -208,8 +218,8 @@ class Health:
         return Check("warn" if gone else "ok", spent, most, reason)
 
     def model(self, rows: RowCounts) -> Check:
-        """The model answers: the seconds since it stopped to. An old failure after which nobody asked is a warning,
-        but for a key that was refused: that does not pass.
+        """The model answers: the seconds since it began to fail. A warning if nobody has asked since; but a refused key
+        always fails, because that does not pass by itself.
         """
         outage = self.app.signs.model_outage
         if outage.since is None:
@@ -219,13 +229,13 @@ class Health:
         return Check("fail" if outage.grave or (lately and away > AWAY) else "warn", away, AWAY, outage.reason)
 
     def tasks(self, rows: RowCounts) -> Check:
-        """What works in the background is alive: how many are not."""
+        """All background tasks are running: how many have ended."""
         ended = [task.get_name() for task in self.app.background if task.done()]
         stopped = bool(ended) and not self.app.stopping.is_set()
         return Check("fail" if stopped else "ok", len(ended), 1, "ended: " + ", ".join(ended) if stopped else "")
 
     def loop(self, rows: RowCounts) -> Check:
-        """Nothing holds up the event loop: the longest time of the last minute in which something did."""
+        """Nothing blocks the event loop: the longest block of the last minute, in seconds."""
         longest = self.app.signs.metrics.longest_block
         return Check("warn" if longest > BLOCK else "ok", longest, BLOCK)
 

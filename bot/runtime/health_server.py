@@ -1,7 +1,7 @@
-"""The server that tells how the bot is: /healthz, /readyz and /livez for machines, /metrics for Prometheus.
+"""The HTTP server of the health checks: /healthz, /readyz and /livez, and /metrics for Prometheus.
 
-Begin with `serving`. It is off unless HEALTH_PORT is set, and listens on this machine unless HEALTH_HOST says
-otherwise; it takes no input, and its answers hold no ids, names or texts.
+Begin with `serving`. It is off unless HEALTH_PORT is set, and listens on this machine only unless HEALTH_HOST says
+otherwise. It takes no input, and its answers contain no ids, names or texts.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Reports = Mapping[str, Report]
 
 @asynccontextmanager
 async def serving(settings: Settings, patients: Patients, metrics: Metrics) -> AsyncIterator[str]:
-    """Answer while inside. Gives the address. Raises `ConfigError`."""
+    """Serve while inside; gives the server's address. Raises `ConfigError` if the port can't be opened."""
     place = f"{settings.health_host}:{settings.health_port}"
     listener = Listener(f"the health server ({place})", _application(Probes(patients, metrics)), shutdown=SHUTDOWN)
     try:
@@ -44,19 +44,21 @@ async def serving(settings: Settings, patients: Patients, metrics: Metrics) -> A
 
 
 class Probes:
+    """The handlers of the server's four paths."""
+
     def __init__(self, patients: Patients, metrics: Metrics) -> None:
         self.patients = patients
         self.counted = metrics
         self._exposition: Callable[[Reports], bytes] | None = None
 
     async def healthz(self, _request: web.Request) -> web.Response:
-        """Does every bot do what it is for?"""
+        """Report all checks of every bot; status 503 if one fails."""
         reports = await self._reports()
         return _answer(_worst(reports), _shown(reports))
 
     async def readyz(self, _request: web.Request) -> web.Response:
-        """The same, and it has started and is not being stopped. Of several bots one is enough: a bot that is ill must
-        not take the others out of service.
+        """Report like `healthz`, but fail also while the bot is starting or stopping. Of several bots one that is ready
+        and well is enough: a bot that fails must not take the others out of service.
         """
         reports, patients = await self._reports(), self.patients()
         ready = {name: report for name, report in reports.items() if _is_ready(patients.get(name))}
@@ -65,12 +67,13 @@ class Probes:
         return _answer(_worst(ready) if len(reports) == 1 else _best(ready), _shown(reports))
 
     async def livez(self, _request: web.Request) -> web.Response:
-        """Is there anything that a restart would mend? Not red while Telegram or the model is away."""
+        """Report what a restart would mend. Does not fail while Telegram or the model is away."""
         there = self.patients().items()
         reports = {name: patient.alive() for name, patient in there if isinstance(patient, Health)}
         return _answer(_worst(reports), _shown(reports) if reports else {"status": "ok", "checks": {}})
 
     async def metrics(self, _request: web.Request) -> web.Response:
+        """Return the metrics in Prometheus's text format; status 503 until a bot has started."""
         reports = await self._reports()
         if self._exposition is None:
             versions = [one.app.store.version for one in self.patients().values() if isinstance(one, Health)]

@@ -1,4 +1,4 @@
-"""The process: its event loop, signals, the lock on its database, the health server, and how it ends."""
+"""The process: event loop, signals, the lock on its database, the health server, and how the process ends."""
 
 from __future__ import annotations
 
@@ -43,9 +43,10 @@ Read = Callable[[], Plan]
 
 
 def run(plan: Plan, read: Read, extension: Extension | None = None, role: ProcessRole = ProcessRole.ALL) -> None:
-    """Run the bots until they are stopped, on an event loop that tells when it is held up. Raises as `serve`.
+    """Run the bots until they are stopped, on an event loop that reports blocking callbacks. Raises as `serve` does.
 
-    A defect that ends them goes into the log, where no secret stands, and not to the interpreter, which prints it all.
+    An unexpected exception is written into the log, which is redacted, and not to the interpreter, which would print
+    all.
     """
     _give_large_blocks_back()
     _keep_what_is_loaded()
@@ -62,8 +63,9 @@ def run(plan: Plan, read: Read, extension: Extension | None = None, role: Proces
 async def serve(
     plan: Plan, read: Read, extension: Extension | None = None, role: ProcessRole = ProcessRole.ALL
 ) -> None:
-    """Run until SIGTERM or SIGINT, then drain; a second signal ends at once. SIGHUP calls `read` and changes what it
-    says. Raises the error that ended the last bot.
+    """Run until SIGTERM or SIGINT, then drain; a second signal ends the process at once.
+
+    SIGHUP calls `read` and applies the new settings. Raises the error that ended the last bot.
     """
     check = partial(_check, role=role)
     plan, settings = plan.checked(check), plan.process
@@ -80,7 +82,7 @@ async def serve(
 
 
 def health(settings: Settings, patients: Patients, metrics: Metrics) -> AbstractAsyncContextManager[str]:
-    """Answer who asks how the bots are, if the operator wants it. Gives the address, or "". Raises `ConfigError`."""
+    """Serve health checks while inside, if HEALTH_PORT is set. Gives the address, or "". Raises `ConfigError`."""
     if not settings.health_port:
         return nullcontext("")
     from bot.runtime.health_server import serving  # with it comes a server, 2 MB

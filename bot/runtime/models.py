@@ -1,4 +1,4 @@
-"""Which models a bot offers: the programmer's own first, then those of the settings."""
+"""Which models a bot offers: those of the programmer's extension first, then those of the settings."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ AsyncModels = Callable[[str], AsyncModel | None]  # the asynchronous mode of the
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Models:
-    """What the bot asks: language models (`routing`), their asynchronous modes, and a model that draws.
+    """The models of a bot: language models (`routing`), their asynchronous modes, and a model that draws (None: none).
 
-    `studio` also makes the clients of speech, search and embeddings. `chance` gives the seeds of pictures.
+    `studio` makes the clients of speech, search and embeddings. `chance` gives the seeds of pictures.
     """
 
     studio: YandexStudio
@@ -35,9 +35,9 @@ class Models:
 def offered(
     settings: Settings, studio: YandexStudio, clock: Clock, extension: Extension, instead: Routing | None = None
 ) -> Routing:
-    """The models that users may choose from. One of a programmer's takes the place of AI Studio's with its name.
+    """Return the models that users may choose from. A programmer's model replaces one of AI Studio with its name.
 
-    `instead` has others than the settings name.
+    `instead`: models to offer in the place of those that the settings name.
     """
     own = [ModelOption(one.name, one.title, CircuitBreaker(one.model, clock)) for one in extension.models]
     names = {option.name for option in own}
@@ -50,7 +50,9 @@ def offered(
 
 
 def async_models(studio: YandexStudio, extension: Extension) -> AsyncModels:
-    """The asynchronous modes of AI Studio's models; a programmer's own have none."""
+    """Return a function from a model's name to its asynchronous mode; None for a programmer's own models, which have
+    none.
+    """
     own = {one.name for one in extension.models}
     return lambda name: None if extension.only_models or name in own else studio.later(name)
 

@@ -1,4 +1,4 @@
-"""Settings -> the options of the parts: what each of them needs to know, and no more."""
+"""Translate settings into the options of the parts: each part learns only what it needs."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from bot.telegram.transport import Options as TelegramOptions
 
 
 def chat(settings: Settings) -> ChatOptions:
+    """Options of the assistant and its requests."""
     return ChatOptions(
         system=settings.system_prompt,
         temperature=settings.temperature,
@@ -32,6 +33,7 @@ def chat(settings: Settings) -> ChatOptions:
 
 
 def limits(settings: Settings) -> Limits:
+    """Rate limits and lengths of queues. USER_RATE, if empty, is what a private chat may be sent in a minute."""
     return Limits(
         user_rate=60 * settings.telegram_chat_rate if settings.user_rate is None else settings.user_rate,
         user_burst=settings.user_burst,
@@ -42,6 +44,7 @@ def limits(settings: Settings) -> Limits:
 
 
 def budget(settings: Settings, access: Access, personal: Personal) -> Budget:
+    """Limits of tokens, pictures and money (in millionths), for users, roles, chats and the whole bot."""
     of = pricing.millionths
     day, month = settings.role_daily_money, settings.role_monthly_money
     shares = {
@@ -65,10 +68,12 @@ def budget(settings: Settings, access: Access, personal: Personal) -> Budget:
 
 
 def picture(settings: Settings) -> ImagePrice:
+    """The price of a picture (in millionths of CURRENCY) and the model that draws it."""
     return ImagePrice(pricing.millionths(settings.image_price), settings.currency, settings.image_model)
 
 
 def tariffs(settings: Settings) -> PriceList:
+    """Prices of the services that are not language models."""
     known, block = PriceList(), settings.speech_block
     return PriceList(
         replace(known.speech, price=settings.speech_price, per=block, block=block),
@@ -83,6 +88,7 @@ def tariffs(settings: Settings) -> PriceList:
 
 
 def telegram(settings: Settings, routers: Routers | None = None) -> TelegramOptions:
+    """Options of the transport."""
     return TelegramOptions(
         streaming=settings.streaming,
         webhook_url=settings.webhook_url,

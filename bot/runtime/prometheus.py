@@ -24,10 +24,10 @@ from bot.telemetry.metrics import NAMESPACE, Metrics
 
 
 def exposition(metrics: Metrics, database: str) -> Callable[[Mapping[str, Report]], bytes]:
-    """A function that prints the metrics, and what the health checks of the bots have found.
+    """Return a function that prints the metrics and the given health reports in Prometheus's text format.
 
-    `database` is its kind and version. What was counted is of all bots together; what was found has the label `bot`
-    where there are several.
+    `database`: its kind and version. Metrics are of all bots together; reports have the label `bot` if there are
+    several bots.
     """
     registry = CollectorRegistry()
     shown = Shown(metrics, database)
@@ -45,7 +45,7 @@ def exposition(metrics: Metrics, database: str) -> Callable[[Mapping[str, Report
 
 
 class Shown(Collector):
-    """What was counted, and the last findings of the health checks."""
+    """Collects the metrics, and gauges of the latest health reports (`reports`)."""
 
     def __init__(self, metrics: Metrics, database: str) -> None:
         self.metrics = metrics
@@ -53,6 +53,7 @@ class Shown(Collector):
         self.reports: Mapping[str, Report] = {}
 
     def collect(self) -> Iterator[Metric]:
+        """Yield all metrics; Prometheus's registry calls it."""
         name, _, number = self.database.lower().partition(" ")
         versions = {"version": __version__, "schema": migrations.HEAD, name: number}
         yield InfoMetricFamily(NAMESPACE, "What runs here", versions)

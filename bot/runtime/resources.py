@@ -1,5 +1,5 @@
-"""What all bots of a process have together: connections, the database, the webhook's listener, the child
-processes that open files, the counters and the traces.
+"""What all bots of a process share: connections, the database, the webhook server, the child processes that open files,
+metrics and traces.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bot.telemetry.tracing import NOTHING, TurnTracer
 
 
 class SharedResources:
-    """Use it as `async with Process.open(settings, clock) as process`."""
+    """What the bots of a process share. Use it as `async with SharedResources.open(settings, clock) as process`."""
 
     def __init__(
         self, settings: Settings, clock: Clock, http: Http, opened: AsyncExitStack, tracer: TurnTracer = NOTHING
@@ -42,7 +42,7 @@ class SharedResources:
     @classmethod
     @asynccontextmanager
     async def open(cls, settings: Settings, clock: Clock) -> AsyncIterator[SharedResources]:
-        """Close everything when the block is left. Raises `ConfigError`."""
+        """Open the shared resources, and close them when the block is left. Raises `ConfigError`."""
         async with (
             _traces(settings, clock) as tracer,
             Http(direct=[settings.yc_metadata_addr]) as http,
@@ -51,7 +51,7 @@ class SharedResources:
             yield cls(settings, clock, http, opened, tracer)
 
     async def store(self) -> Store:
-        """The database, opened when the first bot needs it. Raises as `Store.open`."""
+        """Return the database; the first call opens it. Raises as `Store.open` does."""
         async with self._opening:
             if self._store is None:
                 opening = self._opened.enter_async_context(Store.open(self._url, self.clock, self.metrics))

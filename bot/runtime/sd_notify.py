@@ -1,8 +1,8 @@
-"""Tell systemd that the process is ready and that its event loop is alive, as sd_notify(3) says.
+"""Tell systemd that the process is ready and that its event loop is alive, as sd_notify(3) describes.
 
-The socket is named by NOTIFY_SOCKET, the seconds after which a silent process is taken for frozen by WATCHDOG_USEC;
-`deploy/container_init.py` sets both in a container. The signs of life come from a task, so a loop that is held up gives
-none. Without NOTIFY_SOCKET nothing is done. Begin with `telling`.
+NOTIFY_SOCKET names the socket; after WATCHDOG_USEC microseconds of silence systemd takes the process for frozen.
+`deploy/container_init.py` sets both in a container. A task of the event loop sends the signs of life, so a blocked loop
+sends none. Without NOTIFY_SOCKET nothing is done. Begin with `telling`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ STANDARD_ERROR = 2
 
 @dataclass(slots=True)
 class Notifier:
-    """`is_ready` is asked until it says so. `interval`: seconds between signs of life, 0.0 where none are wanted."""
+    """Sends signs of life to systemd. `is_ready` is asked until it returns True. `interval`: seconds between signs of
+    life; 0.0: none are wanted.
+    """
 
     clock: Clock
     address: str
@@ -36,7 +38,7 @@ class Notifier:
     _is_heard: bool = True
 
     async def run(self) -> None:
-        """Tell it until cancelled."""
+        """Send signs of life until cancelled, and once that the process is ready."""
         end, step, started = self.clock.monotonic() + LONGEST_START, LOOK, False
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
             channel.setblocking(False)
@@ -64,7 +66,7 @@ class Notifier:
 
 @asynccontextmanager
 async def telling(clock: Clock, environment: Mapping[str, str] = os.environ) -> AsyncIterator[Notifier]:
-    """Tell the supervisor, if there is one, that the process lives while this is open."""
+    """Tell systemd, if it started this process, that the process lives while the block runs."""
     address = environment.get("NOTIFY_SOCKET", "")
     if address.startswith("@"):  # of an abstract address, which begins with a zero byte; no variable can hold that
         address = "\0" + address[1:]

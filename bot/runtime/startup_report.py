@@ -1,4 +1,4 @@
-"""What a start says: which versions work with what, and what the operator should think about again."""
+"""What the log says at a start: versions, access and models, and warnings about settings that are probably mistakes."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ LIMITS = ("user_daily_tokens", "chat_daily_tokens", "daily_tokens")
 
 
 def announce(settings: Settings, health: str, database: str, code: str = "", env_file: Path = ENV_FILE) -> None:
-    """Say it in the log.
+    """Write the report of a start into the log.
 
-    `health` is the address of the health server, "" for none; `database` is what keeps the rows, with its version;
-    `code` makes the first owner; the settings stand in `env_file`.
+    `health`: the address of the health server, "" for none. `database`: its kind and version. `code`: the code that
+    makes the first owner, "" if there is an owner. `env_file`: the file with the settings.
     """
     models = ", ".join(entry.name for entry in settings.models) or settings.model
     log.info("Govorun %s, schema %s, %s", __version__, migrations.HEAD, database)
@@ -39,7 +39,7 @@ def announce(settings: Settings, health: str, database: str, code: str = "", env
 
 
 def warnings(settings: Settings, env_file: Path = ENV_FILE) -> list[str]:
-    """What works, and is probably not meant so."""
+    """Return a sentence for each setting that works but is probably not meant."""
     found = misspelt(env_file)
     if _holds_something(env_file) and env_file.stat().st_mode & OTHERS:
         found.append(f"{env_file} holds keys and can be read by others on this machine: chmod 600 {env_file}")

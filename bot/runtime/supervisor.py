@@ -1,8 +1,8 @@
-"""The bots of a process: each is built, run, and built anew when its settings have changed. Begin with
+"""Supervises the bots of a process: builds and runs each, and rebuilds those whose settings change. Begin with
 `Supervisor.apply`.
 
-A bot is known by its number, with which its token begins: a file that gets another name is the same bot, and there are
-never two of one. What one of them ends with is said in one line, and the others go on.
+A bot is known by its id, with which its token begins: a renamed env file is still the same bot, and no bot runs twice.
+If one bot fails, one line says why, and the others go on.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ ENDED = Check("fail", reason="it has ended, or its settings are refused: the log
 
 @dataclass(slots=True, eq=False)
 class BotSlot:
-    """A bot that should run with the settings `wanted`, or end (None). `good` are the last ones that it has run with.
+    """A bot that is to run with the settings `wanted` (None: it is to end). `good`: the last settings that it ran with.
 
-    `health` is there while it is built; `error` is what it ended with.
+    `app` and `health` exist while the bot is built; `error` ended it.
     """
 
     name: str
@@ -49,17 +49,18 @@ class BotSlot:
 
     @property
     def is_over(self) -> bool:
+        """Whether the bot has ended for good."""
         return self.task is not None and self.task.done()
 
     def end_life(self) -> None:
-        """Drain it, so that it comes to see what is wanted now. One that is being built sees it by itself."""
+        """Stop the bot, so that its task looks at `wanted` again. A bot that is just being built looks by itself."""
         if self.app is not None:
             self.app.stop()
 
 
 @dataclass(slots=True)
 class Supervisor:
-    """`shared`: as in `app.build`."""
+    """Runs the bots of a plan. `shared`: as for `build`."""
 
     process: SharedResources
     plan: Plan
@@ -71,7 +72,9 @@ class Supervisor:
     _tasks: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup)
 
     async def run(self) -> None:
-        """Work until `stop`, or until no bot is left. Raises what the only one ended with, or `ConfigError`."""
+        """Run until `stop`, or until no bot is left. Raises the error that ended the only bot, or `ConfigError` if all
+        of several failed.
+        """
         async with self._tasks:
             self._meet(self.plan)
         failed = {member.name: member.error for member in self._members.values()}
@@ -79,9 +82,8 @@ class Supervisor:
             self._raise(failed)
 
     def apply(self, plan: Plan) -> None:
-        """Work by other settings from now on: only the bots whose settings have changed are built anew.
-
-        A bot whose file is refused goes on with what it has.
+        """Change to another plan: start new bots, stop removed ones, rebuild only those whose settings changed. A bot
+        whose file is refused goes on with its old settings.
         """
         if self.stopping:
             return
@@ -93,7 +95,7 @@ class Supervisor:
         self._meet(self.plan)
 
     def stop(self) -> None:
-        """Drain all of them; one that is just being built is left."""
+        """Drain all bots; cancel those that are just being built."""
         self.stopping = True
         for member in self._members.values():
             if member.app is not None:
@@ -102,19 +104,19 @@ class Supervisor:
                 member.task.cancel()
 
     def secrets(self) -> list[str]:
-        """Of all settings that are in use."""
+        """Return the secrets of all settings in use: no log line may contain one."""
         used = [settings for member in self._members.values() for settings in (member.good, member.wanted) if settings]
         return [secret for settings in used for secret in settings.secrets()]
 
     def health_by_bot(self) -> Mapping[str, Health | Check]:
-        """Who is to be looked at; a check says why there is nothing to look at."""
+        """Return the health of each bot by its name; a `Check` instead says why there is none to ask."""
         found: dict[str, Health | Check] = dict.fromkeys(self.plan.refused, ENDED)
         for member in self._members.values():
             found[member.name] = member.health or (ENDED if member.is_over else STARTING)
         return found
 
     def is_ready(self) -> bool:
-        """Whether a bot works: one that is ill does not hold up the others."""
+        """Whether at least one bot works: a bot that fails does not make the process count as not started."""
         apps = [member.app for member in self._members.values()]
         return any(app is not None and app.telegram.is_ready for app in apps)
 

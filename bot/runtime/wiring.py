@@ -1,4 +1,4 @@
-"""The composition: which part is made of which. The only place that chooses implementations; read it second.
+"""The composition: connects all parts of a bot, and is the only place that chooses implementations. Read it second.
 
 Telegram (intake) -> throttle -> queue -> error boundary -> admission -> router -> a feature, or the assistant -> model
                                                                      -> outbox -> Telegram (delivery)
@@ -77,7 +77,7 @@ from bot.storage.store import Store
 from bot.telegram.client.api import Api
 from bot.telegram.receiving.aiogram_routers import Routers
 from bot.telegram.sending.delivery import Deliverer
-from bot.telegram.sending.flood_budget import FloodBudget as FloodBudget
+from bot.telegram.sending.flood_budget import FloodBudget
 from bot.telegram.transport import Telegram
 from bot.telemetry.incidents import IncidentLog, path_beside
 from bot.telemetry.turn_log import TurnLogs
@@ -89,7 +89,7 @@ from bot.tools.toolbox import Toolbox
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """What a bot is made from: everything here is open. `added` is what a programmer has of their own."""
+    """What `build` has opened for a bot. `added` is what a programmer has added."""
 
     settings: Settings
     store: Store
@@ -102,7 +102,7 @@ class Given:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class People:
-    """Who may do what, who is let in, and what anybody may spend."""
+    """Who may do what (`access`), who is let in (`joining`), and what people may spend."""
 
     directory: MemberDirectory
     access: Access
@@ -113,7 +113,7 @@ class People:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """What all features stand on. `added` is set by whoever adds a job; `lanes` is what waits in this process."""
+    """What all features share. `added` is set when a job was added; `lanes` are the queues of this process."""
 
     telegram: Telegram
     people: People
@@ -123,12 +123,13 @@ class Ground:
     added: asyncio.Event
 
     def wake_jobs(self) -> None:
+        """Tell the job worker that a job was added."""
         self.added.set()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answering:
-    """The assistant, and what features that are built before it have in common with it."""
+    """The assistant, and the parts that it shares with features."""
 
     assistant: Assistant
     documents: Documents
@@ -138,7 +139,7 @@ class Answering:
 
 
 def wire(given: Given, routers: Routers | None = None) -> Bot:
-    """Connect everything. `routers` has the third-party handlers of `Extension.routers`."""
+    """Connect all parts of a bot. `routers`: a programmer's aiogram routers (`Extension.routers`)."""
     settings, store, placement = given.settings, given.store, given.placement
     quota = cluster.quota(settings, store.clock, given.api.id) if placement.shared else None
     ground = _ground(given, routers, quota)
@@ -206,7 +207,7 @@ def _queue_notice(given: Given, ground: Ground, assistant: Assistant) -> QueueNo
 
 
 def _layers(given: Given, ground: Ground, queue: ConversationQueue) -> Sequence[Layer]:
-    """What an update passes on its way to the router, in this order."""
+    """The layers that an update passes on its way to the router, the outermost first; see `pipeline`."""
     store, access, placement = given.store, ground.people.access, given.placement
     boundary = ErrorBoundary(
         store=store, incidents=ground.incidents, most=MOST_OF_MANY if placement.shared else MOST_ATTEMPTS
@@ -326,7 +327,7 @@ def _answering(given: Given, ground: Ground) -> Answering:
 
 
 def _tools(given: Given, ground: Ground, reminders: Reminders) -> Iterator[Tool]:
-    """Those that the settings name, in a fixed order, then the programmer's own."""
+    """Yield the tools that the settings name, in a fixed order, with the programmer's own among them."""
     wanted, searcher = given.settings.tools, given.models.studio.search()
     if "time" in wanted:
         yield current_time.tool()
@@ -340,7 +341,7 @@ def _tools(given: Given, ground: Ground, reminders: Reminders) -> Iterator[Tool]
 
 
 def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Feature]:
-    """Every feature of the bot, in the order of the menu. A new one needs a line here, and nothing else."""
+    """Every feature of the bot, in the order of the menu. A new feature needs one line here, and nothing else."""
     settings, store, models, library = given.settings, given.store, given.models, ground.library
     assistant, routing, people = answering.assistant, models.routing, ground.people
     searcher = models.studio.search() if "search" in settings.tools else None
@@ -383,7 +384,7 @@ def _of_people(
     leave: Callable[[int, int], None],
     withdraw: Callable[[Operation], Awaitable[None]],
 ) -> Sequence[Feature]:
-    """What people spend, what is known of them, who is let in, and who may do what."""
+    """Features about people: what they spend, what is stored of them, who is let in, and who may do what."""
     store, people, currency = given.store, ground.people, given.settings.currency
     titles = {option.name: option.title for option in given.models.routing.options}
     return [
