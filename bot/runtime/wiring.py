@@ -146,18 +146,10 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
     answering = _answering(given, ground)
     assistant, people, lanes = answering.assistant, ground.people, ground.lanes
     notice = _queue_notice(given, ground, assistant)
+    # The questions must know what each feature awaits, and the help lists the questions: in this order.
     features = [*_features(given, ground, answering), notice.feature()]
     questions = Questions(store=store, assistant=assistant, attached=answering.attached, awaits=joined(features).awaits)
-    help = Help(
-        store=store,
-        access=people.access,
-        features=[
-            ConversationCommands(store=store, assistant=assistant, options=options.chat(settings)).feature(),
-            Whispers(store=store, questions=questions).feature(),
-            questions.feature(),
-            *features,
-        ],
-    )
+    help = _help(given, people.access, assistant, questions, features)
     turns = TurnLogs(store.clock, given.api.metrics, given.api.tracer, settings.log_content)
     queue = ConversationQueue(
         lanes=lanes,
@@ -194,6 +186,23 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
     )
 
 
+def _help(
+    given: Given, access: Access, assistant: Assistant, questions: Questions, features: Sequence[Feature]
+) -> Help:
+    """/help and the menus, which list the features in this order: talking itself comes first."""
+    store = given.store
+    return Help(
+        store=store,
+        access=access,
+        features=[
+            ConversationCommands(store=store, assistant=assistant, options=options.chat(given.settings)).feature(),
+            Whispers(store=store, questions=questions).feature(),
+            questions.feature(),
+            *features,
+        ],
+    )
+
+
 def _queue_notice(given: Given, ground: Ground, assistant: Assistant) -> QueueNotice:
     return QueueNotice(
         store=given.store,
@@ -220,6 +229,8 @@ def _layers(given: Given, ground: Ground, queue: ConversationQueue) -> Sequence[
         refuse=TurnAway(store=store, tasks=placement.tasks, turns=queue.turns, boundary=boundary),
     )
     admission = Admission(access=access, refuse=ground.people.joining.refuse)
+    # A flood is turned away before it fills the queue. The boundary is inside the queue, so that a failed turn lets the
+    # next one begin, and around the admission, so that an error there is told to the user like any other.
     return [throttle, queue, boundary, admission]
 
 
@@ -279,15 +290,7 @@ def _answering(given: Given, ground: Ground) -> Answering:
     budget, meter = ground.people.budget, ground.people.meter
     reminders = Reminders(store=store, clock=store.clock, transport=ground.telegram, wake_jobs=ground.wake_jobs)
     documents = Documents(store=store, meter=meter, embedder=studio.embeddings())
-    voice = Voice(
-        store=store,
-        clock=store.clock,
-        transport=ground.telegram,
-        listener=studio.listener(),
-        speaker=studio.speaker(),
-        meter=meter,
-        longest=settings.speech_seconds,
-    )
+    voice = _voice(given, ground)
     how = options.chat(settings)
     toolbox = Toolbox(
         list(_tools(given, ground, reminders)),
@@ -324,6 +327,19 @@ def _answering(given: Given, ground: Ground) -> Answering:
         files=given.process.files,
     )
     return Answering(assistant=assistant, documents=documents, voice=voice, reminders=reminders, attached=attached)
+
+
+def _voice(given: Given, ground: Ground) -> Voice:
+    studio = given.models.studio
+    return Voice(
+        store=given.store,
+        clock=given.store.clock,
+        transport=ground.telegram,
+        listener=studio.listener(),
+        speaker=studio.speaker(),
+        meter=ground.people.meter,
+        longest=given.settings.speech_seconds,
+    )
 
 
 def _tools(given: Given, ground: Ground, reminders: Reminders) -> Iterator[Tool]:
