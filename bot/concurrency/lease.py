@@ -33,7 +33,7 @@ def lock_of(address: Address) -> str:
     return f"chat:{address.bot}:{address.chat_key}"
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, kw_only=True)
 class Lease:
     """The right to work on what `lock` names.
 
@@ -50,11 +50,11 @@ class Lease:
     clock: Clock
     look: Callable[[], Awaitable[None]]
     seen: float
-    lost: bool = False
-    news: bool = False
-    tasks: set[asyncio.Task[Any]] = field(default_factory=set)
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-    over: asyncio.Event = field(default_factory=asyncio.Event)
+    lost: bool = field(default=False, init=False)
+    news: bool = field(default=False, init=False)
+    tasks: set[asyncio.Task[Any]] = field(default_factory=set, init=False)
+    changed: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    over: asyncio.Event = field(default_factory=asyncio.Event, init=False)
 
     def covers(self, address: Address) -> bool:
         """Whether this is the lease of the chat that an address is in."""

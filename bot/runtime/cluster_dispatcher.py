@@ -54,17 +54,19 @@ class ClusterDispatcher:
     jobs: JobWorker
     bot: int
     reload_access: Callable[[], Awaitable[None]]
-    _chats: ChatHost | None = None
-    _broker: Broker | None = None
-    _held: dict[int, Lease] = field(default_factory=dict)  # by the numbers of their jobs
-    _strays: set[tuple[int, int]] = field(default_factory=set)  # jobs that are ours, and that nobody does here
-    _begun: asyncio.Event = field(default_factory=asyncio.Event)
-    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _looked: float = float("-inf")
-    _away: float = float("-inf")  # when the server was last not there
-    _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
-    _worker: Worker | None = None
+    _chats: ChatHost | None = field(default=None, init=False)
+    _broker: Broker | None = field(default=None, init=False)
+    _held: dict[int, Lease] = field(default_factory=dict, init=False)  # by the numbers of their jobs
+    _strays: set[tuple[int, int]] = field(
+        default_factory=set, init=False
+    )  # jobs that are ours, and that nobody does here
+    _begun: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event, init=False)
+    _looking: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _looked: float = field(default=float("-inf"), init=False)
+    _away: float = field(default=float("-inf"), init=False)  # when the server was last not there
+    _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE), init=False)
+    _worker: Worker | None = field(default=None, init=False)
 
     @property
     def at_once(self) -> bool:
@@ -225,7 +227,15 @@ class ClusterDispatcher:
         while earlier := [one for one in self._held.values() if one.lock == lock]:
             earlier[0].lose()
             await earlier[0].over.wait()
-        lease = Lease(lock, job.id, job.worker_id or 0, job.attempts, self.clock, self._look, self.clock.monotonic())
+        lease = Lease(
+            lock=lock,
+            job=job.id,
+            worker=job.worker_id or 0,
+            attempts=job.attempts,
+            clock=self.clock,
+            look=self._look,
+            seen=self.clock.monotonic(),
+        )
         self._held[job.id] = lease
         current.set(lease)
         try:

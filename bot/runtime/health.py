@@ -87,7 +87,7 @@ class Report:
         return {"status": self.status, "checks": {name: check.shown() for name, check in self.checks.items()}}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Health:
     """Checks one bot. However many callers ask, it checks at most once a second, one check after the other.
 
@@ -98,10 +98,10 @@ class Health:
     app: Bot
     patience: float = PATIENCE
     stuck: float = field(init=False)
-    _last: Report | None = None
-    _at: float = float("-inf")
-    _look: asyncio.Task[Report] | None = None
-    _query: asyncio.Task[RowCounts] | None = None
+    _last: Report | None = field(default=None, init=False)
+    _at: float = field(default=float("-inf"), init=False)
+    _look: asyncio.Task[Report] | None = field(default=None, init=False)
+    _query: asyncio.Task[RowCounts] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.stuck = max(STUCK, self.app.settings.idle_deadline + 15.0)
@@ -140,10 +140,16 @@ class Health:
         def question(tx: Tx) -> RowCounts:
             backlog, spent = tx.backlog, tx.budgets.read_spent
             return RowCounts(
-                backlog.count_open_updates(bot), backlog.count_unsent_deliveries(bot), backlog.count_due_jobs(bot),
-                tuple(backlog.list_overdue_updates(bot, stuck)), backlog.count_dead(bot, DAY, GONE),
-                spent(TOKENS, bot), spent(IMAGES, bot), spent(MONEY, bot), spent(MONEY, bot, month=True),
-            )  # fmt: skip
+                updates=backlog.count_open_updates(bot),
+                deliveries=backlog.count_unsent_deliveries(bot),
+                jobs=backlog.count_due_jobs(bot),
+                overdue=tuple(backlog.list_overdue_updates(bot, stuck)),
+                dead=backlog.count_dead(bot, DAY, GONE),
+                tokens=spent(TOKENS, bot),
+                images=spent(IMAGES, bot),
+                money=spent(MONEY, bot),
+                month=spent(MONEY, bot, month=True),
+            )
 
         try:
             await self.app.store.check_writable()

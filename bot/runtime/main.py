@@ -74,7 +74,7 @@ async def serve(
             sd_notify.telling(SystemClock()) as notifier,
             SharedResources.open(settings, SystemClock()) as process,
         ):
-            fleet = Supervisor(process, plan, role, extension or Extension())
+            fleet = Supervisor(process=process, plan=plan, role=role, extension=extension or Extension())
             notifier.is_ready = fleet.is_ready
             async with health(settings, fleet.health_by_bot, process.metrics):
                 _on_signals(fleet.stop, partial(_reload, fleet, lambda: read().checked(check)))

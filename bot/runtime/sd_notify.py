@@ -14,7 +14,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bot.clock import Clock
 
@@ -25,7 +25,7 @@ LONGEST_START = 30.0  # seconds after which it counts as started: Telegram may b
 STANDARD_ERROR = 2
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Notifier:
     """Sends signs of life to systemd. `is_ready` is asked until it returns True. `interval`: seconds between signs of
     life; 0.0: none are wanted.
@@ -35,7 +35,7 @@ class Notifier:
     address: str
     interval: float
     is_ready: Callable[[], bool] = lambda: False
-    _is_heard: bool = True
+    _is_heard: bool = field(default=True, init=False)
 
     async def run(self) -> None:
         """Send signs of life until cancelled, and once that the process is ready."""
@@ -70,7 +70,7 @@ async def telling(clock: Clock, environment: Mapping[str, str] = os.environ) -> 
     address = environment.get("NOTIFY_SOCKET", "")
     if address.startswith("@"):  # of an abstract address, which begins with a zero byte; no variable can hold that
         address = "\0" + address[1:]
-    notifier = Notifier(clock, address, _interval(environment))
+    notifier = Notifier(clock=clock, address=address, interval=_interval(environment))
     if not address.startswith(("/", "\0")):
         yield notifier
         return

@@ -32,7 +32,7 @@ STARTING = Check("warn", reason="starting, or stopping")
 ENDED = Check("fail", reason="it has ended, or its settings are refused: the log says why")
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, kw_only=True)
 class BotSlot:
     """A bot that is to run with the settings `wanted` (None: it is to end). `good`: the last settings that it ran with.
 
@@ -41,11 +41,11 @@ class BotSlot:
 
     name: str
     wanted: Settings | None
-    good: Settings | None = None
-    app: Bot | None = None
-    health: Health | None = None
-    error: BotError | None = None
-    task: asyncio.Task[None] | None = None
+    good: Settings | None = field(default=None, init=False)
+    app: Bot | None = field(default=None, init=False)
+    health: Health | None = field(default=None, init=False)
+    error: BotError | None = field(default=None, init=False)
+    task: asyncio.Task[None] | None = field(default=None, init=False)
 
     @property
     def is_over(self) -> bool:
@@ -58,7 +58,7 @@ class BotSlot:
             self.app.stop()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Supervisor:
     """Runs the bots of a plan. `shared`: as for `build`."""
 
@@ -67,9 +67,9 @@ class Supervisor:
     role: ProcessRole = ProcessRole.ALL
     extension: Extension = field(default_factory=Extension)
     shared: bool | None = None
-    stopping: bool = False
-    _members: dict[int, BotSlot] = field(default_factory=dict)
-    _tasks: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup)
+    stopping: bool = field(default=False, init=False)
+    _members: dict[int, BotSlot] = field(default_factory=dict, init=False)
+    _tasks: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup, init=False)
 
     async def run(self) -> None:
         """Run until `stop`, or until no bot is left. Raises the error that ended the only bot, or `ConfigError` if all
@@ -126,7 +126,7 @@ class Supervisor:
         for name, settings in plan.bots.items():
             member = self._members.get(settings.bot_id)
             if member is None or member.is_over:
-                self._start(BotSlot(name, settings), settings)
+                self._start(BotSlot(name=name, wanted=settings), settings)
                 continue
             member.name = name
             if member.wanted is None or multi_bot.changed(member.wanted, settings):
@@ -170,7 +170,7 @@ class Supervisor:
             async with build(
                 settings, extension=self.extension, role=self.role, shared=self.shared, process=self.process
             ) as app:
-                member.app, member.health = app, Health(app)
+                member.app, member.health = app, Health(app=app)
                 self._announce(member, app)
                 if self.stopping or member.wanted is not settings:
                     app.stop()

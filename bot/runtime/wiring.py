@@ -150,7 +150,9 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
     features = [*_features(given, ground, answering), notice.feature()]
     questions = Questions(store=store, assistant=assistant, attached=answering.attached, awaits=joined(features).awaits)
     help = _help(given, people.access, assistant, questions, features)
-    turns = TurnLogs(store.clock, given.api.metrics, given.api.tracer, settings.log_content)
+    turns = TurnLogs(
+        clock=store.clock, metrics=given.api.metrics, tracer=given.api.tracer, content=settings.log_content
+    )
     queue = ConversationQueue(
         lanes=lanes,
         tasks=placement.tasks,

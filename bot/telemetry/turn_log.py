@@ -23,7 +23,7 @@ from bot.types import Incoming
 log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class TurnLog:
     """What the log says of one turn. Times are seconds of the clock's `monotonic`.
 
@@ -35,19 +35,19 @@ class TurnLog:
     arrived: float = 0.0  # the update came
     started: float = 0.0  # work on it began
     last_progress: float = 0.0  # something happened last: tells a slow turn from one that is stuck
-    first_token: float | None = None
-    last_token: float | None = None
     chat: int = 0
     user: int = 0
-    model: str = ""
-    persona: str = ""
-    ending: str = ""
-    error: str = ""
-    usages: Sequence[tuple[str, Usage]] = ()
-    request: str = ""
-    requests: int = 0
     question: str = ""
-    answer: str = ""
+    first_token: float | None = field(default=None, init=False)
+    last_token: float | None = field(default=None, init=False)
+    model: str = field(default="", init=False)
+    persona: str = field(default="", init=False)
+    ending: str = field(default="", init=False)
+    error: str = field(default="", init=False)
+    usages: Sequence[tuple[str, Usage]] = field(default=(), init=False)
+    request: str = field(default="", init=False)
+    requests: int = field(default=0, init=False)
+    answer: str = field(default="", init=False)
 
     def mark_token(self, now: float) -> None:
         """Note that the model wrote something at `now`."""
@@ -66,7 +66,7 @@ class TurnLog:
         self.error = type(error).__name__
 
 
-NOBODY = TurnLog("")
+NOBODY = TurnLog(name="")
 current: ContextVar[TurnLog] = ContextVar("turn", default=NOBODY)
 
 
@@ -81,14 +81,14 @@ def about(name: str) -> Iterator[None]:
     if current.get().name == name:
         yield
         return
-    token = current.set(TurnLog(name))
+    token = current.set(TurnLog(name=name))
     try:
         yield
     finally:
         current.reset(token)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class TurnLogs:
     """The records of the turns that are worked on now (`running`, by their names).
 
@@ -99,17 +99,21 @@ class TurnLogs:
     metrics: Metrics = field(default_factory=Metrics)
     tracer: TurnTracer = NOTHING
     content: bool = False
-    running: dict[str, TurnLog] = field(default_factory=dict)
+    running: dict[str, TurnLog] = field(default_factory=dict, init=False)
 
     @contextmanager
     def open(self, incoming: Incoming) -> Iterator[TurnLog]:
         """Keep the record of a turn that is worked on inside; log and count it if nothing is raised."""
         now = self.clock.monotonic()
         turn = TurnLog(
-            incoming.id, now if incoming.came is None else incoming.came, now, now,
-            chat=incoming.address.chat, user=incoming.user.id,
+            name=incoming.id,
+            arrived=now if incoming.came is None else incoming.came,
+            started=now,
+            last_progress=now,
+            chat=incoming.address.chat,
+            user=incoming.user.id,
             question=incoming.text if self.content else "",
-        )  # fmt: skip
+        )
         self.running[incoming.id] = turn
         token = current.set(turn)
         try:

@@ -27,7 +27,7 @@ CODE = re.compile(r" (?:Code|Код) [0-9a-f]{6}\.")
 PATIENCE = 900.0  # virtual seconds until a wait is a failure
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Stage:
     """Both servers and a bot that can be started, stopped and killed.
 
@@ -39,11 +39,11 @@ class Stage:
     studio: Studio
     settings: Settings
     clock: LoopClock
-    app: Bot | None = None
+    app: Bot | None = field(default=None, init=False)
     extension: Extension | None = None
     shared: bool | None = None
     given: dict[str, Any] = field(default_factory=dict)
-    _task: asyncio.Task[None] | None = None
+    _task: asyncio.Task[None] | None = field(default=None, init=False)
 
     async def start(self, **changes: Any) -> Bot:
         """Start the bot with these changes of its settings and return it once it runs."""
@@ -163,10 +163,10 @@ async def opened(
         **{name.lower(): value for name, value in studio.settings().items()},
     )
     stage = kind(
-        telegram,
-        studio,
-        settings.model_copy(update=changes),
-        clock,
+        telegram=telegram,
+        studio=studio,
+        settings=settings.model_copy(update=changes),
+        clock=clock,
         extension=own.extension,
         shared=False,
     )

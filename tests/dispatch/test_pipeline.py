@@ -143,7 +143,7 @@ async def test_work_that_a_lost_lease_ends_before_it_began_leaves_no_queue_behin
 
     async with Tasks() as tasks:
         handle, _ = _queue(handler, tasks)
-        lease = Lease("chat:42:/1", 1, 1, 0, SystemClock(), look, 0.0)
+        lease = Lease(lock="chat:42:/1", job=1, worker=1, attempts=0, clock=SystemClock(), look=look, seen=0.0)
         token = current.set(lease)
         for text in ("lost", "lost too"):
             await handle(_said(1, text), Silence(Address("telegram", 42, 1)))
@@ -366,7 +366,7 @@ def _raising(error: Exception) -> Handler:
 
 
 def _queue(handler: Handler, tasks: asyncio.TaskGroup) -> tuple[Handler, ConversationQueue]:
-    queue = ConversationQueue(lanes=Lanes(), tasks=tasks, turns=TurnLogs(SystemClock()))
+    queue = ConversationQueue(lanes=Lanes(), tasks=tasks, turns=TurnLogs(clock=SystemClock()))
     return pipeline([queue], handler), queue
 
 

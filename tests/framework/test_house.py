@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import bot
@@ -53,6 +54,30 @@ def test_each_package_stands_in_the_table_of_the_architecture() -> None:
     named = [name for floor in floors for name in re.findall(r"`(\w+)`", floor)]
     packages = [path.parent.name for path in (ROOT / "bot").glob("*/__init__.py")]
     assert sorted(named) == sorted([*packages, *(path.stem for path in (ROOT / "bot").glob("[!_]*.py"))])
+
+
+def test_what_the_architecture_names_exists() -> None:
+    """Files by their paths, and attributes of classes as `Class.attribute`."""
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    files = re.findall(r"`([\w./]+\.(?:py|toml))`", text)
+    assert [file for file in files if not ((ROOT / "bot" / file).exists() or (ROOT / file).exists())] == []
+    attributes: dict[str, set[str]] = {}
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                attributes.setdefault(node.name, set()).update(_attributes(node))
+    named = re.findall(r"`([A-Z]\w*[a-z]\w*)\.(\w+)", text)
+    ours = [(kind, name) for kind, name in named if kind in attributes]
+    assert [f"{kind}.{name}" for kind, name in ours if name not in attributes[kind]] == []
+
+
+def _attributes(kind: ast.ClassDef) -> Iterator[str]:
+    """Methods, fields, constants, and what `self` is given."""
+    for node in ast.walk(kind):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name
+        elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.id if isinstance(node, ast.Name) else node.attr
 
 
 def test_few_files_stand_at_the_root() -> None:

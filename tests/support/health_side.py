@@ -40,4 +40,4 @@ async def healthy(stage: Stage, **changes: Any) -> Health:
 
 def health_of(app: Bot) -> Health:
     """Virtual time passes while a thread waits for the disk: not the time to be impatient."""
-    return Health(app, patience=600.0)
+    return Health(app=app, patience=600.0)

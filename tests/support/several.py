@@ -63,7 +63,7 @@ class Town:
     async def _live(self) -> None:
         plan = self.plan()
         async with SharedResources.open(plan.process, self.stage.clock) as process:
-            self.fleet = Supervisor(process, plan, shared=False)
+            self.fleet = Supervisor(process=process, plan=plan, shared=False)
             await self.fleet.run()
 
     async def reload(self, **given: Any) -> None:

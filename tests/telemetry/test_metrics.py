@@ -66,7 +66,7 @@ def test_metrics_of_two_processes_are_counted_apart() -> None:
 
 
 def test_a_server_that_counts_more_reasoning_than_answer_costs_no_turn() -> None:
-    turns = TurnLogs(SystemClock())
+    turns = TurnLogs(clock=SystemClock())
     with turns.open(Incoming("1", Address("telegram", 42, 1), User(1))) as turn:
         turn.model = "m"
         turn.mark_ended("stop", [("m", Usage(5, 9, 12))], "")
@@ -90,7 +90,7 @@ def test_no_label_can_hold_a_person_or_a_text() -> None:
 
 async def whole_way(stage: Stage, app: Bot) -> dict[str, float]:
     await soon(stage, lambda: not app.signs.turns.running)
-    return read(app.signs.metrics, await Health(app, patience=600.0).report())
+    return read(app.signs.metrics, await Health(app=app, patience=600.0).report())
 
 
 async def test_an_answer_is_counted_on_its_whole_way(stage: Stage) -> None:
@@ -134,7 +134,7 @@ async def test_what_waits_is_shown_with_its_age(stage: Stage) -> None:
     stage.telegram.fail_next("sendMessage", code=429, parameters={"retry_after": 30}, chat_id=ANNA)
     stage.telegram.say(ANNA, "hello")
     await stage.clock.sleep(10)
-    found = read(app.signs.metrics, await Health(app, patience=600.0).report())
+    found = read(app.signs.metrics, await Health(app=app, patience=600.0).report())
     assert found["govorun_outbox_open"] == 1
     assert 5 < found["govorun_outbox_oldest_seconds"] < 15
     assert found["govorun_flood_waits_total"] == 1

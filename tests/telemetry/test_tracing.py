@@ -440,7 +440,7 @@ def test_nothing_but_the_api_of_opentelemetry_is_loaded_while_it_is_off() -> Non
 async def test_what_is_not_traced_has_no_spans(tmp_path: Path, template: Path) -> None:
     async with Store.open(f"sqlite+aiosqlite:///{tmp_path}/bot.db", SystemClock()) as store:
         with (
-            TurnLogs(SystemClock()).open(Incoming("1", Address("telegram", 42, 1), User(1))),
+            TurnLogs(clock=SystemClock()).open(Incoming("1", Address("telegram", 42, 1), User(1))),
             tracing.span("a") as span,
         ):
             assert not span.is_recording()

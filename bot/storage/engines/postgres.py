@@ -12,7 +12,7 @@ sees what the first has done. That is enough for
 - what is used up: an invitation, a reservation, a button, a request to the admins is one row.
 
 It is not enough where rows are counted or summed up before one is added (write skew). There the transaction holds a
-decision lock (`storage/engines/decision_locks.py`), or changes the row of the chat (`Chats.alone`). SERIALIZABLE would
+decision lock (`storage/engines/decision_locks.py`), or changes the row of the chat (`Chats.serialize_decisions`). SERIALIZABLE would
 prevent write skew by itself, but refuses chats that share nothing but a page of an index: three times for each answer,
 where many are answered at once.
 """

@@ -32,7 +32,10 @@ async def _nobody_asks() -> None:
 
 def by_worker(tx: Tx, worker: int) -> Tx:
     """The transaction as one process of several makes it."""
-    tx.queue = Queue(tx.connection, Lease("", 0, worker, 0, SystemClock(), _nobody_asks, 0.0))
+    tx.queue = Queue(
+        tx.connection,
+        Lease(lock="", job=0, worker=worker, attempts=0, clock=SystemClock(), look=_nobody_asks, seen=0.0),
+    )
     return tx
 
 
