@@ -48,7 +48,9 @@ class Flow:
             source.hold()
 
     def release(self) -> float:
-        """Release all sources: the view makes a frame, or ends. Returns the longest wait of a source in seconds."""
+        """Let all sources hand over what they kept: the view makes a frame, or ends. Returns the longest time (seconds)
+        that a source has waited.
+        """
         self._holds = False
         return max((source.release() for source in self._sources), default=0.0)
 

@@ -49,9 +49,9 @@ SLOW = (-signal.SIGXCPU, -signal.SIGALRM)  # the kernel's word that a limit of t
 
 @dataclass(frozen=True, slots=True)
 class FileLimits:
-    """What one file may take: bytes of address space and of the result, seconds of a processor and of the wall.
-
-    `wait` is how many seconds a file waits for a child process, `idle` how many a child process waits for a file.
+    """What opening one file may take. `memory` (of the child process) and `result` are bytes, `cpu` and `wall` are
+    seconds of processor and real time. `wait`: seconds until a child process must become free; `idle`: seconds after
+    which an unused child process ends.
     """
 
     memory: int = 440 << 20
@@ -108,7 +108,9 @@ class ChildPool:
             await asyncio.to_thread(threads.shutdown)
 
     async def run(self, request: dict[str, Any], data: bytes) -> Any:
-        """Send a request to a child process and return its answer. For `Place.run` alone, which holds a place."""
+        """Send a request to a child process and return its answer. Only `ChildSlot.run` calls this, which has reserved
+        a process.
+        """
         if self._is_closed:
             raise Unreadable("busy")
         if self._threads is None:
@@ -130,7 +132,7 @@ class ChildPool:
         return result
 
     def _free(self) -> _Child | None:
-        """The child process that was used last."""
+        """Take the idle child process that was used last; None if all are busy."""
         if not self._idle:
             return None
         child, timer = self._idle.popitem()
@@ -188,7 +190,7 @@ class _Child:
             )
 
     def ask(self, request: dict[str, Any], data: bytes, limits: FileLimits) -> Any:
-        """The result of the function. Raises `Unreadable`; then the process is to be killed."""
+        """Return the result of the function. Raises `Unreadable`; the caller kills this child process then."""
         until = time.monotonic() + limits.wall + SLACK
         head = {**request, "size": len(data), "memory": limits.memory, "cpu": limits.cpu, "wall": limits.wall}
         try:
@@ -218,7 +220,7 @@ class _Child:
         self._socket.close()
 
     def _line(self, until: float) -> tuple[dict[str, Any], bytes]:
-        """The head of the answer, and what has already come of the bytes behind it."""
+        """Read the head of the answer. Returns it with the bytes that came behind it."""
         line = b""
         while b"\n" not in line:
             line += self._some(LONGEST_HEAD, until)

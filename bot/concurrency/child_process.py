@@ -55,10 +55,10 @@ def serve(stream: io.BufferedRWPair) -> None:
 
 
 def call(request: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
-    """Call the function of a request with the bytes of a file: the head of the answer, and its bytes.
+    """Call the function of a request with the bytes of a file. Returns the head of the answer, and its bytes.
 
-    In the head `result` says how the bytes are to be read; `refused` is the reason of an `Unreadable`; `failed` is the
-    name of any other error, which a library raised because of the file.
+    In the head `result` says how to read the bytes; or `refused` is the reason of an `Unreadable`; or `failed` names
+    the error that a library raised because of the file.
     """
     try:
         module, _, name = request["function"].partition(":")
@@ -75,7 +75,9 @@ def call(request: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes]:
 
 
 def _limit(memory: int, cpu: float, wall: float) -> None:
-    """What is over a limit of time is ended by the kernel, which also reaches a library that holds Python's lock."""
+    """Let the kernel end this process when a limit of time is over; the kernel also stops a library that holds Python's
+    lock.
+    """
     resource.setrlimit(resource.RLIMIT_AS, (memory, resource.RLIM_INFINITY))
     resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + cpu), resource.RLIM_INFINITY))
     signal.setitimer(signal.ITIMER_REAL, wall)

@@ -9,8 +9,8 @@ from typing import Any, Self
 class Deadline:
     """`asyncio.timeout` for many short waits of one task, one after the other, with one timer for all of them.
 
-    A timer for each piece of a stream was a twentieth of an answer's CPU. The timer that is set rings early, since most
-    waits end well before their time, and is wound again then.
+    A timer for each piece of a stream was a twentieth of an answer's CPU time. Most waits end long before their
+    deadline, so the timer is not reset for each wait: it rings too early, and is then set to the current deadline.
     """
 
     def __init__(self) -> None:

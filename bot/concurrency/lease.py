@@ -103,6 +103,7 @@ class Tasks(asyncio.TaskGroup):
         name: str | None = None,
         context: Context | None = None,
     ) -> asyncio.Task[T]:
+        """Start a task, as every task group does; adds it to the current lease, if there is one."""
         task = super().create_task(coro, name=name, context=context)
         lease = current.get() if context is None else context.get(current)
         if lease is not None:

@@ -38,7 +38,9 @@ class Backoff:
 
 
 class Retry:
-    """Repeats calls that raise the error `on`, at most so many `tries`. Its `retry_after` (seconds) is obeyed."""
+    """Repeats calls that raise the error `on`, at most `tries` times; waits at least the error's `retry_after`
+    (seconds), if it has one.
+    """
 
     def __init__(self, clock: Clock, backoff: Backoff, *, on: type[Exception], tries: float = math.inf) -> None:
         self.clock = clock

@@ -54,8 +54,8 @@ def secret(value: SecretStr) -> str:
 
 
 def cleaner(settings: Settings) -> Callable[[str], str]:
-    """A function that replaces all secrets of the settings in a text: servers, proxies and libraries repeat what they
-    were given.
+    """Return a function that masks all secrets of the settings in a text: servers, proxies and libraries repeat them in
+    errors.
     """
     known = [secret for secret in settings.secrets() if len(secret) > 3]
     secrets = sorted({form for secret in known for form in (secret, quote(secret, safe=""))}, key=len, reverse=True)

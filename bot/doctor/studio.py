@@ -44,7 +44,7 @@ async def check_studio(settings: Settings, clock: Clock) -> AsyncIterator[Findin
 
 
 async def _network(settings: Settings, http: Http, clock: Clock) -> Finding:
-    """Whether AI Studio can be reached: any answer will do. Its date tells whether this machine's clock is right."""
+    """Check that AI Studio can be reached: any answer will do. Its date tells whether this machine's clock is right."""
     host = host_and_port(settings.yc_llm_url)
     try:
         answer = await http.get_json(settings.yc_llm_url + "/", total=PATIENCE)

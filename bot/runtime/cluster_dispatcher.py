@@ -81,7 +81,9 @@ class ClusterDispatcher:
     async def run(self) -> None:
         """Take chats and jobs, keep their leases, and listen to the other processes, until `drain` or cancellation."""
         await self._begun.wait()
-        self._broker = broker = Broker(self.link, self.url, queue_of(self.bot), self.clock, lambda: len(self._held))
+        self._broker = broker = Broker(
+            connector=self.link, url=self.url, queue=queue_of(self.bot), clock=self.clock, load=lambda: len(self._held)
+        )
         app = App(connector=self.link)
         app.job_manager = broker
         app.task(name="chat", pass_context=True)(self._chat)

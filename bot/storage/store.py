@@ -55,7 +55,7 @@ BACKOFF = Backoff(1.0, 30.0)  # while the disk fails
 
 
 def repository(kind: Callable[[Connection, Clock, Queue], T]) -> cached_property[T]:
-    """An attribute of `Tx` that makes a repository on its connection when it is first asked for."""
+    """Make an attribute of `Tx` that creates the repository when it is first used."""
     return cached_property(lambda tx: kind(tx.connection, tx.clock, tx.queue))
 
 

@@ -54,7 +54,9 @@ class IncidentLog:
         """Record a failure. Returns its code: six hexadecimal digits, also if the file can't be written."""
         kinds = tuple(kind.__name__ for kind in type(error).__mro__ if issubclass(kind, BaseException))
         trace = error.trace if isinstance(error, ModelError) else ""
-        incident = Incident(secrets.token_hex(3), self.clock.time(), kinds, _place(error), turn, trace)
+        incident = Incident(
+            code=secrets.token_hex(3), at=self.clock.time(), kinds=kinds, place=_place(error), turn=turn, trace=trace
+        )
         log.info("code %s: %s at %s", incident.code, kinds[0], incident.place)
         if self.path is not None:
             try:

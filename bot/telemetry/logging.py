@@ -51,6 +51,7 @@ class Redaction(logging.Formatter):
         self._secrets = sorted(set(forms), key=len, reverse=True)
 
     def formatMessage(self, record: logging.LogRecord) -> str:
+        """Return the line without secrets and control characters."""
         turn = turn_log.current.get().name
         about = [
             *([f"bot {name}"] if (name := bot.get()) else []),
@@ -61,9 +62,11 @@ class Redaction(logging.Formatter):
         return self._clean(super().formatMessage(record))
 
     def formatException(self, ei: Any) -> str:
+        """Return the traceback without secrets."""
         return "\n".join("  " + self._clean(line) for line in super().formatException(ei).split("\n"))
 
     def formatStack(self, stack_info: str) -> str:
+        """Return the stack without secrets."""
         return "\n".join("  " + self._clean(line) for line in stack_info.split("\n"))
 
     def _clean(self, text: str) -> str:
@@ -80,6 +83,7 @@ class JsonLines(Redaction):
     """
 
     def format(self, record: logging.LogRecord) -> str:
+        """Return the record as one JSON object."""
         row: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,

@@ -18,9 +18,10 @@ LONG = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0)
 
 
 class Metrics:
-    """All that is counted, in a registry of its own: several bots share one, and tests do not.
+    """All metrics of a process, in a registry of their own (not prometheus_client's global one, which tests would
+    share).
 
-    The name of a metric is `govorun_`, the name of its attribute, and the ending that Prometheus gives to its kind.
+    The name of a metric is `govorun_`, the name of its attribute, and the suffix that Prometheus gives to its kind.
     """
 
     def __init__(self) -> None:

@@ -115,6 +115,7 @@ class Reported(SpanExporter):
         self._outage = Outage("sending traces", clock)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Send spans; log the first failure after a success, and the first success after failures."""
         result = self._exporter.export(spans)
         if result is SpanExportResult.SUCCESS:
             self._outage.over()
@@ -123,6 +124,7 @@ class Reported(SpanExporter):
         return result
 
     def shutdown(self) -> None:
+        """Close the exporter."""
         self._exporter.shutdown()
 
 
@@ -132,6 +134,7 @@ class Heard(logging.Handler):
     reason = "the collector is not reached (OTEL_EXPORTER_OTLP_ENDPOINT)"
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Read the reason of a failure from a log line of the exporter."""
         found = STATUS.search(record.getMessage())
         self.reason = f"the collector answers {found[1]}" if found else type(self).reason
 
@@ -142,9 +145,11 @@ class Ids(RandomIdGenerator):
     given: tuple[int, int] | None = None
 
     def generate_trace_id(self) -> int:
+        """Return the given trace id, or a random one."""
         return self.given[0] if self.given else super().generate_trace_id()
 
     def generate_span_id(self) -> int:
+        """Return the given span id, or a random one."""
         return self.given[1] if self.given else super().generate_span_id()
 
 
@@ -164,6 +169,7 @@ class RecordingTracer(TurnTracer):
         self._recorder = Recorder(self._provider.get_tracer("govorun", __version__), clock)
 
     def record_update(self, bot: int, turn: str, since: float) -> None:
+        """Record the first span of a turn's trace, from the acceptance of its update (Unix time) until now."""
         self._ids.given = ids(bot, turn)
         try:
             attributes: Attributes = {"govorun.bot": bot, "govorun.turn": turn}
@@ -173,6 +179,7 @@ class RecordingTracer(TurnTracer):
         self._recorder.end(root)
 
     def context(self, bot: int, turn: str) -> Context:
+        """Return the context of a turn's first span, if the sampler records this trace; otherwise an empty one."""
         number, first = ids(bot, turn)
         sampled = self._provider.sampler.should_sample(Context(), number, ROOT, CONSUMER)
         if sampled.decision is not Decision.RECORD_AND_SAMPLE:

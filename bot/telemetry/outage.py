@@ -13,11 +13,11 @@ LONGEST_SILENCE = 3600.0
 
 
 class Outage:
-    """Whether one service works, told to the log in few lines.
+    """Tracks whether one service works, and logs its failures sparingly.
 
-    However often the service fails, the log gets a warning at once, an error after a minute, then ever fewer, at last
-    one an hour, and a line when it works again. A new reason begins anew, a minute after the last line at the soonest.
-    `since` is when the outage began (the clock's `monotonic`), None while the service works; `at` is the last failure.
+    A failing service logs a warning at once, an error after a minute, then ever less often, at last once an hour, and a
+    line when it works again. A new reason is logged anew, but at most once a minute. `since` is when the outage began
+    (the clock's `monotonic`), None while the service works; `at` is the last failure.
     """
 
     def __init__(self, name: str, clock: Clock) -> None:

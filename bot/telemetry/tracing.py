@@ -64,7 +64,7 @@ class TurnTracer:
     """
 
     def record_update(self, bot: int, turn: str, since: float) -> None:
-        """Record the first span of a turn's trace: the update was accepted, from `since` (Unix time) until now."""
+        """Record the first span of a turn's trace, from the acceptance of its update (`since`, Unix time) until now."""
 
     def context(self, bot: int, turn: str) -> Context:
         """The context of the first span of a turn's trace, which another process may have recorded: for `joined`."""
@@ -135,6 +135,7 @@ class SpanCounter(trace.NoOpTracer):
         self.names: Counter[str] = Counter()
 
     def start_span(self, name: str, *rest: Any, **more: Any) -> Span:
+        """Return a span that is only counted."""
         return CountedSpan(name, self.names)
 
 
@@ -147,14 +148,16 @@ class CountedSpan(trace.NonRecordingSpan):
         self._names = names
 
     def set_status(self, status: trace.Status | trace.StatusCode, description: str | None = None) -> None:
+        """Count the span as failed: no other status is ever set."""
         self._names["failed"] += 1  # nothing else is ever set
 
     def end(self, end_time: int | None = None) -> None:
+        """Count the span under its name."""
         self._names[self._name] += 1
 
 
 def current() -> Span:
-    """The span that is open here; one that takes everything and keeps nothing where nothing is traced."""
+    """Return the span that is open in this context; if nothing is traced, one that ignores everything."""
     return trace.get_current_span()
 
 
@@ -165,7 +168,7 @@ def current_ids() -> tuple[str, str]:
 
 
 def current_recorder() -> Recorder | None:
-    """What makes spans here; None where nothing is traced."""
+    """Return the recorder that makes spans in this context; None if nothing is traced."""
     found = context.get_value(RECORDER)
     return found if isinstance(found, Recorder) else None
 
@@ -177,7 +180,7 @@ def mark_failed(span: Span, error: str) -> None:
 
 
 def nanoseconds(time: float) -> int:
-    """Unix time as OpenTelemetry has it."""
+    """Return a Unix time (seconds) in nanoseconds, as OpenTelemetry takes it."""
     return int(time * 1e9)
 
 
@@ -247,7 +250,7 @@ def _request_attributes(name: str, request: Request) -> Attributes:
 
 
 def usage_attributes(usage: Usage | None) -> Attributes:
-    """The tokens of a request; nothing where the service has not told them."""
+    """Return the tokens of a request as attributes of a span; none if the service did not report them."""
     if usage is None:
         return {}
     found = {"gen_ai.usage.input_tokens": usage.prompt, "gen_ai.usage.output_tokens": usage.completion}

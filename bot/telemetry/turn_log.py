@@ -77,7 +77,7 @@ def turn_of(key: str) -> str:
 
 @contextmanager
 def about(name: str) -> Iterator[None]:
-    """Let log lines inside name a turn that is not worked on here: for a delivery or a job of that turn."""
+    """Let log lines inside name a turn that this task does not work on: for a delivery or a job of that turn."""
     if current.get().name == name:
         yield
         return
@@ -90,9 +90,8 @@ def about(name: str) -> Iterator[None]:
 
 @dataclass(slots=True, kw_only=True)
 class TurnLogs:
-    """The records of the turns that are worked on now (`running`, by their names).
-
-    `content`: questions and answers may stand in the log (LOG_CONTENT).
+    """The records of the turns in progress (`running`, by their names). `content`: questions and answers may stand in
+    the log (LOG_CONTENT).
     """
 
     clock: Clock
@@ -103,7 +102,9 @@ class TurnLogs:
 
     @contextmanager
     def open(self, incoming: Incoming) -> Iterator[TurnLog]:
-        """Keep the record of a turn that is worked on inside; log and count it if nothing is raised."""
+        """Keep the record of a turn while the block works on it; log and count the turn at the end, unless an error was
+        raised.
+        """
         now = self.clock.monotonic()
         turn = TurnLog(
             name=incoming.id,

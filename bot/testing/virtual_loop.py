@@ -41,6 +41,7 @@ class Selector(selectors.DefaultSelector):
     loop: VirtualLoop
 
     def select(self, timeout: float | None = None) -> Any:
+        """Wait for events up to `timeout` seconds of virtual time."""
         if timeout is None:
             return super().select(None)
         events = super().select(0)

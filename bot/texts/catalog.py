@@ -13,7 +13,7 @@ NAMES = {"en": "English", "ru": "Русский"}
 
 
 def known(language: str) -> str:
-    """The language the bot speaks for an IETF tag ("ru-RU" -> "ru"); English for those it does not know."""
+    """Return the bot's language for an IETF tag ("ru-RU" -> "ru"); "en" for languages that the bot does not speak."""
     short = language.partition("-")[0].lower()
     if short in LANGUAGES:
         return short
@@ -21,14 +21,15 @@ def known(language: str) -> str:
 
 
 def say(language: str, key: str, /, **values: object) -> str:
-    """The sentence `key` in `language` (a tag or ""). Values are put in as they are: foreign text is never a format."""
+    """Return the sentence `key` in `language` (a tag or ""), with the values put in as they are: they are never read as
+    a format.
+    """
     return PLACE.sub(lambda place: str(values[place[1]]), LANGUAGES[known(language)][key])
 
 
 def own(text: str | Mapping[str, str], language: str, /, **values: object) -> str:
-    """A sentence of the operator's or a programmer's own: one for all languages, or one for each. "": there is none.
-
-    What stands in braces and is no value stays as it is.
+    """Return a text of the operator or a programmer, given for all languages or for each; "" if there is none. Braces
+    that name no value stay as they are.
     """
     if not isinstance(text, str):
         text = text.get(known(language)) or text.get("en") or next(iter(text.values()), "")

@@ -167,7 +167,7 @@ async def test_a_word_to_the_others_that_waits_for_a_connection_can_be_cancelled
 ) -> None:
     """On Python 3.11 the pool loses a cancellation that comes together with a connection."""
     link = connector(postgres_url)
-    broker = Broker(link, postgres_url, "bot42", SystemClock(), load=lambda: 0)
+    broker = Broker(connector=link, url=postgres_url, queue="bot42", clock=SystemClock(), load=lambda: 0)
     async with App(connector=link).open_async():
         for moment in range(12):
             async with AsyncExitStack() as all_of_them:

@@ -58,7 +58,7 @@ class Doing:
 @asynccontextmanager
 async def working(url: str, link: Far, doing: Doing) -> AsyncIterator[Broker]:
     app = App(connector=link)
-    app.job_manager = broker = Broker(link, url, queue_of(BOT), SystemClock(), load=lambda: 0)
+    app.job_manager = broker = Broker(connector=link, url=url, queue=queue_of(BOT), clock=SystemClock(), load=lambda: 0)
     app.task(name="chat", pass_context=True)(doing.chat)
     async with app.open_async():
         worker = Worker(

@@ -127,15 +127,18 @@ class Connector(PsycopgConnector):
     """
 
     async def execute_query_async(self, query: LiteralString, **arguments: Any) -> None:
+        """Run a statement without a result."""
         await super().execute_query_async(query, **arguments)
         _heed()
 
     async def execute_query_one_async(self, query: LiteralString, **arguments: Any) -> dict[str, Any]:
+        """Run a statement and return its only row."""
         row: dict[str, Any] = await super().execute_query_one_async(query, **arguments)
         _heed()
         return row
 
     async def execute_query_all_async(self, query: LiteralString, **arguments: Any) -> list[dict[str, Any]]:
+        """Run a statement and return its rows."""
         rows: list[dict[str, Any]] = await super().execute_query_all_async(query, **arguments)
         _heed()
         return rows
@@ -153,7 +156,7 @@ class Broker(JobManager):
     connector: PsycopgConnector
 
     def __init__(
-        self, connector: PsycopgConnector, url: str, queue: str, clock: Clock, load: Callable[[], int]
+        self, *, connector: PsycopgConnector, url: str, queue: str, clock: Clock, load: Callable[[], int]
     ) -> None:
         super().__init__(connector)
         self.worker = 0
@@ -171,7 +174,7 @@ class Broker(JobManager):
         self._clocks = Clocks(clock)
 
     async def patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Repeat a call until the server answers."""
+        """Repeat a call until the server answers it."""
         retry = Retry(self._clock, BACKOFF, on=ConnectorException)
         answer = await retry.call(ask, failed=lambda error, _: self._outage.failed(_reason(error)))
         self._outage.over()
@@ -180,16 +183,19 @@ class Broker(JobManager):
     # --- what a worker of procrastinate asks for ----------------------------------------------------------------------
 
     async def register_worker(self) -> int:
+        """Get an id for this worker, and remember it as `worker`."""
         self.worker = await self.patiently(super().register_worker)
         return self.worker
 
     async def unregister_worker(self, worker_id: int) -> None:
+        """Delete the row of this worker. If the server is away, other workers delete the row later."""
         try:
             await super().unregister_worker(worker_id)
         except ConnectorException as error:  # its row is found stale
             self._outage.failed(_reason(error))
 
     async def prune_stalled_workers(self, seconds_since_heartbeat: float) -> list[int]:
+        """Delete the rows of workers without a heartbeat for so many seconds; returns their ids."""
         prune = super().prune_stalled_workers
         return await self.patiently(lambda: prune(seconds_since_heartbeat))
 
@@ -226,6 +232,7 @@ class Broker(JobManager):
     async def listen_for_jobs(
         self, *, on_notification: NotificationCallback, queues: Iterable[str] | None = None
     ) -> None:
+        """Call `on_notification` for each job that the server announces, until cancelled."""
         listen = super().listen_for_jobs
 
         async def told(*, channel: str, notification: Notification) -> None:
@@ -268,6 +275,7 @@ class Broker(JobManager):
         queue: str | None = None,
         lock: str | None = None,
     ) -> None:
+        """Give the job back at once, for any worker: our rows, not procrastinate, say when a job is due again."""
         await self.put_back(_identity(job))
 
     # --- what procrastinate leaves to us ------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ class SharedRateLimit:
         self._until = 0.0
 
     def spent(self) -> None:
-        """Count a message that was sent without asking: the next draw is as much larger."""
+        """Count a message that was sent without waiting: the next draw from the shared quota is larger by it."""
         self._owed += 1
 
     async def permit(self) -> None:

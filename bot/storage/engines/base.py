@@ -30,9 +30,11 @@ class Work:
 
 
 class Engine(Protocol):
-    """One of the two databases. `lanes` commits may go on at once, `group` works share one; one of both is always 1.
+    """SQLite or PostgreSQL. `lanes`: how many commits may run at once; `group`: how many works share a commit; one of
+    the two is always 1.
 
-    `version` is its name and version ("PostgreSQL 18.4"); `touch` is a statement whose commit changes only the disk.
+    `version` is its name and version ("PostgreSQL 18.4"); `touch` is a statement whose commit writes to the disk but
+    changes no row.
     """
 
     lanes: int

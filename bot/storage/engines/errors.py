@@ -35,7 +35,9 @@ DAMAGED_CLASS = "XX"
 
 
 def meaning(error: BaseException, *, writing: bool = True) -> BaseException:
-    """Return `StorageUnavailable` for what may pass, `Lost` for a damaged or deleted database, or the error itself."""
+    """Translate an error: `StorageUnavailable` for a failure that may pass, `Lost` for a damaged or deleted database,
+    otherwise the error itself.
+    """
     cause = error.orig if isinstance(error, DBAPIError) else error
     if is_damage(error):
         return Lost(
@@ -75,7 +77,7 @@ def is_in_the_way(error: BaseException) -> bool:
 
 
 def is_twice(error: BaseException) -> bool:
-    """Return whether a row with this unique key exists, since a moment ago or since long."""
+    """Return whether an error says that a row with this unique key exists already."""
     return _state(error) == TWICE
 
 

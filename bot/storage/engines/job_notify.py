@@ -79,7 +79,7 @@ class Queue:
         return not self._is_shared or (self.lease is not None and self.lease.covers(address))
 
     def announce_chat(self, bot: int, place: str) -> None:
-        """Announce that there is work in a chat, to the process that holds it or the one that will."""
+        """Announce that there is work in a chat, to the process that holds the chat's lease or will get it."""
         if self._is_shared:
             lock = f"chat:{bot}:{place}"
             given = _job(bot, "chat", lock, None, place=place)
@@ -87,7 +87,7 @@ class Queue:
             self.connection.info[KNOWN] = told.xid
 
     def notify_processes(self, word: str) -> None:
-        """Send a message to the other processes when this is committed."""
+        """Send a message to the other processes, which get it when this transaction is committed."""
         if self._is_shared:
             self.connection.execute(TELL, {"channel": CHANNEL, "word": word})
 

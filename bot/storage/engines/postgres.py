@@ -1,20 +1,20 @@
 """PostgreSQL behind a store: connections that write and some that only read, each in its thread.
 
-Works are written for one writer: they read, decide and write. Every transaction is REPEATABLE READ: it sees one state
-of the database, and is refused (40001) where it would change a row that another has changed meanwhile. A refused work
-is run again, since it uses nothing but its transaction. So of two works that decide by a row and change it, the second
-sees what the first has done. That is enough for
+Works are written as if only one ran at a time: they read, decide and write. Every transaction is REPEATABLE READ: it
+sees one state of the database, and is refused (40001) if it changes a row that another one has changed meanwhile. A
+refused work is run again, since it uses nothing but its transaction. So of two works that decide by a row and change
+it, the second sees what the first has done. That is enough for
 
-- what belongs to a chat: one process has its lease, and does one thing in a conversation after the other; what comes
-  from elsewhere (a job's answer, a button) changes the head of the conversation, an operation or a job: one row;
-- what happens once: updates, messages of a turn, deliveries, jobs, operations and versions of a summary have a unique
-  key, so that the second is refused, and finds the first when it is run again;
-- what is used up: an invitation, a reservation, a button, a request to the admins is one row.
+- data of one chat: one process has its lease, and does one thing in a conversation after the other; a job's answer or
+  a button, which come from elsewhere, change the head of the conversation, an operation or a job: one row;
+- events that must count once: updates, messages of a turn, deliveries, jobs, operations and versions of a summary have
+  a unique key, so that the second is refused, and finds the first when it is run again;
+- things that are used up: an invitation, a reservation, a button, a request to the admins is one row.
 
 It is not enough where rows are counted or summed up before one is added (write skew). There the transaction holds a
-decision lock (`storage/engines/decision_locks.py`), or changes the row of the chat (`Chats.serialize_decisions`). SERIALIZABLE would
-prevent write skew by itself, but refuses chats that share nothing but a page of an index: three times for each answer,
-where many are answered at once.
+decision lock (`storage/engines/decision_locks.py`), or changes the row of the chat (`Chats.serialize_decisions`).
+SERIALIZABLE would prevent write skew by itself, but refuses chats that share nothing but a page of an index: three
+times for each answer, where many are answered at once.
 """
 
 from __future__ import annotations
@@ -76,6 +76,7 @@ class Postgres:
             yield cls(made[:WRITERS], made[WRITERS:], clock, version)
 
     async def commit(self, lane: int, works: Sequence[Work]) -> list[Outcome]:
+        """Run each work in a transaction of its own, on the connection of a lane; returns their outcomes."""
         return [await self._outcome(lane, work) for work in works]
 
     async def _outcome(self, lane: int, work: Work) -> Outcome:
@@ -123,9 +124,11 @@ class Postgres:
         raise StorageUnavailable("the connection to the database broke during a commit, which may have been kept")
 
     async def read(self, question: Callable[[Connection], T]) -> T:
+        """Answer a question of several statements, which see one state of the database."""
         return await self._twice(next(self._readers).run, question)
 
     async def ask(self, question: Callable[[Connection], T]) -> T:
+        """Answer a question of one statement, without a transaction."""
         return await self._twice(next(self._readers).ask, question)
 
     async def _twice(

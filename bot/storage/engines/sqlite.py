@@ -52,13 +52,16 @@ class Sqlite:
             yield cls(writer, readers, path_of(url))
 
     async def commit(self, lane: int, works: Sequence[Work]) -> list[Outcome]:
+        """Run works in one transaction, each in a savepoint; returns their outcomes after the commit."""
         return await self.writer.run(_committed, self.writer.connection, works, self._files)
 
     async def read(self, question: Callable[[Connection], T]) -> T:
+        """Answer a question on a connection that can't write."""
         reader = next(self._readers)
         return await reader.run(_asked, reader.connection, question)
 
     async def ask(self, question: Callable[[Connection], T]) -> T:
+        """Answer a question of one statement; on SQLite that is a transaction, too."""
         return await self.read(question)
 
     async def scrub(self) -> None:
@@ -66,6 +69,7 @@ class Sqlite:
         await self.writer.run(_scrubbed, self.writer.connection)
 
     def look(self) -> None:
+        """Check that the files are still where the next start looks for them. Raises `Lost`."""
         self._files.look()
 
     async def rescue(self) -> None:

@@ -66,7 +66,7 @@ class State:
 
 
 def scripts() -> Path:
-    """The folder with the steps."""
+    """Return the folder with the migrations."""
     inside = Path(__file__).parents[2] / "migrations"
     return inside if inside.is_dir() else inside.parents[1] / "migrations"
 
@@ -280,9 +280,9 @@ def configuration(url: str, folder: Path | None = None) -> Any:
 
 
 def climb(url: str, folder: Path | None = None) -> None:
-    """Take the steps that a database lacks, all of them or none.
+    """Run the migrations that a database lacks: all of them or none.
 
-    On a server this gives way to transactions that use the tables, and begins again; raises `DBAPIError` after two
+    On a server it gives way to transactions that use the tables, and tries again; raises `DBAPIError` after two
     minutes.
     """
     from alembic import command

@@ -48,11 +48,13 @@ class Backlog(Repository):
         return self._waiting(*self.connection.execute(DELIVERIES, {"b": bot}).one())
 
     def count_due_jobs(self, bot: int) -> Waiting:
-        """Return how many jobs are due; `oldest` is since when the first has been."""
+        """Return how many jobs are due; `oldest` is for how many seconds the first of them has been due."""
         return self._waiting(*self.connection.execute(JOBS, {"b": bot, "now": self.clock.time()}).one())
 
     def list_overdue_updates(self, bot: int, seconds: float) -> Sequence[int]:
-        """Return the updates that are open for longer than `seconds`, without chats that a process has taken."""
+        """Return the ids of updates that have been open for more than `seconds`, except in chats that a process is
+        working on.
+        """
         before = self.clock.time() - seconds
         taken = self.queue.list_held_chats(bot)
         return [

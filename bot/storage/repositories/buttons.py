@@ -63,7 +63,7 @@ class Buttons(Repository):
     def add_queued_button(
         self, address: Address, delivery: str, user: int, label: str, action: str, **payload: Any
     ) -> Button:
-        """Make a button like `add`, whose press waits for its turn in the conversation, as a message does."""
+        """Make a button like `add_button`, whose press waits in the queue of the conversation, as a message does."""
         return self._add(Button.IN_TURN + secrets.token_urlsafe(12), address, delivery, user, label, action, payload)
 
     def _add(
@@ -114,7 +114,7 @@ class Buttons(Repository):
         self.connection.execute(insert(awaited), row)
 
     def find_awaited(self, address: Address, user: int) -> ButtonPress | None:
-        """Return what the next message of a user at an address is the answer to, None for nothing."""
+        """Return the bot's question that the next message of a user at an address answers; None if there is none."""
         values = {"b": address.bot, "k": address.key, "u": user, "now": self.clock.time()}
         row = self.connection.execute(AWAITED, values).one_or_none()
         return ButtonPress(row.action, json.loads(row.payload)) if row else None
@@ -131,7 +131,7 @@ class Buttons(Repository):
 
 
 def _stands(row: Any, message_id: int) -> bool:
-    """Whether the button's answer is that message. An answer being sent has no id yet, but one above its marker."""
+    """Whether the answer with the button is that message; an answer being sent will get an id above its marker."""
     sending = row.state == DeliveryState.SENDING and message_id > row.marker
     return message_id > 0 and (message_id in json.loads(row.message_ids) or sending)
 

@@ -110,10 +110,10 @@ class Chats(Repository):
         self._set(bot, chat, is_gone=gone)
 
     def serialize_decisions(self, address: Address) -> None:
-        """Take part in decisions about a chat one transaction after the other.
+        """Make two transactions that decide about this chat run one after the other.
 
-        The row of the chat is changed to what it is, so PostgreSQL refuses a second transaction that does so at the
-        same time; see `storage/engines/postgres.py`.
+        The row of the chat is updated without a change, so PostgreSQL refuses a second transaction that does the same;
+        see `storage/engines/postgres.py`.
         """
         self._set(address.bot, address.chat, first_seen=chats.c.first_seen)
 

@@ -140,7 +140,14 @@ FIELDS = (
 
 def _listed(row: Any) -> Listed:
     title = row.title or _beginning(row.first)
-    return Listed(row.id, title, row.named_by, row.is_pinned, row.is_archived, row.chosen)
+    return Listed(
+        id=row.id,
+        title=title,
+        named_by=row.named_by,
+        is_pinned=row.is_pinned,
+        is_archived=row.is_archived,
+        at=row.chosen,
+    )
 
 
 def _beginning(parts: str | None) -> str:

@@ -42,7 +42,13 @@ class Inbox(Repository):
             id_ = self.connection.execute(INSERT(self.connection), row).scalar_one_or_none()
         if id_ is not None:
             self.queue.announce_chat(bot, place)
-        return None if id_ is None else Received(id_, bot, update_id, raw, 0, datetime.fromtimestamp(now, UTC))
+        return (
+            None
+            if id_ is None
+            else Received(
+                id=id_, bot=bot, update_id=update_id, raw=raw, attempts=0, at=datetime.fromtimestamp(now, UTC)
+            )
+        )
 
     def _free(self, bot: int, update_id: int, once: str) -> bool:
         """Free an update id that its server uses again, for another event. Returns whether it was freed."""
@@ -66,7 +72,14 @@ class Inbox(Repository):
         """Return the updates that are not done, of all chats or of one, oldest first."""
         query = OPEN if place is None else OPEN_IN_CHAT
         return [
-            Received(row.id, row.bot, row.update_id, row.raw, row.attempts, datetime.fromtimestamp(row.at, UTC))
+            Received(
+                id=row.id,
+                bot=row.bot,
+                update_id=row.update_id,
+                raw=row.raw,
+                attempts=row.attempts,
+                at=datetime.fromtimestamp(row.at, UTC),
+            )
             for row in self.connection.execute(query, {"b": bot, "place": place})
         ]
 

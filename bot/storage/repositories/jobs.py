@@ -66,4 +66,11 @@ class Jobs(Repository):
 
 
 def _job(row: Row[Any]) -> Job:
-    return Job(row.kind, row.key, address(row), json.loads(row.payload), row.due, row.attempts)
+    return Job(
+        kind=row.kind,
+        key=row.key,
+        address=address(row),
+        payload=json.loads(row.payload),
+        due=row.due,
+        attempts=row.attempts,
+    )

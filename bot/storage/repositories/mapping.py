@@ -27,7 +27,7 @@ class Repository:
 
 
 def columns(address: Address) -> dict[str, Any]:
-    """The values of an address for an INSERT."""
+    """Return the columns of an address, for an INSERT."""
     return {
         "transport": address.transport,
         "bot": address.bot,
@@ -39,7 +39,7 @@ def columns(address: Address) -> dict[str, Any]:
 
 
 def at(table: Any, address: Address) -> ColumnElement[bool]:
-    """The condition that a row belongs to an address."""
+    """Return the condition that a row belongs to an address."""
     return and_(
         table.c.bot == address.bot,
         table.c.chat == address.chat,
@@ -76,7 +76,14 @@ def spot(address: Address) -> dict[str, Any]:
 
 def address(row: Row[Any]) -> Address:
     """The address of a row."""
-    return Address(row.transport, row.bot, row.chat, row.thread, row.connection, row.only)
+    return Address(
+        transport=row.transport,
+        bot=row.bot,
+        chat=row.chat,
+        thread=row.thread,
+        connection=row.connection,
+        visible_to=row.only,
+    )
 
 
 def dump_parts(parts: tuple[Part, ...]) -> str:
@@ -102,7 +109,7 @@ def load_parts(text: str) -> tuple[Part, ...]:
 
 
 def dump_outgoing(outgoing: Outgoing) -> str:
-    """An answer as JSON, without the bytes of its file, which have a column of their own."""
+    """Return an answer as JSON, without the bytes of its file: the table has a column for them."""
     row = asdict(outgoing)
     if row["file"]:
         del row["file"]["data"]  # a column of its own

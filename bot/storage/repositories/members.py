@@ -272,4 +272,7 @@ class AuditLog(Repository):
         """Return the newest entries, at most `most`, the newest first."""
         query = select(audit.c.actor, audit.c.action, audit.c.subject, audit.c.details, audit.c.at)
         rows = self.connection.execute(query.where(audit.c.bot == bot).order_by(audit.c.id.desc()).limit(most))
-        return [Entry(actor, action, subject, json.loads(details), at) for actor, action, subject, details, at in rows]
+        return [
+            Entry(actor=actor, action=action, subject=subject, details=json.loads(details), at=at)
+            for actor, action, subject, details, at in rows
+        ]

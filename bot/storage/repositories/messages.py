@@ -114,7 +114,7 @@ class Messages(Repository):
     """Conversations as trees of messages, and the branch of each that is shown."""
 
     def find_current_conversation(self, address: Address) -> int | None:
-        """Return the id of the conversation that goes on at an address, None where there is none."""
+        """Return the id of the current conversation at an address, None if there is none."""
         return self.connection.execute(CURRENT, spot(address)).scalar_one_or_none()
 
     def current_conversation(self, address: Address) -> int:
@@ -127,7 +127,7 @@ class Messages(Repository):
         return (row.id, row.head or 0) if row is not None else (self.begin_conversation(address), 0)
 
     def begin_conversation(self, address: Address) -> int:
-        """Begin a new conversation at an address and return its id: its prompts have nothing of older ones."""
+        """Begin a conversation at an address and return its id. Its prompts contain nothing of older ones."""
         row = {**columns(address), "at": self.clock.time(), "chosen": self.next_chosen_time(address)}
         return int(self.connection.execute(insert(conversations).returning(conversations.c.id), row).scalar_one())
 
@@ -175,8 +175,17 @@ class Messages(Repository):
             said = self._there(conversation, turn, role)
         else:
             said = Remembered(
-                added, conversation, turn, Said(role, parts), ending, before, place, model, tuple(sources), user=user
-            )  # fmt: skip
+                id=added,
+                conversation=conversation,
+                turn=turn,
+                message=Said(role, parts),
+                ending=ending,
+                parent=before,
+                place=place,
+                model=model,
+                sources=tuple(sources),
+                user=user,
+            )
         self.move_head(conversation, said.id)
         return said
 
@@ -272,15 +281,15 @@ def _remembered(row: Any, speaker: str = "") -> Remembered:
     sources = tuple(Source(**source) for source in json.loads(row.sources))
     said = Said(row.role, load_parts(row.parts))
     return Remembered(
-        row.id,
-        row.conversation_id,
-        row.turn,
-        said,
-        row.ending,
-        row.parent,
-        row.place,
-        row.model,
-        sources,
-        speaker,
-        row.user,
+        id=row.id,
+        conversation=row.conversation_id,
+        turn=row.turn,
+        message=said,
+        ending=row.ending,
+        parent=row.parent,
+        place=row.place,
+        model=row.model,
+        sources=sources,
+        speaker=speaker,
+        user=row.user,
     )

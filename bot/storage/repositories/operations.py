@@ -106,6 +106,14 @@ class Operations(Repository):
 
 def _operation(row: Row[Any]) -> Operation:
     return Operation(
-        row.id, row.kind, row.turn, address(row), row.user, json.loads(row.request), row.state, row.operation,
-        row.submits, row.at,
-    )  # fmt: skip
+        id=row.id,
+        kind=row.kind,
+        turn=row.turn,
+        address=address(row),
+        user=row.user,
+        request=json.loads(row.request),
+        state=row.state,
+        operation=row.operation,
+        submits=row.submits,
+        at=row.at,
+    )

@@ -132,7 +132,7 @@ class Outbox(Repository):
             self._insert(key, where, DeliveryState.STREAMING, tuple(ids), outgoing=dump_outgoing(Outgoing()))
 
     def release_messages(self, key: str, where: Address) -> None:
-        """Undo `over`: the messages stay as they are."""
+        """Undo `claim_messages`: the messages of the chat stay as they are."""
         mine = (column.bot == where.bot, column.key == key, column.state == DeliveryState.STREAMING.value)
         self.connection.execute(delete(deliveries).where(*mine))
 
@@ -290,6 +290,14 @@ def _of(bot: int, place: str) -> dict[str, Any]:
 
 def _delivery(row: Row[Any]) -> Delivery:
     return Delivery(
-        row.id, row.key, address(row), load_outgoing(row.outgoing, row.photo), DeliveryState(row.state),
-        tuple(json.loads(row.message_ids)), row.done, row.marker, row.attempts, row.due,
-    )  # fmt: skip
+        id=row.id,
+        key=row.key,
+        address=address(row),
+        outgoing=load_outgoing(row.outgoing, row.photo),
+        state=DeliveryState(row.state),
+        message_ids=tuple(json.loads(row.message_ids)),
+        done=row.done,
+        last_known_id=row.marker,
+        attempts=row.attempts,
+        due=row.due,
+    )

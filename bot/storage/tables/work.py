@@ -23,8 +23,8 @@ from bot.storage.tables.base import METADATA, Addressed, Id
 class UpdateColumns(TypedColumns):
     """The inbox. `once` is a key of the event, equal under another update id; `raw` is emptied when it is done.
 
-    `chat` is `Address.chat_key`: one process at a time works on the updates of a chat. `reason` says why a row is dead, or
-    what a process does with one that is begun (`inbox.WORKED`, `inbox.OPENED`).
+    `chat` is `Address.chat_key`: one process at a time works on the updates of a chat. `reason` says why a row is dead,
+    or what a process does with a row that it has begun (`inbox.WORKED`, `inbox.OPENED`).
     """
 
     id: Named[int] = Column(Id, primary_key=True)
