@@ -122,9 +122,9 @@ def load(**given: Any) -> Settings:
         raise ConfigError(".env: is not in UTF-8; save it in that encoding") from None
 
 
-def _line(place: tuple[int | str, ...], message: str) -> str:
+def _line(location: tuple[int | str, ...], message: str) -> str:
     """One wrong value: its name, what is wrong and what it is for."""
-    name, *inside = (str(step) for step in place)
+    name, *inside = (str(step) for step in location)
     field = Settings.model_fields.get(name.lower())
     where = f"{name.upper()} ({'.'.join(inside)})" if inside else name.upper()
     return f"{where}: {message.removeprefix('Value error, ')}" + (f" ({field.description})" if field else "")

@@ -82,8 +82,8 @@ def _secret(value: SecretStr) -> SecretStr:
 def _proxy(value: SecretStr) -> SecretStr:
     address = value.get_secret_value()
     try:
-        place = urlsplit(address)
-        is_good = place.scheme in PROXIES and place.hostname and place.port and place.path in ("", "/")
+        parts = urlsplit(address)
+        is_good = parts.scheme in PROXIES and parts.hostname and parts.port and parts.path in ("", "/")
     except ValueError:
         is_good = False
     if address and (not is_good or re.search(r"[\s?#]", address)):
@@ -100,23 +100,23 @@ def checked_database(value: str) -> str:
     from sqlalchemy.exc import ArgumentError
 
     try:
-        place, password = make_url(value), unquote(urlsplit(value).password or "")
+        parts, password = make_url(value), unquote(urlsplit(value).password or "")
     except (ArgumentError, ValueError):
         raise ValueError(DATABASE_EXPECTED) from None
-    is_file = place.drivername.startswith("sqlite")
-    is_good = place.drivername in DATABASES and place.database and password == (place.password or "")
-    if not is_good or re.search(r"\s", value) or (is_file and (place.host or place.query)):
+    is_file = parts.drivername.startswith("sqlite")
+    is_good = parts.drivername in DATABASES and parts.database and password == (parts.password or "")
+    if not is_good or re.search(r"\s", value) or (is_file and (parts.host or parts.query)):
         raise ValueError(DATABASE_EXPECTED)
     return value
 
 
 def passwords(address: str) -> set[str]:
     """Return the passwords in a URL (before the @, and in libpq's query parameters), as written and decoded."""
-    place = urlsplit(address)
+    parts = urlsplit(address)
     behind = [
-        value for name, _, value in (pair.partition("=") for pair in place.query.split("&")) if "password" in name
+        value for name, _, value in (pair.partition("=") for pair in parts.query.split("&")) if "password" in name
     ]
-    written = {place.password or "", *behind} - {""}
+    written = {parts.password or "", *behind} - {""}
     return written | {unquote(password) for password in written}
 
 

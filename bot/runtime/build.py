@@ -32,7 +32,7 @@ from bot.tools import mcp
 from bot.tools.tool import Tool
 
 if TYPE_CHECKING:
-    from bot.storage.cluster.shared_semaphore import Places
+    from bot.storage.cluster.shared_semaphore import SharedSemaphore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +94,7 @@ async def build(
 
 
 def _models(
-    settings: Settings, process: SharedResources, extension: Extension, instead: Instead, places: Places | None
+    settings: Settings, process: SharedResources, extension: Extension, instead: Instead, places: SharedSemaphore | None
 ) -> Models:
     chance = random.Random(instead.seed)  # noqa: S311  seeds of pictures and jitter, no secrets
     studio = YandexStudio(settings, process.http, process.clock, chance, process.metrics, places)

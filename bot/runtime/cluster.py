@@ -18,7 +18,7 @@ from bot.storage.store import Store
 
 if TYPE_CHECKING:
     from bot.storage.cluster.shared_rate_limit import SharedRateLimit
-    from bot.storage.cluster.shared_semaphore import Places
+    from bot.storage.cluster.shared_semaphore import SharedSemaphore
 
 
 EXTRA = "DATABASE_URL: PostgreSQL needs an extra of Govorun: pip install 'govorun[postgres]'"
@@ -58,13 +58,13 @@ def dispatcher(
     )
 
 
-def places(settings: Settings, clock: Clock) -> Places:
+def places(settings: Settings, clock: Clock) -> SharedSemaphore:
     """Return the semaphore for requests to the model in all processes. Raises `ConfigError` without psycopg."""
     try:
-        from bot.storage.cluster.shared_semaphore import Places
+        from bot.storage.cluster.shared_semaphore import SharedSemaphore
     except ImportError:
         raise ConfigError(EXTRA) from None
-    return Places(settings.database_url, f"models {settings.yc_folder_id}", settings.yc_concurrency, clock)
+    return SharedSemaphore(settings.database_url, f"models {settings.yc_folder_id}", settings.yc_concurrency, clock)
 
 
 def first_code(settings: Settings, used: int) -> str:

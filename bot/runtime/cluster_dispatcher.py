@@ -32,13 +32,13 @@ from bot.types import Address, Job
 
 log = logging.getLogger(__name__)
 
-BEAT = 1.0  # seconds between two beats, and two looks for jobs of those that do not beat
+BEAT = 1.0  # seconds between two heartbeats, and between two looks for jobs of silent workers
 AT_A_TIME = 1000  # chats that one process works on
-LOOK_FOR_JOBS = 1.0  # seconds: what is due is told by nobody
-GOSSIP = 0.25  # seconds between two words on how far message ids have come
-PRUNED = 60.0  # seconds without a beat after which the row of a worker is deleted
-PUT_DOWN = 2.0  # seconds in which chats are given back at a stop
-EARLY = 2.0  # seconds before its time that a job is waited for, and not given up
+LOOK_FOR_JOBS = 1.0  # seconds between two looks: nobody announces that a job has become due
+SHARE_EVERY = 0.25  # seconds between two messages about the newest message id
+PRUNED = 60.0  # seconds without a heartbeat after which the row of a worker is deleted
+RELEASING = 2.0  # seconds in which a stopping process returns its leases
+EARLY = 2.0  # seconds before its due time from which a job is waited for, instead of given back
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,15 +56,15 @@ class ClusterDispatcher:
     reload_access: Callable[[], Awaitable[None]]
     _chats: ChatHost | None = field(default=None, init=False)
     _broker: Broker | None = field(default=None, init=False)
-    _held: dict[int, Lease] = field(default_factory=dict, init=False)  # by the numbers of their jobs
+    _leases: dict[int, Lease] = field(default_factory=dict, init=False)  # by the numbers of their jobs
     _strays: set[tuple[int, int]] = field(
         default_factory=set, init=False
-    )  # jobs that are ours, and that nobody does here
+    )  # jobs that the server gave this process and that it does not work on
     _begun: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event, init=False)
-    _looking: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
-    _looked: float = field(default=float("-inf"), init=False)
-    _away: float = field(default=float("-inf"), init=False)  # when the server was last not there
+    _checking: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _checked_at: float = field(default=float("-inf"), init=False)
+    _server_away_at: float = field(default=float("-inf"), init=False)  # when the server last did not answer
     _gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE), init=False)
     _worker: Worker | None = field(default=None, init=False)
 
@@ -82,7 +82,11 @@ class ClusterDispatcher:
         """Take chats and jobs, keep their leases, and listen to the other processes, until `drain` or cancellation."""
         await self._begun.wait()
         self._broker = broker = Broker(
-            connector=self.link, url=self.url, queue=queue_of(self.bot), clock=self.clock, load=lambda: len(self._held)
+            connector=self.link,
+            url=self.url,
+            queue=queue_of(self.bot),
+            clock=self.clock,
+            load=lambda: len(self._leases),
         )
         app = App(connector=self.link)
         app.job_manager = broker
@@ -96,7 +100,9 @@ class ClusterDispatcher:
                 shutdown_graceful_timeout=1.0,
             )  # fmt: skip
             async with asyncio.TaskGroup() as tasks:
-                around = [tasks.create_task(work) for work in (self._beat(), self._listen(), self._gossip())]
+                around = [
+                    tasks.create_task(work) for work in (self._keep_alive(), self._listen(), self._share_newest_id())
+                ]
                 await self._worker.run()  # type: ignore[no-untyped-call]
                 for task in around:
                     task.cancel()
@@ -119,14 +125,14 @@ class ClusterDispatcher:
         if self._broker is None or self._worker is None:
             return
         self._broker.is_draining = True
-        for lease in self._held.values():
+        for lease in self._leases.values():
             lease.changed.set()
         await self.queue.drain(seconds)
         self._stopping.set()
-        for lease in self._held.values():
+        for lease in self._leases.values():
             lease.changed.set()
-        end = self.clock.monotonic() + PUT_DOWN
-        while self._held and self.clock.monotonic() < end:  # what is not put down by then is found, as after a crash
+        end = self.clock.monotonic() + RELEASING
+        while self._leases and self.clock.monotonic() < end:  # the rest is rescued, as after a crash
             await self.clock.sleep(0.02)
         self._worker.stop()  # type: ignore[no-untyped-call]
 
@@ -148,9 +154,9 @@ class ClusterDispatcher:
         if not self._is_draining:
             await chats.adopt(place, known, interrupted=lease.attempts > 0)
         while not lease.lost:
-            # Nothing new is taken at a stop: what waits in a lane was put back, and would be overtaken.
+            # Nothing new is taken at a stop: it would overtake the messages of the lanes, which were put back.
             if self._stopping.is_set() or (self._is_draining and not lease.tasks):
-                await self._put_down(lease, place)
+                await self._release(lease, place)
                 return
             lease.changed.clear()
             if self._is_draining:
@@ -160,13 +166,13 @@ class ClusterDispatcher:
                 lease.news = False
                 await broker.withdraw(lease)
                 await chats.take(place, known)
-            elif not lease.tasks:  # what has come and was not told of has a job of its own
+            elif not lease.tasks:  # an update that was not announced has a job of its own
                 return
             else:
                 await lease.changed.wait()
 
-    async def _put_down(self, lease: Lease, place: str) -> None:
-        """At an orderly stop: whoever takes the chat up goes on, and that is no crash."""
+    async def _release(self, lease: Lease, place: str) -> None:
+        """At an orderly stop: put the updates of the chat back, so that its next holder counts no crash."""
         await _ended(lease)
 
         def work(tx: Tx) -> None:
@@ -175,7 +181,7 @@ class ClusterDispatcher:
 
         try:
             await self.store.write(work)
-        except StorageUnavailable:  # then it is found that nobody works on it
+        except StorageUnavailable:  # then the chat is rescued, as after a crash
             raise LeaseLost from None
 
     # --- what is done later -------------------------------------------------------------------------------------------
@@ -185,7 +191,7 @@ class ClusterDispatcher:
             await self._do(lease, kind, key)
 
     async def _do(self, lease: Lease, kind: str, key: str) -> None:
-        """Do it until its row says that it is done, or due at another time."""
+        """Run a job until its row says that it is done, or due at another time."""
         while not lease.lost and (job := await self._due(kind, key)) is not None:
             doing = asyncio.create_task(self.jobs.do(job))
             lease.tasks.add(doing)
@@ -200,9 +206,9 @@ class ClusterDispatcher:
             lease.tasks.discard(doing)
 
     async def _due(self, kind: str, key: str) -> Job | None:
-        """The job, when its time has come; None where it has not, or there is none any more.
+        """Wait until the job is due, and return it; None if it is due much later, or does not exist any more.
 
-        By the clock of the server, which has given it out: where ours is behind, nobody would do it.
+        The clock of the server counts, which gave the job out: if ours is behind, nobody would run the job.
         """
 
         def find(tx: Tx) -> tuple[Job | None, float]:
@@ -218,15 +224,14 @@ class ClusterDispatcher:
 
     @asynccontextmanager
     async def _lease(self, context: JobContext, lock: str) -> AsyncIterator[Lease]:
-        """The right to work on what the job locks, until the block is left.
+        """Hold the lease that the job names, until the block is left.
 
-        Another process may have taken the lock from this one and given it back, under this job or another one, before
-        this one knew: then the work under the earlier lease ends first. What it had queued in memory ends with it, and
-        is read anew from the inbox.
+        Another process may have taken the lease and returned it before this process noticed: then the work under the
+        earlier lease ends first. Updates that it had queued in memory are read again from the inbox.
         """
         job = context.job
         assert job.id is not None  # noqa: S101  it was fetched
-        while earlier := [one for one in self._held.values() if one.lock == lock]:
+        while earlier := [one for one in self._leases.values() if one.lock == lock]:
             earlier[0].lose()
             await earlier[0].over.wait()
         lease = Lease(
@@ -235,62 +240,62 @@ class ClusterDispatcher:
             worker=job.worker_id or 0,
             attempts=job.attempts,
             clock=self.clock,
-            look=self._look,
+            look=self._check_leases,
             seen=self.clock.monotonic(),
         )
-        self._held[job.id] = lease
+        self._leases[job.id] = lease
         current.set(lease)
         try:
             yield lease
         finally:
             lease.lose()
             await _ended(lease)
-            del self._held[job.id]
+            del self._leases[job.id]
             lease.over.set()
 
-    async def _beat(self) -> None:
+    async def _keep_alive(self) -> None:
         while True:
-            await self._look()
+            await self._check_leases()
             await self.clock.sleep(BEAT)
 
-    async def _look(self) -> None:
-        """Say that we live, and see which leases are still ours. Where the server does not answer nothing is known."""
+    async def _check_leases(self) -> None:
+        """Send a heartbeat, and ask which leases this process still holds. Without an answer nothing changes."""
         assert self._broker is not None  # noqa: S101  leases come from there
         asked = self.clock.monotonic()
-        async with self._looking:
-            if self._looked > asked:  # somebody else has looked meanwhile
+        async with self._checking:
+            if self._checked_at > asked:  # another task has asked meanwhile
                 return
-            at, held = self.clock.monotonic(), dict(self._held)
+            at, leases = self.clock.monotonic(), dict(self._leases)
             if not self._broker.worker:
                 return
             try:
                 ours = await self._broker.beat()
-                self._judge(at, held, ours)
-                await self._tidy(held, ours)
+                self._mark_leases(at, leases, ours)
+                await self._return_strays(leases, ours)
             except ConnectorException:
-                self._away = self.clock.monotonic()
+                self._server_away_at = self.clock.monotonic()
                 await self.clock.sleep(BACKOFF.first)
 
-    def _judge(self, at: float, held: dict[int, Lease], ours: set[tuple[int, int]]) -> None:
-        self._looked = at
-        for lease in held.values():
+    def _mark_leases(self, at: float, leases: dict[int, Lease], ours: set[tuple[int, int]]) -> None:
+        self._checked_at = at
+        for lease in leases.values():
             if (lease.job, lease.attempts) in ours:
                 lease.seen = at
-            elif self._held.get(lease.job) is lease:
+            elif self._leases.get(lease.job) is lease:
                 log.info("%s is another process's now", lease.lock)
                 lease.lose()
 
-    async def _tidy(self, held: dict[int, Lease], ours: set[tuple[int, int]]) -> None:
-        """Give others what nobody does: here, because the answer to a fetch was lost, or where somebody died."""
+    async def _return_strays(self, leases: dict[int, Lease], ours: set[tuple[int, int]]) -> None:
+        """Give to other workers the jobs of dead workers, and those that this one got without learning of them."""
         assert self._broker is not None  # noqa: S101  see above
-        strays = {job for job in ours if job[0] not in held and job[0] not in self._held}
+        strays = {job for job in ours if job[0] not in leases and job[0] not in self._leases}
         for job, attempts in strays & self._strays:
             await self._broker.put_back({"job": job, "worker": self._broker.worker, "attempts": attempts})
         self._strays = strays - self._strays
-        if self.clock.monotonic() - self._away > STALLED and (found := await self._broker.rescue()):
+        if self.clock.monotonic() - self._server_away_at > STALLED and (found := await self._broker.rescue()):
             log.warning("%d jobs of a worker that is gone go on elsewhere", found)
 
-    # --- what the others say ------------------------------------------------------------------------------------------
+    # --- other processes ----------------------------------------------------------------------------------------------
 
     async def _listen(self) -> None:
         assert self._broker is not None and self._chats is not None  # noqa: S101, PT018  see `run`
@@ -302,29 +307,30 @@ class ClusterDispatcher:
                 if word.startswith(saw):
                     self._chats.saw(int(word.removeprefix(saw)))
                     continue
-                for lease in self._held.values():
+                for lease in self._leases.values():
                     if word in ("", lease.lock):
                         lease.news = True
                         lease.changed.set()
 
-    async def _gossip(self) -> None:
-        """Tell how far the line of message ids has come that all private chats of a bot share: see
-        `telegram/sending/unconfirmed.py`.
+    async def _share_newest_id(self) -> None:
+        """Tell other processes the newest message id of private chats, which share one sequence of ids.
+
+        `telegram/sending/unconfirmed.py` says what for.
         """
         assert self._broker is not None and self._chats is not None  # noqa: S101, PT018  see `run`
-        told = 0
+        shared = 0
         while True:
-            await self.clock.sleep(GOSSIP)
-            if (newest := self._chats.newest) > told:
+            await self.clock.sleep(SHARE_EVERY)
+            if (newest := self._chats.newest) > shared:
                 try:
                     await self._broker.tell(f"saw:{self.bot}:{newest}")
-                    told = newest
-                except ConnectorException:  # the next one tells more
+                    shared = newest
+                except ConnectorException:  # the next message tells more
                     continue
 
 
 async def _ended(lease: Lease) -> None:
-    """Cancel what was started under a lease, and wait until it has ended."""
+    """Cancel the tasks of a lease, and wait until they have ended."""
     tasks = set(lease.tasks)
     for task in tasks:
         task.cancel()

@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 BLOCK = 0.2  # seconds
 LOOK = 0.1  # seconds between looks of the thread: half of what counts as a block, so that it sees each one
 MEMORY = 60.0  # seconds that the longest block is shown
-SAY_AGAIN = 10.0  # seconds between lines: a machine that is too slow must not fill its log as well
-TOLD = 4  # frames, from the innermost
+LOG_EVERY = 10.0  # seconds between lines: a machine that is too slow must not fill its log as well
+MOST_CALLERS = 4  # frames, from the innermost
 
 
 class Watched(selectors.DefaultSelector):
@@ -37,7 +37,7 @@ class Watched(selectors.DefaultSelector):
         self.since = 0.0
         self.where = ""  # noted by the thread while a block lasts
         self.metrics = Metrics()
-        self.longest_at = self._said = float("-inf")
+        self.longest_at = self._logged_at = float("-inf")
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Wait for events, as every selector does, and count how long the loop has worked before."""
@@ -58,8 +58,8 @@ class Watched(selectors.DefaultSelector):
         self.metrics.loop_blocks.inc()
         if seconds >= self.metrics.longest_block:
             self.metrics.longest_block, self.longest_at = seconds, now
-        if now - self._said >= SAY_AGAIN:
-            self._said = now
+        if now - self._logged_at >= LOG_EVERY:
+            self._logged_at = now
             log.warning("the event loop was held up for %.0f ms in %s", seconds * 1000, where or "an unknown place")
 
 
@@ -88,18 +88,18 @@ def _look(watched: Watched, loop_thread: int, ended: threading.Event) -> None:
     while not ended.wait(LOOK):
         since, now = watched.since, time.monotonic()
         if since and now - since > LOOK and not watched.where:
-            place = _place(sys._current_frames().get(loop_thread))
+            where = _callers(sys._current_frames().get(loop_thread))
             if watched.since == since:
-                watched.where = place
+                watched.where = where
         if now - watched.longest_at > MEMORY:
             watched.metrics.longest_block = 0.0
 
 
-def _place(frame: FrameType | None) -> str:
+def _callers(frame: FrameType | None) -> str:
     """The innermost functions, with files and lines: no values."""
-    told: list[str] = []
-    while frame is not None and len(told) < TOLD:
+    callers: list[str] = []
+    while frame is not None and len(callers) < MOST_CALLERS:
         file = "/".join(PurePath(frame.f_code.co_filename).parts[-2:])
-        told.append(f"{frame.f_code.co_name} ({file}:{frame.f_lineno})")
+        callers.append(f"{frame.f_code.co_name} ({file}:{frame.f_lineno})")
         frame = frame.f_back
-    return ", called by ".join(told)
+    return ", called by ".join(callers)

@@ -43,7 +43,7 @@ class Check:
     limit: float = 0.0
     reason: str = ""
 
-    def shown(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """Return the result as it stands in the JSON of /healthz."""
         row = {"status": self.status, "value": round(self.value, 3), "limit": self.limit}
         return {**row, "reason": self.reason} if self.reason else row
@@ -82,9 +82,9 @@ class Report:
         found = {check.status for check in self.checks.values()}
         return "fail" if "fail" in found else "warn" if "warn" in found else "ok"
 
-    def shown(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """Return the report as the JSON of /healthz."""
-        return {"status": self.status, "checks": {name: check.shown() for name, check in self.checks.items()}}
+        return {"status": self.status, "checks": {name: check.as_json() for name, check in self.checks.items()}}
 
 
 @dataclass(slots=True, kw_only=True)

@@ -24,15 +24,15 @@ TEXT = "text/plain; version=0.0.4; charset=utf-8"  # what every Prometheus reads
 SHUTDOWN = 1.0  # seconds that a request under way gets when the bot stops
 
 # The bots of the process by their names, "" where there is one; a check says why there is nothing to look at.
-Patients = Callable[[], Mapping[str, Health | Check]]
+HealthByBot = Callable[[], Mapping[str, Health | Check]]
 Reports = Mapping[str, Report]
 
 
 @asynccontextmanager
-async def serving(settings: Settings, patients: Patients, metrics: Metrics) -> AsyncIterator[str]:
+async def serving(settings: Settings, health_by_bot: HealthByBot, metrics: Metrics) -> AsyncIterator[str]:
     """Serve while inside; gives the server's address. Raises `ConfigError` if the port can't be opened."""
     place = f"{settings.health_host}:{settings.health_port}"
-    listener = Listener(f"the health server ({place})", _application(Probes(patients, metrics)), shutdown=SHUTDOWN)
+    listener = Listener(f"the health server ({place})", _application(Probes(health_by_bot, metrics)), shutdown=SHUTDOWN)
     try:
         await listener.open(settings.health_host, settings.health_port)
     except OSError as error:
@@ -46,37 +46,37 @@ async def serving(settings: Settings, patients: Patients, metrics: Metrics) -> A
 class Probes:
     """The handlers of the server's four paths."""
 
-    def __init__(self, patients: Patients, metrics: Metrics) -> None:
-        self.patients = patients
+    def __init__(self, health_by_bot: HealthByBot, metrics: Metrics) -> None:
+        self.health_by_bot = health_by_bot
         self.counted = metrics
         self._exposition: Callable[[Reports], bytes] | None = None
 
     async def healthz(self, _request: web.Request) -> web.Response:
         """Report all checks of every bot; status 503 if one fails."""
         reports = await self._reports()
-        return _answer(_worst(reports), _shown(reports))
+        return _answer(_worst(reports), _as_json(reports))
 
     async def readyz(self, _request: web.Request) -> web.Response:
         """Report like `healthz`, but fail also while the bot is starting or stopping. Of several bots one that is ready
         and well is enough: a bot that fails must not take the others out of service.
         """
-        reports, patients = await self._reports(), self.patients()
-        ready = {name: report for name, report in reports.items() if _is_ready(patients.get(name))}
+        reports, health_by_bot = await self._reports(), self.health_by_bot()
+        ready = {name: report for name, report in reports.items() if _is_ready(health_by_bot.get(name))}
         if not ready:
-            return _answer("fail", {**_shown(reports), **UNREADY})
-        return _answer(_worst(ready) if len(reports) == 1 else _best(ready), _shown(reports))
+            return _answer("fail", {**_as_json(reports), **UNREADY})
+        return _answer(_worst(ready) if len(reports) == 1 else _best(ready), _as_json(reports))
 
     async def livez(self, _request: web.Request) -> web.Response:
         """Report what a restart would mend. Does not fail while Telegram or the model is away."""
-        there = self.patients().items()
-        reports = {name: patient.alive() for name, patient in there if isinstance(patient, Health)}
-        return _answer(_worst(reports), _shown(reports) if reports else {"status": "ok", "checks": {}})
+        there = self.health_by_bot().items()
+        reports = {name: health.alive() for name, health in there if isinstance(health, Health)}
+        return _answer(_worst(reports), _as_json(reports) if reports else {"status": "ok", "checks": {}})
 
     async def metrics(self, _request: web.Request) -> web.Response:
         """Return the metrics in Prometheus's text format; status 503 until a bot has started."""
         reports = await self._reports()
         if self._exposition is None:
-            versions = [one.app.store.version for one in self.patients().values() if isinstance(one, Health)]
+            versions = [one.app.store.version for one in self.health_by_bot().values() if isinstance(one, Health)]
             if not versions:
                 return web.Response(status=503)
             self._exposition = exposition(self.counted, versions[0])
@@ -84,8 +84,8 @@ class Probes:
 
     async def _reports(self) -> Reports:
         return {
-            name: await patient.report() if isinstance(patient, Health) else Report({"start": patient}, RowCounts())
-            for name, patient in self.patients().items()
+            name: await health.report() if isinstance(health, Health) else Report({"start": health}, RowCounts())
+            for name, health in self.health_by_bot().items()
         }
 
 
@@ -101,10 +101,10 @@ def _application(probes: Probes) -> web.Application:
     return server
 
 
-def _is_ready(patient: Health | Check | None) -> bool:
-    if not isinstance(patient, Health):
+def _is_ready(health: Health | Check | None) -> bool:
+    if not isinstance(health, Health):
         return False
-    return patient.app.telegram.is_ready and not patient.app.stopping.is_set()
+    return health.app.telegram.is_ready and not health.app.stopping.is_set()
 
 
 def _worst(reports: Reports) -> Status:
@@ -115,11 +115,11 @@ def _best(reports: Reports) -> Status:
     return min((report.status for report in reports.values()), key=GRAVITY.index)
 
 
-def _shown(reports: Reports) -> dict[str, Any]:
+def _as_json(reports: Reports) -> dict[str, Any]:
     """The only bot as it is; several under their names."""
     if list(reports) == [""]:
-        return reports[""].shown()
-    return {"status": _worst(reports), "bots": {name: report.shown() for name, report in reports.items()}}
+        return reports[""].as_json()
+    return {"status": _worst(reports), "bots": {name: report.as_json() for name, report in reports.items()}}
 
 
 def _answer(status: Status, body: dict[str, Any]) -> web.Response:

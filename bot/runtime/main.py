@@ -30,7 +30,7 @@ from bot.telemetry import logging as logs
 from bot.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
-    from bot.runtime.health_server import Patients
+    from bot.runtime.health_server import HealthByBot
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +48,8 @@ def run(plan: Plan, read: Read, extension: Extension | None = None, role: Proces
     An unexpected exception is written into the log, which is redacted, and not to the interpreter, which would print
     all.
     """
-    _give_large_blocks_back()
-    _keep_what_is_loaded()
+    _return_large_blocks()
+    _freeze_loaded_objects()
     with asyncio.Runner(loop_factory=WatchedLoop) as runner:
         try:
             runner.run(serve(plan, read, extension, role))
@@ -74,24 +74,24 @@ async def serve(
             sd_notify.telling(SystemClock()) as notifier,
             SharedResources.open(settings, SystemClock()) as process,
         ):
-            fleet = Supervisor(process=process, plan=plan, role=role, extension=extension or Extension())
-            notifier.is_ready = fleet.is_ready
-            async with health(settings, fleet.health_by_bot, process.metrics):
-                _on_signals(fleet.stop, partial(_reload, fleet, lambda: read().checked(check)))
-                await _watched(fleet)
+            supervisor = Supervisor(process=process, plan=plan, role=role, extension=extension or Extension())
+            notifier.is_ready = supervisor.is_ready
+            async with health(settings, supervisor.health_by_bot, process.metrics):
+                _on_signals(supervisor.stop, partial(_reload, supervisor, lambda: read().checked(check)))
+                await _run_watched(supervisor)
 
 
-def health(settings: Settings, patients: Patients, metrics: Metrics) -> AbstractAsyncContextManager[str]:
+def health(settings: Settings, health_by_bot: HealthByBot, metrics: Metrics) -> AbstractAsyncContextManager[str]:
     """Serve health checks while inside, if HEALTH_PORT is set. Gives the address, or "". Raises `ConfigError`."""
     if not settings.health_port:
         return nullcontext("")
     from bot.runtime.health_server import serving  # with it comes a server, 2 MB
 
-    return serving(settings, patients, metrics)
+    return serving(settings, health_by_bot, metrics)
 
 
 def _check(settings: Settings, role: ProcessRole) -> None:
-    """Raises `ConfigError` for a role that can't be played with these settings."""
+    """Raise `ConfigError` if the settings do not allow this role."""
     if is_sqlite(settings.database_url):
         if role is not ProcessRole.ALL:
             raise ConfigError(f"--role {role}: several processes need PostgreSQL, and DATABASE_URL is a file")
@@ -102,17 +102,17 @@ def _check(settings: Settings, role: ProcessRole) -> None:
         raise ConfigError("WEBHOOK_SECRET is empty: all processes that take the webhook need the same one")
 
 
-async def _watched(fleet: Supervisor) -> None:
+async def _run_watched(supervisor: Supervisor) -> None:
     loop = asyncio.get_running_loop()
-    with loop.watched(fleet.process.metrics) if isinstance(loop, WatchedLoop) else nullcontext():
-        await fleet.run()
+    with loop.watched(supervisor.process.metrics) if isinstance(loop, WatchedLoop) else nullcontext():
+        await supervisor.run()
 
 
-def _keep_what_is_loaded() -> None:
-    """It stays to the end, so the garbage collector need not go through it again, in pauses of 0.1 s.
+def _freeze_loaded_objects() -> None:
+    """Keep the garbage collector from the modules and classes loaded so far, which took pauses of 0.1 s each time.
 
-    What is young is looked at less often too. Together that was 6 % of the CPU. The bots come after it: one that is
-    built anew leaves the one before to the collector.
+    New objects are collected less often, too. Together that was 6 % of the CPU time. Bots are built after this call,
+    so that a bot that is replaced can be collected.
     """
     gc.collect()
     gc.freeze()
@@ -120,9 +120,9 @@ def _keep_what_is_loaded() -> None:
 
 
 def _on_signals(stop: Callable[[], None], reload: Callable[[], None]) -> None:
-    """The first signal stops in order, the second at once: what is open is in the database.
+    """Stop in order at the first signal and at once at the second: unfinished work is in the database.
 
-    SIGHUP is also what a terminal says when it is closed: that is no call for new settings.
+    SIGHUP reloads the settings, unless a terminal sends it because it was closed: then it stops the process, too.
     """
     loop, terminal = asyncio.get_running_loop(), os.isatty(STANDARD_INPUT)
 
@@ -142,24 +142,24 @@ def _on_signals(stop: Callable[[], None], reload: Callable[[], None]) -> None:
     loop.add_signal_handler(signal.SIGHUP, hung_up)
 
 
-def _reload(fleet: Supervisor, read: Read) -> None:
-    """Read the settings again. Those that can't be used change nothing."""
+def _reload(supervisor: Supervisor, read: Read) -> None:
+    """Read the settings again and apply them, unless they are wrong."""
     try:
         plan = read()
     except ConfigError as error:
         log.error("the settings stay as they are: %s", one_line(error))
         return
-    # What is replaced may still be said by what is being stopped.
-    logs.configure(plan.process.log_level, [*plan.secrets(), *fleet.secrets()], plan.process.log_format)
+    # Keep redacting old secrets: a bot that is stopping may still log them.
+    logs.configure(plan.process.log_level, [*plan.secrets(), *supervisor.secrets()], plan.process.log_format)
     log.info("the settings were read again")
-    fleet.apply(plan)
+    supervisor.apply(plan)
 
 
-def _give_large_blocks_back() -> None:
-    """Let glibc return the memory of a file to the system when it is freed.
+def _return_large_blocks() -> None:
+    """Make glibc return large blocks of memory (files) to the system when they are freed.
 
-    Left alone, glibc raises its threshold for that with the first large block, and keeps the next ones: 30 MB after
-    three files of 14 MB. Other C libraries have no such call, and no such habit.
+    By default glibc raises its threshold for that with the first large block and keeps the next ones: 30 MB after three
+    files of 14 MB. Other C libraries lack the call, and do not need it.
     """
     if sys.platform == "linux":
         with suppress(AttributeError):

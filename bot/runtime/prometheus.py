@@ -30,21 +30,21 @@ def exposition(metrics: Metrics, database: str) -> Callable[[Mapping[str, Report
     several bots.
     """
     registry = CollectorRegistry()
-    shown = Shown(metrics, database)
-    registry.register(shown)
+    collector = BotCollector(metrics, database)
+    registry.register(collector)
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     # Else a series beside each counter says when it was made, which nobody asks for.
     disable_created_metrics()  # type: ignore[no-untyped-call]
 
     def write(reports: Mapping[str, Report]) -> bytes:
-        shown.reports = reports
+        collector.reports = reports
         return generate_latest(registry)
 
     return write
 
 
-class Shown(Collector):
+class BotCollector(Collector):
     """Collects the metrics, and gauges of the latest health reports (`reports`)."""
 
     def __init__(self, metrics: Metrics, database: str) -> None:
@@ -58,10 +58,10 @@ class Shown(Collector):
         versions = {"version": __version__, "schema": migrations.HEAD, name: number}
         yield InfoMetricFamily(NAMESPACE, "What runs here", versions)
         yield from self.metrics.registry.collect()
-        yield from _found(self.reports)
+        yield from _gauges(self.reports)
 
 
-def _found(reports: Mapping[str, Report]) -> Iterator[Metric]:
+def _gauges(reports: Mapping[str, Report]) -> Iterator[Metric]:
     if not reports:  # as when they are registered
         return
     of = {name: [name] if len(reports) > 1 else [] for name in reports}

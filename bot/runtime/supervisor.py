@@ -34,14 +34,15 @@ ENDED = Check("fail", reason="it has ended, or its settings are refused: the log
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class BotSlot:
-    """A bot that is to run with the settings `wanted` (None: it is to end). `good`: the last settings that it ran with.
+    """A bot that is to run with the settings `wanted` (None: it is to end). `last_good`: the last settings that it ran
+    with.
 
     `app` and `health` exist while the bot is built; `error` ended it.
     """
 
     name: str
     wanted: Settings | None
-    good: Settings | None = field(default=None, init=False)
+    last_good: Settings | None = field(default=None, init=False)
     app: Bot | None = field(default=None, init=False)
     health: Health | None = field(default=None, init=False)
     error: BotError | None = field(default=None, init=False)
@@ -68,7 +69,7 @@ class Supervisor:
     extension: Extension = field(default_factory=Extension)
     shared: bool | None = None
     stopping: bool = field(default=False, init=False)
-    _members: dict[int, BotSlot] = field(default_factory=dict, init=False)
+    _slots: dict[int, BotSlot] = field(default_factory=dict, init=False)
     _tasks: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup, init=False)
 
     async def run(self) -> None:
@@ -76,10 +77,10 @@ class Supervisor:
         of several failed.
         """
         async with self._tasks:
-            self._meet(self.plan)
-        failed = {member.name: member.error for member in self._members.values()}
+            self._apply(self.plan)
+        failed = {slot.name: slot.error for slot in self._slots.values()}
         if all(failed.values()):
-            self._raise(failed)
+            self._raise_errors(failed)
 
     def apply(self, plan: Plan) -> None:
         """Change to another plan: start new bots, stop removed ones, rebuild only those whose settings changed. A bot
@@ -92,104 +93,104 @@ class Supervisor:
         fixed = {name: getattr(self.plan.process, name) for name in FIXED}
         given = {name: settings.model_copy(update=fixed) for name, settings in plan.bots.items()}
         self.plan = Plan(plan.process.model_copy(update=fixed), given, plan.refused)
-        self._meet(self.plan)
+        self._apply(self.plan)
 
     def stop(self) -> None:
         """Drain all bots; cancel those that are just being built."""
         self.stopping = True
-        for member in self._members.values():
-            if member.app is not None:
-                member.app.stop()
-            elif member.task is not None:
-                member.task.cancel()
+        for slot in self._slots.values():
+            if slot.app is not None:
+                slot.app.stop()
+            elif slot.task is not None:
+                slot.task.cancel()
 
     def secrets(self) -> list[str]:
         """Return the secrets of all settings in use: no log line may contain one."""
-        used = [settings for member in self._members.values() for settings in (member.good, member.wanted) if settings]
+        used = [settings for slot in self._slots.values() for settings in (slot.last_good, slot.wanted) if settings]
         return [secret for settings in used for secret in settings.secrets()]
 
     def health_by_bot(self) -> Mapping[str, Health | Check]:
         """Return the health of each bot by its name; a `Check` instead says why there is none to ask."""
         found: dict[str, Health | Check] = dict.fromkeys(self.plan.refused, ENDED)
-        for member in self._members.values():
-            found[member.name] = member.health or (ENDED if member.is_over else STARTING)
+        for slot in self._slots.values():
+            found[slot.name] = slot.health or (ENDED if slot.is_over else STARTING)
         return found
 
     def is_ready(self) -> bool:
         """Whether at least one bot works: a bot that fails does not make the process count as not started."""
-        apps = [member.app for member in self._members.values()]
+        apps = [slot.app for slot in self._slots.values()]
         return any(app is not None and app.telegram.is_ready for app in apps)
 
-    def _meet(self, plan: Plan) -> None:
+    def _apply(self, plan: Plan) -> None:
         for name, why in plan.refused.items():
             log.error("%s%s: %s", name, ENDING, why)
         for name, settings in plan.bots.items():
-            member = self._members.get(settings.bot_id)
-            if member is None or member.is_over:
+            slot = self._slots.get(settings.bot_id)
+            if slot is None or slot.is_over:
                 self._start(BotSlot(name=name, wanted=settings), settings)
                 continue
-            member.name = name
-            if member.wanted is None or multi_bot.changed(member.wanted, settings):
-                member.wanted = settings
-                member.end_life()
-        there = {settings.bot_id for settings in plan.bots.values()}
-        for number, member in list(self._members.items()):
-            if number in there or member.name in plan.refused:
+            slot.name = name
+            if slot.wanted is None or multi_bot.changed(slot.wanted, settings):
+                slot.wanted = settings
+                slot.end_life()
+        wanted_ids = {settings.bot_id for settings in plan.bots.values()}
+        for bot_id, slot in list(self._slots.items()):
+            if bot_id in wanted_ids or slot.name in plan.refused:
                 continue
-            if member.is_over:
-                del self._members[number]
-            member.wanted = None
-            member.end_life()
+            if slot.is_over:
+                del self._slots[bot_id]
+            slot.wanted = None
+            slot.end_life()
 
-    def _start(self, member: BotSlot, settings: Settings) -> None:
-        self._members[settings.bot_id] = member
-        member.task = self._tasks.create_task(self._keep(member), name=f"bot {member.name}")
+    def _start(self, slot: BotSlot, settings: Settings) -> None:
+        self._slots[settings.bot_id] = slot
+        slot.task = self._tasks.create_task(self._supervise(slot), name=f"bot {slot.name}")
 
-    async def _keep(self, member: BotSlot) -> None:
-        """Let a bot live, once with each of the settings that are wanted."""
-        while (settings := member.wanted) is not None:
-            logs.bot.set(member.name)
-            member.error = await self._life(member, settings)
+    async def _supervise(self, slot: BotSlot) -> None:
+        """Build and run the bot; rebuild it whenever its settings change."""
+        while (settings := slot.wanted) is not None:
+            logs.bot.set(slot.name)
+            slot.error = await self._build_and_run(slot, settings)
             if self.stopping:
                 return
-            if member.wanted is not settings:
+            if slot.wanted is not settings:
                 continue
-            if member.error is None or member.good is None or member.good is settings:
-                if member.error is not None and member.name:
-                    log.error("%s%s: %s", member.name, ENDING, multi_bot.one_line(member.error))
+            if slot.error is None or slot.last_good is None or slot.last_good is settings:
+                if slot.error is not None and slot.name:
+                    log.error("%s%s: %s", slot.name, ENDING, multi_bot.one_line(slot.error))
                 return
-            log.error("%s%s: %s; it goes on as before", member.name, ENDING, multi_bot.one_line(member.error))
-            member.wanted = member.good
-        number = next(number for number, other in self._members.items() if other is member)
-        del self._members[number]
+            log.error("%s%s: %s; it goes on as before", slot.name, ENDING, multi_bot.one_line(slot.error))
+            slot.wanted = slot.last_good
+        bot_id = next(bot_id for bot_id, other in self._slots.items() if other is slot)
+        del self._slots[bot_id]
 
-    async def _life(self, member: BotSlot, settings: Settings) -> BotError | None:
+    async def _build_and_run(self, slot: BotSlot, settings: Settings) -> BotError | None:
         """Build and run it until it is stopped. Returns the error that ended it."""
         ended: list[BotError] = []
         try:
             async with build(
                 settings, extension=self.extension, role=self.role, shared=self.shared, process=self.process
             ) as app:
-                member.app, member.health = app, Health(app=app)
-                self._announce(member, app)
-                if self.stopping or member.wanted is not settings:
+                slot.app, slot.health = app, Health(app=app)
+                self._announce(slot, app)
+                if self.stopping or slot.wanted is not settings:
                     app.stop()
                 await app.run()
         except* BotError as group:
             ended.append(_first(group))
         finally:
-            if member.app is not None and member.app.telegram.is_ready:
-                member.good = settings
-            member.app = member.health = None
+            if slot.app is not None and slot.app.telegram.is_ready:
+                slot.last_good = settings
+            slot.app = slot.health = None
         return ended[0] if ended else None
 
-    def _announce(self, member: BotSlot, app: Bot) -> None:
+    def _announce(self, slot: BotSlot, app: Bot) -> None:
         process = self.plan.process
         health = f"http://{process.health_host}:{process.health_port}" if process.health_port else ""
-        file = (process.bots or Path()) / f"{member.name}{ENDING}"
+        file = (process.bots or Path()) / f"{slot.name}{ENDING}"
         announce(app.settings, health, app.store.version, app.joining.code, file)
 
-    def _raise(self, failed: Mapping[str, BotError | None]) -> None:
+    def _raise_errors(self, failed: Mapping[str, BotError | None]) -> None:
         reasons = dict(self.plan.refused)
         for name, error in failed.items():
             if error is not None and not name:

@@ -56,15 +56,15 @@ async def opened(clock: Clock) -> AsyncIterator[TurnTracer]:
         yield NOTHING
         return
     try:
-        reported = Reported(_exporter(exporter), _hushed(), clock)
-        sending = BatchSpanProcessor(reported)
+        exporting = ReportingExporter(_exporter(exporter), _capture_exporter_log(), clock)
+        sending = BatchSpanProcessor(exporting)
         tracer = RecordingTracer(clock, sending)
     except ValueError as error:
         raise ConfigError(f"TRACES: a variable of OpenTelemetry can't be used: {error}") from None
     try:
         yield tracer
     finally:
-        await asyncio.to_thread(_flush, sending, reported)
+        await asyncio.to_thread(_flush, sending, exporting)
 
 
 def _first(*names: str) -> str:
@@ -85,33 +85,33 @@ def _exporter(name: str) -> SpanExporter:
     return EXPORTERS[name]()
 
 
-def _hushed() -> Heard:
-    """Keep the exporter's log lines, one for each batch, out of our log: `Reported` says what they say once."""
+def _capture_exporter_log() -> FailureReason:
+    """Keep the exporter's log lines (one a batch) out of our log: `ReportingExporter` says it once."""
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    logger, heard = logging.getLogger(EXPORTER), Heard()
-    logger.propagate, logger.handlers = False, [heard]
-    return heard
+    logger, failure = logging.getLogger(EXPORTER), FailureReason()
+    logger.propagate, logger.handlers = False, [failure]
+    return failure
 
 
-def _flush(sending: BatchSpanProcessor, reported: Reported) -> None:
+def _flush(sending: BatchSpanProcessor, exporting: ReportingExporter) -> None:
     """Send what is left, for `FLUSH` seconds at most: the SDK itself would wait for half a minute."""
     ending = threading.Thread(target=sending.shutdown, name="traces", daemon=True)
     ending.start()
     ending.join(FLUSH)
     if ending.is_alive():
-        reported.shutdown()
+        exporting.shutdown()
 
 
-class Reported(SpanExporter):
+class ReportingExporter(SpanExporter):
     """Exports spans with another exporter, and logs when the collector stops taking them and when it does again.
 
     The SDK calls it in the thread that sends.
     """
 
-    def __init__(self, exporter: SpanExporter, heard: Heard, clock: Clock) -> None:
+    def __init__(self, exporter: SpanExporter, failure: FailureReason, clock: Clock) -> None:
         self._exporter = exporter
-        self._heard = heard
+        self._failure = failure
         self._outage = Outage("sending traces", clock)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
@@ -120,7 +120,7 @@ class Reported(SpanExporter):
         if result is SpanExportResult.SUCCESS:
             self._outage.over()
         else:
-            self._outage.failed(self._heard.reason)
+            self._outage.failed(self._failure.reason)
         return result
 
     def shutdown(self) -> None:
@@ -128,7 +128,7 @@ class Reported(SpanExporter):
         self._exporter.shutdown()
 
 
-class Heard(logging.Handler):
+class FailureReason(logging.Handler):
     """Reads from the exporter's log lines why the last batch failed (`reason`): no result of a call says so."""
 
     reason = "the collector is not reached (OTEL_EXPORTER_OTLP_ENDPOINT)"

@@ -28,7 +28,7 @@ async def test_a_bot_that_answers_is_well(stage: Stage) -> None:
     for _ in range(30):  # and stays so while nobody speaks
         await stage.clock.sleep(10)
         report = await health.report()
-        assert report.status == "ok", report.shown()
+        assert report.status == "ok", report.as_json()
 
 
 async def test_f2_telegram_that_can_not_be_reached(stage: Stage) -> None:

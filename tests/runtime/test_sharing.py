@@ -13,7 +13,7 @@ from bot.clock import SystemClock
 from bot.storage.cluster.leader_election import Leader
 from bot.storage.cluster.procrastinate import CONNECTIONS, Broker, connector
 from bot.storage.cluster.shared_rate_limit import SharedRateLimit
-from bot.storage.cluster.shared_semaphore import Places
+from bot.storage.cluster.shared_semaphore import SharedSemaphore
 from tests.promises.crash.line import Line
 from tests.support.postgres_side import Server
 
@@ -21,8 +21,8 @@ PATIENCE = 60.0  # seconds: a loaded machine is slow
 
 
 @asynccontextmanager
-async def sharing(url: str, most: int, processes: int) -> AsyncIterator[Sequence[Places]]:
-    found = [Places(url, "models", most, SystemClock()) for _ in range(processes)]
+async def sharing(url: str, most: int, processes: int) -> AsyncIterator[Sequence[SharedSemaphore]]:
+    found = [SharedSemaphore(url, "models", most, SystemClock()) for _ in range(processes)]
     tasks = [asyncio.create_task(places.run()) for places in found]
     try:
         yield found
@@ -36,7 +36,7 @@ async def test_all_processes_together_have_as_many_places_as_one(postgres_url: s
     async with sharing(postgres_url, 4, 3) as processes:
         under_way, most = 0, 0
 
-        async def ask(places: Places) -> None:
+        async def ask(places: SharedSemaphore) -> None:
             nonlocal under_way, most
             await places.acquire()
             under_way += 1

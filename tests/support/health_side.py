@@ -16,7 +16,7 @@ async def becomes(health: Health, status: str, within: float = MINUTE) -> Report
     clock = health.app.clock
     ends = clock.monotonic() + within
     while (report := await health.report()).status != status:
-        assert clock.monotonic() < ends, report.shown()
+        assert clock.monotonic() < ends, report.as_json()
         await clock.sleep(2)
     return report
 

@@ -426,9 +426,10 @@ async def test_a_stop_does_not_wait_long_for_a_collector_that_hangs(
 def test_nothing_but_the_api_of_opentelemetry_is_loaded_while_it_is_off() -> None:
     code = (
         "import asyncio, sys, bot.runtime.main, bot.runtime.supervisor, bot.runtime.build, bot.telegram.transport\n"
-        "from bot.clock import SystemClock\nfrom bot.runtime.resources import Process\n"
+        "from bot.clock import SystemClock\nfrom bot.runtime.resources import SharedResources\n"
         "from bot.config.settings import Settings\n"
-        "async def main():\n    async with Process.open(Settings(_env_file=None), SystemClock()):\n        pass\n"
+        "async def main():\n    async with SharedResources.open(Settings(_env_file=None), SystemClock()):\n"
+        "        pass\n"
         "asyncio.run(main())\n"
         "late = ('bot.telemetry.otel', 'opentelemetry.sdk', 'opentelemetry.exporter', 'google.protobuf')\n"
         "print([name for name in late if name in sys.modules])"

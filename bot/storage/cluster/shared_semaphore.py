@@ -36,7 +36,7 @@ SET taken = excluded.taken, wanted = excluded.wanted, expires = excluded.expires
 LEAVE = "DELETE FROM govorun_places WHERE name = %(name)s AND (holder = %(holder)s OR expires < now())"
 
 
-class Places:
+class SharedSemaphore:
     """A semaphore of `most` places that processes share. `run` must be running in the background."""
 
     def __init__(self, url: str, name: str, most: int, clock: Clock) -> None:
