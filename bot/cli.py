@@ -146,7 +146,9 @@ def move(
 
 
 def _destination(argument: str, setting: str) -> str:
-    """Where the database moves to; asked for on a terminal, unseen, where nothing says it. Raises `BadInput`."""
+    """Where the database moves to; if neither argument nor setting says it, ask on a terminal without echo. Raises
+    `BadInput`.
+    """
     from bot.config.settings import database_address
     from bot.config.validators import passwords
 
@@ -201,7 +203,7 @@ def log(code: str = typer.Argument("", help="The code that a user was told; with
 
 
 def _existing(url: str) -> str:
-    """The address of a database that is there. Raises `ConfigError`."""
+    """Return the address of a database, checked that a database is there. Raises `ConfigError`."""
     from bot.storage.engines.sqlite_files import path_of
     from bot.storage.engines.urls import is_sqlite
 
@@ -212,7 +214,9 @@ def _existing(url: str) -> str:
 
 @app.command()
 def doctor() -> None:
-    """Ask everything that the bot needs, for real, and say what to do about what is wrong (exit code 1 if it is)."""
+    """Check for real everything that the bot needs, and say what to do about each problem (exit code 1 if there is
+    one).
+    """
     from bot.config import multi_bot
     from bot.config.settings import load
     from bot.doctor.machine import unreadable
@@ -228,7 +232,7 @@ def doctor() -> None:
 
 
 async def _failures(plan: Plan) -> list[Finding]:
-    """Print what is found, of several bots below the name of each. Returns what is wrong."""
+    """Print the findings of each bot, below its name if there are several. Returns the failures."""
     from bot.config.multi_bot import ENDING
     from bot.doctor.examination import examine
     from bot.doctor.finding import fail
@@ -244,7 +248,7 @@ async def _failures(plan: Plan) -> list[Finding]:
 
 
 def _tell(finding: Finding) -> bool:
-    """Print it, in colours on a terminal only. True for a failure."""
+    """Print a finding, in colours on a terminal only. Returns whether it is a failure."""
     verdict = typer.style(f"{finding.verdict:<4}", fg=COLOURS[finding.verdict])
     typer.echo(f"{verdict}  {finding.leg:<9}  {finding.text}")
     if finding.advice:
@@ -254,7 +258,9 @@ def _tell(finding: Finding) -> bool:
 
 @models.command("list")
 def list_models() -> None:
-    """The models to choose from: what AI Studio offers your folder, or without a key what Govorun knows."""
+    """List the models to choose from: those that AI Studio offers your folder, or without a key those that Govorun
+    knows.
+    """
     from bot.config.settings import load
     from bot.providers import catalog
     from bot.providers.yandex.model_list import offered
@@ -280,7 +286,7 @@ def fetch(
 
 
 def _abilities(profile: Profile) -> str:
-    """What is known of a model; nothing of one without a row in the catalog."""
+    """What is known of a model, for the list; "" for a model that the catalog does not have."""
     from bot.ai import Profile
 
     if profile == Profile():
@@ -289,7 +295,7 @@ def _abilities(profile: Profile) -> str:
 
 
 def main() -> None:
-    """The entry point: errors of ours end in their sentence, not in a traceback."""
+    """The entry point of the command: Govorun's own errors end as a sentence, not as a traceback."""
     try:
         app()
     except BotError as error:

@@ -124,7 +124,7 @@ class Stream:
         self._ends = min(self._ends, asyncio.get_running_loop().time() + seconds)
 
     async def _next(self) -> bytes:
-        """The next piece, b"" at the end."""
+        """Return the next piece of the body, b"" at the end."""
         try:
             with self._alarm.set(min(self._ends, self._alarm.loop.time() + self._idle)):
                 piece = await anext(self._source, b"")

@@ -10,10 +10,10 @@ import certifi
 
 
 def trusted_context() -> ssl.SSLContext:
-    """The TLS context of every client in this process: it trusts `SSL_CERT_FILE`, else the folder `SSL_CERT_DIR`, else
-    the authorities that the package certifi lists.
+    """Return the TLS context of every client in this process. It trusts the authorities in `SSL_CERT_FILE`, else in the
+    folder `SSL_CERT_DIR`, else those of the package certifi.
 
-    Reading the certificates takes 20 ms of CPU, so all clients share one context.
+    Reading the certificates takes 20 ms of CPU time, so all clients share one context.
     """
     return _context(os.environ.get("SSL_CERT_FILE") or None, os.environ.get("SSL_CERT_DIR") or None)
 

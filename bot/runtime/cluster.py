@@ -29,7 +29,9 @@ def quota(settings: Settings, clock: Clock, bot: int) -> SharedRateLimit:
     from bot.storage.cluster.procrastinate import connector
     from bot.storage.cluster.shared_rate_limit import SharedRateLimit
 
-    return SharedRateLimit(connector(settings.database_url), bot, settings.telegram_rate, clock)
+    return SharedRateLimit(
+        connector=connector(settings.database_url), bot=bot, rate=settings.telegram_rate, clock=clock
+    )
 
 
 def dispatcher(
@@ -64,7 +66,9 @@ def places(settings: Settings, clock: Clock) -> SharedSemaphore:
         from bot.storage.cluster.shared_semaphore import SharedSemaphore
     except ImportError:
         raise ConfigError(EXTRA) from None
-    return SharedSemaphore(settings.database_url, f"models {settings.yc_folder_id}", settings.yc_concurrency, clock)
+    return SharedSemaphore(
+        url=settings.database_url, name=f"models {settings.yc_folder_id}", most=settings.yc_concurrency, clock=clock
+    )
 
 
 def first_code(settings: Settings, used: int) -> str:

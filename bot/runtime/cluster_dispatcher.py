@@ -109,7 +109,7 @@ class ClusterDispatcher:
 
     async def lead(self, what: str, work: Callable[[], Awaitable[None]]) -> None:
         """Wait until this process is the leader for `what`, then run `work`; lead again if the leadership was lost."""
-        await Leader(self.url, f"{what} {self.bot}", self.clock).run(work)
+        await Leader(url=self.url, what=f"{what} {self.bot}", clock=self.clock).run(work)
 
     @property
     def clock(self) -> Clock:

@@ -96,7 +96,7 @@ def _look(watched: Watched, loop_thread: int, ended: threading.Event) -> None:
 
 
 def _callers(frame: FrameType | None) -> str:
-    """The innermost functions, with files and lines: no values."""
+    """Return the innermost functions of a stack, with files and lines but no values."""
     callers: list[str] = []
     while frame is not None and len(callers) < MOST_CALLERS:
         file = "/".join(PurePath(frame.f_code.co_filename).parts[-2:])

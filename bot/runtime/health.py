@@ -125,7 +125,7 @@ class Health:
         return self._last
 
     async def _rows(self) -> RowCounts:
-        """Ask the database, with patience for so long; one that does not answer is not asked again meanwhile."""
+        """Ask the database; wait at most `patience` seconds. While one question is not answered, no other is asked."""
         if self._query is None:
             self._query = asyncio.create_task(self._ask())
         await asyncio.wait({self._query}, timeout=self.patience)

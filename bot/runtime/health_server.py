@@ -116,7 +116,7 @@ def _best(reports: Reports) -> Status:
 
 
 def _as_json(reports: Reports) -> dict[str, Any]:
-    """The only bot as it is; several under their names."""
+    """Return the report of the only bot, or the reports of several under their names."""
     if list(reports) == [""]:
         return reports[""].as_json()
     return {"status": _worst(reports), "bots": {name: report.as_json() for name, report in reports.items()}}

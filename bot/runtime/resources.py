@@ -24,7 +24,7 @@ class SharedResources:
     """What the bots of a process share. Use it as `async with SharedResources.open(settings, clock) as process`."""
 
     def __init__(
-        self, settings: Settings, clock: Clock, http: Http, opened: AsyncExitStack, tracer: TurnTracer = NOTHING
+        self, *, settings: Settings, clock: Clock, http: Http, opened: AsyncExitStack, tracer: TurnTracer = NOTHING
     ) -> None:
         self.clock = clock
         self.http = http
@@ -48,7 +48,7 @@ class SharedResources:
             Http(direct=[settings.yc_metadata_addr]) as http,
             AsyncExitStack() as opened,
         ):
-            yield cls(settings, clock, http, opened, tracer)
+            yield cls(settings=settings, clock=clock, http=http, opened=opened, tracer=tracer)
 
     async def store(self) -> Store:
         """Return the database; the first call opens it. Raises as `Store.open` does."""
@@ -61,7 +61,7 @@ class SharedResources:
 
 
 def _traces(settings: Settings, clock: Clock) -> AbstractAsyncContextManager[TurnTracer]:
-    """Where traces begin; OpenTelemetry's SDK is loaded only where TRACES wants them. Raises `ConfigError`."""
+    """Give the tracer of the process. OpenTelemetry's SDK is loaded only if TRACES is on. Raises `ConfigError`."""
     if not settings.traces:
         return nullcontext(NOTHING)
     try:

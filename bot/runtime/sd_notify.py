@@ -53,7 +53,7 @@ class Notifier:
                 await self.clock.sleep(min(step, self.interval or step))
 
     def _tell(self, channel: socket.socket, words: bytes) -> None:
-        """A supervisor that does not take it now is told the next thing."""
+        """Send a message. If systemd does not take it now, it is not sent again."""
         try:
             channel.sendto(words, self.address)
         except OSError as error:
@@ -86,7 +86,7 @@ async def telling(clock: Clock, environment: Mapping[str, str] = os.environ) -> 
 
 
 def _interval(environment: Mapping[str, str]) -> float:
-    """A third of what the supervisor waits for; 0.0 where it does not wait for this process."""
+    """Return a third of the seconds after which systemd expects a sign of life; 0.0 if it expects none."""
     if environment.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return 0.0
     return int(environment.get("WATCHDOG_USEC") or 0) / 3_000_000

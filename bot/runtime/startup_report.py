@@ -52,5 +52,5 @@ def warnings(settings: Settings, env_file: Path = ENV_FILE) -> list[str]:
 
 
 def _holds_something(env_file: Path) -> bool:
-    """Whether a setting is given in it; comments and names without values are none."""
+    """Whether the env file sets a variable: comments and names without values do not count."""
     return any(written(env_file).values())

@@ -104,7 +104,7 @@ class Asked:
 class Store:
     """Transactions on the database of a URL. Use it as `async with Store.open(url, clock) as store`."""
 
-    def __init__(self, clock: Clock, engine: Engine, metrics: Metrics) -> None:
+    def __init__(self, *, clock: Clock, engine: Engine, metrics: Metrics) -> None:
         self.clock = clock
         self.metrics = metrics
         self.engine = engine
@@ -123,7 +123,7 @@ class Store:
         """
         await migrations.upgrade(url)
         async with _engine(url, clock) as engine:
-            store = cls(clock, engine, metrics or Metrics())
+            store = cls(clock=clock, engine=engine, metrics=metrics or Metrics())
             try:
                 yield store
             finally:

@@ -56,7 +56,7 @@ async def opened(clock: Clock) -> AsyncIterator[TurnTracer]:
         yield NOTHING
         return
     try:
-        exporting = ReportingExporter(_exporter(exporter), _capture_exporter_log(), clock)
+        exporting = ReportingExporter(exporter=_exporter(exporter), failure=_capture_exporter_log(), clock=clock)
         sending = BatchSpanProcessor(exporting)
         tracer = RecordingTracer(clock, sending)
     except ValueError as error:
@@ -109,7 +109,7 @@ class ReportingExporter(SpanExporter):
     The SDK calls it in the thread that sends.
     """
 
-    def __init__(self, exporter: SpanExporter, failure: FailureReason, clock: Clock) -> None:
+    def __init__(self, *, exporter: SpanExporter, failure: FailureReason, clock: Clock) -> None:
         self._exporter = exporter
         self._failure = failure
         self._outage = Outage("sending traces", clock)

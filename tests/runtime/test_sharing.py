@@ -22,7 +22,7 @@ PATIENCE = 60.0  # seconds: a loaded machine is slow
 
 @asynccontextmanager
 async def sharing(url: str, most: int, processes: int) -> AsyncIterator[Sequence[SharedSemaphore]]:
-    found = [SharedSemaphore(url, "models", most, SystemClock()) for _ in range(processes)]
+    found = [SharedSemaphore(url=url, name="models", most=most, clock=SystemClock()) for _ in range(processes)]
     tasks = [asyncio.create_task(places.run()) for places in found]
     try:
         yield found
@@ -89,7 +89,7 @@ async def test_processes_together_send_no_faster_than_one_may(postgres_url: str)
             link = connector(postgres_url)
             await link.open_async()
             stack.push_async_callback(link.close_async)
-            rates.append(SharedRateLimit(link, 42, 20.0, SystemClock()))
+            rates.append(SharedRateLimit(connector=link, bot=42, rate=20.0, clock=SystemClock()))
         begun = asyncio.get_running_loop().time()
 
         async def send(rate: SharedRateLimit) -> None:
@@ -111,7 +111,7 @@ async def test_a_leader_whose_connection_breaks_stops_and_another_goes_on(postgr
         finally:
             ended.set()
 
-    leaders = [Leader(postgres_url, "test", SystemClock()) for _ in range(2)]
+    leaders = [Leader(url=postgres_url, what="test", clock=SystemClock()) for _ in range(2)]
     tasks = [asyncio.create_task(leaders[0].run(lambda: lead(0)))]
     async with asyncio.timeout(PATIENCE):
         while not led:
@@ -144,11 +144,13 @@ async def test_a_leader_that_hears_nothing_of_the_server_stops_before_another_be
 
     async with Line.open(f"{postgres.sockets}/.s.PGSQL.5432") as line, asyncio.timeout(2 * PATIENCE):
         name = postgres_url.partition("@/")[2].partition("?")[0]
-        parted = Leader(f"postgresql://postgres@127.0.0.1:{line.port}/{name}", "test", SystemClock())
+        parted = Leader(url=f"postgresql://postgres@127.0.0.1:{line.port}/{name}", what="test", clock=SystemClock())
         tasks = [asyncio.create_task(parted.run(lambda: lead("parted")))]
         while not led:
             await asyncio.sleep(0.02)
-        tasks.append(asyncio.create_task(Leader(postgres_url, "test", SystemClock()).run(lambda: lead("other"))))
+        tasks.append(
+            asyncio.create_task(Leader(url=postgres_url, what="test", clock=SystemClock()).run(lambda: lead("other")))
+        )
         line.part()
         while len(led) < 3:
             await asyncio.sleep(0.02)

@@ -240,7 +240,7 @@ async def _inline(url: str, clock: Clock, metrics: Metrics) -> AsyncIterator[Sto
     await migrations.upgrade(url)
     threads = [InlineThread(url, writer=number == 0) for number in range(1 + READERS)]
     writer, *readers = cast(Sequence[Thread], threads)
-    store = Store(clock, Sqlite(writer, readers, path_of(url)), metrics)
+    store = Store(clock=clock, engine=Sqlite(writer=writer, readers=readers, path=path_of(url)), metrics=metrics)
     try:
         yield store
     finally:

@@ -24,7 +24,7 @@ SILENCE = 10  # seconds without one after which the server gives the lock to oth
 class Leader:
     """Runs something in one process at a time: the one that holds an advisory lock of PostgreSQL."""
 
-    def __init__(self, url: str, what: str, clock: Clock) -> None:
+    def __init__(self, *, url: str, what: str, clock: Clock) -> None:
         self._url = url
         self._what = what
         self._clock = clock

@@ -25,7 +25,7 @@ RETURNING EXTRACT(epoch FROM until - clock_timestamp())::float8 - %(seconds)s AS
 class SharedRateLimit:
     """A quota that all processes of a bot draw from (`SendQuota`). `rate` is in messages a second; 0 is no limit."""
 
-    def __init__(self, connector: PsycopgConnector, bot: int, rate: float, clock: Clock) -> None:
+    def __init__(self, *, connector: PsycopgConnector, bot: int, rate: float, clock: Clock) -> None:
         self.link = connector
         self._bot = bot
         self._rate = rate

@@ -39,7 +39,7 @@ LEAVE = "DELETE FROM govorun_places WHERE name = %(name)s AND (holder = %(holder
 class SharedSemaphore:
     """A semaphore of `most` places that processes share. `run` must be running in the background."""
 
-    def __init__(self, url: str, name: str, most: int, clock: Clock) -> None:
+    def __init__(self, *, url: str, name: str, most: int, clock: Clock) -> None:
         self.most = most
         self._url = url
         self._name = name

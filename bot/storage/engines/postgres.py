@@ -56,7 +56,7 @@ class Postgres:
     group = 1
     touch = "SELECT pg_current_xact_id()"
 
-    def __init__(self, writers: Sequence[Session], readers: Sequence[Session], clock: Clock, version: str) -> None:
+    def __init__(self, *, writers: Sequence[Session], readers: Sequence[Session], clock: Clock, version: str) -> None:
         self.version = version
         self._clock = clock
         self._writers = writers
@@ -73,7 +73,7 @@ class Postgres:
             for session in made:
                 sessions.push_async_callback(session.close)
             version = await made[0].run(_version)
-            yield cls(made[:WRITERS], made[WRITERS:], clock, version)
+            yield cls(writers=made[:WRITERS], readers=made[WRITERS:], clock=clock, version=version)
 
     async def commit(self, lane: int, works: Sequence[Work]) -> list[Outcome]:
         """Run each work in a transaction of its own, on the connection of a lane; returns their outcomes."""

@@ -37,7 +37,7 @@ class Sqlite:
     version = f"SQLite {sqlite3.sqlite_version}"
     touch = "PRAGMA user_version=1"
 
-    def __init__(self, writer: Thread, readers: Sequence[Thread], path: Path | None = None) -> None:
+    def __init__(self, *, writer: Thread, readers: Sequence[Thread], path: Path | None = None) -> None:
         self.writer = writer
         self._readers = cycle(readers)
         self._path = path
@@ -49,7 +49,7 @@ class Sqlite:
         """Raises `StorageUnavailable` for a file that can't be opened now."""
         async with AsyncExitStack() as threads:
             writer, *readers = [await _opened(url, threads, writer=number == 0) for number in range(1 + READERS)]
-            yield cls(writer, readers, path_of(url))
+            yield cls(writer=writer, readers=readers, path=path_of(url))
 
     async def commit(self, lane: int, works: Sequence[Work]) -> list[Outcome]:
         """Run works in one transaction, each in a savepoint; returns their outcomes after the commit."""

@@ -64,7 +64,7 @@ class InlineDisk:
             InlineThread(self.path, writer=False),
         ]
         writer, *readers = cast(Sequence[Thread], self.threads)
-        return Store(clock, Sqlite(writer, readers, self.path), Metrics())
+        return Store(clock=clock, engine=Sqlite(writer=writer, readers=readers, path=self.path), metrics=Metrics())
 
     def pull(self) -> None:
         for thread in self.threads:

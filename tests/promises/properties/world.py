@@ -124,7 +124,7 @@ class World:
             Given(
                 settings=self.settings,
                 store=store,
-                process=SharedResources(self.settings, self.clock, HTTP, AsyncExitStack()),
+                process=SharedResources(settings=self.settings, clock=self.clock, http=HTTP, opened=AsyncExitStack()),
                 api=api,
                 models=Models(
                     studio=studio, routing=routing, async_models=self.async_models, images=studio.art(), chance=chance
