@@ -36,7 +36,11 @@ ASK = Request((Message.of("user", "What is new?"),))
 class World:
     def __init__(self, studio: Studio, http: Http) -> None:
         self.studio = studio
-        rows = [ModelConfig(name="helper", agent=AGENT), ModelConfig(name="nobody", agent="fvtnobody")]
+        rows = [
+            ModelConfig(name="helper", agent=AGENT),
+            ModelConfig(name="nobody", agent="fvtnobody"),
+            ModelConfig(name="news", model="yandexgpt", search=True),
+        ]
         given: dict[str, Any] = {**studio.settings(), "models": rows}
         self.service = YandexStudio(Settings(_env_file=None, **given), http, VirtualClock(), Random(1))
 
@@ -79,7 +83,7 @@ def message(text: str, *urls: str) -> dict[str, Any]:
 
 
 async def test_a_search_says_what_it_does_and_on_what_it_rests(world: World) -> None:
-    chunks = [chunk async for chunk in world.service.searching().stream(ASK)]
+    chunks = [chunk async for chunk in world.service.text("news").stream(ASK)]
     assert chunks[0].activity == "web_search"
     assert chunks[-1].sources == (Source("", "https://example.com/news"), Source("", "https://ya.ru/"))
     assert chunks[-1].finish is Finish.STOP

@@ -85,34 +85,19 @@ class YandexStudio:
             return YandexText(name, who.uri, profile, account, url=settings.yc_llm_url, deadline=deadline, idle=idle)
         return OpenAIText(name, who.uri, profile, account, url=base, deadline=deadline, idle=idle, dialect=COMPATIBLE)
 
-    def _speaker(self, name: str, *, search: bool = False) -> ResponsesTarget:
+    def _speaker(self, name: str) -> ResponsesTarget:
         entry, folder = catalog.entry(name, self._settings.models), self._settings.yc_folder_id
         if entry is None:
-            return ResponsesTarget(names.uri(name, folder), search=search)
+            return ResponsesTarget(names.uri(name, folder))
         if entry.agent:
-            return ResponsesTarget(agent=entry.agent, search=entry.search or search)
-        return ResponsesTarget(names.uri(entry.model or name, folder), search=entry.search or search)
+            return ResponsesTarget(agent=entry.agent, search=entry.search)
+        return ResponsesTarget(names.uri(entry.model or name, folder), search=entry.search)
 
     def _profile(self, name: str, who: ResponsesTarget) -> Profile:
         """What it can do and costs; what searches the web by itself pays for that too."""
         profile = catalog.profile(name, self._settings.models)
         price = self._settings.model_search_price
         return replace(profile, price_search=price) if who.agent or who.search else profile
-
-    def searching(self, name: str = "") -> TextModel:
-        """That model with the web at hand: its chunks say when it searches, and on what the answer rests."""
-        settings = self._settings
-        name = name or settings.model
-        who = self._speaker(name, search=True)
-        return ResponsesText(
-            name,
-            who,
-            self._profile(name, who),
-            self._account,
-            url=settings.yc_openai_url,
-            deadline=settings.answer_deadline,
-            idle=settings.idle_deadline,
-        )
 
     def tokenizer(self) -> YandexText | None:
         """Return the model MODEL where the service counts its tokens, which it does for its own models; else None."""
