@@ -19,7 +19,7 @@ from bot.storage.store import Store, Tx
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class MemberDirectory:
     """The members of one bot and the groups it may speak in. Nobody is known before `load`."""
 

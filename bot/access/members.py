@@ -61,7 +61,7 @@ WISH = re.compile(
 )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Members:
     """`link` makes an address of a code; `deliver` sends what a turn has put into the outbox for other chats."""
 

@@ -15,10 +15,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from bot.access.directory import MemberDirectory
-from bot.access.policy import Access, Actor, Decision, Role
+from bot.access.policy import Actor, Decision, Role
 from bot.access.rate_limit import RateLimit
 from bot.access.rights import Rights
-from bot.clock import Clock
 from bot.feature import ButtonHandler, Command, Feature
 from bot.outbox import Choice, finish, finish_turn, finish_with, finish_with_notice, with_choices
 from bot.ports import Reply, Transport
@@ -38,23 +37,23 @@ WRONG_CODES_LOGGED = 5  # lines about wrong first-run codes at once; after them 
 MOST_OPEN = 50  # questions that wait for the admins
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Onboarding:
     """`code` is the first-run code, "" for none: whoever says it becomes the owner."""
 
     store: Store
-    access: Access
     directory: MemberDirectory
     rights: Rights
-    clock: Clock
     transport: Transport
     tasks: asyncio.TaskGroup
     greeting: str = ""  # instead of the usual one
     library: Library = field(default_factory=Library)
-    code: str = ""
-    _told: RateLimit = field(default_factory=lambda: RateLimit(ONE_A_MINUTE, NUMBERS_TOLD))
-    _tries: RateLimit = field(default_factory=lambda: RateLimit(ONE_AN_HOUR, TRIES))
-    _logged: RateLimit = field(default_factory=lambda: RateLimit(ONE_A_MINUTE, WRONG_CODES_LOGGED))
+    code: str = field(default="", init=False)
+    _told: RateLimit = field(default_factory=lambda: RateLimit(interval=ONE_A_MINUTE, burst=NUMBERS_TOLD), init=False)
+    _tries: RateLimit = field(default_factory=lambda: RateLimit(interval=ONE_AN_HOUR, burst=TRIES), init=False)
+    _logged: RateLimit = field(
+        default_factory=lambda: RateLimit(interval=ONE_A_MINUTE, burst=WRONG_CODES_LOGGED), init=False
+    )
 
     def feature(self) -> Feature:
         return Feature(
@@ -87,7 +86,7 @@ class Onboarding:
         self.code = "" if self.admins(Role.OWNER) else self.code
 
     def admins(self, least: Role = Role.ADMIN) -> Sequence[int]:
-        return sorted({*self.access.owners, *self.directory.with_role(least)})
+        return sorted({*self.rights.access.owners, *self.directory.with_role(least)})
 
     async def sweep(self, where: Address) -> None:
         """End what hung on rights that ended by themselves. `where` is any address of the bot."""
@@ -118,7 +117,7 @@ class Onboarding:
         speaks = incoming.kind in (Kind.MESSAGE, Kind.STOP) and not incoming.data
         if not speaks:
             await reply.acknowledge(say(incoming.user.language, "closed", id=incoming.user.id))
-        if not (speaks and incoming.private) or self._told.take(incoming.user.id, self.clock.monotonic()):
+        if not (speaks and incoming.private) or self._told.take(incoming.user.id, self.store.clock.monotonic()):
             await finish_with(self.store, incoming, reply)
             return
 
@@ -163,7 +162,7 @@ class Onboarding:
     async def _outside(self, incoming: Incoming, reply: Reply) -> None:
         """In a group that nobody has allowed: the admins are asked once, and the group is told so."""
         await reply.acknowledge()
-        is_admin = self.access.role(Actor.of(incoming)) >= Role.ADMIN
+        is_admin = self.rights.access.role(Actor.of(incoming)) >= Role.ADMIN
         if not _is_call(incoming) or not self.admins():
             await finish_with(self.store, incoming, reply)
             return
@@ -240,7 +239,7 @@ class Onboarding:
 
     async def _enter(self, incoming: Incoming, reply: Reply, code: str, *, inside: bool = False) -> None:
         user, bot = incoming.user.id, incoming.address.bot
-        if self._tries.take(user, self.clock.monotonic()):
+        if self._tries.take(user, self.store.clock.monotonic()):
             key = "start" if inside else "join.tries"
             await finish_with_notice(self.store, incoming, reply, key, name=incoming.user.name)
             return
@@ -259,7 +258,7 @@ class Onboarding:
         role = await self.directory.write(work)
         if role is Role.OWNER:
             self.code = ""
-        elif has_code and not first and role is None and not self._logged.take("", self.clock.monotonic()):
+        elif has_code and not first and role is None and not self._logged.take("", self.store.clock.monotonic()):
             log.warning("account %d has tried a wrong first-run code", user)
         await reply.finish()
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 
+from bot.config.settings import Settings
+
 FEW = 1000  # keys of a pace that need no clearing
 
 
@@ -22,6 +24,17 @@ class Limits:
     queue: int = 200
     longest: int = 50_000
 
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Limits:
+        """Without USER_RATE a user may write as often as Telegram lets the bot write to one chat."""
+        return cls(
+            user_rate=60 * settings.telegram_chat_rate if settings.user_rate is None else settings.user_rate,
+            user_burst=settings.user_burst,
+            chat_queue=settings.chat_queue,
+            queue=settings.queue_size,
+            longest=settings.longest_question,
+        )
+
 
 class RateLimit:
     """So many at once, then one every `interval` seconds, for each key; an `interval` of 0 is no limit.
@@ -29,7 +42,7 @@ class RateLimit:
     A key that has its whole burst again is forgotten, so memory is bounded by those who came lately.
     """
 
-    def __init__(self, interval: float, burst: int) -> None:
+    def __init__(self, *, interval: float, burst: int) -> None:
         self.interval = interval
         self.burst = burst
         self._even: dict[Hashable, float] = {}  # when the key has its whole burst again

@@ -20,7 +20,6 @@ from bot.access.policy import Access, Actor, Decision, Role, may_set
 from bot.access.rights import refusal
 from bot.billing import pricing
 from bot.billing.budget import IMAGES, MONEY, TOKENS, Budget, duration, until_month
-from bot.clock import Clock
 from bot.errors import BadInput, NotAllowed
 from bot.feature import ButtonHandler, Command, Feature
 from bot.outbox import Choice, finish, finish_turn, finish_with
@@ -75,13 +74,12 @@ def read(words: str) -> tuple[str, str]:
     return " ".join(parts[:end]), " ".join(parts[end:])
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Allowances:
     store: Store
     access: Access
     directory: MemberDirectory
     budget: Budget
-    clock: Clock
     currency: str
 
     def feature(self) -> Feature:
@@ -137,7 +135,7 @@ class Allowances:
     # --- one's own ----------------------------------------------------------------------------------------------------
 
     async def _own(self, incoming: Incoming, reply: Reply) -> None:
-        language, now = incoming.language, self.clock.time()
+        language, now = incoming.language, self.store.clock.time()
 
         def question(tx: Tx) -> list[str]:
             lines = []

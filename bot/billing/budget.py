@@ -15,6 +15,8 @@ from math import ceil
 from typing import Protocol
 
 from bot.access.policy import Access, Actor, Decision, Role
+from bot.billing.pricing import millionths
+from bot.config.settings import Settings
 from bot.errors import LimitReached
 from bot.storage.repositories.members import Allowance
 from bot.storage.repositories.money.budgets import BOT, CHAT, DAY, MONTH, USER, Caps
@@ -76,6 +78,33 @@ class Budget:
     allowances_by_role: Mapping[Role, Allowance] = field(default_factory=dict)
     confirm: int = 0
     personal: Personal = field(default_factory=Everybody)
+
+    @classmethod
+    def from_settings(cls, settings: Settings, access: Access, personal: Personal) -> Budget:
+        """The caps of the settings, converted from the currency into millionths of it."""
+        day, month = settings.role_daily_money, settings.role_monthly_money
+        by_role = {
+            Role[name.upper()]: Allowance(
+                millionths(day[name]) if name in day else None, millionths(month[name]) if name in month else None
+            )
+            for name in {**day, **month}
+        }  # fmt: skip
+        return cls(
+            access=access,
+            tokens=Caps(settings.user_daily_tokens, settings.chat_daily_tokens, settings.daily_tokens),
+            images=Caps(settings.user_daily_images, bot=settings.daily_images),
+            money=Caps(
+                user=millionths(settings.user_daily_money),
+                chat=millionths(settings.chat_daily_money),
+                bot=millionths(settings.daily_money),
+                user_month=millionths(settings.user_monthly_money),
+                chat_month=millionths(settings.chat_monthly_money),
+                bot_month=millionths(settings.monthly_money),
+            ),
+            allowances_by_role=by_role,
+            confirm=millionths(settings.confirm_above),
+            personal=personal,
+        )
 
     def __bool__(self) -> bool:
         """Whether an answer has to be reckoned before it is asked for."""

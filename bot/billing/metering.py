@@ -45,14 +45,14 @@ class BillTo:
         return cls(incoming.address, incoming.user.id, incoming.id, language, asks)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Charge:
     """What is paid in the end: whoever learns it from the service sets `units`."""
 
     units: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Meter:
     store: Store
     budget: Budget = field(default_factory=Budget)
@@ -69,7 +69,7 @@ class Meter:
         if payer.asks and self.budget.needs_consent(most):
             price = pricing.shown(payer.language, most, self.tariffs.currency)
             raise NotAgreed(say(payer.language, payer.asks, price=price))
-        held, bill = await self._hold(payer, most), Charge(units)
+        held, bill = await self._hold(payer, most), Charge(units=units)
 
         def book(tx: Tx) -> None:
             price = tariff.cost(bill.units)

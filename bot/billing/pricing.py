@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
 
 from bot.ai import Profile, Usage
+from bot.config.settings import Settings
 from bot.storage.repositories.money.ledger import EMBEDDING, SEARCH, SPEECH, VOICE
 from bot.storage.store import Tx
 from bot.texts.catalog import known
@@ -57,6 +58,21 @@ class PriceList:
     pages: Price = Price(SEARCH, "search-pages")
     answer: Price = Price(SEARCH, "search-answer")
     currency: str = "RUB"
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> PriceList:
+        """The prices that the operator has set, under the names of the default price list."""
+        default, block = cls(), settings.speech_block
+        return cls(
+            speech=replace(default.speech, price=settings.speech_price, per=block, block=block),
+            long_speech=replace(default.long_speech, price=settings.speech_long_price, per=block, block=block),
+            voice=replace(default.voice, price=settings.voice_price, per=1000),
+            documents=replace(default.documents, price=settings.embedding_price, per=1000),
+            questions=replace(default.questions, price=settings.embedding_price, per=1000),
+            pages=replace(default.pages, price=settings.search_price),
+            answer=replace(default.answer, price=settings.search_answer_price),
+            currency=settings.currency,
+        )
 
 
 def cost(profile: Profile, usage: Usage, mode: str = SYNC) -> int:

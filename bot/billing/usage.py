@@ -8,7 +8,6 @@ from datetime import UTC, date, datetime, timedelta
 
 from bot.access.policy import Access, Actor, Decision
 from bot.billing import pricing, usage_chart
-from bot.clock import Clock
 from bot.feature import Command, Feature
 from bot.outbox import finish_with
 from bot.ports import Reply
@@ -32,11 +31,10 @@ class Account:
     days: Mapping[int, Line]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class UsageReport:
     store: Store
     access: Access
-    clock: Clock
     currency: str
     titles: Mapping[str, str] = field(default_factory=dict)  # of models, by their names
 
@@ -59,7 +57,7 @@ class UsageReport:
         await finish_with(self.store, incoming, reply, photo)
 
     def _account(self, tx: Tx, bot: int, user: int | None) -> Account:
-        now = self.clock.time()
+        now = self.store.clock.time()
         today = now // DAY * DAY
         first = datetime.fromtimestamp(now, UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
         return Account(
@@ -71,7 +69,7 @@ class UsageReport:
     def _bars(self, account: Account) -> list[usage_chart.Day]:
         """In money; in tokens where nothing has a price."""
         priced = any(line.cost for line in account.days.values())
-        today = int(self.clock.time() // DAY)
+        today = int(self.store.clock.time() // DAY)
         bars = []
         for day in range(today - DAYS + 1, today + 1):
             line = account.days.get(day, Line(""))

@@ -14,7 +14,6 @@ from typing import Any
 from bot.ai import Answered, AsyncModel, Failed, Finish, Pending, Request
 from bot.billing import pricing
 from bot.billing.budget import Budget
-from bot.clock import Clock
 from bot.conversation.assistant import Assistant
 from bot.errors import BadInput, ModelError
 from bot.feature import ButtonHandler, Command, Feature
@@ -39,18 +38,18 @@ PATIENCE = 24 * 3600.0  # seconds: "from minutes to hours"; an answer is kept fo
 PACE = PollSchedule(PATIENCE, ordering=3600.0, shortest_poll=4.0, longest_poll=120.0)  # nobody waits at the screen
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class DeferredAnswers:
-    """`models` gives the asynchronous mode of a model by its name, None where it has none."""
+    """Takes questions that are to be answered later, and stores each as an operation for the job worker.
+
+    `wake_jobs` is called after a job was added.
+    """
 
     store: Store
-    routing: Routing
-    models: Callable[[str], AsyncModel | None]
-    clock: Clock
     transport: Transport
-    wake_jobs: Callable[[], None]
-    incidents: IncidentLog
     assistant: Assistant
+    operation: DeferredOperation
+    wake_jobs: Callable[[], None]
     budget: Budget = field(default_factory=Budget)
 
     def feature(self) -> Feature:
@@ -58,7 +57,7 @@ class DeferredAnswers:
         return Feature(
             commands={"/later": Command(self.later, in_menu=self._other() is not None)},
             presses={"later": ButtonHandler(self.press), "later.again": ButtonHandler(self.press_again)},
-            jobs={KIND: OperationRunner(self.store, self.clock, self.transport, self).follow},
+            jobs={KIND: OperationRunner(self.store, self.store.clock, self.transport, self.operation).follow},
         )
 
     # --- orders -------------------------------------------------------------------------------------------------------
@@ -115,12 +114,12 @@ class DeferredAnswers:
 
         def work(tx: Tx) -> None:
             order = ask(tx)
-            offer = self.routing.by_name(order["model"])
+            offer = self.operation.routing.by_name(order["model"])
             most = prompt.most(_request(order), prompt.Ratio())
             price = pricing.most(offer.model.profile, most, pricing.LATER)
             held = self.budget.reserve_answer(tx, incoming, most.total, price, language)
             order |= {"held": held.tokens, "held_money": held.money}
-            operations.order(tx, self.clock, KIND, incoming, order)
+            operations.order(tx, self.store.clock, KIND, incoming, order)
             key = "later.taken" if offer.model.profile.asynchronous else "later.taken.same"
             taken = Outgoing(say(language, key, model=offer.title), plain=True, reply_to=incoming.message_id)
             finish_turn(tx, incoming, taken, choices=[cancel_choice(incoming, KIND, incoming.id)], over=True)
@@ -131,7 +130,7 @@ class DeferredAnswers:
     def _offer(self, incoming: Incoming) -> ModelOption:
         """The model that was chosen here. Raises `BadInput` where it has no such mode, naming one that has."""
         offer = self.assistant.model_for(incoming.chat)
-        if self.models(offer.name) is not None:
+        if self.operation.models(offer.name) is not None:
             return offer
         other = self._other()
         if other is None:
@@ -139,24 +138,22 @@ class DeferredAnswers:
         raise BadInput(say(incoming.language, "later.cannot", model=offer.title, other=other.title))
 
     def _other(self) -> ModelOption | None:
-        return next((offer for offer in self.routing.options if self.models(offer.name) is not None), None)
+        return next(
+            (offer for offer in self.operation.routing.options if self.operation.models(offer.name) is not None), None
+        )
 
-    @staticmethod
-    def _remember(tx: Tx, operation: Operation, conversation: int, answer: Answered) -> None:
-        """Question and answer stand where the order was given; talk that went on meanwhile goes on from where it is."""
-        asked, where, tip = operation.request, operation.address, tx.messages.find_head(conversation)
-        question = tx.messages.add_message(
-            conversation, where, asked["turn"], "user", (Text(asked["question"]),),
-            parent=asked.get("parent") or 0, user=operation.user, place=asked["reply_to"],
-        )  # fmt: skip
-        tx.messages.add_message(
-            conversation, where, asked["turn"], "assistant", (Text(answer.text),), parent=question.id,
-            ending=str(answer.finish), user=operation.user, model=asked["model"],
-        )  # fmt: skip
-        if tip not in (asked.get("parent"), question.id):
-            tx.messages.move_head(conversation, tip)
 
-    # --- what is special to an answer (`following.Kind`) --------------------------------------------------------------
+@dataclass(slots=True, kw_only=True)
+class DeferredOperation:
+    """How the operation of a deferred answer is started, polled and ended (`jobs.operations.OperationKind`).
+
+    `models` returns the asynchronous mode of a model by its name, None for a model that has no such mode.
+    """
+
+    store: Store
+    routing: Routing
+    models: Callable[[str], AsyncModel | None]
+    incidents: IncidentLog
 
     @property
     def pace(self) -> PollSchedule:
@@ -246,6 +243,21 @@ class DeferredAnswers:
         held_whole = used is None and (answer is not None or unknown)
         tx.budgets.settle_reservation(asked.get("held", 0), None if held_whole else used.total if used else 0)
         tx.budgets.settle_reservation(asked.get("held_money", 0), None if held_whole else price)
+
+    @staticmethod
+    def _remember(tx: Tx, operation: Operation, conversation: int, answer: Answered) -> None:
+        """Question and answer stand where the order was given; talk that went on meanwhile goes on from where it is."""
+        asked, where, tip = operation.request, operation.address, tx.messages.find_head(conversation)
+        question = tx.messages.add_message(
+            conversation, where, asked["turn"], "user", (Text(asked["question"]),),
+            parent=asked.get("parent") or 0, user=operation.user, place=asked["reply_to"],
+        )  # fmt: skip
+        tx.messages.add_message(
+            conversation, where, asked["turn"], "assistant", (Text(answer.text),), parent=question.id,
+            ending=str(answer.finish), user=operation.user, model=asked["model"],
+        )  # fmt: skip
+        if tip not in (asked.get("parent"), question.id):
+            tx.messages.move_head(conversation, tip)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ LONGEST = 60  # messages of a prompt that are kept with a judgement
 VARIATION = "\ufe0f"  # what may follow an emoji and says only how to draw it
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Feedback:
     """`system` is the operator's system prompt, "" for the bot's own: a part of what the model was asked."""
 

@@ -8,16 +8,15 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
-from typing import Literal
 
 from bot.ai import Failed, Finished, ImageModel, ImageRequest, Pending, Usage
 from bot.billing import pricing
 from bot.billing.budget import IMAGES, MONEY, Budget
-from bot.clock import Clock
+from bot.config.settings import Settings
 from bot.conversation.cost import finish_with_price, price_choice
 from bot.errors import BadInput, LimitReached, ModelError
 from bot.feature import ButtonHandler, Command, Feature
-from bot.features.prompt_improver import LONGEST, SHORT, PromptImprover
+from bot.features.prompt_improver import LONGEST, PromptImprover
 from bot.jobs import operations
 from bot.jobs.operations import FailureReason, OperationRunner, Outcome, PollSchedule
 from bot.outbox import Effect, as_notice, delivery_key, finish, finish_turn, finish_with, finish_with_notice
@@ -42,28 +41,32 @@ class ImagePrice:
     currency: str = "RUB"
     model: str = "yandex-art"
 
+    @classmethod
+    def from_settings(cls, settings: Settings) -> ImagePrice:
+        """The price of a picture and the model that draws it, as the operator has set them."""
+        return cls(pricing.millionths(settings.image_price), settings.currency, settings.image_model)
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, kw_only=True)
 class ImageGeneration:
-    """`painter` None: this bot does not draw. `improves`: when a short idea becomes a richer description."""
+    """Takes requests for pictures, and stores each as an operation for the job worker.
+
+    `random` makes seeds; `wake_jobs` is called after a job was added.
+    """
 
     store: Store
-    painter: ImageModel | None
-    clock: Clock
     transport: Transport
+    operation: ImageOperation
     random: random.Random
     wake_jobs: Callable[[], None]
     budget: Budget = field(default_factory=Budget)
-    price: ImagePrice = field(default_factory=lambda: ImagePrice())
-    improving: PromptImprover | None = None
-    improves: Literal["ask", "always", "never"] = "ask"
 
     def feature(self) -> Feature:
         """`/image` stays a command where the bot does not draw: it says so."""
         again = ("image.again", "image.ratio")
         return Feature(
             commands={
-                "/image": Command(self.image, in_menu=self.painter is not None),
+                "/image": Command(self.image, in_menu=self.operation.painter is not None),
                 "/img": Command(self.image, in_menu=False),
             },
             presses={
@@ -73,14 +76,14 @@ class ImageGeneration:
                 "price.draw": ButtonHandler(self.press_draw),
             },
             awaits={"image.change": self.change},
-            jobs={KIND: OperationRunner(self.store, self.clock, self.transport, self).follow},
+            jobs={KIND: OperationRunner(self.store, self.store.clock, self.transport, self.operation).follow},
         )
 
     # --- orders -------------------------------------------------------------------------------------------------------
 
     async def image(self, incoming: Incoming, reply: Reply, rest: str) -> None:
         drawing = ImageRequest(rest, self.seed())
-        if self.improves != "always" or not self._may_improve(drawing):
+        if not self.operation.always_improves(drawing):
             await self.order(incoming, reply, drawing)
         elif better := await self._improved(incoming, reply, drawing):
             await self.order(incoming, reply, better)
@@ -97,21 +100,17 @@ class ImageGeneration:
     async def press_improve(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """The same picture from a richer description, which is shown below it."""
         drawn = await self.drawing(incoming.address, action.payload["turn"])
-        if drawn is None or not self._may_improve(drawn):
+        if drawn is None or not self.operation.may_improve(drawn):
             await finish_with(self.store, incoming, reply)
         elif (better := await self._improved(incoming, reply, drawn)) is None:
             await finish_with_notice(self.store, incoming, reply, "image.improve.failed")
         else:
             await self.order(incoming, reply, better, lambda tx: tx.buttons.expire_button(action.key))
 
-    def _may_improve(self, drawing: ImageRequest) -> bool:
-        worth_it = bool(drawing.prompt.strip()) and len(drawing.prompt) <= SHORT
-        return worth_it and self.painter is not None and self.improving is not None and self.improves != "never"
-
     async def _improved(self, incoming: Incoming, reply: Reply, drawing: ImageRequest) -> ImageRequest | None:
-        assert self.improving is not None  # noqa: S101  see _may_improve
+        assert self.operation.improver is not None  # noqa: S101  see may_improve
         await reply.busy("photo")
-        better = await self.improving.improve(incoming, drawing.prompt)
+        better = await self.operation.improver.improve(incoming, drawing.prompt)
         return replace(drawing, prompt=better) if better else None
 
     async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
@@ -142,7 +141,7 @@ class ImageGeneration:
             tx.buttons.cancel_awaited(incoming.address, incoming.user.id)
 
         drawn = await self.drawing(incoming.address, action.payload["turn"])
-        if drawn is None or self.painter is None:
+        if drawn is None or self.operation.painter is None:
             return False
         try:
             drawing = replace(drawn, prompt=f"{drawn.prompt}, {incoming.text.strip()}")
@@ -176,13 +175,13 @@ class ImageGeneration:
         An expensive one is only asked about, until the user has `agreed`. Raises `BadInput`, `LimitReached`.
         """
         language = incoming.language
-        if self.painter is None:
+        if self.operation.painter is None:
             raise BadInput(say(language, "image.off"))
         if not drawing.prompt.strip():
             raise BadInput(say(language, "image.usage"))
         if (length := len(drawing.prompt)) > LONGEST:
             raise BadInput(say(language, "image.long", limit=LONGEST, length=length))
-        if self.budget.needs_consent(self.price.amount) and not agreed:
+        if self.budget.needs_consent(self.operation.price.amount) and not agreed:
             await finish(self.store, reply, lambda tx: self._ask_first(tx, incoming, drawing, also))
             return
 
@@ -191,9 +190,9 @@ class ImageGeneration:
                 "prompt": drawing.prompt, "seed": drawing.seed, "width": drawing.width, "height": drawing.height,
                 "language": language, "reply_to": 0 if incoming.private else incoming.message_id,
                 "held": self.budget.reserve(tx, incoming, IMAGES, 1, language),
-                "held_money": self.budget.reserve(tx, incoming, MONEY, self.price.amount, language),
+                "held_money": self.budget.reserve(tx, incoming, MONEY, self.operation.price.amount, language),
             }  # fmt: skip
-            operations.order(tx, self.clock, KIND, incoming, request)
+            operations.order(tx, self.store.clock, KIND, incoming, request)
             if also is not None:
                 also(tx)
             finish_turn(tx, incoming)
@@ -204,7 +203,7 @@ class ImageGeneration:
     def _ask_first(self, tx: Tx, incoming: Incoming, drawing: ImageRequest, also: Effect | None) -> None:
         """The picture is expensive: end the turn with its price."""
         language = incoming.language
-        price = pricing.shown(language, self.price.amount, self.price.currency)
+        price = pricing.shown(language, self.operation.price.amount, self.operation.price.currency)
         draw, drop = price_choice(incoming, "price.draw", asdict(drawing)), price_choice(incoming, "price.drop", {})
         if also is not None:
             also(tx)
@@ -214,7 +213,30 @@ class ImageGeneration:
         """A seed for a new picture; 0 would leave it to the service, and "same, but…" needs to know it."""
         return self.random.randrange(1, 2**63)
 
-    # --- what is special to a picture (`following.Kind`) --------------------------------------------------------------
+    async def drawing(self, address: Address, turn: str) -> ImageRequest | None:
+        """What was ordered in a turn."""
+        operation = await self.store.read(lambda tx: tx.operations.find_of_turn(address.bot, turn))
+        return _drawing(operation) if operation and operation.address.chat == address.chat else None
+
+
+@dataclass(slots=True, kw_only=True)
+class ImageOperation:
+    """How the operation of a picture is started, polled and ended (`jobs.operations.OperationKind`).
+
+    Without a `painter` the bot draws no pictures.
+    """
+
+    painter: ImageModel | None
+    price: ImagePrice = field(default_factory=lambda: ImagePrice())
+    improver: PromptImprover | None = None
+
+    def may_improve(self, request: ImageRequest) -> bool:
+        """Whether the prompt of this picture may be replaced by a richer description."""
+        return self.painter is not None and self.improver is not None and self.improver.accepts(request.prompt)
+
+    def always_improves(self, request: ImageRequest) -> bool:
+        """Whether the prompt of this picture is replaced without the user asking for it."""
+        return self.may_improve(request) and self.improver is not None and self.improver.mode == "always"
 
     @property
     def pace(self) -> PollSchedule:
@@ -287,7 +309,7 @@ class ImageGeneration:
             for width, height in RATIOS
             if (width, height) != (drawn.width, drawn.height)
         ]
-        if not self._may_improve(drawn):
+        if not self.may_improve(drawn):
             return (first, tuple(ratios))
         label = say(language, "image.improve")
         return (first, tuple(ratios), (tx.buttons.add_button(where, turn, user, label, "image.improve", turn=turn),))
@@ -296,11 +318,6 @@ class ImageGeneration:
         label = say(operation.request["language"], "image.again")
         turn = operation.turn
         return tx.buttons.add_button(operation.address, turn, operation.user, label, "image.again", turn=turn)
-
-    async def drawing(self, address: Address, turn: str) -> ImageRequest | None:
-        """What was ordered in a turn."""
-        operation = await self.store.read(lambda tx: tx.operations.find_of_turn(address.bot, turn))
-        return _drawing(operation) if operation and operation.address.chat == address.chat else None
 
 
 def _drawing(operation: Operation) -> ImageRequest:

@@ -21,7 +21,7 @@ from bot.texts.catalog import say
 from bot.types import Incoming, Kind, Outgoing, Permission
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Personas:
     store: Store
     assistant: Assistant

@@ -7,12 +7,9 @@ that writes the database anew (`Store.scrub_deleted`): until then the words may 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
-from bot.clock import Clock
 from bot.feature import ButtonHandler, Command, Feature
 from bot.features.data_export import BIGGEST, filed, zips
 from bot.jobs import operations
@@ -25,11 +22,8 @@ from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import File, Incoming, Job, Outgoing
 
-log = logging.getLogger(__name__)
-
 Listed = tuple[int, str, str, int]  # id, name, mime, bytes
 KIND = "export"
-DAY = 86_400.0
 ENDING = 130.0  # seconds that work which is under way gets to end: as long as an answer may take
 LOOK = 0.1
 SENTENCES = {
@@ -45,14 +39,13 @@ SENTENCES = {
 }
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Privacy:
     """`leave` ends the answers that are being written in a chat, `works_for` says whether something is under way for a
     user, `withdraw` tells a service that an order is not wanted any more.
     """
 
     store: Store
-    clock: Clock
     transport: Transport
     wake_jobs: Callable[[], None]
     leave: Callable[[int, int], None]
@@ -75,7 +68,7 @@ class Privacy:
         payload = {"user": incoming.user.id, "language": incoming.language}
 
         def work(tx: Tx) -> None:
-            tx.jobs.add_job(Job(KIND, incoming.id, incoming.address, payload, due=self.clock.time()))
+            tx.jobs.add_job(Job(KIND, incoming.id, incoming.address, payload, due=self.store.clock.time()))
             finish_turn(tx, incoming)
 
         await finish(self.store, reply, work)
@@ -90,7 +83,7 @@ class Privacy:
         rows, files = await self.store.read(
             lambda tx: (tx.personal_data.export_rows(bot, user), tx.personal_data.list_files(bot, user))
         )
-        groups, at = grouped(files), self.clock.time()
+        groups, at = grouped(files), self.store.clock.time()
         for number, group in enumerate(groups):
             named = await self._named(bot, user, group)
             packed = await asyncio.to_thread(zips, rows if number == 0 else {}, named, at, language)
@@ -135,7 +128,7 @@ class Privacy:
             told = "\n".join(lines) or say(language, "forget.nothing")
             finish_turn(tx, incoming, say(language, "forget.done", lines=told))
             # After the sentence is delivered: its row is the last that is about this chat.
-            tx.jobs.add_job(Job(SCRUB, incoming.id, incoming.address, {}, due=self.clock.time()))
+            tx.jobs.add_job(Job(SCRUB, incoming.id, incoming.address, {}, due=self.store.clock.time()))
             return list(running)
 
         running = await finish(self.store, reply, work)
@@ -145,10 +138,10 @@ class Privacy:
 
     async def _end_work(self, bot: int, user: int) -> None:
         """What is being written to the person ends; in a group it may come to its end, since it is no chat of two."""
-        end = self.clock.monotonic() + ENDING
-        while self.works_for(user) and self.clock.monotonic() < end:
+        end = self.store.clock.monotonic() + ENDING
+        while self.works_for(user) and self.store.clock.monotonic() < end:
             self.leave(bot, user)
-            await self.clock.sleep(LOOK)
+            await self.store.clock.sleep(LOOK)
 
     async def scrub(self, job: Job) -> None:
         """The job: nothing of what was deleted is left in the files. It is tried again until the disk allows it."""
@@ -164,27 +157,3 @@ def grouped(files: Sequence[Listed]) -> list[list[Listed]]:
             groups.append([])
         groups[-1].append(file)
     return groups
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """How many days things are kept, by kind of chat; 0 is for ever."""
-
-    private_days: int = 0
-    group_days: int = 0
-
-    async def sweep(self, store: Store, bot: int) -> None:
-        """Remove what is older, in small pieces: answers are written in between."""
-        for days, private in ((self.private_days, True), (self.group_days, False)):
-            if not days:
-                continue
-            before = store.clock.time() - days * DAY
-            removed = False
-            while await store.write(partial(_expired, bot=bot, before=before, private=private)):
-                removed = True
-            if removed:
-                log.info("what is older than %d days was removed (%s)", days, "private chats" if private else "groups")
-
-
-def _expired(tx: Tx, *, bot: int, before: float, private: bool) -> bool:
-    return tx.personal_data.delete_expired(bot, before, private=private)

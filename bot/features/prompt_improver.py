@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import dataclass, field
+from typing import Literal
 
 from bot.ai import Finish, Request
 from bot.billing.budget import Budget
@@ -30,13 +31,18 @@ LABEL = re.compile(r"^(?:description|prompt|описание|промпт)\s*:\s
 ENDS = (". ", "! ", "? ", "; ", ", ", " ")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class PromptImprover:
     """Makes a picture's description richer, with the model that answers in the chat."""
 
     store: Store
     routing: Routing
     budget: Budget = field(default_factory=Budget)
+    mode: Literal["ask", "always", "never"] = "ask"
+
+    def accepts(self, idea: str) -> bool:
+        """Whether an idea is short enough to be improved, and the operator wants ideas to be improved at all."""
+        return self.mode != "never" and bool(idea.strip()) and len(idea) <= SHORT
 
     async def improve(self, incoming: Incoming, idea: str) -> str:
         """The description, "" where the model could not make one. Raises `LimitReached`."""

@@ -12,7 +12,6 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 from zlib import crc32
 
-from bot.clock import Clock
 from bot.errors import BadInput
 from bot.feature import ButtonHandler, Command, Feature
 from bot.features import time_phrases
@@ -37,10 +36,9 @@ ZONES = (
 )  # fmt: skip
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Reminders:
     store: Store
-    clock: Clock
     transport: Transport
     wake_jobs: Callable[[], None]
 
@@ -183,7 +181,7 @@ class Reminders:
         finish_turn(tx, incoming, Outgoing(say(language, "remind.zone.ask"), plain=True, buttons=pairs))
 
     def _now(self, where: tzinfo) -> datetime:
-        return datetime.fromtimestamp(self.clock.time(), where)
+        return datetime.fromtimestamp(self.store.clock.time(), where)
 
     # --- the job ------------------------------------------------------------------------------------------------------
 
@@ -191,7 +189,7 @@ class Reminders:
         """The job: say it, and put a repeated one back to its next time."""
         asked, due = job.payload, job.due
         sentence = f"⏰ {asked['text']}"
-        if self.clock.time() - due > LATE:
+        if self.store.clock.time() - due > LATE:
             sentence += "\n" + say(str(asked["language"]), "remind.late", at=asked["at"])
         again = self._following(asked, due)
 
@@ -216,7 +214,7 @@ class Reminders:
         if not asked["repeat"] or where is None:
             return None
         at = datetime.fromtimestamp(due, where)
-        while at.timestamp() <= self.clock.time():
+        while at.timestamp() <= self.store.clock.time():
             at = time_phrases.following(at, str(asked["repeat"]))
         return at.timestamp()
 

@@ -7,9 +7,11 @@ operator's default.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 
+from bot.ai import Profile
+from bot.billing.pricing import MILLION, currency
 from bot.feature import ButtonHandler, Command, Feature
-from bot.features import model_list
 from bot.llm.routing import ModelOption, Routing
 from bot.outbox import ALONE, Choice, finish, finish_turn, finish_with, finish_with_notice
 from bot.ports import Reply
@@ -22,9 +24,10 @@ from bot.types import ChatChoices, Incoming, Permission
 STREAMING = ("draft", "edit", "off")
 SETTINGS = ("language", "model", "streaming", "notices")
 REASONING = ("on", "off", "auto")
+SIGNS = {"vision": "👁", "tools": "🔧", "reasoning": "🧠", "asynchronous": "🕓"}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class SettingsMenu:
     """`streaming` is the operator's choice of it."""
 
@@ -89,7 +92,7 @@ class SettingsMenu:
 
     def _list(self, head: str, now: ModelOption, language: str) -> str:
         order = say(language, "model.order", default=self.routing.default.title)
-        return "\n\n".join((head, model_list.listed(self.routing, now, language), order))
+        return "\n\n".join((head, list_models(self.routing, now, language), order))
 
     def _now(self, choices: ChatChoices) -> tuple[ModelOption, tuple[str, ...]]:
         """The model that answers, and choices that are offered no more."""
@@ -169,3 +172,33 @@ def _values(setting: str, language: str) -> list[tuple[str, str]]:
             return [(say(language, "notices.all"), ""), (say(language, "notices.alone"), ALONE)]
         case _:
             return [(say(language, f"streaming.{mode}"), mode) for mode in STREAMING]
+
+
+def list_models(routing: Routing, now: ModelOption, language: str) -> str:
+    """Each model and, below its title, what it can do."""
+    rows = [f"{'✓' if offer is now else '•'} {offer.title}\n{_ability(offer, language)}" for offer in routing.options]
+    return "\n".join(rows)
+
+
+def _ability(offer: ModelOption, language: str) -> str:
+    profile = offer.model.profile
+    can = [f"{sign} {say(language, f'can.{name}')}" for name, sign in SIGNS.items() if getattr(profile, name)]
+    return " · ".join([*can, say(language, "can.window", tokens=window(profile.window)), *_price(profile, language)])
+
+
+def window(tokens: int) -> str:
+    """32_768 -> "32K", 4_000 -> "4K"."""
+    return f"{tokens / MILLION:g}M" if tokens >= MILLION else f"{round(tokens / 1024)}K"
+
+
+def _price(profile: Profile, language: str) -> list[str]:
+    """Nothing where it is not known, or there is none."""
+    if not profile.price_in and not profile.price_out:
+        return []
+    both = [_plain(amount, language) for amount in dict.fromkeys((profile.price_in, profile.price_out))]
+    return [say(language, "can.price", price=f"{'/'.join(both)}\u00a0{currency(language, profile.currency)}")]
+
+
+def _plain(amount: Decimal, language: str) -> str:
+    text = f"{amount:.2f}" if amount == round(amount, 2) else f"{amount.normalize():f}"
+    return text.replace(".", ",") if known(language) == "ru" else text

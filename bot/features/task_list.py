@@ -6,7 +6,6 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from bot.clock import Clock
 from bot.errors import ModelError
 from bot.feature import ButtonHandler, Command, Feature
 from bot.jobs import operations
@@ -37,12 +36,11 @@ class TaskLine:
     text: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class TaskList:
     """`withdraw` says by the kind of an operation who asks the service to leave it."""
 
     store: Store
-    clock: Clock
     withdraw: Mapping[str, Withdraw] = field(default_factory=dict)
 
     def feature(self) -> Feature:

@@ -27,7 +27,7 @@ EMPTY = ("-", "–", "—")  # what people write where there is nothing to say
 WAITING = "write"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Templates:
     store: Store
     assistant: Assistant

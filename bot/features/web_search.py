@@ -23,7 +23,7 @@ LONGEST_QUERY = 400  # characters (Search API)
 DEADLINE = 40.0  # seconds: the service reads pages and writes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WebSearch:
     """`searcher` None: this bot does not search."""
 

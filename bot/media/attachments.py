@@ -49,7 +49,7 @@ WHY = {
 WHY_ANY = {"busy": "file.busy", "heavy": "file.heavy", "slow": "file.slow"}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Attachments:
     store: Store
     assistant: Assistant
@@ -73,7 +73,7 @@ class Attachments:
         if not given:
             return incoming
         payer = BillTo.of(incoming, incoming.language, "" if agreed else "price.listen.ask")
-        taking = _Taking(incoming, reply, payer)
+        taking = _Taking(incoming=incoming, reply=reply, payer=payer)
         shown = [one for one in given if is_picture(one)]
         if len(shown) > MOST_PICTURES:
             raise BadInput(say(taking.language, "picture.many", most=MOST_PICTURES))
@@ -242,7 +242,7 @@ class Attachments:
             raise BadInput(say(taking.language, "file.unavailable")) from None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Taking:
     """A message while what came with it is taken: `text` and `parts` are what it becomes."""
 

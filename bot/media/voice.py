@@ -12,7 +12,6 @@ from math import ceil
 
 from bot.ai import Answered, Failed, SpeechToText, TextToSpeech
 from bot.billing.metering import BillTo, Meter
-from bot.clock import Clock
 from bot.concurrency.child_pool import ChildSlot
 from bot.errors import BadInput, LimitReached, ModelDenied, ModelError, ModelUnavailable
 from bot.feature import Command, Feature
@@ -40,12 +39,11 @@ class Recording:
     seconds: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Voice:
     """`listener` and `speaker` None: speech is off. `longest` is how long a note may be, in seconds."""
 
     store: Store
-    clock: Clock
     transport: Transport
     listener: SpeechToText | None
     speaker: TextToSpeech | None
@@ -129,8 +127,8 @@ class Voice:
 
     async def _long(self, listener: SpeechToText, operation: str, reply: Reply, language: str) -> str:
         """A long note is an operation. Its id is on disk before it is asked about, so a restart goes on with it."""
-        wait, until = FIRST_POLL, self.clock.monotonic() + PATIENCE
-        while self.clock.monotonic() < until:
+        wait, until = FIRST_POLL, self.store.clock.monotonic() + PATIENCE
+        while self.store.clock.monotonic() < until:
             await reply.busy("typing")
             try:
                 outcome = await listener.poll(operation)
@@ -140,7 +138,7 @@ class Voice:
                 return outcome.text
             if isinstance(outcome, Failed):
                 break
-            await self.clock.sleep(wait)
+            await self.store.clock.sleep(wait)
             wait = min(wait * 1.5, LAST_POLL)
         raise BadInput(say(language, "voice.failed"))
 
@@ -170,7 +168,7 @@ class Voice:
         if self.speaker is None or not tx.chats.answers_with_voice(incoming.address):
             return
         asked = {"language": incoming.language, "user": incoming.user.id}
-        tx.jobs.add_job(Job(KIND, incoming.id, incoming.address, asked, due=self.clock.time()))
+        tx.jobs.add_job(Job(KIND, incoming.id, incoming.address, asked, due=self.store.clock.time()))
 
     async def speak(self, job: Job) -> None:
         """The job: the answer of a turn as a voice note. A text that is too long is spoken up to a sentence's end."""
