@@ -1,7 +1,8 @@
-"""Reminders: "/remind tomorrow 9:00 call mum", in the person's time zone, as jobs that are due then.
+"""The commands /remind and /timezone: "/remind tomorrow 9:00 call mum" becomes a job that is due at that time.
 
-The zone is asked once. A reminder that comes late says for when it was; one that repeats goes on from the time it was
-due, not from when it came. Tools set them through `Reminders.set`.
+Begin with `Reminders.remind`; the tool for models is `Reminders.tool`. The bot asks each person once for the time zone.
+A late reminder says when it was due. The next time of a repeated reminder is counted from the time it was due, not from
+the time it was sent.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ from bot.tools.tool import Tool, ToolContext
 from bot.types import Incoming, Job, Outgoing, User
 
 KIND = "reminder"
-ASKED = "reminder.zone"  # the question where somebody lives
-LATE = 120.0  # seconds after which a reminder says for when it was
+ASKED = "reminder.zone"  # the awaited answer to the question for the time zone
+LATE = 120.0  # seconds after which a reminder says when it was due
 MOST = 100  # reminders of one chat
-LONGEST = 500  # characters of what to be reminded of
+LONGEST = 500  # characters of the text of a reminder
 ZONES = (
     "Europe/Kaliningrad", "Europe/Moscow", "Europe/Samara", "Asia/Yekaterinburg", "Asia/Omsk", "Asia/Krasnoyarsk",
     "Asia/Irkutsk", "Asia/Vladivostok", "Europe/London", "Europe/Berlin", "America/New_York", "UTC",
@@ -38,19 +39,23 @@ ZONES = (
 
 @dataclass(slots=True, kw_only=True)
 class Reminders:
+    """Sets and sends reminders. `wake_jobs` is called after a job was added."""
+
     store: Store
     transport: Transport
     wake_jobs: Callable[[], None]
 
     def feature(self) -> Feature:
+        """The commands, the buttons of time zones, and the job that sends a reminder."""
         return Feature(
             commands={"/remind": Command(self.remind), "/timezone": Command(self.timezone, in_menu=False)},
             presses={ASKED: ButtonHandler(self.press_zone)},
-            awaits={ASKED: self.told_zone},
-            jobs={KIND: self.tell},
+            awaits={ASKED: self.receive_zone},
+            jobs={KIND: self.send},
         )
 
     async def remind(self, incoming: Incoming, reply: Reply, rest: str) -> None:
+        """Set a reminder, or ask for the time zone first if it is not known. Raises `BadInput`."""
         where, language = time_phrases.zone(incoming.chat.zone), incoming.language
         if not rest.strip():
             raise BadInput(say(language, "remind.usage"))
@@ -63,36 +68,36 @@ class Reminders:
             await self._finish(reply, lambda tx: self._finish_set(tx, incoming, rest, where))
 
     async def timezone(self, incoming: Incoming, reply: Reply, rest: str) -> None:
-        """Change the zone; reminders that are set stay at their moments, one that waits for the zone is set now."""
+        """Change the time zone. Set reminders keep their moments; a reminder that waits for the zone is set now."""
 
         def work(tx: Tx) -> None:
             waiting = tx.buttons.find_awaited(incoming.address, incoming.user.id)
             said = str(waiting.payload["text"]) if waiting is not None and waiting.name == ASKED else ""
             if where := time_phrases.zone(rest):
-                self._live_in(tx, incoming, where, said)
+                self._set_zone(tx, incoming, where, said)
             else:
                 self._ask_zone(tx, incoming, said)
 
         await self._finish(reply, work)
 
     async def press_zone(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Somebody said by a button where they live."""
+        """Store the time zone of the button, and set the reminder that waits for it."""
         where = time_phrases.zone(action.payload["zone"]) or UTC
-        await self._finish(reply, lambda tx: self._live_in(tx, incoming, where, action.payload["text"]))
+        await self._finish(reply, lambda tx: self._set_zone(tx, incoming, where, action.payload["text"]))
 
-    async def told_zone(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> bool:
-        """The answer to the question where somebody lives; what is no place is a question like any other."""
+    async def receive_zone(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> bool:
+        """Store the time zone that the user has written. False for words that are no time zone."""
         where = time_phrases.zone(incoming.text)
         if where is None:
             return False
-        await self._finish(reply, lambda tx: self._live_in(tx, incoming, where, action.payload["text"]))
+        await self._finish(reply, lambda tx: self._set_zone(tx, incoming, where, action.payload["text"]))
         return True
 
     def set(self, tx: Tx, incoming: Incoming, language: str, said: str) -> str:
-        """Set a reminder inside a transaction, for a tool or a command: the sentence that repeats it.
+        """Set a reminder inside a transaction. Returns the sentence that confirms it.
 
-        Raises `BadInput` with a sentence where the time is not understood, is past, or the zone is not known yet. The
-        caller wakes the jobs after its commit.
+        Raises `BadInput` with a sentence if the time is not understood or is past, or the time zone is not known. The
+        caller wakes the jobs after the commit.
         """
         where = time_phrases.zone(tx.users.read_timezone(incoming.address.bot, incoming.user.id))
         if where is None:
@@ -100,7 +105,7 @@ class Reminders:
         return self._set(tx, incoming, language, said, where)[0]
 
     def tool(self) -> Tool:
-        """The same for models: they are told the sentence, and repeat it."""
+        """The tool `remind`: models set reminders with it, and repeat the sentence that confirms them."""
 
         async def remind(asker: ToolContext, when: str, text: str) -> str:
             """Set a reminder for the user, in the user's own time zone. Tell the user what was set, word for word.
@@ -109,7 +114,7 @@ class Reminders:
             text: what to remind of
             """
             said = f"{when.strip()} {' '.join(text.split())}"
-            # What one turn asks for twice is one reminder, also where the turn is begun anew after a crash.
+            # An idempotency key: a turn that starts again after a crash does not set its reminders twice.
             key = f"{turn_log.current.get().name}.{crc32(said.encode()):x}"
             asked = Incoming(key, asker.address, User(asker.user))
             told = await self.store.write(lambda tx: self.set(tx, asked, asker.language, said))
@@ -126,12 +131,12 @@ class Reminders:
         self.wake_jobs()
 
     def _finish_set(self, tx: Tx, incoming: Incoming, said: str, where: tzinfo) -> None:
-        """Set a reminder, and end the turn with the sentence that repeats it."""
+        """Set a reminder, and end the turn with the sentence that confirms it."""
         sentence, key = self._set(tx, incoming, incoming.language, said, where)
         finish_turn(tx, incoming, sentence, choices=[cancel_choice(incoming, KIND, key)], over=True)
 
     def _set(self, tx: Tx, incoming: Incoming, language: str, said: str, where: tzinfo) -> tuple[str, str]:
-        """The sentence and the key of the job."""
+        """Set a reminder. Returns the sentence that confirms it, and the key of the job. Raises `BadInput`."""
         found = time_phrases.read(said, self._now(where))
         if found is None or not found[1]:
             raise BadInput(say(language, "remind.unclear" if found is None else "remind.usage"))
@@ -150,11 +155,11 @@ class Reminders:
         tx.jobs.add_job(Job(KIND, key, incoming.address, payload, due=moment.at.timestamp()))
         return say(language, "remind.set", at=shown, zone=time_phrases.city(where, language), text=text), key
 
-    def _live_in(self, tx: Tx, incoming: Incoming, where: tzinfo, said: str) -> None:
-        """Remember the zone, and set the reminder for which it was asked; that ends the turn."""
+    def _set_zone(self, tx: Tx, incoming: Incoming, where: tzinfo, said: str) -> None:
+        """Store the time zone, set the reminder `said` that waits for it, and end the turn."""
         bot, user, language = incoming.address.bot, incoming.user.id, incoming.language
         tx.users.store_timezone(bot, user, time_phrases.name_of(where))
-        _decided(tx, incoming)
+        _remove_zone_buttons(tx, incoming)
         tx.buttons.cancel_awaited(incoming.address, user)
         if said:
             try:
@@ -166,7 +171,7 @@ class Reminders:
         finish_turn(tx, incoming, say(language, "remind.zone.set", zone=zone, time=time), over=True)
 
     def _ask_zone(self, tx: Tx, incoming: Incoming, said: str) -> None:
-        """End the turn with the question where somebody lives; `said` is the reminder that waits for it."""
+        """End the turn with the question for the time zone. `said` is the reminder that waits for it, "" for none."""
         where, turn, user, language = incoming.address, incoming.id, incoming.user.id, incoming.language
         buttons = [
             tx.buttons.add_button(
@@ -176,7 +181,7 @@ class Reminders:
             for name, place in ((name, _zone(name)) for name in ZONES)
         ]  # fmt: skip
         pairs = tuple(tuple(buttons[first : first + 2]) for first in range(0, len(buttons), 2))
-        _decided(tx, incoming)
+        _remove_zone_buttons(tx, incoming)
         tx.buttons.await_answer(where, user, ASKED, text=said, turn=turn)
         finish_turn(tx, incoming, Outgoing(say(language, "remind.zone.ask"), plain=True, buttons=pairs))
 
@@ -185,17 +190,17 @@ class Reminders:
 
     # --- the job ------------------------------------------------------------------------------------------------------
 
-    async def tell(self, job: Job) -> None:
-        """The job: say it, and put a repeated one back to its next time."""
+    async def send(self, job: Job) -> None:
+        """The job: send the reminder, and reschedule a repeated one to its next time."""
         asked, due = job.payload, job.due
         sentence = f"⏰ {asked['text']}"
         if self.store.clock.time() - due > LATE:
             sentence += "\n" + say(str(asked["language"]), "remind.late", at=asked["at"])
-        again = self._following(asked, due)
+        again = self._next_due(asked, due)
 
         def work(tx: Tx) -> None:
             now = tx.jobs.find_job(job.address.bot, KIND, job.key)
-            if now is None or now.due != due:  # cancelled, or told already
+            if now is None or now.due != due:  # cancelled, or sent already
                 return
             if not tx.chats.is_unreachable(job.address):
                 told = Outgoing(sentence, plain=True, reply_to=int(asked["reply_to"]))
@@ -208,8 +213,8 @@ class Reminders:
         await self.store.write(work)
         await self.transport.reply(job.address, job.key).finish()
 
-    def _following(self, asked: Mapping[str, Any], due: float) -> float | None:
-        """When it comes next: counted from when it was due, and not for times that are past."""
+    def _next_due(self, asked: Mapping[str, Any], due: float) -> float | None:
+        """The next future time of a repeated reminder in Unix seconds, None for one that is not repeated."""
         where = time_phrases.zone(str(asked["zone"]))
         if not asked["repeat"] or where is None:
             return None
@@ -219,8 +224,8 @@ class Reminders:
         return at.timestamp()
 
 
-def _decided(tx: Tx, incoming: Incoming) -> None:
-    """The question for the zone that was answered otherwise loses its buttons: they would set the reminder again."""
+def _remove_zone_buttons(tx: Tx, incoming: Incoming) -> None:
+    """Remove the buttons of an answered question for the time zone: they would set the reminder again."""
     waiting = tx.buttons.find_awaited(incoming.address, incoming.user.id)
     if waiting is None or waiting.name != ASKED:
         return
@@ -230,7 +235,7 @@ def _decided(tx: Tx, incoming: Incoming) -> None:
 
 
 def shown_time(language: str, at: datetime, repeat: str) -> str:
-    """ "Sunday 22 November at 09:00", "every day at 09:00"."""
+    """The time of a reminder in words: "Sunday 22 November at 09:00", "every day at 09:00"."""
     clock = f"{at:%H:%M}"
     weekday = say(language, "weekdays").split()[at.weekday()]
     if repeat == "day":

@@ -14,13 +14,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How many days things are kept, by kind of chat; 0 is for ever."""
+    """How many days messages are kept in private chats and in groups; 0 is for ever."""
 
     private_days: int = 0
     group_days: int = 0
 
     async def sweep(self, store: Store, bot: int) -> None:
-        """Remove what is older, in small pieces: answers are written in between."""
+        """Delete what is older in small transactions, so that answers can be stored in between."""
         for days, private in ((self.private_days, True), (self.group_days, False)):
             if not days:
                 continue

@@ -182,13 +182,13 @@ class Attachments:
         taking.add(await self.voice.hear(taking.incoming, taking.reply, recording, taking.payer))
 
     def answered(self, incoming: Incoming) -> Effect | None:
-        """What the transaction that stores the answer must also do: for a voice note, add the job of a spoken answer."""
+        """What the transaction that stores the answer also does: for a voice note, add the job of a spoken answer."""
         if any(isinstance(part, Attachment) and part.kind in VOICES and not part.quoted for part in incoming.parts):
             return lambda tx: self.voice.mirror(tx, with_choices(tx, incoming))
         return None
 
     async def _refuse(self, taking: _Taking, given: Sequence[Attachment], why: LimitReached | NotAgreed) -> None:
-        """End the turn with a button that takes the attachments again: a budget is spent, or the price needs consent."""
+        """End the turn with a button that tries again: a budget is spent, or the price needs consent."""
         incoming, language, expensive = taking.incoming, taking.language, isinstance(why, NotAgreed)
         kept = {"parts": [asdict(one) for one in given], "text": incoming.text, "quotes": _quotes(incoming)}
         kept["agreed"] = expensive or not taking.payer.asks
@@ -219,8 +219,8 @@ class Attachments:
     ) -> AsyncIterator[tuple[ChildSlot, bytes]]:  # fmt: skip
         """Fetch a file and give the block a child process to open it.
 
-        A crash inside the block counts as a failed attempt of the update; at the next attempt the file is opened with no
-        other file beside it. Raises `BadInput`, also for an `Unreadable` that the block raises.
+        A crash inside the block counts as a failed attempt of the update; at the next attempt the file is opened with
+        no other file beside it. Raises `BadInput`, also for an `Unreadable` that the block raises.
         """
         incoming = taking.incoming
         try:

@@ -148,7 +148,7 @@ class Voice:
         raise BadInput(say(language, "voice.failed"))
 
     async def _submit(self, listener: SpeechToText, incoming: Incoming, payer: BillTo, note: Recording) -> str:
-        """The id of the recognition operation, submitted if there is none yet. It is paid when the service accepts it."""
+        """The id of the recognition operation, submitted if there is none. The service is paid when it accepts it."""
         bot, turn = incoming.address.bot, incoming.id
         known = await self.store.read(lambda tx: tx.operations.find_of_turn(bot, turn))
         if known is not None and known.kind == KIND and known.operation:
@@ -194,7 +194,7 @@ class Voice:
         await reply.finish()
 
     async def _synthesise(self, speaker: TextToSpeech, job: Job, text: str) -> Outgoing:
-        """The voice note, or a sentence why there is none. Raises `ModelUnavailable` if the job is to be tried again."""
+        """The voice note, or a sentence why there is none. Raises `ModelUnavailable` if the job must be tried again."""
         language = job.payload["language"]
         payer = BillTo(job.address, job.payload.get("user", 0), job.key, language)
         unspoken = say(language, "voice.unspoken")
