@@ -95,7 +95,7 @@ class MemberDirectory:
 
 @dataclass(frozen=True, slots=True)
 class StoredMembers:
-    """The members and groups as a transaction reads them from the database (`policy.Known`)."""
+    """The members and groups as a transaction reads them from the database (`policy.Directory`)."""
 
     tx: Tx
     bot: int
@@ -111,7 +111,7 @@ class StoredMembers:
 
 def stored_access(access: Access, tx: Tx, bot: int) -> Access:
     """A copy of the policy `access` that asks the database, through this transaction, instead of the cache."""
-    return replace(access, known=StoredMembers(tx, bot))
+    return replace(access, directory=StoredMembers(tx, bot))
 
 
 def _role(member: Membership | None, now: float) -> Role | None:

@@ -114,18 +114,18 @@ class Members:
 
     async def _list(self, incoming: Incoming, reply: Reply, page: int) -> None:
         bot, members = incoming.address.bot, self.directory.members()
-        shown = members[page * PAGE : (page + 1) * PAGE]
+        on_page = members[page * PAGE : (page + 1) * PAGE]
 
         def question(tx: Tx) -> tuple[Mapping[int, str], Mapping[int, str]]:
             groups = tx.members.list_allowed_groups(bot) if not page else frozenset[int]()
-            return tx.members.read_names(bot, [member.user for member in shown]), tx.members.read_names(bot, groups) | {
-                group: "" for group in groups if group not in tx.members.read_names(bot, groups)
-            }
+            return tx.members.read_names(bot, [member.user for member in on_page]), tx.members.read_names(
+                bot, groups
+            ) | {group: "" for group in groups if group not in tx.members.read_names(bot, groups)}
 
         language = incoming.language
         names, groups = await self.store.read(question)
         choices = [
-            Choice(_label(language, member, names), "members.show", {"whom": str(member.user)}) for member in shown
+            Choice(_label(language, member, names), "members.show", {"whom": str(member.user)}) for member in on_page
         ]
         choices += [
             Choice(say(language, "group.withdraw", name=name or group), "group.withdraw", {"chat": str(group)})
@@ -173,10 +173,10 @@ class Members:
         language = incoming.language
 
         def work(tx: Tx) -> Sequence[Address]:
-            places = self.rights.change_role(tx, incoming, user, new)
-            said = say(language, "members.changed", id=user, role=say(language, ROLES[new]))
-            finish_turn(tx, incoming, said, over=True)
-            return places
+            chats = self.rights.change_role(tx, incoming, user, new)
+            text = say(language, "members.changed", id=user, role=say(language, ROLES[new]))
+            finish_turn(tx, incoming, text, over=True)
+            return chats
 
         self.deliver(incoming.id, await finish(self.directory, reply, work))
 

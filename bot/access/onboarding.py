@@ -100,9 +100,9 @@ class Onboarding:
         """Revoke the links and requests of people whose role has ended by itself. `where` is any address of the bot."""
         self.deliver("", await self.store.write(lambda tx: self.rights.end_lapsed(tx, where)))
 
-    def deliver(self, turn: str, places: Sequence[Address]) -> None:
+    def deliver(self, turn: str, chats: Sequence[Address]) -> None:
         """Send stored messages to other chats in the background, so that an unreachable chat delays nobody."""
-        for where in places:
+        for where in chats:
             self.tasks.create_task(self.transport.reply(where, turn).finish())
 
     # --- who is turned away -------------------------------------------------------------------------------------------
@@ -191,20 +191,20 @@ class Onboarding:
 
     def _ask(self, tx: Tx, incoming: Incoming, subject: int, name: str, question: str) -> Sequence[Address]:
         """Store a request for access, and a message about it for each admin. Returns the chats of the admins."""
-        bot, places = incoming.address.bot, []
+        bot, chats = incoming.address.bot, []
         tx.members.store_request(bot, subject, name)
         for admin in sorted(self.rights.with_role(tx, bot)):
             where = Address(incoming.address.transport, bot, admin)
             language, key = tx.chats.read_language(bot, admin), f"{incoming.id}.a{admin}"
-            told = {"subject": subject, "name": name, "language": incoming.user.language}
+            payload = {"subject": subject, "name": name, "language": incoming.user.language}
             row = tuple(
-                tx.buttons.add_button(where, key, admin, say(language, act), act, **told)
+                tx.buttons.add_button(where, key, admin, say(language, act), act, **payload)
                 for act in ("join.allow", "join.refuse")
             )
             text = say(language, question, name=name or "-", id=subject)
             tx.outbox.add_answer(key, where, Outgoing(text, plain=True, buttons=(row,)))
-            places.append(where)
-        return places
+            chats.append(where)
+        return chats
 
     async def press_decide(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Let a person or a group in, or refuse them, and tell them the decision. Raises `NotAllowed`."""
@@ -220,14 +220,14 @@ class Onboarding:
             tx.audit.add_entry(where.bot, admin, "allowed" if allows else "refused", subject)
             if allows and subject < 0:
                 tx.members.set_group_allowed(where, allowed=True)
-            elif allows and now.known.role(subject) is None:
+            elif allows and now.directory.role(subject) is None:
                 self.rights.set_role(tx, where.bot, subject, Role.USER, admin)
             key = "join.let" if allows else "join.not"
             finish_turn(tx, incoming, say(language, key, name=action.payload["name"] or subject), over=True)
             if subject < 0 and not allows:
                 return ()
-            told = say(action.payload["language"], OUTCOMES[subject > 0, allows])
-            tx.outbox.add_answer(f"{incoming.id}.told", where, Outgoing(told, plain=True))
+            text = say(action.payload["language"], OUTCOMES[subject > 0, allows])
+            tx.outbox.add_answer(f"{incoming.id}.told", where, Outgoing(text, plain=True))
             return (where,)
 
         self.deliver(incoming.id, await finish(self.directory, reply, work))

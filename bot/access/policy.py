@@ -84,7 +84,7 @@ class Rule:
     chat_administrator: bool = False
 
 
-class Known(Protocol):
+class Directory(Protocol):
     """The members and groups that the admins have let in. Asked for each message, so it answers without waiting."""
 
     def role(self, user: int) -> Role | None:
@@ -94,7 +94,7 @@ class Known(Protocol):
         """Whether the bot may speak in this group."""
 
 
-class Unknown:
+class EmptyDirectory:
     """A directory without members and groups."""
 
     def role(self, user: int) -> Role | None:
@@ -110,13 +110,13 @@ class Unknown:
 class Access:
     """The access policy of one bot.
 
-    `is_open` makes everybody a user. `owners` are the ids of the owners in the settings. `known` answers for the
+    `is_open` makes everybody a user. `owners` are the ids of the owners in the settings. `directory` answers for the
     members and the groups that admins have let in.
     """
 
     is_open: bool = False
     owners: frozenset[int] = frozenset()
-    known: Known = field(default_factory=Unknown)
+    directory: Directory = field(default_factory=EmptyDirectory)
 
     def authorize(self, actor: Actor, action: Permission) -> Decision:
         """Whether this actor has a permission, and if not, why."""
@@ -138,14 +138,14 @@ class Access:
         if actor.id in self.owners:
             return Role.OWNER
         let_in = self.is_open or (not actor.private and self.is_here(actor))
-        known = self.known.role(actor.id)
-        if known is not None:
-            return known
+        member = self.directory.role(actor.id)
+        if member is not None:
+            return member
         return Role.USER if let_in else Role.STRANGER
 
     def is_here(self, actor: Actor) -> bool:
         """Whether the bot may speak in the chat of this actor: a private chat, or a group that an admin has allowed."""
-        return actor.private or self.is_open or self.known.allows(actor.chat)
+        return actor.private or self.is_open or self.directory.allows(actor.chat)
 
 
 def may_set(actor: Role, target: Role, new: Role) -> bool:

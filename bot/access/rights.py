@@ -92,7 +92,7 @@ class Rights:
         admins = self.with_role(tx, bot)
         for asked in tx.members.list_open_requests(bot):
             buttons = tx.buttons.list_made_at(bot, "join.allow", asked.at)
-            if not any(user in admins and int(told["subject"]) == asked.subject for user, told in buttons):
+            if not any(user in admins and int(payload["subject"]) == asked.subject for user, payload in buttons):
                 tx.members.delete_request(bot, asked.subject)
 
     # --- links --------------------------------------------------------------------------------------------------------
@@ -126,31 +126,31 @@ class Rights:
                 tx.members.revoke_invitation(where.bot, link.id)
                 ended[link.by] += 1
         self._withdraw_undecidable(tx, where.bot)
-        places: list[Address] = []
+        chats: list[Address] = []
         for user, links in ended.items():
             tx.audit.add_entry(where.bot, user, "ended", user, **_ended(links))
             turn = f"ended{int(tx.clock.time())}-{user}"
-            places += self._tell_owners(tx, turn, where, user, "rights.ended", links)
-        return places
+            chats += self._tell_owners(tx, turn, where, user, "rights.ended", links)
+        return chats
 
-    # --- who is told --------------------------------------------------------------------------------------------------
+    # --- messages to owners -------------------------------------------------------------------------------------------
 
     def _tell_owners(
         self, tx: Tx, turn: str, where: Address, user: int, sentence: str, links: int, by: int = 0
     ) -> Sequence[Address]:
         """Store a message for each owner except `user` and `by`, who made the change. Returns their chats."""
-        bot, places = where.bot, []
+        bot, chats = where.bot, []
         names = tx.members.read_names(bot, (user, by))
         role = stored_access(self.access, tx, bot).role(Actor(user, private=True))
         for owner in sorted(self.with_role(tx, bot, Role.OWNER) - {user, by}):
-            language, place = tx.chats.read_language(bot, owner), Address(where.transport, bot, owner)
+            language, chat = tx.chats.read_language(bot, owner), Address(where.transport, bot, owner)
             text = say(
                 language, sentence, whom=named(user, names), by=named(by, names), role=say(language, ROLES[role]),
                 links=links,
             )  # fmt: skip
-            tx.outbox.add_answer(f"{turn}.o{owner}", place, Outgoing(text, plain=True))
-            places.append(place)
-        return places
+            tx.outbox.add_answer(f"{turn}.o{owner}", chat, Outgoing(text, plain=True))
+            chats.append(chat)
+        return chats
 
 
 def may_change(now: Access, incoming: Incoming, user: int, new: Role) -> bool:
@@ -178,7 +178,7 @@ def _had(now: Access, user: int) -> Role:
     So in an open bot a link can still make somebody a member, who stays a user when the bot is closed.
     """
     role = now.role(Actor(user, private=True))
-    return role if now.known.role(user) is not None or role is Role.OWNER else Role.STRANGER
+    return role if now.directory.role(user) is not None or role is Role.OWNER else Role.STRANGER
 
 
 def _may_give(now: Access, link: Invitation, had: Role) -> bool:

@@ -228,10 +228,10 @@ class DeferredOperation:
 
         def work(tx: Tx) -> None:
             self._book(tx, operation, paid, unknown=unknown)
-            told, label = delivery_key(operation.turn, 1), say(asked["language"], "retry")
-            again = tx.buttons.add_button(where, told, operation.user, label, "later.again", turn=operation.turn)
+            delivery, label = delivery_key(operation.turn, 1), say(asked["language"], "retry")
+            again = tx.buttons.add_button(where, delivery, operation.user, label, "later.again", turn=operation.turn)
             row = () if key == SENTENCES[FailureReason.REFUSED] else ((again,),)
-            tx.outbox.add_answer(told, where, Outgoing(sentence, True, None, row, reply_to=asked["reply_to"]))
+            tx.outbox.add_answer(delivery, where, Outgoing(sentence, True, None, row, reply_to=asked["reply_to"]))
 
         return Outcome("failed", work)
 
@@ -284,7 +284,7 @@ def _stored_request(asked: _DeferredQuestion, option: ModelOption, request: Requ
     return {
         **asdict(asked), "model": option.name, "language": language, "temperature": request.temperature,
         "max_tokens": request.max_tokens, "reasoning": request.reasoning,
-        "messages": [[said.role, dump_parts(said.parts)] for said in request.messages],
+        "messages": [[message.role, dump_parts(message.parts)] for message in request.messages],
     }  # fmt: skip
 
 

@@ -40,10 +40,10 @@ class Feedback:
 
         def work(tx: Tx) -> None:
             finish_turn(tx, incoming)
-            shown = tx.outbox.find_shown(where, incoming.reply_to)
-            if shown is None or shown.outgoing.plain:  # no answer of a model
+            delivered = tx.outbox.find_shown(where, incoming.reply_to)
+            if delivered is None or delivered.outgoing.plain:  # no answer of a model
                 return
-            if (answer := tx.messages.find_in_chat(where, shown.turn, "assistant")) is not None:
+            if (answer := tx.messages.find_in_chat(where, delivered.turn, "assistant")) is not None:
                 self._keep(tx, incoming, answer, incoming.data)
 
         await finish(self.store, reply, work)

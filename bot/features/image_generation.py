@@ -1,6 +1,6 @@
 """The command /image: a picture is submitted once, polled also after a restart, and delivered as a photo with buttons.
 
-Begin with `ImageGeneration.order`, where each request for a picture ends. `jobs/operations.py` polls the operation, and
+Begin with `ImageGeneration.request_image`, which stores an operation. `jobs/operations.py` polls it, and
 `ImageOperation` delivers the picture.
 """
 
@@ -86,13 +86,13 @@ class ImageGeneration:
         """Draw the picture that the user describes, from a richer description if the operator always wants one."""
         wanted = ImageRequest(rest, self.seed())
         if not self.operation.always_improves(wanted):
-            await self.order(incoming, reply, wanted)
+            await self.request_image(incoming, reply, wanted)
         elif better := await self._improve(incoming, reply, wanted):
-            await self.order(incoming, reply, better)
+            await self.request_image(incoming, reply, better)
         else:
             sentence = Outgoing(say(incoming.language, "image.improve.plain"), plain=True)
             name, marker = delivery_key(incoming.id, 1), incoming.message_id  # the picture has delivery key 0
-            await self.order(
+            await self.request_image(
                 incoming,
                 reply,
                 wanted,
@@ -107,7 +107,7 @@ class ImageGeneration:
         elif (better := await self._improve(incoming, reply, before)) is None:
             await finish_with_notice(self.store, incoming, reply, "image.improve.failed")
         else:
-            await self.order(incoming, reply, better, lambda tx: tx.buttons.expire_button(action.key))
+            await self.request_image(incoming, reply, better, lambda tx: tx.buttons.expire_button(action.key))
 
     async def _improve(self, incoming: Incoming, reply: Reply, wanted: ImageRequest) -> ImageRequest | None:
         assert self.operation.improver is not None  # noqa: S101  see may_improve
@@ -122,10 +122,10 @@ class ImageGeneration:
             await finish_with(self.store, incoming, reply)
         elif action.name == "image.again":
             wanted = replace(before, seed=self.seed())
-            await self.order(incoming, reply, wanted, lambda tx: tx.buttons.expire_button(action.key))
+            await self.request_image(incoming, reply, wanted, lambda tx: tx.buttons.expire_button(action.key))
         else:
             wanted = replace(before, width=action.payload["width"], height=action.payload["height"])
-            await self.order(incoming, reply, wanted, lambda tx: tx.buttons.expire_button(action.key))
+            await self.request_image(incoming, reply, wanted, lambda tx: tx.buttons.expire_button(action.key))
 
     async def press_change(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Ask the user what should be different in the picture."""
@@ -151,7 +151,7 @@ class ImageGeneration:
             return False
         try:
             wanted = replace(before, prompt=f"{before.prompt}, {incoming.text.strip()}")
-            await self.order(incoming, reply, wanted, forget)
+            await self.request_image(incoming, reply, wanted, forget)
         except LimitReached as error:  # the bot stops waiting: the next message is a question like any other
             sentence, notice = str(error), as_notice(incoming, reply)
 
@@ -165,9 +165,9 @@ class ImageGeneration:
     async def press_draw(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Draw the picture: the user has seen its price and agreed."""
         wanted = ImageRequest(**action.payload)
-        await self.order(incoming, reply, wanted, lambda tx: tx.buttons.expire_button(action.key), agreed=True)
+        await self.request_image(incoming, reply, wanted, lambda tx: tx.buttons.expire_button(action.key), agreed=True)
 
-    async def order(
+    async def request_image(
         self,
         incoming: Incoming,
         reply: Reply,
@@ -291,8 +291,8 @@ class ImageOperation:
 
         def work(tx: Tx) -> None:
             row = () if why is FailureReason.REFUSED else ((self._again(tx, operation),),)
-            told = Outgoing(sentence, True, None, row, reply_to=operation.request["reply_to"])
-            tx.outbox.add_answer(operation.turn, operation.address, told)
+            notice = Outgoing(sentence, True, None, row, reply_to=operation.request["reply_to"])
+            tx.outbox.add_answer(operation.turn, operation.address, notice)
             self._book(tx, operation, 1 if why is FailureReason.UNKNOWN else 0)
 
         return Outcome("failed", work)

@@ -53,17 +53,17 @@ class Personas:
 
     async def press_set(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Store the chosen persona, and show its greeting and suggested questions."""
-        key, known = action.payload["persona"], self.library.personas()
+        key, personas = action.payload["persona"], self.library.personas()
 
         def work(tx: Tx) -> None:
             language = incoming.language
-            if key not in known:
+            if key not in personas:
                 finish_turn(tx, incoming, say(language, "persona.gone"))
                 return
             tx.chats.store_choices(incoming.address, persona="" if key == ASSISTANT else key)
-            text = greeting(known[key], incoming, language) or say(language, "persona.chosen")
-            head = say(language, "persona.now", persona=known[key].name(language))
-            buttons = suggested(tx, incoming, known[key], language)
+            text = greeting(personas[key], incoming, language) or say(language, "persona.chosen")
+            head = say(language, "persona.now", persona=personas[key].name(language))
+            buttons = suggested(tx, incoming, personas[key], language)
             finish_turn(tx, incoming, Outgoing(f"{head}\n\n{text}", plain=True, buttons=buttons))
 
         await finish(self.store, reply, work)

@@ -131,8 +131,8 @@ class Privacy:
                 operations.release(tx, operation)
             deleted = tx.personal_data.delete_person(bot, user)
             lines = [say(language, key, count=deleted[name]) for name, key in SENTENCES.items() if deleted[name]]
-            told = "\n".join(lines) or say(language, "forget.nothing")
-            finish_turn(tx, incoming, say(language, "forget.done", lines=told))
+            summary = "\n".join(lines) or say(language, "forget.nothing")
+            finish_turn(tx, incoming, say(language, "forget.done", lines=summary))
             # After the sentence is delivered: its row is the last that is about this chat.
             tx.jobs.add_job(Job(SCRUB, incoming.id, incoming.address, {}, due=self.store.clock.time()))
             return list(running)

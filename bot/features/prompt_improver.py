@@ -50,15 +50,15 @@ class PromptImprover:
     async def improve(self, incoming: Incoming, idea: str) -> str:
         """A richer description of the idea, "" if the model fails or refuses. Raises `LimitReached`."""
         chosen, _ = self.routing.resolve(incoming.chat.model, incoming.chat.own_model)
-        offer = self.routing.available(chosen)
-        profile = offer.model.profile
+        option = self.routing.available(chosen)
+        profile = option.model.profile
         messages = (Message.of("system", say(incoming.language, "image.improve.system")), Message.of("user", idea))
         off = "none" if profile.reasoning else ""
         most = min(MOST_TOKENS, profile.max_tokens)
         request = Request(messages, temperature=0.7, max_tokens=most, reasoning=off)
         payer = PaidBy(incoming, incoming.id, self.budget)
         try:
-            text, finish = await ask_paid(self.store, offer.model, request, payer, name=offer.name, deadline=DEADLINE)
+            text, finish = await ask_paid(self.store, option.model, request, payer, name=option.name, deadline=DEADLINE)
         except ModelError as error:
             log.warning("the description of a picture was not improved: %s: %s", type(error).__name__, error)
             return ""

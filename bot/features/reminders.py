@@ -72,11 +72,11 @@ class Reminders:
 
         def work(tx: Tx) -> None:
             waiting = tx.buttons.find_awaited(incoming.address, incoming.user.id)
-            said = str(waiting.payload["text"]) if waiting is not None and waiting.name == ASKED else ""
+            phrase = str(waiting.payload["text"]) if waiting is not None and waiting.name == ASKED else ""
             if where := time_phrases.zone(rest):
-                self._set_zone(tx, incoming, where, said)
+                self._set_zone(tx, incoming, where, phrase)
             else:
-                self._ask_zone(tx, incoming, said)
+                self._ask_zone(tx, incoming, phrase)
 
         await self._finish(reply, work)
 
@@ -93,7 +93,7 @@ class Reminders:
         await self._finish(reply, lambda tx: self._set_zone(tx, incoming, where, action.payload["text"]))
         return True
 
-    def set(self, tx: Tx, incoming: Incoming, language: str, said: str) -> str:
+    def set(self, tx: Tx, incoming: Incoming, language: str, phrase: str) -> str:
         """Set a reminder inside a transaction. Returns the sentence that confirms it.
 
         Raises `BadInput` with a sentence if the time is not understood or is past, or the time zone is not known. The
@@ -102,7 +102,7 @@ class Reminders:
         where = time_phrases.zone(tx.users.read_timezone(incoming.address.bot, incoming.user.id))
         if where is None:
             raise BadInput(say(language, "remind.zone.unknown"))
-        return self._set(tx, incoming, language, said, where)[0]
+        return self._set(tx, incoming, language, phrase, where)[0]
 
     def tool(self) -> Tool:
         """The tool `remind`: models set reminders with it, and repeat the sentence that confirms them."""
@@ -113,13 +113,13 @@ class Reminders:
             when: such as 2026-12-05 18:30, tomorrow 9:00, in 20 minutes, every monday 9:00
             text: what to remind of
             """
-            said = f"{when.strip()} {' '.join(text.split())}"
+            phrase = f"{when.strip()} {' '.join(text.split())}"
             # An idempotency key: a turn that starts again after a crash does not set its reminders twice.
-            key = f"{turn_log.current.get().name}.{crc32(said.encode()):x}"
+            key = f"{turn_log.current.get().name}.{crc32(phrase.encode()):x}"
             asked = Incoming(key, asker.address, User(asker.user))
-            told = await self.store.write(lambda tx: self.set(tx, asked, asker.language, said))
+            sentence = await self.store.write(lambda tx: self.set(tx, asked, asker.language, phrase))
             self.wake_jobs()
-            return told
+            return sentence
 
         return Tool.of(remind, deadline=5.0)
 
@@ -130,14 +130,14 @@ class Reminders:
         await finish(self.store, reply, work)
         self.wake_jobs()
 
-    def _finish_set(self, tx: Tx, incoming: Incoming, said: str, where: tzinfo) -> None:
+    def _finish_set(self, tx: Tx, incoming: Incoming, phrase: str, where: tzinfo) -> None:
         """Set a reminder, and end the turn with the sentence that confirms it."""
-        sentence, key = self._set(tx, incoming, incoming.language, said, where)
+        sentence, key = self._set(tx, incoming, incoming.language, phrase, where)
         finish_turn(tx, incoming, sentence, choices=[cancel_choice(incoming, KIND, key)], over=True)
 
-    def _set(self, tx: Tx, incoming: Incoming, language: str, said: str, where: tzinfo) -> tuple[str, str]:
+    def _set(self, tx: Tx, incoming: Incoming, language: str, phrase: str, where: tzinfo) -> tuple[str, str]:
         """Set a reminder. Returns the sentence that confirms it, and the key of the job. Raises `BadInput`."""
-        found = time_phrases.read(said, self._now(where))
+        found = time_phrases.read(phrase, self._now(where))
         if found is None or not found[1]:
             raise BadInput(say(language, "remind.unclear" if found is None else "remind.usage"))
         moment, text = found
@@ -147,42 +147,42 @@ class Reminders:
             raise BadInput(say(language, "remind.much", most=MOST, longest=LONGEST))
         number = sum(job.key.partition("-")[0] == incoming.id for job in before)
         key = f"{incoming.id}-{number}" if number and not _of_tool(incoming) else incoming.id
-        shown = shown_time(language, moment.at, moment.repeat)
+        at = shown_time(language, moment.at, moment.repeat)
         payload = {
             "user": incoming.user.id, "text": text, "language": language, "zone": time_phrases.name_of(where),
-            "repeat": moment.repeat, "at": shown, "reply_to": incoming.message_id,
+            "repeat": moment.repeat, "at": at, "reply_to": incoming.message_id,
         }  # fmt: skip
         tx.jobs.add_job(Job(KIND, key, incoming.address, payload, due=moment.at.timestamp()))
-        return say(language, "remind.set", at=shown, zone=time_phrases.city(where, language), text=text), key
+        return say(language, "remind.set", at=at, zone=time_phrases.city(where, language), text=text), key
 
-    def _set_zone(self, tx: Tx, incoming: Incoming, where: tzinfo, said: str) -> None:
-        """Store the time zone, set the reminder `said` that waits for it, and end the turn."""
+    def _set_zone(self, tx: Tx, incoming: Incoming, where: tzinfo, phrase: str) -> None:
+        """Store the time zone, set the reminder `phrase` that waits for it, and end the turn."""
         bot, user, language = incoming.address.bot, incoming.user.id, incoming.language
         tx.users.store_timezone(bot, user, time_phrases.name_of(where))
         _remove_zone_buttons(tx, incoming)
         tx.buttons.cancel_awaited(incoming.address, user)
-        if said:
+        if phrase:
             try:
-                self._finish_set(tx, incoming, said, where)
+                self._finish_set(tx, incoming, phrase, where)
             except BadInput as error:  # such as a time that is past there; the zone is remembered
                 finish_turn(tx, incoming, str(error))
             return
         zone, time = time_phrases.city(where, language), f"{self._now(where):%H:%M}"
         finish_turn(tx, incoming, say(language, "remind.zone.set", zone=zone, time=time), over=True)
 
-    def _ask_zone(self, tx: Tx, incoming: Incoming, said: str) -> None:
-        """End the turn with the question for the time zone. `said` is the reminder that waits for it, "" for none."""
+    def _ask_zone(self, tx: Tx, incoming: Incoming, phrase: str) -> None:
+        """End the turn with the question for the time zone. `phrase` is the reminder that waits for it, "" for none."""
         where, turn, user, language = incoming.address, incoming.id, incoming.user.id, incoming.language
         buttons = [
             tx.buttons.add_button(
-                where, turn, user, f"{time_phrases.city(place, language)} {self._now(place):%H:%M}", ASKED,
-                zone=name, text=said,
+                where, turn, user, f"{time_phrases.city(zone, language)} {self._now(zone):%H:%M}", ASKED,
+                zone=name, text=phrase,
             )
-            for name, place in ((name, _zone(name)) for name in ZONES)
+            for name, zone in ((name, _zone(name)) for name in ZONES)
         ]  # fmt: skip
         pairs = tuple(tuple(buttons[first : first + 2]) for first in range(0, len(buttons), 2))
         _remove_zone_buttons(tx, incoming)
-        tx.buttons.await_answer(where, user, ASKED, text=said, turn=turn)
+        tx.buttons.await_answer(where, user, ASKED, text=phrase, turn=turn)
         finish_turn(tx, incoming, Outgoing(say(language, "remind.zone.ask"), plain=True, buttons=pairs))
 
     def _now(self, where: tzinfo) -> datetime:
@@ -203,8 +203,8 @@ class Reminders:
             if now is None or now.due != due:  # cancelled, or sent already
                 return
             if not tx.chats.is_unreachable(job.address):
-                told = Outgoing(sentence, plain=True, reply_to=int(asked["reply_to"]))
-                tx.outbox.add_answer(f"{job.key}.r{int(due)}", job.address, told)
+                reminder = Outgoing(sentence, plain=True, reply_to=int(asked["reply_to"]))
+                tx.outbox.add_answer(f"{job.key}.r{int(due)}", job.address, reminder)
             if again is None:
                 tx.jobs.delete_done(job)
             else:

@@ -94,8 +94,8 @@ class SettingsMenu:
         await finish(self.store, reply, work)
 
     def _list(self, head: str, now: ModelOption, language: str) -> str:
-        order = say(language, "model.order", default=self.routing.default.title)
-        return "\n\n".join((head, list_models(self.routing, now, language), order))
+        precedence = say(language, "model.order", default=self.routing.default.title)
+        return "\n\n".join((head, list_models(self.routing, now, language), precedence))
 
     def _now(self, choices: ChatChoices) -> tuple[ModelOption, tuple[str, ...]]:
         """The model that answers in this chat, and the chosen models that are not offered any more."""

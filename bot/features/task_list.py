@@ -54,11 +54,11 @@ class TaskList:
             language = incoming.language
             lines = self._lines(tx, incoming, language)
             text = "\n".join(f"{number}. {line.text}" for number, line in enumerate(lines, 1))
-            shown = say(language, "jobs", lines=text) if lines else say(language, "jobs.none")
+            text = say(language, "jobs", lines=text) if lines else say(language, "jobs.none")
             cancels = [
                 cancel_choice(incoming, line.kind, line.key, f" {number}") for number, line in enumerate(lines, 1)
             ]
-            finish_turn(tx, incoming, shown, choices=cancels)
+            finish_turn(tx, incoming, text, choices=cancels)
 
         await finish(self.store, reply, work)
 

@@ -55,11 +55,11 @@ class Templates:
             found = together(template, values, language) if values.strip() else None
             await self._go_on(incoming, reply, template, found or {})
             return
-        known = self.library.templates()
-        if not known:
+        templates = self.library.templates()
+        if not templates:
             raise BadInput(say(language, "write.none"))
-        rows = [f"• {row.name(language)}: {said(row.description, language, '')}" for row in known.values()]
-        choices = [Choice(row.name(language), "write.start", {"template": key}) for key, row in known.items()]
+        rows = [f"• {row.name(language)}: {said(row.description, language, '')}" for row in templates.values()]
+        choices = [Choice(row.name(language), "write.start", {"template": key}) for key, row in templates.items()]
         text = "\n".join((say(language, "write.choose"), "", *rows))
         await finish_with(self.store, incoming, reply, text, choices=choices)
 

@@ -119,7 +119,7 @@ def zone(name: str) -> tzinfo | None:
 def city(where: tzinfo, language: str) -> str:
     """A time zone as people say it: "Moscow", "Москва", "+3"."""
     name = name_of(where)
-    russian = (known for known, zone_of in CITIES.items() if zone_of == name and not known.isascii())
+    russian = (title for title, zone_of in CITIES.items() if zone_of == name and not title.isascii())
     if language == "ru" and (found := next(russian, "")):
         return found.title()
     return name.rpartition("/")[2].replace("_", " ")

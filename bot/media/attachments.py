@@ -72,27 +72,27 @@ class Attachments:
         """
         if not any(isinstance(part, Attachment) for part in incoming.parts):
             return incoming
-        incoming, known = await self.store.read(lambda tx: (with_choices(tx, incoming), _known(tx, incoming)))
-        given = [part for part in incoming.parts if isinstance(part, Attachment) and not (part.quoted and known)]
+        incoming, is_known = await self.store.read(lambda tx: (with_choices(tx, incoming), _known(tx, incoming)))
+        given = [part for part in incoming.parts if isinstance(part, Attachment) and not (part.quoted and is_known)]
         if not given:
             return incoming
         payer = BillTo.of(incoming, incoming.language, "" if agreed else "price.listen.ask")
         taking = _Taking(incoming=incoming, reply=reply, payer=payer)
-        shown = [one for one in given if is_picture(one)]
-        if len(shown) > MOST_PICTURES:
+        pictures = [one for one in given if is_picture(one)]
+        if len(pictures) > MOST_PICTURES:
             raise BadInput(say(taking.language, "picture.many", most=MOST_PICTURES))
         try:
             for one in given:
-                if one not in shown:
+                if one not in pictures:
                     await self._take_other(taking, one)
         except (LimitReached, NotAgreed) as error:
             await self._refuse(taking, given, error)
             return None
-        if taking.read and not taking.text.strip() and not shown:
+        if taking.read and not taking.text.strip() and not pictures:
             names = ", ".join(taking.read)
             await finish_with(self.store, incoming, reply, say(taking.language, "document.read", name=names))
             return None
-        if shown and not await self._take_pictures(taking, shown):
+        if pictures and not await self._take_pictures(taking, pictures):
             return None
         if not taking.text.strip() and not taking.parts:
             raise BadInput(say(taking.language, "unsupported"))
@@ -100,13 +100,13 @@ class Attachments:
 
     # --- pictures -----------------------------------------------------------------------------------------------------
 
-    async def _take_pictures(self, taking: _Taking, shown: Sequence[Attachment]) -> bool:
+    async def _take_pictures(self, taking: _Taking, pictures: Sequence[Attachment]) -> bool:
         """Add the pictures to the question.
 
         False if the chosen model has no vision: then the question is stored, below a button that asks another model.
         """
         wanted = self.assistant.model_for(taking.incoming.chat)
-        if not wanted.model.profile.vision and all(one.quoted for one in shown):
+        if not wanted.model.profile.vision and all(one.quoted for one in pictures):
             taking.parts.append(Text(BLIND_QUOTED))  # the question may not be about the quoted picture
             return True
         other = wanted if wanted.model.profile.vision else self._model_with_vision()
@@ -114,14 +114,14 @@ class Attachments:
             self._say_blind(taking)
             return True
         await taking.reply.busy("typing")
-        taking.parts += [await self._picture(taking, one) for one in shown]
+        taking.parts += [await self._picture(taking, one) for one in pictures]
         if other is wanted:
             return True
         await self._suggest(taking, wanted, other)
         return False
 
     def _model_with_vision(self) -> ModelOption | None:
-        return next((offer for offer in self.routing.options if offer.model.profile.vision), None)
+        return next((option for option in self.routing.options if option.model.profile.vision), None)
 
     def _say_blind(self, taking: _Taking) -> None:
         if not taking.text.strip():
@@ -194,9 +194,9 @@ class Attachments:
         kept["agreed"] = expensive or not taking.payer.asks
         again = Choice(say(language, "price.listen" if expensive else "retry"), "attached.again", kept, queued=True)
         drop = Choice(say(language, "price.drop"), "price.drop", queued=True)
-        told = Outgoing(str(why), plain=True, reply_to=_quotes(incoming))
+        refusal = Outgoing(str(why), plain=True, reply_to=_quotes(incoming))
         choices = [again, drop] if expensive else [again]
-        await finish_with(self.store, incoming, taking.reply, told, choices=choices)
+        await finish_with(self.store, incoming, taking.reply, refusal, choices=choices)
 
     @staticmethod
     def again(incoming: Incoming, action: ButtonPress) -> Incoming:

@@ -98,9 +98,9 @@ class Voice:
         """Recognise a note, show the text to the user and return it. Raises `BadInput`, `LimitReached`, `NotAgreed`."""
         language = payer.language
         name = f"{incoming.id}.heard"
-        known = await self.store.read(lambda tx: tx.outbox.find_text(name, incoming.address))
-        if known is not None:
-            return known.removeprefix(MARK)
+        stored = await self.store.read(lambda tx: tx.outbox.find_text(name, incoming.address))
+        if stored is not None:
+            return stored.removeprefix(MARK)
         try:
             text = await self._recognise(incoming, reply, note, payer)
         except ModelDenied:
@@ -109,10 +109,10 @@ class Voice:
             raise BadInput(say(language, "voice.failed")) from None
         if not text.strip():
             raise BadInput(say(language, "voice.empty"))
-        shown = Outgoing(MARK + text, plain=True, reply_to=incoming.quotes or incoming.message_id)
+        note_text = Outgoing(MARK + text, plain=True, reply_to=incoming.quotes or incoming.message_id)
         await self.store.retry_until_stored(
             lambda: self.store.write(
-                lambda tx: tx.outbox.add_answer(name, incoming.address, shown, marker=incoming.message_id)
+                lambda tx: tx.outbox.add_answer(name, incoming.address, note_text, marker=incoming.message_id)
             )
         )
         await reply.finish()
@@ -150,9 +150,9 @@ class Voice:
     async def _submit(self, listener: SpeechToText, incoming: Incoming, payer: BillTo, note: Recording) -> str:
         """The id of the recognition operation, submitted if there is none. The service is paid when it accepts it."""
         bot, turn = incoming.address.bot, incoming.id
-        known = await self.store.read(lambda tx: tx.operations.find_of_turn(bot, turn))
-        if known is not None and known.kind == KIND and known.operation:
-            return known.operation
+        before = await self.store.read(lambda tx: tx.operations.find_of_turn(bot, turn))
+        if before is not None and before.kind == KIND and before.operation:
+            return before.operation
         async with self.meter.charge(payer, self.meter.tariffs.long_speech, note.seconds):
             name = await listener.submit(note.data, note.mime, payer.language)
 
