@@ -114,18 +114,18 @@ class Members:
 
     async def _list(self, incoming: Incoming, reply: Reply, page: int) -> None:
         bot, members = incoming.address.bot, self.directory.members()
-        on_page = members[page * PAGE : (page + 1) * PAGE]
+        rows = members[page * PAGE : (page + 1) * PAGE]
 
         def question(tx: Tx) -> tuple[Mapping[int, str], Mapping[int, str]]:
             groups = tx.members.list_allowed_groups(bot) if not page else frozenset[int]()
-            return tx.members.read_names(bot, [member.user for member in on_page]), tx.members.read_names(
-                bot, groups
-            ) | {group: "" for group in groups if group not in tx.members.read_names(bot, groups)}
+            return tx.members.read_names(bot, [member.user for member in rows]), tx.members.read_names(bot, groups) | {
+                group: "" for group in groups if group not in tx.members.read_names(bot, groups)
+            }
 
         language = incoming.language
         names, groups = await self.store.read(question)
         choices = [
-            Choice(_label(language, member, names), "members.show", {"whom": str(member.user)}) for member in on_page
+            Choice(_label(language, member, names), "members.show", {"whom": str(member.user)}) for member in rows
         ]
         choices += [
             Choice(say(language, "group.withdraw", name=name or group), "group.withdraw", {"chat": str(group)})
