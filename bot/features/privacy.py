@@ -133,7 +133,7 @@ class Privacy:
             lines = [say(language, key, count=deleted[name]) for name, key in SENTENCES.items() if deleted[name]]
             summary = "\n".join(lines) or say(language, "forget.nothing")
             finish_turn(tx, incoming, say(language, "forget.done", lines=summary))
-            # After the sentence is delivered: its row is the last that is about this chat.
+            # The job runs after the sentence was sent: the row of the sentence is the last one about this chat.
             tx.jobs.add_job(Job(SCRUB, incoming.id, incoming.address, {}, due=self.store.clock.time()))
             return list(running)
 

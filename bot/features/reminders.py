@@ -164,7 +164,7 @@ class Reminders:
         if phrase:
             try:
                 self._finish_set(tx, incoming, phrase, where)
-            except BadInput as error:  # such as a time that is past there; the zone is remembered
+            except BadInput as error:  # for example, the time is past in that zone; the zone stays stored
                 finish_turn(tx, incoming, str(error))
             return
         zone, time = time_phrases.city(where, language), f"{self._now(where):%H:%M}"
