@@ -107,15 +107,11 @@ def _makes(call: ast.Call) -> bool:
 
 UNDOCUMENTED = {
     "bot": 1,
-    "bot/access": 24,
-    "bot/billing": 16,
     "bot/conversation": 27,
     "bot/dispatch": 11,
-    "bot/features": 48,
     "bot/jobs": 7,
     "bot/knowledge": 1,
     "bot/llm": 5,
-    "bot/media": 4,
     "bot/prompts": 8,
     "bot/providers": 12,
     "bot/providers/local": 2,
@@ -146,13 +142,10 @@ WIDE = {
     "Call": 9,
     "Chat": 13,
     "ConversationQueue": 8,
-    "DeferredAnswers": 9,
     "Deliverer": 15,
     "Draft": 10,
     "Fault": 13,
-    "Images": 10,
     "Intake": 15,
-    "Joining": 13,
     "Limits": 13,
     "OpenAIText": 8,
     "Operation": 10,
@@ -163,8 +156,6 @@ WIDE = {
     "Telegram": 15,
     "TelegramReply": 11,
     "Turn": 19,
-    "Voice": 8,
-    "_Taking": 8,
 }
 POSITIONAL = {
     "bot": 1,
