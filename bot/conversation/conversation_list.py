@@ -15,6 +15,7 @@ from bot.conversation.helper_model import HelperModel
 from bot.feature import ButtonHandler, Command, Feature
 from bot.outbox import as_notice, finish, finish_turn
 from bot.ports import Reply, Transport
+from bot.prompts.catalog import instruct
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.conversations import LONGEST_TITLE, Listed
 from bot.storage.store import Store, Tx
@@ -103,7 +104,7 @@ class ConversationList:
 
         found, said = await self.store.read(find)
         if found is not None and said and not found.named_by and self.helper_model is not None:
-            await self.helper_model.ask(job, say(job.payload["language"], "title.prompt"), said, 30, named)
+            await self.helper_model.ask(job, instruct(job.payload["language"], "title"), said, 30, named)
             found, _ = await self.store.read(find)
         if found is not None and found.named_by == "model" and job.address.thread:
             await self.transport.rename(job.address, found.title)

@@ -89,7 +89,7 @@ class AnswerCost:
             self.request_builder.request(context, offer, context.steps), self.request_builder.ratio(offer)
         )
         if context.has_documents:  # what they say of the question is looked up later
-            most = most_of_documents(offer.model.profile.window, context.size_of_documents)
+            most = most_of_documents(offer.model.profile.window, context.size_of_documents, context.language)
             room = self.request_builder.ratio(offer).tokens(most)
             usage = replace(usage, prompt=usage.prompt + room)
         return usage.total, pricing.most(offer.model.profile, usage)

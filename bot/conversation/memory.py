@@ -17,6 +17,7 @@ from bot.llm import prompt
 from bot.llm.routing import Routing
 from bot.outbox import Effect, finish, finish_turn
 from bot.ports import Reply
+from bot.prompts.catalog import instruct
 from bot.prompts.library import Library
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.memory import Fact, Summary
@@ -47,9 +48,11 @@ class Kept:
         """The part of the system's message that tells of it; "" for nothing."""
         parts = []
         if self.facts:
-            parts.append(say(language, "facts.preface") + "\n" + "\n".join(f"- {fact.text}" for fact in self.facts))
+            parts.append(
+                instruct(language, "facts.preface") + "\n" + "\n".join(f"- {fact.text}" for fact in self.facts)
+            )
         if self.summary is not None:
-            parts.append(say(language, "summary.preface") + "\n" + self.summary.text)
+            parts.append(instruct(language, "summary.preface") + "\n" + self.summary.text)
         return "\n\n".join(parts)
 
 
@@ -223,7 +226,7 @@ class ConversationMemory:
             upto = old[-1].id
             text = _to_read(before, old)
             await self.helper_model.ask(
-                job, say(language, "summary.prompt"), text, SUMMARY_TOKENS,
+                job, instruct(language, "summary"), text, SUMMARY_TOKENS,
                 lambda tx, answer: tx.memory.add_summary(conversation, answer, upto, "model") if answer else None,
             )  # fmt: skip
         await self.store.write(lambda tx: tx.jobs.delete_done(job))

@@ -52,11 +52,12 @@ class RequestBuilder:
         request = prompt.build(
             "\n\n".join(filter(None, (persona.orders(context.language, options.system), context.preface))),
             prompt.informed(context.shown, context.found.text),
-            self.toolbox.narrowed(profile, steps, ratio),
+            self.toolbox.narrowed(profile, steps, ratio, context.language),
             ratio,
             max_tokens=persona.max_tokens or options.max_tokens,
             temperature=options.temperature if persona.temperature is None else persona.temperature,
             shrink=shrink,
+            language=context.language,
         )
         mode = REASONING.get(context.choices.reasoning, "") if profile.reasoning else ""
         return self.toolbox.equipped(replace(request, reasoning=mode), profile, steps, context.language)

@@ -18,13 +18,13 @@ from bot.conversation.turn_state import Awaited, TurnContext
 from bot.llm import prompt
 from bot.llm.routing import ModelOption, Routing
 from bot.outbox import Effect, with_choices
+from bot.prompts.catalog import instruct
 from bot.prompts.library import Library
 from bot.prompts.schema import Persona
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.messages import Remembered
 from bot.storage.repositories.operations import Operation
 from bot.storage.store import Tx
-from bot.texts.catalog import say
 from bot.tools.toolbox import Steps
 from bot.types import Attachment, ChatChoices, Incoming, Message, Text
 
@@ -142,7 +142,7 @@ class TurnStart:
         context = self._of(tx, point.question.conversation, branch, choices, language)
         if point.resumed is None:
             return replace(context, place=point)
-        goes_on = Message.of("user", say(language, "resume.prompt"))
+        goes_on = Message.of("user", instruct(language, "resume"))
         return replace(context, place=point, history=[*context.history, goes_on])
 
     def _of(

@@ -13,6 +13,7 @@ from bot.feature import ButtonHandler, Command, Feature
 from bot.knowledge import citations
 from bot.outbox import finish, finish_turn
 from bot.ports import Reply
+from bot.prompts.catalog import instruct
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
@@ -102,7 +103,7 @@ def tools(searcher: Searcher, meter: Meter) -> list[Tool]:
         pages = [
             f"[{number}] {page.source.title}\n{page.source.url}\n{page.text}" for number, page in enumerate(found, 1)
         ]
-        return _told("\n\n".join(pages), [page.source for page in found])
+        return _told("\n\n".join(pages), [page.source for page in found], asker.language)
 
     async def web_answer(query: str, asker: ToolContext) -> ToolOutput:
         """Ask the web a question that takes several pages to answer. Slower and dearer than web_search.
@@ -113,7 +114,7 @@ def tools(searcher: Searcher, meter: Meter) -> list[Tool]:
         async with meter.charge(_payer(asker), meter.tariffs.answer, 1):
             found = await searcher.search(query)
         pages = [f"[{number}] {page.title} {page.url}" for number, page in enumerate(found.sources, 1)]
-        return _told("\n".join([found.text, "", *pages]) if found.text.strip() else "", found.sources)
+        return _told("\n".join([found.text, "", *pages]) if found.text.strip() else "", found.sources, asker.language)
 
     doing = "tool.doing.search"
     return [Tool.of(function, deadline=DEADLINE, doing=doing) for function in (web_search, web_answer)]
@@ -129,8 +130,8 @@ def _checked(query: str) -> str:
     return query
 
 
-def _told(text: str, found: Sequence[Source]) -> ToolOutput:
+def _told(text: str, found: Sequence[Source], language: str) -> ToolOutput:
     """The bot lists the sources itself, so that none is made up."""
     if not text:
-        return ToolOutput("Nothing was found.", failed=True)
-    return ToolOutput(f"{text}\n\nThe user sees the list of these pages below your answer.", tuple(found))
+        return ToolOutput(instruct(language, "search.nothing"), failed=True)
+    return ToolOutput(f"{text}\n\n{instruct(language, 'search.listed')}", tuple(found))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from bot.ai import Profile, Request, Usage
+from bot.prompts.catalog import instruct
 from bot.storage.repositories.messages import Remembered
 from bot.types import Image, Message, Part, Text, ToolCall, ToolResult
 
@@ -14,7 +15,6 @@ SHARE = 0.2  # how much one answer's usage changes the ratio
 RESERVE = 64  # tokens for what the service adds around messages
 SHORTEST = 200  # characters of the last turn that stay in any case
 PICTURE = 700  # characters that a picture is reckoned as: 256 tokens for Gemma
-UNSEEN = "[picture]"
 GAP = "\n[…]\n"
 HIDDEN = re.compile("(\U0001f3f4[\U000e0030-\U000e007a]{2,6}\U000e007f)|[\U000e0000-\U000e01ef]")  # tags; flags stay
 
@@ -44,6 +44,7 @@ def build(
     max_tokens: int,
     temperature: float | None = None,
     shrink: float = 1.0,
+    language: str = "",
 ) -> Request:
     """The request for the last message of `history`.
 
@@ -53,7 +54,7 @@ def build(
     answer = min(max_tokens, profile.max_tokens)
     frame = ratio.tokens(len(system))
     budget = profile.window - answer - RESERVE - frame
-    seen = (_seen(message, profile.vision) for message in history)
+    seen = (_seen(message, profile.vision, language) for message in history)
     turns = merged([message for message in seen if _says_something(message)])
     kept = _newest(turns, budget, ratio)
     if shrink < 1:
@@ -144,7 +145,7 @@ def merged(messages: Sequence[Message]) -> list[Message]:
     return result
 
 
-def _seen(message: Message, vision: bool) -> Message:
+def _seen(message: Message, vision: bool, language: str) -> Message:
     """Without what only a model can read: invisible letters are a way to give it orders behind a person's back.
 
     Nor does it see what tools returned in earlier turns: that is long, not every model takes calls, their ids differ
@@ -154,13 +155,15 @@ def _seen(message: Message, vision: bool) -> Message:
     if all(isinstance(part, Text) and not HIDDEN.search(part.text) for part in message.parts):
         return message
     said = (part for part in message.parts if not isinstance(part, ToolCall | ToolResult))
-    return Message(message.role, tuple(_seen_part(part, vision) for part in said))
+    return Message(message.role, tuple(_seen_part(part, vision, language) for part in said))
 
 
-def _seen_part(part: Part, vision: bool) -> Part:
+def _seen_part(part: Part, vision: bool, language: str) -> Part:
     if isinstance(part, Text):
         return Text(HIDDEN.sub(r"\1", part.text))
-    return Text(UNSEEN) if isinstance(part, Image) and not (vision and part.data) else part
+    if isinstance(part, Image) and not (vision and part.data):
+        return Text(instruct(language, "picture.earlier"))
+    return part
 
 
 def _says_something(message: Message) -> bool:

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 from bot.ai import Finish, Model, Request
 from bot.errors import ModelProtocolError, ModelRefused
 from bot.llm.json_schema import complaint, schema_of
+from bot.prompts.catalog import instruct
 from bot.telemetry import tracing
 from bot.types import Message
 
@@ -26,10 +27,6 @@ S = TypeVar("S", bound=BaseModel)
 
 LONGEST_ANSWER = 200_000  # characters
 FENCED = re.compile(r"```[\w-]*+[^\S\n]*+\n(.*?)```", re.DOTALL)
-ORDER = (
-    "Answer with one JSON value that follows this JSON schema, and with nothing else: no explanation, no code fence.\n"
-)
-REPAIR = "This does not follow the schema: {complaint}.\nAnswer again with the whole corrected JSON, and nothing else."
 
 
 async def ask(
@@ -40,6 +37,7 @@ async def ask(
     system: str = "",
     temperature: float | None = 0.0,
     max_tokens: int | None = None,
+    language: str = "",
 ) -> S:
     """Ask a model and return its answer as an object of `schema`.
 
@@ -47,9 +45,9 @@ async def ask(
     is sent back once with what is wrong; then `ModelProtocolError` is raised. The other `ModelError`s pass through.
     """
     described = schema_of(schema)
-    order = f"{system}\n\n{ORDER}" if system else ORDER
+    order = "\n\n".join(filter(None, (system, instruct(language, "json.only"))))
     messages = (
-        Message.of("system", order + json.dumps(described, ensure_ascii=False)),
+        Message.of("system", f"{order}\n{json.dumps(described, ensure_ascii=False)}"),
         Message.of("user", question),
     )
     request = Request(messages, temperature=temperature, max_tokens=max_tokens, schema=described)
@@ -58,7 +56,8 @@ async def ask(
         return read(answer, schema)
     except ValueError as error:
         wrong = complaint(error) if isinstance(error, ValidationError) else str(error)
-    again = (Message.of("assistant", answer or "{}"), Message.of("user", REPAIR.replace("{complaint}", wrong)))
+    repair = instruct(language, "json.repair", complaint=wrong)
+    again = (Message.of("assistant", answer or "{}"), Message.of("user", repair))
     answer = await _whole(model, Request((*messages, *again), temperature, max_tokens, schema=described))
     try:
         return read(answer, schema)

@@ -23,6 +23,7 @@ from bot.media import images
 from bot.media.voice import Voice
 from bot.outbox import Choice, Effect, finish, finish_turn, finish_with, with_choices
 from bot.ports import Reply
+from bot.prompts.catalog import instruct
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
@@ -30,9 +31,6 @@ from bot.types import Attachment, Image, Incoming, Kind, Outgoing, Part, Permiss
 
 MOST_PICTURES = 10  # of one question; an album has no more
 MEGABYTE = 1 << 20
-BLIND = "[The user attached a picture. You can't see pictures: say so.]"
-BLIND_QUOTED = "[The message answers a picture, which you can't see.]"
-UNREAD = "[The user attached something that you can't see ({kind}): say so.]"
 VOICES = ("voice", "video_note", "audio")
 HEIC = (".heic", ".heif")
 # What is said of a file that can't be opened, by its kind and the reason of `Unreadable`.
@@ -100,7 +98,9 @@ class Attachments:
         """False: the model that was chosen can't see, and the question waits for the tap that asks another."""
         wanted = self.assistant.model_for(taking.incoming.chat)
         if not wanted.model.profile.vision and all(one.quoted for one in shown):
-            taking.parts.append(Text(BLIND_QUOTED))  # the answer may have nothing to do with what is seen there
+            taking.parts.append(
+                Text(instruct(taking.language, "picture.blind.quoted"))
+            )  # the answer may have nothing to do with what is seen there
             return True
         seeing = wanted if wanted.model.profile.vision else self._seeing()
         if seeing is None:
@@ -119,7 +119,7 @@ class Attachments:
     def _say_blind(self, taking: _Taking) -> None:
         if not taking.text.strip():
             raise BadInput(say(taking.language, "picture.blind"))
-        taking.parts.append(Text(BLIND))
+        taking.parts.append(Text(instruct(taking.language, "picture.blind")))
 
     async def _picture(self, taking: _Taking, attachment: Attachment) -> Image:
         async with self._opening(taking, attachment, "picture") as (place, data):
@@ -204,7 +204,7 @@ class Attachments:
         """What can't be read is not passed over in silence: the model is told, or the user."""
         if not taking.text.strip():
             raise BadInput(say(taking.language, "unsupported"))
-        taking.parts.append(Text(UNREAD.format(kind=attachment.kind)))
+        taking.parts.append(Text(instruct(taking.language, "attachment.unread", kind=attachment.kind)))
 
     @asynccontextmanager
     async def _opening(

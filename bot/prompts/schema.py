@@ -16,7 +16,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from bot.errors import ConfigError
-from bot.texts.catalog import LANGUAGES, known, say
+from bot.prompts.catalog import instruct
+from bot.texts.catalog import LANGUAGES, known
 from bot.types import Message
 
 T = TypeVar("T")
@@ -105,7 +106,7 @@ class Persona(Prompt):
 
     def orders(self, language: str, system: str) -> str:
         """Its system prompt; `system` is the operator's, for one that has none."""
-        return said(self.system, language, "").strip() or system or say(language, "system")
+        return said(self.system, language, "").strip() or system or instruct(language, "system")
 
     def shown(self, language: str) -> list[Message]:
         """The examples as a talk that the model has already had."""

@@ -13,16 +13,16 @@ from dataclasses import replace
 from typing import Any
 
 from bot.ports import Reply
+from bot.prompts.catalog import instruct
 from bot.storage.repositories.mapping import dump_parts, load_parts
 from bot.storage.repositories.operations import Operation
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.tools.tool import LONGEST_RESULT, ToolContext, ToolOutput
-from bot.tools.toolbox import REFUSED, Pending, Steps, Toolbox, described, result
+from bot.tools.toolbox import Pending, Steps, Toolbox, described, result
 from bot.types import Incoming, Message, Outgoing, ToolCall, ToolResult
 
 ACTION = "action"  # the kind of its operations
-UNSURE = " Nobody knows whether it was done: say so, and don't call it again."
 
 
 def ask(tx: Tx, incoming: Incoming, question: int, steps: Steps, number: int) -> Outgoing:
@@ -57,7 +57,7 @@ def load(operation: Operation) -> Steps:
 
 
 def refuse(tx: Tx, operation: Operation) -> None:
-    _known(tx, operation, ToolOutput(REFUSED, failed=True))
+    _known(tx, operation, ToolOutput(instruct(operation.request["language"], "tool.declined"), failed=True))
 
 
 async def perform(
@@ -76,16 +76,16 @@ async def perform(
         found = await _do(toolbox, pending.call, asker, reply)
         await store.retry_until_stored(lambda: store.write(lambda tx: _known(tx, operation, found)))
         steps.unsure = pending.call.name if found.unsure else ""
-    steps.found([*pending.results, result(pending.call.id, pending.call.name, found, LONGEST_RESULT)])
+    steps.found([*pending.results, result(pending.call.id, pending.call.name, found, LONGEST_RESULT, asker.language)])
 
 
 async def _do(toolbox: Toolbox, call: ToolCall, asker: ToolContext, reply: Reply) -> ToolOutput:
     tool = toolbox.tools.get(call.name)
     if tool is None:
-        return ToolOutput(say(asker.language, "tool.gone", tool=call.name), failed=True)
+        return ToolOutput(instruct(asker.language, "tool.gone", tool=call.name), failed=True)
     reply.show(tool.progress_text(asker.language))
     found = await tool.call(call.arguments, asker)
-    return replace(found, text=found.text + UNSURE) if found.unsure else found
+    return replace(found, text=f"{found.text} {instruct(asker.language, 'tool.unsure')}") if found.unsure else found
 
 
 def _known(tx: Tx, operation: Operation, found: ToolOutput) -> None:

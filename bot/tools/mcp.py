@@ -24,6 +24,7 @@ from bot.concurrency.retry import Backoff
 from bot.config.entries import McpServerConfig
 from bot.errors import ConfigError, ModelUnavailable
 from bot.llm import prompt
+from bot.prompts.catalog import instruct
 from bot.tools.tool import NAME, Run, Tool, ToolContext, ToolOutput
 
 if TYPE_CHECKING:
@@ -165,12 +166,12 @@ class McpServer:
         )
 
     def _run(self, name: str) -> Run:
-        async def run(arguments: Mapping[str, Any], _asker: ToolContext) -> ToolOutput:
-            return await self._call(name, arguments)
+        async def run(arguments: Mapping[str, Any], asker: ToolContext) -> ToolOutput:
+            return await self._call(name, arguments, asker.language)
 
         return run
 
-    async def _call(self, name: str, arguments: Mapping[str, Any]) -> ToolOutput:
+    async def _call(self, name: str, arguments: Mapping[str, Any], language: str) -> ToolOutput:
         import mcp
 
         client = self._client
@@ -184,7 +185,8 @@ class McpServer:
             raise
         except mcp.MCPError as error:
             if error.code != CONNECTION_CLOSED:
-                return ToolOutput(f"{name} refused: {self._entry.hide(error.message)[:500]}", failed=True)
+                reason = self._entry.hide(error.message)[:500]
+                return ToolOutput(instruct(language, "tool.refused", tool=name, reason=reason), failed=True)
             self._broken.set()
             raise ModelUnavailable(f"MCP server {self._entry.name} closed the connection") from None
         except Exception as error:  # the boundary around a foreign program

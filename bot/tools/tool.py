@@ -28,6 +28,7 @@ from bot.ai import Source, ToolSpec
 from bot.clock import Clock, SystemClock
 from bot.errors import BadInput, BotError, UserError
 from bot.llm.json_schema import Signature
+from bot.prompts.catalog import instruct
 from bot.telemetry import tracing
 from bot.texts.catalog import say
 from bot.types import Address
@@ -38,7 +39,6 @@ DEADLINE = 20.0  # seconds
 LONGEST_RESULT = 16_000  # characters that a model is shown of what a tool found
 LONGEST_ARGUMENTS = 10_000  # characters: a person has to read those of an action before it is done
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-CUT = "\n[the rest was cut off]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +128,16 @@ class Tool:
             return say(language, self.doing or "tool.doing", tool=self.name)
         return self.doing.get(language) or self.doing.get("en") or next(iter(self.doing.values()))
 
-    def refuses(self, arguments: Mapping[str, Any]) -> str:
+    def refuses(self, arguments: Mapping[str, Any], language: str = "") -> str:
         """What is wrong with the arguments of an action, before anybody is asked whether to do it; "": nothing."""
         if len(json.dumps(dict(arguments), ensure_ascii=False, default=str)) > LONGEST_ARGUMENTS:
-            return f"{self.name} refused: the arguments are longer than {LONGEST_ARGUMENTS} characters"
+            reason = instruct(language, "tool.arguments.long", limit=LONGEST_ARGUMENTS)
+            return instruct(language, "tool.refused", tool=self.name, reason=reason)
         try:
             if self.check is not None:
                 self.check(arguments)
         except BadInput as error:
-            return f"{self.name} refused: {error}"
+            return instruct(language, "tool.refused", tool=self.name, reason=error)
         return ""
 
     async def call(self, arguments: Mapping[str, Any], asker: ToolContext) -> ToolOutput:
@@ -146,27 +147,30 @@ class Tool:
             found = await self._called(arguments, asker)
             if found.failed:
                 tracing.mark_failed(traced, "failed")
-        return replace(found, text=_cut(found.text))
+        return replace(found, text=_cut(found.text, asker.language))
 
     async def _called(self, arguments: Mapping[str, Any], asker: ToolContext) -> ToolOutput:
+        def failed(key: str, **values: object) -> ToolOutput:
+            text = instruct(asker.language, key, tool=self.name, **values)
+            return ToolOutput(text, failed=True, unsure=key != "tool.refused")
+
         try:
             async with asyncio.timeout(self.deadline):
-                return _found(await self.run(arguments, asker))
+                return _found(await self.run(arguments, asker), asker.language)
         except TimeoutError:
             log.warning("tool %s was late: more than %g s", self.name, self.deadline)
-            return ToolOutput(f"{self.name} did not answer within {self.deadline:g} seconds.", failed=True, unsure=True)
+            return failed("tool.late", seconds=f"{self.deadline:g}")
         except UserError as error:
-            return ToolOutput(f"{self.name} refused: {error}", failed=True)
+            return failed("tool.refused", reason=error)
         except BotError as error:
             log.warning("tool %s failed: %s: %s", self.name, type(error).__name__, error)
-            return ToolOutput(f"{self.name} does not work at the moment.", failed=True, unsure=True)
+            return failed("tool.unavailable")
         except (Exception, SystemExit, asyncio.CancelledError) as error:  # the boundary around code that is not ours
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
                 raise  # it is the turn that was cancelled, not something inside of the tool
             log.exception("tool %s failed", self.name)
-            text = f"{self.name} failed. The reason stands in the operator's log."
-            return ToolOutput(text, failed=True, unsure=True)
+            return failed("tool.failed")
 
 
 def _runs(function: Callable[..., Any], signature: Signature) -> Run:
@@ -211,15 +215,16 @@ async def in_thread(work: Callable[[], Any]) -> Any:
     return await done
 
 
-def _found(result: Any) -> ToolOutput:
+def _found(result: Any, language: str) -> ToolOutput:
     if isinstance(result, ToolOutput):
         return result
     if result is None:
-        return ToolOutput("done")
+        return ToolOutput(instruct(language, "tool.done"))
     if isinstance(result, str):
         return ToolOutput(result)
     return ToolOutput(json.dumps(result, ensure_ascii=False, default=str))
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST_RESULT else text[: LONGEST_RESULT - len(CUT)] + CUT
+def _cut(text: str, language: str) -> str:
+    mark = "\n" + instruct(language, "tool.cut")
+    return text if len(text) <= LONGEST_RESULT else text[: LONGEST_RESULT - len(mark)] + mark
