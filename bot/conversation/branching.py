@@ -40,6 +40,14 @@ class BranchPoint:
     tip: int | None = None
     after: int | None = None
 
+    @property
+    def grows_over(self) -> int:
+        """The id of the message that shows the answer while it grows: the last of `over` for a continued answer.
+
+        0: the answer gets a new message.
+        """
+        return (self.over[-1] if self.resumed else self.over[0]) if self.over else 0
+
 
 def follow(tx: Tx, incoming: Incoming, parts: tuple[Part, ...]) -> BranchPoint:
     """Save a question."""

@@ -54,7 +54,7 @@ class ConversationCommands:
 
     async def stop(self, incoming: Incoming, reply: Reply) -> None:
         """End the answer that is being written here. Only who typed /stop is told that there was none."""
-        stopped = self.assistant.stop(incoming.address.key, incoming.data)
+        stopped = self.assistant.writer.stop(incoming.address.key, incoming.data)
         await reply.acknowledge()
         if stopped or not incoming.text:
             await finish_with(self.store, incoming, reply)

@@ -29,7 +29,7 @@ READ = 2_000  # characters of what was said that it names
 Where = Mapping[str, Any]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class ConversationList:
     """/chats. `helper_model` None: conversations go by the beginning of their first question."""
 

@@ -21,7 +21,7 @@ from bot.texts.catalog import say
 from bot.types import Incoming, Outgoing
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class AnswerCost:
     """`modes` tells what answers later, at a lower price, by the names of the models."""
 

@@ -78,7 +78,7 @@ async def ask_paid(
     return text.strip(), last.finish
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class HelperModel:
     """`model` answers; what it costs is held back and booked as the user's."""
 

@@ -77,7 +77,7 @@ def wants_summary(tx: Tx, incoming: Incoming, last: Remembered, count: int, lang
         tx.jobs.add_job(Job(KIND, f"{last.conversation}/{last.id}", incoming.address, payload, due=tx.clock.time()))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class ConversationMemory:
     """/context, /pin and /summary. `helper_model` None: nothing is summarised."""
 

@@ -14,7 +14,7 @@ from bot.texts.catalog import say
 from bot.types import Incoming
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class PriceConfirmation:
     store: Store
     assistant: Assistant

@@ -31,7 +31,7 @@ class Options:
     thoughts: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class RequestBuilder:
     options: Options = field(default_factory=Options)
     toolbox: Toolbox = field(default_factory=Toolbox)

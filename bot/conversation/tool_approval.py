@@ -21,7 +21,7 @@ from bot.types import Incoming
 VALID = 24 * 3600.0  # seconds that a question whether to act stands
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ToolApproval:
     assistant: Assistant
 

@@ -47,7 +47,7 @@ class Approval:
     steps: Steps
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class TurnStart:
     """What the first transaction of each kind of turn reads and saves. Raises `LimitReached`: then nothing is saved."""
 
@@ -153,7 +153,7 @@ class TurnStart:
             kept, branch = memory.apply(tx, conversation, branch)
         chosen = self.chosen(choices)
         return TurnContext(
-            None, tx.blobs.load_images(prompt.spoken(branch)), replace(choices, model=chosen.offer.name), language,
-            kept.preface(language), persona=chosen.persona, gone=chosen.gone, has_documents=beside.documents,
-            thumbs=self.options.thumbs, conversation=conversation,
+            place=None, history=tx.blobs.load_images(prompt.spoken(branch)), language=language,
+            choices=replace(choices, model=chosen.offer.name), preface=kept.preface(language), persona=chosen.persona,
+            gone=chosen.gone, has_documents=beside.documents, thumbs=self.options.thumbs, conversation=conversation,
         )  # fmt: skip

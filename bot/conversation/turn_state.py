@@ -86,7 +86,7 @@ class TurnContext:
         return self.place.resumed.text if self.place is not None and self.place.resumed is not None else ""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class AnswerDraft:
     """An answer while it is being written, and how it ended.
 
@@ -102,23 +102,23 @@ class AnswerDraft:
     wanted: ModelOption
     offer: ModelOption
     held: list[Reservation]
-    text: str = ""
-    finish: Finish | None = None
-    usage: Usage | None = None
-    searches: int = 0
-    stopped: bool = False
-    outdated: bool = False
-    error: ModelError | None = None
-    usages: list[tuple[str, Usage]] = field(default_factory=list)
-    cost: int = 0
-    money: int = 0
-    before: str = ""
-    calls: tuple[ToolCall, ...] = ()
-    steps: Steps = field(default_factory=Steps)
-    limit: str = ""
-    code: str = ""
-    thought: str = ""
-    found: Retrieved = NOTHING
+    text: str = field(default="", init=False)
+    finish: Finish | None = field(default=None, init=False)
+    usage: Usage | None = field(default=None, init=False)
+    searches: int = field(default=0, init=False)
+    stopped: bool = field(default=False, init=False)
+    outdated: bool = field(default=False, init=False)
+    error: ModelError | None = field(default=None, init=False)
+    usages: list[tuple[str, Usage]] = field(default_factory=list, init=False)
+    cost: int = field(default=0, init=False)
+    money: int = field(default=0, init=False)
+    before: str = field(default="", init=False)
+    calls: tuple[ToolCall, ...] = field(default=(), init=False)
+    steps: Steps = field(default_factory=Steps, init=False)
+    limit: str = field(default="", init=False)
+    code: str = field(default="", init=False)
+    thought: str = field(default="", init=False)
+    found: Retrieved = field(default=NOTHING, init=False)
 
     def begin(self) -> None:
         self.text, self.finish, self.usage, self.calls = self.before, None, None, ()

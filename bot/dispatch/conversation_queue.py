@@ -36,8 +36,8 @@ class ConversationQueue:
     outdate: Callable[[Incoming], None] = _ignore
     queued: Callable[[Incoming], None] = _ignore
     empty: Callable[[Address], None] = _ignore
-    _workers: set[asyncio.Task[None]] = field(default_factory=set)
-    _is_draining: bool = False
+    _workers: set[asyncio.Task[None]] = field(default_factory=set, init=False)
+    _is_draining: bool = field(default=False, init=False)
 
     async def __call__(self, incoming: Incoming, reply: Reply, handler: Handler) -> None:
         if incoming.kind in AT_ONCE:

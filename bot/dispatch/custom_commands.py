@@ -13,7 +13,7 @@ from bot.storage.store import Store
 from bot.types import Incoming, Outgoing, Permission
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CustomCommands:
     store: Store
     commands: Sequence[OwnCommand]

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 Feed = Callable[[str], Awaitable[bool]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fallback:
     """`feed` gives them a raw update and says whether one of them had a handler for it; None: there are none."""
 

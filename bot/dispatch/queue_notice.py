@@ -36,7 +36,9 @@ class QueueNotice:
     after: float
     stop: Callable[[str], bool]
     wake_jobs: Callable[[], None]
-    _notices: dict[str, str] = field(default_factory=dict)  # the keys of their deliveries, "" until they are made
+    _notices: dict[str, str] = field(
+        default_factory=dict, init=False
+    )  # the keys of their deliveries, "" until they are made
 
     @property
     def clock(self) -> Clock:

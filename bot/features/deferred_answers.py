@@ -55,10 +55,11 @@ class DeferredAnswers:
 
     def feature(self) -> Feature:
         """`later` is the button below a question that is cheaper to answer later: {"turn": the question's}."""
+        runner = OperationRunner(store=self.store, clock=self.clock, transport=self.transport, kind=self)
         return Feature(
             commands={"/later": Command(self.later, in_menu=self._other() is not None)},
             presses={"later": ButtonHandler(self.press), "later.again": ButtonHandler(self.press_again)},
-            jobs={KIND: OperationRunner(self.store, self.clock, self.transport, self).follow},
+            jobs={KIND: runner.follow},
         )
 
     # --- orders -------------------------------------------------------------------------------------------------------

@@ -61,6 +61,7 @@ class ImageGeneration:
     def feature(self) -> Feature:
         """`/image` stays a command where the bot does not draw: it says so."""
         again = ("image.again", "image.ratio")
+        runner = OperationRunner(store=self.store, clock=self.clock, transport=self.transport, kind=self)
         return Feature(
             commands={
                 "/image": Command(self.image, in_menu=self.painter is not None),
@@ -73,7 +74,7 @@ class ImageGeneration:
                 "price.draw": ButtonHandler(self.press_draw),
             },
             awaits={"image.change": self.change},
-            jobs={KIND: OperationRunner(self.store, self.clock, self.transport, self).follow},
+            jobs={KIND: runner.follow},
         )
 
     # --- orders -------------------------------------------------------------------------------------------------------

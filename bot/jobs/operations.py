@@ -116,7 +116,7 @@ def release(tx: Tx, operation: Operation) -> None:
         tx.budgets.settle_reservation(operation.request.get(held, 0), 0 if operation.state == "asked" else None)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class OperationRunner(Generic[Result]):
     store: Store
     clock: Clock

@@ -43,7 +43,7 @@ class Retrieved:
 NOTHING = Retrieved()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Documents:
     """`embedder` None: only words are searched."""
 

@@ -53,7 +53,7 @@ def check(servers: Sequence[McpServerConfig]) -> None:
 class McpServer:
     """One server. Its tools are called after it: `files_read` is the tool `read` of the server `files`."""
 
-    def __init__(self, entry: McpServerConfig, clock: Clock, tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, entry: McpServerConfig, *, clock: Clock, tasks: asyncio.TaskGroup) -> None:
         self._entry = entry
         self._clock = clock
         self._tasks = tasks

@@ -1,0 +1,232 @@
+"""The answer of a turn while the model writes it: asked, streamed to the chat, asked again after tools and failures.
+
+Begin with `AnswerWriter.write`. `conversation/assistant.py` calls it between the two transactions of a turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+
+from bot.ai import Request
+from bot.billing.metering import BillTo
+from bot.conversation.branching import BranchPoint
+from bot.conversation.cost import AnswerCost
+from bot.conversation.request import RequestBuilder
+from bot.conversation.turn_state import SEARCHING, AnswerDraft, TurnContext
+from bot.errors import ContextOverflow, LimitReached, ModelError, ModelRefused, StreamCut
+from bot.knowledge.documents import Documents
+from bot.llm import prompt
+from bot.llm.routing import Routing
+from bot.ports import Reply
+from bot.storage.repositories.messages import Remembered
+from bot.storage.store import Store
+from bot.telemetry import tracing, turn_log
+from bot.texts.catalog import say
+from bot.tools import approvals
+from bot.tools.tool import ToolContext
+from bot.types import Address, Incoming
+
+GRACE = 1.0  # seconds after the deadline in which a model may say itself that it is over
+DOINGS = {SEARCHING: "tool.doing.search"}
+CUT_TRIES = 3  # how often an answer that breaks off is begun anew in the same place
+
+
+@dataclass(slots=True)
+class Running:
+    """An answer that is being written, and how to end that."""
+
+    address: Address
+    question: Remembered
+    scope: asyncio.Timeout
+    outdated: bool = False
+
+    def end(self) -> None:
+        if not self.scope.expired():  # somebody else has just ended it
+            self.scope.reschedule(asyncio.get_running_loop().time())
+
+
+@dataclass(slots=True, kw_only=True)
+class AnswerWriter:
+    """Writes the answers of all turns, and can stop each of them. `documents` None: no files are searched."""
+
+    store: Store
+    routing: Routing
+    request_builder: RequestBuilder
+    pricing: AnswerCost
+    documents: Documents | None = None
+    _running: dict[str, Running] = field(default_factory=dict, init=False)  # by turn
+
+    async def write(self, incoming: Incoming, reply: Reply, context: TurnContext, place: BranchPoint) -> AnswerDraft:
+        wanted = self.routing.by_name(context.choices.model)
+        written = AnswerDraft(
+            wanted=wanted, offer=self.routing.available(wanted), held=[context.held] if context.held else []
+        )
+        written.steps = context.steps
+        try:
+            # A deadline that is set only when somebody presses Stop: it ends the wait wherever the stream is.
+            async with asyncio.timeout(None) as scope:
+                run = self._running[incoming.id] = Running(incoming.address, place.question, scope)
+                context = await self.informed(incoming, reply, context)
+                written.found = context.found
+                await self._until_complete(incoming, reply, context, written)
+        except TimeoutError:
+            written.stopped, written.outdated = True, run.outdated
+        finally:
+            del self._running[incoming.id]
+        return written
+
+    def stop(self, key: str, turn: str = "") -> bool:
+        """Stop the answer that is being written at an address; what was written stays.
+
+        With `turn` only the answer of that turn. False: there is nothing to stop.
+        """
+        found = [run for id_, run in self._running.items() if run.address.key == key and turn in ("", id_)]
+        for run in found:
+            run.end()
+        return bool(found)
+
+    def leave(self, bot: int, chat: int) -> None:
+        """Stop every answer that is being written in a chat, in all its topics."""
+        for run in self._running.values():
+            if (run.address.bot, run.address.chat) == (bot, chat):
+                run.end()
+
+    def outdate(self, edit: Incoming) -> None:
+        """A question was edited while its answer is being written: that ends, and is marked as outdated."""
+        for run in self._running.values():
+            asked = run.question
+            is_it = asked.place == edit.message_id if asked.place else asked.turn == edit.of
+            if run.address == edit.address and is_it and asked.words != edit.text:
+                run.outdated = True
+                run.end()
+
+    async def informed(self, incoming: Incoming, reply: Reply, context: TurnContext) -> TurnContext:
+        """The context with what the documents of the conversation say of the question."""
+        if self.documents is None or not context.has_documents:
+            return context
+        reply.show(say(context.language, "document.searching"))
+        window, question = self.routing.by_name(context.choices.model).model.profile.window, context.history[-1].text
+        payer = BillTo.of(incoming, context.language)
+        return replace(context, found=await self.documents.about(context.conversation, question, window, payer))
+
+    async def _until_complete(
+        self, incoming: Incoming, reply: Reply, context: TurnContext, written: AnswerDraft
+    ) -> None:
+        """Ask until there is a whole answer: shorter when the prompt was too long, anew when the stream broke."""
+        shrink, cuts, longest = 1.0, 0, ""
+        await self._prepare(incoming, reply, context)
+        end = asyncio.get_running_loop().time() + self.request_builder.options.deadline
+        while True:
+            try:
+                await self._request_once(reply, context, written, shrink, end)
+                paused = asyncio.get_running_loop().time()
+                if not written.calls or not await self._use_tools(incoming, reply, context, written):
+                    return
+                end += asyncio.get_running_loop().time() - paused  # each tool has a deadline of its own
+            except ContextOverflow as error:
+                if shrink < 1:
+                    written.error = error
+                    return
+                shrink = 0.8 * (error.limit / error.given if error.given else 0.75)
+            except ModelRefused as error:
+                written.text, written.error = longest, error
+                return
+            except ModelError as error:
+                longest = max(longest, written.text, key=len)
+                again = cuts + 1 < CUT_TRIES and self._may_help(written, error, end)
+                if not again or not await self._may_repeat(incoming, context, written):
+                    written.text, written.error = longest, error
+                    return
+                cuts += 1
+                reply.replace(context.prefix + written.before)
+
+    async def _prepare(self, incoming: Incoming, reply: Reply, context: TurnContext) -> None:
+        """What comes before the model is asked: tools that are still starting, and an action that was confirmed."""
+        if self.routing.by_name(context.choices.model).model.profile.tools:
+            await self.request_builder.toolbox.ready()
+        if context.act is not None:
+            asker = self._asker(incoming, context)
+            await approvals.perform(self.store, self.request_builder.toolbox, context.act, context.steps, asker, reply)
+
+    async def _use_tools(self, incoming: Incoming, reply: Reply, context: TurnContext, written: AnswerDraft) -> bool:
+        """Do what the model called for; whether to ask it again, with what was found."""
+        new = written.text[len(written.before) :]
+        written.went_on()
+        reply.replace(context.prefix + written.before)
+        asker, profile = self._asker(incoming, context), written.offer.model.profile
+        again = await self.request_builder.toolbox.step(written.steps, new, written.calls, asker, reply, profile)
+        turn_log.current.get().last_progress = self.store.clock.monotonic()
+        return again and await self._may_repeat(incoming, context, written)
+
+    def _asker(self, incoming: Incoming, context: TurnContext) -> ToolContext:
+        return ToolContext(
+            address=incoming.address,
+            user=incoming.user.id,
+            language=context.language,
+            zone=context.choices.zone,
+            clock=self.store.clock,
+            turn=incoming.id,
+        )
+
+    def _may_help(self, written: AnswerDraft, error: ModelError, end: float) -> bool:
+        """Whether to ask once more: the same model after a cut, another one where this one is left alone now."""
+        if asyncio.get_running_loop().time() >= end:
+            return False
+        if isinstance(error, StreamCut):
+            return True
+        other = self.routing.available(written.wanted)
+        if written.text or not written.offer.is_unavailable or other is written.offer:
+            return False
+        written.offer = other
+        return True
+
+    async def _may_repeat(self, incoming: Incoming, context: TurnContext, written: AnswerDraft) -> bool:
+        """What broke off was paid: asking again is paid again, and has to fit into the budgets too."""
+        if not context.held:
+            return True
+        try:
+            again = await self.store.write(lambda tx: self.pricing.held(tx, incoming, context, agreed=True))
+        except LimitReached as error:
+            written.limit = str(error) if written.calls else ""
+            return False
+        written.held.append(again.held)
+        return True
+
+    async def _request_once(
+        self, reply: Reply, context: TurnContext, written: AnswerDraft, shrink: float, end: float
+    ) -> None:
+        offer = written.offer
+        with tracing.span("prompt"):
+            ratio, request = (
+                self.request_builder.ratio(offer),
+                self.request_builder.request(context, offer, written.steps, shrink),
+            )
+        written.begin()
+        try:
+            async with asyncio.timeout_at(end + GRACE) as late:
+                await self._consume(reply, request, written, context)
+        except TimeoutError:
+            if not late.expired():
+                raise
+            raise StreamCut("the answer took too long") from None
+        finally:
+            written.bill(request, ratio)
+        if written.usage:
+            ratio.learn(prompt.size(request), written.usage)
+
+    async def _consume(self, reply: Reply, request: Request, written: AnswerDraft, context: TurnContext) -> None:
+        turn = turn_log.current.get()
+        turn.requests += 1
+        async with aclosing(tracing.model_stream(written.offer.model, request)) as chunks:
+            async for chunk in chunks:
+                turn.mark_token(self.store.clock.monotonic())
+                hides = chunk.reasoning and not self.request_builder.options.thoughts
+                written.add(replace(chunk, reasoning="") if hides else chunk)
+                if chunk.replaces:
+                    reply.replace(context.prefix + written.text)
+                elif chunk.text:
+                    reply.append(chunk.text)
+                if chunk.activity in DOINGS:
+                    reply.show(say(context.language, DOINGS[chunk.activity]))
