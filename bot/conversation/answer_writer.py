@@ -28,14 +28,14 @@ from bot.tools import approvals
 from bot.tools.tool import ToolContext
 from bot.types import Address, Incoming
 
-GRACE = 1.0  # seconds after the deadline in which a model may say itself that it is over
+GRACE = 1.0  # seconds after the deadline in which the model's own error is waited for
 DOINGS = {SEARCHING: "tool.doing.search"}
-CUT_TRIES = 3  # how often an answer that breaks off is begun anew in the same place
+CUT_TRIES = 3  # requests for an answer whose stream breaks off
 
 
 @dataclass(slots=True)
 class Running:
-    """An answer that is being written, and how to end that."""
+    """An answer that is being written. `scope` is the timeout around it; `outdated`: its question was edited."""
 
     address: Address
     question: Remembered
@@ -43,7 +43,8 @@ class Running:
     outdated: bool = False
 
     def end(self) -> None:
-        if not self.scope.expired():  # somebody else has just ended it
+        """Stop the answer at its next wait."""
+        if not self.scope.expired():  # it is being stopped already
             self.scope.reschedule(asyncio.get_running_loop().time())
 
 
@@ -59,13 +60,14 @@ class AnswerWriter:
     _running: dict[str, Running] = field(default_factory=dict, init=False)  # by turn
 
     async def write(self, incoming: Incoming, reply: Reply, context: TurnContext, place: BranchPoint) -> AnswerDraft:
+        """Write the answer to `context`, streamed to `reply`. Errors of the model end in the draft's `error`."""
         wanted = self.routing.by_name(context.choices.model)
         written = AnswerDraft(
             wanted=wanted, offer=self.routing.available(wanted), held=[context.held] if context.held else []
         )
         written.steps = context.steps
         try:
-            # A deadline that is set only when somebody presses Stop: it ends the wait wherever the stream is.
+            # A timeout without a deadline until somebody presses Stop: then it ends whatever is waited for.
             async with asyncio.timeout(None) as scope:
                 run = self._running[incoming.id] = Running(incoming.address, place.question, scope)
                 context = await self.informed(incoming, reply, context)
@@ -78,9 +80,9 @@ class AnswerWriter:
         return written
 
     def stop(self, key: str, turn: str = "") -> bool:
-        """Stop the answer that is being written at an address; what was written stays.
+        """Stop the answers that are being written in the conversation `key`; what was written is kept.
 
-        With `turn` only the answer of that turn. False: there is nothing to stop.
+        `turn` limits this to the answer of that turn. False: no answer is being written there.
         """
         found = [run for id_, run in self._running.items() if run.address.key == key and turn in ("", id_)]
         for run in found:
@@ -88,13 +90,13 @@ class AnswerWriter:
         return bool(found)
 
     def leave(self, bot: int, chat: int) -> None:
-        """Stop every answer that is being written in a chat, in all its topics."""
+        """Stop the answers that are being written in a chat, in all its topics."""
         for run in self._running.values():
             if (run.address.bot, run.address.chat) == (bot, chat):
                 run.end()
 
     def outdate(self, edit: Incoming) -> None:
-        """A question was edited while its answer is being written: that ends, and is marked as outdated."""
+        """Stop the answer to a question that was edited meanwhile, and mark the answer as outdated."""
         for run in self._running.values():
             asked = run.question
             is_it = asked.place == edit.message_id if asked.place else asked.turn == edit.of
@@ -103,7 +105,7 @@ class AnswerWriter:
                 run.end()
 
     async def informed(self, incoming: Incoming, reply: Reply, context: TurnContext) -> TurnContext:
-        """The context with what the documents of the conversation say of the question."""
+        """The context with the passages of the conversation's documents that help with the question."""
         if self.documents is None or not context.has_documents:
             return context
         reply.show(say(context.language, "document.searching"))
@@ -114,7 +116,7 @@ class AnswerWriter:
     async def _until_complete(
         self, incoming: Incoming, reply: Reply, context: TurnContext, written: AnswerDraft
     ) -> None:
-        """Ask until there is a whole answer: shorter when the prompt was too long, anew when the stream broke."""
+        """Ask until the answer is complete: after tool calls, with a shorter prompt, or again after a broken stream."""
         shrink, cuts, longest = 1.0, 0, ""
         await self._prepare(incoming, reply, context)
         end = asyncio.get_running_loop().time() + self.request_builder.options.deadline
@@ -143,7 +145,7 @@ class AnswerWriter:
                 reply.replace(context.prefix + written.before)
 
     async def _prepare(self, incoming: Incoming, reply: Reply, context: TurnContext) -> None:
-        """What comes before the model is asked: tools that are still starting, and an action that was confirmed."""
+        """Wait for tools that are still starting, and do the tool call that the user has approved."""
         if self.routing.by_name(context.choices.model).model.profile.tools:
             await self.request_builder.toolbox.ready()
         if context.act is not None:
@@ -151,7 +153,7 @@ class AnswerWriter:
             await approvals.perform(self.store, self.request_builder.toolbox, context.act, context.steps, asker, reply)
 
     async def _use_tools(self, incoming: Incoming, reply: Reply, context: TurnContext, written: AnswerDraft) -> bool:
-        """Do what the model called for; whether to ask it again, with what was found."""
+        """Do the tool calls of the model. Returns whether to ask the model again, with the results."""
         new = written.text[len(written.before) :]
         written.went_on()
         reply.replace(context.prefix + written.before)
@@ -171,7 +173,7 @@ class AnswerWriter:
         )
 
     def _may_help(self, written: AnswerDraft, error: ModelError, end: float) -> bool:
-        """Whether to ask once more: the same model after a cut, another one where this one is left alone now."""
+        """Whether another request may help: to the same model after a cut, to another one if its circuit is open."""
         if asyncio.get_running_loop().time() >= end:
             return False
         if isinstance(error, StreamCut):
@@ -183,7 +185,7 @@ class AnswerWriter:
         return True
 
     async def _may_repeat(self, incoming: Incoming, context: TurnContext, written: AnswerDraft) -> bool:
-        """What broke off was paid: asking again is paid again, and has to fit into the budgets too."""
+        """Reserve the price of one more request. False: it does not fit into the budgets."""
         if not context.held:
             return True
         try:

@@ -46,10 +46,10 @@ class Assistant:
     async def answer(
         self, incoming: Incoming, reply: Reply, *, last: bool = False, then: Effect | None = None
     ) -> Awaited | None:
-        """Answer a question. Returns what the bot waits for where this message is the answer to a question of its own.
+        """Answer a message. If the bot had asked this user for a message, return an `Awaited` and answer nothing.
 
-        `last`: the bot waits for nothing any more, so this is a question in any case. `then` is done in the last
-        transaction of the turn.
+        `last`: forget what the bot had asked for, so that the message is a question in any case. `then` is called in
+        the last transaction of the turn. Raises `LimitReached`.
         """
         context = await self.store.write(
             lambda tx: self.turn_start.question(tx, incoming, last=last, then=then), self.pricing.guard
@@ -63,10 +63,10 @@ class Assistant:
         self, incoming: Incoming, reply: Reply, action: ButtonPress,
         *, model: str = "", chosen: str = "", agreed: bool = False, gone: str = "",
     ) -> None:  # fmt: skip
-        """Answer the question of a button once more, or go on with its answer.
+        """Answer the question of a pressed button again, or continue its answer.
 
-        `model` answers this time, `chosen` from now on; `agreed`: the user knows the price. `gone` is said where the
-        question is not known any more, "": nothing.
+        `model` answers this once, `chosen` from now on. `agreed`: the user has accepted the price. `gone` is what the
+        user is told if the question was deleted meanwhile ("": nothing). Raises `LimitReached`.
         """
 
         def begin(tx: Tx) -> TurnContext | None:
@@ -82,7 +82,7 @@ class Assistant:
         await self._begin(incoming, reply, begin, notice=not chosen)
 
     async def answer_edited(self, incoming: Incoming, reply: Reply) -> bool:
-        """Answer a question that was edited. False: there is nothing to answer, and nothing was done."""
+        """Answer an edited question. False: the edit needs no answer, and nothing was changed."""
         context = await self.store.write(lambda tx: self.turn_start.edited(tx, incoming), self.pricing.guard)
         if context is not None:
             await self._answer(incoming, reply, context)
@@ -91,9 +91,9 @@ class Assistant:
     async def answer_approved(
         self, incoming: Incoming, reply: Reply, decide: Callable[[Tx], Approval | None]
     ) -> None:  # fmt: skip
-        """Answer after an action was decided on: `decide` does so in the first transaction of the turn.
+        """Continue an answer after the user approved or declined a tool call.
 
-        None: it has ended the turn there, with a notice.
+        `decide` stores the decision in the first transaction of the turn, or ends the turn there and returns None.
         """
 
         def begin(tx: Tx) -> TurnContext | None:
@@ -105,9 +105,9 @@ class Assistant:
     async def deferred_request(
         self, incoming: Incoming, reply: Reply, text: str, asked: Remembered | None = None
     ) -> Request:
-        """What a model is asked that answers later: what it would be asked now, without tools.
+        """The request for an answer that comes later (/later): as it would be now, but without tools.
 
-        `asked` is a question of before; without it `text` is a new one.
+        `asked` is an earlier question; without it `text` is a new question. Nothing is saved.
         """
         context = await self.store.read(lambda tx: self.turn_start.deferred(tx, incoming, asked, text))
         context = await self.writer.informed(incoming, reply, context)
@@ -115,13 +115,13 @@ class Assistant:
         return self.writer.request_builder.request(context, offer, context.steps, tools=False)
 
     def model_for(self, choices: ChatChoices) -> ModelOption:
-        """The model that answers where this was chosen."""
+        """The model that answers in a chat with these choices."""
         return self.turn_start.chosen(choices).offer
 
     async def _begin(
         self, incoming: Incoming, reply: Reply, begin: Callable[[Tx], TurnContext | None], *, notice: bool
     ) -> None:
-        """Run the first transaction of a turn, and answer unless it has ended the turn, by a `notice` or for all."""
+        """Run `begin`, the first transaction of a turn. None: it has ended the turn, with a `notice` or publicly."""
         context = await self.store.write(begin, self.pricing.guard)
         if context is None:
             if notice:
@@ -148,7 +148,7 @@ class Assistant:
         if written.error is not None:
             turn.mark_failed(written.error)
             written.code = self.incidents.record(written.error, incoming.id) if self.incidents is not None else ""
-        # What the model was paid for is not asked for again because the disk is full just now.
+        # The answer is paid for: a full disk must not make the bot ask, and pay, again.
         await self.store.retry_until_stored(
             lambda: self.store.write(lambda tx: self._save(tx, incoming, context, written))
         )
@@ -174,6 +174,6 @@ class Assistant:
             conversation_list.wants_name(tx, context.conversation, incoming, context.language)
 
     def _named(self, incoming: Incoming, context: TurnContext, written: AnswerDraft) -> bool:
-        """Whether the conversation gets a name now: a topic, after its first answer."""
+        """Whether the conversation gets a title now: a private topic does after its first answer."""
         first = context.place is not None and context.place.question.parent is None and bool(written.words())
         return first and self.turn_start.options.names_topics and incoming.private and bool(incoming.address.thread)

@@ -1,4 +1,4 @@
-"""What an answer may cost: held back in the transaction that saves its question, or asked about first."""
+"""What an answer may cost: reserved in the transaction that saves its question, or accepted by the user first."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bot.types import Incoming, Outgoing
 
 @dataclass(slots=True, kw_only=True)
 class AnswerCost:
-    """`modes` tells what answers later, at a lower price, by the names of the models."""
+    """Reserves the price of answers. `modes` finds the asynchronous, cheaper variant of a model by its name."""
 
     routing: Routing
     request_builder: RequestBuilder
@@ -33,11 +33,14 @@ class AnswerCost:
 
     @property
     def guard(self) -> DecisionLock | None:
-        """What `held` needs."""
+        """The lock that a transaction needs to call `held`; None where nothing is limited."""
         return DecisionLock.SPENDING if self.budget else None
 
     def held(self, tx: Tx, incoming: Incoming, context: TurnContext, *, agreed: bool = False) -> TurnContext:
-        """Hold back what the answer can cost, or ask first; nothing is reckoned where nothing is limited."""
+        """The context with a reservation for the answer, or with the `price` that the user has to accept first.
+
+        `agreed`: the user has accepted the price. Without limits nothing is computed. Raises `LimitReached`.
+        """
         if not self.budget:
             return context
         if context.has_documents:
@@ -49,13 +52,13 @@ class AnswerCost:
         return replace(context, held=self.budget.reserve_answer(tx, incoming, tokens, price, context.language))
 
     def _ahead(self, tx: Tx, context: TurnContext, offer: ModelOption) -> int:
-        """What has to be paid before the model can be asked: it is held back by itself."""
+        """The price, in millionths, of searching the documents before the model is asked: a reservation of its own."""
         if not context.has_documents or self.documents is None or not self.budget.confirm:
             return 0
         return self.documents.ahead(tx, context.conversation, offer.model.profile.window)
 
     def ask_first(self, tx: Tx, incoming: Incoming, context: TurnContext) -> None:
-        """The answer is expensive: end the turn with its price, and offer the cheapest model."""
+        """End the turn with the price of the answer, and buttons to accept it, take the cheapest model, or drop it."""
         price, question = context.price, context.place.question.id if context.place else 0
         now = self.routing.by_name(context.choices.model)
         others = [offer for offer in self.routing.options if offer is not now]
@@ -77,7 +80,7 @@ class AnswerCost:
         finish_with_price(tx, incoming, say(context.language, "price.question", price=shown(price)), *choices)
 
     def _later(self, context: TurnContext, offer: ModelOption) -> str:
-        """The turn that may be answered later instead, "" where that costs no less."""
+        """The turn that the asynchronous model could answer at a lower price; "" if there is none."""
         cheaper = offer.model.profile.asynchronous and self.modes(offer.name) is not None
         if context.place is None or context.place.shown is not None or not cheaper:
             return ""
@@ -88,7 +91,7 @@ class AnswerCost:
         usage = prompt.most(
             self.request_builder.request(context, offer, context.steps), self.request_builder.ratio(offer)
         )
-        if context.has_documents:  # what they say of the question is looked up later
+        if context.has_documents:  # the documents are searched later, in `AnswerWriter`
             most = most_of_documents(offer.model.profile.window, context.size_of_documents, context.language)
             room = self.request_builder.ratio(offer).tokens(most)
             usage = replace(usage, prompt=usage.prompt + room)
@@ -96,11 +99,11 @@ class AnswerCost:
 
 
 def finish_with_price(tx: Tx, incoming: Incoming, sentence: str, *choices: Choice) -> None:
-    """End the turn with a price and the buttons below it; what was asked for is kept, and nothing is spent yet."""
+    """End the turn with a `sentence` about a price and the `choices` below it. Nothing is spent yet."""
     quoted = 0 if incoming.private else incoming.message_id
     finish_turn(tx, incoming, Outgoing(sentence, plain=True, reply_to=quoted), choices=choices)
 
 
 def price_choice(incoming: Incoming, action: str, payload: Mapping[str, Any], **values: str) -> Choice:
-    """A button below a price; the key of its label is its action."""
+    """A button below a price. Its label is the text whose key is the `action`, with `values`."""
     return Choice(say(incoming.language, action, **values), action, payload, queued=True)
