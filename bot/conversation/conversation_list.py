@@ -69,6 +69,7 @@ class ConversationList:
 
     async def press_rename(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Ask the user for the new title of a conversation."""
+
         def work(tx: Tx) -> None:
             tx.buttons.await_answer(incoming.address, incoming.user.id, "chats.rename", id=action.payload["id"])
             asked = Outgoing(say(incoming.language, "chats.rename.ask"), plain=True, ask_reply=True)
