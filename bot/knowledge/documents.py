@@ -1,7 +1,7 @@
-"""Documents in a question: kept with their conversation, and put before the model where they help.
+"""Documents that users send: stored with their conversation, and put into requests where they help.
 
-Begin with `Documents.keep`. What fits a share of the model's window is given whole (`about`); of what does not, the
-passages that speak of the question, found by their meaning (embeddings) and their words.
+Begin with `Documents.keep`. Documents that fit a share of the model's window are given whole (`about`); of longer ones
+the model gets the relevant passages, which are found by embeddings and by words.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from bot.types import Incoming
 
 log = logging.getLogger(__name__)
 
-SHARE = 0.4  # of a model's window that documents may take
-CHARACTERS = 2.5  # of a token, carefully
-PATIENCE = 120.0  # seconds that the vectors of a document may take; without them its words are searched
+SHARE = 0.4  # share of a model's window that documents may take
+CHARACTERS = 2.5  # a token, a low estimate
+PATIENCE = 120.0  # seconds for the embeddings of a document; without them only words are compared
 
 
 @dataclass(frozen=True, slots=True)
 class Retrieved:
-    """What the model is told of the documents, and the places that it can cite.
+    """What the model is given of the documents, and the sources that it can cite.
 
-    `limit` is the sentence of a budget that did not let them be searched by their meaning.
+    `limit` is the sentence of a budget that did not allow embeddings.
     """
 
     text: str = ""
@@ -45,14 +45,14 @@ NOTHING = Retrieved()
 
 @dataclass(slots=True, kw_only=True)
 class Documents:
-    """`embedder` None: only words are searched."""
+    """Stores and searches documents. Without an `embedder` passages are found by their words only."""
 
     store: Store
     meter: Meter
     embedder: Embedder | None = None
 
     async def keep(self, incoming: Incoming, name: str, pages: Sequence[str]) -> str:
-        """Keep the text of a document with the conversation. Returns what the history says of it."""
+        """Store the text of a document in the conversation. Returns the line about it for the history."""
         passages = await asyncio.to_thread(cut, pages)
 
         def keep(tx: Tx) -> None:
@@ -66,7 +66,7 @@ class Documents:
         return instruct(incoming.language, key, name=name, pages=len(pages))
 
     async def about(self, conversation: int, question: str, window: int, payer: BillTo) -> Retrieved:
-        """What the documents of a conversation say of a question, for a model with that window (in tokens)."""
+        """The documents of a conversation, or the passages for a question, that fit a `window` of so many tokens."""
         kept = await self.store.read(lambda tx: tx.documents.list_passages(conversation))
         passages = [Passage(one.text, one.page, one.vector, one.name, one.id) for one in kept]
         room = budget(window)
@@ -87,7 +87,7 @@ class Documents:
         return replace(_found(chosen, payer.language), limit=limit)
 
     def ahead(self, tx: Tx, conversation: int, window: int) -> int:
-        """What the vectors of documents that are too long for that window are going to cost, in millionths."""
+        """The price, in millionths, of the embeddings that a question to a model with this window will need."""
         whole, left = tx.documents.text_sizes(conversation)
         is_searched = self.embedder is not None and whole > budget(window)
         return self.meter.tariffs.documents.cost(int(left / CHARACTERS)) if is_searched else 0
@@ -106,7 +106,7 @@ class Documents:
         return sorted(chosen, key=lambda one: places[one.id])
 
     async def _reckoned(self, embedder: Embedder, passages: list[Passage], payer: BillTo) -> list[Passage]:
-        """The same with vectors. Each batch is kept, so that what was paid is not asked for again."""
+        """The passages with embeddings. Each batch is stored at once, so that it is paid only once."""
         missing = [one for one in passages if not one.vector]
         new: dict[int, tuple[float, ...]] = {}
         for first in range(0, len(missing), BATCH):
@@ -124,7 +124,7 @@ class Documents:
     async def _embedded(
         self, embedder: Embedder, texts: Sequence[str], payer: BillTo, *, question: bool = False
     ) -> Sequence[Vector | ModelError]:
-        """Paid for by what the service counts; at most a token a character is held back. Raises `LimitReached`."""
+        """Embed texts and charge the tokens that the service counts. Raises `LimitReached`."""
         tariffs = self.meter.tariffs
         most = [min(len(text), embedder.longest) for text in texts]
         async with self.meter.charge(payer, tariffs.questions if question else tariffs.documents, sum(most)) as bill:
@@ -136,12 +136,12 @@ class Documents:
 
 BATCH = 20
 MOST_PASSAGES = 12
-LONGEST_NAME = 120  # characters of a place
-MOST_ASKED = 2_000  # characters of a question that are looked for
+LONGEST_NAME = 120  # characters of a citation, such as [report.pdf, p. 3]
+MOST_ASKED = 2_000  # characters of a question that are embedded
 
 
 def _all(vectors: Sequence[Vector | ModelError]) -> Sequence[Vector]:
-    """Raises the first error among them."""
+    """The vectors. Raises the first error among them."""
     for one in vectors:
         if isinstance(one, ModelError):
             raise one
@@ -149,18 +149,18 @@ def _all(vectors: Sequence[Vector | ModelError]) -> Sequence[Vector]:
 
 
 def budget(window: int) -> int:
-    """The characters of documents that a prompt for such a window may hold."""
+    """How many characters of documents a prompt may hold for a window of so many tokens."""
     return int(window * SHARE * CHARACTERS)
 
 
 def most(window: int, size: int, language: str) -> int:
-    """The most characters that documents of that size can add to such a prompt."""
+    """The most characters that documents of `size` characters add to a prompt, with the instructions around them."""
     frame = instruct(language, "documents.head", example="") + instruct(language, "documents.tail")
     return min(budget(window), size) + len(frame) + LONGEST_NAME
 
 
 def cited(answer: str, found: Retrieved) -> tuple[Source, ...]:
-    """The places that an answer names, in any of our languages, in its order, each once."""
+    """The sources that an answer cites in square brackets, in the order of the answer, each once."""
     named = [match[1].strip() for match in re.finditer(r"\[([^\[\]\n]{1,300})\]", answer)]
     places = {
         named_page(language, source.title, source.page): source for source in found.sources for language in LANGUAGES
@@ -182,5 +182,5 @@ def _place(passage: Passage, language: str) -> str:
 
 
 def named_page(language: str, name: str, page: int) -> str:
-    """ "report.pdf, p. 3", «report.pdf, с. 3»; the name alone of what has no pages."""
+    """How a page is cited: "report.pdf, p. 3", in Russian "report.pdf, с. 3". `page` 0: the name alone."""
     return say(language, "document.page", name=name, page=page) if page else name

@@ -41,8 +41,9 @@ async def ask(
 ) -> S:
     """Ask a model and return its answer as an object of `schema`.
 
-    The schema goes with the request and stands in its words too, for models that only read. An answer that does not fit
-    is sent back once with what is wrong; then `ModelProtocolError` is raised. The other `ModelError`s pass through.
+    The request has the schema as a parameter and, for models that ignore the parameter, in the system prompt. An answer
+    that does not fit is sent back once with a complaint. `language` is the language of the instructions, "" for
+    English. Raises `ModelProtocolError` if the second answer does not fit either, and the model's `ModelError`s.
     """
     described = schema_of(schema)
     order = "\n\n".join(filter(None, (system, instruct(language, "json.only"))))
@@ -67,7 +68,7 @@ async def ask(
 
 
 def read(answer: str, schema: type[S]) -> S:
-    """The object that an answer is, also where it stands in a code fence or between words. Raises `ValueError`."""
+    """The object in an answer, also if it is in a code fence or between words. Raises `ValueError`."""
     first: ValidationError | None = None
     for text in _candidates(answer):
         try:
@@ -79,7 +80,7 @@ def read(answer: str, schema: type[S]) -> S:
 
 
 def _candidates(answer: str) -> list[str]:
-    """Where the JSON may be: all of it, in a fence, or from the first bracket to the last."""
+    """The texts that may be the JSON: the whole answer, a code fence, the part between first and last bracket."""
     fenced = [match[1].strip() for match in FENCED.finditer(answer)]
     spans = [(answer.find(opening), answer.rfind(closing)) for opening, closing in ("{}", "[]")]
     between = [answer[start : end + 1] for start, end in sorted(spans) if 0 <= start < end]

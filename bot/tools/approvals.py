@@ -1,9 +1,9 @@
-"""Actions: what a tool may do only after the user's tap. Begin with `ask`; `conversation/price_confirmation.py` takes
-the tap.
+"""Tool calls that are done only after the user's approval. Begin with `ask`; the buttons are handled in
+`conversation/tool_approval.py`.
 
-An action is a row before anything else: asked -> submitting (it is being done) -> running (what came of it is known,
-the model has to be told) -> done. So a crash never does it twice: what is found in `submitting` may or may not have
-been done, and that is said.
+Such a call is a row of the table of operations, in the state asked -> submitting (being done) -> running (the result is
+stored, the model has to be told) -> done. So a crash never repeats a call: a row in the state `submitting` may or may
+not have been done, and the user is told so.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from bot.tools.tool import LONGEST_RESULT, ToolContext, ToolOutput
 from bot.tools.toolbox import Pending, Steps, Toolbox, described, result
 from bot.types import Incoming, Message, Outgoing, ToolCall, ToolResult
 
-ACTION = "action"  # the kind of its operations
+ACTION = "action"  # the kind of these operations
 
 
 def ask(tx: Tx, incoming: Incoming, question: int, steps: Steps, number: int) -> Outgoing:
-    """The question whether to do what the model called for, with its two buttons. `question` is the message to answer.
+    """Store the pending call of `steps`, and return the message that asks the user to approve or decline it.
 
-    `number` is the place of this message among the answers of its turn.
+    `question` is the id of the message that is being answered, `number` the index of this message in its turn.
     """
     if steps.pending is None:
         raise ValueError("nothing is pending")
@@ -46,7 +46,7 @@ def ask(tx: Tx, incoming: Incoming, question: int, steps: Steps, number: int) ->
 
 
 def load(operation: Operation) -> Steps:
-    """What the model had called for when it asked."""
+    """The steps as they were stored by `ask`."""
     asked = operation.request
     messages = [Message(row["role"], load_parts(row["parts"])) for row in asked["steps"]]
     (call,) = load_parts(asked["call"])
@@ -57,15 +57,16 @@ def load(operation: Operation) -> Steps:
 
 
 def refuse(tx: Tx, operation: Operation) -> None:
+    """Store that the user has declined the call."""
     _known(tx, operation, ToolOutput(instruct(operation.request["language"], "tool.declined"), failed=True))
 
 
 async def perform(
     store: Store, toolbox: Toolbox, operation: Operation, steps: Steps, asker: ToolContext, reply: Reply
 ) -> None:
-    """Do it, unless it was done or refused before; then the steps go on with what came of it.
+    """Do the pending call, unless its result is stored already or it was declined; add the result to `steps`.
 
-    While it is being done `steps.unsure` names it: whoever is interrupted has to say so.
+    During the call `steps.unsure` names the tool, so that an interrupted turn can tell the user.
     """
     pending, steps.pending = steps.pending, None
     if pending is None:
@@ -105,7 +106,7 @@ def _dump(steps: Steps) -> dict[str, Any]:
 
 
 def _fenced(text: str) -> str:
-    """As code, in which nothing comes to life, however many backticks the text itself has."""
+    """The text as a Markdown code block, whose fence is longer than any row of backticks in the text."""
     fence = "```"
     while fence in text:
         fence += "`"
