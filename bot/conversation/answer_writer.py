@@ -29,7 +29,7 @@ from bot.tools.tool import ToolContext
 from bot.types import Address, Incoming
 
 GRACE = 1.0  # seconds after the deadline in which the model's own error is waited for
-DOINGS = {SEARCHING: "tool.doing.search"}
+ACTIVITY_TEXTS = {SEARCHING: "tool.doing.search"}
 CUT_TRIES = 3  # requests for an answer whose stream breaks off
 
 
@@ -63,7 +63,9 @@ class AnswerWriter:
         """Write the answer to `context`, streamed to `reply`. Errors of the model end in the draft's `error`."""
         wanted = self.routing.by_name(context.choices.model)
         written = AnswerDraft(
-            wanted=wanted, offer=self.routing.available(wanted), held=[context.held] if context.held else []
+            wanted=wanted,
+            option=self.routing.available(wanted),
+            reservations=[context.reservation] if context.reservation else [],
         )
         written.steps = context.steps
         try:
@@ -71,7 +73,7 @@ class AnswerWriter:
             async with asyncio.timeout(None) as scope:
                 run = self._running[incoming.id] = Running(incoming.address, place.question, scope)
                 context = await self.informed(incoming, reply, context)
-                written.found = context.found
+                written.retrieved = context.retrieved
                 await self._until_complete(incoming, reply, context, written)
         except TimeoutError:
             written.stopped, written.outdated = True, run.outdated
@@ -111,7 +113,7 @@ class AnswerWriter:
         reply.show(say(context.language, "document.searching"))
         window, question = self.routing.by_name(context.choices.model).model.profile.window, context.history[-1].text
         payer = BillTo.of(incoming, context.language)
-        return replace(context, found=await self.documents.about(context.conversation, question, window, payer))
+        return replace(context, retrieved=await self.documents.retrieve(context.conversation, question, window, payer))
 
     async def _until_complete(
         self, incoming: Incoming, reply: Reply, context: TurnContext, written: AnswerDraft
@@ -148,16 +150,18 @@ class AnswerWriter:
         """Wait for tools that are still starting, and do the tool call that the user has approved."""
         if self.routing.by_name(context.choices.model).model.profile.tools:
             await self.request_builder.toolbox.ready()
-        if context.act is not None:
+        if context.decided_call is not None:
             asker = self._asker(incoming, context)
-            await approvals.perform(self.store, self.request_builder.toolbox, context.act, context.steps, asker, reply)
+            await approvals.perform(
+                self.store, self.request_builder.toolbox, context.decided_call, context.steps, asker, reply
+            )
 
     async def _use_tools(self, incoming: Incoming, reply: Reply, context: TurnContext, written: AnswerDraft) -> bool:
         """Do the tool calls of the model. Returns whether to ask the model again, with the results."""
         new = written.text[len(written.before) :]
-        written.went_on()
+        written.begin_paragraph()
         reply.replace(context.prefix + written.before)
-        asker, profile = self._asker(incoming, context), written.offer.model.profile
+        asker, profile = self._asker(incoming, context), written.option.model.profile
         again = await self.request_builder.toolbox.step(written.steps, new, written.calls, asker, reply, profile)
         turn_log.current.get().last_progress = self.store.clock.monotonic()
         return again and await self._may_repeat(incoming, context, written)
@@ -179,31 +183,31 @@ class AnswerWriter:
         if isinstance(error, StreamCut):
             return True
         other = self.routing.available(written.wanted)
-        if written.text or not written.offer.is_unavailable or other is written.offer:
+        if written.text or not written.option.is_unavailable or other is written.option:
             return False
-        written.offer = other
+        written.option = other
         return True
 
     async def _may_repeat(self, incoming: Incoming, context: TurnContext, written: AnswerDraft) -> bool:
         """Reserve the price of one more request. False: it does not fit into the budgets."""
-        if not context.held:
+        if not context.reservation:
             return True
         try:
-            again = await self.store.write(lambda tx: self.pricing.held(tx, incoming, context, agreed=True))
+            again = await self.store.write(lambda tx: self.pricing.reserve(tx, incoming, context, agreed=True))
         except LimitReached as error:
             written.limit = str(error) if written.calls else ""
             return False
-        written.held.append(again.held)
+        written.reservations.append(again.reservation)
         return True
 
     async def _request_once(
         self, reply: Reply, context: TurnContext, written: AnswerDraft, shrink: float, end: float
     ) -> None:
-        offer = written.offer
+        option = written.option
         with tracing.span("prompt"):
             ratio, request = (
-                self.request_builder.ratio(offer),
-                self.request_builder.request(context, offer, written.steps, shrink),
+                self.request_builder.ratio(option),
+                self.request_builder.request(context, option, written.steps, shrink),
             )
         written.begin()
         try:
@@ -221,7 +225,7 @@ class AnswerWriter:
     async def _consume(self, reply: Reply, request: Request, written: AnswerDraft, context: TurnContext) -> None:
         turn = turn_log.current.get()
         turn.requests += 1
-        async with aclosing(tracing.model_stream(written.offer.model, request)) as chunks:
+        async with aclosing(tracing.model_stream(written.option.model, request)) as chunks:
             async for chunk in chunks:
                 turn.mark_token(self.store.clock.monotonic())
                 hides = chunk.reasoning and not self.request_builder.options.thoughts
@@ -230,5 +234,5 @@ class AnswerWriter:
                     reply.replace(context.prefix + written.text)
                 elif chunk.text:
                     reply.append(chunk.text)
-                if chunk.activity in DOINGS:
-                    reply.show(say(context.language, DOINGS[chunk.activity]))
+                if chunk.activity in ACTIVITY_TEXTS:
+                    reply.show(say(context.language, ACTIVITY_TEXTS[chunk.activity]))

@@ -111,12 +111,12 @@ class Assistant:
         """
         context = await self.store.read(lambda tx: self.turn_start.deferred(tx, incoming, asked, text))
         context = await self.writer.informed(incoming, reply, context)
-        offer = self.routing.by_name(context.choices.model)
-        return self.writer.request_builder.request(context, offer, context.steps, tools=False)
+        option = self.routing.by_name(context.choices.model)
+        return self.writer.request_builder.request(context, option, context.steps, tools=False)
 
     def model_for(self, choices: ChatChoices) -> ModelOption:
         """The model that answers in a chat with these choices."""
-        return self.turn_start.chosen(choices).offer
+        return self.turn_start.chosen(choices).option
 
     async def _begin(
         self, incoming: Incoming, reply: Reply, begin: Callable[[Tx], TurnContext | None], *, notice: bool
@@ -143,7 +143,7 @@ class Assistant:
         turn = turn_log.current.get()
         written = await self.writer.write(incoming, reply, context, place)
         reply.complete()
-        turn.model, turn.persona = written.offer.name, context.persona.label
+        turn.model, turn.persona = written.option.name, context.persona.label
         turn.mark_ended(written.ending(), written.usages, written.text)
         if written.error is not None:
             turn.mark_failed(written.error)
@@ -152,7 +152,7 @@ class Assistant:
         await self.store.retry_until_stored(
             lambda: self.store.write(lambda tx: self._save(tx, incoming, context, written))
         )
-        if self._named(incoming, context, written) or context.then or len(context.history) >= memory.ENOUGH:
+        if self._gets_title(incoming, context, written) or context.then or len(context.history) >= memory.ENOUGH:
             self.wake_jobs()
         await reply.finish()
 
@@ -165,15 +165,15 @@ class Assistant:
         for model, usage in written.usages:
             profile = self.routing.by_name(model).model.profile
             money.book_answer(tx, incoming.address, incoming.user.id, incoming.id, model, profile, usage)
-        for number, held in enumerate(written.held):
-            held.settle(tx, 0 if number else written.cost, 0 if number else written.money)
+        for number, reservation in enumerate(written.reservations):
+            reservation.settle(tx, 0 if number else written.cost, 0 if number else written.money)
         turn_end.save(tx, incoming, context, written)
         if context.then is not None:
             context.then(tx)
-        if self._named(incoming, context, written):
-            conversation_list.wants_name(tx, context.conversation, incoming, context.language)
+        if self._gets_title(incoming, context, written):
+            conversation_list.request_title(tx, context.conversation, incoming, context.language)
 
-    def _named(self, incoming: Incoming, context: TurnContext, written: AnswerDraft) -> bool:
+    def _gets_title(self, incoming: Incoming, context: TurnContext, written: AnswerDraft) -> bool:
         """Whether the conversation gets a title now: a private topic does after its first answer."""
-        first = context.place is not None and context.place.question.parent is None and bool(written.words())
+        first = context.place is not None and context.place.question.parent is None and bool(written.visible_text())
         return first and self.turn_start.options.names_topics and incoming.private and bool(incoming.address.thread)

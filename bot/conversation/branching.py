@@ -1,8 +1,8 @@
 """Where in the tree of a conversation a question and its answer belong, as the first transaction of a turn decides.
 
 A new question follows the newest message of the shown branch, a reply follows the message it replies to (`follow`). An
-edited question (`revise`) and a repeated answer (`again`) become versions in the same place of the chat. An answer that
-broke off is continued (`resume`). `keyboard` makes the buttons below an answer.
+edited question (`revise`) and a repeated answer (`regenerate`) become versions in the same place of the chat. An
+incomplete answer is continued (`resume`). `keyboard` makes the buttons below an answer.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def is_first(tx: Tx, incoming: Incoming) -> bool:
     return not said or int(said[-1].turn.partition(".")[0]) < int(incoming.of)
 
 
-def again(tx: Tx, incoming: Incoming, question: int) -> BranchPoint | None:
+def regenerate(tx: Tx, incoming: Incoming, question: int) -> BranchPoint | None:
     """Where another answer to a question belongs: in the message whose button was pressed. None: it was deleted."""
     asked = tx.messages.find_message(question)
     if asked is None:
@@ -176,19 +176,19 @@ def keyboard(
     return (tuple(row), more) if answer.ending in UNFINISHED else (tuple(row),)
 
 
-def turn_to(tx: Tx, incoming: Incoming, answer: int, language: str, *, thumbs: bool = False) -> Outgoing | None:
+def show_version(tx: Tx, incoming: Incoming, answer: int, language: str, *, thumbs: bool = False) -> Outgoing | None:
     """Show another version of an answer in the same messages; the conversation continues from it. None: no such."""
     version = tx.messages.find_message(answer)
     if version is None or not _over(tx, incoming):
         return None
     tx.messages.show_branch(version)
-    words = other_words(tx, version)
+    words = earlier_question(tx, version)
     question = say(language, "version.of", question=words) if words else ""
     rows = keyboard(tx, incoming.address, incoming.id, incoming.user.id, language, version, thumbs=thumbs)
-    return replace(as_written(tx, incoming.address, version, language, question), buttons=rows)
+    return replace(as_sent(tx, incoming.address, version, language, question), buttons=rows)
 
 
-def as_written(tx: Tx, where: Address, answer: Remembered, language: str, note: str = "") -> Outgoing:
+def as_sent(tx: Tx, where: Address, answer: Remembered, language: str, note: str = "") -> Outgoing:
     """A stored answer as it was sent, with `note` below it.
 
     If the outbox no longer has it, the text of the message with its links; documents are cited in the text itself.
@@ -196,12 +196,12 @@ def as_written(tx: Tx, where: Address, answer: Remembered, language: str, note: 
     said = tx.outbox.find_as_sent(where, answer.turn, answer.text)
     if said is None:
         text = citations.under(answer.text, [source for source in answer.sources if source.url], language)
-        said = Outgoing(text, note=mark(language, answer.ending))
+        said = Outgoing(text, note=ending_note(language, answer.ending))
     noted = "; ".join(filter(None, (said.note, note)))
     return Outgoing(said.text, note=noted, thought=said.thought, of=answer.turn)
 
 
-def mark(language: str, ending: str) -> str:
+def ending_note(language: str, ending: str) -> str:
     """The note below an incomplete answer; "" for other endings."""
     match ending:
         case "stopped":
@@ -214,7 +214,7 @@ def mark(language: str, ending: str) -> str:
             return ""
 
 
-def other_words(tx: Tx, answer: Remembered) -> str:
+def earlier_question(tx: Tx, answer: Remembered) -> str:
     """The beginning of the version of the question that was answered; "" if the chat still shows that version."""
     question = tx.messages.find_message(answer.parent) if answer.parent is not None else None
     newest = tx.messages.find_message(tx.messages.list_versions(answer)[-1])

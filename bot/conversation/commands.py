@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bot.conversation import branching
 from bot.conversation.assistant import Assistant
-from bot.conversation.conversation_list import wants_name
+from bot.conversation.conversation_list import request_title
 from bot.conversation.request import Options
 from bot.feature import ButtonHandler, Command, Feature
 from bot.outbox import finish, finish_turn, finish_with, finish_with_notice
@@ -46,7 +46,7 @@ class ConversationCommands:
         def begin(tx: Tx) -> None:
             old = tx.messages.find_current_conversation(incoming.address)
             if old is not None and tx.messages.find_head(old) is not None and self.options.names_topics:
-                wants_name(tx, old, incoming, incoming.language)
+                request_title(tx, old, incoming, incoming.language)
             tx.messages.begin_conversation(incoming.address)
             tx.buttons.cancel_awaited(incoming.address, incoming.user.id)
             finish_turn(tx, incoming, say(incoming.language, "new"))
@@ -71,7 +71,7 @@ class ConversationCommands:
 
         def work(tx: Tx) -> None:
             answer, thumbs = action.payload["answer"], self.options.thumbs
-            version = branching.turn_to(tx, incoming, answer, incoming.language, thumbs=thumbs)
+            version = branching.show_version(tx, incoming, answer, incoming.language, thumbs=thumbs)
             finish_turn(tx, incoming, *([version] if version is not None else []))
 
         await finish(self.store, reply, work)

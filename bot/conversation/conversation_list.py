@@ -115,7 +115,7 @@ class ConversationList:
         await self.store.write(lambda tx: tx.jobs.delete_done(job))
 
 
-def wants_name(tx: Tx, conversation: int, incoming: Incoming, language: str) -> None:
+def request_title(tx: Tx, conversation: int, incoming: Incoming, language: str) -> None:
     """Add the job that gives a conversation a title."""
     payload = {"user": incoming.user.id, "language": language, "turn": incoming.id}
     tx.jobs.add_job(Job(KIND, str(conversation), incoming.address, payload, due=tx.clock.time()))

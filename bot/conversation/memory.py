@@ -67,7 +67,7 @@ def apply(tx: Tx, conversation: int, branch: Sequence[Remembered]) -> tuple[Kept
     return Kept(facts, summary), [row for row in branch if row.id > summary.upto]
 
 
-def wants_summary(tx: Tx, incoming: Incoming, last: Remembered, count: int, language: str) -> None:
+def request_summary(tx: Tx, incoming: Incoming, last: Remembered, count: int, language: str) -> None:
     """Add the job that summarises a conversation if `count`, its messages after the last summary, is high enough."""
     if count >= ENOUGH:
         payload = {
@@ -116,12 +116,14 @@ class ConversationMemory:
         conversation = tx.messages.current_conversation(incoming.address)
         kept, branch = apply(tx, conversation, tx.messages.list_newest(conversation, self.history))
         persona = self.library.persona(choices.persona)
-        offer, _ = self.routing.resolve(choices.model, choices.own_model, persona.model)
+        option, _ = self.routing.resolve(choices.model, choices.own_model, persona.model)
         ratio = prompt.Ratio()
-        orders = len(persona.orders(language, self.system)) + sum(len(row.text) for row in persona.shown(language))
-        system = ratio.tokens(orders)
+        characters = len(persona.system_prompt(language, self.system)) + sum(
+            len(row.text) for row in persona.example_messages(language)
+        )
+        system = ratio.tokens(characters)
         lines = [
-            say(language, "context.model", model=offer.title, window=offer.model.profile.window),
+            say(language, "context.model", model=option.title, window=option.model.profile.window),
             say(language, "context.persona", persona=persona.name(language), version=persona.version),
             say(language, "context.system", tokens=system),
             say(language, "context.messages", count=len(branch), tokens=sum(ratio.tokens(len(r.text)) for r in branch)),

@@ -40,22 +40,22 @@ class RequestBuilder:
     toolbox: Toolbox = field(default_factory=Toolbox)
     _ratios: defaultdict[str, prompt.Ratio] = field(default_factory=lambda: defaultdict(prompt.Ratio))
 
-    def ratio(self, offer: ModelOption) -> prompt.Ratio:
+    def ratio(self, option: ModelOption) -> prompt.Ratio:
         """The characters a token of this model; it learns for as long as the process runs."""
-        return self._ratios[offer.name]
+        return self._ratios[option.name]
 
     def request(
-        self, context: TurnContext, offer: ModelOption, steps: Steps, shrink: float = 1.0, *, tools: bool = True
+        self, context: TurnContext, option: ModelOption, steps: Steps, shrink: float = 1.0, *, tools: bool = True
     ) -> Request:
-        """The request to the model of `offer` after these `steps` with tools. `tools` False offers the model no tools.
+        """The request to the model of `option` after these `steps` with tools. `tools` False offers the model no tools.
 
         `shrink` below 1 limits the prompt to that share of an earlier prompt, which the service found too long.
         """
-        profile, ratio, persona, options = offer.model.profile, self.ratio(offer), context.persona, self.options
+        profile, ratio, persona, options = option.model.profile, self.ratio(option), context.persona, self.options
         profile = profile if tools else replace(profile, tools=False)
         request = prompt.build(
-            "\n\n".join(filter(None, (persona.orders(context.language, options.system), context.preface))),
-            prompt.informed(context.shown, context.found.text),
+            "\n\n".join(filter(None, (persona.system_prompt(context.language, options.system), context.preface))),
+            prompt.informed(context.messages, context.retrieved.text),
             self.toolbox.narrowed(profile, steps, ratio, context.language),
             ratio,
             max_tokens=persona.max_tokens or options.max_tokens,

@@ -33,7 +33,7 @@ class ChosenModel:
     """The persona and the model that answer in a chat. `gone`: chosen models that are no longer offered."""
 
     persona: Persona
-    offer: ModelOption
+    option: ModelOption
     gone: tuple[str, ...] = ()
 
 
@@ -84,7 +84,7 @@ class TurnStart:
         if action.name == branching.RESUME:
             point = branching.resume(tx, incoming, action.payload["answer"])
         else:
-            point = branching.again(tx, incoming, action.payload["question"])
+            point = branching.regenerate(tx, incoming, action.payload["question"])
         return self._found(tx, incoming, point, pressed=action.key, model=model, agreed=agreed)
 
     def edited(self, tx: Tx, incoming: Incoming) -> TurnContext | None:
@@ -94,8 +94,8 @@ class TurnStart:
     def after_approval(self, tx: Tx, incoming: Incoming, approval: Approval) -> TurnContext:
         """What the answer needs after a decision on a tool call: the conversation as the model saw it at the call."""
         context = self._read(tx, approval.point, incoming.chat, incoming.language)
-        context = replace(context, act=approval.operation, steps=approval.steps)
-        return self.pricing.held(tx, incoming, context, agreed=True)
+        context = replace(context, decided_call=approval.operation, steps=approval.steps)
+        return self.pricing.reserve(tx, incoming, context, agreed=True)
 
     def deferred(self, tx: Tx, incoming: Incoming, asked: Remembered | None, text: str) -> TurnContext:
         """What a deferred answer needs. Nothing is saved, and nothing reserved.
@@ -112,8 +112,8 @@ class TurnStart:
     def chosen(self, choices: ChatChoices) -> ChosenModel:
         """The persona and model for these choices: the chat's model, else the user's, the persona's, the default."""
         persona = self.library.persona(choices.persona)
-        offer, gone = self.routing.resolve(choices.model, choices.own_model, persona.model)
-        return ChosenModel(persona, offer, tuple(name for name in gone if name != persona.model))
+        option, gone = self.routing.resolve(choices.model, choices.own_model, persona.model)
+        return ChosenModel(persona, option, tuple(name for name in gone if name != persona.model))
 
     def _found(
         self, tx: Tx, incoming: Incoming, point: BranchPoint | None, *, pressed: str = "", model: str = "",
@@ -132,8 +132,8 @@ class TurnStart:
         choices = replace(incoming.chat, model=model) if model else incoming.chat
         context = self._read(tx, point, choices, incoming.language)
         if self.options.summaries:
-            memory.wants_summary(tx, incoming, point.question, len(context.history), context.language)
-        return self.pricing.held(tx, incoming, replace(context, pressed=pressed), agreed=agreed)
+            memory.request_summary(tx, incoming, point.question, len(context.history), context.language)
+        return self.pricing.reserve(tx, incoming, replace(context, pressed=pressed), agreed=agreed)
 
     def _read(self, tx: Tx, point: BranchPoint, choices: ChatChoices, language: str) -> TurnContext:
         """The context with the branch of a question as history, and a request to continue a broken answer."""
@@ -153,6 +153,6 @@ class TurnStart:
         chosen = self.chosen(choices)
         return TurnContext(
             place=None, history=tx.blobs.load_images(prompt.spoken(branch)), language=language,
-            choices=replace(choices, model=chosen.offer.name), preface=kept.preface(language), persona=chosen.persona,
+            choices=replace(choices, model=chosen.option.name), preface=kept.preface(language), persona=chosen.persona,
             gone=chosen.gone, has_documents=beside.documents, thumbs=self.options.thumbs, conversation=conversation,
         )  # fmt: skip

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from bot.ai import Chunk, Finish, Request, Usage
 from bot.billing import pricing
 from bot.billing.budget import Reservation
-from bot.conversation.branching import CUT, BranchPoint, mark
+from bot.conversation.branching import CUT, BranchPoint, ending_note
 from bot.errors import ContextOverflow, ModelDenied, ModelError, ModelRefused
 from bot.knowledge.documents import NOTHING, Retrieved
 from bot.llm import prompt
@@ -49,10 +49,10 @@ class TurnContext:
 
     `place` is the question in its branch, `history` the messages before and including the question, `preface` the
     pinned facts and the summary. `choices.model` is the model that shall answer; `gone` are chosen models that are no
-    longer offered. `held` is the reservation for the answer. `price`, in millionths, is set where the user has to
-    accept it first. `pressed` is the key of the button that asked for the answer, which works once. `act` is the tool
-    call that the user has decided on, after these `steps`. `found` are the passages of documents, once they were
-    searched; `size_of_documents` (characters) is only known where budgets are. `then` is called in the last
+    longer offered. `reservation` holds the price of the answer. `price`, in millionths, is set if the user has to
+    accept it first. `pressed` is the key of the button that asked for the answer, which works once. `decided_call` is
+    the tool call that the user has decided on, after these `steps`. `retrieved` are passages of documents, once these
+    were searched; `size_of_documents` (characters) is only known if there are budgets. `then` is called in the last
     transaction of the turn.
     """
 
@@ -61,24 +61,24 @@ class TurnContext:
     choices: ChatChoices
     language: str
     preface: str = ""
-    held: Reservation = field(default_factory=Reservation)
+    reservation: Reservation = field(default_factory=Reservation)
     pressed: str = ""
     price: int = 0
-    act: Operation | None = None
+    decided_call: Operation | None = None
     steps: Steps = field(default_factory=Steps)
     has_documents: bool = False
     size_of_documents: int = 0
     thumbs: bool = False
-    found: Retrieved = NOTHING
+    retrieved: Retrieved = NOTHING
     persona: Persona = NOBODY
     gone: tuple[str, ...] = ()
     then: Effect | None = None
     conversation: int = 0
 
     @property
-    def shown(self) -> Sequence[Message]:
+    def messages(self) -> Sequence[Message]:
         """The persona's examples, then the history."""
-        return [*self.persona.shown(self.language), *self.history]
+        return [*self.persona.example_messages(self.language), *self.history]
 
     @property
     def prefix(self) -> str:
@@ -90,18 +90,18 @@ class TurnContext:
 class AnswerDraft:
     """An answer while a model writes it, and how it ended.
 
-    `wanted` is the chosen model, `offer` the model that is asked: a stand-in while the chosen model is unavailable.
+    `wanted` is the chosen model, `option` the model that is asked: a stand-in while the chosen model is unavailable.
     An answer can take several requests, each of which is paid: `usages` are their models with the reported usage
-    (estimated where the service reports none), `cost` all tokens, `money` the price in millionths, `held` the
-    reservations. `before` is the text from earlier requests, at the head of `text`. `calls` (of tools), `searches`
-    (of the web), `usage` and `finish` belong to the last request; `steps` are the tool calls of earlier requests.
+    (estimated where the service reports none), `cost` all tokens, `money` the price in millionths, `reservations` what
+    was held back for it. `before` is the text from earlier requests, at the head of `text`. `calls` (of tools),
+    `searches` (of the web), `usage` and `finish` belong to the last request, `steps` to the earlier ones.
     `limit` is the sentence of a budget that ended the answer. `thought` is the model's reasoning, if it may be shown.
     `code` names the error in the operator's log.
     """
 
     wanted: ModelOption
-    offer: ModelOption
-    held: list[Reservation]
+    option: ModelOption
+    reservations: list[Reservation]
     text: str = field(default="", init=False)
     finish: Finish | None = field(default=None, init=False)
     usage: Usage | None = field(default=None, init=False)
@@ -118,7 +118,7 @@ class AnswerDraft:
     limit: str = field(default="", init=False)
     code: str = field(default="", init=False)
     thought: str = field(default="", init=False)
-    found: Retrieved = field(default=NOTHING, init=False)
+    retrieved: Retrieved = field(default=NOTHING, init=False)
 
     def begin(self) -> None:
         """Reset what belongs to one request: another request follows."""
@@ -144,15 +144,15 @@ class AnswerDraft:
             usage = Usage(ratio.tokens(prompt.size(request)), ratio.tokens(new))
         if usage is not None:
             usage = replace(usage, searches=max(usage.searches, self.searches))
-            self.usages.append((self.offer.name, usage))
+            self.usages.append((self.option.name, usage))
             self.cost += usage.total
-            self.money += pricing.cost(self.offer.model.profile, usage)
+            self.money += pricing.cost(self.option.model.profile, usage)
 
-    def went_on(self) -> None:
+    def begin_paragraph(self) -> None:
         """Keep the text before tool calls; the next request continues in a new paragraph."""
         self.before = f"{self.text.rstrip()}\n\n" if self.text.strip() else ""
 
-    def words(self) -> str:
+    def visible_text(self) -> str:
         """The text that can be shown; "" if it is only white space and Markdown marks, or was filtered."""
         return "" if SILENT.fullmatch(self.text) or self.finish is Finish.FILTERED else self.text
 
@@ -166,20 +166,20 @@ class AnswerDraft:
             return say(language, "outdated.note")
         if self.limit and not self.stopped:
             return self.limit
-        if unfinished := mark(language, self.ending()):
+        if unfinished := ending_note(language, self.ending()):
             return unfinished
-        if self.found.limit:
-            return say(language, "document.words", limit=self.found.limit)
-        return say(language, "instead.note", model=self.offer.title) if self.offer is not self.wanted else ""
+        if self.retrieved.limit:
+            return say(language, "document.words", limit=self.retrieved.limit)
+        return say(language, "instead.note", model=self.option.title) if self.option is not self.wanted else ""
 
-    def sorry(self, language: str) -> str:
+    def apology(self, language: str) -> str:
         """What the user is told if there is no answer: the cause, the next step, and the code for the operator."""
         if self.limit:
             return self.limit
         code = say(language, "error.code", code=self.code) if self.code else ""
-        return " ".join(filter(None, (say(language, self.apology()), code)))
+        return " ".join(filter(None, (say(language, self.apology_key()), code)))
 
-    def apology(self) -> str:
+    def apology_key(self) -> str:
         """The key of the sentence that says why there is no answer."""
         if self.stopped:
             return "stop.empty"

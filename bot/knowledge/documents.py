@@ -1,7 +1,7 @@
 """Documents that users send: stored with their conversation, and put into requests where they help.
 
-Begin with `Documents.keep`. Documents that fit a share of the model's window are given whole (`about`); of longer ones
-the model gets the relevant passages, which are found by embeddings and by words.
+Begin with `Documents.keep`. A model gets whole documents if they fit a share of its window, else the relevant passages
+(`retrieve`), which are found by embeddings and by words.
 """
 
 from __future__ import annotations
@@ -65,20 +65,20 @@ class Documents:
         key = "document.kept.pages" if len(pages) > 1 else "document.kept"
         return instruct(incoming.language, key, name=name, pages=len(pages))
 
-    async def about(self, conversation: int, question: str, window: int, payer: BillTo) -> Retrieved:
+    async def retrieve(self, conversation: int, question: str, window: int, payer: BillTo) -> Retrieved:
         """The documents of a conversation, or the passages for a question, that fit a `window` of so many tokens."""
         kept = await self.store.read(lambda tx: tx.documents.list_passages(conversation))
         passages = [Passage(one.text, one.page, one.vector, one.name, one.id) for one in kept]
         room = budget(window)
-        if sum(len(one.text) + len(_place(one, payer.language)) + 4 for one in passages) <= room:
+        if sum(len(one.text) + len(_citation(one, payer.language)) + 4 for one in passages) <= room:
             return _found(passages, payer.language)
         vector: Sequence[float] = ()
         limit = ""
         if self.embedder is not None:
             try:
                 async with asyncio.timeout(PATIENCE):
-                    passages = await self._reckoned(self.embedder, passages, payer)
-                    vector = await self._placed(self.embedder, question[:MOST_ASKED], payer)
+                    passages = await self._with_vectors(self.embedder, passages, payer)
+                    vector = await self._question_vector(self.embedder, question[:LONGEST_QUESTION], payer)
             except LimitReached as error:
                 limit = str(error)
             except (ModelError, TimeoutError) as error:
@@ -86,7 +86,7 @@ class Documents:
         chosen = await self._best(question, passages, vector, room)
         return replace(_found(chosen, payer.language), limit=limit)
 
-    def ahead(self, tx: Tx, conversation: int, window: int) -> int:
+    def embedding_price(self, tx: Tx, conversation: int, window: int) -> int:
         """The price, in millionths, of the embeddings that a question to a model with this window will need."""
         whole, left = tx.documents.text_sizes(conversation)
         is_searched = self.embedder is not None and whole > budget(window)
@@ -99,13 +99,13 @@ class Documents:
         chosen: list[Passage] = []
         places = {one.id: place for place, one in enumerate(passages)}
         for one in ranked:
-            room -= len(one.text) + len(_place(one, "")) + 4
+            room -= len(one.text) + len(_citation(one, "")) + 4
             if room < 0 or len(chosen) == MOST_PASSAGES:
                 break
             chosen.append(one)
         return sorted(chosen, key=lambda one: places[one.id])
 
-    async def _reckoned(self, embedder: Embedder, passages: list[Passage], payer: BillTo) -> list[Passage]:
+    async def _with_vectors(self, embedder: Embedder, passages: list[Passage], payer: BillTo) -> list[Passage]:
         """The passages with embeddings. Each batch is stored at once, so that it is paid only once."""
         missing = [one for one in passages if not one.vector]
         new: dict[int, tuple[float, ...]] = {}
@@ -115,11 +115,11 @@ class Documents:
             found = {one.id: unit(to.numbers) for one, to in zip(batch, vectors, strict=True) if isinstance(to, Vector)}
             await self.store.write(lambda tx, found=found: tx.documents.store_vectors(found))  # type: ignore[misc]
             new |= found
-            _all(vectors)
+            _vectors(vectors)
         return [replace(one, vector=new.get(one.id, one.vector)) for one in passages]
 
-    async def _placed(self, embedder: Embedder, question: str, payer: BillTo) -> Sequence[float]:
-        return _all(await self._embedded(embedder, [question], payer, question=True))[0].numbers
+    async def _question_vector(self, embedder: Embedder, question: str, payer: BillTo) -> Sequence[float]:
+        return _vectors(await self._embedded(embedder, [question], payer, question=True))[0].numbers
 
     async def _embedded(
         self, embedder: Embedder, texts: Sequence[str], payer: BillTo, *, question: bool = False
@@ -136,11 +136,11 @@ class Documents:
 
 BATCH = 20
 MOST_PASSAGES = 12
-LONGEST_NAME = 120  # characters of a citation, such as [report.pdf, p. 3]
-MOST_ASKED = 2_000  # characters of a question that are embedded
+LONGEST_CITATION = 120  # characters of a citation, such as [report.pdf, p. 3]
+LONGEST_QUESTION = 2_000  # characters of a question that are embedded
 
 
-def _all(vectors: Sequence[Vector | ModelError]) -> Sequence[Vector]:
+def _vectors(vectors: Sequence[Vector | ModelError]) -> Sequence[Vector]:
     """The vectors. Raises the first error among them."""
     for one in vectors:
         if isinstance(one, ModelError):
@@ -153,10 +153,10 @@ def budget(window: int) -> int:
     return int(window * SHARE * CHARACTERS)
 
 
-def most(window: int, size: int, language: str) -> int:
+def most_characters(window: int, size: int, language: str) -> int:
     """The most characters that documents of `size` characters add to a prompt, with the instructions around them."""
     frame = instruct(language, "documents.head", example="") + instruct(language, "documents.tail")
-    return min(budget(window), size) + len(frame) + LONGEST_NAME
+    return min(budget(window), size) + len(frame) + LONGEST_CITATION
 
 
 def cited(answer: str, found: Retrieved) -> tuple[Source, ...]:
@@ -171,13 +171,13 @@ def cited(answer: str, found: Retrieved) -> tuple[Source, ...]:
 def _found(passages: Sequence[Passage], language: str) -> Retrieved:
     if not passages:
         return NOTHING
-    texts = [instruct(language, "documents.head", example=_place(passages[0], language))]
-    texts += [f"[{_place(one, language)}]\n{one.text}" for one in passages]
+    texts = [instruct(language, "documents.head", example=_citation(passages[0], language))]
+    texts += [f"[{_citation(one, language)}]\n{one.text}" for one in passages]
     sources = dict.fromkeys(Source(one.name, page=one.page) for one in passages)
     return Retrieved("\n\n".join([*texts, instruct(language, "documents.tail")]), tuple(sources))
 
 
-def _place(passage: Passage, language: str) -> str:
+def _citation(passage: Passage, language: str) -> str:
     return named_page(language, passage.name, passage.page)
 
 

@@ -37,16 +37,16 @@ class Shelf(Generic[P]):
 
     folder: Path
     read: Read[P]
-    _known: dict[str, tuple[Stamp, P | None]] = field(default_factory=dict)
-    _told: set[str] = field(default_factory=set)
+    _cache: dict[str, tuple[Stamp, P | None]] = field(default_factory=dict)
+    _logged: set[str] = field(default_factory=set)
 
-    def found(self) -> dict[str, P]:
+    def valid_files(self) -> dict[str, P]:
         """All valid files by name."""
         files = self._files()
         rows = {key: self._fresh(key, path, stamp) for key, (path, stamp) in files.items()}
         return {key: row for key, row in rows.items() if row is not None}
 
-    def one(self, key: str) -> P | None:
+    def find(self, key: str) -> P | None:
         """The file of that name, without a look at the others; None if there is none or it was never valid."""
         path = self.folder / f"{key}.toml"
         stamp = _stamp(path) if key and _is_key(key) else None
@@ -63,17 +63,17 @@ class Shelf(Generic[P]):
         return found
 
     def _fresh(self, key: str, path: Path, stamp: Stamp) -> P | None:
-        known = self._known.get(key)
+        known = self._cache.get(key)
         if known is not None and known[0] == stamp:
             return known[1]
         try:
             row: P | None = self._parsed(key, path)
         except Broken as error:
             row = known[1] if known is not None else None
-            if str(error) not in self._told:
-                self._told.add(str(error))
+            if str(error) not in self._logged:
+                self._logged.add(str(error))
                 log.warning("%s (%s)", error, "it counts as it was before" if row else "it is left out")
-        self._known[key] = (stamp, row)
+        self._cache[key] = (stamp, row)
         return row
 
     def _parsed(self, key: str, path: Path) -> P:
@@ -124,12 +124,12 @@ class Library:
 
 
 def _listed(own: Shelf[P], shipped: Shelf[P]) -> dict[str, P]:
-    rows = {**shipped.found(), **own.found()}
+    rows = {**shipped.valid_files(), **own.valid_files()}
     return {row.key: row for row in sorted(rows.values(), key=lambda row: (row.order, row.key)) if not row.hidden}
 
 
 def _one(own: Shelf[P], shipped: Shelf[P], key: str) -> P | None:
-    row = own.one(key) or shipped.one(key)
+    row = own.find(key) or shipped.find(key)
     return None if row is None or row.hidden else row
 
 

@@ -107,11 +107,11 @@ class Persona(Prompt):
     temperature: float | None = Field(None, ge=0, le=1)
     max_tokens: int | None = Field(None, gt=0)
 
-    def orders(self, language: str, system: str) -> str:
+    def system_prompt(self, language: str, system: str) -> str:
         """The system prompt: the persona's, else the operator's (`system`), else the bot's."""
         return said(self.system, language, "").strip() or system or instruct(language, "system")
 
-    def shown(self, language: str) -> list[Message]:
+    def example_messages(self, language: str) -> list[Message]:
         """The examples as messages of an earlier conversation."""
         pairs = [(said(row.question, language, ""), said(row.answer, language, "")) for row in self.examples]
         return [turn for asked, told in pairs for turn in (Message.of("user", asked), Message.of("assistant", told))]

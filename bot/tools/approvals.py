@@ -58,7 +58,7 @@ def load(operation: Operation) -> Steps:
 
 def refuse(tx: Tx, operation: Operation) -> None:
     """Store that the user has declined the call."""
-    _known(tx, operation, ToolOutput(instruct(operation.request["language"], "tool.declined"), failed=True))
+    _store_output(tx, operation, ToolOutput(instruct(operation.request["language"], "tool.declined"), failed=True))
 
 
 async def perform(
@@ -71,13 +71,15 @@ async def perform(
     pending, steps.pending = steps.pending, None
     if pending is None:
         return
-    found = _told(operation.request)
+    found = _stored_output(operation.request)
     if found is None:
         steps.unsure = pending.call.name
         found = await _do(toolbox, pending.call, asker, reply)
-        await store.retry_until_stored(lambda: store.write(lambda tx: _known(tx, operation, found)))
+        await store.retry_until_stored(lambda: store.write(lambda tx: _store_output(tx, operation, found)))
         steps.unsure = pending.call.name if found.unsure else ""
-    steps.found([*pending.results, result(pending.call.id, pending.call.name, found, LONGEST_RESULT, asker.language)])
+    steps.add_results(
+        [*pending.results, result(pending.call.id, pending.call.name, found, LONGEST_RESULT, asker.language)]
+    )
 
 
 async def _do(toolbox: Toolbox, call: ToolCall, asker: ToolContext, reply: Reply) -> ToolOutput:
@@ -89,12 +91,12 @@ async def _do(toolbox: Toolbox, call: ToolCall, asker: ToolContext, reply: Reply
     return replace(found, text=f"{found.text} {instruct(asker.language, 'tool.unsure')}") if found.unsure else found
 
 
-def _known(tx: Tx, operation: Operation, found: ToolOutput) -> None:
+def _store_output(tx: Tx, operation: Operation, found: ToolOutput) -> None:
     result = {"text": found.text, "failed": found.failed, "unsure": found.unsure}
     tx.operations.store_progress(operation.id, "running", {**operation.request, "found": result})
 
 
-def _told(request: Mapping[str, Any]) -> ToolOutput | None:
+def _stored_output(request: Mapping[str, Any]) -> ToolOutput | None:
     row = request.get("found")
     return ToolOutput(row["text"], failed=row["failed"]) if row else None
 

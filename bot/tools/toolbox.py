@@ -69,7 +69,7 @@ class Steps:
         parts = [part for message in self.messages for part in message.parts]
         return tuple(part for part in parts if isinstance(part, ToolCall | ToolResult))
 
-    def found(self, results: Sequence[ToolResult]) -> None:
+    def add_results(self, results: Sequence[ToolResult]) -> None:
         """Add the results of the last step."""
         self.messages.append(Message("user", tuple(results)))
 
@@ -146,7 +146,7 @@ class Toolbox:
         if action is not None:
             steps.pending = Pending(action, tuple(results))
             return False
-        steps.found(results)
+        steps.add_results(results)
         return True
 
     def _show(self, calls: Sequence[ToolCall], action: ToolCall | None, asker: ToolContext, reply: Reply) -> None:
