@@ -26,6 +26,7 @@ OF_WORKERS = {
     "MODELS", "MCP_SERVERS",
 }  # fmt: skip
 OF_WEBHOOKS = {"WEBHOOK_SECRET", "WEBHOOK_HOST", "WEBHOOK_PORT"}
+ELSEWHERE = {"MOVE_TO", "LOCAL_MODEL_SOURCE"}  # of `govorun move` and of the sandbox
 OPERATIONS = ROOT / "docs" / "operations.md"
 SECONDS = re.compile(r"(\d+)s")
 
@@ -78,8 +79,8 @@ def test_every_setting_is_given_to_those_who_need_it() -> None:
     names = {name.upper() for name in Settings.model_fields}
     given = {name: set(service["environment"]) for name, service in OURS.items()}
     assert given["migrate"] == {"DATABASE_URL"}
-    assert names - given["webhook"] == OF_WORKERS | {"MOVE_TO"}
-    assert names - given["worker"] == OF_WEBHOOKS | {"MOVE_TO"}
+    assert names - given["webhook"] == OF_WORKERS | ELSEWHERE
+    assert names - given["worker"] == OF_WEBHOOKS | ELSEWHERE
     assert set(re.findall(r"`(OTEL_\w+)`", OPERATIONS.read_text())) <= given["webhook"] & given["worker"]
 
 

@@ -22,7 +22,7 @@ SPEAKERS = {
         "telegram",
     },
     "urllib": {"http/transport.py", "providers/local/weights.py"},
-    "httpx2": {"tools/mcp.py"},
+    "httpx2": {"tools/mcp.py", "providers/local/weights.py"},
     "requests": set(),
     "websockets": set(),
     "socket": {

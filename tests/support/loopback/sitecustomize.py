@@ -54,4 +54,9 @@ def _watch(event: str, arguments: tuple[Any, ...]) -> None:
     raise BeyondLoopbackError(socket.EAI_NONAME, f"tests reach nothing beyond loopback, not even {host} ({event})")
 
 
-sys.addaudithook(_watch)
+# In an interpreter that was started with this folder in PYTHONPATH the hook is there already, with a list of its own.
+_first = getattr(sys.modules.get("sitecustomize"), "tries", None)
+if __name__ != "sitecustomize" and _first is not None:
+    tries = _first
+else:
+    sys.addaudithook(_watch)
