@@ -68,11 +68,11 @@ class Feature:
 def joined(features: Sequence[Feature]) -> Feature:
     """All features as one. Raises `ValueError` if two of them handle the same word, action or kind."""
     return Feature(
-        _united([feature.commands for feature in features]),
-        _united([feature.presses for feature in features]),
-        _united([feature.awaits for feature in features]),
-        _united([feature.jobs for feature in features]),
-        _united([feature.kinds for feature in features]),
+        commands=_united([feature.commands for feature in features]),
+        presses=_united([feature.presses for feature in features]),
+        awaits=_united([feature.awaits for feature in features]),
+        jobs=_united([feature.jobs for feature in features]),
+        kinds=_united([feature.kinds for feature in features]),
     )
 
 

@@ -68,7 +68,7 @@ class Documents:
     async def retrieve(self, conversation: int, question: str, window: int, payer: BillTo) -> Retrieved:
         """The documents of a conversation, or the passages for a question, that fit a `window` of so many tokens."""
         kept = await self.store.read(lambda tx: tx.documents.list_passages(conversation))
-        passages = [Passage(one.text, one.page, one.vector, one.name, one.id) for one in kept]
+        passages = [Passage(one.text, one.page, vector=one.vector, name=one.name, id=one.id) for one in kept]
         room = budget(window)
         if sum(len(one.text) + len(_citation(one, payer.language)) + 4 for one in passages) <= room:
             return _found(passages, payer.language)

@@ -111,16 +111,10 @@ UNDOCUMENTED = {
     "bot/billing": 16,
     "bot/concurrency": 8,
     "bot/config": 5,
-    "bot/conversation": 27,
-    "bot/dispatch": 11,
     "bot/doctor": 13,
     "bot/features": 48,
     "bot/http": 23,
-    "bot/jobs": 7,
-    "bot/knowledge": 1,
-    "bot/llm": 5,
     "bot/media": 4,
-    "bot/prompts": 8,
     "bot/providers": 12,
     "bot/providers/local": 2,
     "bot/providers/openai": 10,
@@ -144,7 +138,6 @@ UNDOCUMENTED = {
     "bot/telegram/sending": 23,
     "bot/telemetry": 32,
     "bot/testing": 13,
-    "bot/tools": 10,
 }
 CROWDED = {
     "bot/runtime": 17,
@@ -154,13 +147,10 @@ CROWDED = {
 }
 WIDE = {
     "Account": 9,
-    "AnswerDraft": 20,
     "Api": 11,
-    "Assistant": 12,
     "Call": 9,
     "Chat": 13,
     "ClusterDispatcher": 18,
-    "ConversationQueue": 8,
     "DeferredAnswers": 9,
     "Deliverer": 15,
     "Draft": 10,
@@ -173,7 +163,6 @@ WIDE = {
     "OpenAIText": 8,
     "Operation": 10,
     "Progress": 20,
-    "QueueNotice": 8,
     "Seen": 9,
     "Stage": 9,
     "Studio": 8,
@@ -185,9 +174,6 @@ WIDE = {
     "_Taking": 8,
 }
 POSITIONAL = {
-    "bot": 1,
-    "bot/conversation": 2,
-    "bot/knowledge": 1,
     "bot/providers/local": 2,
     "bot/providers/yandex": 3,
     "bot/runtime": 8,
