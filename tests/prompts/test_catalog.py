@@ -71,7 +71,7 @@ DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def _sources() -> Iterator[tuple[Path, ast.Module]]:
-    """The modules that are no catalogs of texts, no settings (which explain prompts to operators), nor the sandbox, whose model writes its own."""
+    """All modules but catalogs of texts, settings (which explain prompts to operators) and the sandbox, a model itself."""
     for path in sorted(BOT.rglob("*.py")):
         place = path.relative_to(BOT)
         if place.parts[0] not in ("sandbox", "texts", "doctor", "config") and place.parent / place.stem not in CATALOGS:
