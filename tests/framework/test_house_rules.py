@@ -107,14 +107,10 @@ def _makes(call: ast.Call) -> bool:
 
 UNDOCUMENTED = {
     "bot": 38,
-    "bot/access": 24,
-    "bot/billing": 16,
     "bot/concurrency": 8,
     "bot/config": 5,
     "bot/doctor": 13,
-    "bot/features": 48,
     "bot/http": 23,
-    "bot/media": 4,
     "bot/providers": 12,
     "bot/providers/local": 2,
     "bot/providers/openai": 10,
@@ -151,13 +147,10 @@ WIDE = {
     "Call": 9,
     "Chat": 13,
     "ClusterDispatcher": 18,
-    "DeferredAnswers": 9,
     "Deliverer": 15,
     "Draft": 10,
     "Fault": 13,
-    "Images": 10,
     "Intake": 15,
-    "Joining": 13,
     "Lease": 12,
     "Limits": 13,
     "OpenAIText": 8,
@@ -170,8 +163,6 @@ WIDE = {
     "Telegram": 15,
     "TelegramReply": 11,
     "Turn": 19,
-    "Voice": 8,
-    "_Taking": 8,
 }
 POSITIONAL = {
     "bot/providers/local": 2,

@@ -71,7 +71,7 @@ DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def _sources() -> Iterator[tuple[Path, ast.Module]]:
-    """All modules but catalogs of texts, settings (which explain prompts to operators) and the sandbox, a model itself."""
+    """All modules but catalogs of texts, settings (which describe prompts) and the sandbox, which is a model itself."""
     for path in sorted(BOT.rglob("*.py")):
         place = path.relative_to(BOT)
         if place.parts[0] not in ("sandbox", "texts", "doctor", "config") and place.parent / place.stem not in CATALOGS:
