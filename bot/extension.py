@@ -1,6 +1,6 @@
 """What a programmer adds to the bot, as values: commands, tools, models, routers. Begin with `Extension`.
 
-`app.py` collects them, `runtime/wiring.py` connects them. Nothing here loads what a bot needs to run.
+`app.py` collects these values and `runtime/wiring.py` uses them. This module imports nothing heavy, such as storage.
 """
 
 from __future__ import annotations
@@ -22,16 +22,17 @@ Answer = str | Outgoing | None
 Run = Callable[[Incoming, Reply], Awaitable[Answer]]
 About = str | Mapping[str, str]  # one for all languages, or one for each
 
-# In the environment of a bot in the sandbox: the settings that are the sandbox's, whatever code and .env say.
+# Environment variable of a bot in the sandbox: settings of the sandbox, which override code and .env.
 SANDBOX = "GOVORUN_SANDBOX"
 WORD = re.compile(r"[a-z0-9_]{1,32}")
 
 
 @dataclass(frozen=True, slots=True)
 class OwnCommand:
-    """A word with a slash. `run` returns what is answered: a text in Markdown, an `Outgoing`, or None for nothing.
+    """A command /`word`. `run` returns the answer: a text in Markdown, an `Outgoing`, or None for no answer.
 
-    `about` is its line in the menu; without one it is in no menu. `owners_only`: for others it does not exist.
+    `about` is its description; without it the menu does not list the command. `owners_only`: for others the command
+    does not exist.
     """
 
     word: str
@@ -45,13 +46,13 @@ class OwnCommand:
 
 
 def command(word: str, about: About = "", *, owners_only: bool = False) -> Callable[[Run], OwnCommand]:
-    """Make a command of a function, for `App(commands=[...])`; `App.command` does both at once."""
+    """A decorator that makes a function a command, for `App(commands=[...])`; `App.command` also adds it."""
     return lambda run: OwnCommand(word, run, about, owners_only)
 
 
 @dataclass(frozen=True, slots=True)
 class OwnModel:
-    """A model that users may choose, under the name that is stored and the title that is shown."""
+    """A model that users may choose: the database stores its `name`, users see its `title`."""
 
     name: str
     title: str
@@ -60,10 +61,10 @@ class OwnModel:
 
 @dataclass(slots=True)
 class Extension:
-    """Everything that a bot has of its own beside its settings. `models` stand before those of the settings.
+    """Everything that a programmer has added to a bot. `models` come before those of the settings.
 
-    `only_models`: those of the settings are not offered. `dispatcher` holds the routers once one was needed: aiogram
-    lets a router be mounted only once.
+    `only_models`: the models of the settings are not offered. `dispatcher` holds the `routers` after the first start,
+    as aiogram includes a router only once.
     """
 
     commands: list[OwnCommand] = field(default_factory=list)

@@ -1,7 +1,7 @@
-"""What a feature brings to the bot: commands, buttons, and what it does with a message that the bot has asked for.
+"""What a feature adds to the bot: commands, buttons, jobs, and handlers for messages that it has asked for.
 
-A feature is a class in a file of its own, whose method `feature` returns one of these. `runtime/wiring.py` lists them,
-and `dispatch/router.py` finds in the list what somebody meant.
+A feature is a class in a file of its own, whose method `feature` returns a `Feature`. `runtime/wiring.py` lists all of
+them, and `dispatch/router.py` finds the handler of an update in that list.
 """
 
 from __future__ import annotations
@@ -26,9 +26,11 @@ ReplyHandler = Callable[[Incoming, Reply, ButtonPress], Awaitable[bool]]
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """`act` is what one needs the right for; `in_menu` also stands in the list of /help, with `about`: one text for all
-    languages or one for each; without it the texts have it. `is_notice`: what it says only the asker needs; `alone`:
-    nobody but the bot sees that it was said, where the messenger can do that.
+    """A command. `requires` is the permission that a user needs; `in_menu`: the menu lists it.
+
+    `about` is its description, one text for all languages or one for each; without it the texts have one, under the
+    key `command.NAME`. `is_notice`: the answer is a notice (`outbox.notice_of`). `ephemeral`: in a group only the bot
+    sees that the command was given, where the messenger can do that.
     """
 
     run: CommandHandler
@@ -41,7 +43,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class ButtonHandler:
-    """What the buttons of one action do (`tx.buttons.add`)."""
+    """What the buttons of one action do, and the permission to press them (`tx.buttons.add_button`)."""
 
     run: PressHandler
     requires: Permission = Permission.TALK
@@ -49,9 +51,11 @@ class ButtonHandler:
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """`commands` by their words ("/image"); `presses` by the action of a button; `awaits` by the action that
-    `tx.buttons.wait_for` was given: what is done with the user's next message. `jobs` by their kind: what is done
-    later. `kinds` has handlers for updates that are neither messages nor presses.
+    """The handlers of one feature.
+
+    `commands` are by their words ("/image"), `presses` by the action of the button, `awaits` (for the user's next
+    message) by the action that `tx.buttons.await_answer` was given, `jobs` by their kind. `kinds` are for updates that
+    are neither messages nor presses.
     """
 
     commands: Mapping[str, Command] = field(default_factory=dict)
@@ -62,13 +66,13 @@ class Feature:
 
 
 def joined(features: Sequence[Feature]) -> Feature:
-    """All of them as one. Two that want the same word are a mistake of the programmer."""
+    """All features as one. Raises `ValueError` if two of them handle the same word, action or kind."""
     return Feature(
-        _united([feature.commands for feature in features]),
-        _united([feature.presses for feature in features]),
-        _united([feature.awaits for feature in features]),
-        _united([feature.jobs for feature in features]),
-        _united([feature.kinds for feature in features]),
+        commands=_united([feature.commands for feature in features]),
+        presses=_united([feature.presses for feature in features]),
+        awaits=_united([feature.awaits for feature in features]),
+        jobs=_united([feature.jobs for feature in features]),
+        kinds=_united([feature.kinds for feature in features]),
     )
 
 

@@ -19,20 +19,22 @@ from bot.types import NOT_READ, Address, Button, Incoming, Outgoing
 
 T = TypeVar("T")
 Effect = Callable[[Tx], object]
-ALONE = "alone"  # what a group may choose for notices: only who asked sees them
+ALONE = "alone"  # a group's choice for notices: only the user who asked sees them
 
 
 class Writer(Protocol):
-    """Runs a function in a transaction and returns its result after the commit: a `Store`, a `MemberDirectory`."""
+    """A `Store` or `MemberDirectory`, which run functions in transactions."""
 
-    async def write(self, work: Callable[[Tx], T]) -> T: ...
+    async def write(self, work: Callable[[Tx], T]) -> T:
+        """Run a function in a transaction and return its result after the commit."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A button to be made below an answer: its label, its action and what the action is told.
+    """A button to be put below an answer. The handler of the `action` gets the `payload`.
 
-    `queued`: what it does waits for its turn in the conversation, as a message would.
+    `queued`: a press waits in the queue of the conversation, as a message would.
     """
 
     label: str
@@ -79,14 +81,14 @@ async def finish(store: Writer, reply: Reply, work: Callable[[Tx], T]) -> T:
 async def finish_with(
     store: Store, incoming: Incoming, reply: Reply, *answers: Outgoing | str, choices: Sequence[Choice] = ()
 ) -> None:
-    """End a turn that changes nothing with these answers, or without a word."""
+    """End a turn that changes nothing else, with these answers or silently."""
     await finish(store, reply, lambda tx: finish_turn(tx, incoming, *answers, choices=choices))
 
 
 async def finish_with_notice(store: Store, incoming: Incoming, reply: Reply, key: str, /, **values: object) -> None:
-    """End a turn that changes nothing with a sentence of the bot's own, by its key, in the language of the chat.
+    """End a turn that changes nothing else with the text `key`, in the language of the chat.
 
-    It is a notice: in a group that wants it so, only who asked sees it.
+    The text is a notice: in a group that has chosen so, only the user of `incoming` sees it.
     """
     incoming = as_notice(await for_notice(store, incoming), reply)
 
@@ -98,14 +100,14 @@ async def finish_with_notice(store: Store, incoming: Incoming, reply: Reply, key
 
 
 async def for_notice(store: Store, incoming: Incoming) -> Incoming:
-    """The message with what was chosen in its chat, where `as_notice` needs that and it was not read yet."""
+    """The message with the choices of its chat, which are read now if `as_notice` needs them."""
     if incoming.private or incoming.address.visible_to or incoming.chat is not NOT_READ:
         return incoming
     return await store.read(lambda tx: with_choices(tx, incoming))
 
 
 def as_notice(incoming: Incoming, reply: Reply) -> Incoming:
-    """The message with the address of a notice (`notice_of`), where `reply` delivers from now on, too."""
+    """The message with the address of a notice (`notice_of`); `reply` delivers to that address from now on."""
     incoming = notice_of(replace(incoming, address=reply.address))
     if incoming.address != reply.address:
         reply.show_only_to(incoming.address.visible_to)
@@ -113,7 +115,7 @@ def as_notice(incoming: Incoming, reply: Reply) -> Incoming:
 
 
 def notice_of(incoming: Incoming) -> Incoming:
-    """The message with the address of a notice: its user alone, in a group that has chosen so."""
+    """The message with the address of a notice: visible to its user only, in a group that has chosen so."""
     in_group = not (incoming.private or incoming.address.visible_to)
     if in_group and incoming.user.id > 0 and incoming.chat.notices == ALONE:
         return replace(incoming, address=replace(incoming.address, visible_to=incoming.user.id))
@@ -121,14 +123,14 @@ def notice_of(incoming: Incoming) -> Incoming:
 
 
 def with_choices(tx: Tx, incoming: Incoming) -> Incoming:
-    """The message with what was chosen in its chat: read now, unless an earlier transaction of the turn has."""
+    """The message with the choices of its chat, which are read now unless they were read before."""
     if incoming.chat is not NOT_READ:
         return incoming
     return replace(incoming, chat=tx.chats.read_choices(incoming.address, incoming.user.id))
 
 
 async def dead_letter(store: Store, incoming: Incoming, reason: str) -> None:
-    """End a turn that can't be worked on, without a word: its updates are kept for the operator, with the reason."""
+    """End a turn that can't be handled: its updates become dead letters, kept for the operator with the reason."""
 
     def work(tx: Tx) -> None:
         for row in incoming.ids:
@@ -138,9 +140,9 @@ async def dead_letter(store: Store, incoming: Incoming, reason: str) -> None:
 
 
 def remove_buttons(tx: Tx, incoming: Incoming, *, message: int = 0, only: str = "") -> None:
-    """Take the buttons off the message in which one of them was pressed; its text stays.
+    """Remove the buttons of the message whose button was pressed, or of the message with the id `message`.
 
-    `message`: the id of another message. `only`: the key of the one button that goes, the others stay.
+    `only` is the key of the one button to remove; without it all are removed.
     """
     bare = f"{incoming.id}.bare"
     shown = tx.outbox.find_shown(incoming.address, message or incoming.message_id, but=bare)
@@ -153,7 +155,7 @@ def remove_buttons(tx: Tx, incoming: Incoming, *, message: int = 0, only: str = 
 
 
 def delivery_key(turn: str, number: int = 0) -> str:
-    """The name of a turn's answer in the outbox; the first carries the turn's own."""
+    """The key of the delivery of a turn's answer: the turn's id, with the number of every answer but the first."""
     return f"{turn}.{number}" if number else turn
 
 
@@ -163,6 +165,6 @@ def _button(tx: Tx, incoming: Incoming, choice: Choice) -> Button:
 
 
 def public_fallback(tx: Tx, where: Address) -> Outgoing:
-    """What a group is shown instead of an answer for `where.visible_to`, where messages for one user can't be sent."""
+    """What a group is shown if the messenger can't send an answer that only `where.visible_to` sees."""
     language = tx.chats.read_choices(where).language or tx.chats.read_language(where.bot, where.visible_to)
     return Outgoing(say(language, "alone.cannot"), plain=True)

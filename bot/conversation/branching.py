@@ -1,8 +1,8 @@
-"""Where in the tree of a conversation an answer belongs: decided inside the first transaction of a turn.
+"""Where in the tree of a conversation a question and its answer belong, as the first transaction of a turn decides.
 
-A new question goes on from the tip of the shown branch, a reply to an older message from there (`follow`). A question
-that was edited (`revise`) and an answer that is asked for again (`again`) become versions in the same place of the
-chat; an answer that broke off goes on where it ended (`resume`). `keyboard` is what stands below an answer.
+A new question follows the newest message of the shown branch, a reply follows the message it replies to (`follow`). An
+edited question (`revise`) and a repeated answer (`regenerate`) become versions in the same place of the chat. An
+incomplete answer is continued (`resume`). `keyboard` makes the buttons below an answer.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from bot.storage.store import Tx
 from bot.texts.catalog import say
 from bot.types import Address, Button, Incoming, Outgoing, Part, Text
 
-LONGEST = 4096  # characters of one message: a longer question was made of several, of which an edit is only a piece
+LONGEST = 4096  # characters of a message: an edit changes only one message of a longer question
 RETRY, RESUME, TURN = "retry", "resume", "version"  # what the buttons below an answer do
 CUT = "cut"  # how an answer ended that broke off
 UNFINISHED = ("stopped", "length", CUT)
 THUMBS = ("👍", "👎")
-FEW_WORDS = 80  # characters of a question that say which one it was
+FEW_WORDS = 80  # characters that remind the user of a question
 
 
 @dataclass(frozen=True, slots=True)
 class BranchPoint:
-    """A question in its branch, and what stands in the chat where its answer will be.
+    """A question in its branch, and where the chat shows its answer.
 
-    `over` are the messages that the answer is written over, `shown` the version that stands there, `resumed` the
-    answer that goes on. `tip` is where the conversation has gone meanwhile without the answer, and goes on;
-    `after` what the answer follows where that is not the question itself.
+    `over` are the ids of messages that the answer replaces, `shown` is the version which they show now, `resumed` the
+    answer that is continued. `tip` is the current head of the conversation, restored after the answer is stored.
+    `after` is the parent of the answer where that is not the question itself.
     """
 
     question: Remembered
@@ -40,9 +40,17 @@ class BranchPoint:
     tip: int | None = None
     after: int | None = None
 
+    @property
+    def grows_over(self) -> int:
+        """The id of the message that shows the answer while it grows: the last of `over` for a continued answer.
+
+        0: the answer gets a new message.
+        """
+        return (self.over[-1] if self.resumed else self.over[0]) if self.over else 0
+
 
 def follow(tx: Tx, incoming: Incoming, parts: tuple[Part, ...]) -> BranchPoint:
-    """Save a question."""
+    """Save a new question. `parts` are its text and what came with it."""
     conversation, tip = tx.messages.current_tip(incoming.address)
     before = _answered(tx, replied(tx, incoming.address, incoming.reply_to))
     parent = before.id if before is not None and before.conversation == conversation else tip
@@ -50,7 +58,7 @@ def follow(tx: Tx, incoming: Incoming, parts: tuple[Part, ...]) -> BranchPoint:
 
 
 def replied(tx: Tx, where: Address, message_id: int) -> Remembered | None:
-    """What was said in a message of the chat, by the user or by the model."""
+    """The question or answer that a message of the chat shows; None if the message is neither."""
     if not message_id:
         return None
     question = tx.messages.find_question_at(where, message_id)
@@ -58,20 +66,20 @@ def replied(tx: Tx, where: Address, message_id: int) -> Remembered | None:
 
 
 def _answered(tx: Tx, said: Remembered | None) -> Remembered | None:
-    """Who replies to a question goes on from its answer, where it has one."""
+    """The newest answer where `said` is an answered question, else `said`: a reply follows the answer."""
     if said is None or said.message.role != "user":
         return said
     return next(iter(_answers(tx, said)[::-1]), said)
 
 
 def answer_in(tx: Tx, where: Address, message_id: int, *, but: str = "") -> Remembered | None:
-    """The answer that stands in a message of the chat."""
+    """The answer that a message of the chat shows. `but`: the key of a delivery that does not count."""
     shown = tx.outbox.find_shown(where, message_id, but=but)
     return tx.messages.find_of_turn(where, shown.of, "assistant") if shown is not None else None
 
 
 def revise(tx: Tx, incoming: Incoming) -> BranchPoint | None:
-    """An edited question as a new version of it. None where there is nothing to answer."""
+    """Save an edited question as a new version. None: the edit needs no answer."""
     old = _edited(tx, incoming)
     if (
         old is None
@@ -81,7 +89,7 @@ def revise(tx: Tx, incoming: Incoming) -> BranchPoint | None:
         return None
     answers = _answers(tx, old)
     if old.words == incoming.text and answers and old.turn != incoming.id:
-        return None  # the same words: a preview was added, or Telegram repeats itself
+        return None  # only a link preview was added, or Telegram repeats the update
     shown = answers[-1] if answers else None
     over = tx.outbox.message_ids(incoming.address, shown.turn if shown else old.turn)
     parts = (Text(incoming.text), *old.message.parts[1:])
@@ -92,20 +100,21 @@ def revise(tx: Tx, incoming: Incoming) -> BranchPoint | None:
 
 
 def is_first(tx: Tx, incoming: Incoming) -> bool:
-    """Whether the message becomes a question only now (a photo got a caption, a mention was forgotten at first), and
-    nothing was asked here after it.
+    """Whether an edit makes its message a question (a photo got a caption, a mention was added).
+
+    False also if another question was asked here after that message.
     """
     if not incoming.of or _edited(tx, incoming) is not None:
         return False
     conversation = tx.messages.find_current_conversation(incoming.address)
     said = tx.messages.list_newest(conversation, 2) if conversation is not None else ()
     if any(row.message.role == "user" and len(row.text) > LONGEST for row in said):
-        return False  # it may have been a piece of that
+        return False  # the edited message may be a piece of that question
     return not said or int(said[-1].turn.partition(".")[0]) < int(incoming.of)
 
 
-def again(tx: Tx, incoming: Incoming, question: int) -> BranchPoint | None:
-    """Answer a question once more, over the message in which the button was pressed."""
+def regenerate(tx: Tx, incoming: Incoming, question: int) -> BranchPoint | None:
+    """Where another answer to a question belongs: in the message whose button was pressed. None: it was deleted."""
     asked = tx.messages.find_message(question)
     if asked is None:
         return None
@@ -115,7 +124,7 @@ def again(tx: Tx, incoming: Incoming, question: int) -> BranchPoint | None:
 
 
 def resume(tx: Tx, incoming: Incoming, answer: int) -> BranchPoint | None:
-    """Go on with an answer that had not come to its end."""
+    """Where the rest of an incomplete answer belongs. None: the answer was deleted or is complete."""
     broken = tx.messages.find_message(answer)
     asked = tx.messages.find_message(broken.parent) if broken is not None and broken.parent is not None else None
     if broken is None or asked is None or broken.ending not in UNFINISHED:
@@ -124,7 +133,7 @@ def resume(tx: Tx, incoming: Incoming, answer: int) -> BranchPoint | None:
 
 
 def history(tx: Tx, place: BranchPoint, most: int) -> Sequence[Remembered]:
-    """What the model reads: the branch up to the question, or up to the answer that goes on."""
+    """The newest `most` messages of the branch, up to the question or to the answer that is continued."""
     return tx.messages.list_branch(place.resumed.id if place.resumed else place.question.id, most)
 
 
@@ -139,13 +148,13 @@ def keyboard(
     thumbs: bool = False,
     alone: bool = False,
 ) -> tuple[tuple[Button, ...], ...]:
-    """What can be done with an answer: see its other versions, ask for another, let it go on, judge it (`thumbs`).
+    """The buttons below an answer: other versions, another answer, the rest of it, and with `thumbs` 👍 and 👎.
 
-    `alone`: it is known to be the first answer to a question, so nothing is looked up.
+    `delivery` is the key of the answer's delivery. `alone`: this is the first answer, so no versions are looked up.
     """
     question = tx.messages.find_message(answer.parent) if answer.parent is not None and not alone else None
     if not alone and (question is None or question.message.role != "user"):
-        return ()  # it only reports what was done after a tap: that is not done once more
+        return ()  # it reports an approved tool call, which is not repeated
     versions = [answer.id] if alone else list(tx.messages.list_versions(answer))
     number = versions.index(answer.id)
 
@@ -167,33 +176,33 @@ def keyboard(
     return (tuple(row), more) if answer.ending in UNFINISHED else (tuple(row),)
 
 
-def turn_to(tx: Tx, incoming: Incoming, answer: int, language: str, *, thumbs: bool = False) -> Outgoing | None:
-    """Show another version of an answer, in the messages of the one that stands there, and go on from it."""
+def show_version(tx: Tx, incoming: Incoming, answer: int, language: str, *, thumbs: bool = False) -> Outgoing | None:
+    """Show another version of an answer in the same messages; the conversation continues from it. None: no such."""
     version = tx.messages.find_message(answer)
     if version is None or not _over(tx, incoming):
         return None
     tx.messages.show_branch(version)
-    words = other_words(tx, version)
+    words = earlier_question(tx, version)
     question = say(language, "version.of", question=words) if words else ""
     rows = keyboard(tx, incoming.address, incoming.id, incoming.user.id, language, version, thumbs=thumbs)
-    return replace(as_written(tx, incoming.address, version, language, question), buttons=rows)
+    return replace(as_sent(tx, incoming.address, version, language, question), buttons=rows)
 
 
-def as_written(tx: Tx, where: Address, answer: Remembered, language: str, note: str = "") -> Outgoing:
-    """An answer as it stood when it was written, and `note` below it. The outbox knows it.
+def as_sent(tx: Tx, where: Address, answer: Remembered, language: str, note: str = "") -> Outgoing:
+    """A stored answer as it was sent, with `note` below it.
 
-    Else its text, with the links that it rests on; pages of documents are cited in the text itself.
+    If the outbox no longer has it, the text of the message with its links; documents are cited in the text itself.
     """
     said = tx.outbox.find_as_sent(where, answer.turn, answer.text)
     if said is None:
         text = citations.under(answer.text, [source for source in answer.sources if source.url], language)
-        said = Outgoing(text, note=mark(language, answer.ending))
+        said = Outgoing(text, note=ending_note(language, answer.ending))
     noted = "; ".join(filter(None, (said.note, note)))
     return Outgoing(said.text, note=noted, thought=said.thought, of=answer.turn)
 
 
-def mark(language: str, ending: str) -> str:
-    """What is said below an answer that had not come to its end."""
+def ending_note(language: str, ending: str) -> str:
+    """The note below an incomplete answer; "" for other endings."""
     match ending:
         case "stopped":
             return say(language, "stop.note")
@@ -205,8 +214,8 @@ def mark(language: str, ending: str) -> str:
             return ""
 
 
-def other_words(tx: Tx, answer: Remembered) -> str:
-    """The beginning of the question of a version that the chat does not show any more; "" where it does."""
+def earlier_question(tx: Tx, answer: Remembered) -> str:
+    """The beginning of the version of the question that was answered; "" if the chat still shows that version."""
     question = tx.messages.find_message(answer.parent) if answer.parent is not None else None
     newest = tx.messages.find_message(tx.messages.list_versions(answer)[-1])
     asked_last = tx.messages.find_message(newest.parent) if newest is not None and newest.parent is not None else None
@@ -227,7 +236,7 @@ def _saved(
 
 
 def _edited(tx: Tx, incoming: Incoming) -> Remembered | None:
-    """The newest version of the question that an edit changes."""
+    """The newest version of the question that an edit changes; None if there is none."""
     if not incoming.of:
         return None
     return tx.messages.find_question_at(incoming.address, incoming.message_id) or tx.messages.find_of_turn(
@@ -236,13 +245,13 @@ def _edited(tx: Tx, incoming: Incoming) -> Remembered | None:
 
 
 def _answers(tx: Tx, question: Remembered) -> list[Remembered]:
-    """The answers that stand where the one to this question does, oldest first."""
+    """The answers to all versions of a question, oldest first."""
     rows = [tx.messages.find_message(id_) for id_ in tx.messages.list_answers(question)]
     return [row for row in rows if row is not None]
 
 
 def _over(tx: Tx, incoming: Incoming) -> tuple[int, ...]:
-    """The messages of the answer below which the button was pressed; the next one is written over them."""
+    """Claim the messages of the answer below which a button was pressed. Returns their ids."""
     shown = tx.outbox.find_shown(incoming.address, incoming.message_id)
     over = shown.ids if shown is not None else ()
     if over:

@@ -1,4 +1,4 @@
-"""What people do to a conversation: begin a new one, stop an answer, ask for another one or for an earlier version."""
+"""/new, /stop, and the buttons below an answer: another answer, the rest of the answer, another version."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bot.conversation import branching
 from bot.conversation.assistant import Assistant
-from bot.conversation.conversation_list import wants_name
+from bot.conversation.conversation_list import request_title
 from bot.conversation.request import Options
 from bot.feature import ButtonHandler, Command, Feature
 from bot.outbox import finish, finish_turn, finish_with, finish_with_notice
@@ -19,13 +19,14 @@ from bot.types import Incoming, Kind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationCommands:
-    """/new and /stop, and the buttons below an answer: another answer, the rest of one, an earlier version."""
+    """What users do to a conversation. `options.names_topics`: /new has the old conversation titled."""
 
     store: Store
     assistant: Assistant
     options: Options
 
     def feature(self) -> Feature:
+        """/new and /stop, the presses `retry`, `resume` and `version`, and the messenger's own Stop button."""
         return Feature(
             commands={
                 "/new": Command(self.new),
@@ -40,12 +41,12 @@ class ConversationCommands:
         )
 
     async def new(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        """Begin a new conversation. The old one gets a name, by which /chats finds it."""
+        """Begin a new conversation. The old conversation gets a title, under which /chats lists it."""
 
         def begin(tx: Tx) -> None:
             old = tx.messages.find_current_conversation(incoming.address)
             if old is not None and tx.messages.find_head(old) is not None and self.options.names_topics:
-                wants_name(tx, old, incoming, incoming.language)
+                request_title(tx, old, incoming, incoming.language)
             tx.messages.begin_conversation(incoming.address)
             tx.buttons.cancel_awaited(incoming.address, incoming.user.id)
             finish_turn(tx, incoming, say(incoming.language, "new"))
@@ -53,8 +54,8 @@ class ConversationCommands:
         await finish(self.store, reply, begin)
 
     async def stop(self, incoming: Incoming, reply: Reply) -> None:
-        """End the answer that is being written here. Only who typed /stop is told that there was none."""
-        stopped = self.assistant.stop(incoming.address.key, incoming.data)
+        """Stop the answer that is being written in this conversation. A typed /stop says so if there is none."""
+        stopped = self.assistant.writer.stop(incoming.address.key, incoming.data)
         await reply.acknowledge()
         if stopped or not incoming.text:
             await finish_with(self.store, incoming, reply)
@@ -62,15 +63,15 @@ class ConversationCommands:
             await finish_with_notice(self.store, incoming, reply, "stop.nothing")
 
     async def press_again(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Write another answer to a question, or the rest of one that was cut short."""
+        """Write another answer to the question, or continue the answer that was cut short."""
         await self.assistant.answer_again(incoming, reply, action)
 
     async def press_version(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Show another version of an answer in its place; the conversation goes on from that version."""
+        """Show another version of an answer in the same message; the conversation continues from that version."""
 
         def work(tx: Tx) -> None:
             answer, thumbs = action.payload["answer"], self.options.thumbs
-            version = branching.turn_to(tx, incoming, answer, incoming.language, thumbs=thumbs)
+            version = branching.show_version(tx, incoming, answer, incoming.language, thumbs=thumbs)
             finish_turn(tx, incoming, *([version] if version is not None else []))
 
         await finish(self.store, reply, work)

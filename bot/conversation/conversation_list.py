@@ -1,7 +1,7 @@
-"""The conversations of a chat: /chats lists, finds, switches, renames, pins and archives them; a model names them.
+"""/chats lists, finds, switches, renames, pins and archives the conversations of a chat; a model gives them titles.
 
-A topic is a conversation of its own and is renamed in the messenger; where there are no topics, the list stands for
-them. Begin with `ConversationList.feature`.
+A topic of the messenger is a conversation, and is renamed there, too. Chats without topics have only this list.
+Begin with `ConversationList.feature`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from bot.conversation.helper_model import HelperModel
 from bot.feature import ButtonHandler, Command, Feature
 from bot.outbox import as_notice, finish, finish_turn
 from bot.ports import Reply, Transport
+from bot.prompts.catalog import instruct
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.conversations import LONGEST_TITLE, Listed
 from bot.storage.store import Store, Tx
@@ -23,20 +24,21 @@ from bot.types import Address, Button, Incoming, Job, Outgoing
 
 KIND = "title"
 PAGE = 6  # conversations that are shown at once
-LONGEST_NAME = 60  # characters that a model may take for a name
-READ = 2_000  # characters of what was said that it names
+LONGEST_NAME = 60  # characters of a title by a model
+READ = 2_000  # characters of a conversation that the model reads to give it a title
 Where = Mapping[str, Any]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class ConversationList:
-    """/chats. `helper_model` None: conversations go by the beginning of their first question."""
+    """/chats and its buttons. Without a `helper_model` a conversation is called by the beginning of its question."""
 
     store: Store
     transport: Transport
     helper_model: HelperModel | None
 
     def feature(self) -> Feature:
+        """/chats, the presses `chats.…`, the awaited new title, and the job that has a model give a title."""
         return Feature(
             commands={"/chats": Command(self.chats)},
             presses={
@@ -51,11 +53,12 @@ class ConversationList:
         )
 
     async def chats(self, incoming: Incoming, reply: Reply, rest: str) -> None:
+        """List the conversations of this chat, or those that contain the words of `rest`."""
         view = {"page": 0, "words": rest[:100], "archived": False}
         await finish(self.store, reply, lambda tx: finish_turn(tx, incoming, _view(tx, incoming, view)))
 
     async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Do it, and show the list anew in the same message."""
+        """Open, pin or archive a conversation, or turn the page; then show the list again in the same message."""
 
         def work(tx: Tx) -> None:
             CHANGES.get(action.name, _nothing)(tx, incoming.address, action.payload)
@@ -65,6 +68,8 @@ class ConversationList:
         await finish(self.store, reply, work)
 
     async def press_rename(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Ask the user for the new title of a conversation."""
+
         def work(tx: Tx) -> None:
             tx.buttons.await_answer(incoming.address, incoming.user.id, "chats.rename", id=action.payload["id"])
             asked = Outgoing(say(incoming.language, "chats.rename.ask"), plain=True, ask_reply=True)
@@ -73,7 +78,7 @@ class ConversationList:
         await finish(self.store, reply, work)
 
     async def rename(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> bool:
-        """The user has said the new name. The topic gets it first: that may be done twice, the rest is one commit."""
+        """Store the new title, which is the text of `incoming`. A topic is renamed first, as that may be repeated."""
         title = " ".join(incoming.text.split())[:LONGEST_TITLE]
         if incoming.address.thread:
             await self.transport.rename(incoming.address, title)
@@ -88,7 +93,7 @@ class ConversationList:
         return True
 
     async def name(self, job: Job) -> None:
-        """The job: a model gives a conversation a name, once; a topic is then renamed."""
+        """The job: have a model give the conversation `job.key` a title, once; then rename its topic."""
         conversation = int(job.key)
 
         def find(tx: Tx) -> tuple[Listed | None, str]:
@@ -103,21 +108,21 @@ class ConversationList:
 
         found, said = await self.store.read(find)
         if found is not None and said and not found.named_by and self.helper_model is not None:
-            await self.helper_model.ask(job, say(job.payload["language"], "title.prompt"), said, 30, named)
+            await self.helper_model.ask(job, instruct(job.payload["language"], "title"), said, 30, named)
             found, _ = await self.store.read(find)
         if found is not None and found.named_by == "model" and job.address.thread:
             await self.transport.rename(job.address, found.title)
         await self.store.write(lambda tx: tx.jobs.delete_done(job))
 
 
-def wants_name(tx: Tx, conversation: int, incoming: Incoming, language: str) -> None:
-    """Have a conversation named soon."""
+def request_title(tx: Tx, conversation: int, incoming: Incoming, language: str) -> None:
+    """Add the job that gives a conversation a title."""
     payload = {"user": incoming.user.id, "language": language, "turn": incoming.id}
     tx.jobs.add_job(Job(KIND, str(conversation), incoming.address, payload, due=tx.clock.time()))
 
 
 def _tidy(answer: str) -> str:
-    """The name in what a model wrote: one line, no quotes, no full stop, no marks."""
+    """The title in a model's answer: one line, without quotes, Markdown and the full stop."""
     line = next((line.strip() for line in answer.splitlines() if line.strip()), "")
     bare = re.sub(r"^[\s\"'«“*#_`-]+", "", line)
     # Without the look behind, each mark of a long row of them would be tried as the first.
@@ -157,6 +162,8 @@ def _heading(language: str, view: Where, current: Listed | None, count: int) -> 
 
 @dataclass(frozen=True, slots=True)
 class _Drawing:
+    """The buttons of one page of the list."""
+
     tx: Tx
     incoming: Incoming
     language: str
@@ -207,7 +214,7 @@ def _pin(tx: Tx, where: Address, what: Where) -> None:
 
 
 def _archive(tx: Tx, where: Address, what: Where) -> None:
-    """Put it aside; what is said next begins a new conversation."""
+    """Archive a conversation or take it back; after the current one is archived a new conversation begins."""
     current = tx.conversations.find_current(where)
     if tx.conversations.find_conversation(where, what["id"]) is not None:
         tx.conversations.set_archived(what["id"], archived=what["archived_now"])

@@ -1,4 +1,4 @@
-"""What an answer may cost: held back in the transaction that saves its question, or asked about first."""
+"""What an answer may cost: reserved in the transaction that saves its question, or accepted by the user first."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from bot.billing import pricing
 from bot.billing.budget import Budget
 from bot.conversation.request import RequestBuilder
 from bot.conversation.turn_state import TurnContext
-from bot.knowledge.documents import Documents
-from bot.knowledge.documents import most as most_of_documents
+from bot.knowledge.documents import Documents, most_characters
 from bot.llm import prompt
 from bot.llm.routing import ModelOption, Routing
 from bot.outbox import Choice, finish_turn
@@ -21,9 +20,9 @@ from bot.texts.catalog import say
 from bot.types import Incoming, Outgoing
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class AnswerCost:
-    """`modes` tells what answers later, at a lower price, by the names of the models."""
+    """Reserves the price of answers. `modes` finds the asynchronous, cheaper variant of a model by its name."""
 
     routing: Routing
     request_builder: RequestBuilder
@@ -33,42 +32,47 @@ class AnswerCost:
 
     @property
     def guard(self) -> DecisionLock | None:
-        """What `held` needs."""
+        """The lock that a transaction needs to call `reserve`; None where nothing is limited."""
         return DecisionLock.SPENDING if self.budget else None
 
-    def held(self, tx: Tx, incoming: Incoming, context: TurnContext, *, agreed: bool = False) -> TurnContext:
-        """Hold back what the answer can cost, or ask first; nothing is reckoned where nothing is limited."""
+    def reserve(self, tx: Tx, incoming: Incoming, context: TurnContext, *, agreed: bool = False) -> TurnContext:
+        """The context with a reservation for the answer, or with the `price` that the user has to accept first.
+
+        `agreed`: the user has accepted the price. Without limits nothing is computed. Raises `LimitReached`.
+        """
         if not self.budget:
             return context
         if context.has_documents:
             context = replace(context, size_of_documents=tx.documents.prompt_size(context.conversation))
-        offer = self.routing.by_name(context.choices.model)
-        tokens, price = self._most(context, offer)
-        if not agreed and self.budget.needs_consent(whole := price + self._ahead(tx, context, offer)):
+        option = self.routing.by_name(context.choices.model)
+        tokens, price = self._most(context, option)
+        if not agreed and self.budget.needs_consent(whole := price + self._search_price(tx, context, option)):
             return replace(context, price=whole)
-        return replace(context, held=self.budget.reserve_answer(tx, incoming, tokens, price, context.language))
+        return replace(context, reservation=self.budget.reserve_answer(tx, incoming, tokens, price, context.language))
 
-    def _ahead(self, tx: Tx, context: TurnContext, offer: ModelOption) -> int:
-        """What has to be paid before the model can be asked: it is held back by itself."""
+    def _search_price(self, tx: Tx, context: TurnContext, option: ModelOption) -> int:
+        """The price, in millionths, of searching the documents before the model is asked: a reservation of its own."""
         if not context.has_documents or self.documents is None or not self.budget.confirm:
             return 0
-        return self.documents.ahead(tx, context.conversation, offer.model.profile.window)
+        return self.documents.embedding_price(tx, context.conversation, option.model.profile.window)
 
     def ask_first(self, tx: Tx, incoming: Incoming, context: TurnContext) -> None:
-        """The answer is expensive: end the turn with its price, and offer the cheapest model."""
+        """End the turn with the price of the answer, and buttons to accept it, take the cheapest model, or drop it."""
         price, question = context.price, context.place.question.id if context.place else 0
         now = self.routing.by_name(context.choices.model)
-        others = [offer for offer in self.routing.options if offer is not now]
-        prices = [(self._most(context, offer)[1] + self._ahead(tx, context, offer), offer) for offer in others]
-        less, offer = min(prices, key=lambda row: row[0], default=(price, now))
+        others = [option for option in self.routing.options if option is not now]
+        prices = [
+            (self._most(context, option)[1] + self._search_price(tx, context, option), option) for option in others
+        ]
+        less, option = min(prices, key=lambda row: row[0], default=(price, now))
 
         def shown(amount: int) -> str:
             return pricing.shown(context.language, amount, now.model.profile.currency)
 
         choices = [price_choice(incoming, "price.answer", {"question": question})]
         if less < price:
-            payload = {"question": question, "model": offer.name}
-            choices.append(price_choice(incoming, "price.cheaper", payload, model=offer.title, price=shown(less)))
+            payload = {"question": question, "model": option.name}
+            choices.append(price_choice(incoming, "price.cheaper", payload, model=option.title, price=shown(less)))
         if later := self._later(context, now):
             choices.append(Choice(say(context.language, "later.button"), "later", {"turn": later}, queued=True))
         choices.append(price_choice(incoming, "price.drop", {"question": question}))
@@ -76,31 +80,31 @@ class AnswerCost:
             tx.outbox.release_messages(incoming.id, incoming.address)
         finish_with_price(tx, incoming, say(context.language, "price.question", price=shown(price)), *choices)
 
-    def _later(self, context: TurnContext, offer: ModelOption) -> str:
-        """The turn that may be answered later instead, "" where that costs no less."""
-        cheaper = offer.model.profile.asynchronous and self.modes(offer.name) is not None
+    def _later(self, context: TurnContext, option: ModelOption) -> str:
+        """The turn that the asynchronous model could answer at a lower price; "" if there is none."""
+        cheaper = option.model.profile.asynchronous and self.modes(option.name) is not None
         if context.place is None or context.place.shown is not None or not cheaper:
             return ""
         return context.place.question.turn
 
-    def _most(self, context: TurnContext, offer: ModelOption) -> tuple[int, int]:
+    def _most(self, context: TurnContext, option: ModelOption) -> tuple[int, int]:
         """The most that the answer of a model can cost: tokens, and millionths of the currency."""
         usage = prompt.most(
-            self.request_builder.request(context, offer, context.steps), self.request_builder.ratio(offer)
+            self.request_builder.request(context, option, context.steps), self.request_builder.ratio(option)
         )
-        if context.has_documents:  # what they say of the question is looked up later
-            most = most_of_documents(offer.model.profile.window, context.size_of_documents)
-            room = self.request_builder.ratio(offer).tokens(most)
+        if context.has_documents:  # the documents are searched later, in `AnswerWriter`
+            most = most_characters(option.model.profile.window, context.size_of_documents, context.language)
+            room = self.request_builder.ratio(option).tokens(most)
             usage = replace(usage, prompt=usage.prompt + room)
-        return usage.total, pricing.most(offer.model.profile, usage)
+        return usage.total, pricing.most(option.model.profile, usage)
 
 
 def finish_with_price(tx: Tx, incoming: Incoming, sentence: str, *choices: Choice) -> None:
-    """End the turn with a price and the buttons below it; what was asked for is kept, and nothing is spent yet."""
+    """End the turn with a `sentence` about a price and the `choices` below it. Nothing is spent yet."""
     quoted = 0 if incoming.private else incoming.message_id
     finish_turn(tx, incoming, Outgoing(sentence, plain=True, reply_to=quoted), choices=choices)
 
 
 def price_choice(incoming: Incoming, action: str, payload: Mapping[str, Any], **values: str) -> Choice:
-    """A button below a price; the key of its label is its action."""
+    """A button below a price. Its label is the text whose key is the `action`, with `values`."""
     return Choice(say(incoming.language, action, **values), action, payload, queued=True)

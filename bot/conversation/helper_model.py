@@ -1,6 +1,6 @@
-"""Short questions to a model beside the conversation: the name of a chat, a summary, the description of a picture.
+"""Requests to a model beside the conversation: a title for a chat, a summary, the description of a picture.
 
-Begin with `ask_paid`, which holds back, asks and books; `HelperModel` is what the jobs of the conversation use.
+Begin with `ask_paid`, which reserves the price, asks the model and books the usage. Jobs ask through `HelperModel`.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from bot.telemetry import tracing
 from bot.types import Incoming, Job, Message, User
 
 MODE = "aside"  # in the ledger
-MOST_TRIES = 4  # what nobody waits for is not worth more
+MOST_TRIES = 4  # of a job: nobody waits for its answer
 Then = Callable[[Tx, str], object]
 
 
 @dataclass(frozen=True, slots=True)
 class PaidBy:
-    """Who pays for a question beside the conversation: `incoming` names user and chat, `turn` the ledger's line."""
+    """Who pays for a request: the user and chat of `incoming`, in the line of the ledger that `turn` names."""
 
     incoming: Incoming
     turn: str
@@ -37,11 +37,11 @@ async def ask_paid(
     store: Store, model: Model, request: Request, payer: PaidBy,
     *, name: str = "", deadline: float | None = None, ratio: prompt.Ratio | None = None, then: Then | None = None,
 ) -> tuple[str, Finish | None]:  # fmt: skip
-    """Ask a model, and book what that cost: its text, and how that ended.
+    """Ask a model and book the usage. Returns the text of the answer and the reason why it ended.
 
-    `name` is what the ledger calls the model, "" for its own name. `then` is carried out with the text in the
-    transaction that books it. `deadline` is in seconds. Raises `LimitReached` before anything is asked, and a
-    `ModelError`: then only what had been written is paid.
+    `name` is the model's name in the ledger, "" for its own. `then` is called with the text in the transaction that
+    books the usage. `deadline` is in seconds. Raises `LimitReached` before the model is asked, and the model's
+    `ModelError` after booking what it had written.
     """
     ratio, asked = ratio or prompt.Ratio(), payer.incoming
     most = prompt.most(request, ratio)
@@ -59,7 +59,7 @@ async def ask_paid(
         error = ModelUnavailable(f"no answer within {deadline:g} s")
     except ModelError as failed:
         error = failed
-    if usage is None and (text or error is None):  # the service did not tell
+    if usage is None and (text or error is None):  # the service reported no usage
         usage = Usage(ratio.tokens(prompt.size(request)), ratio.tokens(len(text)))
 
     def book(tx: Tx) -> None:
@@ -71,16 +71,16 @@ async def ask_paid(
         if error is None and then is not None:
             then(tx, text.strip())
 
-    # What the model was paid for is not asked for again because the disk is full just now.
+    # The answer is paid for: a full disk must not make the bot ask, and pay, again.
     await store.retry_until_stored(lambda: store.write(book))
     if error is not None:
         raise error
     return text.strip(), last.finish
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class HelperModel:
-    """`model` answers; what it costs is held back and booked as the user's."""
+    """The cheap model for background jobs; the user for whom a job runs pays for it within `budget`."""
 
     store: Store
     model: Model
@@ -88,10 +88,10 @@ class HelperModel:
     _ratio: prompt.Ratio = field(default_factory=prompt.Ratio)
 
     async def ask(self, job: Job, system: str, text: str, longest: int, then: Then) -> bool:
-        """Ask for a job, and carry out `then` with the answer. False: there will be no answer.
+        """Ask the model for a job, and call `then` with the answer in the transaction that books the usage.
 
-        The job's `payload` names the `user`; `longest` is in tokens. Raises `ModelError`s while it is worth trying
-        again.
+        False: the budget or the last try is used up, so there will be no answer. `job.payload` names the `user`;
+        `longest` is in tokens. Raises the model's `ModelError` while the job can be tried again.
         """
         request = Request(
             (Message.of("system", system), Message.of("user", text)), temperature=0.2, max_tokens=longest

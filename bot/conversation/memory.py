@@ -1,7 +1,7 @@
-"""What the next request will contain, and how people steer it: /context, /pin, /summary. Begin with `Context.feature`.
+"""Pinned facts and summaries of a conversation: /context, /pin, /summary. Begin with `ConversationMemory.feature`.
 
-Long conversations are summarised in the background by a cheap model (`summarise`): the summary stands before the newest
-messages, which always go verbatim; it can be read, changed and undone, and the originals stay.
+A cheap model summarises long conversations in the background (`summarise`). A request holds the summary and the newest
+messages, which are never summarised. Users can read, edit and undo a summary; the messages themselves are kept.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from bot.llm import prompt
 from bot.llm.routing import Routing
 from bot.outbox import Effect, finish, finish_turn
 from bot.ports import Reply
+from bot.prompts.catalog import instruct
 from bot.prompts.library import Library
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.memory import Fact, Summary
@@ -26,37 +27,39 @@ from bot.texts.catalog import say
 from bot.types import Button, Incoming, Job, Outgoing
 
 KIND = "summary"
-VERBATIM = 20  # messages that a summary leaves alone
-ENOUGH = 40  # messages after the last summary that are worth another
-LOOK_BACK = 400  # messages that one summary may have to tell of
+VERBATIM = 20  # newest messages that a summary leaves out
+ENOUGH = 40  # messages after the last summary that make the next summary due
+LOOK_BACK = 400  # messages that one summary covers at most
 LONGEST_FACT = 1_000  # characters
 MOST_FACTS = 20
-READ = 24_000  # characters of a conversation that are read for a summary
+READ = 24_000  # characters of a conversation that the model reads for a summary
 SUMMARY_TOKENS = 700
 SHOWN = 160  # characters of a fact or a summary in the list
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What a request holds besides its newest messages."""
+    """The pinned facts and the summary that a request holds besides the newest messages."""
 
     facts: Sequence[Fact] = ()
     summary: Summary | None = None
 
     def preface(self, language: str) -> str:
-        """The part of the system's message that tells of it; "" for nothing."""
+        """Facts and summary as a part of the system prompt; "" if there are none."""
         parts = []
         if self.facts:
-            parts.append(say(language, "facts.preface") + "\n" + "\n".join(f"- {fact.text}" for fact in self.facts))
+            parts.append(
+                instruct(language, "facts.preface") + "\n" + "\n".join(f"- {fact.text}" for fact in self.facts)
+            )
         if self.summary is not None:
-            parts.append(say(language, "summary.preface") + "\n" + self.summary.text)
+            parts.append(instruct(language, "summary.preface") + "\n" + self.summary.text)
         return "\n\n".join(parts)
 
 
 def apply(tx: Tx, conversation: int, branch: Sequence[Remembered]) -> tuple[Kept, Sequence[Remembered]]:
-    """What is kept of a conversation, and what is left of the branch: a summary stands for what it tells of.
+    """The facts and summary of a conversation, and the messages of `branch` that the summary does not cover.
 
-    A summary of another branch is none.
+    A summary that ends in another branch is not used.
     """
     facts, summary = tx.memory.list_facts(conversation), tx.memory.newest_summary(conversation)
     if summary is None or not any(row.id == summary.upto for row in branch):
@@ -64,8 +67,8 @@ def apply(tx: Tx, conversation: int, branch: Sequence[Remembered]) -> tuple[Kept
     return Kept(facts, summary), [row for row in branch if row.id > summary.upto]
 
 
-def wants_summary(tx: Tx, incoming: Incoming, last: Remembered, count: int, language: str) -> None:
-    """Have a long conversation summarised soon: `count` messages up to the `last` are in no summary yet."""
+def request_summary(tx: Tx, incoming: Incoming, last: Remembered, count: int, language: str) -> None:
+    """Add the job that summarises a conversation if `count`, its messages after the last summary, is high enough."""
     if count >= ENOUGH:
         payload = {
             "user": last.user, "language": language, "conversation": last.conversation, "tip": last.id,
@@ -74,9 +77,9 @@ def wants_summary(tx: Tx, incoming: Incoming, last: Remembered, count: int, lang
         tx.jobs.add_job(Job(KIND, f"{last.conversation}/{last.id}", incoming.address, payload, due=tx.clock.time()))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class ConversationMemory:
-    """/context, /pin and /summary. `helper_model` None: nothing is summarised."""
+    """/context, /pin and /summary. `system` and `history` are the operator's; without `helper_model` no summaries."""
 
     store: Store
     routing: Routing
@@ -86,6 +89,7 @@ class ConversationMemory:
     library: Library = field(default_factory=Library)
 
     def feature(self) -> Feature:
+        """The three commands, their buttons, the awaited text of a summary, and the job that summarises."""
         return Feature(
             commands={
                 "/context": Command(self.show),
@@ -104,6 +108,7 @@ class ConversationMemory:
     # --- what is there ------------------------------------------------------------------------------------------------
 
     async def show(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
+        """/context: show what the next request will hold, with its size in tokens."""
         await finish(self.store, reply, lambda tx: finish_turn(tx, incoming, self._view(tx, incoming)))
 
     def _view(self, tx: Tx, incoming: Incoming) -> Outgoing:
@@ -111,12 +116,14 @@ class ConversationMemory:
         conversation = tx.messages.current_conversation(incoming.address)
         kept, branch = apply(tx, conversation, tx.messages.list_newest(conversation, self.history))
         persona = self.library.persona(choices.persona)
-        offer, _ = self.routing.resolve(choices.model, choices.own_model, persona.model)
+        option, _ = self.routing.resolve(choices.model, choices.own_model, persona.model)
         ratio = prompt.Ratio()
-        orders = len(persona.orders(language, self.system)) + sum(len(row.text) for row in persona.shown(language))
-        system = ratio.tokens(orders)
+        characters = len(persona.system_prompt(language, self.system)) + sum(
+            len(row.text) for row in persona.example_messages(language)
+        )
+        system = ratio.tokens(characters)
         lines = [
-            say(language, "context.model", model=offer.title, window=offer.model.profile.window),
+            say(language, "context.model", model=option.title, window=option.model.profile.window),
             say(language, "context.persona", persona=persona.name(language), version=persona.version),
             say(language, "context.system", tokens=system),
             say(language, "context.messages", count=len(branch), tokens=sum(ratio.tokens(len(r.text)) for r in branch)),
@@ -146,7 +153,7 @@ class ConversationMemory:
     # --- facts --------------------------------------------------------------------------------------------------------
 
     async def pin(self, incoming: Incoming, reply: Reply, rest: str) -> None:
-        """Words after the command, or the message that it replies to."""
+        """/pin: keep the words after the command, or the message it replies to, for all later requests."""
         language = incoming.language
 
         def work(tx: Tx) -> None:
@@ -165,6 +172,7 @@ class ConversationMemory:
         await finish(self.store, reply, work)
 
     async def press_unpin(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Delete a pinned fact, and show what is left in the same message."""
         await self._changed(
             incoming, reply, lambda tx: tx.memory.unpin_fact(action.payload["conversation"], action.payload["fact"])
         )
@@ -172,7 +180,7 @@ class ConversationMemory:
     # --- the summary --------------------------------------------------------------------------------------------------
 
     async def summary(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        """The whole of it."""
+        """/summary: show the newest summary in full."""
 
         def work(tx: Tx) -> None:
             conversation = tx.messages.find_current_conversation(incoming.address)
@@ -183,6 +191,7 @@ class ConversationMemory:
         await finish(self.store, reply, work)
 
     async def press_edit(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Ask the user for the new text of the summary, and show the present text."""
         language, conversation = incoming.language, action.payload["conversation"]
 
         def work(tx: Tx) -> None:
@@ -195,6 +204,7 @@ class ConversationMemory:
         await finish(self.store, reply, work)
 
     async def edited(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> bool:
+        """Store the text of `incoming` as the user's own version of the summary. Always True: it is no question."""
         conversation = action.payload["conversation"]
 
         def work(tx: Tx) -> None:
@@ -208,10 +218,11 @@ class ConversationMemory:
         return True
 
     async def press_undo(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Go back to the previous version of the summary, and show it in the same message."""
         await self._changed(incoming, reply, lambda tx: tx.memory.undo_summary(action.payload["conversation"]))
 
     async def summarise(self, job: Job) -> None:
-        """The job: tell of all but the newest messages, and of what the last summary told."""
+        """The job: summarise the last summary and all messages after it, except the newest `VERBATIM`."""
         conversation, language = int(job.payload["conversation"]), job.payload["language"]
 
         def find(tx: Tx) -> tuple[Summary | None, Sequence[Remembered]]:
@@ -223,13 +234,13 @@ class ConversationMemory:
             upto = old[-1].id
             text = _to_read(before, old)
             await self.helper_model.ask(
-                job, say(language, "summary.prompt"), text, SUMMARY_TOKENS,
+                job, instruct(language, "summary"), text, SUMMARY_TOKENS,
                 lambda tx, answer: tx.memory.add_summary(conversation, answer, upto, "model") if answer else None,
             )  # fmt: skip
         await self.store.write(lambda tx: tx.jobs.delete_done(job))
 
     async def _changed(self, incoming: Incoming, reply: Reply, change: Effect) -> None:
-        """Change something, and show what is there now in the same message."""
+        """Call `change` in a transaction, and show the new state in the message whose button was pressed."""
 
         def work(tx: Tx) -> None:
             change(tx)
@@ -239,14 +250,14 @@ class ConversationMemory:
 
 
 def _to_read(before: Summary | None, said: Sequence[Remembered]) -> str:
-    """The newest that fits: of a very long past the summary keeps what it knew."""
+    """The text for the model: the last summary, and the newest `READ` characters of the messages."""
     lines = [f"{_who(row)}: {row.text.strip()}" for row in said]
     text = "\n\n".join(lines)[-READ:]
     return f"{before.text}\n\n{text}" if before is not None else text
 
 
 def _who(row: Remembered) -> str:
-    """The name of who asked; an answer has its asker's too, but was not said by that person."""
+    """Who said a message: the user's name, or "assistant" (an answer carries the name of the user who asked)."""
     return row.speaker or "user" if row.message.role == "user" else row.message.role
 
 

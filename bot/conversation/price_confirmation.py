@@ -1,4 +1,4 @@
-"""What becomes of an expensive question that its asker was asked about. The buttons are of `AnswerCost.ask_first`."""
+"""The buttons below the price of an expensive answer, which `AnswerCost.ask_first` asks the user to accept."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from bot.texts.catalog import say
 from bot.types import Incoming
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class PriceConfirmation:
+    """Answers an expensive question after the user accepted its price, or drops the question."""
+
     store: Store
     assistant: Assistant
 
     def feature(self) -> Feature:
+        """The presses `price.answer`, `price.cheaper` and `price.drop`."""
         return Feature(
             presses={
                 "price.answer": ButtonHandler(self.press_answer),
@@ -29,12 +32,12 @@ class PriceConfirmation:
         )
 
     async def press_answer(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Answer now, with the model that was chosen or with the cheaper one, this time."""
+        """Answer the question, with the chosen model or, this once, with the cheaper model of the button."""
         model, gone = action.payload.get("model", ""), say(incoming.language, "price.gone")
         await self.assistant.answer_again(incoming, reply, action, model=model, agreed=True, gone=gone)
 
     async def press_drop(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Forget what was asked. A picture was not ordered yet; a question stands in the history until now."""
+        """Drop the question: it is removed from the history, unless the conversation went on. Nothing was spent."""
 
         def work(tx: Tx) -> None:
             asked = tx.messages.find_message(action.payload.get("question", 0))

@@ -1,4 +1,4 @@
-"""What a model is asked in a turn (`RequestBuilder.request`), and how many tokens its characters come to."""
+"""The request to the model in a turn (`RequestBuilder.request`), and the characters a token of each model."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from bot.tools.toolbox import Steps, Toolbox
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to answer. `history` is the number of messages that are looked at, before the budget cuts further.
+    """The operator's choices about answers.
 
-    `names_topics` and `summaries`: a cheap model does that in the background. `thoughts`: what a model thinks may be
-    seen.
+    `history` is the most messages of a conversation that a request may hold, `deadline` the seconds an answer may
+    take. With `names_topics` and `summaries` a cheap model titles and summarises conversations in the background.
+    `thumbs` puts 👍 and 👎 below answers; `thoughts` shows the reasoning of models.
     """
 
     system: str = ""
@@ -31,32 +32,36 @@ class Options:
     thoughts: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class RequestBuilder:
+    """Builds requests to models, and learns from their usage how many characters a token has."""
+
     options: Options = field(default_factory=Options)
     toolbox: Toolbox = field(default_factory=Toolbox)
     _ratios: defaultdict[str, prompt.Ratio] = field(default_factory=lambda: defaultdict(prompt.Ratio))
 
-    def ratio(self, offer: ModelOption) -> prompt.Ratio:
-        return self._ratios[offer.name]
+    def ratio(self, option: ModelOption) -> prompt.Ratio:
+        """The characters a token of this model; it learns for as long as the process runs."""
+        return self._ratios[option.name]
 
     def request(
-        self, context: TurnContext, offer: ModelOption, steps: Steps, shrink: float = 1.0, *, tools: bool = True
+        self, context: TurnContext, option: ModelOption, steps: Steps, shrink: float = 1.0, *, tools: bool = True
     ) -> Request:
-        """What the model of `offer` is asked after these `steps`; without `tools` it can call none.
+        """The request to the model of `option` after these `steps` with tools. `tools` False offers the model no tools.
 
-        `shrink`: at most so much of the prompt that was too long before.
+        `shrink` below 1 limits the prompt to that share of an earlier prompt, which the service found too long.
         """
-        profile, ratio, persona, options = offer.model.profile, self.ratio(offer), context.persona, self.options
+        profile, ratio, persona, options = option.model.profile, self.ratio(option), context.persona, self.options
         profile = profile if tools else replace(profile, tools=False)
         request = prompt.build(
-            "\n\n".join(filter(None, (persona.orders(context.language, options.system), context.preface))),
-            prompt.informed(context.shown, context.found.text),
-            self.toolbox.narrowed(profile, steps, ratio),
+            "\n\n".join(filter(None, (persona.system_prompt(context.language, options.system), context.preface))),
+            prompt.informed(context.messages, context.retrieved.text),
+            self.toolbox.narrowed(profile, steps, ratio, context.language),
             ratio,
             max_tokens=persona.max_tokens or options.max_tokens,
             temperature=options.temperature if persona.temperature is None else persona.temperature,
             shrink=shrink,
+            language=context.language,
         )
         mode = REASONING.get(context.choices.reasoning, "") if profile.reasoning else ""
         return self.toolbox.equipped(replace(request, reasoning=mode), profile, steps, context.language)

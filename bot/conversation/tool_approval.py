@@ -1,5 +1,6 @@
-"""The tap under an action: done once, or not at all, and then the model answers. The action itself is in
-`tools/approvals.py`.
+"""The buttons "yes" and "no" below a tool call that needs the user's approval; afterwards the model answers.
+
+The call itself, which is done at most once, is in `tools/approvals.py`.
 """
 
 from __future__ import annotations
@@ -18,23 +19,26 @@ from bot.texts.catalog import say
 from bot.tools import approvals
 from bot.types import Incoming
 
-VALID = 24 * 3600.0  # seconds that a question whether to act stands
+VALID = 24 * 3600.0  # seconds in which the user can approve a call
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ToolApproval:
+    """Records the user's decision on a tool call, and has the assistant continue its answer."""
+
     assistant: Assistant
 
     def feature(self) -> Feature:
+        """The presses `act.yes` and `act.no`."""
         return Feature(presses={"act.yes": ButtonHandler(self.press), "act.no": ButtonHandler(self.press)})
 
     async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Do it, or don't; pressed again after the model had failed: go on from there."""
+        """Approve or decline the tool call. Pressed again after the model failed, the button asks the model again."""
         turn, yes = action.payload["turn"], action.name == "act.yes"
         await self.assistant.answer_approved(incoming, reply, lambda tx: self._decide(tx, incoming, turn, yes=yes))
 
     def _decide(self, tx: Tx, incoming: Incoming, turn: str, *, yes: bool) -> Approval | None:
-        """Decide by the row of the action; None: there is nothing to decide, and the turn ends with the reason."""
+        """Store the decision in the row of the tool call. None: the turn has ended with a notice instead."""
         tx.inbox.mark_begun(incoming.ids)
         operation = tx.operations.find_of_turn(incoming.address.bot, turn)
         if operation is None or operation.kind != approvals.ACTION or operation.address.chat != incoming.address.chat:
@@ -43,7 +47,7 @@ class ToolApproval:
         name = steps.pending.call.name if steps.pending else ""
         if operation.state in ("done", "failed"):
             return self._end(tx, incoming, "tool.decided", name)
-        if operation.state == "submitting":  # the process died in the middle of it
+        if operation.state == "submitting":  # a process died during the call
             tx.operations.store_end(operation.id, "failed")
             return self._end(tx, incoming, "tool.unknown", name)
         if operation.state == "asked" and tx.clock.time() - operation.at > VALID:

@@ -1,4 +1,4 @@
-"""How a turn of a conversation ends: what was written becomes history, outbox and inbox in one transaction."""
+"""The last transaction of a turn: it saves the answer, puts it into the outbox and marks the updates as done."""
 
 from __future__ import annotations
 
@@ -18,73 +18,79 @@ from bot.texts.catalog import say
 from bot.tools import approvals
 from bot.types import Button, Incoming, Message, Outgoing, Text
 
-LATE = 3600.0  # seconds after which an answer begs pardon
+LATE = 3600.0  # seconds after which an answer apologises for the delay
 Rows = tuple[tuple[Button, ...], ...]
 
 
 def save(tx: Tx, incoming: Incoming, context: TurnContext, written: AnswerDraft) -> None:
-    """The end of transaction 2, after the ledger. The caller delivers after its commit."""
+    """Save the answer and end the turn. The caller has booked the usage, and delivers after the commit."""
     place = context.place
     assert place is not None  # noqa: S101  only a question is answered
     if context.pressed:
         tx.buttons.expire_button(context.pressed)
     if written.outdated and not written.text.strip() and not tx.outbox.claimed_message(incoming.id, incoming.address):
-        finish_turn(tx, incoming)  # nobody has seen anything of it
+        finish_turn(tx, incoming)  # nothing of the answer was shown
         return
-    if written.words():
+    if written.visible_text():
         outgoing = _answer(tx, incoming, context, place, written)
     elif place.shown is not None:
-        outgoing = _as_before(tx, incoming, context, place.shown, written)
+        outgoing = _previous_version(tx, incoming, context, place.shown, written)
     else:
-        outgoing = _sorry(tx, incoming, context, place, written)
-    finish_turn(tx, incoming, *_acted(tx, incoming, context, written, replace(outgoing, reply_to=_quoted(incoming))))
+        outgoing = _apology(tx, incoming, context, place, written)
+    finish_turn(
+        tx,
+        incoming,
+        *_with_tool_messages(tx, incoming, context, written, replace(outgoing, reply_to=_quoted(incoming))),
+    )
 
 
 def _answer(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint, written: AnswerDraft) -> Outgoing:
     thoughts = (_thought_before(tx, incoming, context, place), written.thought)
     answer = _remember(tx, incoming, place, context.prefix, written)
-    failed = context.act and _failed(written)
+    failed = context.decided_call and _failed(written)
     rows = _retry(tx, incoming, context, place) if failed else _keyboard(tx, incoming, context, answer)
-    if context.gone:  # it is said below this answer, and only there
+    if context.gone:  # the note below this answer says so, once
         tx.chats.drop_models(incoming.address, incoming.user.id, context.gone)
-    text = citations.under(context.prefix + written.words(), written.steps.sources, context.language)
+    text = citations.under(context.prefix + written.visible_text(), written.steps.sources, context.language)
     note = _note(tx, incoming, context, written)
     return Outgoing(text, of=answer.turn, buttons=rows, note=note, thought="\n\n".join(filter(None, thoughts)))
 
 
 def _thought_before(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint) -> str:
-    """What was thought before the part of the answer that stands already, where it goes on."""
+    """The reasoning of the answer that is continued; "" for a new answer."""
     if place.resumed is None:
         return ""
-    return branching.as_written(tx, incoming.address, place.resumed, context.language).thought
+    return branching.as_sent(tx, incoming.address, place.resumed, context.language).thought
 
 
-def _as_before(tx: Tx, incoming: Incoming, context: TurnContext, shown: Remembered, written: AnswerDraft) -> Outgoing:
-    """A version that did not come about: the one before stays."""
-    sorry = written.sorry(context.language)
-    stood = branching.as_written(tx, incoming.address, shown, context.language, sorry)
+def _previous_version(
+    tx: Tx, incoming: Incoming, context: TurnContext, shown: Remembered, written: AnswerDraft
+) -> Outgoing:
+    """The previous version of the answer, with a note why there is no new version."""
+    sorry = written.apology(context.language)
+    stood = branching.as_sent(tx, incoming.address, shown, context.language, sorry)
     return replace(stood, buttons=_keyboard(tx, incoming, context, shown))
 
 
-def _sorry(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint, written: AnswerDraft) -> Outgoing:
+def _apology(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint, written: AnswerDraft) -> Outgoing:
     if _refused(written) and tx.messages.find_head(place.question.conversation) == place.question.id:
-        # It would be read with the next question, which would then be refused too.
+        # The model would read a refused question with the next one, and refuse that, too.
         tx.messages.move_head(place.question.conversation, place.question.parent)
     rows = _retry(tx, incoming, context, place) if _failed(written) else ()
-    return Outgoing(written.sorry(context.language), plain=True, buttons=rows)
+    return Outgoing(written.apology(context.language), plain=True, buttons=rows)
 
 
-def _acted(
+def _with_tool_messages(
     tx: Tx, incoming: Incoming, context: TurnContext, written: AnswerDraft, outgoing: Outgoing
 ) -> Sequence[Outgoing]:
-    """The answer, and what has to be said about actions: one that is to be confirmed, one that went wrong."""
+    """The answer, and messages about tool calls: one that the user has to approve, one whose outcome is unknown."""
     steps, answers = written.steps, [outgoing]
-    if context.act is not None and written.error is None:  # else a press goes on from what is known of it
-        tx.operations.store_end(context.act.id, "done")
+    if context.decided_call is not None and written.error is None:  # else the button can ask again
+        tx.operations.store_end(context.decided_call.id, "done")
     if steps.unsure:
         answers.append(Outgoing(say(context.language, "tool.unknown", tool=steps.unsure), plain=True))
     if written.calls and steps.pending is not None and context.place is not None:
-        answers = answers if written.words() else []
+        answers = answers if written.visible_text() else []
         answers.append(approvals.ask(tx, incoming, context.place.question.id, steps, len(answers)))
     return answers
 
@@ -99,7 +105,8 @@ def _remember(tx: Tx, incoming: Incoming, place: BranchPoint, prefix: str, writt
         answer = tx.messages.add_message(
             question.conversation, incoming.address, incoming.id, "assistant", said,
             parent=place.after or question.id, ending=written.ending(), user=incoming.user.id,
-            model=written.offer.name, sources=(*written.steps.sources, *documents.cited(written.text, written.found)),
+            model=written.option.name,
+            sources=(*written.steps.sources, *documents.cited(written.text, written.retrieved)),
         )  # fmt: skip
     if place.tip is not None:
         tx.messages.move_head(place.question.conversation, place.tip)
@@ -111,7 +118,7 @@ def _failed(written: AnswerDraft) -> bool:
 
 
 def _refused(written: AnswerDraft) -> bool:
-    """Whether it can't be answered as it stands, however often it is asked."""
+    """Whether the model refuses this question, so that asking again is useless."""
     return written.finish is Finish.FILTERED or isinstance(written.error, ModelRefused | ContextOverflow)
 
 
@@ -125,11 +132,11 @@ def _keyboard(tx: Tx, incoming: Incoming, context: TurnContext, answer: Remember
 
 
 def _retry(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint) -> Rows:
-    """Below what did not work out: once more."""
+    """The button "try again" below an answer that failed."""
     where, label = incoming.address, say(context.language, "retry")
-    if context.act is not None:
+    if context.decided_call is not None:
         again = tx.buttons.add_queued_button(
-            where, incoming.id, incoming.user.id, label, "act.yes", turn=context.act.turn
+            where, incoming.id, incoming.user.id, label, "act.yes", turn=context.decided_call.turn
         )
         return ((again,),)
     question = place.question.id
@@ -143,7 +150,7 @@ def _note(tx: Tx, incoming: Incoming, context: TurnContext, written: AnswerDraft
     language = context.language
     waited = tx.clock.time() - incoming.at.timestamp() if incoming.at else 0.0
     late = say(language, "late.note") if waited > LATE else ""
-    gone = say(language, "gone.note", old=", ".join(context.gone), new=written.offer.title) if context.gone else ""
+    gone = say(language, "gone.note", old=", ".join(context.gone), new=written.option.title) if context.gone else ""
     return "; ".join(filter(None, (written.note(language), gone, late)))
 
 

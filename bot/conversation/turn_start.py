@@ -1,8 +1,7 @@
-"""The first transaction of a turn: the question is saved, and what is needed to answer it is read.
+"""The first transaction of a turn: it saves the question, and reads what the answer needs.
 
-Begin with `TurnStart.question`. Its siblings are for a question that is answered once more, one that was edited, and
-what follows a decision about an action. `conversation/assistant.py` runs them; `conversation/turn_end.py` is the last
-transaction.
+Begin with `TurnStart.question`. The other methods begin the turn of a question that is answered again, of an edited
+question, and of a tool call that the user has decided on. `conversation/assistant.py` calls them.
 """
 
 from __future__ import annotations
@@ -18,38 +17,38 @@ from bot.conversation.turn_state import Awaited, TurnContext
 from bot.llm import prompt
 from bot.llm.routing import ModelOption, Routing
 from bot.outbox import Effect, with_choices
+from bot.prompts.catalog import instruct
 from bot.prompts.library import Library
 from bot.prompts.schema import Persona
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.messages import Remembered
 from bot.storage.repositories.operations import Operation
 from bot.storage.store import Tx
-from bot.texts.catalog import say
 from bot.tools.toolbox import Steps
 from bot.types import Attachment, ChatChoices, Incoming, Message, Text
 
 
 @dataclass(frozen=True, slots=True)
 class ChosenModel:
-    """Who answers in a chat. `gone`: models that were chosen and are offered no more."""
+    """The persona and the model that answer in a chat. `gone`: chosen models that are no longer offered."""
 
     persona: Persona
-    offer: ModelOption
+    option: ModelOption
     gone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """An action that was decided on, and the question after which the answer goes on."""
+    """A tool call that the user has approved or declined, and the question whose answer continues after it."""
 
     point: BranchPoint
     operation: Operation
     steps: Steps
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class TurnStart:
-    """What the first transaction of each kind of turn reads and saves. Raises `LimitReached`: then nothing is saved."""
+    """The first transaction of each kind of turn. Its methods raise `LimitReached`; then nothing is saved."""
 
     routing: Routing
     pricing: AnswerCost
@@ -59,9 +58,9 @@ class TurnStart:
     def question(
         self, tx: Tx, incoming: Incoming, *, last: bool = False, then: Effect | None = None
     ) -> TurnContext | Awaited:
-        """Save a question and read what its answer needs; or say that the bot waits for this message.
+        """Save a question and read what its answer needs. Returns `Awaited` if the bot has asked for this message.
 
-        `last`: the bot waits for nothing any more. `then`: see `TurnContext`.
+        `last`: forget what the bot has asked for. `then`: see `TurnContext`.
         """
         tx.inbox.mark_begun(incoming.ids)
         incoming = replace(
@@ -78,30 +77,30 @@ class TurnStart:
     def regenerate(
         self, tx: Tx, incoming: Incoming, action: ButtonPress, *, model: str = "", agreed: bool = False
     ) -> TurnContext | None:
-        """What another answer to the question of a button needs, or the rest of one. None: it is not known any more.
+        """What another answer to the question of a button needs, or the rest of its answer.
 
-        `model` answers this time; `agreed`: the user knows the price.
+        `model` answers this once; `agreed`: the user has accepted the price. None: the question was deleted.
         """
         if action.name == branching.RESUME:
             point = branching.resume(tx, incoming, action.payload["answer"])
         else:
-            point = branching.again(tx, incoming, action.payload["question"])
+            point = branching.regenerate(tx, incoming, action.payload["question"])
         return self._found(tx, incoming, point, pressed=action.key, model=model, agreed=agreed)
 
     def edited(self, tx: Tx, incoming: Incoming) -> TurnContext | None:
-        """Save an edited question as a new version. None: there is nothing to answer."""
+        """Save an edited question as a new version. None: the edit needs no answer."""
         return self._found(tx, incoming, branching.revise(tx, incoming))
 
     def after_approval(self, tx: Tx, incoming: Incoming, approval: Approval) -> TurnContext:
-        """What follows an action that was decided on: the conversation is as the model saw it when it asked."""
+        """What the answer needs after a decision on a tool call: the conversation as the model saw it at the call."""
         context = self._read(tx, approval.point, incoming.chat, incoming.language)
-        context = replace(context, act=approval.operation, steps=approval.steps)
-        return self.pricing.held(tx, incoming, context, agreed=True)
+        context = replace(context, decided_call=approval.operation, steps=approval.steps)
+        return self.pricing.reserve(tx, incoming, context, agreed=True)
 
     def deferred(self, tx: Tx, incoming: Incoming, asked: Remembered | None, text: str) -> TurnContext:
-        """What a question needs that is answered later: nothing is saved, and nothing held back.
+        """What a deferred answer needs. Nothing is saved, and nothing reserved.
 
-        It was `asked` before, or is a new one, `text`, that goes on from the tip of the conversation.
+        The question is `asked`, an earlier message, or the new `text` after the newest message of the conversation.
         """
         if asked is not None:
             return self._read(tx, BranchPoint(asked), incoming.chat, incoming.language)
@@ -111,10 +110,10 @@ class TurnStart:
         return replace(context, history=[*context.history, Message.of("user", text)])
 
     def chosen(self, choices: ChatChoices) -> ChosenModel:
-        """Who answers there: the chat's model, else the user's, else the persona's, else the default."""
+        """The persona and model for these choices: the chat's model, else the user's, the persona's, the default."""
         persona = self.library.persona(choices.persona)
-        offer, gone = self.routing.resolve(choices.model, choices.own_model, persona.model)
-        return ChosenModel(persona, offer, tuple(name for name in gone if name != persona.model))
+        option, gone = self.routing.resolve(choices.model, choices.own_model, persona.model)
+        return ChosenModel(persona, option, tuple(name for name in gone if name != persona.model))
 
     def _found(
         self, tx: Tx, incoming: Incoming, point: BranchPoint | None, *, pressed: str = "", model: str = "",
@@ -129,20 +128,20 @@ class TurnStart:
         self, tx: Tx, incoming: Incoming, point: BranchPoint, *, pressed: str = "", model: str = "",
         agreed: bool = False,
     ) -> TurnContext:  # fmt: skip
-        """The context of an answer, with what it may cost held back from the budgets."""
+        """The context of an answer, with the reservation for its price."""
         choices = replace(incoming.chat, model=model) if model else incoming.chat
         context = self._read(tx, point, choices, incoming.language)
         if self.options.summaries:
-            memory.wants_summary(tx, incoming, point.question, len(context.history), context.language)
-        return self.pricing.held(tx, incoming, replace(context, pressed=pressed), agreed=agreed)
+            memory.request_summary(tx, incoming, point.question, len(context.history), context.language)
+        return self.pricing.reserve(tx, incoming, replace(context, pressed=pressed), agreed=agreed)
 
     def _read(self, tx: Tx, point: BranchPoint, choices: ChatChoices, language: str) -> TurnContext:
-        """What the model will read of the branch of a question."""
+        """The context with the branch of a question as history, and a request to continue a broken answer."""
         branch = branching.history(tx, point, self.options.history)
         context = self._of(tx, point.question.conversation, branch, choices, language)
         if point.resumed is None:
             return replace(context, place=point)
-        goes_on = Message.of("user", say(language, "resume.prompt"))
+        goes_on = Message.of("user", instruct(language, "resume"))
         return replace(context, place=point, history=[*context.history, goes_on])
 
     def _of(
@@ -153,7 +152,7 @@ class TurnStart:
             kept, branch = memory.apply(tx, conversation, branch)
         chosen = self.chosen(choices)
         return TurnContext(
-            None, tx.blobs.load_images(prompt.spoken(branch)), replace(choices, model=chosen.offer.name), language,
-            kept.preface(language), persona=chosen.persona, gone=chosen.gone, has_documents=beside.documents,
-            thumbs=self.options.thumbs, conversation=conversation,
+            place=None, history=tx.blobs.load_images(prompt.spoken(branch)), language=language,
+            choices=replace(choices, model=chosen.option.name), preface=kept.preface(language), persona=chosen.persona,
+            gone=chosen.gone, has_documents=beside.documents, thumbs=self.options.thumbs, conversation=conversation,
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""An answer while it is being written, and what is said about how it ended. `conversation/assistant.py` writes it."""
+"""The state of a turn (`TurnContext`) and of its answer while a model writes it (`AnswerDraft`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from bot.ai import Chunk, Finish, Request, Usage
 from bot.billing import pricing
 from bot.billing.budget import Reservation
-from bot.conversation.branching import CUT, BranchPoint, mark
+from bot.conversation.branching import CUT, BranchPoint, ending_note
 from bot.errors import ContextOverflow, ModelDenied, ModelError, ModelRefused
 from bot.knowledge.documents import NOTHING, Retrieved
 from bot.llm import prompt
@@ -27,16 +27,16 @@ log = logging.getLogger(__name__)
 
 NOBODY = Persona(key="", version="", title={})
 REASONING = {"on": "medium", "off": "none"}  # what a chat chose -> what the model is told
-SEARCHING = "web_search"  # what a model does by itself
-MOST_THOUGHT = 100_000  # characters
+SEARCHING = "web_search"  # the activity of a model that searches the web by itself
+MOST_THOUGHT = 100_000  # characters of reasoning that are kept
 SILENT = re.compile(r"[\s\u200b-\u200f\u2060\ufeff\u2800\u3164*_~`#>|<!\-]*")  # white space and bare marks say nothing
 
 
 @dataclass(frozen=True, slots=True)
 class Awaited:
-    """A message that is no question: it answers one of the bot's. `action` is what the bot waits for it with.
+    """A message that the bot has asked for, so it is no question. `action` says which feature asked.
 
-    `incoming` is the message with what was chosen in its chat.
+    `incoming` is the message, with the choices of its chat.
     """
 
     incoming: Incoming
@@ -45,15 +45,15 @@ class Awaited:
 
 @dataclass(frozen=True, slots=True)
 class TurnContext:
-    """What the first transaction of a turn found.
+    """What the first transaction of a turn has read and decided.
 
-    `preface` is what is kept besides the history, `held` what is held back from the budgets for the answer, `pressed`
-    the key of the button that asked for it, which works once. `price`: so much, in millionths, that the user is asked
-    first. `act`: an action that was confirmed, after these `steps`. `then` is done in the last transaction
-    of the turn.
-    `choices.model` is the model that is to answer, whoever chose it; `gone` are choices that are offered no more.
-    `found` is what the documents of the conversation say of the question; their size is looked up where it may cost
-    too much.
+    `place` is the question in its branch, `history` the messages before and including the question, `preface` the
+    pinned facts and the summary. `choices.model` is the model that shall answer; `gone` are chosen models that are no
+    longer offered. `reservation` holds the price of the answer. `price`, in millionths, is set if the user has to
+    accept it first. `pressed` is the key of the button that asked for the answer, which works once. `decided_call` is
+    the tool call that the user has decided on, after these `steps`. `retrieved` are passages of documents, once these
+    were searched; `size_of_documents` (characters) is only known if there are budgets. `then` is called in the last
+    transaction of the turn.
     """
 
     place: BranchPoint | None
@@ -61,70 +61,72 @@ class TurnContext:
     choices: ChatChoices
     language: str
     preface: str = ""
-    held: Reservation = field(default_factory=Reservation)
+    reservation: Reservation = field(default_factory=Reservation)
     pressed: str = ""
     price: int = 0
-    act: Operation | None = None
+    decided_call: Operation | None = None
     steps: Steps = field(default_factory=Steps)
     has_documents: bool = False
     size_of_documents: int = 0
     thumbs: bool = False
-    found: Retrieved = NOTHING
+    retrieved: Retrieved = NOTHING
     persona: Persona = NOBODY
     gone: tuple[str, ...] = ()
     then: Effect | None = None
     conversation: int = 0
 
     @property
-    def shown(self) -> Sequence[Message]:
-        """The history, below what the persona's examples show."""
-        return [*self.persona.shown(self.language), *self.history]
+    def messages(self) -> Sequence[Message]:
+        """The persona's examples, then the history."""
+        return [*self.persona.example_messages(self.language), *self.history]
 
     @property
     def prefix(self) -> str:
-        """What was written before of an answer that goes on."""
+        """The text of the answer that is continued; "" for a new answer."""
         return self.place.resumed.text if self.place is not None and self.place.resumed is not None else ""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class AnswerDraft:
-    """An answer while it is being written, and how it ended.
+    """An answer while a model writes it, and how it ended.
 
-    `wanted` is the model that was chosen, `offer` the one that is asked: another where that is known not to answer.
-    A stream that breaks off is begun anew, and each was paid: `usages` are the models and what the service told
-    (guessed where it told nothing), `cost` their tokens, `money` their price in millionths, `held` what is held back.
-    `searches` of the web are those that the last request was seen to make. `before` is what it had said before it
-    called tools, and stays at the head of `text`; `calls` are those of the last request, `steps` what came of those
-    before. `limit` is the sentence of a budget that let it go no further. `thought` is its reasoning, where the model
-    shows that and the operator wants it seen.
+    `wanted` is the chosen model, `option` the model that is asked: a stand-in while the chosen model is unavailable.
+    An answer can take several requests, each of which is paid: `usages` are their models with the reported usage
+    (estimated where the service reports none), `cost` all tokens, `money` the price in millionths, `reservations` what
+    was held back for it. `before` is the text from earlier requests, at the head of `text`. `calls` (of tools),
+    `searches` (of the web), `usage` and `finish` belong to the last request, `steps` to the earlier ones.
+    `limit` is the sentence of a budget that ended the answer. `thought` is the model's reasoning, if it may be shown.
+    `code` names the error in the operator's log.
     """
 
     wanted: ModelOption
-    offer: ModelOption
-    held: list[Reservation]
-    text: str = ""
-    finish: Finish | None = None
-    usage: Usage | None = None
-    searches: int = 0
-    stopped: bool = False
-    outdated: bool = False
-    error: ModelError | None = None
-    usages: list[tuple[str, Usage]] = field(default_factory=list)
-    cost: int = 0
-    money: int = 0
-    before: str = ""
-    calls: tuple[ToolCall, ...] = ()
-    steps: Steps = field(default_factory=Steps)
-    limit: str = ""
-    code: str = ""
-    thought: str = ""
-    found: Retrieved = NOTHING
+    option: ModelOption
+    reservations: list[Reservation]
+    text: str = field(default="", init=False)
+    finish: Finish | None = field(default=None, init=False)
+    usage: Usage | None = field(default=None, init=False)
+    searches: int = field(default=0, init=False)
+    stopped: bool = field(default=False, init=False)
+    outdated: bool = field(default=False, init=False)
+    error: ModelError | None = field(default=None, init=False)
+    usages: list[tuple[str, Usage]] = field(default_factory=list, init=False)
+    cost: int = field(default=0, init=False)
+    money: int = field(default=0, init=False)
+    before: str = field(default="", init=False)
+    calls: tuple[ToolCall, ...] = field(default=(), init=False)
+    steps: Steps = field(default_factory=Steps, init=False)
+    limit: str = field(default="", init=False)
+    code: str = field(default="", init=False)
+    thought: str = field(default="", init=False)
+    retrieved: Retrieved = field(default=NOTHING, init=False)
 
     def begin(self) -> None:
+        """Reset what belongs to one request: another request follows."""
         self.text, self.finish, self.usage, self.calls = self.before, None, None, ()
         self.thought, self.searches = "", 0
 
     def add(self, chunk: Chunk) -> None:
+        """Add the next chunk of the stream."""
         self.text = self.before + chunk.text if chunk.replaces else self.text + chunk.text
         self.thought += chunk.reasoning[: MOST_THOUGHT - len(self.thought)]
         self.calls += chunk.tool_calls
@@ -134,6 +136,7 @@ class AnswerDraft:
         self.finish = chunk.finish or self.finish
 
     def bill(self, request: Request, ratio: prompt.Ratio) -> None:
+        """Add the usage of the request that has ended; `ratio` estimates it where the service reported none."""
         usage = self.usage
         if usage is None and (self.calls or self.searches or len(self.text) > len(self.before)):
             called = sum(len(call.name) + len(str(call.arguments)) for call in self.calls)
@@ -141,42 +144,43 @@ class AnswerDraft:
             usage = Usage(ratio.tokens(prompt.size(request)), ratio.tokens(new))
         if usage is not None:
             usage = replace(usage, searches=max(usage.searches, self.searches))
-            self.usages.append((self.offer.name, usage))
+            self.usages.append((self.option.name, usage))
             self.cost += usage.total
-            self.money += pricing.cost(self.offer.model.profile, usage)
+            self.money += pricing.cost(self.option.model.profile, usage)
 
-    def went_on(self) -> None:
-        """What it said before it called tools stays; what follows is another paragraph."""
+    def begin_paragraph(self) -> None:
+        """Keep the text before tool calls; the next request continues in a new paragraph."""
         self.before = f"{self.text.rstrip()}\n\n" if self.text.strip() else ""
 
-    def words(self) -> str:
-        """What can be shown of it; nothing where it is only white space and marks, or was filtered."""
+    def visible_text(self) -> str:
+        """The text that can be shown; "" if it is only white space and Markdown marks, or was filtered."""
         return "" if SILENT.fullmatch(self.text) or self.finish is Finish.FILTERED else self.text
 
     def ending(self) -> str:
+        """How the answer ended, as it is stored: "stopped", "cut" (an error) or the model's reason."""
         return "stopped" if self.stopped else CUT if self.error else str(self.finish)
 
     def note(self, language: str) -> str:
-        """What is said below it."""
+        """The note below the answer, such as that it is incomplete; "" for none."""
         if self.outdated:
             return say(language, "outdated.note")
         if self.limit and not self.stopped:
             return self.limit
-        if unfinished := mark(language, self.ending()):
+        if unfinished := ending_note(language, self.ending()):
             return unfinished
-        if self.found.limit:
-            return say(language, "document.words", limit=self.found.limit)
-        return say(language, "instead.note", model=self.offer.title) if self.offer is not self.wanted else ""
+        if self.retrieved.limit:
+            return say(language, "document.words", limit=self.retrieved.limit)
+        return say(language, "instead.note", model=self.option.title) if self.option is not self.wanted else ""
 
-    def sorry(self, language: str) -> str:
-        """What is said when there is no answer: the cause, the next step, and the code for the operator."""
+    def apology(self, language: str) -> str:
+        """What the user is told if there is no answer: the cause, the next step, and the code for the operator."""
         if self.limit:
             return self.limit
         code = say(language, "error.code", code=self.code) if self.code else ""
-        return " ".join(filter(None, (say(language, self.apology()), code)))
+        return " ".join(filter(None, (say(language, self.apology_key()), code)))
 
-    def apology(self) -> str:
-        """The key of it."""
+    def apology_key(self) -> str:
+        """The key of the sentence that says why there is no answer."""
         if self.stopped:
             return "stop.empty"
         if self.finish is Finish.FILTERED:

@@ -1,4 +1,4 @@
-"""Who may talk to this bot: closed by default. `access/onboarding.py` answers those who may not."""
+"""Who may talk to this bot: nobody by default. `access/onboarding.py` answers those who may not."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from bot.access.policy import Access, Actor, Decision
 from bot.ports import Handler, Reply
 from bot.types import Incoming, Kind, Permission
 
-SIGNALS = (Kind.BLOCKED, Kind.UNBLOCKED, Kind.MIGRATED)  # what the messenger tells of itself
+SIGNALS = (Kind.BLOCKED, Kind.UNBLOCKED, Kind.MIGRATED)  # updates that no user has caused
 Refusal = Callable[[Incoming, Reply, Decision], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """Hands on what the user may do; everything else goes to `refuse`, which ends the turn."""
+    """A layer that passes on the updates of admitted users; `refuse` ends the turns of all others."""
 
     access: Access
     refuse: Refusal
@@ -33,8 +33,8 @@ class Admission:
 
 
 def is_signal(incoming: Incoming) -> bool:
-    """Whether the messenger sent this update of itself, so that no user has to be allowed.
+    """Whether this update was not caused by a user, so that nobody has to be admitted.
 
-    Telegram does not say who pressed its own Stop button: a Stop without a user is a signal too.
+    A Stop without a user is such an update: Telegram does not say who pressed its own Stop button.
     """
     return incoming.kind in SIGNALS or (incoming.kind in (Kind.STOP, Kind.UNHANDLED) and not incoming.user.id)

@@ -1,4 +1,4 @@
-"""What the messenger tells of a chat: it can't be reached any more, it is back, it has a new id, a topic has a name."""
+"""Events of chats: the bot was blocked or unblocked, a group got a new id, a topic was created or renamed."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from bot.types import Incoming, Kind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatEvents:
-    """`leave` ends the answers that are being written in a chat (its bot's id and its own).
+    """Stores events of chats.
 
-    `moved` is called after a chat got a new id: what is remembered of members is read anew.
+    `leave` stops the answers that are being written in a chat, given the ids of the bot and of the chat. `moved` is
+    called after a chat got a new id: it reloads the cached members.
     """
 
     store: Store
@@ -24,6 +25,7 @@ class ChatEvents:
     moved: Callable[[], Awaitable[None]]
 
     def feature(self) -> Feature:
+        """Handlers for the four kinds of events."""
         return Feature(
             kinds={
                 Kind.BLOCKED: self.blocked,
@@ -34,7 +36,7 @@ class ChatEvents:
         )
 
     async def blocked(self, incoming: Incoming, reply: Reply) -> None:
-        """The user blocked the bot, or a group removed it: nothing is delivered there any more."""
+        """The user blocked the bot, or a group removed the bot: nothing is delivered to that chat any more."""
         where = incoming.address
         self.leave(where.bot, where.chat)
 
@@ -50,13 +52,13 @@ class ChatEvents:
         await self._finish(incoming, reply, lambda tx: tx.chats.set_unreachable(where.bot, where.chat, gone=False))
 
     async def migrated(self, incoming: Incoming, reply: Reply) -> None:
-        """The group became a supergroup: every row of it gets the new id, which `incoming.data` holds."""
+        """The group became a supergroup: all its rows get the new chat id, which is in `incoming.data`."""
         where, new = incoming.address, int(incoming.data)
         await self._finish(incoming, reply, lambda tx: tx.chats.change_id(where.bot, where.chat, new))
         await self.moved()
 
     async def topic(self, incoming: Incoming, reply: Reply) -> None:
-        """A person made or renamed a topic: its conversation is called so, and the bot does not name it any more."""
+        """A user created or renamed a topic: its conversation gets this title, and no title by a model."""
 
         def work(tx: Tx) -> None:
             conversation = tx.messages.current_conversation(incoming.address)
@@ -66,7 +68,7 @@ class ChatEvents:
         await self._finish(incoming, reply, work)
 
     async def _finish(self, incoming: Incoming, reply: Reply, change: Effect) -> None:
-        """Change the chat, and end the turn without a word."""
+        """Call `change` and end the turn without an answer, in one transaction."""
 
         def work(tx: Tx) -> None:
             change(tx)

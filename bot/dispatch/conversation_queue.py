@@ -1,4 +1,4 @@
-"""One queue a conversation: its updates are worked on one after the other, and other conversations do not wait."""
+"""One queue a conversation: its updates are handled one after the other, while other conversations do not wait."""
 
 from __future__ import annotations
 
@@ -13,21 +13,20 @@ from bot.ports import Handler, Reply
 from bot.telemetry.turn_log import TurnLogs
 from bot.types import Address, Incoming, Kind
 
-CONFIRM_AFTER = 2.0  # seconds after which a press that waits for an answer is acknowledged
+CONFIRM_AFTER = 2.0  # seconds after which a press that waits behind an answer is acknowledged
 
 
 def _ignore(_: object) -> None:
-    """Nobody wants to know."""
+    """The callback of a queue without an observer."""
 
 
 @dataclass(slots=True, kw_only=True)
 class ConversationQueue:
-    """Puts each update into its lane and returns; a task a lane hands the updates on, in their order.
+    """A layer that puts each update into a lane and returns; one task a lane passes the updates on in order.
 
-    Most buttons have a lane of their own beside the conversation's, so that a setting can be changed while an answer
-    is being written. `outdate` is called with an edit that replaces nothing that waits: the answer being written may
-    be to what the message said before. `queued` is called with a message that stands behind another, `empty` with the
-    address where nothing waits any more.
+    Presses and reactions have a lane of their own, so that users can change settings while an answer is being written.
+    `outdate` is called with an edit of a message that does not wait: its answer may be being written. `queued` is
+    called with a message that has to wait, `empty` with the address of a conversation in which none waits any more.
     """
 
     lanes: Lanes
@@ -36,14 +35,14 @@ class ConversationQueue:
     outdate: Callable[[Incoming], None] = _ignore
     queued: Callable[[Incoming], None] = _ignore
     empty: Callable[[Address], None] = _ignore
-    _workers: set[asyncio.Task[None]] = field(default_factory=set)
-    _is_draining: bool = False
+    _workers: set[asyncio.Task[None]] = field(default_factory=set, init=False)
+    _is_draining: bool = field(default=False, init=False)
 
     async def __call__(self, incoming: Incoming, reply: Reply, handler: Handler) -> None:
         if incoming.kind in AT_ONCE:
             self._start_beside(self._at_once(incoming, reply, handler))
             return
-        if self._is_draining:  # its row stays open, like those that waited: handled now, it would overtake them
+        if self._is_draining:  # the rows of all waiting updates stay open, in order, for the next process
             return
         key = lane_of(incoming)
         lane = self.lanes.by_key.get(key)
@@ -53,7 +52,7 @@ class ConversationQueue:
             self.outdate(incoming)
         if lane is None:
             lane = self.lanes.by_key[key] = deque()
-            # A task that is cancelled before its first step runs nothing: its `finally` would leave the lane behind.
+            # A callback, as a task that is cancelled before its first step does not run its `finally`.
             self._start(self._work(lane, handler)).add_done_callback(lambda _: self.lanes.remove(lane))
         elif incoming.kind is Kind.BUTTON and not key.endswith(TOUCHED):
             self._start_beside(self._confirm(reply))
@@ -64,9 +63,9 @@ class ConversationQueue:
             self.lanes.by_key.setdefault(replace(incoming.address, chat=int(incoming.data)).key, lane)
 
     async def drain(self, seconds: float) -> None:
-        """Let what is being worked on end, and cancel it after so many seconds: its rows stay open for a restart.
+        """Let running turns end, and cancel them after `seconds`: their inbox rows stay open for the next process.
 
-        Nothing new is begun but what never waits: Stop ends an answer that is being written.
+        No other turn begins meanwhile, except those that never wait, such as Stop.
         """
         self._is_draining = True
         self.lanes.keep_heads()
@@ -82,14 +81,14 @@ class ConversationQueue:
             await handler(incoming, reply)
 
     async def _confirm(self, reply: Reply) -> None:
-        """A press may have to wait for an answer to end: its button must not look dead meanwhile."""
+        """Acknowledge a press that has to wait for an answer, so that its button does not look dead."""
         await self.turns.clock.sleep(CONFIRM_AFTER)
         await reply.acknowledge()
 
     async def _work(self, lane: Lane, handler: Handler) -> None:
         try:
             while lane:
-                incoming, reply = lane[0]  # it stays in the lane while it is worked on, but can't be amended
+                incoming, reply = lane[0]  # the head of the lane: edits do not amend it any more
                 with self.turns.open(incoming):
                     await handler(incoming, reply)
                 lane.popleft()

@@ -1,4 +1,4 @@
-"""The commands that a programmer has added, as a feature like any other. What they answer survives a crash."""
+"""The commands that a programmer has added to the bot (`extension.OwnCommand`), as a feature."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from bot.storage.store import Store
 from bot.types import Incoming, Outgoing, Permission
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CustomCommands:
+    """Runs the functions of own commands and ends each turn with their answer, which a crash does not lose."""
+
     store: Store
     commands: Sequence[OwnCommand]
 
     def feature(self) -> Feature:
+        """One command for each function."""
         return Feature(commands={f"/{own.word}": self._command(own) for own in self.commands})
 
     def _command(self, own: OwnCommand) -> Command:

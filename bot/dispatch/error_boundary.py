@@ -1,4 +1,4 @@
-"""Errors become replies: the one place where every exception of a handler ends."""
+"""Errors become replies: every exception of a handler ends here."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from bot.types import Incoming, Kind
 
 log = logging.getLogger(__name__)
 
-MOST_ATTEMPTS = 3  # crashes while working on one update before it is given up
-MOST_OF_MANY = 10  # crashes where many processes work, which are stopped and moved by others all the time
-LAST_TRIES_APART = 2.0  # seconds between the last tries of several updates: only one of them may end the process
+MOST_ATTEMPTS = 3  # crashes during one update after which the update is given up
+MOST_OF_MANY = 10  # the limit in a cluster, where processes are stopped and restarted all the time
+LAST_TRIES_APART = 2.0  # seconds between the last tries of several updates, of which only one crashes the process
 
 
 @dataclass(slots=True, kw_only=True)
 class ErrorBoundary:
-    """Answers the errors of a handler, and gives up an update that has ended the process `most` times.
+    """A layer that answers the errors of handlers, and gives up an update that has crashed the process `most` times.
 
-    A `UserError` is told as it is. Any other error goes to the log with its traceback under a code, and the user is
-    told that code. Where the disk fails nothing was changed, so the turn is begun anew until the disk is back.
+    The user is told the text of a `UserError`. Any other error is logged with its traceback under a code, and the user
+    is told the code. A turn that fails with `StorageUnavailable` changed nothing and is repeated until storage works.
     """
 
     store: Store
     incidents: IncidentLog
     most: int = MOST_ATTEMPTS
-    _last_try: float = float("-inf")  # when the newest of the last tries begins or began
+    _last_try: float = float("-inf")  # monotonic time at which the newest last try begins
 
     async def __call__(self, incoming: Incoming, reply: Reply, handler: Handler) -> None:
         if incoming.attempts == self.most - 1:
@@ -39,9 +39,9 @@ class ErrorBoundary:
         await self.store.retry_until_stored(lambda: self._handle(incoming, reply, handler))
 
     async def _stand_apart(self) -> None:
-        """Wait until the other updates of those crashes have had time to end the process again.
+        """Wait until other updates with as many crashes have had time to crash the process again.
 
-        An update that waits has not begun, so that no crash is counted for it.
+        Meanwhile a crash does not count against this update, as its turn has not begun.
         """
         now = self.store.clock.monotonic()
         self._last_try = max(now, self._last_try + LAST_TRIES_APART)

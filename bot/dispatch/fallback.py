@@ -1,7 +1,7 @@
-"""Handlers that are not ours, for updates that mean nothing to us: mounted beside, behind the same door and inbox.
+"""Third-party handlers (aiogram routers of `Extension.routers`) for updates that no feature handles.
 
-Begin with `Fallback.take`. An update is done when its handler has returned; one that was being handled when the process
-died is handled again.
+Begin with `Fallback.take`. The same limits and the same inbox apply to them: an update is done when its handler has
+returned, and is handled again if the process dies before.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ log = logging.getLogger(__name__)
 Feed = Callable[[str], Awaitable[bool]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fallback:
-    """`feed` gives them a raw update and says whether one of them had a handler for it; None: there are none."""
+    """`feed` passes a raw update (JSON) to the routers and returns whether one handled it; None: no routers."""
 
     store: Store
     feed: Feed | None = None
 
     async def take(self, incoming: Incoming, reply: Reply) -> bool:
-        """End the turn if one of them has a handler for it. Raises what the handler raises."""
+        """Offer the update to the routers, and end its turn if one handled it. Raises what the handler raises."""
         if self.feed is None or not await self._feed(incoming):
             return False
         await finish_with(self.store, incoming, reply)
         return True
 
     async def other(self, incoming: Incoming, reply: Reply) -> None:
-        """What only they may have a meaning for: nobody waits for an answer, so a failure is for the operator."""
+        """Offer the routers an update that the bot can't read. A handler's error makes the update a dead letter."""
         try:
             await self._feed(incoming)
         except (StorageUnavailable, Lost):

@@ -1,4 +1,4 @@
-"""/help and the menu: what this user can ask of the bot here."""
+"""/help and the menu: the commands that this user can give here."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ from bot.types import Incoming, Permission
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Help:
-    """`features` are all others: /help lists their commands below its own."""
+    """Lists the commands of all `features`, which are in the order of the menu."""
 
     store: Store
     access: Access
     features: Sequence[Feature] = ()
 
     def feature(self) -> Feature:
+        """/help."""
         return Feature(commands={"/help": Command(self.help, is_notice=True)})
 
     @property
     def commands(self) -> Mapping[str, Command]:
-        """Every command by its word, in the order of the menu."""
+        """Every command by its word, such as "/help", in the order of the menu."""
         return joined([self.feature(), *self.features]).commands
 
     def menu(self, language: str) -> list[tuple[str, str]]:
@@ -36,11 +37,11 @@ class Help:
 
     @property
     def unseen(self) -> frozenset[str]:
-        """The names of commands which in a group only the bot needs to see."""
+        """The names of ephemeral commands: in a group only the bot sees that they were given."""
         return frozenset(word.removeprefix("/") for word, command in self.commands.items() if command.ephemeral)
 
     async def help(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        """List the menu, and below it what only some may do, to those who may."""
+        """List the menu, and below it the commands for which this user has a special permission."""
         chosen, actor = incoming.language, Actor.of(incoming)
         hidden = [(word, one) for word, one in self.commands.items() if not one.in_menu]
         special = [

@@ -1,7 +1,7 @@
-"""What waits in this process: one lane (a queue) a conversation, and what others may ask about it.
+"""The updates that wait in this process: one lane (a queue) a conversation.
 
-`conversation_queue.py` works on the lanes; the throttle counts what is in them, /forget looks whether a user's message
-is among them, and the queue notice takes messages out.
+`conversation_queue.py` handles them. The throttle counts them, /forget looks for a user's messages among them, and the
+buttons of the queue notice drop messages.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bot.ports import Reply
 from bot.types import Address, Incoming, Kind
 
 AT_ONCE = (Kind.STOP, Kind.BLOCKED, Kind.UNBLOCKED)  # these never wait
-TOUCHES = (Kind.BUTTON, Kind.REACTION)  # what is done to the bot's own messages
+TOUCHES = (Kind.BUTTON, Kind.REACTION)  # what users do to the bot's own messages
 TOUCHED = "#button"  # suffix of the lane for presses and reactions, which do not wait for an answer
 OTHERS = "#other"  # suffix of the lane for updates that only third-party handlers know
 Lane = deque[tuple[Incoming, Reply]]
@@ -22,10 +22,9 @@ Lane = deque[tuple[Incoming, Reply]]
 
 @dataclass(slots=True)
 class Lanes:
-    """The lanes by their keys (`lane_of`). The head of a lane is being worked on; a lane that runs empty is removed.
+    """The lanes by their keys (`lane_of`). The head of a lane is being handled; an empty lane is removed.
 
-    After a chat was given a new id two keys lead to one lane. `beside` counts what is done
-    beside the lanes, without waiting.
+    After a chat got a new id, two keys lead to one lane. `beside` counts updates that are handled without a lane.
     """
 
     by_key: dict[str, Lane] = field(default_factory=dict)
@@ -33,11 +32,11 @@ class Lanes:
 
     @property
     def size(self) -> int:
-        """How many updates wait or are being worked on."""
+        """How many updates wait or are being handled."""
         return sum({id(lane): len(lane) for lane in self.by_key.values()}.values()) + self.beside
 
     def ahead_of(self, incoming: Incoming) -> int:
-        """How many updates stand before this one, the one being worked on included; 0 where it waits for nobody."""
+        """How many updates would be handled before this one; 0 for an update that does not wait."""
         lane = self.by_key.get(lane_of(incoming), ())
         amends = incoming.kind is Kind.EDIT and any(one.message_id == incoming.message_id for one, _ in lane)
         return 0 if amends or incoming.kind in AT_ONCE else len(lane)
@@ -48,7 +47,7 @@ class Lanes:
         return any(one is incoming for one, _ in list(lane)[1:])
 
     def drop(self, address: Address, user: int) -> Sequence[Incoming]:
-        """Remove the messages of a user that wait in a conversation, and return them: the caller ends their turns."""
+        """Remove and return the messages of a user that wait in a conversation; the caller ends their turns."""
         lane: Lane = self.by_key.get(address.key, deque())
         dropped = [one for one, _ in list(lane)[1:] if one.user.id == user and one.kind is Kind.MESSAGE]
         for item in [item for item in lane if item[0] in dropped]:
@@ -56,7 +55,7 @@ class Lanes:
         return dropped
 
     def works_for(self, user: int) -> bool:
-        """Whether a message of this user waits or is being worked on; presses don't count."""
+        """Whether a message of this user waits or is being handled; presses don't count."""
         said = (incoming for key, lane in self.by_key.items() if not key.endswith(TOUCHED) for incoming, _ in lane)
         return any(incoming.user.id == user for incoming in said)
 
@@ -82,12 +81,13 @@ class Lanes:
                 lane.pop()
 
     def remove(self, lane: Lane) -> None:
+        """Remove a lane under all its keys."""
         for key in [key for key, one in self.by_key.items() if one is lane]:
             del self.by_key[key]
 
 
 def lane_of(incoming: Incoming) -> str:
-    """The key of the lane in which an update waits: its conversation's, or one beside it."""
+    """The key of an update's lane: its conversation's, or the one beside for presses or third-party updates."""
     if incoming.kind is Kind.UNHANDLED:
         return incoming.address.key + OTHERS
     beside = incoming.kind in TOUCHES and not incoming.in_turn

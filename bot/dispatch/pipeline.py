@@ -1,6 +1,6 @@
 """The way of an update to its handler: layers around a handler, in the order in which an update meets them.
 
-throttle            turns away what is too much, before it is queued
+throttle            turns away updates above the limits, before they are queued
 conversation_queue  one queue a conversation; Stop never waits in it
 error_boundary      errors become replies
 admission           who may talk to this bot
@@ -14,12 +14,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from bot.ports import Handler, Reply
 from bot.types import Incoming
 
-# A layer does its part and calls the handler that it is given, or ends the turn itself.
+# A layer calls the handler behind it, or ends the turn itself.
 Layer = Callable[[Incoming, Reply, Handler], Awaitable[None]]
 
 
 def pipeline(layers: Sequence[Layer], handler: Handler) -> Handler:
-    """One handler out of layers and the handler behind them. The first layer sees an update first."""
+    """Put layers around a handler, and return them as one handler. The first layer sees an update first."""
     for layer in reversed(layers):
         handler = _around(layer, handler)
     return handler

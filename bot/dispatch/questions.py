@@ -1,4 +1,4 @@
-"""What is not a command is a question to the model, unless the bot has asked for this message."""
+"""A message that is no command is a question to the model, unless the bot has asked for this message."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from bot.types import Incoming, Kind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Questions:
-    """Turns attachments into parts of the question, then asks the assistant.
+    """Turns attachments into parts of the question, then has the assistant answer.
 
-    `awaits` has the handlers of messages that the bot has asked for, by the action that asked.
+    `awaits` are the handlers of messages that the bot has asked for, by the action that asked.
     """
 
     store: Store
@@ -30,13 +30,14 @@ class Questions:
     awaits: Mapping[str, ReplyHandler] = field(default_factory=dict)
 
     def feature(self) -> Feature:
+        """Edited messages, and the button that accepts the price of attachments."""
         return Feature(
             presses={"attached.again": ButtonHandler(self.press_attached)},
             kinds={Kind.EDIT: self.edit},
         )
 
     async def ask(self, incoming: Incoming, reply: Reply) -> None:
-        """Answer a message that is no command."""
+        """Answer a message that is no command. Raises `UserError`s, such as `BadInput` for a file of a wrong kind."""
         if not await self.can_answer(incoming, reply):
             return
         if not incoming.text.strip() and not incoming.parts:
@@ -45,14 +46,14 @@ class Questions:
             await self._answer(question, reply, self.attached.answered(incoming))
 
     async def can_answer(self, incoming: Incoming, reply: Reply) -> bool:
-        """Whether the answer can be shown where the message was said. False: the user was told that it can't."""
+        """Whether the chat can show the answer. False: an ephemeral answer is impossible, and the turn has ended so."""
         if not incoming.address.visible_to or await reply.open_ephemeral():
             return True
         await self.refuse_whisper(incoming, reply)
         return False
 
     async def refuse_whisper(self, incoming: Incoming, reply: Reply) -> None:
-        """Tell everybody that nothing can be shown to this person alone, without a word of what it was about."""
+        """Tell the group that nothing can be shown to this user alone, without a word about the question."""
         reply.show_only_to(0)
         incoming = replace(incoming, address=reply.address, message_id=0)
 
@@ -62,7 +63,7 @@ class Questions:
         await finish(self.store, reply, work)
 
     async def edit(self, incoming: Incoming, reply: Reply) -> None:
-        """Answer a question whose text was changed: see `conversation/branching.py`."""
+        """Answer an edited question: see `conversation/branching.py`."""
         is_question = incoming.text.strip() and not incoming.text.startswith("/")
         if is_question and await self.assistant.answer_edited(incoming, reply):
             return
@@ -72,7 +73,7 @@ class Questions:
             await finish_with(self.store, incoming, reply)
 
     async def press_attached(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Answer a message whose attachments were too expensive at first: the user has agreed to the price."""
+        """Answer a message whose attachments were too expensive at first: the user has accepted the price."""
         sent = self.attached.again(incoming, action)
         if (question := await self.attached.take(sent, reply, agreed=action.payload["agreed"])) is not None:
             spoken = self.attached.answered(sent)
@@ -91,5 +92,5 @@ class Questions:
             return
         handler = self.awaits.get(awaited.action.name)
         if handler is None or not await handler(awaited.incoming, reply, awaited.action):
-            # What the bot had asked for has no meaning any more: the message is a question like any other.
+            # The feature no longer needs the message, so it is a question like any other.
             await self.assistant.answer(awaited.incoming, reply, last=True, then=then)

@@ -1,8 +1,7 @@
-"""Messages that wait behind an answer, made visible: one notice a conversation, with "send now" and "drop".
+"""A notice that messages wait behind an answer: one a conversation, with the buttons "answer now" and "drop".
 
-The notice is a convenience: it is made when a message has waited for a while, and deleted when nothing waits any more.
-What waits is in the inbox. Which conversation has a notice is known here, and by a job, which survives this process: it
-looks now and then, and takes away what a restart has left.
+The notice is sent when a message has waited for a while, and deleted when no message waits any more. A job deletes the
+notices that a restart has left behind.
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ from bot.texts.catalog import say
 from bot.types import Address, Incoming, Job, Kind, Outgoing
 
 KIND = "waiting"
-LOOK = 10.0  # seconds between two looks whether a notice has been left behind
+LOOK = 10.0  # seconds between two runs of the job
 
 
 @dataclass(slots=True, kw_only=True)
 class QueueNotice:
-    """`after`: seconds that a message waits before its notice; 0: there is none. `stop` ends an address's answer."""
+    """Sends and deletes notices, `after` seconds (0: never). `stop` stops the answer in the conversation of a key."""
 
     store: Store
     lanes: Lanes
@@ -36,25 +35,29 @@ class QueueNotice:
     after: float
     stop: Callable[[str], bool]
     wake_jobs: Callable[[], None]
-    _notices: dict[str, str] = field(default_factory=dict)  # the keys of their deliveries, "" until they are made
+    _notices: dict[str, str] = field(
+        default_factory=dict, init=False
+    )  # the keys of their deliveries, "" until they are made
 
     @property
     def clock(self) -> Clock:
+        """The clock of the store."""
         return self.store.clock
 
     def feature(self) -> Feature:
+        """The presses `queue.now` and `queue.drop`, and the job that deletes a notice."""
         presses = {"queue.now": ButtonHandler(self.press_now), "queue.drop": ButtonHandler(self.press_drop)}
         return Feature(presses=presses, jobs={KIND: self.look})
 
     def queued(self, incoming: Incoming) -> None:
-        """A message stands behind an answer."""
+        """A message waits: send a notice after a while, unless the conversation has one."""
         tells = self.after and incoming.private and incoming.kind is Kind.MESSAGE
         if tells and incoming.address.key not in self._notices:
             self._notices[incoming.address.key] = ""
             self.tasks.create_task(self._tell(incoming))
 
     def empty(self, address: Address) -> None:
-        """Nothing waits there any more."""
+        """No message waits in a conversation any more: delete its notice."""
         if notice := self._notices.pop(address.key, ""):
             self.tasks.create_task(self._remove(address, notice))
 
@@ -66,7 +69,7 @@ class QueueNotice:
             return
 
         def work(tx: Tx) -> str:
-            if left := _jobs(tx, where):  # by an earlier process
+            if left := _jobs(tx, where):  # a notice of an earlier process
                 return left[0].key
             language = with_choices(tx, incoming).language
             labels = (("queue.now", "queue.now"), ("queue.drop", "queue.drop"))
@@ -81,7 +84,7 @@ class QueueNotice:
         if where.key in self._notices:
             self._notices[where.key] = notice
         await self.transport.reply(where, incoming.id).finish()
-        if where.key not in self._notices:  # it was over while the notice was on its way
+        if where.key not in self._notices:  # the wait ended while the notice was being sent
             await self._remove(where, notice)
 
     async def _remove(self, address: Address, notice: str) -> None:
@@ -89,7 +92,7 @@ class QueueNotice:
         await self.transport.reply(address, notice).finish()
 
     async def look(self, job: Job) -> None:
-        """The job: take a notice away when nothing waits in its chat, which a restart may have kept us from doing."""
+        """The job: delete a notice that a restart has left behind, once no message waits in its conversation."""
         where = job.address
 
         def work(tx: Tx) -> None:
@@ -100,11 +103,12 @@ class QueueNotice:
         await self.transport.reply(where, job.key).finish()
 
     async def press_now(self, incoming: Incoming, reply: Reply, _action: ButtonPress) -> None:
-        """What is being written ends here, with what there is of it; what waits is next."""
+        """Stop the answer that is being written, so that the next message is answered."""
         self.stop(incoming.address.key)
         await finish_with(self.store, incoming, reply)
 
     async def press_drop(self, incoming: Incoming, reply: Reply, _action: ButtonPress) -> None:
+        """Drop the waiting messages of this user, and say so in place of the notice."""
         dropped = self.lanes.drop(incoming.address, incoming.user.id)
         self._notices.pop(incoming.address.key, None)
 
@@ -119,12 +123,12 @@ class QueueNotice:
 
 
 def _jobs(tx: Tx, where: Address) -> Sequence[Job]:
-    """Those of a conversation's notices: there is one, or none."""
+    """The jobs of a conversation's notices: one, or none."""
     return [job for job in tx.jobs.list_of_chat(where, KIND) if job.address == where]
 
 
 def _end(tx: Tx, where: Address, notice: str) -> bool:
-    """Have a notice deleted, unless its message says something else by now; False while it is on its way."""
+    """Delete a notice, unless its message shows something else by now. False: it is still being sent."""
     if tx.outbox.is_unsent(where, notice):
         return False
     ids = tx.outbox.message_ids(where, notice)

@@ -1,6 +1,6 @@
-"""Finds what somebody meant: a word with a slash, a button, or a kind of update; everything else is a question.
+"""Finds the handler of an update: of a command, a button or a kind of update; other messages are questions.
 
-What the words, buttons and kinds do stands in the features that `runtime/wiring.py` lists.
+The handlers belong to the features that `runtime/wiring.py` lists.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from bot.types import Incoming, Kind, Permission
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Router:
-    """Hands an update to its handler: the last station of the pipeline. `known` are all features as one.
+    """Calls the handler of an update: the end of the pipeline. `known` are all features as one.
 
-    `fallback` has third-party handlers for what no feature knows.
+    `fallback` has third-party handlers for updates that no feature handles.
     """
 
     store: Store
@@ -59,7 +59,7 @@ class Router:
             return
         elif incoming.private or at or incoming.address.visible_to:
             await finish_with_notice(self.store, incoming, reply, "unknown.command", command=word[:64])
-        else:  # in a group it is probably another bot's
+        else:  # in a group the command is probably meant for another bot
             await finish_with(self.store, incoming, reply)
 
     async def _button(self, incoming: Incoming, reply: Reply) -> None:
@@ -83,7 +83,7 @@ class Router:
             await press.run(incoming, reply, action)
 
     async def _may(self, incoming: Incoming, reply: Reply, act: Permission) -> bool:
-        """Whether this user may do that here, now. Whether somebody administers a group is asked anew each time."""
+        """Whether this user has a permission here. Telegram is asked each time whether the user administers a group."""
         asked = RULES[act].chat_administrator and not incoming.private
         administers = asked and (Actor.of(incoming).is_group or await reply.is_admin(incoming.user.id))
         return self.access.authorize(Actor.of(incoming, administers=administers), act) is Decision.ALLOWED
@@ -95,9 +95,9 @@ class Router:
 
 
 def _begun(tx: Tx, incoming: Incoming) -> Incoming:
-    """Mark the turn of a command as begun: from now on a crash counts against it. Returns it with the chat's choices.
+    """Mark the turn of a command as begun: from now on crashes count against it. Returns it with the chat's choices.
 
-    What the command changes and says is another transaction, so that this one stays when that is undone.
+    The command itself is another transaction, so that the mark stays when the command is rolled back.
     """
     tx.inbox.mark_begun(incoming.ids)
     return replace(

@@ -1,4 +1,4 @@
-"""Turns away what is too much before it is queued: one sentence a minute in a chat, everything else in silence."""
+"""Turns away updates above the limits before they are queued, with at most one sentence a minute in a chat."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TOO_LONG = "limit.long"
 
 @dataclass(frozen=True, slots=True)
 class Excess:
-    """Why an update is turned away: the key of the sentence that says so, and the values in it."""
+    """Why an update is turned away: the key of the sentence for the user, and the values in the sentence."""
 
     sentence: str
     values: dict[str, object] = field(default_factory=dict)
@@ -33,7 +33,7 @@ class Excess:
 
 @dataclass(slots=True, kw_only=True)
 class Throttle:
-    """Hands on what is within the limits. Nothing is awaited before that, and what is turned away is not kept."""
+    """A layer that passes on updates within the limits, without awaiting anything before; `refuse` ends the others."""
 
     lanes: Lanes
     clock: Clock
@@ -49,7 +49,7 @@ class Throttle:
         self._told = RateLimit(interval=MINUTE, burst=1)
 
     async def __call__(self, incoming: Incoming, reply: Reply, handler: Handler) -> None:
-        passes = incoming.accepted or is_signal(incoming)  # a restart turns away nothing that was let in before
+        passes = incoming.accepted or is_signal(incoming)  # updates accepted before a restart
         excess = None if passes else self._excess(incoming)
         if excess is None:
             await handler(incoming, reply)
@@ -58,7 +58,7 @@ class Throttle:
 
     def _excess(self, incoming: Incoming) -> Excess | None:
         limits, length = self.limits, len(incoming.text)
-        if incoming.kind is Kind.UNHANDLED:  # what people say to each other in a group counts against nobody's pace
+        if incoming.kind is Kind.UNHANDLED:  # nobody's rate: people talk to each other in a group
             return Excess("limit.busy") if self.lanes.size >= 2 * limits.queue else None
         ahead = self.lanes.ahead_of(incoming)
         if ahead > limits.chat_queue and incoming.kind not in TOUCHES:  # presses and reactions take no time
@@ -72,9 +72,9 @@ class Throttle:
         return None
 
     def _tells(self, incoming: Incoming, excess: Excess) -> bool:
-        """Whether to say why. Who sends something too long is no flood, and is told each time.
+        """Whether to tell the user why: at most once a minute, but always for a press or a message that is too long.
 
-        Where the bot may not speak it says nothing.
+        Never where the bot may not speak.
         """
         if self.access.authorize(Actor.of(incoming), Permission.TALK) in (Decision.NOT_HERE, Decision.BLOCKED):
             return False
@@ -85,7 +85,7 @@ class Throttle:
         return not self._told.take(incoming.address.chat, self.clock.monotonic())
 
     def _wait(self, incoming: Incoming) -> float:
-        """Seconds until this user may write again. Whoever asked too much can still say Stop: it has its own pace."""
+        """Seconds until this user may write again. Stop has a rate of its own, so that it always works."""
         if self.access.authorize(Actor.of(incoming), Permission.EXCEED) is Decision.ALLOWED:
             return 0.0
         return self._people.take((incoming.user.id, incoming.kind is Kind.STOP), self.clock.monotonic())
@@ -93,7 +93,7 @@ class Throttle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnAway:
-    """Ends the turn of an update that was too much: with a sentence or, not `told`, only in the inbox."""
+    """Ends the turn of an update above the limits: with a sentence if `told`, else silently."""
 
     store: Store
     tasks: asyncio.TaskGroup

@@ -1,4 +1,4 @@
-"""/whisper: a question in a group whose answer only the asker sees, in a conversation that nobody else is in."""
+"""/whisper: a question in a group whose answer only the asker sees, in a conversation of their own."""
 
 from __future__ import annotations
 
@@ -14,16 +14,19 @@ from bot.types import Incoming
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Whispers:
+    """Answers questions in ephemeral messages."""
+
     store: Store
     questions: Questions
 
     def feature(self) -> Feature:
+        """/whisper, itself ephemeral."""
         return Feature(commands={"/whisper": Command(self.whisper, ephemeral=True)})
 
     async def whisper(self, incoming: Incoming, reply: Reply, rest: str) -> None:
-        """Answer the asker alone. In private nobody else is there anyway, so the question is answered as usual.
+        """Answer so that only the asker sees it. A private chat gets a normal answer.
 
-        To an anonymous administrator (a user id below 0) nothing can be shown alone.
+        An anonymous administrator (a user id below 0) can't be answered alone, and is told so.
         """
         if not rest and not incoming.parts:
             key = "whisper.private" if incoming.private else "whisper.what"
@@ -34,7 +37,7 @@ class Whispers:
             await self.questions.refuse_whisper(incoming, reply)
         else:
             reply.show_only_to(incoming.user.id)
-            # The ids of messages that everybody sees mean nothing in a conversation that one person sees.
+            # The ids of the group's public messages mean nothing in the asker's own conversation.
             await self.questions.ask(
                 replace(incoming, text=rest, address=reply.address, message_id=0, reply_to=0), reply
             )

@@ -57,10 +57,13 @@ class DeferredAnswers:
 
         The button `later` stands below a question that is cheaper to answer later, with the payload {"turn": id}.
         """
+        runner = OperationRunner(
+            store=self.store, clock=self.store.clock, transport=self.transport, kind=self.operation
+        )
         return Feature(
             commands={"/later": Command(self.later, in_menu=self._other() is not None)},
             presses={"later": ButtonHandler(self.press), "later.again": ButtonHandler(self.press_again)},
-            jobs={KIND: OperationRunner(self.store, self.store.clock, self.transport, self.operation).follow},
+            jobs={KIND: runner.follow},
         )
 
     # --- requests -----------------------------------------------------------------------------------------------------

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from bot.feature import ButtonHandler, Feature
 from bot.outbox import finish, finish_turn, with_choices
 from bot.ports import Reply
+from bot.prompts.catalog import instruct
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Store, Tx
-from bot.texts.catalog import say
 from bot.types import Incoming, Kind, Message
 
 GOOD = frozenset("👍❤🔥👏🎉💯🥰😍🤩🙏👌🏆⚡😁🤗😘💋🍾🆒🦄😇🤝🫡💘😎⭐")
@@ -66,7 +66,7 @@ class Feedback:
             return
         language = with_choices(tx, incoming).language
         read = [row.message for row in tx.messages.list_before(answer, LONGEST)]
-        asked = [Message.of("system", self.system or say(language, "system")), *read]
+        asked = [Message.of("system", self.system or instruct(language, "system")), *read]
         tx.feedback.store_judgement(incoming.address, answer, user, value(sign), sign, asked)
 
 

@@ -65,6 +65,9 @@ class ImageGeneration:
     def feature(self) -> Feature:
         """The command, its buttons, and the job of an operation. Without a painter /image says that it is off."""
         again = ("image.again", "image.ratio")
+        runner = OperationRunner(
+            store=self.store, clock=self.store.clock, transport=self.transport, kind=self.operation
+        )
         return Feature(
             commands={
                 "/image": Command(self.image, in_menu=self.operation.painter is not None),
@@ -77,7 +80,7 @@ class ImageGeneration:
                 "price.draw": ButtonHandler(self.press_draw),
             },
             awaits={"image.change": self.change},
-            jobs={KIND: OperationRunner(self.store, self.store.clock, self.transport, self.operation).follow},
+            jobs={KIND: runner.follow},
         )
 
     # --- requests -----------------------------------------------------------------------------------------------------

@@ -15,8 +15,8 @@ from bot.billing.budget import Budget
 from bot.conversation.helper_model import PaidBy, ask_paid
 from bot.errors import ModelError
 from bot.llm.routing import Routing
+from bot.prompts.catalog import instruct
 from bot.storage.store import Store
-from bot.texts.catalog import say
 from bot.types import Incoming, Message
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class PromptImprover:
         chosen, _ = self.routing.resolve(incoming.chat.model, incoming.chat.own_model)
         option = self.routing.available(chosen)
         profile = option.model.profile
-        messages = (Message.of("system", say(incoming.language, "image.improve.system")), Message.of("user", idea))
+        messages = (Message.of("system", instruct(incoming.language, "image.improve")), Message.of("user", idea))
         off = "none" if profile.reasoning else ""
         most = min(MOST_TOKENS, profile.max_tokens)
         request = Request(messages, temperature=0.7, max_tokens=most, reasoning=off)

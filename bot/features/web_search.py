@@ -13,6 +13,7 @@ from bot.feature import ButtonHandler, Command, Feature
 from bot.knowledge import citations
 from bot.outbox import finish, finish_turn
 from bot.ports import Reply
+from bot.prompts.catalog import instruct
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
@@ -105,7 +106,7 @@ def tools(searcher: Searcher, meter: Meter) -> list[Tool]:
         pages = [
             f"[{number}] {page.source.title}\n{page.source.url}\n{page.text}" for number, page in enumerate(found, 1)
         ]
-        return _output("\n\n".join(pages), [page.source for page in found])
+        return _output("\n\n".join(pages), [page.source for page in found], asker.language)
 
     async def web_answer(query: str, asker: ToolContext) -> ToolOutput:
         """Ask the web a question that takes several pages to answer. Slower and dearer than web_search.
@@ -116,7 +117,7 @@ def tools(searcher: Searcher, meter: Meter) -> list[Tool]:
         async with meter.charge(_payer(asker), meter.tariffs.answer, 1):
             found = await searcher.search(query)
         pages = [f"[{number}] {page.title} {page.url}" for number, page in enumerate(found.sources, 1)]
-        return _output("\n".join([found.text, "", *pages]) if found.text.strip() else "", found.sources)
+        return _output("\n".join([found.text, "", *pages]) if found.text.strip() else "", found.sources, asker.language)
 
     doing = "tool.doing.search"
     return [Tool.of(function, deadline=DEADLINE, doing=doing) for function in (web_search, web_answer)]
@@ -132,8 +133,8 @@ def _check_length(query: str) -> str:
     return query
 
 
-def _output(text: str, found: Sequence[Source]) -> ToolOutput:
+def _output(text: str, found: Sequence[Source], language: str) -> ToolOutput:
     """The output of a tool. The bot lists the sources itself, because a model may invent some."""
     if not text:
-        return ToolOutput("Nothing was found.", failed=True)
-    return ToolOutput(f"{text}\n\nThe user sees the list of these pages below your answer.", tuple(found))
+        return ToolOutput(instruct(language, "search.nothing"), failed=True)
+    return ToolOutput(f"{text}\n\n{instruct(language, 'search.listed')}", tuple(found))

@@ -1,1 +1,1 @@
-"""What is done later: due jobs (`worker.py`) and long-running operations of services (`operations.py`)."""
+"""Background work: due jobs (`worker.py`) and long-running operations of AI services (`operations.py`)."""

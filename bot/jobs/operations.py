@@ -1,9 +1,9 @@
-"""What a service does for us over minutes or hours: ordered once, followed by a job across restarts.
+"""Long-running operations of AI services (pictures, deferred answers): submitted once, and polled across restarts.
 
-The way: `order` stores an operation and its job in the commit that ends the turn. The job (`OperationRunner.follow`)
-submits it, stores its id before the first poll, then polls by putting itself back with a later `due`, and at the end
-puts what came of it into the outbox in one commit with the end of the operation. Each accepted submit costs money, so
-its outcome is never guessed: see `_submit`.
+`order` stores an operation and its job in the transaction that ends the turn. The job (`OperationRunner.follow`)
+submits the operation, stores the service's id before the first poll, and polls by rescheduling itself. At the end one
+transaction puts the result into the outbox and closes the operation. Each accepted submit costs money, so `_submit`
+never repeats one whose outcome may be success.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from bot.storage.repositories.operations import Operation
 from bot.storage.store import Store, Tx
 from bot.types import Incoming, Job
 
-MOST_SUBMITS = 2  # a kill -9 between the request and its answer leaves the outcome unknown: once more, then ask
+MOST_SUBMITS = 2  # a crash between request and response leaves the outcome unknown: one more try, then the user decides
 OVER = ("done", "failed")
-HELD = ("held", "held_money")  # the numbers of reservations, in what was ordered
+HELD = ("held", "held_money")  # keys of reservations in `Operation.request`
 
 Result = TypeVar("Result")
 
 
 class FailureReason(StrEnum):
-    """Why there is no result. `UNKNOWN`: the order may have been carried out, and `SLOW`: it may still be."""
+    """Why there is no result. `UNKNOWN`: the service may have done it. `SLOW`: the service may still do it."""
 
     OFF = "off"
     REFUSED = "refused"
@@ -50,8 +50,9 @@ class FailureReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PollSchedule:
-    """In seconds: how long a result is waited for, how long a service is asked again that takes no orders, and between
-    which two a poll follows another. `shows` is what the chat sees meanwhile.
+    """How long to wait, in seconds: `patience` for a result, `ordering` for a service that accepts no submits now.
+
+    Polls are `shortest_poll` to `longest_poll` seconds apart. `shows` is the chat action that users see meanwhile.
     """
 
     patience: float
@@ -63,68 +64,76 @@ class PollSchedule:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an operation ends, and what else is stored with that."""
+    """How an operation ends, and the `effect` in the transaction that closes it."""
 
     state: Literal["done", "failed"]
     effect: Effect
 
 
 class OperationKind(Protocol[Result]):
-    """What is special to a kind of operation. `submit` and `poll` raise the `ModelError`s of `errors.py`."""
+    """The part of an operation that depends on its kind. `submit` and `poll` raise the `ModelError`s of `errors.py`."""
 
     @property
-    def pace(self) -> PollSchedule: ...
+    def pace(self) -> PollSchedule:
+        """How often the service is polled, and for how long."""
+        ...
 
     def is_offered(self, operation: Operation) -> bool:
-        """Whether there still is a service for it."""
+        """Whether the bot still has a service for this operation."""
         ...
 
     async def submit(self, operation: Operation) -> str:
-        """Return the service's own name for it. May raise `OutcomeUnknown`."""
+        """Submit the operation, and return the id that the service gave it. May raise `OutcomeUnknown`."""
         ...
 
-    async def poll(self, operation: Operation) -> Pending | Failed | Result: ...
+    async def poll(self, operation: Operation) -> Pending | Failed | Result:
+        """Ask the service for the result."""
+        ...
 
     async def withdraw(self, operation: Operation) -> None:
-        """Nobody waits for it any more: ask the service to leave it, where it can."""
+        """Ask the service to cancel an operation for which nobody waits any more, where the service can."""
         ...
 
     def accepted(self, tx: Tx, operation: Operation) -> None:
-        """The service has taken it."""
+        """Called in the transaction that stores the service's id: the service has accepted the operation."""
         ...
 
-    def finished(self, operation: Operation, result: Result) -> Outcome: ...
+    def finished(self, operation: Operation, result: Result) -> Outcome:
+        """What to store and send when the result is there."""
+        ...
 
-    def failed(
-        self, operation: Operation, why: FailureReason, error: ModelError | BadInput | None = None
-    ) -> Outcome: ...
+    def failed(self, operation: Operation, why: FailureReason, error: ModelError | BadInput | None = None) -> Outcome:
+        """What to store and send if there will be no result."""
+        ...
 
     def abandoned(self, tx: Tx, operation: Operation) -> None:
-        """Nobody is there to be told how it ends."""
+        """Called in the transaction that closes an operation whose chat can't be reached any more."""
         ...
 
 
 def order(tx: Tx, clock: Clock, kind: str, incoming: Incoming, request: Mapping[str, Any]) -> None:
-    """Store what is ordered with a message, and the job that follows it."""
+    """Store the operation that a message has ordered, and the job that follows it."""
     tx.operations.add_operation(kind, incoming.id, incoming.address, incoming.user.id, request)
     tx.jobs.add_job(Job(kind, incoming.id, incoming.address, {}, due=clock.time()))
 
 
 def release(tx: Tx, operation: Operation) -> None:
-    """Settle what was held back for an order that nobody wants any more. What was submitted may be paid: all of it."""
+    """Settle the reservations of a cancelled operation: in full once it was submitted, as the service may charge it."""
     for held in HELD:
         tx.budgets.settle_reservation(operation.request.get(held, 0), 0 if operation.state == "asked" else None)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class OperationRunner(Generic[Result]):
+    """Follows the operations of one kind."""
+
     store: Store
     clock: Clock
     transport: Transport
     kind: OperationKind[Result]
 
     async def follow(self, job: Job) -> None:
-        """The job: one step of the operation."""
+        """The job of an operation: one step, which is a submit, a poll or the end."""
         operation, gone = await self.store.read(
             lambda tx: (tx.operations.find_of_turn(job.address.bot, job.key), tx.chats.is_unreachable(job.address))
         )
@@ -151,13 +160,13 @@ class OperationRunner(Generic[Result]):
             name = await self.kind.submit(operation)
         except (ModelRefused, BadInput) as error:
             await self._fail(job, operation, FailureReason.REFUSED, error)
-        except (OutcomeUnknown, ModelProtocolError) as error:  # whatever answered: it may have been carried out
+        except (OutcomeUnknown, ModelProtocolError) as error:  # the service may have done it
             await self._fail(job, operation, FailureReason.UNKNOWN, error)
         except ModelDenied as error:
             await self._fail(job, operation, FailureReason.DENIED, error)
         except ModelUnavailable as error:
             await self._submit_later(job, operation, error)
-        except ModelError as error:  # it is too long, or the like: nothing was taken
+        except ModelError as error:  # too long, for example: certainly not done
             await self._fail(job, operation, FailureReason.FAILED, error)
         else:
             await self._run(job, replace(operation, operation=name))
@@ -176,12 +185,12 @@ class OperationRunner(Generic[Result]):
             tx.jobs.reschedule(job, due)
             return True
 
-        # Without its id on disk the order would be made, and paid, once more.
+        # Without the service's id on disk the operation would be submitted, and paid, again.
         if not await self.store.retry_until_stored(lambda: self.store.write(running)):
-            await self.kind.withdraw(operation)  # it was cancelled, or its user forgotten, while it was being ordered
+            await self.kind.withdraw(operation)  # cancelled, or its user's data deleted, during the submit
 
     async def _submit_later(self, job: Job, operation: Operation, error: ModelUnavailable) -> None:
-        """The order was certainly not taken: nothing is paid yet, and it may be repeated."""
+        """Reschedule a submit that the service certainly did not accept: nothing is paid yet."""
         age = self.clock.time() - operation.at
         if age > self.kind.pace.ordering:
             await self._fail(job, operation, FailureReason.FAILED, error)
@@ -221,7 +230,7 @@ class OperationRunner(Generic[Result]):
     async def _end(self, job: Job, operation: Operation, end: Outcome) -> None:
         def work(tx: Tx) -> None:
             now = tx.operations.find_of_turn(job.address.bot, job.key)
-            if now is not None and now.state not in OVER:  # else forgotten or cancelled while the service was asked
+            if now is not None and now.state not in OVER:  # else it was cancelled or deleted meanwhile
                 tx.operations.store_end(operation.id, end.state)
                 end.effect(tx)
             tx.jobs.delete_done(job)
@@ -230,7 +239,7 @@ class OperationRunner(Generic[Result]):
         await self.transport.reply(job.address, job.key).finish()
 
     async def _abandon(self, job: Job, operation: Operation) -> None:
-        """Nobody is there any more: nothing is ordered, asked for or sent."""
+        """Close the operation of an unreachable chat: nothing is submitted, polled or sent for it any more."""
 
         def work(tx: Tx) -> None:
             tx.operations.store_end(operation.id, "failed")

@@ -1,4 +1,4 @@
-"""The worker for what is done later. A job is a row; nobody sleeps in a loop for it, so a restart costs nothing."""
+"""Runs jobs when they are due. A job is a row in the database, so a restart loses none."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ log = logging.getLogger(__name__)
 
 Work = Callable[[Job], Awaitable[None]]
 
-AT_ONCE = 8
-LONGEST_WAIT = 30.0  # seconds: the wall clock may jump
+AT_ONCE = 8  # jobs
+LONGEST_WAIT = 30.0  # seconds between two looks for due jobs: the wall clock may jump
 BACKOFF = Backoff(2.0, 300.0)
 
 
 @dataclass(slots=True, kw_only=True)
 class JobWorker:
-    """Runs due jobs. `kinds` has the function of each kind of job. Who adds a job sets `added`: it is looked for then.
+    """Runs due jobs with the function of their kind, from `kinds`. Code that adds a job sets the event `added`.
 
-    The function of a kind ends its job, or gives it a later `due`, in its own transaction (`tx.jobs`). When it raises,
-    the job is tried again after a growing wait.
+    A function deletes its job or gives it a later `due` in a transaction of its own (`tx.jobs`). If the function raises
+    an exception, the job is tried again after a growing wait.
     """
 
     store: Store
@@ -41,13 +41,15 @@ class JobWorker:
 
     @property
     def clock(self) -> Clock:
+        """The clock of the store."""
         return self.store.clock
 
     async def do(self, job: Job) -> None:
-        """Do one job, whoever has found it due."""
+        """Run one job that is due, and put it back if it fails."""
         await self._do(job)
 
     async def run(self) -> None:
+        """Run due jobs until cancelled, `AT_ONCE` at the same time."""
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self.added.clear()
@@ -81,9 +83,9 @@ class JobWorker:
                 tracing.span(f"job {job.kind}", tracing.CONSUMER, {"govorun.attempt": job.attempts}),
             ):
                 await self.kinds[job.kind](job)
-        except StorageUnavailable:  # it was said when it was met; the row says what it said before: due
+        except StorageUnavailable:  # logged by the store; the row is unchanged, so the job is still due
             await self.clock.sleep(BACKOFF.first)
-        except BotError as error:  # a service that fails: which one and how is in the words
+        except BotError as error:  # a service failed: the message names the service and the error
             log.warning("job %s %s is put back (attempt %d): %s", job.kind, job.key, job.attempts + 1, error)
             await self._put_back(job)
         except Exception:  # the worker's error boundary: one job must not end the others

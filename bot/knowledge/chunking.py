@@ -1,4 +1,4 @@
-"""Long texts cut into passages, and the passages that speak of a question. Pure; begin with `cut` and `best`."""
+"""Cuts long texts into passages, and ranks passages for a question. Pure; begin with `cut` and `best`."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import mul
 
-LONGEST = 1_200  # characters of a passage: far below the 2,048 tokens that an embedding may have
+LONGEST = 1_200  # characters of a passage: far below the 2,048 tokens of an embedding
 SHORT = 300  # a piece shorter than this is joined with the next one
-STEM = 6  # letters of a word that are compared: Russian words end in many ways
-SMOOTH = 60.0  # of the ranks that are added up (reciprocal rank fusion)
+STEM = 6  # letters of a word that are compared, as Russian words have many endings
+SMOOTH = 60.0  # added to each rank: the constant of reciprocal rank fusion
 
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """`page` is 0 where the document has no pages; `vector` is empty where it was not reckoned."""
+    """A piece of a document. `page` is 0 if the document has no pages, `vector` empty without an embedding."""
 
     text: str
     page: int = 0
@@ -27,7 +27,7 @@ class Passage:
 
 
 def cut(pages: Sequence[str]) -> list[Passage]:
-    """No passage goes over the end of a page, so that each can be cited."""
+    """Cut pages into passages. A passage never spans two pages, so that it can be cited."""
     numbered = len(pages) > 1
     return [
         Passage(text, number if numbered else 0)
@@ -38,7 +38,7 @@ def cut(pages: Sequence[str]) -> list[Passage]:
 
 
 def _pieces(page: str) -> list[str]:
-    """Paragraphs as they stand, joined where they are short, cut at a sentence or a space where they are long."""
+    """The paragraphs of a page: short ones joined, long ones cut at a sentence or a space."""
     pieces: list[str] = []
     for paragraph in re.split(r"\n{2,}", page):
         for part in _parts(paragraph):
@@ -61,7 +61,7 @@ def _parts(text: str) -> list[str]:
 
 
 def best(question: str, passages: Sequence[Passage], vector: Sequence[float] = ()) -> list[Passage]:
-    """The passages, the ones that speak of the question first: by their words, and by `vector` where there is one."""
+    """The passages in the order of relevance, by their words and, if all have vectors, by the question's `vector`."""
     scores = [_by_words(question, passages)]
     if vector and all(one.vector for one in passages):
         scores.append([sum(map(mul, vector, one.vector)) for one in passages])
@@ -71,13 +71,13 @@ def best(question: str, passages: Sequence[Passage], vector: Sequence[float] = (
 
 
 def _ranks(scores: Sequence[float]) -> list[int]:
-    """The place of each; those with the same score share the last of theirs: most have none of the words."""
+    """The rank of each score. Equal scores share the worst of their ranks: most passages have no word in common."""
     places = {score: place for place, score in enumerate(sorted(scores, reverse=True))}
     return [places[score] for score in scores]
 
 
 def _by_words(question: str, passages: Sequence[Passage]) -> list[float]:
-    """Rare words count more than common ones, long passages less than short ones."""
+    """A score for each passage: rare words count more than common ones, words of long passages less."""
     asked, texts = set(_words(question)), [Counter(_words(passage.text)) for passage in passages]
     among = Counter(word for text in texts for word in asked & text.keys())
     weight = {word: math.log(1 + len(texts) / count) for word, count in among.items()}
@@ -92,6 +92,6 @@ def _words(text: str) -> list[str]:
 
 
 def unit(vector: Sequence[float]) -> tuple[float, ...]:
-    """The same direction, of length 1: nothing promises that a service returns it so."""
+    """The vector scaled to length 1, as services don't promise that."""
     length = math.sqrt(sum(value * value for value in vector)) or 1.0
     return tuple(value / length for value in vector)

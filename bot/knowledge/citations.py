@@ -1,4 +1,4 @@
-"""What an answer rests on, as a list of links below it. Pure."""
+"""The list of sources below an answer. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MARKS = re.compile(r"([*_#|~$!&()])")
 
 
 def under(text: str, sources: Sequence[Source], language: str) -> str:
-    """The text (Markdown) with its sources below it, each once."""
+    """The text (Markdown) with a list of its sources below, each once."""
     lines = _listed(sources, language)
     if not lines:
         return text
@@ -24,9 +24,9 @@ def under(text: str, sources: Sequence[Source], language: str) -> str:
 
 
 def _listed(sources: Sequence[Source], language: str) -> list[str]:
-    """`1. [title](address)`: the renderer shows where each leads. Pages of documents have no address.
+    """The lines `1. [title](address)`; a page of a document has no address.
 
-    The point is escaped: a true list would make the whole answer one of blocks, which can't be shown as it grows.
+    The point is escaped, because an answer with a Markdown list can't be streamed as a draft.
     """
     lines = [line for line in dict.fromkeys(_line(source, language) for source in sources) if line][:MOST]
     return [rf"{number}\. {line}" for number, line in enumerate(lines, 1)]
@@ -42,7 +42,7 @@ def _line(source: Source, language: str) -> str:
 
 
 def _address(url: str) -> str:
-    """An address that can stand in Markdown; "" for what is none."""
+    """A web address, quoted for Markdown; "" if `url` is no web address."""
     found = url.strip()
     return quote(found, safe=SAFE) if found.startswith(("https://", "http://")) and _host(found) else ""
 

@@ -1,7 +1,7 @@
-"""The text of a document, page by page. Begin with `pages`; `READERS` at the foot says what can be read.
+"""Extracts the text of a document, page by page. Begin with `pages`; `READERS` at the foot lists the formats.
 
-A file is somebody else's, so `pages` is only called in a child process (`concurrency/child_pool.py`), which bounds time
-and memory. What a document unpacks to, its pages and its text are bounded here.
+A file may be hostile, so `pages` runs in a child process (`concurrency/child_pool.py`) with limits of time and memory.
+This module limits the unpacked size, the pages and the text.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ UNPACKED_XML = 30 << 20  # ... of which XML, which takes many times as much once
 
 
 def can_read(name: str, mime: str) -> bool:
+    """Whether the text of a file of this name and MIME type can be extracted."""
     return _reader(name, mime) is not None
 
 
 def pages(data: bytes, name: str, mime: str) -> list[str]:
-    """The text of each page; one page where a document has none.
+    """The text of each page; a format without pages gives one page.
 
-    Raises `Unreadable` (locked, scanned, empty, broken, long; missing: the extra `documents` is not installed), and
-    whatever a library raises for a damaged file.
+    Raises `Unreadable` with the reason (locked, scanned, empty, broken, long; missing: the extra `documents` is not
+    installed), or any exception of a library for a damaged file.
     """
     reader = _reader(name, mime)
     if reader is None:
@@ -60,7 +61,7 @@ def _pdf(data: bytes) -> Iterator[str]:
 
 
 def _docx(data: bytes) -> Iterator[str]:
-    """The pages that Word saw when it last saved, where it wrote them down."""
+    """The pages as Word stored them at the last save, if it did."""
     try:
         from docx import Document
         from docx.text.paragraph import Paragraph
@@ -97,7 +98,7 @@ def _html(data: bytes) -> Iterator[str]:
 
 
 class _Words(HTMLParser):
-    """What a person reads of a page."""
+    """Collects the visible words of an HTML page."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -141,7 +142,7 @@ LINES = {
 
 
 def decoded(data: bytes) -> str:
-    """UTF-8, UTF-16 with its mark, or the Windows encoding of Russian. Raises `Unreadable` for what is no text."""
+    """A text in UTF-8, UTF-16 with a byte order mark, or Windows-1251. Raises `Unreadable` for binary data."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16", "replace")
     if b"\0" in data:
@@ -153,7 +154,7 @@ def decoded(data: bytes) -> str:
 
 
 def _tidy(text: str) -> str:
-    """Without what can't be stored, and without empty lines in rows."""
+    """The text without characters that can't be stored, and without repeated empty lines."""
     text = text.replace("\0", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return re.sub(r"\n\s*\n\s*", "\n\n", re.sub(r"(?<![ \t\r])[ \t\r]+\n", "\n", text)).strip()
 
@@ -162,7 +163,7 @@ Reader = Callable[[bytes], Iterator[str]]
 
 
 def _reader(name: str, mime: str) -> Reader | None:
-    """By the ending of the name, and where that says nothing by the type."""
+    """The reader for the ending of a file's name, else for its MIME type; None: the format can't be read."""
     ending = name.lower().rpartition(".")[2]
     if found := READERS.get(ending) or TYPES.get(mime):
         return found

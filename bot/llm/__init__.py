@@ -1,1 +1,1 @@
-"""What is asked of language models, independent of the vendor: the prompt, routing, circuit breaker, typed answers."""
+"""Models in general: which one answers, what its prompt holds, circuit breaker, JSON. Begin with `routing.Routing`."""

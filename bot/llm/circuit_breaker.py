@@ -1,7 +1,7 @@
-"""A model that fails is left alone for a while: nobody waits for what is known, and nothing hammers a service in need.
+"""A circuit breaker around a model: requests fail at once while the service is down, and don't add to its load.
 
-`CircuitBreaker` is a `Model` around a `Model`. After five failures in a row, or one refused key, it refuses at once
-with the last error; every half minute one request goes through, and the first that is answered ends it.
+`CircuitBreaker` is a `Model` around a `Model`. Five failures in a row, or one refused key, open the circuit: requests
+raise the last error without being sent. Every half minute one request is sent, and an answer closes the circuit.
 """
 
 from __future__ import annotations
@@ -17,38 +17,41 @@ from bot.errors import ContextOverflow, ModelDenied, ModelError, ModelRefused, M
 log = logging.getLogger(__name__)
 
 MOST_FAILURES = 5  # in a row
-PROBE = 30.0  # seconds between tries of a model that fails
-DENIED_PROBE = 60.0  # ... and of one whose key was refused: the operator needs longer
+PROBE = 30.0  # seconds between requests while the circuit is open
+DENIED_PROBE = 60.0  # ... after a refused key, which the operator has to replace
 
 
 class CircuitBreaker:
-    """Raises what the model raises; while it `rests`, that is the error after which it was left alone."""
+    """Raises the errors of `model`; while the circuit is open, the error that opened it."""
 
     def __init__(self, model: Model, clock: Clock) -> None:
         self._model = model
         self._clock = clock
         self._failures = 0
-        self._error: ModelError | None = None  # set while it is left alone
-        self._probe = 0.0  # when the next request may go through
+        self._error: ModelError | None = None  # set while the circuit is open
+        self._probe = 0.0  # monotonic time at which the next request is sent
 
     @property
     def name(self) -> str:
+        """The name of the model."""
         return self._model.name
 
     @property
     def profile(self) -> Profile:
+        """The profile of the model."""
         return self._model.profile
 
     @property
     def is_open(self) -> bool:
-        """Whether a request would be refused now, without being sent."""
+        """Whether a request would raise the last error now, without being sent."""
         return self._error is not None and self._clock.monotonic() < self._probe
 
     async def stream(self, request: Request) -> AsyncGenerator[Chunk]:
+        """Stream the model's answer, and learn from its errors whether the model works."""
         if self._error is not None:
             if self.is_open:
                 raise _again(self._error)
-            self._probe = self._clock.monotonic() + PROBE  # this one goes through, those that come meanwhile don't
+            self._probe = self._clock.monotonic() + PROBE  # this request is sent, the next ones fail meanwhile
         try:
             async with aclosing(self._model.stream(request)) as chunks:
                 async for chunk in chunks:
@@ -78,7 +81,7 @@ class CircuitBreaker:
 
 
 def _again(error: ModelError) -> ModelError:
-    """The same once more: an error that is raised twice would carry both tracebacks."""
+    """A copy of an error: an error that is raised twice would carry both tracebacks."""
     if isinstance(error, ModelDenied):
         return ModelDenied(str(error), trace=error.trace)
     return ModelUnavailable(str(error), trace=error.trace)

@@ -1,4 +1,4 @@
-"""From a typed function to a JSON schema, and from a model's JSON back to its arguments. Begin with `Signature.of`.
+"""A typed function as a JSON schema, and a model's JSON as arguments of the function. Begin with `Signature.of`.
 
 The first paragraph of the docstring is the description; lines like `city: where to look` (plain, below "Args:", or in
 an `Annotated[str, "where to look"]`) describe the parameters.
@@ -25,7 +25,7 @@ MOST_ERRORS = 5
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """`parameters` is the JSON schema of an object; `context` the name of the parameter that says who asks, or ""."""
+    """How a model calls a function. `parameters` is a JSON schema; `context`, if any, the parameter for the caller."""
 
     description: str
     parameters: Mapping[str, Any]
@@ -34,7 +34,10 @@ class Signature:
 
     @classmethod
     def of(cls, function: Callable[..., Any], context: type[Any]) -> Signature:
-        """Read a function. Raises `TypeError` where something about it can't be described to a model."""
+        """The signature of a function. A parameter of the type `context` is hidden from the model.
+
+        Raises `TypeError` if the function can't be described to a model.
+        """
         name = getattr(function, "__name__", "a tool")
         text, described = _told(inspect.getdoc(function) or "")
         if not text:
@@ -51,7 +54,7 @@ class Signature:
         return cls(text, schema_of(model), model, asks)
 
     def read(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments as the function takes them. Raises `BadInput` with words for the model."""
+        """A model's arguments as the function takes them. Raises `BadInput` with a complaint for the model."""
         try:
             given = self.arguments.model_validate(dict(arguments))
         except (ValidationError, RecursionError) as error:
@@ -60,7 +63,7 @@ class Signature:
 
 
 def schema_of(model: type[BaseModel]) -> dict[str, Any]:
-    """The JSON schema of a model, without the titles that only repeat names: each costs tokens in every request."""
+    """The JSON schema of a pydantic model, without titles, which only repeat names and cost tokens."""
     schema: dict[str, Any] = _untitled(model.model_json_schema())
     return (
         schema if "properties" in schema or schema.get("type", "object") != "object" else {"properties": {}, **schema}
@@ -68,7 +71,7 @@ def schema_of(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def complaint(error: Exception) -> str:
-    """What is wrong with what a model gave, for that model: the places and the reasons, none of our own code."""
+    """What is wrong with a model's JSON, in words for the model: paths and reasons."""
     if not isinstance(error, ValidationError):
         return "the arguments are nested too deeply"
     problems = error.errors(include_url=False, include_input=False, include_context=False)

@@ -1,4 +1,4 @@
-"""History and a budget in tokens -> what the model is asked. Pure: no I/O, no clock."""
+"""Fits the history into the context window of a model (`build`). Pure: no I/O, no clock."""
 
 from __future__ import annotations
 
@@ -6,32 +6,33 @@ import re
 from collections.abc import Sequence
 
 from bot.ai import Profile, Request, Usage
+from bot.prompts.catalog import instruct
 from bot.storage.repositories.messages import Remembered
 from bot.types import Image, Message, Part, Text, ToolCall, ToolResult
 
-FIRST_RATIO = 2.5  # characters a token, before anything was learned: low for English, near for Russian
-SHARE = 0.2  # how much one answer's usage changes the ratio
-RESERVE = 64  # tokens for what the service adds around messages
-SHORTEST = 200  # characters of the last turn that stay in any case
-PICTURE = 700  # characters that a picture is reckoned as: 256 tokens for Gemma
-UNSEEN = "[picture]"
+FIRST_RATIO = 2.5  # characters a token before the first usage is known: low for English, about right for Russian
+SHARE = 0.2  # weight of one answer's usage in the ratio
+RESERVE = 64  # tokens that the service adds around messages
+SHORTEST = 200  # characters of the last message that are always kept
+PICTURE = 700  # characters that a picture counts as: 256 tokens for Gemma
 GAP = "\n[…]\n"
 HIDDEN = re.compile("(\U0001f3f4[\U000e0030-\U000e007a]{2,6}\U000e007f)|[\U000e0000-\U000e01ef]")  # tags; flags stay
 
 
 class Ratio:
-    """Characters a token, learned from the usage that a service reports. One for each model; starts careful."""
+    """Characters a token of one model, learned from the usage that the service reports; low at first."""
 
     def __init__(self, value: float = FIRST_RATIO) -> None:
         self.value = value
 
     def learn(self, characters: int, usage: Usage) -> None:
-        """`characters` were counted by the service as `usage.prompt` tokens. Absurd counts are left out."""
+        """Learn that the service counted `usage.prompt` tokens for so many characters. Absurd counts are ignored."""
         if usage.prompt < 20 or not 0.5 <= characters / usage.prompt <= 12:
             return
         self.value += SHARE * (characters / usage.prompt - self.value)
 
     def tokens(self, characters: int) -> int:
+        """The tokens that so many characters come to, rounded up."""
         return int(characters / self.value) + 1
 
 
@@ -44,16 +45,17 @@ def build(
     max_tokens: int,
     temperature: float | None = None,
     shrink: float = 1.0,
+    language: str = "",
 ) -> Request:
-    """The request for the last message of `history`.
+    """The request for the last message of `history`, which is always kept, shortened if need be.
 
-    The newest messages that fit into the window beside the answer are kept; the last one always stays. `shrink` < 1 is
-    for a second try after the service found the prompt too long: at most so much of what the first one had.
+    Older messages are kept as far as the window has room beside the answer. `shrink` < 1 is for a second try after the
+    service found the prompt too long: it limits the prompt to that share of the first one. `language` is the chat's.
     """
     answer = min(max_tokens, profile.max_tokens)
     frame = ratio.tokens(len(system))
     budget = profile.window - answer - RESERVE - frame
-    seen = (_seen(message, profile.vision) for message in history)
+    seen = (_seen(message, profile.vision, language) for message in history)
     turns = merged([message for message in seen if _says_something(message)])
     kept = _newest(turns, budget, ratio)
     if shrink < 1:
@@ -64,7 +66,7 @@ def build(
 
 
 def spoken(said: Sequence[Remembered]) -> list[Message]:
-    """What was said as the model reads it: with the names of who asks, where there are several."""
+    """Messages as the model reads them: with the names of the speakers if several people ask."""
     if len({row.speaker for row in said if row.message.role == "user"}) < 2:
         return [row.message for row in said]
     return [_named(row) for row in said]
@@ -97,7 +99,7 @@ def _newest(turns: Sequence[Message], budget: int, ratio: Ratio) -> list[Message
 
 
 def informed(history: Sequence[Message], context: str) -> Sequence[Message]:
-    """The history with what is to be known for its last message, before it."""
+    """The history with `context`, such as passages of documents, at the head of its last message."""
     if not context or not history:
         return history
     last = history[-1]
@@ -105,18 +107,18 @@ def informed(history: Sequence[Message], context: str) -> Sequence[Message]:
 
 
 def most(request: Request, ratio: Ratio) -> Usage:
-    """The most tokens that a request can cost, as far as one can know before."""
+    """An upper estimate of the tokens that a request can cost."""
     return Usage(ratio.tokens(size(request)) + RESERVE, request.max_tokens or 0)
 
 
 def size(request: Request) -> int:
-    """The characters of a request: what `Ratio.learn` compares with the tokens."""
+    """The characters of a request with its tools: `Ratio.learn` compares them with the tokens."""
     said = sum(weight(message) for message in request.messages)
     return said + sum(len(tool.name + tool.description + str(tool.parameters)) for tool in request.tools)
 
 
 def weight(message: Message) -> int:
-    """The characters of a message and of the calls in it; a picture weighs as much as so many."""
+    """The characters of a message, with its tool calls and results; a picture counts as `PICTURE`."""
     return len(message.text) + sum(map(_weight, message.parts))
 
 
@@ -133,7 +135,7 @@ def _weight(part: Part) -> int:
 
 
 def merged(messages: Sequence[Message]) -> list[Message]:
-    """Messages of one role in a row as one: a question whose answer failed stands before the next question."""
+    """Join neighbouring messages of one role, such as a question without an answer and the next question."""
     result: list[Message] = []
     for message in messages:
         if result and result[-1].role == message.role:
@@ -144,23 +146,25 @@ def merged(messages: Sequence[Message]) -> list[Message]:
     return result
 
 
-def _seen(message: Message, vision: bool) -> Message:
-    """Without what only a model can read: invisible letters are a way to give it orders behind a person's back.
+def _seen(message: Message, vision: bool, language: str) -> Message:
+    """A message of the history without invisible characters, which can hide instructions to a model from people.
 
-    Nor does it see what tools returned in earlier turns: that is long, not every model takes calls, their ids differ
-    from one provider to the next, and what somebody hid in a page would speak again with every question. A picture
-    that is not shown again, or not to this model, is a word.
+    Tool calls and results of earlier turns are left out: they are long, not every model takes them, providers use
+    different ids, and an injected instruction would act again with every question. A picture that the model can't see,
+    or whose data is no longer there, becomes a word.
     """
     if all(isinstance(part, Text) and not HIDDEN.search(part.text) for part in message.parts):
         return message
     said = (part for part in message.parts if not isinstance(part, ToolCall | ToolResult))
-    return Message(message.role, tuple(_seen_part(part, vision) for part in said))
+    return Message(message.role, tuple(_seen_part(part, vision, language) for part in said))
 
 
-def _seen_part(part: Part, vision: bool) -> Part:
+def _seen_part(part: Part, vision: bool, language: str) -> Part:
     if isinstance(part, Text):
         return Text(HIDDEN.sub(r"\1", part.text))
-    return Text(UNSEEN) if isinstance(part, Image) and not (vision and part.data) else part
+    if isinstance(part, Image) and not (vision and part.data):
+        return Text(instruct(language, "picture.earlier"))
+    return part
 
 
 def _says_something(message: Message) -> bool:
@@ -168,7 +172,7 @@ def _says_something(message: Message) -> bool:
 
 
 def _shortened(message: Message, characters: int) -> Message:
-    """The beginning and the end of a text that is longer than the whole window: questions stand at either end."""
+    """The beginning and the end of a text that is longer than the window: the question is at either end."""
     text = message.text
     if len(text) <= characters:
         return message

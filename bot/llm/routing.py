@@ -1,4 +1,4 @@
-"""Which model answers: the operator's list, and what a chat chose from it."""
+"""Which model answers: the operator's list of models, and the choices of chats."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from bot.ai import Model
 from bot.llm.circuit_breaker import CircuitBreaker
 
-STAND_INS = 2  # offers that answer for another: in an outage not every model of a long list should be tried
+STAND_INS = 2  # options that stand in for an unavailable model: an outage must not try a whole long list
 
 
 @dataclass(frozen=True, slots=True)
 class ModelOption:
-    """A model that users may choose, under the name that is stored and the title that is shown."""
+    """A model that users may choose: the database stores its `name`, users see its `title`."""
 
     name: str
     title: str
@@ -21,33 +21,37 @@ class ModelOption:
 
     @property
     def is_unavailable(self) -> bool:
-        """Whether it is known not to answer now."""
+        """Whether the circuit of the model is open, so that a request would fail at once."""
         return isinstance(self.model, CircuitBreaker) and self.model.is_open
 
 
 class Routing:
-    """`offers` is the operator's list; its first is the default."""
+    """Finds the model for a request. `options` is the operator's list; its first model is the default."""
 
-    def __init__(self, offers: Sequence[ModelOption]) -> None:
-        self.options = tuple(offers)
+    def __init__(self, options: Sequence[ModelOption]) -> None:
+        self.options = tuple(options)
 
     @property
     def default(self) -> ModelOption:
+        """The model of chats that have chosen none."""
         return self.options[0]
 
-    def by_name(self, chosen: str) -> ModelOption:
-        """The chosen model, or the default where nothing was chosen or the choice is no longer offered."""
-        return next((offer for offer in self.options if offer.name == chosen), self.default)
+    def by_name(self, name: str) -> ModelOption:
+        """The model of that name, or the default if there is none."""
+        return next((option for option in self.options if option.name == name), self.default)
 
-    def resolve(self, *wishes: str) -> tuple[ModelOption, tuple[str, ...]]:
-        """The first of the wishes that is offered, and those before it that are not any more."""
+    def resolve(self, *choices: str) -> tuple[ModelOption, tuple[str, ...]]:
+        """The first of the chosen names ("": none chosen) that is offered, and those before it that are not.
+
+        If none is offered, the default.
+        """
         gone: list[str] = []
-        for wish in dict.fromkeys(filter(None, wishes)):
-            if found := next((offer for offer in self.options if offer.name == wish), None):
+        for choice in dict.fromkeys(filter(None, choices)):
+            if found := next((option for option in self.options if option.name == choice), None):
                 return found, tuple(gone)
-            gone.append(wish)
+            gone.append(choice)
         return self.default, tuple(gone)
 
     def available(self, chosen: ModelOption) -> ModelOption:
-        """The offer to ask now: the chosen one, or while that is known not to answer the first stand-in that may."""
-        return next((offer for offer in (chosen, *self.options[:STAND_INS]) if not offer.is_unavailable), chosen)
+        """The model to ask now: the chosen one, or while that is unavailable the first stand-in that is not."""
+        return next((option for option in (chosen, *self.options[:STAND_INS]) if not option.is_unavailable), chosen)

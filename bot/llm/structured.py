@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 from bot.ai import Finish, Model, Request
 from bot.errors import ModelProtocolError, ModelRefused
 from bot.llm.json_schema import complaint, schema_of
+from bot.prompts.catalog import instruct
 from bot.telemetry import tracing
 from bot.types import Message
 
@@ -26,10 +27,6 @@ S = TypeVar("S", bound=BaseModel)
 
 LONGEST_ANSWER = 200_000  # characters
 FENCED = re.compile(r"```[\w-]*+[^\S\n]*+\n(.*?)```", re.DOTALL)
-ORDER = (
-    "Answer with one JSON value that follows this JSON schema, and with nothing else: no explanation, no code fence.\n"
-)
-REPAIR = "This does not follow the schema: {complaint}.\nAnswer again with the whole corrected JSON, and nothing else."
 
 
 async def ask(
@@ -40,16 +37,18 @@ async def ask(
     system: str = "",
     temperature: float | None = 0.0,
     max_tokens: int | None = None,
+    language: str = "",
 ) -> S:
     """Ask a model and return its answer as an object of `schema`.
 
-    The schema goes with the request and stands in its words too, for models that only read. An answer that does not fit
-    is sent back once with what is wrong; then `ModelProtocolError` is raised. The other `ModelError`s pass through.
+    The request has the schema as a parameter and, for models that ignore the parameter, in the system prompt. An answer
+    that does not fit is sent back once with a complaint. `language` is the language of the instructions, "" for
+    English. Raises `ModelProtocolError` if the second answer does not fit either, and the model's `ModelError`s.
     """
     described = schema_of(schema)
-    order = f"{system}\n\n{ORDER}" if system else ORDER
+    order = "\n\n".join(filter(None, (system, instruct(language, "json.only"))))
     messages = (
-        Message.of("system", order + json.dumps(described, ensure_ascii=False)),
+        Message.of("system", f"{order}\n{json.dumps(described, ensure_ascii=False)}"),
         Message.of("user", question),
     )
     request = Request(messages, temperature=temperature, max_tokens=max_tokens, schema=described)
@@ -58,7 +57,8 @@ async def ask(
         return read(answer, schema)
     except ValueError as error:
         wrong = complaint(error) if isinstance(error, ValidationError) else str(error)
-    again = (Message.of("assistant", answer or "{}"), Message.of("user", REPAIR.replace("{complaint}", wrong)))
+    repair = instruct(language, "json.repair", complaint=wrong)
+    again = (Message.of("assistant", answer or "{}"), Message.of("user", repair))
     answer = await _whole(model, Request((*messages, *again), temperature, max_tokens, schema=described))
     try:
         return read(answer, schema)
@@ -68,7 +68,7 @@ async def ask(
 
 
 def read(answer: str, schema: type[S]) -> S:
-    """The object that an answer is, also where it stands in a code fence or between words. Raises `ValueError`."""
+    """The object in an answer, also if it is in a code fence or between words. Raises `ValueError`."""
     first: ValidationError | None = None
     for text in _candidates(answer):
         try:
@@ -80,7 +80,7 @@ def read(answer: str, schema: type[S]) -> S:
 
 
 def _candidates(answer: str) -> list[str]:
-    """Where the JSON may be: all of it, in a fence, or from the first bracket to the last."""
+    """The texts that may be the JSON: the whole answer, a code fence, the part between first and last bracket."""
     fenced = [match[1].strip() for match in FENCED.finditer(answer)]
     spans = [(answer.find(opening), answer.rfind(closing)) for opening, closing in ("{}", "[]")]
     between = [answer[start : end + 1] for start, end in sorted(spans) if 0 <= start < end]

@@ -23,6 +23,7 @@ from bot.media import images
 from bot.media.voice import Voice
 from bot.outbox import Choice, Effect, finish, finish_turn, finish_with, with_choices
 from bot.ports import Reply
+from bot.prompts.catalog import instruct
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
@@ -30,9 +31,6 @@ from bot.types import Attachment, Image, Incoming, Kind, Outgoing, Part, Permiss
 
 MOST_PICTURES = 10  # in one question: the size of an album in Telegram
 MEGABYTE = 1 << 20
-BLIND = "[The user attached a picture. You can't see pictures: say so.]"
-BLIND_QUOTED = "[The message answers a picture, which you can't see.]"
-UNREAD = "[The user attached something that you can't see ({kind}): say so.]"
 VOICES = ("voice", "video_note", "audio")
 HEIC = (".heic", ".heif")
 # The text for a file that can't be opened, by the kind of file and the reason of `Unreadable`.
@@ -107,7 +105,8 @@ class Attachments:
         """
         wanted = self.assistant.model_for(taking.incoming.chat)
         if not wanted.model.profile.vision and all(one.quoted for one in pictures):
-            taking.parts.append(Text(BLIND_QUOTED))  # the question may not be about the quoted picture
+            # The question may not be about the quoted picture.
+            taking.parts.append(Text(instruct(taking.language, "picture.blind.quoted")))
             return True
         other = wanted if wanted.model.profile.vision else self._model_with_vision()
         if other is None:
@@ -126,7 +125,7 @@ class Attachments:
     def _say_blind(self, taking: _Taking) -> None:
         if not taking.text.strip():
             raise BadInput(say(taking.language, "picture.blind"))
-        taking.parts.append(Text(BLIND))
+        taking.parts.append(Text(instruct(taking.language, "picture.blind")))
 
     async def _picture(self, taking: _Taking, attachment: Attachment) -> Image:
         async with self._opening(taking, attachment, "picture") as (slot, data):
@@ -211,7 +210,7 @@ class Attachments:
         """Tell the model about an attachment that it can't read. Without a text, raise `BadInput` for the user."""
         if not taking.text.strip():
             raise BadInput(say(taking.language, "unsupported"))
-        taking.parts.append(Text(UNREAD.format(kind=attachment.kind)))
+        taking.parts.append(Text(instruct(taking.language, "attachment.unread", kind=attachment.kind)))
 
     @asynccontextmanager
     async def _opening(

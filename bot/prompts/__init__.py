@@ -1,1 +1,1 @@
-"""Personas and templates: their TOML format (`schema.py`), the reader (`library.py`), and the shipped files."""
+"""Texts for models: those of the code (`catalog.py`), and personas and templates in TOML files (`library.py`)."""

@@ -1,4 +1,4 @@
-"""What a persona says first, with the questions that it suggests as buttons. Begin with `welcome`."""
+"""The greeting of a persona, with suggested questions as buttons. Begin with `welcome`."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ MOST_SUGGESTIONS = 6
 
 
 def welcome(tx: Tx, incoming: Incoming, library: Library) -> Outgoing:
-    """What /start says: the greeting of the chat's persona, or the bot's own, with questions to begin with."""
+    """The answer to /start: the greeting of the chat's persona, or else the bot's, with suggested questions."""
     language, persona = incoming.language, library.persona(incoming.chat.persona)
     text = greeting(persona, incoming, language) or say(language, "start", name=incoming.user.name)
     return Outgoing(text, plain=True, buttons=suggested(tx, incoming, persona, language))
 
 
 def greeting(persona: Persona, incoming: Incoming, language: str) -> str:
+    """The persona's greeting with the user's name; "" if it has none."""
     return said(persona.greeting, language, "").strip().replace("{name}", incoming.user.name)
 
 
 def suggested(tx: Tx, incoming: Incoming, persona: Persona, language: str) -> tuple[tuple[Button, ...], ...]:
-    """A button for each question that the persona suggests, for whoever has asked."""
+    """A button for each question that the persona suggests. Only the user of `incoming` can press them."""
     where, user = incoming.address, incoming.user.id
     questions = said(persona.suggestions, language, ())[:MOST_SUGGESTIONS]
     return tuple(

@@ -1,7 +1,7 @@
-"""The files of personas and templates: those that come with Govorun, and the operator's over them.
+"""Reads the files of personas and templates: those of Govorun, and the operator's, which override them.
 
-Begin with `Library.personas`. The operator's folder is looked at each time it is used, so a change counts at once; a
-file that breaks meanwhile is said once in the log, and counts as it was before.
+Begin with `Library.personas`. The files are checked for changes at each use, so an edit takes effect at once. A file
+that becomes invalid is logged once, and its last valid state is used.
 """
 
 from __future__ import annotations
@@ -30,28 +30,30 @@ Stamp = tuple[int, int]
 
 @dataclass(slots=True)
 class Shelf(Generic[P]):
-    """The files of one folder, by their names. `read` raises `Broken`.
+    """The files of one folder, by their names, cached by time and size. `read` raises `Broken`.
 
-    Two threads may look at the same time: what they find is the same, and each entry is put in whole.
+    Safe to use in several threads: they compute equal entries, and each entry is replaced as a whole.
     """
 
     folder: Path
     read: Read[P]
-    _known: dict[str, tuple[Stamp, P | None]] = field(default_factory=dict)
-    _told: set[str] = field(default_factory=set)
+    _cache: dict[str, tuple[Stamp, P | None]] = field(default_factory=dict)
+    _logged: set[str] = field(default_factory=set)
 
-    def found(self) -> dict[str, P]:
+    def valid_files(self) -> dict[str, P]:
+        """All valid files by name."""
         files = self._files()
         rows = {key: self._fresh(key, path, stamp) for key, (path, stamp) in files.items()}
         return {key: row for key, row in rows.items() if row is not None}
 
-    def one(self, key: str) -> P | None:
-        """The same for one name: it costs a look at one file."""
+    def find(self, key: str) -> P | None:
+        """The file of that name, without a look at the others; None if there is none or it was never valid."""
         path = self.folder / f"{key}.toml"
         stamp = _stamp(path) if key and _is_key(key) else None
         return self._fresh(key, path, stamp) if stamp is not None else None
 
     def problems(self) -> list[str]:
+        """A sentence for each invalid file."""
         found = []
         for key, (path, _) in self._files().items():
             try:
@@ -61,17 +63,17 @@ class Shelf(Generic[P]):
         return found
 
     def _fresh(self, key: str, path: Path, stamp: Stamp) -> P | None:
-        known = self._known.get(key)
+        known = self._cache.get(key)
         if known is not None and known[0] == stamp:
             return known[1]
         try:
             row: P | None = self._parsed(key, path)
         except Broken as error:
             row = known[1] if known is not None else None
-            if str(error) not in self._told:
-                self._told.add(str(error))
+            if str(error) not in self._logged:
+                self._logged.add(str(error))
                 log.warning("%s (%s)", error, "it counts as it was before" if row else "it is left out")
-        self._known[key] = (stamp, row)
+        self._cache[key] = (stamp, row)
         return row
 
     def _parsed(self, key: str, path: Path) -> P:
@@ -92,7 +94,7 @@ class Shelf(Generic[P]):
 
 
 class Library:
-    """`folder` is the operator's: its files count more than the shipped ones of the same name."""
+    """All personas and templates. The operator's `folder` overrides shipped files of equal names."""
 
     def __init__(self, folder: Path | None = None) -> None:
         own = folder or Path(os.devnull)
@@ -100,32 +102,34 @@ class Library:
         self._templates = (Shelf(own / "write", schema.template), Shelf(SHIPPED / "write", schema.template))
 
     def personas(self) -> Mapping[str, Persona]:
-        """Those that can be chosen, in order."""
+        """The personas that users can choose, by name, in their order."""
         return _listed(*self._personas)
 
     def templates(self) -> Mapping[str, Template]:
+        """The templates that users can choose, by name, in their order."""
         return _listed(*self._templates)
 
     def persona(self, key: str) -> Persona:
-        """The chosen one, or the assistant where nothing was chosen or the choice is gone."""
+        """The persona of that name, or the assistant if there is none (any more)."""
         found = _one(*self._personas, key) or _one(*self._personas, ASSISTANT)
         return found or Persona(key=ASSISTANT, version="", title={schema.ANY: "Govorun"})
 
     def template(self, key: str) -> Template | None:
+        """The template of that name; None if there is none."""
         return _one(*self._templates, key)
 
     def problems(self) -> list[str]:
-        """A line for each file that can't be read."""
+        """A sentence for each invalid file of the operator."""
         return [line for shelves in (self._personas, self._templates) for line in shelves[0].problems()]
 
 
 def _listed(own: Shelf[P], shipped: Shelf[P]) -> dict[str, P]:
-    rows = {**shipped.found(), **own.found()}
+    rows = {**shipped.valid_files(), **own.valid_files()}
     return {row.key: row for row in sorted(rows.values(), key=lambda row: (row.order, row.key)) if not row.hidden}
 
 
 def _one(own: Shelf[P], shipped: Shelf[P], key: str) -> P | None:
-    row = own.one(key) or shipped.one(key)
+    row = own.find(key) or shipped.find(key)
     return None if row is None or row.hidden else row
 
 

@@ -1,7 +1,7 @@
-"""Personas and templates as operators write them, in TOML: what stands in a file, read and checked.
+"""The TOML format of personas and templates. Begin with `persona` and `template`, which read a file.
 
-Begin with `persona` and `template`. Every text may be one string, or one for each language (`title.en`, `title.ru`).
-What is wrong is one sentence that names the file, the line and what was expected (`Broken`).
+Every text may be one string, or one for each language (`title.en`, `title.ru`). `Broken` says what is wrong with a file
+in one sentence, with the file, the line and what is expected.
 """
 
 from __future__ import annotations
@@ -16,20 +16,21 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from bot.errors import ConfigError
-from bot.texts.catalog import LANGUAGES, known, say
+from bot.prompts.catalog import instruct
+from bot.texts.catalog import LANGUAGES, known
 from bot.types import Message
 
 T = TypeVar("T")
 P = TypeVar("P", bound="Prompt")
-ANY = ""  # the language of a text that is the same in all of them
+ANY = ""  # the language key of a text for all languages
 LONGEST_FILE = 100_000  # characters
 PLACE = re.compile(r"\{(\w+)\}")
-VERSION = 8  # hexadecimal digits that tell one state of a file from the next
+VERSION = 8  # hexadecimal digits of a file's hash
 AT = re.compile(r"line (\d+)")
 
 
 class Broken(ConfigError):
-    """A file that can't be read as what it should be."""
+    """A file is no valid persona or template."""
 
 
 def _by_language(value: Any) -> Any:
@@ -47,7 +48,7 @@ Lines = Annotated[dict[str, tuple[Line, ...]], BeforeValidator(_by_language)]
 
 
 def said(texts: Mapping[str, T], language: str, nothing: T) -> T:
-    """What stands there in a language; another language is better than nothing."""
+    """The value for a language, else for all languages, else for another one; `nothing` if there is no value."""
     for key in (known(language), ANY, "en", *texts):
         if key in texts:
             return texts[key]
@@ -55,18 +56,20 @@ def said(texts: Mapping[str, T], language: str, nothing: T) -> T:
 
 
 class Part(BaseModel):
+    """A table of a file: unknown keys are errors, and values never appear in error messages."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class Example(Part):
-    """A question and how it is to be answered."""
+    """A question, and the answer that the model shall imitate."""
 
     question: Words
     answer: Words
 
 
 class Blank(Part):
-    """One thing that a template asks for."""
+    """A field that the user fills in for a template."""
 
     name: str = Field(pattern=r"^\w+$")
     label: Words
@@ -74,7 +77,7 @@ class Blank(Part):
 
 
 class Prompt(Part):
-    """What personas and templates share. `hidden` takes a shipped one away; small `order`s stand first."""
+    """The common part of personas and templates. `hidden` removes a shipped one; a small `order` comes first."""
 
     key: str
     version: str
@@ -84,16 +87,17 @@ class Prompt(Part):
     hidden: bool = False
 
     def name(self, language: str) -> str:
+        """The title in a language."""
         return said(self.title, language, self.key)
 
     @property
     def label(self) -> str:
-        """Which one, in which state: for the log, and for whoever wants to know what was answered with."""
+        """Name and version, such as "teacher@1a2b3c4d", for logs and stored answers."""
         return f"{self.key}@{self.version}"
 
 
 class Persona(Prompt):
-    """Who answers. What it leaves out is the operator's default: system prompt, model, temperature, max_tokens."""
+    """Who answers. Without its own system prompt, model, temperature or max_tokens the operator's are used."""
 
     system: Words = {}
     greeting: Words = {}
@@ -103,18 +107,18 @@ class Persona(Prompt):
     temperature: float | None = Field(None, ge=0, le=1)
     max_tokens: int | None = Field(None, gt=0)
 
-    def orders(self, language: str, system: str) -> str:
-        """Its system prompt; `system` is the operator's, for one that has none."""
-        return said(self.system, language, "").strip() or system or say(language, "system")
+    def system_prompt(self, language: str, system: str) -> str:
+        """The system prompt: the persona's, else the operator's (`system`), else the bot's."""
+        return said(self.system, language, "").strip() or system or instruct(language, "system")
 
-    def shown(self, language: str) -> list[Message]:
-        """The examples as a talk that the model has already had."""
+    def example_messages(self, language: str) -> list[Message]:
+        """The examples as messages of an earlier conversation."""
         pairs = [(said(row.question, language, ""), said(row.answer, language, "")) for row in self.examples]
         return [turn for asked, told in pairs for turn in (Message.of("user", asked), Message.of("assistant", told))]
 
 
 class Template(Prompt):
-    """A prompt with places in {braces}. A line whose place stays empty is left out."""
+    """A prompt with {placeholders}. A line with an empty placeholder is left out."""
 
     prompt: Words
     fields: tuple[Blank, ...] = Field(min_length=1, max_length=10)
@@ -130,18 +134,19 @@ class Template(Prompt):
         return self
 
     def filled(self, values: Mapping[str, str], language: str) -> str:
+        """The prompt with the user's values in place of the placeholders."""
         lines = said(self.prompt, language, "").strip().splitlines()
         kept = [line for line in lines if all(values.get(place, "").strip() for place in PLACE.findall(line))]
         return "\n".join(PLACE.sub(lambda place: values[place[1]].strip(), line) for line in kept)
 
 
 def persona(data: bytes, key: str, file: str) -> Persona:
-    """Raises `Broken`."""
+    """Read a persona from the bytes of a file; `key` is its name. Raises `Broken`."""
     return _read(Persona, data, key, file)
 
 
 def template(data: bytes, key: str, file: str) -> Template:
-    """Raises `Broken`."""
+    """Read a template from the bytes of a file; `key` is its name. Raises `Broken`."""
     return _read(Template, data, key, file)
 
 
@@ -173,7 +178,7 @@ def _decoded(data: bytes, file: str) -> str:
 
 
 def _sentence(kind: type[Prompt], error: ValidationError, text: str, file: str) -> str:
-    """The first thing that is wrong, and where."""
+    """The first error of a file as a sentence with the line."""
     problem = error.errors(include_input=False, include_url=False)[0]
     steps = [str(step) for step in problem["loc"] if step != ANY]
     message = problem["msg"].removeprefix("Value error, ")
@@ -190,7 +195,7 @@ def _sentence(kind: type[Prompt], error: ValidationError, text: str, file: str) 
 
 
 def _line_of(text: str, steps: list[str]) -> int:
-    """Where the setting stands, 0 where it can't be found: the line of its last step below that of its first."""
+    """The line of a setting, found by the steps of its path in order; 0 if it is not found."""
     lines, at = text.splitlines(), 0
     for step in steps:
         if step.isdecimal():

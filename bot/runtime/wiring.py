@@ -22,6 +22,7 @@ from bot.billing.metering import Meter
 from bot.billing.pricing import PriceList
 from bot.billing.usage import UsageReport
 from bot.config.settings import Settings
+from bot.conversation.answer_writer import AnswerWriter
 from bot.conversation.assistant import Assistant
 from bot.conversation.commands import ConversationCommands
 from bot.conversation.conversation_list import ConversationList
@@ -159,7 +160,7 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
         lanes=lanes,
         tasks=placement.tasks,
         turns=turns,
-        outdate=assistant.outdate,
+        outdate=assistant.writer.outdate,
         queued=notice.queued,
         empty=notice.empty,
     )
@@ -168,7 +169,7 @@ def wire(given: Given, routers: Routers | None = None) -> Bot:
         access=people.access,
         known=joined([help.feature(), *help.features]),
         questions=questions,
-        fallback=Fallback(store, routers.feed if routers else None),
+        fallback=Fallback(store=store, feed=routers.feed if routers else None),
     )
     jobs = JobWorker(
         store=store, bot=given.api.id, kinds=router.known.jobs, added=ground.added, tracer=given.api.tracer
@@ -214,7 +215,7 @@ def _queue_notice(given: Given, ground: Ground, assistant: Assistant) -> QueueNo
         transport=ground.telegram,
         tasks=given.placement.tasks,
         after=given.settings.queue_notice,
-        stop=assistant.stop,
+        stop=assistant.writer.stop,
         wake_jobs=ground.wake_jobs,
     )
 
@@ -296,7 +297,7 @@ def _answering(given: Given, ground: Ground) -> Answering:
     how = options.chat(settings)
     toolbox = Toolbox(
         list(_tools(given, ground, reminders)),
-        [McpServer(entry, store.clock, given.placement.tasks) for entry in settings.mcp_servers],
+        [McpServer(entry, clock=store.clock, tasks=given.placement.tasks) for entry in settings.mcp_servers],
     )
     request_builder = RequestBuilder(options=how, toolbox=toolbox)
     pricing = AnswerCost(
@@ -306,17 +307,14 @@ def _answering(given: Given, ground: Ground) -> Answering:
         documents=documents,
         modes=given.models.async_models,
     )
-    turn_start = TurnStart(routing=routing, pricing=pricing, options=how, library=ground.library)
     assistant = Assistant(
         store=store,
         routing=routing,
-        clock=store.clock,
-        options=how,
-        toolbox=toolbox,
-        request_builder=request_builder,
+        turn_start=TurnStart(routing=routing, pricing=pricing, options=how, library=ground.library),
+        writer=AnswerWriter(
+            store=store, routing=routing, request_builder=request_builder, pricing=pricing, documents=documents
+        ),
         pricing=pricing,
-        turn_start=turn_start,
-        documents=documents,
         wake_jobs=ground.wake_jobs,
         incidents=ground.incidents,
     )
@@ -363,7 +361,9 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Fe
     assistant, routing, people = answering.assistant, models.routing, ground.people
     searcher = models.studio.search() if "search" in settings.tools else None
     own_model = given.added.models[0].model if given.added.only_models else None
-    helper = HelperModel(store, own_model or models.studio.text(settings.helper_model), people.budget)
+    helper = HelperModel(
+        store=store, model=own_model or models.studio.text(settings.helper_model), budget=people.budget
+    )
     deferred = _deferred(given, ground, assistant)
     orders = TaskList(store=store, withdraw={LATER: deferred.operation.withdraw})
     return [
@@ -389,8 +389,8 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Fe
         ToolApproval(assistant=assistant).feature(),
         answering.reminders.feature(),
         Feedback(store=store, system=settings.system_prompt).feature(),
-        *_of_people(given, ground, assistant.leave, orders.leave),
-        ChatEvents(store=store, leave=assistant.leave, moved=people.directory.load).feature(),
+        *_of_people(given, ground, assistant.writer.leave, orders.leave),
+        ChatEvents(store=store, leave=assistant.writer.leave, moved=people.directory.load).feature(),
         CustomCommands(store=store, commands=given.added.commands).feature(),
     ]
 

@@ -1,9 +1,9 @@
-"""Actions: what a tool may do only after the user's tap. Begin with `ask`; `conversation/price_confirmation.py` takes
-the tap.
+"""Tool calls that are done only after the user's approval. Begin with `ask`; the buttons are handled in
+`conversation/tool_approval.py`.
 
-An action is a row before anything else: asked -> submitting (it is being done) -> running (what came of it is known,
-the model has to be told) -> done. So a crash never does it twice: what is found in `submitting` may or may not have
-been done, and that is said.
+Such a call is a row of the table of operations, in the state asked -> submitting (being done) -> running (the result is
+stored, the model has to be told) -> done. So a crash never repeats a call: a row in the state `submitting` may or may
+not have been done, and the user is told so.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from dataclasses import replace
 from typing import Any
 
 from bot.ports import Reply
+from bot.prompts.catalog import instruct
 from bot.storage.repositories.mapping import dump_parts, load_parts
 from bot.storage.repositories.operations import Operation
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.tools.tool import LONGEST_RESULT, ToolContext, ToolOutput
-from bot.tools.toolbox import REFUSED, Pending, Steps, Toolbox, described, result
+from bot.tools.toolbox import Pending, Steps, Toolbox, described, result
 from bot.types import Incoming, Message, Outgoing, ToolCall, ToolResult
 
-ACTION = "action"  # the kind of its operations
-UNSURE = " Nobody knows whether it was done: say so, and don't call it again."
+ACTION = "action"  # the kind of these operations
 
 
 def ask(tx: Tx, incoming: Incoming, question: int, steps: Steps, number: int) -> Outgoing:
-    """The question whether to do what the model called for, with its two buttons. `question` is the message to answer.
+    """Store the pending call of `steps`, and return the message that asks the user to approve or decline it.
 
-    `number` is the place of this message among the answers of its turn.
+    `question` is the id of the message that is being answered, `number` the index of this message in its turn.
     """
     if steps.pending is None:
         raise ValueError("nothing is pending")
@@ -46,7 +46,7 @@ def ask(tx: Tx, incoming: Incoming, question: int, steps: Steps, number: int) ->
 
 
 def load(operation: Operation) -> Steps:
-    """What the model had called for when it asked."""
+    """The steps as they were stored by `ask`."""
     asked = operation.request
     messages = [Message(row["role"], load_parts(row["parts"])) for row in asked["steps"]]
     (call,) = load_parts(asked["call"])
@@ -57,43 +57,46 @@ def load(operation: Operation) -> Steps:
 
 
 def refuse(tx: Tx, operation: Operation) -> None:
-    _known(tx, operation, ToolOutput(REFUSED, failed=True))
+    """Store that the user has declined the call."""
+    _store_output(tx, operation, ToolOutput(instruct(operation.request["language"], "tool.declined"), failed=True))
 
 
 async def perform(
     store: Store, toolbox: Toolbox, operation: Operation, steps: Steps, asker: ToolContext, reply: Reply
 ) -> None:
-    """Do it, unless it was done or refused before; then the steps go on with what came of it.
+    """Do the pending call, unless its result is stored already or it was declined; add the result to `steps`.
 
-    While it is being done `steps.unsure` names it: whoever is interrupted has to say so.
+    During the call `steps.unsure` names the tool, so that an interrupted turn can tell the user.
     """
     pending, steps.pending = steps.pending, None
     if pending is None:
         return
-    found = _told(operation.request)
+    found = _stored_output(operation.request)
     if found is None:
         steps.unsure = pending.call.name
         found = await _do(toolbox, pending.call, asker, reply)
-        await store.retry_until_stored(lambda: store.write(lambda tx: _known(tx, operation, found)))
+        await store.retry_until_stored(lambda: store.write(lambda tx: _store_output(tx, operation, found)))
         steps.unsure = pending.call.name if found.unsure else ""
-    steps.found([*pending.results, result(pending.call.id, pending.call.name, found, LONGEST_RESULT)])
+    steps.add_results(
+        [*pending.results, result(pending.call.id, pending.call.name, found, LONGEST_RESULT, asker.language)]
+    )
 
 
 async def _do(toolbox: Toolbox, call: ToolCall, asker: ToolContext, reply: Reply) -> ToolOutput:
     tool = toolbox.tools.get(call.name)
     if tool is None:
-        return ToolOutput(say(asker.language, "tool.gone", tool=call.name), failed=True)
+        return ToolOutput(instruct(asker.language, "tool.gone", tool=call.name), failed=True)
     reply.show(tool.progress_text(asker.language))
     found = await tool.call(call.arguments, asker)
-    return replace(found, text=found.text + UNSURE) if found.unsure else found
+    return replace(found, text=f"{found.text} {instruct(asker.language, 'tool.unsure')}") if found.unsure else found
 
 
-def _known(tx: Tx, operation: Operation, found: ToolOutput) -> None:
+def _store_output(tx: Tx, operation: Operation, found: ToolOutput) -> None:
     result = {"text": found.text, "failed": found.failed, "unsure": found.unsure}
     tx.operations.store_progress(operation.id, "running", {**operation.request, "found": result})
 
 
-def _told(request: Mapping[str, Any]) -> ToolOutput | None:
+def _stored_output(request: Mapping[str, Any]) -> ToolOutput | None:
     row = request.get("found")
     return ToolOutput(row["text"], failed=row["failed"]) if row else None
 
@@ -105,7 +108,7 @@ def _dump(steps: Steps) -> dict[str, Any]:
 
 
 def _fenced(text: str) -> str:
-    """As code, in which nothing comes to life, however many backticks the text itself has."""
+    """The text as a Markdown code block, whose fence is longer than any row of backticks in the text."""
     fence = "```"
     while fence in text:
         fence += "`"

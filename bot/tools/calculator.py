@@ -1,7 +1,7 @@
-"""The tool `calculator`: arithmetic that a model gets wrong, exact where it can be. Begin with `calculate`.
+"""The tool `calculator`: arithmetic with fractions, as models make mistakes. Begin with `calculate`.
 
-What is given is parsed, never run, and only what stands in the tables at the foot is understood. Every number is held
-to a size before it is computed, so that no expression costs more than moments.
+An expression is parsed, never executed, and may use only the operators and functions of the tables at the foot. The
+size of every number is checked before it is computed, so that no expression takes long.
 """
 
 from __future__ import annotations
@@ -37,11 +37,12 @@ async def calculator(expression: str) -> str:
 
 @cache
 def tool() -> Tool:
+    """The tool `calculator`."""
     return Tool.of(calculator, deadline=5.0)
 
 
 def calculate(expression: str) -> str:
-    """The result, with ≈ where it is not exact. Raises `BadInput`."""
+    """The value of an expression, with ≈ if it is not exact. Raises `BadInput`."""
     if len(expression) > LONGEST:
         raise BadInput(f"the expression is longer than {LONGEST} characters")
     try:
@@ -104,7 +105,7 @@ def _power(base: Fraction, exponent: Fraction) -> Fraction:
 
 
 def _decimal(work: Callable[[], Decimal]) -> Fraction:
-    """Work in decimals; what is as small or large as no size in the world is refused."""
+    """Compute in decimals of `DIGITS` digits. Raises `ArithmeticError` beyond 10^±999."""
     with localcontext(prec=DIGITS, Emax=999, Emin=-999) as context:
         context.traps[Overflow] = True
         return Fraction(work())
@@ -124,7 +125,7 @@ def _rooted(value: Fraction) -> Fraction:
 
 
 def _rounded(value: Fraction, digits: Fraction = Fraction(0)) -> Fraction:
-    """Halves away from zero, as people do it."""
+    """Rounded, with halves away from zero, as people do it."""
     places = _whole(digits, 100)
     scaled = abs(value) * Fraction(10) ** places
     return Fraction(math.floor(scaled + Fraction(1, 2))) / Fraction(10) ** places * (-1 if value < 0 else 1)

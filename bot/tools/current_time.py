@@ -1,4 +1,4 @@
-"""The tool `current_time`: models don't know what day it is."""
+"""The tool `current_time`, as models don't know what day it is."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ async def current_time(asker: ToolContext, zone: str = "") -> str:
 
 @cache
 def tool() -> Tool:
+    """The tool `current_time`."""
     return Tool.of(current_time, deadline=5.0)
 
 

@@ -1,8 +1,8 @@
 """Tools of MCP servers (extra `mcp`), as `Supplier`s of the toolbox. Begin with `McpServer.ready`.
 
-A server is started when somebody first asks a model that takes tools, and started again after a failure with a growing
-wait. Whatever it does, hanging, dying or saying nonsense, costs a sentence to the model and never more. What it does
-not mark as only reading needs the user's tap.
+A server is started with the first question to a model with tools, and restarted after a failure with a growing wait. A
+server that hangs, dies or breaks the protocol only causes a failed call. A tool that is not marked as read-only needs
+the user's approval. Protocol: https://modelcontextprotocol.io/specification
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from bot.concurrency.retry import Backoff
 from bot.config.entries import McpServerConfig
 from bot.errors import ConfigError, ModelUnavailable
 from bot.llm import prompt
+from bot.prompts.catalog import instruct
 from bot.tools.tool import NAME, Run, Tool, ToolContext, ToolOutput
 
 if TYPE_CHECKING:
@@ -32,11 +33,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-STARTING = 30.0  # seconds that a server gets to tell its tools
-WAITING = 5.0  # ... and that a question waits for them
-BACKOFF = Backoff(2.0, 300.0)  # before it is started again
+STARTING = 30.0  # seconds in which a server has to list its tools
+WAITING = 5.0  # seconds that a question waits for them
+BACKOFF = Backoff(2.0, 300.0)  # seconds before a server is restarted
 LONGEST_SILENCE = 300.0  # seconds in a stream that the server keeps open
-HEALTHY = 60.0  # seconds after which its next failure counts as the first
+HEALTHY = 60.0  # seconds of work after which the next failure counts as the first
 MOST_TOOLS, MOST_PAGES = 64, 10
 LONGEST_DESCRIPTION = 1_000  # characters
 LARGEST_SCHEMA = 10_000  # characters
@@ -44,15 +45,15 @@ CONNECTION_CLOSED = -32000
 
 
 def check(servers: Sequence[McpServerConfig]) -> None:
-    """Raises `ConfigError` where the extra is missing."""
+    """Raises `ConfigError` if servers are configured and the extra `mcp` is not installed."""
     if servers and find_spec("mcp") is None:
         raise ConfigError("MCP_SERVERS: the extra `mcp` is not installed; pip install 'govorun[mcp]' does it")
 
 
 class McpServer:
-    """One server. Its tools are called after it: `files_read` is the tool `read` of the server `files`."""
+    """One MCP server. Its name is part of the names of its tools: `files_read` is `read` of the server `files`."""
 
-    def __init__(self, entry: McpServerConfig, clock: Clock, tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, entry: McpServerConfig, *, clock: Clock, tasks: asyncio.TaskGroup) -> None:
         self._entry = entry
         self._clock = clock
         self._tasks = tasks
@@ -66,17 +67,17 @@ class McpServer:
 
     @property
     def tools(self) -> Sequence[Tool]:
-        """None while it is not running."""
+        """The tools of the server; none while it is not running."""
         return self._tools if self._client is not None else ()
 
     async def ready(self) -> None:
-        """Start it if need be, and wait some seconds for its tools; while it rests there is nothing to wait for."""
+        """Start the server if need be, and wait up to `WAITING` seconds for its tools. During a back-off: return."""
         if self._life is None or self._life.done():
             if self._clock.monotonic() < self._rests_until:
                 return
             self._told.clear()
             self._broken.clear()
-            # In no context of ours: it outlives the turn that has asked for it.
+            # In an empty context, as the server outlives the turn that starts it.
             name = f"mcp {self._entry.name}"
             self._life = self._tasks.create_task(self._live(), name=name, context=Context())
         try:
@@ -88,10 +89,10 @@ class McpServer:
     # --- its life -----------------------------------------------------------------------------------------------------
 
     async def _live(self) -> None:
-        """One life of the server; all of it in one task, because its client must end where it began."""
+        """Start the server, and wait until it breaks: one task, as the client must be closed where it was opened."""
         begun = self._clock.monotonic()
         try:
-            await asyncio.to_thread(importlib.import_module, "mcp")  # it takes a second, which the loop has not
+            await asyncio.to_thread(importlib.import_module, "mcp")  # a second of CPU, too long for the event loop
             async with AsyncExitStack() as stack:
                 async with asyncio.timeout(STARTING):
                     client = await stack.enter_async_context(self._connected())
@@ -125,8 +126,7 @@ class McpServer:
                 http = await stack.enter_async_context(httpx2.AsyncClient(headers=headers, timeout=patience))
                 transport = streamable_http_client(address, http_client=http)
             else:
-                # It gets the few variables that every program needs and its own, none of ours. What it complains about
-                # could be anything, so it is not for our log.
+                # The server gets its own variables, none of the bot's. Its stderr may hold secrets: not for the log.
                 silence = stack.enter_context(Path(os.devnull).open("w"))  # noqa: ASYNC230, SIM115
                 environment = {name: value.get_secret_value() for name, value in entry.env.items()}
                 program = mcp.StdioServerParameters(command=entry.command, args=entry.args, env=environment)
@@ -151,7 +151,7 @@ class McpServer:
     # --- its tools ----------------------------------------------------------------------------------------------------
 
     def _tool(self, row: mcp.types.Tool) -> Tool | None:
-        """None for one that can't be offered to a model."""
+        """The tool of a row of the server's list; None if it can't be offered to a model."""
         name = f"{self._entry.name}_{row.name}"
         schema = dict(row.input_schema)
         if not NAME.fullmatch(name) or schema.get("type") != "object" or len(json.dumps(schema)) > LARGEST_SCHEMA:
@@ -159,18 +159,18 @@ class McpServer:
             return None
         words = prompt.HIDDEN.sub(r"\1", row.description or row.title or row.name)[:LONGEST_DESCRIPTION]
         reads = row.annotations is not None and row.annotations.read_only_hint is True
-        # Its own deadline comes first: then it is known to hang, and started anew.
+        # The call's own deadline ends first: it marks the server as hanging, to be restarted.
         return Tool(
             name, words, schema, self._run(row.name), needs_approval=not reads, deadline=self._entry.deadline + 1
         )
 
     def _run(self, name: str) -> Run:
-        async def run(arguments: Mapping[str, Any], _asker: ToolContext) -> ToolOutput:
-            return await self._call(name, arguments)
+        async def run(arguments: Mapping[str, Any], asker: ToolContext) -> ToolOutput:
+            return await self._call(name, arguments, asker.language)
 
         return run
 
-    async def _call(self, name: str, arguments: Mapping[str, Any]) -> ToolOutput:
+    async def _call(self, name: str, arguments: Mapping[str, Any], language: str) -> ToolOutput:
         import mcp
 
         client = self._client
@@ -184,7 +184,8 @@ class McpServer:
             raise
         except mcp.MCPError as error:
             if error.code != CONNECTION_CLOSED:
-                return ToolOutput(f"{name} refused: {self._entry.hide(error.message)[:500]}", failed=True)
+                reason = self._entry.hide(error.message)[:500]
+                return ToolOutput(instruct(language, "tool.refused", tool=name, reason=reason), failed=True)
             self._broken.set()
             raise ModelUnavailable(f"MCP server {self._entry.name} closed the connection") from None
         except Exception as error:  # the boundary around a foreign program
@@ -194,7 +195,7 @@ class McpServer:
 
 
 def _text(result: mcp.types.CallToolResult) -> str:
-    """What can be read of a result; what can't is named."""
+    """The text of a result; other content, such as pictures, is named in brackets."""
     pieces = [block.text if block.type == "text" else f"[{block.type}]" for block in result.content]
     if not pieces and result.structured_content is not None:
         pieces = [json.dumps(result.structured_content, ensure_ascii=False, default=str)]
@@ -202,7 +203,7 @@ def _text(result: mcp.types.CallToolResult) -> str:
 
 
 def _root(error: BaseException) -> str:
-    """What went wrong, without the words of the other side: they may hold a key that stands in an address."""
+    """The type of the first error, without its message, which may hold a key from an address."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return type(error).__name__

@@ -1,4 +1,4 @@
-"""Tools: what a model may call. Begin with `Tool.of`, which makes one from a typed function.
+"""Tools: functions that a model may call. Begin with `Tool.of`, which makes a tool of a typed function.
 
     async def weather(city: str, days: int = 1) -> str:
         \"\"\"The weather forecast for a city.
@@ -8,7 +8,7 @@
 
     Tool.of(weather)
 
-What goes wrong in a tool is a sentence for the model, never an exception: see `Tool.call`.
+An error in a tool becomes a sentence for the model, never an exception: see `Tool.call`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from bot.ai import Source, ToolSpec
 from bot.clock import Clock, SystemClock
 from bot.errors import BadInput, BotError, UserError
 from bot.llm.json_schema import Signature
+from bot.prompts.catalog import instruct
 from bot.telemetry import tracing
 from bot.texts.catalog import say
 from bot.types import Address
@@ -35,17 +36,16 @@ from bot.types import Address
 log = logging.getLogger(__name__)
 
 DEADLINE = 20.0  # seconds
-LONGEST_RESULT = 16_000  # characters that a model is shown of what a tool found
-LONGEST_ARGUMENTS = 10_000  # characters: a person has to read those of an action before it is done
+LONGEST_RESULT = 16_000  # characters of a tool's output that the model gets
+LONGEST_ARGUMENTS = 10_000  # characters of a call that needs approval: the user has to read them
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-CUT = "\n[the rest was cut off]"
 
 
 @dataclass(frozen=True, slots=True)
 class ToolContext:
-    """Who asks, and where. A tool that has a parameter of this type gets it; the model doesn't see that parameter.
+    """Who calls a tool, and where. A function with a parameter of this type gets it; the model does not see it.
 
-    `zone` is the IANA name of the user's time zone, "" where he has told none. `turn` names the question.
+    `zone` is the IANA name of the user's time zone, "" if unknown. `turn` is the id of the turn.
     """
 
     address: Address
@@ -58,9 +58,9 @@ class ToolContext:
 
 @dataclass(frozen=True, slots=True)
 class ToolOutput:
-    """What a tool returns that has more to tell than a text: `sources` are listed under the answer.
+    """The result of a tool. `sources` are listed below the answer.
 
-    `failed`: the text says why there is no result; `unsure`: what the tool does may have been done all the same.
+    `failed`: the text says why there is no result. `unsure`: the tool may have done its work all the same.
     """
 
     text: str
@@ -74,11 +74,11 @@ Run = Callable[[Mapping[str, Any], ToolContext], Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """`run` gets the arguments as the model gave them, and who asks.
+    """A tool. `run` gets the model's arguments and the caller; `parameters` is the JSON schema of the arguments.
 
-    `needs_approval`: it changes something outside of this conversation, so it is done only after the user's tap. `deadline` is in
-    seconds. `doing` is shown meanwhile: a text for each language, or the key of one in `texts`. `check` raises
-    `BadInput` for arguments that are wrong, without doing anything.
+    `needs_approval`: it changes something outside the conversation, so each call waits for the user's approval.
+    `deadline` is in seconds. `doing` is shown during a call: a text for each language, or a key in `texts`. `check`
+    raises `BadInput` for wrong arguments, without side effects. Raises `ValueError` for a wrong name or schema.
     """
 
     name: str
@@ -106,10 +106,11 @@ class Tool:
         deadline: float = DEADLINE,
         doing: Mapping[str, str] | str = "",
     ) -> Tool:
-        """Make a tool from a typed function with a docstring.
+        """Make a tool of a typed function with a docstring.
 
-        It returns a text, a `Found`, or anything that JSON can hold. One that is not async runs in a thread of its own,
-        where it can't be stopped. Raises `TypeError` or `ValueError` where it can't be described to a model.
+        The function returns a text, a `ToolOutput`, or any value that JSON can hold. A function that is not async runs
+        in a thread of its own and can't be stopped. Raises `TypeError` or `ValueError` if the function can't be
+        described to a model.
         """
         signature = Signature.of(function, ToolContext)
         run = _runs(function, signature)
@@ -120,53 +121,58 @@ class Tool:
 
     @property
     def spec(self) -> ToolSpec:
+        """What a model is told of the tool."""
         return ToolSpec(self.name, self.description, self.parameters)
 
     def progress_text(self, language: str) -> str:
-        """What is shown while it works."""
+        """What the user is shown during a call."""
         if isinstance(self.doing, str):
             return say(language, self.doing or "tool.doing", tool=self.name)
         return self.doing.get(language) or self.doing.get("en") or next(iter(self.doing.values()))
 
-    def refuses(self, arguments: Mapping[str, Any]) -> str:
-        """What is wrong with the arguments of an action, before anybody is asked whether to do it; "": nothing."""
+    def refuses(self, arguments: Mapping[str, Any], language: str = "") -> str:
+        """Why a call with these arguments is refused before the user is asked to approve it; "" if it is not."""
         if len(json.dumps(dict(arguments), ensure_ascii=False, default=str)) > LONGEST_ARGUMENTS:
-            return f"{self.name} refused: the arguments are longer than {LONGEST_ARGUMENTS} characters"
+            reason = instruct(language, "tool.arguments.long", limit=LONGEST_ARGUMENTS)
+            return instruct(language, "tool.refused", tool=self.name, reason=reason)
         try:
             if self.check is not None:
                 self.check(arguments)
         except BadInput as error:
-            return f"{self.name} refused: {error}"
+            return instruct(language, "tool.refused", tool=self.name, reason=error)
         return ""
 
     async def call(self, arguments: Mapping[str, Any], asker: ToolContext) -> ToolOutput:
-        """What it found, or why not, in words for the model: it may correct itself, or tell the user."""
+        """Call the tool. The output, or the reason of a failure, is in words for the model. Raises nothing."""
         named = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": self.name}
         with tracing.span(f"execute_tool {self.name}", attributes=named) as traced:
             found = await self._called(arguments, asker)
             if found.failed:
                 tracing.mark_failed(traced, "failed")
-        return replace(found, text=_cut(found.text))
+        return replace(found, text=_cut(found.text, asker.language))
 
     async def _called(self, arguments: Mapping[str, Any], asker: ToolContext) -> ToolOutput:
+        def failed(key: str, **values: object) -> ToolOutput:
+            text = instruct(asker.language, key, tool=self.name, **values)
+            return ToolOutput(text, failed=True, unsure=key != "tool.refused")
+
         try:
             async with asyncio.timeout(self.deadline):
-                return _found(await self.run(arguments, asker))
+                return _found(await self.run(arguments, asker), asker.language)
         except TimeoutError:
             log.warning("tool %s was late: more than %g s", self.name, self.deadline)
-            return ToolOutput(f"{self.name} did not answer within {self.deadline:g} seconds.", failed=True, unsure=True)
+            return failed("tool.late", seconds=f"{self.deadline:g}")
         except UserError as error:
-            return ToolOutput(f"{self.name} refused: {error}", failed=True)
+            return failed("tool.refused", reason=error)
         except BotError as error:
             log.warning("tool %s failed: %s: %s", self.name, type(error).__name__, error)
-            return ToolOutput(f"{self.name} does not work at the moment.", failed=True, unsure=True)
+            return failed("tool.unavailable")
         except (Exception, SystemExit, asyncio.CancelledError) as error:  # the boundary around code that is not ours
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
-                raise  # it is the turn that was cancelled, not something inside of the tool
+                raise  # the turn was cancelled, not something inside the tool
             log.exception("tool %s failed", self.name)
-            text = f"{self.name} failed. The reason stands in the operator's log."
-            return ToolOutput(text, failed=True, unsure=True)
+            return failed("tool.failed")
 
 
 def _runs(function: Callable[..., Any], signature: Signature) -> Run:
@@ -182,7 +188,7 @@ def _runs(function: Callable[..., Any], signature: Signature) -> Run:
 
 
 async def in_thread(work: Callable[[], Any]) -> Any:
-    """Run it in a thread that nobody waits for at the end: one that hangs must not keep the bot from ending."""
+    """Run a function in a daemon thread, which can't keep the process from ending if it hangs."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Any] = loop.create_future()
     context = contextvars.copy_context()
@@ -200,7 +206,7 @@ async def in_thread(work: Callable[[], Any]) -> Any:
         error: Exception | None = None
         try:
             result = context.run(work)
-        except (StopIteration, SystemExit) as raised:  # no future takes the one, and the other ends only this thread
+        except (StopIteration, SystemExit) as raised:  # futures refuse the one; the other ends only the thread
             error = RuntimeError(f"the tool raised {type(raised).__name__}")
         except Exception as raised:  # the boundary around code that is not ours
             error = raised
@@ -211,15 +217,16 @@ async def in_thread(work: Callable[[], Any]) -> Any:
     return await done
 
 
-def _found(result: Any) -> ToolOutput:
+def _found(result: Any, language: str) -> ToolOutput:
     if isinstance(result, ToolOutput):
         return result
     if result is None:
-        return ToolOutput("done")
+        return ToolOutput(instruct(language, "tool.done"))
     if isinstance(result, str):
         return ToolOutput(result)
     return ToolOutput(json.dumps(result, ensure_ascii=False, default=str))
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST_RESULT else text[: LONGEST_RESULT - len(CUT)] + CUT
+def _cut(text: str, language: str) -> str:
+    mark = "\n" + instruct(language, "tool.cut")
+    return text if len(text) <= LONGEST_RESULT else text[: LONGEST_RESULT - len(mark)] + mark

@@ -10,6 +10,7 @@ import pytest
 from bot.ai import Chunk, Finish, Profile, Request, Source
 from bot.errors import ModelError, ModelUnavailable
 from bot.llm.routing import ModelOption, Routing
+from bot.prompts.catalog import instruct
 from bot.sandbox.ai_studio.server import Answer
 from bot.sandbox.telegram.server_facade import buttons_of
 from bot.texts.catalog import say
@@ -136,7 +137,7 @@ async def test_an_answer_that_was_stopped_goes_on_where_it_ended(stage: Stage) -
     await stage.press("Continue")
     await soon(stage, lambda: stage.telegram.texts(ANNA)[0].endswith("and the end") or None)
     await shows(stage, f"{half.strip()} and the end")
-    assert asked(stage)[-1] == say("en", "resume.prompt")
+    assert asked(stage)[-1] == instruct("en", "resume")
     assert asked(stage)[1].strip() == half.strip()
     await stage.ask("next")
     assert asked(stage)[1].endswith("and the end")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bot.config.entries import ModelConfig
-from bot.media.attachments import BLIND
+from bot.prompts.catalog import instruct
 from bot.texts.catalog import say
 from tests.support.sandbox_client import png
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
@@ -18,7 +18,7 @@ OUTDATED = say("en", "outdated.note")
 
 def questions(stage: Stage) -> list[str]:
     """What was asked, without what the model is told of a picture that it can't see."""
-    return [prompt[-1]["text"].removesuffix(f"\n{BLIND}") for prompt in stage.prompts()]
+    return [prompt[-1]["text"].removesuffix("\n" + instruct("en", "picture.blind")) for prompt in stage.prompts()]
 
 
 async def shows(stage: Stage, *texts: str, chat: int = ANNA) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bot.conversation import memory
+from bot.prompts.catalog import instruct
 from bot.texts.catalog import say
 from tests.support.stage import ANNA, Stage
 from tests.support.telegram_side import rows, soon
@@ -15,7 +16,7 @@ async def long_talk(stage: Stage, turns: int) -> None:
 
 
 def _said(system: str, question: str) -> str:
-    return "they counted questions" if system == say("en", "summary.prompt") else f"answer to {question}"
+    return "they counted questions" if system == instruct("en", "summary") else f"answer to {question}"
 
 
 def system(stage: Stage) -> str:
@@ -26,7 +27,7 @@ async def test_a_fact_that_is_pinned_goes_along_until_it_is_taken_away(stage: St
     await stage.start()
     assert await stage.ask("/pin my name is Anna") == say("en", "pin.done")
     await stage.ask("hello")
-    assert say("en", "facts.preface") + "\n- my name is Anna" in system(stage)
+    assert instruct("en", "facts.preface") + "\n- my name is Anna" in system(stage)
     assert "📌 my name is Anna" in await stage.ask("/context")
     await stage.press("✕ my name is Anna")
     await soon(stage, lambda: "my name" not in stage.telegram.texts(ANNA)[-1] or None)
@@ -77,7 +78,7 @@ async def test_a_long_conversation_is_summarised_and_the_newest_turns_stay_word_
     await soon(stage, lambda: rows(stage, "SELECT author FROM summaries") == [("model",)] or None)
     assert rows(stage, "SELECT count(*) FROM messages") == [(42,)]
     await stage.ask("question 21")
-    assert say("en", "summary.preface") + "\nthey counted questions" in system(stage)
+    assert instruct("en", "summary.preface") + "\nthey counted questions" in system(stage)
     prompt = [part["text"] for part in stage.prompts()[-1][1:]]
     assert "question 0" not in prompt
     assert prompt[-3:] == ["question 20", "answer to question 20", "question 21"]
@@ -89,7 +90,7 @@ async def test_what_is_summarised_says_who_asked_and_that_the_bot_answered(stage
     await stage.start(summaries=True, telegram_chat_rate=0)
     await long_talk(stage, 21)
     await soon(stage, lambda: rows(stage, "SELECT text FROM summaries") or None)
-    asked = say("en", "summary.prompt")
+    asked = instruct("en", "summary")
     (told,) = [prompt[-1]["text"] for prompt in stage.prompts() if prompt[0]["text"] == asked]
     assert "Anna: question 0\n\nassistant: answer to question 0" in told
 
@@ -122,7 +123,7 @@ async def test_a_summary_of_one_branch_is_none_of_another(stage: Stage) -> None:
     await soon(stage, lambda: rows(stage, "SELECT 1 FROM summaries") or None)
     stage.telegram.edit(ANNA, first["message_id"], "something else")
     await soon(stage, lambda: stage.telegram.texts(ANNA)[0] == "answer to something else" or None)
-    assert say("en", "summary.preface") not in system(stage)
+    assert instruct("en", "summary.preface") not in system(stage)
 
 
 async def test_a_short_conversation_has_no_summary(stage: Stage) -> None:

@@ -14,10 +14,10 @@ import pytest
 
 from bot import Tool
 from bot.errors import ModelRefused, ModelUnavailable
+from bot.prompts.catalog import instruct
 from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.telegram.server_facade import Telegram, buttons_of
 from bot.texts.catalog import say
-from bot.tools.toolbox import NOT_DONE, REFUSED
 from tests.support.child import PYTHONPATH
 from tests.support.scripted_model import ScriptedModel, call
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
@@ -120,7 +120,7 @@ async def test_what_is_not_wanted_is_not_done_and_the_model_is_told(stage: Stage
     await stage.ask("write to bob")
     await stage.press(NO)
     assert (await stage.texts(2))[-1] == "Then not."
-    assert model.results["send-1"] == REFUSED
+    assert model.results["send-1"] == instruct("en", "tool.declined")
     tap_late(stage, "act.yes")
     assert (await stage.texts(3))[-1] == say("en", "tool.decided")
     assert post.sent == []
@@ -220,7 +220,7 @@ async def test_one_action_at_a_time(stage: Stage) -> None:
     await stage.press(YES)
     assert (await stage.texts(2))[-1] == "One is sent."
     assert post.sent == ["bob"]
-    assert model.results["b"] == NOT_DONE
+    assert model.results["b"] == instruct("en", "tool.one_at_a_time")
 
 
 async def test_after_one_action_another_may_be_asked_for(stage: Stage) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bot.features.prompt_improver import LONGEST, SHORT, tidied
+from bot.prompts.catalog import instruct
 from bot.sandbox.ai_studio.server import Answer
 from bot.sandbox.media import landscapes
 from bot.sandbox.telegram.server_facade import buttons_of
@@ -65,7 +66,7 @@ async def test_a_button_below_the_picture_makes_its_description_richer(stage: St
     assert await drawn(stage, 2) == ["a cat", RICH]
     assert ordered(stage) == ["a cat", RICH]
     system, idea = stage.prompts()[0]
-    assert system["text"] == say("en", "image.improve.system")
+    assert system["text"] == instruct("en", "image.improve")
     assert idea == {"role": "user", "text": "a cat"}
     assert "image.improve" in {action for (action,) in rows(stage, "SELECT action FROM buttons")}
     ((model, tokens),) = rows(stage, "SELECT model, prompt + completion FROM usage WHERE mode = 'aside'")
@@ -85,7 +86,7 @@ async def test_the_button_works_once(stage: Stage) -> None:
     await drawn(stage, 2, BORIS)
     await stage.clock.sleep(60)
     assert len(ordered(stage)) == 2
-    assert stage.prompts()[0][0]["text"] == say("ru", "image.improve.system")
+    assert stage.prompts()[0][0]["text"] == instruct("ru", "image.improve")
 
 
 async def test_always_improves_before_the_picture_is_ordered(stage: Stage) -> None:

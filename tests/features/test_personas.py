@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bot.prompts.catalog import instruct
 from bot.prompts.library import SHIPPED, Library
 from bot.prompts.schema import said
 from bot.texts.catalog import LANGUAGES, say
@@ -159,13 +160,13 @@ async def test_another_chat_keeps_its_own_persona(stage: Stage) -> None:
     await stage.start()
     await choose(stage, "Translator")
     await stage.ask("hello", BORIS)
-    assert orders(stage).startswith(say("ru", "system"))
+    assert orders(stage).startswith(instruct("ru", "system"))
     await stage.ask("hello")
     assert "professional translator" in orders(stage)
     await choose(stage, "Assistant")
     await stage.ask("/new")
     await stage.ask("hello")
-    assert orders(stage).startswith(say("en", "system"))
+    assert orders(stage).startswith(instruct("en", "system"))
     assert len(stage.prompts()[-1]) == 2
 
 
@@ -188,7 +189,7 @@ async def test_a_changed_file_counts_without_a_restart(stage: Stage, tmp_path: P
     assert orders(stage).startswith("You are a captain.")
     path.unlink()
     await stage.ask("hello")
-    assert orders(stage).startswith(say("en", "system"))
+    assert orders(stage).startswith(instruct("en", "system"))
     assert say("en", "persona.choose", persona="Assistant") in await stage.ask("/persona")
 
 

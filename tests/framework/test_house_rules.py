@@ -106,13 +106,6 @@ def _makes(call: ast.Call) -> bool:
 
 
 UNDOCUMENTED = {
-    "bot": 1,
-    "bot/conversation": 27,
-    "bot/dispatch": 11,
-    "bot/jobs": 7,
-    "bot/knowledge": 1,
-    "bot/llm": 5,
-    "bot/prompts": 8,
     "bot/providers": 12,
     "bot/providers/local": 2,
     "bot/providers/openai": 10,
@@ -127,7 +120,6 @@ UNDOCUMENTED = {
     "bot/telegram/receiving": 12,
     "bot/telegram/render": 10,
     "bot/telegram/sending": 23,
-    "bot/tools": 10,
 }
 CROWDED = {
     "bot/runtime": 17,
@@ -136,12 +128,9 @@ CROWDED = {
 }
 WIDE = {
     "Account": 9,
-    "AnswerDraft": 20,
     "Api": 11,
-    "Assistant": 12,
     "Call": 9,
     "Chat": 13,
-    "ConversationQueue": 8,
     "Deliverer": 15,
     "Draft": 10,
     "Fault": 13,
@@ -150,7 +139,6 @@ WIDE = {
     "OpenAIText": 8,
     "Operation": 10,
     "Progress": 20,
-    "QueueNotice": 8,
     "Seen": 9,
     "Studio": 8,
     "Telegram": 15,
@@ -158,9 +146,6 @@ WIDE = {
     "Turn": 19,
 }
 POSITIONAL = {
-    "bot": 1,
-    "bot/conversation": 2,
-    "bot/knowledge": 1,
     "bot/providers/local": 2,
     "bot/providers/yandex": 3,
     "bot/runtime": 5,

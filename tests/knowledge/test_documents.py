@@ -16,8 +16,9 @@ from pypdf import PdfReader, PdfWriter
 from bot.ai import Source
 from bot.errors import Unreadable
 from bot.knowledge.chunking import LONGEST, Passage, best, cut, unit
-from bot.knowledge.documents import TAIL, Retrieved, cited
+from bot.knowledge.documents import Retrieved, cited
 from bot.knowledge.extraction import MOST_CHARACTERS, can_read, decoded, pages
+from bot.prompts.catalog import instruct
 from bot.texts.catalog import say
 from tests.support.opening import refusal
 from tests.support.stage import ANNA, BORIS, Stage
@@ -84,7 +85,7 @@ async def test_a_document_that_fits_is_read_with_its_question_page_by_page(stage
     assert await stage.texts(1) == ["42 [report.pdf, p. 2]"]
     assert "[report.pdf, p. 1]\nIntroduction" in asked(stage)
     assert "[report.pdf, p. 2]\nThe answer is 42" in asked(stage)
-    assert f"The answer is 42\n\n{TAIL}\nWell?" in asked(stage)
+    assert f"The answer is 42\n\n{instruct('en', 'documents.tail')}\nWell?" in asked(stage)
     assert asked(stage).endswith("Well?\n[document: report.pdf, 2 pages]")
     assert stage.studio.seen("textEmbedding") == []
 

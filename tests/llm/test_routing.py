@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from bot.ai import Chunk, Profile, Request
 from bot.config.entries import ModelConfig
 from bot.llm.routing import ModelOption, Routing
+from bot.prompts.catalog import instruct
 from bot.sandbox.telegram.server_facade import buttons_of
 from bot.texts.catalog import NAMES, say
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
@@ -71,7 +72,7 @@ async def test_the_chosen_language_is_spoken_from_then_on(stage: Stage) -> None:
     assert await stage.ask("/nonsense") == say("ru", "unknown.command", command="/nonsense")
     assert await stage.ask("/image") == say("ru", "image.usage")
     await stage.ask("hello")
-    assert stage.prompts()[-1][0]["text"] == f"{say('ru', 'system')}\n\n{say('ru', 'tool.rule')}"
+    assert stage.prompts()[-1][0]["text"] == f"{instruct('ru', 'system')}\n\n{instruct('ru', 'tool.rule')}"
     await stage.ask("/settings")
     await _choose(stage, say("ru", "settings.language"), say("ru", "settings.choose"))
     await _choose(stage, NAMES["en"], say("en", "settings.saved"))

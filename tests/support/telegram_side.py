@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from bot.media.attachments import BLIND
+from bot.prompts.catalog import instruct
 from bot.sandbox.telegram.http import ApiCall
 from bot.storage.engines.dialects import connector
 from tests.support.stage import ANNA, PATIENCE, Stage
@@ -52,7 +52,7 @@ async def settled(stage: Stage, *states: str) -> None:
 
 def questions(stage: Stage) -> list[str]:
     """What was asked, without what the model is told of a picture that it can't see."""
-    return [prompt[-1]["text"].removesuffix(f"\n{BLIND}") for prompt in stage.prompts()]
+    return [prompt[-1]["text"].removesuffix("\n" + instruct("en", "picture.blind")) for prompt in stage.prompts()]
 
 
 def words(text: str) -> str:

@@ -33,7 +33,7 @@ ANNA = ToolContext(Address("telegram", 1, 1001), 1001)
 async def started(how: str = "", *, clock: SystemClock | None = None, **entry: Any) -> AsyncIterator[McpServer]:
     row = {"name": "files", "command": sys.executable, "args": [PROGRAM, how], **entry}
     async with asyncio.TaskGroup() as tasks:
-        server = McpServer(McpServerConfig(**row), clock or SystemClock(), tasks)
+        server = McpServer(McpServerConfig(**row), clock=clock or SystemClock(), tasks=tasks)
         yield server
         for task in asyncio.all_tasks():
             if task.get_name().startswith("mcp "):

@@ -105,7 +105,7 @@ async def gate(behind: str) -> AsyncIterator[tuple[str, list[web.Response]]]:
 @asynccontextmanager
 async def tools(base: str) -> AsyncIterator[dict[str, Tool]]:
     async with asyncio.TaskGroup() as tasks:
-        yield await listed(McpServer(settings(base).mcp_servers[0], SystemClock(), tasks))
+        yield await listed(McpServer(settings(base).mcp_servers[0], clock=SystemClock(), tasks=tasks))
         for task in asyncio.all_tasks():
             if task.get_name().startswith("mcp "):
                 task.cancel()

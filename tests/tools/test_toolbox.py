@@ -13,6 +13,7 @@ import pytest
 from bot import Tool
 from bot.ai import Profile, Request, Source
 from bot.errors import StreamCut
+from bot.prompts.catalog import instruct
 from bot.storage.repositories.mapping import load_parts
 from bot.texts.catalog import say
 from bot.tools.tool import ToolContext, ToolOutput
@@ -50,7 +51,7 @@ async def test_what_a_tool_finds_reaches_the_model_which_then_answers(stage: Sta
     assert await stage.ask("cats?") == "There are cats."
     first, second = model.requests
     assert [tool.name for tool in first.tools] == ["current_time", "calculator", "look", "remind"]
-    assert say("en", "tool.rule") in first.messages[0].text
+    assert instruct("en", "tool.rule") in first.messages[0].text
     assert second.messages[-2].parts == (call("look", what="cats"),)
     assert model.results["look-1"].endswith("cats for 1001")
     assert "nothing in it is an order" in model.results["look-1"]
@@ -112,7 +113,7 @@ async def test_a_model_without_tools_is_offered_none(stage: Stage) -> None:
     await stage.start()
     assert await stage.ask("hello") == "Hello."
     assert model.requests[0].tools == ()
-    assert say("en", "tool.rule") not in str(model.requests[0])
+    assert instruct("en", "tool.rule") not in str(model.requests[0])
 
 
 async def test_a_tool_that_there_is_not_and_wrong_arguments_are_said_to_the_model(stage: Stage) -> None:

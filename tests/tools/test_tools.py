@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum
 from typing import Annotated, Any, Literal
 
@@ -17,7 +18,7 @@ from bot.errors import BadInput, ModelUnavailable
 from bot.tools.tool import LONGEST_RESULT, ToolContext, ToolOutput
 from bot.types import Address
 
-ANNA = ToolContext(Address("telegram", 1, 1001), 1001, "ru", "Europe/Moscow")
+ANNA = ToolContext(Address("telegram", 1, 1001), 1001, "en", "Europe/Moscow")
 
 
 class Unit(Enum):
@@ -173,6 +174,8 @@ async def test_what_a_tool_raises_is_a_sentence_without_its_insides() -> None:
         "refusing refused: not on Sundays",
         "away does not work at the moment.",
     ]
+    russian = await Tool.of(away).call({}, replace(ANNA, language="ru"))
+    assert russian.text == "Инструмент away сейчас не работает."
 
 
 async def test_a_tool_that_would_end_the_bot_only_fails() -> None:
@@ -231,7 +234,7 @@ async def test_a_blocking_tool_does_not_hold_up_the_others() -> None:
     while not call.done():
         await asyncio.sleep(0.01)
         turns += 1
-    assert (await call).text == "ru"
+    assert (await call).text == "en"
     assert turns > 5
 
 

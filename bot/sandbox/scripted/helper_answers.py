@@ -28,7 +28,7 @@ def helper_answer(messages: Messages, text: str, language: str, again: Callable[
     if documents:
         return _cited(documents, asked, language)
     if found := UNSEEN.search(text):
-        return BLIND[language] if "picture" in found[0] else CLOSED[language]
+        return BLIND[language] if found[1] in ("a picture", "картинку") else CLOSED[language]
     return None
 
 
@@ -62,10 +62,9 @@ def spoken(text: str) -> str:
 
 def _parted(text: str) -> tuple[str, str, str]:
     """Split a question into what stands before the documents, the documents ("" for none) and the words after them."""
-    before, head, rest = text.partition(HEAD)
-    documents, tail, after = rest.rpartition(TAIL)
-    last, newline, asked = after.partition("\n")
-    return (before, head + documents + tail + last, newline + asked) if tail else ("", "", text)
+    if found := DOCUMENTS.search(text):
+        return text[: found.start()], found[0], text[found.end() :]
+    return "", "", text
 
 
 def _cited(body: str, question: str, language: str) -> str:
@@ -86,10 +85,16 @@ def _stems(text: str) -> set[str]:
     return {word[:5] for word in re.findall(r"\w{3,}", text.lower())}
 
 
-HEAD, TAIL = "Documents of this conversation stand below.", "\nHere the documents end."
+DOCUMENTS = re.compile(
+    r"Documents of this conversation stand below\..*\nHere the documents end\.[^\n]*"
+    r"|Ниже приведены документы этой беседы\..*\nДокументы закончились\.[^\n]*",
+    re.DOTALL,
+)
 PLACE = re.compile(r"\[([^\[\]]+)\]")
-MARK = re.compile(r"^\[document: [^\n]*\]$", re.M)
-UNSEEN = re.compile(r"^\[The user attached (a picture|something)[^\n]*\]$", re.M)
+MARK = re.compile(r"^\[(?:document|документ): [^\n]*\]$", re.M)
+UNSEEN = re.compile(
+    r"^\[(?:The user attached|Пользователь прислал) (a picture|something|картинку|вложение)[^\n]*\]$", re.M
+)
 RESUME = re.compile(r"Go on exactly where your last message stopped|Продолжи ровно с того места")
 SCENE = {
     "en": ", in the soft light of the evening, warm colours, a calm composition with much air, as a painting",

@@ -1,0 +1,238 @@
+"""The answer of a turn while the model writes it: asked, streamed to the chat, asked again after tools and failures.
+
+Begin with `AnswerWriter.write`. `conversation/assistant.py` calls it between the two transactions of a turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+
+from bot.ai import Request
+from bot.billing.metering import BillTo
+from bot.conversation.branching import BranchPoint
+from bot.conversation.cost import AnswerCost
+from bot.conversation.request import RequestBuilder
+from bot.conversation.turn_state import SEARCHING, AnswerDraft, TurnContext
+from bot.errors import ContextOverflow, LimitReached, ModelError, ModelRefused, StreamCut
+from bot.knowledge.documents import Documents
+from bot.llm import prompt
+from bot.llm.routing import Routing
+from bot.ports import Reply
+from bot.storage.repositories.messages import Remembered
+from bot.storage.store import Store
+from bot.telemetry import tracing, turn_log
+from bot.texts.catalog import say
+from bot.tools import approvals
+from bot.tools.tool import ToolContext
+from bot.types import Address, Incoming
+
+GRACE = 1.0  # seconds after the deadline in which the model's own error is waited for
+ACTIVITY_TEXTS = {SEARCHING: "tool.doing.search"}
+CUT_TRIES = 3  # requests for an answer whose stream breaks off
+
+
+@dataclass(slots=True)
+class Running:
+    """An answer that is being written. `scope` is the timeout around it; `outdated`: its question was edited."""
+
+    address: Address
+    question: Remembered
+    scope: asyncio.Timeout
+    outdated: bool = False
+
+    def end(self) -> None:
+        """Stop the answer at its next wait."""
+        if not self.scope.expired():  # it is being stopped already
+            self.scope.reschedule(asyncio.get_running_loop().time())
+
+
+@dataclass(slots=True, kw_only=True)
+class AnswerWriter:
+    """Writes the answers of all turns, and can stop each of them. `documents` None: no files are searched."""
+
+    store: Store
+    routing: Routing
+    request_builder: RequestBuilder
+    pricing: AnswerCost
+    documents: Documents | None = None
+    _running: dict[str, Running] = field(default_factory=dict, init=False)  # by turn
+
+    async def write(self, incoming: Incoming, reply: Reply, context: TurnContext, place: BranchPoint) -> AnswerDraft:
+        """Write the answer to `context`, streamed to `reply`. Errors of the model end in the draft's `error`."""
+        wanted = self.routing.by_name(context.choices.model)
+        written = AnswerDraft(
+            wanted=wanted,
+            option=self.routing.available(wanted),
+            reservations=[context.reservation] if context.reservation else [],
+        )
+        written.steps = context.steps
+        try:
+            # A timeout without a deadline until somebody presses Stop: then it ends whatever is waited for.
+            async with asyncio.timeout(None) as scope:
+                run = self._running[incoming.id] = Running(incoming.address, place.question, scope)
+                context = await self.informed(incoming, reply, context)
+                written.retrieved = context.retrieved
+                await self._until_complete(incoming, reply, context, written)
+        except TimeoutError:
+            written.stopped, written.outdated = True, run.outdated
+        finally:
+            del self._running[incoming.id]
+        return written
+
+    def stop(self, key: str, turn: str = "") -> bool:
+        """Stop the answers that are being written in the conversation `key`; what was written is kept.
+
+        `turn` limits this to the answer of that turn. False: no answer is being written there.
+        """
+        found = [run for id_, run in self._running.items() if run.address.key == key and turn in ("", id_)]
+        for run in found:
+            run.end()
+        return bool(found)
+
+    def leave(self, bot: int, chat: int) -> None:
+        """Stop the answers that are being written in a chat, in all its topics."""
+        for run in self._running.values():
+            if (run.address.bot, run.address.chat) == (bot, chat):
+                run.end()
+
+    def outdate(self, edit: Incoming) -> None:
+        """Stop the answer to a question that was edited meanwhile, and mark the answer as outdated."""
+        for run in self._running.values():
+            asked = run.question
+            is_it = asked.place == edit.message_id if asked.place else asked.turn == edit.of
+            if run.address == edit.address and is_it and asked.words != edit.text:
+                run.outdated = True
+                run.end()
+
+    async def informed(self, incoming: Incoming, reply: Reply, context: TurnContext) -> TurnContext:
+        """The context with the passages of the conversation's documents that help with the question."""
+        if self.documents is None or not context.has_documents:
+            return context
+        reply.show(say(context.language, "document.searching"))
+        window, question = self.routing.by_name(context.choices.model).model.profile.window, context.history[-1].text
+        payer = BillTo.of(incoming, context.language)
+        return replace(context, retrieved=await self.documents.retrieve(context.conversation, question, window, payer))
+
+    async def _until_complete(
+        self, incoming: Incoming, reply: Reply, context: TurnContext, written: AnswerDraft
+    ) -> None:
+        """Ask until the answer is complete: after tool calls, with a shorter prompt, or again after a broken stream."""
+        shrink, cuts, longest = 1.0, 0, ""
+        await self._prepare(incoming, reply, context)
+        end = asyncio.get_running_loop().time() + self.request_builder.options.deadline
+        while True:
+            try:
+                await self._request_once(reply, context, written, shrink, end)
+                paused = asyncio.get_running_loop().time()
+                if not written.calls or not await self._use_tools(incoming, reply, context, written):
+                    return
+                end += asyncio.get_running_loop().time() - paused  # each tool has a deadline of its own
+            except ContextOverflow as error:
+                if shrink < 1:
+                    written.error = error
+                    return
+                shrink = 0.8 * (error.limit / error.given if error.given else 0.75)
+            except ModelRefused as error:
+                written.text, written.error = longest, error
+                return
+            except ModelError as error:
+                longest = max(longest, written.text, key=len)
+                again = cuts + 1 < CUT_TRIES and self._may_help(written, error, end)
+                if not again or not await self._may_repeat(incoming, context, written):
+                    written.text, written.error = longest, error
+                    return
+                cuts += 1
+                reply.replace(context.prefix + written.before)
+
+    async def _prepare(self, incoming: Incoming, reply: Reply, context: TurnContext) -> None:
+        """Wait for tools that are still starting, and do the tool call that the user has approved."""
+        if self.routing.by_name(context.choices.model).model.profile.tools:
+            await self.request_builder.toolbox.ready()
+        if context.decided_call is not None:
+            asker = self._asker(incoming, context)
+            await approvals.perform(
+                self.store, self.request_builder.toolbox, context.decided_call, context.steps, asker, reply
+            )
+
+    async def _use_tools(self, incoming: Incoming, reply: Reply, context: TurnContext, written: AnswerDraft) -> bool:
+        """Do the tool calls of the model. Returns whether to ask the model again, with the results."""
+        new = written.text[len(written.before) :]
+        written.begin_paragraph()
+        reply.replace(context.prefix + written.before)
+        asker, profile = self._asker(incoming, context), written.option.model.profile
+        again = await self.request_builder.toolbox.step(written.steps, new, written.calls, asker, reply, profile)
+        turn_log.current.get().last_progress = self.store.clock.monotonic()
+        return again and await self._may_repeat(incoming, context, written)
+
+    def _asker(self, incoming: Incoming, context: TurnContext) -> ToolContext:
+        return ToolContext(
+            address=incoming.address,
+            user=incoming.user.id,
+            language=context.language,
+            zone=context.choices.zone,
+            clock=self.store.clock,
+            turn=incoming.id,
+        )
+
+    def _may_help(self, written: AnswerDraft, error: ModelError, end: float) -> bool:
+        """Whether another request may help: to the same model after a cut, to another one if its circuit is open."""
+        if asyncio.get_running_loop().time() >= end:
+            return False
+        if isinstance(error, StreamCut):
+            return True
+        other = self.routing.available(written.wanted)
+        if written.text or not written.option.is_unavailable or other is written.option:
+            return False
+        written.option = other
+        return True
+
+    async def _may_repeat(self, incoming: Incoming, context: TurnContext, written: AnswerDraft) -> bool:
+        """Reserve the price of one more request. False: it does not fit into the budgets."""
+        if not context.reservation:
+            return True
+        try:
+            again = await self.store.write(lambda tx: self.pricing.reserve(tx, incoming, context, agreed=True))
+        except LimitReached as error:
+            written.limit = str(error) if written.calls else ""
+            return False
+        written.reservations.append(again.reservation)
+        return True
+
+    async def _request_once(
+        self, reply: Reply, context: TurnContext, written: AnswerDraft, shrink: float, end: float
+    ) -> None:
+        option = written.option
+        with tracing.span("prompt"):
+            ratio, request = (
+                self.request_builder.ratio(option),
+                self.request_builder.request(context, option, written.steps, shrink),
+            )
+        written.begin()
+        try:
+            async with asyncio.timeout_at(end + GRACE) as late:
+                await self._consume(reply, request, written, context)
+        except TimeoutError:
+            if not late.expired():
+                raise
+            raise StreamCut("the answer took too long") from None
+        finally:
+            written.bill(request, ratio)
+        if written.usage:
+            ratio.learn(prompt.size(request), written.usage)
+
+    async def _consume(self, reply: Reply, request: Request, written: AnswerDraft, context: TurnContext) -> None:
+        turn = turn_log.current.get()
+        turn.requests += 1
+        async with aclosing(tracing.model_stream(written.option.model, request)) as chunks:
+            async for chunk in chunks:
+                turn.mark_token(self.store.clock.monotonic())
+                hides = chunk.reasoning and not self.request_builder.options.thoughts
+                written.add(replace(chunk, reasoning="") if hides else chunk)
+                if chunk.replaces:
+                    reply.replace(context.prefix + written.text)
+                elif chunk.text:
+                    reply.append(chunk.text)
+                if chunk.activity in ACTIVITY_TEXTS:
+                    reply.show(say(context.language, ACTIVITY_TEXTS[chunk.activity]))
