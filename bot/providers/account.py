@@ -10,6 +10,7 @@ import logging
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Set
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -48,32 +49,38 @@ class Credentials(Protocol):
         ...
 
 
-class Account:
-    """`gauge` has one place for each generation that may be in flight: the quota counts those, not a rate.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerNames:
+    """What a server is called in the log, its kind in the label of metrics, and its provider in traces."""
 
-    `headers` go with each request, beside the key. `name` is what the log calls the server, `label` what the metrics
-    call its kind, `provider` what traces do.
+    log: str
+    metrics: str
+    traces: str
+
+
+class Account:
+    """Asks one server with one key.
+
+    `gauge` has one place for each generation that may be in flight: the quota counts those, not a rate. `headers` go
+    with each request, beside the key.
     """
 
     def __init__(
         self,
-        name: str,
         *,
+        names: ServerNames,
         http: Http,
         credentials: Credentials,
         gauge: Gauge,
         retry: Retry,
-        label: str,
-        provider: str,
         headers: Mapping[str, str] | None = None,
         metrics: Metrics | None = None,
     ) -> None:
         self.retry = retry
         self.clock = retry.clock
         self.metrics = metrics or Metrics()
-        self.outage = Outage(name, retry.clock)
-        self._label = label
-        self._provider = provider
+        self.outage = Outage(names.log, retry.clock)
+        self._names = names
         self._http = http
         self._credentials = credentials
         self._gauge = gauge
@@ -98,7 +105,7 @@ class Account:
     async def stream(self, url: str, body: Any, *, until: float, idle: float) -> AsyncIterator[Stream]:
         """Send `body` and give the open answer with status 200. Raises the `ModelError` that any other status means."""
         renewed = False
-        tracing.current().set_attribute("gen_ai.provider.name", self._provider)
+        tracing.current().set_attribute("gen_ai.provider.name", self._names.traces)
         with self._noticed():
             while True:
                 headers = await self._headers()
@@ -171,7 +178,7 @@ class Account:
         try:
             yield
         except (ModelUnavailable, ModelDenied) as error:
-            self.metrics.errors.labels(self._label, type(error).__name__).inc()
+            self.metrics.errors.labels(self._names.metrics, type(error).__name__).inc()
             self.outage.failed(str(error), grave=isinstance(error, ModelDenied))
             raise
 

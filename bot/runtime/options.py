@@ -14,8 +14,6 @@ from bot.conversation.request import Options as ChatOptions
 from bot.features.image_generation import ImagePrice
 from bot.storage.repositories.members import Allowance
 from bot.storage.repositories.money.budgets import Caps
-from bot.telegram.receiving.aiogram_routers import Routers
-from bot.telegram.transport import Options as TelegramOptions
 
 
 def chat(settings: Settings) -> ChatOptions:
@@ -79,13 +77,4 @@ def tariffs(settings: Settings) -> PriceList:
         replace(known.pages, price=settings.search_price),
         replace(known.answer, price=settings.search_answer_price),
         settings.currency,
-    )
-
-
-def telegram(settings: Settings, routers: Routers | None = None) -> TelegramOptions:
-    return TelegramOptions(
-        streaming=settings.streaming,
-        webhook_url=settings.webhook_url,
-        webhook_secret=settings.webhook_secret.get_secret_value(),
-        others=routers.kinds if routers else (),
     )

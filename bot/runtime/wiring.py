@@ -78,6 +78,7 @@ from bot.telegram.client.api import Api
 from bot.telegram.receiving.aiogram_routers import Routers
 from bot.telegram.sending.delivery import Deliverer
 from bot.telegram.sending.flood_budget import FloodBudget as FloodBudget
+from bot.telegram.transport import Options as TelegramOptions
 from bot.telegram.transport import Telegram
 from bot.telemetry.incidents import IncidentLog, path_beside
 from bot.telemetry.turn_log import TurnLogs
@@ -240,7 +241,7 @@ def _ground(given: Given, routers: Routers | None, quota: SendQuota | None) -> G
         clock=store.clock,
         tasks=given.placement.tasks,
         hooks=given.process.hooks,
-        options=options.telegram(settings, routers),
+        options=TelegramOptions.from_settings(settings, routers),
     )
     library = Library(settings.prompts_dir)
     return Ground(

@@ -24,36 +24,52 @@ ACTION_DEADLINE = 10.0
 ACTIONS = {"typing": "typing", "photo": "upload_photo", "voice": "record_voice", "document": "upload_document"}
 
 
-@dataclass(slots=True)
-class TelegramReply:
-    """`turn` names the answer in the outbox; `callback` is the id of the button press that is answered, `opens` as in
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """What a reply needs to know of the update that it answers.
+
+    `callback` is the id of the button press (`callback_query.id`), "" where no button was pressed. `opens` is as in
     `Incoming`.
     """
 
-    deliverer: Deliverer
-    address: Address
-    turn: str
-    mode: Mode = "off"
     private: bool = True
     language: str = ""
     callback: str = ""
     message_id: int = 0
     opens: str = ""
-    _opened: int = 0  # the message that one person alone sees
-    _live: LiveMessage | None = field(default=None)
+
+
+@dataclass(slots=True, kw_only=True)
+class TelegramReply:
+    """The reply to one update. `turn` is the key of the answer in the outbox, `mode` how an answer is streamed."""
+
+    deliverer: Deliverer
+    address: Address
+    turn: str
+    mode: Mode = "off"
+    origin: Origin = Origin()
+    _acknowledged: bool = field(default=False, init=False)
+    _ephemeral_id: int = field(default=0, init=False)  # the id of the message that one person alone sees, once opened
+    _live: LiveMessage | None = field(default=None, init=False)
 
     def begin(self, mode: str = "", over: int = 0) -> None:
         if self._live is not None:  # the turn is begun anew: the view that is open goes on with it
             self._live.change("")
             return
-        wish: Mode = self.mode if mode not in ("draft", "edit", "off") else mode  # type: ignore[assignment]
-        if wish == "draft" and (not self.private or self.address.connection):
-            wish = "edit"
-        label = "⏹ " + say(self.language, "stop")
-        quote = 0 if self.private else self.message_id
-        over = over or self._opened
+        live: Mode = self.mode if mode not in ("draft", "edit", "off") else mode  # type: ignore[assignment]
+        if live == "draft" and (not self.origin.private or self.address.connection):
+            live = "edit"
+        label = "⏹ " + say(self.origin.language, "stop")
+        quote = 0 if self.origin.private else self.origin.message_id
+        over = over or self._ephemeral_id
         self._live = LiveMessage(
-            self.deliverer, self.address, self.turn, wish, stop_label=label, quote=quote, over=over
+            deliverer=self.deliverer,
+            address=self.address,
+            turn=self.turn,
+            mode=live,
+            stop_label=label,
+            quote=quote,
+            over=over,
         )
         self._live.begin()
 
@@ -83,12 +99,13 @@ class TelegramReply:
             self._live = None
 
     async def acknowledge(self, text: str = "") -> None:
-        if self.callback:
-            callback, self.callback = self.callback, ""
-            self.deliverer.tasks.create_task(self._acknowledge(callback, text))
+        """Answer the button press, once, with `text` (cut to 200 characters) as a notice. Does nothing without one."""
+        if self.origin.callback and not self._acknowledged:
+            self._acknowledged = True
+            self.deliverer.tasks.create_task(self._acknowledge(text))
 
-    async def _acknowledge(self, callback: str, text: str) -> None:
-        method = AnswerCallbackQuery(callback_query_id=callback, text=text[:200] or None)
+    async def _acknowledge(self, text: str) -> None:
+        method = AnswerCallbackQuery(callback_query_id=self.origin.callback, text=text[:200] or None)
         try:
             await self.deliverer.api.call(method, deadline=ACTION_DEADLINE)
         except TransportError as error:  # a press older than 150 s; what it asked for is done all the same
@@ -105,18 +122,20 @@ class TelegramReply:
 
     async def open_ephemeral(self) -> bool:
         """Where Telegram can't be reached now, the answer will open the message itself, or say that it can't."""
-        self._opened = self._opened or self.deliverer.streamed_ids.get(self.turn) or 0  # from before a restart
-        if self._opened:
+        self._ephemeral_id = (
+            self._ephemeral_id or self.deliverer.streamed_ids.get(self.turn) or 0
+        )  # from before a restart
+        if self._ephemeral_id:
             return True
         try:
-            self._opened = await self.deliverer.ephemeral.open(self.address, self.opens)
+            self._ephemeral_id = await self.deliverer.ephemeral.open(self.address, self.origin.opens)
         except (NotAlone, NoThread, Moved) as error:
             log.info("chat %d: no answer for one person alone: %s", self.address.chat, error)
             return False
         except TransportError as error:
             log.warning("chat %d: a message for one person was not opened yet: %s", self.address.chat, error)
             return True
-        await self.deliverer.outbox.note_streaming_message(self.turn, self.address, self._opened)
+        await self.deliverer.outbox.note_streaming_message(self.turn, self.address, self._ephemeral_id)
         return True
 
     async def is_admin(self, user: int) -> bool:

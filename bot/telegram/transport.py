@@ -16,16 +16,18 @@ from aiogram.types import BotCommand, BotCommandScopeAllGroupChats
 
 from bot.clock import Clock
 from bot.concurrency.retry import Backoff, Retry
+from bot.config.settings import Settings
 from bot.errors import ConfigError, Refused, TransportError, TransportUnavailable, Unauthorized
 from bot.ports import Dispatcher, Handler, Inbox, ProcessRole
 from bot.telegram.client.api import Api, NoMethod
 from bot.telegram.receiving import auto_answers, webhook
-from bot.telegram.receiving.intake import Intake
+from bot.telegram.receiving.aiogram_routers import Routers
+from bot.telegram.receiving.intake import Intake, UpdateHandlers
 from bot.telegram.receiving.parsing import Me
 from bot.telegram.receiving.polling import Poller
 from bot.telegram.receiving.webhook_server import WebhookServer
 from bot.telegram.receiving.webhook_watch import WebhookWatch
-from bot.telegram.reply import TelegramReply
+from bot.telegram.reply import Origin, TelegramReply
 from bot.telegram.sending.delivery import Deliverer
 from bot.telegram.sending.streaming import Mode
 from bot.telemetry.outage import Outage
@@ -39,12 +41,22 @@ LONGEST_NAME = 128  # characters of the name of a topic
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`others` are kinds of updates that handlers know which are not ours."""
+    """How one bot sends and receives. `others` are the kinds of updates that only aiogram's routers handle."""
 
     streaming: Mode = "draft"
     webhook_url: str = ""
     webhook_secret: str = ""
     others: tuple[str, ...] = ()
+
+    @classmethod
+    def from_settings(cls, settings: Settings, routers: Routers | None = None) -> Options:
+        """Return the options that the settings name; `routers` add the kinds of updates that they handle."""
+        return cls(
+            streaming=settings.streaming,
+            webhook_url=settings.webhook_url,
+            webhook_secret=settings.webhook_secret.get_secret_value(),
+            others=routers.kinds if routers else (),
+        )
 
 
 class Telegram:
@@ -90,10 +102,22 @@ class Telegram:
         """
         me = await self._me()
         self.username = me.username
+        handlers = UpdateHandlers(
+            reply=self._reply,
+            handler=handler,
+            note_id=self.deliverer.unconfirmed.note_id,
+            dismiss=self._dismiss,
+            others=self.options.others,
+        )
         self._intake = intake = Intake(
-            self.inbox, self.clock, me, self._reply, handler, self.deliverer.unconfirmed.note_id, self._dismiss,
-            self.tasks, self.api.metrics, self.api.tracer, self.options.others, engine.at_once,
-        )  # fmt: skip
+            api=self.api,
+            inbox=self.inbox,
+            clock=self.clock,
+            me=me,
+            tasks=self.tasks,
+            handlers=handlers,
+            at_once=engine.at_once,
+        )
         if role.works:
             await engine.begin(self)
             self.tasks.create_task(self._set_menu(menu, unseen))  # who takes updates only may not know the models
@@ -150,7 +174,7 @@ class Telegram:
         options = self.options
         if options.webhook_url:
             self._webhook = webhook.Webhook(
-                self.api, intake, self.hooks, url=options.webhook_url, secret=options.webhook_secret
+                api=self.api, intake=intake, hooks=self.hooks, url=options.webhook_url, secret=options.webhook_secret
             )
             await self._webhook.listen()
             work = partial(self._keep, self._webhook, intake)
@@ -161,7 +185,7 @@ class Telegram:
     async def _keep(self, hook: webhook.Webhook, intake: Intake) -> None:
         """Own the webhook: tell Telegram where it leads, and look whether it stays so."""
         await hook.tell()
-        self.watch = WebhookWatch(self.api, intake, self.options.webhook_url, hook.tell)
+        self.watch = WebhookWatch(api=self.api, intake=intake, url=self.options.webhook_url, repair=hook.tell)
         try:
             await self.watch.run()
         finally:
@@ -172,7 +196,7 @@ class Telegram:
         return f"https://t.me/{self.username}?start={code}"
 
     def reply(self, address: Address, turn: str) -> TelegramReply:
-        return TelegramReply(self.deliverer, address, turn)
+        return TelegramReply(deliverer=self.deliverer, address=address, turn=turn)
 
     async def rename(self, address: Address, title: str) -> None:
         method = EditForumTopic(chat_id=address.chat, message_thread_id=address.thread, name=title[:LONGEST_NAME])
@@ -182,11 +206,20 @@ class Telegram:
             log.info("chat %d: topic %d keeps its name: %s", address.chat, address.thread, error)
 
     def _reply(self, incoming: Incoming, callback: str) -> TelegramReply:
+        origin = Origin(
+            private=incoming.private,
+            language=incoming.user.language,
+            callback=callback if incoming.kind in (Kind.BUTTON, Kind.STOP) else "",
+            message_id=incoming.message_id,
+            opens=incoming.opens,
+        )
         return TelegramReply(
-            self.deliverer, incoming.address, incoming.id, self.options.streaming, incoming.private,
-            incoming.user.language, callback if incoming.kind in (Kind.BUTTON, Kind.STOP) else "", incoming.message_id,
-            incoming.opens,
-        )  # fmt: skip
+            deliverer=self.deliverer,
+            address=incoming.address,
+            turn=incoming.id,
+            mode=self.options.streaming,
+            origin=origin,
+        )
 
     def _dismiss(self, update: dict[str, Any]) -> None:
         if (method := auto_answers.dismissal(update)) is not None:
@@ -209,7 +242,7 @@ class Telegram:
         return Me(self.api.id, str(me.get("username") or ""), int(me["id"]))
 
     async def _poll(self, intake: Intake) -> None:
-        self.poller = poller = Poller(self.api, intake, self.clock)
+        self.poller = poller = Poller(api=self.api, intake=intake, clock=self.clock)
         try:
             await webhook.remove(self.api)
         except NoMethod as error:  # that was told

@@ -18,7 +18,7 @@ from bot.http.framing import number, parse_json, whole_text
 from bot.providers.account import Account
 from bot.providers.error_mapping import failure, stream_error
 from bot.providers.openai.wire import data_url
-from bot.providers.text_model import TextModel, refuse_pictures
+from bot.providers.text_model import TextModel, Timeouts, refuse_pictures
 from bot.providers.tool_calls import CHOICES, arguments, function, taken_ids, unique
 from bot.providers.yandex import operations
 from bot.types import Image, Message, Text, ToolCall, ToolResult
@@ -41,17 +41,22 @@ class ResponsesText(TextModel):
 
     def __init__(
         self,
+        *,
         name: str,
         who: ResponsesTarget,
         profile: Profile,
         account: Account,
-        *,
         url: str,
-        deadline: float,
-        idle: float,
+        timeouts: Timeouts,
     ) -> None:
-        own = ResponsesWire(who, profile)
-        super().__init__(name, profile, own, account, url=f"{url}/responses", deadline=deadline, idle=idle)
+        super().__init__(
+            name=name,
+            profile=profile,
+            wire=ResponsesWire(who, profile),
+            account=account,
+            url=f"{url}/responses",
+            timeouts=timeouts,
+        )
 
 
 class AsyncResponses:

@@ -13,11 +13,11 @@ from bot.config.settings import Settings
 from bot.errors import ModelUnavailable
 from bot.http.client import Http
 from bot.providers import catalog
-from bot.providers.account import Account, Gauge
+from bot.providers.account import Account, Gauge, ServerNames
 from bot.providers.openai.compatible_servers import Servers
 from bot.providers.openai.model import OpenAIText
 from bot.providers.openai.wire import Dialect
-from bot.providers.text_model import TextModel
+from bot.providers.text_model import TextModel, Timeouts
 from bot.providers.yandex import names
 from bot.providers.yandex.art import YandexArt
 from bot.providers.yandex.async_completion import YandexAsyncModel
@@ -42,6 +42,7 @@ class YandexStudio:
 
     def __init__(
         self,
+        *,
         settings: Settings,
         http: Http,
         clock: Clock,
@@ -51,15 +52,13 @@ class YandexStudio:
     ) -> None:
         self._settings = settings
         retry = Retry(clock, Backoff(0.5, 10.0, random), on=ModelUnavailable, tries=TRIES)
-        self._servers = Servers(settings, http, retry, metrics)
+        self._servers = Servers(settings=settings, http=http, retry=retry, metrics=metrics)
         self._account = Account(
-            "AI Studio",
+            names=ServerNames(log="AI Studio", metrics="studio", traces="yandex"),
             http=http,
             credentials=credentials(settings, http, clock),
             gauge=gauge or asyncio.Semaphore(settings.yc_concurrency),
             retry=retry,
-            label="studio",
-            provider="yandex",
             headers=_headers(settings),
             metrics=metrics,
         )
@@ -77,13 +76,27 @@ class YandexStudio:
             return self._servers.text(entry)
         who = self._speaker(name)
         profile = self._profile(name, who)
-        account, base = self._account, settings.yc_openai_url
-        deadline, idle = settings.answer_deadline, settings.idle_deadline
         if who.agent or who.search:
-            return ResponsesText(name, who, profile, account, url=base, deadline=deadline, idle=idle)
+            return self._responses_text(name, who)
+        timeouts = Timeouts.from_settings(settings)
         if profile.native:
-            return YandexText(name, who.uri, profile, account, url=settings.yc_llm_url, deadline=deadline, idle=idle)
-        return OpenAIText(name, who.uri, profile, account, url=base, deadline=deadline, idle=idle, dialect=COMPATIBLE)
+            return YandexText(
+                name=name,
+                uri=who.uri,
+                profile=profile,
+                account=self._account,
+                url=settings.yc_llm_url,
+                timeouts=timeouts,
+            )
+        return OpenAIText(
+            name=name,
+            model=who.uri,
+            profile=profile,
+            account=self._account,
+            url=settings.yc_openai_url,
+            timeouts=timeouts,
+            dialect=COMPATIBLE,
+        )
 
     def _speaker(self, name: str, *, search: bool = False) -> ResponsesTarget:
         entry, folder = catalog.entry(name, self._settings.models), self._settings.yc_folder_id
@@ -101,17 +114,17 @@ class YandexStudio:
 
     def searching(self, name: str = "") -> TextModel:
         """That model with the web at hand: its chunks say when it searches, and on what the answer rests."""
-        settings = self._settings
-        name = name or settings.model
-        who = self._speaker(name, search=True)
+        name = name or self._settings.model
+        return self._responses_text(name, self._speaker(name, search=True))
+
+    def _responses_text(self, name: str, who: ResponsesTarget) -> ResponsesText:
         return ResponsesText(
-            name,
-            who,
-            self._profile(name, who),
-            self._account,
-            url=settings.yc_openai_url,
-            deadline=settings.answer_deadline,
-            idle=settings.idle_deadline,
+            name=name,
+            who=who,
+            profile=self._profile(name, who),
+            account=self._account,
+            url=self._settings.yc_openai_url,
+            timeouts=Timeouts.from_settings(self._settings),
         )
 
     def tokenizer(self) -> YandexText | None:

@@ -147,7 +147,7 @@ class Api:
     """
 
     def __init__(
-        self, token: str, url: str, proxy: str = "", metrics: Metrics | None = None, tracer: TurnTracer = NOTHING
+        self, *, token: str, url: str, proxy: str = "", metrics: Metrics | None = None, tracer: TurnTracer = NOTHING
     ) -> None:
         session = Session(proxy=proxy, api=TelegramAPIServer.from_base(url), timeout=TIMEOUT)
         self._session = session

@@ -38,7 +38,7 @@ def mounted(routers: Sequence[Router]) -> Dispatcher:
 class Routers:
     """`kinds` are the updates that they have handlers for."""
 
-    def __init__(self, api: Api, dispatcher: Dispatcher) -> None:
+    def __init__(self, *, api: Api, dispatcher: Dispatcher) -> None:
         session = TypedSession(proxy=api.bot.session.proxy, api=api.bot.session.api, timeout=TIMEOUT)  # type: ignore[attr-defined]
         self.bot = Bot(api.bot.token, session=session)
         self.dispatcher = dispatcher

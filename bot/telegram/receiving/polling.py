@@ -46,9 +46,9 @@ class GetUpdates(TelegramMethod[list[Any]]):
 
 
 class Poller:
-    """`outage` is what a health check looks at, and `last_poll` (monotonic): when a poll last came back."""
+    """Polls `getUpdates`. Health checks read `outage`, and `last_poll`: the monotonic time of the last good poll."""
 
-    def __init__(self, api: Api, intake: Intake, clock: Clock) -> None:
+    def __init__(self, *, api: Api, intake: Intake, clock: Clock) -> None:
         self.api = api
         self.intake = intake
         self.clock = clock

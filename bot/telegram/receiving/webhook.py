@@ -43,7 +43,7 @@ BACKOFF = Backoff(1.0, 30.0)  # between tries to set it: Telegram takes one a se
 class Webhook:
     """`url` is what Telegram calls, `hooks` where this process listens (a proxy with TLS stands between)."""
 
-    def __init__(self, api: Api, intake: Intake, hooks: WebhookServer, *, url: str, secret: str) -> None:
+    def __init__(self, *, api: Api, intake: Intake, hooks: WebhookServer, url: str, secret: str) -> None:
         self.api = api
         self.intake = intake
         self.url = url

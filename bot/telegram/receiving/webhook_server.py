@@ -32,7 +32,7 @@ class WebhookRoute:
 class WebhookServer:
     """`host` and `port` are where this process listens, from the first bot on that takes a webhook."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, *, host: str, port: int) -> None:
         self.host = host
         self.port = port
         self._doors: dict[str, WebhookRoute | None] = {}  # None: shut for now

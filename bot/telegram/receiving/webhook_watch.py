@@ -34,7 +34,7 @@ class WebhookWatch:
     `repair` sets the webhook again: somebody has removed it, a bot that polls for one.
     """
 
-    def __init__(self, api: Api, intake: Intake, url: str, repair: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, *, api: Api, intake: Intake, url: str, repair: Callable[[], Awaitable[None]]) -> None:
         self.api = api
         self.intake = intake
         self.url = url

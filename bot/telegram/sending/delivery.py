@@ -60,38 +60,45 @@ LONG_FLOOD = 600.0  # seconds: a wait that the operator should know of
 TOKEN_PAUSE = 60.0  # seconds between tries while Telegram does not know our token
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Deliverer:
+    """Sends what the outbox holds, each chat in order.
+
+    With `rich` answers are sent as blocks first (`Rung.RICH`). `quota` limits what all processes of the bot send
+    together, where there are several.
+    """
+
     api: Api
     outbox: Outbox
     budget: FloodBudget
     clock: Clock
     tasks: asyncio.TaskGroup
     rich: bool = True
-    quota: SendQuota | None = None  # where other processes send with this token too
-    streamed_ids: dict[str, int] = field(
-        default_factory=dict
-    )  # messages that had landed before the start, by their turns
-    open_views: dict[str, Callable[[], Awaitable[None]]] = field(
-        default_factory=dict
-    )  # closes what shows a turn's answer
-    uncertain_turns: set[str] = field(
-        default_factory=set
-    )  # turns whose live view may have left a message that nobody knows
-    _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
-    _gate: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _users: Counter[str] = field(default_factory=Counter)
-    # Deliveries up to this id are from before the start, or from before the work on that chat began; None, or not
-    # there: that is not known yet, or another process delivers.
-    _left: int | None = None
-    _left_of: dict[str, int] = field(default_factory=dict)
+    quota: SendQuota | None = None
+    # By turn: the id of the message in which an earlier run was streaming the answer; 0: its id was never learned.
+    streamed_ids: dict[str, int] = field(default_factory=dict, init=False)
+    # By turn: closes the live view of the answer.
+    open_views: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict, init=False)
+    # Turns whose live view may have left a message in the chat whose id is not known.
+    uncertain_turns: set[str] = field(default_factory=set, init=False)
+    _locks: dict[str, asyncio.Lock] = field(default_factory=dict, init=False)  # by chat
+    _gate: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)  # to the budget of the whole bot
+    _users: Counter[str] = field(default_factory=Counter, init=False)  # tasks that deliver to each chat
+    # Deliveries up to this id were left by an earlier run, or by the process that held the chat before. Where it is
+    # None and the chat has no number of its own, that is not known yet or another process delivers.
+    _left: int | None = field(default=None, init=False)
+    _left_of: dict[str, int] = field(default_factory=dict, init=False)
     unconfirmed: SendReconciler = field(init=False)
     ephemeral: EphemeralSender = field(init=False)
     outage: Outage = field(init=False)
 
     def __post_init__(self) -> None:
-        self.unconfirmed = SendReconciler(self.api, self.outbox, self.acquire_slot, self._edit)
-        self.ephemeral = EphemeralSender(self.api, self.outbox, self.acquire_slot, self._edit, self._method)
+        self.unconfirmed = SendReconciler(
+            api=self.api, outbox=self.outbox, acquire_slot=self.acquire_slot, edit=self._edit
+        )
+        self.ephemeral = EphemeralSender(
+            api=self.api, outbox=self.outbox, acquire_slot=self.acquire_slot, edit=self._edit, method=self._method
+        )
         self.outage = Outage("delivering answers", self.clock)
 
     async def recover(self) -> None:
@@ -219,19 +226,16 @@ class Deliverer:
 
     def _begun(self, delivery: Delivery) -> Progress:
         was_left = delivery.id <= self._left_of.get(delivery.address.chat_key, self._left or 0)
-        doubt = (delivery.state is DeliveryState.SENDING and was_left) or delivery.key in self.uncertain_turns
+        outcome_unknown = (delivery.state is DeliveryState.SENDING and was_left) or delivery.key in self.uncertain_turns
         self.uncertain_turns.discard(delivery.key)
         ids, rung = list(delivery.message_ids), Rung.RICH if self.rich else Rung.ENTITIES
         if delivery.address.visible_to:
             ids, rung = left(delivery.message_ids, rung)
         return Progress(
-            delivery,
-            rung,
-            ids,
-            delivery.done,
-            outcome_unknown=doubt,
-            last_known_id=delivery.last_known_id,
-            stored=delivery.last_known_id if delivery.state is DeliveryState.SENDING else None,
+            delivery=delivery,
+            rung=rung,
+            ids=ids,
+            outcome_unknown=outcome_unknown,
             ahead=LOOK_AHEAD_AFTER_START if was_left else LOOK_AHEAD,
             was_left=was_left,
         )

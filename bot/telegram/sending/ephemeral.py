@@ -1,4 +1,4 @@
-"""Messages that one member of a group alone sees (Telegram calls them ephemeral). Begin with `Alone.send`.
+"""Messages that one member of a group alone sees (Telegram calls them ephemeral). Begin with `EphemeralSender.send`.
 
 Any bot may send one within 15 s of a press, or of a message that itself only the bot saw; a bot that administers the
 group may at any time. They can be edited by their own ids, nothing tells which ones there are, and a server that does
@@ -30,20 +30,24 @@ PERHAPS = 0  # behind the id of the message that was opened: a file was about to
 
 
 class Change(Protocol):
+    """Edits a message into a part of the delivery; may be repeated. Returns what Telegram answers."""
+
     async def __call__(self, progress: Progress, part: Screen, message_id: int, *, last: bool) -> Any: ...
 
 
 class Method(Protocol):
+    """Returns the call that sends a part of the delivery."""
+
     def __call__(self, progress: Progress, part: Screen, *, last: bool) -> TelegramMethod[Message]: ...
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class EphemeralSender:
-    """`permit`, `edit` and `method` are the deliverer's."""
+    """Sends ephemeral messages. `acquire_slot`, `edit` and `method` are methods of the `Deliverer`."""
 
     api: Api
     outbox: Outbox
-    permit: Callable[[int], Awaitable[None]]
+    acquire_slot: Callable[[int], Awaitable[None]]
     edit: Change
     method: Method
 
@@ -64,7 +68,7 @@ class EphemeralSender:
         """Send an empty one; returns its id. Raises `NotAlone` where the server or the group does not have it."""
         refusal = ""
         for way in dict.fromkeys((opens, "")):  # whoever administers the group needs nothing that opens
-            await self.permit(to.chat)
+            await self.acquire_slot(to.chat)
             empty = messages.send(Screen(NOTHING), to, Outgoing(opens=way), last=False, thread=thread)
             try:
                 sent = await self.api.call(empty)
@@ -90,7 +94,7 @@ class EphemeralSender:
         if spoken:
             await self._note(progress, [opened, PERHAPS])
         try:
-            await self.permit(progress.delivery.address.chat)
+            await self.acquire_slot(progress.delivery.address.chat)
             sent = await self.api.call(self.method(progress, part, last=last))
         except (NotSent, Flood):
             if spoken:

@@ -50,11 +50,11 @@ class LiveMessage:
 
     def __init__(
         self,
+        *,
         deliverer: Deliverer,
         address: Address,
         turn: str,
         mode: Mode,
-        *,
         stop_label: str,
         quote: int,
         over: int = 0,

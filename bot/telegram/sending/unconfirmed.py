@@ -28,20 +28,25 @@ SUPERGROUP = -1_000_000_000_000  # chats below have message ids of their own; al
 
 
 class Edit(Protocol):
+    """Edits a message into a part of the delivery; may be repeated. Returns what Telegram answers."""
+
     async def __call__(self, progress: Progress, part: Screen, message_id: int, *, last: bool) -> Any: ...
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class SendReconciler:
-    """`permit` and `edit` are the deliverer's: a search keeps to the budget, and edits as any delivery does."""
+    """Finds the message that a send with unknown outcome may have left. `acquire_slot` and `edit` are methods of the
+    `Deliverer`: a search keeps to the flood budget, and edits as any delivery does.
+    """
 
     api: Api
     outbox: Outbox
     acquire_slot: Callable[[int], Awaitable[None]]
     edit: Edit
-    _newest: dict[int, int] = field(default_factory=dict)  # the highest known ids, by their lines
-    _looked_up: set[int] = field(default_factory=set)  # the lines of which it is known what was known before the start
-    _flying: int = 0  # sends under way: each may have got an id that is not known yet
+    # A line is a sequence of message ids: a supergroup has its own, all other chats of a bot share one.
+    _newest: dict[int, int] = field(default_factory=dict, init=False)  # the highest known id of each line
+    _looked_up: set[int] = field(default_factory=set, init=False)  # lines whose highest id was read from the outbox
+    _flying: int = field(default=0, init=False)  # sends under way: each may get the next id of its line
 
     def note_id(self, chat: int, message_id: int) -> None:
         """A message id that exists: what was sent before it has a lower one."""
