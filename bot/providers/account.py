@@ -1,6 +1,6 @@
-"""Requests in one name at one server: its key, one renewal of it on a 401, the shared gauge, its outages.
+"""Requests to one server with one key: one renewal of the key after a 401, the shared gauge, the outages of the server.
 
-Whatever asks a server with the same key asks through one `Account`: so all share the quota and what is known of it.
+Everything that asks a server with one key asks through one `Account`, so that all share the quota and the outage.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ class Credentials(Protocol):
     """A key or a token as headers of a request."""
 
     async def headers(self) -> dict[str, str]:
-        """The headers to send now. Raises `ModelDenied` and `ModelUnavailable`."""
+        """Return the headers to send now. Raises `ModelDenied` and `ModelUnavailable`."""
         ...
 
     async def renew(self, refused: Mapping[str, str]) -> bool:
-        """After a 401 to the headers `refused`: return whether other headers are worth another try."""
+        """Renew the key after a 401 to the headers `refused`. Returns whether other headers are worth another try."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerNames:
-    """What a server is called in the log, its kind in the label of metrics, and its provider in traces."""
+    """The name of a server in the log, and the labels of its kind in metrics and of its provider in traces."""
 
     log: str
     metrics: str
@@ -88,7 +88,7 @@ class Account:
 
     @asynccontextmanager
     async def place(self, until: float) -> AsyncIterator[None]:
-        """Hold one place of the gauge inside. Raises `ModelUnavailable` where none is free before `until`."""
+        """Hold one place of the gauge inside the context. Raises `ModelUnavailable` where none is free before `until`."""
         try:
             async with asyncio.timeout(self._left(until)):
                 await self._gauge.acquire()
@@ -174,7 +174,9 @@ class Account:
 
     @contextmanager
     def _noticed(self) -> Iterator[None]:
-        """What goes wrong inside is an outage of the service, if it is the service's fault or the key's."""
+        """Count the errors that are raised inside the context as an outage of the service, if the service or the key is
+        at fault.
+        """
         try:
             yield
         except (ModelUnavailable, ModelDenied) as error:
@@ -208,7 +210,9 @@ class Account:
 
 
 def _traced(method: str, url: str) -> AbstractContextManager[tracing.Span]:
-    """No address beyond the host: in that of somebody's own server a key may stand."""
+    """Open a span for a request. It tells the host only, because the path or query of a custom server may contain a
+    key.
+    """
     named = {"http.request.method": method, "server.address": urlsplit(url).hostname or ""}
     return tracing.call(method, attributes=named)
 

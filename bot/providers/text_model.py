@@ -1,7 +1,7 @@
-"""One answer of a text model over HTTP, with tries again until the first word was given out. Begin at `TextModel`.
+"""One answer of a text model over HTTP, tried again until its first word was given out. Begin at `TextModel`.
 
-The wires differ in their words and in how they frame a stream (`Wire`, `Reader`); what follows from a cut, a refusal or
-a silence is the same for all.
+APIs differ in the JSON and the framing of a stream (`Wire`, `Reader`). What follows from a broken connection, a refusal
+or a silence is alike for all of them and stands here.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class TextModel:
             attempt += 1
 
     async def whole(self, request: Request) -> Chunk:
-        """The whole answer at once, not streamed by the server. Raises as `stream` does."""
+        """Return the whole answer at once, not streamed by the server. Raises as `stream` does."""
         until = self._account.clock.monotonic() + self._timeouts.deadline
         refuse_pictures(request, self._profile)
         body = self._wire.body(request, stream=False)
@@ -147,7 +147,7 @@ class TextModel:
         return chunk.text, chunk.usage, chunk.finish or Finish.STOP
 
     async def _answer(self, request: Request, body: dict[str, Any], until: float) -> AsyncGenerator[Chunk]:
-        """One try."""
+        """Give the chunks of one try."""
         account = self._account
         async with (
             account.place(until),
@@ -191,9 +191,9 @@ def shortened(text: str, longest: int) -> str:
 
 
 def refuse_pictures(request: Request, profile: Profile) -> None:
-    """Raises `ModelRefused` where the question is about a picture that this model can't see.
+    """Raise `ModelRefused` where the question is about a picture and the model sees none.
 
-    Those of earlier turns are only left out: the chat may have had another model then.
+    Pictures of earlier questions are only left out: the chat may have had another model then.
     """
     asked = (message for message in reversed(request.messages) if message.role == "user")
     newest = next(
@@ -208,5 +208,5 @@ def _cut(error: ModelUnavailable) -> StreamCut:
 
 
 def _uncut(error: ModelUnavailable) -> ModelUnavailable:
-    """Nothing was given out, so nothing was cut."""
+    """Return a cut as an ordinary failure, for an answer of which nothing was given out."""
     return ModelUnavailable(str(error), retry_after=error.retry_after, trace=error.trace)

@@ -1,4 +1,4 @@
-"""The way back from an update: `types.Reply` on Telegram."""
+"""Replies to an update: `ports.Reply` on Telegram."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ ACTIONS = {"typing": "typing", "photo": "upload_photo", "voice": "record_voice",
 class Origin:
     """What a reply needs to know of the update that it answers.
 
-    `callback` is the id of the button press (`callback_query.id`), "" where no button was pressed. `opens` is as in
-    `Incoming`.
+    `callback` is the id of the button press (`callback_query.id`), "" where no button was pressed. `opens` names the
+    press or message that allows an ephemeral answer, as in `Incoming`.
     """
 
     private: bool = True
@@ -41,7 +41,7 @@ class Origin:
 
 @dataclass(slots=True, kw_only=True)
 class TelegramReply:
-    """The reply to one update. `turn` is the key of the answer in the outbox, `mode` how an answer is streamed."""
+    """The reply to one update. `turn` is the key of the answer in the outbox, `mode` says how answers are streamed."""
 
     deliverer: Deliverer
     address: Address
@@ -53,6 +53,11 @@ class TelegramReply:
     _live: LiveMessage | None = field(default=None, init=False)
 
     def begin(self, mode: str = "", over: int = 0) -> None:
+        """Open a live view of the answer, or empty the open one where the turn is begun anew.
+
+        `mode` is draft, edit or off; "" is the mode that the operator has set. `over` is the id of an earlier answer to
+        write over, 0 for none.
+        """
         if self._live is not None:  # the turn is begun anew: the view that is open goes on with it
             self._live.change("")
             return
@@ -74,32 +79,40 @@ class TelegramReply:
         self._live.begin()
 
     def append(self, text: str) -> None:
+        """Add text to the live view."""
         if self._live is not None:
             self._live.change(self._live.text + text)
 
     def replace(self, text: str) -> None:
+        """Show `text` in the live view instead of what it shows."""
         if self._live is not None:
             self._live.change(text)
 
     def show(self, doing: str) -> None:
+        """Show `doing` ("searching the web…") below the text of the live view, until the text changes."""
         if self._live is not None:
             self._live.show(doing)
 
     def complete(self) -> None:
+        """Note that the whole answer is written, so the live view needs hardly any more frames."""
         if self._live is not None:
             self._live.complete()
 
     async def finish(self) -> None:
+        """Close the live view and deliver what the outbox holds for the address. Returns when that is done."""
         await self.close()
         await self.deliverer.deliver(self.address)
 
     async def close(self) -> None:
+        """Close the live view without an answer."""
         if self._live is not None:
             await self._live.end()
             self._live = None
 
     async def acknowledge(self, text: str = "") -> None:
-        """Answer the button press, once, with `text` (cut to 200 characters) as a notice. Does nothing without one."""
+        """Answer a button press, once, with `text` (at most 200 characters) as a notice. Does nothing for other
+        updates.
+        """
         if self.origin.callback and not self._acknowledged:
             self._acknowledged = True
             self.deliverer.tasks.create_task(self._acknowledge(text))
@@ -112,16 +125,23 @@ class TelegramReply:
             log.debug("a button press was not acknowledged: %s", error)
 
     async def busy(self, kind: Literal["typing", "photo", "voice", "document"]) -> None:
+        """Show for five seconds that something is being done, where the flood budget allows it."""
         await self.deliverer.chat_action(self.address, ACTIONS[kind])
 
     async def fetch(self, attachment: Attachment) -> bytes:
+        """Return the bytes of an attachment. Raises as `ports.Reply.fetch` does."""
         return await files.fetch(self.deliverer.api, self.deliverer.clock, attachment)
 
     def show_only_to(self, user: int) -> None:
+        """Show the answer to one member of the group only."""
         self.address = replace(self.address, visible_to=user)
 
     async def open_ephemeral(self) -> bool:
-        """Where Telegram can't be reached now, the answer will open the message itself, or say that it can't."""
+        """Open the ephemeral message into which the answer is written. Returns False where that is not allowed.
+
+        Where Telegram can't be reached now, this returns True: the delivery will open the message, or report that it
+        can't.
+        """
         self._ephemeral_id = (
             self._ephemeral_id or self.deliverer.streamed_ids.get(self.turn) or 0
         )  # from before a restart
@@ -139,6 +159,9 @@ class TelegramReply:
         return True
 
     async def is_admin(self, user: int) -> bool:
+        """Return whether the user administers the chat, asking Telegram each time. False where Telegram can't be
+        reached.
+        """
         try:
             member = await self.deliverer.api.call(GetChatMember(chat_id=self.address.chat, user_id=user))
         except TransportError as error:

@@ -1,4 +1,4 @@
-"""Telegram as a whole: intake, delivery and what is between them, started and stopped in the right order."""
+"""Telegram as a transport: starts and stops the intake, the delivery and what is between them, in the right order."""
 
 from __future__ import annotations
 
@@ -60,7 +60,11 @@ class Options:
 
 
 class Telegram:
-    """One bot on Telegram. `tasks` holds everything that it starts."""
+    """One bot on Telegram. Everything that it starts runs in `tasks`.
+
+    `start` must come first. It sets `username` and `is_ready`; while this process takes updates, `poller` or `watch` is
+    set, which health checks read.
+    """
 
     def __init__(
         self,
@@ -96,9 +100,10 @@ class Telegram:
         unseen: Collection[str] = (),
         role: ProcessRole = ProcessRole.ALL,
     ) -> None:
-        """Say who we are, deliver and work on what is left, then take updates. Raises `ConfigError`.
+        """Check the token, work on what an earlier run left, then take updates. Raises `ConfigError`.
 
-        `menu` has names and descriptions by language; in groups the commands in `unseen` are seen by the bot alone.
+        `menu` has names and descriptions of commands by language. In groups, commands in `unseen` are sent so that only
+        the bot sees them. `role` says whether this process takes updates, works on them, or both.
         """
         me = await self._me()
         self.username = me.username
@@ -128,7 +133,7 @@ class Telegram:
         self.is_ready = True
 
     async def stop_intake(self) -> None:
-        """No new updates from here on; Telegram is told which ones we have."""
+        """Take no more updates, and confirm to Telegram the ones that were accepted."""
         poller = self.poller
         if self._webhook is not None:
             await self._webhook.close()
@@ -141,25 +146,34 @@ class Telegram:
     # --- what an engine asks for (`engine.Chats`) ---------------------------------------------------------------------
 
     async def recover(self) -> None:
+        """Deliver and hand on, at a start, everything that an earlier run left."""
         await self.deliverer.recover()
         await self._taken.recover()
 
     async def adopt(self, place: str, known: set[int], *, interrupted: bool) -> None:
+        """Deliver and hand on what another process left in a chat whose lease this process has just taken over.
+
+        `known` gets the rows of the updates. `interrupted`: the process that held the lease is gone.
+        """
         await self.deliverer.adopt(place)
         await self._taken.take(place, known, interrupted=interrupted)
 
     async def take(self, place: str, known: set[int]) -> None:
+        """Deliver and hand on what has come since for a chat whose lease this process holds. `known` gets the rows."""
         await self.deliverer.look(place)
         await self._taken.take(place, known)
 
     @property
     def newest(self) -> int:
+        """The highest known message id in the sequence that private chats share."""
         return self.deliverer.unconfirmed.newest_id(1)
 
     def saw(self, message_id: int) -> None:
+        """Note a message id of that sequence that another process has learned."""
         self.deliverer.unconfirmed.note_id(1, message_id)
 
     def leave(self, place: str) -> None:
+        """Forget a chat whose lease this process has given up."""
         self.deliverer.leave(place)
         self._taken.leave(place)
 
@@ -183,7 +197,7 @@ class Telegram:
         self._leading = self.tasks.create_task(engine.lead("intake", work))
 
     async def _keep(self, hook: webhook.Webhook, intake: Intake) -> None:
-        """Own the webhook: tell Telegram where it leads, and look whether it stays so."""
+        """Set the webhook, and watch it until cancelled."""
         await hook.tell()
         self.watch = WebhookWatch(api=self.api, intake=intake, url=self.options.webhook_url, repair=hook.tell)
         try:
@@ -192,13 +206,15 @@ class Telegram:
             self.watch = None
 
     def link(self, code: str) -> str:
-        """What opens a chat with the bot and says `/start code` there."""
+        """Return a link that opens a chat with the bot and sends `/start code` there."""
         return f"https://t.me/{self.username}?start={code}"
 
     def reply(self, address: Address, turn: str) -> TelegramReply:
+        """Return a reply to an address without an update, for the answer `turn` of the outbox."""
         return TelegramReply(deliverer=self.deliverer, address=address, turn=turn)
 
     async def rename(self, address: Address, title: str) -> None:
+        """Name the topic of an address, cut to 128 characters. A topic that can't be renamed keeps its name."""
         method = EditForumTopic(chat_id=address.chat, message_thread_id=address.thread, name=title[:LONGEST_NAME])
         try:
             await self.api.call(method)
@@ -232,7 +248,10 @@ class Telegram:
             log.debug("a question of Telegram was not answered: %s", error)
 
     async def _me(self) -> Me:
-        """Ask until there is an answer: at a boot the network may come later than we do."""
+        """Ask `getMe` until Telegram answers: at a boot the network may come up later than the bot.
+
+        Raises `ConfigError` where Telegram does not know the token.
+        """
         outage, retry = Outage("reaching Telegram", self.clock), Retry(self.clock, BACKOFF, on=TransportUnavailable)
         try:
             me = await retry.call(lambda: self.api.call(GetMe()), failed=lambda error, _: outage.failed(str(error)))

@@ -1,4 +1,6 @@
-"""The other servers that rows of MODELS name: Ollama, vLLM, OpenAI, what speaks the same API. Begin at `Servers`."""
+"""Models of the other servers that rows of MODELS name: Ollama, vLLM, OpenAI and other compatible ones. Begin at
+`Servers`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""AI Studio as one folder sees it: begin here. Makes the models that share the folder's key and quota."""
+"""AI Studio as one folder uses it: makes the models that share the key and the quota of the folder. Begin here."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ COMPATIBLE = Dialect(ask_usage=False, longest=LONGEST_TEXT, unreasoned="low")  #
 
 
 class YandexStudio:
-    """Raises `ConfigError` where the settings name no usable key. `http` stays the caller's to close.
+    """Makes the models of one folder of AI Studio. Raises `ConfigError` where the settings name no usable key.
 
-    `gauge` has the places of the folder's quota where other processes use it too.
+    The caller closes `http`. `gauge` holds the places of the folder's quota where several processes share it.
     """
 
     def __init__(
@@ -65,9 +65,9 @@ class YandexStudio:
         self.outage = self._account.outage
 
     def text(self, name: str = "") -> TextModel:
-        """The model of that name or URI, MODEL where it is empty, by the API that serves it.
+        """Return the model of this name or URI (MODEL where it is empty), over the API that serves it.
 
-        A row of MODELS may name another server. Raises `ConfigError` for a name that is none.
+        A row of MODELS may name another server. Raises `ConfigError` for an unknown name.
         """
         settings = self._settings
         name = name or settings.model
@@ -107,13 +107,15 @@ class YandexStudio:
         return ResponsesTarget(names.uri(entry.model or name, folder), search=entry.search or search)
 
     def _profile(self, name: str, who: ResponsesTarget) -> Profile:
-        """What it can do and costs; what searches the web by itself pays for that too."""
+        """Return what a model can do and costs. Models and agents that search the web by themselves also pay for the
+        search.
+        """
         profile = catalog.profile(name, self._settings.models)
         price = self._settings.model_search_price
         return replace(profile, price_search=price) if who.agent or who.search else profile
 
     def searching(self, name: str = "") -> TextModel:
-        """That model with the web at hand: its chunks say when it searches, and on what the answer rests."""
+        """Return a model that searches the web by itself: its chunks tell when it searches, and their sources."""
         name = name or self._settings.model
         return self._responses_text(name, self._speaker(name, search=True))
 
@@ -133,7 +135,7 @@ class YandexStudio:
         return model if isinstance(model, YandexText) else None
 
     def later(self, name: str = "") -> AsyncModel | None:
-        """The same model answering later, for less where `Profile.asynchronous`; None where it can't."""
+        """Return the model as one that answers later, for less where `Profile.asynchronous`; None where it can't."""
         settings = self._settings
         name = name or settings.model
         entry = catalog.entry(name, settings.models)
@@ -152,14 +154,14 @@ class YandexStudio:
         return YandexEmbeddings(self._settings.yc_folder_id, self._account, url=self._settings.yc_llm_url)
 
     def listener(self) -> YandexSpeechToText | None:
-        """Return what understands voice notes, None where SPEECH is off."""
+        """Return the model that understands voice notes, None where SPEECH is off."""
         settings = self._settings
         if settings.speech == "off":
             return None
         return YandexSpeechToText(self._account, url=settings.yc_stt_url, operations=settings.yc_operation_url)
 
     def speaker(self) -> YandexTextToSpeech | None:
-        """Return what says texts aloud, None where it is off."""
+        """Return the model that reads texts aloud, None where SPEECH is off."""
         settings = self._settings
         if settings.speech == "off":
             return None
@@ -179,7 +181,7 @@ class YandexStudio:
 
 
 def _headers(settings: Settings) -> dict[str, str]:
-    """Whose quota and bill it is, and whether the service may keep what is said."""
+    """Return the headers that name the folder that pays, and whether the service may log the data."""
     if not settings.yc_folder_id:
         return {}
     return {

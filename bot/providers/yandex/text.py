@@ -1,4 +1,4 @@
-"""YandexGPT and its kin by the native API: `YandexText`, and the tokenizer that only they have."""
+"""YandexGPT and its relatives over the native API: `YandexText`, and the tokenizer that only they have."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class YandexText(TextModel):
         )
 
     async def count(self, text: str) -> int:
-        """The tokens of `text` by the server's own tokenizer, which is free."""
+        """Return the number of tokens of `text` by the service's own tokenizer, which is free."""
         if not text:
             return 0
         until = self._account.clock.monotonic() + COUNTING

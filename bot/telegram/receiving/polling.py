@@ -34,7 +34,7 @@ FLOOD_BACKOFF = Backoff(5.0, 80.0)  # where Telegram refuses for flood and does 
 
 
 class GetUpdates(TelegramMethod[list[Any]]):
-    """Updates as they come: one that aiogram can't read must not make the others unreadable."""
+    """The method `getUpdates`, with raw updates as its result: one that aiogram can't read must not lose the others."""
 
     __returning__ = list[Any]
     __api_method__ = "getUpdates"
@@ -77,7 +77,7 @@ class Poller:
                     self.outage.over()
 
     async def _failed(self, error: Exception) -> float:
-        """Say what is wrong. Returns the seconds until the next try."""
+        """Log what is wrong and return the seconds until the next try."""
         match error:
             case Flood():
                 self.outage.failed("Telegram asks to wait")
@@ -99,7 +99,7 @@ class Poller:
         return BACKOFF.pause(self._failures + 1)
 
     async def _rival(self, error: Conflict) -> str:
-        """Who else takes our updates: the host of a webhook that was set while we polled, or another poller."""
+        """Return a message about who else takes the updates: the host of a webhook, or another process that polls."""
         host = ""
         if "webhook" in str(error).lower():
             with suppress(TransportError, ValueError):
@@ -108,7 +108,7 @@ class Poller:
         return RIVAL_WEBHOOK.format(host=host) if host else RIVAL_POLLER
 
     async def confirm(self) -> None:
-        """Before a stop: tell Telegram what we have, so that the next start does not get it again."""
+        """Confirm the accepted updates to Telegram before a stop, so that the next start does not get them again."""
         if self._offset is not None:
             try:
                 await self._get(0, limit=1)
@@ -133,7 +133,7 @@ class Poller:
             self._offset = max(known) + 1
 
     def _is_news(self, batch: list[Any]) -> bool:
-        """Whether there is anything that was not confirmed: some servers give that again all the same."""
+        """Return whether a batch has an update that was not confirmed yet: some servers repeat confirmed ones."""
         return any((id_ := number(update)) is None or id_ >= (self._offset or 0) for update in batch)
 
     async def _get(self, timeout: int, limit: int = 100) -> list[Any]:

@@ -1,4 +1,4 @@
-"""One listener for the webhooks of all bots of a process: each has a path. Begin with `WebhookServer.open`."""
+"""One HTTP listener for the webhooks of all bots of a process, each at its path. Begin with `WebhookServer.open`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Receive = Callable[["web.Request"], Awaitable["web.Response"]]
 
 @dataclass(slots=True)
 class WebhookRoute:
-    """Who takes what comes to a path, and how many requests are under way there."""
+    """The handler of one path, and the number of requests under way there."""
 
     receive: Receive
     inside: int = 0
@@ -30,7 +30,7 @@ class WebhookRoute:
 
 
 class WebhookServer:
-    """`host` and `port` are where this process listens, from the first bot on that takes a webhook."""
+    """Listens at `host` and `port`, from the first bot on that uses a webhook."""
 
     def __init__(self, *, host: str, port: int) -> None:
         self.host = host
@@ -40,14 +40,14 @@ class WebhookServer:
         self._opening = asyncio.Lock()
 
     async def open(self, path: str, receive: Receive) -> None:
-        """Take what is posted to that path. Raises `ConfigError` when the address can't be used."""
+        """Give the requests to a path to `receive`. Raises `ConfigError` when the address can't be listened on."""
         self._doors[path] = WebhookRoute(receive)
         async with self._opening:
             if self._listener is None:
                 self._listener = await self._listening()
 
     async def shut(self, path: str) -> None:
-        """Nothing more is taken at that path; what is under way there comes to its end, for some seconds."""
+        """Answer 503 at a path from now on, and wait up to `SHUTDOWN` seconds for the requests under way there."""
         door, self._doors[path] = self._doors[path], None
         if door is not None and door.inside:
             door.empty.clear()
@@ -58,6 +58,7 @@ class WebhookServer:
                 return
 
     async def close(self) -> None:
+        """Stop listening."""
         if self._listener is not None:
             await self._listener.close()
 

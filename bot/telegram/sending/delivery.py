@@ -1,11 +1,11 @@
-"""The outbox, emptied: every finished answer reaches its chat once, in order, whatever Telegram says meanwhile.
+"""Delivers the outbox: every finished answer reaches its chat once and in order, whatever errors Telegram returns.
 
-Begin with `Deliverer.deliver`. A send has no idempotency key, so after one whose outcome is unknown (the connection
-broke, the process died) the chat is searched for what it may have left behind before it is sent again: editing a
-message into what it already is answers "not modified", which is the proof. See `telegram/sending/unconfirmed.py`.
+Begin with `Deliverer.deliver`. A send has no idempotency key. So after a send whose outcome is unknown (the connection
+broke, the process died) the chat is searched for the message before it is sent again: editing a message into what it
+already is answers "not modified", which is the proof. See `telegram/sending/unconfirmed.py`.
 
-What one member of a group alone sees can't be searched for: its ids come again and its edits tell nothing. So an empty
-message is opened first and only when its id is on disk the answer is written into it. See
+Ephemeral messages, which one member of a group sees, can't be searched for: their ids are used again and editing them
+tells nothing. So an empty message is opened first, and the answer is written into it only when its id is stored. See
 `telegram/sending/ephemeral.py`.
 """
 
@@ -102,7 +102,7 @@ class Deliverer:
         self.outage = Outage("delivering answers", self.clock)
 
     async def recover(self) -> None:
-        """At a start: deliver what was left. Rows that were being sent are looked for first."""
+        """Deliver, at a start, what an earlier run left. A row that was being sent is first searched for in the chat."""
         left = await self.outbox.unfinished(self.api.id)
         self.streamed_ids.update(left.growing)
         self._left = left.newest
@@ -110,7 +110,7 @@ class Deliverer:
             self.tasks.create_task(self.deliver(address))
 
     async def adopt(self, place: str) -> None:
-        """The same for one chat, which was another process's before."""
+        """Deliver what another process left in a chat whose lease this process has just taken over."""
         left = await self.outbox.unfinished(self.api.id, place)
         self.streamed_ids.update(left.growing)
         self._left_of[place] = left.newest
@@ -118,21 +118,21 @@ class Deliverer:
             self.tasks.create_task(self.deliver(address))
 
     async def look(self, place: str) -> None:
-        """Deliver what others have put into the outbox for a chat of ours."""
+        """Deliver what other processes have put into the outbox for a chat whose lease this process holds."""
         for address in await self.outbox.waiting(self.api.id, place):
             self.tasks.create_task(self.deliver(address))
 
     def leave(self, place: str) -> None:
-        """The chat is not ours any more."""
+        """Forget a chat whose lease this process has given up."""
         self._left_of.pop(place, None)
 
     async def deliver(self, address: Address) -> None:
-        """Deliver everything the outbox holds for an address, in order. Returns when that is done.
+        """Deliver everything that the outbox holds for an address, in order. Returns when that is done.
 
-        One delivery at a time in a chat, its topics included: a search for what an unconfirmed send has left must not
-        meet another send. The view of an answer is closed first, whichever turn has brought us here: its last frame
-        must not come after the answer. Before `recover` nothing is delivered: a job may be done before Telegram answers
-        a start. Nor is anything for a chat that is another's: who has it was told in the commit.
+        One delivery at a time runs in a chat, its topics included, because a search for an unconfirmed message must not
+        meet another send. The live view of an answer is closed first: its last frame must not come after the answer.
+        Nothing is delivered before `recover`, since a job may end before the start has reached Telegram, and nothing
+        for a chat that another process holds: the commit has notified that process.
         """
         key = address.chat_key
         if self._left_of.get(key, self._left) is None or not lease.covers(address):
@@ -157,13 +157,14 @@ class Deliverer:
                 del self._locks[key], self._users[key]
 
     def delivers(self, address: Address) -> bool:
-        """Whether something is on its way to the chat, or waits until it can be."""
+        """Return whether a delivery to the chat is under way or waits for its turn."""
         return self._users[address.chat_key] > 0
 
     async def acquire_slot(self, chat: int) -> None:
-        """Wait until a message or an edit may be sent to a chat.
+        """Wait until the flood budget lets a message or an edit go to a chat.
 
-        For a place in the budget of the whole bot people queue: thousands who all look for it would keep us busy.
+        Waiters for the budget of the whole bot queue up at a lock: thousands of them polling the clock would block the
+        loop.
         """
         while True:
             while (wait := self.budget.message_wait(chat, self.clock.monotonic())) > 0:
@@ -178,9 +179,9 @@ class Deliverer:
                     return
 
     async def chat_action(self, address: Address, action: str) -> None:
-        """Show for five seconds that something is being done, where the budget has room for it.
+        """Show a chat action such as "typing" for five seconds, where the flood budget has room for it.
 
-        Everybody would see it, so not where one person alone is answered.
+        Everybody in the chat would see it, so it is not shown where the answer is visible to one person only.
         """
         if address.visible_to or not self.budget.action_fits(address.chat, self.clock.monotonic()):
             return
@@ -193,7 +194,7 @@ class Deliverer:
             log.debug("a chat action was dropped: %s", error)
 
     def flooded(self, chat: int, error: Flood, *, drafts: bool = False, untold: float = FLOOD_BACKOFF.first) -> float:
-        """Leave a chat alone for as long as Telegram says, or for `untold` seconds. Returns the seconds."""
+        """Send nothing to a chat for as long as Telegram says, or else for `untold` seconds. Returns the seconds."""
         wait = (error.retry_after or untold) + 0.2
         self.budget.hold(chat, self.clock.monotonic() + wait, drafts=drafts)
         self.api.metrics.flood_waits.inc()
@@ -203,7 +204,7 @@ class Deliverer:
         return wait
 
     async def _one(self, delivery: Delivery) -> Address:
-        """Deliver one row, or bury it. Returns the address under which the chat is known afterwards."""
+        """Deliver one row, or move it to the dead letters. Returns the address of the chat afterwards."""
         progress = self._begun(delivery)
         if (still := delivery.due - self.clock.time()) > 0:  # a flood wait that a restart has interrupted
             self.budget.hold(delivery.address.chat, self.clock.monotonic() + still)
@@ -241,7 +242,7 @@ class Deliverer:
         )
 
     async def _give_up(self, delivery: Delivery, error: Exception) -> None:
-        """It was refused for good. A chat that is gone is so for all that waits for it."""
+        """Record that a delivery was refused for good. A chat that can't be reached is marked as blocked."""
         reason = str(error) if isinstance(error, Refused) else type(error).__name__  # others quote the text
         if delivery.address.visible_to or isinstance(error, NotAlone):  # it may be that person who is gone
             await self._say_aloud(delivery, reason)
@@ -255,7 +256,7 @@ class Deliverer:
             self._became("dead")
 
     async def _say_aloud(self, delivery: Delivery, reason: str) -> None:
-        """It can't be shown to one person alone, and is shown to nobody: the chat is told that."""
+        """Replace a message that can't be shown to one person by a public notice that says so."""
         log.info("chat %d: it can't be shown to one person alone: %s", delivery.address.chat, reason)
         self._became("not alone")
         if delivery.address.visible_to:
@@ -307,7 +308,7 @@ class Deliverer:
         self._became("sent")
 
     async def _take_away(self, progress: Progress) -> None:
-        """Delete what is left over: a version may be shorter than the one that it was written over."""
+        """Delete the messages of a longer, earlier version of the answer that are left over."""
         while len(progress.ids) > progress.done:
             await self.acquire_slot(progress.delivery.address.chat)
             with suppress(Refused):  # it is gone, or too old to be deleted
@@ -356,7 +357,7 @@ class Deliverer:
         return messages.send(part, to, outgoing, last=last, thread=progress.thread)
 
     async def _edit(self, progress: Progress, part: Screen, message_id: int, *, last: bool) -> Any:
-        """Make a message that already stands in the chat what it should be: may be repeated at will."""
+        """Edit a message in the chat into a part of the delivery. Repeating an edit does no harm."""
         to = progress.delivery.address
         markup = messages.keyboard(progress.delivery.outgoing) if last else None
         inline = markup if isinstance(markup, InlineKeyboardMarkup) else None
@@ -366,5 +367,5 @@ class Deliverer:
 
 
 def _shows_no_blocks(edited: Any) -> bool:
-    """Whether a server has carried out the edit without the blocks in it, which it does not know."""
+    """Return whether a server has edited a message but left out the blocks, which it does not know."""
     return not isinstance(edited, dict) or bool(edited.get("text") and "rich_message" not in edited)

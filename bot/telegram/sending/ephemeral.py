@@ -1,9 +1,9 @@
-"""Messages that one member of a group alone sees (Telegram calls them ephemeral). Begin with `EphemeralSender.send`.
+"""Sends messages that one member of a group alone sees (ephemeral ones). Begin with `EphemeralSender.send`.
 
-Any bot may send one within 15 s of a press, or of a message that itself only the bot saw; a bot that administers the
-group may at any time. They can be edited by their own ids, nothing tells which ones there are, and a server that does
-not know them sends what was meant for one to everybody. So the first thing that is sent never says anything, and what
-is said is only ever written into a message whose id is on disk: an edit may be repeated at will, a send may not.
+Any bot may send one within 15 s of a button press, or of a message that only the bot saw; a bot that administers the
+group may at any time. They are edited by ids of their own, no method lists them, and a server that does not know them
+sends the text to everybody. So the first message is always empty, and the answer is written only into a message whose
+id is stored: an edit may be repeated, a send may not.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class EphemeralSender:
     method: Method
 
     async def send(self, progress: Progress, part: Screen, *, last: bool) -> int:
-        """Show the next part; returns its id. What an earlier try has opened for it is used."""
+        """Show the next part and return its id. A message that an earlier try has opened is used."""
         if progress.done == len(progress.ids):
             to = progress.delivery.address
             progress.ids.append(await self.open(to, progress.delivery.outgoing.opens, thread=progress.thread))
@@ -65,7 +65,11 @@ class EphemeralSender:
         return opened
 
     async def open(self, to: Address, opens: str, *, thread: bool = True) -> int:
-        """Send an empty one; returns its id. Raises `NotAlone` where the server or the group does not have it."""
+        """Send an empty ephemeral message and return its id.
+
+        `opens` names the press or message that allows it. Raises `NotAlone` where the server or the group does not
+        allow it.
+        """
         refusal = ""
         for way in dict.fromkeys((opens, "")):  # whoever administers the group needs nothing that opens
             await self.acquire_slot(to.chat)
@@ -85,10 +89,10 @@ class EphemeralSender:
         raise NotAlone(refusal)
 
     async def _beside(self, progress: Progress, part: Screen, opened: int, *, last: bool) -> int:
-        """A file that the server writes into no message is one of its own, and what was opened goes.
+        """Send a file that can't be edited into a message as a message of its own, and delete the opened one.
 
-        Of a voice note nobody may ever know whether it was sent: then that is said instead, which costs only to hear
-        what is read above. A picture would cost the picture; there it is sent again.
+        Whether a voice note was sent can never be found out after a broken connection. Then the part is shown as text
+        instead; a picture is sent again.
         """
         spoken = not messages.can_be_written(part)
         if spoken:
@@ -113,6 +117,8 @@ class EphemeralSender:
 
 
 def left(ids: tuple[int, ...], rung: Rung) -> tuple[list[int], Rung]:
-    """What an earlier process has left of a delivery to one person: where the file may have been sent, it is not."""
+    """Return the stored ids of an ephemeral delivery, and the rung to go on with: plain text where its file may have
+    been sent already.
+    """
     known = [id_ for id_ in ids if id_ != PERHAPS]
     return known, rung if len(known) == len(ids) else Rung.PLAIN

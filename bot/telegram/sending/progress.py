@@ -50,7 +50,7 @@ class Progress:
 
 
 def simpler(progress: Progress, error: Exception) -> bool:
-    """Change the way of sending after a refusal; False when there is no other way left."""
+    """Change how a delivery is sent after a refusal. Returns False when no other way is left."""
     if isinstance(error, NoThread) and progress.thread:
         progress.thread = False
     elif (
@@ -74,7 +74,10 @@ def simpler(progress: Progress, error: Exception) -> bool:
 
 
 def _goes_apart(progress: Progress, error: Exception) -> bool:
-    """A file that one person sees, into another message if its own is gone, or into none."""
+    """Send the file of an ephemeral delivery as another message if its own is gone, else as a message of its own.
+
+    Returns False where that was tried already.
+    """
     if not progress.delivery.outgoing.file or progress.apart or progress.rung is Rung.PLAIN:
         return False
     progress.apart = not (isinstance(error, NoMessage) and _elsewhere(progress))
@@ -82,9 +85,9 @@ def _goes_apart(progress: Progress, error: Exception) -> bool:
 
 
 def _elsewhere(progress: Progress) -> bool:
-    """Give up the message that was to be edited, so that a new one is sent.
+    """Give up the message that was to be edited, so that a new one is sent. Returns False where there is none.
 
-    What one person sees is always edited into a message that was just opened: there it is done once.
+    An ephemeral answer is always edited into a message that was just opened, so there this is done only once.
     """
     if progress.done >= len(progress.ids) or (progress.delivery.address.visible_to and progress.renewed):
         return False

@@ -1,8 +1,9 @@
-"""An answer while it is being written: drafts in private chats until it lands as a message, edits of that message.
+"""Shows an answer while it is being written: drafts in private chats until it lands as a message, edits of that
+message.
 
-Nothing here is promised: a frame that does not fit into the budget is dropped, never queued. What counts is the
-outbox. `Live.end` returns when no frame is under way, so that the finished message can't be overtaken by a draft.
-Between two frames nobody reads what the model writes (`concurrency/backpressure.py`).
+Nothing here is promised: a frame that does not fit into the flood budget is dropped, never queued. Only the outbox
+counts. `LiveMessage.end` returns when no frame is under way, so that no draft comes after the finished message. Between
+two frames the stream of the model is not read (`concurrency/backpressure.py`).
 """
 
 from __future__ import annotations
@@ -42,10 +43,10 @@ END_DEADLINE = 1.0
 
 
 class LiveMessage:
-    """The view of one answer. `turn` names it in the outbox.
+    """The live view of one answer. `turn` is the key of the answer in the outbox.
 
-    `stop_label` stands on the Stop button of a message that is edited, `quote` is the message that it answers, and
-    `over` a message of ours that the answer is written over.
+    `stop_label` stands on the Stop button of a message that is edited, `quote` is the id of the message that is
+    answered, and `over` the id of an earlier answer that this one is written over.
     """
 
     def __init__(
@@ -80,26 +81,30 @@ class LiveMessage:
         self._ended = False
 
     def begin(self) -> None:
-        """The model was asked: from now on something is shown."""
+        """Open the view. Call this when the model was asked."""
         if self._task is None and not self._ended:
             self.deliverer.open_views[self.turn] = self.end
             backpressure.current.set(self._flow)
             self._task = self.deliverer.tasks.create_task(self._run())
 
     def change(self, text: str) -> None:
+        """Show `text` as the answer so far."""
         self.text, self.doing, self._completed = text, "", None
         if text and not self._unseen:
             self._unseen, self._waited = self.deliverer.clock.monotonic() - self._waited, 0.0
         self._changed.set()
 
     def show(self, doing: str) -> None:
+        """Show `doing` ("searching the web…") below the text, until the text changes."""
         self.doing = doing
         self._changed.set()
 
     def complete(self) -> None:
+        """Note that the whole text is written: further frames wait a moment, because the finished answer is near."""
         self._completed = self.deliverer.clock.monotonic()
 
     async def end(self) -> None:
+        """Close the view. Returns when no frame is under way any more, after at most a second."""
         self._ended = True
         if self._task is None:
             return
@@ -139,7 +144,7 @@ class LiveMessage:
             await self._edits(placed or 0)
 
     async def _type(self) -> None:
-        """Where no draft says "Thinking…": typing, until there is something to show."""
+        """Show "typing" until there is a text to show. (A draft shows "Thinking…" instead.)"""
         await self._wait_for_change(THINKING_AFTER)
         while not (self.text or self.doing):
             await self.deliverer.chat_action(self.address, "typing")
@@ -163,7 +168,9 @@ class LiveMessage:
             self._flow.hold()
 
     async def _ripe(self, wait: Callable[[], float]) -> None:
-        """Wait until another frame may be made. What was held back until then is read when this returns."""
+        """Wait until another frame may be sent. The stream of the model, held back meanwhile, is read when this
+        returns.
+        """
         while (seconds := wait()) > 0:
             self._hold()
             await self.deliverer.clock.sleep(seconds)
@@ -177,7 +184,7 @@ class LiveMessage:
     # --- drafts -------------------------------------------------------------------------------------------------------
 
     async def _drafts(self, *, may_land: bool) -> None:
-        """Ends by being cancelled, or by changing the mode: where the answer lands, and where no drafts are taken."""
+        """Show drafts until cancelled, or until `mode` becomes "edit": the answer lands, or drafts are refused."""
         draft_id = int(self.turn.partition(".")[0]) or 1
         clock, budget, chat = self.deliverer.clock, self.deliverer.budget, self.address.chat
         shown: Screen | None = None
@@ -215,7 +222,9 @@ class LiveMessage:
                 self._unseen = unseen
 
     def _lands(self) -> bool:
-        """Blocks stay drafts: whether a text can be edited into them is not told."""
+        """Return whether to go on as a message. An answer with blocks stays a draft: a message may not be editable into
+        blocks.
+        """
         is_free = self.deliverer.budget.lands(self.address.chat, self.deliverer.clock.monotonic())
         return is_free and not messages.growing(self.text, self._rung).blocks
 
@@ -239,7 +248,7 @@ class LiveMessage:
         return False
 
     def _seen(self, since: float) -> None:
-        """What came at that time is shown now; 0.0: the frame had nothing new."""
+        """Measure the delay of text that came at the time `since` and is shown now; 0.0: the frame had no new text."""
         if since:
             self.deliverer.api.metrics.text_lag_seconds.observe(self.deliverer.clock.monotonic() - since)
 
@@ -297,10 +306,10 @@ class LiveMessage:
         return message_id
 
     async def _place(self, frame: Screen) -> int:
-        """Send the message that is edited from then on.
+        """Send the message that is edited from then on, and return its id.
 
-        When it is not told whether that was done, the view ends: a second one would stay in the chat for ever, and the
-        finished answer looks for the first.
+        When the outcome of the send is unknown, the view ends: a second message would stay in the chat for ever, and
+        the delivery of the finished answer searches for the first one.
         """
         deliverer = self.deliverer
         method = messages.send(frame, self.address, Outgoing(reply_to=self.quote), last=False)
