@@ -88,7 +88,7 @@ class Account:
 
     @asynccontextmanager
     async def place(self, until: float) -> AsyncIterator[None]:
-        """Hold one place of the gauge inside the context. Raises `ModelUnavailable` where none is free before `until`."""
+        """Hold one place of the gauge inside the context. Raises `ModelUnavailable` if none is free before `until`."""
         try:
             async with asyncio.timeout(self._left(until)):
                 await self._gauge.acquire()
@@ -174,9 +174,7 @@ class Account:
 
     @contextmanager
     def _noticed(self) -> Iterator[None]:
-        """Count the errors that are raised inside the context as an outage of the service, if the service or the key is
-        at fault.
-        """
+        """Count the errors raised inside the context, and log an outage where the service or the key is at fault."""
         try:
             yield
         except (ModelUnavailable, ModelDenied) as error:

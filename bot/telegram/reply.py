@@ -49,7 +49,7 @@ class TelegramReply:
     mode: Mode = "off"
     origin: Origin = Origin()
     _acknowledged: bool = field(default=False, init=False)
-    _ephemeral_id: int = field(default=0, init=False)  # the id of the message that one person alone sees, once opened
+    _ephemeral_id: int = field(default=0, init=False)  # of the ephemeral message, once it is open
     _live: LiveMessage | None = field(default=None, init=False)
 
     def begin(self, mode: str = "", over: int = 0) -> None:
@@ -58,7 +58,7 @@ class TelegramReply:
         `mode` is draft, edit or off; "" is the mode that the operator has set. `over` is the id of an earlier answer to
         write over, 0 for none.
         """
-        if self._live is not None:  # the turn is begun anew: the view that is open goes on with it
+        if self._live is not None:  # the turn was begun anew: go on with the open view
             self._live.change("")
             return
         live: Mode = self.mode if mode not in ("draft", "edit", "off") else mode  # type: ignore[assignment]
@@ -121,7 +121,7 @@ class TelegramReply:
         method = AnswerCallbackQuery(callback_query_id=self.origin.callback, text=text[:200] or None)
         try:
             await self.deliverer.api.call(method, deadline=ACTION_DEADLINE)
-        except TransportError as error:  # a press older than 150 s; what it asked for is done all the same
+        except TransportError as error:  # the press is older than 150 s; its command is carried out all the same
             log.debug("a button press was not acknowledged: %s", error)
 
     async def busy(self, kind: Literal["typing", "photo", "voice", "document"]) -> None:
@@ -142,9 +142,8 @@ class TelegramReply:
         Where Telegram can't be reached now, this returns True: the delivery will open the message, or report that it
         can't.
         """
-        self._ephemeral_id = (
-            self._ephemeral_id or self.deliverer.streamed_ids.get(self.turn) or 0
-        )  # from before a restart
+        # An earlier run may have opened the message before a restart.
+        self._ephemeral_id = self._ephemeral_id or self.deliverer.streamed_ids.get(self.turn) or 0
         if self._ephemeral_id:
             return True
         try:

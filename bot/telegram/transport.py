@@ -105,10 +105,10 @@ class Telegram:
         `menu` has names and descriptions of commands by language. In groups, commands in `unseen` are sent so that only
         the bot sees them. `role` says whether this process takes updates, works on them, or both.
         """
-        me = await self._me()
+        me = await self._get_me()
         self.username = me.username
         handlers = UpdateHandlers(
-            reply=self._reply,
+            reply=self._make_reply,
             handler=handler,
             note_id=self.deliverer.unconfirmed.note_id,
             dismiss=self._dismiss,
@@ -125,7 +125,9 @@ class Telegram:
         )
         if role.works:
             await engine.begin(self)
-            self.tasks.create_task(self._set_menu(menu, unseen))  # who takes updates only may not know the models
+            self.tasks.create_task(
+                self._set_menu(menu, unseen)
+            )  # a process that takes updates only may not know the models
         if role.takes:
             await self._take_updates(intake, engine)
         how = "takes no updates" if not role.takes else f"takes updates by {'webhook' if self._webhook else 'polling'}"
@@ -143,12 +145,12 @@ class Telegram:
         if poller is not None:
             await poller.confirm()
 
-    # --- what an engine asks for (`engine.Chats`) ---------------------------------------------------------------------
+    # --- `ports.ChatHost`: what a dispatcher asks for --------------------------------------------------------------
 
     async def recover(self) -> None:
         """Deliver and hand on, at a start, everything that an earlier run left."""
         await self.deliverer.recover()
-        await self._taken.recover()
+        await self._started_intake.recover()
 
     async def adopt(self, place: str, known: set[int], *, interrupted: bool) -> None:
         """Deliver and hand on what another process left in a chat whose lease this process has just taken over.
@@ -156,12 +158,12 @@ class Telegram:
         `known` gets the rows of the updates. `interrupted`: the process that held the lease is gone.
         """
         await self.deliverer.adopt(place)
-        await self._taken.take(place, known, interrupted=interrupted)
+        await self._started_intake.take(place, known, interrupted=interrupted)
 
     async def take(self, place: str, known: set[int]) -> None:
         """Deliver and hand on what has come since for a chat whose lease this process holds. `known` gets the rows."""
         await self.deliverer.look(place)
-        await self._taken.take(place, known)
+        await self._started_intake.take(place, known)
 
     @property
     def newest(self) -> int:
@@ -175,10 +177,10 @@ class Telegram:
     def leave(self, place: str) -> None:
         """Forget a chat whose lease this process has given up."""
         self.deliverer.leave(place)
-        self._taken.leave(place)
+        self._started_intake.leave(place)
 
     @property
-    def _taken(self) -> Intake:
+    def _started_intake(self) -> Intake:
         assert self._intake is not None  # noqa: S101  an engine begins after it was made
         return self._intake
 
@@ -191,12 +193,12 @@ class Telegram:
                 api=self.api, intake=intake, hooks=self.hooks, url=options.webhook_url, secret=options.webhook_secret
             )
             await self._webhook.listen()
-            work = partial(self._keep, self._webhook, intake)
+            work = partial(self._keep_webhook, self._webhook, intake)
         else:
             work = partial(self._poll, intake)
         self._leading = self.tasks.create_task(engine.lead("intake", work))
 
-    async def _keep(self, hook: webhook.Webhook, intake: Intake) -> None:
+    async def _keep_webhook(self, hook: webhook.Webhook, intake: Intake) -> None:
         """Set the webhook, and watch it until cancelled."""
         await hook.tell()
         self.watch = WebhookWatch(api=self.api, intake=intake, url=self.options.webhook_url, repair=hook.tell)
@@ -221,7 +223,7 @@ class Telegram:
         except Refused as error:
             log.info("chat %d: topic %d keeps its name: %s", address.chat, address.thread, error)
 
-    def _reply(self, incoming: Incoming, callback: str) -> TelegramReply:
+    def _make_reply(self, incoming: Incoming, callback: str) -> TelegramReply:
         origin = Origin(
             private=incoming.private,
             language=incoming.user.language,
@@ -239,15 +241,15 @@ class Telegram:
 
     def _dismiss(self, update: dict[str, Any]) -> None:
         if (method := auto_answers.dismissal(update)) is not None:
-            self.tasks.create_task(self._say_no(method))
+            self.tasks.create_task(self._answer_dismissed(method))
 
-    async def _say_no(self, method: TelegramMethod[bool]) -> None:
+    async def _answer_dismissed(self, method: TelegramMethod[bool]) -> None:
         try:
             await self.api.call(method, deadline=auto_answers.DEADLINE)
-        except TransportError as error:  # it has run out meanwhile
+        except TransportError as error:  # the question has expired meanwhile
             log.debug("a question of Telegram was not answered: %s", error)
 
-    async def _me(self) -> Me:
+    async def _get_me(self) -> Me:
         """Ask `getMe` until Telegram answers: at a boot the network may come up later than the bot.
 
         Raises `ConfigError` where Telegram does not know the token.
@@ -264,9 +266,9 @@ class Telegram:
         self.poller = poller = Poller(api=self.api, intake=intake, clock=self.clock)
         try:
             await webhook.remove(self.api)
-        except NoMethod as error:  # that was told
+        except NoMethod as error:  # `Api` has logged a warning
             log.debug("webhooks: %s", error)
-        except TransportError as error:  # then the first poll says what is wrong
+        except TransportError as error:  # the first poll will log what is wrong
             log.warning("can't see whether a webhook is set: %s", error)
         try:
             await poller.run()
@@ -282,7 +284,7 @@ class Telegram:
                         for name, text in commands
                     ]
                     await self.api.call(SetMyCommands(commands=rows, scope=scope, language_code=language or None))
-        except NoMethod as error:  # that was told
+        except NoMethod as error:  # `Api` has logged a warning
             log.debug("the menu of commands: %s", error)
         except TransportError as error:  # the menu is a convenience: the bot works without
             log.warning("the menu of commands was not set: %s", error)

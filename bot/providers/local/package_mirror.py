@@ -113,7 +113,7 @@ def _size(path: Path) -> int:
 
 
 def pip_command() -> list[str]:
-    """Return the command of a working pip: this environment's, uv's, the one on PATH, or the one bundled with Python."""
+    """Return the command of a working pip: this environment's, uv's, the one on PATH, or the one inside Python."""
     uv, pip = shutil.which("uv"), shutil.which("pip")
     candidates = [[sys.executable, "-m", "pip"]]
     candidates += [[uv, "tool", "run", "pip"]] if uv else []

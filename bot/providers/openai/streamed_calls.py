@@ -84,7 +84,7 @@ def _is_another(known: Part, id: str, name: str, delta: Mapping[str, Any]) -> bo
 
 
 def _given(delta: Mapping[str, Any]) -> Any:
-    """Return the arguments that a piece brings, "" for none."""
+    """Return the arguments that a piece brings, None for none."""
     function = delta.get("function")
     return function.get("arguments") if isinstance(function, dict) else None
 

@@ -10,7 +10,7 @@ from bot.providers.yandex import operations, wire
 
 
 class YandexAsyncModel:
-    """An `AsyncModel` of the native API. `url` takes the questions; `operations`, at another host, gives the answers."""
+    """An `AsyncModel` of the native API. `url` takes the questions; `operations` (another host) gives the answers."""
 
     def __init__(self, uri: str, profile: Profile, account: Account, *, url: str, operations: str) -> None:
         self._uri = uri

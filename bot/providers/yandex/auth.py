@@ -63,8 +63,9 @@ Source = Callable[[], Awaitable[Token]]
 
 
 class Renewed:
-    """Credentials by a token of `source`, renewed each hour or before it expires. The old token is used while renewing
-    fails.
+    """Credentials by a token of `source`, renewed each hour or before it expires.
+
+    The old token is used while renewing fails.
     """
 
     def __init__(self, source: Source, clock: Clock) -> None:
@@ -83,7 +84,7 @@ class Renewed:
             return self._current()
 
     async def renew(self, refused: Mapping[str, str]) -> bool:
-        """Get a new token after a 401, if the refused one is still the newest. Returns whether there is another token."""
+        """Get a new token after a 401, if the refused one is still the newest. Returns whether there is another."""
         async with self._lock:
             if self._current()["authorization"] == refused.get("authorization"):
                 await self._take()
@@ -113,7 +114,9 @@ class Renewed:
 class Exchange:
     """Gets IAM tokens from the IAM service in exchange for what `proof` returns: an OAuth token, or a signed JWT."""
 
-    def __init__(self, url: str, http: Http, clock: Clock, proof: Callable[[], Mapping[str, str]], name: str) -> None:
+    def __init__(
+        self, *, url: str, http: Http, clock: Clock, proof: Callable[[], Mapping[str, str]], name: str
+    ) -> None:
         self._url = f"{url}/iam/v1/tokens"
         self._http = http
         self._clock = clock
@@ -161,12 +164,21 @@ def credentials(settings: Settings, http: Http, clock: Clock) -> Credentials:
         return Fixed("Bearer", token)
     if oauth := settings.yc_oauth_token.get_secret_value():
         proof = {"yandexPassportOauthToken": oauth}
-        return Renewed(Exchange(settings.yc_iam_url, http, clock, lambda: proof, "YC_OAUTH_TOKEN"), clock)
+        return Renewed(
+            Exchange(url=settings.yc_iam_url, http=http, clock=clock, proof=lambda: proof, name="YC_OAUTH_TOKEN"), clock
+        )
     if settings.yc_service_account_key_file:
         key_file = read_key(settings.yc_service_account_key_file)
         name = "the key of YC_SERVICE_ACCOUNT_KEY_FILE"
         return Renewed(
-            Exchange(settings.yc_iam_url, http, clock, lambda: {"jwt": key_file.jwt(int(clock.time()))}, name), clock
+            Exchange(
+                url=settings.yc_iam_url,
+                http=http,
+                clock=clock,
+                proof=lambda: {"jwt": key_file.jwt(int(clock.time()))},
+                name=name,
+            ),
+            clock,
         )
     if settings.yc_metadata:
         return Renewed(Metadata(settings.yc_metadata_addr, http), clock)

@@ -236,7 +236,9 @@ class ResponseReader:
         numbers = _usage(response.get("usage"), _searches(output))
         sources = _sources(output)
         last = self._last
-        self._last = Chunk(last.text, last.replaces, last.finish, numbers, calls, sources=sources)
+        self._last = Chunk(
+            text=last.text, replaces=last.replaces, finish=last.finish, usage=numbers, tool_calls=calls, sources=sources
+        )
 
     def end(self) -> Chunk:
         """Return the last chunk. Raises `StreamCut` where the response has no end."""

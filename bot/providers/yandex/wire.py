@@ -23,8 +23,7 @@ LONGEST_TEXT = 100_000  # characters the server takes in one message
 
 
 def completion(uri: str, request: Request, *, stream: bool, reasons: bool = False) -> dict[str, Any]:
-    """Return the body of a completion. Raises `ModelRefused` where nothing is left to ask: the server refuses empty
-    texts.
+    """Return the body of a completion. Raises `ModelRefused` where nothing is left to ask (empty texts are refused).
 
     `reasons`: the model has a reasoning mode. Other models refuse the field.
     """
@@ -55,7 +54,7 @@ def _wishes(request: Request) -> dict[str, Any]:
 
 
 def _message(message: Message) -> dict[str, Any] | None:
-    """Return one of text, calls and results: the server takes exactly one. Calls have no ids here, names match results."""
+    """Return one of text, calls and results: the server takes exactly one. Calls have no ids: names match results."""
     calls = [part for part in message.parts if isinstance(part, ToolCall)]
     results = [part for part in message.parts if isinstance(part, ToolResult)]
     if calls:

@@ -42,9 +42,9 @@ from bot.telemetry.tracing import NOTHING, TurnTracer
 log = logging.getLogger(__name__)
 
 TIMEOUT = 30.0  # seconds a call may take
-MOST_PATIENCE = 60.0  # ... and more where answers come late: giving up before they do, nothing would ever be confirmed
-VITAL = ("getMe", "getUpdates", "sendMessage")  # without them no server is one: that they are not known will pass
-QUICK = 10.0  # seconds: such an answer says that all is well again
+MOST_PATIENCE = 60.0  # seconds added where answers come late: giving up before they come would confirm nothing
+VITAL = ("getMe", "getUpdates", "sendMessage")  # every server knows them: an answer that it does not will pass
+QUICK = 10.0  # seconds: an answer as quick as this ends the extra patience
 
 
 class NotSent(TransportUnavailable):
@@ -156,7 +156,7 @@ class Api:
         self.metrics = metrics or Metrics()
         self._missing: set[str] = set()  # methods that the server does not know
         self.tracer = tracer
-        self._patience = 0.0  # seconds that every call gets more, because answers have been late
+        self._patience = 0.0  # seconds that are added to each deadline, because answers came late
 
     async def call(self, method: TelegramMethod[Any], *, deadline: float = TIMEOUT) -> Any:
         """Call a method and return the `result` of Telegram's answer as JSON; `deadline` is in seconds.
@@ -218,7 +218,7 @@ class Api:
             raise Unauthorized() from None
         except TelegramConflictError as error:
             raise Conflict(_harmless(error.message)) from None
-        except TelegramEntityTooLarge as error:  # aiogram counts it among the broken connections
+        except TelegramEntityTooLarge as error:  # a subclass of aiogram's network error
             raise Refused(_harmless(error.message)) from None
         except TelegramNetworkError as error:
             if type(error.__cause__) is TimeoutError:

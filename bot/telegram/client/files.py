@@ -17,7 +17,7 @@ from bot.types import Attachment
 
 LARGEST = 20 << 20  # bytes that Telegram's own server hands over
 TRIES = 3
-DEADLINE = 60.0  # seconds for all of them
+DEADLINE = 60.0  # seconds for all tries
 BACKOFF = Backoff(1.0, 4.0)
 PATH = re.compile(r"(?!.*\.\.)[\w][\w ./-]{0,300}")
 

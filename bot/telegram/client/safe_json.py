@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any
 
-DEEPEST = 100  # levels that are kept where not all can be read: what a message says is among the first ten
+DEEPEST = 100  # levels that are kept where not all can be read: a message needs the first ten
 LONGEST_NUMBER = 4000  # digits; Python refuses to read some more
 TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)  # an unclosed text ends with all
 

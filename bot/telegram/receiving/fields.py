@@ -19,7 +19,7 @@ ATTACHMENTS = (
     "photo", "voice", "document", "video", "video_note", "audio", "sticker", "animation", "location", "contact",
     "poll", "dice", "venue", "story", "checklist", "paid_media",
 )  # fmt: skip
-ANONYMOUS = 1087968824  # in whose name anonymous administrators speak
+ANONYMOUS = 1087968824  # the account in whose name anonymous administrators speak
 SERVICE_SENDERS = {777000, ANONYMOUS, 136817688}  # Telegram, an anonymous administrator, a channel: nobody in person
 MAX_ID = 2**62
 FIRST_DATE = 1_376_000_000  # August 2013
@@ -69,7 +69,7 @@ class ReadReply(Read):
     """The message that a message replies to; `number` is its id where it is ephemeral."""
 
     message_id: int = Field(0, ge=0, le=MAX_ID)
-    number: int = Field(0, ge=0, le=MAX_ID, alias="ephemeral_message_id")  # of what one person sees
+    number: int = Field(0, ge=0, le=MAX_ID, alias="ephemeral_message_id")  # the id of an ephemeral message
     sender: ReadUser | None = Field(None, alias="from")
 
 
@@ -124,7 +124,9 @@ def _attachment(kind: str, value: dict[str, Any]) -> Attachment:
         told = name(value.get("mime_type")).partition(";")[0].strip()  # "audio/ogg; codecs=opus"
         mime, title = told or USUAL.get(kind, ""), name(value.get("file_name"))
     size, duration = natural(value.get("file_size")), natural(value.get("duration"))
-    return Attachment(kind, whole(value.get("file_id")), size, mime.lower(), title, duration)
+    return Attachment(
+        kind=kind, ref=whole(value.get("file_id")), size=size, mime=mime.lower(), name=title, duration=duration
+    )
 
 
 USUAL = {"photo": "image/jpeg", "voice": "audio/ogg", "video_note": "video/mp4"}

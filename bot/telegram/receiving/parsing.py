@@ -28,7 +28,7 @@ ALLOWED = (
     "my_chat_member",
     "message_reaction",
     "stopped_message_generation",
-    "pre_checkout_query",  # nothing is sold here: somebody has to say so within ten seconds
+    "pre_checkout_query",  # nothing is sold: the payment has to be declined within ten seconds
     "shipping_query",
 )
 RELAYED = ("forward_origin", "forward_date", "forward_from", "via_bot")
@@ -208,10 +208,10 @@ def _said(
     kind: Kind, body: dict[str, Any], message: ReadMessage, user: User, rows: Sequence[Received], me: Me
 ) -> Incoming | None:
     text = fields.text(body)
-    private = message.chat.id > 0  # the ids of people; a kind of chat that we don't know has one of the two as well
+    private = message.chat.id > 0  # ids of people are positive, in kinds of chats that are unknown here too
     unseen = 0 if private else fields.natural(body.get("ephemeral_message_id"))
     addressed, text = _addressed(body, text, me, private=private)
-    addressed = addressed or bool(unseen)  # nobody else gets it
+    addressed = addressed or bool(unseen)  # only the bot sees the message
     if not addressed:
         return None
     if kind is Kind.MESSAGE and re.match(r"/stop(@\w+)?$", text.strip(), re.IGNORECASE):
@@ -240,7 +240,7 @@ def _press(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming |
     if user is None or user.is_bot:
         return None
     place = body.get("message")
-    if not isinstance(place, dict):  # not one of ours, or too old to be shown: it only wants an answer
+    if not isinstance(place, dict):  # not a button of ours, or too old: the press only wants an answer
         place = {"chat": {"id": user.id, "type": "private"}, "message_id": 0}
     message = ReadMessage.model_validate(place)
     data, private = fields.whole(body.get("data")), message.chat.id > 0
@@ -263,7 +263,7 @@ def _press(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming |
 def _stopped(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
     chat = ReadChat.model_validate(body.get("chat"))
     address = Address("telegram", me.id, chat.id, fields.natural(body.get("message_thread_id")))
-    # A draft has the id of its turn (`Live`): the button of an old one must not stop the next answer.
+    # A draft has the id of its turn (`LiveMessage`): the button of an old one must not stop the next answer.
     turn = str(fields.natural(body.get("draft_id")) or "")
     return Incoming(str(rows[0].id), address, User(0), Kind.STOP, ids=_ids(rows), data=turn)
 

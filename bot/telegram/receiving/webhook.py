@@ -33,11 +33,11 @@ if TYPE_CHECKING:  # see `telegram/receiving/webhook_server.py`
 log = logging.getLogger(__name__)
 
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105  the header's name
-# A proxy, or a page in a browser, brings what came from elsewhere.
+# Headers of requests that a proxy, or a page in a browser, relays from elsewhere.
 RELAYED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Origin")
 READ_DEADLINE = 10.0  # seconds that a body may take
 MOST_CONNECTIONS = 40
-BACKOFF = Backoff(1.0, 30.0)  # between tries to set it: Telegram takes one a second
+BACKOFF = Backoff(1.0, 30.0)  # between tries to set the webhook: Telegram takes one a second
 
 
 class Webhook:
@@ -132,7 +132,7 @@ async def remove(api: Api) -> None:
     """Delete a webhook, because Telegram refuses `getUpdates` while one is set. Its host is logged first."""
     try:
         info = await api.call(GetWebhookInfo())
-    except NoMethod:  # then whatever is there goes
+    except NoMethod:  # delete the webhook unseen
         await api.call(DeleteWebhook(drop_pending_updates=False))
         return
     if url := info.get("url"):

@@ -43,7 +43,7 @@ class Mark:
     extra: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Layout:
     """The whole text with its marks. `borders` are positions between blocks; `note` is where the bot's own line begins,
     0 for none.
@@ -72,7 +72,7 @@ def lay_out(document: Document, note: str = "") -> Layout:
         canvas.write_runs((Run(note, ITALIC),), "")
     marks = sorted(canvas.marks, key=lambda mark: (mark.start, -mark.end, _NESTING.get(mark.type, 2)))
     verbatim = [(mark.start, mark.end) for mark in marks if mark.type == "pre"]
-    return Layout("".join(canvas.parts), marks, canvas.borders, at, verbatim)
+    return Layout(text="".join(canvas.parts), marks=marks, borders=canvas.borders, note=at, verbatim=verbatim)
 
 
 class _Canvas:

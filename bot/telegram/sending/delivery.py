@@ -102,7 +102,10 @@ class Deliverer:
         self.outage = Outage("delivering answers", self.clock)
 
     async def recover(self) -> None:
-        """Deliver, at a start, what an earlier run left. A row that was being sent is first searched for in the chat."""
+        """Deliver, at a start, what an earlier run left.
+
+        A row that was being sent is first searched for in its chat, because its message may already be there.
+        """
         left = await self.outbox.unfinished(self.api.id)
         self.streamed_ids.update(left.growing)
         self._left = left.newest
@@ -143,13 +146,13 @@ class Deliverer:
             async with lock:
                 while (delivery := await self.outbox.next(address)) is not None:
                     if (close := self.open_views.get(delivery.key)) is not None:
-                        await close()  # what it has sent is on disk then, so the row is read again
+                        await close()  # closing has stored what the view has sent: read the row again
                         continue
                     turn = turn_log.turn_of(delivery.key)
                     traced = tracing.joined(self.api.tracer.context(address.bot, turn))
                     with turn_log.about(turn), traced, tracing.span("deliver"):
-                        address = await self._one(delivery)
-                    if not lease.covers(address):  # a group that has moved
+                        address = await self._deliver_one(delivery)
+                    if not lease.covers(address):  # the group was migrated: its new chat is another process's
                         return
         finally:
             self._users[key] -= 1
@@ -203,14 +206,14 @@ class Deliverer:
         log.log(level, "chat %d: Telegram asks to wait %.0f s%s", chat, wait, " for drafts" if drafts else "")
         return wait
 
-    async def _one(self, delivery: Delivery) -> Address:
+    async def _deliver_one(self, delivery: Delivery) -> Address:
         """Deliver one row, or move it to the dead letters. Returns the address of the chat afterwards."""
-        progress = self._begun(delivery)
+        progress = self._new_progress(delivery)
         if (still := delivery.due - self.clock.time()) > 0:  # a flood wait that a restart has interrupted
             self.budget.hold(delivery.address.chat, self.clock.monotonic() + still)
         while True:
             try:
-                await self._parts(progress)
+                await self._send_parts(progress)
                 return delivery.address
             except Moved as error:
                 await self.outbox.chat_migrated(delivery.address.bot, delivery.address.chat, error.new)
@@ -219,13 +222,13 @@ class Deliverer:
                 self.outage.failed("Telegram does not know BOT_TOKEN any more: they wait in the outbox", grave=True)
                 await self.clock.sleep(TOKEN_PAUSE)
             except TransportUnavailable as error:
-                await self._wait(progress, error)
-            except (Refused, ValueError) as error:  # ValueError: aiogram itself does not take it
+                await self._wait_out(progress, error)
+            except (Refused, ValueError) as error:  # ValueError: aiogram's own validation
                 if isinstance(error, Gone | NotAlone) or not simpler(progress, error):
                     await self._give_up(delivery, error)
                     return delivery.address
 
-    def _begun(self, delivery: Delivery) -> Progress:
+    def _new_progress(self, delivery: Delivery) -> Progress:
         was_left = delivery.id <= self._left_of.get(delivery.address.chat_key, self._left or 0)
         outcome_unknown = (delivery.state is DeliveryState.SENDING and was_left) or delivery.key in self.uncertain_turns
         self.uncertain_turns.discard(delivery.key)
@@ -243,38 +246,40 @@ class Deliverer:
 
     async def _give_up(self, delivery: Delivery, error: Exception) -> None:
         """Record that a delivery was refused for good. A chat that can't be reached is marked as blocked."""
-        reason = str(error) if isinstance(error, Refused) else type(error).__name__  # others quote the text
-        if delivery.address.visible_to or isinstance(error, NotAlone):  # it may be that person who is gone
-            await self._say_aloud(delivery, reason)
+        reason = (
+            str(error) if isinstance(error, Refused) else type(error).__name__
+        )  # the texts of other errors quote the message
+        if delivery.address.visible_to or isinstance(error, NotAlone):  # perhaps only that person can't be reached
+            await self._replace_by_notice(delivery, reason)
         elif isinstance(error, Gone):
             log.info("chat %d can't be reached: %s", delivery.address.chat, error)
             await self.outbox.chat_blocked(delivery.address.bot, delivery.address.chat)
-            self._became("gone")
+            self._count_outcome("gone")
         else:
             log.error("delivery %d was refused for good: %s", delivery.id, reason)
             await self.outbox.dead_letter(delivery, reason)
-            self._became("dead")
+            self._count_outcome("dead")
 
-    async def _say_aloud(self, delivery: Delivery, reason: str) -> None:
+    async def _replace_by_notice(self, delivery: Delivery, reason: str) -> None:
         """Replace a message that can't be shown to one person by a public notice that says so."""
         log.info("chat %d: it can't be shown to one person alone: %s", delivery.address.chat, reason)
-        self._became("not alone")
+        self._count_outcome("not alone")
         if delivery.address.visible_to:
             await self.outbox.make_public(delivery)
             self.tasks.create_task(self.deliver(replace(delivery.address, visible_to=0)))
         else:
             await self.outbox.dead_letter(delivery, reason)
 
-    def _became(self, state: str) -> None:
+    def _count_outcome(self, state: str) -> None:
         self.api.metrics.deliveries.labels(state).inc()
         tracing.current().set_attribute("govorun.delivery", state)
 
-    async def _wait(self, progress: Progress, error: TransportUnavailable) -> None:
+    async def _wait_out(self, progress: Progress, error: TransportUnavailable) -> None:
         chat = progress.delivery.address.chat
         if isinstance(error, Flood):
             progress.floods += 1
             wait = self.flooded(chat, error, untold=FLOOD_BACKOFF.pause(progress.floods))
-            # On disk, so that a restart keeps the wait; and this send was certainly not carried out.
+            # Stored, so that a restart keeps the wait. This send was certainly not carried out.
             await self.outbox.postpone(progress.delivery, self.clock.time() + wait, begun=progress.outcome_unknown)
             progress.stored = progress.stored if progress.outcome_unknown else None
             return
@@ -284,16 +289,16 @@ class Deliverer:
         progress.failures += 1
         await self.clock.sleep(BACKOFF.pause(progress.failures))
 
-    async def _parts(self, progress: Progress) -> None:
+    async def _send_parts(self, progress: Progress) -> None:
         delivery = progress.delivery
         if delivery.outgoing.gone:
-            await self._take_away(progress)
+            await self._delete_leftovers(progress)
             await self.outbox.progress(delivery, progress.ids, done=0, sent=True)
             return
         screens = self._screens(progress)
         while progress.done < len(screens):
             last = progress.done == len(screens) - 1
-            message_id = await self._part(progress, screens[progress.done], last=last)
+            message_id = await self._send_part(progress, screens[progress.done], last=last)
             progress.ids[progress.done : progress.done + 1] = [message_id]
             progress.done += 1
             progress.outcome_unknown, progress.unnumbered, progress.ahead = False, False, LOOK_AHEAD
@@ -301,29 +306,29 @@ class Deliverer:
             if not delivery.address.visible_to:
                 self.unconfirmed.note_id(delivery.address.chat, message_id)
             if last:
-                await self._take_away(progress)
+                await self._delete_leftovers(progress)
             await self.outbox.progress(delivery, progress.ids, done=progress.done, sent=last)
             progress.stored = max(progress.ids)
             turn_log.current.get().last_progress = self.clock.monotonic()
-        self._became("sent")
+        self._count_outcome("sent")
 
-    async def _take_away(self, progress: Progress) -> None:
+    async def _delete_leftovers(self, progress: Progress) -> None:
         """Delete the messages of a longer, earlier version of the answer that are left over."""
         while len(progress.ids) > progress.done:
             await self.acquire_slot(progress.delivery.address.chat)
-            with suppress(Refused):  # it is gone, or too old to be deleted
+            with suppress(Refused):  # already deleted, or too old to be deleted
                 await self.api.call(messages.delete(progress.delivery.address, progress.ids[-1]))
             progress.ids.pop()
 
     def _screens(self, progress: Progress) -> list[Screen]:
         try:
             return messages.finished(progress.delivery.outgoing, progress.rung, progress.limit)
-        except Exception:  # formatting never costs an answer: a defect in it ends here, and is told to the operator
+        except Exception:  # a defect in the formatting must not cost the answer
             log.exception("delivery %d can't be formatted: sent as plain text", progress.delivery.id)
             progress.rung = Rung.PLAIN
             return messages.finished(progress.delivery.outgoing, progress.rung, progress.limit)
 
-    async def _part(self, progress: Progress, part: Screen, *, last: bool) -> int:
+    async def _send_part(self, progress: Progress, part: Screen, *, last: bool) -> int:
         delivery = progress.delivery
         chat = delivery.address.chat
         if delivery.address.visible_to and (part.file or progress.done == len(progress.ids)):
@@ -334,7 +339,7 @@ class Deliverer:
                 edited = await self._edit(progress, part, message_id, last=last)
                 if part.blocks and not delivery.address.visible_to and _shows_no_blocks(edited):
                     raise BadMarkup("the server leaves blocks out")
-            except NotModified:  # it already is
+            except NotModified:  # the message already is what it should be
                 return message_id
             except NoMethod:
                 with suppress(Refused):  # a new one is sent in its place
@@ -343,7 +348,7 @@ class Deliverer:
             return message_id
         if progress.outcome_unknown and (found := await self.unconfirmed.find(progress, part, last=last)):
             return found
-        if progress.unnumbered:  # it was carried out, and nobody will ever say more of it
+        if progress.unnumbered:  # the message was sent, and its id can't be found out
             return 0
         await self.acquire_slot(chat)
         await self.unconfirmed.mark(progress)

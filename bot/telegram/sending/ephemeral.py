@@ -26,7 +26,7 @@ from bot.telegram.sending.messages import NOTHING, Rung, Screen
 from bot.telegram.sending.progress import Progress
 from bot.types import Address, Outgoing
 
-PERHAPS = 0  # behind the id of the message that was opened: a file was about to be sent beside it
+MAYBE_SENT = 0  # stored behind the id of the opened message: a file was about to be sent, and may have been
 
 
 class Change(Protocol):
@@ -59,7 +59,7 @@ class EphemeralSender:
             await self._note(progress, progress.ids)
         opened = progress.ids[progress.done]
         if part.file and (progress.apart or not messages.can_be_written(part)):
-            return await self._beside(progress, part, opened, last=last)
+            return await self._send_file(progress, part, opened, last=last)
         with suppress(NotModified):
             await self.edit(progress, part, opened, last=last)
         return opened
@@ -71,7 +71,7 @@ class EphemeralSender:
         allow it.
         """
         refusal = ""
-        for way in dict.fromkeys((opens, "")):  # whoever administers the group needs nothing that opens
+        for way in dict.fromkeys((opens, "")):  # an administrator of the group needs no press or message
             await self.acquire_slot(to.chat)
             empty = messages.send(Screen(NOTHING), to, Outgoing(opens=way), last=False, thread=thread)
             try:
@@ -88,7 +88,7 @@ class EphemeralSender:
             raise NotAlone("the server does not know messages for one person")
         raise NotAlone(refusal)
 
-    async def _beside(self, progress: Progress, part: Screen, opened: int, *, last: bool) -> int:
+    async def _send_file(self, progress: Progress, part: Screen, opened: int, *, last: bool) -> int:
         """Send a file that can't be edited into a message as a message of its own, and delete the opened one.
 
         Whether a voice note was sent can never be found out after a broken connection. Then the part is shown as text
@@ -96,7 +96,7 @@ class EphemeralSender:
         """
         spoken = not messages.can_be_written(part)
         if spoken:
-            await self._note(progress, [opened, PERHAPS])
+            await self._note(progress, [opened, MAYBE_SENT])
         try:
             await self.acquire_slot(progress.delivery.address.chat)
             sent = await self.api.call(self.method(progress, part, last=last))
@@ -120,5 +120,5 @@ def left(ids: tuple[int, ...], rung: Rung) -> tuple[list[int], Rung]:
     """Return the stored ids of an ephemeral delivery, and the rung to go on with: plain text where its file may have
     been sent already.
     """
-    known = [id_ for id_ in ids if id_ != PERHAPS]
+    known = [id_ for id_ in ids if id_ != MAYBE_SENT]
     return known, rung if len(known) == len(ids) else Rung.PLAIN

@@ -77,7 +77,7 @@ class Window:
         self._calls.append(now)
 
     def _until(self, most: int, seconds: float) -> float:
-        # A little later than allowed: what we time at the start of a call is timed there at its arrival.
+        # A little later than allowed: Telegram counts a call when it arrives, we when it starts.
         return self._calls[-most] + seconds + 0.1 if most <= len(self._calls) else float("-inf")
 
 
@@ -87,11 +87,11 @@ class ChatBudget:
 
     messages: Bucket
     drafts: Window = field(default_factory=Window)
-    held: float = 0.0  # until when the chat waits because Telegram said so
-    drafts_held: float = 0.0
+    held: float = 0.0  # until when Telegram wants no messages
+    drafts_held: float = 0.0  # until when Telegram wants no drafts
     last_draft: float = float("-inf")
     last_message: float = float("-inf")
-    careful: float = float("-inf")  # until when Telegram's last complaint is remembered
+    careful: float = float("-inf")  # until when the chat is spared after a flood error
 
 
 class FloodBudget:
@@ -99,7 +99,7 @@ class FloodBudget:
 
     def __init__(self, rate: float, chat_rate: float) -> None:
         self.chat_rate = chat_rate
-        # A bucket of that size would let through twice as many in its first second.
+        # A window, because a bucket of that size would let twice as many calls through in its first second.
         self._all = Window(((most, most / rate),) if rate and (most := max(int(rate), 1)) else ())
         self._chats: OrderedDict[int, ChatBudget] = OrderedDict()
 

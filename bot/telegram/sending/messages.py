@@ -49,10 +49,10 @@ from bot.types import Address, Button, File, Outgoing
 
 LIMIT = 4096
 CAPTION_LIMIT = 1024
-SHORT_LIMIT = 1024  # of an edit of what one person sees: servers took no more for a time, as of a caption
+SHORT_LIMIT = 1024  # of an edited ephemeral message: for a time servers took no more, as in a caption
 NOTHING = "…"  # an answer without anything to see is still an answer
 STOP = "stop"  # the callback data of the Stop button: it needs no rights but to see the chat
-BY_REPLY, BY_PRESS = "m", "q"  # what lets an answer be shown to one person alone: a message to the bot, a press
+BY_REPLY, BY_PRESS = "m", "q"  # `Outgoing.opens` begins with what allows an ephemeral answer: a message, a press
 NO_PREVIEW = LinkPreviewOptions(is_disabled=True)  # a preview fetches what the model wrote
 
 

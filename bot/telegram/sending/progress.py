@@ -67,7 +67,7 @@ def simpler(progress: Progress, error: Exception) -> bool:
         progress.limit, progress.done = progress.limit // 2, 0
     elif progress.rung < Rung.PLAIN:
         progress.rung = Rung(progress.rung + 1)
-        progress.done = 0  # simpler parts end elsewhere: those that stand already are edited to fit
+        progress.done = 0  # simpler parts are cut elsewhere: messages that were sent are edited to fit
     else:
         return _elsewhere(progress)
     return True

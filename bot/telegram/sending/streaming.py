@@ -34,9 +34,9 @@ Mode = Literal["draft", "edit", "off"]
 
 THINKING_AFTER = 0.6  # seconds of silence before "Thinking…": most models are quicker, and each draft counts
 BREATH = 0.03  # seconds: an answer that comes at once needs no draft
-KEEPING = 1.5  # seconds: what is written needs no more frames, unless the database fails for more than a moment
+KEEPING = 1.5  # seconds: a complete answer gets no more frames, unless storing it takes longer than this
 KEEP_ALIVE = 20.0  # a draft lives 30 s
-BEHIND = 0.5  # seconds between looks whether an older answer, which a restart has left, stands in the chat
+BEHIND = 0.5  # seconds between checks whether an older answer, left by an earlier run, is delivered
 TYPING = 4.5  # seconds: it is shown for 5
 FRAME_DEADLINE = 10.0
 END_DEADLINE = 1.0
@@ -68,15 +68,15 @@ class LiveMessage:
         self.quote = quote
         self.over = over
         self.text = ""
-        self.doing = ""  # said below the text
-        self._completed: float | None = None  # when all of it was written
-        self._unseen = 0.0  # since when there is something that was not shown
+        self.doing = ""  # shown below the text
+        self._completed: float | None = None  # when the text was complete, monotonic
+        self._unseen = 0.0  # since when there is text that was not shown, monotonic; 0.0: all is shown
         self._flow = backpressure.Flow()
-        self._waited = 0.0  # seconds that what is read next was held back
+        self._waited = 0.0  # seconds for which the text that is read next was held back
         self._rung = Rung.RICH if deliverer.rich else Rung.ENTITIES
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._landed = asyncio.Event()  # no frame is under way
+        self._landed = asyncio.Event()  # set while no frame is under way
         self._landed.set()
         self._ended = False
 
@@ -113,7 +113,7 @@ class LiveMessage:
                 await self._landed.wait()
         self._task.cancel()
         await asyncio.wait({self._task})
-        if self.deliverer.open_views.get(self.turn) == self.end:  # else a turn that was begun anew has another view
+        if self.deliverer.open_views.get(self.turn) == self.end:  # a turn that was begun anew has another view
             del self.deliverer.open_views[self.turn]
 
     async def _run(self) -> None:
@@ -138,9 +138,9 @@ class LiveMessage:
             self.mode = "edit"
         if self.mode != "draft":
             await self._type()
-        elif not placed:  # else it had landed before a restart
+        elif not placed:  # else the answer landed as a message before a restart
             await self._drafts(may_land=placed is None)
-        if placed != 0:  # 0: a restart came while it was being sent, and the finished answer will look for it
+        if placed != 0:  # 0: a restart came while the message was sent; the delivery will search for it
             await self._edits(placed or 0)
 
     async def _type(self) -> None:
@@ -164,10 +164,10 @@ class LiveMessage:
         self._changed.clear()
 
     def _hold(self) -> None:
-        if self.text:  # the first word is nowhere kept waiting
+        if self.text:  # the first word is never held back
             self._flow.hold()
 
-    async def _ripe(self, wait: Callable[[], float]) -> None:
+    async def _wait_for_budget(self, wait: Callable[[], float]) -> None:
         """Wait until another frame may be sent. The stream of the model, held back meanwhile, is read when this
         returns.
         """
@@ -175,9 +175,9 @@ class LiveMessage:
             self._hold()
             await self.deliverer.clock.sleep(seconds)
         self._waited = self._flow.release()
-        await asyncio.sleep(0)  # who reads it comes first
+        await asyncio.sleep(0)  # let the reader of the stream run first
 
-    async def _give_way(self) -> None:
+    async def _wait_if_complete(self) -> None:
         if self._completed is not None:
             await self.deliverer.clock.sleep(self._completed + KEEPING - self.deliverer.clock.monotonic())
 
@@ -196,7 +196,7 @@ class LiveMessage:
 
         while not self._ended and self.mode == "draft":
             if drafts:
-                await self._ripe(due)
+                await self._wait_for_budget(due)
             await self._wait_for_change(KEEP_ALIVE if shown else THINKING_AFTER)
             if shown is None and (self.text or self.doing):
                 await clock.sleep(BREATH)
@@ -206,8 +206,8 @@ class LiveMessage:
                 return
             while (wait := budget.draft_wait(chat, clock.monotonic(), drafts)) > 0:
                 await clock.sleep(wait)
-            await self._give_way()
-            self._changed.clear()  # what came meanwhile is in this frame
+            await self._wait_if_complete()
+            self._changed.clear()  # this frame has everything that came meanwhile
             frame = messages.growing(self.text, self._rung, self.doing)
             if frame == shown and clock.monotonic() - shown_at < KEEP_ALIVE - 1:
                 continue
@@ -217,7 +217,7 @@ class LiveMessage:
             self._hold()
             if await self._draft(frame, draft_id):
                 shown, shown_at = frame, clock.monotonic()
-                self._seen(unseen)
+                self._observe_lag(unseen)
             else:
                 self._unseen = unseen
 
@@ -240,14 +240,16 @@ class LiveMessage:
         except Refused:
             self.mode = "edit"
         except TransportError as error:
-            self._ended = self._ended or isinstance(error, Unauthorized)  # then nothing can be shown at all
+            self._ended = self._ended or isinstance(
+                error, Unauthorized
+            )  # Telegram does not know the token: nothing can be shown
             log.debug("a draft was dropped: %s", error)
         finally:
             self._landed.set()
         self._changed.set()
         return False
 
-    def _seen(self, since: float) -> None:
+    def _observe_lag(self, since: float) -> None:
         """Measure the delay of text that came at the time `since` and is shown now; 0.0: the frame had no new text."""
         if since:
             self.deliverer.api.metrics.text_lag_seconds.observe(self.deliverer.clock.monotonic() - since)
@@ -265,22 +267,22 @@ class LiveMessage:
         self._ended = self._ended or self.deliverer.api.lacks(EditMessageText)
         shown = Screen()
         while not self._ended:
-            await self._ripe(lambda: budget.edit_wait(chat, clock.monotonic()))
+            await self._wait_for_budget(lambda: budget.edit_wait(chat, clock.monotonic()))
             await self._changed.wait()
             while not message_id and self.deliverer.delivers(self.address):
                 await clock.sleep(BEHIND)
             while (wait := budget.edit_wait(chat, clock.monotonic())) > 0:
                 await clock.sleep(wait)
-            await self._give_way()
+            await self._wait_if_complete()
             self._changed.clear()
-            # No blocks: whether a text can be edited into them is not told.
+            # No blocks: a message of text may not be editable into blocks.
             limit = messages.SHORT_LIMIT if self.address.visible_to else messages.LIMIT
             frame = messages.growing(self.text, Rung.ENTITIES, self.doing, limit)
             if frame.text and frame != shown:
                 unseen, self._unseen = self._unseen, 0.0
                 self._hold()
                 message_id = await self._edit(frame, message_id)
-                self._seen(unseen)
+                self._observe_lag(unseen)
                 shown = frame
 
     async def _edit(self, frame: Screen, message_id: int) -> int:
@@ -291,7 +293,7 @@ class LiveMessage:
         self._landed.clear()
         try:
             if not message_id:
-                return await self._place(frame)
+                return await self._send_message(frame)
             stop = messages.stop_keyboard(self.stop_label)
             await deliverer.api.call(messages.edit(frame, self.address, message_id, stop), deadline=FRAME_DEADLINE)
         except NotModified:
@@ -305,7 +307,7 @@ class LiveMessage:
             self._landed.set()
         return message_id
 
-    async def _place(self, frame: Screen) -> int:
+    async def _send_message(self, frame: Screen) -> int:
         """Send the message that is edited from then on, and return its id.
 
         When the outcome of the send is unknown, the view ends: a second message would stay in the chat for ever, and

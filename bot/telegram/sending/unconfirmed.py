@@ -70,7 +70,7 @@ class SendReconciler:
 
     async def mark(self, progress: Progress) -> None:
         """Note the highest known id before a send. It is stored only if a search from the stored id would be long."""
-        await self._look_up(progress.delivery.address)
+        await self._load_newest(progress.delivery.address)
         progress.last_known_id = max(progress.last_known_id, self.newest_id(progress.delivery.address.chat))
         if progress.stored is None or progress.last_known_id >= progress.stored + LOOK_AHEAD_AFTER_START // 2:
             await self.outbox.begin(progress.delivery, progress.last_known_id)
@@ -79,7 +79,7 @@ class SendReconciler:
     async def find(self, progress: Progress, part: Screen, *, last: bool) -> int:
         """Return the id of the message that an unconfirmed send has left in the chat; 0 when there is none."""
         to = progress.delivery.address
-        # What its own view has left is looked for, though its id may have come to the disk meanwhile.
+        # The message of its own live view is searched for too, though its id may have been stored meanwhile.
         known = await self.outbox.own_message_ids(to, but=progress.delivery.id) | {*progress.ids} | progress.cleared
         first = progress.last_known_id + 1
         last_id = max(self.newest_id(to.chat), progress.last_known_id) + progress.ahead + self._flying
@@ -87,9 +87,9 @@ class SendReconciler:
             if await self._is_there(progress, part, id_, last=last):
                 return id_
             progress.failures = 0  # Telegram answers
-            progress.cleared.add(id_)  # so that a broken connection does not begin the search anew
+            progress.cleared.add(id_)  # after a broken connection the search goes on behind it
         progress.outcome_unknown = False
-        progress.cleared.clear()  # the next send may well get one of these
+        progress.cleared.clear()  # the next send may get one of these ids
         return 0
 
     async def _is_there(self, progress: Progress, part: Screen, message_id: int, *, last: bool) -> bool:
@@ -104,14 +104,14 @@ class SendReconciler:
             except NotModified:
                 if message_id not in progress.touched and not (progress.was_left and _may_have_topics(progress)):
                     return True
-                looked = True  # it may say this because a search has edited it
-                edited = await self._seen(progress, part, message_id)
+                looked = True  # perhaps a search has edited it into this
+                edited = await self._read_message(progress, part, message_id)
         except (NoMessage, NoMethod):
             return False
         except TransportUnavailable:
             progress.touched.add(message_id)
             raise
-        if not isinstance(edited, dict):  # such a server returns the same for what is not there
+        if not isinstance(edited, dict):  # such a server answers alike where there is no message
             return False
         if _thread(edited) != (progress.delivery.address.thread if progress.thread else 0):
             return False
@@ -119,16 +119,16 @@ class SendReconciler:
             await self.edit(progress, part, message_id, last=last)
         return True
 
-    async def _seen(self, progress: Progress, part: Screen, message_id: int) -> Any:
+    async def _read_message(self, progress: Progress, part: Screen, message_id: int) -> Any:
         """Return the message. Telegram returns it only when an edit changes it, so its button gets another label."""
         while True:
             progress.looks += 1
             button = messages.stop_keyboard("…" * progress.looks)
             await self.acquire_slot(progress.delivery.address.chat)
-            with suppress(NotModified):  # a look before a crash had got so far
+            with suppress(NotModified):  # a search before a crash may have set this label
                 return await self.api.call(messages.edit(part, progress.delivery.address, message_id, button))
 
-    async def _look_up(self, to: Address) -> None:
+    async def _load_newest(self, to: Address) -> None:
         """Read the highest id known before the start from the outbox, once for each line."""
         if (line := _line(to.chat)) not in self._looked_up:
             chats = (line, line) if line else (SUPERGROUP, sys.maxsize)
