@@ -1,8 +1,8 @@
-"""Whom the admins let in and what each may spend, in memory: every message asks, and none may wait for the database.
+"""A write-through cache of the members, the allowed groups and the personal allowances of one bot.
 
-Begin with `MemberDirectory.change`: what changes any of it does it through here, so that the memory is what the
-database says. Where another process has changed something, the memory is older for a moment. So what is done by
-somebody's rights asks `stored_access` inside its transaction.
+Each message is checked against this cache, without waiting for the database. Begin with `MemberDirectory.write`: all
+changes go through it, so that the cache follows the database. After a change by another process the cache is stale for
+a moment. A transaction that uses somebody's rights therefore checks them again with `stored_access`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from bot.storage.store import Store, Tx
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class MemberDirectory:
-    """The members of one bot and the groups it may speak in. Nobody is known before `load`."""
+    """The members of one bot, their allowances, and the groups where the bot may speak. Empty before `load`."""
 
     store: Store
     bot: int
@@ -31,6 +31,7 @@ class MemberDirectory:
     _changing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def load(self) -> None:
+        """Read everything from the database, once no change is under way."""
         async with self._changing:
             await self._read()
 
@@ -46,66 +47,71 @@ class MemberDirectory:
         self._allowances = allowances
 
     async def write(self, work: Callable[[Tx], T]) -> T:
-        """Run a transaction that changes who is let in; what it did counts when this returns.
+        """Run a transaction that changes members, groups or allowances, then reload the cache.
 
-        Other processes are told in the same commit.
+        The commit also notifies the other processes, which reload theirs.
         """
 
-        def told(tx: Tx) -> T:
+        def notify_and_work(tx: Tx) -> T:
             tx.queue.notify_processes(f"roll:{self.bot}")
             return work(tx)
 
         async with self._changing:
-            done = await self.store.write(told)
+            result = await self.store.write(notify_and_work)
             await self.store.retry_until_stored(self._read)
-            return done
+            return result
 
     def role(self, user: int) -> Role | None:
-        """None for whom the database does not know, or whose time is over."""
+        """The role of a member; None for strangers and for members whose membership has expired."""
         return _role(self._members.get(user), self.store.clock.time())
 
     def allows(self, chat: int) -> bool:
+        """Whether an admin has allowed the bot to speak in this group."""
         return chat in self._groups
 
     def allowance(self, user: int) -> Allowance | None:
-        """None: as everybody."""
+        """What an admin lets this user spend; None for a user with the limits of everybody."""
         return self._allowances.get(user)
 
     @property
     def has_allowances(self) -> bool:
+        """Whether any user has a personal allowance."""
         return bool(self._allowances)
 
     def find(self, user: int) -> Membership | None:
+        """The membership of a user, also an expired one; None for a stranger."""
         return self._members.get(user)
 
     def members(self) -> Sequence[Membership]:
-        """Those whose time is not over, the highest first."""
+        """The members whose membership has not expired, the highest role first."""
         now = self.store.clock.time()
         members = [member for member in self._members.values() if not member.is_over(now)]
         return sorted(members, key=lambda member: (-Role[member.role.upper()], member.at))
 
     def with_role(self, least: Role) -> Iterator[int]:
-        """The ids of members with at least that role."""
+        """The ids of the members who have the role `least` or a higher one."""
         return (member.user for member in self.members() if Role[member.role.upper()] >= least)
 
 
 @dataclass(frozen=True, slots=True)
 class StoredMembers:
-    """The members as a transaction sees them (`access.Known`)."""
+    """The members and groups as a transaction reads them from the database (`policy.Directory`)."""
 
     tx: Tx
     bot: int
 
     def role(self, user: int) -> Role | None:
+        """The stored role of a member; None for strangers and for members whose membership has expired."""
         return _role(self.tx.members.find_member(self.bot, user), self.tx.clock.time())
 
     def allows(self, chat: int) -> bool:
+        """Whether the database says that the bot may speak in this group."""
         return chat in self.tx.members.list_allowed_groups(self.bot)
 
 
 def stored_access(access: Access, tx: Tx, bot: int) -> Access:
-    """The policy `access` over the members as this transaction sees them."""
-    return replace(access, known=StoredMembers(tx, bot))
+    """A copy of the policy `access` that asks the database, through this transaction, instead of the cache."""
+    return replace(access, directory=StoredMembers(tx, bot))
 
 
 def _role(member: Membership | None, now: float) -> Role | None:

@@ -1,8 +1,8 @@
-"""For admins: who is let in, links that let in, and what was done. Begin with `Members.members`.
+"""The commands of admins: /members, /invite and /audit. Begin with `Members.members`.
 
-Nobody changes those of the own rank or above, and nobody gives a higher one than they may change (`access.may_set`); so
-an admin handles users and operators, an owner everybody but the owners of the settings. All of it stands in the audit
-log. What ends when a role is lowered: `access/rights.py`.
+An admin changes the roles of users and operators, and gives no higher role than operator. An owner changes everybody
+except the owners whom the settings name (`policy.may_set`). Each change is an entry in the audit log. What a person
+loses with a role is decided in `access/rights.py`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,11 @@ GIVEN = (Role.USER, Role.OPERATOR, Role.ADMIN, Role.OWNER, Role.BLOCKED)
 
 @dataclass(frozen=True, slots=True)
 class InviteTerms:
-    """What a link is to be: for whom, how often, and for how many days; `stay`: days of membership, 0 for good."""
+    """The terms of an invitation link.
+
+    The link works `uses` times within `days` days and gives `role`. `stay` is the length of the membership in days, 0
+    for a membership without an end.
+    """
 
     role: Role = Role.USER
     uses: int = 1
@@ -46,24 +50,28 @@ class InviteTerms:
 
     @classmethod
     def of(cls, words: str) -> InviteTerms | None:
-        """`operator 5x 30d stay 90d`, each of them optional; None for what is nothing of that."""
-        found = WISH.fullmatch(words.strip().lower())
+        """Parse the words after `/invite`, such as `operator 5x 30d stay 90d`, all optional. None for other words."""
+        found = TERMS.fullmatch(words.strip().lower())
         if found is None:
             return None
         role, uses, days, stay = found.groups()
-        wish = cls(Role[(role or "user").upper()], int(uses or 1), int(days or LINK_DAYS), int(stay or 0))
-        fits = 0 < wish.uses <= MOST_USES and 0 < wish.days <= MOST_DAYS and wish.stay <= 10 * MOST_DAYS
-        return wish if fits else None
+        terms = cls(Role[(role or "user").upper()], int(uses or 1), int(days or LINK_DAYS), int(stay or 0))
+        fits = 0 < terms.uses <= MOST_USES and 0 < terms.days <= MOST_DAYS and terms.stay <= 10 * MOST_DAYS
+        return terms if fits else None
 
 
-WISH = re.compile(
+TERMS = re.compile(
     r"(user|operator|admin)?(?:(?:^|\s+)(\d{1,5})x)?(?:(?:^|\s+)(\d{1,5})d)?(?:(?:^|\s+)stay\s+(\d{1,5})d)?"
 )
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Members:
-    """`link` makes an address of a code; `deliver` sends what a turn has put into the outbox for other chats."""
+    """The commands and buttons with which admins manage members, groups and invitation links.
+
+    `link` makes the address of an invitation from its code. `deliver` sends the messages that a turn has stored for
+    other chats.
+    """
 
     store: Store
     access: Access
@@ -73,6 +81,7 @@ class Members:
     deliver: Callable[[str, Sequence[Address]], None]
 
     def feature(self) -> Feature:
+        """The commands and buttons for admins."""
         return Feature(
             commands={
                 "/members": Command(self.members, in_menu=False, requires=Permission.MANAGE),
@@ -91,7 +100,7 @@ class Members:
     # --- the list -----------------------------------------------------------------------------------------------------
 
     async def members(self, incoming: Incoming, reply: Reply, rest: str) -> None:
-        """The list; with a number, that person."""
+        """`/members` lists the members; `/members NUMBER` shows the person with that id."""
         if rest:
             if not re.fullmatch(r"[1-9]\d{0,17}", rest):
                 raise BadInput(say(incoming.language, "members.usage"))
@@ -100,22 +109,23 @@ class Members:
             await self._list(incoming, reply, 0)
 
     async def press_page(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Show the next page of the list of members."""
         await self._list(incoming, reply, int(action.payload["page"]))
 
     async def _list(self, incoming: Incoming, reply: Reply, page: int) -> None:
         bot, members = incoming.address.bot, self.directory.members()
-        shown = members[page * PAGE : (page + 1) * PAGE]
+        rows = members[page * PAGE : (page + 1) * PAGE]
 
         def question(tx: Tx) -> tuple[Mapping[int, str], Mapping[int, str]]:
             groups = tx.members.list_allowed_groups(bot) if not page else frozenset[int]()
-            return tx.members.read_names(bot, [member.user for member in shown]), tx.members.read_names(bot, groups) | {
+            return tx.members.read_names(bot, [member.user for member in rows]), tx.members.read_names(bot, groups) | {
                 group: "" for group in groups if group not in tx.members.read_names(bot, groups)
             }
 
         language = incoming.language
         names, groups = await self.store.read(question)
         choices = [
-            Choice(_label(language, member, names), "members.show", {"whom": str(member.user)}) for member in shown
+            Choice(_label(language, member, names), "members.show", {"whom": str(member.user)}) for member in rows
         ]
         choices += [
             Choice(say(language, "group.withdraw", name=name or group), "group.withdraw", {"chat": str(group)})
@@ -131,6 +141,7 @@ class Members:
     # --- one of them --------------------------------------------------------------------------------------------------
 
     async def press_show(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Show one member, with buttons for the roles that the admin may give."""
         await self._show(incoming, reply, int(action.payload["whom"]))
 
     async def _show(self, incoming: Incoming, reply: Reply, user: int) -> None:
@@ -157,19 +168,20 @@ class Members:
         await finish_with(self.store, incoming, reply, "\n".join(lines), choices=choices)
 
     async def press_set(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Give a person the role of the button. Raises `NotAllowed`."""
         user, new = int(action.payload["whom"]), Role[action.payload["role"].upper()]
         language = incoming.language
 
         def work(tx: Tx) -> Sequence[Address]:
-            places = self.rights.change_role(tx, incoming, user, new)
-            said = say(language, "members.changed", id=user, role=say(language, ROLES[new]))
-            finish_turn(tx, incoming, said, over=True)
-            return places
+            chats = self.rights.change_role(tx, incoming, user, new)
+            text = say(language, "members.changed", id=user, role=say(language, ROLES[new]))
+            finish_turn(tx, incoming, text, over=True)
+            return chats
 
         self.deliver(incoming.id, await finish(self.directory, reply, work))
 
     async def press_withdraw(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """A group may be spoken in no more."""
+        """Forbid the bot to speak in a group. Raises `NotAllowed`."""
         chat = int(action.payload["chat"])
 
         def work(tx: Tx) -> None:
@@ -184,19 +196,20 @@ class Members:
     # --- links --------------------------------------------------------------------------------------------------------
 
     async def invite(self, incoming: Incoming, reply: Reply, rest: str) -> None:
-        language, wish = incoming.language, InviteTerms.of(rest)
-        if wish is None:
+        """Make an invitation link and show it. Raises `BadInput` for terms that it can't parse, and `NotAllowed`."""
+        language, terms = incoming.language, InviteTerms.of(rest)
+        if terms is None:
             raise BadInput(say(language, "invite.usage"))
         code, bot, admin = secrets.token_urlsafe(16), incoming.address.bot, incoming.user.id
 
         def work(tx: Tx) -> None:
-            if not may_set(stored_access(self.access, tx, bot).role(Actor.of(incoming)), Role.STRANGER, wish.role):
+            if not may_set(stored_access(self.access, tx, bot).role(Actor.of(incoming)), Role.STRANGER, terms.role):
                 raise refusal(tx, incoming)
-            expires, stay = self.store.clock.time() + wish.days * DAY, wish.stay * DAY or None
-            id_ = tx.members.add_invitation(bot, hashed(code), wish.role.word, wish.uses, expires, stay, admin)
-            tx.audit.add_entry(bot, admin, "invite", id_, role=wish.role.word, uses=wish.uses, days=wish.days)
+            expires, stay = self.store.clock.time() + terms.days * DAY, terms.stay * DAY or None
+            id_ = tx.members.add_invitation(bot, hashed(code), terms.role.word, terms.uses, expires, stay, admin)
+            tx.audit.add_entry(bot, admin, "invite", id_, role=terms.role.word, uses=terms.uses, days=terms.days)
             text = say(
-                language, "invite", link=self.link(code), role=say(language, ROLES[wish.role]), uses=wish.uses,
+                language, "invite", link=self.link(code), role=say(language, ROLES[terms.role]), uses=terms.uses,
                 until=_date(expires),
             )  # fmt: skip
             finish_turn(
@@ -204,10 +217,11 @@ class Members:
             )
 
         await finish(self.store, reply, work)
-        # The code stands in that chat now; the database keeps its hash.
+        # The admin has the code now; the database keeps only its hash.
         await self.store.write(lambda tx: tx.outbox.delete_text(bot, incoming.id))
 
     async def press_revoke(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Revoke an invitation link. Raises `NotAllowed`."""
         bot, id_ = incoming.address.bot, action.payload["id"]
 
         def work(tx: Tx) -> None:
@@ -221,6 +235,7 @@ class Members:
     # --- the log ------------------------------------------------------------------------------------------------------
 
     async def audit(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
+        """Show the newest entries of the audit log."""
         bot, language = incoming.address.bot, incoming.language
 
         def question(tx: Tx) -> tuple[Sequence[Entry], Mapping[int, str]]:

@@ -1,7 +1,8 @@
-"""How people and groups get in: a link, a first-run code, or a question to the admins. Begin with `Onboarding.refuse`.
+"""How people and groups get access: by an invitation link, the first-run code, or a request to the admins.
 
-`dispatch/admission.py` sends here whom the table of `access/policy.py` turned away. A stranger may ask once to
-be let in, a group is asked for once; every admin gets that with two buttons in private, and the first press decides.
+Begin with `Onboarding.refuse`, which `dispatch/admission.py` calls for senders whom `access/policy.py` has refused. A
+stranger can request access once, and so can a group. Each admin gets the request in private with two buttons, and the
+first press decides.
 """
 
 from __future__ import annotations
@@ -15,10 +16,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from bot.access.directory import MemberDirectory
-from bot.access.policy import Access, Actor, Decision, Role
+from bot.access.policy import Actor, Decision, Role
 from bot.access.rate_limit import RateLimit
 from bot.access.rights import Rights
-from bot.clock import Clock
 from bot.feature import ButtonHandler, Command, Feature
 from bot.outbox import Choice, finish, finish_turn, finish_with, finish_with_notice, with_choices
 from bot.ports import Reply, Transport
@@ -31,32 +31,38 @@ from bot.types import Address, Incoming, Kind, Outgoing, Permission
 
 log = logging.getLogger(__name__)
 
-NUMBERS_TOLD = 5  # how often in a row a stranger is told the own number
+REFUSALS_AT_ONCE = 5  # answers to a stranger, with their id; after them one a minute
 ONE_A_MINUTE = 60.0
-TRIES, ONE_AN_HOUR = 5, 3600.0  # codes that one account may try, whatever others have tried
-WRONG_CODES_LOGGED = 5  # lines about wrong first-run codes at once; after them one a minute
-MOST_OPEN = 50  # questions that wait for the admins
+TRIES, ONE_AN_HOUR = 5, 3600.0  # codes that one account may try; the tries of other accounts do not count
+WRONG_CODES_LOGGED = 5  # log lines about wrong first-run codes at once; after them one a minute
+MOST_OPEN = 50  # requests that wait for a decision of the admins
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Onboarding:
-    """`code` is the first-run code, "" for none: whoever says it becomes the owner."""
+    """Lets people and groups in, and answers everybody else.
+
+    `greeting` replaces the text of `/start`. `code` is the first-run code, "" for none: who sends it becomes the owner.
+    """
 
     store: Store
-    access: Access
     directory: MemberDirectory
     rights: Rights
-    clock: Clock
     transport: Transport
     tasks: asyncio.TaskGroup
-    greeting: str = ""  # instead of the usual one
+    greeting: str = ""
     library: Library = field(default_factory=Library)
-    code: str = ""
-    _told: RateLimit = field(default_factory=lambda: RateLimit(ONE_A_MINUTE, NUMBERS_TOLD))
-    _tries: RateLimit = field(default_factory=lambda: RateLimit(ONE_AN_HOUR, TRIES))
-    _logged: RateLimit = field(default_factory=lambda: RateLimit(ONE_A_MINUTE, WRONG_CODES_LOGGED))
+    code: str = field(default="", init=False)
+    _refusals: RateLimit = field(
+        default_factory=lambda: RateLimit(interval=ONE_A_MINUTE, burst=REFUSALS_AT_ONCE), init=False
+    )
+    _tries: RateLimit = field(default_factory=lambda: RateLimit(interval=ONE_AN_HOUR, burst=TRIES), init=False)
+    _wrong_codes: RateLimit = field(
+        default_factory=lambda: RateLimit(interval=ONE_A_MINUTE, burst=WRONG_CODES_LOGGED), init=False
+    )
 
     def feature(self) -> Feature:
+        """The command /start, and the buttons below a request for access."""
         return Feature(
             commands={"/start": Command(self.start, in_menu=False)},
             presses={
@@ -66,10 +72,10 @@ class Onboarding:
         )
 
     async def open(self, shared_code: Callable[[int], str] | None = None) -> None:
-        """Begin: who was let in, and a new code where nobody owns the bot.
+        """Load the members at the start, and make a first-run code if the bot has no owner.
 
-        `shared_code` makes the code that all processes have in common. It is told how often a code has made an owner,
-        so that each code works once.
+        `shared_code` derives the code that all processes share from the number of owners that codes have made, so that
+        each code works once. Without it the code is random.
         """
         await self.directory.load()
         if self.admins(Role.OWNER):
@@ -82,33 +88,34 @@ class Onboarding:
             )
 
     async def look(self) -> None:
-        """Another process has changed who was let in."""
+        """Reload the members after another process has changed them."""
         await self.directory.load()
         self.code = "" if self.admins(Role.OWNER) else self.code
 
     def admins(self, least: Role = Role.ADMIN) -> Sequence[int]:
-        return sorted({*self.access.owners, *self.directory.with_role(least)})
+        """The ids of the owners in the settings, and of the members with the role `least` or a higher one."""
+        return sorted({*self.rights.access.owners, *self.directory.with_role(least)})
 
     async def sweep(self, where: Address) -> None:
-        """End what hung on rights that ended by themselves. `where` is any address of the bot."""
+        """Revoke the links and requests of people whose role has ended by itself. `where` is any address of the bot."""
         self.deliver("", await self.store.write(lambda tx: self.rights.end_lapsed(tx, where)))
 
-    def deliver(self, turn: str, places: Sequence[Address]) -> None:
-        """In the background: a chat that can't be reached keeps nobody waiting."""
-        for where in places:
+    def deliver(self, turn: str, chats: Sequence[Address]) -> None:
+        """Send stored messages to other chats in the background, so that an unreachable chat delays nobody."""
+        for where in chats:
             self.tasks.create_task(self.transport.reply(where, turn).finish())
 
     # --- who is turned away -------------------------------------------------------------------------------------------
 
     async def refuse(self, incoming: Incoming, reply: Reply, decision: Decision) -> None:
-        """End the turn of somebody who may not talk here."""
+        """Answer a sender who may not use the bot here, and end the turn."""
         if decision is Decision.NOT_HERE:
-            await self._outside(incoming, reply)
-        elif decision is not Decision.CLOSED:  # a word to a program could begin a conversation without an end
+            await self._refuse_group(incoming, reply)
+        elif decision is not Decision.CLOSED:  # two bots that answer each other would never stop
             await reply.acknowledge()
             await finish_with(self.store, incoming, reply)
         elif incoming.kind is Kind.BUTTON:
-            await self._press(incoming, reply)
+            await self._request_access(incoming, reply)
         elif (code := _code(incoming)) and incoming.private:
             await self._enter(incoming, reply, code)
         else:
@@ -118,7 +125,7 @@ class Onboarding:
         speaks = incoming.kind in (Kind.MESSAGE, Kind.STOP) and not incoming.data
         if not speaks:
             await reply.acknowledge(say(incoming.user.language, "closed", id=incoming.user.id))
-        if not (speaks and incoming.private) or self._told.take(incoming.user.id, self.clock.monotonic()):
+        if not (speaks and incoming.private) or self._refusals.take(incoming.user.id, self.store.clock.monotonic()):
             await finish_with(self.store, incoming, reply)
             return
 
@@ -132,8 +139,8 @@ class Onboarding:
 
         await finish(self.store, reply, work)
 
-    async def _press(self, incoming: Incoming, reply: Reply) -> None:
-        """The only button that a stranger may press is the one that asks to be let in."""
+    async def _request_access(self, incoming: Incoming, reply: Reply) -> None:
+        """Take a stranger's request for access: no other button works for strangers."""
         where, user = incoming.address, incoming.user
         key, message = incoming.data, incoming.message_id
         action = await self.store.read(lambda tx: tx.buttons.find_pressed(where, user.id, key, message))
@@ -160,10 +167,10 @@ class Onboarding:
 
     # --- groups -------------------------------------------------------------------------------------------------------
 
-    async def _outside(self, incoming: Incoming, reply: Reply) -> None:
-        """In a group that nobody has allowed: the admins are asked once, and the group is told so."""
+    async def _refuse_group(self, incoming: Incoming, reply: Reply) -> None:
+        """Ask the admins, once, whether the bot may speak in a group that nobody has allowed, and tell the group so."""
         await reply.acknowledge()
-        is_admin = self.access.role(Actor.of(incoming)) >= Role.ADMIN
+        is_admin = self.rights.access.role(Actor.of(incoming)) >= Role.ADMIN
         if not _is_call(incoming) or not self.admins():
             await finish_with(self.store, incoming, reply)
             return
@@ -183,23 +190,24 @@ class Onboarding:
     # --- what the admins are asked ------------------------------------------------------------------------------------
 
     def _ask(self, tx: Tx, incoming: Incoming, subject: int, name: str, question: str) -> Sequence[Address]:
-        """Put the question to every admin into the outbox; where it is to be delivered."""
-        bot, places = incoming.address.bot, []
+        """Store a request for access, and a message about it for each admin. Returns the chats of the admins."""
+        bot, chats = incoming.address.bot, []
         tx.members.store_request(bot, subject, name)
         for admin in sorted(self.rights.with_role(tx, bot)):
             where = Address(incoming.address.transport, bot, admin)
             language, key = tx.chats.read_language(bot, admin), f"{incoming.id}.a{admin}"
-            told = {"subject": subject, "name": name, "language": incoming.user.language}
+            payload = {"subject": subject, "name": name, "language": incoming.user.language}
             row = tuple(
-                tx.buttons.add_button(where, key, admin, say(language, act), act, **told)
+                tx.buttons.add_button(where, key, admin, say(language, act), act, **payload)
                 for act in ("join.allow", "join.refuse")
             )
             text = say(language, question, name=name or "-", id=subject)
             tx.outbox.add_answer(key, where, Outgoing(text, plain=True, buttons=(row,)))
-            places.append(where)
-        return places
+            chats.append(where)
+        return chats
 
     async def press_decide(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Let a person or a group in, or refuse them, and tell them the decision. Raises `NotAllowed`."""
         subject, allows = int(action.payload["subject"]), action.name == "join.allow"
         where = Address(incoming.address.transport, incoming.address.bot, subject)
 
@@ -212,14 +220,14 @@ class Onboarding:
             tx.audit.add_entry(where.bot, admin, "allowed" if allows else "refused", subject)
             if allows and subject < 0:
                 tx.members.set_group_allowed(where, allowed=True)
-            elif allows and now.known.role(subject) is None:
+            elif allows and now.directory.role(subject) is None:
                 self.rights.set_role(tx, where.bot, subject, Role.USER, admin)
             key = "join.let" if allows else "join.not"
             finish_turn(tx, incoming, say(language, key, name=action.payload["name"] or subject), over=True)
             if subject < 0 and not allows:
                 return ()
-            told = say(action.payload["language"], OUTCOMES[subject > 0, allows])
-            tx.outbox.add_answer(f"{incoming.id}.told", where, Outgoing(told, plain=True))
+            text = say(action.payload["language"], OUTCOMES[subject > 0, allows])
+            tx.outbox.add_answer(f"{incoming.id}.told", where, Outgoing(text, plain=True))
             return (where,)
 
         self.deliver(incoming.id, await finish(self.directory, reply, work))
@@ -227,7 +235,7 @@ class Onboarding:
     # --- codes --------------------------------------------------------------------------------------------------------
 
     async def start(self, incoming: Incoming, reply: Reply, rest: str) -> None:
-        """`/start`, of somebody who is let in already: a link may give a higher role."""
+        """Greet a person who has access already, or use the invitation link that they followed for a higher role."""
         if rest and incoming.private and Actor.of(incoming).firsthand:
             await self._enter(incoming, reply, rest, inside=True)
         elif self.greeting:
@@ -240,7 +248,7 @@ class Onboarding:
 
     async def _enter(self, incoming: Incoming, reply: Reply, code: str, *, inside: bool = False) -> None:
         user, bot = incoming.user.id, incoming.address.bot
-        if self._tries.take(user, self.clock.monotonic()):
+        if self._tries.take(user, self.store.clock.monotonic()):
             key = "start" if inside else "join.tries"
             await finish_with_notice(self.store, incoming, reply, key, name=incoming.user.name)
             return
@@ -249,7 +257,7 @@ class Onboarding:
 
         def work(tx: Tx) -> Role | None:
             tx.chats.record_seen(incoming.address, incoming.user, private=True)
-            role = self._first(tx, bot, user) if first else self.rights.use_link(tx, bot, user, hashed(code))
+            role = self._make_owner(tx, bot, user) if first else self.rights.use_link(tx, bot, user, hashed(code))
             name, sentence = incoming.user.name, "start" if inside else "join.over"
             if role is not None:
                 sentence = WELCOME[role]
@@ -259,11 +267,11 @@ class Onboarding:
         role = await self.directory.write(work)
         if role is Role.OWNER:
             self.code = ""
-        elif has_code and not first and role is None and not self._logged.take("", self.clock.monotonic()):
+        elif has_code and not first and role is None and not self._wrong_codes.take("", self.store.clock.monotonic()):
             log.warning("account %d has tried a wrong first-run code", user)
         await reply.finish()
 
-    def _first(self, tx: Tx, bot: int, user: int) -> Role | None:
+    def _make_owner(self, tx: Tx, bot: int, user: int) -> Role | None:
         if any(member.role == Role.OWNER.word for member in tx.members.list_members(bot)):
             return None
         tx.members.store_member(bot, user, Role.OWNER.word, 0)
@@ -272,19 +280,19 @@ class Onboarding:
 
 
 def hashed(code: str) -> str:
-    """What is kept of a link's code. It is random, so that nobody finds it from this."""
+    """The SHA-256 of a link's code, which is stored instead of the code. A random code can't be found from its hash."""
     return hashlib.sha256(code.encode("utf-8", "replace")).hexdigest()
 
 
 def _code(incoming: Incoming) -> str:
-    """What follows `/start` in words of the person's own."""
+    """The code that follows `/start`; "" for any other message, and for one that the person did not write firsthand."""
     word, _, code = incoming.text.partition(" ")
     is_start = incoming.kind is Kind.MESSAGE and word.partition("@")[0].lower() == "/start"
     return code.strip() if is_start and Actor.of(incoming).firsthand else ""
 
 
 def _is_call(incoming: Incoming) -> bool:
-    """Whether the bot itself was called into the group, or spoken to there: a bare command may be another bot's."""
+    """Whether a group has added the bot or spoken to it. A command without the bot's name may be for another bot."""
     if incoming.kind is Kind.MESSAGE:
         return not incoming.text.startswith("/") or "@" in incoming.text.split(maxsplit=1)[0]
     return incoming.kind is Kind.UNBLOCKED

@@ -1,8 +1,8 @@
-"""Who may do what: one table for messages, edits and button presses. Begin with `Access.authorize`; it is pure.
+"""Who may do what: the table `RULES` decides for messages, edits and button presses. Pure.
 
-Closed by default: what no rule allows is refused. Whether somebody is a person at all is the transport's knowledge
-(`User.id` 0 is nobody in person: a channel, the service itself; the id of the chat is the group itself, for which an
-anonymous administrator speaks); programs never count. Whom the database knows stands in `access/directory.py`.
+Begin with `Access.authorize`. Everything that no rule allows is refused. The transport says who the sender is: a
+`User.id` of 0 is no person (a channel, or Telegram itself); a `User.id` equal to the id of the chat is a group, for
+which an anonymous administrator speaks. Other bots have no rights. The members stand in `access/directory.py`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from bot.types import Incoming, Kind, Permission
 
 
 class Role(IntEnum):
-    """Each may do what those before it may."""
+    """The roles of people in ascending order: each role includes the rights of the roles before it."""
 
     NOBODY = 0
     BLOCKED = 1
@@ -27,18 +27,18 @@ class Role(IntEnum):
 
     @property
     def word(self) -> str:
-        """As it stands in the database and in settings."""
+        """The name of the role in the database and in the settings."""
         return self.name.lower()
 
 
 class Decision(StrEnum):
-    """The answer; everything but `ALLOWED` says what is missing."""
+    """The result of `Access.authorize`: allowed, or the reason for the refusal."""
 
     ALLOWED = "allowed"
     NOT_IN_PERSON = "not in person"
     BLOCKED = "blocked"
     CLOSED = "closed"
-    NOT_HERE = "not here"  # the group was not allowed
+    NOT_HERE = "not here"  # no admin has allowed the bot in this group
     NOT_HIGH_ENOUGH = "not high enough"
     NOT_PRIVATE = "not private"
     NOT_FIRSTHAND = "not firsthand"
@@ -47,10 +47,11 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts, and how. `id` is the numeric id of a person, 0 for nobody; names count for nothing.
+    """Who sends a message or presses a button. `id` is the numeric id of a person, 0 for no person.
 
-    `chat`: where. `firsthand`: written here and now by that person; not forwarded, not edited, not put in by another
-    bot. `administers`: the messenger has just said that this person is an administrator of the chat.
+    `chat` is the id of the chat. `firsthand` means that the person wrote this message now: it was not forwarded, edited
+    or sent through another bot. `administers` means that the messenger has just confirmed that this person is an
+    administrator of the chat.
     """
 
     id: int
@@ -62,19 +63,20 @@ class Actor:
 
     @classmethod
     def of(cls, incoming: Incoming, *, administers: bool = False) -> Actor:
+        """The sender of an incoming event."""
         user, chat = incoming.user, incoming.address.chat
         firsthand = incoming.kind is not Kind.EDIT and not incoming.relayed
         return cls(user.id, user.is_bot, incoming.private, firsthand, administers, chat)
 
     @property
     def is_group(self) -> bool:
-        """An anonymous administrator: the group itself speaks."""
+        """Whether the group itself speaks: Telegram hides which of its administrators has written."""
         return self.id < 0 and self.id == self.chat
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What an action takes. `chat_administrator`: in a group only its administrators."""
+    """What a permission requires. `chat_administrator`: in a group, only its administrators have the permission."""
 
     role: Role
     private: bool = False
@@ -82,33 +84,42 @@ class Rule:
     chat_administrator: bool = False
 
 
-class Known(Protocol):
-    """Whom and what the admins let in; asked for every message, so it answers from memory."""
-
-    def role(self, user: int) -> Role | None: ...
-
-    def allows(self, chat: int) -> bool: ...
-
-
-class Unknown:
-    """Nobody was let in yet."""
+class Directory(Protocol):
+    """The members and groups that the admins have let in. Asked for each message, so it answers without waiting."""
 
     def role(self, user: int) -> Role | None:
+        """The role of a member, None for a stranger."""
+
+    def allows(self, chat: int) -> bool:
+        """Whether the bot may speak in this group."""
+
+
+class EmptyDirectory:
+    """A directory without members and groups."""
+
+    def role(self, user: int) -> Role | None:
+        """Everybody is a stranger."""
         return None
 
     def allows(self, chat: int) -> bool:
+        """No group is allowed."""
         return False
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The operator's policy: `is_open` lets everybody in, `owners` may always, `known` are those who were let in."""
+    """The access policy of one bot.
+
+    `is_open` makes everybody a user. `owners` are the ids of the owners in the settings. `directory` answers for the
+    members and the groups that admins have let in.
+    """
 
     is_open: bool = False
     owners: frozenset[int] = frozenset()
-    known: Known = field(default_factory=Unknown)
+    directory: Directory = field(default_factory=EmptyDirectory)
 
     def authorize(self, actor: Actor, action: Permission) -> Decision:
+        """Whether this actor has a permission, and if not, why."""
         rule, role = RULES[action], self.role(actor)
         if role < Role.STRANGER < rule.role:
             return Decision.BLOCKED if role is Role.BLOCKED else Decision.NOT_IN_PERSON
@@ -119,6 +130,7 @@ class Access:
         return Decision.CLOSED if role is Role.STRANGER else Decision.NOT_HIGH_ENOUGH
 
     def role(self, actor: Actor) -> Role:
+        """The role of an actor in the chat where the actor has written."""
         if actor.is_bot or not (actor.id > 0 or actor.is_group):
             return Role.NOBODY
         if actor.is_group:
@@ -126,18 +138,18 @@ class Access:
         if actor.id in self.owners:
             return Role.OWNER
         let_in = self.is_open or (not actor.private and self.is_here(actor))
-        known = self.known.role(actor.id)
-        if known is not None:
-            return known
+        member = self.directory.role(actor.id)
+        if member is not None:
+            return member
         return Role.USER if let_in else Role.STRANGER
 
     def is_here(self, actor: Actor) -> bool:
-        """Whether the bot may speak there at all: in private, or in a group that an admin allowed."""
-        return actor.private or self.is_open or self.known.allows(actor.chat)
+        """Whether the bot may speak in the chat of this actor: a private chat, or a group that an admin has allowed."""
+        return actor.private or self.is_open or self.directory.allows(actor.chat)
 
 
 def may_set(actor: Role, target: Role, new: Role) -> bool:
-    """Whether somebody may give `new` to somebody who is `target` now."""
+    """Whether a person with the role `actor` may give the role `new` to a person who has the role `target`."""
     if actor is Role.OWNER:
         return True
     return actor is Role.ADMIN and target < Role.ADMIN and new < Role.ADMIN

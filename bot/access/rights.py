@@ -1,7 +1,9 @@
-"""Rights end with the role they came from: links, questions to decide, buttons. Begin with `Rights.change_role`.
+"""Changes of roles: who may change whom, and what a person loses with a role. Begin with `Rights.change_role`.
 
-A message is admitted by the members in memory. What is done by somebody's rights is decided again in the transaction
-that does it (`roll.stored_access`), because another process may have lowered that person meanwhile.
+A person whose role is lowered from owner or admin loses the invitation links they made; below admin also the buttons
+for admins, and the requests that only they could decide. A message is admitted by the cached members. A transaction
+that uses somebody's rights decides again by the stored members (`directory.stored_access`), because another process may
+have lowered that role meanwhile.
 """
 
 from __future__ import annotations
@@ -22,21 +24,24 @@ from bot.types import Address, Incoming, Outgoing, Permission
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """Each method is a part of a transaction; where it puts messages for owners is for the caller to deliver."""
+    """The steps of transactions that check or change roles.
+
+    Some steps store messages for owners and return the chats of these; the caller delivers them after the commit.
+    """
 
     access: Access
 
     # --- who may, as the transaction sees it --------------------------------------------------------------------------
 
     def ensure_admin(self, tx: Tx, incoming: Incoming) -> Access:
-        """The policy as this transaction sees it. Raises `NotAllowed` where the sender is no admin any more."""
+        """The policy over the stored members. Raises `NotAllowed` if the sender is not an admin any more."""
         now = stored_access(self.access, tx, incoming.address.bot)
         if now.authorize(Actor.of(incoming), Permission.MANAGE) is not Decision.ALLOWED:
             raise refusal(tx, incoming)
         return now
 
     def with_role(self, tx: Tx, bot: int, least: Role = Role.ADMIN) -> set[int]:
-        """Who has at least that role, of the settings or as a member."""
+        """The ids of all people with the role `least` or a higher one: owners in the settings, and members."""
         now = tx.clock.time()
         found = tx.members.list_members(bot, *(role.word for role in Role if role >= least))
         return {*self.access.owners, *(member.user for member in found if not member.is_over(now))}
@@ -44,7 +49,10 @@ class Rights:
     # --- a role changes -----------------------------------------------------------------------------------------------
 
     def change_role(self, tx: Tx, incoming: Incoming, user: int, new: Role) -> Sequence[Address]:
-        """An admin gives somebody a role; STRANGER takes it. Returns where owners are told. Raises `NotAllowed`."""
+        """Let the sender, an admin, give `user` a role; `STRANGER` removes the membership.
+
+        Returns the chats of the owners for whom a message was stored. Raises `NotAllowed`.
+        """
         where, admin = incoming.address, incoming.user.id
         now = stored_access(self.access, tx, where.bot)
         had = now.role(Actor(user, private=True))
@@ -58,7 +66,10 @@ class Rights:
         return ()
 
     def set_role(self, tx: Tx, bot: int, user: int, new: Role, by: int, expires: float | None = None) -> int:
-        """Give somebody a role, and end what hung on a higher one; how many links that were."""
+        """Store the role of a member, and revoke what only a higher role allowed.
+
+        `by` is the admin, `expires` the end of the membership in Unix seconds. Returns the number of revoked links.
+        """
         had, before = (
             stored_access(self.access, tx, bot).role(Actor(user, private=True)),
             tx.members.find_member(bot, user),
@@ -77,19 +88,20 @@ class Rights:
         return tx.members.revoke_invitations_of(bot, user)
 
     def _withdraw_undecidable(self, tx: Tx, bot: int) -> None:
-        """Withdraw what waits for a decision where no admin of today was asked, so that it can be asked again."""
+        """Delete open requests that were sent only to people who are no admins now, so that they can be made again."""
         admins = self.with_role(tx, bot)
         for asked in tx.members.list_open_requests(bot):
             buttons = tx.buttons.list_made_at(bot, "join.allow", asked.at)
-            if not any(user in admins and int(told["subject"]) == asked.subject for user, told in buttons):
+            if not any(user in admins and int(payload["subject"]) == asked.subject for user, payload in buttons):
                 tx.members.delete_request(bot, asked.subject)
 
     # --- links --------------------------------------------------------------------------------------------------------
 
     def use_link(self, tx: Tx, bot: int, user: int, code: str) -> Role | None:
-        """The role that the link with that hash gives; None where it is no good, or gives no more than they have.
+        """Let a user in by an invitation link; `code` is the hash of the link's code.
 
-        It gives nothing that its maker may not give now.
+        Returns the new role, or None if the link is not valid, gives no higher role than the user has, or was made by
+        somebody who may not give that role now.
         """
         found, now = tx.members.find_invitation(bot, code), stored_access(self.access, tx, bot)
         had = _had(now, user)
@@ -103,9 +115,10 @@ class Rights:
         return role
 
     def end_lapsed(self, tx: Tx, where: Address) -> Sequence[Address]:
-        """End what hung on roles that nobody took: a member's time is over, or the settings name other owners.
+        """Revoke the links and requests of people whose role ended by itself.
 
-        `where` is any address of the bot. Returns where owners are told.
+        A role ends when the membership expires, or when the settings name other owners. `where` is any address of the
+        bot. Returns the chats of the owners for whom a message was stored.
         """
         now, ended = stored_access(self.access, tx, where.bot), Counter[int]()
         for link in tx.members.list_invitations(where.bot):
@@ -113,52 +126,59 @@ class Rights:
                 tx.members.revoke_invitation(where.bot, link.id)
                 ended[link.by] += 1
         self._withdraw_undecidable(tx, where.bot)
-        places: list[Address] = []
+        chats: list[Address] = []
         for user, links in ended.items():
             tx.audit.add_entry(where.bot, user, "ended", user, **_ended(links))
             turn = f"ended{int(tx.clock.time())}-{user}"
-            places += self._tell_owners(tx, turn, where, user, "rights.ended", links)
-        return places
+            chats += self._tell_owners(tx, turn, where, user, "rights.ended", links)
+        return chats
 
-    # --- who is told --------------------------------------------------------------------------------------------------
+    # --- messages to owners -------------------------------------------------------------------------------------------
 
     def _tell_owners(
         self, tx: Tx, turn: str, where: Address, user: int, sentence: str, links: int, by: int = 0
     ) -> Sequence[Address]:
-        """Put a message for each owner but who did it (`by`) into the outbox."""
-        bot, places = where.bot, []
+        """Store a message for each owner except `user` and `by`, who made the change. Returns their chats."""
+        bot, chats = where.bot, []
         names = tx.members.read_names(bot, (user, by))
         role = stored_access(self.access, tx, bot).role(Actor(user, private=True))
         for owner in sorted(self.with_role(tx, bot, Role.OWNER) - {user, by}):
-            language, place = tx.chats.read_language(bot, owner), Address(where.transport, bot, owner)
+            language, chat = tx.chats.read_language(bot, owner), Address(where.transport, bot, owner)
             text = say(
                 language, sentence, whom=named(user, names), by=named(by, names), role=say(language, ROLES[role]),
                 links=links,
             )  # fmt: skip
-            tx.outbox.add_answer(f"{turn}.o{owner}", place, Outgoing(text, plain=True))
-            places.append(place)
-        return places
+            tx.outbox.add_answer(f"{turn}.o{owner}", chat, Outgoing(text, plain=True))
+            chats.append(chat)
+        return chats
 
 
 def may_change(now: Access, incoming: Incoming, user: int, new: Role) -> bool:
-    """Whether the sender may give somebody that role. Nobody changes the own, or that of an owner by the settings."""
+    """Whether the sender may give `user` the role `new`.
+
+    Nobody changes their own role, or the role of an owner whom the settings name.
+    """
     actor, target = now.role(Actor.of(incoming)), now.role(Actor(user, private=True))
     return user not in now.owners and user != incoming.user.id and may_set(actor, target, new)
 
 
 def refusal(tx: Tx, incoming: Incoming) -> NotAllowed:
+    """The error for a sender who lacks the right, in the sender's language."""
     return NotAllowed(say(with_choices(tx, incoming).language, "members.not"))
 
 
 def named(id_: int, names: Mapping[int, str]) -> str:
-    """Somebody, or a group, as administrators tell them apart: "Anna (1001)"."""
+    """A person or a group with its id, as administrators see it: "Anna (1001)"."""
     return f"{names[id_]} ({id_})" if names.get(id_) else str(id_)
 
 
 def _had(now: Access, user: int) -> Role:
-    """Everybody is a user of an open bot; a link may make a member of them that stays when it is closed."""
+    """The role of a member or owner, else `STRANGER`, also in an open bot.
+
+    So in an open bot a link can still make somebody a member, who stays a user when the bot is closed.
+    """
     role = now.role(Actor(user, private=True))
-    return role if now.known.role(user) is not None or role is Role.OWNER else Role.STRANGER
+    return role if now.directory.role(user) is not None or role is Role.OWNER else Role.STRANGER
 
 
 def _may_give(now: Access, link: Invitation, had: Role) -> bool:
@@ -170,11 +190,11 @@ def _role_of(link: Invitation) -> Role:
 
 
 def _ended(links: int) -> dict[str, int]:
-    """For the audit log."""
+    """The number of revoked links, as details of an entry in the audit log."""
     return {"links": links} if links else {}
 
 
-# The buttons that only admins may press, and what the bot waits for from admins only.
+# The actions of buttons that only admins may press, and of answers that the bot awaits only from admins.
 MANAGING = (
     "join.allow", "join.refuse", "members.show", "members.page", "members.set", "group.withdraw", "invite.revoke",
     "allowance.of", "allowance.change",

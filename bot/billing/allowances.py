@@ -1,12 +1,13 @@
-"""What is left to spend, and for admins what one person may spend. Begin with `Allowances.allowance`.
+"""The command /allowance: how much money is left, and how much one person may spend. Begin with `Allowances.allowance`.
 
-`/allowance` alone is the asker's own. An admin's `/allowance NUMBER` shows somebody's, `/allowance NUMBER 200 a day`
-sets it: it counts instead of what everybody or the role may spend, from the next request on. Whose one may set is as
-with roles (`access.may_set`), and each time stands in the audit log.
+`/allowance` shows the sender's own allowance. For admins, `/allowance NUMBER` shows the allowance of the user with that
+id, and `/allowance NUMBER 200 a day` sets it. From the next request on it replaces the limit of the role and of
+everybody. The rule for roles (`policy.may_set`) also says whose allowance an admin may set, and each change is an entry
+in the audit log.
 
-Nothing is done by a name. A first name is what a person chooses, so anybody can be called like somebody else; admins
-are told the numbers that it fits. @usernames are not kept: a user can give one up, another person can take it, and
-Telegram tells the bot of neither before they write.
+Only an id is accepted, never a name. Several people can have one first name; the admin is shown the ids of all of
+them. The bot stores no @usernames: a user can give one up and another person can take it, and Telegram tells the bot
+neither of these.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from bot.access.policy import Access, Actor, Decision, Role, may_set
 from bot.access.rights import refusal
 from bot.billing import pricing
 from bot.billing.budget import IMAGES, MONEY, TOKENS, Budget, duration, until_month
-from bot.clock import Clock
 from bot.errors import BadInput, NotAllowed
 from bot.feature import ButtonHandler, Command, Feature
 from bot.outbox import Choice, finish, finish_turn, finish_with
@@ -38,7 +38,10 @@ MOST_NAMED = 20  # people of one name who are listed
 
 @dataclass(frozen=True, slots=True)
 class AllowanceChange:
-    """What somebody is to be allowed, in millionths; None where nothing is said of a day or a month."""
+    """A change of one allowance, in millionths of the currency; None leaves the day or the month as it is.
+
+    `as_everybody` removes the personal allowance.
+    """
 
     day: int | None = None
     month: int | None = None
@@ -46,7 +49,7 @@ class AllowanceChange:
 
     @classmethod
     def of(cls, words: str) -> AllowanceChange | None:
-        """`200`, `200 a day`, `200 a day 3000 a month`, `none`, `default`; None for what is nothing of that."""
+        """Parse `200`, `200 a day`, `200 a day 3000 a month`, `none` or `default`. None for other words."""
         words = " ".join(words.casefold().split())
         if words in AS_EVERYBODY:
             return cls(as_everybody=True)
@@ -59,32 +62,34 @@ class AllowanceChange:
         return cls(sums.get(False), sums.get(True)) if len(sums) == len(rows) else None
 
     def over(self, now: Allowance) -> Allowance:
-        """What is said nothing of stays as it is."""
+        """The allowance `now` after this change."""
         if self.as_everybody:
             return Allowance()
         return Allowance(now.day if self.day is None else self.day, now.month if self.month is None else self.month)
 
 
 def read(words: str) -> tuple[str, str]:
-    """Whom an admin means, and what is wished for that person ("": nothing): a name may be several words."""
+    """Split the words of an admin into the person, an id or a name of several words, and the change, "" for none."""
     parts = words.split()
     if ID.fullmatch(parts[0]):
         return parts[0], " ".join(parts[1:])
-    places = (place for place in range(1, len(parts)) if AllowanceChange.of(" ".join(parts[place:])))
-    end = next(places, len(parts))
+    starts = (start for start in range(1, len(parts)) if AllowanceChange.of(" ".join(parts[start:])))
+    end = next(starts, len(parts))
     return " ".join(parts[:end]), " ".join(parts[end:])
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Allowances:
+    """The command /allowance and its buttons. `currency` is the ISO code in which amounts are shown."""
+
     store: Store
     access: Access
     directory: MemberDirectory
     budget: Budget
-    clock: Clock
     currency: str
 
     def feature(self) -> Feature:
+        """The command, its buttons, and the awaited answer of an admin who changes an allowance."""
         return Feature(
             commands={"/allowance": Command(self.allowance, is_notice=True)},
             presses={
@@ -95,6 +100,10 @@ class Allowances:
         )
 
     async def allowance(self, incoming: Incoming, reply: Reply, rest: str) -> None:
+        """Show what is left to the sender; for admins, show or set the allowance of the person in `rest`.
+
+        Raises `NotAllowed` outside of a private chat, and `BadInput` for words that it can't parse, and for a name.
+        """
         decision = self.access.authorize(Actor.of(incoming), Permission.MANAGE)
         if not rest or decision is Decision.NOT_HIGH_ENOUGH:
             await self._own(incoming, reply)
@@ -111,7 +120,7 @@ class Allowances:
         await self._of(incoming, reply, int(name), words)
 
     def _which(self, tx: Tx, bot: int, language: str, name: str, words: str) -> str:
-        """The numbers that a name fits, members first, and how to say it with one of them."""
+        """The answer to a name: the ids of the people with this name, members first, and how to write the command."""
         if name.startswith("@"):
             return say(language, "allowance.username")
         people = sorted(tx.members.find_by_name(bot, name), key=lambda user: (self.directory.role(user) is None, user))
@@ -124,20 +133,21 @@ class Allowances:
         return say(language, "allowance.which", people="\n".join(lines), words=words).rstrip()
 
     async def press_of(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Show the allowance of a person, or reset it to that of everybody."""
         await self._of(incoming, reply, int(action.payload["whom"]), action.payload.get("wish", ""))
 
     async def _of(self, incoming: Incoming, reply: Reply, user: int, words: str) -> None:
-        """Show somebody's, or set it."""
+        """Show the allowance of a user, or set it if `words` are a change."""
         change = AllowanceChange.of(words)
         if change is None:
             await self._show(incoming, reply, user)
         else:
             await self._set(incoming, reply, user, change)
 
-    # --- one's own ----------------------------------------------------------------------------------------------------
+    # --- the sender's own ---------------------------------------------------------------------------------------------
 
     async def _own(self, incoming: Incoming, reply: Reply) -> None:
-        language, now = incoming.language, self.clock.time()
+        language, now = incoming.language, self.store.clock.time()
 
         def question(tx: Tx) -> list[str]:
             lines = []
@@ -159,7 +169,7 @@ class Allowances:
     def _amount(self, language: str, kind: str, amount: int) -> str:
         return pricing.shown(language, amount, self.currency) if kind == MONEY else str(amount)
 
-    # --- somebody's ---------------------------------------------------------------------------------------------------
+    # --- the allowance of a user --------------------------------------------------------------------------------------
 
     async def _show(self, incoming: Incoming, reply: Reply, user: int) -> None:
         language, choices = incoming.language, list[Choice]()
@@ -175,7 +185,7 @@ class Allowances:
         await finish(self.store, reply, work)
 
     def _card(self, tx: Tx, incoming: Incoming, user: int, language: str) -> str:
-        """Who it is, what was spent and of how much."""
+        """A person's name, limits, and what they have spent today and this month."""
         where = Address(incoming.address.transport, incoming.address.bot, user)
         caps, bot = self.budget.caps(MONEY, Incoming("", where, User(user))), where.bot
         today, this_month = (
@@ -195,6 +205,7 @@ class Allowances:
         return self._amount(language, MONEY, cap) if cap else say(language, "allowance.unlimited")
 
     async def press_change(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Ask the admin for the new allowance of a person."""
         user, admin = action.payload["whom"], incoming.user.id
 
         def work(tx: Tx) -> None:
@@ -204,7 +215,10 @@ class Allowances:
         await finish(self.store, reply, work)
 
     async def change(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> bool:
-        """The admin answered how much. What can't be read may be said again."""
+        """Set the allowance that the admin has written as an answer.
+
+        False for a sender who is not an admin. Raises `BadInput` for words that it can't parse; the bot still waits.
+        """
         if self.access.authorize(Actor.of(incoming), Permission.MANAGE) is not Decision.ALLOWED:
             return False
         change = AllowanceChange.of(incoming.text)
@@ -243,7 +257,7 @@ def _may(access: Access, incoming: Incoming, user: int) -> bool:
 
 
 def _caps(caps: Caps) -> list[tuple[str, bool, int]]:
-    """Scope, whether by month, and the cap, where there is one."""
+    """The caps that are set, as (scope, whether the cap is for a month, amount)."""
     rows = [
         (USER, False, caps.user), (USER, True, caps.user_month), (CHAT, False, caps.chat),
         (CHAT, True, caps.chat_month), (BOT, False, caps.bot), (BOT, True, caps.bot_month),
@@ -256,7 +270,7 @@ def _subject(scope: str, incoming: Incoming) -> int:
 
 
 def _details(allowance: Allowance) -> dict[str, str]:
-    """For the audit log: amounts as they are written in settings."""
+    """The allowance as details for the audit log, in units of the currency."""
     rows = (("day", allowance.day), ("month", allowance.month))
     return {name: f"{Decimal(amount) / pricing.MILLION:f}" for name, amount in rows if amount is not None}
 

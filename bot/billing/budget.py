@@ -1,9 +1,7 @@
-"""How much: the pace of people, and what a day may cost. `dispatch/throttle.py` and the features ask; here it is
-decided.
+"""Budgets: how much a user, a chat and the whole bot may spend in a day and in a month. Begin with `Budget.reserve`.
 
-Rates count by the monotonic clock and live in memory, so a jump of the wall clock locks nobody out. Budgets live in
-the database by day (UTC), so a restart resets nothing. Owners are held to the queues and to the budgets of the bot as
-a whole, not to what a user or a chat may use.
+What was spent is stored by day (UTC), so a restart resets nothing. For owners only the caps of the whole bot count, not
+those of a user or a chat.
 """
 
 from __future__ import annotations
@@ -15,6 +13,8 @@ from math import ceil
 from typing import Protocol
 
 from bot.access.policy import Access, Actor, Decision, Role
+from bot.billing.pricing import millionths
+from bot.config.settings import Settings
 from bot.errors import LimitReached
 from bot.storage.repositories.members import Allowance
 from bot.storage.repositories.money.budgets import BOT, CHAT, DAY, MONTH, USER, Caps
@@ -23,31 +23,34 @@ from bot.texts.catalog import say
 from bot.types import Incoming, Permission
 
 TOKENS, IMAGES, MONEY = "tokens", "images", "money"
-SOON = 60.0  # seconds after which what is only held back is probably free again
-LONG = 48  # hours from which days are counted
+SOON = 60.0  # seconds after which the reservations of running requests are probably settled
+LONG = 48  # hours from which a time to wait is shown in days
 
 
 class Personal(Protocol):
-    """What admins let single users spend, from memory: asked for every request."""
+    """The allowances that admins have set for single users. Asked for each request, so it answers from memory."""
 
     @property
-    def has_allowances(self) -> bool: ...
+    def has_allowances(self) -> bool:
+        """Whether any user has an allowance."""
 
-    def allowance(self, user: int) -> Allowance | None: ...
+    def allowance(self, user: int) -> Allowance | None:
+        """The allowance of a user, None for a user with the limits of everybody."""
 
 
 class Everybody:
-    """Nobody has an allowance of the own."""
+    """No user has a personal allowance."""
 
     has_allowances = False
 
     def allowance(self, user: int) -> Allowance | None:
+        """None: the limits of everybody hold."""
         return None
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """What is held back for one request: reservations, 0 where nothing is limited."""
+    """The ids of the reservations for one request, in tokens and in money; 0 for a kind without a limit."""
 
     tokens: int = 0
     money: int = 0
@@ -56,17 +59,17 @@ class Reservation:
         return bool(self.tokens or self.money)
 
     def settle(self, tx: Tx, tokens: int, money: int) -> None:
-        """It cost that much."""
+        """Replace the reserved amounts by what the request has cost, in tokens and in millionths of the currency."""
         tx.budgets.settle_reservation(self.tokens, tokens)
         tx.budgets.settle_reservation(self.money, money)
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What a day and a month may cost: in tokens, in pictures, and in money (millionths).
+    """The caps of a day and of a month: tokens, pictures, and money in millionths of the currency.
 
-    `shares` are by role, `personal` by user: each counts instead of what is more general. What costs more than
-    `confirm` is done only after the user has agreed; 0: never asked.
+    `allowances_by_role` replaces the cap of a user for a role, `personal` replaces it for one user. A request that
+    costs more than `confirm` is made only after the user has agreed; 0: nobody is asked.
     """
 
     access: Access = field(default_factory=Access)
@@ -77,16 +80,44 @@ class Budget:
     confirm: int = 0
     personal: Personal = field(default_factory=Everybody)
 
+    @classmethod
+    def from_settings(cls, settings: Settings, access: Access, personal: Personal) -> Budget:
+        """The caps of the settings, converted from the currency into millionths of it."""
+        day, month = settings.role_daily_money, settings.role_monthly_money
+        by_role = {
+            Role[name.upper()]: Allowance(
+                millionths(day[name]) if name in day else None, millionths(month[name]) if name in month else None
+            )
+            for name in {**day, **month}
+        }  # fmt: skip
+        return cls(
+            access=access,
+            tokens=Caps(settings.user_daily_tokens, settings.chat_daily_tokens, settings.daily_tokens),
+            images=Caps(settings.user_daily_images, bot=settings.daily_images),
+            money=Caps(
+                user=millionths(settings.user_daily_money),
+                chat=millionths(settings.chat_daily_money),
+                bot=millionths(settings.daily_money),
+                user_month=millionths(settings.user_monthly_money),
+                chat_month=millionths(settings.chat_monthly_money),
+                bot_month=millionths(settings.monthly_money),
+            ),
+            allowances_by_role=by_role,
+            confirm=millionths(settings.confirm_above),
+            personal=personal,
+        )
+
     def __bool__(self) -> bool:
-        """Whether an answer has to be reckoned before it is asked for."""
+        """Whether the price of an answer must be estimated before the model is asked."""
         limited = self.tokens or self.money or self.allowances_by_role or self.personal.has_allowances
         return bool(limited or self.confirm)
 
     def needs_consent(self, price: int) -> bool:
+        """Whether a request of this price, in millionths, needs the agreement of the user."""
         return 0 < self.confirm < price
 
     def caps(self, kind: str, incoming: Incoming) -> Caps:
-        """What holds for this user, here."""
+        """The caps of a kind (`TOKENS`, `IMAGES` or `MONEY`) for the sender in this chat."""
         caps, actor = {TOKENS: self.tokens, IMAGES: self.images, MONEY: self.money}[kind], Actor.of(incoming)
         if self.access.authorize(actor, Permission.EXCEED) is Decision.ALLOWED:
             return Caps(bot=caps.bot, bot_month=caps.bot_month)
@@ -102,27 +133,27 @@ class Budget:
         return caps
 
     def reserve_answer(self, tx: Tx, incoming: Incoming, tokens: int, price: int, language: str) -> Reservation:
-        """Hold back an answer that may take so many tokens and cost so much. Raises as `reserve`."""
-        held = self.reserve(tx, incoming, TOKENS, tokens, language)
-        return Reservation(held, self.reserve(tx, incoming, MONEY, price, language))
+        """Reserve the tokens and the money that an answer can take at most. Raises `LimitReached`."""
+        tokens_id = self.reserve(tx, incoming, TOKENS, tokens, language)
+        return Reservation(tokens_id, self.reserve(tx, incoming, MONEY, price, language))
 
     def reserve(self, tx: Tx, incoming: Incoming, kind: str, amount: int, language: str) -> int:
-        """Hold `amount` back for this turn. Returns what `tx.budgets.settle_reservation` takes; 0 where nothing is limited.
+        """Reserve an amount for this turn. Returns the id for `tx.budgets.settle_reservation`, 0 without a limit.
 
-        Raises `LimitReached` with a sentence; what the transaction has done is then to be undone.
+        Raises `LimitReached` with a sentence for the user; the transaction must then be rolled back.
         """
         caps = self.caps(kind, incoming)
         if not caps:
             return 0
         where, user = incoming.address, incoming.user.id
-        held = tx.budgets.reserve(kind, amount, where, user, caps, incoming.id)
-        if held is None:
+        reservation = tx.budgets.reserve(kind, amount, where, user, caps, incoming.id)
+        if reservation is None:
             raise _refusal(language, kind, tx.budgets.find_exhausted_cap(kind, where, user, caps), tx.clock.time())
-        return held
+        return reservation
 
 
 def _refusal(language: str, kind: str, scope: str, now: float) -> LimitReached:
-    """`scope`: whose share is spent, "" where work under way only holds the rest of it."""
+    """The error for a request over a cap. `scope`: the spent cap, "" if running requests have reserved the rest."""
     if not scope:
         return LimitReached(say(language, "limit.soon"), retry_after=SOON)
     rest = until_month(now) if scope.endswith(MONTH) else DAY - now % DAY
@@ -137,7 +168,7 @@ def until_month(now: float) -> float:
 
 
 def duration(language: str, seconds: float) -> str:
-    """A time to wait, rounded up: "5 h 20 min", "3 min"."""
+    """A time to wait in words, rounded up to minutes or days: "5 h 20 min", "3 min"."""
     hours, minutes = divmod(ceil(seconds / 60), 60)
     if hours >= LONG:
         return say(language, "duration.days", days=ceil(hours / 24))
@@ -160,15 +191,15 @@ SENTENCES = {
 
 
 def settle_interrupted(tx: Tx, bot: int, rows: Sequence[int]) -> None:
-    """Settle in full the reservations of turns whose process is gone; `rows` are the ids of their updates."""
+    """Settle in full the reservations of turns whose process has died. `rows` are the ids of their updates."""
     for row in rows:
         tx.budgets.settle_turn(bot, str(row), spare=tx.operations.open_money_reservations(bot))
 
 
 def settle_stale(tx: Tx, bot: int, before: float | None = None) -> None:
-    """Settle in full the reservations made before a time (Unix seconds), but for those of operations under way.
+    """Settle in full the reservations made before a time (Unix seconds), except those of operations under way.
 
-    None: all of them, at the start of the only process.
+    Without a time, at the start of the only process, settle all reservations except those.
     """
     tx.budgets.settle_abandoned(bot, TOKENS, before=before)
     tx.budgets.settle_abandoned(bot, MONEY, before=before, spare=tx.operations.open_money_reservations(bot))

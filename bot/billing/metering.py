@@ -1,7 +1,7 @@
-"""Paying for what is no answer: speech, voices, vectors, searches. Begin with `Meter.pays`, around each request.
+"""Pays for speech, embeddings and searches. Begin with `Meter.charge`, which is put around each request to a service.
 
-What it can cost is held back from the budgets before the service is asked, and settled with a line of the ledger when
-that is over; where the process dies in between, the hold is settled in full at the next start, like an answer's.
+The highest possible price is reserved in the budgets before the request. After it, the reservation is settled and the
+request is booked in the ledger. If the process dies in between, the next start settles the reservation in full.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ from bot.types import Address, Incoming, User
 
 log = logging.getLogger(__name__)
 
-NOT_DONE = (ModelUnavailable, ModelRefused, ModelDenied, ContextOverflow)  # certainly: it costs nothing
+NOT_DONE = (ModelUnavailable, ModelRefused, ModelDenied, ContextOverflow)  # the service did nothing: free of charge
 
 
 @dataclass(frozen=True, slots=True)
 class BillTo:
-    """Under whose name it is booked: who caused it, where, in which turn. `language` is that of a refusal.
+    """The user, chat and turn under which a request is booked. A refusal is written in `language`.
 
-    `asks` is the key of the sentence with which the payer is asked before something expensive; "": never, or not again.
+    `asks` is the key of the sentence that asks the user before an expensive request; "" for not asking, for example
+    because the user has agreed already.
     """
 
     address: Address
@@ -42,69 +43,72 @@ class BillTo:
 
     @classmethod
     def of(cls, incoming: Incoming, language: str, asks: str = "") -> BillTo:
+        """Bill the sender of an incoming event."""
         return cls(incoming.address, incoming.user.id, incoming.id, language, asks)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Charge:
-    """What is paid in the end: whoever learns it from the service sets `units`."""
+    """The amount of one request. The caller sets `units` to the number that the service reports, if it reports one."""
 
     units: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Meter:
+    """Reserves, settles and books the price of requests to services."""
+
     store: Store
     budget: Budget = field(default_factory=Budget)
     tariffs: PriceList = field(default_factory=PriceList)
 
     @asynccontextmanager
     async def charge(self, payer: BillTo, tariff: Price, units: int) -> AsyncIterator[Charge]:
-        """Hold back what so many units cost, let the service be asked, and book it.
+        """Reserve the price of `units`, run the block that asks the service, and book what the request has cost.
 
-        What the service did not do costs nothing. Where nobody knows whether it did, and where the wait for it is given
-        up, it is paid in full. Raises `NotAgreed` and `LimitReached` before anything is asked.
+        A request that the service has certainly not done costs nothing. If its outcome is unknown, or the block is
+        cancelled, it costs the full price. Raises `NotAgreed` or `LimitReached` before the block runs.
         """
         most = tariff.cost(units)
         if payer.asks and self.budget.needs_consent(most):
             price = pricing.shown(payer.language, most, self.tariffs.currency)
             raise NotAgreed(say(payer.language, payer.asks, price=price))
-        held, bill = await self._hold(payer, most), Charge(units)
+        reservation, charge = await self._reserve(payer, most), Charge(units=units)
 
         def book(tx: Tx) -> None:
-            price = tariff.cost(bill.units)
-            held.settle(tx, 0, price)
-            if bill.units:
+            price = tariff.cost(charge.units)
+            reservation.settle(tx, 0, price)
+            if charge.units:
                 where, user, turn = payer.address, payer.user, payer.turn
-                pricing.book(tx, where, user, turn, tariff.name, Usage(), price, tariff.mode, bill.units)
+                pricing.book(tx, where, user, turn, tariff.name, Usage(), price, tariff.mode, charge.units)
 
-        patient = True
+        waits = True
         try:
-            yield bill
+            yield charge
         except NOT_DONE:
-            bill.units = 0
+            charge.units = 0
             raise
         except asyncio.CancelledError:
-            patient = False
+            waits = False
             raise
         finally:
-            if held or bill.units:
-                await self._end(book, patient=patient)
+            if reservation or charge.units:
+                await self._end(book, waits=waits)
 
-    async def _hold(self, payer: BillTo, price: int) -> Reservation:
+    async def _reserve(self, payer: BillTo, price: int) -> Reservation:
         user = User(payer.user)
         asked = Incoming(payer.turn, payer.address, user, private=payer.address.chat == payer.user)
         if not self.budget.caps(MONEY, asked):
             return Reservation()
-        hold = self.store.write(lambda tx: self.budget.reserve(tx, asked, MONEY, price, payer.language))
-        return Reservation(money=await hold)
+        reserve = self.store.write(lambda tx: self.budget.reserve(tx, asked, MONEY, price, payer.language))
+        return Reservation(money=await reserve)
 
-    async def _end(self, book: Effect, *, patient: bool) -> None:
-        """What is cancelled does not wait for a disk that fails: the hold is settled later then, in full."""
-        if patient:
+    async def _end(self, book: Effect, *, waits: bool) -> None:
+        """Book the request; a cancelled one only once: if that fails, `settle_stale` settles its reservation later."""
+        if waits:
             await self.store.retry_until_stored(lambda: self.store.write(book))
             return
         try:
             await self.store.write(book)
         except StorageUnavailable as error:
-            log.warning("what was given up is not booked yet: %s", error)
+            log.warning("a cancelled request is not booked yet, its reservation stays: %s", error)

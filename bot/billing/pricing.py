@@ -1,8 +1,7 @@
-"""What a request costs, how that is said, and the ledger. Begin with `book`: whoever pays for something calls it.
+"""Prices: what a request costs, how an amount is written, and the line in the ledger. Begin with `book`.
 
-Money is whole millionths of the currency, rounded up for each request, as the service does. Prices are data: of a model
-in its `Profile`, of the rest in the settings, as a `Price` (`billing/metering.py` holds back and books what those
-cost).
+Amounts are whole millionths of the currency, rounded up for each request, as Yandex Cloud does. The prices of a model
+stand in its `Profile`; those of the other services come from the settings as a `Price` (see `billing/metering.py`).
 """
 
 from __future__ import annotations
@@ -11,24 +10,29 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
 
 from bot.ai import Profile, Usage
+from bot.config.settings import Settings
 from bot.storage.repositories.money.ledger import EMBEDDING, SEARCH, SPEECH, VOICE
 from bot.storage.store import Tx
 from bot.texts.catalog import known
 from bot.types import Address
 
 MILLION = 1_000_000
-SYNC, LATER, IMAGE = "sync", "async", "image"  # the modes of the ledger, and those of `storage.usage`
-MOST_SEARCHES = 3  # of a model's own that are held back for one answer
-SEARCHED = "web-search"  # what the ledger calls them
+SYNC, LATER, IMAGE = "sync", "async", "image"  # modes in the ledger, beside those of `repositories/money/ledger.py`
+MOST_SEARCHES = 3  # web searches by the model that are reserved for one answer
+SEARCHED = "web-search"  # the name in the ledger for web searches by the model
 
 
 def millionths(amount: Decimal) -> int:
+    """An amount of the currency in whole millionths, rounded up."""
     return int((amount * MILLION).to_integral_value(ROUND_CEILING))
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What a service costs: `price` for `per` units; begun `block`s of them count whole. `name` is the ledger's."""
+    """The price of a service: `price` for `per` units; the units are rounded up to whole blocks of `block`.
+
+    `mode` and `name` are how the ledger calls the service.
+    """
 
     mode: str
     name: str
@@ -37,16 +41,17 @@ class Price:
     block: int = 1
 
     def cost(self, units: int) -> int:
+        """The price of so many units, in millionths of the currency."""
         return millionths(self.price * (-(-units // self.block) * self.block) / self.per)
 
 
 @dataclass(frozen=True, slots=True)
 class PriceList:
-    """What is asked of services besides answers and pictures; without a price it costs nothing, but is counted.
+    """The prices of the services besides answers and pictures. A service without a price is free, but counted.
 
-    `speech` is recognised at once, `long_speech` as an operation, both by the second; `voice` is spoken, by the
-    character; `documents` and `questions` become vectors, by the token; `pages` are looked for, `answer` is written by
-    the search.
+    `speech` is recognition at once and `long_speech` recognition as an operation, both by the second. `voice` is
+    synthesis, by the character. `documents` and `questions` are embeddings, by the token. `pages` is a search for pages
+    and `answer` an answer written by the search service, both by the request.
     """
 
     speech: Price = Price(SPEECH, "speech-recognition")
@@ -58,14 +63,29 @@ class PriceList:
     answer: Price = Price(SEARCH, "search-answer")
     currency: str = "RUB"
 
+    @classmethod
+    def from_settings(cls, settings: Settings) -> PriceList:
+        """The prices that the operator has set, under the names of the default price list."""
+        default, block = cls(), settings.speech_block
+        return cls(
+            speech=replace(default.speech, price=settings.speech_price, per=block, block=block),
+            long_speech=replace(default.long_speech, price=settings.speech_long_price, per=block, block=block),
+            voice=replace(default.voice, price=settings.voice_price, per=1000),
+            documents=replace(default.documents, price=settings.embedding_price, per=1000),
+            questions=replace(default.questions, price=settings.embedding_price, per=1000),
+            pages=replace(default.pages, price=settings.search_price),
+            answer=replace(default.answer, price=settings.search_answer_price),
+            currency=settings.currency,
+        )
+
 
 def cost(profile: Profile, usage: Usage, mode: str = SYNC) -> int:
-    """What these tokens cost, less where the model was asked to answer later, and the searches of its own."""
+    """The price in millionths of the tokens and of the model's own searches; tokens are cheaper in the mode `LATER`."""
     return _tokens(profile, usage, mode) + millionths(profile.price_search * usage.searches)
 
 
 def most(profile: Profile, usage: Usage, mode: str = SYNC) -> int:
-    """The same of the most that an answer can take: how often a model will search is not known before."""
+    """The highest price in millionths of an answer with these tokens, with `MOST_SEARCHES` searches by the model."""
     return cost(profile, replace(usage, searches=MOST_SEARCHES), mode)
 
 
@@ -77,14 +97,14 @@ def _tokens(profile: Profile, usage: Usage, mode: str) -> int:
 def book(
     tx: Tx, where: Address, user: int, turn: str, model: str, usage: Usage, price: int, mode: str = SYNC, units: int = 0
 ) -> None:  # fmt: skip
-    """Write down a request that was paid for, in the transaction that stores what it gave."""
+    """Add a paid request to the ledger, in the transaction that stores its result. `price` is in millionths."""
     tx.ledger.add_line(where, user, turn, model, usage, mode=mode, cost=price, units=units)
 
 
 def book_answer(
     tx: Tx, where: Address, user: int, turn: str, model: str, profile: Profile, usage: Usage, mode: str = SYNC
 ) -> int:  # fmt: skip
-    """The same for what a model wrote; its own searches have a line of theirs. Returns what it cost in all."""
+    """Add a model's answer to the ledger, and its own searches as a second line. Returns the sum in millionths."""
     tokens = _tokens(profile, usage, mode)
     book(tx, where, user, turn, model, usage, tokens, mode)
     if usage.searches:
@@ -94,7 +114,7 @@ def book_answer(
 
 
 def shown(language: str, amount: int, unit: str) -> str:
-    """An amount as people write it: "12.30 RUB", "12,30 ₽"; what is less than a hundredth is not nothing."""
+    """An amount in millionths as people write it: "12.30 RUB", "12,30 ₽"; with four places below one hundredth."""
     places = 2 if amount % MILLION == 0 or amount >= MILLION // 100 or not amount else 4
     text = f"{Decimal(amount) / MILLION:,.{places}f}"
     if known(language) == "ru":
@@ -104,5 +124,5 @@ def shown(language: str, amount: int, unit: str) -> str:
 
 
 def currency(language: str, unit: str) -> str:
-    """What stands after an amount, everywhere alike: the code of the currency, in Russian the rouble's sign."""
+    """The sign after an amount: the code of the currency `unit`, or "₽" for the rouble in Russian."""
     return "₽" if known(language) == "ru" and unit == "RUB" else unit

@@ -1,4 +1,4 @@
-"""What was spent: `/usage`, with a chart. Begin with `UsageReport.usage`; `allowances.py` says what is left."""
+"""The command /usage: what was spent, with a chart. Begin with `UsageReport.usage`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from datetime import UTC, date, datetime, timedelta
 
 from bot.access.policy import Access, Actor, Decision
 from bot.billing import pricing, usage_chart
-from bot.clock import Clock
 from bot.feature import Command, Feature
 from bot.outbox import finish_with
 from bot.ports import Reply
@@ -25,26 +24,28 @@ CAPTION = 1000  # characters
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What somebody, or the whole bot, has spent."""
+    """What one user or the whole bot has spent: today and this month by model, and the last `DAYS` by day."""
 
     today: Sequence[Line]
     month: Sequence[Line]
     days: Mapping[int, Line]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class UsageReport:
+    """Answers /usage from the ledger. `titles` are the titles of the models by their names."""
+
     store: Store
     access: Access
-    clock: Clock
     currency: str
-    titles: Mapping[str, str] = field(default_factory=dict)  # of models, by their names
+    titles: Mapping[str, str] = field(default_factory=dict)
 
     def feature(self) -> Feature:
+        """The command /usage."""
         return Feature(commands={"/usage": Command(self.usage, is_notice=True)})
 
     async def usage(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        """The asker's own; owners, in private, see the whole bot's too, and its chart."""
+        """Show the sender's own spending; to owners, in private, also that of the whole bot, with its chart."""
         language = incoming.language
         everything = self.access.authorize(Actor.of(incoming), Permission.ADMINISTER) is Decision.ALLOWED
 
@@ -59,7 +60,7 @@ class UsageReport:
         await finish_with(self.store, incoming, reply, photo)
 
     def _account(self, tx: Tx, bot: int, user: int | None) -> Account:
-        now = self.clock.time()
+        now = self.store.clock.time()
         today = now // DAY * DAY
         first = datetime.fromtimestamp(now, UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
         return Account(
@@ -69,9 +70,9 @@ class UsageReport:
         )
 
     def _bars(self, account: Account) -> list[usage_chart.Day]:
-        """In money; in tokens where nothing has a price."""
+        """The bars of the chart: money, or tokens if no request had a price."""
         priced = any(line.cost for line in account.days.values())
-        today = int(self.clock.time() // DAY)
+        today = int(self.store.clock.time() // DAY)
         bars = []
         for day in range(today - DAYS + 1, today + 1):
             line = account.days.get(day, Line(""))
@@ -104,7 +105,7 @@ class UsageReport:
 
 
 def shortened(text: str) -> str:
-    """As many whole lines as a caption holds."""
+    """The whole lines of a text that fit into the caption of a photo."""
     return text if len(text) <= CAPTION else text[:CAPTION].rpartition("\n")[0]
 
 

@@ -1,7 +1,7 @@
-"""A small chart of what the last days have cost: `draw`, which is pure. Bars on a ground that suits both themes.
+"""Draws the bar chart of /usage: what each of the last days has cost. Pure; begin with `draw`.
 
-The letters are Pillow's own (Latin), so that no font has to be installed: dates and amounts are written in them, in the
-way of the language; what needs words stands in the caption.
+The colours are readable in the dark and the light theme of Telegram. The font is the one inside Pillow, so none has to
+be installed. It has only Latin letters: the chart has dates and amounts, all words stand in the caption.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """`amount` in whatever is drawn: money, or tokens."""
+    """One bar of the chart. `amount` is in units of the currency, or in tokens."""
 
     day: date
     amount: float
 
 
 def draw(days: Sequence[Day], language: str = "en") -> bytes:
-    """A PNG with one bar a day, oldest first; the last is today."""
+    """A PNG with one bar for each day. The days are in ascending order; the last is today."""
     from PIL import Image, ImageDraw, ImageFont  # 20 MB that only those who ask for a chart pay for
 
     image = Image.new("RGB", (WIDTH, HEIGHT), GROUND)
@@ -41,12 +41,12 @@ def draw(days: Sequence[Day], language: str = "en") -> bytes:
         level = HEIGHT - BOTTOM - height * number / ticks
         pen.line((LEFT, level, WIDTH - RIGHT, level), LINE)
         pen.text((LEFT - 10, level), amount(number * step, step, language), WORDS, font, anchor="rm")
-    for place, day in enumerate(days):
-        left, bar = LEFT + place * slot, height * day.amount / top
+    for index, day in enumerate(days):
+        left, bar = LEFT + index * slot, height * day.amount / top
         if day.amount > 0:
             box = (left + slot * 0.15, HEIGHT - BOTTOM - max(bar, 2), left + slot * 0.85, HEIGHT - BOTTOM)
-            pen.rectangle(box, LAST if place == len(days) - 1 else BAR)
-        if (len(days) - 1 - place) % 7 == 0:
+            pen.rectangle(box, LAST if index == len(days) - 1 else BAR)
+        if (len(days) - 1 - index) % 7 == 0:
             pen.text((left + slot / 2, HEIGHT - BOTTOM + 10), when(day.day, language), WORDS, font, anchor="mt")
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True)
@@ -54,7 +54,7 @@ def draw(days: Sequence[Day], language: str = "en") -> bytes:
 
 
 def scale(most: float) -> tuple[float, float]:
-    """The top of the axis, and the step between its lines: round numbers, two to five of them."""
+    """The top of the axis and the step between its lines, both round numbers, for two to five lines."""
     if most <= 0:
         return 1.0, 1.0
     power = 10.0 ** (len(f"{most:.0f}") - 1 if most >= 1 else -6)
@@ -66,11 +66,12 @@ def scale(most: float) -> tuple[float, float]:
 
 
 def amount(value: float, step: float, language: str) -> str:
-    """A number as the language writes it, with as many places as the step needs."""
+    """A number with the separators of the language, and as many decimal places as the step of the axis needs."""
     places = next((count for count in range(7) if abs(step * 10**count - round(step * 10**count)) < 1e-6), 6)
     text = f"{value:,.{places}f}"
     return text.replace(",", " ").replace(".", ",") if known(language) == "ru" else text
 
 
 def when(day: date, language: str) -> str:
+    """A date as the language writes it: "22.11" or "Nov 22"."""
     return f"{day:%d.%m}" if known(language) == "ru" else f"{MONTHS[day.month - 1]} {day.day}"

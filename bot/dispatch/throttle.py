@@ -45,8 +45,8 @@ class Throttle:
 
     def __post_init__(self) -> None:
         rate = self.limits.user_rate
-        self._people = RateLimit(MINUTE / rate if rate else 0.0, self.limits.user_burst)
-        self._told = RateLimit(MINUTE, 1)
+        self._people = RateLimit(interval=MINUTE / rate if rate else 0.0, burst=self.limits.user_burst)
+        self._told = RateLimit(interval=MINUTE, burst=1)
 
     async def __call__(self, incoming: Incoming, reply: Reply, handler: Handler) -> None:
         passes = incoming.accepted or is_signal(incoming)  # a restart turns away nothing that was let in before

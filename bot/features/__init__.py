@@ -1,1 +1,1 @@
-"""Commands and buttons, one feature a file; each brings a `Feature` (`bot/feature.py`)."""
+"""Commands and buttons, one feature a file. Each class returns a `Feature` (`bot/feature.py`)."""

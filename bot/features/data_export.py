@@ -1,4 +1,4 @@
-"""Everything of a person as files that people and programs can read: Markdown and JSON in a ZIP. Pure."""
+"""The ZIP file of /export: the data of one person as Markdown and JSON. Pure; begin with `zips`."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ from typing import Any
 
 from bot.texts.catalog import say
 
-BIGGEST = 45_000_000  # bytes of files in one ZIP: a bot may send 50 MB
+BIGGEST = 45_000_000  # bytes of files in one ZIP: Telegram lets a bot send 50 MB
 Rows = Sequence[Mapping[str, Any]]
 SHORT = 40  # characters of a title
-FILES = "files"  # the folder of what was kept as a file
+FILES = "files"  # the folder of documents and pictures that are stored as files
 ENDINGS = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp", "image/gif": ".gif"}
 
 
 def zips(rows: Mapping[str, Rows], files: Sequence[tuple[str, bytes]], at: float, language: str) -> bytes:
-    """A ZIP of what is known (`rows` by table, {} for none) and of files by their names."""
+    """A ZIP with the database rows of a person, by table, and with files as (name, bytes).
+
+    `rows` is empty for the second and later parts of an export. `at` is the time of the export in Unix seconds.
+    """
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         if rows:
@@ -37,17 +40,17 @@ def zips(rows: Mapping[str, Rows], files: Sequence[tuple[str, bytes]], at: float
 
 
 def markdown(rows: Mapping[str, Rows], at: float, language: str) -> str:
-    """All conversations, each with the branch that is shown first and the others below it."""
+    """All conversations as Markdown: for each the current branch first, then the messages of its other branches."""
     lines = [f"# {say(language, 'export.title')}", "", _time(at), ""]
     by_conversation: defaultdict[int, list[Mapping[str, Any]]] = defaultdict(list)
     for row in rows.get("messages", ()):
         by_conversation[row["conversation_id"]].append(row)
     for conversation in rows.get("conversations", ()):
-        said = by_conversation[conversation["id"]]
+        messages = by_conversation[conversation["id"]]
         id_ = conversation["id"]
-        lines += [f"## {conversation['title'] or _title(said) or id_}", "", _time(conversation["at"]), ""]
+        lines += [f"## {conversation['title'] or _title(messages) or id_}", "", _time(conversation["at"]), ""]
         lines += [f"- {fact['text']}" for fact in rows.get("facts", ()) if fact["conversation_id"] == id_]
-        for number, branch in enumerate(branches(said, conversation["head"])):
+        for number, branch in enumerate(branches(messages, conversation["head"])):
             if number:
                 lines += [f"### {say(language, 'export.branch', number=number + 1)}", ""]
             for row in branch:
@@ -55,28 +58,28 @@ def markdown(rows: Mapping[str, Rows], at: float, language: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def branches(said: Rows, head: int | None) -> Iterator[list[Mapping[str, Any]]]:
-    """Every way through the tree from its beginning to an end, that to `head` first; of the others only what is new.
+def branches(messages: Rows, head: int | None) -> Iterator[list[Mapping[str, Any]]]:
+    """The branches of a conversation: first from the root to the message `head`, then the new messages of the others.
 
-    Rows without parents stand in the order in which they were said.
+    Without any parents among the rows, all rows are one branch, in the order of the rows.
     """
-    known = {row["id"]: row for row in said}
-    if not any(row["parent"] in known for row in said):
-        if said:
-            yield list(said)
+    by_id = {row["id"]: row for row in messages}
+    if not any(row["parent"] in by_id for row in messages):
+        if messages:
+            yield list(messages)
         return
-    parents = {row["parent"] for row in said}
-    ends = [row["id"] for row in said if row["id"] not in parents]
-    shown: set[int] = set()
+    parents = {row["parent"] for row in messages}
+    ends = [row["id"] for row in messages if row["id"] not in parents]
+    yielded: set[int] = set()
     for end in sorted(ends, key=lambda id_: id_ != head):
-        way: list[Mapping[str, Any]] = []
-        place: int | None = end
-        while place in known and place not in shown:
-            way.append(known[place])
-            place = known[place]["parent"]
-        shown.update(row["id"] for row in way)
-        if way:
-            yield way[::-1]
+        branch: list[Mapping[str, Any]] = []
+        id_: int | None = end
+        while id_ in by_id and id_ not in yielded:
+            branch.append(by_id[id_])
+            id_ = by_id[id_]["parent"]
+        yielded.update(row["id"] for row in branch)
+        if branch:
+            yield branch[::-1]
 
 
 def _message(row: Mapping[str, Any], language: str) -> Iterator[str]:
@@ -99,19 +102,19 @@ def _message(row: Mapping[str, Any], language: str) -> Iterator[str]:
 
 
 def filed(number: int, name: str, mime: str) -> str:
-    """What a kept file is called in the archive; a picture has no name, but a type."""
+    """The name of a stored file in the archive; the ending of a picture without a name comes from its MIME type."""
     return f"{number}-{name}" if name else f"{number}{ENDINGS.get(mime, '')}"
 
 
 def _picture(row: Mapping[str, Any], number: int, part: Mapping[str, Any]) -> str:
-    """Where a picture of a message stands in the archive: a file of its own, unless its bytes are in the row."""
+    """The path of a message's picture in the archive: a stored file, or a picture whose bytes are in the row."""
     if part.get("blob"):
         return f"{FILES}/{filed(part['blob'], '', part['mime'])}"
     return f"pictures/{row['id']}-{number}.jpg"
 
 
 def _readable(rows: Mapping[str, Rows]) -> dict[str, list[dict[str, Any]]]:
-    """The same without JSON inside JSON, bytes and secrets; times as people write them."""
+    """The rows without nested JSON strings and bytes of pictures, with times as text."""
     return {name: [_row(row) for row in table] for name, table in rows.items()}
 
 
@@ -137,8 +140,8 @@ def _without_bytes(row: Mapping[str, Any], value: Any) -> Any:
     ]
 
 
-def _title(said: Rows) -> str:
-    first = next((part["text"] for row in said for part in json.loads(row["parts"]) if part["is"] == "text"), "")
+def _title(messages: Rows) -> str:
+    first = next((part["text"] for row in messages for part in json.loads(row["parts"]) if part["is"] == "text"), "")
     line = " ".join(first.split())
     return line if len(line) <= SHORT else line[: SHORT - 1] + "…"
 

@@ -1,7 +1,7 @@
-"""What people think of an answer: reactions of the messenger and thumbs, kept with what the model was asked.
+"""Feedback on answers: reactions and thumbs, stored with the messages that the model was asked.
 
-Each person has one judgement of an answer: another one takes its place, and taking the reaction away takes it away.
-In a group Telegram tells reactions only to a bot that is its administrator.
+Each person has one judgement of an answer: a new one replaces it, and removing the reaction deletes it. In a group,
+Telegram sends reactions only to a bot that is an administrator of the group.
 """
 
 from __future__ import annotations
@@ -19,35 +19,38 @@ from bot.types import Incoming, Kind, Message
 
 GOOD = frozenset("👍❤🔥👏🎉💯🥰😍🤩🙏👌🏆⚡😁🤗😘💋🍾🆒🦄😇🤝🫡💘😎⭐")
 BAD = frozenset("👎💩🤮🤬😢💔😡🖕🥱🤡😨")
-LONGEST = 60  # messages of a prompt that are kept with a judgement
-VARIATION = "\ufe0f"  # what may follow an emoji and says only how to draw it
+LONGEST = 60  # messages of the conversation that are stored with a judgement
+VARIATION = "\ufe0f"  # variation selector: may follow an emoji and says only how to draw it
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Feedback:
-    """`system` is the operator's system prompt, "" for the bot's own: a part of what the model was asked."""
+    """Stores judgements of answers. `system` is the operator's system prompt, "" for the built-in one."""
 
     store: Store
     system: str = ""
 
     def feature(self) -> Feature:
+        """The handlers of thumbs below an answer, and of reactions to it."""
         return Feature(presses={"feedback": ButtonHandler(self.press)}, kinds={Kind.REACTION: self.reaction})
 
     async def reaction(self, incoming: Incoming, reply: Reply) -> None:
-        """`incoming.reply_to` is the message, `data` the emoji, "" where it was taken away."""
+        """Store a reaction. `incoming.reply_to` is the message, `incoming.data` the emoji, "" for a removed one."""
         where = incoming.address
 
         def work(tx: Tx) -> None:
             finish_turn(tx, incoming)
-            shown = tx.outbox.find_shown(where, incoming.reply_to)
-            if shown is None or shown.outgoing.plain:  # no answer of a model
+            delivered = tx.outbox.find_shown(where, incoming.reply_to)
+            if delivered is None or delivered.outgoing.plain:  # no answer of a model
                 return
-            if (answer := tx.messages.find_in_chat(where, shown.turn, "assistant")) is not None:
+            if (answer := tx.messages.find_in_chat(where, delivered.turn, "assistant")) is not None:
                 self._keep(tx, incoming, answer, incoming.data)
 
         await finish(self.store, reply, work)
 
     async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Store the thumb that somebody has pressed below an answer."""
+
         def work(tx: Tx) -> None:
             answer = tx.messages.find_in_chat(incoming.address, action.payload["turn"], "assistant")
             if answer is not None:
@@ -68,9 +71,9 @@ class Feedback:
 
 
 def value(sign: str) -> int:
-    """1 for praise, -1 for blame, 0 for what may be either: 🤔 and 😱 say something, but not whether it was good.
+    """1 for an emoji of praise, -1 for one of blame, 0 for one that can be either, such as 🤔 and 😱.
 
-    The sign itself is kept with it, so that who reads it can decide anew.
+    The emoji is stored beside this value, so that a reader of the feedback can judge it differently.
     """
     bare = sign.replace(VARIATION, "")
     return 1 if bare in GOOD else -1 if bare in BAD else 0

@@ -1,6 +1,7 @@
-"""Pictures: ordered once, followed across restarts (`jobs/operations.py`), delivered as photos with buttons.
+"""The command /image: a picture is submitted once, polled also after a restart, and delivered as a photo with buttons.
 
-Begin with `Images.feature`; every way to a picture ends in `order`.
+Begin with `ImageGeneration.request_image`, which stores an operation. `jobs/operations.py` polls it, and
+`ImageOperation` delivers the picture.
 """
 
 from __future__ import annotations
@@ -8,16 +9,15 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
-from typing import Literal
 
 from bot.ai import Failed, Finished, ImageModel, ImageRequest, Pending, Usage
 from bot.billing import pricing
 from bot.billing.budget import IMAGES, MONEY, Budget
-from bot.clock import Clock
+from bot.config.settings import Settings
 from bot.conversation.cost import finish_with_price, price_choice
 from bot.errors import BadInput, LimitReached, ModelError
 from bot.feature import ButtonHandler, Command, Feature
-from bot.features.prompt_improver import LONGEST, SHORT, PromptImprover
+from bot.features.prompt_improver import LONGEST, PromptImprover
 from bot.jobs import operations
 from bot.jobs.operations import FailureReason, OperationRunner, Outcome, PollSchedule
 from bot.outbox import Effect, as_notice, delivery_key, finish, finish_turn, finish_with, finish_with_notice
@@ -36,34 +36,38 @@ PACE = PollSchedule(PATIENCE, ordering=300.0, shortest_poll=2.0, longest_poll=30
 
 @dataclass(frozen=True, slots=True)
 class ImagePrice:
-    """What one picture costs, in millionths; `model` is what the ledger calls it."""
+    """The price of one picture in millionths of `currency`. `model` is the name in the ledger."""
 
     amount: int = 0
     currency: str = "RUB"
     model: str = "yandex-art"
 
+    @classmethod
+    def from_settings(cls, settings: Settings) -> ImagePrice:
+        """The price of a picture and the model that draws it, as the operator has set them."""
+        return cls(pricing.millionths(settings.image_price), settings.currency, settings.image_model)
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, kw_only=True)
 class ImageGeneration:
-    """`painter` None: this bot does not draw. `improves`: when a short idea becomes a richer description."""
+    """Takes requests for pictures, and stores each as an operation for the job worker.
+
+    `random` makes seeds; `wake_jobs` is called after a job was added.
+    """
 
     store: Store
-    painter: ImageModel | None
-    clock: Clock
     transport: Transport
+    operation: ImageOperation
     random: random.Random
     wake_jobs: Callable[[], None]
     budget: Budget = field(default_factory=Budget)
-    price: ImagePrice = field(default_factory=lambda: ImagePrice())
-    improving: PromptImprover | None = None
-    improves: Literal["ask", "always", "never"] = "ask"
 
     def feature(self) -> Feature:
-        """`/image` stays a command where the bot does not draw: it says so."""
+        """The command, its buttons, and the job of an operation. Without a painter /image says that it is off."""
         again = ("image.again", "image.ratio")
         return Feature(
             commands={
-                "/image": Command(self.image, in_menu=self.painter is not None),
+                "/image": Command(self.image, in_menu=self.operation.painter is not None),
                 "/img": Command(self.image, in_menu=False),
             },
             presses={
@@ -73,60 +77,58 @@ class ImageGeneration:
                 "price.draw": ButtonHandler(self.press_draw),
             },
             awaits={"image.change": self.change},
-            jobs={KIND: OperationRunner(self.store, self.clock, self.transport, self).follow},
+            jobs={KIND: OperationRunner(self.store, self.store.clock, self.transport, self.operation).follow},
         )
 
-    # --- orders -------------------------------------------------------------------------------------------------------
+    # --- requests -----------------------------------------------------------------------------------------------------
 
     async def image(self, incoming: Incoming, reply: Reply, rest: str) -> None:
-        drawing = ImageRequest(rest, self.seed())
-        if self.improves != "always" or not self._may_improve(drawing):
-            await self.order(incoming, reply, drawing)
-        elif better := await self._improved(incoming, reply, drawing):
-            await self.order(incoming, reply, better)
+        """Draw the picture that the user describes, from a richer description if the operator always wants one."""
+        wanted = ImageRequest(rest, self.seed())
+        if not self.operation.always_improves(wanted):
+            await self.request_image(incoming, reply, wanted)
+        elif better := await self._improve(incoming, reply, wanted):
+            await self.request_image(incoming, reply, better)
         else:
             sentence = Outgoing(say(incoming.language, "image.improve.plain"), plain=True)
-            name, marker = delivery_key(incoming.id, 1), incoming.message_id  # the picture has the first name
-            await self.order(
+            name, marker = delivery_key(incoming.id, 1), incoming.message_id  # the picture has delivery key 0
+            await self.request_image(
                 incoming,
                 reply,
-                drawing,
+                wanted,
                 lambda tx: tx.outbox.add_answer(name, incoming.address, sentence, marker=marker),
             )
 
     async def press_improve(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """The same picture from a richer description, which is shown below it."""
-        drawn = await self.drawing(incoming.address, action.payload["turn"])
-        if drawn is None or not self._may_improve(drawn):
+        """Draw the picture of a turn again from a richer description; the button works once."""
+        before = await self.find_request(incoming.address, action.payload["turn"])
+        if before is None or not self.operation.may_improve(before):
             await finish_with(self.store, incoming, reply)
-        elif (better := await self._improved(incoming, reply, drawn)) is None:
+        elif (better := await self._improve(incoming, reply, before)) is None:
             await finish_with_notice(self.store, incoming, reply, "image.improve.failed")
         else:
-            await self.order(incoming, reply, better, lambda tx: tx.buttons.expire_button(action.key))
+            await self.request_image(incoming, reply, better, lambda tx: tx.buttons.expire_button(action.key))
 
-    def _may_improve(self, drawing: ImageRequest) -> bool:
-        worth_it = bool(drawing.prompt.strip()) and len(drawing.prompt) <= SHORT
-        return worth_it and self.painter is not None and self.improving is not None and self.improves != "never"
-
-    async def _improved(self, incoming: Incoming, reply: Reply, drawing: ImageRequest) -> ImageRequest | None:
-        assert self.improving is not None  # noqa: S101  see _may_improve
+    async def _improve(self, incoming: Incoming, reply: Reply, wanted: ImageRequest) -> ImageRequest | None:
+        assert self.operation.improver is not None  # noqa: S101  see may_improve
         await reply.busy("photo")
-        better = await self.improving.improve(incoming, drawing.prompt)
-        return replace(drawing, prompt=better) if better else None
+        better = await self.operation.improver.improve(incoming, wanted.prompt)
+        return replace(wanted, prompt=better) if better else None
 
     async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Order the picture again, or in another ratio with its seed. Each order is paid: the button works once."""
-        drawn = await self.drawing(incoming.address, action.payload["turn"])
-        if drawn is None:
+        """Draw the picture again with another seed, or in another ratio with the same seed. The button works once."""
+        before = await self.find_request(incoming.address, action.payload["turn"])
+        if before is None:
             await finish_with(self.store, incoming, reply)
         elif action.name == "image.again":
-            drawing = replace(drawn, seed=self.seed())
-            await self.order(incoming, reply, drawing, lambda tx: tx.buttons.expire_button(action.key))
+            wanted = replace(before, seed=self.seed())
+            await self.request_image(incoming, reply, wanted, lambda tx: tx.buttons.expire_button(action.key))
         else:
-            drawing = replace(drawn, width=action.payload["width"], height=action.payload["height"])
-            await self.order(incoming, reply, drawing, lambda tx: tx.buttons.expire_button(action.key))
+            wanted = replace(before, width=action.payload["width"], height=action.payload["height"])
+            await self.request_image(incoming, reply, wanted, lambda tx: tx.buttons.expire_button(action.key))
 
     async def press_change(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Ask the user what should be different in the picture."""
         user, turn = incoming.user.id, action.payload["turn"]
 
         def work(tx: Tx) -> None:
@@ -136,18 +138,21 @@ class ImageGeneration:
         await finish(self.store, reply, work)
 
     async def change(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> bool:
-        """The user answered the question "what should be different?". What is too long may be said again."""
+        """Draw the picture with the change that the user has written. Raises `BadInput`; then the bot still waits.
+
+        False if the picture is not known or the bot draws no pictures.
+        """
 
         def forget(tx: Tx) -> None:
             tx.buttons.cancel_awaited(incoming.address, incoming.user.id)
 
-        drawn = await self.drawing(incoming.address, action.payload["turn"])
-        if drawn is None or self.painter is None:
+        before = await self.find_request(incoming.address, action.payload["turn"])
+        if before is None or self.operation.painter is None:
             return False
         try:
-            drawing = replace(drawn, prompt=f"{drawn.prompt}, {incoming.text.strip()}")
-            await self.order(incoming, reply, drawing, forget)
-        except LimitReached as error:  # it may not be said again soon: what comes next is a question as any other
+            wanted = replace(before, prompt=f"{before.prompt}, {incoming.text.strip()}")
+            await self.request_image(incoming, reply, wanted, forget)
+        except LimitReached as error:  # the bot stops waiting: the next message is a question like any other
             sentence, notice = str(error), as_notice(incoming, reply)
 
             def refuse(tx: Tx) -> None:
@@ -158,86 +163,116 @@ class ImageGeneration:
         return True
 
     async def press_draw(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """The price is known."""
-        drawing = ImageRequest(**action.payload)
-        await self.order(incoming, reply, drawing, lambda tx: tx.buttons.expire_button(action.key), agreed=True)
+        """Draw the picture: the user has seen its price and agreed."""
+        wanted = ImageRequest(**action.payload)
+        await self.request_image(incoming, reply, wanted, lambda tx: tx.buttons.expire_button(action.key), agreed=True)
 
-    async def order(
+    async def request_image(
         self,
         incoming: Incoming,
         reply: Reply,
-        drawing: ImageRequest,
+        wanted: ImageRequest,
         also: Effect | None = None,
         *,
         agreed: bool = False,
     ) -> None:
-        """Take an order: check it, store it (and what it changes, `also`), leave the rest to the job.
+        """Check a request for a picture, and store it as an operation for the job worker.
 
-        An expensive one is only asked about, until the user has `agreed`. Raises `BadInput`, `LimitReached`.
+        `also` runs in the same transaction. Until the user has `agreed`, an expensive picture ends the turn with a
+        question. Raises `BadInput`, `LimitReached`.
         """
         language = incoming.language
-        if self.painter is None:
+        if self.operation.painter is None:
             raise BadInput(say(language, "image.off"))
-        if not drawing.prompt.strip():
+        if not wanted.prompt.strip():
             raise BadInput(say(language, "image.usage"))
-        if (length := len(drawing.prompt)) > LONGEST:
+        if (length := len(wanted.prompt)) > LONGEST:
             raise BadInput(say(language, "image.long", limit=LONGEST, length=length))
-        if self.budget.needs_consent(self.price.amount) and not agreed:
-            await finish(self.store, reply, lambda tx: self._ask_first(tx, incoming, drawing, also))
+        if self.budget.needs_consent(self.operation.price.amount) and not agreed:
+            await finish(self.store, reply, lambda tx: self._ask_first(tx, incoming, wanted, also))
             return
 
-        def store_it(tx: Tx) -> None:
+        def work(tx: Tx) -> None:
             request = {
-                "prompt": drawing.prompt, "seed": drawing.seed, "width": drawing.width, "height": drawing.height,
+                "prompt": wanted.prompt, "seed": wanted.seed, "width": wanted.width, "height": wanted.height,
                 "language": language, "reply_to": 0 if incoming.private else incoming.message_id,
                 "held": self.budget.reserve(tx, incoming, IMAGES, 1, language),
-                "held_money": self.budget.reserve(tx, incoming, MONEY, self.price.amount, language),
+                "held_money": self.budget.reserve(tx, incoming, MONEY, self.operation.price.amount, language),
             }  # fmt: skip
-            operations.order(tx, self.clock, KIND, incoming, request)
+            operations.order(tx, self.store.clock, KIND, incoming, request)
             if also is not None:
                 also(tx)
             finish_turn(tx, incoming)
 
-        await finish(self.store, reply, store_it)
+        await finish(self.store, reply, work)
         self.wake_jobs()
 
-    def _ask_first(self, tx: Tx, incoming: Incoming, drawing: ImageRequest, also: Effect | None) -> None:
-        """The picture is expensive: end the turn with its price."""
+    def _ask_first(self, tx: Tx, incoming: Incoming, wanted: ImageRequest, also: Effect | None) -> None:
+        """End the turn with the price of the picture, and ask whether to draw it."""
         language = incoming.language
-        price = pricing.shown(language, self.price.amount, self.price.currency)
-        draw, drop = price_choice(incoming, "price.draw", asdict(drawing)), price_choice(incoming, "price.drop", {})
+        price = pricing.shown(language, self.operation.price.amount, self.operation.price.currency)
+        draw, drop = price_choice(incoming, "price.draw", asdict(wanted)), price_choice(incoming, "price.drop", {})
         if also is not None:
             also(tx)
         finish_with_price(tx, incoming, say(language, "price.picture", price=price), draw, drop)
 
     def seed(self) -> int:
-        """A seed for a new picture; 0 would leave it to the service, and "same, but…" needs to know it."""
+        """A random seed for a new picture, never 0: then the service would choose one, and a change needs the seed."""
         return self.random.randrange(1, 2**63)
 
-    # --- what is special to a picture (`following.Kind`) --------------------------------------------------------------
+    async def find_request(self, address: Address, turn: str) -> ImageRequest | None:
+        """The request for the picture of a turn in this chat, None if there is none."""
+        operation = await self.store.read(lambda tx: tx.operations.find_of_turn(address.bot, turn))
+        return _image_request(operation) if operation and operation.address.chat == address.chat else None
+
+
+@dataclass(slots=True, kw_only=True)
+class ImageOperation:
+    """How the operation of a picture is started, polled and ended (`jobs.operations.OperationKind`).
+
+    Without a `painter` the bot draws no pictures.
+    """
+
+    painter: ImageModel | None
+    price: ImagePrice = field(default_factory=lambda: ImagePrice())
+    improver: PromptImprover | None = None
+
+    def may_improve(self, request: ImageRequest) -> bool:
+        """Whether the prompt of this picture may be replaced by a richer description."""
+        return self.painter is not None and self.improver is not None and self.improver.accepts(request.prompt)
+
+    def always_improves(self, request: ImageRequest) -> bool:
+        """Whether the prompt of this picture is replaced without the user asking for it."""
+        return self.may_improve(request) and self.improver is not None and self.improver.mode == "always"
 
     @property
     def pace(self) -> PollSchedule:
+        """How often the service is polled."""
         return PACE
 
     def is_offered(self, operation: Operation) -> bool:
+        """Whether the bot still draws pictures."""
         return self.painter is not None
 
     async def submit(self, operation: Operation) -> str:
+        """Submit the request to the service. Returns the id of the operation there. Raises `ModelError`."""
         assert self.painter is not None  # noqa: S101  see is_offered
-        return await self.painter.submit(_drawing(operation))
+        return await self.painter.submit(_image_request(operation))
 
     async def poll(self, operation: Operation) -> Pending | Finished | Failed:
+        """Ask the service whether the picture is there. Raises `ModelError`."""
         assert self.painter is not None  # noqa: S101  see is_offered
         return await self.painter.poll(operation.operation)
 
     async def withdraw(self, operation: Operation) -> None:
-        """The service takes no picture back."""
+        """Do nothing: the service can't cancel a picture."""
 
     def accepted(self, tx: Tx, operation: Operation) -> None:
-        self._pay(tx, operation, 1)
+        """Book the picture: the service charges it when it accepts the request."""
+        self._book(tx, operation, 1)
 
     def finished(self, operation: Operation, result: Finished) -> Outcome:
+        """Deliver the picture with its buttons."""
         asked = operation.request
         otherwise = say(asked["language"], "image.undelivered")
 
@@ -251,25 +286,27 @@ class ImageGeneration:
         return Outcome("done", work)
 
     def failed(self, operation: Operation, why: FailureReason, error: ModelError | BadInput | None = None) -> Outcome:
+        """Tell the user why there is no picture, and settle the reservations."""
         sentence = say(operation.request["language"], "error.denied" if why is FailureReason.DENIED else f"image.{why}")
 
         def work(tx: Tx) -> None:
             row = () if why is FailureReason.REFUSED else ((self._again(tx, operation),),)
-            told = Outgoing(sentence, True, None, row, reply_to=operation.request["reply_to"])
-            tx.outbox.add_answer(operation.turn, operation.address, told)
-            self._pay(tx, operation, 1 if why is FailureReason.UNKNOWN else 0)
+            notice = Outgoing(sentence, True, None, row, reply_to=operation.request["reply_to"])
+            tx.outbox.add_answer(operation.turn, operation.address, notice)
+            self._book(tx, operation, 1 if why is FailureReason.UNKNOWN else 0)
 
         return Outcome("failed", work)
 
     def abandoned(self, tx: Tx, operation: Operation) -> None:
-        self._pay(tx, operation, 0)
+        """Release the reservations of an operation whose chat can't be reached any more."""
+        self._book(tx, operation, 0)
 
-    def _pay(self, tx: Tx, operation: Operation, pictures: int) -> None:
-        """Settle what was held back, once: a picture that was ordered is paid, whatever comes of it."""
-        if held := operation.request.get("held", 0):
-            tx.budgets.settle_reservation(held, pictures)
-        if held := operation.request.get("held_money", 0):
-            tx.budgets.settle_reservation(held, pictures * self.price.amount)
+    def _book(self, tx: Tx, operation: Operation, pictures: int) -> None:
+        """Settle the reservations, once, and book the pictures that the service has accepted."""
+        if reservation := operation.request.get("held", 0):
+            tx.budgets.settle_reservation(reservation, pictures)
+        if reservation := operation.request.get("held_money", 0):
+            tx.budgets.settle_reservation(reservation, pictures * self.price.amount)
         if pictures:
             where, price = operation.address, self.price
             pricing.book(tx, where, operation.user, operation.turn, price.model, Usage(), price.amount, pricing.IMAGE)
@@ -279,15 +316,15 @@ class ImageGeneration:
         turn = operation.turn
         change = tx.buttons.add_button(where, turn, user, say(language, "image.change"), "image.change", turn=turn)
         first = (self._again(tx, operation), change)
-        drawn = _drawing(operation)
+        before = _image_request(operation)
         ratios = [
             tx.buttons.add_button(
                 where, turn, user, f"{width}:{height}", "image.ratio", turn=turn, width=width, height=height
             )
             for width, height in RATIOS
-            if (width, height) != (drawn.width, drawn.height)
+            if (width, height) != (before.width, before.height)
         ]
-        if not self._may_improve(drawn):
+        if not self.may_improve(before):
             return (first, tuple(ratios))
         label = say(language, "image.improve")
         return (first, tuple(ratios), (tx.buttons.add_button(where, turn, user, label, "image.improve", turn=turn),))
@@ -297,12 +334,7 @@ class ImageGeneration:
         turn = operation.turn
         return tx.buttons.add_button(operation.address, turn, operation.user, label, "image.again", turn=turn)
 
-    async def drawing(self, address: Address, turn: str) -> ImageRequest | None:
-        """What was ordered in a turn."""
-        operation = await self.store.read(lambda tx: tx.operations.find_of_turn(address.bot, turn))
-        return _drawing(operation) if operation and operation.address.chat == address.chat else None
 
-
-def _drawing(operation: Operation) -> ImageRequest:
+def _image_request(operation: Operation) -> ImageRequest:
     asked = operation.request
     return ImageRequest(asked["prompt"], asked["seed"], asked["width"], asked["height"])

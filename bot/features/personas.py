@@ -1,7 +1,7 @@
-"""Who answers in a chat: the list, the choice, what a persona says first and what it suggests to ask.
+"""The command /persona: choose the persona that answers in a chat, and ask the questions that it suggests.
 
-Begin with `Personas.feature`. What a persona does to an answer stands in `conversation/request.py`; its file is read in
-`prompts/schema.py`.
+Begin with `Personas.feature`. `conversation/request.py` applies a persona to an answer; `prompts/schema.py` reads its
+file.
 """
 
 from __future__ import annotations
@@ -21,13 +21,16 @@ from bot.texts.catalog import say
 from bot.types import Incoming, Kind, Outgoing, Permission
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Personas:
+    """Lists the personas of the library and stores the choice of a chat."""
+
     store: Store
     assistant: Assistant
     library: Library
 
     def feature(self) -> Feature:
+        """The command /persona and its buttons."""
         return Feature(
             commands={"/persona": Command(self.personas)},
             presses={
@@ -37,6 +40,7 @@ class Personas:
         )
 
     async def personas(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
+        """List the personas, with a button to choose each."""
         language = incoming.language
         found, now = self.library.personas(), self.library.persona(incoming.chat.persona)
         rows = [
@@ -48,23 +52,23 @@ class Personas:
         await finish_with(self.store, incoming, reply, text, choices=choices)
 
     async def press_set(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """The chat has chosen: the persona says its greeting."""
-        key, known = action.payload["persona"], self.library.personas()
+        """Store the chosen persona, and show its greeting and suggested questions."""
+        key, personas = action.payload["persona"], self.library.personas()
 
         def work(tx: Tx) -> None:
             language = incoming.language
-            if key not in known:
+            if key not in personas:
                 finish_turn(tx, incoming, say(language, "persona.gone"))
                 return
             tx.chats.store_choices(incoming.address, persona="" if key == ASSISTANT else key)
-            text = greeting(known[key], incoming, language) or say(language, "persona.chosen")
-            head = say(language, "persona.now", persona=known[key].name(language))
-            buttons = suggested(tx, incoming, known[key], language)
+            text = greeting(personas[key], incoming, language) or say(language, "persona.chosen")
+            head = say(language, "persona.now", persona=personas[key].name(language))
+            buttons = suggested(tx, incoming, personas[key], language)
             finish_turn(tx, incoming, Outgoing(f"{head}\n\n{text}", plain=True, buttons=buttons))
 
         await finish(self.store, reply, work)
 
     async def press_ask(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """A suggested question is asked as if it had been written."""
+        """Answer a suggested question as if the user had written it."""
         asked = replace(incoming, kind=Kind.MESSAGE, text=action.payload["question"], message_id=0)
         await self.assistant.answer(asked, reply, last=True)

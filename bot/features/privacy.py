@@ -1,18 +1,16 @@
-"""Own data: `/export` hands everything over, `/forget` removes it everywhere and says what, retention ends it by time.
+"""The commands /export and /forget: a person gets a copy of their data, or deletes it.
 
-`/forget` asks with a button, ends what is being worked on for the person, deletes in one transaction, and leaves a job
-that writes the database anew (`Store.scrub_deleted`): until then the words may stand in freed places of the file.
+Begin with `Privacy.feature`. /forget asks first, stops the answers that are being written for the person, and deletes
+everything in one transaction. A job then rewrites the database (`Store.scrub_deleted`): until that has happened, the
+deleted text may remain in free pages of the file.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
-from bot.clock import Clock
 from bot.feature import ButtonHandler, Command, Feature
 from bot.features.data_export import BIGGEST, filed, zips
 from bot.jobs import operations
@@ -25,13 +23,10 @@ from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import File, Incoming, Job, Outgoing
 
-log = logging.getLogger(__name__)
-
-Listed = tuple[int, str, str, int]  # id, name, mime, bytes
+Listed = tuple[int, str, str, int]  # id, name, MIME type, size in bytes
 KIND = "export"
-DAY = 86_400.0
-ENDING = 130.0  # seconds that work which is under way gets to end: as long as an answer may take
-LOOK = 0.1
+STOP_SECONDS = 130.0  # for answers under way to end: the longest time of an answer
+CHECK_SECONDS = 0.1
 SENTENCES = {
     "conversations": "forget.conversations",
     "messages": "forget.messages",
@@ -45,14 +40,15 @@ SENTENCES = {
 }
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Privacy:
-    """`leave` ends the answers that are being written in a chat, `works_for` says whether something is under way for a
-    user, `withdraw` tells a service that an order is not wanted any more.
+    """Exports and deletes the data of a person.
+
+    `leave` stops the answers that are being written in a chat. `works_for` says whether an answer for a user is under
+    way. `withdraw` cancels an operation at its service. `wake_jobs` is called after a job was added.
     """
 
     store: Store
-    clock: Clock
     transport: Transport
     wake_jobs: Callable[[], None]
     leave: Callable[[int, int], None]
@@ -60,6 +56,7 @@ class Privacy:
     withdraw: Callable[[Operation], Awaitable[None]]
 
     def feature(self) -> Feature:
+        """The commands /export and /forget, and the jobs behind them."""
         return Feature(
             commands={"/export": Command(self.export), "/forget": Command(self.ask)},
             presses={"forget": ButtonHandler(self.forget)},
@@ -69,20 +66,21 @@ class Privacy:
     # --- /export ------------------------------------------------------------------------------------------------------
 
     async def export(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
+        """Add the job that sends the person a copy of their data. Works in private chats only."""
         if not incoming.private:
             await finish_with_notice(self.store, incoming, reply, "own.private")
             return
         payload = {"user": incoming.user.id, "language": incoming.language}
 
         def work(tx: Tx) -> None:
-            tx.jobs.add_job(Job(KIND, incoming.id, incoming.address, payload, due=self.clock.time()))
+            tx.jobs.add_job(Job(KIND, incoming.id, incoming.address, payload, due=self.store.clock.time()))
             finish_turn(tx, incoming)
 
         await finish(self.store, reply, work)
         self.wake_jobs()
 
     async def hand_over(self, job: Job) -> None:
-        """The job: put everything together and send it, in as many files as the messenger needs."""
+        """The job: send the data of the person as one or more ZIP files, each small enough for Telegram."""
         user, language, where = int(job.payload["user"]), str(job.payload["language"]), job.address
         reply = self.transport.reply(where, job.key)
         await reply.busy("document")
@@ -90,7 +88,7 @@ class Privacy:
         rows, files = await self.store.read(
             lambda tx: (tx.personal_data.export_rows(bot, user), tx.personal_data.list_files(bot, user))
         )
-        groups, at = grouped(files), self.clock.time()
+        groups, at = grouped(files), self.store.clock.time()
         for number, group in enumerate(groups):
             named = await self._named(bot, user, group)
             packed = await asyncio.to_thread(zips, rows if number == 0 else {}, named, at, language)
@@ -115,6 +113,7 @@ class Privacy:
     # --- /forget ------------------------------------------------------------------------------------------------------
 
     async def ask(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
+        """Ask whether to delete everything. Works in private chats only."""
         if not incoming.private:
             await finish_with_notice(self.store, incoming, reply, "own.private")
             return
@@ -122,7 +121,7 @@ class Privacy:
         await finish_with(self.store, incoming, reply, say(incoming.language, "forget.ask"), choices=[yes])
 
     async def forget(self, incoming: Incoming, reply: Reply, _action: ButtonPress) -> None:
-        """Pressed again, it finds nothing more to remove."""
+        """Delete the data of the person and list what was deleted. A second press finds nothing to delete."""
         language, bot, user = incoming.language, incoming.address.bot, incoming.user.id
         await self._end_work(bot, user)
 
@@ -130,12 +129,12 @@ class Privacy:
             running = tx.operations.list_open(incoming.address, user)
             for operation in running:
                 operations.release(tx, operation)
-            gone = tx.personal_data.delete_person(bot, user)
-            lines = [say(language, key, count=gone[name]) for name, key in SENTENCES.items() if gone[name]]
-            told = "\n".join(lines) or say(language, "forget.nothing")
-            finish_turn(tx, incoming, say(language, "forget.done", lines=told))
-            # After the sentence is delivered: its row is the last that is about this chat.
-            tx.jobs.add_job(Job(SCRUB, incoming.id, incoming.address, {}, due=self.clock.time()))
+            deleted = tx.personal_data.delete_person(bot, user)
+            lines = [say(language, key, count=deleted[name]) for name, key in SENTENCES.items() if deleted[name]]
+            summary = "\n".join(lines) or say(language, "forget.nothing")
+            finish_turn(tx, incoming, say(language, "forget.done", lines=summary))
+            # The job runs after the sentence was sent: the row of the sentence is the last one about this chat.
+            tx.jobs.add_job(Job(SCRUB, incoming.id, incoming.address, {}, due=self.store.clock.time()))
             return list(running)
 
         running = await finish(self.store, reply, work)
@@ -144,47 +143,23 @@ class Privacy:
             await self.withdraw(operation)
 
     async def _end_work(self, bot: int, user: int) -> None:
-        """What is being written to the person ends; in a group it may come to its end, since it is no chat of two."""
-        end = self.clock.monotonic() + ENDING
-        while self.works_for(user) and self.clock.monotonic() < end:
+        """Stop the answers in the private chat of the person, and wait for those in groups to end."""
+        end = self.store.clock.monotonic() + STOP_SECONDS
+        while self.works_for(user) and self.store.clock.monotonic() < end:
             self.leave(bot, user)
-            await self.clock.sleep(LOOK)
+            await self.store.clock.sleep(CHECK_SECONDS)
 
     async def scrub(self, job: Job) -> None:
-        """The job: nothing of what was deleted is left in the files. It is tried again until the disk allows it."""
+        """The job: remove the deleted data from the files of the database. It is repeated until the disk allows it."""
         await self.store.scrub_deleted()
         await self.store.write(lambda tx: tx.jobs.delete_done(job))
 
 
 def grouped(files: Sequence[Listed]) -> list[list[Listed]]:
-    """The files by the ZIP that they are in; there is one at least."""
+    """Divide the files into groups of at most `BIGGEST` bytes, one group for each ZIP; at least one group."""
     groups: list[list[Listed]] = [[]]
     for file in files:
         if groups[-1] and sum(size for *_, size in groups[-1]) + file[3] > BIGGEST:
             groups.append([])
         groups[-1].append(file)
     return groups
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """How many days things are kept, by kind of chat; 0 is for ever."""
-
-    private_days: int = 0
-    group_days: int = 0
-
-    async def sweep(self, store: Store, bot: int) -> None:
-        """Remove what is older, in small pieces: answers are written in between."""
-        for days, private in ((self.private_days, True), (self.group_days, False)):
-            if not days:
-                continue
-            before = store.clock.time() - days * DAY
-            removed = False
-            while await store.write(partial(_expired, bot=bot, before=before, private=private)):
-                removed = True
-            if removed:
-                log.info("what is older than %d days was removed (%s)", days, "private chats" if private else "groups")
-
-
-def _expired(tx: Tx, *, bot: int, before: float, private: bool) -> bool:
-    return tx.personal_data.delete_expired(bot, before, private=private)

@@ -1,7 +1,8 @@
-"""Reminders: "/remind tomorrow 9:00 call mum", in the person's time zone, as jobs that are due then.
+"""The commands /remind and /timezone: "/remind tomorrow 9:00 call mum" becomes a job that is due at that time.
 
-The zone is asked once. A reminder that comes late says for when it was; one that repeats goes on from the time it was
-due, not from when it came. Tools set them through `Reminders.set`.
+Begin with `Reminders.remind`; the tool for models is `Reminders.tool`. The bot asks each person once for the time zone.
+A late reminder says when it was due. The next time of a repeated reminder is counted from the time it was due, not from
+the time it was sent.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any
 from zlib import crc32
 
-from bot.clock import Clock
 from bot.errors import BadInput
 from bot.feature import ButtonHandler, Command, Feature
 from bot.features import time_phrases
@@ -27,32 +27,35 @@ from bot.tools.tool import Tool, ToolContext
 from bot.types import Incoming, Job, Outgoing, User
 
 KIND = "reminder"
-ASKED = "reminder.zone"  # the question where somebody lives
-LATE = 120.0  # seconds after which a reminder says for when it was
+ASKED = "reminder.zone"  # the awaited answer to the question for the time zone
+LATE = 120.0  # seconds after which a reminder says when it was due
 MOST = 100  # reminders of one chat
-LONGEST = 500  # characters of what to be reminded of
+LONGEST = 500  # characters of the text of a reminder
 ZONES = (
     "Europe/Kaliningrad", "Europe/Moscow", "Europe/Samara", "Asia/Yekaterinburg", "Asia/Omsk", "Asia/Krasnoyarsk",
     "Asia/Irkutsk", "Asia/Vladivostok", "Europe/London", "Europe/Berlin", "America/New_York", "UTC",
 )  # fmt: skip
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Reminders:
+    """Sets and sends reminders. `wake_jobs` is called after a job was added."""
+
     store: Store
-    clock: Clock
     transport: Transport
     wake_jobs: Callable[[], None]
 
     def feature(self) -> Feature:
+        """The commands, the buttons of time zones, and the job that sends a reminder."""
         return Feature(
             commands={"/remind": Command(self.remind), "/timezone": Command(self.timezone, in_menu=False)},
             presses={ASKED: ButtonHandler(self.press_zone)},
-            awaits={ASKED: self.told_zone},
-            jobs={KIND: self.tell},
+            awaits={ASKED: self.receive_zone},
+            jobs={KIND: self.send},
         )
 
     async def remind(self, incoming: Incoming, reply: Reply, rest: str) -> None:
+        """Set a reminder, or ask for the time zone first if it is not known. Raises `BadInput`."""
         where, language = time_phrases.zone(incoming.chat.zone), incoming.language
         if not rest.strip():
             raise BadInput(say(language, "remind.usage"))
@@ -65,44 +68,44 @@ class Reminders:
             await self._finish(reply, lambda tx: self._finish_set(tx, incoming, rest, where))
 
     async def timezone(self, incoming: Incoming, reply: Reply, rest: str) -> None:
-        """Change the zone; reminders that are set stay at their moments, one that waits for the zone is set now."""
+        """Change the time zone. Set reminders keep their moments; a reminder that waits for the zone is set now."""
 
         def work(tx: Tx) -> None:
             waiting = tx.buttons.find_awaited(incoming.address, incoming.user.id)
-            said = str(waiting.payload["text"]) if waiting is not None and waiting.name == ASKED else ""
+            phrase = str(waiting.payload["text"]) if waiting is not None and waiting.name == ASKED else ""
             if where := time_phrases.zone(rest):
-                self._live_in(tx, incoming, where, said)
+                self._set_zone(tx, incoming, where, phrase)
             else:
-                self._ask_zone(tx, incoming, said)
+                self._ask_zone(tx, incoming, phrase)
 
         await self._finish(reply, work)
 
     async def press_zone(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Somebody said by a button where they live."""
+        """Store the time zone of the button, and set the reminder that waits for it."""
         where = time_phrases.zone(action.payload["zone"]) or UTC
-        await self._finish(reply, lambda tx: self._live_in(tx, incoming, where, action.payload["text"]))
+        await self._finish(reply, lambda tx: self._set_zone(tx, incoming, where, action.payload["text"]))
 
-    async def told_zone(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> bool:
-        """The answer to the question where somebody lives; what is no place is a question like any other."""
+    async def receive_zone(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> bool:
+        """Store the time zone that the user has written. False for words that are no time zone."""
         where = time_phrases.zone(incoming.text)
         if where is None:
             return False
-        await self._finish(reply, lambda tx: self._live_in(tx, incoming, where, action.payload["text"]))
+        await self._finish(reply, lambda tx: self._set_zone(tx, incoming, where, action.payload["text"]))
         return True
 
-    def set(self, tx: Tx, incoming: Incoming, language: str, said: str) -> str:
-        """Set a reminder inside a transaction, for a tool or a command: the sentence that repeats it.
+    def set(self, tx: Tx, incoming: Incoming, language: str, phrase: str) -> str:
+        """Set a reminder inside a transaction. Returns the sentence that confirms it.
 
-        Raises `BadInput` with a sentence where the time is not understood, is past, or the zone is not known yet. The
-        caller wakes the jobs after its commit.
+        Raises `BadInput` with a sentence if the time is not understood or is past, or the time zone is not known. The
+        caller wakes the jobs after the commit.
         """
         where = time_phrases.zone(tx.users.read_timezone(incoming.address.bot, incoming.user.id))
         if where is None:
             raise BadInput(say(language, "remind.zone.unknown"))
-        return self._set(tx, incoming, language, said, where)[0]
+        return self._set(tx, incoming, language, phrase, where)[0]
 
     def tool(self) -> Tool:
-        """The same for models: they are told the sentence, and repeat it."""
+        """The tool `remind`: models set reminders with it, and repeat the sentence that confirms them."""
 
         async def remind(asker: ToolContext, when: str, text: str) -> str:
             """Set a reminder for the user, in the user's own time zone. Tell the user what was set, word for word.
@@ -110,13 +113,13 @@ class Reminders:
             when: such as 2026-12-05 18:30, tomorrow 9:00, in 20 minutes, every monday 9:00
             text: what to remind of
             """
-            said = f"{when.strip()} {' '.join(text.split())}"
-            # What one turn asks for twice is one reminder, also where the turn is begun anew after a crash.
-            key = f"{turn_log.current.get().name}.{crc32(said.encode()):x}"
+            phrase = f"{when.strip()} {' '.join(text.split())}"
+            # An idempotency key: a turn that starts again after a crash does not set its reminders twice.
+            key = f"{turn_log.current.get().name}.{crc32(phrase.encode()):x}"
             asked = Incoming(key, asker.address, User(asker.user))
-            told = await self.store.write(lambda tx: self.set(tx, asked, asker.language, said))
+            sentence = await self.store.write(lambda tx: self.set(tx, asked, asker.language, phrase))
             self.wake_jobs()
-            return told
+            return sentence
 
         return Tool.of(remind, deadline=5.0)
 
@@ -127,14 +130,14 @@ class Reminders:
         await finish(self.store, reply, work)
         self.wake_jobs()
 
-    def _finish_set(self, tx: Tx, incoming: Incoming, said: str, where: tzinfo) -> None:
-        """Set a reminder, and end the turn with the sentence that repeats it."""
-        sentence, key = self._set(tx, incoming, incoming.language, said, where)
+    def _finish_set(self, tx: Tx, incoming: Incoming, phrase: str, where: tzinfo) -> None:
+        """Set a reminder, and end the turn with the sentence that confirms it."""
+        sentence, key = self._set(tx, incoming, incoming.language, phrase, where)
         finish_turn(tx, incoming, sentence, choices=[cancel_choice(incoming, KIND, key)], over=True)
 
-    def _set(self, tx: Tx, incoming: Incoming, language: str, said: str, where: tzinfo) -> tuple[str, str]:
-        """The sentence and the key of the job."""
-        found = time_phrases.read(said, self._now(where))
+    def _set(self, tx: Tx, incoming: Incoming, language: str, phrase: str, where: tzinfo) -> tuple[str, str]:
+        """Set a reminder. Returns the sentence that confirms it, and the key of the job. Raises `BadInput`."""
+        found = time_phrases.read(phrase, self._now(where))
         if found is None or not found[1]:
             raise BadInput(say(language, "remind.unclear" if found is None else "remind.usage"))
         moment, text = found
@@ -144,64 +147,64 @@ class Reminders:
             raise BadInput(say(language, "remind.much", most=MOST, longest=LONGEST))
         number = sum(job.key.partition("-")[0] == incoming.id for job in before)
         key = f"{incoming.id}-{number}" if number and not _of_tool(incoming) else incoming.id
-        shown = shown_time(language, moment.at, moment.repeat)
+        at = shown_time(language, moment.at, moment.repeat)
         payload = {
             "user": incoming.user.id, "text": text, "language": language, "zone": time_phrases.name_of(where),
-            "repeat": moment.repeat, "at": shown, "reply_to": incoming.message_id,
+            "repeat": moment.repeat, "at": at, "reply_to": incoming.message_id,
         }  # fmt: skip
         tx.jobs.add_job(Job(KIND, key, incoming.address, payload, due=moment.at.timestamp()))
-        return say(language, "remind.set", at=shown, zone=time_phrases.city(where, language), text=text), key
+        return say(language, "remind.set", at=at, zone=time_phrases.city(where, language), text=text), key
 
-    def _live_in(self, tx: Tx, incoming: Incoming, where: tzinfo, said: str) -> None:
-        """Remember the zone, and set the reminder for which it was asked; that ends the turn."""
+    def _set_zone(self, tx: Tx, incoming: Incoming, where: tzinfo, phrase: str) -> None:
+        """Store the time zone, set the reminder `phrase` that waits for it, and end the turn."""
         bot, user, language = incoming.address.bot, incoming.user.id, incoming.language
         tx.users.store_timezone(bot, user, time_phrases.name_of(where))
-        _decided(tx, incoming)
+        _remove_zone_buttons(tx, incoming)
         tx.buttons.cancel_awaited(incoming.address, user)
-        if said:
+        if phrase:
             try:
-                self._finish_set(tx, incoming, said, where)
-            except BadInput as error:  # such as a time that is past there; the zone is remembered
+                self._finish_set(tx, incoming, phrase, where)
+            except BadInput as error:  # for example, the time is past in that zone; the zone stays stored
                 finish_turn(tx, incoming, str(error))
             return
         zone, time = time_phrases.city(where, language), f"{self._now(where):%H:%M}"
         finish_turn(tx, incoming, say(language, "remind.zone.set", zone=zone, time=time), over=True)
 
-    def _ask_zone(self, tx: Tx, incoming: Incoming, said: str) -> None:
-        """End the turn with the question where somebody lives; `said` is the reminder that waits for it."""
+    def _ask_zone(self, tx: Tx, incoming: Incoming, phrase: str) -> None:
+        """End the turn with the question for the time zone. `phrase` is the reminder that waits for it, "" for none."""
         where, turn, user, language = incoming.address, incoming.id, incoming.user.id, incoming.language
         buttons = [
             tx.buttons.add_button(
-                where, turn, user, f"{time_phrases.city(place, language)} {self._now(place):%H:%M}", ASKED,
-                zone=name, text=said,
+                where, turn, user, f"{time_phrases.city(zone, language)} {self._now(zone):%H:%M}", ASKED,
+                zone=name, text=phrase,
             )
-            for name, place in ((name, _zone(name)) for name in ZONES)
+            for name, zone in ((name, _zone(name)) for name in ZONES)
         ]  # fmt: skip
         pairs = tuple(tuple(buttons[first : first + 2]) for first in range(0, len(buttons), 2))
-        _decided(tx, incoming)
-        tx.buttons.await_answer(where, user, ASKED, text=said, turn=turn)
+        _remove_zone_buttons(tx, incoming)
+        tx.buttons.await_answer(where, user, ASKED, text=phrase, turn=turn)
         finish_turn(tx, incoming, Outgoing(say(language, "remind.zone.ask"), plain=True, buttons=pairs))
 
     def _now(self, where: tzinfo) -> datetime:
-        return datetime.fromtimestamp(self.clock.time(), where)
+        return datetime.fromtimestamp(self.store.clock.time(), where)
 
     # --- the job ------------------------------------------------------------------------------------------------------
 
-    async def tell(self, job: Job) -> None:
-        """The job: say it, and put a repeated one back to its next time."""
+    async def send(self, job: Job) -> None:
+        """The job: send the reminder, and reschedule a repeated one to its next time."""
         asked, due = job.payload, job.due
         sentence = f"⏰ {asked['text']}"
-        if self.clock.time() - due > LATE:
+        if self.store.clock.time() - due > LATE:
             sentence += "\n" + say(str(asked["language"]), "remind.late", at=asked["at"])
-        again = self._following(asked, due)
+        again = self._next_due(asked, due)
 
         def work(tx: Tx) -> None:
             now = tx.jobs.find_job(job.address.bot, KIND, job.key)
-            if now is None or now.due != due:  # cancelled, or told already
+            if now is None or now.due != due:  # cancelled, or sent already
                 return
             if not tx.chats.is_unreachable(job.address):
-                told = Outgoing(sentence, plain=True, reply_to=int(asked["reply_to"]))
-                tx.outbox.add_answer(f"{job.key}.r{int(due)}", job.address, told)
+                reminder = Outgoing(sentence, plain=True, reply_to=int(asked["reply_to"]))
+                tx.outbox.add_answer(f"{job.key}.r{int(due)}", job.address, reminder)
             if again is None:
                 tx.jobs.delete_done(job)
             else:
@@ -210,19 +213,19 @@ class Reminders:
         await self.store.write(work)
         await self.transport.reply(job.address, job.key).finish()
 
-    def _following(self, asked: Mapping[str, Any], due: float) -> float | None:
-        """When it comes next: counted from when it was due, and not for times that are past."""
+    def _next_due(self, asked: Mapping[str, Any], due: float) -> float | None:
+        """The next future time of a repeated reminder in Unix seconds, None for one that is not repeated."""
         where = time_phrases.zone(str(asked["zone"]))
         if not asked["repeat"] or where is None:
             return None
         at = datetime.fromtimestamp(due, where)
-        while at.timestamp() <= self.clock.time():
+        while at.timestamp() <= self.store.clock.time():
             at = time_phrases.following(at, str(asked["repeat"]))
         return at.timestamp()
 
 
-def _decided(tx: Tx, incoming: Incoming) -> None:
-    """The question for the zone that was answered otherwise loses its buttons: they would set the reminder again."""
+def _remove_zone_buttons(tx: Tx, incoming: Incoming) -> None:
+    """Remove the buttons of an answered question for the time zone: they would set the reminder again."""
     waiting = tx.buttons.find_awaited(incoming.address, incoming.user.id)
     if waiting is None or waiting.name != ASKED:
         return
@@ -232,7 +235,7 @@ def _decided(tx: Tx, incoming: Incoming) -> None:
 
 
 def shown_time(language: str, at: datetime, repeat: str) -> str:
-    """ "Sunday 22 November at 09:00", "every day at 09:00"."""
+    """The time of a reminder in words: "Sunday 22 November at 09:00", "every day at 09:00"."""
     clock = f"{at:%H:%M}"
     weekday = say(language, "weekdays").split()[at.weekday()]
     if repeat == "day":

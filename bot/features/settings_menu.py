@@ -1,15 +1,17 @@
-"""What is chosen in a chat: language, model, reasoning, streaming; and the model of a user's own.
+"""The commands /settings, /model and /reasoning: the choices of a chat, and the model that a user prefers everywhere.
 
-Begin with `SettingsMenu.feature`. A chat's model comes before the user's, that before the persona's, that before the
-operator's default.
+Begin with `SettingsMenu.feature`. The model chosen in the chat has precedence over the user's own, this over the model
+of the persona, and this over the default of the operator.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 
+from bot.ai import Profile
+from bot.billing.pricing import MILLION, currency
 from bot.feature import ButtonHandler, Command, Feature
-from bot.features import model_list
 from bot.llm.routing import ModelOption, Routing
 from bot.outbox import ALONE, Choice, finish, finish_turn, finish_with, finish_with_notice
 from bot.ports import Reply
@@ -22,11 +24,12 @@ from bot.types import ChatChoices, Incoming, Permission
 STREAMING = ("draft", "edit", "off")
 SETTINGS = ("language", "model", "streaming", "notices")
 REASONING = ("on", "off", "auto")
+SIGNS = {"vision": "👁", "tools": "🔧", "reasoning": "🧠", "asynchronous": "🕓"}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class SettingsMenu:
-    """`streaming` is the operator's choice of it."""
+    """Shows the choices and stores them. `streaming` is the operator's default: "draft", "edit" or "off"."""
 
     store: Store
     routing: Routing
@@ -34,6 +37,7 @@ class SettingsMenu:
     library: Library = field(default_factory=Library)
 
     def feature(self) -> Feature:
+        """The three commands and their buttons."""
         return Feature(
             commands={
                 "/model": Command(self.model, is_notice=True),
@@ -53,21 +57,22 @@ class SettingsMenu:
     # --- the model ----------------------------------------------------------------------------------------------------
 
     async def model(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
+        """List the models, with a button to choose each for this chat."""
         choices, language = incoming.chat, incoming.language
-        now, gone = self._now(choices)
-        options = [Choice(offer.title, "model.set", {"model": offer.name}) for offer in self.routing.options]
+        now, missing = self._now(choices)
+        options = [Choice(option.title, "model.set", {"model": option.name}) for option in self.routing.options]
         if choices.model:
             options.append(Choice(say(language, "model.reset"), "model.set", {"model": ""}))
         options.append(Choice(say(language, "model.everywhere"), "model.everywhere"))
         text = self._list(say(language, "model.choose", model=now.title), now, language)
-        if gone:
-            text = say(language, "model.gone", old=", ".join(gone), new=now.title) + "\n" + text
+        if missing:
+            text = say(language, "model.gone", old=", ".join(missing), new=now.title) + "\n" + text
         await finish_with(self.store, incoming, reply, text, choices=options)
 
     async def press_everywhere(self, incoming: Incoming, reply: Reply, _action: ButtonPress) -> None:
-        """The list of models for the user's own choice, which counts in all chats."""
+        """List the models, with a button to choose each for this user in all chats."""
         choices, language = incoming.chat, incoming.language
-        options = [Choice(offer.title, "model.mine", {"model": offer.name}) for offer in self.routing.options]
+        options = [Choice(option.title, "model.mine", {"model": option.name}) for option in self.routing.options]
         if choices.own_model:
             options.append(Choice(say(language, "model.reset"), "model.mine", {"model": ""}))
         now, _ = self._now(choices)
@@ -75,6 +80,7 @@ class SettingsMenu:
         await finish_with(self.store, incoming, reply, text, choices=options)
 
     async def press_mine(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Store the model that the user prefers in all chats; "" deletes the choice."""
         choices, language, name = incoming.chat, incoming.language, action.payload["model"]
         key = "model.mine.chosen" if name else "model.mine.none"
         sentence = say(language, key, model=self.routing.by_name(name).title)
@@ -88,18 +94,19 @@ class SettingsMenu:
         await finish(self.store, reply, work)
 
     def _list(self, head: str, now: ModelOption, language: str) -> str:
-        order = say(language, "model.order", default=self.routing.default.title)
-        return "\n\n".join((head, model_list.listed(self.routing, now, language), order))
+        precedence = say(language, "model.order", default=self.routing.default.title)
+        return "\n\n".join((head, list_models(self.routing, now, language), precedence))
 
     def _now(self, choices: ChatChoices) -> tuple[ModelOption, tuple[str, ...]]:
-        """The model that answers, and choices that are offered no more."""
+        """The model that answers in this chat, and the chosen models that are not offered any more."""
         own = self.library.persona(choices.persona).model
-        now, gone = self.routing.resolve(choices.model, choices.own_model, own)
-        return now, tuple(name for name in gone if name != own)
+        now, missing = self.routing.resolve(choices.model, choices.own_model, own)
+        return now, tuple(name for name in missing if name != own)
 
     # --- reasoning ----------------------------------------------------------------------------------------------------
 
     async def reasoning(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
+        """Show whether the model reasons before it answers, with a button for each mode."""
         choices, language = incoming.chat, incoming.language
         now, _ = self._now(choices)
         if not now.model.profile.reasoning:
@@ -114,11 +121,12 @@ class SettingsMenu:
         await finish_with(self.store, incoming, reply, text, choices=options)
 
     def _reasons(self) -> bool:
-        return any(offer.model.profile.reasoning for offer in self.routing.options)
+        return any(option.model.profile.reasoning for option in self.routing.options)
 
     # --- the others ---------------------------------------------------------------------------------------------------
 
     async def settings(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
+        """Show the settings of the chat, with a button for each."""
         choices, language = incoming.chat, incoming.language
         text = say(
             language, "settings", language=NAMES[known(language)], model=self._now(choices)[0].title,
@@ -131,6 +139,7 @@ class SettingsMenu:
         await finish_with(self.store, incoming, reply, text, choices=options)
 
     async def press_settings(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Show the values of one setting as buttons."""
         language = incoming.language
         if action.name == "settings.model":
             await self.model(incoming, reply, "")
@@ -140,7 +149,7 @@ class SettingsMenu:
         await finish_with(self.store, incoming, reply, say(language, "settings.choose"), choices=options)
 
     async def press_set(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Store a choice of the chat."""
+        """Store a choice of the chat; in a group also in the audit log."""
         language = action.payload.get("language") or incoming.language
         if action.payload.get("notices") == ALONE and not await reply.is_admin(incoming.address.bot):
             await finish_with_notice(self.store, incoming, reply, "notices.cannot")
@@ -161,7 +170,7 @@ class SettingsMenu:
 
 
 def _values(setting: str, language: str) -> list[tuple[str, str]]:
-    """What can be chosen for a setting: label and value."""
+    """The values of a setting, as (label, value)."""
     match setting:
         case "language":
             return [(title, code) for code, title in NAMES.items()]
@@ -169,3 +178,35 @@ def _values(setting: str, language: str) -> list[tuple[str, str]]:
             return [(say(language, "notices.all"), ""), (say(language, "notices.alone"), ALONE)]
         case _:
             return [(say(language, f"streaming.{mode}"), mode) for mode in STREAMING]
+
+
+def list_models(routing: Routing, now: ModelOption, language: str) -> str:
+    """The offered models, each with its abilities and its price below the title; the model `now` has a tick."""
+    rows = [
+        f"{'✓' if option is now else '•'} {option.title}\n{_ability(option, language)}" for option in routing.options
+    ]
+    return "\n".join(rows)
+
+
+def _ability(option: ModelOption, language: str) -> str:
+    profile = option.model.profile
+    can = [f"{sign} {say(language, f'can.{name}')}" for name, sign in SIGNS.items() if getattr(profile, name)]
+    return " · ".join([*can, say(language, "can.window", tokens=window(profile.window)), *_price(profile, language)])
+
+
+def window(tokens: int) -> str:
+    """A number of tokens in short: 32_768 is "32K", 4_000 is "4K"."""
+    return f"{tokens / MILLION:g}M" if tokens >= MILLION else f"{round(tokens / 1024)}K"
+
+
+def _price(profile: Profile, language: str) -> list[str]:
+    """The price of input and output tokens as one item, none if the price is 0 or not known."""
+    if not profile.price_in and not profile.price_out:
+        return []
+    both = [_plain(amount, language) for amount in dict.fromkeys((profile.price_in, profile.price_out))]
+    return [say(language, "can.price", price=f"{'/'.join(both)}\u00a0{currency(language, profile.currency)}")]
+
+
+def _plain(amount: Decimal, language: str) -> str:
+    text = f"{amount:.2f}" if amount == round(amount, 2) else f"{amount.normalize():f}"
+    return text.replace(".", ",") if known(language) == "ru" else text

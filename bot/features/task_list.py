@@ -1,4 +1,4 @@
-"""What is under way for somebody in a chat: later answers, pictures, reminders. `/jobs` lists and cancels it."""
+"""The command /jobs: list and cancel the deferred answers, pictures and reminders of a user in a chat."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-from bot.clock import Clock
 from bot.errors import ModelError
 from bot.feature import ButtonHandler, Command, Feature
 from bot.jobs import operations
@@ -20,56 +19,58 @@ from bot.types import Incoming, Job
 
 log = logging.getLogger(__name__)
 
-REMINDER = "reminder"  # the only kind that is a job without an operation
-SHOWN = 60  # characters of what was asked for
+REMINDER = "reminder"  # the only kind of job here without an operation
+SHOWN = 60  # characters of a question, prompt or reminder in the list
 MOST = 20  # lines
-KINDS = {"later": "jobs.later", "image": "jobs.image"}  # of operations, with their sentences
+KINDS = {"later": "jobs.later", "image": "jobs.image"}  # kinds of operations, with their text keys
 
 Withdraw = Callable[[Operation], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class TaskLine:
-    """One thing that is under way."""
+    """A line of the list: an operation or a reminder. `key` is its turn, or the key of its job."""
 
     kind: str
     key: str
     text: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class TaskList:
-    """`withdraw` says by the kind of an operation who asks the service to leave it."""
+    """Lists and cancels tasks. `withdraw` maps a kind of operation to the function that cancels it at the service."""
 
     store: Store
-    clock: Clock
     withdraw: Mapping[str, Withdraw] = field(default_factory=dict)
 
     def feature(self) -> Feature:
+        """The command /jobs and the button that cancels a task."""
         return Feature(commands={"/jobs": Command(self.jobs)}, presses={"jobs.cancel": ButtonHandler(self.cancel)})
 
     async def jobs(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
+        """List the tasks of the user in this chat, with a button to cancel each."""
+
         def work(tx: Tx) -> None:
             language = incoming.language
             lines = self._lines(tx, incoming, language)
             text = "\n".join(f"{number}. {line.text}" for number, line in enumerate(lines, 1))
-            shown = say(language, "jobs", lines=text) if lines else say(language, "jobs.none")
+            text = say(language, "jobs", lines=text) if lines else say(language, "jobs.none")
             cancels = [
                 cancel_choice(incoming, line.kind, line.key, f" {number}") for number, line in enumerate(lines, 1)
             ]
-            finish_turn(tx, incoming, shown, choices=cancels)
+            finish_turn(tx, incoming, text, choices=cancels)
 
         await finish(self.store, reply, work)
 
     async def cancel(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """End it in the database first: what the service says afterwards changes nothing."""
+        """Cancel a task in the database, so that a late result changes nothing, and then at the service."""
         kind, key = action.payload["kind"], action.payload["key"]
 
         def work(tx: Tx) -> Operation | None:
             tx.buttons.expire_button(action.key)
             remove_buttons(tx, incoming, only=action.key)
             operation = tx.operations.find_of_turn(incoming.address.bot, key) if kind != REMINDER else None
-            found = _ended(tx, incoming, kind, key, operation)
+            found = _end(tx, incoming, kind, key, operation)
             finish_turn(tx, incoming, say(incoming.language, "jobs.cancelled" if found else "jobs.over"))
             return operation if found else None
 
@@ -78,7 +79,7 @@ class TaskList:
             await self.leave(operation)
 
     async def leave(self, operation: Operation) -> None:
-        """Tell the service that nobody waits for it; where that fails, it is paid like any other."""
+        """Cancel an operation at its service. If that fails, only a line is logged, and the service is paid."""
         withdraw = self.withdraw.get(operation.kind)
         if withdraw is None or operation.state != "running":
             return
@@ -90,7 +91,7 @@ class TaskList:
     def _lines(self, tx: Tx, incoming: Incoming, language: str) -> list[TaskLine]:
         where, user = incoming.address, incoming.user.id
         running = [
-            TaskLine(one.kind, one.turn, say(language, KINDS[one.kind], text=_short(_wish(one))))
+            TaskLine(one.kind, one.turn, say(language, KINDS[one.kind], text=_short(_subject(one))))
             for one in tx.operations.list_open(where, user)
             if one.kind in KINDS
         ]
@@ -107,12 +108,12 @@ class TaskList:
 
 
 def cancel_choice(incoming: Incoming, kind: str, key: str, suffix: str = "") -> Choice:
-    """A button below the answer of this turn that ends what was ordered."""
+    """The button that cancels the task with this kind and key."""
     return Choice(say(incoming.language, "jobs.cancel") + suffix, "jobs.cancel", {"kind": kind, "key": key})
 
 
-def _ended(tx: Tx, incoming: Incoming, kind: str, key: str, operation: Operation | None) -> bool:
-    """Whether there was something to end."""
+def _end(tx: Tx, incoming: Incoming, kind: str, key: str, operation: Operation | None) -> bool:
+    """End a task of the user in the database. Returns False if it has ended already or belongs to somebody else."""
     where = incoming.address
     if kind == REMINDER:
         job = tx.jobs.find_job(where.bot, kind, key)
@@ -124,13 +125,13 @@ def _ended(tx: Tx, incoming: Incoming, kind: str, key: str, operation: Operation
         return False
     operations.release(tx, operation)
     tx.operations.store_end(operation.id, "failed")
-    if "messages" in operation.request:  # of a later answer: what the conversation said stays only there
+    if "messages" in operation.request:  # of a deferred answer: the text of the conversation must not stay here
         tx.operations.replace_request(operation.id, {})
     tx.jobs.delete_done(Job(kind, key, operation.address))
     return True
 
 
-def _wish(operation: Operation) -> str:
+def _subject(operation: Operation) -> str:
     return str(operation.request.get("question") or operation.request.get("prompt") or "")
 
 

@@ -1,7 +1,7 @@
-"""`/write`: a template is chosen, what it needs is asked for, and the filled template is a question as any other.
+"""The command /write: the user fills in the fields of a template, and the filled template is asked like a question.
 
-Begin with `Templates.feature`. What was answered so far stands in the row of the question that waits
-(`tx.buttons.wait_for`), so it survives a restart; `together` reads a message that answers everything at once.
+Begin with `Templates.write`. The values so far are stored with the awaited answer (`tx.buttons.await_answer`), so they
+survive a restart. `together` parses a message that fills in all fields at once.
 """
 
 from __future__ import annotations
@@ -23,17 +23,20 @@ from bot.texts.catalog import say
 from bot.types import Button, Incoming, Kind, Outgoing
 
 NUMBERED = re.compile(r"\s*(\d{1,2})[.)]\s*(.*)", re.DOTALL)
-EMPTY = ("-", "–", "—")  # what people write where there is nothing to say
+EMPTY = ("-", "–", "—")  # what people write to leave a field empty
 WAITING = "write"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Templates:
+    """Lists the templates of the library, and asks for the fields of one."""
+
     store: Store
     assistant: Assistant
     library: Library
 
     def feature(self) -> Feature:
+        """The command /write, its buttons, and the awaited value of a field."""
         return Feature(
             commands={"/write": Command(self.write)},
             presses={
@@ -41,33 +44,34 @@ class Templates:
                 "write.skip": ButtonHandler(self.press_skip),
                 "write.cancel": ButtonHandler(self.press_cancel),
             },
-            awaits={WAITING: self.told},
+            awaits={WAITING: self.receive_value},
         )
 
     async def write(self, incoming: Incoming, reply: Reply, rest: str) -> None:
-        """`/write` shows the templates; `/write post` begins one, with what stands behind it as its answers."""
+        """List the templates; `/write post` begins the template "post", with the words after it as its values."""
         key, _, values = rest.partition(" ") if "\n" not in rest.partition(" ")[0] else rest.partition("\n")
         language = incoming.language
         if (template := self.library.template(key.lower())) is not None:
             found = together(template, values, language) if values.strip() else None
             await self._go_on(incoming, reply, template, found or {})
             return
-        known = self.library.templates()
-        if not known:
+        templates = self.library.templates()
+        if not templates:
             raise BadInput(say(language, "write.none"))
-        rows = [f"• {row.name(language)}: {said(row.description, language, '')}" for row in known.values()]
-        choices = [Choice(row.name(language), "write.start", {"template": key}) for key, row in known.items()]
+        rows = [f"• {row.name(language)}: {said(row.description, language, '')}" for row in templates.values()]
+        choices = [Choice(row.name(language), "write.start", {"template": key}) for key, row in templates.items()]
         text = "\n".join((say(language, "write.choose"), "", *rows))
         await finish_with(self.store, incoming, reply, text, choices=choices)
 
     async def press_start(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Begin a template. Raises `BadInput` if there is no such template any more."""
         template = self.library.template(action.payload["template"])
         if template is None:
             raise BadInput(say(incoming.language, "write.gone"))
         await self._go_on(incoming, reply, template, {})
 
-    async def told(self, incoming: Incoming, reply: Reply, waiting: ButtonPress) -> bool:
-        """The user answered: one question, or all of them at once."""
+    async def receive_value(self, incoming: Incoming, reply: Reply, waiting: ButtonPress) -> bool:
+        """Take the user's message as the value of one field, or of all. False if no field is missing."""
         template = self.library.template(waiting.payload["template"])
         values: dict[str, str] = dict(waiting.payload["values"])
         blank = _next(template, values) if template is not None else None
@@ -78,17 +82,20 @@ class Templates:
         return True
 
     async def press_skip(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Leave an optional field empty and go on."""
         waiting = await self.store.read(lambda tx: tx.buttons.find_awaited(incoming.address, incoming.user.id))
         key, name = action.payload["template"], action.payload["field"]
         template = self.library.template(key)
         values = dict(waiting.payload["values"]) if waiting is not None and waiting.name == WAITING else None
         blank = _next(template, values) if template is not None and values is not None else None
         if template is None or values is None or blank is None or blank.name != name or not blank.optional:
-            await finish_with(self.store, incoming, reply)  # the talk has gone on without it
+            await finish_with(self.store, incoming, reply)  # the button of an earlier field
         else:
             await self._go_on(incoming, reply, template, {**values, name: ""})
 
     async def press_cancel(self, incoming: Incoming, reply: Reply, _action: ButtonPress) -> None:
+        """Stop filling in the template."""
+
         def work(tx: Tx) -> None:
             tx.buttons.cancel_awaited(incoming.address, incoming.user.id)
             finish_turn(tx, incoming, say(incoming.language, "write.cancelled"), over=True)
@@ -96,7 +103,7 @@ class Templates:
         await finish(self.store, reply, work)
 
     async def _go_on(self, incoming: Incoming, reply: Reply, template: Template, values: Mapping[str, str]) -> None:
-        """Ask for what is missing, or ask the model when nothing is."""
+        """Ask for the next missing field; with all fields filled in, ask the model."""
         blank = _next(template, values)
         if blank is not None:
             await finish(self.store, reply, lambda tx: _ask(tx, incoming, template, values, blank))
@@ -106,9 +113,10 @@ class Templates:
 
 
 def together(template: Template, text: str, language: str) -> dict[str, str] | None:
-    """The answers in one message: lines that begin with the number or the name of a field, or one line for each field.
+    """The values of the fields in one message.
 
-    None where it is only the answer to the first question.
+    The lines begin with the number or the name of a field, or there is one line for each field. None if the message is
+    only the value of the first field.
     """
     named = _named(template, text, language)
     needed = [blank for blank in template.fields if not blank.optional]
@@ -144,7 +152,7 @@ def _named(template: Template, text: str, language: str) -> dict[str, str]:
 
 
 def _next(template: Template, values: Mapping[str, str]) -> Blank | None:
-    """The first thing that nothing was said about."""
+    """The first field without a value, None if all have one."""
     return next((blank for blank in template.fields if blank.name not in values), None)
 
 

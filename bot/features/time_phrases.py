@@ -1,7 +1,7 @@
-"""When somebody means: "in 20 minutes", "завтра в 9:00", "every monday at 8", in Russian and English. Pure.
+"""Parses times in Russian and English: "in 20 minutes", "завтра в 9:00", "every monday at 8". Pure.
 
-Begin with `read`. The time stands at the beginning of what was said; the rest is what to be reminded of. Wall times are
-of the person's zone, so that nine o'clock stays nine o'clock when the clocks change.
+Begin with `read`. The time stands at the beginning of a text; the rest is the subject of the reminder. Wall times are
+in the person's time zone, so nine o'clock stays nine o'clock when daylight saving time begins or ends.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
 
-MORNING = time(9, 0)  # where only a day was said
+MORNING = time(9, 0)  # the time for a day without a time
 LONGEST = timedelta(days=366 * 5)
 
 WEEKDAYS = (
@@ -52,7 +52,7 @@ ON = r"(?:(?:on|next|во?|в следующ(?:ий|ую|ее))\s+)?"
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """`at` is aware, of the zone that was given. `repeat` is "", "day" or "week"."""
+    """A parsed time. `at` is aware, in the zone of the person. `repeat` is "", "day" or "week"."""
 
     at: datetime
     repeat: str = ""
@@ -60,7 +60,7 @@ class When:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """`on` None: any. `every`: in so many days it is that day again, 0 for one that comes once."""
+    """A parsed day. `on` None is any day. `every` is the number of days until it comes again, 0 for a date."""
 
     on: date | None = None
     every: int = 0
@@ -68,13 +68,13 @@ class Day:
 
 
 def read(text: str, now: datetime) -> tuple[When, str] | None:
-    """When, and the rest of the text. `now` is aware, in the person's zone. None: no time was understood."""
+    """Parse a time. Returns it and the rest of the text, None without a future time. `now` is in the person's zone."""
     text = text.strip()
     if found := _span(text, now):
         return found
     day, rest = _day(text, now.date())
     clock, rest = _clock(rest)
-    if day is None and clock is not None:  # "at 9 tomorrow": the day may stand behind it
+    if day is None and clock is not None:  # "at 9 tomorrow": the day may follow the time
         day, rest = _day(rest, now.date())
     if clock is None and day is None:
         return None
@@ -88,13 +88,13 @@ def read(text: str, now: datetime) -> tuple[When, str] | None:
 
 
 def following(before: datetime, repeat: str) -> datetime:
-    """The next time after `before`, at the same time of the clock on the wall."""
+    """The time one day or one week after `before`, at the same wall time."""
     days = 7 if repeat == "week" else 1
     return local(before.date() + timedelta(days=days), before.timetz().replace(tzinfo=None), before.tzinfo)
 
 
 def local(day: date, clock: time, zone: tzinfo | None) -> datetime:
-    """A time on the wall. One that the clocks jump over is as much later as they jump."""
+    """A wall time in a zone. One that daylight saving time skips is moved forward by the skipped span."""
     naive = datetime.combine(day, clock).replace(tzinfo=zone)
     return datetime.fromtimestamp(naive.timestamp(), zone)
 
@@ -117,16 +117,16 @@ def zone(name: str) -> tzinfo | None:
 
 
 def city(where: tzinfo, language: str) -> str:
-    """The same as people say it: "Moscow", "Москва", "+3"."""
+    """A time zone as people say it: "Moscow", "Москва", "+3"."""
     name = name_of(where)
-    russian = (known for known, zone_of in CITIES.items() if zone_of == name and not known.isascii())
+    russian = (title for title, zone_of in CITIES.items() if zone_of == name and not title.isascii())
     if language == "ru" and (found := next(russian, "")):
         return found.title()
     return name.rpartition("/")[2].replace("_", " ")
 
 
 def name_of(where: tzinfo) -> str:
-    """What `zone` understands again."""
+    """A time zone as a string that `zone` can parse again."""
     if isinstance(where, ZoneInfo):
         return where.key
     return str(where).removeprefix("UTC") if str(where) != "UTC" else "+0"
@@ -148,7 +148,7 @@ def _span(text: str, now: datetime) -> tuple[When, str] | None:
 
 
 def _later(now: datetime, span: timedelta) -> datetime:
-    """After so much real time; whole days keep the time on the wall."""
+    """The time after a span: whole days keep the wall time, shorter spans are counted in real time."""
     if span % timedelta(days=1):
         return datetime.fromtimestamp(now.timestamp() + span.total_seconds(), now.tzinfo)
     return local(now.date() + span, now.time(), now.tzinfo)
@@ -171,7 +171,7 @@ def _day(text: str, today: date) -> tuple[Day | None, str]:
 
 
 def _date(text: str, today: date) -> tuple[date | None, str]:
-    """A day by its numbers; without a year the next one."""
+    """Parse a date at the beginning of the text; without a year, the next such date. Returns it with the rest."""
     if found := ISO.match(text):
         return _made(int(found[1]), int(found[2]), int(found[3]), today), text[found.end() :]
     if found := DOTTED.match(text):

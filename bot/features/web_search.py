@@ -1,4 +1,4 @@
-"""The web, for models the tools `web_search` (pages) and `web_answer` (written by the search), for people `/search`."""
+"""Web search: /search for people, and for models the tools `web_search` (pages) and `web_answer` (a written answer)."""
 
 from __future__ import annotations
 
@@ -20,35 +20,36 @@ from bot.tools.tool import Tool, ToolContext, ToolOutput
 from bot.types import Incoming, Outgoing
 
 LONGEST_QUERY = 400  # characters (Search API)
-DEADLINE = 40.0  # seconds: the service reads pages and writes
+DEADLINE = 40.0  # seconds: the service reads pages and writes an answer
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WebSearch:
-    """`searcher` None: this bot does not search."""
+    """The command /search. `searcher` is None if this bot does not search."""
 
     store: Store
     searcher: Searcher | None
     meter: Meter
 
     def feature(self) -> Feature:
+        """The command /search, and the button that agrees to its price."""
         return Feature(
             commands={"/search": Command(self.search, in_menu=self.searcher is not None)},
             presses={"price.search": ButtonHandler(self.press)},
         )
 
     async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """The price is known."""
+        """Search: the user has seen the price and agreed."""
         await self._search(incoming, reply, action.payload["query"], pressed=action.key)
 
     async def search(self, incoming: Incoming, reply: Reply, rest: str) -> None:
-        """Search the web, or say first what that costs."""
+        """Search the web; if that is expensive, ask first whether to do it. Raises `BadInput`."""
         await self._search(incoming, reply, rest, asks="price.search.ask")
 
     async def _search(
         self, incoming: Incoming, reply: Reply, rest: str, *, asks: str = "", pressed: str = ""
     ) -> None:  # fmt: skip
-        """`asks` as in `BillTo`; `pressed` is the key of a button that works once."""
+        """Search and end the turn. `asks` as in `BillTo`; `pressed` is the key of a button that works once."""
         language = incoming.language
         if self.searcher is None:
             raise BadInput(say(language, "search.off"))
@@ -91,29 +92,31 @@ class WebSearch:
 
 
 def tools(searcher: Searcher, meter: Meter) -> list[Tool]:
+    """The tools `web_search` and `web_answer`. Each request is billed to the user who asks."""
+
     async def web_search(query: str, asker: ToolContext) -> ToolOutput:
         """Search the web for what is new, local or not certain. Returns what the best pages say, with their addresses.
 
         query: a few words, in the language of the pages that are wanted
         """
-        query = _checked(query)
+        query = _check_length(query)
         async with meter.charge(_payer(asker), meter.tariffs.pages, 1):
             found = await searcher.pages(query)
         pages = [
             f"[{number}] {page.source.title}\n{page.source.url}\n{page.text}" for number, page in enumerate(found, 1)
         ]
-        return _told("\n\n".join(pages), [page.source for page in found])
+        return _output("\n\n".join(pages), [page.source for page in found])
 
     async def web_answer(query: str, asker: ToolContext) -> ToolOutput:
         """Ask the web a question that takes several pages to answer. Slower and dearer than web_search.
 
         query: the question, in the language of the pages that are wanted
         """
-        query = _checked(query)
+        query = _check_length(query)
         async with meter.charge(_payer(asker), meter.tariffs.answer, 1):
             found = await searcher.search(query)
         pages = [f"[{number}] {page.title} {page.url}" for number, page in enumerate(found.sources, 1)]
-        return _told("\n".join([found.text, "", *pages]) if found.text.strip() else "", found.sources)
+        return _output("\n".join([found.text, "", *pages]) if found.text.strip() else "", found.sources)
 
     doing = "tool.doing.search"
     return [Tool.of(function, deadline=DEADLINE, doing=doing) for function in (web_search, web_answer)]
@@ -123,14 +126,14 @@ def _payer(asker: ToolContext) -> BillTo:
     return BillTo(asker.address, asker.user, asker.turn, asker.language)
 
 
-def _checked(query: str) -> str:
+def _check_length(query: str) -> str:
     if len(query) > LONGEST_QUERY:
         raise BadInput(f"the query is longer than {LONGEST_QUERY} characters")
     return query
 
 
-def _told(text: str, found: Sequence[Source]) -> ToolOutput:
-    """The bot lists the sources itself, so that none is made up."""
+def _output(text: str, found: Sequence[Source]) -> ToolOutput:
+    """The output of a tool. The bot lists the sources itself, because a model may invent some."""
     if not text:
         return ToolOutput("Nothing was found.", failed=True)
     return ToolOutput(f"{text}\n\nThe user sees the list of these pages below your answer.", tuple(found))

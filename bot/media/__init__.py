@@ -1,1 +1,1 @@
-"""What comes with a message: files, pictures, recordings. Begin with `attachments.Attachments.take`."""
+"""Files, pictures and recordings in messages, and spoken answers. Begin with `attachments.Attachments.take`."""

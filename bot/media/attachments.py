@@ -1,7 +1,7 @@
-"""What came with a message, made into a question: pictures that a model sees, text that it reads.
+"""Converts the attachments of a message into parts of a question: pictures for the model to see, text to read.
 
-Begin with `Attachments.take`, which `dispatch/questions.py` calls before it asks the assistant. What can't be taken is
-said, with what to do instead, before anything is fetched where that is known.
+Begin with `Attachments.take`, which `dispatch/questions.py` calls before it asks the assistant. A file that can't be
+used is refused with a sentence what to do instead, if possible before it is fetched.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import Attachment, Image, Incoming, Kind, Outgoing, Part, Permission, Text
 
-MOST_PICTURES = 10  # of one question; an album has no more
+MOST_PICTURES = 10  # in one question: the size of an album in Telegram
 MEGABYTE = 1 << 20
 BLIND = "[The user attached a picture. You can't see pictures: say so.]"
 BLIND_QUOTED = "[The message answers a picture, which you can't see.]"
 UNREAD = "[The user attached something that you can't see ({kind}): say so.]"
 VOICES = ("voice", "video_note", "audio")
 HEIC = (".heic", ".heif")
-# What is said of a file that can't be opened, by its kind and the reason of `Unreadable`.
+# The text for a file that can't be opened, by the kind of file and the reason of `Unreadable`.
 WHY = {
     "document": {
         "broken": "document.broken", "empty": "document.empty", "locked": "document.locked", "long": "document.long",
@@ -49,8 +49,10 @@ WHY = {
 WHY_ANY = {"busy": "file.busy", "heavy": "file.heavy", "slow": "file.slow"}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Attachments:
+    """Fetches attachments and converts them, in the child processes `files`, into parts of a question."""
+
     store: Store
     assistant: Assistant
     routing: Routing
@@ -59,36 +61,38 @@ class Attachments:
     files: ChildPool
 
     def feature(self) -> Feature:
+        """The button that has a model with vision answer a question about a picture."""
         return Feature(presses={"picture.ask": ButtonHandler(self.press_ask, Permission.CHOOSE)})
 
     async def take(self, incoming: Incoming, reply: Reply, *, agreed: bool = False) -> Incoming | None:
-        """The question with parts that a model takes. None: it has been answered. Raises `BadInput`.
+        """The message with its attachments converted to text and pictures.
 
-        `agreed`: the price is known.
+        None if the turn has ended here, with a sentence or a button. With `agreed` the user accepts the price of speech
+        recognition. Raises `BadInput`.
         """
         if not any(isinstance(part, Attachment) for part in incoming.parts):
             return incoming
-        incoming, known = await self.store.read(lambda tx: (with_choices(tx, incoming), _known(tx, incoming)))
-        given = [part for part in incoming.parts if isinstance(part, Attachment) and not (part.quoted and known)]
+        incoming, is_known = await self.store.read(lambda tx: (with_choices(tx, incoming), _known(tx, incoming)))
+        given = [part for part in incoming.parts if isinstance(part, Attachment) and not (part.quoted and is_known)]
         if not given:
             return incoming
         payer = BillTo.of(incoming, incoming.language, "" if agreed else "price.listen.ask")
-        taking = _Taking(incoming, reply, payer)
-        shown = [one for one in given if is_picture(one)]
-        if len(shown) > MOST_PICTURES:
+        taking = _Taking(incoming=incoming, reply=reply, payer=payer)
+        pictures = [one for one in given if is_picture(one)]
+        if len(pictures) > MOST_PICTURES:
             raise BadInput(say(taking.language, "picture.many", most=MOST_PICTURES))
         try:
             for one in given:
-                if one not in shown:
+                if one not in pictures:
                     await self._take_other(taking, one)
         except (LimitReached, NotAgreed) as error:
-            await self._keep(taking, given, error)
+            await self._refuse(taking, given, error)
             return None
-        if taking.read and not taking.text.strip() and not shown:
+        if taking.read and not taking.text.strip() and not pictures:
             names = ", ".join(taking.read)
             await finish_with(self.store, incoming, reply, say(taking.language, "document.read", name=names))
             return None
-        if shown and not await self._take_pictures(taking, shown):
+        if pictures and not await self._take_pictures(taking, pictures):
             return None
         if not taking.text.strip() and not taking.parts:
             raise BadInput(say(taking.language, "unsupported"))
@@ -96,25 +100,28 @@ class Attachments:
 
     # --- pictures -----------------------------------------------------------------------------------------------------
 
-    async def _take_pictures(self, taking: _Taking, shown: Sequence[Attachment]) -> bool:
-        """False: the model that was chosen can't see, and the question waits for the tap that asks another."""
+    async def _take_pictures(self, taking: _Taking, pictures: Sequence[Attachment]) -> bool:
+        """Add the pictures to the question.
+
+        False if the chosen model has no vision: then the question is stored, below a button that asks another model.
+        """
         wanted = self.assistant.model_for(taking.incoming.chat)
-        if not wanted.model.profile.vision and all(one.quoted for one in shown):
-            taking.parts.append(Text(BLIND_QUOTED))  # the answer may have nothing to do with what is seen there
+        if not wanted.model.profile.vision and all(one.quoted for one in pictures):
+            taking.parts.append(Text(BLIND_QUOTED))  # the question may not be about the quoted picture
             return True
-        seeing = wanted if wanted.model.profile.vision else self._seeing()
-        if seeing is None:
+        other = wanted if wanted.model.profile.vision else self._model_with_vision()
+        if other is None:
             self._say_blind(taking)
             return True
         await taking.reply.busy("typing")
-        taking.parts += [await self._picture(taking, one) for one in shown]
-        if seeing is wanted:
+        taking.parts += [await self._picture(taking, one) for one in pictures]
+        if other is wanted:
             return True
-        await self._point(taking, wanted, seeing)
+        await self._suggest(taking, wanted, other)
         return False
 
-    def _seeing(self) -> ModelOption | None:
-        return next((offer for offer in self.routing.options if offer.model.profile.vision), None)
+    def _model_with_vision(self) -> ModelOption | None:
+        return next((option for option in self.routing.options if option.model.profile.vision), None)
 
     def _say_blind(self, taking: _Taking) -> None:
         if not taking.text.strip():
@@ -122,28 +129,28 @@ class Attachments:
         taking.parts.append(Text(BLIND))
 
     async def _picture(self, taking: _Taking, attachment: Attachment) -> Image:
-        async with self._opening(taking, attachment, "picture") as (place, data):
-            return Image(await place.run(images.scaled, data))
+        async with self._opening(taking, attachment, "picture") as (slot, data):
+            return Image(await slot.run(images.scaled, data))
 
-    async def _point(self, taking: _Taking, wanted: ModelOption, seeing: ModelOption) -> None:
-        """Keep the question, and say who can answer it."""
+    async def _suggest(self, taking: _Taking, wanted: ModelOption, other: ModelOption) -> None:
+        """Store the question, and end the turn with a button that asks a model with vision."""
         incoming, language = taking.incoming, taking.language
-        text = say(language, "picture.unseen", model=wanted.title, other=seeing.title)
+        text = say(language, "picture.unseen", model=wanted.title, other=other.title)
 
         def work(tx: Tx) -> None:
             tx.chats.record_seen(incoming.address, incoming.user, private=incoming.private)
-            place = branching.follow(tx, incoming, (Text(taking.text), *taking.parts))
-            label = say(language, "picture.ask", model=seeing.title)
-            ask = Choice(label, "picture.ask", {"question": place.question.id, "model": seeing.name}, queued=True)
+            point = branching.follow(tx, incoming, (Text(taking.text), *taking.parts))
+            label = say(language, "picture.ask", model=other.title)
+            ask = Choice(label, "picture.ask", {"question": point.question.id, "model": other.name}, queued=True)
             finish_turn(tx, incoming, text, choices=[ask])
 
         await finish(self.store, taking.reply, work)
 
     async def press_ask(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """The model that can see is chosen, and answers the question that waits."""
+        """Choose the model with vision for the chat, and let it answer the stored question."""
         model = action.payload["model"]
-        gone = say(incoming.language, "model.chosen", model=self.routing.by_name(model).title)
-        await self.assistant.answer_again(incoming, reply, action, chosen=model, gone=gone)
+        chosen = say(incoming.language, "model.chosen", model=self.routing.by_name(model).title)
+        await self.assistant.answer_again(incoming, reply, action, chosen=model, gone=chosen)
 
     # --- everything else ----------------------------------------------------------------------------------------------
 
@@ -162,38 +169,38 @@ class Attachments:
     async def _take_document(self, taking: _Taking, attachment: Attachment) -> None:
         await taking.reply.busy("typing")
         name = one_line(attachment.name) or "document"
-        async with self._opening(taking, attachment, "document") as (place, data):
-            pages = await place.run(extraction.pages, data, name, attachment.mime)
+        async with self._opening(taking, attachment, "document") as (slot, data):
+            pages = await slot.run(extraction.pages, data, name, attachment.mime)
         taking.parts.append(Text(await self.documents.keep(taking.incoming, name, pages)))
         taking.read.append(name)
 
     async def _take_voice(self, taking: _Taking, attachment: Attachment) -> None:
         self.voice.check(attachment, taking.language)
         await taking.reply.busy("typing")
-        async with self._opening(taking, attachment, "voice") as (place, data):
-            recording = await self.voice.recording(place, attachment, data)
+        async with self._opening(taking, attachment, "voice") as (slot, data):
+            recording = await self.voice.recording(slot, attachment, data)
         taking.add(await self.voice.hear(taking.incoming, taking.reply, recording, taking.payer))
 
     def answered(self, incoming: Incoming) -> Effect | None:
-        """What is done in the transaction that stores an answer: a spoken question may get a spoken answer."""
+        """What the transaction that stores the answer also does: for a voice note, add the job of a spoken answer."""
         if any(isinstance(part, Attachment) and part.kind in VOICES and not part.quoted for part in incoming.parts):
             return lambda tx: self.voice.mirror(tx, with_choices(tx, incoming))
         return None
 
-    async def _keep(self, taking: _Taking, given: Sequence[Attachment], why: LimitReached | NotAgreed) -> None:
-        """A budget did not let it be taken, or it is expensive: say so, with a button that takes it after all."""
+    async def _refuse(self, taking: _Taking, given: Sequence[Attachment], why: LimitReached | NotAgreed) -> None:
+        """End the turn with a button that tries again: a budget is spent, or the price needs consent."""
         incoming, language, expensive = taking.incoming, taking.language, isinstance(why, NotAgreed)
         kept = {"parts": [asdict(one) for one in given], "text": incoming.text, "quotes": _quotes(incoming)}
         kept["agreed"] = expensive or not taking.payer.asks
         again = Choice(say(language, "price.listen" if expensive else "retry"), "attached.again", kept, queued=True)
         drop = Choice(say(language, "price.drop"), "price.drop", queued=True)
-        told = Outgoing(str(why), plain=True, reply_to=_quotes(incoming))
+        refusal = Outgoing(str(why), plain=True, reply_to=_quotes(incoming))
         choices = [again, drop] if expensive else [again]
-        await finish_with(self.store, incoming, taking.reply, told, choices=choices)
+        await finish_with(self.store, incoming, taking.reply, refusal, choices=choices)
 
     @staticmethod
     def again(incoming: Incoming, action: ButtonPress) -> Incoming:
-        """The press of that button as the message that was kept."""
+        """The message whose attachments were refused, restored from the press of its button."""
         kept = action.payload
         parts = tuple(Attachment(**one) for one in kept["parts"])
         return replace(
@@ -201,7 +208,7 @@ class Attachments:
         )  # fmt: skip
 
     def _take_unread(self, taking: _Taking, attachment: Attachment) -> None:
-        """What can't be read is not passed over in silence: the model is told, or the user."""
+        """Tell the model about an attachment that it can't read. Without a text, raise `BadInput` for the user."""
         if not taking.text.strip():
             raise BadInput(say(taking.language, "unsupported"))
         taking.parts.append(Text(UNREAD.format(kind=attachment.kind)))
@@ -210,15 +217,16 @@ class Attachments:
     async def _opening(
         self, taking: _Taking, attachment: Attachment, kind: str
     ) -> AsyncIterator[tuple[ChildSlot, bytes]]:  # fmt: skip
-        """Fetch a file that is going to be opened: a crash until the block is left counts against its update.
+        """Fetch a file and give the block a child process to open it.
 
-        A file that was there at a crash is opened alone. Raises `BadInput`, also for an `Unreadable` of the block.
+        A crash inside the block counts as a failed attempt of the update; at the next attempt the file is opened with
+        no other file beside it. Raises `BadInput`, also for an `Unreadable` that the block raises.
         """
         incoming = taking.incoming
         try:
-            async with self.files.place(alone=incoming.attempts > 0) as place:
+            async with self.files.place(alone=incoming.attempts > 0) as slot:
                 await self.store.write(lambda tx: tx.inbox.mark_begun(incoming.ids, opening=True))
-                yield place, await self._fetched(taking, attachment)
+                yield slot, await self._fetch(taking, attachment)
                 await self.store.write(lambda tx: tx.inbox.mark_begun(incoming.ids))
         except Unreadable as error:
             raise BadInput(self._why(taking.language, attachment, kind, error.why)) from None
@@ -230,8 +238,8 @@ class Attachments:
             characters=extraction.MOST_CHARACTERS, minutes=max(self.voice.longest // 60, 1),
         )  # fmt: skip
 
-    async def _fetched(self, taking: _Taking, attachment: Attachment) -> bytes:
-        """Raises `BadInput`: too large, not there any more, or not to be had now."""
+    async def _fetch(self, taking: _Taking, attachment: Attachment) -> bytes:
+        """The bytes of the file. Raises `BadInput` if it is too large, deleted, or can't be fetched now."""
         try:
             return await taking.reply.fetch(attachment)
         except TooLarge as error:
@@ -242,9 +250,9 @@ class Attachments:
             raise BadInput(say(taking.language, "file.unavailable")) from None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Taking:
-    """A message while what came with it is taken: `text` and `parts` are what it becomes."""
+    """A message whose attachments are being converted. `text` and `parts` are the question that it becomes."""
 
     incoming: Incoming
     reply: Reply
@@ -258,28 +266,31 @@ class _Taking:
 
     @property
     def language(self) -> str:
+        """The language of the sender."""
         return self.incoming.language
 
     def add(self, text: str) -> None:
+        """Add a line to the text of the question."""
         self.text = "\n".join(filter(None, (self.text, text)))
 
 
 def _known(tx: Tx, incoming: Incoming) -> bool:
-    """Whether what the message answers was said to the bot: then the model reads it anyway, with what came with it."""
+    """Whether the quoted message is in the conversation: then the model reads it and its attachments anyway."""
     return branching.replied(tx, incoming.address, incoming.reply_to) is not None
 
 
 def _quotes(incoming: Incoming) -> int:
-    """The message that holds what was sent."""
+    """The id of the message that has the attachments."""
     return incoming.quotes or incoming.message_id
 
 
 def one_line(name: str) -> str:
-    """A file's name as it can be cited: square brackets are what citations stand in."""
+    """The name of a file, shortened, with round instead of square brackets, which enclose citations."""
     return " ".join(name.translate({ord("["): "(", ord("]"): ")"}).split())[:100]
 
 
 def is_picture(attachment: Attachment) -> bool:
+    """Whether an attachment is a picture that `images.scaled` can open, by its kind, type and name."""
     if attachment.kind == "document":
         return attachment.mime in images.MIMES or attachment.name.lower().endswith(images.ENDINGS)
     return attachment.kind == "photo" or (attachment.kind == "sticker" and attachment.mime == "image/webp")

@@ -1,4 +1,4 @@
-"""The sound of a video note, or of a recording of another kind, as OggOpus. Needs PyAV (`av`).
+"""Converts video notes and audio files to OggOpus, which speech recognition takes. Needs PyAV (`av`).
 
 Begin with `opus`, which is only called in a child process (`concurrency/child_pool.py`).
 """
@@ -14,7 +14,7 @@ PAGE_HEAD = 27  # bytes of the head of an Ogg page
 
 
 def seconds(ogg: bytes) -> float:
-    """How long OggOpus lasts, by the position that its last page tells; 0 where that is no such file."""
+    """The length of an OggOpus file in seconds, from the position in its last page; 0.0 for any other file."""
     page = ogg.rfind(b"OggS")
     if page < 0 or len(ogg) < page + PAGE_HEAD:
         return 0.0
@@ -23,16 +23,17 @@ def seconds(ogg: bytes) -> float:
 
 
 def opus(data: bytes, seconds: int) -> bytes:
-    """The sound as one channel of at most so many seconds.
+    """The sound of a file as mono OggOpus; `seconds` is the longest length that is accepted.
 
-    Raises `Unreadable` (missing: there is no PyAV here; mute, long), and whatever FFmpeg raises for a damaged file.
+    Raises `Unreadable` with "missing" (PyAV is not installed), "mute" (the file has no sound) or "long", and the errors
+    of FFmpeg for a damaged file.
     """
     try:
         import av
     except ImportError:
         raise Unreadable("missing") from None
     out = io.BytesIO()
-    # A title that is no UTF-8 is nothing to us.
+    # A title that is not UTF-8 must not fail the file: titles are not used.
     source = av.open(io.BytesIO(data), "r", metadata_errors="ignore")
     with source, av.open(out, "w", format="ogg") as target:
         if not source.streams.audio:

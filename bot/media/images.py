@@ -1,7 +1,7 @@
-"""Pictures that people send, made into what models take: a JPEG the right way up, not larger than it need be.
+"""Converts pictures that people send into what models take: an upright JPEG of at most `LONG_SIDE` pixels.
 
-Begin with `scaled`, which is only called in a child process (`concurrency/child_pool.py`). A file says what it likes
-about itself, so its size is looked at before a pixel is.
+Begin with `scaled`, which is only called in a child process (`concurrency/child_pool.py`). A small file can unpack to a
+huge picture, so its size is checked before its pixels are decoded.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
 
 LONG_SIDE = 1280  # pixels
 QUALITY = 85
-MOST_PIXELS = 50_000_000  # of a picture that is opened
-MOST_OPENED = 25_000_000  # ... and of what is unpacked of it: a JPEG can be opened smaller than it is
+MOST_PIXELS = 50_000_000  # of a picture
+MOST_OPENED = 25_000_000  # pixels that are decoded: a JPEG can be decoded at a smaller size
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 MIMES = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp")
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
 
 
 def scaled(data: bytes) -> bytes:
-    """A JPEG of the picture; of what moves, the first one.
+    """A scaled JPEG of the picture; of an animation, its first frame.
 
-    Raises `Unreadable("large")` for too many pixels, and whatever Pillow raises for what it can't open.
+    Raises `Unreadable("large")` for too many pixels, and the errors of Pillow for a file that it can't open.
     """
-    # Pillow is 10 MB that a child process which opens no picture does without.
+    # Pillow takes 10 MB of memory, so only a child process that opens a picture imports it.
     from PIL import Image as Pillow
     from PIL import ImageOps
 
-    Pillow.MAX_IMAGE_PIXELS = None  # it only warns, and at another size
+    Pillow.MAX_IMAGE_PIXELS = None  # the limit of Pillow only warns; MOST_PIXELS refuses
     with Pillow.open(io.BytesIO(data), formats=FORMATS) as opened:
         if opened.width * opened.height > MOST_PIXELS:
             raise Unreadable("large")
@@ -44,7 +44,7 @@ def scaled(data: bytes) -> bytes:
 
 
 def _jpeg(picture: Pillow.Image) -> bytes:
-    """On white, where the picture is transparent: stickers are drawn for it."""
+    """Encode a picture as JPEG, a transparent one on white: stickers are drawn for a white ground."""
     from PIL import Image as Pillow
 
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:

@@ -16,7 +16,7 @@ from bot.config.settings import Settings
 from bot.dispatch.help import Help
 from bot.dispatch.lanes import Lanes
 from bot.errors import StorageUnavailable
-from bot.features.privacy import Retention
+from bot.features.retention import Retention
 from bot.ports import Dispatcher, Handler, ProcessRole
 from bot.storage.store import Store, Tx
 from bot.telegram.transport import Telegram

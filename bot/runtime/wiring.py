@@ -14,10 +14,12 @@ from bot.access.directory import MemberDirectory
 from bot.access.members import Members
 from bot.access.onboarding import Onboarding
 from bot.access.policy import Access
+from bot.access.rate_limit import Limits
 from bot.access.rights import Rights
 from bot.billing.allowances import Allowances
 from bot.billing.budget import Budget, settle_interrupted
 from bot.billing.metering import Meter
+from bot.billing.pricing import PriceList
 from bot.billing.usage import UsageReport
 from bot.config.settings import Settings
 from bot.conversation.assistant import Assistant
@@ -48,9 +50,9 @@ from bot.extension import Extension
 from bot.feature import Feature, joined
 from bot.features import web_search
 from bot.features.deferred_answers import KIND as LATER
-from bot.features.deferred_answers import DeferredAnswers
+from bot.features.deferred_answers import DeferredAnswers, DeferredOperation
 from bot.features.feedback import Feedback
-from bot.features.image_generation import ImageGeneration
+from bot.features.image_generation import ImageGeneration, ImageOperation, ImagePrice
 from bot.features.personas import Personas
 from bot.features.privacy import Privacy
 from bot.features.prompt_improver import PromptImprover
@@ -216,7 +218,7 @@ def _layers(given: Given, ground: Ground, queue: ConversationQueue) -> Sequence[
         lanes=ground.lanes,
         clock=store.clock,
         access=access,
-        limits=options.limits(given.settings),
+        limits=Limits.from_settings(given.settings),
         refuse=TurnAway(store=store, tasks=placement.tasks, turns=queue.turns, boundary=boundary),
     )
     admission = Admission(access=access, refuse=ground.people.joining.refuse)
@@ -256,32 +258,29 @@ def _ground(given: Given, routers: Routers | None, quota: SendQuota | None) -> G
 
 def _people(given: Given, telegram: Telegram, library: Library) -> People:
     settings, store = given.settings, given.store
-    directory = MemberDirectory(store, given.api.id)
+    directory = MemberDirectory(store=store, bot=given.api.id)
     access = Access(settings.access == "open", frozenset(settings.owners), directory)
-    budget = options.budget(settings, access, directory)
+    budget = Budget.from_settings(settings, access, directory)
     joining = Onboarding(
         store=store,
-        access=access,
         directory=directory,
         rights=Rights(access),
-        clock=store.clock,
         transport=telegram,
         tasks=given.placement.tasks,
         greeting=settings.greeting,
         library=library,
     )
-    meter = Meter(store, budget, options.tariffs(settings))
+    meter = Meter(store=store, budget=budget, tariffs=PriceList.from_settings(settings))
     return People(directory=directory, access=access, joining=joining, budget=budget, meter=meter)
 
 
 def _answering(given: Given, ground: Ground) -> Answering:
     settings, store, studio, routing = given.settings, given.store, given.models.studio, given.models.routing
     budget, meter = ground.people.budget, ground.people.meter
-    reminders = Reminders(store=store, clock=store.clock, transport=ground.telegram, wake_jobs=ground.wake_jobs)
+    reminders = Reminders(store=store, transport=ground.telegram, wake_jobs=ground.wake_jobs)
     documents = Documents(store=store, meter=meter, embedder=studio.embeddings())
     voice = Voice(
         store=store,
-        clock=store.clock,
         transport=ground.telegram,
         listener=studio.listener(),
         speaker=studio.speaker(),
@@ -348,7 +347,7 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Fe
     own_model = given.added.models[0].model if given.added.only_models else None
     helper = HelperModel(store, own_model or models.studio.text(settings.helper_model), people.budget)
     deferred = _deferred(given, ground, assistant)
-    orders = TaskList(store=store, clock=store.clock, withdraw={LATER: deferred.withdraw})
+    orders = TaskList(store=store, withdraw={LATER: deferred.operation.withdraw})
     return [
         answering.attached.feature(),
         _images(given, ground).feature(),
@@ -388,18 +387,16 @@ def _of_people(
     store, people, currency = given.store, ground.people, given.settings.currency
     titles = {option.name: option.title for option in given.models.routing.options}
     return [
-        UsageReport(store=store, access=people.access, clock=store.clock, currency=currency, titles=titles).feature(),
+        UsageReport(store=store, access=people.access, currency=currency, titles=titles).feature(),
         Allowances(
             store=store,
             access=people.access,
             directory=people.directory,
             budget=people.budget,
-            clock=store.clock,
             currency=currency,
         ).feature(),
         Privacy(
             store=store,
-            clock=store.clock,
             transport=ground.telegram,
             wake_jobs=ground.wake_jobs,
             leave=leave,
@@ -419,30 +416,27 @@ def _of_people(
 
 
 def _deferred(given: Given, ground: Ground, assistant: Assistant) -> DeferredAnswers:
+    store, models = given.store, given.models
     return DeferredAnswers(
-        store=given.store,
-        routing=given.models.routing,
-        models=given.models.async_models,
-        clock=given.store.clock,
+        store=store,
         transport=ground.telegram,
-        wake_jobs=ground.wake_jobs,
-        incidents=ground.incidents,
-        budget=ground.people.budget,
         assistant=assistant,
+        operation=DeferredOperation(
+            store=store, routing=models.routing, models=models.async_models, incidents=ground.incidents
+        ),
+        wake_jobs=ground.wake_jobs,
+        budget=ground.people.budget,
     )
 
 
 def _images(given: Given, ground: Ground) -> ImageGeneration:
-    store, models, budget = given.store, given.models, ground.people.budget
+    settings, store, models, budget = given.settings, given.store, given.models, ground.people.budget
+    improver = PromptImprover(store=store, routing=models.routing, budget=budget, mode=settings.image_improve)
     return ImageGeneration(
         store=store,
-        painter=models.images,
-        clock=store.clock,
         transport=ground.telegram,
+        operation=ImageOperation(painter=models.images, price=ImagePrice.from_settings(settings), improver=improver),
         random=models.chance,
         wake_jobs=ground.wake_jobs,
         budget=budget,
-        price=options.picture(given.settings),
-        improving=PromptImprover(store=store, routing=models.routing, budget=budget),
-        improves=given.settings.image_improve,
     )

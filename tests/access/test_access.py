@@ -82,7 +82,7 @@ def test_a_closed_bot_is_for_its_members_and_for_the_groups_that_were_allowed(po
 
 @table("policy", POLICIES)
 def test_the_blocked_may_do_nothing_anywhere(policy: Access) -> None:
-    if policy.known.role(BORIS) is Role.BLOCKED:
+    if policy.directory.role(BORIS) is Role.BLOCKED:
         for actor in ACTORS:
             if actor.id == BORIS and not actor.is_bot:
                 assert _allowed(policy, actor) == {Permission.SIGNAL}
@@ -111,8 +111,8 @@ def _role(policy: Access, actor: Actor) -> Role:
         return Role.NOBODY
     if actor.id in policy.owners:
         return Role.OWNER
-    crowd = Role.USER if policy.is_open or (not actor.private and policy.known.allows(TEAM)) else Role.STRANGER
-    return crowd if actor.id != BORIS else policy.known.role(BORIS) or crowd
+    crowd = Role.USER if policy.is_open or (not actor.private and policy.directory.allows(TEAM)) else Role.STRANGER
+    return crowd if actor.id != BORIS else policy.directory.role(BORIS) or crowd
 
 
 def _allowed(policy: Access, actor: Actor) -> set[Permission]:

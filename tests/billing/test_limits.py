@@ -262,7 +262,7 @@ def test_the_page_names_only_settings_that_there_are() -> None:
     st.integers(1, 8),
 )
 def test_no_window_has_more_than_the_burst_and_the_pace(gaps: list[float], interval: float, burst: int) -> None:
-    pace, now, taken = RateLimit(interval, burst), 1000.0, []
+    pace, now, taken = RateLimit(interval=interval, burst=burst), 1000.0, []
     for gap in gaps:
         now += gap
         wait = pace.take("anna", now)
@@ -278,14 +278,14 @@ def test_no_window_has_more_than_the_burst_and_the_pace(gaps: list[float], inter
 
 
 def test_a_pace_forgets_who_has_the_whole_burst_again() -> None:
-    pace = RateLimit(1.0, 5)
+    pace = RateLimit(interval=1.0, burst=5)
     for number in range(100_000):
         pace.take(number, number * 0.01)
     assert len(pace) < 3_000
 
 
 def test_no_pace_is_no_limit() -> None:
-    pace = RateLimit(0.0, 1)
+    pace = RateLimit(interval=0.0, burst=1)
     assert {pace.take("anna", 0.0) for _ in range(1000)} == {0.0}
     assert len(pace) == 0
 

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.features.model_list import SIGNS
-from bot.features.settings_menu import REASONING, SETTINGS, STREAMING
+from bot.features.settings_menu import REASONING, SETTINGS, SIGNS, STREAMING
 from bot.jobs.operations import FailureReason
 from bot.texts.catalog import LANGUAGES, NAMES, known, say
 
