@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
 from bot.ai import Request
+from bot.config.settings import Settings
 from bot.conversation.turn_state import REASONING, TurnContext
 from bot.llm import prompt
 from bot.llm.routing import ModelOption
@@ -30,6 +31,20 @@ class Options:
     summaries: bool = False
     thumbs: bool = False
     thoughts: bool = False
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Options:
+        """The choices that the environment makes."""
+        return cls(
+            system=settings.system_prompt,
+            temperature=settings.temperature,
+            max_tokens=settings.max_tokens,
+            deadline=settings.answer_deadline,
+            thoughts=settings.show_reasoning,
+            names_topics=settings.name_chats,
+            summaries=settings.summaries,
+            thumbs=settings.feedback_buttons,
+        )
 
 
 @dataclass(slots=True, kw_only=True)

@@ -93,7 +93,8 @@ def _credentials(settings: Settings) -> Mapping[str, object]:
 
 
 async def _models(settings: Settings, http: Http, clock: Clock) -> AsyncIterator[Finding]:
-    studio = YandexStudio(settings.model_copy(update={"answer_deadline": PATIENCE}), http, clock, Random())  # noqa: S311
+    patient = settings.model_copy(update={"answer_deadline": PATIENCE})
+    studio = YandexStudio(settings=patient, http=http, clock=clock, random=Random())  # noqa: S311
     for name in dict.fromkeys([settings.model, *(entry.name for entry in settings.models)]):
         try:
             yield await _says(studio, name, clock)

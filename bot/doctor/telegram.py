@@ -18,7 +18,9 @@ async def check_telegram(settings: Settings) -> AsyncIterator[Finding]:
     from aiogram.methods import GetMe, GetWebhookInfo
 
     try:
-        api = Api(secret(settings.bot_token), settings.telegram_api_url, secret(settings.telegram_proxy))
+        api = Api(
+            token=secret(settings.bot_token), url=settings.telegram_api_url, proxy=secret(settings.telegram_proxy)
+        )
     except (ConfigError, ValueError, RuntimeError) as error:  # the library refuses the token or the proxy
         yield fail("telegram", str(error), "Look at BOT_TOKEN and TELEGRAM_PROXY")
         return

@@ -1,5 +1,5 @@
 """Services with models: Yandex AI Studio, servers that speak OpenAI's API, a model on this machine.
 
-What they share stands here: accounts with their quotas, errors, retries, streams of text. They know neither storage nor
-Telegram, and give out what `bot/ai.py` describes.
+The modules at this level hold what all services share: accounts with their quotas, errors, the catalog of models,
+streams of text. The package knows neither storage nor Telegram, and returns the values of `bot/ai.py`.
 """

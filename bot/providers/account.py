@@ -1,6 +1,6 @@
-"""Requests in one name at one server: its key, one renewal of it on a 401, the shared gauge, its outages.
+"""Requests to one server with one key: one renewal of the key after a 401, the shared gauge, the outages of the server.
 
-Whatever asks a server with the same key asks through one `Account`: so all share the quota and what is known of it.
+Everything that asks a server with one key asks through one `Account`, so that all share the quota and the outage.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import logging
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Set
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -40,40 +41,46 @@ class Credentials(Protocol):
     """A key or a token as headers of a request."""
 
     async def headers(self) -> dict[str, str]:
-        """The headers to send now. Raises `ModelDenied` and `ModelUnavailable`."""
+        """Return the headers to send now. Raises `ModelDenied` and `ModelUnavailable`."""
         ...
 
     async def renew(self, refused: Mapping[str, str]) -> bool:
-        """After a 401 to the headers `refused`: return whether other headers are worth another try."""
+        """Renew the key after a 401 to the headers `refused`. Returns whether other headers are worth another try."""
         ...
 
 
-class Account:
-    """`gauge` has one place for each generation that may be in flight: the quota counts those, not a rate.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerNames:
+    """The name of a server in the log, and the labels of its kind in metrics and of its provider in traces."""
 
-    `headers` go with each request, beside the key. `name` is what the log calls the server, `label` what the metrics
-    call its kind, `provider` what traces do.
+    log: str
+    metrics: str
+    traces: str
+
+
+class Account:
+    """Asks one server with one key.
+
+    `gauge` has one place for each generation that may be in flight: the quota counts those, not a rate. `headers` go
+    with each request, beside the key.
     """
 
     def __init__(
         self,
-        name: str,
         *,
+        names: ServerNames,
         http: Http,
         credentials: Credentials,
         gauge: Gauge,
         retry: Retry,
-        label: str,
-        provider: str,
         headers: Mapping[str, str] | None = None,
         metrics: Metrics | None = None,
     ) -> None:
         self.retry = retry
         self.clock = retry.clock
         self.metrics = metrics or Metrics()
-        self.outage = Outage(name, retry.clock)
-        self._label = label
-        self._provider = provider
+        self.outage = Outage(names.log, retry.clock)
+        self._names = names
         self._http = http
         self._credentials = credentials
         self._gauge = gauge
@@ -81,7 +88,7 @@ class Account:
 
     @asynccontextmanager
     async def place(self, until: float) -> AsyncIterator[None]:
-        """Hold one place of the gauge inside. Raises `ModelUnavailable` where none is free before `until`."""
+        """Hold one place of the gauge inside the context. Raises `ModelUnavailable` if none is free before `until`."""
         try:
             async with asyncio.timeout(self._left(until)):
                 await self._gauge.acquire()
@@ -98,7 +105,7 @@ class Account:
     async def stream(self, url: str, body: Any, *, until: float, idle: float) -> AsyncIterator[Stream]:
         """Send `body` and give the open answer with status 200. Raises the `ModelError` that any other status means."""
         renewed = False
-        tracing.current().set_attribute("gen_ai.provider.name", self._provider)
+        tracing.current().set_attribute("gen_ai.provider.name", self._names.traces)
         with self._noticed():
             while True:
                 headers = await self._headers()
@@ -167,11 +174,11 @@ class Account:
 
     @contextmanager
     def _noticed(self) -> Iterator[None]:
-        """What goes wrong inside is an outage of the service, if it is the service's fault or the key's."""
+        """Count the errors raised inside the context, and log an outage where the service or the key is at fault."""
         try:
             yield
         except (ModelUnavailable, ModelDenied) as error:
-            self.metrics.errors.labels(self._label, type(error).__name__).inc()
+            self.metrics.errors.labels(self._names.metrics, type(error).__name__).inc()
             self.outage.failed(str(error), grave=isinstance(error, ModelDenied))
             raise
 
@@ -201,7 +208,9 @@ class Account:
 
 
 def _traced(method: str, url: str) -> AbstractContextManager[tracing.Span]:
-    """No address beyond the host: in that of somebody's own server a key may stand."""
+    """Open a span for a request. It tells the host only, because the path or query of a custom server may contain a
+    key.
+    """
     named = {"http.request.method": method, "server.address": urlsplit(url).hostname or ""}
     return tracing.call(method, attributes=named)
 

@@ -15,10 +15,11 @@ from bot.config.entries import ModelConfig
 
 
 def profile(name: str, extra: Sequence[ModelConfig] = ()) -> Profile:
-    """The profile of a model by any of its names: `yandexgpt`, `lite`, `yandexgpt/rc`, `gpt://folder/yandexgpt/latest`.
+    """Return the profile of a model by any of its names: `yandexgpt`, `lite`, `yandexgpt/rc`,
+    `gpt://folder/yandexgpt/latest`.
 
-    What a row of `extra` for the same model says counts more than the table; the tuned suffix (`@...`) does not matter,
-    unless a row names it.
+    A row of `extra` for that model overrules the table. The suffix of a tuned model (`@...`) does not matter, unless a
+    row names it.
     """
     row = entry(name, extra)
     model, version = parts(row.model or name if row else name)
@@ -40,13 +41,15 @@ def parts(name: str) -> tuple[str, str]:
 
 
 def choices(extra: Sequence[ModelConfig] = ()) -> Sequence[ModelConfig]:
-    """The models a user may choose from: what the operator listed, otherwise the built-in list. All have a title."""
+    """Return the models that users may choose from: those that the operator has listed, otherwise the built-in list.
+    All have a title.
+    """
     rows = extra or BUILT_IN
     return tuple(row if row.title else row.model_copy(update={"title": row.name}) for row in rows)
 
 
 def entry(name: str, extra: Sequence[ModelConfig]) -> ModelConfig | None:
-    """The operator's row for a model, None where there is none."""
+    """Return the operator's row of MODELS for a model, None where there is none."""
     exact = (row for row in extra if row.name == name)
     same = (row for row in extra if "@" not in row.name and parts(row.name) == parts(name))
     return next(exact, None) or next(same, None)
@@ -92,7 +95,7 @@ def _native(price_in: str, price_out: str, *, reasoning: bool = False) -> Profil
 def _open(
     window: int, price: str = "0", price_out: str = "", *, vision: bool = False, reasoning: bool = False
 ) -> Profile:
-    """A model of the OpenAI-compatible API only."""
+    """Return the profile of a model that only the OpenAI-compatible API serves."""
     return Profile(
         window=window,
         max_tokens=8_000,

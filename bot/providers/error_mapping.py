@@ -1,6 +1,6 @@
-"""What servers' refusals mean, as our errors: their statuses, their gRPC codes, their words. Begin at `refusal`.
+"""Maps the refusals of servers to our errors, by HTTP status, gRPC code and message. Begin at `refusal`.
 
-It bears what servers and the proxies before them really send: both shapes of errors, other types of bodies, none.
+It accepts what servers and the proxies before them really send: two shapes of errors, bodies of other types, no body.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ class Unauthenticated(ModelDenied):
 def refusal(
     status: int, body: bytes, *, retry_after: float = 0.0, trace: str = "", repeatable: bool = True
 ) -> ModelError:
-    """The error that an answer with such a status means, whatever shape its body has.
+    """Return the error that an answer with this status means, whatever shape its body has.
 
-    Of a request that is not `repeatable` nobody knows after most 5xx whether it was carried out.
+    After most 5xx it is unknown whether a request was carried out: one that is not `repeatable` is then an error that
+    says so.
     """
     try:
         value = json.loads(body)
@@ -48,7 +49,7 @@ def refusal(
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float:
-    """Seconds to wait by the header Retry-After (seconds or a date, `now` is Unix time), 0 where it says nothing."""
+    """Return the seconds to wait by the header Retry-After (seconds or a date, `now` is Unix time), 0 without one."""
     value = headers.get("retry-after", "").strip()
     try:
         seconds = float(value) if value[:1].isdigit() else parsedate_to_datetime(value).timestamp() - now
@@ -58,7 +59,9 @@ def retry_after(headers: Mapping[str, str], now: float) -> float:
 
 
 def failure(status: int, code: int, message: str, *, retry_after: float = 0.0, trace: str = "") -> ModelError:
-    """The error for an HTTP status (below 400: none was given), a gRPC code (0: none) and the server's words."""
+    """Return the error for an HTTP status (below 400: none was given), a gRPC code (0: none) and a message of the
+    server.
+    """
     status = status if status >= 400 else HTTP_OF_GRPC.get(code, status)
     text = f"{status}: {printable(message)}" if message else f"{status}"
     overflow = _overflow(status, text, message, trace)
@@ -98,7 +101,7 @@ def stream_error(value: Mapping[str, Any], *, trace: str = "") -> ModelError | N
 
 
 def _details(value: Any) -> tuple[int, str]:
-    """gRPC code and message of an error body, 0 and "" where it has none."""
+    """Return gRPC code and message of an error body, 0 and "" where it has none."""
     if not isinstance(value, dict):
         return 0, ""
     error = value.get("error")

@@ -1,16 +1,18 @@
-"""One answer of a text model over HTTP, with tries again until the first word was given out. Begin at `TextModel`.
+"""One answer of a text model over HTTP, tried again until its first word was given out. Begin at `TextModel`.
 
-The wires differ in their words and in how they frame a stream (`Wire`, `Reader`); what follows from a cut, a refusal or
-a silence is the same for all.
+APIs differ in the JSON and the framing of a stream (`Wire`, `Reader`). What follows from a broken connection, a refusal
+or a silence is alike for all of them and stands here.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bot.ai import Chunk, Finish, Profile, Request, Usage
+from bot.config.settings import Settings
 from bot.errors import ModelRefused, ModelUnavailable, StreamCut
 from bot.http.client import Stream
 from bot.providers.account import Account
@@ -64,19 +66,31 @@ class Wire(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """Seconds that a whole answer may take, and that a server may be silent inside it."""
+
+    deadline: float
+    idle: float
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Timeouts:
+        """Return what ANSWER_DEADLINE and IDLE_DEADLINE say."""
+        return cls(deadline=settings.answer_deadline, idle=settings.idle_deadline)
+
+
 class TextModel:
-    """A `Model` over HTTP. `url` is asked; `deadline` seconds are for a whole answer, `idle` for silence inside it."""
+    """A `Model` over HTTP, at the address `url`; `wire` writes its requests and reads its answers."""
 
     def __init__(
-        self, name: str, profile: Profile, wire: Wire, account: Account, *, url: str, deadline: float, idle: float
+        self, *, name: str, profile: Profile, wire: Wire, account: Account, url: str, timeouts: Timeouts
     ) -> None:
         self._name = name
         self._profile = profile
         self._wire = wire
         self._account = account
         self._url = url
-        self._deadline = deadline
-        self._idle = idle
+        self._timeouts = timeouts
 
     @property
     def name(self) -> str:
@@ -92,7 +106,7 @@ class TextModel:
         """Give the answer chunk by chunk; see `Model.stream`. An answer that breaks after its first word is not asked
         for again: that raises `StreamCut`.
         """
-        until = self._account.clock.monotonic() + self._deadline
+        until = self._account.clock.monotonic() + self._timeouts.deadline
         refuse_pictures(request, self._profile)
         body = self._wire.body(request, stream=True)
         given, attempt = False, 1
@@ -111,8 +125,8 @@ class TextModel:
             attempt += 1
 
     async def whole(self, request: Request) -> Chunk:
-        """The whole answer at once, not streamed by the server. Raises as `stream` does."""
-        until = self._account.clock.monotonic() + self._deadline
+        """Return the whole answer at once, not streamed by the server. Raises as `stream` does."""
+        until = self._account.clock.monotonic() + self._timeouts.deadline
         refuse_pictures(request, self._profile)
         body = self._wire.body(request, stream=False)
 
@@ -133,11 +147,11 @@ class TextModel:
         return chunk.text, chunk.usage, chunk.finish or Finish.STOP
 
     async def _answer(self, request: Request, body: dict[str, Any], until: float) -> AsyncGenerator[Chunk]:
-        """One try."""
+        """Give the chunks of one try."""
         account = self._account
         async with (
             account.place(until),
-            account.stream(self._url, body, until=until, idle=self._idle) as stream,
+            account.stream(self._url, body, until=until, idle=self._timeouts.idle) as stream,
         ):
             reader = self._wire.reader(request, trace=stream.headers.get("x-server-trace-id", ""))
             try:
@@ -177,9 +191,9 @@ def shortened(text: str, longest: int) -> str:
 
 
 def refuse_pictures(request: Request, profile: Profile) -> None:
-    """Raises `ModelRefused` where the question is about a picture that this model can't see.
+    """Raise `ModelRefused` where the question is about a picture and the model sees none.
 
-    Those of earlier turns are only left out: the chat may have had another model then.
+    Pictures of earlier questions are only left out: the chat may have had another model then.
     """
     asked = (message for message in reversed(request.messages) if message.role == "user")
     newest = next(
@@ -194,5 +208,5 @@ def _cut(error: ModelUnavailable) -> StreamCut:
 
 
 def _uncut(error: ModelUnavailable) -> ModelUnavailable:
-    """Nothing was given out, so nothing was cut."""
+    """Return a cut as an ordinary failure, for an answer of which nothing was given out."""
     return ModelUnavailable(str(error), retry_after=error.retry_after, trace=error.trace)

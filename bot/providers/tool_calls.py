@@ -1,4 +1,4 @@
-"""Tools and their calls, as far as the APIs have them alike: how a tool is described, ids, arguments."""
+"""Tools and their calls, as far as all APIs agree: descriptions of tools, ids and arguments of calls."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def function(tool: ToolSpec) -> dict[str, Any]:
 
 
 def taken_ids(request: Request) -> Set[str]:
-    """The ids that calls of this conversation already have."""
+    """Return the ids of the calls that the conversation already has."""
     parts = (part for message in request.messages for part in message.parts)
     return {part.id for part in parts if isinstance(part, ToolCall)}
 

@@ -97,7 +97,9 @@ def _models(
     settings: Settings, process: SharedResources, extension: Extension, instead: Instead, places: SharedSemaphore | None
 ) -> Models:
     chance = random.Random(instead.seed)  # noqa: S311  seeds of pictures and jitter, no secrets
-    studio = YandexStudio(settings, process.http, process.clock, chance, process.metrics, places)
+    studio = YandexStudio(
+        settings=settings, http=process.http, clock=process.clock, random=chance, metrics=process.metrics, gauge=places
+    )
     routing = models.offered(settings, studio, process.clock, extension, instead.routing)
     return Models(
         studio=studio,
@@ -111,7 +113,13 @@ def _models(
 @asynccontextmanager
 async def _client(settings: Settings, process: SharedResources) -> AsyncIterator[Api]:
     token, proxy = settings.bot_token.get_secret_value(), settings.telegram_proxy.get_secret_value()
-    api = Api(token, settings.telegram_api_url, proxy, process.metrics, process.tracer)
+    api = Api(
+        token=token,
+        url=settings.telegram_api_url,
+        proxy=proxy,
+        metrics=process.metrics,
+        tracer=process.tracer,
+    )
     try:
         yield api
     finally:
@@ -133,7 +141,7 @@ def _routers(api: Api, extension: Extension, stack: AsyncExitStack) -> Routers |
     if not extension.routers:
         return None
     extension.dispatcher = extension.dispatcher or mounted(extension.routers)
-    routers = Routers(api, extension.dispatcher)
+    routers = Routers(api=api, dispatcher=extension.dispatcher)
     stack.push_async_callback(routers.close)
     return routers
 

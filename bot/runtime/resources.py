@@ -30,7 +30,7 @@ class SharedResources:
         self.http = http
         self.metrics = Metrics()
         self.tracer = tracer
-        self.hooks = WebhookServer(settings.webhook_host, settings.webhook_port)
+        self.hooks = WebhookServer(host=settings.webhook_host, port=settings.webhook_port)
         self.files = ChildPool()
         self._url = settings.database_url
         self._opened = opened

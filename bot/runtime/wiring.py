@@ -30,6 +30,7 @@ from bot.conversation.cost import AnswerCost
 from bot.conversation.helper_model import HelperModel
 from bot.conversation.memory import ConversationMemory
 from bot.conversation.price_confirmation import PriceConfirmation
+from bot.conversation.request import Options as AnswerOptions
 from bot.conversation.request import RequestBuilder
 from bot.conversation.tool_approval import ToolApproval
 from bot.conversation.turn_start import TurnStart
@@ -69,7 +70,7 @@ from bot.media.voice import Voice
 from bot.outbox import public_fallback
 from bot.ports import SendQuota
 from bot.prompts.library import Library
-from bot.runtime import cluster, options
+from bot.runtime import cluster
 from bot.runtime.bot import Bot, Inbound, Placement, Signs
 from bot.runtime.models import Models
 from bot.runtime.resources import SharedResources
@@ -81,6 +82,7 @@ from bot.telegram.client.api import Api
 from bot.telegram.receiving.aiogram_routers import Routers
 from bot.telegram.sending.delivery import Deliverer
 from bot.telegram.sending.flood_budget import FloodBudget
+from bot.telegram.transport import Options as TelegramOptions
 from bot.telegram.transport import Telegram
 from bot.telemetry.incidents import IncidentLog, path_beside
 from bot.telemetry.turn_log import TurnLogs
@@ -200,7 +202,9 @@ def _help(
         store=store,
         access=access,
         features=[
-            ConversationCommands(store=store, assistant=assistant, options=options.chat(given.settings)).feature(),
+            ConversationCommands(
+                store=store, assistant=assistant, options=AnswerOptions.from_settings(given.settings)
+            ).feature(),
             Whispers(store=store, questions=questions).feature(),
             questions.feature(),
             *features,
@@ -257,7 +261,7 @@ def _ground(given: Given, routers: Routers | None, quota: SendQuota | None) -> G
         clock=store.clock,
         tasks=given.placement.tasks,
         hooks=given.process.hooks,
-        options=options.telegram(settings, routers),
+        options=TelegramOptions.from_settings(settings, routers),
     )
     library = Library(settings.prompts_dir)
     return Ground(
@@ -294,7 +298,7 @@ def _answering(given: Given, ground: Ground) -> Answering:
     reminders = Reminders(store=store, transport=ground.telegram, wake_jobs=ground.wake_jobs)
     documents = Documents(store=store, meter=meter, embedder=studio.embeddings())
     voice = _voice(given, ground)
-    how = options.chat(settings)
+    how = AnswerOptions.from_settings(settings)
     toolbox = Toolbox(
         list(_tools(given, ground, reminders)),
         [McpServer(entry, clock=store.clock, tasks=given.placement.tasks) for entry in settings.mcp_servers],
@@ -376,7 +380,7 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Fe
             routing=routing,
             helper_model=helper,
             system=settings.system_prompt,
-            history=options.chat(settings).history,
+            history=AnswerOptions.from_settings(settings).history,
             library=library,
         ).feature(),
         Personas(store=store, assistant=assistant, library=library).feature(),

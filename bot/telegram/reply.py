@@ -1,4 +1,4 @@
-"""The way back from an update: `types.Reply` on Telegram."""
+"""Replies to an update: `ports.Reply` on Telegram."""
 
 from __future__ import annotations
 
@@ -24,102 +24,143 @@ ACTION_DEADLINE = 10.0
 ACTIONS = {"typing": "typing", "photo": "upload_photo", "voice": "record_voice", "document": "upload_document"}
 
 
-@dataclass(slots=True)
-class TelegramReply:
-    """`turn` names the answer in the outbox; `callback` is the id of the button press that is answered, `opens` as in
-    `Incoming`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """What a reply needs to know of the update that it answers.
+
+    `callback` is the id of the button press (`callback_query.id`), "" where no button was pressed. `opens` names the
+    press or message that allows an ephemeral answer, as in `Incoming`.
     """
 
-    deliverer: Deliverer
-    address: Address
-    turn: str
-    mode: Mode = "off"
     private: bool = True
     language: str = ""
     callback: str = ""
     message_id: int = 0
     opens: str = ""
-    _opened: int = 0  # the message that one person alone sees
-    _live: LiveMessage | None = field(default=None)
+
+
+@dataclass(slots=True, kw_only=True)
+class TelegramReply:
+    """The reply to one update. `turn` is the key of the answer in the outbox, `mode` says how answers are streamed."""
+
+    deliverer: Deliverer
+    address: Address
+    turn: str
+    mode: Mode = "off"
+    origin: Origin = Origin()
+    _acknowledged: bool = field(default=False, init=False)
+    _ephemeral_id: int = field(default=0, init=False)  # of the ephemeral message, once it is open
+    _live: LiveMessage | None = field(default=None, init=False)
 
     def begin(self, mode: str = "", over: int = 0) -> None:
-        if self._live is not None:  # the turn is begun anew: the view that is open goes on with it
+        """Open a live view of the answer, or empty the open one where the turn is begun anew.
+
+        `mode` is draft, edit or off; "" is the mode that the operator has set. `over` is the id of an earlier answer to
+        write over, 0 for none.
+        """
+        if self._live is not None:  # the turn was begun anew: go on with the open view
             self._live.change("")
             return
-        wish: Mode = self.mode if mode not in ("draft", "edit", "off") else mode  # type: ignore[assignment]
-        if wish == "draft" and (not self.private or self.address.connection):
-            wish = "edit"
-        label = "⏹ " + say(self.language, "stop")
-        quote = 0 if self.private else self.message_id
-        over = over or self._opened
+        live: Mode = self.mode if mode not in ("draft", "edit", "off") else mode  # type: ignore[assignment]
+        if live == "draft" and (not self.origin.private or self.address.connection):
+            live = "edit"
+        label = "⏹ " + say(self.origin.language, "stop")
+        quote = 0 if self.origin.private else self.origin.message_id
+        over = over or self._ephemeral_id
         self._live = LiveMessage(
-            self.deliverer, self.address, self.turn, wish, stop_label=label, quote=quote, over=over
+            deliverer=self.deliverer,
+            address=self.address,
+            turn=self.turn,
+            mode=live,
+            stop_label=label,
+            quote=quote,
+            over=over,
         )
         self._live.begin()
 
     def append(self, text: str) -> None:
+        """Add text to the live view."""
         if self._live is not None:
             self._live.change(self._live.text + text)
 
     def replace(self, text: str) -> None:
+        """Show `text` in the live view instead of what it shows."""
         if self._live is not None:
             self._live.change(text)
 
     def show(self, doing: str) -> None:
+        """Show `doing` ("searching the web…") below the text of the live view, until the text changes."""
         if self._live is not None:
             self._live.show(doing)
 
     def complete(self) -> None:
+        """Note that the whole answer is written, so the live view needs hardly any more frames."""
         if self._live is not None:
             self._live.complete()
 
     async def finish(self) -> None:
+        """Close the live view and deliver what the outbox holds for the address. Returns when that is done."""
         await self.close()
         await self.deliverer.deliver(self.address)
 
     async def close(self) -> None:
+        """Close the live view without an answer."""
         if self._live is not None:
             await self._live.end()
             self._live = None
 
     async def acknowledge(self, text: str = "") -> None:
-        if self.callback:
-            callback, self.callback = self.callback, ""
-            self.deliverer.tasks.create_task(self._acknowledge(callback, text))
+        """Answer a button press, once, with `text` (at most 200 characters) as a notice. Does nothing for other
+        updates.
+        """
+        if self.origin.callback and not self._acknowledged:
+            self._acknowledged = True
+            self.deliverer.tasks.create_task(self._acknowledge(text))
 
-    async def _acknowledge(self, callback: str, text: str) -> None:
-        method = AnswerCallbackQuery(callback_query_id=callback, text=text[:200] or None)
+    async def _acknowledge(self, text: str) -> None:
+        method = AnswerCallbackQuery(callback_query_id=self.origin.callback, text=text[:200] or None)
         try:
             await self.deliverer.api.call(method, deadline=ACTION_DEADLINE)
-        except TransportError as error:  # a press older than 150 s; what it asked for is done all the same
+        except TransportError as error:  # the press is older than 150 s; its command is carried out all the same
             log.debug("a button press was not acknowledged: %s", error)
 
     async def busy(self, kind: Literal["typing", "photo", "voice", "document"]) -> None:
+        """Show for five seconds that something is being done, where the flood budget allows it."""
         await self.deliverer.chat_action(self.address, ACTIONS[kind])
 
     async def fetch(self, attachment: Attachment) -> bytes:
+        """Return the bytes of an attachment. Raises as `ports.Reply.fetch` does."""
         return await files.fetch(self.deliverer.api, self.deliverer.clock, attachment)
 
     def show_only_to(self, user: int) -> None:
+        """Show the answer to one member of the group only."""
         self.address = replace(self.address, visible_to=user)
 
     async def open_ephemeral(self) -> bool:
-        """Where Telegram can't be reached now, the answer will open the message itself, or say that it can't."""
-        self._opened = self._opened or self.deliverer.streamed_ids.get(self.turn) or 0  # from before a restart
-        if self._opened:
+        """Open the ephemeral message into which the answer is written. Returns False where that is not allowed.
+
+        Where Telegram can't be reached now, this returns True: the delivery will open the message, or report that it
+        can't.
+        """
+        # An earlier run may have opened the message before a restart.
+        self._ephemeral_id = self._ephemeral_id or self.deliverer.streamed_ids.get(self.turn) or 0
+        if self._ephemeral_id:
             return True
         try:
-            self._opened = await self.deliverer.ephemeral.open(self.address, self.opens)
+            self._ephemeral_id = await self.deliverer.ephemeral.open(self.address, self.origin.opens)
         except (NotAlone, NoThread, Moved) as error:
             log.info("chat %d: no answer for one person alone: %s", self.address.chat, error)
             return False
         except TransportError as error:
             log.warning("chat %d: a message for one person was not opened yet: %s", self.address.chat, error)
             return True
-        await self.deliverer.outbox.note_streaming_message(self.turn, self.address, self._opened)
+        await self.deliverer.outbox.note_streaming_message(self.turn, self.address, self._ephemeral_id)
         return True
 
     async def is_admin(self, user: int) -> bool:
+        """Return whether the user administers the chat, asking Telegram each time. False where Telegram can't be
+        reached.
+        """
         try:
             member = await self.deliverer.api.call(GetChatMember(chat_id=self.address.chat, user_id=user))
         except TransportError as error:

@@ -85,7 +85,9 @@ def cut_here(splitter: LineSplitter, reader: wire.StreamReader, told: int) -> No
 async def test_no_cut_answer_is_passed_off_as_whole_over_a_connection(framing: str) -> None:
     async with serve(answer(200)) as server, Http() as http:
         given: dict[str, Any] = {"yc_api_key": "AQVN-secret", "yc_folder_id": "b1g", "yc_llm_url": server.url}
-        model = YandexStudio(Settings(_env_file=None, **given), http, VirtualClock(), Random(1)).text()
+        model = YandexStudio(
+            settings=Settings(_env_file=None, **given), http=http, clock=VirtualClock(), random=Random(1)
+        ).text()
         for place in places():
             server.script[:] = [FRAMINGS[framing](STREAM[:place])]
             text, finish = "", None

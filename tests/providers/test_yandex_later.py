@@ -32,7 +32,9 @@ class World:
     def __init__(self, studio: Studio, http: Http) -> None:
         self.studio = studio
         self.clock = VirtualClock()
-        self.service = YandexStudio(settings(**studio.settings()), http, self.clock, Random(1))
+        self.service = YandexStudio(
+            settings=settings(**studio.settings()), http=http, clock=self.clock, random=Random(1)
+        )
         later = self.service.later()
         assert isinstance(later, YandexAsyncModel)
         self.later = later
@@ -71,7 +73,7 @@ async def test_the_recorded_operation_is_read() -> None:
     submitted, pending, done = (row["response"]["message"] for row in RECORDED)
     async with serve(answer(200, submitted), answer(200, pending), answer(200, done)) as server, Http() as http:
         given = {"yc_api_key": "AQVN", "yc_folder_id": "b1g", "yc_llm_url": server.url, "yc_operation_url": server.url}
-        later = YandexStudio(settings(**given), http, VirtualClock(), Random(1)).later()
+        later = YandexStudio(settings=settings(**given), http=http, clock=VirtualClock(), random=Random(1)).later()
         assert later
         operation = await later.submit(ASK)
         assert operation == "d7qqr3frkl81js0udlr9"
@@ -155,7 +157,7 @@ async def test_a_failed_operation_says_why() -> None:
     refused = {"id": "d7q1", "done": True, "error": {"code": 3, "message": "bad request"}}
     async with serve(answer(200, failed), answer(200, refused), before_the_head("reset")) as server, Http() as http:
         given = {"yc_api_key": "AQVN", "yc_folder_id": "b1g", "yc_operation_url": server.url}
-        later = YandexStudio(settings(**given), http, VirtualClock(), Random(1)).later()
+        later = YandexStudio(settings=settings(**given), http=http, clock=VirtualClock(), random=Random(1)).later()
         assert later
         assert await later.poll("d7q1") == Failed("internal error")
         assert await later.poll("d7q1") == Failed("bad request", refused=True)
@@ -172,5 +174,7 @@ async def test_pictures_are_refused_before_anything_is_bought(world: World) -> N
 async def test_a_model_of_another_server_has_no_such_mode(world: World) -> None:
     row = ModelConfig(name="llama", url="http://127.0.0.1:1/v1")
     async with Http() as http:
-        service = YandexStudio(settings(**world.studio.settings(), models=[row]), http, world.clock, Random(1))
+        service = YandexStudio(
+            settings=settings(**world.studio.settings(), models=[row]), http=http, clock=world.clock, random=Random(1)
+        )
         assert service.later("llama") is None

@@ -42,7 +42,9 @@ class World:
             ModelConfig(name="news", model="yandexgpt", search=True),
         ]
         given: dict[str, Any] = {**studio.settings(), "models": rows}
-        self.service = YandexStudio(Settings(_env_file=None, **given), http, VirtualClock(), Random(1))
+        self.service = YandexStudio(
+            settings=Settings(_env_file=None, **given), http=http, clock=VirtualClock(), random=Random(1)
+        )
 
     def later(self, name: str = "gpt-oss-120b") -> AsyncResponses:
         found = self.service.later(name)

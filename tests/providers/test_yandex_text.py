@@ -55,7 +55,9 @@ class World:
             "idle_deadline": 5,
         }
         settings |= {"yc_iam_url": server.url} | given
-        self.studio = YandexStudio(Settings(_env_file=None, **settings), http, self.clock, Random(1))
+        self.studio = YandexStudio(
+            settings=Settings(_env_file=None, **settings), http=http, clock=self.clock, random=Random(1)
+        )
         self.model = self.studio.text()
         self.chunks: list[Chunk] = []
 

@@ -18,7 +18,7 @@ from tests.support.stage import ANNA, Stage
 
 
 def _api(stage: Stage) -> Api:
-    return Api(stage.telegram.token, stage.telegram.url)
+    return Api(token=stage.telegram.token, url=stage.telegram.url)
 
 
 def _sent(stage: Stage, data: bytes) -> Attachment:

@@ -11,7 +11,8 @@ import pytest
 
 from bot.errors import StorageUnavailable
 from bot.ports import Handler, Received, Reply
-from bot.telegram.receiving.intake import Intake
+from bot.telegram.client.api import Api
+from bot.telegram.receiving.intake import Intake, UpdateHandlers
 from bot.telegram.receiving.parsing import Me
 from bot.types import Incoming
 from tests.support.odd_updates import PERSON, PLACE, TOKEN_BOT, message
@@ -156,8 +157,14 @@ async def accepted(*given: Any, handler: Handler) -> Flaky:
         return None
 
     async with asyncio.TaskGroup() as tasks:
-        me = Me(TOKEN_BOT["id"], "govorun_bot")
-        intake = Intake(inbox, VirtualClock(), me, no_reply, handler, lambda *_: None, dismissed.append, tasks)
+        intake = Intake(
+            api=Api(token="42:AAtoken", url="http://127.0.0.1:9"),
+            inbox=inbox,
+            clock=VirtualClock(),
+            me=Me(TOKEN_BOT["id"], "govorun_bot"),
+            tasks=tasks,
+            handlers=UpdateHandlers(reply=no_reply, handler=handler, note_id=lambda *_: None, dismiss=dismissed.append),
+        )
         await intake.accept(given)
     return inbox
 

@@ -26,7 +26,7 @@ async def test_the_bot_api_is_called_through_a_proxy_of_every_kind(
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     async with proxy_of_kind(way, tls) as proxy, serve(ME) as server:
-        api = Api(TOKEN, server.url, proxy.address)
+        api = Api(token=TOKEN, url=server.url, proxy=proxy.address)
         assert (await api.call(GetMe()))["id"] == 42
         await api.close()
     assert proxy.asked == ["127.0.0.1, True"]
@@ -43,7 +43,7 @@ async def test_the_certificates_are_read_once_for_all_clients_of_a_process(monke
     async def clients() -> None:
         async with Http(), serve(ME) as server:
             for _bot in range(2):
-                api = Api(TOKEN, server.url)
+                api = Api(token=TOKEN, url=server.url)
                 await api.call(GetMe())
                 await api.close()
 

@@ -119,7 +119,7 @@ async def studio() -> AsyncIterator[Studio]:
 async def searcher(studio: Studio) -> AsyncIterator[YandexSearch]:
     settings = load(_env_file=None, **studio.settings())
     async with Http() as http:
-        yield YandexStudio(settings, http, SystemClock(), random.Random(1)).search()
+        yield YandexStudio(settings=settings, http=http, clock=SystemClock(), random=random.Random(1)).search()
 
 
 @pytest.mark.parametrize("framing", ["object", "array", "lines"])

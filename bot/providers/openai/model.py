@@ -11,7 +11,7 @@ from bot.http.client import Stream
 from bot.providers.account import Account
 from bot.providers.openai import wire
 from bot.providers.openai.wire import ANY, Dialect, EventReader
-from bot.providers.text_model import TextModel
+from bot.providers.text_model import TextModel, Timeouts
 from bot.providers.tool_calls import taken_ids
 
 
@@ -20,18 +20,23 @@ class OpenAIText(TextModel):
 
     def __init__(
         self,
+        *,
         name: str,
         model: str,
         profile: Profile,
         account: Account,
-        *,
         url: str,
-        deadline: float,
-        idle: float,
+        timeouts: Timeouts,
         dialect: Dialect = ANY,
     ) -> None:
-        own = OpenAIWire(model, profile, dialect)
-        super().__init__(name, profile, own, account, url=f"{url}/chat/completions", deadline=deadline, idle=idle)
+        super().__init__(
+            name=name,
+            profile=profile,
+            wire=OpenAIWire(model, profile, dialect),
+            account=account,
+            url=f"{url}/chat/completions",
+            timeouts=timeouts,
+        )
 
 
 class OpenAIWire:

@@ -1,4 +1,4 @@
-"""Calls of tools from the pieces that compatible servers send: `Calls.feed`, then `Calls.made`."""
+"""Joins tool calls from the pieces that compatible servers stream: `Calls.feed`, then `Calls.made`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST = 64
 
 @dataclass(slots=True)
 class Part:
-    """One tool call, as much of it as has arrived."""
+    """One tool call, as far as it has arrived."""
 
     id: str = ""
     name: str = ""
@@ -55,7 +55,7 @@ class Calls:
         part.arguments += json.dumps(given) if isinstance(given, dict) else _text(given)
 
     def _part(self, delta: Mapping[str, Any], place: int, name: str) -> Part:
-        """The call that a piece belongs to: by its index, which some servers leave out or never count up."""
+        """Return the call that a piece belongs to, by its index, which some servers leave out or never count up."""
         index, id = delta.get("index"), _text(delta.get("id"))
         if not isinstance(index, int) and id and (named := next((one for one in self._parts if one.id == id), None)):
             return named if not (name and _is_whole(named.arguments) and _given(delta)) else self._new(place)
@@ -73,7 +73,9 @@ class Calls:
 
 
 def _is_another(known: Part, id: str, name: str, delta: Mapping[str, Any]) -> bool:
-    """Whether a piece with a name begins a call: some servers repeat name and id in each piece, or only the name."""
+    """Return whether a piece with a name begins a new call: some servers repeat name and id, or the name, in each
+    piece.
+    """
     if id and known.id and id != known.id:
         return True
     if not known.name or (id and id == known.id and not _given(delta)):
@@ -82,7 +84,7 @@ def _is_another(known: Part, id: str, name: str, delta: Mapping[str, Any]) -> bo
 
 
 def _given(delta: Mapping[str, Any]) -> Any:
-    """The arguments that a piece brings, if any."""
+    """Return the arguments that a piece brings, None for none."""
     function = delta.get("function")
     return function.get("arguments") if isinstance(function, dict) else None
 

@@ -1,4 +1,4 @@
-"""The words of the OpenAI-compatible API: requests as JSON, streamed events as chunks. Begin at `EventReader`.
+"""The JSON of the OpenAI-compatible API: requests, and the events of answers as chunks. Begin at `EventReader`.
 
 It reads all the dialects that are in use: large pieces without numbers (Yandex's own models), single tokens with a
 trailing chunk that has no choices (vLLM), no finish reason at all (Alice), reasoning in a field or in marks.
@@ -44,7 +44,7 @@ OPENAI = Dialect(limit="max_completion_tokens", cool=False)
 
 
 def completion(model: str, request: Request, profile: Profile, dialect: Dialect, *, stream: bool) -> dict[str, Any]:
-    """The body of a completion. Raises `ModelRefused` where nothing is left to ask."""
+    """Return the body of a completion. Raises `ModelRefused` where nothing is left to ask."""
     said = [entry for message in request.messages for entry in _entries(message, profile, dialect)]
     if not said:
         raise ModelRefused("the request has no text")
@@ -74,7 +74,7 @@ def _wishes(request: Request) -> dict[str, Any]:
 
 
 def _entries(message: Message, profile: Profile, dialect: Dialect) -> list[dict[str, Any]]:
-    """A message as the API has it: each result of a tool is one of its own there."""
+    """Return a message as the entries of the API, where each result of a tool is an entry of its own."""
     calls = [part for part in message.parts if isinstance(part, ToolCall)]
     results = [part for part in message.parts if isinstance(part, ToolResult)]
     found: list[dict[str, Any]] = [

@@ -1,4 +1,4 @@
-"""YandexGPT answers later, for half the price: `YandexAsyncModel` over completionAsync. Results are kept for three days."""
+"""YandexGPT answers later, for half the price: `YandexAsyncModel` over completionAsync. Results are kept for 3 days."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bot.providers.yandex import operations, wire
 
 
 class YandexAsyncModel:
-    """An `AsyncModel` of the native API. `url` takes the questions; another host, `operations`, has the answers."""
+    """An `AsyncModel` of the native API. `url` takes the questions; `operations` (another host) gives the answers."""
 
     def __init__(self, uri: str, profile: Profile, account: Account, *, url: str, operations: str) -> None:
         self._uri = uri
@@ -20,13 +20,17 @@ class YandexAsyncModel:
         self._operations = f"{operations}/operations"
 
     async def submit(self, request: Request) -> str:
-        """Ask, and return the operation id. A request that may have been accepted is not repeated: each one is paid."""
+        """Send a question and return the operation id. A request that may have been accepted is not repeated: each is
+        paid.
+        """
         refuse_pictures(request, self._profile)
         body = wire.completion(self._uri, request, stream=False, reasons=self._profile.reasoning)
         return await operations.order(self._account, self._url, body)
 
     async def poll(self, operation: str) -> Pending | Answered | Failed:
-        """Return the answer where it is there. Raises `ModelUnavailable` or `ModelDenied` where that is unknown."""
+        """Return the answer, or `Pending`, or `Failed`. Raises `ModelUnavailable` or `ModelDenied` where that is
+        unknown.
+        """
         value = await operations.outcome(self._account, self._operations, operation)
         if isinstance(value, Pending | Failed):
             return value

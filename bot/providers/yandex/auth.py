@@ -1,7 +1,7 @@
-"""Who we are to the service: keys and tokens as request headers. Begin at `credentials`, which chooses.
+"""Keys and tokens of Yandex Cloud as request headers. Begin at `credentials`, which chooses among them.
 
-API keys are sent as they are. IAM tokens die within hours: those that we can get ourselves are renewed every hour, by
-one request however many wait for it, and once more when the service does not accept one.
+API keys are sent as they are. IAM tokens expire within hours: tokens that the bot can get itself are renewed every
+hour, by one request however many callers wait for it, and once more when the service refuses one.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Fixed:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """An IAM token and for how many seconds it is valid (`lifetime`)."""
+    """An IAM token, and the seconds for which it is valid (`lifetime`)."""
 
     secret: SecretStr
     lifetime: float
@@ -63,7 +63,10 @@ Source = Callable[[], Awaitable[Token]]
 
 
 class Renewed:
-    """Credentials by a token of `source`, renewed each hour or before it ends. The old one is used while that fails."""
+    """Credentials by a token of `source`, renewed each hour or before it expires.
+
+    The old token is used while renewing fails.
+    """
 
     def __init__(self, source: Source, clock: Clock) -> None:
         self._source = source
@@ -81,7 +84,7 @@ class Renewed:
             return self._current()
 
     async def renew(self, refused: Mapping[str, str]) -> bool:
-        """Get a new token after a 401, where the refused one is still the newest. Returns whether there is another."""
+        """Get a new token after a 401, if the refused one is still the newest. Returns whether there is another."""
         async with self._lock:
             if self._current()["authorization"] == refused.get("authorization"):
                 await self._take()
@@ -109,9 +112,11 @@ class Renewed:
 
 
 class Exchange:
-    """Gets IAM tokens from the IAM service for what `proof` makes: an OAuth token, or a signed JWT."""
+    """Gets IAM tokens from the IAM service in exchange for what `proof` returns: an OAuth token, or a signed JWT."""
 
-    def __init__(self, url: str, http: Http, clock: Clock, proof: Callable[[], Mapping[str, str]], name: str) -> None:
+    def __init__(
+        self, *, url: str, http: Http, clock: Clock, proof: Callable[[], Mapping[str, str]], name: str
+    ) -> None:
         self._url = f"{url}/iam/v1/tokens"
         self._http = http
         self._clock = clock
@@ -124,7 +129,9 @@ class Exchange:
         return Token(_secret(value.get("iamToken")), self._lifetime(value.get("expiresAt")))
 
     def _lifetime(self, expires: Any) -> float:
-        """An hour where the answer does not say it, or where our clock is so wrong that the token seems to be dead."""
+        """Return the lifetime of a token: an hour where the answer does not tell it, or where our clock is so wrong
+        that it seems expired.
+        """
         try:
             seconds = datetime.fromisoformat(str(expires)).timestamp() - self._clock.time()
         except (ValueError, OverflowError):
@@ -133,7 +140,7 @@ class Exchange:
 
 
 class Metadata:
-    """Gets IAM tokens from the metadata service of the virtual machine we run on."""
+    """Gets IAM tokens from the metadata service of the virtual machine that the bot runs on."""
 
     def __init__(self, address: str, http: Http) -> None:
         self._url = f"http://{address}{METADATA_PATH}"
@@ -147,9 +154,9 @@ class Metadata:
 
 
 def credentials(settings: Settings, http: Http, clock: Clock) -> Credentials:
-    """The first that is set of YC_API_KEY, YC_IAM_TOKEN, YC_OAUTH_TOKEN, the key file and the metadata service.
+    """Return the first credentials that are set: YC_API_KEY, YC_IAM_TOKEN, YC_OAUTH_TOKEN, key file, metadata service.
 
-    Raises `ConfigError` where none is, and for a key file that can't be used.
+    Raises `ConfigError` where none is set, and for a key file that can't be used.
     """
     if key := settings.yc_api_key.get_secret_value():
         return Fixed("Api-Key", key)
@@ -157,12 +164,21 @@ def credentials(settings: Settings, http: Http, clock: Clock) -> Credentials:
         return Fixed("Bearer", token)
     if oauth := settings.yc_oauth_token.get_secret_value():
         proof = {"yandexPassportOauthToken": oauth}
-        return Renewed(Exchange(settings.yc_iam_url, http, clock, lambda: proof, "YC_OAUTH_TOKEN"), clock)
+        return Renewed(
+            Exchange(url=settings.yc_iam_url, http=http, clock=clock, proof=lambda: proof, name="YC_OAUTH_TOKEN"), clock
+        )
     if settings.yc_service_account_key_file:
         key_file = read_key(settings.yc_service_account_key_file)
         name = "the key of YC_SERVICE_ACCOUNT_KEY_FILE"
         return Renewed(
-            Exchange(settings.yc_iam_url, http, clock, lambda: {"jwt": key_file.jwt(int(clock.time()))}, name), clock
+            Exchange(
+                url=settings.yc_iam_url,
+                http=http,
+                clock=clock,
+                proof=lambda: {"jwt": key_file.jwt(int(clock.time()))},
+                name=name,
+            ),
+            clock,
         )
     if settings.yc_metadata:
         return Renewed(Metadata(settings.yc_metadata_addr, http), clock)

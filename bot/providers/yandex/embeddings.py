@@ -1,4 +1,4 @@
-"""Vectors of texts: `YandexEmbeddings.embed`. One model for what is kept and one for questions, in the same space."""
+"""Vectors of texts: `YandexEmbeddings.embed`. One model for stored texts and one for questions, in one vector space."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DOCUMENT, QUESTION = "text-search-doc", "text-search-query"
 
 
 class YandexEmbeddings:
-    """An `Embedder`."""
+    """An `Embedder` over the native API of AI Studio."""
 
     longest = LONGEST
 

@@ -1,7 +1,7 @@
-"""Model names as the vendor writes them, and the URIs that the API wants.
+"""Names of models as the vendor writes them, and the URIs that the API wants.
 
 `yandexgpt`, `yandexgpt-lite/rc`, `yandexgpt-lite/latest@suffix` belong to the operator's folder; a whole URI
-(`gpt://folder/model/version@suffix`) is kept as it is.
+(`gpt://folder/model/version@suffix`) is kept unchanged.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ SETTINGS = {"gpt": "MODEL: ", "art": "IMAGE_MODEL: "}
 
 
 def uri(name: str, folder: str, scheme: str = "gpt") -> str:
-    """The URI of a model, version `latest` where none is given. Raises `ConfigError`."""
+    """Return the URI of a model, with version `latest` where none is given. Raises `ConfigError` for a name that is
+    wrong.
+    """
     name, setting = name.strip(), SETTINGS.get(scheme, "")
     if "://" in name:
         return _checked(name, scheme)

@@ -1,6 +1,6 @@
-"""Operations of AI Studio: what is ordered now and asked for later. `order`, then `outcome` until it is there.
+"""Operations of AI Studio: tasks that are ordered now and polled later. Begin with `order`, then poll `outcome`.
 
-An order that is accepted is paid, so it is repeated only where it can't have been accepted.
+An accepted order is paid, so an order is repeated only where it can't have been accepted.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ UNKNOWN = Failed("the service does not know the operation, or its result has exp
 
 
 async def order(account: Account, url: str, body: dict[str, Any]) -> str:
-    """Order, and return the id of the operation. Raises `OutcomeUnknown` where it may or may not have been accepted."""
+    """Order a task and return the id of its operation. Raises `OutcomeUnknown` where it may or may not have been
+    accepted.
+    """
     until = account.clock.monotonic() + SUBMITTING
 
     async def submit() -> str:
@@ -33,7 +35,9 @@ async def order(account: Account, url: str, body: dict[str, Any]) -> str:
 
 
 async def outcome(account: Account, url: str, operation: str) -> Mapping[str, Any] | Pending | Failed:
-    """Return the response of an operation below `url`, `Pending` or `Failed`. Raises where its state is unknown."""
+    """Return the response of an operation below `url`, `Pending` or `Failed`. Raises `ModelError`s where its state is
+    unknown.
+    """
     value = await asked(account, url, operation)
     if value is None:
         return UNKNOWN
@@ -44,14 +48,14 @@ async def outcome(account: Account, url: str, operation: str) -> Mapping[str, An
 
 
 async def cancelled(account: Account, url: str, operation: str) -> bool:
-    """Cancel an operation, which is a GET, and return whether it was cancelled."""
+    """Cancel an operation (with a GET, as the API wants it) and return whether it was cancelled."""
     value = await asked(account, url, operation, ":cancel")
     error = value.get("error") if value else None
     return isinstance(error, Mapping) and error.get("code") == CANCELLED
 
 
 async def asked(account: Account, url: str, operation: str, suffix: str = "") -> Mapping[str, Any] | None:
-    """Return an operation's JSON, None for an operation that the service does not know."""
+    """Return the JSON of an operation, None for an operation that the service does not know."""
     if not OPERATION.fullmatch(operation):
         return None
     answer = await account.get(f"{url}/{operation}{suffix}", until=account.clock.monotonic() + POLLING)

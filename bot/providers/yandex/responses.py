@@ -18,7 +18,7 @@ from bot.http.framing import number, parse_json, whole_text
 from bot.providers.account import Account
 from bot.providers.error_mapping import failure, stream_error
 from bot.providers.openai.wire import data_url
-from bot.providers.text_model import TextModel, refuse_pictures
+from bot.providers.text_model import TextModel, Timeouts, refuse_pictures
 from bot.providers.tool_calls import CHOICES, arguments, function, taken_ids, unique
 from bot.providers.yandex import operations
 from bot.types import Image, Message, Text, ToolCall, ToolResult
@@ -41,21 +41,26 @@ class ResponsesText(TextModel):
 
     def __init__(
         self,
+        *,
         name: str,
         who: ResponsesTarget,
         profile: Profile,
         account: Account,
-        *,
         url: str,
-        deadline: float,
-        idle: float,
+        timeouts: Timeouts,
     ) -> None:
-        own = ResponsesWire(who, profile)
-        super().__init__(name, profile, own, account, url=f"{url}/responses", deadline=deadline, idle=idle)
+        super().__init__(
+            name=name,
+            profile=profile,
+            wire=ResponsesWire(who, profile),
+            account=account,
+            url=f"{url}/responses",
+            timeouts=timeouts,
+        )
 
 
 class AsyncResponses:
-    """An `AsyncModel` for models without completionAsync, at the price of an answer at once."""
+    """An `AsyncModel` for models without completionAsync. Answers cost as much as immediate ones."""
 
     def __init__(self, who: ResponsesTarget, profile: Profile, account: Account, *, url: str) -> None:
         self._wire = ResponsesWire(who, profile)
@@ -64,13 +69,15 @@ class AsyncResponses:
         self._url = f"{url}/responses"
 
     async def submit(self, request: Request) -> str:
-        """Ask, and return the id of the response. A request that may have been accepted is not repeated."""
+        """Send a question and return the id of the response. A request that may have been accepted is not repeated."""
         refuse_pictures(request, self._profile)
         body = self._wire.body(request, stream=False) | {"background": True}
         return await operations.order(self._account, self._url, body)
 
     async def poll(self, operation: str) -> Pending | Answered | Failed:
-        """Return the answer where it is there. Raises `ModelUnavailable` or `ModelDenied` where that is unknown."""
+        """Return the answer, or `Pending`, or `Failed`. Raises `ModelUnavailable` or `ModelDenied` where that is
+        unknown.
+        """
         value = await operations.asked(self._account, self._url, operation)
         if value is None:
             return operations.UNKNOWN
@@ -152,7 +159,7 @@ class ResponsesWire:
 
 
 def _items(message: Message, profile: Profile) -> list[dict[str, Any]]:
-    """A message as items. What is of the system goes as instructions."""
+    """Return a message as items of the API. System messages are left out: they are sent as instructions."""
     if message.role == "system":
         return []
     found: list[dict[str, Any]] = []
@@ -229,7 +236,9 @@ class ResponseReader:
         numbers = _usage(response.get("usage"), _searches(output))
         sources = _sources(output)
         last = self._last
-        self._last = Chunk(last.text, last.replaces, last.finish, numbers, calls, sources=sources)
+        self._last = Chunk(
+            text=last.text, replaces=last.replaces, finish=last.finish, usage=numbers, tool_calls=calls, sources=sources
+        )
 
     def end(self) -> Chunk:
         """Return the last chunk. Raises `StreamCut` where the response has no end."""
@@ -260,7 +269,7 @@ class ResponseReader:
         return Chunk(whole_text(delta))
 
     def _end(self, text: str, finish: Finish) -> Chunk:
-        """What the whole response says beyond what its events said."""
+        """Return what the whole response says beyond its events."""
         if finish is Finish.FILTERED:
             return Chunk(text, replaces=True, finish=finish)
         if text.startswith(self._text):
@@ -278,7 +287,7 @@ def _parts(output: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _sources(output: list[dict[str, Any]]) -> tuple[Source, ...]:
-    """The pages that are cited, each once; of their fields only the address is sure to be filled."""
+    """Return the cited pages, each once. Only their addresses are sure to be filled in."""
     rows = (part.get("annotations") for part in _parts(output))
     notes = [note for row in rows if isinstance(row, list) for note in row if isinstance(note, dict)]
     found: dict[str, Source] = {}

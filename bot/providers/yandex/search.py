@@ -43,7 +43,7 @@ class YandexSearch:
         self._next = 0.0
 
     async def search(self, query: str) -> Findings:
-        """Return an answer from the web with its sources. Raises `ModelRefused` where the service will not answer."""
+        """Return an answer from the web with its sources. Raises `ModelRefused` where the service refuses to answer."""
         words = _words(query)
         body = {
             "messages": [{"content": words, "role": "ROLE_USER"}],
@@ -119,12 +119,12 @@ def _excerpt(document: ElementTree.Element) -> Excerpt:
 
 
 def _said(element: ElementTree.Element | None) -> str:
-    """All text inside: words of the query are elements of their own."""
+    """Return all text inside an element: words of the query are elements of their own."""
     return " ".join("".join(element.itertext()).split()) if element is not None else ""
 
 
 def _last(body: bytes) -> Mapping[str, Any]:
-    """The last message that says something."""
+    """Return the last message that has a text."""
     found: Mapping[str, Any] = {}
     for value in _values(body):
         if error := stream_error(value):
@@ -157,7 +157,7 @@ def _findings(value: Mapping[str, Any]) -> Findings:
 
 
 def _cited(text: str, rows: Sequence[Mapping[str, Any]]) -> Findings:
-    """Only the sources that were used, and the marks in the text counted as they are then."""
+    """Return only the sources that were used, and the text with its marks numbered accordingly."""
     marked = {int(number) for number in CITED.findall(text)}
     used = [number for number, row in enumerate(rows, 1) if row.get("used") is True or number in marked]
     kept = [number for number in used or range(1, len(rows) + 1) if isinstance(rows[number - 1].get("url"), str)]

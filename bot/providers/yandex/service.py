@@ -1,4 +1,4 @@
-"""AI Studio as one folder sees it: begin here. Makes the models that share the folder's key and quota."""
+"""AI Studio as one folder uses it: makes the models that share the key and the quota of the folder. Begin here."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from bot.config.settings import Settings
 from bot.errors import ModelUnavailable
 from bot.http.client import Http
 from bot.providers import catalog
-from bot.providers.account import Account, Gauge
+from bot.providers.account import Account, Gauge, ServerNames
 from bot.providers.openai.compatible_servers import Servers
 from bot.providers.openai.model import OpenAIText
 from bot.providers.openai.wire import Dialect
-from bot.providers.text_model import TextModel
+from bot.providers.text_model import TextModel, Timeouts
 from bot.providers.yandex import names
 from bot.providers.yandex.art import YandexArt
 from bot.providers.yandex.async_completion import YandexAsyncModel
@@ -35,13 +35,14 @@ COMPATIBLE = Dialect(ask_usage=False, longest=LONGEST_TEXT, unreasoned="low")  #
 
 
 class YandexStudio:
-    """Raises `ConfigError` where the settings name no usable key. `http` stays the caller's to close.
+    """Makes the models of one folder of AI Studio. Raises `ConfigError` where the settings name no usable key.
 
-    `gauge` has the places of the folder's quota where other processes use it too.
+    The caller closes `http`. `gauge` holds the places of the folder's quota where several processes share it.
     """
 
     def __init__(
         self,
+        *,
         settings: Settings,
         http: Http,
         clock: Clock,
@@ -51,24 +52,22 @@ class YandexStudio:
     ) -> None:
         self._settings = settings
         retry = Retry(clock, Backoff(0.5, 10.0, random), on=ModelUnavailable, tries=TRIES)
-        self._servers = Servers(settings, http, retry, metrics)
+        self._servers = Servers(settings=settings, http=http, retry=retry, metrics=metrics)
         self._account = Account(
-            "AI Studio",
+            names=ServerNames(log="AI Studio", metrics="studio", traces="yandex"),
             http=http,
             credentials=credentials(settings, http, clock),
             gauge=gauge or asyncio.Semaphore(settings.yc_concurrency),
             retry=retry,
-            label="studio",
-            provider="yandex",
             headers=_headers(settings),
             metrics=metrics,
         )
         self.outage = self._account.outage
 
     def text(self, name: str = "") -> TextModel:
-        """The model of that name or URI, MODEL where it is empty, by the API that serves it.
+        """Return the model of this name or URI (MODEL where it is empty), over the API that serves it.
 
-        A row of MODELS may name another server. Raises `ConfigError` for a name that is none.
+        A row of MODELS may name another server. Raises `ConfigError` for an unknown name.
         """
         settings = self._settings
         name = name or settings.model
@@ -77,13 +76,27 @@ class YandexStudio:
             return self._servers.text(entry)
         who = self._speaker(name)
         profile = self._profile(name, who)
-        account, base = self._account, settings.yc_openai_url
-        deadline, idle = settings.answer_deadline, settings.idle_deadline
         if who.agent or who.search:
-            return ResponsesText(name, who, profile, account, url=base, deadline=deadline, idle=idle)
+            return self._responses_text(name, who)
+        timeouts = Timeouts.from_settings(settings)
         if profile.native:
-            return YandexText(name, who.uri, profile, account, url=settings.yc_llm_url, deadline=deadline, idle=idle)
-        return OpenAIText(name, who.uri, profile, account, url=base, deadline=deadline, idle=idle, dialect=COMPATIBLE)
+            return YandexText(
+                name=name,
+                uri=who.uri,
+                profile=profile,
+                account=self._account,
+                url=settings.yc_llm_url,
+                timeouts=timeouts,
+            )
+        return OpenAIText(
+            name=name,
+            model=who.uri,
+            profile=profile,
+            account=self._account,
+            url=settings.yc_openai_url,
+            timeouts=timeouts,
+            dialect=COMPATIBLE,
+        )
 
     def _speaker(self, name: str) -> ResponsesTarget:
         entry, folder = catalog.entry(name, self._settings.models), self._settings.yc_folder_id
@@ -94,10 +107,22 @@ class YandexStudio:
         return ResponsesTarget(names.uri(entry.model or name, folder), search=entry.search)
 
     def _profile(self, name: str, who: ResponsesTarget) -> Profile:
-        """What it can do and costs; what searches the web by itself pays for that too."""
+        """Return what a model can do and costs. Models and agents that search the web by themselves also pay for the
+        search.
+        """
         profile = catalog.profile(name, self._settings.models)
         price = self._settings.model_search_price
         return replace(profile, price_search=price) if who.agent or who.search else profile
+
+    def _responses_text(self, name: str, who: ResponsesTarget) -> ResponsesText:
+        return ResponsesText(
+            name=name,
+            who=who,
+            profile=self._profile(name, who),
+            account=self._account,
+            url=self._settings.yc_openai_url,
+            timeouts=Timeouts.from_settings(self._settings),
+        )
 
     def tokenizer(self) -> YandexText | None:
         """Return the model MODEL where the service counts its tokens, which it does for its own models; else None."""
@@ -105,7 +130,7 @@ class YandexStudio:
         return model if isinstance(model, YandexText) else None
 
     def later(self, name: str = "") -> AsyncModel | None:
-        """The same model answering later, for less where `Profile.asynchronous`; None where it can't."""
+        """Return the model as one that answers later, for less where `Profile.asynchronous`; None where it can't."""
         settings = self._settings
         name = name or settings.model
         entry = catalog.entry(name, settings.models)
@@ -124,14 +149,14 @@ class YandexStudio:
         return YandexEmbeddings(self._settings.yc_folder_id, self._account, url=self._settings.yc_llm_url)
 
     def listener(self) -> YandexSpeechToText | None:
-        """Return what understands voice notes, None where SPEECH is off."""
+        """Return the model that understands voice notes, None where SPEECH is off."""
         settings = self._settings
         if settings.speech == "off":
             return None
         return YandexSpeechToText(self._account, url=settings.yc_stt_url, operations=settings.yc_operation_url)
 
     def speaker(self) -> YandexTextToSpeech | None:
-        """Return what says texts aloud, None where it is off."""
+        """Return the model that reads texts aloud, None where SPEECH is off."""
         settings = self._settings
         if settings.speech == "off":
             return None
@@ -151,7 +176,7 @@ class YandexStudio:
 
 
 def _headers(settings: Settings) -> dict[str, str]:
-    """Whose quota and bill it is, and whether the service may keep what is said."""
+    """Return the headers that name the folder that pays, and whether the service may log the data."""
     if not settings.yc_folder_id:
         return {}
     return {

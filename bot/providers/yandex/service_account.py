@@ -11,7 +11,10 @@ LIFETIME = 3600  # seconds
 
 
 class ServiceAccountKey:
-    """Raises `ValueError` for a key that is no private RSA key in PEM. Its message continues "private_key ..."."""
+    """A key that signs JWTs. Raises `ValueError` for a key that is no private RSA key in PEM.
+
+    The message of the error continues "private_key ...".
+    """
 
     def __init__(self, id: str, account: str, pem: str) -> None:
         self._id = id
@@ -22,7 +25,7 @@ class ServiceAccountKey:
         return f"ServiceAccountKey({self._id!r}, {self._account!r})"
 
     def jwt(self, now: int) -> str:
-        """A JWT signed with PS256, good for an hour from `now` (Unix time)."""
+        """Return a JWT signed with PS256, valid for an hour from `now` (Unix time)."""
         header = {"typ": "JWT", "alg": "PS256", "kid": self._id}
         claims = {"iss": self._account, "aud": AUDIENCE, "iat": now, "exp": now + LIFETIME}
         return jwt.encode(header, claims, self._key, algorithms=["PS256"])

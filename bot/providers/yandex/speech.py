@@ -1,7 +1,7 @@
-"""SpeechKit: `YandexSpeechToText` understands voice notes, `YandexTextToSpeech` says texts.
+"""SpeechKit: `YandexSpeechToText` recognises voice notes, `YandexTextToSpeech` reads texts aloud.
 
-Short notes go to recognition v1 (at most 1 MB and 30 s, the words come back at once), longer ones to v3, which is an
-operation. Texts are spoken by synthesis v1.
+Short notes go to recognition v1 (at most 1 MB and 30 s, answered at once), longer ones to v3, which is an operation.
+Texts are spoken by synthesis v1.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LANGUAGES = {"ru": "ru-RU", "en": "en-US", "tr": "tr-TR"}
 
 
 class YandexSpeechToText:
-    """A `SpeechToText`. `url` recognises; `operations` is asked whether a long recording is done."""
+    """A `SpeechToText`. `url` recognises speech; `operations` tells whether a long recording is done."""
 
     def __init__(self, account: Account, *, url: str, operations: str) -> None:
         self._account = account
@@ -35,12 +35,12 @@ class YandexSpeechToText:
         self._operations = f"{operations}/operations/"
 
     def short(self, size: int, seconds: int) -> bool:
-        """Whether a recording of so many bytes and seconds may be recognised at once."""
+        """Return whether a recording of this size (bytes) and length (seconds) may be recognised at once."""
         return size <= SHORT_BYTES and seconds <= SHORT_SECONDS
 
     async def hear(self, sound: bytes, language: str) -> str:
-        """Return the words of a short recording. It is sent again only where it was certainly not accepted: each is
-        paid.
+        """Return the words of a short recording. The request is repeated only where it was certainly not accepted: each
+        is paid.
         """
         wish = urlencode({"lang": _language(language), "topic": "general", "format": "oggopus"})
         url, until = f"{self._url}/speech/v1/stt:recognize?{wish}", self._account.clock.monotonic() + HEARING
@@ -52,7 +52,9 @@ class YandexSpeechToText:
         return await self._account.retry.call(ask, until=until)
 
     async def submit(self, sound: bytes, mime: str, language: str) -> str:
-        """Order the words of a long recording; return the operation id. Raises `OutcomeUnknown` and `ModelError`s."""
+        """Order the recognition of a long recording; return the operation id. Raises `OutcomeUnknown` and
+        `ModelError`s.
+        """
         body = {
             "content": base64.b64encode(sound).decode(),
             "recognitionModel": {
@@ -74,7 +76,9 @@ class YandexSpeechToText:
         return await self._account.retry.call(order, until=until)
 
     async def poll(self, operation: str) -> Pending | Answered | Failed:
-        """Return the words where they are there. Raises `ModelUnavailable` and `ModelDenied` where that is unknown."""
+        """Return the words, or `Pending`, or `Failed`. Raises `ModelUnavailable` or `ModelDenied` where that is
+        unknown.
+        """
         until = self._account.clock.monotonic() + POLLING
         answer = await self._account.get(self._operations + operation, until=until)
         if answer.status == 404:
@@ -94,7 +98,7 @@ class YandexSpeechToText:
 
 
 class YandexTextToSpeech:
-    """A `Speaker`. `voice` "" is the service's own choice."""
+    """A `TextToSpeech` model. `voice` "" is the default of the service."""
 
     longest = LONGEST_TEXT
 
@@ -132,7 +136,7 @@ def _text(value: Any, name: str) -> str:
 
 
 def _recognition(body: bytes) -> str:
-    """The refined words of each utterance, or the raw ones where none were refined."""
+    """Return the refined words of each utterance, or the raw ones where none were refined."""
     refined, raw = [], []
     for line in body.splitlines():
         try:

@@ -1,4 +1,4 @@
-"""YandexGPT and its kin by the native API: `YandexText`, and the tokenizer that only they have."""
+"""YandexGPT and its relatives over the native API: `YandexText`, and the tokenizer that only they have."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bot.ai import Profile, Request
 from bot.errors import ModelProtocolError
 from bot.http.client import Stream
 from bot.providers.account import Account
-from bot.providers.text_model import TextModel
+from bot.providers.text_model import TextModel, Timeouts
 from bot.providers.tool_calls import taken_ids
 from bot.providers.yandex import wire
 
@@ -20,15 +20,21 @@ class YandexText(TextModel):
     """A `Model` of the native API, with the service's own tokenizer."""
 
     def __init__(
-        self, name: str, uri: str, profile: Profile, account: Account, *, url: str, deadline: float, idle: float
+        self, *, name: str, uri: str, profile: Profile, account: Account, url: str, timeouts: Timeouts
     ) -> None:
         self._uri = uri
         self._base = f"{url}/foundationModels/v1"
-        own = NativeWire(uri, profile)
-        super().__init__(name, profile, own, account, url=f"{self._base}/completion", deadline=deadline, idle=idle)
+        super().__init__(
+            name=name,
+            profile=profile,
+            wire=NativeWire(uri, profile),
+            account=account,
+            url=f"{self._base}/completion",
+            timeouts=timeouts,
+        )
 
     async def count(self, text: str) -> int:
-        """The tokens of `text` by the server's own tokenizer, which is free."""
+        """Return the number of tokens of `text` by the service's own tokenizer, which is free."""
         if not text:
             return 0
         until = self._account.clock.monotonic() + COUNTING

@@ -1,7 +1,7 @@
-"""The words of the native API: requests as JSON, answers as chunks. Begin at `StreamReader`.
+"""The JSON of the native API: requests, and the lines of answers as chunks. Begin at `StreamReader`.
 
-Everything here bears what servers, proxies and versions really send: numbers as strings, fields that are missing, null
-or of another type, text that shrinks, halves of characters.
+Everything here accepts what servers, proxies and versions really send: numbers as strings, fields that are missing,
+null or of another type, text that shrinks, halves of characters.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ LONGEST_TEXT = 100_000  # characters the server takes in one message
 
 
 def completion(uri: str, request: Request, *, stream: bool, reasons: bool = False) -> dict[str, Any]:
-    """The body of a completion. Raises `ModelRefused` where nothing is left to ask: the server refuses empty texts.
+    """Return the body of a completion. Raises `ModelRefused` where nothing is left to ask (empty texts are refused).
 
-    `reasons`: this model has a reasoning mode, which others would refuse.
+    `reasons`: the model has a reasoning mode. Other models refuse the field.
     """
     options: dict[str, Any] = {"stream": stream}
     if request.temperature is not None:
@@ -41,7 +41,7 @@ def completion(uri: str, request: Request, *, stream: bool, reasons: bool = Fals
 
 
 def _wishes(request: Request) -> dict[str, Any]:
-    """What the answer may or must be: calls of these tools, an object of this schema."""
+    """Return the fields that say how to answer: with calls of tools, or with an object of a schema."""
     found: dict[str, Any] = {}
     if request.tools:
         found["tools"] = [{"function": function(tool)} for tool in request.tools]
@@ -54,7 +54,7 @@ def _wishes(request: Request) -> dict[str, Any]:
 
 
 def _message(message: Message) -> dict[str, Any] | None:
-    """One of text, calls and results: the server takes exactly one. Calls have no ids here, names match results."""
+    """Return one of text, calls and results: the server takes exactly one. Calls have no ids: names match results."""
     calls = [part for part in message.parts if isinstance(part, ToolCall)]
     results = [part for part in message.parts if isinstance(part, ToolResult)]
     if calls:
@@ -118,7 +118,7 @@ class StreamReader:
         return None
 
     def take(self, result: Mapping[str, Any]) -> Chunk | None:
-        """A `CompletionResponse` that was read elsewhere: an operation holds one too."""
+        """Read a `CompletionResponse` that came otherwise than in a line: an operation holds one too."""
         return self._read(result, mended=True)
 
     def _read(self, result: Mapping[str, Any], *, mended: bool) -> Chunk | None:
@@ -152,7 +152,9 @@ class StreamReader:
 
 
 def _mended(text: str, *, last: bool) -> str:
-    """Valid Unicode without NUL. A first half of a pair at the very end waits for its other half in the next line."""
+    """Return valid Unicode without NUL. Half a surrogate pair at the very end waits for its other half in the next
+    line.
+    """
     if not last and text and "\ud800" <= text[-1] <= "\udbff":
         text = text[:-1]
     return whole_text(text).replace("\0", "\ufffd")
@@ -169,7 +171,7 @@ def _usage(value: Any) -> Usage | None:
 
 
 def _calls(message: Mapping[str, Any], taken: Set[str]) -> tuple[ToolCall, ...]:
-    """The calls, with ids of our own: the native API has none."""
+    """Return the calls, with ids that are made here: the native API has none."""
     items = _mapping(message.get("toolCallList")).get("toolCalls")
     found: list[ToolCall] = []
     for item in items if isinstance(items, list) else ():

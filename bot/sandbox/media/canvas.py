@@ -20,9 +20,11 @@ class Pen:
         self._at = (x, y)
 
     def polygon(self, points: Sequence[Point], colour: Colour) -> None:
+        """Fill the area between the points, in the canvas's own units."""
         self._draw.polygon([self._place(point) for point in points], fill=colour)
 
     def rectangle(self, left: float, bottom: float, right: float, top: float, colour: Colour) -> None:
+        """Fill an upright rectangle, in the canvas's own units."""
         self._draw.rectangle([self._place((left, top)), self._place((right, bottom))], fill=colour)
 
     def ellipse(self, centre: Point, across: float, up: float, colour: Colour) -> None:

@@ -19,6 +19,7 @@ PETALS: tuple[Colour, ...] = ((228, 84, 96), (244, 188, 70), (176, 104, 196), (2
 
 
 def lighthouse(pen: Pen, chance: random.Random) -> None:
+    """Draw a striped tower with a lit lamp on a rock."""
     pen.polygon([(-1.0, -0.5), (-0.7, 0.12), (-0.25, 0.26), (0.3, 0.22), (0.75, 0.05), (1.1, -0.5)], ROCK)
     pen.polygon([(-1.0, -0.5), (-0.7, 0.12), (-0.3, -0.1), (-0.1, -0.5)], mixed(ROCK, INK, 0.35))
     for step in range(6):
@@ -38,6 +39,7 @@ def lighthouse(pen: Pen, chance: random.Random) -> None:
 
 
 def cat(pen: Pen, chance: random.Random) -> None:
+    """Draw a sitting cat; chance chooses its coat."""
     fur = chance.choice(FURS)
     dark, light = mixed(fur, INK, 0.35), mixed(fur, WHITE, 0.6)
     tail = [(0.42 + 0.5 * math.sin(turn / 5), 0.1 + 0.075 * turn) for turn in range(11)]
@@ -65,6 +67,7 @@ def cat(pen: Pen, chance: random.Random) -> None:
 
 
 def dog(pen: Pen, chance: random.Random) -> None:
+    """Draw a sitting dog; chance chooses its coat."""
     fur = chance.choice(FURS)
     dark, light = mixed(fur, INK, 0.4), mixed(fur, WHITE, 0.65)
     pen.line([(0.45, 0.3), (0.72, 0.5), (0.82, 0.8)], 0.13, fur)
@@ -87,6 +90,7 @@ def dog(pen: Pen, chance: random.Random) -> None:
 
 
 def house(pen: Pen, chance: random.Random) -> None:
+    """Draw a house with a roof, a door and windows."""
     wall = mixed(chance.choice(FURS), WHITE, 0.55)
     pen.rectangle(0.35, 1.1, 0.55, 1.75, mixed(RED, INK, 0.3))
     pen.rectangle(-0.8, -0.05, 0.8, 0.95, wall)
@@ -102,6 +106,7 @@ def house(pen: Pen, chance: random.Random) -> None:
 
 
 def ship(pen: Pen, chance: random.Random) -> None:
+    """Draw a sailing ship."""
     sail = mixed(chance.choice(PETALS), WHITE, 0.6)
     pen.line([(0.0, 0.2), (0.0, 1.75)], 0.05, WOOD)
     pen.polygon([(0.06, 0.4), (0.06, 1.65), (0.5, 1.05), (0.8, 0.4)], sail)
@@ -112,6 +117,7 @@ def ship(pen: Pen, chance: random.Random) -> None:
 
 
 def flowers(pen: Pen, chance: random.Random) -> None:
+    """Draw a few flowers; chance chooses their colours."""
     for number in range(23):
         x, y, size = (
             (number - 11) / 4.4 + chance.uniform(-0.1, 0.1),
@@ -128,6 +134,7 @@ def flowers(pen: Pen, chance: random.Random) -> None:
 
 
 def fir(pen: Pen, colour: Colour) -> None:
+    """Draw one fir tree."""
     pen.rectangle(-0.04, -0.05, 0.04, 0.2, mixed(colour, INK, 0.4))
     for low, high, wide in ((0.12, 0.55, 0.34), (0.34, 0.78, 0.26), (0.58, 1.0, 0.18)):
         pen.polygon([(-wide, low), (0.0, high), (wide, low)], colour)

@@ -42,9 +42,9 @@ from bot.telemetry.tracing import NOTHING, TurnTracer
 log = logging.getLogger(__name__)
 
 TIMEOUT = 30.0  # seconds a call may take
-MOST_PATIENCE = 60.0  # ... and more where answers come late: giving up before they do, nothing would ever be confirmed
-VITAL = ("getMe", "getUpdates", "sendMessage")  # without them no server is one: that they are not known will pass
-QUICK = 10.0  # seconds: such an answer says that all is well again
+MOST_PATIENCE = 60.0  # seconds added where answers come late: giving up before they come would confirm nothing
+VITAL = ("getMe", "getUpdates", "sendMessage")  # every server knows them: an answer that it does not will pass
+QUICK = 10.0  # seconds: an answer as quick as this ends the extra patience
 
 
 class NotSent(TransportUnavailable):
@@ -52,7 +52,7 @@ class NotSent(TransportUnavailable):
 
 
 class Unknown(TransportUnavailable):
-    """The connection broke, or the answer makes no sense: the call may have been carried out."""
+    """The connection broke, or the answer makes no sense: whether the call was carried out is not known."""
 
 
 class Strange(Unknown):
@@ -141,13 +141,13 @@ REFUSALS: tuple[tuple[type[Refused], tuple[str, ...]], ...] = (
 
 
 class Api:
-    """One bot at one Bot API server.
+    """Calls one Bot API server in the name of one bot.
 
     Raises `Flood`, `NotSent`, `Unknown`, `Conflict` (all `TransportUnavailable`), `Unauthorized`, or a `Refused`.
     """
 
     def __init__(
-        self, token: str, url: str, proxy: str = "", metrics: Metrics | None = None, tracer: TurnTracer = NOTHING
+        self, *, token: str, url: str, proxy: str = "", metrics: Metrics | None = None, tracer: TurnTracer = NOTHING
     ) -> None:
         session = Session(proxy=proxy, api=TelegramAPIServer.from_base(url), timeout=TIMEOUT)
         self._session = session
@@ -156,12 +156,12 @@ class Api:
         self.metrics = metrics or Metrics()
         self._missing: set[str] = set()  # methods that the server does not know
         self.tracer = tracer
-        self._patience = 0.0  # seconds that every call gets more, because answers have been late
+        self._patience = 0.0  # seconds that are added to each deadline, because answers came late
 
     async def call(self, method: TelegramMethod[Any], *, deadline: float = TIMEOUT) -> Any:
-        """Send a call and return `result` as Telegram's JSON.
+        """Call a method and return the `result` of Telegram's answer as JSON; `deadline` is in seconds.
 
-        Raises `LeaseLost`, with nothing sent, where the chat belongs to another process by now.
+        Raises `LeaseLost`, with nothing sent, where another process holds the lease of the chat by now.
         """
         await lease.ensure_held()
         try:
@@ -176,7 +176,7 @@ class Api:
         return result
 
     def lacks(self, method: type[TelegramMethod[Any]]) -> bool:
-        """Whether the server has shown that it does not know the method."""
+        """Return whether the server has shown that it does not know the method."""
         return method.__api_method__ in self._missing
 
     async def _call(self, method: TelegramMethod[Any], deadline: float) -> Any:
@@ -188,8 +188,10 @@ class Api:
         return await self._again(method, deadline)
 
     async def _again(self, method: TelegramMethod[Any], deadline: float) -> Any:
-        """Tell a server that does not know a method from one that is away, or does not know us, or has a portal before
-        it: it still knows us, and says the same once more.
+        """Call a method again after an answer that may mean "unknown method", and remember the method if it does.
+
+        A server that is down, does not know the token, or stands behind a login page answers alike. A server that lacks
+        the method still answers `getMe`, and refuses the method a second time.
         """
         name = method.__api_method__
         if name not in self._missing:
@@ -216,7 +218,7 @@ class Api:
             raise Unauthorized() from None
         except TelegramConflictError as error:
             raise Conflict(_harmless(error.message)) from None
-        except TelegramEntityTooLarge as error:  # aiogram counts it among the broken connections
+        except TelegramEntityTooLarge as error:  # a subclass of aiogram's network error
             raise Refused(_harmless(error.message)) from None
         except TelegramNetworkError as error:
             if type(error.__cause__) is TimeoutError:
@@ -236,7 +238,9 @@ class Api:
             raise Unknown(f"Telegram's answer can't be read ({type(error).__name__})") from None
 
     async def download(self, path: str, *, most: int, deadline: float = TIMEOUT) -> bytes:
-        """The bytes of a file by its `file_path`. Raises `Unknown` for what may come the next time, and `Refused`."""
+        """Return the bytes of a file by its `file_path`. Raises `Unknown` where another try may succeed, else
+        `Refused`.
+        """
         url = self._session.api.file_url(self.bot.token, quote(path))
         try:
             status, data = await self._session.download(url, deadline, most)
@@ -274,7 +278,9 @@ def _network(error: TelegramNetworkError) -> TransportUnavailable:
 
 
 def _not_found(message: str) -> Refused | Unauthorized | Flood:
-    """A server that finds no bot at our token says just this; what it misses else it names."""
+    """Return whether a description is the bare "Not Found" of a server that finds no bot with this token. Where
+    something else is missing, servers name it.
+    """
     return Unauthorized() if message == "Not Found" else _refusal(message)
 
 

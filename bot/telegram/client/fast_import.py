@@ -1,9 +1,9 @@
-"""aiogram without its start-up cost: import this module before anything of aiogram.
+"""Import aiogram fast: import this module before anything of aiogram.
 
 aiogram 3.31 builds the validators of all its 400 models while it is imported: about 2.3 s and 100 MB, most of them for
-things that a chatbot never sees. Here the building is put off: each module is given the names that its annotations
-refer to, so that pydantic builds a model when it is first used. Where aiogram's layout is not the expected one, it is
-imported as it is.
+things that a chatbot never sees. This module postpones the building: it gives each module of aiogram the names that its
+annotations refer to, so that pydantic builds a model when it is first used. Where the layout of aiogram is not the
+expected one, aiogram is imported unchanged.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TYPING: dict[str, Any] = {"Optional": Optional, "Union": Union, "Literal": Liter
 
 
 def load() -> bool:
-    """Import aiogram; True when its models will be built on demand. Calling it again does nothing."""
+    """Import aiogram and return True if its models are built on demand. A second call does nothing."""
     if "aiogram" in sys.modules:
         return getattr(sys.modules["aiogram"], "_built_on_demand", False)
     rebuild = BaseModel.__dict__["model_rebuild"]
@@ -42,7 +42,7 @@ def load() -> bool:
 
 
 def _names() -> dict[str, Any]:
-    """Everything that an annotation of aiogram may mention; nothing when the layout is not the one we know."""
+    """Return every name that an annotation of aiogram may mention; nothing when the layout of aiogram is unknown."""
     types = sys.modules.get("aiogram.types")
     default = getattr(sys.modules.get("aiogram.client.default"), "Default", None)
     if types is None or default is None or not hasattr(types, "__all__"):
@@ -64,13 +64,15 @@ def _give(module: ModuleType, names: dict[str, Any]) -> None:
 
 
 def _mentioned(model: type) -> set[str]:
-    """The names in the annotations of a model, inherited ones included: they are looked up in its own module."""
+    """Return the names in the annotations of a model and its base classes: they are looked up in the model's own
+    module.
+    """
     annotations = [text for kind in model.__mro__ for text in inspect.get_annotations(kind).values()]
     return {name for text in annotations if isinstance(text, str) for name in NAME.findall(text)}
 
 
 def _again() -> ModuleType:
-    """Import aiogram as it is: only it knows how its models are built."""
+    """Import aiogram anew and unchanged, so that it builds its models itself."""
     for name in [name for name in sys.modules if name == "aiogram" or name.startswith("aiogram.")]:
         del sys.modules[name]
     return importlib.import_module("aiogram")

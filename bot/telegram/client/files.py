@@ -1,4 +1,4 @@
-"""What came with a message, fetched: where it is, then its bytes. Begin with `fetch`."""
+"""Downloads attachments: asks Telegram for the path of a file, then for its bytes. Begin with `fetch`."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from bot.types import Attachment
 
 LARGEST = 20 << 20  # bytes that Telegram's own server hands over
 TRIES = 3
-DEADLINE = 60.0  # seconds for all of them
+DEADLINE = 60.0  # seconds for all tries
 BACKOFF = Backoff(1.0, 4.0)
 PATH = re.compile(r"(?!.*\.\.)[\w][\w ./-]{0,300}")
 
 
 async def fetch(api: Api, clock: Clock, attachment: Attachment) -> bytes:
-    """Return the bytes of an attachment; see `ports.Reply.fetch`. A download that broke is tried again."""
+    """Return the bytes of an attachment; raises as `ports.Reply.fetch` does. A download that broke is tried again."""
     if attachment.size > LARGEST:
         raise TooLarge(LARGEST)
     until, retry = clock.monotonic() + DEADLINE, Retry(clock, BACKOFF, on=TransportUnavailable, tries=TRIES)

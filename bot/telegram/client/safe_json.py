@@ -1,7 +1,7 @@
-"""JSON as it comes from outside, whatever is in it: nothing that somebody nests or counts stops the queue.
+"""Reads and writes JSON from outside, so that neither deep nesting nor a number of thousands of digits stops the queue.
 
-Begin with `loads`: what the parser refuses for its depth (rich messages nest, and Python's parser ends at some
-hundreds of levels) or for a number of thousands of digits is read without exactly that.
+Begin with `loads`. Rich messages nest, and Python's parser ends at some hundreds of levels: the levels below are read
+as None, and so are numbers that are too long.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import json
 import re
 from typing import Any
 
-DEEPEST = 100  # levels that are kept where not all can be read: what a message says is among the first ten
+DEEPEST = 100  # levels that are kept where not all can be read: a message needs the first ten
 LONGEST_NUMBER = 4000  # digits; Python refuses to read some more
 TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)  # an unclosed text ends with all
 
 
 def loads(text: str | bytes) -> Any:
-    """Parse JSON; what lies deeper than can be read is None. Raises `ValueError` for what is no JSON."""
+    """Parse JSON. Values that are nested too deep become None. Raises `ValueError` where `text` is not JSON."""
     try:
         return json.loads(text)
     except json.JSONDecodeError:
@@ -27,7 +27,7 @@ def loads(text: str | bytes) -> Any:
 
 
 def dumps(value: Any) -> str:
-    """Write JSON; what lies deeper than can be written is null."""
+    """Return a value as JSON. Values that are nested too deep become null."""
     try:
         return json.dumps(value)
     except RecursionError:
@@ -35,7 +35,7 @@ def dumps(value: Any) -> str:
 
 
 def _shallow(text: str) -> str:
-    """The same text with null for everything deeper than `DEEPEST`."""
+    """Return JSON with null in place of everything that is nested deeper than `DEEPEST`."""
     kept: list[str] = []
     depth = start = 0
     for token in TOKEN.finditer(text):

@@ -1,8 +1,8 @@
-"""How calls of the Bot API travel: `Session` carries aiogram's methods over aiohttp and checks what comes back.
+"""The HTTP side of the Bot API: `Session` sends aiogram's methods over aiohttp and checks the answers.
 
 It follows no redirect, because the token stands in the path of the URL; it reads answers up to `LARGEST` only; and it
-expects that a proxy answers in Telegram's place, with a page instead of JSON. The result of a call that was carried out
-stays JSON: building aiogram's models takes 20 MB and half a millisecond a call, and Govorun needs one number of them.
+expects that a proxy answers in Telegram's place, with a page instead of JSON. The result of a call stays JSON: building
+aiogram's models takes 20 MB and half a millisecond a call, and Govorun needs one number of them.
 """
 
 from __future__ import annotations
@@ -46,19 +46,19 @@ CARRIED_OUT = Response[Any]
 
 
 class Unacceptable(aiohttp.ClientError):
-    """An answer that can't be used. Its text holds no address."""
+    """An answer that can't be used. The text of the error holds no address, because the token is part of it."""
 
 
 class NotKnown(Unacceptable):
-    """The answer of a server that does not know a method, or of a proxy. Nothing was carried out."""
+    """A server that does not know the method, or a proxy, has answered: nothing was carried out."""
 
 
 class NotNumbered(Unacceptable):
-    """A call was carried out, and the message that came of it has no number."""
+    """A message was sent, but the answer does not tell its id."""
 
 
 class Session(BaseSession):
-    """Carries the calls of one bot. Raises what aiogram's own session raises.
+    """Sends the calls of one bot. Raises the errors that aiogram's own session raises.
 
     A 429 that does not say how long to wait becomes a `TelegramRetryAfter` with `retry_after` 0.
     """
@@ -70,7 +70,7 @@ class Session(BaseSession):
         self._client: aiohttp.ClientSession | None = None
 
     def _connected(self) -> aiohttp.ClientSession:
-        """The client of aiohttp, which can be made only while the event loop runs."""
+        """Return the aiohttp client. It is made on the first call, because it needs a running event loop."""
         if self._client is None:
             if self._way:
                 connector: aiohttp.TCPConnector = ProxyConnector(**self._way)
@@ -117,7 +117,7 @@ class Session(BaseSession):
         return super().check_response(bot, LogOut(), status_code, content)  # any method whose answer is only a bool
 
     def _written(self, bot: Bot, method: TelegramMethod[Any]) -> tuple[bytes | aiohttp.FormData, dict[str, str]]:
-        """The call as it travels. aiohttp prepares a multipart form for every one, and only files need it."""
+        """Return the body of a call. Only files need a multipart form, which is slow to prepare."""
         files: dict[str, Any] = {}
         values = [
             (name, text)
@@ -162,7 +162,7 @@ class Session(BaseSession):
         chunk_size: int = 65536,
         raise_for_status: bool = True,
     ) -> AsyncGenerator[bytes, None]:
-        """Give the pieces of a file to `Bot.download`, for the handlers of mounted routers. Raises aiohttp's errors."""
+        """Give the pieces of a file to `Bot.download`, for handlers of aiogram's routers. Raises aiohttp's errors."""
         async with self._connected().get(
             url,
             headers=headers,
@@ -175,9 +175,9 @@ class Session(BaseSession):
 
 
 def _proxy(address: str) -> dict[str, Any]:
-    """What `ProxyConnector` needs to know of a proxy, which looks up the names of hosts itself.
+    """Return the arguments of `ProxyConnector` for a proxy, which resolves host names itself.
 
-    Raises `ValueError` where the address is wrong.
+    Raises `ValueError` where the address of the proxy is wrong.
     """
     scheme, _, rest = address.partition("://")
     kind, host, port, user, password = parse_proxy_url(f"{SCHEMES.get(scheme, scheme)}://{rest}")
@@ -190,9 +190,9 @@ def _refused(method: TelegramMethod[Any]) -> TelegramNetworkError:
 
 
 def _result(method: TelegramMethod[Any], result: Any, content: str) -> Any:
-    """What a method has returned: of a message its number is needed, of other things their shape.
+    """Check the `result` of a method: a message must have an id, other results must have the expected type.
 
-    That an edit, or what returns but True, was carried out is all that is to be known of it.
+    Nothing is checked of edits and of methods that return only True: an answer without an error is enough.
     """
     kinds = get_args(kind) if get_origin(kind := method.__returning__) in (Union, UnionType) else (kind,)
     if bool in kinds or any(_is_one(one, result) for one in kinds):

@@ -1,6 +1,7 @@
-"""Routers of aiogram that a programmer has mounted beside ours. Begin with `Routers.feed`.
+"""Routers of aiogram that a programmer has added to the bot. Begin with `Routers.feed`.
 
-They get what Govorun has no meaning for, as aiogram's own types, from a client that answers in them.
+They get the updates that no handler of Govorun takes, as aiogram's own types, with a client that returns aiogram's
+types.
 """
 
 from __future__ import annotations
@@ -22,30 +23,36 @@ from bot.telegram.client.session import Session
 
 
 class TypedSession(Session):
-    """What Telegram answers becomes aiogram's types: our own calls do without them."""
+    """A session that returns aiogram's types. Govorun's own calls use the JSON of `Session` instead."""
 
     def check_response(self, bot: Bot, method: TelegramMethod[Any], status_code: int, content: str) -> Response[Any]:
+        """Return an answer with aiogram's types; see `aiogram.client.session.base.BaseSession`."""
         return BaseSession.check_response(self, bot, method, status_code, content)
 
 
 def mounted(routers: Sequence[Router]) -> Dispatcher:
-    """aiogram mounts a router only once, so this is made only once in a process."""
+    """Return a dispatcher of aiogram that holds the routers. Call it once in a process: aiogram mounts a router only
+    once.
+    """
     dispatcher = Dispatcher()
     dispatcher.include_routers(*routers)
     return dispatcher
 
 
 class Routers:
-    """`kinds` are the updates that they have handlers for."""
+    """Gives updates to aiogram's routers. `kinds` are the kinds of updates that they have handlers for."""
 
-    def __init__(self, api: Api, dispatcher: Dispatcher) -> None:
+    def __init__(self, *, api: Api, dispatcher: Dispatcher) -> None:
         session = TypedSession(proxy=api.bot.session.proxy, api=api.bot.session.api, timeout=TIMEOUT)  # type: ignore[attr-defined]
         self.bot = Bot(api.bot.token, session=session)
         self.dispatcher = dispatcher
         self.kinds = tuple(dispatcher.resolve_used_update_types())
 
     async def feed(self, update: str) -> bool:
-        """Whether one of them had a handler for it. Raises what the handler raises, and `ValueError`."""
+        """Give a stored update (JSON) to the routers and return whether a handler took it.
+
+        Raises what the handler raises, and `ValueError` where aiogram can't read the update.
+        """
         known = Update.model_validate(safe_json.loads(update), context={"bot": self.bot})
         answer = await self.dispatcher.feed_update(self.bot, known)
         if isinstance(answer, TelegramMethod):
@@ -53,4 +60,5 @@ class Routers:
         return answer is not UNHANDLED
 
     async def close(self) -> None:
+        """Close the connections of the routers' client."""
         await self.bot.session.close()

@@ -1,7 +1,7 @@
-"""Questions that Telegram wants answered within seconds, although the bot has nothing to do with them.
+"""Answers questions that Telegram wants answered within seconds, although the bot has nothing to do with them.
 
 A button press that can't be read would show its spinner for ever; a payment that nobody declines within ten seconds
-fails with an error of Telegram's own. What else is not answered simply runs out.
+fails with an error of Telegram's own. Other questions expire without harm.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ DEADLINE = 8.0  # seconds, of the ten that a payment waits
 
 
 def dismissal(update: dict[str, Any]) -> TelegramMethod[bool] | None:
-    """The call that ends such a question; None for an update that asks nothing."""
+    """Return the call that ends the question which an update asks; None for an update that asks nothing."""
     for kind in ("callback_query", "pre_checkout_query", "shipping_query"):
         query = update.get(kind)
         id_ = whole(query.get("id")) if isinstance(query, dict) else ""

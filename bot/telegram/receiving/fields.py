@@ -1,7 +1,7 @@
-"""The fields of an update, each read by itself; what it means as a whole is `telegram/receiving/parsing.py`.
+"""Reads single fields of an update. The meaning of a whole update is read by `telegram/receiving/parsing.py`.
 
-Texts are clean when they leave here (`whole`, `name`), numbers are in the range that is used (`natural`). What nothing
-can be done without is a pydantic model (`ReadMessage`, ...), which raises `ValidationError`.
+`whole` and `name` return clean texts, `natural` returns numbers that fit a column. Fields without which an update is
+useless are pydantic models (`ReadMessage`, ...), which raise `ValidationError`.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ ATTACHMENTS = (
     "photo", "voice", "document", "video", "video_note", "audio", "sticker", "animation", "location", "contact",
     "poll", "dice", "venue", "story", "checklist", "paid_media",
 )  # fmt: skip
-ANONYMOUS = 1087968824  # in whose name anonymous administrators speak
+ANONYMOUS = 1087968824  # the account in whose name anonymous administrators speak
 SERVICE_SENDERS = {777000, ANONYMOUS, 136817688}  # Telegram, an anonymous administrator, a channel: nobody in person
 MAX_ID = 2**62
 FIRST_DATE = 1_376_000_000  # August 2013
 
 
 def whole(value: Any) -> str:
-    """A text that can be stored and sent: no NUL, no half of a surrogate pair. What is no text is ""."""
+    """Return a text that can be stored and sent: without NUL and lone surrogates. "" for a value that is not a text."""
     if not isinstance(value, str):
         return ""
     return value.replace("\0", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def name(value: Any) -> str:
-    """What somebody calls himself, in one line from left to right: no control characters, no marks of direction."""
+    """Return a person's name as one line from left to right: without control characters and marks of direction."""
     return "".join(sign for sign in whole(value) if unicodedata.category(sign) not in UNSEEN or sign in JOINERS)[:128]
 
 
@@ -43,10 +43,14 @@ Name = Annotated[str, BeforeValidator(name)]
 
 
 class Read(BaseModel):
+    """Base of the models: ignores unknown fields and can't be changed."""
+
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 class ReadUser(Read):
+    """A `User` of the Bot API, as far as it is needed."""
+
     id: int = Field(ge=1, le=MAX_ID)
     is_bot: bool = False
     first_name: Name = ""
@@ -54,30 +58,36 @@ class ReadUser(Read):
 
 
 class ReadChat(Read):
+    """A `Chat` of the Bot API, as far as it is needed."""
+
     id: int = Field(ge=-MAX_ID, le=MAX_ID)
     type: str = ""
     title: Name = ""
 
 
 class ReadReply(Read):
+    """The message that a message replies to; `number` is its id where it is ephemeral."""
+
     message_id: int = Field(0, ge=0, le=MAX_ID)
-    number: int = Field(0, ge=0, le=MAX_ID, alias="ephemeral_message_id")  # of what one person sees
+    number: int = Field(0, ge=0, le=MAX_ID, alias="ephemeral_message_id")  # the id of an ephemeral message
     sender: ReadUser | None = Field(None, alias="from")
 
 
 class ReadMessage(Read):
+    """The id and the chat of a `Message` of the Bot API."""
+
     message_id: int = Field(ge=0, le=MAX_ID)
     chat: ReadChat
 
 
 def text(body: dict[str, Any]) -> str:
-    """What a message says, or what stands below its picture or file; "" where there is nothing to read."""
+    """Return the text or the caption of a message; "" where a reader would see nothing."""
     words = whole(body.get("text")) or whole(body.get("caption"))
     return words if any(not _is_blank(sign) for sign in words) else ""
 
 
 def _is_blank(sign: str) -> bool:
-    """Whether there is nothing to read in a character: spaces, controls, marks on nothing, fillers, full stops."""
+    """Return whether a reader sees nothing in a character: spaces, controls, lone accents, fillers, full stops."""
     return sign in BLANK or unicodedata.category(sign) in (*UNSEEN, "Zs", "Mn")
 
 
@@ -85,7 +95,7 @@ BLANK = "\u2800\u3164\u115f\u1160\uffa0.…"
 
 
 def emoji(value: Any) -> str:
-    """The newest of somebody's reactions to a message; a custom emoji only by its kind, "" for none."""
+    """Return the newest of a person's reactions to a message: an emoji, or the kind of a custom one; "" for none."""
     found = [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
     if not found:
         return ""
@@ -94,6 +104,7 @@ def emoji(value: Any) -> str:
 
 
 def attachments(body: dict[str, Any]) -> tuple[Attachment, ...]:
+    """Return the file of a message as a tuple of one attachment; an empty tuple for a message without a file."""
     for kind in ATTACHMENTS:
         value = body.get(kind)
         if kind == "photo" and isinstance(value, list):
@@ -104,7 +115,7 @@ def attachments(body: dict[str, Any]) -> tuple[Attachment, ...]:
 
 
 def _attachment(kind: str, value: dict[str, Any]) -> Attachment:
-    """Where Telegram tells no type it is what it always is for that kind."""
+    """Return one file of a message. A missing MIME type is the usual one of that kind of file."""
     if kind == "sticker":
         moves = "application/x-tgsticker" if value.get("is_animated") is True else "video/webm"
         still = value.get("is_animated") is not True and value.get("is_video") is not True
@@ -113,14 +124,16 @@ def _attachment(kind: str, value: dict[str, Any]) -> Attachment:
         told = name(value.get("mime_type")).partition(";")[0].strip()  # "audio/ogg; codecs=opus"
         mime, title = told or USUAL.get(kind, ""), name(value.get("file_name"))
     size, duration = natural(value.get("file_size")), natural(value.get("duration"))
-    return Attachment(kind, whole(value.get("file_id")), size, mime.lower(), title, duration)
+    return Attachment(
+        kind=kind, ref=whole(value.get("file_id")), size=size, mime=mime.lower(), name=title, duration=duration
+    )
 
 
 USUAL = {"photo": "image/jpeg", "voice": "audio/ogg", "video_note": "video/mp4"}
 
 
 def quoted(body: dict[str, Any]) -> tuple[Attachment, ...]:
-    """The picture or document that a message answers: it is asked about."""
+    """Return the picture or document of the message that is replied to: the question is about it."""
     answered = body.get("reply_to_message")
     if not isinstance(answered, dict):
         return ()
@@ -131,7 +144,7 @@ READABLE = ("photo", "document", "sticker")
 
 
 def moved(body: dict[str, Any], message: ReadMessage) -> tuple[int, int] | None:
-    """The old and the new id of a group that became a supergroup; both chats are told, in any order."""
+    """Return the old and the new id of a group that became a supergroup. Updates come from both chats, in any order."""
     to, came = body.get("migrate_to_chat_id"), body.get("migrate_from_chat_id")
     if _is_group(to) and _is_group(message.chat.id):
         return message.chat.id, to
@@ -145,7 +158,9 @@ def _is_group(id_: Any) -> TypeGuard[int]:
 
 
 def user(body: dict[str, Any]) -> User | None:
-    """Who speaks; the group itself for an anonymous administrator of it. None for channels and for Telegram."""
+    """Return the sender; for an anonymous administrator of a group the group. None for channels and for Telegram
+    itself.
+    """
     if not isinstance(body.get("from"), dict):
         return None
     if isinstance(body.get("sender_chat"), dict):
@@ -155,13 +170,14 @@ def user(body: dict[str, Any]) -> User | None:
 
 
 def _group(body: dict[str, Any]) -> User | None:
-    """The group, where it speaks in its own chat: a channel that is linked to it speaks in the channel's name."""
+    """Return the group where it speaks as itself (an anonymous administrator), else None. A linked channel is none."""
     sender, place = ReadChat.model_validate(body["sender_chat"]), ReadChat.model_validate(body.get("chat") or {})
     spoken = isinstance(body["from"], dict) and body["from"].get("id") == ANONYMOUS
     return User(place.id, sender.title) if spoken and sender.id == place.id < 0 else None
 
 
 def reply(body: dict[str, Any]) -> ReadReply:
+    """Return the message that is replied to, with zeros where there is none or it can't be read."""
     try:
         return ReadReply.model_validate(body.get("reply_to_message") or {})
     except ValidationError:
@@ -169,16 +185,16 @@ def reply(body: dict[str, Any]) -> ReadReply:
 
 
 def tongue(body: dict[str, Any]) -> str:
-    """The language of who did something to the bot in a chat: it is no person that speaks to it."""
+    """Return the language code of a person who acted on the bot in a chat (for example added it), not of a sender."""
     person = body.get("from")
     return name(person.get("language_code")) if isinstance(person, dict) else ""
 
 
 def natural(value: Any) -> int:
-    """A number that can be kept; 0 for anything else."""
+    """Return a number from 0 to `MAX_ID`; 0 for any other value."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_ID else 0
 
 
 def date(value: Any) -> datetime | None:
-    """None for what can't be the time of a message: before there was Telegram, or far from now."""
+    """Return the time of a message (Unix seconds); None for a time before Telegram existed or far in the future."""
     return datetime.fromtimestamp(value, UTC) if isinstance(value, int) and FIRST_DATE <= value < 2**34 else None

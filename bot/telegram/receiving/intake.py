@@ -1,7 +1,7 @@
-"""From raw updates to the handler: on disk first, then read one by one, pieces joined, handed on.
+"""From raw updates to the handler: each is stored first, then read, joined with what belongs to it, and handed on.
 
 Begin with `Intake.accept`: polling (`telegram/receiving/polling.py`) and the webhook (`telegram/receiving/webhook.py`)
-both end there, and so does a start after a crash. Only when it returns may Telegram be told that we have the updates.
+both end there. Only when `accept` has returned may an update be confirmed to Telegram.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
 from typing import Any
 
 from bot.clock import Clock
@@ -18,88 +17,89 @@ from bot.concurrency.retry import Backoff, Retry
 from bot.errors import StorageUnavailable
 from bot.ports import Handler, Inbox, Received, Reply
 from bot.telegram.client import safe_json
+from bot.telegram.client.api import Api
 from bot.telegram.receiving import parsing
-from bot.telemetry.metrics import Metrics
-from bot.telemetry.tracing import NOTHING, TurnTracer
+from bot.telegram.receiving.gathering import MessageGathering
 from bot.types import Incoming, Kind
 
 log = logging.getLogger(__name__)
 
-Key = tuple[str, int, str]  # conversation, user, album ("" for a paste)
-
-PASTE_QUIET = 0.8  # seconds after a piece that is as long as a message can be
-ALBUM_QUIET = 1.0  # seconds after a part of an album
-MOST_PIECES = 16  # of one question: who sends for ever is answered all the same
-MOST_ALBUMS = 1000  # whose late parts are known as such
-AT_A_TIME = 100  # updates of an earlier run, handed on at one go
-BACKOFF = Backoff(1.0, 30.0)  # between tries to write down what became of an update
+AT_A_TIME = 100  # updates of an earlier run that are handed on before other tasks get a turn
+BACKOFF = Backoff(1.0, 30.0)  # between tries to store what became of an update
 
 
-@dataclass(slots=True)
-class Gathering:
-    """Messages that are one question: the parts of an album, or a long paste that a client has cut."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateHandlers:
+    """What an accepted update leads to.
 
-    pieces: list[Incoming]
-    album: str
-    timer: asyncio.Task[None] | None = None
-
-
-@dataclass(slots=True)
-class Intake:
-    """`reply` makes the way back for what came in; `handler` must not block (see
-    `dispatch/conversation_queue.py`).
-
-    `dismiss` ends what Telegram asks in an update that the bot has nothing to do with (see
-    `telegram/receiving/auto_answers.py`).
+    `reply` makes the reply to what came in, given also the id of the button press ("" where there was none). `handler`
+    must not block (see `dispatch/conversation_queue.py`). `note_id` gets the chat and the id of each message. `dismiss`
+    answers Telegram where an update asks something and the bot has nothing to do with it (see
+    `telegram/receiving/auto_answers.py`). `others` are the kinds of updates that the bot itself can't read and that
+    are handed on all the same, to aiogram's routers.
     """
 
+    reply: Callable[[Incoming, str], Reply]
+    handler: Handler
+    note_id: Callable[[int, int], None]
+    dismiss: Callable[[dict[str, Any]], None]
+    others: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class Intake:
+    """Stores updates, reads them and hands them on in order.
+
+    With `at_once` this process works on what it accepts; otherwise the process that holds the lease of the chat does,
+    by `take`.
+    """
+
+    api: Api
     inbox: Inbox
     clock: Clock
     me: parsing.Me
-    reply: Callable[[Incoming, str], Reply]
-    handler: Handler
-    saw: Callable[[int, int], None]
-    dismiss: Callable[[dict[str, Any]], None]
     tasks: asyncio.TaskGroup
-    metrics: Metrics = field(default_factory=Metrics)
-    tracer: TurnTracer = NOTHING
-    others: tuple[str, ...] = ()  # kinds of updates that are handed on although we don't know what they mean
-    at_once: bool = True  # what is accepted is handed on here; else by `take`, in the process that has the chat
-    last: float = 0.0  # when something was last accepted, monotonic
-    _open: dict[Key, Gathering] = field(default_factory=dict)
-    _albums: dict[Key, int] = field(default_factory=dict)  # the first messages of the last albums
+    handlers: UpdateHandlers
+    at_once: bool = True
+    last: float = field(default=0.0, init=False)  # monotonic time when updates were last accepted
+    _gathering: MessageGathering = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._gathering = MessageGathering(clock=self.clock, tasks=self.tasks, hand_on=self._hand_on)
 
     @property
     def wanted(self) -> list[str]:
-        """What Telegram is asked for."""
-        return list(dict.fromkeys((*parsing.ALLOWED, *self.others)))
+        """The kinds of updates that Telegram is asked to send (`allowed_updates` of the Bot API)."""
+        return list(dict.fromkeys((*parsing.ALLOWED, *self.handlers.others)))
 
     async def recover(self) -> None:
-        """At a start: work on what was accepted and not finished, in the old order."""
+        """Hand on, at a start, the updates that an earlier run accepted and did not finish, in the order they came."""
         rows = await self.inbox.open(self.me.id)
         if rows:
             log.info("%d updates are left from before: working on them", len(rows))
         for first in range(0, len(rows), AT_A_TIME):
             left = [(row, _loaded(row.raw)) for row in rows[first : first + AT_A_TIME]]
             await self._dispatch(left, accepted=True)
-            await asyncio.sleep(0)  # thousands would keep everybody else waiting for seconds
+            await asyncio.sleep(0)  # thousands of updates would block the event loop for seconds
 
     async def take(self, place: str, known: set[int], *, interrupted: bool = False) -> None:
-        """Work on what is open in one chat and not `known` yet.
+        """Hand on the unfinished updates of one chat whose rows are not in `known`, and add their rows to `known`.
 
-        `interrupted`: an earlier holder of the chat is gone.
+        `interrupted`: the process that held the lease of the chat before is gone, and may have begun some of them.
         """
         rows = await self.inbox.take(self.me.id, place, known, interrupted=interrupted)
         known.update(row.id for row in rows)
         await self._dispatch([(row, _loaded(row.raw)) for row in rows], accepted=interrupted)
 
     def leave(self, place: str) -> None:
-        """The chat is not ours any more: what was being gathered there is in the inbox."""
-        for key in [key for key, waiting in self._open.items() if waiting.pieces[0].address.chat_key == place]:
-            del self._open[key]
+        """Forget what was being gathered in a chat whose lease this process has given up."""
+        self._gathering.leave(place)
 
     async def accept(self, given: Sequence[Any]) -> None:
-        """Commit updates to the inbox, then hand them on. Raises `StorageUnavailable`: nothing was accepted then."""
+        """Commit updates to the inbox, then hand on the new ones.
+
+        Raises `StorageUnavailable` where the commit failed: then none of them was accepted.
+        """
         by_id = {id_: update for update in given if (id_ := parsing.number(update)) is not None}
         if 0 < len(by_id) < len(given):
             log.warning("%d of %d updates have no number of their own: ignored", len(given) - len(by_id), len(given))
@@ -110,10 +110,11 @@ class Intake:
         new = await self.inbox.accept(self.me.id, kept)
         self.last = self.clock.monotonic()
         for row in new:
-            self.tracer.record_update(self.me.id, str(row.id), since)
-        self.metrics.updates.labels("taken").inc(len(new))
-        self.metrics.updates.labels("ignored").inc(len(given) - len(by_id))
-        self.metrics.updates.labels("repeated").inc(len(by_id) - len(new))
+            self.api.tracer.record_update(self.me.id, str(row.id), since)
+        updates = self.api.metrics.updates
+        updates.labels("taken").inc(len(new))
+        updates.labels("ignored").inc(len(given) - len(by_id))
+        updates.labels("repeated").inc(len(by_id) - len(new))
         if self.at_once:
             await self._dispatch([(row, by_id[row.update_id]) for row in new])
 
@@ -123,31 +124,34 @@ class Intake:
         for row, update in rows:
             try:
                 incoming = parsing.read(update, [row], self.me)
-                if incoming is None and self.others:
-                    incoming = parsing.other(update, [row], self.me, self.others)
+                if incoming is None and self.handlers.others:
+                    incoming = parsing.other(update, [row], self.me, self.handlers.others)
             except parsing.UnreadableUpdate as error:
                 broken[row.id] = str(error)
-            except Exception as error:  # a defect of ours: it costs this update, never those behind it
+            except Exception as error:  # a defect of the reader costs this update, never those after it
                 log.exception("update %d broke the reader", row.update_id)
                 broken[row.id] = f"the reader failed: {type(error).__name__}"
             else:
                 if incoming is not None:
-                    incoming = await self._known(incoming, update)
-                    if not incoming.address.visible_to:  # ids of what one person sees are of another line
-                        self.saw(incoming.address.chat, incoming.message_id)
+                    incoming = await self._with_turn(incoming, update)
+                    if not incoming.address.visible_to:  # ephemeral messages have ids of their own
+                        self.handlers.note_id(incoming.address.chat, incoming.message_id)
                     came = self.clock.monotonic()
                     since = row.at.timestamp()
-                    await self._gather(replace(incoming, came=came, since=since, accepted=accepted), update)
+                    await self._gathering.add(replace(incoming, came=came, since=since, accepted=accepted), update)
                     continue
                 idle.append(row.id)
-            self.dismiss(update)
-        self.metrics.updates.labels("unreadable").inc(len(broken))
-        self.metrics.updates.labels("idle").inc(len(idle))
+            self.handlers.dismiss(update)
+        self.api.metrics.updates.labels("unreadable").inc(len(broken))
+        self.api.metrics.updates.labels("idle").inc(len(idle))
         if idle or broken:
-            self.tasks.create_task(self._set_aside(idle, broken))
+            self.tasks.create_task(self._store_skipped(idle, broken))
 
-    async def _known(self, incoming: Incoming, update: dict[str, Any]) -> Incoming:
-        """An edit, with the turn of the message that it changes. Where that can't be looked up it changes nothing."""
+    async def _with_turn(self, incoming: Incoming, update: dict[str, Any]) -> Incoming:
+        """Add to an edit the turn of the message that was edited; return everything else unchanged.
+
+        Where the turn can't be looked up, the edit gets none and changes nothing.
+        """
         if incoming.kind is not Kind.EDIT:
             return incoming
         try:
@@ -157,8 +161,11 @@ class Intake:
             row = None
         return replace(incoming, of="" if row is None else str(row))
 
-    async def _set_aside(self, idle: Sequence[int], broken: dict[int, str]) -> None:
-        """Write down what needs no work. The rest of the batch never waits for it, nor fails with it."""
+    async def _store_skipped(self, idle: Sequence[int], broken: dict[int, str]) -> None:
+        """Mark `idle` rows as done and move `broken` rows (with the reason) to the dead letters, until that is stored.
+
+        This is a task of its own, so that the other updates of the batch neither wait for it nor fail with it.
+        """
         for id_, reason in broken.items():
             log.warning("the update in row %d can't be read and is set aside: %s", id_, reason)
 
@@ -170,90 +177,14 @@ class Intake:
         retry = Retry(self.clock, BACKOFF, on=StorageUnavailable)
         await retry.call(write, failed=lambda error, pause: log.error("%s; trying again in %.0f s", error, pause))
 
-    async def _gather(self, incoming: Incoming, update: dict[str, Any]) -> None:
-        if incoming.kind is Kind.EDIT and self._amended(incoming):
-            return
-        if incoming.kind is not Kind.MESSAGE:
-            await self._hand_on(incoming, update)
-            return
-        album, long = parsing.album(update), parsing.goes_on(incoming.text) and not incoming.text.startswith("/")
-        key = (incoming.address.key, incoming.user.id, album)
-        await self._close_others(key)
-        waiting = self._open.get(key)
-        if waiting is not None:
-            waiting.pieces.append(incoming)
-        elif album or long:
-            incoming = replace(incoming, quotes=self._albums.get(key, 0))  # a part that comes late
-            waiting = self._open[key] = Gathering([incoming], album)
-        else:
-            await self._hand_on(incoming, update)
-            return
-        if (album or long) and len(waiting.pieces) < MOST_PIECES:
-            self._restart(key, waiting)
-        else:  # a short piece is the last one
-            await self._close(key)
-
-    def _amended(self, edit: Incoming) -> bool:
-        """An edit of a piece that still waits for the others replaces it. An edit into a command does nothing."""
-        if edit.text.startswith("/"):
-            return False
-        for key, gathering in self._open.items():
-            for place, piece in enumerate(gathering.pieces):
-                if key[0] == edit.address.key and piece.message_id == edit.message_id:
-                    gathering.pieces[place] = replace(piece, text=edit.text, ids=(*piece.ids, *edit.ids))
-                    return True
-        return False
-
-    async def _close_others(self, key: Key) -> None:
-        """What the same user began before is whole now, except that albums may come through each other."""
-        for other in [other for other in self._open if other[:2] == key[:2] and other != key]:
-            if not (key[2] and other[2]):
-                await self._close(other)
-
-    def _restart(self, key: Key, gathering: Gathering) -> None:
-        if gathering.timer is not None:
-            gathering.timer.cancel()
-        gathering.timer = self.tasks.create_task(self._close_later(key, gathering))
-
-    async def _close_later(self, key: Key, gathering: Gathering) -> None:
-        await self.clock.sleep(ALBUM_QUIET if gathering.album else PASTE_QUIET)
-        if self._open.get(key) is gathering:
-            gathering.timer = None
-            await self._close(key)
-
-    async def _close(self, key: Key) -> None:
-        gathering = self._open.pop(key)
-        if gathering.album:
-            self._albums.setdefault(key, gathering.pieces[0].message_id)
-            if len(self._albums) > MOST_ALBUMS:
-                del self._albums[next(iter(self._albums))]
-        if gathering.timer is not None:
-            gathering.timer.cancel()
-        await self._hand_on(reduce(_joined, gathering.pieces), {})
-
     async def _hand_on(self, incoming: Incoming, update: dict[str, Any]) -> None:
-        await self.handler(incoming, self.reply(incoming, parsing.press(update)))
+        await self.handlers.handler(incoming, self.handlers.reply(incoming, parsing.press(update)))
 
 
 def _loaded(text: str) -> dict[str, Any]:
-    """An update as it was kept; one that is cut is none."""
+    """Return an update as the inbox stores it; an empty one where the stored text is not a JSON object."""
     try:
         found = safe_json.loads(text)
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _joined(first: Incoming, more: Incoming) -> Incoming:
-    """Clients cut a paste at 4,096 characters, at a white space where there is one, and drop that."""
-    glue = "" if len(first.text) % 4096 == 0 and first.text else "\n"
-    text = glue.join(part for part in (first.text, more.text) if part)
-    return replace(
-        first,
-        text=text,
-        parts=(*first.parts, *more.parts),
-        ids=(*first.ids, *more.ids),
-        message_id=more.message_id,
-        attempts=max(first.attempts, more.attempts),
-        relayed=first.relayed or more.relayed,
-    )

@@ -1,4 +1,4 @@
-"""What we read of an update, and what it means. Begin with `read`; `once` and `lane` are for the inbox and the queues.
+"""Reads an update into an `Incoming`. Begin with `read`; `once` and `place` are for the inbox.
 
 Only the fields that are used are looked at, each by itself: an update with something newer, stranger or broken in
 another place is read like any other. (A client that validates whole updates goes deaf when one has an unknown tag.)
@@ -28,7 +28,7 @@ ALLOWED = (
     "my_chat_member",
     "message_reaction",
     "stopped_message_generation",
-    "pre_checkout_query",  # nothing is sold here: somebody has to say so within ten seconds
+    "pre_checkout_query",  # nothing is sold: the payment has to be declined within ten seconds
     "shipping_query",
 )
 RELAYED = ("forward_origin", "forward_date", "forward_from", "via_bot")
@@ -37,12 +37,14 @@ PIECE = 3900  # UTF-16 units: a text as long as this was probably cut by the sen
 
 
 class UnreadableUpdate(ValueError):
-    """The update has nothing that can be worked on."""
+    """The update lacks a field that is needed to work on it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Me:
-    """The bot itself: `id` is its token's, `called` what `getMe` tells: some emulators call all bots the same."""
+    """The bot itself: `id` is the one in its token, `called` the id that `getMe` returns. Some emulators return one id
+    for all bots.
+    """
 
     id: int
     username: str
@@ -50,16 +52,17 @@ class Me:
 
 
 def number(update: Any) -> int | None:
-    """The update's id; None for what is no update at all, and could not be kept."""
+    """Return the id of an update; None for a value that is not an update or whose id can't be stored."""
     found = update.get("update_id") if isinstance(update, dict) else None
     return found if isinstance(found, int) and not isinstance(found, bool) and 0 <= found <= MAX_ID else None
 
 
 def once(update: dict[str, Any]) -> str:
-    """A name for what happened that is the same when Telegram sends it under another update id.
+    """Return the idempotency key of an update: Telegram may send one event again under another update id.
 
-    Servers may begin their numbers anew (one that is started again; update ids after a week of silence): what stands
-    behind the "@" tells one thing from another with the same number. What has no number is named by what it says.
+    Servers may begin their numbers anew (after a restart of the server, or update ids after a week of silence): the
+    part of the key behind the "@" tells two events with one number apart. An event without a number is named by its
+    content.
     """
     for kind in ("message", "edited_message"):
         message = update.get(kind)
@@ -79,13 +82,17 @@ def _sum(content: Any) -> str:
 
 
 def _alone(message: dict[str, Any]) -> str:
-    """Nothing for a message that all see. The ids of others are 0, and the one that they have may come again."""
+    """Return a part of the key for an ephemeral message, "" for a public one. Ephemeral messages have the message id 0,
+    and an id of their own that may be used again.
+    """
     id_ = fields.natural(message.get("ephemeral_message_id"))
     return f"alone/{id_}/{fields.natural(message.get('date'))}/" if id_ else ""
 
 
 def _version(message: dict[str, Any]) -> str:
-    """Nothing for a message as it was sent. Two edits can be of the same second, but not with the same words."""
+    """Return a part of the key for an edit, "" for a new message. Two edits may come in one second, but not with one
+    text.
+    """
     edited = message.get("edit_date")
     words = fields.whole(message.get("text")) or fields.whole(message.get("caption"))
     if edited is None:
@@ -94,7 +101,9 @@ def _version(message: dict[str, Any]) -> str:
 
 
 def place(update: dict[str, Any]) -> str:
-    """The chat that an update is about (`Address.chat_key`), or else who it is from; "/0" where nothing says so."""
+    """Return the key of the chat that an update is about (`Address.chat_key`), else of its sender; "/0" where neither
+    is told.
+    """
     for body in update.values():
         if isinstance(body, dict):
             spot = body if "chat" in body else body.get("message")
@@ -105,18 +114,18 @@ def place(update: dict[str, Any]) -> str:
 
 
 def original(update: dict[str, Any]) -> str:
-    """What `once` names the message that an edit changes."""
+    """Return the idempotency key (`once`) of the message that an edit changes."""
     return once({"message": {**update["edited_message"], "edit_date": None}})
 
 
 def press(update: dict[str, Any]) -> str:
-    """The id under which a button press is answered; "" when the update is none."""
+    """Return the id with which a button press is answered (`callback_query.id`); "" for other updates."""
     query = update.get("callback_query")
     return fields.whole(query.get("id")) if isinstance(query, dict) else ""
 
 
 def read(update: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
-    """What the update means; None for what the bot has nothing to do with. Raises `Bad`."""
+    """Return what an update means; None where the bot has nothing to do with it. Raises `UnreadableUpdate`."""
     for name, reader in READERS.items():
         if isinstance(body := update.get(name), dict):
             try:
@@ -128,7 +137,9 @@ def read(update: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming |
 
 
 def other(update: dict[str, Any], rows: Sequence[Received], me: Me, kinds: Collection[str]) -> Incoming | None:
-    """An update of those kinds, for handlers that are not ours: only where it happened and who did it. Raises `Bad`."""
+    """Return only chat and user of an update whose kind is in `kinds`, for aiogram's routers. Raises
+    `UnreadableUpdate`.
+    """
     kind = next((name for name in kinds if isinstance(update.get(name), dict)), "")
     if not kind:
         return None
@@ -148,14 +159,14 @@ def other(update: dict[str, Any], rows: Sequence[Received], me: Me, kinds: Colle
 
 
 def album(update: dict[str, Any]) -> str:
-    """The id of the album that the update is a part of."""
+    """Return the id of the album (`media_group_id`) that a message is a part of; "" for none."""
     message = update.get("message")
     found = message.get("media_group_id") if isinstance(message, dict) else None
     return found if isinstance(found, str) else ""
 
 
 def goes_on(text: str) -> bool:
-    """Whether a text is so long that its end probably comes in the next message."""
+    """Return whether a text is so long that its end probably comes in the next message."""
     return len(text) >= PIECE // 2 and len(text.encode("utf-16-le", "replace")) // 2 >= PIECE
 
 
@@ -178,7 +189,7 @@ def _message(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming
 
 
 def _topic(body: dict[str, Any]) -> str | None:
-    """The name that somebody gave a topic, "" for one that its first message will name; None: this is no such event."""
+    """Return the name that a person gave to a topic, "" for a topic that is not named yet; None for other messages."""
     made, renamed = body.get("forum_topic_created"), body.get("forum_topic_edited")
     if isinstance(made, dict):
         return "" if made.get("is_name_implicit") is True else fields.name(made.get("name"))
@@ -197,10 +208,10 @@ def _said(
     kind: Kind, body: dict[str, Any], message: ReadMessage, user: User, rows: Sequence[Received], me: Me
 ) -> Incoming | None:
     text = fields.text(body)
-    private = message.chat.id > 0  # the ids of people; a kind of chat that we don't know has one of the two as well
+    private = message.chat.id > 0  # ids of people are positive, in kinds of chats that are unknown here too
     unseen = 0 if private else fields.natural(body.get("ephemeral_message_id"))
     addressed, text = _addressed(body, text, me, private=private)
-    addressed = addressed or bool(unseen)  # nobody else gets it
+    addressed = addressed or bool(unseen)  # only the bot sees the message
     if not addressed:
         return None
     if kind is Kind.MESSAGE and re.match(r"/stop(@\w+)?$", text.strip(), re.IGNORECASE):
@@ -229,7 +240,7 @@ def _press(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming |
     if user is None or user.is_bot:
         return None
     place = body.get("message")
-    if not isinstance(place, dict):  # not one of ours, or too old to be shown: it only wants an answer
+    if not isinstance(place, dict):  # not a button of ours, or too old: the press only wants an answer
         place = {"chat": {"id": user.id, "type": "private"}, "message_id": 0}
     message = ReadMessage.model_validate(place)
     data, private = fields.whole(body.get("data")), message.chat.id > 0
@@ -252,7 +263,7 @@ def _press(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming |
 def _stopped(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
     chat = ReadChat.model_validate(body.get("chat"))
     address = Address("telegram", me.id, chat.id, fields.natural(body.get("message_thread_id")))
-    # A draft has the id of its turn (`Live`): the button of an old one must not stop the next answer.
+    # A draft has the id of its turn (`LiveMessage`): the button of an old one must not stop the next answer.
     turn = str(fields.natural(body.get("draft_id")) or "")
     return Incoming(str(rows[0].id), address, User(0), Kind.STOP, ids=_ids(rows), data=turn)
 
@@ -309,8 +320,9 @@ def _ids(rows: Sequence[Received]) -> tuple[int, ...]:
 
 
 def _addressed(body: dict[str, Any], text: str, me: Me, *, private: bool) -> tuple[bool, str]:
-    """Whether a message is for the bot, and what it says without the mention. In private all is, but for commands that
-    name another bot.
+    """Return whether a message is for the bot, and its text without the mention of the bot.
+
+    In a private chat every message is, except a command that names another bot.
     """
     command = re.match(r"/\w+(?:@(\w+))?", text)
     if command:

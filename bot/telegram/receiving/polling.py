@@ -25,7 +25,7 @@ TIMEOUT = 30  # seconds Telegram may keep a poll open
 GRACE = 10.0  # seconds more, then the connection is taken for dead and the poll is begun anew
 BACKOFF = Backoff(0.5, 30.0)
 CONFLICT_BACKOFF = Backoff(4.0, 15.0)  # the server answers a 409 at most once in 3 s
-NUMBERLESS_PAUSE = 8.0  # the same ones come again at once, and what is new comes with them
+NUMBERLESS_PAUSE = 8.0  # seconds: those updates come again at once, together with new ones
 TOO_SOON, SHORT_PAUSE = 0.3, 0.3  # seconds: a server that does not keep polls open is asked this often
 RIVAL_MEMORY = 45.0  # seconds after the last 409 in which polls that succeed prove nothing
 RIVAL_LEAD = 1.0  # seconds in which a rival confirms what it was given
@@ -34,7 +34,7 @@ FLOOD_BACKOFF = Backoff(5.0, 80.0)  # where Telegram refuses for flood and does 
 
 
 class GetUpdates(TelegramMethod[list[Any]]):
-    """Updates as they come: one that aiogram can't read must not make the others unreadable."""
+    """The method `getUpdates`, with raw updates as its result: one that aiogram can't read must not lose the others."""
 
     __returning__ = list[Any]
     __api_method__ = "getUpdates"
@@ -46,9 +46,9 @@ class GetUpdates(TelegramMethod[list[Any]]):
 
 
 class Poller:
-    """`outage` is what a health check looks at, and `last_poll` (monotonic): when a poll last came back."""
+    """Polls `getUpdates`. Health checks read `outage`, and `last_poll`: the monotonic time of the last good poll."""
 
-    def __init__(self, api: Api, intake: Intake, clock: Clock) -> None:
+    def __init__(self, *, api: Api, intake: Intake, clock: Clock) -> None:
         self.api = api
         self.intake = intake
         self.clock = clock
@@ -56,20 +56,20 @@ class Poller:
         self.outage = Outage("taking updates", clock)
         self._offset: int | None = None
         self._failures = 0  # in a row
-        self._contested = 0.0  # until when a rival may still be there: it leaves us a poll now and then
+        self._contested = 0.0  # monotonic time until which a rival may still poll: now and then a poll of ours succeeds
 
     async def run(self) -> None:
         """Poll until cancelled, whatever Telegram says meanwhile."""
         while True:
             try:
-                # After a failure the answer comes at once: whether it is over should not take half a minute to learn.
+                # After a failure Telegram is asked to answer at once, so that the end of an outage is seen soon.
                 await self._once(0 if self._failures else TIMEOUT)
             except (TransportError, StorageUnavailable) as error:
                 await self.clock.sleep(await self._failed(error))
                 self._failures += 1
                 if isinstance(error, NotSent | Unknown):
-                    # It may have been started anew, with other numbers: some give nothing below an offset. What is
-                    # given twice for it is known.
+                    # The server may have restarted with lower update ids, and may give none below an offset.
+                    # The inbox ignores updates that come twice.
                     self._offset = None
             else:
                 self._failures = 0
@@ -77,7 +77,7 @@ class Poller:
                     self.outage.over()
 
     async def _failed(self, error: Exception) -> float:
-        """Say what is wrong. Returns the seconds until the next try."""
+        """Log what is wrong and return the seconds until the next try."""
         match error:
             case Flood():
                 self.outage.failed("Telegram asks to wait")
@@ -99,7 +99,7 @@ class Poller:
         return BACKOFF.pause(self._failures + 1)
 
     async def _rival(self, error: Conflict) -> str:
-        """Who else takes our updates: the host of a webhook that was set while we polled, or another poller."""
+        """Return a message about who else takes the updates: the host of a webhook, or another process that polls."""
         host = ""
         if "webhook" in str(error).lower():
             with suppress(TransportError, ValueError):
@@ -108,7 +108,7 @@ class Poller:
         return RIVAL_WEBHOOK.format(host=host) if host else RIVAL_POLLER
 
     async def confirm(self) -> None:
-        """Before a stop: tell Telegram what we have, so that the next start does not get it again."""
+        """Confirm the accepted updates to Telegram before a stop, so that the next start does not get them again."""
         if self._offset is not None:
             try:
                 await self._get(0, limit=1)
@@ -121,7 +121,8 @@ class Poller:
         if timeout and not self._is_news(batch) and self.clock.monotonic() - asked < TOO_SOON:
             await self.clock.sleep(SHORT_PAUSE)
         if batch and not timeout and self.clock.monotonic() < self._contested:
-            # After a 409 the rival may have just been given the same: ours is what is still there when it had time.
+            # After a 409 a rival may have got these updates too: take those that are left when it had time to
+            # confirm them.
             await self.clock.sleep(RIVAL_LEAD)
             batch = await self._get(timeout)
         self.last_poll = self.clock.monotonic()
@@ -133,7 +134,7 @@ class Poller:
             self._offset = max(known) + 1
 
     def _is_news(self, batch: list[Any]) -> bool:
-        """Whether there is anything that was not confirmed: some servers give that again all the same."""
+        """Return whether a batch has an update that was not confirmed yet: some servers repeat confirmed ones."""
         return any((id_ := number(update)) is None or id_ >= (self._offset or 0) for update in batch)
 
     async def _get(self, timeout: int, limit: int = 100) -> list[Any]:

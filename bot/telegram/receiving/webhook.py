@@ -1,7 +1,7 @@
-"""The webhook: 200 is answered only after the update is in the inbox, and bad input never gets a 5xx.
+"""The webhook: answers 200 only after the update is in the inbox, and never a 5xx to bad input.
 
-A 5xx or a timeout makes Telegram send the update again and holds up its chat meanwhile; so what can't be an update is
-refused for good, and what can't be stored now is asked for again.
+After a 5xx or a timeout Telegram sends the update again and holds up its chat meanwhile. So a body that can't be an
+update is refused for good, and only an update that can't be stored now gets a 503.
 """
 
 from __future__ import annotations
@@ -33,17 +33,19 @@ if TYPE_CHECKING:  # see `telegram/receiving/webhook_server.py`
 log = logging.getLogger(__name__)
 
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105  the header's name
-# A proxy, or a page in a browser, brings what came from elsewhere.
+# Headers of requests that a proxy, or a page in a browser, relays from elsewhere.
 RELAYED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Origin")
 READ_DEADLINE = 10.0  # seconds that a body may take
 MOST_CONNECTIONS = 40
-BACKOFF = Backoff(1.0, 30.0)  # between tries to set it: Telegram takes one a second
+BACKOFF = Backoff(1.0, 30.0)  # between tries to set the webhook: Telegram takes one a second
 
 
 class Webhook:
-    """`url` is what Telegram calls, `hooks` where this process listens (a proxy with TLS stands between)."""
+    """Receives updates over HTTP. `url` is what Telegram calls, `hooks` the listener of this process, usually behind a
+    proxy that ends TLS.
+    """
 
-    def __init__(self, api: Api, intake: Intake, hooks: WebhookServer, *, url: str, secret: str) -> None:
+    def __init__(self, *, api: Api, intake: Intake, hooks: WebhookServer, url: str, secret: str) -> None:
         self.api = api
         self.intake = intake
         self.url = url
@@ -54,12 +56,14 @@ class Webhook:
         self._listening: asyncio.Task[None] | None = None
 
     async def listen(self) -> None:
-        """Take what Telegram brings. Raises `ConfigError` when the address can't be used."""
+        """Start to take updates at the path of `url`. Raises `ConfigError` when the address can't be listened on."""
         await self.hooks.open(self.path, self.receive)
         self._listening = self.intake.tasks.create_task(self._listen())
 
     async def tell(self) -> None:
-        """Tell Telegram where we are, until it has heard it. Raises `ConfigError` when it does not take the address."""
+        """Set the webhook at Telegram, trying again until Telegram answers. Raises `ConfigError` when Telegram refuses
+        `url`.
+        """
         method = SetWebhook(
             url=self.url, secret_token=self.secret, max_connections=MOST_CONNECTIONS, allowed_updates=self.intake.wanted
         )
@@ -72,18 +76,20 @@ class Webhook:
         outage.over()
 
     async def close(self) -> None:
+        """Stop taking updates and wait for the requests under way."""
         if self._listening is not None:
             self._listening.cancel()
             await asyncio.wait({self._listening})
 
     async def _listen(self) -> None:
-        """Keep the path open until it is closed, or everything is."""
+        """Keep the path open until this task is cancelled, then close the path."""
         try:
             await asyncio.Event().wait()
         finally:
             await self.hooks.shut(self.path)
 
     async def receive(self, request: web.Request) -> web.Response:
+        """Take one request of Telegram: store its update and answer 200, or 4xx for what is no update, or 503."""
         from aiohttp import web
 
         given = request.headers.get(SECRET_HEADER)
@@ -111,7 +117,10 @@ class Webhook:
         return web.Response()
 
     def _is_neighbour(self, request: web.Request) -> bool:
-        """Whether it is from a server on this machine, at an address that no other reaches: some know no secrets."""
+        """Return whether a request without the secret may be trusted: some local servers send none.
+
+        It must come directly from this machine, at an address that no other machine reaches.
+        """
         return (
             self.is_open
             and is_this_machine(request.remote or "")
@@ -120,10 +129,10 @@ class Webhook:
 
 
 async def remove(api: Api) -> None:
-    """Polling does not work while a webhook is set; the one that is there is named in the log before it goes."""
+    """Delete a webhook, because Telegram refuses `getUpdates` while one is set. Its host is logged first."""
     try:
         info = await api.call(GetWebhookInfo())
-    except NoMethod:  # then whatever is there goes
+    except NoMethod:  # delete the webhook unseen
         await api.call(DeleteWebhook(drop_pending_updates=False))
         return
     if url := info.get("url"):

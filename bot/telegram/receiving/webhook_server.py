@@ -1,4 +1,4 @@
-"""One listener for the webhooks of all bots of a process: each has a path. Begin with `WebhookServer.open`."""
+"""One HTTP listener for the webhooks of all bots of a process, each at its path. Begin with `WebhookServer.open`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bot.errors import ConfigError
 
-if TYPE_CHECKING:  # a server is 2 MB that a bot which polls has no use for: it is loaded when the first path is opened
+if TYPE_CHECKING:  # 2 MB, loaded with the first path: a bot that polls needs no server
     from aiohttp import web
 
     from bot.http.listener import Listener
@@ -22,7 +22,7 @@ Receive = Callable[["web.Request"], Awaitable["web.Response"]]
 
 @dataclass(slots=True)
 class WebhookRoute:
-    """Who takes what comes to a path, and how many requests are under way there."""
+    """The handler of one path, and the number of requests under way there."""
 
     receive: Receive
     inside: int = 0
@@ -30,34 +30,35 @@ class WebhookRoute:
 
 
 class WebhookServer:
-    """`host` and `port` are where this process listens, from the first bot on that takes a webhook."""
+    """Listens at `host` and `port`, from the first bot on that uses a webhook."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, *, host: str, port: int) -> None:
         self.host = host
         self.port = port
-        self._doors: dict[str, WebhookRoute | None] = {}  # None: shut for now
+        self._routes: dict[str, WebhookRoute | None] = {}  # None: shut for now
         self._listener: Listener | None = None
         self._opening = asyncio.Lock()
 
     async def open(self, path: str, receive: Receive) -> None:
-        """Take what is posted to that path. Raises `ConfigError` when the address can't be used."""
-        self._doors[path] = WebhookRoute(receive)
+        """Give the requests to a path to `receive`. Raises `ConfigError` when the address can't be listened on."""
+        self._routes[path] = WebhookRoute(receive)
         async with self._opening:
             if self._listener is None:
                 self._listener = await self._listening()
 
     async def shut(self, path: str) -> None:
-        """Nothing more is taken at that path; what is under way there comes to its end, for some seconds."""
-        door, self._doors[path] = self._doors[path], None
-        if door is not None and door.inside:
-            door.empty.clear()
+        """Answer 503 at a path from now on, and wait up to `SHUTDOWN` seconds for the requests under way there."""
+        route, self._routes[path] = self._routes[path], None
+        if route is not None and route.inside:
+            route.empty.clear()
             try:
                 async with asyncio.timeout(SHUTDOWN):
-                    await door.empty.wait()
-            except TimeoutError:  # Telegram brings it again
+                    await route.empty.wait()
+            except TimeoutError:  # Telegram sends the update again
                 return
 
     async def close(self) -> None:
+        """Stop listening."""
         if self._listener is not None:
             await self._listener.close()
 
@@ -68,28 +69,28 @@ class WebhookServer:
 
         server = web.Application(client_max_size=LARGEST_BODY)
         server.router.add_route("*", "/{path:.*}", self._enter)
-        place = f"{self.host}:{self.port}"
-        listener = Listener(f"the webhook ({place})", server, shutdown=SHUTDOWN)
+        listens_at = f"{self.host}:{self.port}"
+        listener = Listener(f"the webhook ({listens_at})", server, shutdown=SHUTDOWN)
         try:
             await listener.open(self.host, self.port)
         except OSError as error:
-            raise ConfigError(f"WEBHOOK_HOST, WEBHOOK_PORT: can't listen on {place}: {error}") from None
+            raise ConfigError(f"WEBHOOK_HOST, WEBHOOK_PORT: can't listen on {listens_at}: {error}") from None
         return listener
 
     async def _enter(self, request: web.Request) -> web.Response:
         from aiohttp import web
 
-        if request.path not in self._doors:
+        if request.path not in self._routes:
             return web.Response(status=404)
         if request.method != "POST":
             return web.Response(status=405, headers={"Allow": "POST"})
-        door = self._doors[request.path]
-        if door is None:
+        route = self._routes[request.path]
+        if route is None:
             return web.Response(status=503, headers={"Retry-After": "1"})
-        door.inside += 1
+        route.inside += 1
         try:
-            return await door.receive(request)
+            return await route.receive(request)
         finally:
-            door.inside -= 1
-            if not door.inside:
-                door.empty.set()
+            route.inside -= 1
+            if not route.inside:
+                route.empty.set()

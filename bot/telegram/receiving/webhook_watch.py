@@ -1,6 +1,6 @@
-"""Does the webhook bring updates, and is it still ours? A poll that fails is heard; a silent webhook looks like peace.
+"""Watches the webhook: does it bring updates, and is it still ours? Unlike a poll, a dead webhook raises no error.
 
-Begin with `Watch.run`.
+Begin with `WebhookWatch.run`.
 """
 
 from __future__ import annotations
@@ -29,12 +29,13 @@ SILENT = "updates wait at Telegram and none comes: {reason}"
 
 
 class WebhookWatch:
-    """`outage` is what a health check looks at, and `looked` (monotonic): when Telegram last told how it stands.
+    """Checks `getWebhookInfo` every 20 s. Health checks read `outage`, and `looked`: the monotonic time of the last
+    check.
 
-    `repair` sets the webhook again: somebody has removed it, a bot that polls for one.
+    `repair` sets the webhook again where another program with this token has removed it.
     """
 
-    def __init__(self, api: Api, intake: Intake, url: str, repair: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, *, api: Api, intake: Intake, url: str, repair: Callable[[], Awaitable[None]]) -> None:
         self.api = api
         self.intake = intake
         self.url = url
@@ -45,7 +46,7 @@ class WebhookWatch:
         self._waited = False  # updates were waiting when we last looked
 
     async def run(self) -> None:
-        """Look every 20 s until cancelled."""
+        """Check every 20 s until cancelled."""
         while True:
             await self.clock.sleep(EVERY)
             try:

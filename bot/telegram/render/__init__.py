@@ -1,7 +1,8 @@
-"""Model Markdown for Telegram: one tree, three ways to send it (rich blocks, text with entities, plain text).
+"""Renders a model's Markdown for Telegram: one tree, three ways to send it (rich blocks, text with entities, plain
+text).
 
-Begin with `parse` in `parsing`; the tree is in `document`. Pure functions: no network, no aiogram, nothing kept but a
-memory of parsed text. `draft` cuts a growing answer where it can be shown; the ladder is `rich`, `pieces`, `plain`.
+Begin with `parse` in `parsing`; the tree is in `document`. Pure functions: no network, no aiogram, no state but a cache
+of parsed text. `draft` cuts a growing answer where it can be shown; `rich`, `pieces` and `plain` make the messages.
 """
 
 from bot.telegram.render.blocks import needs_rich, rich

@@ -1,7 +1,7 @@
-"""A document as an `InputRichMessage` made of blocks. Begin with `rich`.
+"""Turns a document into an `InputRichMessage` made of blocks. Begin with `rich`.
 
-Never its `markdown` or `html` field: there Telegram's own parser would read the model's text, and a `<tg-button>` in it
-would become a live button. No parser runs over the text of blocks.
+The fields `markdown` and `html` are never used: Telegram's own parser would read the model's text there, and a
+`<tg-button>` in it would become a live button. No parser runs over the text of blocks.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _STYLES = ((BOLD, "bold"), (ITALIC, "italic"), (STRIKE, "strikethrough"), (CODE,
 
 
 def rich(document: Document, note: str = "") -> Wire | None:
-    """The message, ready for the field `rich_message`; None if it is empty or beyond Telegram's limits."""
+    """Return the value of the field `rich_message`; None if the document is empty or beyond Telegram's limits."""
     own = Paragraph((Run(clean(note).strip(), ITALIC),)) if note.strip() else None
     size = _Size()
     for block in (*document.blocks, own):
@@ -58,7 +58,7 @@ def rich(document: Document, note: str = "") -> Wire | None:
 
 
 def needs_rich(document: Document) -> bool:
-    """Whether classic messages would show it worse: a table, a task list, a formula, or more than one message."""
+    """Return whether blocks show a document better than entities: a table, a task list, a formula, or a long text."""
     if any(map(_gains, walk(document.blocks))):
         return True
     return len(lay_out(document).text) > MAX_CLASSIC
@@ -80,7 +80,7 @@ def _gains(block: Block) -> bool:
 
 
 class _Size:
-    """What Telegram counts: characters, blocks with list items and table rows, depth, columns."""
+    """The sizes that Telegram limits: characters, blocks (with list items and table rows), depth, columns."""
 
     def __init__(self) -> None:
         self.characters = self.blocks = self.depth = self.columns = 0
@@ -179,7 +179,7 @@ def _cell(runs: Runs, align: str, header: bool) -> Wire:
 
 
 def text(runs: Runs) -> Any:
-    """A `RichText`: a string, an object, or a list of both."""
+    """Return a `RichText` of the Bot API: a string, an object, or a list of both."""
     found: list[Any] = []
     for url, group in groupby(runs, key=lambda run: run.url):
         made = [_run(run) for run in group]

@@ -1,4 +1,4 @@
-"""What no model text may carry to a screen: controls, lone surrogates, bidirectional overrides, invisible tags."""
+"""Removes from a model's text what may not reach a screen: controls, lone surrogates, bidirectional overrides, tags."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _VISIBLE = re.compile(
 
 
 def clean(text: str) -> str:
-    """`text` without anything that hides, reorders or breaks what is read. Line ends become newlines."""
+    """Return `text` without characters that hide, reorder or break what is read. Line ends become newlines."""
     if not _SUSPECT.search(text):
         return text
     text = _SURROGATE.sub("\ufffd", _LINE_ENDS.sub("\n", text))
@@ -29,5 +29,5 @@ def clean(text: str) -> str:
 
 
 def is_visible(text: str) -> bool:
-    """Whether a reader sees anything: Telegram refuses a message of blanks and zero-width characters."""
+    """Return whether a reader sees anything: Telegram refuses a message of blanks and zero-width characters."""
     return _VISIBLE.search(text) is not None

@@ -1,9 +1,9 @@
-"""Where a long text may be cut so that each part fits one message. Begin with `cut`.
+"""Cuts a long text so that each part fits one message. Begin with `cut`.
 
-Cuts fall between blocks if a border is near enough, else between lines, sentences, words, and inside a word only when
+Cuts fall between blocks if a border is near enough, else between lines, sentences or words, and inside a word only when
 nothing else is left; never inside a surrogate pair, and hardly ever inside what is drawn as one character. Blanks at a
-cut are dropped, as Telegram would trim them and shift every offset. Where a cut falls depends only on the text before
-it, so parts stay where they are while an answer grows.
+cut are dropped, as Telegram would trim them and shift every offset. A cut depends only on the text before it, so parts
+stay where they are while an answer grows.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Span = tuple[int, int]
 
 
 class Offsets:
-    """Positions in a text as UTF-16 code units."""
+    """Converts positions in a text from code points to UTF-16 code units."""
 
     def __init__(self, text: str) -> None:
         self._astral = [] if text.isascii() else [found.start() for found in _ASTRAL.finditer(text)]
@@ -44,10 +44,11 @@ def cut(
     stop: Callable[[int], int] = lambda _: 1 << 60,
     together: int = 1 << 60,
 ) -> list[Span]:
-    """The parts of `text` as spans of code points, each at most `limit` UTF-16 units, none blank.
+    """Return the parts of `text` as spans of code points, each at most `limit` UTF-16 units, none of them blank.
 
     `borders` are ascending positions between blocks; `verbatim` tells whether indentation matters at a position; `stop`
-    gives, for a part's start, a position that it must not pass; the text from `together` on gets no part of its own.
+    gives, for the start of a part, a position that the part must not pass; the text from `together` on gets no part of
+    its own.
     """
     parts: list[Span] = []
     at, size = _next(text, 0, verbatim), len(text.rstrip())
@@ -66,7 +67,7 @@ def cut(
 
 
 def _reach(text: str, at: int, limit: int) -> int:
-    """The furthest end of a part that begins at `at`."""
+    """Return the furthest possible end of a part that begins at `at`."""
     end = min(len(text), at + limit)
     if text.isascii():
         return end
@@ -95,7 +96,7 @@ def _best(text: str, at: int, end: int, borders: Sequence[int]) -> int:
 
 
 def _between_characters(text: str, at: int, end: int) -> int:
-    """`end`, or a little before it where it would part a letter from its accents or an emoji from its members."""
+    """Return `end`, or a position a little before it, so that accents stay with their letter and emoji stay whole."""
     for position in range(end, max(at, end - _MAX_CLUSTER), -1):
         if position >= len(text) or not _joined(text[position - 1], text[position]):
             return position
@@ -110,7 +111,7 @@ def _joined(before: str, after: str) -> bool:
 
 
 def _next(text: str, at: int, verbatim: Callable[[int], bool]) -> int:
-    """Where the next part begins: past the blanks, but before the indentation of a line of code."""
+    """Return where the next part begins: past the blanks, but before the indentation of a line of code."""
     lines = _LINES.match(text, at)
     if (lines and verbatim(lines.end())) or (at == 0 and verbatim(0)):
         return lines.end() if lines else at

@@ -1,8 +1,8 @@
-"""What Telegram brings to life in a text by itself, made harmless. Begin with `defused`.
+"""Shows text that Telegram would turn into mentions, commands or its own links as code. Begin with `defused`.
 
-The server finds mentions, commands and its own links in every text that a bot sends: a mention rings at somebody, a
-command is sent at a tap, a `tg://` link acts inside the app. A model must cause none of that, and none of it is found
-inside code. Web and mail addresses stay what they are: they can be read before they are opened.
+The server finds these in every text that a bot sends: a mention notifies a person, a command is sent at a tap, a
+`tg://` link acts inside the app. A model must cause none of that, and the server finds nothing inside code. Web and
+mail addresses stay links: they can be read before they are opened.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _STARTS = re.compile(rf"{_ADDRESS}|((?<![\w@.])@(?=\w{{2}})|\b(?:tg|ton|tonsite)
 
 
 def defused(text: str, style: int = 0) -> list[Run]:
-    """The text as runs of that style, with everything that would come alive shown as code."""
+    """Return the text as runs of the given style, in which mentions, commands and Telegram's links are code."""
     found: list[Run] = []
     at = 0
     for live in _LIVE.finditer(text) if not style & CODE else ():
@@ -39,5 +39,7 @@ def defused(text: str, style: int = 0) -> list[Run]:
 
 
 def defused_plain(text: str) -> str:
-    """The same where nothing can be code: an invisible joiner stands inside. Commands stay: our own help has some."""
+    """Return a plain text in which an invisible joiner breaks mentions and links. Commands stay, because the bot's own
+    help has some.
+    """
     return _STARTS.sub(lambda found: found[0] + WORD_JOINER if found[1] else found[0], text)

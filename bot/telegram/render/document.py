@@ -1,4 +1,4 @@
-"""What an answer says once its Markdown is understood: a small frozen tree of blocks, made by `parse` in `parsing`.
+"""The tree of an answer whose Markdown is parsed: small frozen blocks, made by `parse` in `parsing`.
 
 Inline text is not nested: a block holds a flat tuple of `Run`s, each with its own style, as Telegram's entities are
 flat too. A line break is a newline inside a run. Only list items and table cells may be empty.
@@ -14,7 +14,7 @@ BOLD, ITALIC, STRIKE, CODE, FORMULA = 1, 2, 4, 8, 16
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A stretch of text with one look. `style` is a sum of the constants above; `url` makes it a link."""
+    """A stretch of text with one style, a sum of the constants above; `url` makes it a link."""
 
     text: str
     style: int = 0
@@ -26,12 +26,14 @@ Runs = tuple[Run, ...]
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
+    """A paragraph."""
+
     runs: Runs
 
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """`level` is 1 (the largest) to 6."""
+    """A heading; `level` is 1 (the largest) to 6."""
 
     level: int
     runs: Runs
@@ -39,37 +41,44 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Code:
+    """A block of code; `language` is what its fence names, "" for none."""
+
     text: str
     language: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Formula:
-    """TeX source of a formula that stands alone, without its delimiters."""
+    """A formula that stands alone, as TeX without its delimiters."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    pass
+    """A horizontal rule."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quote:
+    """A block quotation."""
+
     blocks: tuple[Block, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """A text that is unfolded by a tap."""
+    """A quotation that is shown folded and opens at a tap."""
 
     runs: Runs
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """`marker` is the number as the model wrote it, such as "3." ("" for a bullet); `checked` is None without a box."""
+    """A list item. `marker` is its number as the model wrote it, such as "3.", and "" for a bullet.
+
+    `checked` tells the state of its checkbox; None is an item without one.
+    """
 
     blocks: tuple[Block, ...]
     marker: str = ""
@@ -78,7 +87,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class List:
-    """`tight`: the items stood without blank lines between them."""
+    """A list. `tight` tells that no blank lines stood between its items."""
 
     items: tuple[Item, ...]
     ordered: bool = False
@@ -88,7 +97,7 @@ class List:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """All rows and `aligns` ("left", "center", "right") are equally long; a cell may be an empty tuple."""
+    """A table. All rows and `aligns` ("left", "center", "right") are equally long; a cell may be an empty tuple."""
 
     aligns: tuple[str, ...]
     header: tuple[Runs, ...]
@@ -100,15 +109,18 @@ Block = Paragraph | Heading | Code | Formula | Rule | Quote | Folded | List | Ta
 
 @dataclass(frozen=True, slots=True)
 class Document:
+    """A whole answer."""
+
     blocks: tuple[Block, ...] = ()
 
 
 def text_of(runs: Runs) -> str:
+    """Return the text of runs without their styles."""
     return "".join(run.text for run in runs)
 
 
 def walk(blocks: Iterable[Block]) -> Iterator[Block]:
-    """Every block of the tree, outer ones first, in reading order."""
+    """Give every block of the tree, outer blocks before inner ones, in reading order."""
     for block in blocks:
         yield block
         if isinstance(block, Quote):

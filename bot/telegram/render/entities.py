@@ -1,4 +1,4 @@
-"""A document as Telegram's classic messages: text with entities, in as many pieces as it needs. Begin with `pieces`."""
+"""Turns a document into classic messages: text with entities, in as many pieces as needed. Begin with `pieces`."""
 
 from __future__ import annotations
 
@@ -17,16 +17,19 @@ MAX_ENTITIES = 100
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One message. `entities` are `MessageEntity` objects as the Bot API takes them, offsets in UTF-16 code units."""
+    """The text of one message. `entities` are `MessageEntity` objects of the Bot API, with offsets in UTF-16 code
+    units.
+    """
 
     text: str
     entities: tuple[dict[str, Any], ...] = ()
 
 
 def pieces(document: Document, limit: int = LIMIT, note: str = "") -> list[Piece]:
-    """The document in order, each piece at most `limit` UTF-16 units; none for an empty document without a note.
+    """Return a document in pieces of at most `limit` UTF-16 units each; none for an empty document without a note.
 
-    `note` is the bot's own line: a paragraph in italics at the end, never in a message of its own if it can be helped.
+    `note` is the bot's own line: a paragraph in italics at the end, in a message of its own only if nothing else is
+    possible.
     """
     layout = lay_out(document, clean(note).strip())
     spans = cut(
@@ -76,7 +79,7 @@ def _importance(mark: Mark) -> int:
 
 
 class _Stop:
-    """Ends a piece before it has more links and code blocks than Telegram shows; other looks are dropped instead."""
+    """Ends a piece before it has more links and code blocks than Telegram shows. Other styles are dropped instead."""
 
     def __init__(self, layout: Layout) -> None:
         self._starts = [mark.start for mark in layout.marks if _importance(mark) == 0]

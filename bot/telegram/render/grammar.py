@@ -32,7 +32,7 @@ _DUNDER = re.compile(
 
 
 class Markdown(MarkdownIt):
-    """The parser. One for the process: it keeps no state between texts."""
+    """The parser of markdown-it with the rules below. A process needs only one: it keeps no state between texts."""
 
     def __init__(self) -> None:
         super().__init__("commonmark", {"html": False, "maxNesting": 40})
@@ -49,18 +49,21 @@ class Markdown(MarkdownIt):
         self.inline.ruler.at("image", image)
 
     def normalizeLink(self, url: str) -> str:
-        """Addresses stay as they were written: `links` needs to compare and show them."""
+        """Return an address unchanged: `links` needs to compare and show it as it was written."""
         return url
 
     def validateLink(self, url: str) -> bool:
+        """Return whether an address may be a link at all; see `links.is_target`."""
         return links.is_target(url)
 
     def blocks(self, text: str) -> list[Token]:
+        """Return the tokens of the blocks of a text."""
         found: list[Token] = []
         self.block.parse(text, self, {}, found)
         return found
 
     def inlines(self, text: str) -> list[Token]:
+        """Return the tokens of the inline text of a block."""
         return self.inline.parse(text, self, {}, [])
 
 
@@ -68,7 +71,7 @@ class Markdown(MarkdownIt):
 
 
 def deep(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """Below `MAX_DEPTH` everything is a paragraph: the text is kept, the nesting is not."""
+    """Rule: below `MAX_DEPTH` everything is a paragraph, which keeps the text and drops the nesting."""
     if silent or state.level < MAX_DEPTH:
         return False
     line = start + 1
@@ -83,7 +86,7 @@ def deep(state: StateBlock, start: int, end: int, silent: bool) -> bool:
 
 
 def listing(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """CommonMark's list, but an item indented by four blanks is one too: there is no indented code to take it for."""
+    """Rule: CommonMark's list, in which an item may be indented by four blanks, since there is no indented code."""
     if not silent:
         return list_block(state, start, end, silent)
     indent, state.listIndent = state.listIndent, -1
@@ -93,7 +96,7 @@ def listing(state: StateBlock, start: int, end: int, silent: bool) -> bool:
 
 
 def formula_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    r"""`\[ … \]` and `$$ … $$` on lines of their own, where lists and rules must not be seen inside."""
+    r"""Rule: `\[ … \]` and `$$ … $$` on lines of their own, inside which lists and rules are not looked for."""
     opening = _line(state, start)[:2]
     closing = {"\\[": "\\]", "$$": "$$"}.get(opening)
     begin = state.bMarks[start] + state.tShift[start] + 2
@@ -118,7 +121,9 @@ def formula_block(state: StateBlock, start: int, end: int, silent: bool) -> bool
 
 
 def table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    """A header with a pipe, a line of dashes, then every following line with a pipe. Wrong cell counts lose no text."""
+    """Rule: a header with a pipe, a line of dashes, then all following lines with a pipe. Rows of wrong length lose no
+    text.
+    """
     if start + 1 >= end or state.sCount[start + 1] < state.blkIndent:
         return False
     aligns = delimiters(_line(state, start + 1))
@@ -150,14 +155,14 @@ def _continues(state: StateBlock, line: int, end: int) -> bool:
 
 
 def delimiters(line: str) -> list[str]:
-    """The alignments that a line such as `|:--|--:|` gives, or nothing if it is another kind of line."""
+    """Return the alignments that a line such as `|:--|--:|` gives; nothing for any other line."""
     if not ("|" in line or ":" in line) or not _DELIMITER_LINE.fullmatch(line):
         return []
     return [_ALIGN[cell.startswith(":"), cell.endswith(":")] for cell in cells(line)]
 
 
 def cells(line: str) -> list[str]:
-    r"""The cells of a row. A pipe is part of a cell as `\|`, even in code."""
+    r"""Return the cells of a row. `\|` is a pipe inside a cell, even in code."""
     line = line.strip().removeprefix("|")
     if line.endswith("|") and not line.endswith("\\|"):
         line = line[:-1]
@@ -185,7 +190,7 @@ _ALIGN = {(False, False): "left", (True, False): "left", (True, True): "center",
 
 
 def emphasis(state: StateInline, silent: bool) -> bool:
-    """CommonMark's emphasis, mended: see the module."""
+    """Rule: CommonMark's emphasis with the corrections that the docstring of this module names."""
     start, source = state.pos, state.src
     marker = source[start]
     if silent or marker not in "*_":
@@ -211,7 +216,7 @@ def emphasis(state: StateInline, silent: bool) -> bool:
 
 
 def flanks(before: str, after: str, length: int) -> tuple[bool | None, bool | None]:
-    """Whether a run of stars between two characters opens and closes emphasis; None leaves it to CommonMark."""
+    """Return whether a run of stars between two characters opens and closes emphasis; None leaves it to CommonMark."""
     if before.isalnum() and after.isalnum() and (length == 1 or after.isdigit()):
         prose = not before.isdigit() and not (before.isascii() and after.isascii())
         return False, None if prose else False
@@ -221,7 +226,7 @@ def flanks(before: str, after: str, length: int) -> tuple[bool | None, bool | No
 
 
 def link(state: StateInline, _: bool) -> bool:
-    """`[text](target)`, in linear time: the brackets of a text are paired once, not searched for each."""
+    """Rule: `[text](target)`, in linear time, because all brackets of a text are paired in one pass."""
     start, source = state.pos, state.src
     if source[start] != "[" or state.linkLevel:
         return False
@@ -240,7 +245,7 @@ def link(state: StateInline, _: bool) -> bool:
 
 
 def image(state: StateInline, _: bool) -> bool:
-    """`![description](target)`."""
+    """Rule: `![description](target)`."""
     start = state.pos + 1
     if not state.src.startswith("![", state.pos):
         return False
@@ -265,7 +270,7 @@ def _bracketed(state: StateInline, start: int) -> tuple[int, tuple[str, int] | N
 
 
 def find_target(source: str, at: int) -> tuple[str, int] | None:
-    """The address in `(address "title")` at `at`, and where the text goes on."""
+    """Return the address of `(address "title")` at position `at` and the position behind it; None for anything else."""
     found = _TARGET.match(source, at)
     if not found:
         return None
@@ -274,7 +279,7 @@ def find_target(source: str, at: int) -> tuple[str, int] | None:
 
 
 def brackets(source: str) -> dict[int, int]:
-    """The closing square bracket of each opening one, code spans and escapes left out."""
+    """Return the closing square bracket of each opening one, outside of code spans and escapes."""
     found = list(_BRACKET.finditer(source))
     ticks: dict[int, list[int]] = {}
     for mark in found:
@@ -298,7 +303,7 @@ def brackets(source: str) -> dict[int, int]:
 
 
 def formula(state: StateInline, silent: bool) -> bool:
-    r"""`\( … \)`, `\[ … \]`, `$$ … $$` inside a text, and `$ … $` where it is clearly TeX."""
+    r"""Rule: `\( … \)`, `\[ … \]`, `$$ … $$` inside a text, and `$ … $` where it is clearly TeX."""
     at, source = state.pos, state.src
     if source[at] not in "\\$":
         return False
@@ -313,7 +318,7 @@ def formula(state: StateInline, silent: bool) -> bool:
 
 
 def find_formula(source: str, at: int, stop: int) -> tuple[int, int, int] | None:
-    """Start and end of the TeX source that opens at `at`, and where the text goes on."""
+    """Return start and end of the TeX that opens at `at`, and the position behind its closing delimiter."""
     opening = source[at : at + 2]
     closing = {"\\(": "\\)", "\\[": "\\]", "$$": "$$"}.get(opening)
     if closing is None:
@@ -334,7 +339,9 @@ def _dollar(source: str, at: int, stop: int) -> tuple[int, int, int] | None:
 
 
 def _is_tex(text: str) -> bool:
-    """`\\[words\\]` may be escaped brackets: a formula has signs, digits or is very short."""
+    r"""Return whether the text of `\[ … \]` is TeX: it has signs or digits, or is very short. Else it is escaped
+    brackets.
+    """
     return bool(text) and (_SIGNS.search(text) is not None or len(text) <= 3) and "`" not in text
 
 

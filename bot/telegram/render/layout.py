@@ -1,4 +1,4 @@
-"""A document as one long text with marks on it, before it is cut into messages. Begin with `lay_out`."""
+"""Lays a document out as one long text with marks on it, before it is cut into messages. Begin with `lay_out`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _NESTING = {"blockquote": 0, "expandable_blockquote": 0, "pre": 1, "text_link": 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """An entity in code points of the whole text."""
+    """An entity, with its position in code points of the whole text."""
 
     start: int
     end: int
@@ -43,9 +43,11 @@ class Mark:
     extra: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Layout:
-    """`borders` are positions between blocks; `note` is where the bot's own line begins, 0 for none."""
+    """The whole text with its marks. `borders` are positions between blocks; `note` is where the bot's own line begins,
+    0 for none.
+    """
 
     text: str
     marks: list[Mark]
@@ -54,13 +56,13 @@ class Layout:
     verbatim: list[tuple[int, int]]
 
     def is_verbatim(self, position: int) -> bool:
-        """Whether indentation matters here: inside a code block."""
+        """Return whether indentation matters at a position: inside a code block."""
         index = bisect_right(self.verbatim, (position, 1 << 60)) - 1
         return index >= 0 and position < self.verbatim[index][1]
 
 
 def lay_out(document: Document, note: str = "") -> Layout:
-    """Blocks part by a blank line, a heading and its text by a newline."""
+    """Return the layout of a document. A blank line stands between blocks, a newline between a heading and its text."""
     canvas = _Canvas()
     canvas.write_blocks(document.blocks, "", "\n\n")
     at = 0
@@ -70,7 +72,7 @@ def lay_out(document: Document, note: str = "") -> Layout:
         canvas.write_runs((Run(note, ITALIC),), "")
     marks = sorted(canvas.marks, key=lambda mark: (mark.start, -mark.end, _NESTING.get(mark.type, 2)))
     verbatim = [(mark.start, mark.end) for mark in marks if mark.type == "pre"]
-    return Layout("".join(canvas.parts), marks, canvas.borders, at, verbatim)
+    return Layout(text="".join(canvas.parts), marks=marks, borders=canvas.borders, note=at, verbatim=verbatim)
 
 
 class _Canvas:
@@ -175,7 +177,7 @@ class _Canvas:
     # --- inlines ---
 
     def write_runs(self, runs: Runs, indent: str, style: int = 0) -> None:
-        """Writes the runs. Marks nest properly: one that must end closes those inside it, and they open again."""
+        """Write runs so that marks nest: to end a mark, those inside it are closed and opened again."""
         opened: list[tuple[str, str, int]] = []
         for run in runs:
             wanted = _looks(run, style)
@@ -195,7 +197,7 @@ class _Canvas:
 
 
 def _looks(run: Run, style: int) -> list[tuple[str, str]]:
-    """Code stands alone, as Telegram wants it; a link is worth more than the look of code."""
+    """Return the styles that Telegram accepts together: code allows no other, and a link has precedence over code."""
     style |= run.style
     if style & (CODE | FORMULA):
         return [("text_link", run.url)] if run.url else [("code", "")]

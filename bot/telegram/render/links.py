@@ -1,9 +1,9 @@
-"""Which links may be links, and how each shows where it leads. Begin with `link`.
+"""Decides which links of a model may be links, and shows where each leads. Begin with `link`.
 
-Only http, https, mailto and tel targets become links, and no address hides behind words: it stands after them, unless
-the words are that address, or the name of its page (Telegram asks before it opens one, and names the host). So nobody
-opens what he has not read, and nothing leaves a chat by a tap on "here". Other targets (`tg:`, `javascript:`, a file)
-are shown as code, where they do nothing.
+Only http, https, mailto and tel addresses become links, and no address hides behind words: it stands after them, unless
+the words are the address, or the name of its page (Telegram asks before it opens a link, and names the host). So nobody
+opens what he has not read, and no text leaks out of a chat by a tap on "here". Other addresses (`tg:`, `javascript:`, a
+file) are shown as code, where they do nothing.
 """
 
 from __future__ import annotations
@@ -23,18 +23,19 @@ _HOST = re.compile(r"(?:[\w-]+\.)*[\w-]+\.?|\[[0-9a-f:.]+\]", re.I)
 
 
 def scheme(href: str) -> str:
+    """Return the scheme of an address in lower case, "" for none."""
     found = _SCHEME.match(href)
     return found[1].lower() if found else ""
 
 
 def is_target(href: str) -> bool:
-    """Whether `[text](href)` is meant as a link at all. `handlers[0](event)` is code and stays as it was written."""
+    """Return whether `[text](href)` is meant as a link. `handlers[0](event)` is code and stays as it was written."""
     kind = scheme(href)
     return kind in _OPEN or kind in _SHUT or href.startswith(("#", "/", "./", "../"))
 
 
 def link(runs: list[Run], href: str) -> list[Run]:
-    """The runs of a link's text, as they may be shown: linked, with the address behind them, or as text alone."""
+    """Return the runs of a link: linked text, linked text with the address behind it, or text alone."""
     text = text_of(tuple(runs))
     url = _allowed(href)
     if not url:
@@ -69,7 +70,7 @@ def _dead(href: str, behind: bool) -> list[Run]:
 
 
 def _shown(text: str, address: str) -> str:
-    """What must stand behind the text so that the address can be read; "" if the text is the address."""
+    """Return the address that must stand behind the text of a link; "" if the text shows it already."""
     kind, _, rest = address.partition(":")
     if kind.lower() in {"mailto", "tel"}:
         name = unquote(rest.partition("?")[0])
@@ -78,7 +79,9 @@ def _shown(text: str, address: str) -> str:
 
 
 def _names_page(text: str, address: str) -> bool:
-    """`[Moscow](https://en.wikipedia.org/wiki/Moscow)`: the words are the page, and nothing else is carried along."""
+    """Return whether the words name the page, as in `[Moscow](https://en.wikipedia.org/wiki/Moscow)`, and the address
+    has no query.
+    """
     parts = urlsplit(address)
     page = unquote(parts.path.rpartition("/")[2]).replace("_", " ").casefold()
     is_bare = not (parts.query or parts.fragment or "@" in parts.netloc) and "xn--" not in parts.netloc

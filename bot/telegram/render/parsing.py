@@ -1,4 +1,4 @@
-"""From a model's Markdown to a `Document`. Begin with `parse`; the grammar is in `grammar`, the links in `links`.
+"""Parses a model's Markdown into a `Document`. Begin with `parse`; the grammar is in `grammar`, the links in `links`.
 
 `parse` never fails and never loses text: what is no markup is text. It takes time in proportion to its input.
 """
@@ -48,7 +48,7 @@ _ATTRIBUTES = re.compile(r"(?:\s*+(?:\{[^{}]*\}|[\w-]++=(?:\{[^{}]*\}|\S)++))*+"
 
 
 def parse(markdown: str) -> Document:
-    """Understands Markdown as language models write it, finished or not."""
+    """Return the document of a text in Markdown as language models write it, finished or not."""
     text = clean(markdown)
     found = tuple(_blocks(iter(_MARKDOWN.blocks(text)))) if text else ()
     if not found and is_visible(text):  # nothing but markup, such as a lone fence: better seen than lost
@@ -94,7 +94,7 @@ def _fence(token: Token, _: Iterator[Token]) -> Block | None:
 
 
 def _info(info: str) -> tuple[str, str]:
-    """The language behind a fence, and words that are none: what a model writes there by mistake is not lost."""
+    """Return the language of a fence, and the words behind it that are no language, so that they are shown too."""
     found = _LANGUAGE.match(info)
     rest = info[found.end() :] if found else info
     return (found[0].lower(), "") if found and _ATTRIBUTES.fullmatch(rest) else ("", info)
@@ -125,7 +125,9 @@ def _list(token: Token, tokens: Iterator[Token]) -> Block | None:
 
 
 def _watched(tokens: Iterator[Token], loose: list[bool]) -> Iterator[Token]:
-    """The tokens of one item; notes in `loose` whether a paragraph of the item itself stands apart."""
+    """Give the tokens of one item, and note in `loose` whether the list is loose: its items are set apart by blank
+    lines.
+    """
     level = -1
     for token in tokens:
         level = token.level if level < 0 else level
@@ -179,7 +181,7 @@ _READERS: dict[str, Callable[[Token, Iterator[Token]], Block | None]] = {
 
 
 def inline(source: str) -> Runs:
-    """The runs of one block's text. While an answer grows, its finished blocks are found in memory."""
+    """Return the runs of a block's text. Finished blocks of a growing answer come from a cache."""
     if not _SPECIAL.search(source):
         text = "\n".join(line.strip(" \t") for line in source.split("\n")) if "\n" in source else source
         return tuple(defused(text)) if is_visible(text) else ()
@@ -247,9 +249,11 @@ class _Page:
             self._add_image(token)
 
     def _add_image(self, token: Token) -> None:
-        """A picture is never fetched: its description links to it. Inside a link it is that link's text.
+        """Show a picture as its description, linked to it. A picture is never fetched. Inside a link it is the text of
+        that link.
 
-        A picture in a description stays as it was written: each level would be read as often as it is deep.
+        A picture inside a description stays as it was written, because each level of nesting would be parsed once for
+        each level above.
         """
         inner = token.content
         described = defused(inner if "![" in inner else text_of(inline(inner)), self.style)

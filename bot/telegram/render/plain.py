@@ -1,4 +1,4 @@
-"""The last rung: the model's own text, unformatted, when Telegram refused everything better."""
+"""The simplest way to send an answer: the model's text, unformatted, after Telegram has refused entities too."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bot.telegram.render.defusing import defused_plain
 
 
 def plain(markdown: str, note: str = "", limit: int = 4_096) -> list[str]:
-    """The text as it was written, in order, each part at most `limit` UTF-16 units; `note` ends the last one."""
+    """Return the text as it was written, in parts of at most `limit` UTF-16 units; `note` ends the last part."""
     text, note = defused_plain(clean(markdown).strip()), clean(note).strip()
     whole = f"{text}\n\n{note}" if text and note else text or note
     together = len(whole) - len(note) if text and note and len(note) < limit // 2 else 1 << 60

@@ -1,9 +1,9 @@
-"""A growing answer, cut where it can be shown. Begin with `draft`.
+"""Cuts a growing answer where it can be shown. Begin with `draft`.
 
 CommonMark closes open code blocks, lists and quotes by itself, so a draft only holds back what is unfinished at its
 very end: a marker, a fence or table line that is still being written, emphasis, code, a link or a formula that has
-begun in the last line. Nothing is held for longer than its line or `MAX_HELD` characters (a formula and a link's
-address may be longer), so a star that never closes does not stop the stream.
+begun in the last line. Nothing is held for longer than its line or `MAX_HELD` characters (a formula and the address of
+a link may be longer), so a star that is never closed does not stop the stream.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _DISPLAY = re.compile(r"^[ \t>]*(\\\[|\$\$)", re.M)
 
 
 def draft(markdown: str) -> str:
-    """The longest beginning of an unfinished text that shows no broken markup."""
+    """Return the longest beginning of an unfinished text that shows no broken markup."""
     fence = _open_fence(markdown)
     if fence is not None:
         return _inside_fence(markdown, fence)
@@ -49,7 +49,7 @@ def draft(markdown: str) -> str:
 
 
 def tail(source: Document | str, limit: int = LIMIT) -> Piece:
-    """The last piece of a text: what a draft shows once the answer has outgrown one message. Empty for no text."""
+    """Return the last message of a text that is too long for one, as a draft shows it; "" for no text."""
     found = pieces(parse(source) if isinstance(source, str) else source, limit)
     return found[-1] if found else Piece("")
 
@@ -58,7 +58,7 @@ def tail(source: Document | str, limit: int = LIMIT) -> Piece:
 
 
 def _open_fence(text: str) -> re.Match[str] | None:
-    """The fence that is open at the end of `text`, if any."""
+    """Return the fence that is open at the end of `text`, if any."""
     opened: re.Match[str] | None = None
     if "```" not in text and "~~~" not in text:
         return None
@@ -71,7 +71,7 @@ def _open_fence(text: str) -> re.Match[str] | None:
 
 
 def _inside_fence(text: str, fence: re.Match[str]) -> str:
-    """Code is shown as it comes, but for the fence's own line and the beginning of what may close it."""
+    """Return code as it comes, without the unfinished line of the fence or of what may close it."""
     if not text[fence.end() :].strip():
         return text[: fence.start()].rstrip("\n")
     start = text.rfind("\n") + 1
@@ -80,7 +80,7 @@ def _inside_fence(text: str, fence: re.Match[str]) -> str:
 
 
 def _without_unfinished_line(text: str) -> str:
-    """Holds back a last line that can't be read yet: a marker with nothing behind it, or a row of a table."""
+    """Hold back a last line that can't be parsed yet: a marker without text, or a row of a table."""
     start = text.rfind("\n") + 1
     line = text[start:]
     if not line or not (_MARKER_LINE.fullmatch(line) or _TABLE_LINE.match(line) or _is_half_delimiter(text, start)):
@@ -89,13 +89,13 @@ def _without_unfinished_line(text: str) -> str:
 
 
 def _is_half_delimiter(text: str, start: int) -> bool:
-    """Whether the last line may become the dashes below a header without outer bars."""
+    """Return whether the last line may become the dashes below a table header without outer bars."""
     above = text[text.rfind("\n", 0, max(start - 1, 0)) + 1 : start]
     return "|" in above and _DELIMITER_LINE.fullmatch(text, start) is not None
 
 
 def _without_lone_header(text: str) -> str:
-    """Holds the header of a table back until the line of dashes below it has come."""
+    """Hold back the header of a table until the line of dashes below it has come."""
     start = text.rstrip("\n").rfind("\n") + 1
     line = text[start:].rstrip("\n")
     if not _TABLE_LINE.match(line) or text.endswith("\n\n"):
@@ -105,7 +105,7 @@ def _without_lone_header(text: str) -> str:
 
 
 def _without_open_display(text: str) -> str:
-    r"""Holds back a `\[` or `$$` at the start of a line that is not closed yet."""
+    r"""Hold back a `\[` or `$$` at the start of a line that is not closed yet."""
     found = list(_DISPLAY.finditer(text, max(0, len(text) - MAX_HELD_FORMULA)))
     last = found[-1] if found else None
     if last is None or (last.start() and text[last.start() - 1] != "\n"):
@@ -121,7 +121,7 @@ def _without_open_display(text: str) -> str:
 
 
 def _held(line: str) -> int:
-    """Where in the last line the unfinished part begins; its length if all of it can be shown."""
+    """Return the position in the last line where the unfinished part begins; its length if all of it can be shown."""
     open_runs: list[tuple[int, str, int]] = []  # position, marker, length
     at, size = 0, len(line)
     pairs = brackets(line) if "[" in line else {}
@@ -141,7 +141,7 @@ def _held(line: str) -> int:
 
 
 def _emphasis(line: str, at: int, open_runs: list[tuple[int, str, int]]) -> int:
-    """Reads a run of markers, closes what it closes and notes what it opens; answers where the text goes on."""
+    """Read a run of markers, close and note the emphasis that it ends and begins, and return the position behind it."""
     mark, end = line[at], at
     while end < len(line) and line[end] == mark:
         end += 1
@@ -205,7 +205,7 @@ def _code(line: str, at: int, _: Pairs) -> int:
 
 
 def _link(line: str, at: int, pairs: Pairs) -> int:
-    """Past `[text](target)`, or past the bracket where no link can follow."""
+    """Return the position behind `[text](target)`, or behind the bracket where no link can follow."""
     close = pairs.get(at, -1)
     if close + 1 == len(line) or (close < 0 and len(line) - at <= MAX_HELD):
         return len(line) + 1

@@ -1,4 +1,4 @@
-"""A table as text: aligned columns where they fit a phone, else row by row. Begin with `grid` and `lines`."""
+"""Shows a table as text: aligned columns where they fit a phone, else row by row. Begin with `grid` and `lines`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ _SIMPLE = re.compile("[ -~\u00a0-\u02ff\u0370-\u058f\u2010-\u2027]*")
 
 
 def grid(table: Table) -> str:
-    """Columns aligned with blanks, for a monospaced block; "" if too wide, or if links or line breaks would be lost."""
+    """Return the columns aligned with blanks, for a monospaced block; "" if too wide, or if links or line breaks would
+    be lost.
+    """
     rows = [[text_of(cell) for cell in row] for row in (table.header, *table.rows)]
     if any(run.url or "\n" in run.text for row in (table.header, *table.rows) for cell in row for run in cell):
         return ""
@@ -39,7 +41,7 @@ def _pad(text: str, size: int, align: str) -> str:
 
 
 def width(text: str) -> int:
-    """Columns that `text` takes in a monospaced face."""
+    """Return the columns that `text` takes in a monospaced font."""
     if _SIMPLE.fullmatch(text):
         return len(text)
     return sum(_columns(char) for char in text)
@@ -52,7 +54,9 @@ def _columns(char: str) -> int:
 
 
 def lines(table: Table) -> list[Runs]:
-    """A line "header: value" for each filled cell, an empty one between rows; whole rows if headers are too long."""
+    """Return a line "header: value" for each filled cell, with an empty line between rows; whole rows if headers are
+    too long.
+    """
     if not table.rows or sum(len(text_of(cell)) for cell in table.header) * len(table.rows) > MAX_REPEATED:
         return [_barred(row) for row in (table.header, *table.rows)]
     found: list[Runs] = []

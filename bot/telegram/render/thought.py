@@ -1,4 +1,4 @@
-"""What a model thought before its answer, folded up above it. Begin with `below`."""
+"""Shows what a model thought before its answer, folded above the answer. Begin with `below`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ GAP = "\n[…]\n"
 
 
 def below(thought: str, answer: Document) -> Document:
-    """The answer below its thought, whose marks are shown as they are: nobody was meant to read them."""
+    """Return the answer below its thought. Markup in the thought is shown as text, because no reader was meant to see
+    it.
+    """
     text = shortened(clean(thought).strip())
     return Document((Folded(tuple(defused(text))), *answer.blocks)) if text else answer
 
 
 def shortened(text: str) -> str:
-    """Its beginning and its end: there stand what was understood and what was decided."""
+    """Return the beginning and the end of a thought: what was understood, and what was decided."""
     half = (LONGEST - len(GAP)) // 2
     return text if len(text) <= LONGEST else f"{text[:half].rstrip()}{GAP}{text[-half:].lstrip()}"

@@ -1,11 +1,11 @@
-"""The outbox, emptied: every finished answer reaches its chat once, in order, whatever Telegram says meanwhile.
+"""Delivers the outbox: every finished answer reaches its chat once and in order, whatever errors Telegram returns.
 
-Begin with `Deliverer.deliver`. A send has no idempotency key, so after one whose outcome is unknown (the connection
-broke, the process died) the chat is searched for what it may have left behind before it is sent again: editing a
-message into what it already is answers "not modified", which is the proof. See `telegram/sending/unconfirmed.py`.
+Begin with `Deliverer.deliver`. A send has no idempotency key. So after a send whose outcome is unknown (the connection
+broke, the process died) the chat is searched for the message before it is sent again: editing a message into what it
+already is answers "not modified", which is the proof. See `telegram/sending/unconfirmed.py`.
 
-What one member of a group alone sees can't be searched for: its ids come again and its edits tell nothing. So an empty
-message is opened first and only when its id is on disk the answer is written into it. See
+Ephemeral messages, which one member of a group sees, can't be searched for: their ids are used again and editing them
+tells nothing. So an empty message is opened first, and the answer is written into it only when its id is stored. See
 `telegram/sending/ephemeral.py`.
 """
 
@@ -60,42 +60,52 @@ LONG_FLOOD = 600.0  # seconds: a wait that the operator should know of
 TOKEN_PAUSE = 60.0  # seconds between tries while Telegram does not know our token
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Deliverer:
+    """Sends what the outbox holds, each chat in order.
+
+    With `rich` answers are sent as blocks first (`Rung.RICH`). `quota` limits what all processes of the bot send
+    together, where there are several.
+    """
+
     api: Api
     outbox: Outbox
     budget: FloodBudget
     clock: Clock
     tasks: asyncio.TaskGroup
     rich: bool = True
-    quota: SendQuota | None = None  # where other processes send with this token too
-    streamed_ids: dict[str, int] = field(
-        default_factory=dict
-    )  # messages that had landed before the start, by their turns
-    open_views: dict[str, Callable[[], Awaitable[None]]] = field(
-        default_factory=dict
-    )  # closes what shows a turn's answer
-    uncertain_turns: set[str] = field(
-        default_factory=set
-    )  # turns whose live view may have left a message that nobody knows
-    _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
-    _gate: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _users: Counter[str] = field(default_factory=Counter)
-    # Deliveries up to this id are from before the start, or from before the work on that chat began; None, or not
-    # there: that is not known yet, or another process delivers.
-    _left: int | None = None
-    _left_of: dict[str, int] = field(default_factory=dict)
+    quota: SendQuota | None = None
+    # By turn: the id of the message in which an earlier run was streaming the answer; 0: its id was never learned.
+    streamed_ids: dict[str, int] = field(default_factory=dict, init=False)
+    # By turn: closes the live view of the answer.
+    open_views: dict[str, Callable[[], Awaitable[None]]] = field(default_factory=dict, init=False)
+    # Turns whose live view may have left a message in the chat whose id is not known.
+    uncertain_turns: set[str] = field(default_factory=set, init=False)
+    _locks: dict[str, asyncio.Lock] = field(default_factory=dict, init=False)  # by chat
+    _gate: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)  # to the budget of the whole bot
+    _users: Counter[str] = field(default_factory=Counter, init=False)  # tasks that deliver to each chat
+    # Deliveries up to this id were left by an earlier run, or by the process that held the chat before. Where it is
+    # None and the chat has no number of its own, that is not known yet or another process delivers.
+    _left: int | None = field(default=None, init=False)
+    _left_of: dict[str, int] = field(default_factory=dict, init=False)
     unconfirmed: SendReconciler = field(init=False)
     ephemeral: EphemeralSender = field(init=False)
     outage: Outage = field(init=False)
 
     def __post_init__(self) -> None:
-        self.unconfirmed = SendReconciler(self.api, self.outbox, self.acquire_slot, self._edit)
-        self.ephemeral = EphemeralSender(self.api, self.outbox, self.acquire_slot, self._edit, self._method)
+        self.unconfirmed = SendReconciler(
+            api=self.api, outbox=self.outbox, acquire_slot=self.acquire_slot, edit=self._edit
+        )
+        self.ephemeral = EphemeralSender(
+            api=self.api, outbox=self.outbox, acquire_slot=self.acquire_slot, edit=self._edit, method=self._method
+        )
         self.outage = Outage("delivering answers", self.clock)
 
     async def recover(self) -> None:
-        """At a start: deliver what was left. Rows that were being sent are looked for first."""
+        """Deliver, at a start, what an earlier run left.
+
+        A row that was being sent is first searched for in its chat, because its message may already be there.
+        """
         left = await self.outbox.unfinished(self.api.id)
         self.streamed_ids.update(left.growing)
         self._left = left.newest
@@ -103,7 +113,7 @@ class Deliverer:
             self.tasks.create_task(self.deliver(address))
 
     async def adopt(self, place: str) -> None:
-        """The same for one chat, which was another process's before."""
+        """Deliver what another process left in a chat whose lease this process has just taken over."""
         left = await self.outbox.unfinished(self.api.id, place)
         self.streamed_ids.update(left.growing)
         self._left_of[place] = left.newest
@@ -111,21 +121,21 @@ class Deliverer:
             self.tasks.create_task(self.deliver(address))
 
     async def look(self, place: str) -> None:
-        """Deliver what others have put into the outbox for a chat of ours."""
+        """Deliver what other processes have put into the outbox for a chat whose lease this process holds."""
         for address in await self.outbox.waiting(self.api.id, place):
             self.tasks.create_task(self.deliver(address))
 
     def leave(self, place: str) -> None:
-        """The chat is not ours any more."""
+        """Forget a chat whose lease this process has given up."""
         self._left_of.pop(place, None)
 
     async def deliver(self, address: Address) -> None:
-        """Deliver everything the outbox holds for an address, in order. Returns when that is done.
+        """Deliver everything that the outbox holds for an address, in order. Returns when that is done.
 
-        One delivery at a time in a chat, its topics included: a search for what an unconfirmed send has left must not
-        meet another send. The view of an answer is closed first, whichever turn has brought us here: its last frame
-        must not come after the answer. Before `recover` nothing is delivered: a job may be done before Telegram answers
-        a start. Nor is anything for a chat that is another's: who has it was told in the commit.
+        One delivery at a time runs in a chat, its topics included, because a search for an unconfirmed message must not
+        meet another send. The live view of an answer is closed first: its last frame must not come after the answer.
+        Nothing is delivered before `recover`, since a job may end before the start has reached Telegram, and nothing
+        for a chat that another process holds: the commit has notified that process.
         """
         key = address.chat_key
         if self._left_of.get(key, self._left) is None or not lease.covers(address):
@@ -136,13 +146,13 @@ class Deliverer:
             async with lock:
                 while (delivery := await self.outbox.next(address)) is not None:
                     if (close := self.open_views.get(delivery.key)) is not None:
-                        await close()  # what it has sent is on disk then, so the row is read again
+                        await close()  # closing has stored what the view has sent: read the row again
                         continue
                     turn = turn_log.turn_of(delivery.key)
                     traced = tracing.joined(self.api.tracer.context(address.bot, turn))
                     with turn_log.about(turn), traced, tracing.span("deliver"):
-                        address = await self._one(delivery)
-                    if not lease.covers(address):  # a group that has moved
+                        address = await self._deliver_one(delivery)
+                    if not lease.covers(address):  # the group was migrated: its new chat is another process's
                         return
         finally:
             self._users[key] -= 1
@@ -150,13 +160,14 @@ class Deliverer:
                 del self._locks[key], self._users[key]
 
     def delivers(self, address: Address) -> bool:
-        """Whether something is on its way to the chat, or waits until it can be."""
+        """Return whether a delivery to the chat is under way or waits for its turn."""
         return self._users[address.chat_key] > 0
 
     async def acquire_slot(self, chat: int) -> None:
-        """Wait until a message or an edit may be sent to a chat.
+        """Wait until the flood budget lets a message or an edit go to a chat.
 
-        For a place in the budget of the whole bot people queue: thousands who all look for it would keep us busy.
+        Waiters for the budget of the whole bot queue up at a lock: thousands of them polling the clock would block the
+        loop.
         """
         while True:
             while (wait := self.budget.message_wait(chat, self.clock.monotonic())) > 0:
@@ -171,9 +182,9 @@ class Deliverer:
                     return
 
     async def chat_action(self, address: Address, action: str) -> None:
-        """Show for five seconds that something is being done, where the budget has room for it.
+        """Show a chat action such as "typing" for five seconds, where the flood budget has room for it.
 
-        Everybody would see it, so not where one person alone is answered.
+        Everybody in the chat would see it, so it is not shown where the answer is visible to one person only.
         """
         if address.visible_to or not self.budget.action_fits(address.chat, self.clock.monotonic()):
             return
@@ -186,7 +197,7 @@ class Deliverer:
             log.debug("a chat action was dropped: %s", error)
 
     def flooded(self, chat: int, error: Flood, *, drafts: bool = False, untold: float = FLOOD_BACKOFF.first) -> float:
-        """Leave a chat alone for as long as Telegram says, or for `untold` seconds. Returns the seconds."""
+        """Send nothing to a chat for as long as Telegram says, or else for `untold` seconds. Returns the seconds."""
         wait = (error.retry_after or untold) + 0.2
         self.budget.hold(chat, self.clock.monotonic() + wait, drafts=drafts)
         self.api.metrics.flood_waits.inc()
@@ -195,14 +206,14 @@ class Deliverer:
         log.log(level, "chat %d: Telegram asks to wait %.0f s%s", chat, wait, " for drafts" if drafts else "")
         return wait
 
-    async def _one(self, delivery: Delivery) -> Address:
-        """Deliver one row, or bury it. Returns the address under which the chat is known afterwards."""
-        progress = self._begun(delivery)
+    async def _deliver_one(self, delivery: Delivery) -> Address:
+        """Deliver one row, or move it to the dead letters. Returns the address of the chat afterwards."""
+        progress = self._new_progress(delivery)
         if (still := delivery.due - self.clock.time()) > 0:  # a flood wait that a restart has interrupted
             self.budget.hold(delivery.address.chat, self.clock.monotonic() + still)
         while True:
             try:
-                await self._parts(progress)
+                await self._send_parts(progress)
                 return delivery.address
             except Moved as error:
                 await self.outbox.chat_migrated(delivery.address.bot, delivery.address.chat, error.new)
@@ -211,65 +222,64 @@ class Deliverer:
                 self.outage.failed("Telegram does not know BOT_TOKEN any more: they wait in the outbox", grave=True)
                 await self.clock.sleep(TOKEN_PAUSE)
             except TransportUnavailable as error:
-                await self._wait(progress, error)
-            except (Refused, ValueError) as error:  # ValueError: aiogram itself does not take it
+                await self._wait_out(progress, error)
+            except (Refused, ValueError) as error:  # ValueError: aiogram's own validation
                 if isinstance(error, Gone | NotAlone) or not simpler(progress, error):
                     await self._give_up(delivery, error)
                     return delivery.address
 
-    def _begun(self, delivery: Delivery) -> Progress:
+    def _new_progress(self, delivery: Delivery) -> Progress:
         was_left = delivery.id <= self._left_of.get(delivery.address.chat_key, self._left or 0)
-        doubt = (delivery.state is DeliveryState.SENDING and was_left) or delivery.key in self.uncertain_turns
+        outcome_unknown = (delivery.state is DeliveryState.SENDING and was_left) or delivery.key in self.uncertain_turns
         self.uncertain_turns.discard(delivery.key)
         ids, rung = list(delivery.message_ids), Rung.RICH if self.rich else Rung.ENTITIES
         if delivery.address.visible_to:
             ids, rung = left(delivery.message_ids, rung)
         return Progress(
-            delivery,
-            rung,
-            ids,
-            delivery.done,
-            outcome_unknown=doubt,
-            last_known_id=delivery.last_known_id,
-            stored=delivery.last_known_id if delivery.state is DeliveryState.SENDING else None,
+            delivery=delivery,
+            rung=rung,
+            ids=ids,
+            outcome_unknown=outcome_unknown,
             ahead=LOOK_AHEAD_AFTER_START if was_left else LOOK_AHEAD,
             was_left=was_left,
         )
 
     async def _give_up(self, delivery: Delivery, error: Exception) -> None:
-        """It was refused for good. A chat that is gone is so for all that waits for it."""
-        reason = str(error) if isinstance(error, Refused) else type(error).__name__  # others quote the text
-        if delivery.address.visible_to or isinstance(error, NotAlone):  # it may be that person who is gone
-            await self._say_aloud(delivery, reason)
+        """Record that a delivery was refused for good. A chat that can't be reached is marked as blocked."""
+        reason = (
+            str(error) if isinstance(error, Refused) else type(error).__name__
+        )  # the texts of other errors quote the message
+        if delivery.address.visible_to or isinstance(error, NotAlone):  # perhaps only that person can't be reached
+            await self._replace_by_notice(delivery, reason)
         elif isinstance(error, Gone):
             log.info("chat %d can't be reached: %s", delivery.address.chat, error)
             await self.outbox.chat_blocked(delivery.address.bot, delivery.address.chat)
-            self._became("gone")
+            self._count_outcome("gone")
         else:
             log.error("delivery %d was refused for good: %s", delivery.id, reason)
             await self.outbox.dead_letter(delivery, reason)
-            self._became("dead")
+            self._count_outcome("dead")
 
-    async def _say_aloud(self, delivery: Delivery, reason: str) -> None:
-        """It can't be shown to one person alone, and is shown to nobody: the chat is told that."""
+    async def _replace_by_notice(self, delivery: Delivery, reason: str) -> None:
+        """Replace a message that can't be shown to one person by a public notice that says so."""
         log.info("chat %d: it can't be shown to one person alone: %s", delivery.address.chat, reason)
-        self._became("not alone")
+        self._count_outcome("not alone")
         if delivery.address.visible_to:
             await self.outbox.make_public(delivery)
             self.tasks.create_task(self.deliver(replace(delivery.address, visible_to=0)))
         else:
             await self.outbox.dead_letter(delivery, reason)
 
-    def _became(self, state: str) -> None:
+    def _count_outcome(self, state: str) -> None:
         self.api.metrics.deliveries.labels(state).inc()
         tracing.current().set_attribute("govorun.delivery", state)
 
-    async def _wait(self, progress: Progress, error: TransportUnavailable) -> None:
+    async def _wait_out(self, progress: Progress, error: TransportUnavailable) -> None:
         chat = progress.delivery.address.chat
         if isinstance(error, Flood):
             progress.floods += 1
             wait = self.flooded(chat, error, untold=FLOOD_BACKOFF.pause(progress.floods))
-            # On disk, so that a restart keeps the wait; and this send was certainly not carried out.
+            # Stored, so that a restart keeps the wait. This send was certainly not carried out.
             await self.outbox.postpone(progress.delivery, self.clock.time() + wait, begun=progress.outcome_unknown)
             progress.stored = progress.stored if progress.outcome_unknown else None
             return
@@ -279,16 +289,16 @@ class Deliverer:
         progress.failures += 1
         await self.clock.sleep(BACKOFF.pause(progress.failures))
 
-    async def _parts(self, progress: Progress) -> None:
+    async def _send_parts(self, progress: Progress) -> None:
         delivery = progress.delivery
         if delivery.outgoing.gone:
-            await self._take_away(progress)
+            await self._delete_leftovers(progress)
             await self.outbox.progress(delivery, progress.ids, done=0, sent=True)
             return
         screens = self._screens(progress)
         while progress.done < len(screens):
             last = progress.done == len(screens) - 1
-            message_id = await self._part(progress, screens[progress.done], last=last)
+            message_id = await self._send_part(progress, screens[progress.done], last=last)
             progress.ids[progress.done : progress.done + 1] = [message_id]
             progress.done += 1
             progress.outcome_unknown, progress.unnumbered, progress.ahead = False, False, LOOK_AHEAD
@@ -296,29 +306,29 @@ class Deliverer:
             if not delivery.address.visible_to:
                 self.unconfirmed.note_id(delivery.address.chat, message_id)
             if last:
-                await self._take_away(progress)
+                await self._delete_leftovers(progress)
             await self.outbox.progress(delivery, progress.ids, done=progress.done, sent=last)
             progress.stored = max(progress.ids)
             turn_log.current.get().last_progress = self.clock.monotonic()
-        self._became("sent")
+        self._count_outcome("sent")
 
-    async def _take_away(self, progress: Progress) -> None:
-        """Delete what is left over: a version may be shorter than the one that it was written over."""
+    async def _delete_leftovers(self, progress: Progress) -> None:
+        """Delete the messages of a longer, earlier version of the answer that are left over."""
         while len(progress.ids) > progress.done:
             await self.acquire_slot(progress.delivery.address.chat)
-            with suppress(Refused):  # it is gone, or too old to be deleted
+            with suppress(Refused):  # already deleted, or too old to be deleted
                 await self.api.call(messages.delete(progress.delivery.address, progress.ids[-1]))
             progress.ids.pop()
 
     def _screens(self, progress: Progress) -> list[Screen]:
         try:
             return messages.finished(progress.delivery.outgoing, progress.rung, progress.limit)
-        except Exception:  # formatting never costs an answer: a defect in it ends here, and is told to the operator
+        except Exception:  # a defect in the formatting must not cost the answer
             log.exception("delivery %d can't be formatted: sent as plain text", progress.delivery.id)
             progress.rung = Rung.PLAIN
             return messages.finished(progress.delivery.outgoing, progress.rung, progress.limit)
 
-    async def _part(self, progress: Progress, part: Screen, *, last: bool) -> int:
+    async def _send_part(self, progress: Progress, part: Screen, *, last: bool) -> int:
         delivery = progress.delivery
         chat = delivery.address.chat
         if delivery.address.visible_to and (part.file or progress.done == len(progress.ids)):
@@ -329,7 +339,7 @@ class Deliverer:
                 edited = await self._edit(progress, part, message_id, last=last)
                 if part.blocks and not delivery.address.visible_to and _shows_no_blocks(edited):
                     raise BadMarkup("the server leaves blocks out")
-            except NotModified:  # it already is
+            except NotModified:  # the message already is what it should be
                 return message_id
             except NoMethod:
                 with suppress(Refused):  # a new one is sent in its place
@@ -338,7 +348,7 @@ class Deliverer:
             return message_id
         if progress.outcome_unknown and (found := await self.unconfirmed.find(progress, part, last=last)):
             return found
-        if progress.unnumbered:  # it was carried out, and nobody will ever say more of it
+        if progress.unnumbered:  # the message was sent, and its id can't be found out
             return 0
         await self.acquire_slot(chat)
         await self.unconfirmed.mark(progress)
@@ -352,7 +362,7 @@ class Deliverer:
         return messages.send(part, to, outgoing, last=last, thread=progress.thread)
 
     async def _edit(self, progress: Progress, part: Screen, message_id: int, *, last: bool) -> Any:
-        """Make a message that already stands in the chat what it should be: may be repeated at will."""
+        """Edit a message in the chat into a part of the delivery. Repeating an edit does no harm."""
         to = progress.delivery.address
         markup = messages.keyboard(progress.delivery.outgoing) if last else None
         inline = markup if isinstance(markup, InlineKeyboardMarkup) else None
@@ -362,5 +372,5 @@ class Deliverer:
 
 
 def _shows_no_blocks(edited: Any) -> bool:
-    """Whether a server has carried out the edit without the blocks in it, which it does not know."""
+    """Return whether a server has edited a message but left out the blocks, which it does not know."""
     return not isinstance(edited, dict) or bool(edited.get("text") and "rich_message" not in edited)

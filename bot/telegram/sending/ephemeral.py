@@ -1,9 +1,9 @@
-"""Messages that one member of a group alone sees (Telegram calls them ephemeral). Begin with `Alone.send`.
+"""Sends messages that one member of a group alone sees (ephemeral ones). Begin with `EphemeralSender.send`.
 
-Any bot may send one within 15 s of a press, or of a message that itself only the bot saw; a bot that administers the
-group may at any time. They can be edited by their own ids, nothing tells which ones there are, and a server that does
-not know them sends what was meant for one to everybody. So the first thing that is sent never says anything, and what
-is said is only ever written into a message whose id is on disk: an edit may be repeated at will, a send may not.
+Any bot may send one within 15 s of a button press, or of a message that only the bot saw; a bot that administers the
+group may at any time. They are edited by ids of their own, no method lists them, and a server that does not know them
+sends the text to everybody. So the first message is always empty, and the answer is written only into a message whose
+id is stored: an edit may be repeated, a send may not.
 """
 
 from __future__ import annotations
@@ -26,45 +26,53 @@ from bot.telegram.sending.messages import NOTHING, Rung, Screen
 from bot.telegram.sending.progress import Progress
 from bot.types import Address, Outgoing
 
-PERHAPS = 0  # behind the id of the message that was opened: a file was about to be sent beside it
+MAYBE_SENT = 0  # stored behind the id of the opened message: a file was about to be sent, and may have been
 
 
 class Change(Protocol):
+    """Edits a message into a part of the delivery; may be repeated. Returns what Telegram answers."""
+
     async def __call__(self, progress: Progress, part: Screen, message_id: int, *, last: bool) -> Any: ...
 
 
 class Method(Protocol):
+    """Returns the call that sends a part of the delivery."""
+
     def __call__(self, progress: Progress, part: Screen, *, last: bool) -> TelegramMethod[Message]: ...
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class EphemeralSender:
-    """`permit`, `edit` and `method` are the deliverer's."""
+    """Sends ephemeral messages. `acquire_slot`, `edit` and `method` are methods of the `Deliverer`."""
 
     api: Api
     outbox: Outbox
-    permit: Callable[[int], Awaitable[None]]
+    acquire_slot: Callable[[int], Awaitable[None]]
     edit: Change
     method: Method
 
     async def send(self, progress: Progress, part: Screen, *, last: bool) -> int:
-        """Show the next part; returns its id. What an earlier try has opened for it is used."""
+        """Show the next part and return its id. A message that an earlier try has opened is used."""
         if progress.done == len(progress.ids):
             to = progress.delivery.address
             progress.ids.append(await self.open(to, progress.delivery.outgoing.opens, thread=progress.thread))
             await self._note(progress, progress.ids)
         opened = progress.ids[progress.done]
         if part.file and (progress.apart or not messages.can_be_written(part)):
-            return await self._beside(progress, part, opened, last=last)
+            return await self._send_file(progress, part, opened, last=last)
         with suppress(NotModified):
             await self.edit(progress, part, opened, last=last)
         return opened
 
     async def open(self, to: Address, opens: str, *, thread: bool = True) -> int:
-        """Send an empty one; returns its id. Raises `NotAlone` where the server or the group does not have it."""
+        """Send an empty ephemeral message and return its id.
+
+        `opens` names the press or message that allows it. Raises `NotAlone` where the server or the group does not
+        allow it.
+        """
         refusal = ""
-        for way in dict.fromkeys((opens, "")):  # whoever administers the group needs nothing that opens
-            await self.permit(to.chat)
+        for way in dict.fromkeys((opens, "")):  # an administrator of the group needs no press or message
+            await self.acquire_slot(to.chat)
             empty = messages.send(Screen(NOTHING), to, Outgoing(opens=way), last=False, thread=thread)
             try:
                 sent = await self.api.call(empty)
@@ -80,17 +88,17 @@ class EphemeralSender:
             raise NotAlone("the server does not know messages for one person")
         raise NotAlone(refusal)
 
-    async def _beside(self, progress: Progress, part: Screen, opened: int, *, last: bool) -> int:
-        """A file that the server writes into no message is one of its own, and what was opened goes.
+    async def _send_file(self, progress: Progress, part: Screen, opened: int, *, last: bool) -> int:
+        """Send a file that can't be edited into a message as a message of its own, and delete the opened one.
 
-        Of a voice note nobody may ever know whether it was sent: then that is said instead, which costs only to hear
-        what is read above. A picture would cost the picture; there it is sent again.
+        Whether a voice note was sent can never be found out after a broken connection. Then the part is shown as text
+        instead; a picture is sent again.
         """
         spoken = not messages.can_be_written(part)
         if spoken:
-            await self._note(progress, [opened, PERHAPS])
+            await self._note(progress, [opened, MAYBE_SENT])
         try:
-            await self.permit(progress.delivery.address.chat)
+            await self.acquire_slot(progress.delivery.address.chat)
             sent = await self.api.call(self.method(progress, part, last=last))
         except (NotSent, Flood):
             if spoken:
@@ -109,6 +117,8 @@ class EphemeralSender:
 
 
 def left(ids: tuple[int, ...], rung: Rung) -> tuple[list[int], Rung]:
-    """What an earlier process has left of a delivery to one person: where the file may have been sent, it is not."""
-    known = [id_ for id_ in ids if id_ != PERHAPS]
+    """Return the stored ids of an ephemeral delivery, and the rung to go on with: plain text where its file may have
+    been sent already.
+    """
+    known = [id_ for id_ in ids if id_ != MAYBE_SENT]
     return known, rung if len(known) == len(ids) else Rung.PLAIN

@@ -1,11 +1,11 @@
-"""How often Telegram may be called: what is allowed, and how to spend it well.
+"""Flood limits of the Bot API: how often the bot may call Telegram, and how to spend that well.
 
 Telegram publishes one budget exactly: drafts and chat actions share 20 calls in 5 s and 40 in 30 s a chat
-(core.telegram.org/api/bots/ai). For messages about 30 a second over all chats, 1 a second in a private chat after a
-short burst, 20 a minute in a group are known to be safe; what is beyond is told by `retry_after`, which is obeyed for
-the chat that earned it. Edits count like messages, and drafts do not: two budgets, and an answer uses both. It begins
-as drafts and becomes a message when it has had its share of them (`lands`), which is edited from then on. Everything
-here is arithmetic on a clock: nothing waits inside.
+(core.telegram.org/api/bots/ai). For messages, about 30 a second over all chats, 1 a second in a private chat after a
+short burst, and 20 a minute in a group are known to be safe; beyond that Telegram answers with `retry_after`, which is
+obeyed for that chat. Edits count like messages, and drafts do not: an answer uses both budgets. It begins as drafts
+and, after its share of them, becomes a message that is edited (`lands`). Everything here is arithmetic on a clock:
+nothing waits inside.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ KEPT_CHATS = 4096
 
 
 class Bucket:
-    """`rate` calls a second after a burst of `size`. A rate of 0 is no limit."""
+    """A token bucket: `rate` calls a second after a burst of `size` calls. A rate of 0 is no limit."""
 
     def __init__(self, rate: float, size: float) -> None:
         self.rate = rate
@@ -36,7 +36,7 @@ class Bucket:
         self._at = 0.0
 
     def wait(self, now: float, calls: float = 1.0) -> float:
-        """Seconds until so many calls may be made at once."""
+        """Return the seconds until `n` calls may be made at once."""
         if not self.rate:
             return 0.0
         self._level = min(self.size, self._level + max(0.0, now - self._at) * self.rate)
@@ -44,74 +44,78 @@ class Bucket:
         return max(0.0, (calls - self._level) / self.rate)
 
     def take(self) -> None:
+        """Count a call."""
         self._level -= 1
 
 
 class Window:
-    """At most `n` calls in `s` seconds, for several (n, s) at once; no limit when there is none."""
+    """Sliding windows: at most `n` calls in `s` seconds, for several pairs (n, s) at once. No pair is no limit."""
 
     def __init__(self, limits: tuple[tuple[int, float], ...] = DRAFTS) -> None:
         self.limits = limits
         self._calls: deque[float] = deque(maxlen=max((most for most, _ in limits), default=0))
 
     def wait(self, now: float, share: float = 1.0) -> float:
-        """Seconds until a call may be made by somebody who may use that share of the limits."""
+        """Return the seconds until a caller that may use `share` of the limits may make a call."""
         return max(
             (self._until(max(int(most * share), 1), seconds) - now for most, seconds in self.limits), default=0.0
         )
 
     def even(self, now: float) -> float:
-        """Seconds between calls that would spend what is left of the longest limit until the first of it returns."""
+        """Return the seconds between calls that spread what is left of the longest window evenly over it."""
         _, seconds = max(self.limits, key=lambda limit: limit[1])
         spent = [at for at in self._calls if now - at < seconds]
         return (spent[0] + seconds - now if spent else seconds) / max(self.left(now), 1)
 
     def left(self, now: float) -> int:
-        """Calls that may still be made within the longest limit."""
+        """Return the number of calls that the longest window still allows."""
         most, seconds = max(self.limits, key=lambda limit: limit[1])
         return most - sum(now - at < seconds for at in self._calls)
 
     def take(self, now: float) -> None:
+        """Count a call made at the monotonic time `now`."""
         self._calls.append(now)
 
     def _until(self, most: int, seconds: float) -> float:
-        # A little later than allowed: what we time at the start of a call is timed there at its arrival.
+        # A little later than allowed: Telegram counts a call when it arrives, we when it starts.
         return self._calls[-most] + seconds + 0.1 if most <= len(self._calls) else float("-inf")
 
 
 @dataclass(slots=True)
 class ChatBudget:
+    """The flood budget of one chat. Times are monotonic."""
+
     messages: Bucket
     drafts: Window = field(default_factory=Window)
-    held: float = 0.0  # until when the chat waits because Telegram said so
-    drafts_held: float = 0.0
+    held: float = 0.0  # until when Telegram wants no messages
+    drafts_held: float = 0.0  # until when Telegram wants no drafts
     last_draft: float = float("-inf")
     last_message: float = float("-inf")
-    careful: float = float("-inf")  # until when Telegram's last complaint is remembered
+    careful: float = float("-inf")  # until when the chat is spared after a flood error
 
 
 class FloodBudget:
-    """The budget of one bot token. `rate` and `chat_rate` are messages a second; 0 is no limit of our own."""
+    """The flood budget of one bot token. `rate` and `chat_rate` are messages a second; 0 is no limit of our own."""
 
     def __init__(self, rate: float, chat_rate: float) -> None:
         self.chat_rate = chat_rate
-        # A bucket of that size would let through twice as many in its first second.
+        # A window, because a bucket of that size would let twice as many calls through in its first second.
         self._all = Window(((most, most / rate),) if rate and (most := max(int(rate), 1)) else ())
         self._chats: OrderedDict[int, ChatBudget] = OrderedDict()
 
     def message_wait(self, chat: int, now: float) -> float:
-        """Seconds until a message or an edit may be sent to a chat, as far as the chat is concerned."""
+        """Return the seconds until the budget of a chat allows a message or an edit."""
         budget = self._of(chat)
         return _grained(max(budget.held - now, budget.messages.wait(now)))
 
     def bot_wait(self, now: float) -> float:
-        """Seconds until one may be sent to any chat at all."""
+        """Return the seconds until the budget of the whole bot allows a message or an edit."""
         return _grained(self._all.wait(now))
 
     def edit_wait(self, chat: int, now: float) -> float:
-        """Seconds until a half-written answer should be edited: the whole one must never wait for its halves.
+        """Return the seconds until a half-written answer should be edited.
 
-        One message of the chat's budget and half of the bot's stay free.
+        One message of the chat's budget and half of the bot's stay free, so that a finished answer never waits.
         """
         budget = self._of(chat)
         pace = EDIT_GROUP if chat < 0 else EDIT_CAREFUL if budget.careful > now else EDIT_PRIVATE
@@ -120,22 +124,23 @@ class FloodBudget:
         return _grained(max(*waits, self._all.wait(now, share=0.5)))
 
     def lands(self, chat: int, now: float) -> bool:
-        """Whether an answer that has had its share of drafts should go on as a message."""
+        """Return whether an answer that has used its share of drafts should go on as a message."""
         budget = self._of(chat)
         calm = max(budget.held, budget.careful) <= now and self._all.wait(now, share=0.5) <= 0
         return calm and budget.messages.wait(now, LANDING) <= 0
 
     def take_message(self, chat: int, now: float) -> None:
+        """Count a message or an edit."""
         budget = self._of(chat)
         budget.messages.take()
         budget.last_message = now
         self._all.take(now)
 
     def draft_wait(self, chat: int, now: float, sent: int = SHARE) -> float:
-        """Seconds until the next draft of an answer should be sent, which has had `sent` of them.
+        """Return the seconds until the next draft of an answer that has had `sent` drafts.
 
-        Its share of the budget is spent at once, so that it feels instant; what is beyond slower the less is left, so
-        that a long one never stands still.
+        An answer spends its share of the budget at once, so that it feels instant. Further drafts come the slower the
+        less of the budget is left, so that a long answer never stops.
         """
         budget = self._of(chat)
         has_its_share = sent < SHARE and budget.drafts.left(now) >= SHARE - sent
@@ -144,17 +149,18 @@ class FloodBudget:
         return _grained(max(budget.last_draft + pace - now, budget.drafts.wait(now), budget.drafts_held - now))
 
     def action_fits(self, chat: int, now: float) -> bool:
-        """Whether a chat action may be shown: it spends the budget of drafts."""
+        """Return whether a chat action may be shown: it spends the budget of drafts."""
         budget = self._of(chat)
         return budget.drafts.wait(now) <= 0 and budget.drafts_held <= now
 
     def take_draft(self, chat: int, now: float) -> None:
+        """Count a draft or a chat action."""
         budget = self._of(chat)
         budget.drafts.take(now)
         budget.last_draft = now
 
     def hold(self, chat: int, until: float, *, drafts: bool = False) -> None:
-        """Telegram said to wait."""
+        """Let a chat wait until the monotonic time `until`, because Telegram has asked for it."""
         budget = self._of(chat)
         if drafts:
             budget.drafts_held = max(budget.drafts_held, until)

@@ -1,6 +1,6 @@
-"""An `Outgoing` or a half-written answer -> what Telegram shows: a list of parts, and the calls that send them.
+"""Turns an `Outgoing` or a half-written answer into screens (`Screen`), and screens into calls of the Bot API.
 
-The ladder of a text is rich blocks (only where it needs them), entities, plain text; `rung` says how far down we are.
+A text is sent on one of three rungs: rich blocks (only where it needs them), text with entities, or plain text.
 """
 
 from __future__ import annotations
@@ -49,14 +49,16 @@ from bot.types import Address, Button, File, Outgoing
 
 LIMIT = 4096
 CAPTION_LIMIT = 1024
-SHORT_LIMIT = 1024  # of an edit of what one person sees: servers took no more for a time, as of a caption
+SHORT_LIMIT = 1024  # of an edited ephemeral message: for a time servers took no more, as in a caption
 NOTHING = "…"  # an answer without anything to see is still an answer
 STOP = "stop"  # the callback data of the Stop button: it needs no rights but to see the chat
-BY_REPLY, BY_PRESS = "m", "q"  # what lets an answer be shown to one person alone: a message to the bot, a press
+BY_REPLY, BY_PRESS = "m", "q"  # `Outgoing.opens` begins with what allows an ephemeral answer: a message, a press
 NO_PREVIEW = LinkPreviewOptions(is_disabled=True)  # a preview fetches what the model wrote
 
 
 class Rung(IntEnum):
+    """The ways to send a text, each simpler than the one before. After a refusal the next one is tried."""
+
     RICH = 0
     ENTITIES = 1
     PLAIN = 2
@@ -64,7 +66,7 @@ class Rung(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """One message: a text with entities, or blocks, or a file with its caption."""
+    """The content of one message: a text with entities, or blocks, or a file with its caption."""
 
     text: str = ""
     entities: tuple[dict[str, Any], ...] = ()
@@ -72,14 +74,16 @@ class Screen:
     file: File | None = None
 
     def rich(self) -> InputRichMessage:
+        """Return the blocks as aiogram's type."""
         return InputRichMessage.model_validate(json.loads(self.blocks))
 
     def marks(self) -> list[MessageEntity]:
+        """Return the entities as aiogram's type."""
         return [MessageEntity.model_validate(entity) for entity in self.entities]
 
 
 def finished(outgoing: Outgoing, rung: Rung, limit: int = LIMIT) -> list[Screen]:
-    """The messages of a finished answer, at least one; `limit` is what one text may have."""
+    """Return the messages of a finished answer, at least one; `limit` is the length of one text (UTF-16 units)."""
     if outgoing.file and rung is not Rung.PLAIN:
         caption = render.plain(outgoing.text, limit=CAPTION_LIMIT)
         return [Screen(text=caption[0] if caption else "", file=outgoing.file)]
@@ -94,7 +98,7 @@ def finished(outgoing: Outgoing, rung: Rung, limit: int = LIMIT) -> list[Screen]
 
 
 def growing(markdown: str, rung: Rung, note: str = "", limit: int = LIMIT) -> Screen:
-    """What to show of an answer that is being written; the end of it where it outgrew one message."""
+    """Return what to show of an answer that is being written: its end, where it is longer than one message."""
     document = render.parse(render.draft(markdown))
     if rung is Rung.RICH and render.needs_rich(document) and (blocks := render.rich(document, note)):
         return Screen(blocks=json.dumps(blocks, ensure_ascii=False))
@@ -108,6 +112,9 @@ def growing(markdown: str, rung: Rung, note: str = "", limit: int = LIMIT) -> Sc
 def send(
     screen: Screen, to: Address, outgoing: Outgoing, *, last: bool, thread: bool = True
 ) -> TelegramMethod[Message]:
+    """Return the call that sends a screen. Buttons stand under the `last` screen; without `thread` the topic is left
+    out.
+    """
     where: dict[str, Any] = {"chat_id": to.chat}
     if thread and to.thread:
         where["message_thread_id"] = to.thread
@@ -137,7 +144,7 @@ def send(
 
 
 def _alone(to: Address, opens: str) -> dict[str, Any]:
-    """What makes a send one that only one member of the group sees."""
+    """Return the arguments that make a message visible to one member of the group only."""
     way, id_ = opens[:1], opens[1:]
     query = id_ if way == BY_PRESS else None
     where: dict[str, Any] = {
@@ -151,11 +158,12 @@ def _alone(to: Address, opens: str) -> dict[str, Any]:
 
 
 def as_document(screen: Screen) -> Screen:
-    """The same file as a document: for one that Telegram does not take as a picture or a voice note."""
+    """Return the screen with its file as a document, for a picture or voice note that Telegram refuses."""
     return replace(screen, file=replace(screen.file, kind="document")) if screen.file else screen
 
 
 def edit(screen: Screen, to: Address, message_id: int, markup: InlineKeyboardMarkup | None) -> TelegramMethod[Any]:
+    """Return the call that edits a message into a screen."""
     if to.visible_to:
         return _edit_alone(screen, to, message_id, markup)
     where: dict[str, Any] = {"chat_id": to.chat, "message_id": message_id, "reply_markup": markup}
@@ -187,7 +195,7 @@ def _edit_alone(
 
 
 def can_be_written(screen: Screen) -> bool:
-    """Whether the file may take the place of what stands in a message."""
+    """Return whether the file of a screen may be edited into an existing message."""
     return screen.file is not None and screen.file.kind in MEDIA
 
 
@@ -196,12 +204,14 @@ def _media(screen: Screen, file: File) -> InputMediaPhoto | InputMediaDocument:
 
 
 def delete(to: Address, message_id: int) -> TelegramMethod[bool]:
+    """Return the call that deletes a message."""
     if to.visible_to:
         return DeleteEphemeralMessage(chat_id=to.chat, receiver_user_id=to.visible_to, ephemeral_message_id=message_id)
     return DeleteMessage(chat_id=to.chat, message_id=message_id)
 
 
 def draft(screen: Screen, to: Address, draft_id: int) -> TelegramMethod[bool]:
+    """Return the call that shows a screen as a draft with a Stop button (`sendMessageDraft`)."""
     where: dict[str, Any] = {"chat_id": to.chat, "draft_id": draft_id, "can_stop": True, "keep_on_stop": True}
     if to.thread:
         where["message_thread_id"] = to.thread
@@ -211,18 +221,21 @@ def draft(screen: Screen, to: Address, draft_id: int) -> TelegramMethod[bool]:
 
 
 def action(to: Address, name: str) -> TelegramMethod[bool]:
+    """Return the call that shows a chat action (`sendChatAction`), such as "typing"."""
     return SendChatAction(
         chat_id=to.chat, message_thread_id=to.thread or None, business_connection_id=to.connection or None, action=name
     )
 
 
 def keyboard(outgoing: Outgoing) -> InlineKeyboardMarkup | ForceReply | None:
+    """Return the buttons of a message, or a prompt for a reply, or None."""
     if outgoing.buttons:
         return _inline(outgoing.buttons)
     return ForceReply(force_reply=True, selective=True) if outgoing.ask_reply else None
 
 
 def stop_keyboard(label: str) -> InlineKeyboardMarkup:
+    """Return the Stop button of an answer that is being written."""
     return _inline(((Button(label, STOP),),))
 
 

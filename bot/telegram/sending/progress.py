@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from bot.ports import Delivery
+from bot.ports import Delivery, DeliveryState
 from bot.telegram.client.api import BadMarkup, NoMessage, NoMethod, NoThread
 from bot.telegram.sending import messages
 from bot.telegram.sending.messages import Rung
@@ -12,34 +12,45 @@ from bot.telegram.sending.messages import Rung
 SHORTEST = 256  # characters: shorter pieces are not tried where a server finds all of them too long
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Progress:
-    """How far a delivery has come, and what was learned on the way."""
+    """How far one delivery has come, and what its tries have shown.
+
+    `ids` are the messages that hold its parts so far, `was_left` says that an earlier run began it, `outcome_unknown`
+    that the next send may already have been carried out, and `ahead` how many ids behind the newest known one that
+    message may have got.
+    """
 
     delivery: Delivery
     rung: Rung
     ids: list[int]
-    done: int
-    outcome_unknown: bool  # the next send may already have been carried out
-    last_known_id: int  # what it may have left has a higher id
-    stored: int | None  # the marker on disk, where a search after a crash begins; None: the row is not SENDING there
-    ahead: int  # how many ids behind the newest known one it may have got
-    unnumbered: bool = False  # the server says that it sent it, and does not say as which message
-    cleared: set[int] = field(default_factory=set)  # ids that it has not got
-    touched: set[int] = field(default_factory=set)  # ids that a search may have edited without hearing of it
-    was_left: bool = False  # from before the start
-    looks: int = 0
-    thread: bool = True
-    document: bool = False
-    apart: bool = False  # a file that one person sees can't be written into a message
-    renewed: bool = False  # a message that could not be edited was given up
-    limit: int = messages.LIMIT  # of the text of one message
-    failures: int = 0  # in a row, without an answer of Telegram
-    floods: int = 0  # how often Telegram has asked to wait
+    outcome_unknown: bool
+    ahead: int
+    was_left: bool
+    done: int = field(init=False)  # parts that are sent
+    last_known_id: int = field(init=False)  # a message of unknown outcome has a higher id than this
+    # `last_known_id` as stored, where a search after a crash begins; None: the stored row is not in the state SENDING.
+    stored: int | None = field(init=False)
+    unnumbered: bool = field(default=False, init=False)  # the server sent the message and did not tell its id
+    cleared: set[int] = field(default_factory=set, init=False)  # ids that are other messages
+    touched: set[int] = field(default_factory=set, init=False)  # ids that a search may have edited without an answer
+    looks: int = field(default=0, init=False)  # how often the search has changed a button to see a message
+    thread: bool = field(default=True, init=False)  # send into the topic
+    document: bool = field(default=False, init=False)  # send the file as a document
+    apart: bool = field(default=False, init=False)  # send the file in a message of its own, not by an edit
+    renewed: bool = field(default=False, init=False)  # a message that could not be edited was given up
+    limit: int = field(default=messages.LIMIT, init=False)  # of the text of one message
+    failures: int = field(default=0, init=False)  # in a row, without an answer of Telegram
+    floods: int = field(default=0, init=False)  # how often Telegram has asked to wait
+
+    def __post_init__(self) -> None:
+        self.done = self.delivery.done
+        self.last_known_id = self.delivery.last_known_id
+        self.stored = self.last_known_id if self.delivery.state is DeliveryState.SENDING else None
 
 
 def simpler(progress: Progress, error: Exception) -> bool:
-    """Change the way of sending after a refusal; False when there is no other way left."""
+    """Change how a delivery is sent after a refusal. Returns False when no other way is left."""
     if isinstance(error, NoThread) and progress.thread:
         progress.thread = False
     elif (
@@ -56,14 +67,17 @@ def simpler(progress: Progress, error: Exception) -> bool:
         progress.limit, progress.done = progress.limit // 2, 0
     elif progress.rung < Rung.PLAIN:
         progress.rung = Rung(progress.rung + 1)
-        progress.done = 0  # simpler parts end elsewhere: those that stand already are edited to fit
+        progress.done = 0  # simpler parts are cut elsewhere: messages that were sent are edited to fit
     else:
         return _elsewhere(progress)
     return True
 
 
 def _goes_apart(progress: Progress, error: Exception) -> bool:
-    """A file that one person sees, into another message if its own is gone, or into none."""
+    """Send the file of an ephemeral delivery as another message if its own is gone, else as a message of its own.
+
+    Returns False where that was tried already.
+    """
     if not progress.delivery.outgoing.file or progress.apart or progress.rung is Rung.PLAIN:
         return False
     progress.apart = not (isinstance(error, NoMessage) and _elsewhere(progress))
@@ -71,9 +85,9 @@ def _goes_apart(progress: Progress, error: Exception) -> bool:
 
 
 def _elsewhere(progress: Progress) -> bool:
-    """Give up the message that was to be edited, so that a new one is sent.
+    """Give up the message that was to be edited, so that a new one is sent. Returns False where there is none.
 
-    What one person sees is always edited into a message that was just opened: there it is done once.
+    An ephemeral answer is always edited into a message that was just opened, so there this is done only once.
     """
     if progress.done >= len(progress.ids) or (progress.delivery.address.visible_to and progress.renewed):
         return False

@@ -1,8 +1,9 @@
-"""An answer while it is being written: drafts in private chats until it lands as a message, edits of that message.
+"""Shows an answer while it is being written: drafts in private chats until it lands as a message, edits of that
+message.
 
-Nothing here is promised: a frame that does not fit into the budget is dropped, never queued. What counts is the
-outbox. `Live.end` returns when no frame is under way, so that the finished message can't be overtaken by a draft.
-Between two frames nobody reads what the model writes (`concurrency/backpressure.py`).
+Nothing here is promised: a frame that does not fit into the flood budget is dropped, never queued. Only the outbox
+counts. `LiveMessage.end` returns when no frame is under way, so that no draft comes after the finished message. Between
+two frames the stream of the model is not read (`concurrency/backpressure.py`).
 """
 
 from __future__ import annotations
@@ -33,28 +34,28 @@ Mode = Literal["draft", "edit", "off"]
 
 THINKING_AFTER = 0.6  # seconds of silence before "Thinking…": most models are quicker, and each draft counts
 BREATH = 0.03  # seconds: an answer that comes at once needs no draft
-KEEPING = 1.5  # seconds: what is written needs no more frames, unless the database fails for more than a moment
+KEEPING = 1.5  # seconds: a complete answer gets no more frames, unless storing it takes longer than this
 KEEP_ALIVE = 20.0  # a draft lives 30 s
-BEHIND = 0.5  # seconds between looks whether an older answer, which a restart has left, stands in the chat
+BEHIND = 0.5  # seconds between checks whether an older answer, left by an earlier run, is delivered
 TYPING = 4.5  # seconds: it is shown for 5
 FRAME_DEADLINE = 10.0
 END_DEADLINE = 1.0
 
 
 class LiveMessage:
-    """The view of one answer. `turn` names it in the outbox.
+    """The live view of one answer. `turn` is the key of the answer in the outbox.
 
-    `stop_label` stands on the Stop button of a message that is edited, `quote` is the message that it answers, and
-    `over` a message of ours that the answer is written over.
+    `stop_label` stands on the Stop button of a message that is edited, `quote` is the id of the message that is
+    answered, and `over` the id of an earlier answer that this one is written over.
     """
 
     def __init__(
         self,
+        *,
         deliverer: Deliverer,
         address: Address,
         turn: str,
         mode: Mode,
-        *,
         stop_label: str,
         quote: int,
         over: int = 0,
@@ -67,39 +68,43 @@ class LiveMessage:
         self.quote = quote
         self.over = over
         self.text = ""
-        self.doing = ""  # said below the text
-        self._completed: float | None = None  # when all of it was written
-        self._unseen = 0.0  # since when there is something that was not shown
+        self.doing = ""  # shown below the text
+        self._completed: float | None = None  # when the text was complete, monotonic
+        self._unseen = 0.0  # since when there is text that was not shown, monotonic; 0.0: all is shown
         self._flow = backpressure.Flow()
-        self._waited = 0.0  # seconds that what is read next was held back
+        self._waited = 0.0  # seconds for which the text that is read next was held back
         self._rung = Rung.RICH if deliverer.rich else Rung.ENTITIES
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._landed = asyncio.Event()  # no frame is under way
+        self._landed = asyncio.Event()  # set while no frame is under way
         self._landed.set()
         self._ended = False
 
     def begin(self) -> None:
-        """The model was asked: from now on something is shown."""
+        """Open the view. Call this when the model was asked."""
         if self._task is None and not self._ended:
             self.deliverer.open_views[self.turn] = self.end
             backpressure.current.set(self._flow)
             self._task = self.deliverer.tasks.create_task(self._run())
 
     def change(self, text: str) -> None:
+        """Show `text` as the answer so far."""
         self.text, self.doing, self._completed = text, "", None
         if text and not self._unseen:
             self._unseen, self._waited = self.deliverer.clock.monotonic() - self._waited, 0.0
         self._changed.set()
 
     def show(self, doing: str) -> None:
+        """Show `doing` ("searching the web…") below the text, until the text changes."""
         self.doing = doing
         self._changed.set()
 
     def complete(self) -> None:
+        """Note that the whole text is written: further frames wait a moment, because the finished answer is near."""
         self._completed = self.deliverer.clock.monotonic()
 
     async def end(self) -> None:
+        """Close the view. Returns when no frame is under way any more, after at most a second."""
         self._ended = True
         if self._task is None:
             return
@@ -108,7 +113,7 @@ class LiveMessage:
                 await self._landed.wait()
         self._task.cancel()
         await asyncio.wait({self._task})
-        if self.deliverer.open_views.get(self.turn) == self.end:  # else a turn that was begun anew has another view
+        if self.deliverer.open_views.get(self.turn) == self.end:  # a turn that was begun anew has another view
             del self.deliverer.open_views[self.turn]
 
     async def _run(self) -> None:
@@ -133,13 +138,13 @@ class LiveMessage:
             self.mode = "edit"
         if self.mode != "draft":
             await self._type()
-        elif not placed:  # else it had landed before a restart
+        elif not placed:  # else the answer landed as a message before a restart
             await self._drafts(may_land=placed is None)
-        if placed != 0:  # 0: a restart came while it was being sent, and the finished answer will look for it
+        if placed != 0:  # 0: a restart came while the message was sent; the delivery will search for it
             await self._edits(placed or 0)
 
     async def _type(self) -> None:
-        """Where no draft says "Thinking…": typing, until there is something to show."""
+        """Show "typing" until there is a text to show. (A draft shows "Thinking…" instead.)"""
         await self._wait_for_change(THINKING_AFTER)
         while not (self.text or self.doing):
             await self.deliverer.chat_action(self.address, "typing")
@@ -159,25 +164,27 @@ class LiveMessage:
         self._changed.clear()
 
     def _hold(self) -> None:
-        if self.text:  # the first word is nowhere kept waiting
+        if self.text:  # the first word is never held back
             self._flow.hold()
 
-    async def _ripe(self, wait: Callable[[], float]) -> None:
-        """Wait until another frame may be made. What was held back until then is read when this returns."""
+    async def _wait_for_budget(self, wait: Callable[[], float]) -> None:
+        """Wait until another frame may be sent. The stream of the model, held back meanwhile, is read when this
+        returns.
+        """
         while (seconds := wait()) > 0:
             self._hold()
             await self.deliverer.clock.sleep(seconds)
         self._waited = self._flow.release()
-        await asyncio.sleep(0)  # who reads it comes first
+        await asyncio.sleep(0)  # let the reader of the stream run first
 
-    async def _give_way(self) -> None:
+    async def _wait_if_complete(self) -> None:
         if self._completed is not None:
             await self.deliverer.clock.sleep(self._completed + KEEPING - self.deliverer.clock.monotonic())
 
     # --- drafts -------------------------------------------------------------------------------------------------------
 
     async def _drafts(self, *, may_land: bool) -> None:
-        """Ends by being cancelled, or by changing the mode: where the answer lands, and where no drafts are taken."""
+        """Show drafts until cancelled, or until `mode` becomes "edit": the answer lands, or drafts are refused."""
         draft_id = int(self.turn.partition(".")[0]) or 1
         clock, budget, chat = self.deliverer.clock, self.deliverer.budget, self.address.chat
         shown: Screen | None = None
@@ -189,7 +196,7 @@ class LiveMessage:
 
         while not self._ended and self.mode == "draft":
             if drafts:
-                await self._ripe(due)
+                await self._wait_for_budget(due)
             await self._wait_for_change(KEEP_ALIVE if shown else THINKING_AFTER)
             if shown is None and (self.text or self.doing):
                 await clock.sleep(BREATH)
@@ -199,8 +206,8 @@ class LiveMessage:
                 return
             while (wait := budget.draft_wait(chat, clock.monotonic(), drafts)) > 0:
                 await clock.sleep(wait)
-            await self._give_way()
-            self._changed.clear()  # what came meanwhile is in this frame
+            await self._wait_if_complete()
+            self._changed.clear()  # this frame has everything that came meanwhile
             frame = messages.growing(self.text, self._rung, self.doing)
             if frame == shown and clock.monotonic() - shown_at < KEEP_ALIVE - 1:
                 continue
@@ -210,12 +217,14 @@ class LiveMessage:
             self._hold()
             if await self._draft(frame, draft_id):
                 shown, shown_at = frame, clock.monotonic()
-                self._seen(unseen)
+                self._observe_lag(unseen)
             else:
                 self._unseen = unseen
 
     def _lands(self) -> bool:
-        """Blocks stay drafts: whether a text can be edited into them is not told."""
+        """Return whether to go on as a message. An answer with blocks stays a draft: a message may not be editable into
+        blocks.
+        """
         is_free = self.deliverer.budget.lands(self.address.chat, self.deliverer.clock.monotonic())
         return is_free and not messages.growing(self.text, self._rung).blocks
 
@@ -231,15 +240,17 @@ class LiveMessage:
         except Refused:
             self.mode = "edit"
         except TransportError as error:
-            self._ended = self._ended or isinstance(error, Unauthorized)  # then nothing can be shown at all
+            self._ended = self._ended or isinstance(
+                error, Unauthorized
+            )  # Telegram does not know the token: nothing can be shown
             log.debug("a draft was dropped: %s", error)
         finally:
             self._landed.set()
         self._changed.set()
         return False
 
-    def _seen(self, since: float) -> None:
-        """What came at that time is shown now; 0.0: the frame had nothing new."""
+    def _observe_lag(self, since: float) -> None:
+        """Measure the delay of text that came at the time `since` and is shown now; 0.0: the frame had no new text."""
         if since:
             self.deliverer.api.metrics.text_lag_seconds.observe(self.deliverer.clock.monotonic() - since)
 
@@ -256,22 +267,22 @@ class LiveMessage:
         self._ended = self._ended or self.deliverer.api.lacks(EditMessageText)
         shown = Screen()
         while not self._ended:
-            await self._ripe(lambda: budget.edit_wait(chat, clock.monotonic()))
+            await self._wait_for_budget(lambda: budget.edit_wait(chat, clock.monotonic()))
             await self._changed.wait()
             while not message_id and self.deliverer.delivers(self.address):
                 await clock.sleep(BEHIND)
             while (wait := budget.edit_wait(chat, clock.monotonic())) > 0:
                 await clock.sleep(wait)
-            await self._give_way()
+            await self._wait_if_complete()
             self._changed.clear()
-            # No blocks: whether a text can be edited into them is not told.
+            # No blocks: a message of text may not be editable into blocks.
             limit = messages.SHORT_LIMIT if self.address.visible_to else messages.LIMIT
             frame = messages.growing(self.text, Rung.ENTITIES, self.doing, limit)
             if frame.text and frame != shown:
                 unseen, self._unseen = self._unseen, 0.0
                 self._hold()
                 message_id = await self._edit(frame, message_id)
-                self._seen(unseen)
+                self._observe_lag(unseen)
                 shown = frame
 
     async def _edit(self, frame: Screen, message_id: int) -> int:
@@ -282,7 +293,7 @@ class LiveMessage:
         self._landed.clear()
         try:
             if not message_id:
-                return await self._place(frame)
+                return await self._send_message(frame)
             stop = messages.stop_keyboard(self.stop_label)
             await deliverer.api.call(messages.edit(frame, self.address, message_id, stop), deadline=FRAME_DEADLINE)
         except NotModified:
@@ -296,11 +307,11 @@ class LiveMessage:
             self._landed.set()
         return message_id
 
-    async def _place(self, frame: Screen) -> int:
-        """Send the message that is edited from then on.
+    async def _send_message(self, frame: Screen) -> int:
+        """Send the message that is edited from then on, and return its id.
 
-        When it is not told whether that was done, the view ends: a second one would stay in the chat for ever, and the
-        finished answer looks for the first.
+        When the outcome of the send is unknown, the view ends: a second message would stay in the chat for ever, and
+        the delivery of the finished answer searches for the first one.
         """
         deliverer = self.deliverer
         method = messages.send(frame, self.address, Outgoing(reply_to=self.quote), last=False)

@@ -73,7 +73,7 @@ async def test_no_cut_answer_is_passed_off_as_whole_over_a_connection(name: str,
     given: dict[str, Any] = {"yc_api_key": "AQVN-secret", "yc_folder_id": "b1g", "model": "qwen3-235b-a22b-fp8"}
     async with serve(answer(200)) as server, Http() as http:
         settings = Settings(_env_file=None, yc_openai_url=server.url, **given)
-        studio = YandexStudio(settings, http, VirtualClock(), Random(1))
+        studio = YandexStudio(settings=settings, http=http, clock=VirtualClock(), random=Random(1))
         for place in places(stream):
             server.script[:] = [framed(framing, stream[:place], len(stream))]
             finish, calls = await outcome(studio)

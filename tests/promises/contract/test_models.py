@@ -68,7 +68,7 @@ class World:
         self.row = KINDS[kind] | ({"url": f"{studio.url}/v1"} if kind == "foreign" else {})
         given: dict[str, Any] = {**studio.settings(), "models": [self.row], "idle_deadline": 0.3}
         self.settings = Settings(_env_file=None, **given)
-        self.service = YandexStudio(self.settings, http, VirtualClock(), Random(1))
+        self.service = YandexStudio(settings=self.settings, http=http, clock=VirtualClock(), random=Random(1))
         self.model: TextModel = self.service.text(self.row["name"])
         chat = "completion" if self.model.profile.native else "chat/completions"
         self.route = "responses" if kind in ("searching", "agent") else chat

@@ -140,7 +140,7 @@ async def test_a_method_that_is_not_known_is_told_from_a_server_that_is_away() -
 
 async def outcome(*script: Play, method: Any) -> TransportError:
     async with serve(*script) as raw:
-        api = Api(TOKEN, raw.url)
+        api = Api(token=TOKEN, url=raw.url)
         try:
             with pytest.raises(TransportError) as caught:
                 await api.call(method, deadline=5)
@@ -156,14 +156,14 @@ async def outcome(*script: Play, method: Any) -> TransportError:
 @pytest.mark.parametrize("method", [EditMessageText(chat_id=1, message_id=2, text="x"), SetWebhook(url="https://a.b")])
 async def test_a_call_whose_result_tells_nothing_is_carried_out(method: Any, result: Any) -> None:
     async with serve(answer(200, {"ok": True, "result": result})) as raw:
-        api = Api(TOKEN, raw.url)
+        api = Api(token=TOKEN, url=raw.url)
         await api.call(method)
         await api.close()
 
 
 async def test_numbers_as_texts_are_numbers() -> None:
     async with serve(answer(200, {"ok": True, "result": {"message_id": "12"}})) as raw:
-        api = Api(TOKEN, raw.url)
+        api = Api(token=TOKEN, url=raw.url)
         assert int((await api.call(SendMessage(chat_id=1, text="x")))["message_id"]) == 12
         await api.close()
 

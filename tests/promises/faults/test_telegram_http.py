@@ -34,7 +34,7 @@ TOKEN = "123456:" + "s" * 35
 async def outcome(*script: Play, method: Any = None) -> TransportError:
     """The error that a call to a server with this script ends in."""
     async with serve(*script) as raw:
-        api = Api(TOKEN, raw.url)
+        api = Api(token=TOKEN, url=raw.url)
         try:
             with pytest.raises(TransportError) as caught:
                 await api.call(method or GetMe(), deadline=5)
@@ -87,7 +87,7 @@ async def test_f6_f33_a_poll_that_makes_no_sense_is_asked_again(stage: Stage, na
 async def test_f33_an_answer_with_fields_that_nobody_knows_is_read() -> None:
     me = {"id": 7, "is_bot": True, "first_name": "G", "username": "g_bot", "has_wings": {"left": [1]}, "new": None}
     async with serve(answer(200, {"ok": True, "result": me, "weather": "fine"})) as raw:
-        api = Api(TOKEN, raw.url)
+        api = Api(token=TOKEN, url=raw.url)
         assert (await api.call(GetMe()))["id"] == 7
         await api.close()
 
@@ -132,7 +132,7 @@ async def test_f8_a_redirect_is_not_followed_and_the_alarm_names_it(
 
 
 async def test_f9_no_connection_is_told_apart_from_an_unknown_outcome() -> None:
-    api = Api(TOKEN, closed_port())
+    api = Api(token=TOKEN, url=closed_port())
     with pytest.raises(NotSent):
         await api.call(GetMe())
     await api.close()

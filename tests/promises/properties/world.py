@@ -104,7 +104,7 @@ class World:
     async def _live(self) -> None:
         """What `app.build` does, with another model, without sockets and threads."""
         store = self.disk.store(self.clock)
-        api = Api(self.telegram.token, "http://127.0.0.1:9")
+        api = Api(token=self.telegram.token, url="http://127.0.0.1:9")
         api.bot.session = Wire(self.telegram)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -119,7 +119,7 @@ class World:
     def _wired(self, store: Store, api: Api, tasks: asyncio.TaskGroup) -> Bot:
         routing = Routing([ModelOption("one", "One", self.brain), ModelOption("two", "Two", self.brain)])
         chance = random.Random(1)
-        studio = self.studio(self.settings, HTTP, self.clock, chance, api.metrics)
+        studio = self.studio(settings=self.settings, http=HTTP, clock=self.clock, random=chance, metrics=api.metrics)
         return wire(
             Given(
                 settings=self.settings,
