@@ -7,6 +7,7 @@ must have the SHA-256 of the original.
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 import urllib.error
 import urllib.parse
@@ -94,6 +95,8 @@ def _known(weights: Weights, target: Path, progress: Progress, source: str) -> P
 
 def _from_hub(weights: Weights, directory: Path, endpoint: str, tell: Callable[[int], None]) -> Path:
     """Download the file of a model from the hub or a mirror of it. Finished parts are kept below `directory`/.cache."""
+    # It is read when the library is imported. With it the library asks huggingface.co for more, also behind a mirror.
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
         from httpx2 import HTTPError
         from huggingface_hub import hf_hub_download
