@@ -34,7 +34,7 @@ class Options:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Options:
-        """The choices that the environment makes."""
+        """Read the choices from the settings."""
         return cls(
             system=settings.system_prompt,
             temperature=settings.temperature,

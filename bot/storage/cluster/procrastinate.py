@@ -173,7 +173,7 @@ class Broker(JobManager):
         self._look: Callable[[], Awaitable[None]] | None = None  # makes the worker look for one
         self._clocks = Clocks(clock)
 
-    async def patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
+    async def retry_until_answered(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Repeat a call until the server answers it."""
         retry = Retry(self._clock, BACKOFF, on=ConnectorException)
         answer = await retry.call(ask, failed=lambda error, _: self._outage.failed(_reason(error)))
@@ -184,7 +184,7 @@ class Broker(JobManager):
 
     async def register_worker(self) -> int:
         """Get an id for this worker, and remember it as `worker`."""
-        self.worker = await self.patiently(super().register_worker)
+        self.worker = await self.retry_until_answered(super().register_worker)
         return self.worker
 
     async def unregister_worker(self, worker_id: int) -> None:
@@ -197,7 +197,7 @@ class Broker(JobManager):
     async def prune_stalled_workers(self, seconds_since_heartbeat: float) -> list[int]:
         """Delete the rows of workers without a heartbeat for so many seconds; returns their ids."""
         prune = super().prune_stalled_workers
-        return await self.patiently(lambda: prune(seconds_since_heartbeat))
+        return await self.retry_until_answered(lambda: prune(seconds_since_heartbeat))
 
     async def update_heartbeat(self, worker_id: int) -> None:
         """Do nothing: `beat` does that, also while a worker is being stopped."""
@@ -250,7 +250,7 @@ class Broker(JobManager):
 
         self._look = look
         while True:
-            await self.patiently(lambda: listen(on_notification=told, queues=queues))
+            await self.retry_until_answered(lambda: listen(on_notification=told, queues=queues))
 
     async def finish_job(self, job: Job, status: Status, delete_job: bool) -> None:
         """End a job, if this worker still has it. An interrupted job is left to be rescued."""
@@ -258,7 +258,7 @@ class Broker(JobManager):
         if status is Status.ABORTED:
             return
         if not self.is_draining:
-            await self.patiently(lambda: self.connector.execute_query_async(FINISH, **given))
+            await self.retry_until_answered(lambda: self.connector.execute_query_async(FINISH, **given))
             if news != self._news and self._look is not None:
                 await self._look()  # what came meanwhile may have waited for this one, which did not see it
             return
@@ -310,7 +310,7 @@ class Broker(JobManager):
         Nothing is deleted where this worker does not hold the chat any more.
         """
         given = {"lock": lease.lock, "job": lease.job, "worker": lease.worker, "attempts": lease.attempts}
-        await self.patiently(lambda: self.connector.execute_query_async(WITHDRAW, **given))
+        await self.retry_until_answered(lambda: self.connector.execute_query_async(WITHDRAW, **given))
 
     async def alive(self) -> int:
         """Return how many workers there are. Raises `ConnectorException`."""

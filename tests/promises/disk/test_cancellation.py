@@ -44,7 +44,7 @@ CALLS: dict[str, Call] = {
     "failing write": lambda store: store.write(lambda tx: tx.connection.exec_driver_sql("SELECT nonsense")),
     "read": lambda store: store.read(lambda tx: tx.inbox.list_open(BOT)),
     "check": lambda store: store.check_writable(),
-    "patiently": lambda store: store.retry_until_stored(
+    "retry_until_stored": lambda store: store.retry_until_stored(
         lambda: store.write(lambda tx: tx.chats.store_choices(WHERE, model="lite"))
     ),
     "accept": lambda store: inbox(store).accept(BOT, [(1, "", "{}", "/1"), (2, "", "{}", "/1")]),
