@@ -83,7 +83,7 @@ class Sandbox:
         self._write(self.env_file, "".join(f"{name}={value}\n" for name, value in services.items()))
         self._fixed = self._settings(services)
         self.bot = BotProcess(self.directory, self._fixed, self._bot_changed, self.command)
-        self.world = PageApi(self.telegram, self.studio, self.bot.state, self.bot.control, self.trials)
+        self.world = PageApi(self.telegram, self.studio, self.bot.state, self.bot.control, trials=self.trials)
         page = self.world.app()
         page.router.add_get("/", _index)
         page.router.add_static("/", PAGE)

@@ -61,7 +61,7 @@ class PageApi:
     """
 
     def __init__(
-        self, telegram: Telegram, studio: Studio, bot_state: BotState, bot_control: BotControl, trials: Trials
+        self, telegram: Telegram, studio: Studio, bot_state: BotState, bot_control: BotControl, *, trials: Trials
     ) -> None:
         self._telegram = telegram
         self._studio = studio

@@ -67,7 +67,7 @@ async def servers() -> AsyncIterator[Servers]:
 
     async def restart(_settings: Mapping[str, str]) -> None: ...
 
-    page_api = PageApi(telegram, studio, lambda: {"running": True, "pid": 7}, control, Trials(restart))
+    page_api = PageApi(telegram, studio, lambda: {"running": True, "pid": 7}, control, trials=Trials(restart))
     page = web.AppRunner(page_api.app())
     await page.setup()
     await web.TCPSite(page, "127.0.0.1", 0).start()

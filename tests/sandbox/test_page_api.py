@@ -77,7 +77,7 @@ async def page(telegram: Telegram) -> AsyncIterator[Page]:
         actions.append(",".join(f"{name}={value}" for name, value in settings.items() if "PRICE" not in name))
 
     trials = Trials(restart)
-    page_api = PageApi(telegram, studio, lambda: {"running": not actions, "pid": 7}, control, trials)
+    page_api = PageApi(telegram, studio, lambda: {"running": not actions, "pid": 7}, control, trials=trials)
     runner = web.AppRunner(page_api.app(), shutdown_timeout=1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
