@@ -62,6 +62,12 @@ def test_every_hook_of_the_html_is_documented() -> None:
     assert in_html - documented() == set()
 
 
+def test_every_button_of_the_html_has_a_name() -> None:
+    buttons = re.findall(r"<button.*?</button>", read(PAGE / "index.html"))
+    assert len(buttons) > 10
+    assert [button for button in buttons if not re.search(r'data-t(-title)?="', button)] == []
+
+
 @table("path", FILES)
 def test_nothing_is_fetched_from_elsewhere(path: Path) -> None:
     addresses = set(re.findall(r"(?:https?:)?//[A-Za-z0-9][\w.-]*\.[a-z]{2,}[^\s\"'`)]*", read(path)))
@@ -106,7 +112,11 @@ def test_every_word_exists_in_both_languages_and_is_used() -> None:
         "modelFaults",
     }
     assert known - quoted - built == set()
-    for key, english, russian in re.findall(r'^  (\w+): \[\s*"([^"]+)",\s*"([^"]+)",?\s*\]', words, re.MULTILINE):
+    columns = re.findall(r'^  (\w+): \[\s*"([^"]+)",\s*"([^"]+)",?\s*\]', words, re.MULTILINE)
+    assert len(columns) == len(known)
+    same = {key for key, _, russian in columns if not re.search("[а-яё]", russian, re.IGNORECASE)}
+    assert same == {"telegramFaults", "money", "sayUsage", "sayMembers", "sayInvite", "sayAudit"}
+    for key, english, russian in columns:
         assert set(re.findall(r"\{\w+\}", english)) == set(re.findall(r"\{\w+\}", russian)), key
 
 
