@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.runtime.health import CHECKS
+from bot.runtime.health.checks import CHECKS
 from tests.support.counting import counted
 from tests.support.health_side import MINUTE, becomes, health_of, healthy, red
 from tests.support.stage import ANNA, BORIS, Stage

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 import bot
-from bot.runtime.health_server import Probes
+from bot.runtime.health.server import Probes
 from tests.promises.deployment.conftest import DEPLOY, Program
 from tests.promises.deployment.names import readable, unknown
 

@@ -16,8 +16,8 @@ SPEAKERS = {
     "aiohttp": {
         "http",
         "providers/local/server.py",
-        "runtime/health_server.py",
-        "runtime/prometheus.py",
+        "runtime/health/server.py",
+        "runtime/health/prometheus.py",
         "sandbox",
         "telegram",
     },
