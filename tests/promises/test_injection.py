@@ -36,9 +36,11 @@ def carried(stage: Stage, carrier: str, order: str) -> None:
 
     Or as the name of somebody who speaks in a group, which the model is told; or in a document.
     """
-    if carrier in ("document", "caption"):
-        given = {"data": order.encode(), "kind": "document", "name": "a.txt", "caption": "What does it say?"}
-        stage.telegram.upload(BORIS, **given if carrier == "document" else {"data": png(8, 8), "caption": order})
+    if carrier == "document":
+        stage.telegram.upload(BORIS, order.encode(), "document", name="a.txt", caption="What does it say?")
+        return
+    if carrier == "caption":
+        stage.telegram.upload(BORIS, png(8, 8), caption=order)
         return
     person = {"id": BORIS, "is_bot": False, "first_name": "Boris", "language_code": "en"}
     number = 5_000 + len(stage.telegram.calls)

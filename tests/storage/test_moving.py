@@ -149,7 +149,7 @@ def test_the_command_says_what_was_moved(
 def test_a_password_in_the_argument_is_warned_of_in_one_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shape: str
 ) -> None:
-    """There is nothing to move, so nothing is asked of that host."""
+    """T1: There is nothing to move, so nothing is asked of that host."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MOVE_TO", shape)
     assert CliRunner().invoke(app, ["move"]).stderr == ""
