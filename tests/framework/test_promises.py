@@ -35,9 +35,7 @@ TEST = re.compile(r"(tests/[\w/]+\.py)|::((?:test_|Test)\w+)(\*?)")
 def ids(text: str) -> set[str]:
     """The ids in a text; "F13-F15" is three of them, and T201 none."""
     found = (
-        (kind, number)
-        for kind, first, last in ID.findall(text)
-        for number in range(int(first), int(last or first) + 1)
+        (kind, number) for kind, first, last in ID.findall(text) for number in range(int(first), int(last or first) + 1)
     )
     return {f"{kind}{number}" for kind, number in found if 1 <= number <= LAST[kind]}
 
