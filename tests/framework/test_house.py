@@ -42,10 +42,8 @@ def test_each_package_stands_in_the_table_of_the_architecture() -> None:
 
 
 def test_what_the_architecture_names_exists() -> None:
-    """Files by their paths, and attributes of classes as `Class.attribute`."""
+    """Attributes of classes, as `Class.attribute`."""
     text = (ROOT / "docs" / "architecture.md").read_text()
-    files = re.findall(r"`([\w./]+\.(?:py|toml))`", text)
-    assert [file for file in files if not ((ROOT / "bot" / file).exists() or (ROOT / file).exists())] == []
     attributes: dict[str, set[str]] = {}
     for path in MODULES:
         for node in ast.walk(ast.parse(path.read_text())):
@@ -54,6 +52,18 @@ def test_what_the_architecture_names_exists() -> None:
     named = re.findall(r"`([A-Z]\w*[a-z]\w*)\.(\w+)", text)
     ours = [(kind, name) for kind, name in named if kind in attributes]
     assert [f"{kind}.{name}" for kind, name in ours if name not in attributes[kind]] == []
+
+
+@table("page", [*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md"), ROOT / "bench" / "README.md"])
+def test_a_page_names_files_that_exist(page: Path) -> None:
+    """By their paths in `bot/` or the repository; in a page about a folder by their names."""
+    for file in re.findall(r"`([\w./]+\.py)`", page.read_text()):
+        assert (
+            (ROOT / "bot" / file).exists()
+            or (ROOT / file).exists()
+            or (page.parent / file).exists()
+            or ("/" not in file and any((ROOT / "tests").rglob(file)))
+        ), file
 
 
 def _attributes(kind: ast.ClassDef) -> Iterator[str]:
