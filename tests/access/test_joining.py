@@ -1,4 +1,7 @@
-"""How people and groups are let in: the first-run code, links, questions to the admins, and what admins may do."""
+"""How people and groups are let in: the first-run code, links, questions to the admins, and what admins may do.
+
+See T18 in docs/promises.md.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Too much is turned away politely, before it costs anything; nobody else waits for it (P17, T9, T11, F54).
+"""Too much is turned away politely, before it costs anything; nobody else waits for it (P17, T9, F54).
 
 The floods are 200 messages in 2 s. 1,000 in 10 s: `FLOOD=1000 pytest -k flood --timeout 600
 tests/billing/test_limits.py`.
@@ -236,7 +236,7 @@ async def test_a_restart_turns_nothing_away_that_had_been_let_in(stage: Stage) -
 
 @pytest.mark.parametrize("jump", [86_400.0, -86_400.0])
 async def test_a_jump_of_the_wall_clock_locks_nobody_out(stage: Stage, jump: float) -> None:
-    """P31: rates go by the monotonic clock."""
+    """P31, F99: rates go by the monotonic clock."""
     await stage.start(user_rate=1, user_burst=2)
     await stage.ask("one")
     stage.clock.shift = jump

@@ -1,4 +1,7 @@
-"""What is no answer is paid for too: speech, voices, vectors and searches are held back, settled and in the ledger."""
+"""What is no answer is paid for too: speech, voices, vectors and searches are held back, settled and in the ledger.
+
+See P16, T10 in docs/promises.md.
+"""
 
 from __future__ import annotations
 

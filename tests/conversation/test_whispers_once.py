@@ -1,4 +1,4 @@
-"""Whispers are never lost and never doubled: crashes, floods, groups that move, /forget."""
+"""Whispers are never lost and never doubled: crashes, floods, groups that move, /forget (P1, P2)."""
 
 from __future__ import annotations
 

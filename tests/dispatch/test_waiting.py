@@ -1,4 +1,4 @@
-"""Messages that wait behind an answer: shown after a while, sent now, dropped."""
+"""Messages that wait behind an answer: shown after a while, sent now, dropped (P6)."""
 
 from __future__ import annotations
 

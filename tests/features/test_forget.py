@@ -1,4 +1,4 @@
-"""/forget: everything of a person goes, everywhere, down to the bytes of the files; what others said stays."""
+"""/forget: everything of a person goes, everywhere, down to the bytes of the files; what others said stays (P21)."""
 
 from __future__ import annotations
 

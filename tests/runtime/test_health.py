@@ -1,5 +1,7 @@
 """Health tells the truth: each fault that keeps people waiting turns it red within a minute, and green when it is over.
 
+See P32 in docs/promises.md.
+
 The faults are made outside the bot: by the servers that it talks to, and by another program at its database.
 """
 

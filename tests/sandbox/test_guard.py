@@ -1,4 +1,4 @@
-"""What the sandbox's three servers refuse: other hosts, other pages, deep JSON, keys that are guessed."""
+"""What the sandbox's three servers refuse: other hosts, other pages, deep JSON, keys that are guessed (P28, T31)."""
 
 from __future__ import annotations
 

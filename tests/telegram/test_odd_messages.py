@@ -169,6 +169,7 @@ FUTURE: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("fields", FUTURE.values(), ids=FUTURE.keys())
 async def test_f39_what_is_unknown_beside_the_words_costs_no_answer(stage: Stage, fields: dict[str, Any]) -> None:
+    """F38 and F39."""
     await stage.start()
     stage.studio.script("read")
     stage.telegram.push_raw({"message": message(1, text="hello") | fields})

@@ -1,4 +1,4 @@
-"""Questions that come in pieces, long pastes and albums, are one turn."""
+"""Questions that come in pieces, long pastes and albums, are one turn (P15, F53)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The Helm chart as Helm renders it: Kubernetes knows every field, Govorun every setting, and no pod has rights."""
+"""The Helm chart as Helm renders it: Kubernetes knows every field, Govorun every setting, and no pod has rights.
+
+See T5, T24 in docs/promises.md.
+"""
 
 from __future__ import annotations
 

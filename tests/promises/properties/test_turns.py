@@ -1,5 +1,7 @@
 """A command and a press are done once, and what they say is what they have changed, wherever the process was killed.
 
+See P2 in docs/promises.md.
+
 Each is done twice: undisturbed, and killed after every commit of the turn that leaves it open, then begun again by the
 next process. In the end the database and the chat must hold the same. Every command, button and awaited message of the
 bot has a row in `COMMANDS`, `PRESSES` or `AWAITED`; one that is added without a row fails here.
