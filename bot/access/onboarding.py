@@ -64,7 +64,7 @@ class Onboarding:
     def feature(self) -> Feature:
         """The command /start, and the buttons below a request for access."""
         return Feature(
-            commands={"/start": Command(self.start, in_menu=False)},
+            commands={"/start": Command(self.start)},
             presses={
                 "join.allow": ButtonHandler(self.press_decide, Permission.MANAGE),
                 "join.refuse": ButtonHandler(self.press_decide, Permission.MANAGE),

@@ -108,7 +108,6 @@ class Bot:
     async def _start(self) -> None:
         """Begin to work, or leave it when `stop` is called first: Telegram or the disk may be away for hours."""
         inbound, placement = self.inbound, self.placement
-        menus = {"": inbound.help.menu("en"), "ru": inbound.help.menu("ru")}
         try:
             # A deadline that is set only by `stop`.
             async with asyncio.timeout(0 if self.stopping.is_set() else None) as self._starting:
@@ -117,9 +116,7 @@ class Bot:
                 await self.store.retry_until_stored(
                     lambda: self.store.write(lambda tx: settle_stale(tx, self.telegram.api.id, before))
                 )
-                await self.telegram.start(
-                    inbound.handler, menus, inbound.dispatcher, inbound.help.unseen, placement.role
-                )
+                await self.telegram.start(inbound.handler, inbound.help.menus(), inbound.dispatcher, placement.role)
         except TimeoutError:
             if not self.stopping.is_set():
                 raise

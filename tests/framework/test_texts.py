@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.features.settings_menu import REASONING, SETTINGS, SIGNS, STREAMING
+from bot.dispatch.help import GROUP, PRIVATE
+from bot.features.settings_panel import ORDER, REASONING, SIGNS, STREAMING
 from bot.jobs.operations import FailureReason
 from bot.texts.catalog import LANGUAGES, NAMES, known, say
 
@@ -18,9 +19,10 @@ BOT = Path(__file__).parents[2] / "bot"
 PLACES = re.compile(r"\{(\w*)\}")
 KEY_AT = {"say": 1, "tell": 3}  # which argument is the key
 # Keys that the code puts together.
-WORDS = {word for path in BOT.rglob("*.py") for word in re.findall(r'"/(\w+)": Command\(', path.read_text())}
-MADE = {f"command.{word}" for word in WORDS} | {f"streaming.{mode}" for mode in STREAMING}
-MADE |= {f"settings.{name}" for name in SETTINGS} | {f"image.{why}" for why in FailureReason}
+MENUS = (*PRIVATE, *GROUP, "/members", "/invite", "/audit")
+MADE = {f"command.{word.removeprefix('/')}" for word in MENUS} | {f"streaming.{mode}" for mode in STREAMING}
+MADE |= {f"settings.{name}" for name in ORDER} | {f"image.{why}" for why in FailureReason}
+MADE |= {f"settings.{name}.about" for name in ("language", "streaming", "notices")}
 MADE |= {f"reasoning.{mode}" for mode in REASONING} | {f"can.{ability}" for ability in SIGNS}
 
 
