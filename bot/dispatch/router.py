@@ -59,7 +59,8 @@ class Router:
         elif await self.fallback.take(incoming, reply):
             return
         elif incoming.private or at or incoming.address.visible_to:
-            near = get_close_matches(name.lower(), self.known.commands, 1)
+            public = [word for word, one in self.known.commands.items() if one.requires is Permission.TALK]
+            near = get_close_matches(name.lower(), public, 1, cutoff=0.75)
             key, shown = ("unknown.command.near", near[0]) if near else ("unknown.command", "")
             await finish_with_notice(self.store, incoming, reply, key, command=word[:64], near=shown)
         else:  # in a group the command is probably meant for another bot

@@ -78,7 +78,7 @@ class Personas:
                 return say(language, "persona.gone")
             store_choices(tx, incoming, {"persona": stored})
             text = greeting(personas[key], incoming, language) or say(language, "persona.chosen")
-            buttons = suggested(tx, incoming, personas[key], language)
+            buttons = suggested(tx, incoming, personas[key], language, 1)
             finish_page(tx, changed, self._page(tx, changed), Outgoing(text, plain=True, buttons=buttons))
             return say(language, "persona.now", persona=personas[key].name(language))
 

@@ -203,7 +203,7 @@ class SettingsPanel:
         values = [
             ("" if value == "auto" else value, title) for value, title in _named(incoming, "reasoning", REASONING)
         ]
-        return replace(_values_page(incoming, "reasoning", mode, values), text=text)
+        return _values_page(incoming, "reasoning", mode, values, text)
 
     def _streaming(self, incoming: Incoming) -> str:
         return incoming.chat.streaming or self.streaming
@@ -239,12 +239,11 @@ def store_choices(tx: Tx, incoming: Incoming, choices: Mapping[str, str]) -> Non
         tx.audit.add_entry(where.bot, incoming.user.id, "settings", where.chat, **choices)
 
 
-def _values_page(incoming: Incoming, setting: str, now: str, values: Sequence[tuple[str, str]]) -> Page:
-    """The page of a setting with few values, each given as (value, label)."""
-    title = say(incoming.language, f"settings.{setting}")
-    about = say(incoming.language, f"settings.{setting}.about")
-    rows = [[_ticked(label, value == now, f"{setting}.set", value)] for value, label in values]
-    return Page(f"{title}\n\n{about}", rows)
+def _values_page(incoming: Incoming, setting: str, now: str, values: Sequence[tuple[str, str]], text: str = "") -> Page:
+    """The page of a setting with few values, each given as (value, label), with its own text or the usual one."""
+    language = incoming.language
+    about = text or f"{say(language, f'settings.{setting}')}\n\n{say(language, f'settings.{setting}.about')}"
+    return Page(about, [[_ticked(label, value == now, f"{setting}.set", value)] for value, label in values])
 
 
 def _named(incoming: Incoming, setting: str, values: Sequence[str]) -> list[tuple[str, str]]:

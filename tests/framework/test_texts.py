@@ -74,11 +74,10 @@ def test_a_language_tag_finds_a_language(tag: str, language: str) -> None:
 
 
 @given(st.text(max_size=30), st.text(max_size=30), st.sampled_from([*LANGUAGES, "xx", ""]))
-def test_foreign_text_is_never_a_format(language: str, model: str, tag: str) -> None:
-    sentence = say(tag, "settings", language=language + "{model}", model=model + "{streaming}\\1", streaming="{x}")
-    template = LANGUAGES[known(tag)]["settings"]
-    pieces = PLACES.split(template)[::2]
-    assert sentence == pieces[0] + language + "{model}" + pieces[1] + model + "{streaming}\\1" + pieces[2] + "{x}"
+def test_foreign_text_is_never_a_format(at: str, zone: str, tag: str) -> None:
+    sentence = say(tag, "remind.set", at=at + "{zone}", zone=zone + "{text}\\1", text="{x}")
+    pieces = PLACES.split(LANGUAGES[known(tag)]["remind.set"])[::2]
+    assert sentence == pieces[0] + at + "{zone}" + pieces[1] + zone + "{text}\\1" + pieces[2] + "{x}"
 
 
 def _sources() -> list[tuple[str, ast.Module]]:
