@@ -15,7 +15,7 @@ from bot.media.audio import opus, seconds
 from bot.media.voice import MARK, spoken
 from bot.sandbox.media import ogg
 from bot.texts.catalog import say
-from tests.support.choosing import pressed, toasts
+from tests.support.choosing import pressed, speaks, toasts
 from tests.support.opening import refusal
 from tests.support.stage import ANNA, Stage
 from tests.support.telegram_side import rows, soon
@@ -132,15 +132,9 @@ async def test_a_recognition_is_read_line_by_line_whatever_stands_between(stage:
     assert (await stage.texts(2))[0] == f"{MARK}two words"
 
 
-async def _speaks(stage: Stage) -> None:
-    """Anna has chosen that voice notes are answered with voice."""
-    await stage.ask("/voice")
-    await pressed(stage, say("en", "voice.on"))
-
-
 async def test_a_mirror_answers_voice_with_voice_and_text(stage: Stage) -> None:
     await stage.start(speech="on")
-    await _speaks(stage)
+    await speaks(stage)
     assert toasts(stage)[-1] == say("en", "voice.mirrors")
     stage.studio.script("It is **four**.", "Text stays text.")
     say_it(stage, "What is two and two?")
@@ -159,7 +153,7 @@ async def test_a_mirror_answers_voice_with_voice_and_text(stage: Stage) -> None:
 
 async def test_an_answer_that_can_not_be_spoken_is_said_so(stage: Stage) -> None:
     await stage.start(speech="on")
-    await _speaks(stage)
+    await speaks(stage)
     stage.studio.fail_next("synthesize", status=400)
     say_it(stage, "hello")
     await soon(stage, lambda: say("en", "voice.unspoken") in stage.telegram.texts(ANNA) or None)

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from bot.sandbox.telegram.server_facade import buttons_of
+from bot.texts.catalog import say
 from tests.support.stage import ANNA, Stage
 from tests.support.telegram_side import deliveries, inbox, rows, soon
 
@@ -61,3 +62,9 @@ async def pressed(stage: Stage, *titles: str, chat: int = ANNA, user: int | None
 def toasts(stage: Stage) -> list[str]:
     """What was shown for a moment after each press."""
     return [call.params.get("text", "") for call in stage.telegram.calls_of("answerCallbackQuery")]
+
+
+async def speaks(stage: Stage) -> None:
+    """Have voice notes of Anna answered with voice."""
+    await stage.ask("/voice")
+    await pressed(stage, say("en", "voice.on"))

@@ -20,6 +20,7 @@ import pytest
 
 from bot.ai import Answered, Findings, Finished, ImageRequest, Request
 from bot.feature import joined
+from bot.jobs.worker import LONGEST_WAIT
 from bot.providers.yandex.service import YandexStudio
 from bot.sandbox.telegram.server_facade import text_of
 from bot.storage.repositories.mapping import dump_parts
@@ -154,7 +155,7 @@ class Course:
             if self.world.disk.threads[0].pulled:
                 self.world.kill()
                 self.world.start()
-        self.world.wait(10.0)  # for jobs
+        self.world.wait(LONGEST_WAIT + 5.0)  # for jobs
         self.world.settle()
 
     def _written(self, connection: sqlite3.Connection) -> bool:
@@ -267,8 +268,8 @@ PRESSES = {
     "price.answer": Press({"question": 1}),
     "price.cheaper": Press({"question": 1, "model": "two"}),
     "price.drop": Press({"question": 1}),
-    "settings": Press({"section": "memory"}), "settings.language": Press(), "settings.model": Press(), "settings.streaming": Press(),
-    "settings.notices": Press(),
+    "settings": Press({"section": "memory"}), "settings.language": Press(), "settings.model": Press(),
+    "settings.streaming": Press(), "settings.notices": Press(),
     "language.set": Press({"language": "ru"}), "model.set": Press({"model": "two"}),
     "streaming.set": Press({"streaming": "off"}), "notices.set": Press({"notices": ""}),
     "reasoning.set": Press({"reasoning": "off"}),
