@@ -110,7 +110,7 @@ async def test_f44_f47_what_looks_like_a_template_or_a_role_is_a_users_text(stag
         ("/start ref_" + "a" * 60, say("en", "start", name="Anna")),
         ("/start %00../..", say("en", "start", name="Anna")),
         ("/start eyJhIjoxfQ", say("en", "start", name="Anna")),
-        ("/ѕtart", say("en", "unknown.command", command="/ѕtart")),
+        ("/ѕtart", say("en", "unknown.command.near", command="/ѕtart", near="/start")),
         ("/telepathy now", say("en", "unknown.command", command="/telepathy")),
         ("/help@govorun_sandbox_bot", None),
     ],
