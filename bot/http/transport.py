@@ -24,6 +24,7 @@ from bot.http.tls import trusted_context
 POOL = 16  # connections of a pool; at both ends of a request httpcore goes through all of its pool
 KEPT = 15.0  # seconds that an idle connection is kept
 MUCH = 1 << 18  # bytes that may wait to be read
+MANY = 64  # chunks that may wait to be read
 NEXT_ADDRESS = 0.25  # seconds after which another address of a host is tried beside the first (RFC 8305)
 TLS_END = 1.0  # seconds for the other side to say that TLS is over
 HELD = 0.25  # seconds that what arrives may be held back
@@ -109,25 +110,52 @@ class _Pool:
 
 
 class _Body(httpx.AsyncByteStream):
-    """The body of an answer, which calls `closed` once when it is closed."""
+    """The body of an answer, which calls `closed` once when it is closed.
+
+    httpcore gives each chunk of an answer by itself. A task takes them as they come, so that all chunks which came
+    together are one piece for the layers above: they would take more time than the chunks' words are worth.
+    """
 
     def __init__(self, answer: httpcore.Response, closed: Callable[[], None]) -> None:
         assert isinstance(answer.stream, AsyncIterable)  # noqa: S101  of a pool for asyncio
-        self._pieces = answer.stream
+        self._chunks = answer.stream
         self._answer = answer
         self._closed: Callable[[], None] | None = closed
+        self._taken: asyncio.Queue[bytes] = asyncio.Queue(MANY)
+        self._error: Exception | None = None
+        self._taker: asyncio.Task[None] | None = None
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            async for piece in self._pieces:
+        self._taker = asyncio.create_task(self._take())
+        while True:
+            pieces = [await self._taken.get()]
+            while not self._taken.empty():
+                pieces.append(self._taken.get_nowait())
+            if piece := b"".join(pieces):
                 yield piece
-        except tuple(ERRORS) as error:
-            raise ERRORS[type(error)](str(error)) from error
+            if not pieces[-1]:
+                break
+        if self._error is not None:
+            if kind := ERRORS.get(type(self._error)):
+                raise kind(str(self._error)) from self._error
+            raise self._error
+
+    async def _take(self) -> None:
+        """Take the chunks, and b"" at their end."""
+        try:
+            async for chunk in self._chunks:
+                await self._taken.put(chunk)
+        except Exception as error:
+            self._error = error
+        await self._taken.put(b"")
 
     async def aclose(self) -> None:
         if self._closed is not None:
             self._closed()
             self._closed = None
+        if self._taker is not None and not self._taker.done():
+            self._taker.cancel()
+            await asyncio.wait({self._taker})
         await self._answer.aclose()
 
 

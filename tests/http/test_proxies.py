@@ -82,7 +82,7 @@ async def test_what_a_view_cannot_show_is_held_back_behind_a_proxy_too(
         while not flow.release():
             flow.hold()
             await asyncio.sleep(0.001)
-        assert (await event).data == "x"
+        assert (await event)[0].data == "x"
 
 
 @pytest.mark.parametrize("way", KINDS)
