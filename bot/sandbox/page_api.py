@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, get_args
+from typing import Any
 
 from aiohttp import web
 
@@ -20,12 +20,10 @@ from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.event_stream import Event, Hub
 from bot.sandbox.guard import guard, loads
 from bot.sandbox.telegram.call import ApiError
-from bot.sandbox.telegram.files import UPLOAD_LIMIT
-from bot.sandbox.telegram.people import UploadKind
+from bot.sandbox.telegram.files import FOLDERS, UPLOAD_LIMIT
 from bot.sandbox.telegram.server_facade import Telegram
 
 HEARTBEAT = 15.0
-KINDS = get_args(UploadKind)
 INLINE = re.compile(r"(image/(jpeg|png|gif|webp)|(audio|video)/[\w.+-]+)")
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; media-src 'self'; "
@@ -202,8 +200,8 @@ class PageApi:
         query: Body = dict(request.query)
         kind = query.get("kind", "photo")
         try:
-            if kind not in KINDS:
-                raise ValueError(f"kind must be one of {', '.join(KINDS)}")
+            if kind not in FOLDERS:
+                raise ValueError(f"kind must be one of {', '.join(FOLDERS)}")
             data = await request.read()
             message = self._telegram.upload(
                 self._known(query),

@@ -35,6 +35,7 @@ LIVES = {
     "chosen_inline_result": 600.0,
 }
 LONGEST_POLL = 50
+FIRST_UPDATE = 100_000_001
 BATCH_BYTES = 4 * 1024 * 1024
 
 WEBHOOK_ACTIVE = (
@@ -67,17 +68,17 @@ class UpdateQueue:
     of the last getUpdates.
     """
 
-    def __init__(self, clock: Clock, hub: Hub, first_id: int, *, careful: bool = False) -> None:
+    def __init__(self, clock: Clock, hub: Hub) -> None:
         self._clock = clock
         self._hub = hub
-        self._careful = careful
+        self.careful = False
         self._pending: list[PendingUpdate] = []
         self._poll: asyncio.Future[str] | None = None
         self._last_offset: int | None = None
         self._next_conflict = 0.0
         self._stopping = False
         self.polled = 0.0
-        self.next_id = first_id
+        self.next_id = FIRST_UPDATE
         self.allowed: frozenset[str] = DEFAULT_KINDS
         self.webhook_active = False
 
@@ -202,7 +203,7 @@ class UpdateQueue:
 
     def _guard(self, offset: int, limit: int, timeout: int) -> tuple[int, int]:
         now = self._clock.monotonic()
-        if self._careful and offset == self._last_offset:
+        if self.careful and offset == self._last_offset:
             if now < self.polled + 3:
                 timeout = max(timeout, 3)
             if now < self.polled + 0.5:

@@ -160,7 +160,7 @@ def get_file(api: MethodContext, call: Call) -> dict[str, Any]:
 
 def get_chat(api: MethodContext, call: Call) -> dict[str, Any]:
     """The ChatFullInfo of a chat."""
-    chat = api.state.chat(api.chat_id(call))
+    chat = api.chat(call)
     return {
         **api.state.head(chat),
         "accent_color_id": abs(chat.id) % 7,
@@ -171,7 +171,7 @@ def get_chat(api: MethodContext, call: Call) -> dict[str, Any]:
 
 def get_chat_member(api: MethodContext, call: Call) -> dict[str, Any]:
     """The ChatMember of a person or the bot. Raises 400 for an unknown user."""
-    chat = api.state.chat(api.chat_id(call))
+    chat = api.chat(call)
     user_id = call.integer("user_id")
     if user_id not in api.state.people and user_id != api.state.profile.id:
         raise bad("user not found")
@@ -180,7 +180,7 @@ def get_chat_member(api: MethodContext, call: Call) -> dict[str, Any]:
 
 def get_chat_administrators(api: MethodContext, call: Call) -> list[dict[str, Any]]:
     """The owner of a group. Raises 400 for a private chat."""
-    chat = api.state.chat(api.chat_id(call))
+    chat = api.chat(call)
     if chat.private:
         raise bad("there are no administrators in the private chat")
     members = [member(api, chat, user_id) for user_id in chat.members]
@@ -189,7 +189,7 @@ def get_chat_administrators(api: MethodContext, call: Call) -> list[dict[str, An
 
 def get_chat_member_count(api: MethodContext, call: Call) -> int:
     """How many members a chat has, with the bot."""
-    chat = api.state.chat(api.chat_id(call))
+    chat = api.chat(call)
     return len(chat.members) + chat.has_bot
 
 
@@ -210,7 +210,7 @@ def member(api: MethodContext, chat: Chat, user_id: int) -> dict[str, Any]:
 
 def create_forum_topic(api: MethodContext, call: Call) -> dict[str, Any]:
     """Create a topic and return the ForumTopic. Raises 400 where topics are not allowed."""
-    chat = api.state.chat(api.chat_id(call))
+    chat = api.chat(call)
     if chat.private and not api.state.profile.topics:
         raise bad("BOT_FORUM_CREATE_FORBIDDEN")
     if not chat.private and not chat.is_forum:
@@ -224,7 +224,7 @@ def create_forum_topic(api: MethodContext, call: Call) -> dict[str, Any]:
 
 def edit_forum_topic(api: MethodContext, call: Call) -> bool:
     """Rename a topic. Raises 400 for an unknown topic or if nothing would change."""
-    chat = api.state.chat(api.chat_id(call))
+    chat = api.chat(call)
     topic = chat.topics[_thread(api, call, chat)]
     if not call.text("name") and "icon_custom_emoji_id" not in call.params:
         return True
@@ -240,7 +240,7 @@ def edit_forum_topic(api: MethodContext, call: Call) -> bool:
 
 def delete_forum_topic(api: MethodContext, call: Call) -> bool:
     """Delete a topic with its messages. Raises 400 for an unknown topic."""
-    chat = api.state.chat(api.chat_id(call))
+    chat = api.chat(call)
     api.state.drop_topic(chat, _thread(api, call, chat))
     return True
 

@@ -9,7 +9,7 @@ from bot.sandbox.telegram.context import Method, MethodContext
 from bot.sandbox.telegram.markup.entities import TEXT_LIMIT, Formatted, check_length
 from bot.sandbox.telegram.markup.rich import rich
 from bot.sandbox.telegram.methods.content import formatted
-from bot.sandbox.telegram.state import DRAFT_LIFE, Chat, Draft
+from bot.sandbox.telegram.state import DRAFT_LIFE, Draft
 
 ACTIONS = frozenset(
     {
@@ -36,8 +36,7 @@ def send_rich_message_draft(api: MethodContext, call: Call) -> bool:
 
 def send_chat_action(api: MethodContext, call: Call) -> bool:
     """Show that the bot is typing, or another chat action."""
-    chat = api.state.chat(api.chat_id(call))
-    thread_id = api.state.thread(chat, call.integer("message_thread_id"))
+    chat, thread_id = api.place(call)
     action = call.text("action")
     if action not in ACTIONS:
         raise bad("wrong parameter action in request")
@@ -71,32 +70,26 @@ def decline(api: MethodContext, call: Call, *, query: str) -> bool:
 
 
 def _draft(api: MethodContext, call: Call, found: Formatted, rich_message: dict[str, object] | None) -> bool:
-    chat = api.state.chat(api.chat_id(call))
-    _check_place(chat)
-    thread_id = api.state.thread(chat, call.integer("message_thread_id"))
+    if not api.chat(call).private:
+        raise bad("TEXTDRAFT_PEER_INVALID")
+    chat, thread_id = api.place(call)
     draft_id = call.integer("draft_id")
     if not draft_id:
         raise bad("draft_id must be non-zero")
-    api.state.put_draft(
-        Draft(
-            chat.id,
-            thread_id,
-            draft_id,
-            found.text,
-            found.entities,
-            rich_message,
-            call.flag("can_stop"),
-            call.flag("keep_on_stop"),
-            thinking=not found.text and rich_message is None,
-            until=api.state.clock.monotonic() + DRAFT_LIFE,
-        )
+    draft = Draft(
+        chat_id=chat.id,
+        thread_id=thread_id,
+        draft_id=draft_id,
+        text=found.text,
+        entities=found.entities,
+        rich_message=rich_message,
+        can_stop=call.flag("can_stop"),
+        keep_on_stop=call.flag("keep_on_stop"),
+        thinking=not found.text and rich_message is None,
+        until=api.state.clock.monotonic() + DRAFT_LIFE,
     )
+    api.state.put_draft(draft)
     return True
-
-
-def _check_place(chat: Chat) -> None:
-    if not chat.private:
-        raise bad("TEXTDRAFT_PEER_INVALID")
 
 
 METHODS: dict[str, Method] = {
