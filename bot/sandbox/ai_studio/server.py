@@ -302,10 +302,7 @@ class Studio:
             Route("synthesize", "/speech/v1/tts:synthesize", "speech", self.speech.synthesize, raw=True),
             Route("tokens", "/iam/v1/tokens", "unary", self.iam.token, public=True),
             Route("metadata", METADATA, "unary", self.iam.metadata, method="GET", public=True),
-            *(
-                Route(f"v1/{path}", f"/v1/{path}{{rest:(/.*)?}}", "openai", self._unbuilt, method="*")
-                for path in UNBUILT
-            ),
+            *(Route(path, f"/{path}{{rest:(/.*)?}}", "openai", self._unbuilt, method="*") for path in UNBUILT),
         ]
 
 
@@ -326,4 +323,4 @@ REMEMBERED = 5_000
 NATIVE = "/foundationModels/v1/"
 FEW_SHOT = "fewShotTextClassification"
 METADATA = "/computeMetadata/v1/instance/service-accounts/default/token"
-UNBUILT = ("/v1/responses", "/v1/files", "/v1/vector_stores", "/v1/conversations")
+UNBUILT = ("v1/responses", "v1/files", "v1/vector_stores", "v1/conversations")

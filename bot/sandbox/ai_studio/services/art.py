@@ -58,10 +58,9 @@ class Art:
             jpeg = await asyncio.to_thread(landscapes.draw, prompt, seed or secrets.randbelow(2**63), width, height)
             return _response(base64.b64encode(jpeg).decode())
 
-        result = (
-            _response(base64.b64encode(outcome).decode()) if isinstance(outcome, bytes) else WRONG.get(outcome, draw)
-        )
-        return self._operations.open("art", "", result, error=ERRORS.get(outcome), never=outcome == "never")
+        given = _response(base64.b64encode(outcome).decode()) if isinstance(outcome, bytes) else WRONG.get(outcome)
+        never, error = outcome == "never", ERRORS.get(outcome)
+        return self._operations.open("art", "", given or draw, error=error, never=never)
 
 
 def _response(image: str) -> Json:
