@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from bot.clock import Clock
-from bot.sandbox.ai_studio.wire import Call, Json, Problem, get, mapping
+from bot.sandbox.ai_studio.wire import Call, Json, Problem
 
 URI = re.compile(r"(?P<scheme>[a-z]+)://(?P<folder>[^/@]+)/(?P<name>[^/@]+)(/(?P<version>[^/@]+))?(@(?P<tuned>.+))?")
 TOKEN_LIFE = 12 * 3_600.0
@@ -104,44 +104,6 @@ def any_model(access: Access, uri: Any, scheme: str, names: Iterable[str]) -> Ur
     return found
 
 
-def native_messages(body: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The messages of a native request as `{"role", "text"}`; tool calls and results become text."""
-    messages = body.get("messages")
-    if not isinstance(messages, list) or not messages:
-        raise Problem(3, "empty messages list")
-    return [_native_message(message) for message in messages]
-
-
-def _native_message(message: Any) -> dict[str, str]:
-    if not isinstance(message, Mapping):
-        raise Problem(3, "message must be an object")
-    role = message.get("role", "user")
-    if role not in ("system", "user", "assistant"):
-        raise Problem(3, f"unknown message role: {role!r}")
-    contents = {name: value for name in CONTENTS if (value := get(message, name)) is not None}
-    if len(contents) > 1:
-        raise Problem(3, f"oneof field 'Content' is already set: {' and '.join([*contents][:2])}")
-    if not contents:
-        raise Problem(3, "empty message text")
-    ((kind, content),) = contents.items()
-    if kind == "toolResultList":
-        return _native_results(content)
-    if kind == "text":
-        check_text(content)
-    return {"role": role, "text": str(content)}
-
-
-def _native_results(content: Any) -> dict[str, str]:
-    """The message with tool results; its field `tool` names the functions and tells that no person wrote it."""
-    rows = get(mapping(content), "toolResults") or ()
-    found = [mapping(get(mapping(row), "functionResult")) for row in rows]
-    results = [row for row in found if isinstance(row.get("name"), str)]
-    if not results:
-        raise Problem(3, "empty tool result list")
-    texts, names = ([str(row.get(name, "")) for row in results] for name in ("content", "name"))
-    return {"role": "user", "text": "; ".join(texts), "tool": ", ".join(names)}
-
-
 def check_text(text: Any) -> None:
     """Raise `Problem` 3 for a text that is empty, too long or no string."""
     if not isinstance(text, str):
@@ -150,48 +112,6 @@ def check_text(text: Any) -> None:
         raise Problem(3, "empty message text: text length is 0, which is outside the range (0, 100000]")
     if len(text) > LONGEST_TEXT:
         raise Problem(3, f"text length is {len(text)}, which is outside the range (0, 100000]")
-
-
-def openai_messages(body: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The messages of a chat request as `{"role", "text"}`; a picture becomes the text "[image]"."""
-    messages = body.get("messages")
-    if not isinstance(messages, list) or not messages:
-        raise Problem(3, "messages must not be empty")
-    rows = (mapping(message).get("tool_calls") for message in messages)
-    calls = [mapping(call) for row in rows if isinstance(row, list) for call in row]
-    names = {str(call.get("id")): str(mapping(call.get("function")).get("name", "")) for call in calls}
-    return [_openai_message(mapping(message), names) for message in messages]
-
-
-def _openai_message(message: Mapping[str, Any], called: Mapping[str, str]) -> dict[str, str]:
-    """A message; `called` are the names of the called functions by the id of their call."""
-    role = message.get("role")
-    if role not in OPENAI_ROLES:
-        raise Problem(3, f"unknown message role: {role!r}")
-    text = _content(message.get("content"))
-    if not text and not message.get("tool_calls"):
-        raise Problem(3, "empty message text")
-    if text:
-        check_text(text)
-    found = {"role": OPENAI_ROLES[role], "text": text}
-    if role == "tool":
-        id = str(message.get("tool_call_id", ""))
-        if id not in called:
-            raise Problem(3, f"tool_call_id {id!r} answers no call")
-        found["tool"] = called[id]
-    return found
-
-
-def _content(content: Any) -> str:
-    if isinstance(content, str) or content is None:
-        return content or ""
-    texts = []
-    for part in map(mapping, content if isinstance(content, list) else [content]):
-        kind = part.get("type")
-        if kind not in ("text", "image_url"):
-            raise Problem(3, f"unknown content part: {kind!r}")
-        texts.append(str(part.get("text", "")) if kind == "text" else "[image]")
-    return "\n".join(texts)
 
 
 def require_body(call: Call) -> Json:
@@ -219,8 +139,6 @@ class TextModel:
 
 
 VERSIONS = frozenset({"latest", "rc", "deprecated"})
-CONTENTS = ("text", "toolCallList", "toolResultList")
-OPENAI_ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "user"}
 TEXT_MODELS = {
     "yandexgpt-lite": TextModel(32_768),
     "yandexgpt": TextModel(32_768, hidden=True),

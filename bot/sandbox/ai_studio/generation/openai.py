@@ -15,18 +15,10 @@ from aiohttp import web
 
 from bot.clock import Clock
 from bot.sandbox.ai_studio.faults import fail
+from bot.sandbox.ai_studio.generation import writer
 from bot.sandbox.ai_studio.generation.calls import delta_calls, whole_calls
 from bot.sandbox.ai_studio.generation.text_request import TextRequest, openai_request
-from bot.sandbox.ai_studio.generation.writer import (
-    Answer,
-    AnswerSource,
-    PendingAnswer,
-    Piece,
-    Quirk,
-    Step,
-    sentences,
-    tokens,
-)
+from bot.sandbox.ai_studio.generation.writer import Answer, AnswerSource, PendingAnswer, Piece, Quirk, Step
 from bot.sandbox.ai_studio.quota import Quotas
 from bot.sandbox.ai_studio.services.embeddings import Embeddings, dimension
 from bot.sandbox.ai_studio.validation import EMBEDDINGS, TEXT_MODELS, V2_EMBEDDINGS, Access, any_model
@@ -150,8 +142,9 @@ class OpenAi:
             for event in _call_chunks(chat):
                 yield event
         else:
-            async for step in self._source.steps(pending, tokens if chat.is_open else sentences, chat.request.limit):
-                for piece in tokens(chat.answer.thought) if first else ():
+            split = writer.tokens if chat.is_open else writer.sentences
+            async for step in self._source.steps(pending, split, chat.request.limit):
+                for piece in writer.tokens(chat.answer.thought) if first else ():
                     yield chat.chunk({"reasoning_content": piece}), False
                 for event in _chunks(chat, step, first=first):
                     yield event
@@ -161,7 +154,7 @@ class OpenAi:
 
     async def _whole(self, call: Call, chat: Completion, pending: PendingAnswer) -> web.StreamResponse:
         step = Step("", "", 0, "FINAL", last=True)
-        async for newest in self._source.steps(pending, sentences, chat.request.limit):
+        async for newest in self._source.steps(pending, writer.sentences, chat.request.limit):
             step = newest
         call.seen.answer = step.text
         if call.fault is not None:
@@ -184,7 +177,7 @@ def _call_chunks(chat: Completion) -> Iterator[Piece]:
         {"tool_calls": row} for row in delta_calls(chat.answer.calls, is_open=chat.is_open, bare=bare)
     ]
     if chat.is_open:
-        pieces: list[Json] = [{"reasoning_content": piece} for piece in tokens(chat.answer.thought)]
+        pieces: list[Json] = [{"reasoning_content": piece} for piece in writer.tokens(chat.answer.thought)]
         for delta in [{"role": "assistant"}, *pieces, *deltas]:
             yield chat.chunk(delta), False
         yield chat.chunk({}, finish), True

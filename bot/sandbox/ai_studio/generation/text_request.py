@@ -12,15 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bot.sandbox.ai_studio.validation import (
-    TEXT_MODELS,
-    Access,
-    TextModel,
-    Uri,
-    native_messages,
-    openai_messages,
-    text_model,
-)
+from bot.sandbox.ai_studio.validation import TEXT_MODELS, Access, TextModel, Uri, check_text, text_model
 from bot.sandbox.ai_studio.wire import Call, Json, Problem, count_tokens, get, integer, mapping
 
 Messages = list[dict[str, str]]
@@ -74,7 +66,7 @@ def native_request(call: Call, access: Access) -> TextRequest:
     """The request of a native call. Raises `Problem` 3 for a malformed one."""
     body = call.body
     uri = text_model(access, get(body, "modelUri"), native=True)
-    messages = native_messages(body)
+    messages = _native_messages(body)
     options = get(body, "completionOptions") or {}
     if not isinstance(options, Mapping):
         raise Problem(3, "completionOptions must be an object")
@@ -106,7 +98,7 @@ def openai_request(call: Call, access: Access, body: Mapping[str, Any]) -> TextR
     `parallel_tool_calls` is ignored, as recorded.
     """
     uri = text_model(access, body.get("model"), native=False)
-    messages, spec = openai_messages(body), TEXT_MODELS[uri.name]
+    messages, spec = _openai_messages(body), TEXT_MODELS[uri.name]
     _check_temperature(body.get("temperature"), 2.0)
     limit = _limit(body.get("max_completion_tokens", body.get("max_tokens")), "max_tokens")
     form = mapping(body.get("response_format"))
@@ -141,6 +133,86 @@ def _fitting(call: Call, request: TextRequest) -> TextRequest:
         raise Problem(3, f"folder_id={call.folder}: {text}")
     call.seen.note = f"{request.uri.name}/{request.uri.version}, {len(request.messages)} messages"
     return request
+
+
+def _native_messages(body: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The messages of a native request as `{"role", "text"}`; tool calls and results become text."""
+    messages = body.get("messages")
+    if not isinstance(messages, list) or not messages:
+        raise Problem(3, "empty messages list")
+    return [_native_message(message) for message in messages]
+
+
+def _native_message(message: Any) -> dict[str, str]:
+    if not isinstance(message, Mapping):
+        raise Problem(3, "message must be an object")
+    role = message.get("role", "user")
+    if role not in ("system", "user", "assistant"):
+        raise Problem(3, f"unknown message role: {role!r}")
+    contents = {name: value for name in CONTENTS if (value := get(message, name)) is not None}
+    if len(contents) > 1:
+        raise Problem(3, f"oneof field 'Content' is already set: {' and '.join([*contents][:2])}")
+    if not contents:
+        raise Problem(3, "empty message text")
+    ((kind, content),) = contents.items()
+    if kind == "toolResultList":
+        return _native_results(content)
+    if kind == "text":
+        check_text(content)
+    return {"role": role, "text": str(content)}
+
+
+def _native_results(content: Any) -> dict[str, str]:
+    """The message with tool results; its field `tool` names the functions and tells that no person wrote it."""
+    rows = get(mapping(content), "toolResults") or ()
+    found = [mapping(get(mapping(row), "functionResult")) for row in rows]
+    results = [row for row in found if isinstance(row.get("name"), str)]
+    if not results:
+        raise Problem(3, "empty tool result list")
+    texts, names = ([str(row.get(name, "")) for row in results] for name in ("content", "name"))
+    return {"role": "user", "text": "; ".join(texts), "tool": ", ".join(names)}
+
+
+def _openai_messages(body: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The messages of a chat request as `{"role", "text"}`; a picture becomes the text "[image]"."""
+    messages = body.get("messages")
+    if not isinstance(messages, list) or not messages:
+        raise Problem(3, "messages must not be empty")
+    rows = (mapping(message).get("tool_calls") for message in messages)
+    calls = [mapping(call) for row in rows if isinstance(row, list) for call in row]
+    names = {str(call.get("id")): str(mapping(call.get("function")).get("name", "")) for call in calls}
+    return [_openai_message(mapping(message), names) for message in messages]
+
+
+def _openai_message(message: Mapping[str, Any], called: Mapping[str, str]) -> dict[str, str]:
+    """A message; `called` are the names of the called functions by the id of their call."""
+    role = message.get("role")
+    if role not in OPENAI_ROLES:
+        raise Problem(3, f"unknown message role: {role!r}")
+    text = _content(message.get("content"))
+    if not text and not message.get("tool_calls"):
+        raise Problem(3, "empty message text")
+    if text:
+        check_text(text)
+    found = {"role": OPENAI_ROLES[role], "text": text}
+    if role == "tool":
+        id = str(message.get("tool_call_id", ""))
+        if id not in called:
+            raise Problem(3, f"tool_call_id {id!r} answers no call")
+        found["tool"] = called[id]
+    return found
+
+
+def _content(content: Any) -> str:
+    if isinstance(content, str) or content is None:
+        return content or ""
+    texts = []
+    for part in map(mapping, content if isinstance(content, list) else [content]):
+        kind = part.get("type")
+        if kind not in ("text", "image_url"):
+            raise Problem(3, f"unknown content part: {kind!r}")
+        texts.append(str(part.get("text", "")) if kind == "text" else "[image]")
+    return "\n".join(texts)
 
 
 def _check_temperature(value: Any, top: float) -> None:
@@ -219,3 +291,7 @@ def _rows(value: Any) -> list[Any]:
     if value is not None and not isinstance(value, list):
         raise Problem(3, "a list is expected")
     return value or []
+
+
+CONTENTS = ("text", "toolCallList", "toolResultList")
+OPENAI_ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "user"}

@@ -6,7 +6,7 @@ from functools import partial
 
 from bot.sandbox.telegram.call import Call, bad
 from bot.sandbox.telegram.context import Method, MethodContext
-from bot.sandbox.telegram.markup.entities import TEXT_LIMIT, Formatted, check_length
+from bot.sandbox.telegram.markup.entities import Formatted
 from bot.sandbox.telegram.markup.rich import rich
 from bot.sandbox.telegram.methods.content import formatted
 from bot.sandbox.telegram.state import DRAFT_LIFE, Draft
@@ -22,8 +22,7 @@ ANSWER_LIMIT = 200
 
 def send_message_draft(api: MethodContext, call: Call) -> bool:
     """Show a plain text as the draft of a private chat for 30 s."""
-    found = formatted(call, "text", "entities", allow_empty=True)
-    check_length(found.text, TEXT_LIMIT, "Message is too long")
+    found = formatted(call, "text", allow_empty=True)
     api.remark(call, found.remarks)
     return _draft(api, call, found, None)
 
