@@ -6,8 +6,6 @@ import logging
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-import bot.telegram.client.fast_import  # noqa: F401  isort: skip  before aiogram
-
 from aiogram.methods import AnswerCallbackQuery, GetChatMember
 
 from bot.errors import TransportError

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import bot.telegram.client.fast_import  # noqa: F401  isort: skip  before aiogram
-
 from aiogram.methods import EditForumTopic, GetMe, SetMyCommands, TelegramMethod
 from aiogram.types import BotCommand, BotCommandScopeAllGroupChats
 

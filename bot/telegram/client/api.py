@@ -11,8 +11,6 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-import bot.telegram.client.fast_import  # noqa: F401  isort: skip  before aiogram
-
 import aiohttp
 from aiogram import Bot
 from aiogram.client.telegram import TelegramAPIServer

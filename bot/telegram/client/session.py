@@ -14,8 +14,6 @@ from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
 from urllib.parse import urlencode
 
-import bot.telegram.client.fast_import  # noqa: F401  isort: skip  before aiogram
-
 import aiohttp
 from aiogram import Bot
 from aiogram.client.session.base import BaseSession

@@ -13,8 +13,6 @@ import secrets
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import bot.telegram.client.fast_import  # noqa: F401  isort: skip  before aiogram
-
 from aiogram.methods import DeleteWebhook, GetWebhookInfo, SetWebhook
 
 from bot.concurrency.retry import Backoff, Retry

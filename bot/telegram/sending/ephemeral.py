@@ -13,8 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-import bot.telegram.client.fast_import  # noqa: F401  isort: skip  before aiogram
-
 from aiogram.methods import TelegramMethod
 from aiogram.types import Message
 

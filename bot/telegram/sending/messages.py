@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
-import bot.telegram.client.fast_import  # noqa: F401  isort: skip  before aiogram
-
 from aiogram.methods import (
     DeleteEphemeralMessage,
     DeleteMessage,
