@@ -150,12 +150,8 @@ def other(update: dict[str, Any], rows: Sequence[Received], me: Me, kinds: Colle
         chat = ReadChat.model_validate({"id": user.id or me.id, **place}).id
     except (ValidationError, TypeError):
         raise UnreadableUpdate(f"{kind}: unreadable chat or user") from None
-    address = Address("telegram", me.id, chat)
-    number = fields.natural(body.get("message_id"))
-    return Incoming(
-        str(rows[0].id), address, user, Kind.UNHANDLED, ids=_ids(rows), data=kind, private=chat > 0, message_id=number,
-        attempts=max(row.attempts for row in rows),
-    )  # fmt: skip
+    address, number = Address("telegram", me.id, chat), fields.natural(body.get("message_id"))
+    return _incoming(rows, Kind.UNHANDLED, address, user, data=kind, private=chat > 0, message_id=number)
 
 
 def album(update: dict[str, Any]) -> str:
@@ -177,12 +173,10 @@ def _message(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming
     message = ReadMessage.model_validate(body)
     if moved := fields.moved(body, message):
         old, new = moved
-        return Incoming(
-            str(rows[0].id), Address("telegram", me.id, old), User(0), Kind.MIGRATED, ids=_ids(rows), data=str(new)
-        )
+        return _incoming(rows, Kind.MIGRATED, Address("telegram", me.id, old), User(0), data=str(new))
     user = fields.user(body)
     if user is not None and not user.is_bot and message.chat.id > 0 and (topic := _topic(body)) is not None:
-        return Incoming(str(rows[0].id), _address(body, message, me), user, Kind.TOPIC, ids=_ids(rows), data=topic)
+        return _incoming(rows, Kind.TOPIC, _address(body, message, me), user, data=topic)
     if user is None or user.is_bot or not (isinstance(body.get("text"), str) or fields.attachments(body)):
         return None  # bots don't talk to bots; service messages say nothing
     return _said(Kind.MESSAGE, body, message, user, rows, me)
@@ -216,19 +210,17 @@ def _said(
         return None
     if kind is Kind.MESSAGE and re.match(r"/stop(@\w+)?$", text.strip(), re.IGNORECASE):
         kind = Kind.STOP
-    return Incoming(
-        id=str(rows[0].id),
-        address=_address(body, message, me, visible_to=user.id if unseen else 0),
-        user=user,
-        kind=kind,
+    return _incoming(
+        rows,
+        kind,
+        _address(body, message, me, visible_to=user.id if unseen else 0),
+        user,
         text=text,
         parts=(*fields.quoted(body), *fields.attachments(body)),
         at=fields.date(body.get("edit_date") or body.get("date")),
-        ids=_ids(rows),
         private=private,
         message_id=unseen or message.message_id,
         reply_to=fields.reply(body).number if unseen else fields.reply(body).message_id,
-        attempts=max(row.attempts for row in rows),
         relayed=any(name in body for name in RELAYED),
         title=message.chat.title,
         opens=f"{BY_REPLY}{unseen}" if unseen else "",
@@ -245,17 +237,15 @@ def _press(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming |
     message = ReadMessage.model_validate(place)
     data, private = fields.whole(body.get("data")), message.chat.id > 0
     unseen = 0 if private else fields.natural(place.get("ephemeral_message_id"))
-    return Incoming(
-        id=str(rows[0].id),
-        address=_address(place, message, me, visible_to=user.id if unseen else 0),
-        user=user,
-        kind=Kind.STOP if data == STOP else Kind.BUTTON,
-        ids=_ids(rows),
+    return _incoming(
+        rows,
+        Kind.STOP if data == STOP else Kind.BUTTON,
+        _address(place, message, me, visible_to=user.id if unseen else 0),
+        user,
         data="" if data == STOP else data,
         in_turn=data.startswith(Button.IN_TURN),
         private=private,
         message_id=unseen or message.message_id,
-        attempts=max(row.attempts for row in rows),
         opens="" if private else BY_PRESS + press({"callback_query": body}),
     )
 
@@ -265,7 +255,7 @@ def _stopped(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming
     address = Address("telegram", me.id, chat.id, fields.natural(body.get("message_thread_id")))
     # A draft has the id of its turn (`LiveMessage`): the button of an old one must not stop the next answer.
     turn = str(fields.natural(body.get("draft_id")) or "")
-    return Incoming(str(rows[0].id), address, User(0), Kind.STOP, ids=_ids(rows), data=turn)
+    return _incoming(rows, Kind.STOP, address, User(0), data=turn)
 
 
 def _member(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
@@ -273,17 +263,8 @@ def _member(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming 
     new = body.get("new_chat_member")
     status = new.get("status") if isinstance(new, dict) else ""
     kind = Kind.BLOCKED if status in ("kicked", "left") else Kind.UNBLOCKED
-    where, private = Address("telegram", me.id, chat.id), chat.id > 0
-    return Incoming(
-        id=str(rows[0].id),
-        address=where,
-        user=User(0, language=fields.tongue(body)),
-        kind=kind,
-        ids=_ids(rows),
-        private=private,
-        attempts=max(row.attempts for row in rows),
-        title=chat.title,
-    )
+    where, user = Address("telegram", me.id, chat.id), User(0, language=fields.tongue(body))
+    return _incoming(rows, kind, where, user, private=chat.id > 0, title=chat.title)
 
 
 def _reaction(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incoming | None:
@@ -291,11 +272,9 @@ def _reaction(body: dict[str, Any], rows: Sequence[Received], me: Me) -> Incomin
     if user is None or user.is_bot:
         return None  # a channel, an anonymous administrator
     message = ReadMessage.model_validate(body)
-    return Incoming(
-        str(rows[0].id), Address("telegram", me.id, message.chat.id), user, Kind.REACTION, ids=_ids(rows),
-        data=fields.emoji(body.get("new_reaction")), private=message.chat.id > 0, reply_to=message.message_id,
-        attempts=max(row.attempts for row in rows),
-    )  # fmt: skip
+    where, sign = Address("telegram", me.id, message.chat.id), fields.emoji(body.get("new_reaction"))
+    private = message.chat.id > 0
+    return _incoming(rows, Kind.REACTION, where, user, data=sign, private=private, reply_to=message.message_id)
 
 
 READERS = {
@@ -315,8 +294,10 @@ def _address(body: dict[str, Any], message: ReadMessage, me: Me, visible_to: int
     return Address("telegram", me.id, message.chat.id, thread, visible_to=visible_to)
 
 
-def _ids(rows: Sequence[Received]) -> tuple[int, ...]:
-    return tuple(row.id for row in rows)
+def _incoming(rows: Sequence[Received], kind: Kind, address: Address, user: User, **values: Any) -> Incoming:
+    """Return what came in, in these rows of the inbox. `values` are the other fields of `Incoming`."""
+    ids, attempts = tuple(row.id for row in rows), max(row.attempts for row in rows)
+    return Incoming(str(rows[0].id), address, user, kind, ids=ids, attempts=attempts, **values)
 
 
 def _addressed(body: dict[str, Any], text: str, me: Me, *, private: bool) -> tuple[bool, str]:
