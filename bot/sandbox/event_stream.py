@@ -19,12 +19,10 @@ T = TypeVar("T")
 RING = 2_000
 JOURNAL = 500
 LONGEST = 2_000
-SECRETS = frozenset(
-    {
-        "token", "secret_token", "authorization", "x-api-key", "api_key", "certificate", "jwt", "access_token",
-        "iamtoken", "yandexpassportoauthtoken",
-    }
-)  # fmt: skip
+SECRETS = frozenset({
+    "token", "secret_token", "authorization", "x-api-key", "api_key", "certificate", "jwt", "access_token",
+    "iamtoken", "yandexpassportoauthtoken",
+})  # fmt: skip
 
 
 class Hub:

@@ -10,13 +10,11 @@ import math
 from collections import defaultdict, deque
 from dataclasses import dataclass
 
-SPEAKING = frozenset(
-    {
-        "sendmessage", "sendrichmessage", "sendphoto", "senddocument", "sendvoice", "copymessage", "forwardmessage",
-        "editmessagetext", "editmessagecaption", "editmessagereplymarkup", "editephemeralmessagetext",
-        "editephemeralmessagecaption", "editephemeralmessagereplymarkup",
-    }
-)  # fmt: skip
+SPEAKING = frozenset({
+    "sendmessage", "sendrichmessage", "sendphoto", "senddocument", "sendvoice", "copymessage", "forwardmessage",
+    "editmessagetext", "editmessagecaption", "editmessagereplymarkup", "editephemeralmessagetext",
+    "editephemeralmessagecaption", "editephemeralmessagereplymarkup",
+})  # fmt: skip
 SHOWING = frozenset({"sendmessagedraft", "sendrichmessagedraft", "sendchataction"})
 
 

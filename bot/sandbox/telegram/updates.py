@@ -14,16 +14,14 @@ from bot.clock import Clock
 from bot.sandbox.event_stream import Hub
 from bot.sandbox.telegram.call import ApiError
 
-KINDS = frozenset(
-    {
-        "message", "edited_message", "channel_post", "edited_channel_post", "business_connection", "business_message",
-        "edited_business_message", "deleted_business_messages", "guest_message", "message_reaction",
-        "message_reaction_count", "inline_query", "chosen_inline_result", "callback_query", "shipping_query",
-        "pre_checkout_query", "purchased_paid_media", "poll", "poll_answer", "my_chat_member", "chat_member",
-        "chat_join_request", "chat_boost", "removed_chat_boost", "managed_bot", "subscription",
-        "stopped_message_generation",
-    }
-)  # fmt: skip
+KINDS = frozenset({
+    "message", "edited_message", "channel_post", "edited_channel_post", "business_connection", "business_message",
+    "edited_business_message", "deleted_business_messages", "guest_message", "message_reaction",
+    "message_reaction_count", "inline_query", "chosen_inline_result", "callback_query", "shipping_query",
+    "pre_checkout_query", "purchased_paid_media", "poll", "poll_answer", "my_chat_member", "chat_member",
+    "chat_join_request", "chat_boost", "removed_chat_boost", "managed_bot", "subscription",
+    "stopped_message_generation",
+})  # fmt: skip
 DEFAULT_KINDS = KINDS - {"chat_member", "message_reaction", "message_reaction_count"}
 
 DAY = 86_400.0
@@ -96,14 +94,13 @@ class UpdateQueue:
         """
         given = body.get("update_id")
         update_id = given if isinstance(given, int) else self.next_id
-        kind = next((name for name in body if name != "update_id"), "")
         content = {name: value for name, value in body.items() if name != "update_id"}
-        return self._queue(update_id, kind, content, f"raw {update_id}", forced=True)
+        return self._queue(update_id, next(iter(content), ""), content, f"raw {update_id}", forced=True)
 
     def _queue(self, update_id: int, kind: str, content: dict[str, Any], lane: str, *, forced: bool = False) -> int:
         body = {"update_id": update_id, **content}
         expires = self._clock.time() + LIVES.get(kind, DAY)
-        self._pending.append(PendingUpdate(update_id, kind, lane, body, expires, forced))
+        self._pending.append(PendingUpdate(update_id, kind, lane, body, expires=expires, forced=forced))
         self.next_id = max(self.next_id, update_id + 1)
         payload = content.get(kind)
         chat = payload.get("chat") if isinstance(payload, dict) else None

@@ -11,12 +11,10 @@ from bot.sandbox.telegram.markup.rich import rich
 from bot.sandbox.telegram.methods.content import formatted
 from bot.sandbox.telegram.state import DRAFT_LIFE, Draft
 
-ACTIONS = frozenset(
-    {
-        "typing", "upload_photo", "record_video", "upload_video", "record_voice", "upload_voice", "upload_document",
-        "choose_sticker", "find_location", "record_video_note", "upload_video_note",
-    }
-)  # fmt: skip
+ACTIONS = frozenset({
+    "typing", "upload_photo", "record_video", "upload_video", "record_voice", "upload_voice", "upload_document",
+    "choose_sticker", "find_location", "record_video_note", "upload_video_note",
+})  # fmt: skip
 ANSWER_LIMIT = 200
 
 
