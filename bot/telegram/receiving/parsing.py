@@ -21,16 +21,6 @@ from bot.telegram.receiving.fields import MAX_ID, ReadChat, ReadMessage
 from bot.telegram.sending.messages import BY_PRESS, BY_REPLY, STOP
 from bot.types import Address, Button, Incoming, Kind, User
 
-ALLOWED = (
-    "message",
-    "edited_message",
-    "callback_query",
-    "my_chat_member",
-    "message_reaction",
-    "stopped_message_generation",
-    "pre_checkout_query",  # nothing is sold: the payment has to be declined within ten seconds
-    "shipping_query",
-)
 RELAYED = ("forward_origin", "forward_date", "forward_from", "via_bot")
 LONGEST_NAME = 200  # characters, of the 255 that the inbox has
 PIECE = 3900  # UTF-16 units: a text as long as this was probably cut by the sender's client, and goes on
@@ -283,6 +273,8 @@ READERS = {
     "my_chat_member": _member,
     "message_reaction": _reaction,
 }
+# Nothing is sold: a payment has to be declined within ten seconds.
+ALLOWED = (*READERS, "pre_checkout_query", "shipping_query")
 
 # --- fields -----------------------------------------------------------------------------------------------------------
 
