@@ -44,16 +44,10 @@ class Hub:
         return self.seq
 
     def journal(
-        self,
-        lane: str,
-        name: str,
-        *,
-        chat_id: int | None = None,
-        status: int = 200,
-        ms: float = 0.0,
-        summary: str = "",
+        self, lane: str, name: str,
+        *, chat_id: int | None = None, status: int = 200, ms: float = 0.0, summary: str = "",
         detail: Mapping[str, Any] | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """Write one line of the journal. `lane` is "update", "call" or "model"; `ms` are milliseconds.
 
         Long strings in `detail` are cut and values named like a secret are replaced by "…".

@@ -135,13 +135,8 @@ class Stage:
 
 @asynccontextmanager
 async def opened(
-    folder: Path,
-    template: Path,
-    token: str = "",
-    own: App | None = None,
-    kind: type[Stage] = Stage,
-    **changes: Any,
-) -> AsyncIterator[Stage]:
+    folder: Path, template: Path, token: str = "", own: App | None = None, kind: type[Stage] = Stage, **changes: Any,
+) -> AsyncIterator[Stage]:  # fmt: skip
     """Start both servers with a copy of the database `template`. The bot is not started. `changes` are settings."""
     own = own or App()
     clock = LoopClock()
@@ -163,13 +158,9 @@ async def opened(
         **{name.lower(): value for name, value in studio.settings().items()},
     )
     stage = kind(
-        telegram=telegram,
-        studio=studio,
-        settings=settings.model_copy(update=changes),
-        clock=clock,
-        extension=own.extension,
-        shared=False,
-    )
+        telegram=telegram, studio=studio, settings=settings.model_copy(update=changes), clock=clock,
+        extension=own.extension, shared=False,
+    )  # fmt: skip
     try:
         yield stage
     finally:

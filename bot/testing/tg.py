@@ -153,15 +153,9 @@ class Person:
         self.tg.server.say(self._chat(to), text, self.id, reply_to=reply_to.id if reply_to else None)
 
     async def send(
-        self,
-        data: bytes,
-        kind: Literal["photo", "voice", "document"] = "photo",
-        caption: str = "",
-        *,
-        name: str = "",
-        mime: str = "",
-        to: Group | None = None,
-    ) -> BotMessage:
+        self, data: bytes, kind: Literal["photo", "voice", "document"] = "photo", caption: str = "",
+        *, name: str = "", mime: str = "", to: Group | None = None,
+    ) -> BotMessage:  # fmt: skip
         """Send a file and return the bot's newest message. Raises `AssertionError` if the bot does not answer."""
         chat = self._chat(to)
         before = len(self.tg.said(chat))

@@ -67,14 +67,10 @@ class Operations:
         """
         due = math.inf if never else self._clock.monotonic() + self.seconds[what]
         operation = Operation(
-            id=PREFIX[what] + secrets.token_hex(9)[:17],
-            what=what,
-            description=description,
-            created=self._clock.time(),
-            due=due,
-            polls_left=self.polls[what],
+            id=PREFIX[what] + secrets.token_hex(9)[:17], what=what, description=description, created=self._clock.time(),
+            due=due, polls_left=self.polls[what],
             result={"error": error} if error else {"response": result} if isinstance(result, Mapping) else result,
-        )
+        )  # fmt: skip
         self.all[operation.id] = operation
         while len(self.all) > REMEMBERED:
             del self.all[next(iter(self.all))]

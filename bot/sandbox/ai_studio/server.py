@@ -52,15 +52,9 @@ class Studio:
 
     def __init__(
         self,
-        *,
-        hub: Hub | None = None,
-        clock: Clock | None = None,
-        keys: Sequence[str] = (),
-        folder: str = SANDBOX_FOLDER,
-        quotas: bool = True,
-        models_dir: Path = Path(".govorun/models"),
-        on_model: Callable[[Json], None] | None = None,
-    ) -> None:
+        *, hub: Hub | None = None, clock: Clock | None = None, keys: Sequence[str] = (), folder: str = SANDBOX_FOLDER,
+        quotas: bool = True, models_dir: Path = Path(".govorun/models"), on_model: Callable[[Json], None] | None = None,
+    ) -> None:  # fmt: skip
         self.clock = clock or SystemClock()
         self.requests: list[ReceivedRequest] = []
         self.access = Access(self.clock, keys or [secrets.token_urlsafe(32)], folder)

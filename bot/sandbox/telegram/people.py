@@ -33,16 +33,9 @@ class PeopleActions:
     # --- messages -----------------------------------------------------------------------------------------------------
 
     def say(
-        self,
-        chat_id: int,
-        text: str,
-        user_id: int | None = None,
-        thread_id: int = 0,
-        reply_to: int | None = None,
-        *,
-        anonymous: bool = False,
-        aloud: bool = False,
-    ) -> Message:
+        self, chat_id: int, text: str, user_id: int | None = None, thread_id: int = 0, reply_to: int | None = None,
+        *, anonymous: bool = False, aloud: bool = False,
+    ) -> Message:  # fmt: skip
         """Write a message and return it.
 
         A text of more than 4,096 characters is split into several messages, as clients do; the last one is returned. An
@@ -108,20 +101,10 @@ class PeopleActions:
         return fresh
 
     def upload(
-        self,
-        chat_id: int,
-        data: bytes,
-        kind: FileKind = "photo",
-        *,
-        name: str = "",
-        mime: str = "",
-        caption: str = "",
-        user_id: int | None = None,
-        thread_id: int = 0,
-        reply_to: int | None = None,
-        duration: int = 1,
-        group: str = "",
-    ) -> Message:
+        self, chat_id: int, data: bytes, kind: FileKind = "photo",
+        *, name: str = "", mime: str = "", caption: str = "", user_id: int | None = None, thread_id: int = 0,
+        reply_to: int | None = None, duration: int = 1, group: str = "",
+    ) -> Message:  # fmt: skip
         """Send a photo, a voice message, a video note, a still sticker (`name`: its emoji) or a document.
 
         `duration` is in seconds; messages with one `group` are an album. Raises `ApiError` for a photo that Telegram
@@ -138,15 +121,9 @@ class PeopleActions:
         return self._send(chat, sender, content, thread_id, reply_to or 0)
 
     def album(
-        self,
-        chat_id: int,
-        photos: Sequence[bytes],
-        caption: str = "",
-        *,
-        user_id: int | None = None,
-        thread_id: int = 0,
-        caption_on: int = 0,
-    ) -> list[Message]:
+        self, chat_id: int, photos: Sequence[bytes], caption: str = "",
+        *, user_id: int | None = None, thread_id: int = 0, caption_on: int = 0,
+    ) -> list[Message]:  # fmt: skip
         """Send photos as one album: one update for each photo, one `media_group_id` for all.
 
         `caption_on` is the index of the photo that carries the caption.
@@ -248,14 +225,9 @@ class PeopleActions:
         return self.state.add_person(Person(number, title, "", language_code)).view()
 
     def group(
-        self,
-        title: str,
-        members: Sequence[int] = (),
-        *,
-        type: Literal["group", "supergroup"] = "supergroup",
-        is_forum: bool = False,
-        chat_id: int | None = None,
-    ) -> dict[str, Any]:
+        self, title: str, members: Sequence[int] = (),
+        *, type: Literal["group", "supergroup"] = "supergroup", is_forum: bool = False, chat_id: int | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
         """Add a group with the bot in it; the first of `members` owns it. Returns the chat as the page shows it."""
         people = list(members) or list(self.state.people)[:1]
         if unknown := [member for member in people if member not in self.state.people]:

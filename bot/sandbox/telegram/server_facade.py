@@ -49,16 +49,10 @@ class Telegram(PeopleActions):
     """
 
     def __init__(
-        self,
-        token: str = "",
-        *,
-        clock: Clock | None = None,
-        hub: Hub | None = None,
-        limits: Limits | bool = True,
-        topics: bool = False,
-        username: str = "govorun_sandbox_bot",
-        seed: int | None = None,
-    ) -> None:
+        self, token: str = "",
+        *, clock: Clock | None = None, hub: Hub | None = None, limits: Limits | bool = True, topics: bool = False,
+        username: str = "govorun_sandbox_bot", seed: int | None = None,
+    ) -> None:  # fmt: skip
         self.clock = clock = clock or SystemClock()
         self.token = token = token or f"{BOT}:{secrets.token_urlsafe(26)}"
         self.hub = hub or Hub(clock)

@@ -128,12 +128,8 @@ class OpenAi:
         return Completion(
             id=f"chatcmpl-{number}" if is_open else number,
             model=f"gpt://{uri.name}/{uri.version}" if is_open else str(call.body["model"]),
-            created=int(self._clock.time()),
-            request=request,
-            answer=answer,
-            quirks=quirks,
-            is_open=is_open,
-        )
+            created=int(self._clock.time()), request=request, answer=answer, quirks=quirks, is_open=is_open,
+        )  # fmt: skip
 
     async def _pieces(self, call: Call, chat: Completion, pending: PendingAnswer) -> AsyncIterator[Piece]:
         """The events of a stream, the usage of an open model last."""

@@ -79,16 +79,12 @@ def native_request(call: Call, access: Access) -> TextRequest:
     if schema is not None and get(body, "jsonObject"):
         raise Problem(3, "oneof field 'ResponseFormat' is already set: jsonObject and jsonSchema")
     request = TextRequest(
-        uri=uri,
-        messages=messages,
-        streams=options.get("stream") is True,
-        limit=limit,
-        tools=tools,
+        uri=uri, messages=messages, streams=options.get("stream") is True, limit=limit, tools=tools,
         choice=_native_choice(mapping(get(body, "toolChoice")), tools),
         parallel=get(body, "parallelToolCalls") is not False,
         schema=_schema(mapping(schema).get("schema")) if schema is not None else None,
         reasons=mode == "ENABLED_HIDDEN" and TEXT_MODELS[uri.name].hidden,
-    )
+    )  # fmt: skip
     return _fitting(call, request)
 
 
@@ -113,16 +109,10 @@ def openai_request(call: Call, access: Access, body: Mapping[str, Any]) -> TextR
     if effort is not None and effort not in EFFORTS:
         raise Problem(3, f"reasoning_effort must be one of {', '.join(EFFORTS)}, got {effort!r}")
     request = TextRequest(
-        uri=uri,
-        messages=messages,
-        streams=body.get("stream") is True,
-        limit=limit,
-        tools=tools,
+        uri=uri, messages=messages, streams=body.get("stream") is True, limit=limit, tools=tools,
         choice=_openai_choice(body.get("tool_choice"), tools),
-        schema=_schema(schema.get("schema")) if schema is not None else None,
-        reasons=spec.thinks,
-        pictures=pictures,
-    )
+        schema=_schema(schema.get("schema")) if schema is not None else None, reasons=spec.thinks, pictures=pictures,
+    )  # fmt: skip
     return _fitting(call, request)
 
 

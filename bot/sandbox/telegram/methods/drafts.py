@@ -74,17 +74,10 @@ def _draft(api: MethodContext, call: Call, found: Formatted, rich_message: dict[
     if not draft_id:
         raise bad("draft_id must be non-zero")
     draft = Draft(
-        chat_id=chat.id,
-        thread_id=thread_id,
-        draft_id=draft_id,
-        text=found.text,
-        entities=found.entities,
-        rich_message=rich_message,
-        can_stop=call.flag("can_stop"),
-        keep_on_stop=call.flag("keep_on_stop"),
-        thinking=not found.text and rich_message is None,
-        until=api.state.clock.monotonic() + DRAFT_LIFE,
-    )
+        chat_id=chat.id, thread_id=thread_id, draft_id=draft_id, text=found.text, entities=found.entities,
+        rich_message=rich_message, can_stop=call.flag("can_stop"), keep_on_stop=call.flag("keep_on_stop"),
+        thinking=not found.text and rich_message is None, until=api.state.clock.monotonic() + DRAFT_LIFE,
+    )  # fmt: skip
     api.state.put_draft(draft)
     return True
 
