@@ -54,16 +54,9 @@ class Hub:
         """
         self._entries += 1
         entry = {
-            "n": self._entries,
-            "at": self._clock.time(),
-            "lane": lane,
-            "name": name,
-            "chat_id": chat_id,
-            "status": status,
-            "ms": round(ms, 1),
-            "summary": summary[:200],
-            "detail": presentable(detail or {}),
-        }
+            "n": self._entries, "at": self._clock.time(), "lane": lane, "name": name, "chat_id": chat_id,
+            "status": status, "ms": round(ms, 1), "summary": summary[:200], "detail": presentable(detail or {}),
+        }  # fmt: skip
         self._journal.append(entry)
         self.publish("journal", entry=entry)
 

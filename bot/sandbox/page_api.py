@@ -11,6 +11,7 @@ import inspect
 import json
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -56,7 +57,7 @@ class PageApi:
         self._studio = studio
         self._bot_state = bot_state
         self._bot_control = bot_control
-        self._streams: set[asyncio.Event] = set()
+        self._closing = False
 
     def app(self) -> web.Application:
         """The server for the page, without the page's own files: add those to its router."""
@@ -109,36 +110,24 @@ class PageApi:
         return response
 
     async def _stream(self, response: web.StreamResponse, seq: int) -> None:
-        closing = asyncio.Event()
-        self._streams.add(closing)
-        try:
-            while not closing.is_set():
+        with suppress(ConnectionError):
+            while not self._closing:
                 events = self._hub.after(seq)
                 if events is None:
                     events = [{"seq": self._hub.seq, "type": "reset"}]
                 if events:
                     seq = events[-1]["seq"]
                     await response.write(b"".join(map(_sse, events)))
-                elif not await self._moved(closing):
+                    continue
+                try:
+                    async with asyncio.timeout(HEARTBEAT):
+                        await self._hub.changed()
+                except TimeoutError:
                     await response.write(b": still here\n\n")
-        except ConnectionError:
-            return
-        finally:
-            self._streams.discard(closing)
 
-    async def _moved(self, closing: asyncio.Event) -> bool:
-        """Wait for a new event; return False after 15 s without one."""
-        waits = {asyncio.ensure_future(self._hub.changed()), asyncio.ensure_future(closing.wait())}
-        try:
-            done, _ = await asyncio.wait(waits, timeout=HEARTBEAT, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-        return bool(done)
-
-    async def _shut(self, app: web.Application) -> None:
-        for closing in self._streams:
-            closing.set()
+    async def _shut(self, _app: web.Application) -> None:
+        self._closing = True
+        self._hub.touch()
 
     async def _file(self, request: web.Request) -> web.Response:
         """The bytes of a file. What a browser might run (pages, pictures with scripts) is only offered for download."""

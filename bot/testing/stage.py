@@ -17,7 +17,7 @@ from bot.extension import Extension
 from bot.runtime.bot import Bot
 from bot.runtime.build import Instead, build
 from bot.sandbox.ai_studio.server import Studio
-from bot.sandbox.telegram.server_facade import Telegram, buttons_of
+from bot.sandbox.telegram.server_facade import Telegram, buttons_of, find_button
 from bot.telegram.sending.messages import STOP
 from bot.testing.virtual_loop import LoopClock
 
@@ -121,12 +121,7 @@ class Stage:
 
     async def press(self, label: str, chat: int = ANNA, user: int | None = None) -> None:
         """Press the newest button with this label. Raises `AssertionError` if there is none."""
-        for message in reversed(self.telegram.transcript(chat)):
-            for button in buttons_of(message):
-                if button["text"] == label:
-                    self.telegram.press(chat, message["message_id"], button["callback_data"], user)
-                    return
-        raise AssertionError(f"there is no button {label!r}")
+        self.telegram.press(chat, *find_button(self.telegram.transcript(chat), label), user)
 
     def prompts(self) -> list[list[dict[str, str]]]:
         """What the model was asked: the messages of each native request, oldest first."""

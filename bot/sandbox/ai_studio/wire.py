@@ -130,15 +130,10 @@ def problem_response(call: Call, problem: Problem) -> web.Response:
 def reply_headers(request: web.Request) -> dict[str, str]:
     """The headers of every reply: `server`, the trace id and both request ids, as recorded from the service."""
     first = secrets.token_hex(8)
-    headers = {
-        "server": "ycalb",
-        "x-request-id": str(uuid.uuid4()),
-        "x-server-trace-id": f"{first}:{secrets.token_hex(8)}:{first}:1",
-    }
+    trace = f"{first}:{secrets.token_hex(8)}:{first}:1"
+    headers = {"server": "ycalb", "x-request-id": str(uuid.uuid4()), "x-server-trace-id": trace}
     client = request.headers.get("x-client-request-id", "")
-    if client:
-        headers["x-client-request-id"] = client
-    return headers
+    return {**headers, "x-client-request-id": client} if client else headers
 
 
 def received(request: web.Request, route: Route, body: Json, at: float) -> ReceivedRequest:
@@ -173,9 +168,7 @@ def integer(value: Any, name: str) -> int:
     return int(value)
 
 
-HTTP_OF = {
-    3: 400, 4: 504, 5: 404, 7: 403, 8: 429, 12: 501, 13: 500, 14: 503, 16: 401,
-}  # fmt: skip
+HTTP_OF = {3: 400, 4: 504, 5: 404, 7: 403, 8: 429, 12: 501, 13: 500, 14: 503, 16: 401}
 GRPC_NAMES = {3: "InvalidArgument", 7: "PermissionDenied", 8: "ResourceExhausted", 16: "Unauthenticated"}
 GRPC_OF = {http: code for code, http in HTTP_OF.items()} | {502: 14}
 

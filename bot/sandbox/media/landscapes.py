@@ -158,13 +158,11 @@ def _hills(scene: Scene, share: float, nearness: float) -> None:
 
 def _waves(scene: Scene, base: float, swing: float) -> list[Point]:
     parts = [(scene.chance.uniform(0.6, 1.4) * 2**power, scene.chance.uniform(0, 7), 1.8**-power) for power in range(4)]
-    return [
-        (
-            scene.width * x / 120,
-            swing * sum(size * math.sin(phase + rate * math.tau * x / 120) for rate, phase, size in parts) - base,
-        )
-        for x in range(121)
-    ]
+
+    def height(turn: float) -> float:
+        return swing * sum(size * math.sin(phase + rate * turn) for rate, phase, size in parts) - base
+
+    return [(scene.width * step / 120, height(math.tau * step / 120)) for step in range(121)]
 
 
 def _mountains(scene: Scene) -> None:

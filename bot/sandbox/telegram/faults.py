@@ -9,21 +9,15 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 from bot.sandbox.fault_shares import changed_shares
 from bot.sandbox.telegram.call import ApiError, too_many
 
-DESCRIPTIONS = {
-    400: "Bad Request",
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "Not Found",
+DESCRIPTIONS = {status.value: status.phrase for status in HTTPStatus} | {
     409: "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running",
     413: "Request Entity Too Large",
-    500: "Internal Server Error",
-    502: "Bad Gateway",
-    504: "Gateway Timeout",
 }
 
 

@@ -84,10 +84,7 @@ class HttpServer:
 
     async def start(self, port: int) -> str:
         """Start listening on 127.0.0.1 and return the base URL. Port 0 takes a free port."""
-        app = web.Application(
-            middlewares=[guard(_forbidden)],
-            client_max_size=UPLOAD_LIMIT + 1024 * 1024,
-        )
+        app = web.Application(middlewares=[guard(_forbidden)], client_max_size=UPLOAD_LIMIT + 1024 * 1024)
         app.router.add_route("*", "/bot{token:[^/]+}/{method:[^/]*}", self._call)
         app.router.add_get("/file/bot{token:[^/]+}/{path:.+}", self._file)
         app.router.add_route("*", "/{path:.*}", _not_found)

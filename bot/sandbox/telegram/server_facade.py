@@ -235,6 +235,15 @@ def text_of(message: Message) -> str:
     return plain(rich["blocks"]) if rich else str(message.get("text") or message.get("caption") or "")
 
 
+def find_button(messages: Sequence[Message], label: str) -> tuple[int, str]:
+    """The message id and the data of the newest button with this label. Raises `AssertionError` if there is none."""
+    buttons = [(message, button) for message in reversed(messages) for button in buttons_of(message)]
+    for message, button in buttons:
+        if button["text"] == label:
+            return int(message["message_id"]), str(button["callback_data"])
+    raise AssertionError(f"there is no button {label!r}; there are {[button['text'] for _, button in buttons]}")
+
+
 def buttons_of(message: Message) -> Sequence[dict[str, Any]]:
     """The inline buttons of a Bot API Message, row after row, in one list."""
     rows = message.get("reply_markup", {}).get("inline_keyboard", [])

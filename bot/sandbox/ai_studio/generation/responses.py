@@ -49,12 +49,9 @@ class ResponseParts:
     def value(self, status: str, done: int = 0, thought: int = 0, **rest: Any) -> Json:
         """The response as JSON. `done` are the tokens of the answer, `thought` those of the reasoning."""
         text = "".join(part["text"] for item in self.output for part in item.get("content", ()))
-        numbers = {
-            "input_tokens": self.prompt,
-            "output_tokens": done + thought,
-            "total_tokens": self.prompt + done + thought,
-            "output_tokens_details": {"reasoning_tokens": thought},
-        }
+        counts = {"input_tokens": self.prompt, "output_tokens": done + thought}
+        details = {"output_tokens_details": {"reasoning_tokens": thought}}
+        numbers = {**counts, "total_tokens": sum(counts.values()), **details}
         over = status not in ("queued", "in_progress")
         return {
             "id": self.id, "object": "response", "status": status, "created_at": self.created, "error": None,

@@ -29,10 +29,7 @@ Split = Callable[[str], Sequence[str]]
 AnswerFunction = Callable[[Messages], str | AsyncIterator[str]]
 Piece = tuple[bytes, bool]  # of a body, with whether it is the last
 
-FILTERED = (
-    "В интернете есть много сайтов с информацией на эту тему. "
-    "[Посмотрите, что нашлось в поиске](https://ya.ru)"
-)  # fmt: skip
+FILTERED = "В интернете есть много сайтов с информацией на эту тему. [Посмотрите, что нашлось в поиске](https://ya.ru)"
 
 
 @dataclass(frozen=True, slots=True)

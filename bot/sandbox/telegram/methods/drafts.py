@@ -49,13 +49,8 @@ def answer_callback_query(api: MethodContext, call: Call) -> bool:
     user_id, until = api.queries.pop(query_id, (0, 0.0))
     if until <= api.state.clock.time():
         raise bad("query is too old and response timeout expired or query ID is invalid")
-    api.state.hub.publish(
-        "callback_answer",
-        callback_query_id=query_id,
-        user_id=user_id,
-        text=call.text("text"),
-        show_alert=call.flag("show_alert"),
-    )
+    answer = {"text": call.text("text"), "show_alert": call.flag("show_alert")}
+    api.state.hub.publish("callback_answer", callback_query_id=query_id, user_id=user_id, **answer)
     return True
 
 
