@@ -70,7 +70,7 @@ class ImageGeneration:
         return Feature(
             commands={
                 "/image": Command(self.image, in_menu=self.operation.painter is not None),
-                "/img": Command(self.image, in_menu=False),
+                "/img": Command(self.image),
             },
             presses={
                 **dict.fromkeys(("image.again", "image.ratio"), ButtonHandler(self.press)),

@@ -17,6 +17,7 @@ from typing import Any
 
 from aiohttp import web
 
+from bot.errors import Unreadable
 from bot.media import audio
 from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.event_stream import Event, Hub
@@ -25,8 +26,16 @@ from bot.sandbox.telegram.call import ApiError
 from bot.sandbox.telegram.files import UPLOAD_LIMIT
 from bot.sandbox.telegram.server_facade import Telegram
 from bot.sandbox.telegram.state import Message
+from bot.sandbox.trials import Trials
 
 HEARTBEAT = 15.0
+OGG = b"OggS"
+LONGEST_VOICE = 3_600  # seconds
+UNHEARD = {
+    "missing": "this recording has to be converted to OggOpus: pip install 'govorun[video]', or record in Firefox",
+    "mute": "there is no sound in it",
+    "long": "a voice message of more than an hour",
+}
 INLINE = re.compile(r"(image/(jpeg|png|gif|webp)|(audio|video)/[\w.+-]+)")
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; media-src 'self'; "
@@ -49,14 +58,17 @@ Body = dict[str, Any]
 
 class PageApi:
     """The routes of the page. `bot_state` returns {"running", "pid"}; `bot_control` takes kill, stop, start
-    or restart.
+    or restart; `trials` is what the page lets people try.
     """
 
-    def __init__(self, telegram: Telegram, studio: Studio, bot_state: BotState, bot_control: BotControl) -> None:
+    def __init__(
+        self, telegram: Telegram, studio: Studio, bot_state: BotState, bot_control: BotControl, *, trials: Trials
+    ) -> None:
         self._telegram = telegram
         self._studio = studio
         self._bot_state = bot_state
         self._bot_control = bot_control
+        self._trials = trials
         self._closing = False
 
     def app(self) -> web.Application:
@@ -80,6 +92,10 @@ class PageApi:
         """Tell the page which model writes the answers, and how far a change of it is."""
         self._hub.publish("model", model=self._studio.model_state())
 
+    def show_trials(self) -> None:
+        """Tell the page what people try, and whether the bot has an owner."""
+        self._hub.publish("trials", trials=self._trials.state())
+
     # --- looking ------------------------------------------------------------------------------------------------------
 
     @property
@@ -95,8 +111,9 @@ class PageApi:
         return {"telegram": dict(self._telegram.faults.shares), "model": dict(self._studio.faults)}
 
     async def _state(self, request: web.Request) -> web.Response:
-        state = {"seq": self._hub.seq, "bot": self._bot(), **self._telegram.snapshot(), "journal": self._hub.entries()}
-        return web.json_response({**state, "faults": self._faults(), "model": self._studio.model_state()})
+        seq, bot, journal = self._hub.seq, self._bot(), self._hub.entries()
+        state = {"seq": seq, "bot": bot, **self._telegram.snapshot(), "journal": journal, "faults": self._faults()}
+        return web.json_response({**state, "model": self._studio.model_state(), "trials": self._trials.state()})
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         """Send the stream of events. A client that is too far behind gets one event "reset" and continues from now."""
@@ -149,6 +166,7 @@ class PageApi:
         return {
             "send": (self._send, "message"),
             "edit": (people.edit, "message"),
+            "delete": (people.delete, ""),
             "press": (self._press, "callback_query_id"),
             "stop": (people.stop, ""),
             "react": (people.react, ""),
@@ -160,6 +178,7 @@ class PageApi:
             "faults": (self._set_faults, "faults"),
             "bot": (self._control, "bot"),
             "model": (self._model, "model"),
+            "try": (self._try, "trials"),
             "reset": (people.reset, ""),
         }
 
@@ -180,17 +199,16 @@ class PageApi:
         return handle
 
     def _arguments(self, function: Callable[..., Any], body: Body) -> dict[str, Any]:
-        """The arguments of a function from the fields of a request.
+        """The arguments of a function from the fields of a request; one that is called `body` is all of them.
 
         Raises `ValueError` for a missing or wrong one, and for an unknown chat: the page must not create people by
         mistake.
         """
         found: dict[str, Any] = {}
+        body = {**body, "body": body}
         for name, parameter in inspect.signature(function).parameters.items():
-            needed, (kind, optional, _) = (
-                parameter.default is parameter.empty,
-                str(parameter.annotation).partition(" |"),
-            )
+            needed = parameter.default is parameter.empty
+            kind, optional, _ = str(parameter.annotation).partition(" |")
             if body.get(name) is not None or (needed and not optional):
                 found[name] = READERS.get(kind, _given)(body, name)
             elif needed:
@@ -205,14 +223,18 @@ class PageApi:
             raise ValueError("the text is empty")
         if reply_to < 0:  # a reply to an ephemeral message (`State.view`)
             return self._telegram.whisper(chat_id, text, user_id, thread_id, -reply_to)
+        if self._telegram.state.chats[chat_id].private and self._trials.said(user_id, text):
+            self.show_trials()
         return self._telegram.say(chat_id, text, user_id, thread_id, reply_to)
 
     async def _upload(self, request: web.Request) -> web.Response:
         if request.headers.get("X-Sandbox") != "1":
             return _error(403, "the header X-Sandbox: 1 is missing")
-        data = await request.read()
-        about = {"data": data, "mime": request.content_type, "duration": max(round(audio.seconds(data)), 1)}
+        data, mime = await request.read(), request.content_type
         try:
+            if request.query.get("kind") == "voice" and not data.startswith(OGG):
+                data, mime = await asyncio.to_thread(_voice, data), "audio/ogg"
+            about = {"data": data, "mime": mime, "duration": max(round(audio.seconds(data)), 1)}
             message = self._telegram.upload(**self._arguments(self._telegram.upload, {**request.query, **about}))
         except (ValueError, ApiError) as error:
             return _error(400, str(error))
@@ -258,6 +280,19 @@ class PageApi:
         await self._studio.switch(kind, name)
         self.show_model()
         return self._studio.model_state()
+
+    async def _try(self, body: Body) -> Body:
+        await self._trials.change(body)
+        self.show_trials()
+        return self._trials.state()
+
+
+def _voice(data: bytes) -> bytes:
+    """Any sound as a voice message: OggOpus. Browsers other than Firefox record WebM. Raises `ValueError`."""
+    try:
+        return audio.opus(data, LONGEST_VOICE)
+    except Unreadable as error:
+        raise ValueError(UNHEARD.get(str(error), UNHEARD["mute"])) from None
 
 
 def _number(body: Body, name: str) -> int:

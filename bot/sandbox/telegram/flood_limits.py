@@ -28,7 +28,6 @@ class Limits:
     in seconds.
     """
 
-    on: bool = True
     private_rate: float = 1.0
     private_burst: int = 5
     group_minute: int = 20
@@ -39,10 +38,11 @@ class Limits:
 
 
 class FloodLimits:
-    """Counts calls and says how much of the limits is used up."""
+    """Counts calls and says how much of the limits is used up. `on` may be changed at any time."""
 
-    def __init__(self, limits: Limits) -> None:
-        self.limits = limits
+    def __init__(self, limits: Limits | bool = True) -> None:
+        self.on = bool(limits)
+        self.limits = limits if isinstance(limits, Limits) else Limits()
         self._closed: dict[int, float] = {}
         self._levels: dict[int, tuple[float, float]] = {}
         self._minutes: defaultdict[int, deque[float]] = defaultdict(deque)
@@ -54,7 +54,7 @@ class FloodLimits:
         time.
         """
         method = method.lower()
-        if not self.limits.on:
+        if not self.on:
             return 0
         if method in SHOWING:
             return self._draft(chat_id, now)

@@ -20,7 +20,6 @@ from bot.sandbox.telegram.faults import Fault, Faults, PlannedFault
 from bot.sandbox.telegram.flood_limits import FloodLimits, Limits
 from bot.sandbox.telegram.http import ApiCall, HttpServer
 from bot.sandbox.telegram.markup.rich import plain
-from bot.sandbox.telegram.methods.account import default_commands
 from bot.sandbox.telegram.people import PeopleActions
 from bot.sandbox.telegram.state import FIRST_GROUP, Chat, Message, Person, Profile, State
 from bot.sandbox.telegram.updates import UpdateQueue
@@ -62,8 +61,8 @@ class Telegram(PeopleActions):
         self.webhook = Webhook(clock, self.hub, updates, self._from_webhook, chance=chance)
         super().__init__(MethodContext(state, updates, self.webhook))
         self.faults = Faults(chance)
-        limits = limits if isinstance(limits, Limits) else Limits(on=limits)
-        self._server = HttpServer(token, self.api, self.faults, FloodLimits(limits))
+        self.limits = FloodLimits(limits)
+        self._server = HttpServer(token, self.api, self.faults, self.limits)
         self._reaper: asyncio.Task[None] | None = None
         for person in PEOPLE:
             state.add_person(replace(person))
@@ -166,7 +165,7 @@ class Telegram(PeopleActions):
         """The people, chats, messages, drafts and commands that the page shows when it is opened."""
         state = self.state
         return {
-            "users": [person.user() for person in state.people.values()],
+            "users": [person.view() for person in state.people.values()],
             "chats": [chat.view() for chat in state.chats.values()],
             "messages": {
                 str(chat.id): sorted(
@@ -176,7 +175,7 @@ class Telegram(PeopleActions):
                 for chat in state.chats.values()
             },
             "drafts": self.drafts,
-            "commands": default_commands(self.api),
+            "commands": state.commands,
         }
 
     # --- failing ------------------------------------------------------------------------------------------------------

@@ -40,6 +40,10 @@ class Person:
         named = {"username": self.username, "language_code": self.language_code}
         return user | {name: value for name, value in named.items() if value}
 
+    def view(self) -> dict[str, Any]:
+        """The person as the page shows it."""
+        return {**self.user(), "blocked": self.blocked}
+
 
 @dataclass(slots=True)
 class Topic:
@@ -146,6 +150,7 @@ class State:
         self.chats: dict[int, Chat] = {}
         self.drafts: dict[tuple[int, int], Draft] = {}
         self.stopped: set[tuple[int, int, int]] = set()
+        self.force_replies: set[tuple[int, int]] = set()  # chat and message; forgotten when the sandbox ends
         self.files: dict[str, StoredFile] = {}
         self.commands: dict[str, dict[str, list[dict[str, Any]]]] = {}
         self.last_id = 0
@@ -210,11 +215,12 @@ class State:
 
     def post(
         self, chat: Chat, sender: int, content: dict[str, Any],
-        *, thread_id: int = 0, reply_to: int = 0, quote: str = "", receiver: int = 0,
+        *, thread_id: int = 0, reply_to: int = 0, quote: str = "", receiver: int = 0, force_reply: bool = False,
     ) -> Message:  # fmt: skip
         """Add a message to a chat and return it. A message of the bot removes the draft in that chat and topic.
 
         With a `receiver` the message is ephemeral: only `sender` and `receiver` see it, one of whom is the bot.
+        `force_reply`: the clients of those who are meant begin a reply to it. The Bot API does not return that.
         """
         kept = chat.unseen if receiver else chat.messages
         number = next(id_ for id_ in count(1) if id_ not in kept) if receiver else self.next_id(chat)
@@ -229,6 +235,8 @@ class State:
         if quote:
             message["quote"] = {"text": quote, "position": 0, "is_manual": True}
         kept[number] = message = message | content
+        if force_reply and not receiver:
+            self.force_replies.add((chat.id, number))
         if sender == self.profile.id and not receiver:
             self.drop_draft(chat.id, thread_id)
         self.show(chat, message)
@@ -245,7 +253,7 @@ class State:
         self.hub.publish("message", chat_id=chat.id, message=self.view(chat, message))
 
     def view(self, chat: Chat, message: Message) -> Message:
-        """The message as the page shows it: with its reactions.
+        """The message as the page shows it: with its reactions, and `force_reply` if it asks for a reply.
 
         An ephemeral one has a negative `message_id`, since the page has one range of ids, and in `only` the id of the
         person who sees it.
@@ -253,8 +261,10 @@ class State:
         if number := message.get("ephemeral_message_id"):
             people = (message["from"]["id"], message["receiver_user"]["id"])
             return {**message, "message_id": -number, "only": next(id_ for id_ in people if id_ != self.profile.id)}
-        reactions = chat.reactions.get(message["message_id"])
-        return {**message, "reactions": reactions} if reactions else dict(message)
+        number = message["message_id"]
+        reactions = {"reactions": found} if (found := chat.reactions.get(number)) else {}
+        asks = {"force_reply": True} if (chat.id, number) in self.force_replies else {}
+        return {**message, **reactions, **asks}
 
     def forget_unseen(self, chat: Chat, numbers: Iterable[int]) -> None:
         """Remove ephemeral messages by their ids and tell the page."""
@@ -273,6 +283,10 @@ class State:
     def show_chat(self, chat: Chat) -> None:
         """Publish a new or changed chat to the page."""
         self.hub.publish("chat", chat=chat.view())
+
+    def show_person(self, person: Person) -> None:
+        """Publish a changed person to the page."""
+        self.hub.publish("user", user=person.view())
 
     # --- drafts -------------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from bot.sandbox.telegram.context import Method, MethodContext
 from bot.sandbox.telegram.files import FileKind
 from bot.sandbox.telegram.markup.rich import rich
 from bot.sandbox.telegram.methods import ephemeral
-from bot.sandbox.telegram.methods.content import caption, keyboard, reply, text_fields
+from bot.sandbox.telegram.methods.content import asks_for_reply, caption, keyboard, reply, text_fields
 from bot.sandbox.telegram.state import Chat, Message
 
 
@@ -72,7 +72,8 @@ def _post(api: MethodContext, call: Call, content: dict[str, Any]) -> Message:
     if call.flag("protect_content"):
         content["has_protected_content"] = True
     where: dict[str, Any] = {"thread_id": thread_id, "reply_to": answered.message_id, "quote": answered.quote}
-    return api.state.post(chat, api.state.profile.id, content, receiver=receiver, **where)
+    where |= {"receiver": receiver, "force_reply": asks_for_reply(call)}
+    return api.state.post(chat, api.state.profile.id, content, **where)
 
 
 def _again(api: MethodContext, file_id: str, kind: str) -> Any:
