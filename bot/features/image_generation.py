@@ -308,15 +308,13 @@ class ImageOperation:
 
     def _buttons(self, tx: Tx, operation: Operation) -> tuple[tuple[Button, ...], ...]:
         before = _image_request(operation)
-        others = [(width, height) for width, height in RATIOS if (width, height) != (before.width, before.height)]
-        rows = (
-            tuple(_button(tx, operation, action) for action in ("image.again", "image.change")),
-            tuple(
-                _button(tx, operation, "image.ratio", f"{width}:{height}", width=width, height=height)
-                for width, height in others
-            ),
-        )
-        return (*rows, (_button(tx, operation, "image.improve"),)) if self.may_improve(before) else rows
+        others = [
+            {"width": wide, "height": high} for wide, high in RATIOS if (wide, high) != (before.width, before.height)
+        ]
+        first = tuple(_button(tx, operation, action) for action in ("image.again", "image.change"))
+        ratios = tuple(_button(tx, operation, "image.ratio", "{width}:{height}".format(**one), **one) for one in others)
+        improve = ((_button(tx, operation, "image.improve"),),) if self.may_improve(before) else ()
+        return (first, ratios, *improve)
 
 
 def _button(tx: Tx, operation: Operation, action: str, label: str = "", **size: int) -> Button:
