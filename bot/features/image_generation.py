@@ -308,13 +308,11 @@ class ImageOperation:
 
     def _buttons(self, tx: Tx, operation: Operation) -> tuple[tuple[Button, ...], ...]:
         before = _image_request(operation)
-        others = [
-            {"width": wide, "height": high} for wide, high in RATIOS if (wide, high) != (before.width, before.height)
-        ]
+        others = [ratio for ratio in RATIOS if ratio != (before.width, before.height)]
         first = tuple(_button(tx, operation, action) for action in ("image.again", "image.change"))
-        ratios = tuple(_button(tx, operation, "image.ratio", "{width}:{height}".format(**one), **one) for one in others)
+        ratios = [_button(tx, operation, "image.ratio", f"{x}:{y}", width=x, height=y) for x, y in others]
         improve = ((_button(tx, operation, "image.improve"),),) if self.may_improve(before) else ()
-        return (first, ratios, *improve)
+        return (first, tuple(ratios), *improve)
 
 
 def _button(tx: Tx, operation: Operation, action: str, label: str = "", **size: int) -> Button:
