@@ -129,7 +129,7 @@ async def test_what_it_costs_is_told_where_the_server_tells_it(world: World) -> 
 
 @pytest.mark.parametrize("split", [1, 7])
 async def test_it_does_not_matter_how_the_bytes_are_divided(world: World, split: int) -> None:
-    world.studio.texts.split = world.studio.openai.split = split
+    world.studio.source.split = split
     world.studio.script("Привет 😀, мир — ой!")
     assert (await world.ask()).text == "Привет 😀, мир — ой!"
 
