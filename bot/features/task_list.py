@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -21,19 +22,24 @@ log = logging.getLogger(__name__)
 
 REMINDER = "reminder"  # the only kind of job here without an operation
 SHOWN = 60  # characters of a question, prompt or reminder in the list
+NAMED = 30  # of them on the button that cancels it
 MOST = 20  # lines
-KINDS = {"later": "jobs.later", "image": "jobs.image"}  # kinds of operations, with their text keys
+KINDS = {"later": "jobs.later", "image": "jobs.image", REMINDER: "jobs.reminder"}  # with the keys of their texts
 
 Withdraw = Callable[[Operation], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
 class TaskLine:
-    """A line of the list: an operation or a reminder. `key` is its turn, or the key of its job."""
+    """A line of the list: an operation or a reminder. `key` is its turn, or the key of its job.
+
+    `text` is the line, `name` what the button that cancels it says.
+    """
 
     kind: str
     key: str
     text: str
+    name: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,14 +57,22 @@ class TaskList:
         """List the tasks of the user in this chat, with a button to cancel each."""
 
         def work(tx: Tx) -> None:
-            language = incoming.language
-            lines = self._lines(tx, incoming, language)
-            text = "\n".join(f"{number}. {line.text}" for number, line in enumerate(lines, 1))
-            text = say(language, "jobs", lines=text) if lines else say(language, "jobs.none")
-            cancels = [
-                cancel_choice(incoming, line.kind, line.key, f" {number}") for number, line in enumerate(lines, 1)
+            lines = self._lines(tx, incoming, incoming.language)
+            text = "\n\n".join(
+                say(incoming.language, heading, lines="\n".join(f"· {line.text}" for line in under))
+                for heading, reminders in (("jobs.orders", False), ("jobs.reminders", True))
+                if (under := [line for line in lines if (line.kind == REMINDER) is reminders])
+            )
+            names = Counter(line.name for line in lines)
+            choices = [
+                Choice(
+                    f"✕ {line.name if names[line.name] == 1 else line.text}",
+                    "jobs.cancel",
+                    {"kind": line.kind, "key": line.key},
+                )
+                for line in lines
             ]
-            finish_turn(tx, incoming, text, choices=cancels)
+            finish_turn(tx, incoming, text or say(incoming.language, "jobs.none"), choices=choices)
 
         await finish(self.store, reply, work)
 
@@ -90,26 +104,25 @@ class TaskList:
 
     def _lines(self, tx: Tx, incoming: Incoming, language: str) -> list[TaskLine]:
         where, user = incoming.address, incoming.user.id
-        running = [
-            TaskLine(one.kind, one.turn, say(language, KINDS[one.kind], text=_short(_subject(one))))
+        orders = [
+            (one.kind, one.turn, "", str(one.request.get("question") or one.request.get("prompt") or ""))
             for one in tx.operations.list_open(where, user)
             if one.kind in KINDS
         ]
-        waiting = [
-            TaskLine(
-                REMINDER,
-                job.key,
-                say(language, "jobs.reminder", text=_short(job.payload["text"]), at=job.payload["at"]),
-            )
+        reminders = [
+            (REMINDER, job.key, job.payload["at"], job.payload["text"])
             for job in tx.jobs.list_of_chat(where, REMINDER)
             if job.payload["user"] == user
         ]
-        return [*running, *waiting][:MOST]
+        return [
+            TaskLine(kind, key, say(language, KINDS[kind], text=_short(text, SHOWN), at=at), _short(text, NAMED))
+            for kind, key, at, text in [*orders, *reminders][:MOST]
+        ]
 
 
-def cancel_choice(incoming: Incoming, kind: str, key: str, suffix: str = "") -> Choice:
-    """The button that cancels the task with this kind and key."""
-    return Choice(say(incoming.language, "jobs.cancel") + suffix, "jobs.cancel", {"kind": kind, "key": key})
+def cancel_choice(incoming: Incoming, kind: str, key: str) -> Choice:
+    """The button that cancels the task with this kind and key, below the answer about that task."""
+    return Choice(say(incoming.language, "jobs.cancel"), "jobs.cancel", {"kind": kind, "key": key})
 
 
 def _end(tx: Tx, incoming: Incoming, kind: str, key: str, operation: Operation | None) -> bool:
@@ -131,10 +144,6 @@ def _end(tx: Tx, incoming: Incoming, kind: str, key: str, operation: Operation |
     return True
 
 
-def _subject(operation: Operation) -> str:
-    return str(operation.request.get("question") or operation.request.get("prompt") or "")
-
-
-def _short(text: str) -> str:
+def _short(text: str, most: int) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= SHOWN else line[: SHOWN - 1] + "…"
+    return line if len(line) <= most else line[: most - 1] + "…"

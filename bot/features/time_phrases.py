@@ -1,96 +1,97 @@
-"""Parses times in Russian and English: "in 20 minutes", "завтра в 9:00", "every monday at 8". Pure.
+"""Finds the time in a Russian or English text: "tomorrow at 7 pm cinema", "позвонить маме через час".
 
-Begin with `read`. The time stands at the beginning of a text; the rest is the subject of the reminder. Wall times are
-in the person's time zone, so nine o'clock stays nine o'clock when daylight saving time begins or ends.
+Pure; begin with `read`. The words of time stand at the beginning of a text, at its end, or a day there and a time of day
+here; what is left is the subject of the reminder. `time_forms` says what words of time look like and what each says.
+What can be understood in two ways is never guessed: such a reading is not `sure`, and its times are what may be meant.
+Wall times are in the person's time zone, so nine o'clock stays nine o'clock when daylight saving time begins or ends.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, timezone, tzinfo
-from zoneinfo import ZoneInfo
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta, tzinfo
 
-MORNING = time(9, 0)  # the time for a day without a time
+from bot.features import time_forms as forms
+from bot.features.time_forms import DAY, PARTS, Facts
+
+MORNING = time(9, 0)  # the time of a day without a time
 LONGEST = timedelta(days=366 * 5)
-
-WEEKDAYS = (
-    r"mon(?:day)?|понедельник", r"tue(?:s(?:day)?)?|вторник", r"wed(?:nesday)?|среду|среда",
-    r"thu(?:rs(?:day)?)?|четверг", r"fri(?:day)?|пятницу|пятница", r"sat(?:urday)?|субботу|суббота",
-    r"sun(?:day)?|воскресенье",
-)  # fmt: skip
-MONTHS = (
-    r"jan(?:uary)?|января", r"feb(?:ruary)?|февраля", r"mar(?:ch)?|марта", r"apr(?:il)?|апреля", r"may|мая",
-    r"june?|июня", r"july?|июля", r"aug(?:ust)?|августа", r"sep(?:t(?:ember)?)?|сентября", r"oct(?:ober)?|октября",
-    r"nov(?:ember)?|ноября", r"dec(?:ember)?|декабря",
-)  # fmt: skip
-UNITS = (
-    (r"minutes?|mins?|минут[уы]?|мин", timedelta(minutes=1)),
-    (r"hours?|hrs?|h|час(?:а|ов)?|ч", timedelta(hours=1)),
-    (r"days?|день|дня|дней", timedelta(days=1)),
-    (r"weeks?|недел[юиь]", timedelta(weeks=1)),
-)
-HALF_HOUR = re.compile(r"(?:in half an hour|через полчаса)(?=\W|$)", re.I)
-SPAN = re.compile(r"(?:in|через)\s+(?:(\d{1,4}|an?)\s+)?([a-zа-яё]+)\.?(?=\W|$)", re.I)
-CLOCK = re.compile(
-    r"(?:(?:at|в|к)\s+)?(\d{1,2})[:.](\d{2})(?:\s*([ap])\.?m\.?)?(?![.\d])|"
-    r"(?:at|в|к)\s+(\d{1,2})(?:\s*([ap])\.?m\.?|\s+час(?:а|ов)?)?(?![.:\d])(?=\W|$)|"
-    r"(\d{1,2})\s*([ap])\.?m\.?(?=\W|$)",
-    re.I,
-)
-ISO = re.compile(r"(?:on\s+)?(\d{4})-(\d{1,2})-(\d{1,2})(?=\W|$)", re.I)
-DOTTED = re.compile(r"(?:on\s+)?(\d{1,2})\.(\d{1,2})(?:\.(\d{4}))?(?![\d:])(?=\W|$)", re.I)
-MONTH = "|".join(f"(?P<m{number}>{names})" for number, names in enumerate(MONTHS, 1))
-NAMED = re.compile(
-    rf"(?:on\s+)?(?P<day>\d{{1,2}})(?:st|nd|rd|th)?\s++(?:{MONTH})(?:\s+(?P<year>\d{{4}}))?(?=\W|$)", re.I
-)
-NEAR = ((r"(?:the\s+)?day after tomorrow|послезавтра", 2), (r"tomorrow|завтра", 1), (r"today|сегодня", 0))
-EVERY_DAY = re.compile(r"(?:every ?day|daily|каждый день|ежедневно)(?=\W|$)", re.I)
-EVERY = r"(?:every|кажд(?:ый|ую|ое))\s+"
-ON = r"(?:(?:on|next|во?|в следующ(?:ий|ую|ее))\s+)?"
+SEARCHED = 700  # characters of a text in which a time is looked for: reminders are shorter
+MOST = 4  # times that one text may mean
+WORD = re.compile(r"[\w@]+")
+BETWEEN = re.compile(r"[\s,]*(?:[-–—]\s+)?")  # words of time that belong together
 
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """A parsed time. `at` is aware, in the zone of the person. `repeat` is "", "day" or "week"."""
+    """A time. `at` is aware, in the zone of the person.
+
+    `repeat` is "", "day", "week", "month", "year", or the weekdays on which it comes: "02" is Monday and Wednesday.
+    """
 
     at: datetime
     repeat: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
-    """A parsed day. `on` None is any day. `every` is the number of days until it comes again, 0 for a date."""
+class Reading:
+    """How a text is understood. `times` are empty without a future time; unless `sure`, the person has to choose one.
 
-    on: date | None = None
-    every: int = 0
-    repeat: str = ""
+    `text` is what to remind of, without the words of time.
+    """
+
+    times: Sequence[When] = ()
+    text: str = ""
+    sure: bool = False
 
 
-def read(text: str, now: datetime) -> tuple[When, str] | None:
-    """Parse a time. Returns it and the rest of the text, None without a future time. `now` is in the person's zone."""
-    text = text.strip()
-    if found := _span(text, now):
-        return found
-    day, rest = _day(text, now.date())
-    clock, rest = _clock(rest)
-    if day is None and clock is not None:  # "at 9 tomorrow": the day may follow the time
-        day, rest = _day(rest, now.date())
-    if clock is None and day is None:
-        return None
-    day = day or Day(every=1)
-    at = local(day.on or now.date(), clock or MORNING, now.tzinfo)
-    if at <= now and day.every:
-        at = local(at.date() + timedelta(days=day.every), clock or MORNING, now.tzinfo)
-    elif at <= now and clock is None and day.on == now.date():
-        at = _later(now, timedelta(hours=1))
-    return (When(at, day.repeat), _bare(rest)) if now < at <= now + LONGEST else None
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Words of time in a text, from `start` to `end`. `clash`: other words of time follow that contradict them."""
+
+    facts: Facts
+    start: int
+    end: int
+    clash: bool = False
+
+
+def read(text: str, now: datetime) -> Reading:
+    """Find the time in a text. `now` is in the zone of the person."""
+    text = text.strip(forms.BLANK)
+    plain = _plain(text)
+    begin = _end(forms.LEAD, plain)
+    places = list(_places(plain, begin, now.date()))
+    if not places:
+        return Reading()
+    head = places[0] if places[0].start in (begin, _end(forms.FOR, plain, begin)) else None
+    tail = places[-1] if not text[places[-1].end :].strip(forms.BLANK) else None
+    main = head or tail or places[0]
+    others = [place for place in places if place is not main and _may_add(plain, main.facts, place)]
+    options = [facts for place in others if (facts := main.facts.and_also(place.facts))]
+    cut = [main]
+    if head and tail and others == [tail] and options and head.facts.is_dated and not _is_bound(plain, tail):
+        cut, others = [head, tail], []  # "tomorrow call mum at 9"
+    else:
+        options.append(main.facts)
+    subject = _without(text, cut)
+    times = sorted({when for facts in options for when in _times(facts, now)}, key=lambda when: when.at)
+    sure = (
+        len(times) == 1 and not others and (head or tail) is not None and not _is_doubtful(plain, cut, head, options[0])
+    )
+    return Reading(times[:MOST], subject if sure or head else text[begin:], sure)
 
 
 def following(before: datetime, repeat: str) -> datetime:
-    """The time one day or one week after `before`, at the same wall time."""
-    days = 7 if repeat == "week" else 1
-    return local(before.date() + timedelta(days=days), before.timetz().replace(tzinfo=None), before.tzinfo)
+    """The next time of a repeated reminder after `before`, at the same wall time."""
+    day = before.date()
+    if repeat in ("month", "year"):
+        day = forms.later_month(day, 12 if repeat == "year" else 1)
+    else:
+        days = (day + ahead * DAY for ahead in range(7 if repeat == "week" else 1, 8))
+        day = next(later for later in days if not repeat.isdigit() or str(later.weekday()) in repeat)
+    return local(day, before.timetz().replace(tzinfo=None), before.tzinfo)
 
 
 def local(day: date, clock: time, zone: tzinfo | None) -> datetime:
@@ -99,129 +100,190 @@ def local(day: date, clock: time, zone: tzinfo | None) -> datetime:
     return datetime.fromtimestamp(naive.timestamp(), zone)
 
 
-def zone(name: str) -> tzinfo | None:
-    """A time zone by its IANA name, the name of a well-known city, or an offset ("+3", "UTC+05:30")."""
-    name = name.strip()
-    if found := re.fullmatch(r"(?:utc|gmt|мск)?\s*([+-])\s*(\d{1,2})(?::?(\d{2}))?", name, re.I):
-        base = 180 if name.lower().startswith("мск") else 0
-        minutes = base + int(found[1] + "1") * (int(found[2]) * 60 + int(found[3] or 0))
-        return timezone(timedelta(minutes=minutes)) if -12 * 60 <= minutes <= 14 * 60 else None
-    key = CITIES.get(name.lower().replace("ё", "е"), name.replace(" ", "_"))
-    for attempt in (key, "/".join(part.title() for part in key.split("/"))):
-        if re.fullmatch(r"[A-Za-z_]+(?:/[A-Za-z0-9_+-]+)*", attempt):
-            try:
-                return ZoneInfo(attempt)
-            except (KeyError, ValueError, OSError):
-                continue
-    return None
+# --- words of time in a text ------------------------------------------------------------------------------------------
 
 
-def city(where: tzinfo, language: str) -> str:
-    """A time zone as people say it: "Moscow", "Москва", "+3"."""
-    name = name_of(where)
-    russian = (title for title, zone_of in CITIES.items() if zone_of == name and not title.isascii())
-    if language == "ru" and (found := next(russian, "")):
-        return found.title()
-    return name.rpartition("/")[2].replace("_", " ")
+def _plain(text: str) -> str:
+    """The text as `FORMS` read it, in the same length."""
+    small = text.lower().replace("ё", "е")
+    small = small if len(small) == len(text) else text  # a few capitals have two small letters
+    return re.sub(r"(?<=\d)t(?=\d)", " ", small)  # 2026-12-05T18:30
 
 
-def name_of(where: tzinfo) -> str:
-    """A time zone as a string that `zone` can parse again."""
-    if isinstance(where, ZoneInfo):
-        return where.key
-    return str(where).removeprefix("UTC") if str(where) != "UTC" else "+0"
+def _end(pattern: re.Pattern[str], plain: str, begin: int = 0) -> int:
+    found = pattern.match(plain, begin)
+    return found.end() if found else begin
 
 
-def _span(text: str, now: datetime) -> tuple[When, str] | None:
-    if half := HALF_HOUR.match(text):
-        return When(_later(now, timedelta(minutes=30))), _bare(text[half.end() :])
-    found = SPAN.match(text)
-    if found is None:
-        return None
-    count = int(found[1]) if found[1] and found[1].isdigit() else 1
-    for names, unit in UNITS:
-        if re.fullmatch(names, found[2], re.I):
-            if count == 0 or count * unit > LONGEST:
-                return None
-            return When(_later(now, count * unit)), _bare(text[found.end() :])
-    return None
+def _places(plain: str, begin: int, today: date) -> Iterator[Place]:
+    """The words of time in a text, from the left to the right."""
+    for word in WORD.finditer(plain, begin, SEARCHED):
+        if word.start() >= begin and (place := _place(plain, word.start(), today)):
+            begin = place.end
+            yield place
 
 
-def _later(now: datetime, span: timedelta) -> datetime:
+def _place(plain: str, start: int, today: date) -> Place | None:
+    """The words of time that begin here, as many as belong together. None if there are none."""
+    facts, end = Facts(), start
+    while True:
+        at = _end(BETWEEN, plain, end) if end > start else start
+        found = _longest(plain, at, today, follows=end > start)
+        both = facts.and_also(found[0]) if found else None
+        if found is None or both is None:
+            return Place(facts, start, end, clash=found is not None) if end > start else None
+        facts, end = both, found[1]
+
+
+def _longest(plain: str, start: int, today: date, *, follows: bool) -> tuple[Facts, int] | None:
+    """What the longest form that begins here says, and where it ends."""
+    found: tuple[Facts, int] | None = None
+    for form in forms.FORMS:
+        match = form.pattern.match(plain, start) if follows or not form.follows else None
+        if match and match.end() > (found[1] if found else start) and (facts := form.make(match, today)):
+            found = facts, match.end()
+    return found
+
+
+def _may_add(plain: str, facts: Facts, place: Place) -> bool:
+    """Whether a place elsewhere in the text may say when, too."""
+    if place.facts.weak or facts.span % DAY:
+        return False
+    if place.facts.is_dated and not facts.is_dated:
+        return place.facts.is_timed or not _is_bound(plain, place)
+    return bool((place.facts.clock or place.facts.part) and not (facts.clock and (facts.part or facts.clock.exact)))
+
+
+def _is_bound(plain: str, place: Place) -> bool:
+    """Whether the word before makes the time a part of the subject: "tickets for tomorrow"."""
+    words = plain[: place.start].split()
+    return bool(words) and forms.BOUND.fullmatch(words[-1].strip("\"'()«»")) is not None
+
+
+def _is_doubtful(plain: str, cut: Sequence[Place], head: Place | None, facts: Facts) -> bool:
+    """Whether something beside the words of time may change what they say."""
+    main, rest = cut[0], _without(plain, cut)
+    if main.clash or forms.LEFT_OVER.match(rest if head else ""):
+        return True
+    if not facts.is_timed and forms.CLOCK_LIKE.search(rest):
+        return True
+    if head is None:
+        return facts.weak or _is_bound(plain, main)
+    bare = facts.clock is not None and facts.clock.bare and not facts.part and not facts.clock.exact
+    return any(
+        after.match(rest)
+        for after, applies in (
+            (forms.AFTER_SPAN, bare or facts.clock is None),
+            (forms.AFTER_HOUR, bare),
+            (forms.AFTER_DAY, not facts.is_timed),
+        )
+        if applies
+    )
+
+
+def _without(text: str, cut: Sequence[Place]) -> str:
+    """A text without the words of time, and without what says nothing at its beginning."""
+    ends = [0, *(place.end for place in cut)]
+    parts = [text[end : place.start].strip(forms.BLANK) for end, place in zip(ends, cut, strict=False)]
+    left = " ".join(filter(None, [*parts, text[ends[-1] :].strip(forms.BLANK)]))
+    return left[_end(forms.LEAD, _plain(left)) :]
+
+
+# --- times that are meant ---------------------------------------------------------------------------------------------
+
+
+def _times(facts: Facts, now: datetime) -> Iterator[When]:
+    """The future times that the facts may mean; none if they contradict each other."""
+    repeat = "week" if facts.repeat.isdigit() and len(facts.repeat) == 1 else facts.repeat
+    for at in _moments(facts, now):
+        if now < at <= now + LONGEST:
+            yield When(at, repeat)
+
+
+def _moments(facts: Facts, now: datetime) -> Sequence[datetime]:
+    said = facts.clock or facts.part
+    if facts.months or facts.span:
+        if facts.dates or facts.repeat or (said and facts.span % DAY) or facts.months > LONGEST.days // 30:
+            return ()
+        at = _later(now, facts)
+        if not said:
+            return (at,)
+        facts = replace(facts, dates=(at.date(),))
+    if facts.repeat or not facts.dates:
+        return _next(facts, now)
+    return [at for day in facts.dates for at in _on(day, facts, now)]
+
+
+def _next(facts: Facts, now: datetime) -> Sequence[datetime]:
+    """The next times of facts without a day, or with days that come again."""
+    days = _days(facts, now.date())
+    found = [at for clock in _clocks(facts) if (at := _first(days, clock, now))]
+    if _is_morning(facts) and (facts.repeat or found[:1] == [min(found)]):
+        return found[:1]
+    if not (facts.clock or facts.repeat) and now.hour in PARTS[facts.part].hours and found[0].date() > now.date():
+        found.append(_soon(now))
+    return found
+
+
+def _first(days: Sequence[date], clock: time, now: datetime) -> datetime | None:
+    return next((at for day in days if (at := local(day, clock, now.tzinfo)) > now), None)
+
+
+def _days(facts: Facts, today: date) -> Sequence[date]:
+    """The days on which facts without a date, or a repeated one, may be next."""
+    if facts.repeat in ("", "day") or facts.repeat.isdigit():
+        week = [today + ahead * DAY for ahead in range(8)]
+        return [day for day in week if not facts.repeat.isdigit() or str(day.weekday()) in facts.repeat][
+            : 0 if facts.dates else None
+        ]
+    if facts.repeat == "month" and any(day.day > forms.MONTHLY for day in facts.dates):
+        return ()
+    return [*facts.dates, *(forms.later_month(day, 12) for day in facts.dates if facts.repeat == "year")]
+
+
+def _on(day: date, facts: Facts, now: datetime) -> Sequence[datetime]:
+    """The future times on a day, and in the night after it."""
+    found = [local(day, clock, now.tzinfo) for clock in _clocks(facts)]
+    if _is_morning(facts) and facts.clock and (not facts.clock.bare or found[0] > now):
+        found = found[:1]
+    if facts.part in ("night", "ночь"):
+        found += [local(day + DAY, at.timetz().replace(tzinfo=None), now.tzinfo) for at in found if at.hour < 5]
+    if not facts.clock and day == now.date() and found and found[0] <= now:
+        soon = _soon(now)
+        found = [soon] if soon.date() == day and (not facts.part or soon.hour in PARTS[facts.part].hours) else []
+    return [at for at in found if at > now]
+
+
+def _clocks(facts: Facts) -> Sequence[time]:
+    """The times of day that may be meant: both in the 12-hour clock, where neither half is said."""
+    if facts.clock is None:
+        usual = PARTS[facts.part].usual if facts.part else MORNING
+        return (usual,) if usual else ()
+    hour, minute = facts.clock.hour, facts.clock.minute
+    hours = [hour] if facts.clock.exact else [hour % 12, hour % 12 + 12]
+    if facts.part:
+        hours = [one for one in hours if one in PARTS[facts.part].hours]
+    elif hour == 12:
+        hours = [12]
+    return [time(one, minute) for one in hours]
+
+
+def _is_morning(facts: Facts) -> bool:
+    """Whether an hour without its half of the day is meant as it is: "at 9" is in the morning, "at 5" may be either."""
+    clock = facts.clock
+    if clock is None or clock.exact or facts.part:
+        return False
+    return 7 <= clock.hour < 12 or (clock.hour == 6 and not clock.bare)
+
+
+def _soon(now: datetime) -> datetime:
+    return datetime.fromtimestamp(now.timestamp() + 3600, now.tzinfo)
+
+
+def _later(now: datetime, facts: Facts) -> datetime:
     """The time after a span: whole days keep the wall time, shorter spans are counted in real time."""
-    if span % timedelta(days=1):
-        return datetime.fromtimestamp(now.timestamp() + span.total_seconds(), now.tzinfo)
-    return local(now.date() + span, now.time(), now.tzinfo)
-
-
-def _day(text: str, today: date) -> tuple[Day | None, str]:
-    text = _bare(text)
-    if found := EVERY_DAY.match(text):
-        return Day(every=1, repeat="day"), text[found.end() :]
-    for words, days in NEAR:
-        if found := re.match(rf"(?:{words})(?=\W|$)", text, re.I):
-            return Day(today + timedelta(days=days)), text[found.end() :]
-    for number, names in enumerate(WEEKDAYS):
-        on = today + timedelta(days=(number - today.weekday()) % 7)
-        for lead, repeat in ((EVERY, "week"), (ON, "")):
-            if found := re.match(rf"{lead}(?:{names})(?=\W|$)", text, re.I):
-                return Day(on, 7, repeat), text[found.end() :]
-    made, rest = _date(text, today)
-    return (Day(made) if made else None), rest
-
-
-def _date(text: str, today: date) -> tuple[date | None, str]:
-    """Parse a date at the beginning of the text; without a year, the next such date. Returns it with the rest."""
-    if found := ISO.match(text):
-        return _made(int(found[1]), int(found[2]), int(found[3]), today), text[found.end() :]
-    if found := DOTTED.match(text):
-        return _made(int(found[3] or 0), int(found[2]), int(found[1]), today), text[found.end() :]
-    if found := NAMED.match(text):
-        month = next(number for number in range(1, 13) if found[f"m{number}"])
-        return _made(int(found["year"] or 0), month, int(found["day"]), today), text[found.end() :]
-    return None, text
-
-
-def _made(year: int, month: int, day: int, today: date) -> date | None:
-    try:
-        made = date(year or today.year, month, day)
-        return made if year or made >= today else date(today.year + 1, month, day)
-    except ValueError:
-        return None
-
-
-def _clock(text: str) -> tuple[time | None, str]:
-    bare = _bare(text)
-    found = CLOCK.match(bare)
-    if found is None:
-        return None, bare
-    hour = int(found[1] or found[4] or found[6])
-    half = (found[3] or found[5] or found[7] or "").lower()
-    if half:
-        hour = hour % 12 + (12 if half == "p" else 0)
-    if hour > 23 or int(found[2] or 0) > 59:
-        return None, bare
-    return time(hour, int(found[2] or 0)), bare[found.end() :]
-
-
-def _bare(text: str) -> str:
-    return text.strip(" ,;:-–—\n\t")
-
-
-CITIES = {
-    "moscow": "Europe/Moscow", "москва": "Europe/Moscow", "мск": "Europe/Moscow", "msk": "Europe/Moscow",
-    "saint petersburg": "Europe/Moscow", "санкт-петербург": "Europe/Moscow", "питер": "Europe/Moscow",
-    "kaliningrad": "Europe/Kaliningrad", "калининград": "Europe/Kaliningrad",
-    "samara": "Europe/Samara", "самара": "Europe/Samara",
-    "yekaterinburg": "Asia/Yekaterinburg", "екатеринбург": "Asia/Yekaterinburg",
-    "omsk": "Asia/Omsk", "омск": "Asia/Omsk", "novosibirsk": "Asia/Novosibirsk", "новосибирск": "Asia/Novosibirsk",
-    "krasnoyarsk": "Asia/Krasnoyarsk", "красноярск": "Asia/Krasnoyarsk",
-    "irkutsk": "Asia/Irkutsk", "иркутск": "Asia/Irkutsk", "yakutsk": "Asia/Yakutsk", "якутск": "Asia/Yakutsk",
-    "vladivostok": "Asia/Vladivostok", "владивосток": "Asia/Vladivostok",
-    "kamchatka": "Asia/Kamchatka", "камчатка": "Asia/Kamchatka",
-    "minsk": "Europe/Minsk", "минск": "Europe/Minsk", "almaty": "Asia/Almaty", "алматы": "Asia/Almaty",
-    "tashkent": "Asia/Tashkent", "ташкент": "Asia/Tashkent", "tbilisi": "Asia/Tbilisi", "тбилиси": "Asia/Tbilisi",
-    "yerevan": "Asia/Yerevan", "ереван": "Asia/Yerevan", "belgrade": "Europe/Belgrade", "белград": "Europe/Belgrade",
-    "london": "Europe/London", "лондон": "Europe/London", "berlin": "Europe/Berlin", "берлин": "Europe/Berlin",
-    "new york": "America/New_York", "нью-йорк": "America/New_York", "utc": "UTC", "gmt": "UTC",
-}  # fmt: skip
+    day = forms.later_month(now.date(), facts.months)
+    if facts.span % DAY:
+        start = local(day, now.time(), now.tzinfo)
+        return datetime.fromtimestamp(start.timestamp() + facts.span.total_seconds(), now.tzinfo)
+    return local(day + facts.span, now.time(), now.tzinfo)
