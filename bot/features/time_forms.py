@@ -1,4 +1,4 @@
-"""Words of time in Russian and English, and what each form of them says. Begin with `FORMS`.
+"""Words of time in Russian and English, and what each form of them says. Begin with `all_forms`.
 
 Patterns are matched at the beginning of a word, in a text of small letters without "ё". A space in a pattern stands for
 any blanks. `time_phrases` puts together what the forms of one text say.
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from calendar import monthrange
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date, time, timedelta
+from functools import cache
 
 DAY = timedelta(days=1)
 BLANK = " ,.!;:-–—\n\t"  # around the words of a reminder
@@ -182,17 +183,20 @@ HALF = r"(?:\s*(?P<half>[ap])\.?m\.?)?"  # of the day
 HOURS = r"(?:\s*(?:o'?clock|час(?:а|ов|ам)?|ч\.?))"
 WEEK = r"(?:this week|next week|на (?:этой|следующей) неделе)"
 AND_HALF = r"( and a half| с половиной)?"
-AMOUNT = rf"(?:({'|'.join(QUANTITIES)}|\d+[.,]\d|{NUMBER}){AND_HALF}\s*|(?<![a-zа-я\d]))({UNIT})(?![a-zа-я]){AND_HALF}"
-COUNTED = rf"(?:{'|'.join(QUANTITIES)}|\d+[.,]\d|{NUMBER}){AND_HALF}\s*(?:{UNIT})(?![a-zа-я]){AND_HALF}"
+AMOUNT = (
+    rf"(?:({'|'.join(QUANTITIES)}|\d{{1,3}}[.,]\d|{NUMBER}){AND_HALF}\s*|(?<![a-zа-я\d]))({UNIT})(?![a-zа-я]){AND_HALF}"
+)
+COUNTED = rf"(?:{'|'.join(QUANTITIES)}|\d{{1,3}}[.,]\d|{NUMBER}){AND_HALF}\s*(?:{UNIT})(?![a-zа-я]){AND_HALF}"
 MORE = rf"(?:(?:,? (?:and|и) |,?\s*){COUNTED})*"
 END = r"(?![\w%]|[:.,/]\d|\s?[-–—]\s?\d|-\w)"  # no number goes on, and no range
 
 
+def _spaced(written: str) -> str:
+    return written.replace(" ", r"\s++").replace(r"\s*", r"\s*+")
+
+
 def _pattern(written: str) -> re.Pattern[str]:
-    return re.compile(f"(?:{written}){END}".replace(" ", r"\s+"))
-
-
-SPAN_PART = re.compile(AMOUNT.replace(" ", r"\s+"))
+    return re.compile(_spaced(f"(?:{written}){END}"))
 
 
 # --- what a match says ------------------------------------------------------------------------------------------------
@@ -323,10 +327,20 @@ def _day_of_each_month(found: re.Match[str], today: date) -> Facts | None:
     return replace(facts, repeat="month") if facts else None
 
 
+def _amounts(text: str) -> Iterator[Sequence[str]]:
+    """The groups of each `AMOUNT`, from the left to the right."""
+    amount, at = re.compile(_spaced(AMOUNT)), 0
+    while at < len(text):
+        found = amount.match(text, at)
+        at = found.end() if found else at + 1
+        if found:
+            yield found.groups("")
+
+
 def _span(found: re.Match[str], _: date) -> Facts | None:
     """What "in 2 hours and 30 minutes" and "через полтора часа" say."""
     months, span = 0.0, timedelta()
-    for quantity, half, unit, too in SPAN_PART.findall(found[0]):
+    for quantity, half, unit, too in _amounts(found[0]):
         said = " ".join(quantity.split()).replace(",", ".")
         count = QUANTITIES.get(said) or (float(said) if "." in said else _number(said)) if said else 1
         of_months, of_span = UNITS[_index(UNIT_WORDS, unit)][1:]
@@ -427,10 +441,14 @@ FOLLOWING: tuple[tuple[str, Make], ...] = (
     (r"night", _says(Facts(part="night"))),
     (r"ночи", _says(Facts(part="ночь"))),
 )
-FORMS = (
-    *(Form(_pattern(written), make) for written, make in ROWS),
-    *(Form(_pattern(written), make, follows=True) for written, make in FOLLOWING),
-)
+
+
+@cache
+def all_forms() -> Sequence[Form]:
+    """All forms. They are compiled when the first text is read: that takes 50 ms, which most starts don't need."""
+    always = [Form(_pattern(written), make) for written, make in ROWS]
+    return [*always, *(Form(_pattern(written), make, follows=True) for written, make in FOLLOWING)]
+
 
 # --- what is around words of time -------------------------------------------------------------------------------------
 
@@ -438,26 +456,47 @@ LEAD = re.compile(  # what a reminder may begin with, and what says nothing
     r"(?:(?:please|remind|me|us|to|that|напомни(?:те|ть)?|мне|нам|пожалуйста|что|о том)(?:[\s,:]+|$))*"
 )
 FOR = re.compile(r"(?:for|на)\s+")  # may stand before a time that begins a text
-OF_TIME = (
-    rf"утра|дня|вечера|ночи|утро|вечер|ночь|am|pm|early|late|later|earlier|рано|поздно|позже|раньше|every|each|"
-    rf"кажд[а-я]+|weekend|выходн[а-я]+|полтор[аы]|полчаса|дней|weeks?|недел[а-я]+|{MONTH}|{_any(*UNIT_WORDS[:3])}"
+
+
+def _words(*lists: str) -> frozenset[str]:
+    return frozenset(" ".join(lists).split())
+
+
+NUMBERS = _words(*CARDINALS.values(), *ORDINALS.values())
+JOINING = _words("and or и или")
+OF_TIME = _words(  # what says a time, but not alone
+    "утра дня вечера ночи утро вечер ночь полтора полторы полчаса дней am pm early late later earlier рано поздно",
+    "позже раньше every each weekend week weeks", *MONTHS, *UNIT_WORDS[:3],
+)  # fmt: skip
+OF_TIME_STEMS = ("кажд", "выходн", "недел")
+PHRASES_OF_TIME = {("and", "a", "half"), ("с", "половиной"), ("next", "month"), ("next", "year"), ("last", "month")}
+AFTER_DAY = _words(  # what may say the time of a day
+    "after before until till during when while since between from lunchtime до после перед пока когда"
 )
-LEFT_OVER = _pattern(  # words of time that were not understood, where others end
-    rf"(?:(?:and|or|и|или) )?(?:{NUMBER}\s*)?(?:{OF_TIME})|(?:and|с) (?:a )?(?:half|половиной)|"
-    r"(?:next|last) (?:week|month|year)"
-)
-AFTER_DAY = _pattern(  # what may say when, after a day without a time
-    r"after|before|until|till|during|when|while|since|between|from|at (?:lunch|noon|work|school)|lunchtime|"
-    r"до|после|перед|пока|когда|как|во время|(?:в|к) обед[уа]?|в течение|не"
-)
-AFTER_SPAN = re.compile(NUMBER)  # "in 2 hours 30"
-AFTER_HOUR = _pattern(r"[а-я]+(?:ах|ях|(?<![иьое])е)")  # "в 9 классе"
-CLOCK_LIKE = re.compile(
-    rf"\d:\d\d|(?<!\w)(?:at|by|in|from|to|till|until|before|after|around|в|к|с|до|от|после|около|через)\s+{NUMBER}(?!\w)",
-    re.I,
-)
-BOUND = re.compile(  # a word that makes the words of time after it a part of the subject
-    rf"(?:for|about|of|the|a|an|my|our|your|his|her|their|this|last|not|no|from|to|till|until|before|after|since|than|and|or|"
-    rf"every|other|each|second|third|first|on|in|at|by|with|на|про|о|об|до|от|с|со|из|за|для|по|перед|после|без|кроме|не|ни|"
-    rf"или|и|к|ко|в|во|у|через|под|прошл[а-я]+|втор[а-я]+|перв[а-я]+|последн[а-я]+|{OF_TIME}|{NUMBER}|{UNIT}|{WEEKDAY}|{EACH})"
-)
+PHRASES_AFTER_DAY = {
+    ("at", "lunch"), ("at", "work"), ("во", "время"), ("в", "обед"), ("к", "обеду"), ("в", "течение"),
+    ("как", "только"),
+}  # fmt: skip
+BEFORE_HOUR = _words("at by in from to till until before after around в к с до от после около через")
+BINDING = _words(  # what makes the words of time after it a part of the subject, or another time
+    "for about of the a an my our your his her their this last not no from to till until before after since than and",
+    "or other second third first on in at by with",
+    "на про о об до от с со из за для по перед после без кроме не ни или и к ко в во у через",
+    *UNIT_WORDS, *WEEKDAYS, *EACH_WEEKDAY,
+)  # fmt: skip
+BINDING_STEMS = ("прошл", "втор", "перв", "последн")
+
+
+def is_number(word: str) -> bool:
+    """Whether a word says a number."""
+    return word.isdigit() or word in NUMBERS
+
+
+def is_of_time(word: str) -> bool:
+    """Whether a word alone is one of time, which no form has understand there."""
+    return word in OF_TIME or word.startswith(OF_TIME_STEMS)
+
+
+def is_binding(word: str) -> bool:
+    """Whether the words of time after this word may belong to the subject, or mean another time."""
+    return word in BINDING or word.startswith(BINDING_STEMS) or is_number(word) or is_of_time(word)

@@ -1,7 +1,7 @@
-"""Finds the time in a Russian or English text: "tomorrow at 7 pm cinema", "позвонить маме через час".
+"""Finds the time in a Russian or English text: "tomorrow at 7 pm film", "позвонить маме через час".
 
-Pure; begin with `read`. The words of time stand at the beginning of a text, at its end, or a day there and a time of day
-here; what is left is the subject of the reminder. `time_forms` says what words of time look like and what each says.
+Pure; begin with `read`. The words of time stand at the beginning of a text, at its end, or a day there and an hour here;
+what is left is the subject of the reminder. `time_forms` says what words of time look like and what each says.
 What can be understood in two ways is never guessed: such a reading is not `sure`, and its times are what may be meant.
 Wall times are in the person's time zone, so nine o'clock stays nine o'clock when daylight saving time begins or ends.
 """
@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta, tzinfo
+from itertools import dropwhile, pairwise
 
 from bot.features import time_forms as forms
 from bot.features.time_forms import DAY, PARTS, Facts
@@ -21,6 +22,8 @@ LONGEST = timedelta(days=366 * 5)
 SEARCHED = 700  # characters of a text in which a time is looked for: reminders are shorter
 MOST = 4  # times that one text may mean
 WORD = re.compile(r"[\w@]+")
+HOUR_AND_MINUTE = re.compile(r"\d:\d\d")
+IN_CLASS = re.compile(r"[а-я]+(?:ах|ях|(?<![иьое])е)")  # after a number: "в 9 классе"
 BETWEEN = re.compile(r"[\s,]*(?:[-–—]\s+)?")  # words of time that belong together
 
 
@@ -62,7 +65,7 @@ def read(text: str, now: datetime) -> Reading:
     text = text.strip(forms.BLANK)
     plain = _plain(text)
     begin = _end(forms.LEAD, plain)
-    places = list(_places(plain, begin, now.date()))
+    places = list(_places(plain[:SEARCHED], begin, now.date()))
     if not places:
         return Reading()
     head = places[0] if places[0].start in (begin, _end(forms.FOR, plain, begin)) else None
@@ -104,7 +107,7 @@ def local(day: date, clock: time, zone: tzinfo | None) -> datetime:
 
 
 def _plain(text: str) -> str:
-    """The text as `FORMS` read it, in the same length."""
+    """The text as the forms read it, in the same length."""
     small = text.lower().replace("ё", "е")
     small = small if len(small) == len(text) else text  # a few capitals have two small letters
     return re.sub(r"(?<=\d)t(?=\d)", " ", small)  # 2026-12-05T18:30
@@ -117,7 +120,7 @@ def _end(pattern: re.Pattern[str], plain: str, begin: int = 0) -> int:
 
 def _places(plain: str, begin: int, today: date) -> Iterator[Place]:
     """The words of time in a text, from the left to the right."""
-    for word in WORD.finditer(plain, begin, SEARCHED):
+    for word in WORD.finditer(plain, begin):
         if word.start() >= begin and (place := _place(plain, word.start(), today)):
             begin = place.end
             yield place
@@ -138,7 +141,7 @@ def _place(plain: str, start: int, today: date) -> Place | None:
 def _longest(plain: str, start: int, today: date, *, follows: bool) -> tuple[Facts, int] | None:
     """What the longest form that begins here says, and where it ends."""
     found: tuple[Facts, int] | None = None
-    for form in forms.FORMS:
+    for form in forms.all_forms():
         match = form.pattern.match(plain, start) if follows or not form.follows else None
         if match and match.end() > (found[1] if found else start) and (facts := form.make(match, today)):
             found = facts, match.end()
@@ -156,29 +159,37 @@ def _may_add(plain: str, facts: Facts, place: Place) -> bool:
 
 def _is_bound(plain: str, place: Place) -> bool:
     """Whether the word before makes the time a part of the subject: "tickets for tomorrow"."""
-    words = plain[: place.start].split()
-    return bool(words) and forms.BOUND.fullmatch(words[-1].strip("\"'()«»")) is not None
+    return any(map(forms.is_binding, WORD.findall(plain[: place.start])[-1:]))
 
 
 def _is_doubtful(plain: str, cut: Sequence[Place], head: Place | None, facts: Facts) -> bool:
     """Whether something beside the words of time may change what they say."""
-    main, rest = cut[0], _without(plain, cut)
-    if main.clash or forms.LEFT_OVER.match(rest if head else ""):
+    rest = _without(plain, cut)
+    words = WORD.findall(rest)
+    if cut[0].clash or (not facts.is_timed and _may_tell_hour(rest, words)):
         return True
-    if not facts.is_timed and forms.CLOCK_LIKE.search(rest):
+    return _is_doubtful_after(words, facts) if head else facts.weak or _is_bound(plain, cut[0])
+
+
+def _may_tell_hour(rest: str, words: Sequence[str]) -> bool:
+    before_number = any(one in forms.BEFORE_HOUR and forms.is_number(two) for one, two in pairwise(words))
+    return before_number or HOUR_AND_MINUTE.search(rest) is not None
+
+
+def _is_doubtful_after(words: Sequence[str], facts: Facts) -> bool:
+    """Whether the words after the words of time may belong to them."""
+    first = words[0] if words else ""
+    left = next(dropwhile(lambda word: word in forms.JOINING or forms.is_number(word), words), "")
+    starts = {tuple(words[:2]), tuple(words[:3])}
+    if forms.is_of_time(left) or starts & forms.PHRASES_OF_TIME:  # "in 2 hours 30 minutes and a half"
         return True
-    if head is None:
-        return facts.weak or _is_bound(plain, main)
-    bare = facts.clock is not None and facts.clock.bare and not facts.part and not facts.clock.exact
-    return any(
-        after.match(rest)
-        for after, applies in (
-            (forms.AFTER_SPAN, bare or facts.clock is None),
-            (forms.AFTER_HOUR, bare),
-            (forms.AFTER_DAY, not facts.is_timed),
-        )
-        if applies
-    )
+    clock = facts.clock
+    bare = clock is not None and clock.bare and not (facts.part or clock.exact)
+    if (bare or clock is None) and (first[:1].isdigit() or forms.is_number(first)):  # "at 9 30", "in 2 hours 30"
+        return True
+    if bare and IN_CLASS.fullmatch(first):
+        return True
+    return not facts.is_timed and (first in forms.AFTER_DAY or bool(starts & forms.PHRASES_AFTER_DAY))
 
 
 def _without(text: str, cut: Sequence[Place]) -> str:

@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from bot.ai import Profile, Source
-from bot.features import prompt_improver, time_phrases, time_zones
+from bot.features import prompt_improver, time_forms, time_phrases, time_zones
 from bot.knowledge import chunking, citations, documents
 from bot.llm import prompt, structured
 from bot.media import voice
@@ -41,6 +41,8 @@ PIECES: dict[str, tuple[str, list[str]]] = {  # functions that make patterns, th
     "bot.sandbox.scripted.tools.is_asked": ("search", [r"\bcalculator", *scripted_tools.HINTS.values()]),
     "bot.storage.engines.sqlite_copy.before_migration": ("fullmatch", [r"bot\.db-backup-[0-9a-f]+-\d{8}T\d{6}Z"]),
     "bot.telegram.render.streaming._code": ("search", [r"(?<!`)`{1}(?!`)", r"(?<!`)`{3}(?!`)"]),
+    "bot.features.time_forms._pattern": ("match", [form.pattern.pattern for form in time_forms.all_forms()]),
+    "bot.features.time_forms._amounts": ("match", [time_forms.AMOUNT]),
     "bot.telegram.receiving.parsing._addressed": ("search", [r"@bot\b[,:]?\s*"]),
 }
 MADE = [
