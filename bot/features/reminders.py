@@ -20,7 +20,7 @@ from bot.features import time_phrases, time_zones
 from bot.features.task_list import cancel_choice
 from bot.features.time_forms import MONTHLY, WEEKEND, WORKDAYS
 from bot.features.time_phrases import Reading, When
-from bot.outbox import Choice, Effect, finish, finish_turn, remove_buttons
+from bot.outbox import Choice, Effect, expire_buttons, finish, finish_turn, remove_buttons
 from bot.ports import Reply, Transport
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
@@ -93,7 +93,12 @@ class Reminders:
     async def press_zone(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Store the time zone of the button, and set the reminder that waits for it."""
         where = time_zones.zone(action.payload["zone"]) or UTC
-        await self._finish(reply, lambda tx: self._set_zone(tx, incoming, where, action.payload["text"]))
+
+        def work(tx: Tx) -> None:
+            expire_buttons(tx, incoming)
+            self._set_zone(tx, incoming, where, action.payload["text"])
+
+        await self._finish(reply, work)
 
     async def receive_zone(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> bool:
         """Store the time zone that the user has written. False for words that are no time zone."""
@@ -109,7 +114,12 @@ class Reminders:
         when = When(datetime.fromtimestamp(chosen["at"], where), chosen["repeat"])
         if when.at <= self._now(where):
             raise BadInput(say(incoming.language, "remind.unclear"))
-        await self._finish(reply, lambda tx: self._finish_set(tx, incoming, when, chosen["text"], where))
+
+        def work(tx: Tx) -> None:
+            expire_buttons(tx, incoming)
+            self._finish_set(tx, incoming, when, chosen["text"], where)
+
+        await self._finish(reply, work)
 
     def set(self, tx: Tx, incoming: Incoming, language: str, when: str, text: str) -> str:
         """Set a reminder inside a transaction. Returns the sentence that confirms it.

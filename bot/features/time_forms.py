@@ -493,7 +493,7 @@ def is_number(word: str) -> bool:
 
 
 def is_of_time(word: str) -> bool:
-    """Whether a word alone is one of time, which no form has understand there."""
+    """Whether a word alone is one of time that no form has."""
     return word in OF_TIME or word.startswith(OF_TIME_STEMS)
 
 

@@ -1,7 +1,7 @@
 """Finds the time in a Russian or English text: "tomorrow at 7 pm film", "позвонить маме через час".
 
-Pure; begin with `read`. The words of time stand at the beginning of a text, at its end, or a day there and an hour here;
-what is left is the subject of the reminder. `time_forms` says what words of time look like and what each says.
+Pure; begin with `read`. The words of time stand at the beginning of a text, at its end, or a day there and an hour
+here: what is left is the subject of the reminder. `time_forms` says what words of time look like and what each says.
 What can be understood in two ways is never guessed: such a reading is not `sure`, and its times are what may be meant.
 Wall times are in the person's time zone, so nine o'clock stays nine o'clock when daylight saving time begins or ends.
 """

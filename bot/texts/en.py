@@ -417,7 +417,7 @@ TEXTS: dict[str, str] = {
     "remind.and": "{first} and {last}",
     "remind.monthly": "every month on the {each} at {clock}",
     "remind.yearly": "every year on {day} {month} at {clock}",
-    "remind.late": "(late, sorry: it was for {at}, and I was away)",
+    "remind.late": "(late, sorry: it should have come {at}, but I was away)",
     "remind.zone.ask": "What time is it where you are? Choose your city, or write it (or the difference to UTC): "
     "Moscow, +3. I ask only once.",
     "remind.zone.set": "Your time zone is {zone}, where it is {time} now.",

@@ -1,4 +1,4 @@
-"""Times as people write them, in two languages, on the clock of their wall: understood as they are meant, or asked about.
+"""Times as people write them, in two languages: understood as they are meant, or asked about.
 
 The tables are texts, a line for each phrase: what is written, the time, with the repetition, and what to remind of. A
 phrase that has to be asked about has "?" for its time.

@@ -42,7 +42,6 @@ PIECES: dict[str, tuple[str, list[str]]] = {  # functions that make patterns, th
     "bot.storage.engines.sqlite_copy.before_migration": ("fullmatch", [r"bot\.db-backup-[0-9a-f]+-\d{8}T\d{6}Z"]),
     "bot.telegram.render.streaming._code": ("search", [r"(?<!`)`{1}(?!`)", r"(?<!`)`{3}(?!`)"]),
     "bot.features.time_forms._pattern": ("match", [form.pattern.pattern for form in time_forms.all_forms()]),
-    "bot.features.time_forms._amounts": ("match", [time_forms.AMOUNT]),
     "bot.telegram.receiving.parsing._addressed": ("search", [r"@bot\b[,:]?\s*"]),
 }
 MADE = [
