@@ -180,7 +180,7 @@ UNIT_WORDS = [words for words, _, _ in UNITS]
 UNIT = _any(*UNIT_WORDS)
 AT = r"(?:at|by|around|@|в|во|к|ко|около|примерно в|ровно в|где-то в) "
 HALF = r"(?:\s*(?P<half>[ap])\.?m\.?)?"  # of the day
-HOURS = r"(?:\s*(?:o'?clock|час(?:а|ов|ам)?|ч\.?))"
+HOURS = r"(?:\s*(?:o'?clock|h|час(?:а|ов|ам)?|ч\.?))"
 WEEK = r"(?:this week|next week|на (?:этой|следующей) неделе)"
 AND_HALF = r"( and a half| с половиной)?"
 AMOUNT = (
@@ -188,7 +188,7 @@ AMOUNT = (
 )
 COUNTED = rf"(?:{'|'.join(QUANTITIES)}|\d{{1,3}}[.,]\d|{NUMBER}){AND_HALF}\s*(?:{UNIT})(?![a-zа-я]){AND_HALF}"
 MORE = rf"(?:(?:,? (?:and|и) |,?\s*){COUNTED})*"
-END = r"(?![\w%]|[:.,/]\d|\s?[-–—]\s?\d|-\w)"  # no number goes on, and no range
+END = r"(?![\w%]|[:.,/]\d|(?<=\d)\s?[-–—]\s?\d|-\w)"  # no number goes on, and no range
 
 
 def _spaced(written: str) -> str:
@@ -344,6 +344,8 @@ def _span(found: re.Match[str], _: date) -> Facts | None:
         said = " ".join(quantity.split()).replace(",", ".")
         count = QUANTITIES.get(said) or (float(said) if "." in said else _number(said)) if said else 1
         of_months, of_span = UNITS[_index(UNIT_WORDS, unit)][1:]
+        if of_span >= DAY and (count % 1 or half or too):
+            return None  # "полторы недели" end at no hour that anybody means
         months += (count + 0.5 * bool(half or too)) * of_months
         span += (count + 0.5 * bool(half or too)) * of_span
     return Facts(months=int(months), span=span) if months % 1 == 0 and (months or span) else None
@@ -471,17 +473,17 @@ OF_TIME = _words(  # what says a time, but not alone
 OF_TIME_STEMS = ("кажд", "выходн", "недел")
 PHRASES_OF_TIME = {("and", "a", "half"), ("с", "половиной"), ("next", "month"), ("next", "year"), ("last", "month")}
 AFTER_DAY = _words(  # what may say the time of a day
-    "after before until till during when while since between from lunchtime до после перед пока когда"
+    "after before until till during when while since between from lunchtime до после перед пока когда ближе"
 )
 PHRASES_AFTER_DAY = {
     ("at", "lunch"), ("at", "work"), ("во", "время"), ("в", "обед"), ("к", "обеду"), ("в", "течение"),
     ("как", "только"),
 }  # fmt: skip
-BEFORE_HOUR = _words("at by in from to till until before after around в к с до от после около через")
+BEFORE_HOUR = _words("at by in from to till until before after around than в к с до от после около через раньше позже")
 BINDING = _words(  # what makes the words of time after it a part of the subject, or another time
     "for about of the a an my our your his her their this last not no from to till until before after since than and",
-    "or other second third first on in at by with",
-    "на про о об до от с со из за для по перед после без кроме не ни или и к ко в во у через",
+    "or but other second third first on in at by with",
+    "а на про о об до от с со из за для по перед после без кроме не ни или и к ко в во у через",
     *UNIT_WORDS, *WEEKDAYS, *EACH_WEEKDAY,
 )  # fmt: skip
 BINDING_STEMS = ("прошл", "втор", "перв", "последн")
@@ -489,7 +491,7 @@ BINDING_STEMS = ("прошл", "втор", "перв", "последн")
 
 def is_number(word: str) -> bool:
     """Whether a word says a number."""
-    return word.isdigit() or word in NUMBERS
+    return word[:1].isdigit() or word in NUMBERS
 
 
 def is_of_time(word: str) -> bool:

@@ -68,13 +68,22 @@ def read(text: str, now: datetime) -> Reading:
     places = list(_places(plain[:SEARCHED], begin, now.date()))
     if not places:
         return Reading()
-    head = places[0] if places[0].start in (begin, _end(forms.FOR, plain, begin)) else None
+    head = None
+    if places[0].start in (begin, _end(forms.FOR, plain, begin)):
+        head = places[0] = replace(places[0], start=begin)
     tail = places[-1] if not text[places[-1].end :].strip(forms.BLANK) else None
     main = head or tail or places[0]
     others = [place for place in places if place is not main and _may_add(plain, main.facts, place)]
     options = [facts for place in others if (facts := main.facts.and_also(place.facts))]
     cut = [main]
-    if head and tail and others == [tail] and options and head.facts.is_dated and not _is_bound(plain, tail):
+    if (
+        head
+        and tail
+        and options
+        and others == [tail]
+        and _goes_on(head.facts, tail.facts)
+        and not _is_bound(plain, tail)
+    ):
         cut, others = [head, tail], []  # "tomorrow call mum at 9"
     else:
         options.append(main.facts)
@@ -157,6 +166,11 @@ def _may_add(plain: str, facts: Facts, place: Place) -> bool:
     return bool((place.facts.clock or place.facts.part) and not (facts.clock and (facts.part or facts.clock.exact)))
 
 
+def _goes_on(head: Facts, tail: Facts) -> bool:
+    """Whether the beginning of a text says the day and its end the time of day: "tomorrow call mum at 9"."""
+    return bool(head.is_dated or head.part) and not tail.is_dated
+
+
 def _is_bound(plain: str, place: Place) -> bool:
     """Whether the word before makes the time a part of the subject: "tickets for tomorrow"."""
     return any(map(forms.is_binding, WORD.findall(plain[: place.start])[-1:]))
@@ -179,13 +193,13 @@ def _may_tell_hour(rest: str, words: Sequence[str]) -> bool:
 def _is_doubtful_after(words: Sequence[str], facts: Facts) -> bool:
     """Whether the words after the words of time may belong to them."""
     first = words[0] if words else ""
-    left = next(dropwhile(lambda word: word in forms.JOINING or forms.is_number(word), words), "")
+    left = next(dropwhile(forms.is_number, words), "")
     starts = {tuple(words[:2]), tuple(words[:3])}
-    if forms.is_of_time(left) or starts & forms.PHRASES_OF_TIME:  # "in 2 hours 30 minutes and a half"
+    if first in forms.JOINING or forms.is_of_time(left) or starts & forms.PHRASES_OF_TIME:
         return True
     clock = facts.clock
     bare = clock is not None and clock.bare and not (facts.part or clock.exact)
-    if (bare or clock is None) and (first[:1].isdigit() or forms.is_number(first)):  # "at 9 30", "in 2 hours 30"
+    if (bare or clock is None) and forms.is_number(first):  # "at 9 30", "in 2 hours 30"
         return True
     if bare and IN_CLASS.fullmatch(first):
         return True
