@@ -16,10 +16,10 @@ from zlib import crc32
 
 from bot.errors import BadInput
 from bot.feature import ButtonHandler, Command, Feature
-from bot.features import time_phrases, time_zones
 from bot.features.task_list import cancel_choice
-from bot.features.time_forms import MONTHLY, WEEKEND, WORKDAYS
-from bot.features.time_phrases import Reading, When
+from bot.features.times import reading, zones
+from bot.features.times.forms import MONTHLY, WEEKEND, WORKDAYS
+from bot.features.times.reading import Reading, When
 from bot.outbox import Choice, Effect, expire_buttons, finish, finish_turn, remove_buttons
 from bot.ports import Reply, Transport
 from bot.storage.repositories.buttons import ButtonPress
@@ -68,7 +68,7 @@ class Reminders:
 
     async def remind(self, incoming: Incoming, reply: Reply, rest: str) -> None:
         """Set a reminder, or ask for the time zone first if it is not known. Raises `BadInput`."""
-        where, language = time_zones.zone(incoming.chat.zone), incoming.language
+        where, language = zones.zone(incoming.chat.zone), incoming.language
         if not rest.strip():
             raise BadInput(say(language, "remind.usage"))
         if where is None:
@@ -83,7 +83,7 @@ class Reminders:
         def work(tx: Tx) -> None:
             waiting = tx.buttons.find_awaited(incoming.address, incoming.user.id)
             phrase = str(waiting.payload["text"]) if waiting is not None and waiting.name == ASKED else ""
-            if where := time_zones.zone(rest):
+            if where := zones.zone(rest):
                 self._set_zone(tx, incoming, where, phrase)
             else:
                 self._ask_zone(tx, incoming, phrase)
@@ -92,7 +92,7 @@ class Reminders:
 
     async def press_zone(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Store the time zone of the button, and set the reminder that waits for it."""
-        where = time_zones.zone(action.payload["zone"]) or UTC
+        where = zones.zone(action.payload["zone"]) or UTC
 
         def work(tx: Tx) -> None:
             expire_buttons(tx, incoming)
@@ -102,7 +102,7 @@ class Reminders:
 
     async def receive_zone(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> bool:
         """Store the time zone that the user has written. False for words that are no time zone."""
-        where = time_zones.zone(incoming.text)
+        where = zones.zone(incoming.text)
         if where is None:
             return False
         await self._finish(reply, lambda tx: self._set_zone(tx, incoming, where, action.payload["text"]))
@@ -110,7 +110,7 @@ class Reminders:
 
     async def press_time(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Set a reminder at the time of the button. Raises `BadInput` if that time is past by now."""
-        where, chosen = time_zones.zone(incoming.chat.zone) or UTC, action.payload
+        where, chosen = zones.zone(incoming.chat.zone) or UTC, action.payload
         when = When(datetime.fromtimestamp(chosen["at"], where), chosen["repeat"])
         if when.at <= self._now(where):
             raise BadInput(say(incoming.language, "remind.unclear"))
@@ -127,17 +127,17 @@ class Reminders:
         Raises `BadInput` with a sentence if `when` is not understood, has two meanings or is past, or the time zone is
         not known. The caller wakes the jobs after the commit.
         """
-        where = time_zones.zone(tx.users.read_timezone(incoming.address.bot, incoming.user.id))
+        where = zones.zone(tx.users.read_timezone(incoming.address.bot, incoming.user.id))
         if where is None:
             raise BadInput(say(language, "remind.zone.unknown"))
         now = self._now(where)
-        reading = time_phrases.read(when, now)
-        if not reading.times or reading.text:
+        found = reading.read(when, now)
+        if not found.times or found.text:
             raise BadInput(say(language, "remind.unclear"))
-        if not reading.sure:
-            times = "; ".join(shown_time(language, one, now) for one in reading.times)
+        if not found.sure:
+            times = "; ".join(shown_time(language, one, now) for one in found.times)
             raise BadInput(say(language, "remind.unsure", times=times))
-        return self._set(tx, incoming, language, reading.times[0], text, where)[0]
+        return self._set(tx, incoming, language, found.times[0], text, where)[0]
 
     def tool(self) -> Tool:
         """The tool `remind`: models set reminders with it, and repeat the sentence that confirms them."""
@@ -167,27 +167,27 @@ class Reminders:
 
     def _read(self, language: str, phrase: str, where: tzinfo) -> Reading:
         """Find the time in a phrase. Raises `BadInput` if there is none to come, or nothing to remind of."""
-        reading = time_phrases.read(phrase, self._now(where))
-        if not reading.times or not reading.text:
-            raise BadInput(say(language, "remind.usage" if reading.times else "remind.unclear"))
-        return reading
+        found = reading.read(phrase, self._now(where))
+        if not found.times or not found.text:
+            raise BadInput(say(language, "remind.usage" if found.times else "remind.unclear"))
+        return found
 
     def _finish_phrase(self, tx: Tx, incoming: Incoming, phrase: str, where: tzinfo) -> None:
         """Set a reminder, or ask which time is meant, and end the turn. Raises `BadInput`."""
         language = incoming.language
-        reading = self._read(language, phrase, where)
-        if reading.sure:
-            self._finish_set(tx, incoming, reading.times[0], reading.text, where)
+        found = self._read(language, phrase, where)
+        if found.sure:
+            self._finish_set(tx, incoming, found.times[0], found.text, where)
             return
         choices = [
             Choice(
                 shown_time(language, when, self._now(where)),
                 TIME,
-                {"at": when.at.timestamp(), "repeat": when.repeat, "text": reading.text},
+                {"at": when.at.timestamp(), "repeat": when.repeat, "text": found.text},
             )
-            for when in reading.times
+            for when in found.times
         ]
-        finish_turn(tx, incoming, say(language, "remind.which", text=reading.text), choices=choices, over=True)
+        finish_turn(tx, incoming, say(language, "remind.which", text=found.text), choices=choices, over=True)
 
     def _finish_set(self, tx: Tx, incoming: Incoming, when: When, text: str, where: tzinfo) -> None:
         """Set a reminder, and end the turn with the sentence that confirms it. Raises `BadInput`."""
@@ -204,18 +204,18 @@ class Reminders:
         key = f"{incoming.id}-{number}" if number and not _of_tool(incoming) else incoming.id
         now = self._now(where)
         payload = {
-            "user": incoming.user.id, "text": text, "language": language, "zone": time_zones.name_of(where),
+            "user": incoming.user.id, "text": text, "language": language, "zone": zones.name_of(where),
             "repeat": when.repeat, "at": shown_time(language, when, now, near=False),
             "reply_to": incoming.message_id,
         }  # fmt: skip
         tx.jobs.add_job(Job(KIND, key, incoming.address, payload, due=when.at.timestamp()))
         at = shown_time(language, when, now)
-        return say(language, "remind.set", at=at, zone=time_zones.city(where, language), text=text), key
+        return say(language, "remind.set", at=at, zone=zones.city(where, language), text=text), key
 
     def _set_zone(self, tx: Tx, incoming: Incoming, where: tzinfo, phrase: str) -> None:
         """Store the time zone, set the reminder `phrase` that waits for it, and end the turn."""
         bot, user, language = incoming.address.bot, incoming.user.id, incoming.language
-        tx.users.store_timezone(bot, user, time_zones.name_of(where))
+        tx.users.store_timezone(bot, user, zones.name_of(where))
         _remove_zone_buttons(tx, incoming)
         tx.buttons.cancel_awaited(incoming.address, user)
         if phrase:
@@ -224,7 +224,7 @@ class Reminders:
             except BadInput as error:  # for example, the time is past in that zone; the zone stays stored
                 finish_turn(tx, incoming, str(error))
             return
-        zone, time = time_zones.city(where, language), shown_clock(self._now(where))
+        zone, time = zones.city(where, language), shown_clock(self._now(where))
         finish_turn(tx, incoming, say(language, "remind.zone.set", zone=zone, time=time), over=True)
 
     def _ask_zone(self, tx: Tx, incoming: Incoming, phrase: str) -> None:
@@ -232,7 +232,7 @@ class Reminders:
         where, turn, user, language = incoming.address, incoming.id, incoming.user.id, incoming.language
         buttons = [
             tx.buttons.add_button(
-                where, turn, user, f"{time_zones.city(zone, language)} {self._now(zone):%H:%M}", ASKED,
+                where, turn, user, f"{zones.city(zone, language)} {self._now(zone):%H:%M}", ASKED,
                 zone=name, text=phrase,
             )
             for name, zone in ((name, _zone(name)) for name in ZONES)
@@ -272,12 +272,12 @@ class Reminders:
 
     def _next_due(self, asked: Mapping[str, Any], due: float) -> float | None:
         """The next future time of a repeated reminder in Unix seconds, None for one that is not repeated."""
-        where = time_zones.zone(str(asked["zone"]))
+        where = zones.zone(str(asked["zone"]))
         if not asked["repeat"] or where is None:
             return None
         at = datetime.fromtimestamp(due, where)
         while at.timestamp() <= self.store.clock.time():
-            at = time_phrases.following(at, str(asked["repeat"]))
+            at = reading.following(at, str(asked["repeat"]))
         return at.timestamp()
 
 
@@ -319,7 +319,7 @@ def shown_clock(at: datetime) -> str:
 
 
 def _zone(name: str) -> tzinfo:
-    return time_zones.zone(name) or UTC
+    return zones.zone(name) or UTC
 
 
 def _of_tool(incoming: Incoming) -> bool:

@@ -1,7 +1,7 @@
 """Words of time in Russian and English, and what each form of them says. Begin with `all_forms`.
 
 Patterns are matched at the beginning of a word, in a text of small letters without "ё". A space in a pattern stands for
-any blanks. `time_phrases` puts together what the forms of one text say.
+any blanks. `reading` puts together what the forms of one text say.
 """
 
 from __future__ import annotations
@@ -14,12 +14,15 @@ from datetime import date, time, timedelta
 from functools import cache
 
 DAY = timedelta(days=1)
-BLANK = " ,.!;:-–—\n\t"  # around the words of a reminder
+BLANK = " ,.!?;:-–—\n\t"  # around the words of a reminder
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """A time of day as it was written. `exact`: in the 24-hour clock, or with am or pm. `bare`: without minutes."""
+    """A time of day as it was written. `exact`: in the 24-hour clock, or with am or pm.
+
+    `bare`: as it is spoken, without minutes in digits, so that it is likely to be in the 12-hour clock.
+    """
 
     hour: int
     minute: int = 0
@@ -231,7 +234,8 @@ def _clock(found: re.Match[str], _: date) -> Facts | None:
         return MIDNIGHT
     exact = bool(half) or not 1 <= hour <= 12 or found["h"].startswith("0")
     hour = hour % 12 + (12 if half == "p" else 0) if half else hour
-    return Facts(clock=Clock(hour, minute, exact=exact, bare=not minutes))
+    spoken = found[0][0].isascii() and not found[0][0].isdigit()  # "at 7:30" may well be in the evening
+    return Facts(clock=Clock(hour, minute, exact=exact, bare=spoken or not minutes.isdigit()))
 
 
 def _says(facts: Facts) -> Make:
@@ -250,7 +254,7 @@ def _to(found: re.Match[str], _: date) -> Facts | None:
 
 
 def _away(hour: int, minute: int) -> Facts | None:
-    return Facts(clock=Clock(hour or 12, minute)) if 0 <= hour <= 12 and 0 < minute < 60 else None
+    return Facts(clock=Clock(hour or 12, minute, bare=True)) if 0 <= hour <= 12 and 0 < minute < 60 else None
 
 
 def _minutes(said: str) -> int:
@@ -442,6 +446,7 @@ FOLLOWING: tuple[tuple[str, Make], ...] = (
     (r"evening|вечера", _says(Facts(part="evening"))),
     (r"night", _says(Facts(part="night"))),
     (r"ночи", _says(Facts(part="ночь"))),
+    (r"sharp|ровно|же", _says(Facts())),
 )
 
 
@@ -458,47 +463,3 @@ LEAD = re.compile(  # what a reminder may begin with, and what says nothing
     r"(?:(?:please|remind|me|us|to|that|напомни(?:те|ть)?|мне|нам|пожалуйста|что|о том)(?:[\s,:]+|$))*"
 )
 FOR = re.compile(r"(?:for|на)\s+")  # may stand before a time that begins a text
-
-
-def _words(*lists: str) -> frozenset[str]:
-    return frozenset(" ".join(lists).split())
-
-
-NUMBERS = _words(*CARDINALS.values(), *ORDINALS.values())
-JOINING = _words("and or и или")
-OF_TIME = _words(  # what says a time, but not alone
-    "утра дня вечера ночи утро вечер ночь полтора полторы полчаса дней am pm early late later earlier рано поздно",
-    "позже раньше every each weekend week weeks", *MONTHS, *UNIT_WORDS[:3],
-)  # fmt: skip
-OF_TIME_STEMS = ("кажд", "выходн", "недел")
-PHRASES_OF_TIME = {("and", "a", "half"), ("с", "половиной"), ("next", "month"), ("next", "year"), ("last", "month")}
-AFTER_DAY = _words(  # what may say the time of a day
-    "after before until till during when while since between from lunchtime до после перед пока когда ближе"
-)
-PHRASES_AFTER_DAY = {
-    ("at", "lunch"), ("at", "work"), ("во", "время"), ("в", "обед"), ("к", "обеду"), ("в", "течение"),
-    ("как", "только"),
-}  # fmt: skip
-BEFORE_HOUR = _words("at by in from to till until before after around than в к с до от после около через раньше позже")
-BINDING = _words(  # what makes the words of time after it a part of the subject, or another time
-    "for about of the a an my our your his her their this last not no from to till until before after since than and",
-    "or but other second third first on in at by with",
-    "а на про о об до от с со из за для по перед после без кроме не ни или и к ко в во у через",
-    *UNIT_WORDS, *WEEKDAYS, *EACH_WEEKDAY,
-)  # fmt: skip
-BINDING_STEMS = ("прошл", "втор", "перв", "последн")
-
-
-def is_number(word: str) -> bool:
-    """Whether a word says a number."""
-    return word[:1].isdigit() or word in NUMBERS
-
-
-def is_of_time(word: str) -> bool:
-    """Whether a word alone is one of time that no form has."""
-    return word in OF_TIME or word.startswith(OF_TIME_STEMS)
-
-
-def is_binding(word: str) -> bool:
-    """Whether the words of time after this word may belong to the subject, or mean another time."""
-    return word in BINDING or word.startswith(BINDING_STEMS) or is_number(word) or is_of_time(word)

@@ -1,7 +1,7 @@
 """Finds the time in a Russian or English text: "tomorrow at 7 pm film", "позвонить маме через час".
 
 Pure; begin with `read`. The words of time stand at the beginning of a text, at its end, or a day there and an hour
-here: what is left is the subject of the reminder. `time_forms` says what words of time look like and what each says.
+here: what is left is the subject of the reminder. `forms` says what words of time look like and what each says.
 What can be understood in two ways is never guessed: such a reading is not `sure`, and its times are what may be meant.
 Wall times are in the person's time zone, so nine o'clock stays nine o'clock when daylight saving time begins or ends.
 """
@@ -12,18 +12,15 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta, tzinfo
-from itertools import dropwhile, pairwise
 
-from bot.features import time_forms as forms
-from bot.features.time_forms import DAY, PARTS, Facts
+from bot.features.times import doubts, forms
+from bot.features.times.forms import DAY, PARTS, Facts
 
 MORNING = time(9, 0)  # the time of a day without a time
 LONGEST = timedelta(days=366 * 5)
 SEARCHED = 700  # characters of a text in which a time is looked for: reminders are shorter
 MOST = 4  # times that one text may mean
 WORD = re.compile(r"[\w@]+")
-HOUR_AND_MINUTE = re.compile(r"\d:\d\d")
-IN_CLASS = re.compile(r"[а-я]+(?:ах|ях|(?<![иьое])е)")  # after a number: "в 9 классе"
 BETWEEN = re.compile(r"[\s,]*(?:[-–—]\s+)?")  # words of time that belong together
 
 
@@ -74,25 +71,16 @@ def read(text: str, now: datetime) -> Reading:
     tail = places[-1] if not text[places[-1].end :].strip(forms.BLANK) else None
     main = head or tail or places[0]
     others = [place for place in places if place is not main and _may_add(plain, main.facts, place)]
-    options = [facts for place in others if (facts := main.facts.and_also(place.facts))]
-    cut = [main]
-    if (
-        head
-        and tail
-        and options
-        and others == [tail]
-        and _goes_on(head.facts, tail.facts)
-        and not _is_bound(plain, tail)
-    ):
-        cut, others = [head, tail], []  # "tomorrow call mum at 9"
+    if head and tail and others == [tail] and (both := _completed(plain, head, tail)):
+        cut, options, sure = [head, tail], [both], True
     else:
-        options.append(main.facts)
-    subject = _without(text, cut)
+        cut, options = [main], [*filter(None, (main.facts.and_also(place.facts) for place in others)), main.facts]
+        sure = not others and (main is head or (main is tail and not main.facts.weak and not _is_bound(plain, main)))
     times = sorted({when for facts in options for when in _times(facts, now)}, key=lambda when: when.at)
-    sure = (
-        len(times) == 1 and not others and (head or tail) is not None and not _is_doubtful(plain, cut, head, options[0])
-    )
-    return Reading(times[:MOST], subject if sure or head else text[begin:], sure)
+    if sure:
+        rest = _without(plain[:SEARCHED], cut)
+        sure = len(times) == 1 and not main.clash and not doubts.is_doubtful(rest, options[0], follows=main is head)
+    return Reading(times[:MOST], _without(text, cut) if sure or head else text[begin:], sure)
 
 
 def following(before: datetime, repeat: str) -> datetime:
@@ -166,44 +154,15 @@ def _may_add(plain: str, facts: Facts, place: Place) -> bool:
     return bool((place.facts.clock or place.facts.part) and not (facts.clock and (facts.part or facts.clock.exact)))
 
 
-def _goes_on(head: Facts, tail: Facts) -> bool:
-    """Whether the beginning of a text says the day and its end the time of day: "tomorrow call mum at 9"."""
-    return bool(head.is_dated or head.part) and not tail.is_dated
+def _completed(plain: str, head: Place, tail: Place) -> Facts | None:
+    """What both say where the head says the day and the tail the time of day: "tomorrow call mum at 9"."""
+    if tail.facts.is_dated or not (head.facts.is_dated or head.facts.part) or _is_bound(plain, tail):
+        return None
+    return head.facts.and_also(tail.facts)
 
 
 def _is_bound(plain: str, place: Place) -> bool:
-    """Whether the word before makes the time a part of the subject: "tickets for tomorrow"."""
-    return any(map(forms.is_binding, WORD.findall(plain[: place.start])[-1:]))
-
-
-def _is_doubtful(plain: str, cut: Sequence[Place], head: Place | None, facts: Facts) -> bool:
-    """Whether something beside the words of time may change what they say."""
-    rest = _without(plain, cut)
-    words = WORD.findall(rest)
-    if cut[0].clash or (not facts.is_timed and _may_tell_hour(rest, words)):
-        return True
-    return _is_doubtful_after(words, facts) if head else facts.weak or _is_bound(plain, cut[0])
-
-
-def _may_tell_hour(rest: str, words: Sequence[str]) -> bool:
-    before_number = any(one in forms.BEFORE_HOUR and forms.is_number(two) for one, two in pairwise(words))
-    return before_number or HOUR_AND_MINUTE.search(rest) is not None
-
-
-def _is_doubtful_after(words: Sequence[str], facts: Facts) -> bool:
-    """Whether the words after the words of time may belong to them."""
-    first = words[0] if words else ""
-    left = next(dropwhile(forms.is_number, words), "")
-    starts = {tuple(words[:2]), tuple(words[:3])}
-    if first in forms.JOINING or forms.is_of_time(left) or starts & forms.PHRASES_OF_TIME:
-        return True
-    clock = facts.clock
-    bare = clock is not None and clock.bare and not (facts.part or clock.exact)
-    if (bare or clock is None) and forms.is_number(first):  # "at 9 30", "in 2 hours 30"
-        return True
-    if bare and IN_CLASS.fullmatch(first):
-        return True
-    return not facts.is_timed and (first in forms.AFTER_DAY or bool(starts & forms.PHRASES_AFTER_DAY))
+    return doubts.is_bound(plain[: place.start])
 
 
 def _without(text: str, cut: Sequence[Place]) -> str:
@@ -294,11 +253,11 @@ def _clocks(facts: Facts) -> Sequence[time]:
 
 
 def _is_morning(facts: Facts) -> bool:
-    """Whether an hour without its half of the day is meant as it is: "at 9" is in the morning, "at 5" may be either."""
+    """Whether an hour without its half of the day is meant as it is: "at 9" is in the morning, "at 8" may be either."""
     clock = facts.clock
     if clock is None or clock.exact or facts.part:
         return False
-    return 7 <= clock.hour < 12 or (clock.hour == 6 and not clock.bare)
+    return (9 if clock.bare and not facts.repeat else 7 if clock.bare else 6) <= clock.hour < 12
 
 
 def _soon(now: datetime) -> datetime:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.features.time_zones import name_of, zone
+from bot.features.times.zones import name_of, zone
 from tests.support.table import table
 
 

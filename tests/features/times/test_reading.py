@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from bot.features.reminders import shown_time
-from bot.features.time_phrases import Reading, When, following, read
+from bot.features.times.reading import Reading, When, following, read
 from tests.support.table import table
 
 MOSCOW = ZoneInfo("Europe/Moscow")
