@@ -173,7 +173,7 @@ this afternoon at 3 send the invoice | 11-21 15:00 | send the invoice
 in the evening water the plants | 11-21 19:00 | water the plants
 at 8 in the evening series | 11-21 20:00 | series
 at half past seven in the evening dinner | 11-21 19:30 | dinner
-tomorrow at quarter to nine leave for school | 11-22 08:45 | leave for school
+tomorrow at quarter to nine in the morning school | 11-22 08:45 | school
 at noon feed the cat | 11-22 12:00 | feed the cat
 tomorrow at noon lunch with Bob | 11-22 12:00 | lunch with Bob
 at midnight make a wish | 11-22 00:00 | make a wish
@@ -260,15 +260,313 @@ tomorrow at 9 30 call | ? |
 today at 9:00 am exercise | ? |
 yesterday call mum | ? |
 tomorrow from 10 to 12 cleaning | ? |
-tomorrow by noon or so send it | 11-22 12:00 | or so send it
+tomorrow by noon or so send it | ? |
 buy tickets for tomorrow | ? |
 when I get home call mum | ? |
 call mum | ? |
 """
 
 
+MORE_PHRASES = """
+Завтра В 7 Вечера КИНО | 11-22 19:00 | КИНО
+завтра в семь вечера кино с Олей и детьми | 11-22 19:00 | кино с Олей и детьми
+завтра к семи вечера быть на вокзале | 11-22 19:00 | быть на вокзале
+завтра часов в 7 вечера позвонить | ? |
+завтра ближе к вечеру заехать к родителям | ? |
+завтра, в 19.00, родительское собрание | 11-22 19:00 | родительское собрание
+завтра - 19:00 - собрание | 11-22 19:00 | собрание
+завтра (в 10:00) сдать анализы | ? |
+завтра 8 утра поезд | 11-22 08:00 | поезд
+завтра с утра полить рассаду | 11-22 09:00 | полить рассаду
+на завтра в 9 утра запись к врачу | 11-22 09:00 | запись к врачу
+на завтра на 9 утра запись к врачу | ? |
+пожалуйста, напомните мне завтра в 11:00 про вебинар | 11-22 11:00 | про вебинар
+напомни через 15 минут проверить пирог | 11-21 12:15 | проверить пирог
+напомни, пожалуйста, через час, что надо выйти | 11-21 13:00 | надо выйти
+мне через двадцать минут снять с плиты суп | 11-21 12:20 | снять с плиты суп
+через минуту моргнуть | 11-21 12:01 | моргнуть
+через 45 сек снять чайник | 11-21 12:00 | снять чайник
+через три часа сорок минут рейс | 11-21 15:40 | рейс
+через час с половиной выключить стирку | 11-21 13:30 | выключить стирку
+через часик глянуть почту | 11-21 13:00 | глянуть почту
+через полторы недели сдать книгу | ? |
+через полторы минуты яйца | 11-21 12:01 | яйца
+минут через 15 перезвонить | 11-21 12:15 | перезвонить
+дня через три спросить про ремонт | 11-24 12:00 | спросить про ремонт
+через сутки снять пластырь | 11-22 12:00 | снять пластырь
+спустя 2 часа проверить давление | 11-21 14:00 | проверить давление
+ровно через 10 минут старт | ? |
+через неделю в понедельник совещание | ? |
+через неделю в 9:00 оплатить хостинг | 11-28 09:00 | оплатить хостинг
+через 10 дней утром анализ крови | 12-01 09:00 | анализ крови
+через 3 месяца поменять щётку | 2027-02-21 12:00 | поменять щётку
+через 2 года обновить паспорт | 2028-11-21 12:00 | обновить паспорт
+через дорогу купить молоко | ? |
+в среду купить корм коту | 11-25 09:00 | купить корм коту
+в эту среду купить корм | ? |
+в ср в 14:30 маникюр | 11-25 14:30 | маникюр
+вт 9:00 стендап | 11-24 09:00 | стендап
+в пятницу после работы в бар | ? |
+в пятницу ближе к обеду созвон | ? |
+в пятницу, 27 ноября, в 18:00 корпоратив | 11-27 18:00 | корпоратив
+в пятницу 28 ноября корпоратив | ? |
+27 ноября, в пятницу, в 18:00 корпоратив | 11-27 18:00 | корпоратив
+во вторник или в среду зайти в банк | ? |
+в понедельник утром и вечером таблетка | ? |
+в прошлую пятницу был дождь | ? |
+в воскресенье в 12 пироги | 11-22 12:00 | пироги
+в воскресенье с 12 до 14 пироги | ? |
+в субботу дача | ? |
+2 декабря день рождения Пети | 12-02 09:00 | день рождения Пети
+день рождения Пети 2 декабря | 12-02 09:00 | день рождения Пети
+поздравить Петю с днём рождения 2 декабря в 10 утра | 12-02 10:00 | поздравить Петю с днём рождения
+08.03 в 9:00 цветы | 2027-03-08 09:00 | цветы
+8 марта цветы | 2027-03-08 09:00 | цветы
+8-го марта утром цветы | 2027-03-08 09:00 | цветы
+первого января в полдень оливье | 2027-01-01 12:00 | оливье
+тридцать первого декабря в 23:50 загадать желание | 12-31 23:50 | загадать желание
+31 декабря в полночь салют | ? |
+25 дек 18:00 ужин | 12-25 18:00 | ужин
+25 декабря 2026 года в 18:00 ужин | 12-25 18:00 | ужин
+25 декабря 2026 г. ужин | 12-25 09:00 | ужин
+30 февраля отдать долг | ? |
+10-го в 10 утра стрижка | 12-10 10:00 | стрижка
+к 1 декабря сдать реферат | 12-01 09:00 | сдать реферат
+до 1 декабря сдать реферат | ? |
+в начале декабря купить подарки | ? |
+в декабре купить подарки | ? |
+летом съездить на море | ? |
+каждый понедельник планёрка | 11-23 09:00 week | планёрка
+каждую пятницу в 17:00 отчёт шефу | 11-27 17:00 week | отчёт шефу
+каждые выходные звонить бабушке | 11-22 09:00 56 | звонить бабушке
+каждый будний день в 7:15 подъём | 11-23 07:15 01234 | подъём
+по рабочим дням в 18:00 заполнить табель | 11-23 18:00 01234 | заполнить табель
+по пн, ср и пт в 7 утра бег | 11-23 07:00 024 | бег
+по субботам и воскресеньям в 11 бассейн | 11-22 11:00 56 | бассейн
+по вечерам в 10 читать | 11-21 22:00 day | читать
+каждую ночь в 3 кормить малыша | 11-22 03:00 day | кормить малыша
+каждый час вставать | ? |
+каждые полчаса вставать | ? |
+каждые 3 дня поливать кактус | ? |
+каждую вторую пятницу зарплата | ? |
+через раз по пятницам смена | ? |
+два раза в день таблетки | ? |
+по чётным дням поливать | ? |
+1 числа каждого месяца показания воды | 12-01 09:00 month | показания воды
+каждый месяц 31 числа отчёт | ? |
+ежемесячно 10 числа в 12:00 аренда | 12-10 12:00 month | аренда
+ежегодно 8 марта цветы маме | 2027-03-08 09:00 year | цветы маме
+каждую неделю в пятницу в 16:00 пицца | 11-27 16:00 week | пицца
+еженедельно по средам в 10:00 ретро | ? |
+в 7 утра каждый день зарядка | 11-22 07:00 day | зарядка
+зарядка в 7 утра каждый день | 11-22 07:00 day | зарядка
+зарядка каждое утро в 7 | 11-22 07:00 day | зарядка
+пить воду каждый день | 11-22 09:00 day | пить воду
+оплатить интернет послезавтра | 11-23 09:00 | оплатить интернет
+оплатить интернет, завтра в полдень | 11-22 12:00 | оплатить интернет
+купить торт к завтрашнему дню | ? |
+купить подарок до пятницы | ? |
+купить билеты в кино на завтра на 19:00 | ? |
+подготовиться к экзамену в среду в 9:00 | 11-25 09:00 | подготовиться к экзамену
+позвонить в 9 утра в поликлинику | ? |
+позвонить Саше не завтра, а послезавтра | ? |
+созвон с Питером в 15:00 | 11-21 15:00 | созвон с Питером
+созвон в 15:00 или 16:00 | ? |
+обновить python 3.11 | ? |
+скачать версию 10.12 | ? |
+сделать 5 из 10 задач | ? |
+вечерняя тренировка сегодня в 20:00 | 11-21 20:00 | вечерняя тренировка
+сегодня вечером в 8 ужин | 11-21 20:00 | ужин
+сегодня в 8 ужин | 11-21 20:00 | ужин
+сегодня в 14 обед | 11-21 14:00 | обед
+сегодня в 14 ч. обед | 11-21 14:00 | обед
+сегодня через 3 часа обед | ? |
+сегодня в 11 утра обед | ? |
+сегодня ночью в 2 матч | 11-22 02:00 | матч
+в 4 утра рейс | 11-22 04:00 | рейс
+в час ночи рейс | 11-22 01:00 | рейс
+завтра в час рейс | ? |
+завтра в четверть восьмого утра звонок | 11-22 07:15 | звонок
+завтра в десять минут восьмого вечера звонок | 11-22 19:10 | звонок
+завтра без четверти девять утра школа | 11-22 08:45 | школа
+завтра без пяти десять утра школа | 11-22 09:55 | школа
+завтра в восемнадцать тридцать ужин | ? |
+завтра в двенадцать ночи звонок | ? |
+завтра ровно в 9:00 звонок | 11-22 09:00 | звонок
+завтра примерно в 10 утра курьер | 11-22 10:00 | курьер
+завтра около 10 утра курьер | 11-22 10:00 | курьер
+завтра не раньше 10 утра курьер | ? |
+завтра в 9 классе собрание | ? |
+завтра в 12 кабинете собрание | ? |
+в 2 словах объяснить | ? |
+в 2027 году купить дом | ? |
+завтра не забыть паспорт | 11-22 09:00 | не забыть паспорт
+завтра 2 таблетки | ? |
+😀 завтра в 9 чай | ? |
+позвони маме зафтра в 9 | ? |
+zavtra v 9 pozvonit | ? |
+Tomorrow, 7 PM: dinner with Alex | 11-22 19:00 | dinner with Alex
+TOMORROW AT 7PM DINNER | 11-22 19:00 | DINNER
+tomorrow at 7 p.m. dinner | 11-22 19:00 | dinner
+tomorrow 19:00 dinner | 11-22 19:00 | dinner
+tomorrow at 1900 dinner | ? |
+tomorrow at 19h dinner | 11-22 19:00 | dinner
+tmrw 8am gym | 11-22 08:00 | gym
+2moro 8am gym | ? |
+please remind me tomorrow at 10 am to water the plants | 11-22 10:00 | water the plants
+remind me in 15 minutes to check the oven | 11-21 12:15 | check the oven
+remind me that the rent is due on December 1 | 12-01 09:00 | the rent is due
+me about the rent on December 1st | 12-01 09:00 | about the rent
+that I have a meeting tomorrow at 3pm | 11-22 15:00 | I have a meeting
+set a reminder for tomorrow at 9 to call mum | ? |
+for tomorrow at 9 call mum | 11-22 09:00 | call mum
+at 7 tonight call Dad | 11-21 19:00 | call Dad
+at seven tonight call Dad | 11-21 19:00 | call Dad
+tonight at half past nine film | 11-21 21:30 | film
+late tonight lock up | ? |
+early tomorrow morning go fishing | ? |
+first thing in the morning email Bob | ? |
+this morning email Bob | ? |
+at 12 lunch | 11-22 12:00 | lunch
+at 12:30 lunch | 11-21 12:30 | lunch
+at 12am new year | 11-22 00:00 | new year
+tomorrow at 12am launch | ? |
+at half seven dinner | ? |
+tomorrow at ten past eight in the morning bus | 11-22 08:10 | bus
+tomorrow at twenty to nine in the evening call | 11-22 20:40 | call
+tomorrow at 8 o'clock in the morning bus | 11-22 08:00 | bus
+tomorrow at 8 o'clock bus | ? |
+in an hour or so tea | ? |
+in about an hour tea | 11-21 13:00 | tea
+in 10 tea | ? |
+in ten minutes or twenty tea | ? |
+in 3 hrs pick up kids | 11-21 15:00 | pick up kids
+in 1 hr 30 mins pizza | 11-21 13:30 | pizza
+in one hour and forty-five minutes pizza | 11-21 13:45 | pizza
+in an hour and 5 minutes pizza | 11-21 13:05 | pizza
+in half a year dentist | 2027-05-21 12:00 | dentist
+in a fortnight bins | ? |
+in 36 hours take the test | 11-23 00:00 | take the test
+in 10 days at noon test | 12-01 12:00 | test
+after 20 minutes tea | 11-21 12:20 | tea
+within an hour tea | ? |
+a week from now call | 11-28 12:00 | call
+a week from Monday call | ? |
+3 days before Christmas buy gifts | ? |
+Monday morning coffee with Tim | 11-23 09:00 | coffee with Tim
+Monday 9-10 standup | ? |
+Mon-Fri 9:00 standup | ? |
+by Friday submit the form | 11-27 09:00 | submit the form
+by 5pm submit the form | 11-21 17:00 | submit the form
+before Friday submit the form | ? |
+this Friday at 4pm beers | ? |
+the coming Thursday at 3 pm call | 11-26 15:00 | call
+coming Thursday at 3 pm call | 11-26 15:00 | call
+next week on Wednesday at 11 review | 11-25 11:00 | review
+next month pay tax | ? |
+next year renew visa | ? |
+on Friday, November 27, at 6pm party | 11-27 18:00 | party
+on Saturday 27 November party | ? |
+Nov 30, 2026 at 5pm deadline | 11-30 17:00 | deadline
+30 Nov 17:00 deadline | 11-30 17:00 | deadline
+November 30th deadline | 11-30 09:00 | deadline
+the 30th of November at 5 pm deadline | 11-30 17:00 | deadline
+on the twenty-fifth of December call gran | 12-25 09:00 | call gran
+12/05 gift | ? |
+12/05/2026 gift | 12-05 09:00 | gift
+2026-12-05T18:30 concert | 12-05 18:30 | concert
+2026-12-05 03:30 eclipse | 12-05 03:30 | eclipse
+2026/12/05 gift | ? |
+every Monday, Wednesday and Friday at 6am run | 11-23 06:00 024 | run
+every Mon and Wed at 18:00 yoga | 11-23 18:00 02 | yoga
+each Sunday at 10 church | 11-22 10:00 week | church
+Sundays at 10 church | 11-22 10:00 week | church
+weekdays at 7:45 school run | 11-23 07:45 01234 | school run
+every weekend at noon brunch | 11-22 12:00 56 | brunch
+every day at 7 in the morning pills | 11-22 07:00 day | pills
+every hour stretch | ? |
+every other Friday payday | ? |
+every 2 weeks payday | ? |
+every first Monday report | ? |
+monthly on the 1st rent | 12-01 09:00 month | rent
+every month on the 31st report | ? |
+twice a day pills | ? |
+daily standup at 10 | 11-22 10:00 day | standup
+weekly report on Friday at 4pm | ? |
+take out the trash every Thursday night | 11-26 20:00 week | take out the trash
+water the plants every other day | ? |
+water the plants on Sundays | 11-22 09:00 week | water the plants
+stretch every morning at 7 | 11-22 07:00 day | stretch
+meeting tomorrow 3-4pm | ? |
+meeting from 3pm to 4pm tomorrow | ? |
+dentist tomorrow at 14:30. | 11-22 14:30 | dentist
+dentist appointment on Monday 9am | 11-23 09:00 | dentist appointment
+send the May 5 report tomorrow at 9 | 11-22 09:00 | send the May 5 report
+pack for tomorrow's trip at 8pm | 11-21 20:00 | pack for tomorrow's trip
+buy 2 tickets tonight | 11-21 20:00 | buy 2 tickets
+buy tickets for the 9:00 train | ? |
+buy sun cream | ? |
+call mum at the weekend | ? |
+call mum not today but tomorrow | ? |
+upgrade to python 3.12 | ? |
+do 3/4 of the work | ? |
+tomorrow or Monday call Jim | ? |
+tomorrow no later than 10 call Jim | ? |
+tomorrow when I wake up stretch | ? |
+tomorrow 30 minutes of reading | ? |
+tomorrow at 9 30 minutes of reading | ? |
+tomorrow 9:00 30 minutes of reading | ? |
+tomorrow 9:00 5 push-ups | 11-22 09:00 | 5 push-ups
+at 25:00 call | ? |
+at 13pm call | ? |
+in -5 minutes call | ? |
+call Jim in the evening tomorrow | 11-22 19:00 | call Jim
+in the evening call Jim at 8 | 11-21 20:00 | call Jim
+tomorrow at 7:30 dinner | ? |
+tomorrow 7:30 breakfast | 11-22 07:30 | breakfast
+завтра в 7:30 завтрак | 11-22 07:30 | завтрак
+завтра в 8 бассейн | ? |
+завтра в 22 часа звонок | 11-22 22:00 | звонок
+завтра в 22:00 по Москве звонок | ? |
+tomorrow at 10 am EST call | ? |
+call tomorrow 9am PST | ? |
+завтра в 9 и в 18 таблетки | ? |
+завтра вечером в районе 8 позвонить | ? |
+завтра во второй половине дня позвонить | ? |
+завтра в обеденный перерыв зайти на почту | ? |
+5 числа следующего месяца оплатить | ? |
+on the 5th of next month pay | ? |
+в позапрошлую среду | ? |
+с понедельника бегать в 7 утра | ? |
+на следующей неделе позвонить в 10 | ? |
+3 раза в день по таблетке завтра | ? |
+за 2 часа до вылета завтра в 9 | ? |
+2 hours before the flight tomorrow at 9 | ? |
+завтра в девять ноль пять подъём | ? |
+завтра в 9 ровно подъём | 11-22 09:00 | подъём
+завтра же в 9 позвонить | 11-22 09:00 | позвонить
+паспорт!!! завтра в 9!!! | 11-22 09:00 | паспорт
+завтра в 10-11 утра созвон | ? |
+завтра в 10-00 созвон | 11-22 10:00 | созвон
+рейс 10:40 завтра в 8 утра | ? |
+код 12:34 завтра в 10 | ? |
+завтра-послезавтра позвонить | ? |
+каждый день кроме воскресенья в 8 подъём | ? |
+по пятницам раз в две недели зарплата | ? |
+завтра пол помыть | 11-22 09:00 | пол помыть
+купить пол кило сыра завтра | 11-22 09:00 | купить пол кило сыра
+8 марта 9 утра цветы | 2027-03-08 09:00 | цветы
+01.01 0:00 салют | 2027-01-01 00:00 | салют
+"""
+
+
 @table(("said", "at", "rest"), phrases(PHRASES))
 def test_a_time_is_understood_as_it_is_meant_or_asked_about(said: str, at: str, rest: str) -> None:
+    judge(said, at, rest)
+
+
+@table(("said", "at", "rest"), phrases(MORE_PHRASES))
+def test_people_write_in_their_own_ways(said: str, at: str, rest: str) -> None:
     judge(said, at, rest)
 
 
@@ -355,6 +653,10 @@ def test_nine_stays_nine_when_the_clocks_change() -> None:
     (gap,) = read("tomorrow 2:30 x", datetime(2027, 3, 27, 12, 0, tzinfo=berlin)).times[:1]
     assert f"{gap.at:%d %H:%M}" == "28 03:30"
     assert following(before, "week") - before == timedelta(days=7)
+
+
+def test_the_text_keeps_its_lines() -> None:
+    assert read("завтра в 10:00\nкупить:\n- хлеб", NOW).text == "купить:\n- хлеб"
 
 
 @table(
