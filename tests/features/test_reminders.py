@@ -233,3 +233,14 @@ async def test_a_model_that_gives_a_vague_time_is_told_what_it_may_mean(stage: S
     assert await stage.ask("in the evening") == "done"
     assert "at 17:00 (Moscow): tea in the evening" in str(stage.prompts()[-1])
     assert len(rows(stage, DUE)) == 1
+
+
+async def test_a_second_tap_on_a_place_is_too_late(stage: Stage) -> None:
+    await stage.start()
+    await stage.ask("/remind in 20 minutes tea")
+    asked = stage.telegram.transcript(ANNA)[-1]
+    first, second = (button["callback_data"] for button in buttons_of(asked)[:2])
+    stage.telegram.press(ANNA, asked["message_id"], first)
+    stage.telegram.press(ANNA, asked["message_id"], second)
+    await asyncio.sleep(60)
+    assert len(rows(stage, DUE)) == 1

@@ -417,7 +417,7 @@ ROWS: tuple[tuple[str, Make], ...] = (
     (rf"{DATE} числ[ао]", _day_of_month),
     (r"(?P<day>\d{1,2})-го", _day_of_month),
     # from now
-    (rf"(?:in|after|через|спустя)(?: (?:about|exactly|примерно|ровно))? {COUNTED}{MORE}", _span),
+    (rf"(?:in|after|через|спустя)(?: (?:about|exactly|примерно|ровно))? {COUNTED}{MORE}(?:['’]s? time)?", _span),
     (rf"(?:через|спустя) (?:{UNIT}){AND_HALF}{MORE}", _span),
     (rf"{COUNTED}{MORE} from (?:now|today)", _span),
     (rf"(?P<unit>{UNIT}) через (?P<count>{NUMBER})", _about),
@@ -447,6 +447,7 @@ FOLLOWING: tuple[tuple[str, Make], ...] = (
     (r"night", _says(Facts(part="night"))),
     (r"ночи", _says(Facts(part="ночь"))),
     (r"sharp|ровно|же", _says(Facts())),
+    (r"(?:the )?(?P<day>\d{1,2})(?:st|nd|rd|th)", _day_of_month),  # "Monday 23rd"
 )
 
 

@@ -68,7 +68,7 @@ def read(text: str, now: datetime) -> Reading:
     head = None
     if places[0].start in (begin, _end(forms.FOR, plain, begin)):
         head = places[0] = replace(places[0], start=begin)
-    tail = places[-1] if not text[places[-1].end :].strip(forms.BLANK) else None
+    tail = places[-1] if plain[places[-1].end :].strip(forms.BLANK) in ("", "please", "пожалуйста") else None
     main = head or tail or places[0]
     others = [place for place in places if place is not main and _may_add(plain, main.facts, place)]
     if head and tail and others == [tail] and (both := _completed(plain, head, tail)):

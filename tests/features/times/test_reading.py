@@ -557,6 +557,23 @@ on the 5th of next month pay | ? |
 купить пол кило сыра завтра | 11-22 09:00 | купить пол кило сыра
 8 марта 9 утра цветы | 2027-03-08 09:00 | цветы
 01.01 0:00 салют | 2027-01-01 00:00 | салют
+in 3 weeks' time call | 12-12 12:00 | call
+in a week's time call | 11-28 12:00 | call
+Monday the 23rd at 9am standup | 11-23 09:00 | standup
+Tuesday 23rd at 9am standup | ? |
+call mum tomorrow please | 11-22 09:00 | call mum please
+23rd Nov 10:00 flight | 11-23 10:00 | flight
+Sat 28 Nov 8pm concert | 11-28 20:00 | concert
+8pm on the 28th concert | 11-28 20:00 | concert
+Friday week drinks | ? |
+10 minutes before 5pm tea | ? |
+30 min tea | ? |
+every Monday at 9 and Tuesday at 10 tea | ? |
+Monday to Friday at 9 tea | ? |
+every day except Sunday at 9 tea | ? |
+call mum tomorrow between 9 and 10 | ? |
+watch 24 tonight at 9 | ? |
+enjoy the sun | ? |
 """
 
 
