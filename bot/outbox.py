@@ -41,20 +41,35 @@ class Choice:
     action: str
     payload: Mapping[str, Any] = field(default_factory=dict)
     queued: bool = False
+    dangerous: bool = False  # the messenger shows it in red
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of the settings panel: a text, and rows of buttons below it."""
+
+    text: str
+    rows: Sequence[Sequence[Choice]] = ()
 
 
 def finish_turn(
-    tx: Tx, incoming: Incoming, *answers: Outgoing | str, choices: Sequence[Choice] = (), over: bool = False
+    tx: Tx,
+    incoming: Incoming,
+    *answers: Outgoing | str,
+    choices: Sequence[Choice | Sequence[Choice]] = (),
+    over: bool = False,
 ) -> None:
     """End the turn of `incoming` in this transaction: store its answers, mark its updates as done.
 
-    A `str` is a plain text in the bot's own voice. `choices` become buttons below the first answer, one a line. `over`:
-    the first answer replaces the message whose button was pressed, where that is known. The caller delivers after the
-    commit, as `finish` does.
+    A `str` is a plain text in the bot's own voice. `choices` become buttons below the first answer, one choice or one
+    row of choices a line. `over`: the first answer replaces the message whose button was pressed, where that is known.
+    The caller delivers after the commit, as `finish` does.
     """
     outgoing = [Outgoing(one, plain=True) if isinstance(one, str) else one for one in answers]
     if choices:
-        outgoing[0] = replace(outgoing[0], buttons=tuple((_button(tx, incoming, choice),) for choice in choices))
+        rows = [(one,) if isinstance(one, Choice) else one for one in choices]
+        buttons = tuple(tuple(_button(tx, incoming, choice) for choice in row) for row in rows)
+        outgoing[0] = replace(outgoing[0], buttons=buttons)
     shown = tx.outbox.find_shown(incoming.address, incoming.message_id, but=incoming.id) if over else None
     if shown is not None:
         tx.outbox.claim_messages(incoming.id, incoming.address, shown.ids)
@@ -68,6 +83,22 @@ def finish_turn(
     tx.inbox.mark_done(incoming.ids)
 
 
+def finish_page(tx: Tx, incoming: Incoming, page: Page, *more: Outgoing | str, back: bool = True) -> None:
+    """End the turn with a page of the settings panel; `back` adds the button to the overview. `more` are sent after it.
+
+    A press on the panel changes the panel itself. A command opens a new panel; the old panel loses its buttons and
+    says where the new one is.
+    """
+    where, of = incoming.address, f"panel-{incoming.user.id}"
+    open_panel = tx.outbox.find_newest(where, of, but=incoming.id)
+    if open_panel is not None and incoming.message_id not in open_panel.ids:
+        moved = f"{incoming.id}.moved"
+        tx.outbox.claim_messages(moved, where, open_panel.ids)
+        tx.outbox.add_answer(moved, where, Outgoing(say(incoming.language, "panel.moved"), plain=True))
+    rows = [*page.rows, [Choice(say(incoming.language, "panel.back"), "settings")]] if back else page.rows
+    finish_turn(tx, incoming, Outgoing(page.text, plain=True, of=of), *more, choices=rows, over=True)
+
+
 async def finish(store: Writer, reply: Reply, work: Callable[[Tx], T]) -> T:
     """Run the one transaction of a command or press, which calls `finish_turn`; after its commit deliver the answers.
 
@@ -79,7 +110,11 @@ async def finish(store: Writer, reply: Reply, work: Callable[[Tx], T]) -> T:
 
 
 async def finish_with(
-    store: Store, incoming: Incoming, reply: Reply, *answers: Outgoing | str, choices: Sequence[Choice] = ()
+    store: Store,
+    incoming: Incoming,
+    reply: Reply,
+    *answers: Outgoing | str,
+    choices: Sequence[Choice | Sequence[Choice]] = (),
 ) -> None:
     """End a turn that changes nothing else, with these answers or silently."""
     await finish(store, reply, lambda tx: finish_turn(tx, incoming, *answers, choices=choices))
@@ -168,7 +203,8 @@ def delivery_key(turn: str, number: int = 0) -> str:
 
 def _button(tx: Tx, incoming: Incoming, choice: Choice) -> Button:
     add = tx.buttons.add_queued_button if choice.queued else tx.buttons.add_button
-    return add(incoming.address, incoming.id, incoming.user.id, choice.label, choice.action, **choice.payload)
+    button = add(incoming.address, incoming.id, incoming.user.id, choice.label, choice.action, **choice.payload)
+    return replace(button, dangerous=True) if choice.dangerous else button
 
 
 def public_fallback(tx: Tx, where: Address) -> Outgoing:

@@ -240,6 +240,20 @@ class Reply(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Menu:
+    """The commands (name, description) that the messenger offers in all private chats, or in all groups.
+
+    `language` is the language of the user's app, "" for every other one. `ephemeral` are the names of commands that in
+    groups are sent so that only the bot sees them.
+    """
+
+    language: str
+    commands: Sequence[tuple[str, str]]
+    of_groups: bool = False
+    ephemeral: Collection[str] = ()
+
+
 class Transport(Protocol):
     """The messenger, for parts without an `Incoming` at hand: jobs whose results come later."""
 
@@ -249,6 +263,10 @@ class Transport(Protocol):
 
     async def rename(self, address: Address, title: str) -> None:
         """Give the topic of an address a name. Does nothing if the topic is gone or can't be named."""
+        ...
+
+    async def set_menu(self, address: Address, menu: Sequence[tuple[str, str]]) -> None:
+        """Show these commands (name, description) in the menu of one chat. Raises `TransportUnavailable`."""
         ...
 
 

@@ -227,6 +227,7 @@ class Button:
 
     label: str
     data: str
+    dangerous: bool = False  # shown in red: what it does can't be undone
 
 
 @dataclass(frozen=True, slots=True)

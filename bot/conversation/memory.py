@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from bot.conversation import branching
 from bot.conversation.helper_model import HelperModel
 from bot.errors import BadInput
-from bot.feature import ButtonHandler, Command, Feature
+from bot.feature import ButtonHandler, Command, Feature, Section
 from bot.llm import prompt
 from bot.llm.routing import Routing
-from bot.outbox import Effect, finish, finish_turn
+from bot.outbox import Choice, Effect, Page, finish, finish_page, finish_turn
 from bot.ports import Reply
 from bot.prompts.catalog import instruct
 from bot.prompts.library import Library
@@ -24,7 +24,7 @@ from bot.storage.repositories.memory import Fact, Summary
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Button, Incoming, Job, Outgoing
+from bot.types import Incoming, Job, Outgoing
 
 KIND = "summary"
 VERBATIM = 20  # newest messages that a summary leaves out
@@ -94,7 +94,7 @@ class ConversationMemory:
             commands={
                 "/context": Command(self.show),
                 "/pin": Command(self.pin),
-                "/summary": Command(self.summary, in_menu=False),
+                "/summary": Command(self.summary),
             },
             presses={
                 "fact.unpin": ButtonHandler(self.press_unpin),
@@ -103,15 +103,16 @@ class ConversationMemory:
             },
             awaits={"summary.edit": self.edited},
             jobs={KIND: self.summarise},
+            sections={"memory": Section(page=self._page)},
         )
 
     # --- what is there ------------------------------------------------------------------------------------------------
 
     async def show(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
-        """/context: show what the next request will hold, with its size in tokens."""
-        await finish(self.store, reply, lambda tx: finish_turn(tx, incoming, self._view(tx, incoming)))
+        """/context: open a settings panel with what the next request will hold, and its size in tokens."""
+        await finish(self.store, reply, lambda tx: finish_page(tx, incoming, self._page(tx, incoming)))
 
-    def _view(self, tx: Tx, incoming: Incoming) -> Outgoing:
+    def _page(self, tx: Tx, incoming: Incoming) -> Page:
         choices, language = incoming.chat, incoming.language
         conversation = tx.messages.current_conversation(incoming.address)
         kept, branch = apply(tx, conversation, tx.messages.list_newest(conversation, self.history))
@@ -132,23 +133,18 @@ class ConversationMemory:
         if kept.summary is not None:
             key = "context.summary.user" if kept.summary.author == "user" else "context.summary.model"
             lines.append(say(language, key, text=_short(kept.summary.text)))
-        return Outgoing("\n".join(lines), plain=True, buttons=self._buttons(tx, incoming, language, conversation, kept))
-
-    @staticmethod
-    def _buttons(
-        tx: Tx, incoming: Incoming, language: str, conversation: int, kept: Kept
-    ) -> tuple[tuple[Button, ...], ...]:
-        def button(label: str, action: str, fact: int = 0) -> Button:
-            where, user = incoming.address, incoming.user.id
-            return tx.buttons.add_button(where, incoming.id, user, label, action, conversation=conversation, fact=fact)
-
-        rows: list[tuple[Button, ...]] = [
-            (button("✕ " + _short(fact.text, 30), "fact.unpin", fact=fact.id),) for fact in kept.facts
+        rows = [
+            [Choice("✕ " + _short(fact.text, 30), "fact.unpin", {"conversation": conversation, "fact": fact.id})]
+            for fact in kept.facts
         ]
         if kept.summary is not None:
-            edit, undo = say(language, "summary.edit"), say(language, "summary.undo")
-            rows.append((button(edit, "summary.edit"), button(undo, "summary.undo")))
-        return tuple(rows)
+            rows.append(
+                [
+                    Choice(say(language, key), key, {"conversation": conversation})
+                    for key in ("summary.edit", "summary.undo")
+                ]
+            )
+        return Page("\n".join(lines), rows)
 
     # --- facts --------------------------------------------------------------------------------------------------------
 
@@ -244,7 +240,7 @@ class ConversationMemory:
 
         def work(tx: Tx) -> None:
             change(tx)
-            finish_turn(tx, incoming, self._view(tx, incoming), over=True)
+            finish_page(tx, incoming, self._page(tx, incoming))
 
         await finish(self.store, reply, work)
 

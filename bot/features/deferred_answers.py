@@ -61,7 +61,7 @@ class DeferredAnswers:
             store=self.store, clock=self.store.clock, transport=self.transport, kind=self.operation
         )
         return Feature(
-            commands={"/later": Command(self.later, in_menu=self._other() is not None)},
+            commands={"/later": Command(self.later)},
             presses={"later": ButtonHandler(self.press), "later.again": ButtonHandler(self.press_again)},
             jobs={KIND: runner.follow},
         )

@@ -71,7 +71,7 @@ class ImageGeneration:
         return Feature(
             commands={
                 "/image": Command(self.image, in_menu=self.operation.painter is not None),
-                "/img": Command(self.image, in_menu=False),
+                "/img": Command(self.image),
             },
             presses={
                 **{name: ButtonHandler(self.press) for name in again},

@@ -9,18 +9,19 @@ the time it was sent.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
 from zlib import crc32
 
 from bot.errors import BadInput
-from bot.feature import ButtonHandler, Command, Feature
+from bot.feature import ButtonHandler, Command, Feature, Section
+from bot.features.settings_panel import pairs
 from bot.features.task_list import cancel_choice
 from bot.features.times import reading, zones
 from bot.features.times.forms import MONTHLY, WEEKEND, WORKDAYS
 from bot.features.times.reading import Reading, When
-from bot.outbox import Choice, Effect, expire_buttons, finish, finish_turn, remove_buttons
+from bot.outbox import Choice, Effect, Page, expire_buttons, finish, finish_page, finish_turn, remove_buttons
 from bot.ports import Reply, Transport
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
@@ -57,13 +58,15 @@ class Reminders:
     def feature(self) -> Feature:
         """The commands, the buttons of time zones, and the job that sends a reminder."""
         return Feature(
-            commands={"/remind": Command(self.remind), "/timezone": Command(self.timezone, in_menu=False)},
+            commands={"/remind": Command(self.remind), "/timezone": Command(self.timezone)},
             presses={
                 "reminder.zone": ButtonHandler(self.press_zone),
                 "reminder.time": ButtonHandler(self.press_time),
+                "zone.set": ButtonHandler(self.press_own_zone, has_toast=True),
             },
             awaits={ASKED: self.receive_zone},
             jobs={KIND: self.send},
+            sections={"zone": Section(page=self._page, value=_zone_title)},
         )
 
     async def remind(self, incoming: Incoming, reply: Reply, rest: str) -> None:
@@ -85,6 +88,8 @@ class Reminders:
             phrase = str(waiting.payload["text"]) if waiting is not None and waiting.name == ASKED else ""
             if where := zones.zone(rest):
                 self._set_zone(tx, incoming, where, phrase)
+            elif not rest and not phrase:
+                finish_page(tx, incoming, self._page(tx, incoming))
             else:
                 self._ask_zone(tx, incoming, phrase)
 
@@ -120,6 +125,32 @@ class Reminders:
             self._finish_set(tx, incoming, when, chosen["text"], where)
 
         await self._finish(reply, work)
+
+    def _page(self, tx: Tx, incoming: Incoming) -> Page:
+        """The page of the settings panel: the time zone of the user, and places to choose another."""
+        language, now = incoming.language, zones.zone(incoming.chat.zone)
+        places = [(name, zones.city(_zone(name), language), _zone(name) == now) for name in ZONES]
+        title, about = (
+            say(language, "settings.zone"),
+            say(language, "settings.zone.about", now=_zone_title(tx, incoming)),
+        )
+        choices = [
+            Choice(("✓ " if is_now else "") + f"{city} {self._now(_zone(name)):%H:%M}", "zone.set", {"zone": name})
+            for name, city, is_now in places
+        ]
+        return Page(f"{title}\n\n{about}", pairs(choices))
+
+    async def press_own_zone(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Store the time zone of the button, and show it in the settings panel."""
+        zone = str(action.payload["zone"])
+        changed = replace(incoming, chat=replace(incoming.chat, zone=zone))
+
+        def work(tx: Tx) -> None:
+            tx.users.store_timezone(incoming.address.bot, incoming.user.id, zone)
+            finish_page(tx, changed, self._page(tx, changed))
+
+        await finish(self.store, reply, work)
+        await reply.acknowledge(say(incoming.language, "settings.saved"))
 
     def set(self, tx: Tx, incoming: Incoming, language: str, when: str, text: str) -> str:
         """Set a reminder inside a transaction. Returns the sentence that confirms it.
@@ -324,3 +355,8 @@ def _zone(name: str) -> tzinfo:
 
 def _of_tool(incoming: Incoming) -> bool:
     return "." in incoming.id
+
+
+def _zone_title(_tx: Tx, incoming: Incoming) -> str:
+    zone = zones.zone(incoming.chat.zone)
+    return say(incoming.language, "settings.zone.none") if zone is None else zones.city(zone, incoming.language)

@@ -35,7 +35,7 @@ class WebSearch:
     def feature(self) -> Feature:
         """The command /search, and the button that agrees to its price."""
         return Feature(
-            commands={"/search": Command(self.search, in_menu=self.searcher is not None)},
+            commands={"/search": Command(self.search)},
             presses={"price.search": ButtonHandler(self.press)},
         )
 

@@ -15,6 +15,7 @@ from typing import Any, get_args
 
 from aiohttp import web
 
+from bot.errors import Unreadable
 from bot.media import audio
 from bot.sandbox.ai_studio.server import Studio
 from bot.sandbox.event_stream import Event, Hub
@@ -23,8 +24,16 @@ from bot.sandbox.telegram.call import ApiError
 from bot.sandbox.telegram.files import UPLOAD_LIMIT
 from bot.sandbox.telegram.people import UploadKind
 from bot.sandbox.telegram.server_facade import Telegram
+from bot.sandbox.trials import Trials
 
 HEARTBEAT = 15.0
+OGG = b"OggS"
+LONGEST_VOICE = 3_600  # seconds
+UNHEARD = {
+    "missing": "this recording has to be converted to OggOpus: pip install 'govorun[video]', or record in Firefox",
+    "mute": "there is no sound in it",
+    "long": "a voice message of more than an hour",
+}
 KINDS = get_args(UploadKind)
 INLINE = re.compile(r"(image/(jpeg|png|gif|webp)|(audio|video)/[\w.+-]+)")
 POLICY = (
@@ -48,14 +57,17 @@ Body = dict[str, Any]
 
 class PageApi:
     """The routes of the page. `bot_state` returns {"running", "pid"}; `bot_control` takes kill, stop, start
-    or restart.
+    or restart; `trials` is what the page lets people try.
     """
 
-    def __init__(self, telegram: Telegram, studio: Studio, bot_state: BotState, bot_control: BotControl) -> None:
+    def __init__(
+        self, telegram: Telegram, studio: Studio, bot_state: BotState, bot_control: BotControl, *, trials: Trials
+    ) -> None:
         self._telegram = telegram
         self._studio = studio
         self._bot_state = bot_state
         self._bot_control = bot_control
+        self._trials = trials
         self._streams: set[asyncio.Event] = set()
 
     def app(self) -> web.Application:
@@ -78,6 +90,10 @@ class PageApi:
     def show_model(self) -> None:
         """Tell the page which model writes the answers, and how far a change of it is."""
         self._hub.publish("model", model=self._studio.model_state())
+
+    def show_trials(self) -> None:
+        """Tell the page what people try, and whether the bot has an owner."""
+        self._hub.publish("trials", trials=self._trials.state())
 
     # --- looking ------------------------------------------------------------------------------------------------------
 
@@ -103,6 +119,7 @@ class PageApi:
                 "journal": self._hub.entries(),
                 "faults": self._faults(),
                 "model": self._studio.model_state(),
+                "trials": self._trials.state(),
             }
         )
 
@@ -167,6 +184,7 @@ class PageApi:
         return {
             "send": self._send,
             "edit": self._edit,
+            "delete": self._delete,
             "press": self._press,
             "stop": self._stop,
             "react": self._react,
@@ -178,6 +196,7 @@ class PageApi:
             "faults": self._set_faults,
             "bot": self._control,
             "model": self._model,
+            "try": self._try,
             "reset": self._reset,
         }
 
@@ -189,12 +208,18 @@ class PageApi:
         user_id, thread_id = _number(body, "user_id", 0), _number(body, "thread_id", 0)
         if reply_to < 0:  # a reply to an ephemeral message (`State.unseen_view`)
             return {"message": self._telegram.whisper(chat_id, text, user_id, thread_id, -reply_to)}
+        if self._telegram.state.chats[chat_id].private and self._trials.said(user_id, text):
+            self.show_trials()
         return {"message": self._telegram.say(chat_id, text, user_id, thread_id, reply_to)}
 
     async def _edit(self, body: Body) -> Body:
         number = _number(body, "message_id")
         user_id = _number(body, "user_id", 0)
         return {"message": self._telegram.edit(self._known(body), number, _text(body, "text"), user_id)}
+
+    async def _delete(self, body: Body) -> Body:
+        self._telegram.delete(self._known(body), _number(body, "message_id"))
+        return {}
 
     async def _upload(self, request: web.Request) -> web.Response:
         if request.headers.get("X-Sandbox") != "1":
@@ -204,13 +229,15 @@ class PageApi:
         try:
             if kind not in KINDS:
                 raise ValueError(f"kind must be one of {', '.join(KINDS)}")
-            data = await request.read()
+            data, mime = await request.read(), request.content_type
+            if kind == "voice" and not data.startswith(OGG):
+                data, mime = await asyncio.to_thread(_voice, data), "audio/ogg"
             message = self._telegram.upload(
                 self._known(query),
                 data,
                 kind,
                 name=query.get("name", ""),
-                mime=request.content_type,
+                mime=mime,
                 duration=max(round(audio.seconds(data)), 1),
                 caption=query.get("caption", ""),
                 user_id=_number(query, "user_id", 0),
@@ -292,6 +319,11 @@ class PageApi:
         self.show_model()
         return {"model": self._studio.model_state()}
 
+    async def _try(self, body: Body) -> Body:
+        await self._trials.change(body)
+        self.show_trials()
+        return {"trials": self._trials.state()}
+
     async def _reset(self, body: Body) -> Body:
         self._telegram.reset()
         return {}
@@ -304,6 +336,14 @@ class PageApi:
         if chat_id not in self._telegram.state.chats:
             raise ValueError("there is no such chat")
         return chat_id
+
+
+def _voice(data: bytes) -> bytes:
+    """Any sound as a voice message: OggOpus. Browsers other than Firefox record WebM. Raises `ValueError`."""
+    try:
+        return audio.opus(data, LONGEST_VOICE)
+    except Unreadable as error:
+        raise ValueError(UNHEARD.get(str(error), UNHEARD["mute"])) from None
 
 
 def _number(body: Body, name: str, default: int | None = None) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,13 +12,13 @@ from typing import Any
 import bot.telegram.client.fast_import  # noqa: F401  isort: skip  before aiogram
 
 from aiogram.methods import EditForumTopic, GetMe, SetMyCommands, TelegramMethod
-from aiogram.types import BotCommand, BotCommandScopeAllGroupChats
+from aiogram.types import BotCommand, BotCommandScopeAllGroupChats, BotCommandScopeChat
 
 from bot.clock import Clock
 from bot.concurrency.retry import Backoff, Retry
 from bot.config.settings import Settings
 from bot.errors import ConfigError, Refused, TransportError, TransportUnavailable, Unauthorized
-from bot.ports import Dispatcher, Handler, Inbox, ProcessRole
+from bot.ports import Dispatcher, Handler, Inbox, Menu, ProcessRole
 from bot.telegram.client.api import Api, NoMethod
 from bot.telegram.receiving import auto_answers, webhook
 from bot.telegram.receiving.aiogram_routers import Routers
@@ -95,15 +95,14 @@ class Telegram:
     async def start(
         self,
         handler: Handler,
-        menu: Mapping[str, Sequence[tuple[str, str]]],
+        menus: Sequence[Menu],
         engine: Dispatcher,
-        unseen: Collection[str] = (),
         role: ProcessRole = ProcessRole.ALL,
     ) -> None:
         """Check the token, work on what an earlier run left, then take updates. Raises `ConfigError`.
 
-        `menu` has names and descriptions of commands by language. In groups, commands in `unseen` are sent so that only
-        the bot sees them. `role` says whether this process takes updates, works on them, or both.
+        `menus` are the menus of private chats and of groups. `role` says whether this process takes updates, works on
+        them, or both.
         """
         me = await self._get_me()
         self.username = me.username
@@ -125,9 +124,7 @@ class Telegram:
         )
         if role.works:
             await engine.begin(self)
-            self.tasks.create_task(
-                self._set_menu(menu, unseen)
-            )  # a process that takes updates only may not know the models
+            self.tasks.create_task(self._set_menus(menus))  # a process that takes updates only may not know the models
         if role.takes:
             await self._take_updates(intake, engine)
         how = "takes no updates" if not role.takes else f"takes updates by {'webhook' if self._webhook else 'polling'}"
@@ -223,6 +220,17 @@ class Telegram:
         except Refused as error:
             log.info("chat %d: topic %d keeps its name: %s", address.chat, address.thread, error)
 
+    async def set_menu(self, address: Address, menu: Sequence[tuple[str, str]]) -> None:
+        """Show these commands in the menu of one chat, whatever the language of the user's app.
+
+        A chat that can't be reached keeps its menu. Raises `TransportUnavailable`.
+        """
+        rows = [BotCommand(command=name, description=text) for name, text in menu]
+        try:
+            await self.api.call(SetMyCommands(commands=rows, scope=BotCommandScopeChat(chat_id=address.chat)))
+        except (Refused, NoMethod) as error:
+            log.info("chat %d keeps its menu: %s", address.chat, error)
+
     def _make_reply(self, incoming: Incoming, callback: str) -> TelegramReply:
         origin = Origin(
             private=incoming.private,
@@ -275,15 +283,15 @@ class Telegram:
         finally:
             self.poller = None
 
-    async def _set_menu(self, menu: Mapping[str, Sequence[tuple[str, str]]], unseen: Collection[str]) -> None:
+    async def _set_menus(self, menus: Sequence[Menu]) -> None:
         try:
-            for language, commands in menu.items():
-                for scope, hidden in ((None, ()), (BotCommandScopeAllGroupChats(), unseen)):
-                    rows = [
-                        BotCommand(command=name, description=text, is_ephemeral=name in hidden or None)
-                        for name, text in commands
-                    ]
-                    await self.api.call(SetMyCommands(commands=rows, scope=scope, language_code=language or None))
+            for menu in menus:
+                rows = [
+                    BotCommand(command=name, description=text, is_ephemeral=name in menu.ephemeral or None)
+                    for name, text in menu.commands
+                ]
+                scope = BotCommandScopeAllGroupChats() if menu.of_groups else None
+                await self.api.call(SetMyCommands(commands=rows, scope=scope, language_code=menu.language or None))
         except NoMethod as error:  # `Api` has logged a warning
             log.debug("the menu of commands: %s", error)
         except TransportError as error:  # the menu is a convenience: the bot works without

@@ -1,4 +1,7 @@
-"""Money: prices, the ledger, budgets by day and month, the price that is asked about first, /usage and /allowance."""
+"""Money: prices, the ledger, budgets by day and month, the price that is asked about first, /usage and /allowance.
+
+See P16, T10 in docs/promises.md.
+"""
 
 from __future__ import annotations
 

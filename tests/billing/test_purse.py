@@ -1,4 +1,7 @@
-"""What is no answer is paid for too: speech, voices, vectors and searches are held back, settled and in the ledger."""
+"""What is no answer is paid for too: speech, voices, vectors and searches are held back, settled and in the ledger.
+
+See P16, T10 in docs/promises.md.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,7 @@ from bot.texts.catalog import say
 from tests.knowledge.test_documents import LONG, pdf
 from tests.media.test_voice import say_it, voices
 from tests.promises.e2e.surroundings import Process
+from tests.support.choosing import speaks
 from tests.support.scripted_model import ScriptedModel, call
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
 from tests.support.telegram_side import inbox, rows, soon
@@ -115,7 +119,7 @@ async def test_what_may_have_been_done_is_paid_in_full(stage: Stage, failure: di
 
 async def test_a_spoken_answer_is_booked_by_its_characters_as_of_who_has_asked(stage: Stage) -> None:
     await stage.start(speech="on", **MUCH)
-    await stage.ask("/voice")
+    await speaks(stage)
     stage.studio.script("It is **four**.")
     say_it(stage, "What is two and two?")
     await soon(stage, lambda: voices(stage) or None)
@@ -265,7 +269,7 @@ async def test_where_the_budget_allows_no_vectors_a_document_is_searched_by_its_
 
 async def test_an_answer_that_a_budget_lets_not_be_spoken_is_there_in_writing_with_the_reason(stage: Stage) -> None:
     await stage.start(speech="on", user_daily_money=Decimal("1.2"), **PRICES)
-    await stage.ask("/voice")
+    await speaks(stage)
     stage.studio.script(Answer(["It is four, and it was always four."], usage=DEAR))
     say_it(stage, "What is two and two?")
     spoken = (await stage.texts(4))[-1]
@@ -405,7 +409,7 @@ async def _asks(stage: Stage, route: str) -> None:
         stage.telegram.upload(ANNA, BOOK, "document", name="book.txt", caption="Freedonia?")
     else:
         if route == "synthesize":
-            await stage.ask("/voice")
+            await speaks(stage)
             stage.studio.script("Four.")
         say_it(stage, "What is two and two?", 60 if route == "recognizeFileAsync" else 5)
 

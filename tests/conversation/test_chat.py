@@ -133,6 +133,7 @@ async def test_a_prompt_over_the_window_is_shortened_once(stage: Stage) -> None:
 
 
 async def test_the_content_filter_takes_the_answer_back(stage: Stage) -> None:
+    """T38."""
     await stage.start()
     stage.studio.script(Answer(["Something bad", " is"], status="CONTENT_FILTER"))
     assert "can't talk about that" in await stage.ask("tell me")

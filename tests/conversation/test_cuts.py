@@ -1,5 +1,7 @@
 """A model's answer cut after every byte, in five framings: never passed off as whole, from the wire to the chat.
 
+See P6, F70 in docs/promises.md.
+
 Two of the framings look like an orderly end to every HTTP client. `CUTS=all` tries each byte of the recorded answer
 over a real connection (95,505 of them, about ten minutes); without it the bytes are chosen so that each kind of place
 is among them.

@@ -1,4 +1,4 @@
-"""What the bot remembers is what the chat shows: word for word, also of long, stopped and broken answers."""
+"""What the bot remembers is what the chat shows: word for word, also of long, stopped and broken answers (P5)."""
 
 from __future__ import annotations
 

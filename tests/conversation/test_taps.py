@@ -1,4 +1,4 @@
-"""Tools that act need a tap and are done once: what happens in the middle is said, never repeated (P3, P25, T21)."""
+"""Tools that act need a tap and are done once: what happens in the middle is said, never repeated (P2, P25, T21)."""
 
 from __future__ import annotations
 

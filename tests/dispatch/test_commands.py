@@ -46,8 +46,7 @@ async def test_help_lists_the_menu_of_which_telegram_is_told_in_both_languages(s
         rows = app.inbound.help.menu(language)
         assert shown[code] == [{"command": name, "description": text} for name, text in rows]
     assert [row["command"] for row in shown[""]] == [
-        "help", "new", "stop", "whisper", "image", "model", "reasoning", "settings", "chats", "context", "pin",
-        "persona", "write", "later", "jobs", "remind", "usage", "allowance", "export", "forget",
+        "new", "chats", "image", "write", "remind", "model", "settings", "usage", "help",
     ]  # fmt: skip
 
 
@@ -75,10 +74,12 @@ async def test_what_follows_a_command_may_begin_on_a_new_line(stage: Stage) -> N
 
 async def test_an_unknown_command_points_to_help(stage: Stage) -> None:
     await stage.start()
-    for said in ("/nonsense", "/ѕtart", "/helpme please", "/" + "x" * 300):
+    for said in ("/nonsense", "/qwerty", "/дай please", "/" + "x" * 300):
         for chat, language in LANGUAGE_OF.items():
             word = said.partition(" ")[0][:64]
             assert await stage.ask(said, chat) == say(language, "unknown.command", command=word)
+            near = say(language, "unknown.command.near", command="/setings", near="/settings")
+            assert await stage.ask("/setings", chat) == near
     assert stage.prompts() == []
 
 

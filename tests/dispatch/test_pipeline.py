@@ -74,6 +74,7 @@ class Silence:
 
 
 async def test_a_conversation_is_worked_on_in_its_order_and_others_do_not_wait() -> None:
+    """P3."""
     order: list[str] = []
 
     async def handler(incoming: Incoming, _reply: Reply) -> None:

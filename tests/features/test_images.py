@@ -1,4 +1,4 @@
-"""Pictures: ordered once, paid once, delivered once, whatever happens in between."""
+"""Pictures: ordered once, paid once, delivered once, whatever happens in between (P13)."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from bot.features.deferred_answers import PATIENCE
 from bot.sandbox.telegram.server_facade import buttons_of
 from bot.testing.virtual_loop import VirtualLoop
 from bot.texts.catalog import say
+from tests.support.choosing import pressed
 from tests.support.stage import ANNA, CODE, TEAM, Stage
 from tests.support.telegram_side import rows, soon
 
@@ -101,10 +102,8 @@ async def test_a_model_is_asked_later_what_it_would_be_asked_now(stage: Stage) -
     await stage.texts(1)
     for words, label in (("/persona", "Translator"), ("/model", say("en", "model.everywhere"))):
         await stage.ask(words)
-        await stage.press(label)
-        await stage.texts(len(stage.telegram.texts(ANNA)) + 1)
-    await stage.press(LITE)
-    await stage.texts(6)
+        await pressed(stage, label)
+    await pressed(stage, LITE)
     await stage.ask("/pin my name is Anna")
     await stage.ask("hello")
     answers = len(stage.telegram.texts(ANNA))

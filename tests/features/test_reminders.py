@@ -72,7 +72,7 @@ async def test_places_and_days_are_told_in_the_language_of_the_chat(stage: Stage
     await stage.ask("/timezone", BORIS)
     labels = [button["text"].rpartition(" ")[0] for button in buttons_of(stage.telegram.transcript(BORIS)[-1])]
     assert labels[:2] == ["Калининград", "Москва"]
-    assert labels[-2:] == ["Нью-Йорк", "UTC"]
+    assert labels[-3:-1] == ["Нью-Йорк", "UTC"]
     told = await stage.ask("/timezone Ташкент", BORIS)
     assert told.startswith("Ваш часовой пояс: Ташкент, ")
     told = await stage.ask("/remind каждый понедельник 9:00 планёрка", BORIS)

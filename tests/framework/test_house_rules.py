@@ -111,9 +111,7 @@ def _makes(call: ast.Call) -> bool:
 
 
 UNDOCUMENTED: dict[str, int] = {}
-CROWDED = {
-    "bot/runtime": 16,
-}
+CROWDED: dict[str, int] = {}
 WIDE = {
     "Call": 9,
     "Chat": 13,

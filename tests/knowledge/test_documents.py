@@ -170,6 +170,7 @@ async def test_stop_ends_the_search_in_documents_too(stage: Stage) -> None:
 
 
 async def test_without_embeddings_the_words_are_searched(stage: Stage) -> None:
+    """F81."""
     await stage.start()
     stage.telegram.upload(ANNA, pdf(*LONG), "document", name="book.pdf")
     await stage.texts(1)

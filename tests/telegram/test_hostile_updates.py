@@ -1,4 +1,4 @@
-"""Updates that are broken or hostile: none stops the others, and words among them are answered."""
+"""Updates that are broken or hostile: none stops the others, and words among them are answered (F37, F40, F41, F46)."""
 
 from __future__ import annotations
 

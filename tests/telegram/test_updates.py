@@ -56,6 +56,7 @@ def test_a_topic_is_part_of_the_address_only_where_it_is_one() -> None:
 
 @table("text", ["\u2800", "\u200b\u200d", "\u3164", " ", ".", "\n\t", "\ufeff", "\0", "\u0301", "\x1b"])
 def test_a_text_without_anything_to_read_is_empty(text: str) -> None:
+    """F40."""
     found = read(text=text)
     assert found is not None
     assert found.text == ""

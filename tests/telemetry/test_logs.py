@@ -1,4 +1,4 @@
-"""Log lines: one for each event, and no secret in any of them."""
+"""Log lines: one for each event, and no secret in any of them (T1, T2, T29, T30)."""
 
 from __future__ import annotations
 

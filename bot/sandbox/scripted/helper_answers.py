@@ -22,14 +22,22 @@ def helper_answer(messages: Messages, text: str, language: str, again: Callable[
     for pattern, make in ORDERS:
         if pattern.match(orders):
             return make(text, language)
-    if RESUME.match(text):
-        return _rest(messages, language, again)
+    return _rest(messages, language, again) if RESUME.match(text) else None
+
+
+def answer_about_files(text: str, language: str) -> str:
+    """The answer to a question with documents or with something that this model can't open; "" for any other."""
     _, documents, asked = _parted(text)
     if documents:
         return _cited(documents, asked, language)
     if found := UNSEEN.search(text):
         return BLIND[language] if found[1] in ("a picture", "картинку") else CLOSED[language]
-    return None
+    return ""
+
+
+def brings_files(text: str) -> bool:
+    """Whether a file came with this very question, and not with an earlier one."""
+    return bool(MARK.search(text) or UNSEEN.search(text))
 
 
 def _title(text: str, _language: str) -> str:

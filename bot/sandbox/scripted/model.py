@@ -12,10 +12,11 @@ import re
 from collections.abc import Callable, Sequence
 
 from bot.sandbox.scripted.essay import ESSAY
-from bot.sandbox.scripted.helper_answers import helper_answer, spoken
+from bot.sandbox.scripted.helper_answers import answer_about_files, brings_files, helper_answer, spoken
 
 Messages = Sequence[dict[str, str]]
 Language = str
+TIME_TO_STOP = 20.0  # seconds
 
 
 def answer(messages: Messages) -> str:
@@ -27,10 +28,11 @@ def answer(messages: Messages) -> str:
     )
     if (found := helper_answer(messages, text, language, answer)) is not None:
         return found
-    for pattern, make in RULES:
-        if pattern.search(text):
-            return make(messages, language)
-    return _default(messages, language)
+    by_rule = next((make(messages, language) for pattern, make in RULES if pattern.search(spoken(text))), "")
+    about_files = answer_about_files(text, language)
+    # Documents stand before every later question, too: then the words that people try come first.
+    first, second = (about_files, by_rule) if brings_files(text) else (by_rule, about_files)
+    return first or second or _default(messages, language)
 
 
 def question(messages: Messages) -> str:
@@ -44,12 +46,12 @@ def language_of(text: str) -> Language:
     return "ru" if re.search("[а-яё]", text, re.IGNORECASE) else "en"
 
 
-def pace(messages: Messages) -> float:
-    """How fast the answer is written: 1 as set, less is slower, 0 at once. The words of the question decide."""
-    text = question(messages).lower()
+def seconds_wanted(messages: Messages) -> float | None:
+    """How long the answer should take: 0 at once, 20 s if the question wants it slow; None for the usual speed."""
+    text = spoken(question(messages)).lower()
     if re.search(r"\binstant|мгновенн", text):
         return 0.0
-    return 0.2 if re.search(r"\bslow|медленн", text) else 1.0
+    return TIME_TO_STOP if re.search(r"\bslow|медленн", text) else None
 
 
 def is_refused(messages: Messages) -> bool:
@@ -72,8 +74,9 @@ def _greeting(messages: Messages, language: Language) -> str:
 
 def _default(messages: Messages, language: Language) -> str:
     before = len(_turns(messages)) - 1
-    words = len(re.findall(r"\w+", question(messages)))
-    return DEFAULT[language].format(quote=_quoted(question(messages)), before=before, words=words)
+    count = len(re.findall(r"\w+", question(messages)))
+    words = "1 word" if count == 1 else f"{count} words"
+    return DEFAULT[language].format(quote=_quoted(question(messages)), before=before, words=words, count=count)
 
 
 def _memory(messages: Messages, language: Language) -> str:
@@ -121,7 +124,7 @@ Anything else I repeat back to you. With a key of Yandex AI Studio the same bot 
 }
 
 DEFAULT = {
-    "en": """You wrote ({words} words):
+    "en": """You wrote ({words}):
 
 {quote}
 
@@ -130,7 +133,7 @@ Before this I was given **{before}** earlier messages of our conversation.
 
 A real model would answer here. I can show you a *table*, a *list*, *code*, a *formula* or a *long* text — \
 just name one.""",
-    "ru": """Вы написали (слов: {words}):
+    "ru": """Вы написали (слов: {count}):
 
 {quote}
 

@@ -17,6 +17,7 @@ from bot.sandbox.telegram.methods.edit import react
 from bot.sandbox.telegram.state import COLORS, FIRST_GROUP, Chat, Message, Person
 
 UploadKind = Literal["photo", "voice", "document", "video_note", "sticker"]
+LEAST_PIECE = 3_950  # characters: a bot takes a shorter message for a whole one
 ANONYMOUS = {"id": 1087968824, "is_bot": True, "first_name": "Group", "username": "GroupAnonymousBot"}
 
 
@@ -45,9 +46,9 @@ class PeopleActions:
     ) -> Message:
         """Write a message and return it.
 
-        A text of more than 4,096 characters is split into several messages, as clients do; the last one is returned. An
-        unknown positive `chat_id` becomes a new person. `anonymous`: the sender is an administrator whom the group
-        shows under its own name.
+        A text of more than 4,096 characters is split into several messages, between words as clients do; the last one
+        is returned. An unknown positive `chat_id` becomes a new person. `anonymous`: the sender is an administrator
+        whom the group shows under its own name.
 
         A command that the bot has declared ephemeral is sent ephemerally in a group, unless `aloud`: old clients do not
         know ephemeral commands.
@@ -55,8 +56,7 @@ class PeopleActions:
         chat, sender = self._place(chat_id, user_id)
         if not (chat.private or anonymous or aloud) and self._is_unseen(text):
             return self.whisper(chat_id, text, sender, thread_id)
-        pieces = [text[start : start + TEXT_LIMIT] for start in range(0, len(text), TEXT_LIMIT)] or [""]
-        for piece in pieces:
+        for piece in _pieces(text):
             content: dict[str, Any] = {"text": piece}
             if anonymous:
                 content |= {"from": ANONYMOUS, "sender_chat": self.state.head(chat)}
@@ -290,7 +290,7 @@ class PeopleActions:
             if draft.chat_id == user_id:
                 self.state.drop_draft(user_id, draft.thread_id)
         self._member(chat, user_id, "kicked" if blocked else "member")
-        self.state.show_chat(chat)
+        self.state.show_person(self.state.people[user_id])
 
     def kick(self, chat_id: int, gone: bool = True, user_id: int | None = None) -> None:
         """A person removes the bot from a group, or with False adds it again."""
@@ -386,3 +386,13 @@ class PeopleActions:
             "new_chat_member": new,
         }
         self.updates.add("my_chat_member", payload, lane=f"chat {chat.id}")
+
+
+def _pieces(text: str) -> list[str]:
+    """The text as messages of at most 4,096 characters, cut at white space (which is dropped) where there is some."""
+    pieces = []
+    while len(text) > TEXT_LIMIT:
+        space = max(text.rfind(" ", LEAST_PIECE, TEXT_LIMIT), text.rfind("\n", LEAST_PIECE, TEXT_LIMIT))
+        pieces.append(text[: space if space > 0 else TEXT_LIMIT])
+        text = text[space + 1 if space > 0 else TEXT_LIMIT :]
+    return [*pieces, text]

@@ -19,7 +19,6 @@ from bot.sandbox.telegram.faults import Fault, Faults
 from bot.sandbox.telegram.flood_limits import Limits
 from bot.sandbox.telegram.http import ApiCall, HttpServer
 from bot.sandbox.telegram.markup.rich import plain
-from bot.sandbox.telegram.methods.account import default_commands
 from bot.sandbox.telegram.people import PeopleActions
 from bot.sandbox.telegram.state import FIRST_GROUP, Chat, Message, Person, Profile, State
 from bot.sandbox.telegram.updates import UpdateQueue
@@ -183,7 +182,7 @@ class Telegram(PeopleActions):
         """The people, chats, messages, drafts and commands that the page shows when it is opened."""
         state = self.state
         return {
-            "users": [person.user() for person in state.people.values()],
+            "users": [person.view() for person in state.people.values()],
             "chats": [chat.view() for chat in state.chats.values()],
             "messages": {
                 str(chat.id): sorted(
@@ -196,7 +195,7 @@ class Telegram(PeopleActions):
                 for chat in state.chats.values()
             },
             "drafts": self.drafts,
-            "commands": default_commands(self.api),
+            "commands": state.commands,
         }
 
     # --- failing ------------------------------------------------------------------------------------------------------

@@ -42,6 +42,10 @@ class Person:
                 user[name] = value
         return user
 
+    def view(self) -> dict[str, Any]:
+        """The person as the page shows it."""
+        return {**self.user(), "blocked": self.blocked}
+
 
 @dataclass(slots=True)
 class Topic:
@@ -163,6 +167,7 @@ class State:
         self.chats: dict[int, Chat] = {}
         self.drafts: dict[tuple[int, int], Draft] = {}
         self.stopped: set[tuple[int, int, int]] = set()
+        self.force_replies: set[tuple[int, int]] = set()  # chat and message; forgotten when the sandbox ends
         self.files: dict[str, StoredFile] = {}
         self.commands: dict[str, dict[str, list[dict[str, Any]]]] = {}
         self.last_id = 0
@@ -234,8 +239,12 @@ class State:
         thread_id: int = 0,
         reply_to: int = 0,
         quote: str = "",
+        force_reply: bool = False,
     ) -> Message:
-        """Add a message to a chat and return it. A message of the bot removes the draft in that chat and topic."""
+        """Add a message to a chat and return it. A message of the bot removes the draft in that chat and topic.
+
+        `force_reply`: the clients of those who are meant begin a reply to it. The Bot API does not return that.
+        """
         message: Message = {
             "message_id": self.next_id(chat),
             "from": self.user(sender),
@@ -250,6 +259,8 @@ class State:
             message["quote"] = {"text": quote, "position": 0, "is_manual": True}
         message |= content
         chat.messages[message["message_id"]] = message
+        if force_reply:
+            self.force_replies.add((chat.id, message["message_id"]))
         if sender == self.profile.id:
             self.drop_draft(chat.id, thread_id)
         self.show(chat, message)
@@ -260,9 +271,11 @@ class State:
         self.hub.publish("message", chat_id=chat.id, message=self.view(chat, message))
 
     def view(self, chat: Chat, message: Message) -> Message:
-        """The message as the page shows it: with its reactions."""
-        reactions = chat.reactions.get(message["message_id"])
-        return {**message, "reactions": reactions} if reactions else dict(message)
+        """The message as the page shows it: with its reactions, and `force_reply` if it asks for a reply."""
+        number = message["message_id"]
+        reactions = {"reactions": found} if (found := chat.reactions.get(number)) else {}
+        asks = {"force_reply": True} if (chat.id, number) in self.force_replies else {}
+        return {**message, **reactions, **asks}
 
     def whisper(
         self, chat: Chat, sender: int, receiver: int, content: dict[str, Any], *, thread_id: int = 0, reply_to: int = 0
@@ -317,6 +330,10 @@ class State:
     def show_chat(self, chat: Chat) -> None:
         """Publish a new or changed chat to the page."""
         self.hub.publish("chat", chat=chat.view())
+
+    def show_person(self, person: Person) -> None:
+        """Publish a changed person to the page."""
+        self.hub.publish("user", user=person.view())
 
     # --- drafts -------------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, literal_column
@@ -113,6 +114,9 @@ def dump_outgoing(outgoing: Outgoing) -> str:
     row = asdict(outgoing)
     if row["file"]:
         del row["file"]["data"]  # a column of its own
+    for button in chain.from_iterable(row["buttons"]):
+        if not button["dangerous"]:  # so that a version of before, which runs beside this one, can read the row
+            del button["dangerous"]
     return json.dumps(row, ensure_ascii=False)
 
 

@@ -240,9 +240,12 @@ def stop_keyboard(label: str) -> InlineKeyboardMarkup:
 
 
 def _inline(rows: tuple[tuple[Button, ...], ...]) -> InlineKeyboardMarkup:
-    return InlineKeyboardMarkup(
-        inline_keyboard=[[InlineKeyboardButton(text=b.label, callback_data=b.data) for b in row] for row in rows]
-    )
+    return InlineKeyboardMarkup(inline_keyboard=[[_key(button) for button in row] for row in rows])
+
+
+def _key(button: Button) -> InlineKeyboardButton:
+    style = "danger" if button.dangerous else None  # since Bot API 9.4; servers of before ignore it
+    return InlineKeyboardButton(text=button.label, callback_data=button.data, style=style)
 
 
 MEDIA: dict[str, type[InputMediaPhoto | InputMediaDocument]] = {

@@ -1,4 +1,4 @@
-"""Many processes for one bot: whatever happens to them, every question is answered, once and in order."""
+"""Many processes for one bot: whatever happens to them, every question is answered, once and in order (P1, P2, P3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A process that freezes: whoever watches over it notices, ends it, and learns where it stood."""
+"""A process that freezes: whoever watches over it notices, ends it, and learns where it stood (F102)."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import sys
 import time
@@ -73,6 +74,7 @@ async def test_the_sandbox_prints_its_address_and_answers_with_a_growing_draft(t
         code, out, err = await process.ended()
         assert (code, err) == (0, "")
         assert "http://" not in out
+        assert re.search(r"To own the bot, write to it: /start [\w-]{16,}\n", out)
     assert working_in(tmp_path / "world") == []
 
 

@@ -1,6 +1,8 @@
 """Servers that stand in Telegram's place and know less of the Bot API: nothing that they lack may cost an answer.
 
-Their shapes are those of emulators that people test their bots with (`docs/promises.md` names them): what a method is
+See F32, F33, F35 in docs/promises.md.
+
+Their shapes are those of emulators that people test their bots with (`docs/testing.md` names them): what a method is
 not known by is a page, a JSON of their own, a 404 without a word; edits return null; polls come back at once.
 """
 

@@ -1,4 +1,4 @@
-"""What Telegram says in words: wait, no, gone, not you, somebody else is here. Also `test_delivery_floods`."""
+"""What Telegram says in words: wait, no, gone, not you, somebody else is here. Also `test_delivery_floods` (P9)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
 """A command and a press are done once, and what they say is what they have changed, wherever the process was killed.
 
+See P2 in docs/promises.md.
+
 Each is done twice: undisturbed, and killed after every commit of the turn that leaves it open, then begun again by the
 next process. In the end the database and the chat must hold the same. Every command, button and awaited message of the
 bot has a row in `COMMANDS`, `PRESSES` or `AWAITED`; one that is added without a row fails here.
@@ -20,6 +22,7 @@ import pytest
 
 from bot.ai import Answered, Findings, Finished, ImageRequest, Request
 from bot.feature import joined
+from bot.jobs.worker import LONGEST_WAIT
 from bot.providers.yandex.service import YandexStudio
 from bot.sandbox.telegram.server_facade import text_of
 from bot.storage.repositories.mapping import dump_parts
@@ -154,7 +157,7 @@ class Course:
             if self.world.disk.threads[0].pulled:
                 self.world.kill()
                 self.world.start()
-        self.world.wait(10.0)  # for jobs
+        self.world.wait(LONGEST_WAIT + 5.0)  # for jobs
         self.world.settle()
 
     def _written(self, connection: sqlite3.Connection) -> bool:
@@ -267,8 +270,8 @@ PRESSES = {
     "price.answer": Press({"question": 1}),
     "price.cheaper": Press({"question": 1, "model": "two"}),
     "price.drop": Press({"question": 1}),
-    "settings.language": Press(), "settings.model": Press(), "settings.streaming": Press(),
-    "settings.notices": Press(),
+    "settings": Press({"section": "memory"}), "settings.language": Press(), "settings.model": Press(),
+    "settings.streaming": Press(), "settings.notices": Press(),
     "language.set": Press({"language": "ru"}), "model.set": Press({"model": "two"}),
     "streaming.set": Press({"streaming": "off"}), "notices.set": Press({"notices": ""}),
     "reasoning.set": Press({"reasoning": "off"}),
@@ -288,7 +291,8 @@ PRESSES = {
     "reminder.time": Press({"at": 2_000_000_000.0, "repeat": "", "text": "tea"}),
     "feedback": Press({"turn": "1", "sign": "👍"}),
     "allowance.of": Press({"whom": 777, "wish": "200"}), "allowance.change": Press({"whom": 777}),
-    "forget": Press(),
+    "forget": Press(), "forget.ask": Press(), "forget.cancel": Press(), "export": Press(),
+    "voice.set": Press({"voice": True}), "zone.set": Press({"zone": "Europe/Moscow"}),
     "join.allow": Press(SUBJECT, applied), "join.refuse": Press(SUBJECT, applied),
     "members.show": Press({"whom": "777"}), "members.page": Press({"page": "0"}),
     "members.set": Press({"whom": "777", "role": "operator"}), "group.withdraw": Press({"chat": "-100777"}),

@@ -1,4 +1,7 @@
-"""No text of a person or a model holds the process up: patterns and loops take time in proportion to what they read."""
+"""No text of a person or a model holds the process up: patterns and loops take time in proportion to what they read.
+
+See T37 in docs/promises.md.
+"""
 
 from __future__ import annotations
 

@@ -125,9 +125,14 @@ async def test_allowed_updates_stay_and_the_default_leaves_reactions_out(client:
 # --- what people do ---------------------------------------------------------------------------------------------------
 
 
-async def test_a_long_text_arrives_in_pieces(client: Client, telegram: Telegram) -> None:
+async def test_a_long_text_arrives_in_pieces_cut_between_words(client: Client, telegram: Telegram) -> None:
     telegram.say(ANNA, "a" * 5000)
     assert [len(text) for text in texts(await client.updates())] == [4096, 904]
+    words = [f"word{number}" for number in range(1_000)]
+    telegram.say(ANNA, " ".join(words))
+    first, second = texts(await client.updates())[2:]
+    assert [*first.split(" "), *second.split(" ")] == words
+    assert 3_900 < len(first) < 4_096
 
 
 async def test_messages_have_the_fields_of_the_real_ones(client: Client, telegram: Telegram) -> None:

@@ -60,13 +60,13 @@ class PendingAnswer:
     """An answer that has not been sent yet: its `text` or chunks if they are known, `live` if a model is still writing
     it.
 
-    `pace` is its speed relative to the set one: 1 as set, less is slower, 0 at once.
+    `seconds` is how long it takes: 0 comes at once, None is the set speed.
     """
 
     answer: Answer
     live: AsyncIterator[str] | None = None
     text: str = ""
-    pace: float = 1.0
+    seconds: float | None = None
 
     def pieces(self, split: Split) -> Sequence[str]:
         """The pieces of a known answer; `split` cuts its text."""
@@ -118,8 +118,8 @@ class AnswerSource:
             return wanted
         made = self.function(messages)
         if isinstance(made, str):
-            pace = model.pace(messages) if self.paced else 1.0
-            return PendingAnswer(Answer(thought=thought), text=made, pace=pace)
+            seconds = model.seconds_wanted(messages) if self.paced else None
+            return PendingAnswer(Answer(thought=thought), text=made, seconds=seconds)
         return PendingAnswer(Answer(thought=thought), live=made)
 
     async def steps(self, pending: PendingAnswer, split: Split, limit: int) -> AsyncIterator[Step]:
@@ -148,9 +148,9 @@ class AnswerSource:
                     yield item
             return
         pieces, slow = pending.pieces(split), max(self._faults.shares["slow"], 0.01)
-        speed = self.speed * pending.pace / slow
-        waits = self.speed > 0 and pending.pace > 0
-        begin = self._clock.monotonic() + (self.ttft * slow if pending.pace > 0 else 0.0)
+        speed = (len(pieces) / pending.seconds if pending.seconds else self.speed) / slow
+        waits = self.speed > 0 and pending.seconds != 0
+        begin = self._clock.monotonic() + (self.ttft * slow if pending.seconds != 0 else 0.0)
         last = max(len(pieces) - 1, 0)
         for index, piece in enumerate(pieces or ("",)):
             due = begin + (index / speed if waits else 0.0) - self._clock.monotonic()

@@ -102,13 +102,8 @@ def _scope(call: Call) -> tuple[str, str]:
     return json.dumps(scope, sort_keys=True), language
 
 
-def default_commands(api: MethodContext) -> dict[str, list[dict[str, Any]]]:
-    """The commands of the default scope by language code."""
-    return {"": [], **api.state.commands.get(DEFAULT_SCOPE, {})}
-
-
 def _show_commands(api: MethodContext) -> None:
-    api.state.hub.publish("commands", commands=default_commands(api))
+    api.state.hub.publish("commands", commands=api.state.commands)
 
 
 # --- updates and files ------------------------------------------------------------------------------------------------

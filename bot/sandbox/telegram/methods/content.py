@@ -88,6 +88,12 @@ def keyboard(call: Call, *, editing: bool = False) -> dict[str, Any] | None:
     return None
 
 
+def asks_for_reply(call: Call) -> bool:
+    """Whether `reply_markup` is a ForceReply."""
+    markup = call.parsed("reply_markup", "reply keyboard markup")
+    return isinstance(markup, dict) and markup.get("force_reply") is True
+
+
 def _inline(given: Any) -> dict[str, Any] | None:
     rows = _rows(given, 'Field "inline_keyboard" of the InlineKeyboardMarkup must be an Array of Arrays')
     _check_size(rows)

@@ -10,7 +10,7 @@ from bot.sandbox.telegram.call import Call, Upload, bad
 from bot.sandbox.telegram.context import Method, MethodContext
 from bot.sandbox.telegram.markup.rich import rich
 from bot.sandbox.telegram.methods import ephemeral
-from bot.sandbox.telegram.methods.content import caption, keyboard, reply, text_fields
+from bot.sandbox.telegram.methods.content import asks_for_reply, caption, keyboard, reply, text_fields
 from bot.sandbox.telegram.state import Chat, Message
 
 
@@ -86,8 +86,9 @@ def _post(api: MethodContext, call: Call, content: dict[str, Any]) -> Message:
     if call.flag("protect_content"):
         content["has_protected_content"] = True
     return api.state.post(
-        chat, api.state.profile.id, content, thread_id=thread_id, reply_to=answered.message_id, quote=answered.quote
-    )
+        chat, api.state.profile.id, content, thread_id=thread_id, reply_to=answered.message_id, quote=answered.quote,
+        force_reply=asks_for_reply(call),
+    )  # fmt: skip
 
 
 def _captioned(api: MethodContext, call: Call, content: dict[str, Any]) -> Message:
