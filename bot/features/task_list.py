@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from bot.errors import ModelError
-from bot.feature import ButtonHandler, Command, Feature
+from bot.feature import ButtonHandler, Command, Feature, Section
 from bot.jobs import operations
-from bot.outbox import Choice, finish, finish_turn, remove_buttons
+from bot.outbox import Choice, Page, finish, finish_page, finish_turn, remove_buttons
 from bot.ports import Reply
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.operations import Operation
@@ -50,45 +50,38 @@ class TaskList:
     withdraw: Mapping[str, Withdraw] = field(default_factory=dict)
 
     def feature(self) -> Feature:
-        """The command /jobs and the button that cancels a task."""
-        return Feature(commands={"/jobs": Command(self.jobs)}, presses={"jobs.cancel": ButtonHandler(self.cancel)})
+        """The command /jobs, the page of the settings panel that it opens, and the button that cancels a task."""
+        return Feature(
+            commands={"/jobs": Command(self.jobs)},
+            presses={"jobs.cancel": ButtonHandler(self.cancel, has_toast=True)},
+            sections={"jobs": Section(page=self._page)},
+        )
 
     async def jobs(self, incoming: Incoming, reply: Reply, _rest: str) -> None:
         """List the tasks of the user in this chat, with a button to cancel each."""
-
-        def work(tx: Tx) -> None:
-            lines = self._lines(tx, incoming, incoming.language)
-            text = "\n\n".join(
-                say(incoming.language, heading, lines="\n".join(f"· {line.text}" for line in under))
-                for heading, reminders in (("jobs.orders", False), ("jobs.reminders", True))
-                if (under := [line for line in lines if (line.kind == REMINDER) is reminders])
-            )
-            names = Counter(line.name for line in lines)
-            choices = [
-                Choice(
-                    f"✕ {line.name if names[line.name] == 1 else line.text}",
-                    "jobs.cancel",
-                    {"kind": line.kind, "key": line.key},
-                )
-                for line in lines
-            ]
-            finish_turn(tx, incoming, text or say(incoming.language, "jobs.none"), choices=choices)
-
-        await finish(self.store, reply, work)
+        await finish(self.store, reply, lambda tx: finish_page(tx, incoming, self._page(tx, incoming)))
 
     async def cancel(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Cancel a task in the database, so that a late result changes nothing, and then at the service."""
+        """Cancel a task in the database, so that a late result changes nothing, and then at the service.
+
+        The list shows what is left; below the answer about a task its button goes, and a sentence says what was done.
+        """
         kind, key = action.payload["kind"], action.payload["key"]
 
-        def work(tx: Tx) -> Operation | None:
+        def work(tx: Tx) -> tuple[Operation | None, str]:
             tx.buttons.expire_button(action.key)
-            remove_buttons(tx, incoming, only=action.key)
             operation = tx.operations.find_of_turn(incoming.address.bot, key) if kind != REMINDER else None
             found = _end(tx, incoming, kind, key, operation)
-            finish_turn(tx, incoming, say(incoming.language, "jobs.cancelled" if found else "jobs.over"))
-            return operation if found else None
+            done = say(incoming.language, "jobs.cancelled" if found else "jobs.over")
+            if action.payload.get("listed"):
+                finish_page(tx, incoming, self._page(tx, incoming))
+            else:
+                remove_buttons(tx, incoming, only=action.key)
+                finish_turn(tx, incoming, done)
+            return (operation if found else None), done
 
-        operation = await finish(self.store, reply, work)
+        operation, done = await finish(self.store, reply, work)
+        await reply.acknowledge(done)
         if operation is not None:
             await self.leave(operation)
 
@@ -101,6 +94,25 @@ class TaskList:
             await withdraw(operation)
         except ModelError as error:
             log.warning("operation %s was not cancelled at the service: %s", operation.operation, error)
+
+    def _page(self, tx: Tx, incoming: Incoming) -> Page:
+        """The page of the settings panel: what was ordered, the reminders, and a button to cancel each."""
+        lines = self._lines(tx, incoming, incoming.language)
+        text = "\n\n".join(
+            say(incoming.language, heading, lines="\n".join(f"· {line.text}" for line in under))
+            for heading, reminders in (("jobs.orders", False), ("jobs.reminders", True))
+            if (under := [line for line in lines if (line.kind == REMINDER) is reminders])
+        )
+        names = Counter(line.name for line in lines)
+        buttons = [
+            Choice(
+                f"✕ {line.name if names[line.name] == 1 else line.text}",
+                "jobs.cancel",
+                {"kind": line.kind, "key": line.key, "listed": True},
+            )
+            for line in lines
+        ]
+        return Page(text or say(incoming.language, "jobs.none"), [[button] for button in buttons])
 
     def _lines(self, tx: Tx, incoming: Incoming, language: str) -> list[TaskLine]:
         where, user = incoming.address, incoming.user.id

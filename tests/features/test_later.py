@@ -283,7 +283,7 @@ async def test_jobs_lists_what_is_ordered_and_cancels_it(stage: Stage) -> None:
     await stage.ask("/later a hard one")
     stage.telegram.say(ANNA, "/image a cat")
     await soon(stage, lambda: (slow.polled and stage.studio.seen("operation")) or None)
-    assert await stage.ask("/jobs") == "Ordered:\n· answer: a hard one\n· picture: a cat"
+    assert await stage.ask("/jobs") == "Being prepared:\n· answer: a hard one\n· picture: a cat"
     await stage.press("✕ a hard one")
     assert (await stage.texts(4))[3] == say("en", "jobs.cancelled")
     await soon(stage, lambda: slow.cancelled or None)

@@ -31,7 +31,7 @@ from bot.types import Address, Text, ToolCall
 from tests.promises.properties.world import ANNA, World
 
 HERE = (ANNA, 0)
-BUG = "Something broke on my side"
+BUG = "Something went wrong (code"
 # What is another time, another random number, or another count of tries in each course.
 VOLATILE = {
     "id",
