@@ -288,6 +288,7 @@ PRESSES = {
     "act.yes": Press({"turn": "1"}, acts("asked"), otherwise="may or may not have been done"),
     "act.no": Press({"turn": "1"}, acts("asked")),
     "reminder.zone": Press({"zone": "Europe/Moscow", "text": "in 20 minutes tea"}, asks_zone),
+    "reminder.time": Press({"at": 2_000_000_000.0, "repeat": "", "text": "tea"}),
     "feedback": Press({"turn": "1", "sign": "👍"}),
     "allowance.of": Press({"whom": 777, "wish": "200"}), "allowance.change": Press({"whom": 777}),
     "forget": Press(), "forget.ask": Press(), "forget.cancel": Press(), "export": Press(),
