@@ -117,25 +117,8 @@ def _makes(call: ast.Call) -> bool:
 
 UNDOCUMENTED: dict[str, int] = {}
 CROWDED: dict[str, int] = {}
-WIDE = {
-    "Call": 9,
-    "Chat": 13,
-    "Draft": 10,
-    "Fault": 13,
-    "Limits": 13,
-    "MethodContext": 11,
-    "Operation": 10,
-    "ReceivedRequest": 9,
-    "Studio": 8,
-    "Telegram": 15,
-}
+WIDE: dict[str, int] = {}
 POSITIONAL = {
-    "bot/sandbox/ai_studio": 30,
-    "bot/sandbox/ai_studio/generation": 2,
-    "bot/sandbox/media": 7,
-    "bot/sandbox/telegram": 12,
-    "bot/sandbox/telegram/markup": 1,
-    "bot/sandbox/telegram/methods": 1,
     "bot/storage/tables": 2,
 }
 

@@ -239,7 +239,7 @@ def test_halves_of_a_character_in_two_pieces_are_joined() -> None:
 
 def test_a_filtered_answer_is_replaced() -> None:
     chunk = read(said("bad "), said("Let us talk of something else", "content_filter"))
-    assert (chunk.text, chunk.finish, chunk.replaces) == ("Let us talk of something else", Finish.FILTERED, False)
+    assert (chunk.text, chunk.finish, chunk.replaces) == ("Let us talk of something else", Finish.FILTERED, True)
 
 
 def test_reasoning_tokens_are_counted() -> None:
