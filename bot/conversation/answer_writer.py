@@ -210,6 +210,7 @@ class AnswerWriter:
                 self.request_builder.request(context, option, written.steps, shrink),
             )
         written.begin()
+        written.request = request
         try:
             async with asyncio.timeout_at(end + GRACE) as late:
                 await self._consume(reply, request, written, context)
