@@ -52,7 +52,8 @@ def _answer(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint
     rows = _retry(tx, incoming, context, place) if failed else _keyboard(tx, incoming, context, answer)
     if context.gone:  # the note below this answer says so, once
         tx.chats.drop_models(incoming.address, incoming.user.id, context.gone)
-    text = citations.under(context.prefix + written.visible_text(), written.steps.sources, context.language)
+    sources = (*written.steps.sources, *documents.used(written.text, written.retrieved))
+    text = citations.under(context.prefix + written.visible_text(), sources, context.language)
     note = _note(tx, incoming, context, written)
     return Outgoing(text, of=answer.turn, buttons=rows, note=note, thought="\n\n".join(filter(None, thoughts)))
 
@@ -110,7 +111,7 @@ def _remember(
             question.conversation, incoming.address, incoming.id, "assistant", said,
             parent=place.after or question.id, ending=written.ending(), user=incoming.user.id,
             model=written.option.name, request=request,
-            sources=(*written.steps.sources, *documents.cited(written.text, written.retrieved)),
+            sources=(*written.steps.sources, *documents.rests_on(written.text, written.retrieved)),
         )  # fmt: skip
     if place.tip is not None:
         tx.messages.move_head(place.question.conversation, place.tip)
