@@ -48,9 +48,8 @@ class Kept:
         """Facts and summary as a part of the system prompt; "" if there are none."""
         parts = []
         if self.facts:
-            parts.append(
-                instruct(language, "facts.preface") + "\n" + "\n".join(f"- {fact.text}" for fact in self.facts)
-            )
+            rows = (f"- {fact.text}" for fact in self.facts)
+            parts.append("\n".join((instruct(language, "facts.preface"), *rows)))
         if self.summary is not None:
             parts.append(instruct(language, "summary.preface") + "\n" + self.summary.text)
         return "\n\n".join(parts)
@@ -120,10 +119,8 @@ class ConversationMemory:
         persona = self.library.persona(choices.persona)
         option, _ = self.routing.resolve(choices.model, choices.own_model, persona.model)
         ratio = prompt.Ratio()
-        characters = len(persona.system_prompt(language, self.system)) + sum(
-            len(row.text) for row in persona.example_messages(language)
-        )
-        system = ratio.tokens(characters)
+        examples = sum(len(row.text) for row in persona.example_messages(language))
+        system = ratio.tokens(len(persona.system_prompt(language, self.system)) + examples)
         lines = [
             say(language, "context.model", model=option.title, window=option.model.profile.window),
             say(language, "context.persona", persona=persona.name(language), version=persona.version),
@@ -137,14 +134,12 @@ class ConversationMemory:
             place, count = tx.memory.place_of_summary(conversation)
             if count > 1:
                 lines.append(say(language, "context.version", number=place, count=count))
-        rows = [
-            [Choice("✕ " + _short(fact.text, 30), "fact.unpin", {"conversation": conversation, "fact": fact.id})]
-            for fact in kept.facts
-        ]
+        here = {"conversation": conversation}
+        rows = [[Choice("✕ " + _short(one.text, 30), "fact.unpin", {**here, "fact": one.id})] for one in kept.facts]
         if kept.summary is not None:
             steps = {"summary.edit": True, "summary.undo": place > 1, "summary.redo": place < count}
             keys = [key for key, is_possible in steps.items() if is_possible]
-            rows.append([Choice(say(language, key), key, {"conversation": conversation}) for key in keys])
+            rows.append([Choice(say(language, key), key, here) for key in keys])
         return Page("\n".join(lines), rows)
 
     # --- facts --------------------------------------------------------------------------------------------------------
@@ -170,9 +165,8 @@ class ConversationMemory:
 
     async def press_unpin(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Delete a pinned fact, and show what is left in the same message."""
-        await self._changed(
-            incoming, reply, lambda tx: tx.memory.unpin_fact(action.payload["conversation"], action.payload["fact"])
-        )
+        conversation, fact = action.payload["conversation"], action.payload["fact"]
+        await self._changed(incoming, reply, lambda tx: tx.memory.unpin_fact(conversation, fact))
 
     # --- the summary --------------------------------------------------------------------------------------------------
 

@@ -31,10 +31,7 @@ class Questions:
 
     def feature(self) -> Feature:
         """Edited messages, and the button that accepts the price of attachments."""
-        return Feature(
-            presses={"attached.again": ButtonHandler(self.press_attached)},
-            kinds={Kind.EDIT: self.edit},
-        )
+        return Feature(presses={"attached.again": ButtonHandler(self.press_attached)}, kinds={Kind.EDIT: self.edit})
 
     async def ask(self, incoming: Incoming, reply: Reply) -> None:
         """Answer a message that is no command. Raises `UserError`s, such as `BadInput` for a file of a wrong kind."""
