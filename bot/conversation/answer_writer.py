@@ -198,6 +198,7 @@ class AnswerWriter:
         with tracing.span("prompt"):
             ratio, request = builder.ratio(option), builder.request(context, option, written.steps, shrink)
         written.begin()
+        written.request = request
         try:
             async with asyncio.timeout_at(end + GRACE) as late:
                 await self._consume(reply, request, written, context)

@@ -98,7 +98,8 @@ class ConversationMemory:
             presses={
                 "fact.unpin": ButtonHandler(self.press_unpin),
                 "summary.edit": ButtonHandler(self.press_edit),
-                "summary.undo": ButtonHandler(self.press_undo),
+                "summary.undo": ButtonHandler(self.press_older),
+                "summary.redo": ButtonHandler(self.press_newer),
             },
             awaits={"summary.edit": self.edited},
             jobs={KIND: self.summarise},
@@ -130,10 +131,15 @@ class ConversationMemory:
         if kept.summary is not None:
             key = "context.summary.user" if kept.summary.author == "user" else "context.summary.model"
             lines.append(say(language, key, text=_short(kept.summary.text)))
+            place, count = tx.memory.place_of_summary(conversation)
+            if count > 1:
+                lines.append(say(language, "context.version", number=place, count=count))
         here = {"conversation": conversation}
         rows = [[Choice("✕ " + _short(one.text, 30), "fact.unpin", {**here, "fact": one.id})] for one in kept.facts]
         if kept.summary is not None:
-            rows.append([Choice(say(language, key), key, here) for key in ("summary.edit", "summary.undo")])
+            steps = {"summary.edit": True, "summary.undo": place > 1, "summary.redo": place < count}
+            keys = [key for key, is_possible in steps.items() if is_possible]
+            rows.append([Choice(say(language, key), key, here) for key in keys])
         return Page("\n".join(lines), rows)
 
     # --- facts --------------------------------------------------------------------------------------------------------
@@ -202,9 +208,13 @@ class ConversationMemory:
         await finish(self.store, reply, work)
         return True
 
-    async def press_undo(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Go back to the previous version of the summary, and show it in the same message."""
-        await self._changed(incoming, reply, lambda tx: tx.memory.undo_summary(action.payload["conversation"]))
+    async def press_older(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Go back to the version of the summary before the one that counts, and show it in the same message."""
+        await self._changed(incoming, reply, lambda tx: tx.memory.step_summary(action.payload["conversation"], -1))
+
+    async def press_newer(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
+        """Go to the version of the summary after the one that counts, and show it in the same message."""
+        await self._changed(incoming, reply, lambda tx: tx.memory.step_summary(action.payload["conversation"], 1))
 
     async def summarise(self, job: Job) -> None:
         """The job: summarise the last summary and all messages after it, except the newest `VERBATIM`."""

@@ -155,4 +155,5 @@ class TurnStart:
             place=None, history=tx.blobs.load_images(prompt.spoken(branch)), language=language,
             choices=replace(choices, model=chosen.option.name), preface=kept.preface(language), persona=chosen.persona,
             gone=chosen.gone, has_documents=beside.documents, thumbs=self.options.thumbs, conversation=conversation,
+            branch=branch,
         )  # fmt: skip

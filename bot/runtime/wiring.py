@@ -405,7 +405,7 @@ def _features(given: Given, ground: Ground, answering: Answering) -> Sequence[Fe
         PriceConfirmation(store=store, assistant=assistant).feature(),
         ToolApproval(assistant=assistant).feature(),
         answering.reminders.feature(),
-        Feedback(store=store, system=settings.system_prompt).feature(),
+        Feedback(store=store).feature(),
         *_of_people(given, ground, assistant.writer.leave, orders.leave),
         ChatEvents(store=store, leave=assistant.writer.leave, moved=people.directory.load).feature(),
         CustomCommands(store=store, commands=given.added.commands).feature(),

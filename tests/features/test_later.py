@@ -13,6 +13,7 @@ from bot.config.entries import ModelConfig
 from bot.errors import ModelDenied, ModelRefused, ModelUnavailable, OutcomeUnknown
 from bot.features.deferred_answers import PATIENCE
 from bot.sandbox.telegram.server_facade import buttons_of
+from bot.storage.repositories.mapping import load_request
 from bot.testing.virtual_loop import VirtualLoop
 from bot.texts.catalog import say
 from tests.support.choosing import pressed
@@ -119,6 +120,19 @@ async def test_a_model_is_asked_later_what_it_would_be_asked_now(stage: Stage) -
     texts = [said["text"] for said in later["messages"]]
     assert texts[-1].endswith("what is the capital?")
     assert any("Fredville" in text for text in texts)
+
+
+async def test_it_names_the_pages_of_documents_and_is_stored_with_them_and_its_request(stage: Stage) -> None:
+    slow = Slow(Answered("The capital is Fredville."))
+    await _begin(stage, slow)
+    stage.telegram.upload(ANNA, b"Fredville is where the king lives.", "document", name="book.txt")
+    await stage.texts(1)
+    stage.telegram.say(ANNA, "/later what is the capital?")
+    assert (await stage.texts(3))[-1] == f"The capital is Fredville.\n\n{say('en', 'sources')}:\n1. book.txt"
+    (kept,) = rows(stage, "SELECT sources, request FROM messages WHERE role = 'assistant'")
+    assert '"book.txt"' in kept[0]
+    stored = load_request(kept[1], lambda _: {})
+    assert [said["text"] for said in stored["messages"]] == [said.text for said in slow.submitted[0].messages]
 
 
 async def test_an_open_question_is_not_mixed_with_what_is_said_meanwhile(stage: Stage) -> None:

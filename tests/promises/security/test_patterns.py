@@ -129,7 +129,7 @@ def _unclosed(text: str) -> None:
 
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
-FOUND = documents.Retrieved("", (Source("report.pdf", page=3),))
+FOUND = documents.Retrieved("", (chunking.Passage("", 3, name="report.pdf"),))
 PROFILE = Profile(window=32_000, max_tokens=2_000)
 FUNCTIONS: dict[str, Callable[[str], object]] = {
     "a time": lambda text: reading.read(f"in {text}", NOW),
