@@ -18,7 +18,7 @@ from bot.feature import ButtonHandler, Command, Feature, Section
 from bot.features import time_phrases
 from bot.features.settings_panel import pairs
 from bot.features.task_list import cancel_choice
-from bot.outbox import Choice, Effect, Page, finish, finish_page, finish_turn, remove_buttons
+from bot.outbox import Choice, Effect, Page, end_question, finish, finish_page, finish_turn, remove_buttons
 from bot.ports import Reply, Transport
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
@@ -215,6 +215,7 @@ class Reminders:
         ]  # fmt: skip
         pairs = tuple(tuple(buttons[first : first + 2]) for first in range(0, len(buttons), 2))
         _remove_zone_buttons(tx, incoming)
+        end_question(tx, incoming)
         tx.buttons.await_answer(where, user, ASKED, text=phrase, turn=turn)
         finish_turn(tx, incoming, Outgoing(say(language, "remind.zone.ask"), plain=True, buttons=pairs))
 

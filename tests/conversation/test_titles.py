@@ -55,7 +55,7 @@ async def test_a_conversation_is_renamed_pinned_and_archived(stage: Stage) -> No
         "chats.archive", "chats.open", "chats.page", "chats.pin", "chats.rename",
     ]  # fmt: skip
     await stage.press("✏️ Rename")
-    assert (await stage.texts(5))[-1] == say("en", "chats.rename.ask")
+    assert (await stage.texts(5))[-1].startswith(say("en", "chats.rename.ask"))
     assert await stage.ask("The summer  sky") == say("en", "chats.renamed", title="The summer sky")
     await stage.ask("/chats")
     assert labels(stage)[0] == "● The summer sky"
