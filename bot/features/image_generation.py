@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from bot.ai import Failed, Finished, ImageModel, ImageRequest, Pending, Usage
 from bot.billing import pricing
-from bot.billing.budget import IMAGES, MONEY, Budget
+from bot.billing.budget import IMAGES, Budget
 from bot.config.settings import Settings
 from bot.conversation.cost import finish_with_price, price_choice
 from bot.errors import BadInput, LimitReached, ModelError
@@ -197,15 +197,15 @@ class ImageGeneration:
         `also` runs in the same transaction. Until the user has `agreed`, an expensive picture, and one of which it is
         not sure (`is_sure`) that it is wanted, ends the turn with a question. Raises `BadInput`, `LimitReached`.
         """
-        language = incoming.language
+        language, price = incoming.language, self.operation.price
         if self.operation.painter is None:
             raise BadInput(say(language, "image.off"))
         if not wanted.prompt.strip():
             raise BadInput(say(language, "image.usage"))
         if (length := len(wanted.prompt)) > LONGEST:
             raise BadInput(say(language, "image.long", limit=LONGEST, length=length))
-        if not agreed and (not is_sure or self.budget.needs_consent(self.operation.price.amount)):
-            await finish(self.store, reply, lambda tx: self._ask_first(tx, incoming, wanted, also))
+        if not agreed and (not is_sure or self.budget.needs_consent(price.amount)):
+            await finish(self.store, reply, lambda tx: self._ask_first(tx, incoming, wanted, also, is_sure=is_sure))
             return
 
         def work(tx: Tx) -> None:
@@ -213,7 +213,7 @@ class ImageGeneration:
                 "prompt": wanted.prompt, "seed": wanted.seed, "width": wanted.width, "height": wanted.height,
                 "language": language, "reply_to": 0 if incoming.private else incoming.message_id,
                 "held": self.budget.reserve(tx, incoming, IMAGES, 1, language),
-                "held_money": self.budget.reserve(tx, incoming, MONEY, self.operation.price.amount, language),
+                "held_money": self.budget.reserve_price(tx, incoming, price.amount, price.currency, language),
             }  # fmt: skip
             operations.order(tx, self.store.clock, KIND, incoming, request)
             if also is not None:
@@ -223,15 +223,20 @@ class ImageGeneration:
         await finish(self.store, reply, work)
         self.wake_jobs()
 
-    def _ask_first(self, tx: Tx, incoming: Incoming, wanted: ImageRequest, also: Effect | None) -> None:
-        """End the turn with the description of the picture and its price, if known, and ask whether to draw it."""
+    def _ask_first(
+        self, tx: Tx, incoming: Incoming, wanted: ImageRequest, also: Effect | None, *, is_sure: bool
+    ) -> None:
+        """End the turn with the price of the picture, if known, and ask whether to draw it.
+
+        A picture of which it is not sure that it is wanted is described.
+        """
         language, amount = incoming.language, self.operation.price.amount
         price = pricing.shown(language, amount, self.operation.price.currency)
         asked = say(language, "price.picture", price=price) if amount else say(language, "image.ask")
         draw, drop = price_choice(incoming, "price.draw", asdict(wanted)), price_choice(incoming, "price.drop", {})
         if also is not None:
             also(tx)
-        finish_with_price(tx, incoming, f"{wanted.prompt}\n\n{asked}", draw, drop)
+        finish_with_price(tx, incoming, asked if is_sure else f"{wanted.prompt}\n\n{asked}", draw, drop)
 
     def seed(self) -> int:
         """A random seed for a new picture, never 0: then the service would choose one, and a change needs the seed."""

@@ -248,6 +248,7 @@ TEXTS: dict[str, str] = {
     "command.members": "Who is let in",
     "command.invite": "Make an invitation link",
     "command.audit": "What was done by administrators",
+    "limit.price": "This costs {price}, and only {left} is left. There will be more in {wait}.",
     "limit.month.user": "You have used up your share for this month. I can answer you again in {wait}.",
     "limit.month.chat": "This chat has used up its share for this month. I can answer here again in {wait}.",
     "limit.month.bot": "I have used up everything I may spend this month. I can answer again in {wait}.",

@@ -19,7 +19,7 @@ from PIL import Image
 
 from bot.ai import Profile, Usage
 from bot.billing import pricing, usage_chart
-from bot.billing.budget import until_month
+from bot.billing.budget import duration, until_month
 from bot.billing.usage import shortened
 from bot.sandbox.ai_studio.server import Answer
 from bot.sandbox.media import landscapes
@@ -107,6 +107,16 @@ def test_a_month_ends_with_its_last_day() -> None:
 
 
 # --- the ledger and the budgets ---------------------------------------------------------------------------------------
+
+
+async def test_a_known_price_that_does_not_fit_is_refused_with_both_figures(stage: Stage) -> None:
+    stage.studio.paint(JPEG, JPEG)
+    await stage.start(user_daily_money=Decimal("2.47"))
+    await stage.ask("/image a cat")
+    wait = duration("en", DAY - stage.clock.time() % DAY)
+    refusal = say("en", "limit.price", price="2.20 RUB", left="0.27 RUB", wait=wait)
+    assert await stage.ask("/image a dog") == refusal
+    assert (stage.studio.bought, _spent(stage)) == (1, 2_200_000)
 
 
 async def test_the_ledger_holds_the_cost_of_answers_and_pictures(stage: Stage) -> None:
