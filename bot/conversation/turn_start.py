@@ -133,6 +133,8 @@ class TurnStart:
         """The context of an answer, with the reservation for its price."""
         choices = replace(incoming.chat, model=model) if model else incoming.chat
         context = self._read(tx, point, choices, incoming.language)
+        if model and context.choices.model != self.chosen(incoming.chat).option.name:
+            context = replace(context, answers_once=True)
         if self.options.summaries:
             memory.request_summary(tx, incoming, point.question, len(context.history), context.language)
         return self.pricing.reserve(tx, incoming, replace(context, pressed=pressed), agreed=agreed)

@@ -53,7 +53,7 @@ class TurnContext:
     accept it first. `pressed` is the key of the button that asked for the answer, which works once. `decided_call` is
     the tool call that the user has decided on, after these `steps`. `retrieved` are passages of documents, once these
     were searched; `size_of_documents` (characters) is only known if there are budgets. `then` is called in the last
-    transaction of the turn.
+    transaction of the turn. `answers_once`: the model was chosen for this answer only, the chat has another one.
     """
 
     place: BranchPoint | None
@@ -74,6 +74,7 @@ class TurnContext:
     gone: tuple[str, ...] = ()
     then: Effect | None = None
     conversation: int = 0
+    answers_once: bool = False
 
     @property
     def messages(self) -> Sequence[Message]:

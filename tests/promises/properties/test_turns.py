@@ -264,7 +264,7 @@ PRESSES = {
     "version": Press({"answer": 2}),
     "attached.again": Press({"parts": [{"kind": "sticker", "ref": "f", "name": "q2"}], "text": "", "quotes": 0,
                              "agreed": True}),
-    "picture.ask": Press({"question": 1, "model": "two"}),
+    "picture.ask": Press({"question": 1, "model": "two"}), "picture.always": Press({"question": 1, "model": "two"}),
     "image.again": Press({"turn": "1"}, drawn),
     "image.ratio": Press({"turn": "1", "width": 16, "height": 9}, drawn),
     "image.change": Press({"turn": "1"}, drawn),
