@@ -217,10 +217,10 @@ async def dead_letter(store: Store, incoming: Incoming, reason: str) -> None:
     await store.write(work)
 
 
-def remove_buttons(tx: Tx, incoming: Incoming, *, message: int = 0, only: str = "") -> None:
+def remove_buttons(tx: Tx, incoming: Incoming, *, message: int = 0, only: str = "", note: str = "") -> None:
     """Remove the buttons of the message whose button was pressed, or of the message with the id `message`.
 
-    `only` is the key of the one button to remove; without it all are removed.
+    `only` is the key of the one button to remove; without it all are removed. `note` is added below the text.
     """
     bare = f"{incoming.id}.bare"
     shown = tx.outbox.find_shown(incoming.address, message or incoming.message_id, but=bare)
@@ -229,7 +229,9 @@ def remove_buttons(tx: Tx, incoming: Incoming, *, message: int = 0, only: str = 
     rows = [tuple(button for button in row if only not in ("", button.data)) for row in shown.outgoing.buttons]
     tx.outbox.claim_messages(bare, incoming.address, shown.ids)
     left = tuple(row for row in rows if row)
-    tx.outbox.add_answer(bare, incoming.address, replace(shown.outgoing, buttons=left, of=shown.of))
+    tx.outbox.add_answer(
+        bare, incoming.address, replace(shown.outgoing, buttons=left, note=note or shown.outgoing.note, of=shown.of)
+    )
 
 
 def delivery_key(turn: str, number: int = 0) -> str:

@@ -318,6 +318,8 @@ TEXTS: dict[str, str] = {
     "tool.ask": "Shall I do this?",
     "tool.yes": "Do it",
     "tool.no": "Don't",
+    "tool.approved": "✓ Approved",
+    "tool.refused": "✗ Declined",
     "tool.old": "You asked for this too long ago. If it is still wanted, please ask again.",
     "tool.decided": "This has already been decided.",
     "tool.unknown": "I was interrupted while doing this, so it may or may not have been done: {tool}. "
