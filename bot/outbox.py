@@ -234,6 +234,13 @@ def remove_buttons(tx: Tx, incoming: Incoming, *, message: int = 0, only: str = 
     )
 
 
+def expire_buttons(tx: Tx, incoming: Incoming) -> None:
+    """Make all buttons of the message whose button was pressed do nothing from now on, so that a second tap is late."""
+    shown = tx.outbox.find_shown(incoming.address, incoming.message_id)
+    for button in (button for row in shown.outgoing.buttons for button in row) if shown else ():
+        tx.buttons.expire_button(button.data)
+
+
 def delivery_key(turn: str, number: int = 0) -> str:
     """The key of the delivery of a turn's answer: the turn's id, with the number of every answer but the first."""
     return f"{turn}.{number}" if number else turn

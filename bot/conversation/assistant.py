@@ -148,10 +148,12 @@ class Assistant:
         if written.error is not None:
             turn.mark_failed(written.error)
             written.code = self.incidents.record(written.error, incoming.id) if self.incidents is not None else ""
+
+        def save(tx: Tx) -> None:
+            self._save(tx, incoming, context, written)
+
         # The answer is paid for: a full disk must not make the bot ask, and pay, again.
-        await self.store.retry_until_stored(
-            lambda: self.store.write(lambda tx: self._save(tx, incoming, context, written))
-        )
+        await self.store.retry_until_stored(lambda: self.store.write(save))
         if self._gets_title(incoming, context, written) or context.then or len(context.history) >= memory.ENOUGH:
             self.wake_jobs()
         await reply.finish()

@@ -33,9 +33,8 @@ class ConversationCommands:
                 "/stop": Command(lambda incoming, reply, _rest: self.stop(incoming, reply)),
             },
             presses={
-                "retry": ButtonHandler(self.press_again),
-                "resume": ButtonHandler(self.press_again),
-                "version": ButtonHandler(self.press_version),
+                **dict.fromkeys((branching.RETRY, branching.RESUME), ButtonHandler(self.press_again)),
+                branching.TURN: ButtonHandler(self.press_version),
             },
             kinds={Kind.STOP: self.stop},
         )

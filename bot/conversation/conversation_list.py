@@ -42,10 +42,7 @@ class ConversationList:
         return Feature(
             commands={"/chats": Command(self.chats)},
             presses={
-                "chats.open": ButtonHandler(self.press),
-                "chats.page": ButtonHandler(self.press),
-                "chats.pin": ButtonHandler(self.press),
-                "chats.archive": ButtonHandler(self.press),
+                **dict.fromkeys(("chats.open", "chats.page", "chats.pin", "chats.archive"), ButtonHandler(self.press)),
                 "chats.rename": ButtonHandler(self.press_rename),
                 "chats.undo": ButtonHandler(self.press_undo),
             },
@@ -169,12 +166,8 @@ def _heading(language: str, view: Where, current: Listed | None, count: int) -> 
         return say(language, "chats.found", count=count, words=view["words"])
     if view["archived"]:
         return say(language, "chats.archived", count=count)
-    return say(
-        language,
-        "chats.list",
-        title=current.title if current and current.title else say(language, "chats.unnamed"),
-        count=count,
-    )
+    title = current.title if current and current.title else say(language, "chats.unnamed")
+    return say(language, "chats.list", title=title, count=count)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,9 +48,8 @@ class Kept:
         """Facts and summary as a part of the system prompt; "" if there are none."""
         parts = []
         if self.facts:
-            parts.append(
-                instruct(language, "facts.preface") + "\n" + "\n".join(f"- {fact.text}" for fact in self.facts)
-            )
+            rows = (f"- {fact.text}" for fact in self.facts)
+            parts.append("\n".join((instruct(language, "facts.preface"), *rows)))
         if self.summary is not None:
             parts.append(instruct(language, "summary.preface") + "\n" + self.summary.text)
         return "\n\n".join(parts)
@@ -119,10 +118,8 @@ class ConversationMemory:
         persona = self.library.persona(choices.persona)
         option, _ = self.routing.resolve(choices.model, choices.own_model, persona.model)
         ratio = prompt.Ratio()
-        characters = len(persona.system_prompt(language, self.system)) + sum(
-            len(row.text) for row in persona.example_messages(language)
-        )
-        system = ratio.tokens(characters)
+        examples = sum(len(row.text) for row in persona.example_messages(language))
+        system = ratio.tokens(len(persona.system_prompt(language, self.system)) + examples)
         lines = [
             say(language, "context.model", model=option.title, window=option.model.profile.window),
             say(language, "context.persona", persona=persona.name(language), version=persona.version),
@@ -133,17 +130,10 @@ class ConversationMemory:
         if kept.summary is not None:
             key = "context.summary.user" if kept.summary.author == "user" else "context.summary.model"
             lines.append(say(language, key, text=_short(kept.summary.text)))
-        rows = [
-            [Choice("✕ " + _short(fact.text, 30), "fact.unpin", {"conversation": conversation, "fact": fact.id})]
-            for fact in kept.facts
-        ]
+        here = {"conversation": conversation}
+        rows = [[Choice("✕ " + _short(one.text, 30), "fact.unpin", {**here, "fact": one.id})] for one in kept.facts]
         if kept.summary is not None:
-            rows.append(
-                [
-                    Choice(say(language, key), key, {"conversation": conversation})
-                    for key in ("summary.edit", "summary.undo")
-                ]
-            )
+            rows.append([Choice(say(language, key), key, here) for key in ("summary.edit", "summary.undo")])
         return Page("\n".join(lines), rows)
 
     # --- facts --------------------------------------------------------------------------------------------------------
@@ -169,9 +159,8 @@ class ConversationMemory:
 
     async def press_unpin(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Delete a pinned fact, and show what is left in the same message."""
-        await self._changed(
-            incoming, reply, lambda tx: tx.memory.unpin_fact(action.payload["conversation"], action.payload["fact"])
-        )
+        conversation, fact = action.payload["conversation"], action.payload["fact"]
+        await self._changed(incoming, reply, lambda tx: tx.memory.unpin_fact(conversation, fact))
 
     # --- the summary --------------------------------------------------------------------------------------------------
 

@@ -37,11 +37,8 @@ def save(tx: Tx, incoming: Incoming, context: TurnContext, written: AnswerDraft)
         outgoing = _previous_version(tx, incoming, context, place.shown, written)
     else:
         outgoing = _apology(tx, incoming, context, place, written)
-    finish_turn(
-        tx,
-        incoming,
-        *_with_tool_messages(tx, incoming, context, written, replace(outgoing, reply_to=_quoted(incoming))),
-    )
+    outgoing = replace(outgoing, reply_to=incoming.quotes or (0 if incoming.private else incoming.message_id))
+    finish_turn(tx, incoming, *_with_tool_messages(tx, incoming, context, written, outgoing))
 
 
 def _answer(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint, written: AnswerDraft) -> Outgoing:
@@ -133,17 +130,11 @@ def _keyboard(tx: Tx, incoming: Incoming, context: TurnContext, answer: Remember
 
 def _retry(tx: Tx, incoming: Incoming, context: TurnContext, place: BranchPoint) -> Rows:
     """The button "try again" below an answer that failed."""
-    where, label = incoming.address, say(context.language, "retry")
-    if context.decided_call is not None:
-        again = tx.buttons.add_queued_button(
-            where, incoming.id, incoming.user.id, label, "act.yes", turn=context.decided_call.turn
-        )
-        return ((again,),)
-    question = place.question.id
-    retry = tx.buttons.add_queued_button(
-        where, incoming.id, incoming.user.id, label, branching.RETRY, question=question
-    )
-    return ((retry,),)
+    decided = context.decided_call
+    action = "act.yes" if decided else branching.RETRY
+    payload = {"turn": decided.turn} if decided else {"question": place.question.id}
+    where, user, label = incoming.address, incoming.user.id, say(context.language, "retry")
+    return ((tx.buttons.add_queued_button(where, incoming.id, user, label, action, **payload),),)
 
 
 def _note(tx: Tx, incoming: Incoming, context: TurnContext, written: AnswerDraft) -> str:
@@ -153,7 +144,3 @@ def _note(tx: Tx, incoming: Incoming, context: TurnContext, written: AnswerDraft
     gone = say(language, "gone.note", old=", ".join(context.gone), new=written.option.title) if context.gone else ""
     once = say(language, "once.note", model=written.option.title) if context.answers_once else ""
     return "; ".join(filter(None, (written.note(language) or once, gone, late)))
-
-
-def _quoted(incoming: Incoming) -> int:
-    return incoming.quotes or (0 if incoming.private else incoming.message_id)

@@ -75,7 +75,6 @@ class ImageGeneration:
 
     def feature(self) -> Feature:
         """The command, its buttons, and the job of an operation. Without a painter /image says that it is off."""
-        again = ("image.again", "image.ratio")
         runner = OperationRunner(
             store=self.store, clock=self.store.clock, transport=self.transport, kind=self.operation
         )
@@ -85,7 +84,7 @@ class ImageGeneration:
                 "/img": Command(self.image),
             },
             presses={
-                **{name: ButtonHandler(self.press) for name in again},
+                **dict.fromkeys(("image.again", "image.ratio"), ButtonHandler(self.press)),
                 "image.change": ButtonHandler(self.press_change),
                 "image.improve": ButtonHandler(self.press_improve),
                 "price.draw": ButtonHandler(self.press_draw),
@@ -106,12 +105,11 @@ class ImageGeneration:
         else:
             sentence = Outgoing(say(incoming.language, "image.improve.plain"), plain=True)
             name, marker = delivery_key(incoming.id, 1), incoming.message_id  # the picture has delivery key 0
-            await self.request_image(
-                incoming,
-                reply,
-                wanted,
-                lambda tx: tx.outbox.add_answer(name, incoming.address, sentence, marker=marker),
-            )
+
+            def also(tx: Tx) -> None:
+                tx.outbox.add_answer(name, incoming.address, sentence, marker=marker)
+
+            await self.request_image(incoming, reply, wanted, also)
 
     async def press_improve(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Draw the picture of a turn again from a richer description; the button works once."""
@@ -134,12 +132,12 @@ class ImageGeneration:
         before = await self.find_request(incoming.address, action.payload["turn"])
         if before is None:
             await finish_with(self.store, incoming, reply)
-        elif action.name == "image.again":
+            return
+        if action.name == "image.again":
             wanted = replace(before, seed=self.seed())
-            await self.request_image(incoming, reply, wanted, lambda tx: tx.buttons.expire_button(action.key))
         else:
             wanted = replace(before, width=action.payload["width"], height=action.payload["height"])
-            await self.request_image(incoming, reply, wanted, lambda tx: tx.buttons.expire_button(action.key))
+        await self.request_image(incoming, reply, wanted, lambda tx: tx.buttons.expire_button(action.key))
 
     async def press_change(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Ask the user what should be different in the picture."""
@@ -183,15 +181,9 @@ class ImageGeneration:
         await self.request_image(incoming, reply, wanted, lambda tx: tx.buttons.expire_button(action.key), agreed=True)
 
     async def request_image(
-        self,
-        incoming: Incoming,
-        reply: Reply,
-        wanted: ImageRequest,
-        also: Effect | None = None,
-        *,
-        agreed: bool = False,
-        is_sure: bool = True,
-    ) -> None:
+        self, incoming: Incoming, reply: Reply, wanted: ImageRequest, also: Effect | None = None,
+        *, agreed: bool = False, is_sure: bool = True,
+    ) -> None:  # fmt: skip
         """Check a request for a picture, and store it as an operation for the job worker.
 
         `also` runs in the same transaction. Until the user has `agreed`, an expensive picture, and one of which it is
@@ -210,8 +202,7 @@ class ImageGeneration:
 
         def work(tx: Tx) -> None:
             request = {
-                "prompt": wanted.prompt, "seed": wanted.seed, "width": wanted.width, "height": wanted.height,
-                "language": language, "reply_to": 0 if incoming.private else incoming.message_id,
+                **asdict(wanted), "language": language, "reply_to": 0 if incoming.private else incoming.message_id,
                 "held": self.budget.reserve(tx, incoming, IMAGES, 1, language),
                 "held_money": self.budget.reserve_price(tx, incoming, price.amount, price.currency, language),
             }  # fmt: skip
@@ -312,7 +303,7 @@ class ImageOperation:
         sentence = say(operation.request["language"], "error.denied" if why is FailureReason.DENIED else f"image.{why}")
 
         def work(tx: Tx) -> None:
-            row = () if why is FailureReason.REFUSED else ((self._again(tx, operation),),)
+            row = () if why is FailureReason.REFUSED else ((_button(tx, operation, "image.again"),),)
             notice = Outgoing(sentence, True, None, row, reply_to=operation.request["reply_to"])
             tx.outbox.add_answer(operation.turn, operation.address, notice)
             self._book(tx, operation, 1 if why is FailureReason.UNKNOWN else 0)
@@ -334,27 +325,18 @@ class ImageOperation:
             pricing.book(tx, where, operation.user, operation.turn, price.model, Usage(), price.amount, pricing.IMAGE)
 
     def _buttons(self, tx: Tx, operation: Operation) -> tuple[tuple[Button, ...], ...]:
-        language, where, user = operation.request["language"], operation.address, operation.user
-        turn = operation.turn
-        change = tx.buttons.add_button(where, turn, user, say(language, "image.change"), "image.change", turn=turn)
-        first = (self._again(tx, operation), change)
         before = _image_request(operation)
-        ratios = [
-            tx.buttons.add_button(
-                where, turn, user, f"{width}:{height}", "image.ratio", turn=turn, width=width, height=height
-            )
-            for width, height in RATIOS
-            if (width, height) != (before.width, before.height)
-        ]
-        if not self.may_improve(before):
-            return (first, tuple(ratios))
-        label = say(language, "image.improve")
-        return (first, tuple(ratios), (tx.buttons.add_button(where, turn, user, label, "image.improve", turn=turn),))
+        others = [ratio for ratio in RATIOS if ratio != (before.width, before.height)]
+        first = tuple(_button(tx, operation, action) for action in ("image.again", "image.change"))
+        ratios = [_button(tx, operation, "image.ratio", f"{x}:{y}", width=x, height=y) for x, y in others]
+        improve = ((_button(tx, operation, "image.improve"),),) if self.may_improve(before) else ()
+        return (first, tuple(ratios), *improve)
 
-    def _again(self, tx: Tx, operation: Operation) -> Button:
-        label = say(operation.request["language"], "image.again")
-        turn = operation.turn
-        return tx.buttons.add_button(operation.address, turn, operation.user, label, "image.again", turn=turn)
+
+def _button(tx: Tx, operation: Operation, action: str, label: str = "", **size: int) -> Button:
+    """A button below a picture. Its label is the text whose key is the `action`, unless one is given."""
+    where, turn, label = operation.address, operation.turn, label or say(operation.request["language"], action)
+    return tx.buttons.add_button(where, turn, operation.user, label, action, turn=turn, **size)
 
 
 def _image_request(operation: Operation) -> ImageRequest:

@@ -51,20 +51,13 @@ class Personas:
     def _page(self, _tx: Tx, incoming: Incoming) -> Page:
         language = incoming.language
         found, now = self.library.personas(), self.library.persona(incoming.chat.persona)
-        rows = [
-            f"{'✓' if key == now.key else '•'} {persona.name(language)}: {said(persona.description, language, '')}"
-            for key, persona in found.items()
-        ]
+        rows, choices = [], []
+        for key, persona in found.items():
+            name, is_now = persona.name(language), key == now.key
+            rows.append(f"{'✓' if is_now else '•'} {name}: {said(persona.description, language, '')}")
+            choices.append(Choice(f"✓ {name}" if is_now else name, "persona.set", {"persona": key}))
         text = "\n".join((say(language, "persona.choose", persona=now.name(language)), "", *rows))
-        return Page(
-            text,
-            pairs(
-                [
-                    Choice(("✓ " if key == now.key else "") + persona.name(language), "persona.set", {"persona": key})
-                    for key, persona in found.items()
-                ]
-            ),
-        )
+        return Page(text, pairs(choices))
 
     async def press_set(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Store the chosen persona and mark it in the panel; its greeting and suggested questions follow."""

@@ -27,17 +27,8 @@ Listed = tuple[int, str, str, int]  # id, name, MIME type, size in bytes
 KIND = "export"
 STOP_SECONDS = 130.0  # for answers under way to end: the longest time of an answer
 CHECK_SECONDS = 0.1
-SENTENCES = {
-    "conversations": "forget.conversations",
-    "messages": "forget.messages",
-    "files": "forget.files",
-    "documents": "forget.documents",
-    "facts": "forget.facts",
-    "feedback": "forget.feedback",
-    "orders": "forget.orders",
-    "reminders": "forget.reminders",
-    "usage": "forget.usage",
-}
+# What is counted when it is deleted; the sentences about it have the keys "forget.<name>".
+COUNTED = ("conversations", "messages", "files", "documents", "facts", "feedback", "orders", "reminders", "usage")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -58,10 +49,7 @@ class Privacy:
     def feature(self) -> Feature:
         """The commands /export and /forget, and the jobs behind them."""
         return Feature(
-            commands={
-                "/export": Command(self.export),
-                "/forget": Command(self.ask),
-            },
+            commands={"/export": Command(self.export), "/forget": Command(self.ask)},
             presses={
                 "forget": ButtonHandler(self.forget),
                 "forget.ask": ButtonHandler(lambda incoming, reply, _action: self.ask(incoming, reply, "")),
@@ -127,10 +115,8 @@ class Privacy:
             await finish_with_notice(self.store, incoming, reply, "own.private")
             return
         language = incoming.language
-        rows = [
-            Choice(say(language, "forget.yes"), "forget", dangerous=True),
-            Choice(say(language, "cancel"), "forget.cancel"),
-        ]
+        yes, no = say(language, "forget.yes"), say(language, "cancel")
+        rows = [Choice(yes, "forget", dangerous=True), Choice(no, "forget.cancel")]
 
         def work(tx: Tx) -> None:
             finish_turn(tx, incoming, say(language, "forget.ask"), choices=rows, over=True)
@@ -153,7 +139,7 @@ class Privacy:
             for operation in running:
                 operations.release(tx, operation)
             deleted = tx.personal_data.delete_person(bot, user)
-            lines = [say(language, key, count=deleted[name]) for name, key in SENTENCES.items() if deleted[name]]
+            lines = [say(language, f"forget.{name}", count=deleted[name]) for name in COUNTED if deleted[name]]
             summary = "\n".join(lines) or say(language, "forget.nothing")
             if asked is not None:  # its row is deleted, but the message with the button is still there
                 tx.outbox.claim_messages(incoming.id, incoming.address, asked.ids)

@@ -62,11 +62,8 @@ class WebSearch:
         try:
             found = await self._answer(self.searcher, incoming, payer, rest)
         except NotAgreed as costly:
-            sentence = str(costly)
-            choices = (
-                price_choice(incoming, "price.search", {"query": rest}),
-                price_choice(incoming, "price.drop", {}),
-            )
+            sentence, payloads = str(costly), {"price.search": {"query": rest}, "price.drop": {}}
+            choices = [price_choice(incoming, action, payload) for action, payload in payloads.items()]
             await finish(self.store, reply, lambda tx: finish_with_price(tx, incoming, sentence, *choices))
             return
 

@@ -76,31 +76,41 @@ class Stream:
         self._size = 0
         self._alarm = Deadline()
 
-    async def lines(self) -> AsyncGenerator[str]:
-        """Give the lines of the answer without their ends (LF or CR LF), also a last line that has no end."""
+    async def lines(self) -> AsyncGenerator[list[str]]:
+        """Give the lines of the answer, in lists of those that came together.
+
+        They are without their ends (LF or CR LF). A last line that has no end is given, too.
+        """
         splitter = LineSplitter()
         while piece := await self._next():
-            for line in splitter.feed(piece):
-                yield line
-        for line in splitter.rest():
-            yield line
+            if lines := splitter.feed(piece):
+                yield lines
+        if lines := splitter.rest():
+            yield lines
 
-    async def events(self) -> AsyncGenerator[Event]:
-        """Give the server-sent events that carry data, also a last event without the blank line after it."""
+    async def events(self) -> AsyncGenerator[list[Event]]:
+        """Give the server-sent events that carry data, in lists of those that came together.
+
+        A last event without the blank line after it is given, too.
+        """
         name, data = "", []
-        async for line in self.lines():
-            if line:
-                field, _, value = line.partition(":")
-                value = value.removeprefix(" ")
-                if field == "data":
-                    data.append(value)
-                elif field == "event":
-                    name = value
-            elif data:
-                yield Event(name, "\n".join(data))
-                name, data = "", []
+        async for lines in self.lines():
+            found = []
+            for line in lines:
+                if line:
+                    field, _, value = line.partition(":")
+                    value = value.removeprefix(" ")
+                    if field == "data":
+                        data.append(value)
+                    elif field == "event":
+                        name = value
+                elif data:
+                    found.append(Event(name, "\n".join(data)))
+                    name, data = "", []
+            if found:
+                yield found
         if data:
-            yield Event(name, "\n".join(data))
+            yield [Event(name, "\n".join(data))]
 
     async def body(self) -> bytes:
         """Return the whole body, of at most `BODY` bytes."""

@@ -109,7 +109,7 @@ async def test_a_process_that_is_killed_again_and_again_spends_no_more_than_its_
                 while len(studio.seen("completion")) < kills and not telegram.texts(ANNA):
                     await asyncio.sleep(0.05)
                 process.signal(signal.SIGKILL)
-        assert telegram.texts(ANNA)[0].startswith("I have used up everything")
+        assert telegram.texts(ANNA)[0].startswith("I have reached my limit")
         assert len(studio.seen("completion")) == 2
     finally:
         await studio.close()

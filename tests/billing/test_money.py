@@ -308,7 +308,7 @@ async def test_the_allowance_says_what_is_left_here(stage: Stage) -> None:
         say("en", "allowance.chat.month", left="4.88 RUB", cap="5.00 RUB"),
         say("en", "allowance.bot.tokens", left=900, cap=1000),
     ]
-    assert lines[3].startswith("Daily shares begin anew in ")
+    assert lines[3].startswith("Daily limits start anew in ")
 
 
 async def test_where_nothing_is_limited_the_allowance_says_so(stage: Stage) -> None:

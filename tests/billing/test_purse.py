@@ -223,10 +223,10 @@ async def test_a_note_that_a_budget_refuses_is_kept_and_taken_by_its_button(stag
     await stage.texts(2)
     say_it(stage, "Second", 5, caption="Listen:")
     refusal = (await stage.texts(3))[-1]
-    assert refusal.startswith("You have used up your share for today.")
+    assert refusal.startswith("You have reached your limit for today.")
     assert len(stage.studio.speech.heard) == 1
     await stage.press(say("en", "retry"))  # "attached.again"
-    assert (await stage.texts(4))[-1].startswith("You have used up your share for today.")
+    assert (await stage.texts(4))[-1].startswith("You have reached your limit for today.")
     _jump(DAY)
     await stage.press(say("en", "retry"))
     assert (await stage.texts(6))[4:] == [f"{MARK}Second", "two"]
@@ -240,7 +240,7 @@ async def test_a_note_that_a_budget_refuses_is_kept_and_taken_by_its_button(stag
 async def test_a_search_that_a_budget_refuses_is_said(stage: Stage) -> None:
     await stage.start(tools=("search",), user_daily_money=Decimal(2), **PRICES)
     await stage.ask("/search cats")
-    assert (await stage.ask("/search dogs")).startswith("You have used up your share for today.")
+    assert (await stage.ask("/search dogs")).startswith("You have reached your limit for today.")
     assert len(stage.studio.seen("gen/search")) == 1
 
 
@@ -273,7 +273,7 @@ async def test_an_answer_that_a_budget_lets_not_be_spoken_is_there_in_writing_wi
     stage.studio.script(Answer(["It is four, and it was always four."], usage=DEAR))
     say_it(stage, "What is two and two?")
     spoken = (await stage.texts(4))[-1]
-    assert spoken.startswith(f"{say('en', 'voice.unspoken')} You have used up")
+    assert spoken.startswith(f"{say('en', 'voice.unspoken')} You have reached your limit")
     assert stage.studio.speech.spoken == []
 
 

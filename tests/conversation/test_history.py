@@ -13,7 +13,7 @@ from bot.telegram.render import parse, pieces
 from tests.support.stage import ANNA, TEAM, Stage
 from tests.support.telegram_side import QUESTION, counted, rows, said, settled
 
-NOTES = ("stopped", "interrupted: the connection to the model broke", "cut short: the answer reached its longest size")
+NOTES = ("stopped", "interrupted: the connection to the model broke", "cut off: the answer hit its length limit")
 
 
 def remembered(stage: Stage) -> list[str]:

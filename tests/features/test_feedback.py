@@ -129,11 +129,11 @@ async def test_a_storm_of_reactions_is_not_answered(stage: Stage) -> None:
 )
 def test_a_reaction_is_read(new: object, data: str) -> None:
     body = {"chat": {"id": 5}, "message_id": 7, "user": {"id": 5, "first_name": "A"}, "new_reaction": new}
-    found = read({"message_reaction": body}, [_row()], Me(42, "bot"))
+    found = read({"message_reaction": body}, _row(), Me(42, "bot"))
     assert found is not None
     assert (found.kind, found.data, found.reply_to, found.private) == (Kind.REACTION, data, 7, True)
     body = {**body, "user": None, "actor_chat": {"id": -100}}
-    assert read({"message_reaction": body}, [_row()], Me(42, "bot")) is None
+    assert read({"message_reaction": body}, _row(), Me(42, "bot")) is None
 
 
 def _row() -> Received:

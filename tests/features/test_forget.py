@@ -43,7 +43,7 @@ async def test_the_words_are_gone_from_the_bytes_of_the_files(stage: Stage) -> N
     await soon(stage, lambda: rows(stage, "SELECT * FROM feedback") or None)
     assert WORD.encode() in _bytes(stage)
     told = await _forget(stage)
-    for line in ("conversations: 1", "messages: 24", "opinions on answers: 1", "pictures and later answers: 1"):
+    for line in ("conversations: 1", "messages: 24", "ratings: 1", "pictures and later answers: 1"):
         assert line in told
     assert WORD.encode() not in _bytes(stage)
     assert b"Anna" not in _bytes(stage)
@@ -108,7 +108,7 @@ async def test_the_daily_share_is_not_given_back(stage: Stage) -> None:
     await stage.ask("hello")
     await _forget(stage)
     assert (
-        await stage.ask("again") == say("en", "limit.tokens.user", wait="") or "share" in stage.telegram.texts(ANNA)[-1]
+        await stage.ask("again") == say("en", "limit.tokens.user", wait="") or "limit" in stage.telegram.texts(ANNA)[-1]
     )
 
 

@@ -324,7 +324,7 @@ async def test_a_picture_that_is_cancelled_while_it_is_ordered_is_over_and_paid(
     stage.telegram.say(ANNA, "/image a cat")
     await _asked(stage, "imageGenerationAsync", 1)
     await stage.ask("/jobs")
-    await stage.press("Cancel 1")
+    await stage.press("✕ a cat")
     await asyncio.sleep(60)
     assert stage.studio.bought == 1
     assert await stage.ask("/jobs") == say("en", "jobs.none")

@@ -275,7 +275,7 @@ async def test_polls_become_rarer_and_are_given_up_after_a_day(stage: Stage) -> 
     assert 100 < waits[-2] < 130
 
 
-async def test_jobs_lists_what_is_under_way_and_cancels_it(stage: Stage) -> None:
+async def test_jobs_lists_what_is_ordered_and_cancels_it(stage: Stage) -> None:
     slow = Slow(Pending())
     await _begin(stage, slow)
     stage.studio.paint("never")
@@ -283,18 +283,17 @@ async def test_jobs_lists_what_is_under_way_and_cancels_it(stage: Stage) -> None
     await stage.ask("/later a hard one")
     stage.telegram.say(ANNA, "/image a cat")
     await soon(stage, lambda: (slow.polled and stage.studio.seen("operation")) or None)
-    assert await stage.ask("/jobs") == "Under way here:\n1. answer: a hard one\n2. picture: a cat"
-    await stage.press("Cancel 1")
-    assert (await stage.texts(4))[3] == say("en", "jobs.cancelled")
+    assert await stage.ask("/jobs") == "Being prepared:\n· answer: a hard one\n· picture: a cat"
+    await stage.press("✕ a hard one")
+    await stage.until(lambda: stage.telegram.texts(ANNA)[-1] == "Being prepared:\n· picture: a cat" or None)
     await soon(stage, lambda: slow.cancelled or None)
     assert slow.cancelled == ["operation-1"]
-    await stage.press("Cancel 2")
-    await stage.texts(5)
-    assert await stage.ask("/jobs") == say("en", "jobs.none")
+    await stage.press("✕ a cat")
+    await stage.until(lambda: stage.telegram.texts(ANNA)[-1] == say("en", "jobs.none") or None)
     polled = len(slow.polled)
     await asyncio.sleep(600)
     assert len(slow.polled) == polled
-    assert len(stage.telegram.texts(ANNA)) == 6
+    assert len(stage.telegram.texts(ANNA)) == 3
 
 
 async def test_an_order_can_be_cancelled_before_it_is_taken(stage: Stage) -> None:

@@ -99,7 +99,7 @@ async def test_f31_a_file_that_can_not_be_had_is_told_and_nothing_of_it_is_kept(
 def test_what_came_with_a_message_is_read_with_its_type_and_name() -> None:
     def parts(**content: Any) -> list[Attachment]:
         body = {"message_id": 5, "chat": {"id": 7}, "from": {"id": 7}, **content}
-        incoming = read({"update_id": 1, "message": body}, [_row()], Me(1, "bot"))
+        incoming = read({"update_id": 1, "message": body}, _row(), Me(1, "bot"))
         assert incoming is not None
         return [part for part in incoming.parts if isinstance(part, Attachment)]
 

@@ -61,6 +61,6 @@ class NativeWire:
         """Return a new reader for one answer."""
         return wire.StreamReader(trace=trace, taken=taken_ids(request))
 
-    def pieces(self, stream: Stream) -> AsyncGenerator[str]:
-        """Give the lines of an open answer."""
+    def pieces(self, stream: Stream) -> AsyncGenerator[list[str]]:
+        """Give the lines of an open answer, in lists of those that came together."""
         return stream.lines()

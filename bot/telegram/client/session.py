@@ -14,19 +14,9 @@ from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
 from urllib.parse import urlencode
 
-import bot.telegram.client.fast_import  # noqa: F401  isort: skip  before aiogram
-
 import aiohttp
-from aiogram import Bot
+from aiogram import Bot, exceptions
 from aiogram.client.session.base import BaseSession
-from aiogram.exceptions import (
-    ClientDecodeError,
-    TelegramAPIError,
-    TelegramEntityTooLarge,
-    TelegramMigrateToChat,
-    TelegramNetworkError,
-    TelegramRetryAfter,
-)
 from aiogram.methods import LogOut, Response, TelegramMethod
 from aiogram.types import Message
 from aiohttp_socks import ProxyConnector
@@ -89,18 +79,18 @@ class Session(BaseSession):
         """Send a call and return its result as JSON. Raises aiogram's errors."""
         status, content = await self._exchange(bot, method, self.timeout if timeout is None else timeout)
         if status == 413:
-            raise TelegramEntityTooLarge(method=method, message="Request Entity Too Large")
+            raise exceptions.TelegramEntityTooLarge(method=method, message="Request Entity Too Large")
         try:
             return self.check_response(bot, method, status, content).result  # type: ignore[return-value]
-        except (TelegramRetryAfter, TelegramMigrateToChat, TelegramNetworkError):
+        except (exceptions.TelegramRetryAfter, exceptions.TelegramMigrateToChat, exceptions.TelegramNetworkError):
             raise
-        except (TelegramAPIError, ClientDecodeError, TypeError) as error:
+        except (exceptions.TelegramAPIError, exceptions.ClientDecodeError, TypeError) as error:
             if status == 429:
-                raise TelegramRetryAfter(method=method, message="Too Many Requests", retry_after=0) from None
-            described = isinstance(error, TelegramAPIError) and error.message
+                raise exceptions.TelegramRetryAfter(method=method, message="Too Many Requests", retry_after=0) from None
+            described = isinstance(error, exceptions.TelegramAPIError) and error.message
             if not described and (status in UNKNOWN_HERE or NOT_KNOWN.search(content[:MOST_WORDS])):
                 raise _refused(method) from NotKnown(f"the server does not seem to know the method ({status})")
-            if isinstance(error, TypeError) or (isinstance(error, TelegramAPIError) and not error.message):
+            if isinstance(error, TypeError) or (isinstance(error, exceptions.TelegramAPIError) and not error.message):
                 raise _refused(method) from Unacceptable("a refusal without a word")
             raise
 
@@ -109,7 +99,7 @@ class Session(BaseSession):
         try:
             answer = self.json_loads(content)
         except ValueError as error:
-            raise ClientDecodeError("it is not JSON", error, content) from None
+            raise exceptions.ClientDecodeError("it is not JSON", error, content) from None
         if isinstance(answer, dict) and answer.get("ok") is True and status_code < 300:
             return CARRIED_OUT.model_construct(ok=True, result=_result(method, answer.get("result"), content))
         if isinstance(answer, dict) and isinstance(code := answer.get("error_code"), int) and status_code < 300:
@@ -143,7 +133,7 @@ class Session(BaseSession):
             ) as response:
                 return response.status, await _body(response)
         except (TimeoutError, aiohttp.ClientError) as error:
-            raise TelegramNetworkError(method=method, message=type(error).__name__) from error
+            raise exceptions.TelegramNetworkError(method=method, message=type(error).__name__) from error
 
     async def download(self, url: str, seconds: float, most: int) -> tuple[int, bytes]:
         """Return the status and the body of a file, of at most `most` bytes, within `seconds`.
@@ -155,21 +145,14 @@ class Session(BaseSession):
             return response.status, await _bytes(response, most)
 
     async def stream_content(
-        self,
-        url: str,
-        headers: dict[str, Any] | None = None,
-        timeout: int = 30,
-        chunk_size: int = 65536,
+        self, url: str, headers: dict[str, Any] | None = None, timeout: int = 30, chunk_size: int = 65536,
         raise_for_status: bool = True,
-    ) -> AsyncGenerator[bytes, None]:
+    ) -> AsyncGenerator[bytes, None]:  # fmt: skip
         """Give the pieces of a file to `Bot.download`, for handlers of aiogram's routers. Raises aiohttp's errors."""
         async with self._connected().get(
-            url,
-            headers=headers,
-            timeout=aiohttp.ClientTimeout(total=timeout),
-            allow_redirects=False,
+            url, headers=headers, timeout=aiohttp.ClientTimeout(total=timeout), allow_redirects=False,
             raise_for_status=raise_for_status,
-        ) as response:
+        ) as response:  # fmt: skip
             async for piece in response.content.iter_chunked(chunk_size):
                 yield piece
 
@@ -185,8 +168,8 @@ def _proxy(address: str) -> dict[str, Any]:
     return {**how, "proxy_ssl": trusted_context()} if scheme == "https" else how
 
 
-def _refused(method: TelegramMethod[Any]) -> TelegramNetworkError:
-    return TelegramNetworkError(method=method, message="refused")
+def _refused(method: TelegramMethod[Any]) -> exceptions.TelegramNetworkError:
+    return exceptions.TelegramNetworkError(method=method, message="refused")
 
 
 def _result(method: TelegramMethod[Any], result: Any, content: str) -> Any:
@@ -199,7 +182,7 @@ def _result(method: TelegramMethod[Any], result: Any, content: str) -> Any:
         return result
     if kind is Message:
         raise _refused(method) from NotNumbered("a message without its number")
-    raise ClientDecodeError("it is not what the method returns", ValueError(method.__api_method__), content)
+    raise exceptions.ClientDecodeError("it is not what the method returns", ValueError(method.__api_method__), content)
 
 
 def _is_one(kind: Any, result: Any) -> bool:

@@ -10,38 +10,9 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
-import bot.telegram.client.fast_import  # noqa: F401  isort: skip  before aiogram
-
-from aiogram.methods import (
-    DeleteEphemeralMessage,
-    DeleteMessage,
-    EditEphemeralMessageMedia,
-    EditEphemeralMessageText,
-    EditMessageCaption,
-    EditMessageText,
-    SendChatAction,
-    SendDocument,
-    SendMessage,
-    SendMessageDraft,
-    SendPhoto,
-    SendRichMessage,
-    SendRichMessageDraft,
-    SendVoice,
-    TelegramMethod,
-)
-from aiogram.types import (
-    BufferedInputFile,
-    EphemeralMessageParameters,
-    InlineKeyboardButton,
-    InlineKeyboardMarkup,
-    InputMediaDocument,
-    InputMediaPhoto,
-    InputRichMessage,
-    LinkPreviewOptions,
-    Message,
-    MessageEntity,
-    ReplyParameters,
-)
+from aiogram import methods, types
+from aiogram.methods import TelegramMethod
+from aiogram.types import InlineKeyboardMarkup, InputRichMessage, Message
 
 from bot.telegram import render
 from bot.types import Address, Button, File, Outgoing
@@ -52,7 +23,7 @@ SHORT_LIMIT = 1024  # of an edited ephemeral message: for a time servers took no
 NOTHING = "…"  # an answer without anything to see is still an answer
 STOP = "stop"  # the callback data of the Stop button: it needs no rights but to see the chat
 BY_REPLY, BY_PRESS = "m", "q"  # `Outgoing.opens` begins with what allows an ephemeral answer: a message, a press
-NO_PREVIEW = LinkPreviewOptions(is_disabled=True)  # a preview fetches what the model wrote
+NO_PREVIEW = types.LinkPreviewOptions(is_disabled=True)  # a preview fetches what the model wrote
 
 
 class Rung(IntEnum):
@@ -76,9 +47,9 @@ class Screen:
         """Return the blocks as aiogram's type."""
         return InputRichMessage.model_validate(json.loads(self.blocks))
 
-    def marks(self) -> list[MessageEntity]:
+    def marks(self) -> list[types.MessageEntity]:
         """Return the entities as aiogram's type."""
-        return [MessageEntity.model_validate(entity) for entity in self.entities]
+        return [types.MessageEntity.model_validate(entity) for entity in self.entities]
 
 
 def finished(outgoing: Outgoing, rung: Rung, limit: int = LIMIT) -> list[Screen]:
@@ -124,36 +95,37 @@ def send(
     if to.visible_to:
         where |= _alone(to, outgoing.opens)
     elif outgoing.reply_to:
-        where["reply_parameters"] = ReplyParameters(message_id=outgoing.reply_to, allow_sending_without_reply=True)
+        replied = types.ReplyParameters(message_id=outgoing.reply_to, allow_sending_without_reply=True)
+        where["reply_parameters"] = replied
     if screen.file:
-        file = BufferedInputFile(screen.file.data, screen.file.name)
+        file = types.BufferedInputFile(screen.file.data, screen.file.name)
         caption: dict[str, Any] = {"caption": screen.text or None, "parse_mode": None}
         match screen.file.kind:
             case "photo":
-                return SendPhoto(**where, photo=file, **caption)
+                return methods.SendPhoto(**where, photo=file, **caption)
             case "voice":
-                return SendVoice(**where, voice=file, **caption)
+                return methods.SendVoice(**where, voice=file, **caption)
             case _:
-                return SendDocument(**where, document=file, **caption)
+                return methods.SendDocument(**where, document=file, **caption)
     if screen.blocks:
-        return SendRichMessage(**where, rich_message=screen.rich())
-    return SendMessage(
-        **where, text=screen.text, entities=screen.marks() or None, parse_mode=None, link_preview_options=NO_PREVIEW
-    )
+        return methods.SendRichMessage(**where, rich_message=screen.rich())
+    return methods.SendMessage(**where, **_words(screen))
+
+
+def _words(screen: Screen) -> dict[str, Any]:
+    """Return the arguments for the text of a message."""
+    marks = screen.marks() or None
+    return {"text": screen.text, "entities": marks, "parse_mode": None, "link_preview_options": NO_PREVIEW}
 
 
 def _alone(to: Address, opens: str) -> dict[str, Any]:
     """Return the arguments that make a message visible to one member of the group only."""
     way, id_ = opens[:1], opens[1:]
-    query = id_ if way == BY_PRESS else None
-    where: dict[str, Any] = {
-        "ephemeral_message_parameters": EphemeralMessageParameters(
-            receiver_user_id=to.visible_to, callback_query_id=query
-        )
-    }
-    if way == BY_REPLY:
-        where["reply_parameters"] = ReplyParameters(ephemeral_message_id=int(id_))
-    return where
+    alone = types.EphemeralMessageParameters(
+        receiver_user_id=to.visible_to, callback_query_id=id_ if way == BY_PRESS else None
+    )
+    replied = {"reply_parameters": types.ReplyParameters(ephemeral_message_id=int(id_))} if way == BY_REPLY else {}
+    return {"ephemeral_message_parameters": alone, **replied}
 
 
 def as_document(screen: Screen) -> Screen:
@@ -163,34 +135,19 @@ def as_document(screen: Screen) -> Screen:
 
 def edit(screen: Screen, to: Address, message_id: int, markup: InlineKeyboardMarkup | None) -> TelegramMethod[Any]:
     """Return the call that edits a message into a screen."""
+    where: dict[str, Any] = {"chat_id": to.chat, "reply_markup": markup}
+    new = {"rich_message": screen.rich()} if screen.blocks else _words(screen)
     if to.visible_to:
-        return _edit_alone(screen, to, message_id, markup)
-    where: dict[str, Any] = {"chat_id": to.chat, "message_id": message_id, "reply_markup": markup}
+        where |= {"receiver_user_id": to.visible_to, "ephemeral_message_id": message_id}
+        if screen.file:
+            return methods.EditEphemeralMessageMedia(**where, media=_media(screen, screen.file))
+        return methods.EditEphemeralMessageText(**where, **new)
+    where["message_id"] = message_id
     if to.connection:
         where["business_connection_id"] = to.connection
     if screen.file:
-        return EditMessageCaption(**where, caption=screen.text or None, parse_mode=None)
-    if screen.blocks:
-        return EditMessageText(**where, rich_message=screen.rich())
-    return EditMessageText(
-        **where, text=screen.text, entities=screen.marks() or None, parse_mode=None, link_preview_options=NO_PREVIEW
-    )
-
-
-def _edit_alone(
-    screen: Screen, to: Address, message_id: int, markup: InlineKeyboardMarkup | None
-) -> TelegramMethod[bool]:
-    where: dict[str, Any] = {
-        "chat_id": to.chat, "receiver_user_id": to.visible_to, "ephemeral_message_id": message_id,
-        "reply_markup": markup,
-    }  # fmt: skip
-    if screen.file:
-        return EditEphemeralMessageMedia(**where, media=_media(screen, screen.file))
-    if screen.blocks:
-        return EditEphemeralMessageText(**where, rich_message=screen.rich())
-    return EditEphemeralMessageText(
-        **where, text=screen.text, entities=screen.marks() or None, parse_mode=None, link_preview_options=NO_PREVIEW
-    )
+        return methods.EditMessageCaption(**where, caption=screen.text or None, parse_mode=None)
+    return methods.EditMessageText(**where, **new)
 
 
 def can_be_written(screen: Screen) -> bool:
@@ -198,15 +155,17 @@ def can_be_written(screen: Screen) -> bool:
     return screen.file is not None and screen.file.kind in MEDIA
 
 
-def _media(screen: Screen, file: File) -> InputMediaPhoto | InputMediaDocument:
-    return MEDIA[file.kind](media=BufferedInputFile(file.data, file.name), caption=screen.text or None, parse_mode=None)
+def _media(screen: Screen, file: File) -> types.InputMediaPhoto | types.InputMediaDocument:
+    media = types.BufferedInputFile(file.data, file.name)
+    return MEDIA[file.kind](media=media, caption=screen.text or None, parse_mode=None)
 
 
 def delete(to: Address, message_id: int) -> TelegramMethod[bool]:
     """Return the call that deletes a message."""
     if to.visible_to:
-        return DeleteEphemeralMessage(chat_id=to.chat, receiver_user_id=to.visible_to, ephemeral_message_id=message_id)
-    return DeleteMessage(chat_id=to.chat, message_id=message_id)
+        alone = {"receiver_user_id": to.visible_to, "ephemeral_message_id": message_id}
+        return methods.DeleteEphemeralMessage(chat_id=to.chat, **alone)
+    return methods.DeleteMessage(chat_id=to.chat, message_id=message_id)
 
 
 def draft(screen: Screen, to: Address, draft_id: int) -> TelegramMethod[bool]:
@@ -215,13 +174,13 @@ def draft(screen: Screen, to: Address, draft_id: int) -> TelegramMethod[bool]:
     if to.thread:
         where["message_thread_id"] = to.thread
     if screen.blocks:
-        return SendRichMessageDraft(**where, rich_message=screen.rich())
-    return SendMessageDraft(**where, text=screen.text, entities=screen.marks() or None, parse_mode=None)
+        return methods.SendRichMessageDraft(**where, rich_message=screen.rich())
+    return methods.SendMessageDraft(**where, text=screen.text, entities=screen.marks() or None, parse_mode=None)
 
 
 def action(to: Address, name: str) -> TelegramMethod[bool]:
     """Return the call that shows a chat action (`sendChatAction`), such as "typing"."""
-    return SendChatAction(
+    return methods.SendChatAction(
         chat_id=to.chat, message_thread_id=to.thread or None, business_connection_id=to.connection or None, action=name
     )
 
@@ -240,11 +199,11 @@ def _inline(rows: tuple[tuple[Button, ...], ...]) -> InlineKeyboardMarkup:
     return InlineKeyboardMarkup(inline_keyboard=[[_key(button) for button in row] for row in rows])
 
 
-def _key(button: Button) -> InlineKeyboardButton:
+def _key(button: Button) -> types.InlineKeyboardButton:
     style = "danger" if button.dangerous else None  # since Bot API 9.4; servers of before ignore it
-    return InlineKeyboardButton(text=button.label, callback_data=button.data, style=style)
+    return types.InlineKeyboardButton(text=button.label, callback_data=button.data, style=style)
 
 
-MEDIA: dict[str, type[InputMediaPhoto | InputMediaDocument]] = {
-    "photo": InputMediaPhoto, "document": InputMediaDocument,
+MEDIA: dict[str, type[types.InputMediaPhoto | types.InputMediaDocument]] = {
+    "photo": types.InputMediaPhoto, "document": types.InputMediaDocument,
 }  # fmt: skip

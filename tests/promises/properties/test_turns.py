@@ -31,7 +31,7 @@ from bot.types import Address, Text, ToolCall
 from tests.promises.properties.world import ANNA, World
 
 HERE = (ANNA, 0)
-BUG = "Something broke on my side"
+BUG = "Something went wrong (code"
 # What is another time, another random number, or another count of tries in each course.
 VOLATILE = {
     "id",
@@ -293,6 +293,7 @@ PRESSES = {
     "act.yes": Press({"turn": "1"}, acts("asked"), otherwise="may or may not have been done"),
     "act.no": Press({"turn": "1"}, acts("asked")),
     "reminder.zone": Press({"zone": "Europe/Moscow", "text": "in 20 minutes tea"}, asks_zone),
+    "reminder.time": Press({"at": 2_000_000_000.0, "repeat": "", "text": "tea"}),
     "feedback": Press({"turn": "1", "sign": "👍"}),
     "allowance.of": Press({"whom": 777, "wish": "200"}), "allowance.change": Press({"whom": 777}),
     "forget": Press(), "forget.ask": Press(), "forget.cancel": Press(), "export": Press(),

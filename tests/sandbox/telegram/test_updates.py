@@ -95,7 +95,8 @@ async def test_updates_grow_old(client: Client, telegram: Telegram, manual_clock
 
 
 async def test_the_guard_against_crash_loops_can_be_switched_on(manual_clock: VirtualClock) -> None:
-    telegram = Telegram(clock=manual_clock, careful=True)
+    telegram = Telegram(clock=manual_clock)
+    telegram.updates.careful = True
     client = Client(await telegram.start(), telegram.token)
     for text in "ab":
         telegram.say(ANNA, text)
@@ -213,7 +214,8 @@ async def test_a_migration_is_told_in_both_chats(client: Client, telegram: Teleg
 
 
 async def test_privacy_hides_in_groups_what_is_not_for_the_bot(manual_clock: VirtualClock) -> None:
-    telegram = Telegram(clock=manual_clock, privacy=True)
+    telegram = Telegram(clock=manual_clock)
+    telegram.state.profile.privacy = True
     for text in ("hello all", "/start", "/start@other_bot", "hi @govorun_sandbox_bot"):
         telegram.say(TEAM, text)
     assert texts([item.body for item in telegram.updates.waiting()]) == ["/start", "hi @govorun_sandbox_bot"]
