@@ -83,7 +83,7 @@ async def test_words_after_same_but_that_are_no_reply_draw_nothing_before_a_tap(
     await _draw(stage, "/image a cat")
     await stage.press("Same, but…")
     await stage.texts(2)
-    assert await stage.ask("code") == f"a cat, code\n\n{say('en', 'image.ask')}"
+    assert await stage.ask("code") == f"a cat, code\n\n{say('en', 'price.picture', price='2.20 RUB')}"
     assert (stage.studio.bought, stage.prompts()) == (1, [])
     await stage.press(say("en", "price.draw"))
     await stage.until(lambda: len(_photos(stage)) == 2 or None)
