@@ -73,8 +73,8 @@ class Section:
 class Feature:
     """The handlers of one feature.
 
-    `commands` are by their words ("/image"), `presses` by the action of the button, `awaits` (for the user's next
-    message) by the action that `tx.buttons.await_answer` was given, `jobs` by their kind. `kinds` are for updates that
+    `commands` are by their words ("/image"), `presses` by the action of the button, `awaits` (for words that it
+    asked for) by the action that `outbox.finish_asking` was given, `jobs` by their kind. `kinds` are for updates that
     are neither messages nor presses, `sections` are entries of the settings panel, by their names.
     """
 

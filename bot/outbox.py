@@ -13,12 +13,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
 from bot.ports import Reply
+from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
 from bot.types import NOT_READ, Address, Button, Incoming, Outgoing
 
 T = TypeVar("T")
 Effect = Callable[[Tx], object]
+SOON = 120.0  # seconds in which a plain text answers a question for words; after them only a reply does
 ALONE = "alone"  # a group's choice for notices: only the user who asked sees them
 
 
@@ -99,6 +101,47 @@ def finish_page(tx: Tx, incoming: Incoming, page: Page, *more: Outgoing | str, b
     finish_turn(tx, incoming, Outgoing(page.text, plain=True, of=of), *more, choices=rows, over=True)
 
 
+def finish_asking(tx: Tx, incoming: Incoming, action: str, text: str, **payload: Any) -> None:
+    """End the turn with a question that the user answers in words, below it a button that cancels it.
+
+    The handler that `Feature.awaits` has for the `action` gets the answer, and the `payload`; it ends the question with
+    `end_question`. `answers_question` says which message is the answer; all others are ordinary messages.
+    """
+    end_question(tx, incoming)
+    tx.buttons.await_answer(incoming.address, incoming.user.id, action, asked=incoming.id, **payload)
+    question = Outgoing(text, plain=True, note=say(incoming.language, "ask.how"))
+    cancel = Choice(say(incoming.language, "ask.cancel"), "ask.cancel", {"asked": incoming.id})
+    finish_turn(tx, incoming, question, choices=[cancel])
+
+
+def answers_question(tx: Tx, incoming: Incoming, waiting: ButtonPress) -> bool:
+    """Whether a message answers the question that the bot waits with.
+
+    The answer is a reply to the question, or within `SOON` a text of the user's own that asks nothing and replies to
+    nothing. A question that was not asked by `finish_asking`, such as a field of a template, takes any message.
+    """
+    if not waiting.payload.get("asked") or replies_to_question(tx, incoming, waiting):
+        return True
+    is_plain = not (incoming.reply_to or incoming.parts or incoming.relayed or "?" in incoming.text)
+    sent = tx.clock.time() if incoming.since is None else incoming.since
+    return is_plain and sent - waiting.at <= SOON
+
+
+def replies_to_question(tx: Tx, incoming: Incoming, waiting: ButtonPress) -> bool:
+    """Whether a message is a reply to the question of `finish_asking` that the bot waits with."""
+    asked = waiting.payload.get("asked", "")
+    return bool(incoming.reply_to) and incoming.reply_to in tx.outbox.message_ids(incoming.address, asked)
+
+
+def end_question(tx: Tx, incoming: Incoming) -> None:
+    """Stop waiting for words of this user, and remove the buttons of the question from the chat."""
+    waiting = tx.buttons.find_awaited(incoming.address, incoming.user.id)
+    tx.buttons.cancel_awaited(incoming.address, incoming.user.id)
+    shown = tx.outbox.message_ids(incoming.address, waiting.payload.get("asked", "")) if waiting is not None else ()
+    if shown and shown[0] != incoming.message_id:
+        remove_buttons(tx, incoming, message=shown[0])
+
+
 async def finish(store: Writer, reply: Reply, work: Callable[[Tx], T]) -> T:
     """Run the one transaction of a command or press, which calls `finish_turn`; after its commit deliver the answers.
 
@@ -174,10 +217,10 @@ async def dead_letter(store: Store, incoming: Incoming, reason: str) -> None:
     await store.write(work)
 
 
-def remove_buttons(tx: Tx, incoming: Incoming, *, message: int = 0, only: str = "") -> None:
+def remove_buttons(tx: Tx, incoming: Incoming, *, message: int = 0, only: str = "", note: str = "") -> None:
     """Remove the buttons of the message whose button was pressed, or of the message with the id `message`.
 
-    `only` is the key of the one button to remove; without it all are removed.
+    `only` is the key of the one button to remove; without it all are removed. `note` is added below the text.
     """
     bare = f"{incoming.id}.bare"
     shown = tx.outbox.find_shown(incoming.address, message or incoming.message_id, but=bare)
@@ -186,7 +229,9 @@ def remove_buttons(tx: Tx, incoming: Incoming, *, message: int = 0, only: str = 
     rows = [tuple(button for button in row if only not in ("", button.data)) for row in shown.outgoing.buttons]
     tx.outbox.claim_messages(bare, incoming.address, shown.ids)
     left = tuple(row for row in rows if row)
-    tx.outbox.add_answer(bare, incoming.address, replace(shown.outgoing, buttons=left, of=shown.of))
+    tx.outbox.add_answer(
+        bare, incoming.address, replace(shown.outgoing, buttons=left, note=note or shown.outgoing.note, of=shown.of)
+    )
 
 
 def expire_buttons(tx: Tx, incoming: Incoming) -> None:

@@ -15,7 +15,7 @@ from bot.errors import BadInput
 from bot.feature import ButtonHandler, Command, Feature, Section
 from bot.llm import prompt
 from bot.llm.routing import Routing
-from bot.outbox import Choice, Effect, Page, finish, finish_page, finish_turn
+from bot.outbox import Choice, Effect, Page, end_question, finish, finish_asking, finish_page, finish_turn
 from bot.ports import Reply
 from bot.prompts.catalog import instruct
 from bot.prompts.library import Library
@@ -24,7 +24,7 @@ from bot.storage.repositories.memory import Fact, Summary
 from bot.storage.repositories.messages import Remembered
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import say
-from bot.types import Incoming, Job, Outgoing
+from bot.types import Incoming, Job
 
 KIND = "summary"
 VERBATIM = 20  # newest messages that a summary leaves out
@@ -187,10 +187,9 @@ class ConversationMemory:
 
         def work(tx: Tx) -> None:
             found = tx.memory.newest_summary(conversation)
-            tx.buttons.await_answer(incoming.address, incoming.user.id, "summary.edit", conversation=conversation)
             now = found.text if found is not None else ""
             asked = say(language, "summary.edit.ask") + "\n\n" + now
-            finish_turn(tx, incoming, Outgoing(asked, plain=True, ask_reply=True))
+            finish_asking(tx, incoming, "summary.edit", asked, conversation=conversation)
 
         await finish(self.store, reply, work)
 
@@ -199,11 +198,12 @@ class ConversationMemory:
         conversation = action.payload["conversation"]
 
         def work(tx: Tx) -> None:
-            tx.buttons.cancel_awaited(incoming.address, incoming.user.id)
+            end_question(tx, incoming)
             found = tx.memory.newest_summary(conversation)
             if found is not None:
                 tx.memory.add_summary(conversation, incoming.text.strip(), found.upto, "user")
-            finish_turn(tx, incoming, say(incoming.language, "summary.saved"))
+            undo = Choice(say(incoming.language, "ask.undo"), "summary.undo", {"conversation": conversation})
+            finish_turn(tx, incoming, say(incoming.language, "summary.saved"), choices=[undo])
 
         await finish(self.store, reply, work)
         return True

@@ -147,4 +147,5 @@ def _note(tx: Tx, incoming: Incoming, context: TurnContext, written: AnswerDraft
     waited = tx.clock.time() - incoming.at.timestamp() if incoming.at else 0.0
     late = say(language, "late.note") if waited > LATE else ""
     gone = say(language, "gone.note", old=", ".join(context.gone), new=written.option.title) if context.gone else ""
-    return "; ".join(filter(None, (written.note(language), gone, late)))
+    once = say(language, "once.note", model=written.option.title) if context.answers_once else ""
+    return "; ".join(filter(None, (written.note(language) or once, gone, late)))

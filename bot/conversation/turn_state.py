@@ -54,7 +54,8 @@ class TurnContext:
     millionths, is set if the user has to accept it first. `pressed` is the key of the button that asked for the
     answer, which works once. `decided_call` is the tool call that the user has decided on, after these `steps`.
     `retrieved` are passages of documents, once these were searched; `size_of_documents` (characters) is only known
-    if there are budgets. `then` is called in the last transaction of the turn.
+    if there are budgets. `then` is called in the last transaction of the turn. `answers_once`: the model was chosen
+    for this answer only, the chat has another one.
     """
 
     place: BranchPoint | None
@@ -76,6 +77,7 @@ class TurnContext:
     then: Effect | None = None
     conversation: int = 0
     branch: Sequence[Remembered] = ()
+    answers_once: bool = False
 
     @property
     def messages(self) -> Sequence[Message]:

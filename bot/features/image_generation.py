@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from bot.ai import Failed, Finished, ImageModel, ImageRequest, Pending, Usage
 from bot.billing import pricing
-from bot.billing.budget import IMAGES, MONEY, Budget
+from bot.billing.budget import IMAGES, Budget
 from bot.config.settings import Settings
 from bot.conversation.cost import finish_with_price, price_choice
 from bot.errors import BadInput, LimitReached, ModelError
@@ -20,7 +20,18 @@ from bot.feature import ButtonHandler, Command, Feature
 from bot.features.prompt_improver import LONGEST, PromptImprover
 from bot.jobs import operations
 from bot.jobs.operations import FailureReason, OperationRunner, Outcome, PollSchedule
-from bot.outbox import Effect, as_notice, delivery_key, finish, finish_turn, finish_with, finish_with_notice
+from bot.outbox import (
+    Effect,
+    as_notice,
+    delivery_key,
+    end_question,
+    finish,
+    finish_asking,
+    finish_turn,
+    finish_with,
+    finish_with_notice,
+    replies_to_question,
+)
 from bot.ports import Reply, Transport
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.repositories.operations import Operation
@@ -130,29 +141,30 @@ class ImageGeneration:
 
     async def press_change(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
         """Ask the user what should be different in the picture."""
-        user, turn = incoming.user.id, action.payload["turn"]
 
         def work(tx: Tx) -> None:
-            tx.buttons.await_answer(incoming.address, user, "image.change", turn=turn)
-            finish_turn(tx, incoming, Outgoing(say(incoming.language, "image.change.ask"), plain=True, ask_reply=True))
+            text = say(incoming.language, "image.change.ask")
+            finish_asking(tx, incoming, "image.change", text, turn=action.payload["turn"])
 
         await finish(self.store, reply, work)
 
     async def change(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> bool:
         """Draw the picture with the change that the user has written. Raises `BadInput`; then the bot still waits.
 
-        False if the picture is not known or the bot draws no pictures.
+        Words that are no reply to the bot's question may mean something else: they draw nothing without a tap. False if
+        the picture is not known or the bot draws no pictures.
         """
 
         def forget(tx: Tx) -> None:
-            tx.buttons.cancel_awaited(incoming.address, incoming.user.id)
+            end_question(tx, incoming)
 
         before = await self.find_request(incoming.address, action.payload["turn"])
         if before is None or self.operation.painter is None:
             return False
+        is_sure = await self.store.read(lambda tx: replies_to_question(tx, incoming, action))
         try:
             wanted = replace(before, prompt=f"{before.prompt}, {incoming.text.strip()}")
-            await self.request_image(incoming, reply, wanted, forget)
+            await self.request_image(incoming, reply, wanted, forget, is_sure=is_sure)
         except LimitReached as error:  # the bot stops waiting: the next message is a question like any other
             sentence, notice = str(error), as_notice(incoming, reply)
 
@@ -170,29 +182,29 @@ class ImageGeneration:
 
     async def request_image(
         self, incoming: Incoming, reply: Reply, wanted: ImageRequest, also: Effect | None = None,
-        *, agreed: bool = False,
+        *, agreed: bool = False, is_sure: bool = True,
     ) -> None:  # fmt: skip
         """Check a request for a picture, and store it as an operation for the job worker.
 
-        `also` runs in the same transaction. Until the user has `agreed`, an expensive picture ends the turn with a
-        question. Raises `BadInput`, `LimitReached`.
+        `also` runs in the same transaction. Until the user has `agreed`, an expensive picture, and one of which it is
+        not sure (`is_sure`) that it is wanted, ends the turn with a question. Raises `BadInput`, `LimitReached`.
         """
-        language = incoming.language
+        language, price = incoming.language, self.operation.price
         if self.operation.painter is None:
             raise BadInput(say(language, "image.off"))
         if not wanted.prompt.strip():
             raise BadInput(say(language, "image.usage"))
         if (length := len(wanted.prompt)) > LONGEST:
             raise BadInput(say(language, "image.long", limit=LONGEST, length=length))
-        if self.budget.needs_consent(self.operation.price.amount) and not agreed:
-            await finish(self.store, reply, lambda tx: self._ask_first(tx, incoming, wanted, also))
+        if not agreed and (not is_sure or self.budget.needs_consent(price.amount)):
+            await finish(self.store, reply, lambda tx: self._ask_first(tx, incoming, wanted, also, is_sure=is_sure))
             return
 
         def work(tx: Tx) -> None:
             request = {
                 **asdict(wanted), "language": language, "reply_to": 0 if incoming.private else incoming.message_id,
                 "held": self.budget.reserve(tx, incoming, IMAGES, 1, language),
-                "held_money": self.budget.reserve(tx, incoming, MONEY, self.operation.price.amount, language),
+                "held_money": self.budget.reserve_price(tx, incoming, price.amount, price.currency, language),
             }  # fmt: skip
             operations.order(tx, self.store.clock, KIND, incoming, request)
             if also is not None:
@@ -202,14 +214,20 @@ class ImageGeneration:
         await finish(self.store, reply, work)
         self.wake_jobs()
 
-    def _ask_first(self, tx: Tx, incoming: Incoming, wanted: ImageRequest, also: Effect | None) -> None:
-        """End the turn with the price of the picture, and ask whether to draw it."""
-        language = incoming.language
-        price = pricing.shown(language, self.operation.price.amount, self.operation.price.currency)
+    def _ask_first(
+        self, tx: Tx, incoming: Incoming, wanted: ImageRequest, also: Effect | None, *, is_sure: bool
+    ) -> None:
+        """End the turn with the price of the picture, if known, and ask whether to draw it.
+
+        A picture of which it is not sure that it is wanted is described.
+        """
+        language, amount = incoming.language, self.operation.price.amount
+        price = pricing.shown(language, amount, self.operation.price.currency)
+        asked = say(language, "price.picture", price=price) if amount else say(language, "image.ask")
         draw, drop = price_choice(incoming, "price.draw", asdict(wanted)), price_choice(incoming, "price.drop", {})
         if also is not None:
             also(tx)
-        finish_with_price(tx, incoming, say(language, "price.picture", price=price), draw, drop)
+        finish_with_price(tx, incoming, asked if is_sure else f"{wanted.prompt}\n\n{asked}", draw, drop)
 
     def seed(self) -> int:
         """A random seed for a new picture, never 0: then the service would choose one, and a change needs the seed."""

@@ -21,7 +21,17 @@ from bot.features.task_list import cancel_choice
 from bot.features.times import reading, zones
 from bot.features.times.forms import MONTHLY, WEEKEND, WORKDAYS
 from bot.features.times.reading import Reading, When
-from bot.outbox import Choice, Effect, Page, expire_buttons, finish, finish_page, finish_turn, remove_buttons
+from bot.outbox import (
+    Choice,
+    Effect,
+    Page,
+    end_question,
+    expire_buttons,
+    finish,
+    finish_page,
+    finish_turn,
+    remove_buttons,
+)
 from bot.ports import Reply, Transport
 from bot.storage.repositories.buttons import ButtonPress
 from bot.storage.store import Store, Tx
@@ -270,6 +280,7 @@ class Reminders:
         ]  # fmt: skip
         pairs = tuple(tuple(buttons[first : first + 2]) for first in range(0, len(buttons), 2))
         _remove_zone_buttons(tx, incoming)
+        end_question(tx, incoming)
         tx.buttons.await_answer(where, user, ASKED, text=phrase, turn=turn)
         finish_turn(tx, incoming, Outgoing(say(language, "remind.zone.ask"), plain=True, buttons=pairs))
 

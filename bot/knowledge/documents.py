@@ -133,7 +133,9 @@ class Documents:
         """Embed texts and charge the tokens that the service counts. Raises `LimitReached`."""
         tariffs = self.meter.tariffs
         most = [min(len(text), embedder.longest) for text in texts]
-        async with self.meter.charge(payer, tariffs.questions if question else tariffs.documents, sum(most)) as bill:
+        async with self.meter.charge(
+            payer, tariffs.questions if question else tariffs.documents, sum(most), estimated=True
+        ) as bill:
             vectors = await embedder.embed(texts, question=question)
             told = [to.tokens or guess for to, guess in zip(vectors, most, strict=True) if isinstance(to, Vector)]
             bill.units = sum(told)

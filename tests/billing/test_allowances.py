@@ -122,7 +122,7 @@ async def test_an_allowance_is_shown_and_changed_by_buttons(stage: Stage) -> Non
     )  # fmt: skip
     assert [button["text"] for button in buttons_of(said(stage, CLARA)[-1])] == [say("en", "allowance.change")]
     await stage.press(say("en", "allowance.change"), CLARA)  # "allowance.change"
-    assert (await stage.texts(3, CLARA))[2] == say("en", "allowance.ask")
+    assert (await stage.texts(3, CLARA))[2].startswith(say("en", "allowance.ask"))
     assert await stage.ask("a lot", CLARA) == say("en", "allowance.ask")
     assert "0.50 RUB" in await stage.ask("0.5 a day", CLARA)
     assert await stage.ask("hello", CLARA) == "yes"

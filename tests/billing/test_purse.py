@@ -380,12 +380,12 @@ async def test_kill_minus_nine_between_the_request_and_its_settlement_is_paid_in
 
 @pytest.mark.e2e
 async def test_a_search_that_is_killed_again_and_again_costs_no_more_than_its_budget(tmp_path: Path) -> None:
-    """A real kill -9 while the service is asked: the third time nothing is left, and the user is told so."""
+    """A real kill -9 while the service is asked: too little is left for another, and the user is told so."""
     telegram, studio = Telegram(limits=False), Studio(quotas=False)
     environment = {"BOT_TOKEN": telegram.token, "TELEGRAM_API_URL": await telegram.start(), "ACCESS": "open"}
     await studio.start()
     environment |= {name.upper(): value for name, value in studio.settings().items()}
-    environment |= {"TOOLS": "search", "SEARCH_ANSWER_PRICE": "2", "MONTHLY_MONEY": "3"}
+    environment |= {"TOOLS": "search", "SEARCH_ANSWER_PRICE": "2", "MONTHLY_MONEY": "5"}
     studio.fail_next("gen/search", hang=True, times=9)
     telegram.say(ANNA, "/search cats")
     try:
@@ -394,7 +394,7 @@ async def test_a_search_that_is_killed_again_and_again_costs_no_more_than_its_bu
                 while len(studio.seen("gen/search")) < kills and not telegram.texts(ANNA):
                     await asyncio.sleep(0.05)
                 process.signal(signal.SIGKILL)
-        assert telegram.texts(ANNA)[0].startswith("I have reached my limit for this month.")
+        assert telegram.texts(ANNA)[0].startswith("This costs 2.00 RUB, and only 1.00 RUB is left.")
         assert len(studio.seen("gen/search")) == 2
     finally:
         await studio.close()

@@ -100,15 +100,18 @@ async def test_a_second_tap_does_nothing_more(stage: Stage) -> None:
     assert post.sent == ["bob"]
 
 
-@pytest.mark.parametrize("label", [YES, NO])
-async def test_a_question_that_is_decided_stays_without_its_buttons(stage: Stage, label: str) -> None:
+@pytest.mark.parametrize(("label", "outcome"), [(YES, "tool.approved"), (NO, "tool.refused")])
+async def test_a_question_that_is_decided_keeps_the_decision_for_its_buttons(
+    stage: Stage, label: str, outcome: str
+) -> None:
     given(stage, Post(), [call("send", to="bob")], "All right.")
     await stage.start()
     question = await stage.ask("write to bob")
     await stage.press(label)
     await stage.texts(2)
     asked = stage.telegram.transcript(ANNA)[1]
-    assert asked["text"] == question
+    assert asked["text"].startswith(question)
+    assert asked["text"].endswith(say("en", outcome))
     assert asked["entities"]
     assert not buttons_of(asked)
 

@@ -141,7 +141,8 @@ async def test_every_button_does_something(stage: Stage) -> None:
             await soon(stage, lambda: {*inbox(stage), *deliveries(stage)} == {"done", "sent"} or None)
     assert say("en", "old.button") not in toasts(stage)
     assert tried == {
-        "retry", "resume", "version", "image.again", "image.ratio", "image.change", "image.improve", "settings",
+        "retry", "resume", "version", "image.again", "image.ratio", "image.change", "ask.cancel", "image.improve",
+        "settings",
         *(f"settings {name}" for name in ("model", "persona", "reasoning", "language", "zone", "streaming", "memory")),
         "settings data",
         "language.set", "model.set", "streaming.set", "reasoning.set", "model.everywhere", "model.mine", "zone.set",

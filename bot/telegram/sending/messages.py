@@ -185,11 +185,9 @@ def action(to: Address, name: str) -> TelegramMethod[bool]:
     )
 
 
-def keyboard(outgoing: Outgoing) -> InlineKeyboardMarkup | types.ForceReply | None:
-    """Return the buttons of a message, or a prompt for a reply, or None."""
-    if outgoing.buttons:
-        return _inline(outgoing.buttons)
-    return types.ForceReply(force_reply=True, selective=True) if outgoing.ask_reply else None
+def keyboard(outgoing: Outgoing) -> InlineKeyboardMarkup | None:
+    """Return the buttons of a message, None if it has none."""
+    return _inline(outgoing.buttons) if outgoing.buttons else None
 
 
 def stop_keyboard(label: str) -> InlineKeyboardMarkup:

@@ -201,6 +201,10 @@ def asks_zone(tx: Tx, where: Address) -> None:
     tx.buttons.await_answer(where, ANNA, "reminder.zone", text="in 20 minutes tea", turn="1")
 
 
+def asks_name(tx: Tx, where: Address) -> None:
+    tx.buttons.await_answer(where, ANNA, "chats.rename", asked="1", id=1)
+
+
 def drawn(tx: Tx, where: Address) -> None:
     tx.operations.add_operation(
         "image", "1", where, ANNA,
@@ -260,7 +264,7 @@ PRESSES = {
     "version": Press({"answer": 2}),
     "attached.again": Press({"parts": [{"kind": "sticker", "ref": "f", "name": "q2"}], "text": "", "quotes": 0,
                              "agreed": True}),
-    "picture.ask": Press({"question": 1, "model": "two"}),
+    "picture.ask": Press({"question": 1, "model": "two"}), "picture.always": Press({"question": 1, "model": "two"}),
     "image.again": Press({"turn": "1"}, drawn),
     "image.ratio": Press({"turn": "1", "width": 16, "height": 9}, drawn),
     "image.change": Press({"turn": "1"}, drawn),
@@ -277,7 +281,8 @@ PRESSES = {
     "reasoning.set": Press({"reasoning": "off"}),
     "model.everywhere": Press(), "model.mine": Press({"model": "two"}),
     "chats.open": Press(VIEW), "chats.page": Press(VIEW), "chats.pin": Press(VIEW), "chats.archive": Press(VIEW),
-    "chats.rename": Press(VIEW),
+    "chats.rename": Press(VIEW), "chats.undo": Press({"id": 1, "title": "A name", "by": "user", "shown": "A name"}),
+    "ask.cancel": Press({"asked": "1"}, asks_name),
     "fact.unpin": Press(FACT, summarised), "summary.edit": Press(FACT, summarised),
     "summary.undo": Press(FACT, summarised),
     "persona.set": Press({"persona": "teacher"}), "persona.ask": Press({"question": "q2 please"}),
@@ -301,7 +306,7 @@ PRESSES = {
 }  # fmt: skip
 AWAITED = {
     "image.change": Press({"turn": "1"}, drawn, "with a hat"),
-    "chats.rename": Press({"id": 1}, said="A name"),
+    "chats.rename": Press({"id": 1, "asked": "1"}, said="A name"),
     "summary.edit": Press({"conversation": 1}, summarised, "another summary"),
     "write": Press({"template": "post", "values": {}}, said="q2 please"),
     "reminder.zone": Press({"text": "in 20 minutes tea", "turn": "1"}, said="Moscow"),
