@@ -338,21 +338,24 @@ def shown_time(language: str, when: When, now: datetime, *, near: bool = True) -
 
     Not `near`: without "today" and "tomorrow", which are soon no longer true. A year is told unless it is this one.
     """
-    at = when.at
-    said = {"clock": shown_clock(at), "day": at.day, "month": say(language, "months").split()[at.month - 1]}
+    at, clock = when.at, shown_clock(when.at)
+    month = say(language, "months").split()[at.month - 1]
     if when.repeat in REPEATED:
         each = say(language, "days.each").split()[min(at.day, MONTHLY) - 1]
-        return say(language, REPEATED[when.repeat], each=each, **said)
+        return say(language, REPEATED[when.repeat], each=each, day=at.day, month=month, clock=clock)
     if when.repeat:
         days = when.repeat if when.repeat.isdigit() else str(at.weekday())
         *first, last = [say(language, "weekdays.each").split()[int(day)] for day in days]
-        each = say(language, "remind.and", first=", ".join(first), last=last) if first else last
-        return say(language, "remind.weekly", weekday=each, **said)
-    date = say(language, "remind.date" if at.year == now.year else "remind.date.year", year=at.year, **said)
+        weekdays = say(language, "remind.and", first=", ".join(first), last=last) if first else last
+        return say(language, "remind.weekly", weekdays=weekdays, clock=clock)
+    date = f"{at.day} {month}"
+    if at.year != now.year:
+        date = say(language, "remind.year", date=date, year=at.year)
     days_ahead = (at.date() - now.date()).days
     if near and days_ahead <= 1:
-        return say(language, "remind.tomorrow" if days_ahead else "remind.today", date=date, **said)
-    return say(language, "remind.on", weekday=say(language, "weekdays.on").split(", ")[at.weekday()], date=date, **said)
+        return say(language, "remind.tomorrow" if days_ahead else "remind.today", date=date, clock=clock)
+    weekday = say(language, "weekdays.on").split(", ")[at.weekday()]
+    return say(language, "remind.on", weekday=weekday, date=date, clock=clock)
 
 
 def shown_clock(at: datetime) -> str:

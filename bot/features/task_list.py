@@ -24,7 +24,7 @@ REMINDER = "reminder"  # the only kind of job here without an operation
 SHOWN = 60  # characters of a question, prompt or reminder in the list
 NAMED = 30  # of them on the button that cancels it
 MOST = 20  # lines
-KINDS = {"later": "jobs.later", "image": "jobs.image", REMINDER: "jobs.reminder"}  # with the keys of their texts
+KINDS = {"later": "jobs.later", "image": "jobs.image"}  # kinds of operations, with their text keys
 
 Withdraw = Callable[[Operation], Awaitable[None]]
 
@@ -117,19 +117,18 @@ class TaskList:
     def _lines(self, tx: Tx, incoming: Incoming, language: str) -> list[TaskLine]:
         where, user = incoming.address, incoming.user.id
         orders = [
-            (one.kind, one.turn, "", str(one.request.get("question") or one.request.get("prompt") or ""))
-            for one in tx.operations.list_open(where, user)
+            TaskLine(
+                one.kind, one.turn, say(language, KINDS[one.kind], text=_short(subject, SHOWN)), _short(subject, NAMED)
+            )
+            for one, subject in ((one, _subject(one)) for one in tx.operations.list_open(where, user))
             if one.kind in KINDS
         ]
         reminders = [
-            (REMINDER, job.key, job.payload["at"], job.payload["text"])
-            for job in tx.jobs.list_of_chat(where, REMINDER)
+            TaskLine(REMINDER, job.key, f"{job.payload['at']}: {_short(text, SHOWN)}", _short(text, NAMED))
+            for job, text in ((job, str(job.payload["text"])) for job in tx.jobs.list_of_chat(where, REMINDER))
             if job.payload["user"] == user
         ]
-        return [
-            TaskLine(kind, key, say(language, KINDS[kind], text=_short(text, SHOWN), at=at), _short(text, NAMED))
-            for kind, key, at, text in [*orders, *reminders][:MOST]
-        ]
+        return [*orders, *reminders][:MOST]
 
 
 def cancel_choice(incoming: Incoming, kind: str, key: str) -> Choice:
@@ -154,6 +153,10 @@ def _end(tx: Tx, incoming: Incoming, kind: str, key: str, operation: Operation |
         tx.operations.replace_request(operation.id, {})
     tx.jobs.delete_done(Job(kind, key, operation.address))
     return True
+
+
+def _subject(operation: Operation) -> str:
+    return str(operation.request.get("question") or operation.request.get("prompt") or "")
 
 
 def _short(text: str, most: int) -> str:
