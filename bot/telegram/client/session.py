@@ -66,7 +66,11 @@ class Session(BaseSession):
                 connector: aiohttp.TCPConnector = ProxyConnector(**self._way)
             else:
                 connector = aiohttp.TCPConnector(ssl=trusted_context(), ttl_dns_cache=NAMES)
-            self._client = aiohttp.ClientSession(connector=connector, headers={"User-Agent": "govorun"})
+            self._client = aiohttp.ClientSession(
+                connector=connector,
+                headers={"User-Agent": "govorun"},
+                cookie_jar=aiohttp.DummyCookieJar(),  # Telegram sets no cookies, and looking for them takes 0.09 ms
+            )
         return self._client
 
     async def close(self) -> None:
