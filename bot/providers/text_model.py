@@ -207,7 +207,9 @@ def joined(*chunks: Chunk | None) -> Chunk:
         calls += chunk.tool_calls
         reasoning += chunk.reasoning
         sources += chunk.sources
-    return Chunk(text, replaces, finish, usage, calls, reasoning, sources=sources)
+    return Chunk(
+        text, replaces=replaces, finish=finish, usage=usage, tool_calls=calls, reasoning=reasoning, sources=sources
+    )
 
 
 def shortened(text: str, longest: int) -> str:
