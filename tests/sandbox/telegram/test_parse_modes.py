@@ -107,7 +107,7 @@ def test_more_than_a_hundred_entities_are_ignored() -> None:
         ("/start@some_bot x", ["bot_command"]),
         ("a/b and 1/2", []),
         ("see http://a.bc/c?d=e.", ["url"]),
-        ("http://a.b http://localhost/x http://[::1]/y", []),
+        ("http://a.b http://localhost/x http://[::1]/y", ["bot_command"]),
         ("http://localhost/@anna .@anna", ["mention", "mention"]),
         ("button://x", ["url"]),
         ("me@example.org @anna #tag $USD", ["email", "mention", "hashtag", "cashtag"]),
