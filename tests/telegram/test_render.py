@@ -141,6 +141,13 @@ def test_a_table_of_more_columns_than_anybody_reads_stays_as_it_was_written() ->
     assert shown("\n".join(lines)) == "\n".join(lines)
 
 
+def test_a_wide_table_is_told_row_by_row_with_every_header() -> None:
+    long = "слово " * 12
+    assert shown(f"| A | B | C |\n|---|---|---|\n| {long}| | 1 |\n| {long}| | |") == (
+        f"A: {long.strip()}\nB:\nC: 1\n\nA: {long.strip()}"
+    )
+
+
 def test_a_table_with_links_keeps_them() -> None:
     assert looks("| A |\n|---|\n| [x](https://ex.org) |") == [("bold", "A"), ("text_link", "x")]
 

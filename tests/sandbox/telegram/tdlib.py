@@ -33,8 +33,8 @@ LINK = "link"
 # What random texts are made of. ␠, ␤ and ␍ are a blank, a newline and a carriage return.
 PIECES = {
     LINK: r"""http:// https:// HTTP:// ftp:// tg:// tg: ton:// TON: tonsite:// tel: mailto: javascript: // / ? # @ : a
-        b.c A.Ru localhost [::1] [::g] [ ] :80 :0 :99999 :065535 %41 %4 %zz я президент.рф user ?id=5 ?id=0 &id=7 .. . - _ !
-        $ " < \ { | ~ ( ) * & = + , ; 😀 ␠ tg://user?id=12 x=1""",
+        b.c A.Ru localhost [::1] [::g] [ ] :80 :0 :99999 :065535 %41 %4 %zz я президент.рф user ?id=5 ?id=0 &id=7 .. . -
+        _ ! $ " < \ { | ~ ( ) * & = + , ; 😀 ␠ tg://user?id=12 x=1""",
     "HTML": r"""<b> </b> <i> </i> <a␠href=" "> </a> <a> <code␠class="language-py"> </code> <pre> </pre> <blockquote>
         <pre><code␠class=language-c> </code></pre> <blockquote␠expandable> </blockquote> <tg-emoji␠emoji-id="5"> <b␠
         </tg-emoji> <tg-time␠unix="5"␠format="wD"> </tg-time> <span␠class='tg-spoiler'> </span> <tg-spoiler> <B> </B> ␤
