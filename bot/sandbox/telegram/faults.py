@@ -31,7 +31,7 @@ class Fault:
     `apply` carries the call out first, so that only the answer is lost. `reset` cuts the connection instead of
     answering. `raw` sends exactly these bytes instead of an HTTP answer and closes. `body` answers with status `code`
     and these bytes. `delay` (seconds) comes first; with `apply` it comes after the call was carried out. With `code` 0
-    the call is only delayed.
+    the call is only delayed. `about` leaves out calls in whose parameters this text does not stand.
     """
 
     method: str
@@ -46,6 +46,7 @@ class Fault:
     raw: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     delay: float = 0.0
+    about: str = ""
     hits: int = 0
 
     @property
@@ -106,11 +107,14 @@ class Faults:
             changed[name] = value
         self.shares = changed
 
-    def take(self, method: str, chat_id: int | None) -> Fault | None:
-        """The fault that this call meets, or None. An exact failure counts the call as one of its hits."""
+    def take(self, method: str, chat_id: int | None, given: object = "") -> Fault | None:
+        """The fault that a call with the parameters `given` meets, or None. An exact failure counts the call as one of
+        its hits.
+        """
         self._exact = [fault for fault in self._exact if not fault.spent]
         for fault in self._exact:
-            if fault.method.lower() in {method.lower(), "*"} and fault.chat_id in {None, chat_id}:
+            is_meant = fault.method.lower() in {method.lower(), "*"} and fault.chat_id in {None, chat_id}
+            if is_meant and fault.about in str(given):
                 fault.hits += 1
                 return fault
         return self._by_chance(method)

@@ -131,7 +131,7 @@ class HttpServer:
             return _json(413, ApiError(413, "Request Entity Too Large").body())
         except ApiError as error:
             return _json(error.code, error.body())
-        fault = self._faults.take(name, call.chat_id)
+        fault = self._faults.take(name, call.chat_id, call.params)
         if (
             fault is not None and fault.apply and fault.fails
         ):  # the call is carried out at once, only the answer is delayed

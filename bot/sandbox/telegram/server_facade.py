@@ -216,6 +216,7 @@ class Telegram(PeopleActions):
         raw: bytes = b"",
         headers: dict[str, str] | None = None,
         delay: float = 0.0,
+        about: str = "",
     ) -> Fault:
         """Make the next calls of `method` fail; "*" means any method, "file" the download of a file.
 
@@ -235,6 +236,7 @@ class Telegram(PeopleActions):
                 raw=raw,
                 headers=headers or {},
                 delay=delay,
+                about=about,
             )
         )
 

@@ -34,7 +34,7 @@ from aiohttp_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError
 
 from bot.concurrency import lease
 from bot.errors import Refused, TransportError, TransportUnavailable, Unauthorized
-from bot.telegram.client.session import NotKnown, NotNumbered, Session, Unacceptable
+from bot.telegram.client.session import OPTIONAL, NotKnown, NotNumbered, Session, Unacceptable
 from bot.telemetry import tracing
 from bot.telemetry.metrics import Metrics
 from bot.telemetry.tracing import NOTHING, TurnTracer
@@ -103,12 +103,17 @@ class NoMethod(Refused):
     """The server does not know the method: it is an older one, or a proxy answers in Telegram's place."""
 
 
+class NoField(Refused):
+    """The server does not know a field of the call that it could do without (`OPTIONAL`)."""
+
+
 class NotAlone(Refused):
     """A message can't be shown to one member alone: no right, too late, or the server knows no such messages."""
 
 
 # What Telegram writes -> what it means. First match wins; texts are compared in lower case.
 REFUSALS: tuple[tuple[type[Refused], tuple[str, ...]], ...] = (
+    (NoField, (OPTIONAL, "unknown parameter", "unknown field", "unexpected parameter", "unexpected field")),
     (NotModified, ("message is not modified", "message_not_modified")),
     (
         NoMessage,
@@ -154,7 +159,7 @@ class Api:
         self.bot = Bot(token, session=session)
         self.id = self.bot.id
         self.metrics = metrics or Metrics()
-        self._missing: set[str] = set()  # methods that the server does not know
+        self._missing: set[str] = set()  # methods that the server does not know, and `OPTIONAL` where it refuses that
         self.tracer = tracer
         self._patience = 0.0  # seconds that are added to each deadline, because answers came late
 
@@ -180,8 +185,17 @@ class Api:
         return method.__api_method__ in self._missing
 
     async def _call(self, method: TelegramMethod[Any], deadline: float) -> Any:
+        if OPTIONAL in self._missing:
+            method = _without(method)
         try:
             return await self._once(method, deadline)
+        except NoField as error:
+            if (less := _without(method)) is method:
+                raise
+            result = await self._once(less, deadline)
+            self._missing.add(OPTIONAL)
+            log.warning("the server at TELEGRAM_API_URL refuses %s: done without (%s)", OPTIONAL, error)
+            return result
         except (Strange, Unauthorized):
             if method.__api_method__ in VITAL:
                 raise
@@ -260,6 +274,11 @@ class Api:
     async def close(self) -> None:
         """Close the connections to Telegram."""
         await self.bot.session.close()
+
+
+def _without(method: TelegramMethod[Any]) -> TelegramMethod[Any]:
+    """Return a call without the field `OPTIONAL`: the call itself where it has none."""
+    return method.model_copy(update={OPTIONAL: None}) if getattr(method, OPTIONAL, None) else method
 
 
 def _network(error: TelegramNetworkError) -> TransportUnavailable:

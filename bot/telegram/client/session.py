@@ -22,6 +22,7 @@ from aiogram.client.session.base import BaseSession
 from aiogram.exceptions import (
     ClientDecodeError,
     TelegramAPIError,
+    TelegramBadRequest,
     TelegramEntityTooLarge,
     TelegramMigrateToChat,
     TelegramNetworkError,
@@ -98,6 +99,8 @@ class Session(BaseSession):
             if status == 429:
                 raise TelegramRetryAfter(method=method, message="Too Many Requests", retry_after=0) from None
             described = isinstance(error, TelegramAPIError) and error.message
+            if not described and OPTIONAL in content[:MOST_WORDS]:
+                raise TelegramBadRequest(method=method, message=OPTIONAL) from None
             if not described and (status in UNKNOWN_HERE or NOT_KNOWN.search(content[:MOST_WORDS])):
                 raise _refused(method) from NotKnown(f"the server does not seem to know the method ({status})")
             if isinstance(error, TypeError) or (isinstance(error, TelegramAPIError) and not error.message):
@@ -209,6 +212,7 @@ def _is_one(kind: Any, result: Any) -> bool:
     return isinstance(result, dict) and (number is None or str(result.get(number)).isdecimal())
 
 
+OPTIONAL = "link_preview_options"  # the one field with which old methods are called here that older servers lack
 UNKNOWN_HERE = (404, 405, 422, 501)
 NOT_KNOWN = re.compile(
     r"not (?:supported|implemented|allowed)|unsupported|(?:unknown|no such|invalid) method"
