@@ -60,13 +60,17 @@ async def test_a_refused_rich_message_becomes_text_with_entities(stage: Stage, c
     assert said(stage)[0]["entities"]
 
 
-async def test_refused_entities_become_plain_text_with_all_words(stage: Stage) -> None:
+async def test_refused_entities_become_plain_text_with_all_words(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
     await stage.start()
     stage.telegram.fail_next("sendRichMessage", code=400, description=BAD_ENTITIES, times=None)
     stage.telegram.fail_next("sendMessage", code=400, description=BAD_ENTITIES)
     stage.studio.script(TABLE)
     assert words(await stage.ask("fruit?")) == words(TABLE)
     assert "entities" not in said(stage)[0]
+    told = [record for record in caplog.records if "sent in a simpler way" in record.message]
+    assert [(one.levelname, "unsupported start tag" in one.message) for one in told] == [("WARNING", True)] * 2
 
 
 async def test_entities_refused_in_the_second_part_cost_no_words(stage: Stage) -> None:

@@ -285,6 +285,41 @@ async def test_a_rich_draft_that_is_refused_becomes_a_simpler_one(stage: Stage) 
     assert "rich_message" in said(stage)[0]
 
 
+BAD_LINK = "Bad Request: entity URL 'http://private.words' is invalid: Wrong HTTP URL"
+
+
+@pytest.mark.parametrize(("streaming", "method"), [("draft", "sendMessageDraft"), ("edit", "editMessageText")])
+async def test_a_frame_whose_entities_are_refused_is_shown_as_plain_text_at_once(
+    stage: Stage, streaming: str, method: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage.studio.speed = 10
+    await stage.start(streaming=streaming)
+    refused = stage.telegram.fail_next(method, code=400, description=BAD_LINK)
+    stage.studio.script(["**bold** ", *counted(60)])
+    stage.telegram.say(ANNA, "count")
+    await stage.until(lambda: len(stage.telegram.calls_of(method)) > 2 or None)
+    first, second, third = stage.telegram.calls_of(method)[:3]
+    assert (refused.hits, first.status, second.status) == (1, 400, 200)
+    assert "entities" in first.params
+    assert second.params["text"].startswith("**bold** word")
+    assert {"entities"} & {*second.params, *third.params} == set()
+    assert second.monotonic - first.monotonic < 1.3
+    assert (await stage.texts(1))[0].startswith("bold word")
+    lines = [record for record in caplog.records if "refused" in record.message]
+    assert [line.levelname for line in lines] == ["WARNING"]
+    assert "Wrong HTTP URL" in lines[0].message
+    assert "private" not in caplog.text
+
+
+async def test_a_frame_that_no_form_helps_ends_the_view_and_costs_only_that(stage: Stage) -> None:
+    stage.studio.speed = 10
+    await stage.start(streaming="edit")
+    stage.telegram.fail_next("editMessageText", code=400, description="Bad Request: message to edit not found")
+    stage.studio.script(counted(60))
+    assert "word59" in await stage.ask("count")
+    assert len(stage.telegram.calls_of("editMessageText")) == 2
+
+
 async def test_an_answer_that_can_not_be_stored_at_once_is_asked_once_and_leaves_no_view_behind(stage: Stage) -> None:
     stage.studio.speed = 10
     app = await stage.start()

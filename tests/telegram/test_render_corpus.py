@@ -42,6 +42,8 @@ FRAGMENTS = (
     "[a](<https://ex.org/b>)", "[a] (https://ex.org)", "[a](", "[a](b", "[a]()", "[](https://ex.org)", "[a][b]", "[a]:",
     "[x]: https://ex.org", "![a](https://ex.org/p.png)", "![a]", "[![a](https://ex.org/p)](https://ex.org/q)",
     "[a](javascript:b)", "[a](tg://user?id=1)", "[[a](https://ex.org)](https://ex.net)", "[a](https://ex.org) [b](c)",
+    "[a](http://localhost:8080/b)", "[c](https://ex.org:99999/d)", "[e](http://f)", "[g](http://[::h]/)", "[i](ftp://j.k)",
+    "<http://localhost/l>", "http://m:n/@opq", "[r](https://s_t.u:0)", "[v](http://w.x:/y)", "@**zab** .@cde /**fgh**",
     "<https://ex.org>", "<a@ex.org>", "https://ex.org/a_b_c*d*", "www.ex.org", "@anna /start #tag $CASH +79990001122",
     "$x^2$", "$5 and $10", "$$a^2$$", "$$\nb\n$$", "\\(c\\)", "\\[ d_1 = e \\]", "\\[words\\]", "$HOME/$USER",
     "\\*a\\* \\_b\\_ \\`c\\` \\[d\\]", "C:\\new\\dir\\", "a\\", "a\\\nb", "a  \nb", "a<br>b"[:1] + " less < more >",

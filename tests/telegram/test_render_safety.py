@@ -27,6 +27,7 @@ HOSTILE = (
     "[open](tg://resolve?domain=thief) [me](tg://user?id=1001) tg://openmessage?user_id=1001 TON://transfer/x",
     "[x](javascript:alert(1)) [y](data:text/html;base64,PHNjcmlwdD4=) [z](file:///etc/passwd) [v](vbscript:x)",
     "@anna @boris, @clara: look! (@operator) **@everyone** > @admin",
+    "@**victim** .@victim /**stop** @/stop http://localhost/@victim http://[::1]/stop [x](mailto:@victim) xtg://x",
     "| @victim | b |\n|---|---|\n| " + "слово " * 20 + " | @other |",
     "# @victim in a heading\n\n- @victim in a list\n- [ ] @victim in a task\n\n> @victim in a quote",
     "/stop /new /image@govorun_sandbox_bot a cat, (/settings) and **/start**",
@@ -68,7 +69,7 @@ def harmless(call: ApiCall) -> None:
     entities = value(call, "entities") or []
     assert {entity["type"] for entity in entities} <= LOOKS
     for url in [entity["url"] for entity in entities if "url" in entity]:
-        assert url.startswith(("https://", "http://", "mailto:", "tel:"))
+        assert url.startswith(("https://", "http://"))
         assert url in text, f"{url} is hidden in {text!r}"
     if "rich_message" in call.params:
         harmless_blocks(value(call, "rich_message"), text)

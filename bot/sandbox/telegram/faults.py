@@ -28,7 +28,7 @@ class Fault:
     `apply` carries the call out first, so that only the answer is lost. `reset` cuts the connection instead of
     answering. `raw` sends exactly these bytes instead of an HTTP answer and closes. `body` answers with status `code`
     and these bytes. `delay` (seconds) comes first; with `apply` it comes after the call was carried out. With `code` 0
-    the call is only delayed.
+    the call is only delayed. `about` leaves out calls in whose parameters this text does not stand.
     """
 
     code: int = 500
@@ -40,6 +40,7 @@ class Fault:
     raw: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     delay: float = 0.0
+    about: str = ""
 
     @property
     def status(self) -> int:
@@ -109,13 +110,19 @@ class Faults:
         """Change some of the shares. Raises `ValueError` for an unknown name or a number out of range."""
         self.shares = changed_shares(self.shares, given, {"latency_ms": 60_000.0})
 
-    def take(self, method: str, chat_id: int | None) -> Fault | None:
-        """The fault that this call meets, or None. An exact failure counts the call as one of its hits."""
+    def take(self, method: str, chat_id: int | None, given: object = "") -> Fault | None:
+        """The fault that a call with the parameters `given` meets, or None. An exact failure counts the call as one of
+        its hits.
+        """
         self._exact = [planned for planned in self._exact if not planned.spent]
         for planned in self._exact:
-            if planned.method.lower() in {method.lower(), "*"} and planned.chat_id in {None, chat_id}:
+            is_meant = planned.method.lower() in {method.lower(), "*"} and planned.chat_id in {None, chat_id}
+            if is_meant and planned.fault.about in str(given):
                 planned.hits += 1
                 return planned.fault
+        return self._by_chance(method)
+
+    def _by_chance(self, method: str) -> Fault | None:
         throw = self._random.random()
         for name, code in (("flood", 429), ("error500", 500), ("reset", 0)):
             if throw < self.shares[name]:

@@ -122,7 +122,7 @@ class HttpServer:
             return _error(413, "Request Entity Too Large")
         except ApiError as error:
             return _error(error.code, error.description)
-        fault = self._faults.take(name, call.chat_id)
+        fault = self._faults.take(name, call.chat_id, call.params)
         if fault is not None and fault.fails:
             outcome = await self.execute(call) if fault.apply else _Outcome()
             await self._delay(fault)

@@ -19,7 +19,7 @@ from aiohttp_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError
 
 from bot.concurrency import lease
 from bot.errors import Refused, TransportError, TransportUnavailable, Unauthorized
-from bot.telegram.client.session import NotKnown, NotNumbered, Session, Unacceptable
+from bot.telegram.client.session import OPTIONAL, NotKnown, NotNumbered, Session, Unacceptable
 from bot.telemetry import tracing
 from bot.telemetry.metrics import Metrics
 from bot.telemetry.tracing import NOTHING, TurnTracer
@@ -88,12 +88,17 @@ class NoMethod(Refused):
     """The server does not know the method: it is an older one, or a proxy answers in Telegram's place."""
 
 
+class NoField(Refused):
+    """The server does not know a field of the call that it could do without (`OPTIONAL`)."""
+
+
 class NotAlone(Refused):
     """A message can't be shown to one member alone: no right, too late, or the server knows no such messages."""
 
 
 # What Telegram writes -> what it means. First match wins; texts are compared in lower case.
 REFUSALS: tuple[tuple[type[Refused], tuple[str, ...]], ...] = (
+    (NoField, (OPTIONAL, "unknown parameter", "unknown field", "unexpected parameter", "unexpected field")),
     (NotModified, ("message is not modified", "message_not_modified")),
     (NoMessage, (
         "message to edit not found", "message can't be edited", "message_id_invalid", "there is no caption",
@@ -123,7 +128,7 @@ class Api:
         self.bot = Bot(token, session=session)
         self.id = self.bot.id
         self.metrics = metrics or Metrics()
-        self._missing: set[str] = set()  # methods that the server does not know
+        self._missing: set[str] = set()  # methods that the server does not know, and `OPTIONAL` where it refuses that
         self.tracer = tracer
         self._patience = 0.0  # seconds that are added to each deadline, because answers came late
 
@@ -149,8 +154,17 @@ class Api:
         return method.__api_method__ in self._missing
 
     async def _call(self, method: TelegramMethod[Any], deadline: float) -> Any:
+        if OPTIONAL in self._missing:
+            method = _without(method)
         try:
             return await self._once(method, deadline)
+        except NoField as error:
+            if (less := _without(method)) is method:
+                raise
+            result = await self._once(less, deadline)
+            self._missing.add(OPTIONAL)
+            log.warning("the server at TELEGRAM_API_URL refuses %s: done without (%s)", OPTIONAL, error)
+            return result
         except (Strange, Unauthorized):
             if method.__api_method__ in VITAL:
                 raise
@@ -231,6 +245,11 @@ class Api:
         await self.bot.session.close()
 
 
+def _without(method: TelegramMethod[Any]) -> TelegramMethod[Any]:
+    """Return a call without the field `OPTIONAL`: the call itself where it has none."""
+    return method.model_copy(update={OPTIONAL: None}) if getattr(method, OPTIONAL, None) else method
+
+
 def _network(error: exceptions.TelegramNetworkError) -> TransportUnavailable:
     cause: Any = error.__cause__ or error.__context__
     if isinstance(cause, aiohttp.ClientConnectorCertificateError):
@@ -264,4 +283,7 @@ def _refusal(message: str) -> Refused | Flood:
 
 
 def _harmless(message: str) -> str:
-    return re.sub(r"(?<!\d)\d+:[A-Za-z0-9_-]{20,}", "<token>", message)[:300]
+    """Return what Telegram wrote without a token, and without the address of a link, which is text of the message."""
+    return re.sub(r"URL '.*' is", "URL is", re.sub(r"(?<!\d)\d+:[A-Za-z0-9_-]{20,}", "<token>", message), flags=re.S)[
+        :300
+    ]

@@ -92,6 +92,8 @@ class Session(BaseSession):
             if status == 429:
                 raise exceptions.TelegramRetryAfter(method=method, message="Too Many Requests", retry_after=0) from None
             described = isinstance(error, exceptions.TelegramAPIError) and error.message
+            if not described and OPTIONAL in content[:MOST_WORDS]:
+                raise exceptions.TelegramBadRequest(method=method, message=OPTIONAL) from None
             if not described and (status in UNKNOWN_HERE or NOT_KNOWN.search(content[:MOST_WORDS])):
                 raise _refused(method) from NotKnown(f"the server does not seem to know the method ({status})")
             if isinstance(error, TypeError) or (isinstance(error, exceptions.TelegramAPIError) and not error.message):
@@ -196,6 +198,7 @@ def _is_one(kind: Any, result: Any) -> bool:
     return isinstance(result, dict) and (number is None or str(result.get(number)).isdecimal())
 
 
+OPTIONAL = "link_preview_options"  # the one field with which old methods are called here that older servers lack
 UNKNOWN_HERE = (404, 405, 422, 501)
 NOT_KNOWN = re.compile(
     r"not (?:supported|implemented|allowed)|unsupported|(?:unknown|no such|invalid) method"

@@ -14,6 +14,7 @@ from bot.concurrency.retry import Backoff
 from bot.errors import StorageUnavailable, TransportError, TransportUnavailable, Unauthorized
 from bot.telegram.client.api import Api, Conflict, Flood, NotSent, Unknown
 from bot.telegram.receiving.intake import Intake
+from bot.telegram.receiving.kinds import UpdateKinds
 from bot.telegram.receiving.parsing import number
 from bot.telemetry.outage import Outage
 
@@ -49,6 +50,7 @@ class Poller:
     def __init__(self, *, api: Api, intake: Intake, clock: Clock) -> None:
         self.api = api
         self.intake = intake
+        self._kinds = UpdateKinds(api=api, kinds=intake.wanted)
         self.clock = clock
         self.last_poll = clock.monotonic()
         self.outage = Outage("taking updates", clock)
@@ -136,8 +138,8 @@ class Poller:
         return any((id_ := number(update)) is None or id_ >= (self._offset or 0) for update in batch)
 
     async def _get(self, timeout: int, limit: int = 100) -> list[Any]:
-        method = GetUpdates(offset=self._offset, limit=limit, timeout=timeout, allowed_updates=self.intake.wanted)
-        batch = await self.api.call(method, deadline=timeout + GRACE)
+        method = GetUpdates(offset=self._offset, limit=limit, timeout=timeout)
+        batch = await self._kinds.ask(method, deadline=timeout + GRACE)
         if not isinstance(batch, list):
             raise TransportUnavailable("Telegram's answer is no list of updates")
         return batch

@@ -21,6 +21,7 @@ from bot.errors import ConfigError, Refused, StorageUnavailable, TransportUnavai
 from bot.telegram.client import safe_json
 from bot.telegram.client.api import Api, NoMethod
 from bot.telegram.receiving.intake import Intake
+from bot.telegram.receiving.kinds import UpdateKinds
 from bot.telegram.receiving.parsing import number
 from bot.telegram.receiving.webhook_server import WebhookServer
 from bot.telemetry.outage import Outage
@@ -62,13 +63,12 @@ class Webhook:
         """Set the webhook at Telegram, trying again until Telegram answers. Raises `ConfigError` when Telegram refuses
         `url`.
         """
-        method = SetWebhook(
-            url=self.url, secret_token=self.secret, max_connections=MOST_CONNECTIONS, allowed_updates=self.intake.wanted
-        )
+        method = SetWebhook(url=self.url, secret_token=self.secret, max_connections=MOST_CONNECTIONS)
+        kinds = UpdateKinds(api=self.api, kinds=self.intake.wanted)
         clock = self.intake.clock
         outage, retry = Outage("setting the webhook", clock), Retry(clock, BACKOFF, on=TransportUnavailable)
         try:
-            await retry.call(lambda: self.api.call(method), failed=lambda error, _: outage.failed(str(error)))
+            await retry.call(lambda: kinds.ask(method), failed=lambda error, _: outage.failed(str(error)))
         except Refused as error:
             raise ConfigError(f"WEBHOOK_URL: Telegram refuses {self.url}: {error}") from None
         outage.over()

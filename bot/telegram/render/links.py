@@ -1,25 +1,33 @@
 """Decides which links of a model may be links, and shows where each leads. Begin with `link`.
 
-Only http, https, mailto and tel addresses become links, and no address hides behind words: it stands after them, unless
-the words are the address, or the name of its page (Telegram asks before it opens a link, and names the host). So nobody
-opens what he has not read, and no text leaks out of a chat by a tap on "here". Other addresses (`tg:`, `javascript:`, a
-file) are shown as code, where they do nothing.
+Only web addresses that Telegram's server takes become links (it refuses a whole message for one that it does not take),
+and no address hides behind words: it stands after them, unless the words are the address, or the name of its page
+(Telegram asks before it opens a link, and names the host). So nobody opens what he has not read, and no text leaks out
+of a chat by a tap on "here". A mail address or a telephone number stands after its words as text, in which Telegram
+finds it. Other addresses (`http://localhost`, `tg:`, `javascript:`, a file) are shown as code, where they do nothing.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import replace
+from ipaddress import ip_address
 from urllib.parse import unquote, urlsplit
 
 from markdown_it.common.normalize_url import normalizeLink
 
+from bot.telegram.render.cleaning import clean
 from bot.telegram.render.document import CODE, Run, text_of
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.I)
 _OPEN = frozenset({"http", "https", "mailto", "tel"})
 _SHUT = frozenset({"javascript", "vbscript", "file", "ftp", "tg", "ton", "sms", "intent", "data", "blob"})
-_HOST = re.compile(r"(?:[\w-]+\.)*[\w-]+\.?|\[[0-9a-f:.]+\]", re.I)
+# What Telegram's server takes: a host with a dot or an IPv6 address, and a port from 1 to 65535.
+_WEB = re.compile(
+    r"https?://(?:(?:[\w.!$,~*'();&+=:-]|%[0-9a-f]{2})*@)?(?:(?:[\w-]+\.)+[\w-]*|\[([0-9a-f:.]+)\])"
+    r"(?::(0*[0-9]{1,5}))?(?:[/?#].*)?",
+    re.I | re.S,
+)
 
 
 def scheme(href: str) -> str:
@@ -36,26 +44,31 @@ def is_target(href: str) -> bool:
 
 def link(runs: list[Run], href: str) -> list[Run]:
     """Return the runs of a link: linked text, linked text with the address behind it, or text alone."""
-    text = text_of(tuple(runs))
-    url = _allowed(href)
+    text, href = text_of(tuple(runs)).strip(), href.strip()
+    kind, url = scheme(href), _allowed(href)
+    if kind in {"mailto", "tel"}:
+        name = _name(href)
+        return runs if not name or _has_name(text, name) else _behind(runs, Run(name))
     if not url:
-        return runs if href.startswith("#") or scheme(href) == "data" else [*runs, *_dead(href, bool(text))]
+        return runs if href.startswith("#") or kind == "data" or text == href else _behind(runs, Run(href, CODE))
     # As the model wrote it, but for a name that may look like another one.
-    address = href.strip() if _host(href.strip()).isascii() else url
-    if not text.strip():
+    address = href if _host(href).isascii() else url
+    if not text:
         return [Run(address, url=url)]
-    shown = _shown(text, address)
-    return [replace(run, url=url) for run in runs] + ([Run(f" ({shown})")] if shown else [])
+    shown = [Run(f" ({address})")] if _spoken(text) != _spoken(address) and not _names_page(text, address) else []
+    return [replace(run, url=url) for run in runs] + shown
 
 
 def _allowed(href: str) -> str:
-    kind = scheme(href)
-    if kind not in _OPEN:
+    """Return an address in the form in which a link has it; "" for one that the server would refuse."""
+    url = normalizeLink(href)
+    found = _WEB.fullmatch(url)
+    if not found or (found[2] and not 0 < int(found[2]) < 1 << 16):
         return ""
-    url = normalizeLink(href.strip())
-    if kind in {"mailto", "tel"}:
-        return url if len(url) > len(kind) + 1 else ""
-    return url if _HOST.fullmatch(_host(url)) else ""
+    try:
+        return url if ip_address(found[1] or "::") else ""
+    except ValueError:
+        return ""
 
 
 def _host(url: str) -> str:
@@ -65,17 +78,17 @@ def _host(url: str) -> str:
         return ""
 
 
-def _dead(href: str, behind: bool) -> list[Run]:
-    return [Run(" ("), Run(href, CODE), Run(")")] if behind else [Run(href, CODE)]
+def _behind(runs: list[Run], address: Run) -> list[Run]:
+    return [*runs, Run(" ("), address, Run(")")] if runs else [address]
 
 
-def _shown(text: str, address: str) -> str:
-    """Return the address that must stand behind the text of a link; "" if the text shows it already."""
-    kind, _, rest = address.partition(":")
-    if kind.lower() in {"mailto", "tel"}:
-        name = unquote(rest.partition("?")[0])
-        return "" if name.replace("-", "") in re.sub(r"[\s()-]", "", text) else name
-    return "" if _spoken(text.strip()) == _spoken(address) or _names_page(text, address) else address
+def _name(href: str) -> str:
+    """Return the mail address or the number in a `mailto:` or `tel:` address."""
+    return clean(unquote(href.partition(":")[2].partition("?")[0])).strip()
+
+
+def _has_name(text: str, name: str) -> bool:
+    return name.replace("-", "") in re.sub(r"[\s()-]", "", text)
 
 
 def _names_page(text: str, address: str) -> bool:

@@ -13,7 +13,7 @@ from markdown_it.token import Token
 
 from bot.telegram.render import links
 from bot.telegram.render.cleaning import clean, is_visible
-from bot.telegram.render.defusing import defused
+from bot.telegram.render.defusing import defused, defused_runs
 from bot.telegram.render.document import (
     BOLD,
     CODE,
@@ -223,7 +223,7 @@ class _Page:
 
     def finish(self) -> Runs:
         self._flush()
-        return tuple(self.runs) if is_visible(text_of(tuple(self.runs))) else ()
+        return tuple(defused_runs(self.runs)) if is_visible(text_of(tuple(self.runs))) else ()
 
     def _turn(self, style: int, nesting: int) -> None:
         self._flush()
@@ -232,7 +232,7 @@ class _Page:
 
     def _flush(self) -> None:
         if self.text:
-            self.runs += defused("".join(self.text), self.style)
+            self.runs.append(Run("".join(self.text), self.style))
             self.text.clear()
 
     def _add_object(self, token: Token) -> None:
@@ -256,7 +256,8 @@ class _Page:
         each level above.
         """
         inner = token.content
-        described = defused(inner if "![" in inner else text_of(inline(inner)), self.style)
+        text = inner if "![" in inner else text_of(inline(inner))
+        described = [Run(text, self.style)] if text else []
         address = str(token.attrs["src"])
         if self.links:
             self.runs += [*described, Run(f" ({address})" if described else address)]

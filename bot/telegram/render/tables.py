@@ -55,20 +55,23 @@ def _columns(char: str) -> int:
 
 def lines(table: Table) -> list[Runs]:
     """Return a line "header: value" for each filled cell, with an empty line between rows; whole rows if headers are
-    too long.
+    too long. A header without any values stands in the first row.
     """
     if not table.rows or sum(len(text_of(cell)) for cell in table.header) * len(table.rows) > MAX_REPEATED:
         return [_barred(row) for row in (table.header, *table.rows)]
     found: list[Runs] = []
-    for row in table.rows:
+    bare = {column for column in range(len(table.header)) if not any(row[column] for row in table.rows)}
+    for number, row in enumerate(table.rows):
         found += [()] if found else []
-        found += [_labelled(header, cell) for header, cell in zip(table.header, row, strict=True) if cell]
+        for column, (header, cell) in enumerate(zip(table.header, row, strict=True)):
+            if cell or (number == 0 and header and column in bare):
+                found.append(_labelled(header, cell))
     return found
 
 
 def _labelled(header: Runs, cell: Runs) -> Runs:
     label = defused(text_of(header).replace("\n", " ").rstrip(":"), BOLD)
-    return (*label, Run(": "), *cell) if label else cell
+    return (*label, Run(": " if cell else ":"), *cell) if label else cell
 
 
 def _barred(row: tuple[Runs, ...]) -> Runs:

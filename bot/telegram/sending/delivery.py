@@ -225,6 +225,7 @@ class Deliverer:
                 if isinstance(error, Gone | NotAlone) or not simpler(progress, error):
                     await self._give_up(delivery, error)
                     return delivery.address
+                log.warning("delivery %d was refused and is sent in a simpler way: %s", delivery.id, _reason(error))
 
     def _new_progress(self, delivery: Delivery) -> Progress:
         was_left = delivery.id <= self._left_of.get(delivery.address.chat_key, self._left or 0)
@@ -244,9 +245,7 @@ class Deliverer:
 
     async def _give_up(self, delivery: Delivery, error: Exception) -> None:
         """Record that a delivery was refused for good. A chat that can't be reached is marked as blocked."""
-        reason = (
-            str(error) if isinstance(error, Refused) else type(error).__name__
-        )  # the texts of other errors quote the message
+        reason = _reason(error)
         if delivery.address.visible_to or isinstance(error, NotAlone):  # perhaps only that person can't be reached
             await self._replace_by_notice(delivery, reason)
         elif isinstance(error, Gone):
@@ -320,7 +319,10 @@ class Deliverer:
 
     def _screens(self, progress: Progress) -> list[Screen]:
         try:
-            return messages.finished(progress.delivery.outgoing, progress.rung, progress.limit)
+            screens = messages.finished(progress.delivery.outgoing, progress.rung, progress.limit)
+            if not screens[0].blocks:  # the next rung would look as this one
+                progress.rung = max(progress.rung, Rung.ENTITIES)
+            return screens
         except Exception:  # a defect in the formatting must not cost the answer
             log.exception("delivery %d can't be formatted: sent as plain text", progress.delivery.id)
             progress.rung = Rung.PLAIN
@@ -367,6 +369,11 @@ class Deliverer:
         part = messages.as_document(part) if progress.document else part
         await self.acquire_slot(to.chat)
         return await self.api.call(messages.edit(part, to, message_id, inline))
+
+
+def _reason(error: Exception) -> str:
+    """Return why a delivery was refused. The texts of errors that are not Telegram's quote the message."""
+    return str(error) if isinstance(error, Refused) else type(error).__name__
 
 
 def _shows_no_blocks(edited: Any) -> bool:

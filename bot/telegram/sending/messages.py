@@ -69,6 +69,9 @@ def finished(outgoing: Outgoing, rung: Rung, limit: int = LIMIT) -> list[Screen]
 
 def growing(markdown: str, rung: Rung, note: str = "", limit: int = LIMIT) -> Screen:
     """Return what to show of an answer that is being written: its end, where it is longer than one message."""
+    if rung is Rung.PLAIN:
+        parts = render.plain(markdown, note, limit)
+        return Screen(parts[-1]) if parts else Screen()
     document = render.parse(render.draft(markdown))
     if rung is Rung.RICH and render.needs_rich(document) and (blocks := render.rich(document, note)):
         return Screen(blocks=json.dumps(blocks, ensure_ascii=False))

@@ -233,10 +233,9 @@ class LiveMessage:
             return True
         except Flood as error:
             self.deliverer.flooded(self.address.chat, error, drafts=True)
-        except BadMarkup:
-            self._descend()
-        except Refused:
-            self.mode = "edit"
+        except Refused as error:
+            if not self._descends(frame, error):
+                self.mode = "edit"
         except TransportError as error:
             self._ended = self._ended or isinstance(
                 error, Unauthorized
@@ -252,11 +251,18 @@ class LiveMessage:
         if since:
             self.deliverer.api.metrics.text_lag_seconds.observe(self.deliverer.clock.monotonic() - since)
 
-    def _descend(self) -> None:
-        if self._rung < Rung.PLAIN:
-            self._rung = Rung(self._rung + 1)
-        else:
-            self.mode = "edit"
+    def _descends(self, frame: Screen, error: Refused) -> bool:
+        """Go down a rung after a refusal. Returns False where that does not help: nothing simpler is left, or it is not
+        the form that was refused.
+        """
+        is_form = isinstance(error, BadMarkup)
+        if not isinstance(error, NoMethod):  # which is logged once
+            log.log(logging.WARNING if is_form else logging.INFO, "turn %s: a frame was refused: %s", self.turn, error)
+        if not is_form or self._rung is Rung.PLAIN:
+            return False
+        self._rung = Rung.ENTITIES if frame.blocks else Rung.PLAIN
+        self._changed.set()
+        return True
 
     # --- edits --------------------------------------------------------------------------------------------------------
 
@@ -275,7 +281,8 @@ class LiveMessage:
             self._changed.clear()
             # No blocks: a message of text may not be editable into blocks.
             limit = messages.SHORT_LIMIT if self.address.visible_to else messages.LIMIT
-            frame = messages.growing(self.text, Rung.ENTITIES, self.doing, limit)
+            self._rung = max(self._rung, Rung.ENTITIES)
+            frame = messages.growing(self.text, self._rung, self.doing, limit)
             if frame.text and frame != shown:
                 unseen, self._unseen = self._unseen, 0.0
                 self._hold()
@@ -298,8 +305,10 @@ class LiveMessage:
             pass
         except Flood as error:
             deliverer.flooded(chat, error)
+        except Refused as error:
+            self._ended = not self._descends(frame, error) or self._ended
         except TransportError as error:
-            self._ended = self._ended or isinstance(error, Unauthorized | NoMethod)
+            self._ended = self._ended or isinstance(error, Unauthorized)
             log.debug("an edit was dropped: %s", error)
         finally:
             self._landed.set()

@@ -242,6 +242,84 @@ async def test_a_server_whose_messages_are_shorter_gets_the_answer_in_more_piece
     assert words("".join(stage.telegram.texts(ANNA))) == words(text)
 
 
+# --- fields and kinds that are not known ------------------------------------------------------------------------------
+
+STRICT: dict[str, tuple[int, Any]] = {
+    "Telegram's words": (400, {"ok": False, "error_code": 400, "description": "Bad Request: unknown field {}"}),
+    "a framework's 422": (422, {"detail": [{"loc": ["body", "{}"], "msg": "extra fields not permitted"}]}),
+    "500 with words of its own": (500, {"message": "{} is not supported"}),
+}
+strict = pytest.mark.parametrize(("status", "body"), STRICT.values(), ids=STRICT.keys())
+
+
+def refuses(stage: Stage, method: str, word: str, status: int, body: Any) -> None:
+    """From now on the server refuses the method where this word is in the call, and names it."""
+    data = json.dumps(body).replace("{}", word).encode()
+    stage.telegram.fail_next(method, code=status, body=data, about=word, times=None)
+
+
+@strict
+@pytest.mark.parametrize("streaming", ["draft", "edit"])
+async def test_where_options_of_previews_are_refused_the_answer_comes_without(
+    stage: Stage, streaming: str, status: int, body: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage.studio.speed = 5
+    await stage.start(streaming=streaming)
+    for method in ("sendMessage", "editMessageText"):
+        refuses(stage, method, "link_preview_options", status, body)
+    stage.studio.script(["**bold** ", *counted(60)], "second")
+    assert (await stage.ask("count")).startswith("bold word0")
+    assert await stage.ask("again") == "second"
+    assert [call.status for call in loud(stage)].count(status) == 1
+    assert [call.method for call in loud(stage)].count("editMessageText") > 2
+    told = [record.getMessage() for record in caplog.records if "link_preview_options" in record.getMessage()]
+    assert len(told) == 1
+
+
+async def test_a_refusal_for_another_reason_does_not_bring_previews(stage: Stage) -> None:
+    await stage.start()
+    stage.telegram.fail_next("sendMessage", code=400, description="Bad Request: something new")
+    stage.studio.script("one", "two")
+    await stage.ask("hello")
+    await stage.ask("again")
+    assert all("link_preview_options" in call.params for call in loud(stage))
+
+
+@strict
+@pytest.mark.parametrize("refused", ["stopped_message_generation", "my_chat_member", "allowed_updates"])
+async def test_where_a_kind_of_updates_is_refused_the_others_are_asked_for(
+    stage: Stage, refused: str, status: int, body: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    refuses(stage, "getUpdates", refused, status, body)
+    await stage.start()
+    assert await stage.ask("hello")
+    assert await stage.ask("again")
+    polls = stage.telegram.calls_of("getUpdates")
+    assert [call.status for call in polls].count(status) <= 3
+    asked = polls[-1].params.get("allowed_updates", "")
+    assert refused not in asked
+    assert ("message" in asked) is (refused != "allowed_updates")
+    assert len([one for one in caplog.records if "kinds of updates" in one.getMessage()]) == 1
+
+
+async def test_a_webhook_is_set_without_the_kinds_that_the_server_refuses(stage: Stage) -> None:
+    port = free_port()
+    refuses(stage, "setWebhook", "stopped_message_generation", *STRICT["Telegram's words"])
+    await stage.start(webhook_url=f"http://127.0.0.1:{port}/hook", webhook_port=port)
+    assert await stage.ask("hello")
+    assert [call.status for call in stage.telegram.calls_of("setWebhook")] in ([400, 200], [400, 429, 400, 200])
+
+
+async def test_a_poll_that_is_refused_once_costs_no_kind_of_updates(stage: Stage) -> None:
+    """Another bot's login page, or a server that starts: fewer kinds are remembered only where they help."""
+    await stage.start()
+    fault = stage.telegram.fail_next("getUpdates", code=422, body=b"{}", times=None)
+    await stage.clock.sleep(60)
+    fault.remove()
+    assert await stage.ask("hello")
+    assert "stopped_message_generation" in stage.telegram.calls_of("getUpdates")[-1].params["allowed_updates"]
+
+
 # --- updates ----------------------------------------------------------------------------------------------------------
 
 

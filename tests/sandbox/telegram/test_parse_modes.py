@@ -106,7 +106,10 @@ def test_more_than_a_hundred_entities_are_ignored() -> None:
         ("/start", ["bot_command"]),
         ("/start@some_bot x", ["bot_command"]),
         ("a/b and 1/2", []),
-        ("see http://a.b/c?d=e.", ["url"]),
+        ("see http://a.bc/c?d=e.", ["url"]),
+        ("http://a.b http://localhost/x http://[::1]/y", ["bot_command"]),
+        ("http://localhost/@anna .@anna", ["mention", "mention"]),
+        ("button://x", ["url"]),
         ("me@example.org @anna #tag $USD", ["email", "mention", "hashtag", "cashtag"]),
         ("#1 @ab", []),
         ("--- -me+x@example.org.", ["email"]),
@@ -128,6 +131,11 @@ def test_nothing_is_found_inside_code() -> None:
     [
         ("<b>b<i>i</i></b> &lt;&#x41;&#66;&amp; &copy;", "bi <AB& &copy;", [("italic", "i"), ("bold", "bi")]),
         ('<a href="https://ya.ru/?a=1&amp;b">x</a>', "x", [("text_link", "x", "https://ya.ru/?a=1&b")]),
+        (
+            '<a href="mailto:a@b.ru">x</a> <a>b.ru</a>',
+            "x b.ru",
+            [("text_link", "x", "http://mailto:a@b.ru/"), ("text_link", "b.ru", "http://b.ru/")],
+        ),
         ('<a href="javascript:alert(1)">x</a>', "x", []),
         ('<pre><code class="language-python">x=1</code></pre>', "x=1", [("pre", "x=1", "python")]),
         ('<code class="language-python">x</code>', "x", [("code", "x")]),
@@ -168,7 +176,7 @@ def test_wrong_html_is_refused(text: str, reason: str) -> None:
         (r"1\. a\-b \\ \_", r"1. a-b \ _", []),
         ("`a.b*` ```py\nx = 1```", "a.b* x = 1", [("code", "a.b*"), ("pre", "x = 1", "py")]),
         (r"[t](https://ya.ru/\)a)", "t", [("text_link", "t", "https://ya.ru/)a")]),
-        (">q1\n>q2\nrest", "q1\nq2\nrest", [("blockquote", "q1\nq2")]),
+        (">q1\n>q2\nrest", "q1\nq2\nrest", [("blockquote", "q1\nq2\n")]),
         (">q1\n>q2||", "q1\nq2", [("expandable_blockquote", "q1\nq2")]),
         ("![👍](tg://emoji?id=5)", "👍", [("custom_emoji", "👍", "5")]),
     ],
@@ -199,7 +207,7 @@ def test_wrong_markdown_v2_is_refused(text: str, reason: str) -> None:
 def test_the_old_markdown() -> None:
     assert seen(r"*b* _i_ `c` [t](http://x.y) \*", "Markdown") == (
         "b i c t *",
-        [("bold", "b"), ("italic", "i"), ("code", "c"), ("text_link", "t", "http://x.y")],
+        [("bold", "b"), ("italic", "i"), ("code", "c"), ("text_link", "t", "http://x.y/")],
     )
     with pytest.raises(ApiError, match="Can't find end of the entity starting at byte offset 1"):
         parse("a_b", "Markdown")

@@ -13,6 +13,7 @@ from itertools import accumulate
 from typing import Any
 
 from bot.sandbox.telegram.call import bad
+from bot.sandbox.telegram.markup.addresses import WrongAddress, checked_address, user_of
 
 Entity = dict[str, Any]
 
@@ -93,7 +94,19 @@ def _checked(item: Any) -> Entity:
     for name in ("offset", "length"):
         if not 0 <= item[name] <= 1_000_000:
             raise bad(f"Receive an entity with incorrect {name} {item[name]}")
-    return dict(item)
+    return _linked(item) if kind == "text_link" else dict(item)
+
+
+def _linked(item: Entity) -> Entity:
+    """Return a link with its address as the server stores it, or the mention of a user. Raises 400 for a wrong one."""
+    url = _DROPPED.sub("", _BLANKED.sub(" ", item["url"]))
+    rest = {name: value for name, value in item.items() if name != "url"}
+    if user := user_of(url):
+        return {**rest, "type": "text_mention", "user": {"id": user}}
+    try:
+        return {**rest, "url": checked_address(url)}
+    except WrongAddress as error:
+        raise bad(f"Entity URL '{url}' is invalid: {error}") from None
 
 
 def settle(text: str, entities: list[Entity], *, allow_empty: bool = False) -> Formatted:
@@ -238,15 +251,18 @@ def _entities(text: str, spans: list[_Span]) -> list[Entity]:
 # --- what the server finds by itself ----------------------------------------------------------------------------------
 
 _PATTERNS: list[tuple[str, re.Pattern[str]]] = [
+    ("url", re.compile(r"(?:tg|ton|tonsite)://[\w-]+(?:[/?#][^\s<>\"]*)?", re.I | re.A)),
     (
         "url",
         re.compile(
-            r"(?<![\w@./-])(?:https?://[^\s<>\"']+|(?:[a-z0-9-]+\.)+(?:com|org|net|ru|io|dev)\b(?:/\S*)?)", re.I
+            r"(?<![\w@./-])(?:https?://(?:[^\W_][\w-]*\.)+[^\W\d_]{2,}(?![\w@~-])(?::[1-9]\d{0,3}(?!\d))?(?:[/?#][^\s<>\"]*)?"
+            r"|(?:[a-z0-9-]+\.)+(?:com|org|net|ru|io|dev)\b(?:/\S*)?)",
+            re.I,
         ),
     ),
     ("email", re.compile(r"(?<![\w.@+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}\b", re.I)),
-    ("bot_command", re.compile(r"(?<![\w/<>@])/[A-Za-z0-9_]{1,64}(?:@[A-Za-z0-9_]{3,32})?(?![\w/])")),
-    ("mention", re.compile(r"(?<![\w@])@[A-Za-z][A-Za-z0-9_]{2,31}\b")),
+    ("bot_command", re.compile(r"(?<![\w/<>])/[A-Za-z0-9_]{1,64}(?:@[A-Za-z0-9_]{3,32})?(?![\w/<>])")),
+    ("mention", re.compile(r"(?<!\w)@[A-Za-z][A-Za-z0-9_]{2,31}(?!\w)")),
     ("hashtag", re.compile(r"(?<![\w#])#(?=\w*[^\W\d])\w{1,256}")),
     ("cashtag", re.compile(r"(?<![\w$])\$[A-Z]{1,8}\b")),
 ]

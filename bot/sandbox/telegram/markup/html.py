@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from bot.sandbox.telegram.markup.addresses import integer, is_time_format
 from bot.sandbox.telegram.markup.entities import Entity
 from bot.sandbox.telegram.markup.parser import Open, Parser
 
@@ -14,8 +15,14 @@ _TAGS = {
     "tg-time": "date_time",
 }  # fmt: skip
 _NAMED = {"lt": "<", "gt": ">", "amp": "&", "quot": '"'}
-_ENTITY = re.compile(r"&(?:#(?:[xX]([0-9a-fA-F]+)|(\d+))|(lt|gt|amp|quot));?")
-_ATTRIBUTE = re.compile(r"""\s*([^\s=>/"']*)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([A-Za-z0-9.-]*)(?=[\s>])))?""")
+_REFERENCE = re.compile(
+    r"&(?:#[xX]([0-9a-fA-F]{1,6})(?![0-9a-fA-F])|#([0-9]{1,7})(?![0-9])|(lt|gt|amp|quot)(?![a-zA-Z]));?"
+)
+_SPACES = re.compile(r"[ \t\r\n\0\v]*")
+_TAG = re.compile(r"</?([^ \t\r\n\0\v>]*)")
+_ATTRIBUTE = re.compile(r"""[^ \t\r\n\0\v=>/"']*""")
+_TOKEN = re.compile(r"[A-Za-z0-9.-]*")
+_WORDS = re.compile("[^<&]+")
 
 
 class Html(Parser):
@@ -26,71 +33,108 @@ class Html(Parser):
         while self.place < len(self.source):
             if self.ahead("<"):
                 self._end() if self.ahead("</") else self._start()
-            elif self.ahead("&"):
-                self._reference()
+            elif found := _WORDS.match(self.source, self.place):
+                self.put(found[0])
+                self.place = found.end()
             else:
-                special = re.compile("[<&]").search(self.source, self.place)
-                end = special.start() if special else len(self.source)
-                self.put(self.source[self.place : end])
-                self.place = end
+                self._reference()
         if self.stack:
             self.fail(f'Can\'t find end tag corresponding to start tag "{self.stack[-1].kind}"')
-        return "".join(self.result), self.entities
+        text = "".join(self.result)
+        if any("\ud800" <= char <= "\udfff" for char in text):
+            self.fail(
+                "Text contains invalid Unicode characters after decoding HTML entities, "
+                "check for unmatched surrogate code units"
+            )
+        for entity in self.entities:
+            if entity["type"] == "code":
+                entity.pop("language", None)
+        return text, self.entities
 
     def _reference(self) -> None:
-        match = _ENTITY.match(self.source, self.place)
-        if match is None or not (char := _character(match)):
-            self.put("&")
-            self.place += 1
-            return
-        self.put(char)
-        self.place = match.end()
+        found = _REFERENCE.match(self.source, self.place)
+        self.put(_character(found) if found else "&")
+        self.place = found.end() if found else self.place + 1
 
     def _start(self) -> None:
         begin = self.place
-        match = re.compile(r"<([^\s>]*)").match(self.source, begin)
-        name = match[1].lower() if match else ""
-        if not match or match.end() == len(self.source):
+        name = self._tag_name()
+        if self.place == len(self.source):
             self.fail(f"Unclosed start tag at byte offset {self.byte(begin)}")
         if name not in _TAGS:
             self.fail(f'Unsupported start tag "{name}" at byte offset {self.byte(begin)}')
-        attributes = self._attributes(name, begin, match.end())
-        if name == "span" and attributes.get("class") != "tg-spoiler":
+        argument = self._attributes(name, begin)
+        self.place += 1
+        if name == "span" and argument != "spoiler":
             self.fail(f'Tag "span" must have class "tg-spoiler" at byte offset {self.byte(begin)}')
-        self.begin(name, _argument(name, attributes), begin)
+        self.begin(name, argument, begin)
 
-    def _attributes(self, name: str, begin: int, place: int) -> dict[str, str]:
-        found: dict[str, str] = {}
-        while True:
-            while place < len(self.source) and self.source[place].isspace():
-                place += 1
-            if place >= len(self.source):
+    def _tag_name(self) -> str:
+        found = _TAG.match(self.source, self.place)
+        self.place = found.end() if found else self.place
+        return _small(found[1]) if found else ""
+
+    def _attributes(self, tag: str, begin: int) -> str:
+        """Read the attributes of a tag up to its `>`, and return what they say about the entity."""
+        argument, time = "", "0"
+        while not self._skips_to(">"):
+            name = self._take(_ATTRIBUTE)
+            if not name:
+                self.fail(f'Empty attribute name in the tag "{tag}" at byte offset {self.byte(begin)}')
+            is_given = self._skips_to("=")
+            self.place += is_given
+            self._skips_to("")
+            if self.place == len(self.source):
+                self.fail(f'Unclosed start tag "{tag}" at byte offset {self.byte(begin)}')
+            value = self._value() if is_given else ""
+            if self.place == len(self.source):
                 self.fail(f"Unclosed start tag at byte offset {self.byte(begin)}")
-            if self.source[place] == ">":
-                self.place = place + 1
-                return found
-            match = _ATTRIBUTE.match(self.source, place)
-            if match is None or not match[1]:
-                self.fail(f'Empty attribute name in the tag "{name}" at byte offset {self.byte(begin)}')
-            if self.source.startswith("=", match.end()):
-                self.fail(f"Unexpected end of name token at byte offset {self.byte(match.end() + 1)}")
-            found[match[1]] = _ENTITY.sub(_character, match[2] or match[3] or (match[4] or "").lower())
-            place = match.end()
+            if (tag, name) == ("tg-time", "unix"):
+                time = value
+            elif (tag, name) in _ARGUMENTS and (is_given or tag == "blockquote"):
+                prefix = _ARGUMENTS[tag, name]
+                argument = value.removeprefix(prefix) if value.startswith(prefix) else argument
+                argument = "1" if tag == "blockquote" else argument
+        return f"{time} {argument}" if tag == "tg-time" else argument
+
+    def _value(self) -> str:
+        quote = self.source[self.place]
+        if quote not in "'\"":
+            begin = self.place
+            value = self._take(_TOKEN)
+            if self.source[self.place : self.place + 1] not in _ENDS_TOKEN:
+                self.fail(f"Unexpected end of name token at byte offset {self.byte(begin)}")
+            return _small(value)
+        end = self.source.find(quote, self.place + 1)
+        end = end if end >= 0 else len(self.source)
+        value = self.source[self.place + 1 : end]
+        self.place = min(end + 1, len(self.source))
+        return _REFERENCE.sub(_character, value)
+
+    def _take(self, pattern: re.Pattern[str]) -> str:
+        found = pattern.match(self.source, self.place)
+        self.place = found.end() if found else self.place
+        return found[0] if found else ""
+
+    def _skips_to(self, text: str) -> bool:
+        """Skip blanks. Returns whether `text` comes next."""
+        self._take(_SPACES)
+        return self.ahead(text)
 
     def _end(self) -> None:
         begin = self.place
         if not self.stack:
             self.fail(f"Unexpected end tag at byte offset {self.byte(begin)}")
-        match = re.compile(r"</([^\s>]*)\s*>").match(self.source, begin)
-        if match is None:
+        name = self._tag_name()
+        if not self._skips_to(">"):
             self.fail(f"Unclosed end tag at byte offset {self.byte(begin)}")
-        opened, name = self.stack[-1], match[1].lower()
+        self.place += 1
+        opened = self.stack[-1]
         if name and name != opened.kind:
             self.fail(
                 f'Unmatched end tag at byte offset {self.byte(begin)}, expected "</{opened.kind}>", found "</{name}>"'
             )
         self.stack.pop()
-        self.place = match.end()
         if self.unit > opened.unit:
             self._close(opened)
 
@@ -103,43 +147,50 @@ class Html(Parser):
         elif name == "blockquote":
             self.add(opened, "expandable_blockquote" if argument else "blockquote")
         elif name == "tg-emoji":
-            if not argument.isdigit() or not int(argument):
+            if not (emoji := integer(argument)):
                 self.fail("Invalid custom emoji identifier specified")
-            self.add(opened, "custom_emoji", custom_emoji_id=argument)
+            self.add(opened, "custom_emoji", custom_emoji_id=str(emoji))
         elif name == "tg-time":
-            if argument.isdigit() and int(argument):
-                self.add(opened, "date_time", unix_time=int(argument))
+            self._time(opened, *argument.split(" ", 1))
         else:
             self.add(opened, _TAGS[name])
 
+    def _time(self, opened: Open, unix: str, format: str) -> None:
+        if not is_time_format(format):
+            self.fail("Invalid date format used")
+        found = re.match("-?[0-9]*", unix)
+        time = int(found[0]) if found and found[0].strip("-") else 0
+        if time > 0:
+            self.add(opened, "date_time", unix_time=time)
+
     def _code(self, opened: Open) -> None:
-        """Add a code entity; `<pre><code class="language-x">` becomes one entity, `pre` with a language."""
-        last = self.entities[-1] if self.entities else None
-        same = last is not None and (last["offset"], last["length"]) == (opened.unit, self.unit - opened.unit)
-        if opened.kind == "pre" and last and same and last["type"] == "code":
+        """Add a code entity; `pre` and `code` around the same text are one entity if the code has a language."""
+        last = self.entities[-1] if self.entities else {}
+        is_same = (last.get("offset"), last.get("length")) == (opened.unit, self.unit - opened.unit)
+        if opened.kind == "pre" and is_same and last["type"] == "code" and "language" in last:
             last["type"] = "pre"
+        elif opened.kind == "code" and is_same and last["type"] == "pre" and "language" not in last and opened.argument:
+            last["language"] = opened.argument
         else:
-            extra = {"language": opened.argument} if opened.kind == "code" and opened.argument else {}
-            self.add(opened, opened.kind, **extra)
-        if not any(outer.kind == "pre" for outer in self.stack):
-            for entity in self.entities:
-                if entity["type"] == "code":
-                    entity.pop("language", None)
+            self.add(opened, opened.kind, **({"language": opened.argument} if opened.argument else {}))
 
 
-def _character(match: re.Match[str]) -> str:
-    if match[3]:
-        return _NAMED[match[3]]
-    code = int(match[1], 16) if match[1] else int(match[2])
-    return chr(code) if 0 < code < 0x110000 and not 0xD800 <= code <= 0xDFFF else ""
+def _character(found: re.Match[str]) -> str:
+    """Return the character of a reference, or the reference itself where it names none."""
+    if found[3]:
+        return _NAMED[found[3]]
+    code = int(found[1], 16) if found[1] else int(found[2])
+    return chr(code) if 0 < code < 0x10FFFF else found[0]
 
 
-def _argument(name: str, attributes: dict[str, str]) -> str:
-    if name == "a":
-        return attributes.get("href", "")
-    if name == "code":
-        language = attributes.get("class", "")
-        return language.removeprefix("language-") if language.startswith("language-") else ""
-    if name == "blockquote":
-        return "1" if "expandable" in attributes else ""
-    return attributes.get({"tg-emoji": "emoji-id", "tg-time": "unix"}.get(name, ""), "")
+def _small(text: str) -> str:
+    """Return a text with small Latin letters; others stay as they are."""
+    return re.sub("[A-Z]+", lambda found: found[0].lower(), text)
+
+
+_ENDS_TOKEN = frozenset(" \t\r\n\0\v>") | {""}
+# Which attribute of which tag says something, and what its value begins with.
+_ARGUMENTS = {
+    ("a", "href"): "", ("code", "class"): "language-", ("span", "class"): "tg-", ("tg-emoji", "emoji-id"): "",
+    ("blockquote", "expandable"): "", ("tg-time", "format"): "",
+}  # fmt: skip

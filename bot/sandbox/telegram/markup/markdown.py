@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from typing import NoReturn
-from urllib.parse import parse_qs, urlsplit
 
+from bot.sandbox.telegram.markup.addresses import emoji_of, time_of
 from bot.sandbox.telegram.markup.entities import Entity
 from bot.sandbox.telegram.markup.parser import Open, Parser
 
@@ -37,6 +37,7 @@ class MarkdownV2(Parser):
                 self._plain(self.source[self.place + 1], 2)
             elif char not in ("`" if self._in_code() else _RESERVED):
                 self._plain(char, 1)
+                self.line_start = self.line_start and char == "\r"  # no quote begins behind a line of code
             elif not self._closes():
                 self._mark(char)
         self._finish()
@@ -60,8 +61,9 @@ class MarkdownV2(Parser):
             return False
         if self.source[self.place] == "\n":
             if self._quoted() and not self.ahead(">", self.place + 1):
-                self._end_quote()
-                self._plain("\n", 1)
+                kind = self._kind_of_quote(2 + (self.place > 0 and self.source[self.place - 1] == "\r"))
+                self._plain("\n", 1)  # the server counts it to the quote
+                self.add(self.stack.pop(), kind)
                 return True
             return False
         opened = self.stack[-1]
@@ -125,34 +127,36 @@ class MarkdownV2(Parser):
             self._special(opened, url)
 
     def _special(self, opened: Open, url: str) -> None:
-        query = parse_qs(urlsplit(url).query)
-        if url.startswith("tg://emoji?") and query.get("id", [""])[0].isdigit():
-            self.add(opened, "custom_emoji", custom_emoji_id=query["id"][0])
-        elif url.startswith("tg://time?") and query.get("unix", [""])[0].isdigit():
-            self.add(opened, "date_time", unix_time=int(query["unix"][0]))
+        if emoji := emoji_of(url):
+            self.add(opened, "custom_emoji", custom_emoji_id=str(emoji))
+        elif time := time_of(url):
+            self.add(opened, "date_time", unix_time=time)
         else:
             self.fail("Invalid tg://emoji or tg://time URL specified")
 
-    def _end_quote(self) -> None:
-        """End a quote at the end of its line; `||` at the very end makes it expandable."""
-        kind = "blockquote"
+    def _kind_of_quote(self, width: int) -> str:
+        """Return the kind of the quote that ends here: `||` at its very end, `width` characters back, makes it
+        expandable.
+        """
         last = self.stack[-1]
-        if last.kind == "spoiler" and last.at == self.place - 2:
+        expandable = last.kind == "spoiler" and last.at in (self.place - 2, self.place - width)
+        if expandable:
             self.stack.pop()
-            kind = "expandable_blockquote"
         if self.stack[-1].kind != "blockquote":
             self._unfinished()
-        self.add(self.stack.pop(), kind)
+        return "expandable_blockquote" if expandable else "blockquote"
 
     def _finish(self) -> None:
         if self._quoted():
-            self._end_quote()
+            kind = self._kind_of_quote(2)
+            self.add(self.stack.pop(), kind)
         if self.stack:
             self._unfinished()
 
     def _unfinished(self) -> NoReturn:
         opened = self.stack[-1]
-        self.fail(f"Can't find end of {_TITLES[opened.kind]} entity at byte offset {self.byte(opened.at)}")
+        title = "PreCode" if opened.kind == "pre" and opened.argument else _TITLES[opened.kind]
+        self.fail(f"Can't find end of {title} entity at byte offset {self.byte(opened.at)}")
 
 
 # --- the old Markdown -------------------------------------------------------------------------------------------------
@@ -187,7 +191,7 @@ class Markdown(Parser):
         self.begin({"_": "italic", "*": "bold", "`": "code", "```": "pre", "]": "text_link"}[mark])
         content, language = self.source[start:end], ""
         if mark == "```":
-            match = re.match(r"(?:([^\s`]+)(?=\s))?(?:\r\n|\n|\r)?", content)
+            match = re.match(r"(?:([^\s`]+)(?=\s))?(?:\r\n|\n\r|\n|\r)?", content)
             content, language = (content[match.end() :], match[1] or "") if match else (content, "")
         self.put(content)
         self.place = end + len(mark)
@@ -196,6 +200,9 @@ class Markdown(Parser):
     def _close(self, opened: Open, language: str) -> None:
         if opened.kind != "text_link":
             self.add(opened, opened.kind, **({"language": language} if language else {}))
-        elif self.ahead("(") and (end := self.source.find(")", self.place)) > 0:
-            self.link(opened, self.source[self.place + 1 : end])
-            self.place = end + 1
+        elif self.unit > opened.unit and not self.ahead("("):
+            self.link(opened, self.text(opened))
+        elif self.unit > opened.unit:
+            url, _, _ = self.source[self.place + 1 :].partition(")")
+            self.link(opened, url)
+            self.place = min(self.place + len(url) + 2, len(self.source))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from bot.sandbox.telegram.call import bad
+from bot.sandbox.telegram.markup.addresses import WrongAddress, checked_address, user_of
 from bot.sandbox.telegram.markup.entities import Entity, units
 
 
@@ -62,37 +63,19 @@ class Parser:
         at = self.place if at is None else at
         self.stack.append(Open(kind, at, self.unit, len(self.result), argument=argument))
 
-    def add(self, opened: Open, kind: str, **extra: str | int) -> None:
+    def add(self, opened: Open, kind: str, **extra: Any) -> None:
         """Add the entity that was opened, unless it is empty. `extra` are fields of the entity."""
         if self.unit > opened.unit:
             self.entities.append({"type": kind, "offset": opened.unit, "length": self.unit - opened.unit, **extra})
 
     def link(self, opened: Open, url: str) -> None:
-        """Add a link, or the mention of a user by id; nothing if the address cannot be opened."""
-        user = re.fullmatch(r"tg:(?://)?user\?id=(\d+)", url)
-        if user:
-            self.entities.append(
-                {
-                    "type": "text_mention",
-                    "offset": opened.unit,
-                    "length": self.unit - opened.unit,
-                    "user": {"id": int(user[1])},
-                }
-            )
-        elif found := openable(url):
-            self.add(opened, "text_link", url=found)
+        """Add a link, or the mention of a user by id; nothing for an address that may not be a link."""
+        if user := user_of(url):
+            self.add(opened, "text_mention", user={"id": user})
+            return
+        with suppress(WrongAddress):
+            self.add(opened, "text_link", url=checked_address(url))
 
     def text(self, opened: Open) -> str:
         """The plain text that was written since an entity was opened."""
         return "".join(self.result[opened.size :])
-
-
-def openable(url: str) -> str:
-    """The URL as the server stores it, or "" for one that cannot be opened: the server drops such links silently."""
-    url = url.strip()
-    scheme = re.match(r"([a-z][a-z0-9+.-]*):", url, re.I)
-    if scheme and scheme[1].lower() in {"http", "https", "tg", "ton", "tonsite", "ftp"}:
-        return url
-    if (scheme and "//" not in url and not re.match(r"[^/]*:\d", url)) or " " in url or "." not in url:
-        return ""
-    return url if scheme and "//" in url else f"http://{url}"

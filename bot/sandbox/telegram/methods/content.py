@@ -10,6 +10,7 @@ from typing import Any
 from bot.sandbox.telegram.call import Call, bad
 from bot.sandbox.telegram.context import MethodContext
 from bot.sandbox.telegram.markup import entities
+from bot.sandbox.telegram.markup.addresses import WrongAddress, checked_address, user_of
 from bot.sandbox.telegram.markup.entities import Formatted
 from bot.sandbox.telegram.markup.parse_modes import parse
 from bot.sandbox.telegram.state import Chat
@@ -127,10 +128,18 @@ def _button(given: Any) -> dict[str, Any]:
 def _check_action(name: str, value: Any) -> None:
     if name == "callback_data" and not (isinstance(value, str) and 1 <= len(value.encode()) <= 64):
         raise bad("BUTTON_DATA_INVALID")
-    if name == "url" and not (isinstance(value, str) and "." in value + "." and " " not in value.strip() and value):
-        raise bad("BUTTON_URL_INVALID")
+    if name == "url":
+        _check_address(value)
     if name == "copy_text" and not (isinstance(value, dict) and 1 <= len(str(value.get("text", ""))) <= 256):
         raise bad("BUTTON_COPY_TEXT_INVALID")
+
+
+def _check_address(value: Any) -> None:
+    try:
+        if not user_of(str(value)):
+            checked_address(str(value))
+    except WrongAddress as error:
+        raise bad(f"Inline keyboard button URL '{value}' is invalid: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)
