@@ -33,6 +33,7 @@ from aiogram.methods import EditMessageText, SendMessage
 from aiogram.types import Message
 
 import bot
+from bot.http.tls import trusted_context
 
 STOPPED = b"stopped\n"
 PR_SET_PDEATHSIG = 1
@@ -44,6 +45,7 @@ def warm() -> None:
     for module in pkgutil.walk_packages(bot.__path__, "bot."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
+    trusted_context()
     Message.model_validate({"message_id": 1, "date": 1, "chat": {"id": 1, "type": "private"}, "text": "warm"})
     SendMessage(chat_id=1, text="warm")
     EditMessageText(chat_id=1, text="warm")
