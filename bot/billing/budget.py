@@ -165,8 +165,13 @@ class Budget:
         left, month = min(rests, default=(price, False))
         if 0 < left < price:
             wait = until_month(now) if month else DAY - now % DAY
-            shown = {"price": pricing.shown(language, price, currency), "left": pricing.shown(language, left, currency)}
-            sentence = say(language, "limit.price", wait=duration(language, wait), **shown)
+            sentence = say(
+                language,
+                "limit.price",
+                price=pricing.shown(language, price, currency),
+                left=pricing.shown(language, left, currency),
+                wait=duration(language, wait),
+            )
             raise LimitReached(sentence, retry_after=wait)
         return self.reserve(tx, incoming, MONEY, price, language)
 

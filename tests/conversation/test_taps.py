@@ -293,7 +293,7 @@ async def test_a_tap_that_does_not_fit_into_the_budget_can_be_repeated(stage: St
     await stage.start(user_daily_tokens=90, max_tokens=10)
     await stage.ask("write to bob")
     await stage.press(YES)
-    assert "share for today" in (await stage.texts(2))[-1]
+    assert "your limit for today" in (await stage.texts(2))[-1]
     assert (post.sent, states(stage)) == ([], ["asked"])
 
 

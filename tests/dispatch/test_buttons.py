@@ -144,7 +144,7 @@ async def test_every_button_does_something(stage: Stage) -> None:
         "retry", "resume", "version", "image.again", "image.ratio", "image.change", "ask.cancel", "image.improve",
         "settings",
         *(f"settings {name}" for name in ("model", "persona", "reasoning", "language", "zone", "streaming", "memory")),
-        "settings data",
+        "settings data", "settings jobs",
         "language.set", "model.set", "streaming.set", "reasoning.set", "model.everywhere", "model.mine", "zone.set",
         "persona.set", "persona.ask", "export", "forget.ask", "forget.cancel", "forget",
     }  # fmt: skip

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.dispatch.help import GROUP, PRIVATE
+from bot.features.privacy import COUNTED
 from bot.features.settings_panel import ORDER, REASONING, SIGNS, STREAMING
 from bot.jobs.operations import FailureReason
 from bot.texts.catalog import LANGUAGES, NAMES, known, say
@@ -22,6 +23,7 @@ KEY_AT = {"say": 1, "tell": 3}  # which argument is the key
 MENUS = (*PRIVATE, *GROUP, "/members", "/invite", "/audit")
 MADE = {f"command.{word.removeprefix('/')}" for word in MENUS} | {f"streaming.{mode}" for mode in STREAMING}
 MADE |= {f"settings.{name}" for name in ORDER} | {f"image.{why}" for why in FailureReason}
+MADE |= {f"forget.{name}" for name in COUNTED}
 MADE |= {f"settings.{name}.about" for name in ("language", "streaming", "notices")}
 MADE |= {f"reasoning.{mode}" for mode in REASONING} | {f"can.{ability}" for ability in SIGNS}
 

@@ -284,6 +284,7 @@ def _refusal(message: str) -> Refused | Flood:
 
 def _harmless(message: str) -> str:
     """Return what Telegram wrote without a token, and without the address of a link, which is text of the message."""
-    return re.sub(r"URL '.*' is", "URL is", re.sub(r"(?<!\d)\d+:[A-Za-z0-9_-]{20,}", "<token>", message), flags=re.S)[
-        :300
-    ]
+    hidden = re.sub(r"(?<!\d)\d+:[A-Za-z0-9_-]{20,}", "<token>", message)
+    before, url, rest = hidden.partition("URL '")
+    _address, is_, reason = rest.rpartition("' is")
+    return (before + "URL is" + reason if url and is_ else hidden)[:300]

@@ -27,7 +27,10 @@ NO_PREVIEW = types.LinkPreviewOptions(is_disabled=True)  # a preview fetches wha
 
 
 class Rung(IntEnum):
-    """The ways to send a text, each simpler than the one before. After a refusal the next one is tried."""
+    """The ways to send a message, each simpler than the one before. After a refusal the next one is tried.
+
+    A text goes out with blocks, with entities, or plain; a file with its caption, without it, or as a sentence.
+    """
 
     RICH = 0
     ENTITIES = 1
@@ -55,7 +58,7 @@ class Screen:
 def finished(outgoing: Outgoing, rung: Rung, limit: int = LIMIT) -> list[Screen]:
     """Return the messages of a finished answer, at least one; `limit` is the length of one text (UTF-16 units)."""
     if outgoing.file and rung is not Rung.PLAIN:
-        caption = render.plain(outgoing.text, limit=CAPTION_LIMIT)
+        caption = render.plain(outgoing.text, limit=CAPTION_LIMIT) if rung is Rung.RICH else []
         return [Screen(text=caption[0] if caption else "", file=outgoing.file)]
     if outgoing.plain or rung is Rung.PLAIN:
         text = outgoing.instead if outgoing.file else outgoing.text

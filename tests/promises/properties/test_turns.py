@@ -284,7 +284,7 @@ PRESSES = {
     "chats.rename": Press(VIEW), "chats.undo": Press({"id": 1, "title": "A name", "by": "user", "shown": "A name"}),
     "ask.cancel": Press({"asked": "1"}, asks_name),
     "fact.unpin": Press(FACT, summarised), "summary.edit": Press(FACT, summarised),
-    "summary.undo": Press(FACT, summarised),
+    "summary.undo": Press(FACT, summarised), "summary.redo": Press(FACT, summarised),
     "persona.set": Press({"persona": "teacher"}), "persona.ask": Press({"question": "q2 please"}),
     "write.start": Press({"template": "post"}),
     "write.skip": Press({"template": "post", "field": "tone"}), "write.cancel": Press({"template": "post"}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bot.texts.catalog import say
+from tests.support.choosing import pressed
 from tests.support.stage import ANNA, BORIS, TEAM, Stage
 from tests.support.telegram_side import rows, soon
 
@@ -69,9 +70,7 @@ async def test_a_document_of_one_place_is_in_no_prompt_of_another_and_in_none_af
     await stage.ask("what is the secret word?")
     assert len(prompts_of(stage, "alpha")) == 1
     await stage.ask("/forget", BORIS)
-    answers = len(stage.telegram.texts(BORIS))
-    await stage.press(say("ru", "forget.yes"), BORIS)
-    await stage.texts(answers + 1, BORIS)
+    await pressed(stage, say("ru", "forget.yes"), chat=BORIS)
     await stage.ask("what is the secret word?", BORIS)
     assert len(prompts_of(stage, "bravo")) == 1
 
