@@ -23,7 +23,7 @@ from bot.testing.virtual_loop import LoopClock
 
 T = TypeVar("T")
 ANNA, BORIS, TEAM = 1001, 1002, -1001000000001
-CODE = re.compile(r" (?:Code|Код) [0-9a-f]{6}:[^.]+\.")
+CODE = re.compile(r" (?:Code|Код) [0-9a-f]{6}:[^.]{1,60}\.")
 PATIENCE = 900.0  # virtual seconds until a wait is a failure
 
 
