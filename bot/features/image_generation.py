@@ -7,6 +7,7 @@ Begin with `ImageGeneration.request_image`, which stores an operation. `jobs/ope
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 
@@ -40,7 +41,9 @@ from bot.texts.catalog import say
 from bot.types import Address, Button, File, Incoming, Outgoing
 
 KIND = "image"
-RATIOS = ((1, 1), (16, 9), (9, 16))
+RATIOS = ((1, 1), (16, 9), (9, 16), (4, 3), (3, 4))
+LARGEST_SEED = 2**63 - 1  # of the service; seeds that the bot chooses have nine digits at most, to be typed again
+OPTION = re.compile(r"(?:([0-9]{1,6}):([0-9]{1,6})|(?:seed|сид|зерно)=(\S*?)),?(?:\s+|$)", re.IGNORECASE)
 PATIENCE = 3 * 3600.0  # seconds: the service says "from a few seconds up to a few hours" and keeps a picture 12 h
 PACE = PollSchedule(PATIENCE, ordering=300.0, shortest_poll=2.0, longest_poll=30.0, shows="photo")
 
@@ -96,8 +99,11 @@ class ImageGeneration:
     # --- requests -----------------------------------------------------------------------------------------------------
 
     async def image(self, incoming: Incoming, reply: Reply, rest: str) -> None:
-        """Draw the picture that the user describes, from a richer description if the operator always wants one."""
-        wanted = ImageRequest(rest, self.seed())
+        """Draw the picture that the user describes, from a richer description if the operator always wants one.
+
+        A ratio and a seed may stand before the description, in any order. Raises `BadInput`, `LimitReached`.
+        """
+        wanted = read_request(rest, self.seed(), incoming.language)
         if not self.operation.always_improves(wanted):
             await self.request_image(incoming, reply, wanted)
         elif better := await self._improve(incoming, reply, wanted):
@@ -231,7 +237,7 @@ class ImageGeneration:
 
     def seed(self) -> int:
         """A random seed for a new picture, never 0: then the service would choose one, and a change needs the seed."""
-        return self.random.randrange(1, 2**63)
+        return self.random.randrange(1, 10**9)
 
     async def find_request(self, address: Address, turn: str) -> ImageRequest | None:
         """The request for the picture of a turn in this chat, None if there is none."""
@@ -290,10 +296,8 @@ class ImageOperation:
         otherwise = say(asked["language"], "image.undelivered")
 
         def work(tx: Tx) -> None:
-            photo = Outgoing(
-                asked["prompt"], True, File(result.data), self._buttons(tx, operation), reply_to=asked["reply_to"],
-                instead=otherwise,
-            )  # fmt: skip
+            caption, buttons = _caption(_image_request(operation)), self._buttons(tx, operation)
+            photo = Outgoing(caption, True, File(result.data), buttons, reply_to=asked["reply_to"], instead=otherwise)
             tx.outbox.add_answer(operation.turn, operation.address, photo)
 
         return Outcome("done", work)
@@ -337,6 +341,35 @@ def _button(tx: Tx, operation: Operation, action: str, label: str = "", **size: 
     """A button below a picture. Its label is the text whose key is the `action`, unless one is given."""
     where, turn, label = operation.address, operation.turn, label or say(operation.request["language"], action)
     return tx.buttons.add_button(where, turn, operation.user, label, action, turn=turn, **size)
+
+
+def read_request(text: str, seed: int, language: str) -> ImageRequest:
+    """Read the text after /image: `16:9`, `seed=17` or both, then the description. `seed` is used if none is given.
+
+    Only what stands before the description is read, each option once. Raises `BadInput` for a ratio that is not in
+    `RATIOS` and for a seed that is no whole number from 1 to `LARGEST_SEED`.
+    """
+    wanted, has_ratio, has_seed = ImageRequest(text.strip(), seed), False, False
+    while found := OPTION.match(wanted.prompt):
+        width, height, given = found.groups()
+        if has_ratio if width else has_seed:
+            break
+        rest = wanted.prompt[found.end() :]
+        if width:
+            if (ratio := (int(width), int(height))) not in RATIOS:
+                known = ", ".join(f"{x}:{y}" for x, y in RATIOS)
+                raise BadInput(say(language, "image.ratio", ratio=f"{width}:{height}", ratios=known))
+            wanted, has_ratio = replace(wanted, prompt=rest, width=ratio[0], height=ratio[1]), True
+        else:
+            if not re.fullmatch(r"[0-9]{1,19}", given) or not 1 <= int(given) <= LARGEST_SEED:
+                raise BadInput(say(language, "image.seed", largest=LARGEST_SEED))
+            wanted, has_seed = replace(wanted, prompt=rest, seed=int(given)), True
+    return wanted
+
+
+def _caption(drawn: ImageRequest) -> str:
+    """The description, and below it the options with which /image draws this picture again."""
+    return f"{drawn.prompt}\n\n{drawn.width}:{drawn.height} seed={drawn.seed}"
 
 
 def _image_request(operation: Operation) -> ImageRequest:

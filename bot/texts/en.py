@@ -53,7 +53,11 @@ TEXTS: dict[str, str] = {
     "duration.hours": "{hours} h {minutes} min",
     "duration.minutes": "{minutes} min",
     "payment.none": "Nothing is sold here: this payment was declined, no money was taken.",
-    "image.usage": "Write what to draw after the command: /image a lighthouse in a storm",
+    "image.usage": "Write what to draw after the command: /image a lighthouse in a storm. A ratio and a seed may "
+    "come first: /image 16:9 seed=17 a lighthouse in a storm",
+    "image.ratio": "I can't draw in {ratio}. The ratios are {ratios}. A time or a score at the very beginning looks "
+    "like a ratio: put another word before it.",
+    "image.seed": "A seed is a whole number from 1 to {largest}: /image seed=17 a lighthouse in a storm",
     "image.long": "A description may have {limit} characters, yours has {length}. Make it shorter.",
     "image.off": "I can't draw here: the operator has not set up a model for pictures.",
     "image.refused": "This can't be drawn by the rules of the service. Describe something else.",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bot.features.image_generation import PATIENCE, RATIOS
+from bot.features.image_generation import PATIENCE, RATIOS, read_request
 from bot.sandbox.ai_studio.wire import Cut
 from bot.sandbox.media import landscapes
 from bot.sandbox.telegram.server_facade import buttons_of
@@ -24,9 +24,12 @@ RICHER = say("en", "image.improve")
 async def test_a_picture_arrives_as_a_photo_with_its_prompt_and_buttons(stage: Stage) -> None:
     await stage.start()
     photo = await _draw(stage, "/image a cat on a roof")
-    assert photo["caption"] == "a cat on a roof"
+    seed = _ordered(stage)[0][0]
+    assert photo["caption"] == f"a cat on a roof\n\n1:1 seed={seed}"
     assert stage.telegram.state.files[photo["photo"][-1]["file_id"]].data == JPEG
-    assert [button["text"] for button in buttons_of(photo)] == ["Again", "Same, but…", "16:9", "9:16", RICHER]
+    assert [button["text"] for button in buttons_of(photo)] == [
+        "Again", "Same, but…", "16:9", "9:16", "4:3", "3:4", RICHER
+    ]  # fmt: skip
     assert stage.studio.bought == 1
     assert _ordered(stage)[0][1:] == ("a cat on a roof", 1, 1)
 
@@ -60,7 +63,57 @@ async def test_again_draws_the_same_prompt_and_ratio_with_another_seed(stage: St
     assert again[0] != first[0]
     shown = [[button["text"] for button in buttons_of(photo)][2:] for photo in _photos(stage)]
     every = [f"{width}:{height}" for width, height in RATIOS]
-    assert shown == [[*every[1:], RICHER], ["1:1", "9:16", RICHER], ["1:1", "9:16", RICHER]]
+    others = ["1:1", "9:16", "4:3", "3:4", RICHER]
+    assert shown == [[*every[1:], RICHER], others, others]
+
+
+def test_a_ratio_and_a_seed_are_read_before_the_description_only() -> None:
+    def read(text: str) -> tuple[int, str, int, int]:
+        wanted = read_request(text, 5, "en")
+        return wanted.seed, wanted.prompt, wanted.width, wanted.height
+
+    expected = {
+        "cat": (5, "cat", 1, 1),
+        "16:9 cat": (5, "cat", 16, 9),
+        "3:4 кошка": (5, "кошка", 3, 4),
+        "4:3, a cat": (5, "a cat", 4, 3),
+        "seed=17 cat": (17, "cat", 1, 1),
+        "Сид=17 кошка": (17, "кошка", 1, 1),
+        "зерно=17 9:16 кошка": (17, "кошка", 9, 16),
+        "16:9\nSEED=17\na cat": (17, "a cat", 16, 9),
+        "a cat 16:9": (5, "a cat 16:9", 1, 1),
+        "a clock at 10:30 seed=4": (5, "a clock at 10:30 seed=4", 1, 1),
+        "16:9 4:3 screen": (5, "4:3 screen", 16, 9),
+        "seed=1 seed=2 packet": (1, "seed=2 packet", 1, 1),
+        "16:9cat": (5, "16:9cat", 1, 1),
+        f"seed={2**63 - 1} cat": (2**63 - 1, "cat", 1, 1),
+        "16:9": (5, "", 16, 9),
+    }
+    assert {text: read(text) for text in expected} == expected
+
+
+async def test_a_picture_is_repeated_by_the_words_below_it(stage: Stage) -> None:
+    await stage.start()
+    first = await _draw(stage, "/image 16:9 кошка")
+    prompt, options = first["caption"].split("\n\n")
+    again = await _draw(stage, f"/image {options} {prompt}")
+    assert again["caption"] == first["caption"]
+    assert _ordered(stage)[0] == _ordered(stage)[1]
+    assert _ordered(stage)[0][1:] == ("кошка", 16, 9)
+
+
+@pytest.mark.parametrize("person", [ANNA, BORIS])
+async def test_a_ratio_or_a_seed_that_is_none_is_told_and_nothing_is_ordered(stage: Stage, person: int) -> None:
+    await stage.start()
+    language = "en" if person == ANNA else "ru"
+    for ratio in ("10:30", "2:1", "0:0"):
+        told = say(language, "image.ratio", ratio=ratio, ratios="1:1, 16:9, 9:16, 4:3, 3:4")
+        assert await stage.ask(f"/image {ratio} cat", person) == told
+    for seed in ("0", "-1", "x", "", str(2**63), "٣", "9" * 400):
+        told = say(language, "image.seed", largest=2**63 - 1)
+        assert await stage.ask(f"/image seed={seed} cat", person) == told
+    assert await stage.ask("/image 16:9 seed=3", person) == say(language, "image.usage")
+    assert stage.studio.seen("imageGenerationAsync") == []
 
 
 async def test_a_reply_to_same_but_changes_the_prompt_not_the_seed(stage: Stage) -> None:
@@ -179,7 +232,7 @@ async def test_errors_while_polling_cost_nothing(stage: Stage) -> None:
     stage.studio.paint(JPEG)
     stage.studio.fail_next("operation", status=500, times=7)
     stage.telegram.say(ANNA, "/image a cat")
-    assert await stage.texts(1) == ["a cat"]
+    assert [text.split("\n")[0] for text in await stage.texts(1)] == ["a cat"]
     assert stage.studio.bought == 1
     assert len(_photos(stage)) == 1
 
@@ -214,7 +267,7 @@ async def test_a_service_that_is_down_for_a_while_is_waited_for(stage: Stage) ->
     stage.studio.paint(JPEG)
     stage.studio.fail_next("imageGenerationAsync", status=429, times=8)
     stage.telegram.say(ANNA, "/image a cat")
-    assert await stage.texts(1) == ["a cat"]
+    assert [text.split("\n")[0] for text in await stage.texts(1)] == ["a cat"]
     assert stage.studio.bought == 1
 
 
@@ -265,7 +318,7 @@ async def test_a_picture_that_is_done_before_telegram_answers_a_start_doubles_no
     away.remove()
     await stage.until(lambda: len(_photos(stage)) > 1 or None)
     await asyncio.sleep(60)
-    assert [photo["caption"] for photo in _photos(stage)] == ["a cat", "a dog"]
+    assert [_prompt(photo) for photo in _photos(stage)] == ["a cat", "a dog"]
 
 
 async def test_a_picture_whose_send_a_crash_has_cut_stands_once_though_nobody_wrote_since_the_start(
@@ -359,6 +412,10 @@ async def _asked(stage: Stage, route: str, times: int) -> None:
     async with asyncio.timeout(600):
         while len(stage.studio.seen(route)) < times:
             await asyncio.sleep(0.2)
+
+
+def _prompt(photo: Message) -> str:
+    return str(photo["caption"]).rpartition("\n\n")[0]
 
 
 def _photos(stage: Stage, chat: int = ANNA) -> list[Message]:

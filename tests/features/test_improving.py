@@ -28,9 +28,9 @@ def ordered(stage: Stage) -> list[str]:
 
 
 async def drawn(stage: Stage, count: int, chat: int = ANNA) -> list[str]:
-    """Wait for so many pictures: what stands below them."""
+    """Wait for so many pictures: their descriptions."""
     await soon(stage, lambda: len(photos(stage, chat)) == count or None)
-    return [photo.get("caption", "") for photo in photos(stage, chat)]
+    return [photo.get("caption", "").rpartition("\n\n")[0] for photo in photos(stage, chat)]
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def excuses(world: World) -> int:
 
 
 def is_picture(message: dict[str, Any]) -> bool:
-    return "photo" in message and message.get("caption") == PROMPT
+    return "photo" in message and message.get("caption", "").startswith(f"{PROMPT}\n")
 
 
 def is_excuse(message: dict[str, Any]) -> bool:
