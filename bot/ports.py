@@ -102,6 +102,9 @@ class Inbox(Protocol):
     async def find(self, bot: int, once: str) -> int | None:
         """Return the id of the row with a once-only key, or None if there is none (any more)."""
 
+    async def answers_all(self, address: Address) -> bool:
+        """Return whether the bot answers every message of a topic of a group, also without a mention."""
+
 
 class Outbox(Protocol):
     """Finished answers on disk. Every change is committed when the call returns."""

@@ -64,10 +64,11 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class ChatChoices:
-    """What was chosen in a chat, and by its user for all chats. "" means the operator's default.
+    """What was chosen in a chat or in a topic of it, and by its user for all chats. "" means the operator's default.
 
     `own_model` is the model that the user chose for every chat, `zone` the user's time zone (IANA name), `reasoning` is
     "on" or "off". `notices` is "alone" in a group where answers to commands are shown only to the user who asked.
+    `answers` is "all" in a topic of a group where every message is for the bot, also without a mention.
     """
 
     language: str = ""
@@ -78,6 +79,7 @@ class ChatChoices:
     own_model: str = ""
     notices: str = ""
     zone: str = ""
+    answers: str = ""
 
 
 NOT_READ = ChatChoices()  # stands in an `Incoming` until a transaction has read the choices; compare with `is`
@@ -187,7 +189,9 @@ class Incoming:
     data: str = ""  # BUTTON: its key; MIGRATED: the new chat id; TOPIC: its name; REACTION: the emoji, "": removed
     in_turn: bool = False  # a press that waits in the queue of its conversation, as a message does
     private: bool = True  # a chat of one person with the bot
-    addressed: bool = True  # the bot itself was spoken to; in a private chat always
+    addressed: bool = (
+        True  # False: said in a topic to nobody in particular, so for the bot only if it answers all there
+    )
     message_id: int = 0  # the messenger's number of the message; 0: there is none
     reply_to: int = 0  # ... of the message that it replies or reacts to; 0: none
     attempts: int = 0  # how often a process died while working on it

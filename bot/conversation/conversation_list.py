@@ -1,6 +1,7 @@
 """/chats lists, finds, switches, renames, pins and archives the conversations of a chat; a model gives them titles.
 
-A topic of the messenger is a conversation, and is renamed there, too. Chats without topics have only this list.
+A topic of the messenger is a conversation, and is renamed there, too. Chats without topics have only this list. The
+messenger does not tell that a topic was deleted: outside of the topics their conversations are listed and can go on.
 Begin with `ConversationList.feature`.
 """
 
@@ -42,7 +43,9 @@ class ConversationList:
         return Feature(
             commands={"/chats": Command(self.chats)},
             presses={
-                **dict.fromkeys(("chats.open", "chats.page", "chats.pin", "chats.archive"), ButtonHandler(self.press)),
+                **dict.fromkeys(
+                    ("chats.open", "chats.move", "chats.page", "chats.pin", "chats.archive"), ButtonHandler(self.press)
+                ),
                 "chats.rename": ButtonHandler(self.press_rename),
                 "chats.undo": ButtonHandler(self.press_undo),
             },
@@ -56,11 +59,18 @@ class ConversationList:
         await finish(self.store, reply, lambda tx: finish_turn(tx, incoming, _view(tx, incoming, view)))
 
     async def press(self, incoming: Incoming, reply: Reply, action: ButtonPress) -> None:
-        """Open, pin or archive a conversation, or turn the page; then show the list again in the same message."""
+        """Open, pin or archive a conversation, or turn the page; then show the list again in the same message.
+
+        A conversation of a topic is not opened here before the user has confirmed that it is to be moved.
+        """
 
         def work(tx: Tx) -> None:
-            CHANGES.get(action.name, _nothing)(tx, incoming.address, action.payload)
             view = {name: action.payload[name] for name in VIEW}
+            elsewhere = action.name == "chats.open" and _find_elsewhere(tx, incoming.address, action.payload)
+            if elsewhere:
+                finish_turn(tx, incoming, _ask_to_move(tx, incoming, view, elsewhere), over=True)
+                return
+            CHANGES.get(action.name, _nothing)(tx, incoming.address, action.payload)
             finish_turn(tx, incoming, _view(tx, incoming, view), over=True)
 
         await finish(self.store, reply, work)
@@ -161,6 +171,17 @@ def _view(tx: Tx, incoming: Incoming, view: Where) -> Outgoing:
     return Outgoing(_heading(language, view, current, len(found)), plain=True, buttons=tuple(rows))
 
 
+def _find_elsewhere(tx: Tx, where: Address, what: Where) -> Listed | None:
+    """The conversation of a button, if it belongs to a topic other than this place."""
+    found = tx.conversations.find_conversation(where, what["id"])
+    return found if found is not None and found.thread != where.thread else None
+
+
+def _ask_to_move(tx: Tx, incoming: Incoming, view: Where, one: Listed) -> Outgoing:
+    rows = _Drawing(tx, incoming, incoming.language, view).move(one)
+    return Outgoing(say(incoming.language, "chats.topic", title=one.title), plain=True, buttons=rows)
+
+
 def _heading(language: str, view: Where, current: Listed | None, count: int) -> str:
     if view["words"]:
         return say(language, "chats.found", count=count, words=view["words"])
@@ -180,8 +201,14 @@ class _Drawing:
     view: Where
 
     def line(self, one: Listed, *, is_current: bool) -> tuple[Button, ...]:
-        sign = "● " if is_current else "📌 " if one.is_pinned else ""
+        is_elsewhere = one.thread != self.incoming.address.thread
+        sign = "● " if is_current else "📌 " if one.is_pinned else "# " if is_elsewhere else ""
         return (self._button(sign + one.title, "chats.open", {"id": one.id}),)
+
+    def move(self, one: Listed) -> tuple[tuple[Button, ...], ...]:
+        """The buttons below the question whether a conversation of a topic is to go on here."""
+        back = self._button(say(self.language, "chats.back"), "chats.page", {"page": 0, "words": "", "archived": False})
+        return (self._button(say(self.language, "chats.move"), "chats.move", {"id": one.id}),), (back,)
 
     def foot(self, current: Listed | None, pages: int) -> Sequence[tuple[Button, ...]]:
         rows = []
@@ -239,4 +266,4 @@ def _archive(tx: Tx, where: Address, what: Where) -> None:
             tx.messages.begin_conversation(where)
 
 
-CHANGES = {"chats.open": _open, "chats.pin": _pin, "chats.archive": _archive}
+CHANGES = {"chats.open": _open, "chats.move": _open, "chats.pin": _pin, "chats.archive": _archive}

@@ -28,7 +28,10 @@ from bot.types import ChatChoices, Incoming, Permission
 STREAMING = ("draft", "edit", "off")
 REASONING = ("auto", "on", "off")
 CHOICES = ("language", "model", "streaming", "notices", "reasoning")  # columns of the table of chats
-ORDER = ("model", "persona", "reasoning", "voice", "language", "zone", "streaming", "notices", "memory", "jobs", "data")
+ORDER = (
+    "model", "persona", "reasoning", "answers", "voice", "language", "zone", "streaming", "notices", "memory", "jobs",
+    "data",
+)  # fmt: skip
 SIGNS = {"vision": "👁", "tools": "🔧", "reasoning": "🧠", "asynchronous": "🕓"}
 
 
@@ -59,7 +62,7 @@ class SettingsPanel:
                 "settings": ButtonHandler(self.press_settings),
                 # Panels of before this button had one action for each section.
                 **{f"settings.{name}": ButtonHandler(self.press_settings) for name in CHOICES[:-1]},
-                **{f"{name}.set": stores for name in CHOICES},
+                **{f"{name}.set": stores for name in (*CHOICES, "answers")},
                 "model.everywhere": ButtonHandler(self.press_everywhere),
                 "model.mine": ButtonHandler(self.press_mine, has_toast=True),
             },
@@ -99,6 +102,14 @@ class SettingsPanel:
                 value=lambda _tx, incoming: say(incoming.language, f"notices.{incoming.chat.notices or 'all'}"),
                 offered=lambda incoming: not incoming.private,
             ),
+            "answers": Section(
+                page=lambda _tx, incoming: _values_page(
+                    incoming, "answers", incoming.chat.answers,
+                    [("", say(incoming.language, "answers.mentions")), ("all", say(incoming.language, "answers.all"))],
+                ),
+                value=lambda _tx, incoming: say(incoming.language, f"answers.{incoming.chat.answers or 'mentions'}"),
+                offered=lambda incoming: not incoming.private and incoming.address.thread != 0,
+            ),
         }  # fmt: skip
 
     # --- the overview -------------------------------------------------------------------------------------------------
@@ -135,6 +146,8 @@ class SettingsPanel:
         titles = {name: say(language, f"settings.{name}") for name in names}
         values = {name: known_sections[name].value(tx, incoming) for name in names}
         lines = [say(language, "settings"), "", *(f"{titles[name]}: {values[name]}" for name in names if values[name])]
+        if incoming.address.thread:
+            lines += ["", say(language, "settings.topic")]
         buttons = [Choice(titles[name], "settings", {"section": name}) for name in names]
         return Page("\n".join(lines), pairs(buttons))
 
@@ -232,7 +245,7 @@ class SettingsPanel:
 
 
 def store_choices(tx: Tx, incoming: Incoming, choices: Mapping[str, str]) -> None:
-    """Store choices of the chat; in a group the audit log gets an entry."""
+    """Store choices of the chat, or of its topic; in a group the audit log gets an entry."""
     where = incoming.address
     tx.chats.store_choices(where, **choices)
     if not incoming.private:

@@ -80,6 +80,10 @@ class StoredInbox(Box):
         """Return the id of the update with a once-only key, or None."""
         return await self.read_one(lambda tx: tx.inbox.find_by_once(bot, once))
 
+    async def answers_all(self, address: Address) -> bool:
+        """Return whether the bot answers every message of a topic."""
+        return await self.read_one(lambda tx: tx.chats.answers_all(address))
+
 
 class StoredOutbox(Box):
     """`ports.Outbox`. `fallback` makes what a group is shown where an answer can't be shown to one user alone."""

@@ -78,6 +78,12 @@ TEXTS: dict[str, str] = {
     "settings.model": "Model",
     "settings.streaming": "Streaming",
     "settings.saved": "Saved.",
+    "settings.topic": "Model, persona and reasoning are chosen for this topic alone.",
+    "settings.answers": "I answer here",
+    "settings.answers.about": "Which messages of this topic I answer. Those that reply to somebody else or begin with "
+    "another @name are never meant for me. To see messages without a mention I must be an administrator of this group.",
+    "answers.mentions": "mentions and replies",
+    "answers.all": "every message",
     "streaming.draft": "live, with a Stop button",
     "streaming.edit": "live, by editing",
     "streaming.off": "whole answers",
@@ -150,6 +156,9 @@ TEXTS: dict[str, str] = {
     "image.improve.plain": "I could not make the description richer, so I draw your idea as it is.",
     "command.write": "Write a text: article, post, newsletter…",
     "chats.list": "Now: {title}\nConversations here: {count}. Tap one to go on with it; /chats and words to search.",
+    "chats.topic": "“{title}” belongs to a topic: go on there. If the topic is gone, it can go on here. A topic that "
+    "is still there would begin a new conversation.",
+    "chats.move": "Go on here",
     "chats.unnamed": "a new conversation",
     "chats.found": "With “{words}”: {count}",
     "chats.archived": "Archived: {count}. Tap one to take it back.",

@@ -118,12 +118,3 @@ async def test_a_topic_is_named_after_its_first_answer_unless_a_person_named_it(
     await stage.clock.sleep(30)
     assert topics[named].name == "Mine"
     assert len(stage.prompts()) == 3
-
-
-async def test_a_topic_that_was_deleted_keeps_its_conversation(stage: Stage) -> None:
-    await stage.start(name_chats=True)
-    thread = stage.telegram.topic(ANNA)["id"]
-    stage.studio.script("a fruit", "Apricots")
-    await stage.ask("what is an apricot?", thread=thread)
-    await soon(stage, lambda: not rows(stage, "SELECT 1 FROM jobs") or None)
-    assert rows(stage, "SELECT title, named_by FROM conversations") == [("Apricots", "model")]

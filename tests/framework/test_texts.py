@@ -24,7 +24,7 @@ MENUS = (*PRIVATE, *GROUP, "/members", "/invite", "/audit")
 MADE = {f"command.{word.removeprefix('/')}" for word in MENUS} | {f"streaming.{mode}" for mode in STREAMING}
 MADE |= {f"settings.{name}" for name in ORDER} | {f"image.{why}" for why in FailureReason}
 MADE |= {f"forget.{name}" for name in COUNTED}
-MADE |= {f"settings.{name}.about" for name in ("language", "streaming", "notices")}
+MADE |= {f"settings.{name}.about" for name in ("language", "streaming", "notices", "answers")}
 MADE |= {f"reasoning.{mode}" for mode in REASONING} | {f"can.{ability}" for ability in SIGNS}
 
 

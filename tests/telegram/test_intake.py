@@ -14,7 +14,7 @@ from bot.ports import Handler, Received, Reply
 from bot.telegram.client.api import Api
 from bot.telegram.receiving.intake import Intake, UpdateHandlers
 from bot.telegram.receiving.parsing import Me
-from bot.types import Incoming
+from bot.types import Address, Incoming
 from tests.support.odd_updates import PERSON, PLACE, TOKEN_BOT, message
 from tests.support.stage import ANNA, TEAM, Stage
 from tests.support.telegram_side import QUESTION, counted, inbox, questions, rows, said, settled, soon
@@ -138,6 +138,9 @@ class Flaky:
 
     async def done(self, ids: Sequence[int]) -> None:
         self.ended += ids
+
+    async def answers_all(self, address: Address) -> bool:
+        return False
 
     async def quarantine(self, id: int, reason: str) -> None:
         if self.failures:

@@ -7,10 +7,10 @@ from typing import Any
 
 from sqlalchemy import and_, bindparam, exists, false, func, or_, select, update
 
-from bot.storage.engines.dialects import upsert
+from bot.storage.engines.dialects import insert_or_update, upsert
 from bot.storage.repositories.mapping import Repository
 from bot.storage.tables.history import blobs, conversations, feedback, messages
-from bot.storage.tables.people import chats, users
+from bot.storage.tables.people import chats, topics, users
 from bot.storage.tables.spending import reservations, spending, usage
 from bot.storage.tables.work import awaited, buttons, deliveries, jobs, operations
 from bot.types import Address, ChatChoices
@@ -18,13 +18,21 @@ from bot.types import User as Person
 
 SEEN_USER = upsert(lambda insert: insert(users).on_conflict_do_nothing())
 SEEN_CHAT = upsert(lambda insert: insert(chats).on_conflict_do_nothing())
+OF_TOPIC = ("model", "persona", "reasoning", "answers")  # choices that a topic has of its own
 CHOICES = (
     select(
-        *chats.c["language", "model", "streaming", "persona", "reasoning", "notices"],
+        *chats.c["language", "streaming", "notices"],
+        *(func.coalesce(topics.c[name], chats.c[name]).label(name) for name in ("model", "persona", "reasoning")),
+        topics.c.answers,
         users.c.model.label("own_model"),
         users.c.timezone.label("zone"),
     )
     .join(users, and_(users.c.bot == chats.c.bot, users.c.id == bindparam("u")), isouter=True)
+    .join(
+        topics,
+        and_(topics.c.bot == chats.c.bot, topics.c.chat == chats.c.id, topics.c.thread == bindparam("t")),
+        isouter=True,
+    )
     .where(chats.c.bot == bindparam("b"), chats.c.id == bindparam("c"))
 )
 BACK = (
@@ -32,11 +40,15 @@ BACK = (
     .where(chats.c.bot == bindparam("b"), chats.c.id == bindparam("c"), chats.c.is_gone)
     .values(is_gone=False)
 )
+ANSWERS_ALL = select(topics.c.answers == "all").where(
+    topics.c.bot == bindparam("b"), topics.c.chat == bindparam("c"), topics.c.thread == bindparam("t")
+)
+STORE_IN_TOPIC = {name: insert_or_update(topics, ("bot", "chat", "thread"), (name,)) for name in OF_TOPIC}
 IS_GONE = select(chats.c.is_gone).where(chats.c.bot == bindparam("b"), chats.c.id == bindparam("c"))
 THERE = spending.alias()
 
 
-MOVED = (conversations, messages, deliveries, operations, jobs, usage, buttons, reservations, blobs, feedback)
+MOVED = (conversations, messages, deliveries, operations, jobs, usage, buttons, reservations, blobs, feedback, topics)
 
 
 class Chats(Repository):
@@ -63,12 +75,17 @@ class Chats(Repository):
         return self.read_choices(address, user.id)
 
     def read_choices(self, address: Address, user: int = 0) -> ChatChoices:
-        """Return the settings of a chat; with `user` also the model that this user chose for all chats."""
+        """Return the settings of a chat, or of the topic of it that the address names.
+
+        With `user` also the model that this user chose for all chats.
+        """
         return _chosen(self._choices(address, user))
 
     def _choices(self, address: Address, user: int) -> Any:
         """`own_model` is None for a user who was never seen."""
-        return self.connection.execute(CHOICES, {"b": address.bot, "c": address.chat, "u": user}).one_or_none()
+        return self.connection.execute(CHOICES, {
+            "b": address.bot, "c": address.chat, "t": address.thread, "u": user
+        }).one_or_none()  # fmt: skip
 
     def read_language(self, bot: int, user: int) -> str:
         """Return the language a user chose in the private chat, or has in Telegram; "" for a user never seen."""
@@ -82,15 +99,29 @@ class Chats(Repository):
         return self.connection.execute(query).scalar_one_or_none() or ""
 
     def store_choices(self, address: Address, **choice: str) -> None:
-        """Store settings of a chat, by their columns."""
-        self._set(address.bot, address.chat, **choice)
+        """Store settings by their columns: those in `OF_TOPIC` for the topic of the address if it has one, all others
+        for the chat. `answers` is always the topic's.
+        """
+        for name, value in choice.items():
+            if name in OF_TOPIC and (address.thread or name not in chats.c):
+                row = {"bot": address.bot, "chat": address.chat, "thread": address.thread, name: value}
+                self.connection.execute(STORE_IN_TOPIC[name](self.connection), row)
+            else:
+                self._set(address.bot, address.chat, **{name: value})
+
+    def answers_all(self, address: Address) -> bool:
+        """Return whether every message in a topic is for the bot, also without a mention."""
+        where = {"b": address.bot, "c": address.chat, "t": address.thread}
+        return bool(self.connection.execute(ANSWERS_ALL, where).scalar_one_or_none())
 
     def store_own_model(self, bot: int, user: int, model: str) -> None:
         """Store the model that a user wants in every chat that has not chosen one."""
         self.connection.execute(update(users).where(users.c.bot == bot, users.c.id == user).values(model=model))
 
     def drop_models(self, address: Address, user: int, models: Collection[str]) -> None:
-        """Forget the choice of models that are not offered any more, for a chat and for a user."""
+        """Forget the choice of models that are not offered any more, for a chat, its topics and a user."""
+        topic = (topics.c.bot == address.bot, topics.c.chat == address.chat, topics.c.model.in_(models))
+        self.connection.execute(update(topics).where(*topic).values(model=None))
         here = (chats.c.bot == address.bot, chats.c.id == address.chat, chats.c.model.in_(models))
         self.connection.execute(update(chats).where(*here).values(model=""))
         own = (users.c.bot == address.bot, users.c.id == user, users.c.model.in_(models))

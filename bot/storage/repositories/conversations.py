@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, case, exists, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, exists, or_, select, update
 
 from bot.storage.repositories.mapping import Repository, address, at, load_parts, spot
 from bot.storage.repositories.messages import CURRENT, Messages
@@ -33,6 +33,7 @@ class Listed:
     is_pinned: bool
     is_archived: bool
     at: float
+    thread: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +54,12 @@ class Conversations(Repository):
     def list_conversations(self, where: Address, words: str = "", *, archived: bool = False) -> Sequence[Listed]:
         """Return the conversations that have messages, pinned ones first, then the newest first.
 
+        Outside of all topics (thread 0) they include those of the topics, since a topic may have been deleted.
         `words`: only those that have this text in the title or in a message, in upper or lower case.
         """
         query = (
             select(*FIELDS)
-            .where(at(conversations, where), conversations.c.head.is_not(None), conversations.c.is_archived == archived)
+            .where(_within(where), conversations.c.head.is_not(None), conversations.c.is_archived == archived)
             .order_by(conversations.c.is_pinned.desc(), conversations.c.chosen.desc(), conversations.c.id.desc())
         )
         rows: Iterable[Any] = self.connection.execute(query)
@@ -75,7 +77,7 @@ class Conversations(Repository):
         query = (
             select(messages.c.conversation_id, messages.c.parts)
             .join(conversations, conversations.c.id == messages.c.conversation_id)
-            .where(at(conversations, where), conversations.c.is_archived == archived)
+            .where(_within(where), conversations.c.is_archived == archived)
         )
         found: set[int] = set()
         for id_, parts in self.connection.execute(query, execution_options={"yield_per": SOME}):
@@ -84,8 +86,8 @@ class Conversations(Repository):
         return found
 
     def find_conversation(self, where: Address, id_: int) -> Listed | None:
-        """Return a conversation of an address by its id, None where there is none."""
-        query = select(*FIELDS).where(at(conversations, where), conversations.c.id == id_)
+        """Return a conversation of an address, or of a topic where the address names none, by its id; else None."""
+        query = select(*FIELDS).where(_within(where), conversations.c.id == id_)
         row = self.connection.execute(query).one_or_none()
         return _listed(row) if row else None
 
@@ -100,10 +102,12 @@ class Conversations(Repository):
         return address(row) if row else None
 
     def make_current(self, where: Address, id_: int) -> None:
-        """Make a conversation the one that goes on at an address, and take it out of the archive."""
-        self._set(
-            id_, chosen=Messages(self.connection, self.clock, self.queue).next_chosen_time(where), is_archived=False
-        )
+        """Make a conversation the one that goes on at an address, and take it out of the archive.
+
+        A conversation of a topic is moved there.
+        """
+        chosen = Messages(self.connection, self.clock, self.queue).next_chosen_time(where)
+        self._set(id_, chosen=chosen, is_archived=False, thread=where.thread)
 
     def set_title(self, id_: int, title: str, by: str) -> None:
         """Give a conversation a title. `by` is user or model; a model does not change a title that a user gave."""
@@ -133,7 +137,7 @@ FIRST = (
     .scalar_subquery()
 )
 FIELDS = (
-    *conversations.c["id", "title", "named_by", "is_pinned", "is_archived", "chosen"],
+    *conversations.c["id", "title", "named_by", "is_pinned", "is_archived", "chosen", "thread"],
     FIRST.label("first"),
 )
 
@@ -147,6 +151,19 @@ def _listed(row: Any) -> Listed:
         is_pinned=row.is_pinned,
         is_archived=row.is_archived,
         at=row.chosen,
+        thread=row.thread,
+    )
+
+
+def _within(where: Address) -> ColumnElement[bool]:
+    """The condition that a conversation belongs to an address; outside of all topics those of the topics do, too."""
+    if where.thread:
+        return at(conversations, where)
+    return and_(
+        conversations.c.bot == where.bot,
+        conversations.c.chat == where.chat,
+        conversations.c.connection == where.connection,
+        conversations.c.only == where.visible_to,
     )
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, CursorResult, Row, Table, delete, func, or
 from bot.ports import DeliveryState
 from bot.storage.repositories.mapping import Repository
 from bot.storage.tables.history import blobs, conversations, documents, facts, feedback, messages, passages, summaries
-from bot.storage.tables.people import applications, chats, members, users
+from bot.storage.tables.people import applications, chats, members, topics, users
 from bot.storage.tables.spending import allowances, usage
 from bot.storage.tables.work import awaited, buttons, deliveries, jobs, operations, updates
 
@@ -39,6 +39,7 @@ class PersonalData(Repository):
         return {
             "user": self._rows(select(users).where(users.c.bot == bot, users.c.id == user)),
             "chat": self._rows(select(chats).where(chats.c.bot == bot, chats.c.id == user)),
+            "topics": self._rows(select(topics).where(topics.c.bot == bot, topics.c.chat == user)),
             "member": self._rows(select(members).where(members.c.bot == bot, members.c.user == user)),
             "allowance": self._rows(select(allowances).where(allowances.c.bot == bot, allowances.c.user == user)),
             "conversations": [*own, *self._in(conversations, conversations.c.id, in_groups)],
@@ -107,6 +108,7 @@ class PersonalData(Repository):
         self._change(applications, {"name": ""}, applications.c.bot == bot, applications.c.subject == user)
         self._drop(users, users.c.bot == bot, users.c.id == user)
         self._drop(chats, chats.c.bot == bot, chats.c.id == user)
+        self._drop(topics, topics.c.bot == bot, topics.c.chat == user)
         return gone
 
     def _forget_in_groups(self, bot: int, user: int) -> int:

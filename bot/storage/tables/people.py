@@ -57,6 +57,21 @@ class ChatColumns(TypedColumns):
 chats = Table("chats", METADATA, ChatColumns)
 
 
+class TopicColumns(TypedColumns):
+    """What was chosen in a topic of a chat; NULL where the choice of the chat holds."""
+
+    bot: Named[int] = Column(BigInteger, primary_key=True)
+    chat: Named[int] = Column(BigInteger, primary_key=True)
+    thread: Named[int] = Column(BigInteger, primary_key=True)
+    model: Named[str | None] = Column(String(200))
+    persona: Named[str | None] = Column(String(64))
+    reasoning: Named[str | None] = Column(String(8))
+    answers: Named[str] = Column(String(8), server_default="")  # all: the bot answers every message, not mentions only
+
+
+topics = Table("topics", METADATA, TopicColumns)
+
+
 class MemberColumns(TypedColumns):
     """A member: admin, operator, user, or blocked. Owners stand in the settings or here."""
 

@@ -124,14 +124,16 @@ class Intake:
         for row, update in rows:
             try:
                 incoming = parsing.read(update, row, self.me)
-                if incoming is None and self.handlers.others:
-                    incoming = parsing.other(update, row, self.me, self.handlers.others)
+                is_ours = incoming is not None and incoming.addressed
+                other = None if is_ours else parsing.other(update, row, self.me, self.handlers.others)
             except parsing.UnreadableUpdate as error:
                 broken[row.id] = str(error)
             except Exception as error:  # a defect of the reader costs this update, never those after it
                 log.exception("update %d broke the reader", row.update_id)
                 broken[row.id] = f"the reader failed: {type(error).__name__}"
             else:
+                if incoming is None or not (incoming.addressed or await self.inbox.answers_all(incoming.address)):
+                    incoming = other
                 if incoming is not None:
                     incoming = await self._with_turn(incoming, update)
                     if not incoming.address.visible_to:  # ephemeral messages have ids of their own

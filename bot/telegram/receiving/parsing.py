@@ -194,7 +194,7 @@ def _said(kind: Kind, body: dict[str, Any], message: ReadMessage, user: User, ro
     unseen = 0 if private else fields.natural(body.get("ephemeral_message_id"))
     addressed, text = _addressed(body, text, me, private=private)
     addressed = addressed or bool(unseen)  # only the bot sees the message
-    if not addressed:
+    if not addressed and not _is_open(body, text):
         return None
     if kind is Kind.MESSAGE and re.match(r"/stop(@\w+)?$", text.strip(), re.IGNORECASE):
         kind = Kind.STOP
@@ -202,7 +202,7 @@ def _said(kind: Kind, body: dict[str, Any], message: ReadMessage, user: User, ro
         row, kind, _address(body, message, me, visible_to=user.id if unseen else 0), user, text=text,
         parts=(*fields.quoted(body), *fields.attachments(body)),
         at=fields.date(body.get("edit_date") or body.get("date")), private=private,
-        message_id=unseen or message.message_id,
+        addressed=addressed, message_id=unseen or message.message_id,
         reply_to=fields.reply(body).number if unseen else fields.reply(body).message_id,
         relayed=any(name in body for name in RELAYED), title=message.chat.title,
         opens=f"{BY_REPLY}{unseen}" if unseen else "",
@@ -293,3 +293,14 @@ def _addressed(body: dict[str, Any], text: str, me: Me, *, private: bool) -> tup
         return True, mention.sub("", text, count=1).strip()
     sender = fields.reply(body).sender
     return sender is not None and sender.id in (me.id, me.called), text
+
+
+def _is_open(body: dict[str, Any], text: str) -> bool:
+    """Return whether a message was said in a topic to nobody in particular: it replies to nobody, and begins neither
+    with a mention nor with a command.
+
+    A message without a reply names the first message of its topic as the one that it replies to.
+    """
+    if body.get("is_topic_message") is not True or text.startswith(("@", "/")):
+        return False
+    return fields.reply(body).message_id in (0, fields.natural(body.get("message_thread_id")))

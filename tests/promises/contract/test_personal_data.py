@@ -30,7 +30,8 @@ PRIVACY = Path(__file__).parents[3] / "docs" / "privacy.md"
 
 # What `/export` calls the rows of a table. A new table comes here or below, and into docs/privacy.md.
 EXPORTED = {
-    "users": "user", "chats": "chat", "members": "member", "allowances": "allowance", "conversations": "conversations",
+    "users": "user", "chats": "chat", "topics": "topics", "members": "member",
+    "allowances": "allowance", "conversations": "conversations",
     "messages": "messages", "summaries": "summaries", "facts": "facts", "documents": "documents",
     "passages": "passages", "feedback": "feedback", "usage": "usage", "operations": "operations", "jobs": "reminders",
     "blobs": "files",
@@ -82,7 +83,7 @@ def fill(tx: Tx) -> None:
     for whose in ALL:
         known: dict[str, Any] = {}
         for table in METADATA.sorted_tables:
-            if table.name == "chats" and whose.chat == GROUP:
+            if table.name in ("chats", "topics") and whose.chat == GROUP:
                 continue  # a group is nobody's
             row = {column.name: value(table, column, whose, known) for column in table.columns if not numbered(column)}
             tx.connection.execute(unless_there(table)(tx.connection), row)

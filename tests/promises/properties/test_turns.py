@@ -49,7 +49,7 @@ VOLATILE = {
     "once",
     "chosen",
 }
-RANDOM = re.compile(r"(q\.)?[A-Za-z0-9_-]{16,}|\d{15,}|\ba\d+(?=w\d)")
+RANDOM = re.compile(r"(q\.)?[A-Za-z0-9_-]{16,}|\d{15,}|seed\D{1,6}\d+|\ba\d+(?=w\d)")
 
 
 class Painter:
@@ -278,9 +278,10 @@ PRESSES = {
     "settings.streaming": Press(), "settings.notices": Press(),
     "language.set": Press({"language": "ru"}), "model.set": Press({"model": "two"}),
     "streaming.set": Press({"streaming": "off"}), "notices.set": Press({"notices": ""}),
-    "reasoning.set": Press({"reasoning": "off"}),
+    "reasoning.set": Press({"reasoning": "off"}), "answers.set": Press({"answers": "all"}),
     "model.everywhere": Press(), "model.mine": Press({"model": "two"}),
-    "chats.open": Press(VIEW), "chats.page": Press(VIEW), "chats.pin": Press(VIEW), "chats.archive": Press(VIEW),
+    "chats.open": Press(VIEW), "chats.move": Press(VIEW),
+    "chats.page": Press(VIEW), "chats.pin": Press(VIEW), "chats.archive": Press(VIEW),
     "chats.rename": Press(VIEW), "chats.undo": Press({"id": 1, "title": "A name", "by": "user", "shown": "A name"}),
     "ask.cancel": Press({"asked": "1"}, asks_name),
     "fact.unpin": Press(FACT, summarised), "summary.edit": Press(FACT, summarised),
