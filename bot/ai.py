@@ -97,11 +97,15 @@ class Finish(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What an answer is based on: a web page (`url`), or a page of a document (`page`, from 1; 0: no document)."""
+    """What an answer is based on: a web page (`url`), or a page of a document.
+
+    `page` counts from 1, 0 for a web page; `place` names a sheet, a slide or a chapter, "" for a page without a name.
+    """
 
     title: str
     url: str = ""
     page: int = 0
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)

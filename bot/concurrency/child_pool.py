@@ -44,6 +44,7 @@ bot.__path__ = [package]
 from bot.concurrency.child_process import main
 main()
 """
+NO_MEMORY = (-signal.SIGKILL, -signal.SIGABRT)  # the kernel needed the memory; a library got none and gave up
 SLOW = (-signal.SIGXCPU, -signal.SIGALRM)  # the kernel's word that a limit of time was over
 
 
@@ -249,7 +250,7 @@ class _Child:
         log.info("a file ended the child process that opened it (%s, status %d)", request["function"], status)
         if status in SLOW:
             return Unreadable("slow")
-        return Unreadable("heavy" if status == -signal.SIGKILL else "broken")  # the kernel needed the memory
+        return Unreadable("heavy" if status in NO_MEMORY else "broken")
 
 
 def _refusal(answer: dict[str, Any], request: dict[str, Any]) -> Unreadable:

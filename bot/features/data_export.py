@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from bot.knowledge.citations import named_page
 from bot.texts.catalog import say
 
 BIGGEST = 45_000_000  # bytes of files in one ZIP: Telegram lets a bot send 50 MB
@@ -96,8 +97,7 @@ def _message(row: Mapping[str, Any], language: str) -> Iterator[str]:
             yield f"[{part['is']} {part.get('name', '')}]"
     for source in json.loads(row["sources"]):
         name = " ".join(word for word in (source.get("title"), source.get("url")) if word)
-        page = source.get("page")
-        yield "- " + (say(language, "document.page", name=name, page=page) if page else name)
+        yield "- " + named_page(language, name, source.get("page", 0), source.get("place", ""))
     yield ""
 
 

@@ -295,7 +295,7 @@ def _stored_request(
         **asdict(asked), "model": option.name, "language": language, "temperature": request.temperature,
         "max_tokens": request.max_tokens, "reasoning": request.reasoning,
         "messages": [[message.role, dump_parts(message.parts)] for message in request.messages],
-        "passages": [[one.name, one.page, one.text] for one in found.passages],
+        "passages": [[one.name, one.page, one.text, one.place] for one in found.passages],
     }  # fmt: skip
 
 
@@ -309,7 +309,9 @@ def _request(asked: Mapping[str, Any]) -> Request:
 def _retrieved(asked: Mapping[str, Any]) -> Retrieved:
     """What of the documents is in the stored request of an operation."""
     passages = asked.get("passages", ())
-    return Retrieved(passages=tuple(Passage(text, page, name=name) for name, page, text in passages))
+    return Retrieved(
+        passages=tuple(Passage(text, page, name=name, place="".join(place)) for name, page, text, *place in passages)
+    )
 
 
 SENTENCES = {

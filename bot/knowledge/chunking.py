@@ -18,21 +18,25 @@ SMOOTH = 60.0  # added to each rank: the constant of reciprocal rank fusion
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A piece of a document. `page` is 0 if the document has no pages, `vector` empty without an embedding."""
+    """A piece of a document. `page` is 0 if the document has no pages, `vector` empty without an embedding.
+
+    `place` is the name of its sheet, slide or chapter, "" for none.
+    """
 
     text: str
     page: int = 0
     vector: tuple[float, ...] = ()
     name: str = ""
     id: int = 0
+    place: str = ""
 
 
-def cut(pages: Sequence[str]) -> list[Passage]:
-    """Cut pages into passages. A passage never spans two pages, so that it can be cited."""
+def cut(pages: Sequence[tuple[str, str]]) -> list[Passage]:
+    """Cut pages, given as (place, text), into passages. A passage never spans two pages, so that it can be cited."""
     numbered = len(pages) > 1
     return [
-        Passage(text, number if numbered else 0)
-        for number, page in enumerate(pages, 1)
+        Passage(text, number if numbered else 0, place=place)
+        for number, (place, page) in enumerate(pages, 1)
         for text in _pieces(page)
         if text.strip()
     ]

@@ -23,6 +23,16 @@ def under(text: str, sources: Sequence[Source], language: str) -> str:
     return f"{text.rstrip()}\n\n**{say(language, 'sources')}:**\n" + "\n".join(lines)
 
 
+def named_page(language: str, name: str, page: int, place: str = "") -> str:
+    """How a page is cited: "report.pdf, p. 3", in Russian "report.pdf, с. 3", with a `place` "sales.xlsx, March".
+
+    `page` 0 without a place: the name alone.
+    """
+    if place:
+        return f"{name}, {place}"
+    return say(language, "document.page", name=name, page=page) if page else name
+
+
 def _listed(sources: Sequence[Source], language: str) -> list[str]:
     """The lines `1. [title](address)`; a page of a document has no address.
 
@@ -37,7 +47,7 @@ def _line(source: Source, language: str) -> str:
     title = MARKS.sub(r"\\\1", title)
     address = _address(source.url)
     if not address:
-        return say(language, "document.page", name=title, page=source.page) if source.page else title
+        return named_page(language, title, source.page, MARKS.sub(r"\\\1", source.place))
     return f"[{title or _host(address)}]({address})"
 
 

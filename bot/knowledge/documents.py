@@ -16,9 +16,10 @@ from bot.ai import Embedder, Source, Vector
 from bot.billing.metering import BillTo, Meter
 from bot.errors import LimitReached, ModelError
 from bot.knowledge.chunking import Passage, best, cut, supporting, unit
+from bot.knowledge.citations import named_page
 from bot.prompts.catalog import instruct
 from bot.storage.store import Store, Tx
-from bot.texts.catalog import LANGUAGES, say
+from bot.texts.catalog import LANGUAGES
 from bot.types import Incoming
 
 log = logging.getLogger(__name__)
@@ -57,14 +58,17 @@ class Documents:
     meter: Meter
     embedder: Embedder | None = None
 
-    async def keep(self, incoming: Incoming, name: str, pages: Sequence[str]) -> str:
-        """Store the text of a document in the conversation. Returns the line about it for the history."""
+    async def keep(self, incoming: Incoming, name: str, pages: Sequence[tuple[str, str]]) -> str:
+        """Store the pages of a document, given as (place, text), in the conversation.
+
+        Returns the line about it for the history.
+        """
         passages = await asyncio.to_thread(cut, pages)
 
         def keep(tx: Tx) -> None:
             tx.chats.record_seen(incoming.address, incoming.user, private=incoming.private)
             conversation = tx.messages.current_conversation(incoming.address)
-            rows = [(one.page, one.text) for one in passages]
+            rows = [(one.page, one.place, one.text) for one in passages]
             tx.documents.store_document(conversation, incoming.id, incoming.user.id, name, len(pages), rows)
 
         await self.store.write(keep)
@@ -74,7 +78,9 @@ class Documents:
     async def retrieve(self, conversation: int, question: str, window: int, payer: BillTo) -> Retrieved:
         """The documents of a conversation, or the passages for a question, that fit a `window` of so many tokens."""
         kept = await self.store.read(lambda tx: tx.documents.list_passages(conversation))
-        passages = [Passage(one.text, one.page, vector=one.vector, name=one.name, id=one.id) for one in kept]
+        passages = [
+            Passage(one.text, one.page, vector=one.vector, name=one.name, id=one.id, place=one.place) for one in kept
+        ]
         room = budget(window)
         if sum(len(one.text) + len(_citation(one, payer.language)) + 4 for one in passages) <= room:
             return _found(passages, payer.language)
@@ -172,7 +178,9 @@ def cited(answer: str, found: Retrieved) -> tuple[Source, ...]:
     """The sources that an answer cites in square brackets, in the order of the answer, each once."""
     named = [match[1].strip() for match in re.finditer(r"\[([^\[\]\n]{1,300})\]", answer)]
     places = {
-        named_page(language, source.title, source.page): source for source in found.sources for language in LANGUAGES
+        named_page(language, source.title, source.page, source.place): source
+        for source in found.sources
+        for language in LANGUAGES
     }
     return tuple(places[name] for name in dict.fromkeys(named) if name in places)
 
@@ -188,7 +196,7 @@ def rests_on(answer: str, found: Retrieved) -> tuple[Source, ...]:
 
 
 def _pages(passages: Sequence[Passage]) -> tuple[Source, ...]:
-    return tuple(dict.fromkeys(Source(one.name, page=one.page) for one in passages))
+    return tuple(dict.fromkeys(Source(one.name, page=one.page, place=one.place) for one in passages))
 
 
 def _found(passages: Sequence[Passage], language: str) -> Retrieved:
@@ -200,9 +208,4 @@ def _found(passages: Sequence[Passage], language: str) -> Retrieved:
 
 
 def _citation(passage: Passage, language: str) -> str:
-    return named_page(language, passage.name, passage.page)
-
-
-def named_page(language: str, name: str, page: int) -> str:
-    """How a page is cited: "report.pdf, p. 3", in Russian "report.pdf, с. 3". `page` 0: the name alone."""
-    return say(language, "document.page", name=name, page=page) if page else name
+    return named_page(language, passage.name, passage.page, passage.place)

@@ -182,7 +182,7 @@ class Attachments:
         await taking.reply.busy("typing")
         name = one_line(attachment.name) or "document"
         async with self._opening(taking, attachment, "document") as (slot, data):
-            pages = await slot.run(extraction.pages, data, name, attachment.mime)
+            pages = await slot.run(extraction.extract, data, name, attachment.mime)
         taking.parts.append(Text(await self.documents.keep(taking.incoming, name, pages)))
         taking.read.append(name)
 

@@ -357,9 +357,10 @@ TEXTS: dict[str, str] = {
     "document.read": "I have read {name}. What would you like to know about it?",
     "document.searching": "reading the documents…",
     "document.page": "{name}, p. {page}",
-    "document.missing": "I can't open .docx files here: whoever runs me has to install the extra `documents`. "
+    "document.missing": "I can't open {name} here: whoever runs me has to install the extra `documents`. "
     "A PDF or a text will do.",
-    "document.locked": "{name} is protected with a password (or is an old .doc). Save it without, and send it again.",
+    "document.locked": "{name} is protected with a password (or is an old .doc or .ppt). Save it without, and send it "
+    "again.",
     "document.scanned": "{name} holds no text, only pictures of pages. Send the pages as photos, or a text.",
     "document.empty": "There is no text in {name}.",
     "document.broken": "I can't read {name}: the file is damaged, or not what its name says.",

@@ -17,7 +17,8 @@ from bot.ai import Source
 from bot.errors import Unreadable
 from bot.knowledge.chunking import LONGEST, Passage, best, cut, unit
 from bot.knowledge.documents import Retrieved, cited, used
-from bot.knowledge.extraction import MOST_CHARACTERS, can_read, decoded, pages
+from bot.knowledge.extraction import MOST_CHARACTERS, can_read, extract
+from bot.knowledge.plain_text import decoded
 from bot.prompts.catalog import instruct
 from bot.texts.catalog import say
 from tests.support.opening import refusal
@@ -68,6 +69,11 @@ def docx(*blocks: str | list[str]) -> bytes:
             document.add_paragraph(block)
     document.save(out)
     return out.getvalue()
+
+
+def pages(data: bytes, name: str, mime: str) -> list[str]:
+    """The texts of a document's pages."""
+    return [text for _, text in extract(data, name, mime)]
 
 
 def asked(stage: Stage) -> str:
@@ -199,7 +205,7 @@ async def test_what_can_not_be_read_is_said_with_what_to_do(stage: Stage) -> Non
 def test_a_docx_without_its_library_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     data = docx("Before")
     monkeypatch.setitem(sys.modules, "docx", None)
-    assert refusal(pages, data, "x.docx", "") == "missing"
+    assert refusal(extract, data, "x.docx", "") == "missing"
 
 
 def test_a_docx_is_read_with_its_tables_in_order_and_the_pages_that_word_saw() -> None:
@@ -236,10 +242,10 @@ def test_what_is_no_text_is_not_read_as_one() -> None:
 
 
 def test_an_old_word_file_is_told_from_a_broken_one() -> None:
-    assert refusal(pages, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600, "x.docx", "") == "locked"
+    assert refusal(extract, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600, "x.docx", "") == "locked"
     for data in (b"PK\3\4", b"", _zip({"a": b"b"})):
-        assert refusal(pages, data, "x.docx", "") == "broken"
-    assert refusal(pages, _zip({"word/document.xml": b"\0" * (101 << 20)}), "x.docx", "") == "long"
+        assert refusal(extract, data, "x.docx", "") == "broken"
+    assert refusal(extract, _zip({"word/document.xml": b"\0" * (101 << 20)}), "x.docx", "") == "long"
 
 
 def _zip(files: dict[str, bytes]) -> bytes:
@@ -253,7 +259,7 @@ def _zip(files: dict[str, bytes]) -> bytes:
 @given(st.binary(max_size=300), st.sampled_from(["pdf", "docx", "html", "txt"]))
 def test_no_file_breaks_the_reader(data: bytes, ending: str) -> None:
     heads = {"pdf": b"%PDF-1.4\n", "docx": b"PK\3\4"}
-    why = refusal(pages, heads.get(ending, b"") + data, f"x.{ending}", "")
+    why = refusal(extract, heads.get(ending, b"") + data, f"x.{ending}", "")
     assert why in ("", "broken", "empty", "scanned", "locked")
 
 
@@ -262,7 +268,7 @@ def test_no_file_breaks_the_reader(data: bytes, ending: str) -> None:
 
 @given(st.lists(st.text(st.sampled_from("ab. \n"), max_size=4_000), max_size=4))
 def test_cutting_loses_no_word_and_makes_no_passage_too_long(given_pages: list[str]) -> None:
-    passages = cut(given_pages)
+    passages = cut([("", page) for page in given_pages])
     assert all(0 < len(one.text) <= LONGEST for one in passages)
     kept = "".join("".join(one.text.split()) for one in passages)
     assert kept == "".join("".join(page.split()) for page in given_pages)

@@ -36,7 +36,7 @@ def live(tx: Tx) -> None:
     said = (Text("Ёжик\x0b😀"), Image(b"\x00\xff\x00", "image/jpeg"))
     question = tx.messages.add_message(conversation, WHERE, "1", "user", said, user=7_000_000_000, place=2**40)
     tx.messages.add_message(conversation, WHERE, "1", "assistant", (Text("answer"),), parent=question.id, ending="stop")
-    tx.documents.store_document(conversation, "1", 7, "book.pdf", 2, [(1, "page \0 one"), (2, "page two")])
+    tx.documents.store_document(conversation, "1", 7, "book.pdf", 2, [(1, "", "page \0 one"), (2, "", "page two")])
     tx.documents.store_vectors({kept.id: (0.5, -1.5) for kept in tx.documents.list_passages(conversation)[:1]})
     tx.outbox.add_answer("1", WHERE, Outgoing("answer", file=File(b"\xff\xd8", "photo")))
     tx.ledger.add_line(WHERE, 7, "1", "yandexgpt", Usage(10, 20, 0), cost=123_456_789_012)

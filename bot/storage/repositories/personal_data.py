@@ -73,7 +73,7 @@ class PersonalData(Repository):
 
     def _passages(self, of: Sequence[int]) -> Rows:
         """Return the text of documents, in its order, without its vectors."""
-        fields = (passages.c.id, passages.c.document_id, passages.c.page, passages.c.text)
+        fields = (passages.c.id, passages.c.document_id, passages.c.page, passages.c.place, passages.c.text)
         query = select(*fields).order_by(passages.c.id)
         return [row for some in _pieces(of) for row in self._rows(query.where(passages.c.document_id.in_(some)))]
 

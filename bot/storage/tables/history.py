@@ -150,13 +150,16 @@ documents = Table("documents", METADATA, DocumentColumns, Index("ix_documents_co
 
 
 class PassageColumns(TypedColumns):
-    """A piece of a document. `page` counts from 1; `vector` is float32, little endian, NULL where there is none."""
+    """A piece of a document. `page` counts from 1, `place` names its sheet, slide or chapter; `vector` is float32,
+    little endian, NULL where there is none.
+    """
 
     id: Named[int] = Column(Id, primary_key=True)
     document_id: Named[int] = Column(Id, ForeignKey("documents.id", ondelete="CASCADE"))
     page: Named[int] = Column(Integer)
     text: Named[str] = Column(Text)
     vector: Named[bytes | None] = Column(LargeBinary)
+    place: Named[str] = Column(String(64), server_default="")
 
 
 passages = Table("passages", METADATA, PassageColumns, Index("ix_passages_document", "document_id", "id"))

@@ -8,9 +8,10 @@ import pytest
 
 from bench.hostile import docx, slow_pdf
 from bot.concurrency.child_pool import ChildPool, FileLimits
-from bot.knowledge.extraction import pages
+from bot.knowledge.extraction import extract
 from bot.runtime import resources
 from bot.texts.catalog import say
+from tests.knowledge.test_office import odt, row, xlsx
 from tests.support.opening import refusal
 from tests.support.stage import ANNA, BORIS, Stage
 from tests.support.telegram_side import rows
@@ -38,6 +39,8 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
         ("slow.pdf", slow_pdf(), "file.slow"),
         ("large.docx", docx(b"<w:p/>" * 2_000_000), "file.heavy"),
         ("deep.docx", docx(b"<w:p>" * 5_000 + b"</w:p>" * 5_000), "document.broken"),
+        ("far.xlsx", xlsx({"A": '<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>' + row(1, "a")}), "file.heavy"),
+        ("large.odt", odt("<text:p/>" * 2_000_000), "file.heavy"),
     ],
 )
 async def test_a_file_that_hurts_is_refused_in_one_sentence_while_others_are_answered(
@@ -76,4 +79,4 @@ async def test_crashes_while_a_file_is_opened_count_against_it_and_nobody_else(s
 
 
 def test_what_unpacks_to_too_much_xml_is_not_parsed() -> None:
-    assert refusal(pages, docx(b"<w:p/>" * 6_000_000), "x.docx", "") == "long"
+    assert refusal(extract, docx(b"<w:p/>" * 6_000_000), "x.docx", "") == "long"

@@ -140,7 +140,7 @@ FUNCTIONS: dict[str, Callable[[str], object]] = {
     "the name of a file": one_line,
     "words of a message": lambda text: fields.text({"text": text}),
     "JSON that ends in a text": _unclosed,
-    "passages": lambda text: chunking.best(text, chunking.cut([text])),
+    "passages": lambda text: chunking.best(text, chunking.cut([("", text)])),
     "a prompt": lambda text: prompt.build(text, [Message.of("user", text)] * 3, PROFILE, prompt.Ratio(), max_tokens=9),
     "a log line": lambda text: Redaction(["secret"]).format(LogRecord("bot", 20, "", 0, text, None, None)),
     "a draft": draft,

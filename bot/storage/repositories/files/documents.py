@@ -23,6 +23,7 @@ class Kept:
     name: str
     page: int
     text: str
+    place: str
     vector: tuple[float, ...]
 
 
@@ -50,9 +51,9 @@ class Documents(Repository):
         return int(whole), int(left)
 
     def store_document(
-        self, conversation: int, turn: str, user: int, name: str, pages: int, pieces: Sequence[tuple[int, str]]
+        self, conversation: int, turn: str, user: int, name: str, pages: int, pieces: Sequence[tuple[int, str, str]]
     ) -> None:
-        """Store a document as passages (page and text), in the place of one with its name.
+        """Store a document as passages (page, place and text), in the place of one with its name.
 
         Nothing changes where the stored passages are equal, because their vectors were paid for.
         """
@@ -65,27 +66,31 @@ class Documents(Repository):
             self.connection.execute(delete(documents).where(documents.c.id == old))
         row = {
             "conversation_id": conversation, "turn": turn, "user": user, "name": name, "pages": pages,
-            "characters": sum(len(text) for _, text in pieces), "at": self.clock.time(),
+            "characters": sum(len(text) for _, _, text in pieces), "at": self.clock.time(),
         }  # fmt: skip
         id_ = self.connection.execute(insert(documents).returning(documents.c.id), row).scalar_one()
-        rows = [{"document_id": id_, "page": page, "text": text, "vector": None} for page, text in pieces]
+        rows = [
+            {"document_id": id_, "page": page, "place": place, "text": text, "vector": None}
+            for page, place, text in pieces
+        ]
         self.connection.execute(insert(passages), rows)
 
-    def _is(self, document: int, pieces: Sequence[tuple[int, str]]) -> bool:
-        query = (
-            select(passages.c.page, passages.c.text).where(passages.c.document_id == document).order_by(passages.c.id)
-        )
-        return [(page, text) for page, text in self.connection.execute(query)] == list(pieces)
+    def _is(self, document: int, pieces: Sequence[tuple[int, str, str]]) -> bool:
+        fields = passages.c["page", "place", "text"]
+        query = select(*fields).where(passages.c.document_id == document).order_by(passages.c.id)
+        return [tuple(row) for row in self.connection.execute(query)] == list(pieces)
 
     def list_passages(self, conversation: int) -> Sequence[Kept]:
         """Return the passages of all documents of a conversation, in their order."""
         query = (
-            select(passages.c.id, documents.c.name, passages.c.page, passages.c.text, passages.c.vector)
+            select(
+                passages.c.id, documents.c.name, passages.c.page, passages.c.text, passages.c.place, passages.c.vector
+            )
             .join(documents, documents.c.id == passages.c.document_id)
             .where(documents.c.conversation_id == conversation)
             .order_by(passages.c.document_id, passages.c.id)
         )
-        return [Kept(*row[:4], _vector(row[4])) for row in self.connection.execute(query)]
+        return [Kept(*row[:5], _vector(row[5])) for row in self.connection.execute(query)]
 
     def store_vectors(self, vectors: Mapping[int, Sequence[float]]) -> None:
         """Store the vectors of passages, by the ids of the passages."""
