@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from bot.config.multi_bot import Plan
     from bot.config.settings import Settings
+    from bot.runtime.supervisor import Problems
 
 T = TypeVar("T", bound=Tool | Callable[..., Any])
 _loading: contextvars.ContextVar[bool] = contextvars.ContextVar("loading", default=False)
@@ -112,8 +113,10 @@ class App:
         except BotError as error:
             sys.exit(f"govorun: {error}")
 
-    def serve(self, settings: Settings, role: ProcessRole = ProcessRole.ALL) -> None:
-        """Run the bot on Telegram until it is stopped. Raises `ConfigError`."""
+    def serve(
+        self, settings: Settings, role: ProcessRole = ProcessRole.ALL, problems: Problems | None = None
+    ) -> None:  # fmt: skip
+        """Run the bot on Telegram until it is stopped; `problems` as for `runtime.main.run`. Raises `ConfigError`."""
         from bot.config.settings import has_key
         from bot.runtime import main as running
         from bot.telemetry import logging
@@ -122,7 +125,7 @@ class App:
         plan = self.plan(settings, role)
         with logging.standard_streams():
             logging.configure(settings.log_level, plan.secrets(), settings.log_format)
-            running.run(plan, lambda: self.plan(self.settings(), role), self.extension, role)
+            running.run(plan, lambda: self.plan(self.settings(), role), self.extension, role, problems)
 
 
 def rehearse(command: list[str]) -> None:

@@ -17,8 +17,11 @@ from bot.ports import ProcessRole
 NEWEST = 20  # failures that are listed
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from bot.ai import Profile
     from bot.config.multi_bot import Plan
+    from bot.config.settings import Settings
     from bot.doctor.finding import Finding
 
 app = typer.Typer(
@@ -49,7 +52,7 @@ def run(own: str = OWN, role: ProcessRole = ROLE) -> None:
 
     if own:
         found = program.find(own)
-        found.serve(found.settings(), role)
+        found.serve(found.settings(), role, _problems)
         return
     settings = load()
     try:
@@ -59,7 +62,7 @@ def run(own: str = OWN, role: ProcessRole = ROLE) -> None:
         raise ConfigError("\n".join([str(error), *hints])) from None
     with logging.standard_streams():
         logging.configure(settings.log_level, plan.secrets(), settings.log_format)
-        running.run(plan, lambda: multi_bot.plan(load(), load, studio=role.works), role=role)
+        running.run(plan, lambda: multi_bot.plan(load(), load, studio=role.works), role=role, problems=_problems)
 
 
 @app.command()
@@ -217,7 +220,9 @@ def _existing(url: str) -> str:
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    paid: bool = typer.Option(False, "--paid", help="Also draw a picture; its price is said before."),
+) -> None:
     """Check for real everything that the bot needs, and say what to do about each problem (exit code 1 if there is
     one).
     """
@@ -232,14 +237,17 @@ def doctor() -> None:
     except ConfigError as error:
         sys.exit(1 if [finding for finding in unreadable(error) if _tell(finding)] else 0)
     logging.configure("CRITICAL", plan.secrets())  # the findings say it
-    sys.exit(1 if asyncio.run(_failures(plan)) else 0)
+    sys.exit(1 if asyncio.run(_failures(plan, paid=paid)) else 0)
 
 
-async def _failures(plan: Plan) -> list[Finding]:
-    """Print the findings of each bot, below its name if there are several. Returns the failures."""
+async def _failures(plan: Plan, *, paid: bool) -> list[Finding]:
+    """Print the findings of each bot, below its name if there are several. Returns the failures.
+
+    With `paid` a picture is bought.
+    """
     from bot.config.multi_bot import ENDING
     from bot.doctor.examination import examine
-    from bot.doctor.finding import fail
+    from bot.doctor.finding import Spending, fail
 
     refused = [fail("settings", f"{name}{ENDING}: {why}") for name, why in plan.refused.items()]
     wrong = [finding for finding in refused if _tell(finding)]
@@ -247,8 +255,20 @@ async def _failures(plan: Plan) -> list[Finding]:
         if name:
             typer.echo(f"\n{name}{ENDING}")
         file = (plan.process.bots or Path()) / f"{name}{ENDING}"
-        wrong += [finding async for finding in examine(settings, env_file=file) if _tell(finding)]
+        spending = Spending.PICTURE if paid else Spending.LITTLE
+        found = examine(settings, env_file=file, spending=spending)
+        wrong += [finding async for finding in found if _tell(finding)]
     return wrong
+
+
+async def _problems(settings: Settings) -> AsyncIterator[str]:
+    """What the doctor finds wrong with the settings of a running bot without spending anything, a line for each."""
+    from bot.doctor.examination import examine
+    from bot.doctor.finding import Spending, Verdict
+
+    async for finding in examine(settings, spending=Spending.NOTHING):
+        if finding.verdict is not Verdict.OK:
+            yield f"{finding.leg}: {finding.text}. {finding.advice}"
 
 
 def _tell(finding: Finding) -> bool:

@@ -1,7 +1,7 @@
 """Checks for real everything that the bot depends on, and says what to do about each problem. Begin with `examine`.
 
 Each check is a generator of findings. Each offered model writes a few tokens, each service that is switched on is
-called once with one word; no picture is bought.
+called once with one word. `Spending` says whether a picture is bought, or whether nothing may be spent at all.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bot.clock import Clock, SystemClock
 from bot.config.settings import Settings
-from bot.doctor.finding import Finding, Verdict, cleaner
+from bot.doctor.finding import Finding, Spending, Verdict, cleaner
 from bot.doctor.machine import check_database, check_prompts, check_proxies, check_settings
 from bot.doctor.services import check_tool_servers
 from bot.doctor.studio import check_picture, check_studio
@@ -19,24 +19,23 @@ from bot.doctor.telegram import check_telegram
 
 
 async def examine(
-    settings: Settings, *, clock: Clock | None = None, env_file: Path = Path(".env"), paid: bool = True
-) -> AsyncIterator[Finding]:
-    """All findings, check by check, without secrets. A check is skipped if a setting that it needs is missing.
-
-    With `paid` False the services that sell single calls (speech, search) are not asked.
-    """
+    settings: Settings, *, clock: Clock | None = None, env_file: Path = Path(".env"),
+    spending: Spending = Spending.LITTLE,
+) -> AsyncIterator[Finding]:  # fmt: skip
+    """All findings, check by check, without secrets. A check is skipped if a setting that it needs is missing."""
     clean = cleaner(settings)
-    async for finding in _examine(settings, clock or SystemClock(), env_file, paid=paid):
+    async for finding in _examine(settings, clock or SystemClock(), env_file, spending):
         yield Finding(finding.leg, finding.verdict, clean(finding.text), clean(finding.advice))
 
 
-async def _examine(settings: Settings, clock: Clock, env_file: Path, *, paid: bool) -> AsyncIterator[Finding]:
+async def _examine(settings: Settings, clock: Clock, env_file: Path, spending: Spending) -> AsyncIterator[Finding]:
     found = list(check_settings(settings, env_file))
     for finding in found:
         yield finding
     wrong = {finding.text.partition(" ")[0].rstrip(":") for finding in found if finding.verdict is Verdict.FAIL}
-    async for finding in check_database(settings):
-        yield finding
+    if spending is not Spending.NOTHING:
+        async for finding in check_database(settings):
+            yield finding
     for finding in check_proxies(settings):
         yield finding
     for finding in check_prompts(settings):
@@ -45,8 +44,10 @@ async def _examine(settings: Settings, clock: Clock, env_file: Path, *, paid: bo
         async for finding in check_telegram(settings):
             yield finding
     if not any(name.startswith("YC_") for name in wrong):
-        async for finding in check_studio(settings, clock, paid=paid):
+        async for finding in check_studio(settings, clock, spending):
             yield finding
-    async for finding in check_tool_servers(settings, clock):
-        yield finding
-    yield check_picture(settings)
+    if spending is not Spending.NOTHING:
+        async for finding in check_tool_servers(settings, clock):
+            yield finding
+    if spending is not Spending.PICTURE:
+        yield check_picture(settings)

@@ -23,6 +23,17 @@ class Verdict(StrEnum):
     FAIL = "FAIL"
 
 
+class Spending(StrEnum):
+    """What an examination may spend: nothing; a few tokens and one call of each service; also the price of a picture.
+
+    One that may spend nothing is for a bot that is running: it does not open the database or start MCP servers either.
+    """
+
+    NOTHING = "nothing"
+    LITTLE = "little"
+    PICTURE = "picture"
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """The result of one check. `leg` is its subject; `advice` is what to do next, empty if all is well."""

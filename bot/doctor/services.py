@@ -1,35 +1,34 @@
-"""Checks of what stands beside the models: embeddings, speech, search, hosts of operations, MCP servers."""
+"""Checks of what stands beside the models: embeddings, speech, search, pictures, hosts of operations, MCP servers."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from bot.ai import Embedder, Searcher, SpeechToText, TextToSpeech
+from bot.ai import Embedder, Failed, ImageModel, ImageRequest, Pending, Searcher, SpeechToText, TextToSpeech
 from bot.clock import Clock
 from bot.config.settings import Settings
-from bot.doctor.finding import PATIENCE, Finding, fail, host_and_port, ok
-from bot.errors import BotError, ModelError, ModelProtocolError
+from bot.doctor.finding import PATIENCE, Finding, fail, host_and_port, ok, warn
+from bot.errors import BotError, ModelError, ModelProtocolError, ModelUnavailable
 from bot.http.client import Http
 from bot.providers.yandex.service import YandexStudio
 from bot.tools.mcp import McpServer
 
 WORDS = "Привет"
 LANGUAGE = "ru"
+POLL, PATIENCE_FOR_PICTURE = 2.0, 120.0  # seconds
 Advice = Callable[[BotError, str], str]  # of an error, and the role that the service account needs
 
 
-async def check_services(
-    settings: Settings, studio: YandexStudio, advice: Advice, *, paid: bool
-) -> AsyncIterator[Finding]:
-    """One call to each service that is switched on. With `paid` False those that sell single calls are not asked."""
+async def check_services(settings: Settings, studio: YandexStudio, advice: Advice) -> AsyncIterator[Finding]:
+    """One call to each service that is switched on."""
     calls: list[tuple[str, str, Awaitable[str]]] = [
         ("embedding", "ai.languageModels.user", _embed(studio.embeddings())),
     ]
     speaker, listener = studio.speaker(), studio.listener()
-    if paid and speaker is not None and listener is not None:
+    if speaker is not None and listener is not None:
         calls.append(("speech", "ai.speechkit-tts.user and ai.speechkit-stt.user", _speak_and_hear(speaker, listener)))
-    if paid and "search" in settings.tools:
+    if "search" in settings.tools:
         calls.append(("search", "search-api.webSearch.user", _search(studio.search())))
     for leg, role, call in calls:
         try:
@@ -39,6 +38,30 @@ async def check_services(
             yield fail(leg, str(error), advice(error, role))
         except TimeoutError:
             yield fail(leg, f"no answer in {PATIENCE:.0f} s", advice(ModelError(), role))
+
+
+async def draw_picture(
+    settings: Settings, painter: ImageModel, clock: Clock, advice: Advice
+) -> AsyncIterator[Finding]:  # fmt: skip
+    """Say what a picture costs, then buy one."""
+    yield ok("image", f"drawing one picture, which costs {settings.image_price} {settings.currency}")
+    role = "ai.imageGeneration.user"
+    try:
+        started = clock.monotonic()
+        operation = await painter.submit(ImageRequest(WORDS, seed=1))
+        while isinstance(picture := await painter.poll(operation), Pending):
+            if clock.monotonic() - started > PATIENCE_FOR_PICTURE:
+                text = f"no picture in {PATIENCE_FOR_PICTURE:.0f} s: the service is slow, which it says can be"
+                yield warn("image", text, "Order one with /image: the bot waits for hours")
+                return
+            await clock.sleep(POLL)
+    except BotError as error:
+        yield fail("image", str(error), advice(error, role))
+        return
+    if isinstance(picture, Failed):
+        yield fail("image", f"there is no picture: {picture.reason}", advice(ModelUnavailable(), role))
+    else:
+        yield ok("image", f"drew a picture ({len(picture.data):,} bytes, {clock.monotonic() - started:.0f} s)")
 
 
 async def _embed(embedder: Embedder) -> str:

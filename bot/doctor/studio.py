@@ -11,8 +11,8 @@ from random import Random
 from bot.ai import Request
 from bot.clock import Clock
 from bot.config.settings import WHERE, Settings
-from bot.doctor.finding import PATIENCE, Finding, Verdict, fail, host_and_port, ok, secret, warn
-from bot.doctor.services import check_operations, check_services
+from bot.doctor.finding import PATIENCE, Finding, Spending, Verdict, fail, host_and_port, ok, secret, warn
+from bot.doctor.services import check_operations, check_services, draw_picture
 from bot.errors import BotError, ConfigError, ModelError, ModelProtocolError, ModelUnavailable
 from bot.http.client import Http
 from bot.http.transport import environment_proxy
@@ -26,10 +26,12 @@ from bot.types import Message
 SKEW = 30.0  # seconds that this machine's clock may be wrong
 
 
-async def check_studio(settings: Settings, clock: Clock, *, paid: bool = True) -> AsyncIterator[Finding]:
+async def check_studio(
+    settings: Settings, clock: Clock, spending: Spending = Spending.LITTLE
+) -> AsyncIterator[Finding]:  # fmt: skip
     """Whether AI Studio can be reached, takes the key, and each offered model and each service answers.
 
-    With `paid` False what sells single calls (speech, search) is not asked.
+    If nothing may be spent, only what is free is asked: the tokenizer, which also tells whether the key is good.
     """
     try:
         http = Http(direct=[settings.yc_metadata_addr])
@@ -44,7 +46,7 @@ async def check_studio(settings: Settings, clock: Clock, *, paid: bool = True) -
         auth = await _auth(settings, http, clock)
         yield auth
         if auth.verdict is not Verdict.FAIL:
-            async for finding in _models(settings, http, clock, paid=paid):
+            async for finding in _models(settings, http, clock, spending):
                 yield finding
             async for finding in check_operations(settings, http):
                 yield finding
@@ -99,10 +101,11 @@ def _credentials(settings: Settings) -> Mapping[str, object]:
     }
 
 
-async def _models(settings: Settings, http: Http, clock: Clock, *, paid: bool) -> AsyncIterator[Finding]:
+async def _models(settings: Settings, http: Http, clock: Clock, spending: Spending) -> AsyncIterator[Finding]:
     patient = settings.model_copy(update={"answer_deadline": PATIENCE})
     studio = YandexStudio(settings=patient, http=http, clock=clock, random=Random())  # noqa: S311
-    for name in dict.fromkeys([settings.model, *(entry.name for entry in catalog.choices(settings.models))]):
+    offered = dict.fromkeys([settings.model, *(entry.name for entry in catalog.choices(settings.models))])
+    for name in () if spending is Spending.NOTHING else offered:
         try:
             yield await _says(studio, name, clock)
         except BotError as error:
@@ -110,8 +113,13 @@ async def _models(settings: Settings, http: Http, clock: Clock, *, paid: bool) -
             elsewhere = _elsewhere(name, settings)
             if (isinstance(error, Unauthenticated) and not elsewhere) or RIGHT_FOLDER.search(str(error)):
                 return  # every other model of AI Studio would fail for this reason too
-    async for finding in check_services(settings, studio, partial(_service_advice, settings), paid=paid):
-        yield finding
+    advice = partial(_service_advice, settings)
+    if spending is not Spending.NOTHING:
+        async for finding in check_services(settings, studio, advice):
+            yield finding
+    if spending is Spending.PICTURE and (painter := studio.art()) is not None:
+        async for finding in draw_picture(settings, painter, clock, advice):
+            yield finding
     tokenizer = studio.tokenizer()
     if tokenizer is None:
         return
@@ -178,7 +186,7 @@ def check_picture(settings: Settings) -> Finding:
     except ConfigError as error:
         return fail("image", f"IMAGE_MODEL: {error}", "IMAGE_MODEL=yandex-art, or empty for no /image")
     price = f"one costs {settings.image_price} {settings.currency}"
-    return ok("image", f"{uri} is a good name; no picture was bought to try it: {price} (role ai.imageGeneration.user)")
+    return ok("image", f"{uri} is a good name; no picture was bought to try it: {price}; --paid buys one")
 
 
 GREETING = "Привет"

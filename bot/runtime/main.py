@@ -23,7 +23,7 @@ from bot.ports import ProcessRole
 from bot.runtime import sd_notify
 from bot.runtime.event_loop import WatchedLoop
 from bot.runtime.resources import SharedResources
-from bot.runtime.supervisor import Supervisor
+from bot.runtime.supervisor import Problems, Supervisor
 from bot.storage.engines.sqlite_files import alone
 from bot.storage.engines.urls import is_sqlite
 from bot.telemetry import logging as logs
@@ -42,7 +42,10 @@ YOUNG = 5_000  # new objects before the garbage collector looks at them; Python'
 Read = Callable[[], Plan]
 
 
-def run(plan: Plan, read: Read, extension: Extension | None = None, role: ProcessRole = ProcessRole.ALL) -> None:
+def run(
+    plan: Plan, read: Read, extension: Extension | None = None, role: ProcessRole = ProcessRole.ALL,
+    problems: Problems | None = None,
+) -> None:  # fmt: skip
     """Run the bots until they are stopped, on an event loop that reports blocking callbacks. Raises as `serve` does.
 
     An unexpected exception is written into the log, which is redacted, and not to the interpreter, which would print
@@ -52,7 +55,7 @@ def run(plan: Plan, read: Read, extension: Extension | None = None, role: Proces
     _freeze_loaded_objects()
     with asyncio.Runner(loop_factory=WatchedLoop) as runner:
         try:
-            runner.run(serve(plan, read, extension, role))
+            runner.run(serve(plan, read, extension, role, problems))
         except BotError:
             raise
         except Exception:
@@ -61,11 +64,13 @@ def run(plan: Plan, read: Read, extension: Extension | None = None, role: Proces
 
 
 async def serve(
-    plan: Plan, read: Read, extension: Extension | None = None, role: ProcessRole = ProcessRole.ALL
-) -> None:
+    plan: Plan, read: Read, extension: Extension | None = None, role: ProcessRole = ProcessRole.ALL,
+    problems: Problems | None = None,
+) -> None:  # fmt: skip
     """Run until SIGTERM or SIGINT, then drain; a second signal ends the process at once.
 
-    SIGHUP calls `read` and applies the new settings. Raises the error that ended the last bot.
+    SIGHUP calls `read` and applies the new settings. `problems` finds what is wrong after each start of a bot (see
+    `Supervisor`). Raises the error that ended the last bot.
     """
     check = partial(_check, role=role)
     plan, settings = plan.checked(check), plan.process
@@ -74,7 +79,9 @@ async def serve(
             sd_notify.telling(SystemClock()) as notifier,
             SharedResources.open(settings, SystemClock()) as process,
         ):
-            supervisor = Supervisor(process=process, plan=plan, role=role, extension=extension or Extension())
+            supervisor = Supervisor(
+                process=process, plan=plan, role=role, extension=extension or Extension(), problems=problems
+            )
             notifier.is_ready = supervisor.is_ready
             async with health(settings, supervisor.health_by_bot, process.metrics):
                 _on_signals(supervisor.stop, partial(_reload, supervisor, lambda: read().checked(check)))

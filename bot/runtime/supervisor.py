@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +29,8 @@ from bot.telemetry import logging as logs
 
 log = logging.getLogger(__name__)
 
+Problems = Callable[[Settings], AsyncIterator[str]]
+SETTLED = 10.0  # seconds after which a start is over, so that looking for problems does not delay it
 STARTING = Check("warn", reason="starting, or stopping")
 ENDED = Check("fail", reason="it has ended, or its settings are refused: the log says why")
 
@@ -61,13 +64,17 @@ class BotSlot:
 
 @dataclass(slots=True, kw_only=True)
 class Supervisor:
-    """Runs the bots of a plan. `shared`: as for `build`."""
+    """Runs the bots of a plan. `shared`: as for `build`.
+
+    Ten seconds after each start of a bot, unless CHECK_AT_START is off, the log gets a line for each of its `problems`.
+    """
 
     process: SharedResources
     plan: Plan
     role: ProcessRole = ProcessRole.ALL
     extension: Extension = field(default_factory=Extension)
     shared: bool | None = None
+    problems: Problems | None = None
     stopping: bool = field(default=False, init=False)
     _slots: dict[int, BotSlot] = field(default_factory=dict, init=False)
     _tasks: asyncio.TaskGroup = field(default_factory=asyncio.TaskGroup, init=False)
@@ -175,7 +182,8 @@ class Supervisor:
                 self._announce(slot, app)
                 if self.stopping or slot.wanted is not settings:
                     app.stop()
-                await app.run()
+                async with self._looked_at(settings):
+                    await app.run()
         except* BotError as group:
             ended.append(_first(group))
         finally:
@@ -183,6 +191,19 @@ class Supervisor:
                 slot.last_good = settings
             slot.app = slot.health = None
         return ended[0] if ended else None
+
+    @asynccontextmanager
+    async def _looked_at(self, settings: Settings) -> AsyncIterator[None]:
+        """Look for problems in the background, for as long as the block lasts."""
+        if self.problems is None or not settings.check_at_start:
+            yield
+            return
+        task = asyncio.create_task(_log_problems(self.problems(settings)))
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
 
     def _announce(self, slot: BotSlot, app: Bot) -> None:
         process = self.plan.process
@@ -197,6 +218,16 @@ class Supervisor:
                 raise error
             reasons[name] = multi_bot.one_line(error or "")
         raise ConfigError("\n".join(f"{name}{ENDING}: {why}" for name, why in reasons.items()))
+
+
+async def _log_problems(problems: AsyncIterator[str]) -> None:
+    """Log each problem. A look that fails is one line in the log, too: the bot goes on."""
+    await asyncio.sleep(SETTLED)
+    try:
+        async for problem in problems:
+            log.warning("check: %s", problem)
+    except Exception as error:
+        log.warning("check: what the bot needs could not be looked at (%s)", type(error).__name__)
 
 
 def _first(group: BaseExceptionGroup[BotError]) -> BotError:

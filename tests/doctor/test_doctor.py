@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from bot.clock import SystemClock
 from bot.config.settings import Settings
-from bot.doctor.finding import Verdict
+from bot.doctor.examination import examine
+from bot.doctor.finding import Finding, Spending, Verdict
 from bot.doctor.machine import check_prompts, check_proxies
 from bot.doctor.services import check_tool_servers
 from bot.doctor.studio import check_studio
 from bot.providers.catalog import choices
 from tests.support.doctor_patient import Patient, is_bad
 from tests.support.raw_server import closed_port
+from tests.support.virtual import VirtualClock
 
 LEGS = [
     "settings",
@@ -66,11 +69,29 @@ async def test_speech_search_and_embeddings_are_asked_where_they_are_on(patient:
     assert is_bad(await patient.finding("speech", **on, yc_tts_url=dead), Verdict.FAIL, "", "try again")
 
 
-async def test_a_look_that_may_cost_nothing_leaves_out_what_sells_single_calls(patient: Patient) -> None:
+async def test_a_look_that_may_spend_nothing_asks_only_what_is_free(patient: Patient) -> None:
     settings = Settings(_env_file=None, **patient.settings | {"speech": "on", "tools": ("search",)})
-    legs = {finding.leg async for finding in check_studio(settings, SystemClock(), paid=False)}
-    assert {"text", "embedding"} <= legs
-    assert legs.isdisjoint({"speech", "search"})
+    legs = {finding.leg async for finding in check_studio(settings, SystemClock(), Spending.NOTHING)}
+    assert legs == {"network", "auth", "tokenizer", "operations"}
+    assert not patient.studio.seen("completion")
+
+
+async def test_one_picture_is_drawn_after_its_price_was_told(patient: Patient) -> None:
+    settings = Settings(_env_file=None, **patient.settings)
+
+    async def told() -> list[tuple[Finding, int]]:
+        """What is said about pictures, with the number of those that were bought until then."""
+        clock = VirtualClock(start=time.time())
+        found = examine(settings, clock=clock, env_file=patient.folder / ".env", spending=Spending.PICTURE)
+        return [(finding, patient.studio.bought) async for finding in found if finding.leg == "image"]
+
+    (price, before), (drawn, after) = await told()
+    assert (price.text, before) == ("drawing one picture, which costs 2.2 RUB", 0)
+    assert (drawn.text.startswith("drew a picture ("), after) == (True, 1)
+    patient.studio.paint("failed")
+    assert is_bad((await told())[-1][0], Verdict.FAIL, "there is no picture", "try again")
+    patient.studio.fail_next("imageGenerationAsync", status=403)
+    assert is_bad((await told())[-1][0], Verdict.FAIL, "403", "ai.imageGeneration.user")
 
 
 @pytest.mark.process

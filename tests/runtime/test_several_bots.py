@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -19,7 +20,7 @@ from bot.errors import ConfigError
 from bot.runtime import main
 from bot.runtime.health.checks import Health
 from bot.runtime.health.server import serving
-from bot.runtime.supervisor import Supervisor
+from bot.runtime.supervisor import SETTLED, Supervisor
 from bot.telemetry import logging as logs
 from bot.texts.catalog import say
 from tests.support.several import NOBODY, OTHER, Town, town
@@ -87,6 +88,50 @@ async def test_one_clean_up_leaves_the_updates_of_the_other_bot(two: Town) -> No
     store = await two.running.process.store()
     gone = await store.write(lambda tx: tx.inbox.delete_done_before(4300000043, two.stage.clock.time() + 1))
     assert gone == 1
+
+
+async def test_what_is_wrong_is_logged_after_the_start_and_a_look_that_fails_harms_nobody(
+    two: Town, caplog: pytest.LogCaptureFixture
+) -> None:
+    looked: list[str] = []
+
+    async def problems(settings: Settings) -> AsyncIterator[str]:
+        looked.append(settings.telegram_api_url)
+        yield "auth: the key is old. Make a new one"
+        raise RuntimeError("the look itself is broken")
+
+    two.problems = problems
+    two.write("sales", two.sales, CHECK_AT_START="true")
+    await two.start()
+    assert looked == []
+    await two.stage.clock.sleep(SETTLED)
+    assert [line for line in lines(caplog, "WARNING") if line.startswith("check")] == [
+        "check: auth: the key is old. Make a new one",
+        "check: what the bot needs could not be looked at (RuntimeError)",
+    ]
+    assert looked == [two.sales.url]
+    two.sales.say(ANNA, "hello")
+    assert await two.texts(two.sales, 1) == ["hello"]
+
+
+async def test_a_look_that_takes_for_ever_does_not_hold_the_end_up(two: Town) -> None:
+    ended = asyncio.Event()
+
+    async def problems(_settings: Settings) -> AsyncIterator[str]:
+        try:
+            await asyncio.Event().wait()
+            yield "never"
+        finally:
+            ended.set()
+
+    two.problems = problems
+    two.write("sales", two.sales, CHECK_AT_START="true")
+    await two.start()
+    await two.stage.clock.sleep(SETTLED)
+    before = two.stage.clock.monotonic()
+    await two.stop()
+    assert ended.is_set()
+    assert two.stage.clock.monotonic() - before < 5
 
 
 async def test_without_a_folder_there_is_one_bot(two: Town) -> None:

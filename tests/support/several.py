@@ -13,7 +13,7 @@ from bot.config import multi_bot
 from bot.config.multi_bot import Plan
 from bot.config.settings import Settings, load
 from bot.runtime.resources import SharedResources
-from bot.runtime.supervisor import Supervisor
+from bot.runtime.supervisor import Problems, Supervisor
 from bot.sandbox.telegram.server_facade import Telegram
 from tests.support.stage import ANNA, PATIENCE, Stage
 
@@ -30,6 +30,7 @@ class Town:
     folder: Path
     given: dict[str, Any] = field(default_factory=dict)
     fleet: Supervisor | None = None
+    problems: Problems | None = None
     _life: asyncio.Task[None] | None = None
 
     @property
@@ -63,7 +64,7 @@ class Town:
     async def _live(self) -> None:
         plan = self.plan()
         async with SharedResources.open(plan.process, self.stage.clock) as process:
-            self.fleet = Supervisor(process=process, plan=plan, shared=False)
+            self.fleet = Supervisor(process=process, plan=plan, shared=False, problems=self.problems)
             await self.fleet.run()
 
     async def reload(self, **given: Any) -> None:

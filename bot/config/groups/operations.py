@@ -51,6 +51,10 @@ class TelemetrySettings(SettingsGroup):
 class ProcessSettings(SettingsGroup):
     """Several bots in one process, and the HTTP server of health checks and metrics."""
 
+    check_at_start: bool = Field(
+        True,
+        description="Ten seconds after a start the bot looks at what it needs, at no cost; what is wrong is logged",
+    )
     bots: Path | None = Field(None, description="Folder with an env file for each of them (docs/several-bots.md)")
     health_port: int = Field(
         0, ge=0, le=65535, description="Port of /healthz, /readyz, /livez and /metrics; 0 = no such server"

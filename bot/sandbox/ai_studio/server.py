@@ -104,7 +104,7 @@ class Studio:
         return min(self.access.keys, default="")
 
     def settings(self) -> dict[str, str]:
-        """The settings, by name, with which a bot uses this server."""
+        """The settings, by name, with which a bot uses this server, and asks nothing of it but what people want."""
         services = ("llm", "image_operation", "iam", "search", "stt", "tts")
         return {
             "yc_api_key": self.key,
@@ -112,6 +112,7 @@ class Studio:
             **{f"yc_{service}_url": self.url for service in services},
             "yc_operation_url": self.operation_url,
             "yc_openai_url": f"{self.url}/v1",
+            "check_at_start": "false",
             "yc_metadata_addr": self.url.removeprefix("http://"),
         }
 
