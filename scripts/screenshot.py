@@ -15,7 +15,7 @@ from bot.sandbox.main import Sandbox
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.sandbox.page.chromium import launched, opened
 
-SCENE = ("Show me a table", "/image a lighthouse in a storm", "Give me a long answer")
+SCENE = ("Show me a table", "/image 16:9 a lighthouse in a storm", "Give me a long answer")
 MOST = re.compile(r"[\s\S]{150}")
 
 
