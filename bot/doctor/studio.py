@@ -47,7 +47,7 @@ async def _network(settings: Settings, http: Http, clock: Clock) -> Finding:
     """Check that AI Studio can be reached: any answer will do. Its date tells whether this machine's clock is right."""
     host = host_and_port(settings.yc_llm_url)
     try:
-        answer = await http.get_json(settings.yc_llm_url + "/", total=PATIENCE)
+        answer = await http.ask("GET", settings.yc_llm_url + "/", total=PATIENCE)
         there = parsedate_to_datetime(answer.headers.get("date", "")).timestamp()
     except (ModelProtocolError, ValueError, TypeError):
         return ok("network", f"{host} answers")

@@ -24,6 +24,7 @@ from bot.http.transport import Connection, Transport
 
 CONNECT = 10.0  # seconds for name, TCP and TLS together
 BODY = 12 << 20
+JSON = "application/json"
 STREAM = 64 << 20  # a native stream repeats the whole text in every line
 
 # Raised before a byte of the request can have been written.
@@ -110,6 +111,10 @@ class Stream:
             pieces.append(piece)
         return b"".join(pieces)
 
+    async def whole(self) -> Answer:
+        """Return status, headers and whole body."""
+        return Answer(self.status, self.headers, await self.body())
+
     async def drain(self, seconds: float) -> None:
         """Read the rest of the answer if it comes within `seconds`, so that its connection can be used again."""
         self.hurry(seconds)
@@ -188,62 +193,35 @@ class Http:
         """Close all connections."""
         await self._client.aclose()
 
-    async def post_json(
-        self,
-        url: str,
-        body: Any,
-        *,
-        headers: Mapping[str, str] | None = None,
-        total: float,
-        repeatable: bool = True,
-        limit: int = BODY,
-    ) -> Answer:
-        """Send `body` as JSON and return the whole answer within `total` seconds.
+    async def ask(
+        self, method: str, url: str, body: Any = None, *, kind: str = JSON, headers: Mapping[str, str] | None = None,
+        total: float, repeatable: bool = True, limit: int = BODY,
+    ) -> Answer:  # fmt: skip
+        """Send a request and return the whole answer, of at most `limit` bytes, within `total` seconds.
 
-        Not `repeatable`: a request that may have arrived and was not answered raises `OutcomeUnknown`.
+        `body` is written as JSON; bytes are sent as they are, with the content type `kind`. Not `repeatable`: a request
+        that may have arrived and was not answered raises `OutcomeUnknown`.
         """
-        request = self._request("POST", url, headers, dump_json(body))
-        return await self._whole(request, total=total, repeatable=repeatable, limit=limit)
-
-    async def post_bytes(
-        self,
-        url: str,
-        content: bytes,
-        kind: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        total: float,
-        repeatable: bool = True,
-        limit: int = BODY,
-    ) -> Answer:
-        """Send `content` with the content type `kind` and return the whole answer; otherwise like `post_json`."""
-        request = self._request("POST", url, headers, content, kind)
-        return await self._whole(request, total=total, repeatable=repeatable, limit=limit)
-
-    async def get_json(
-        self, url: str, *, headers: Mapping[str, str] | None = None, total: float, limit: int = BODY
-    ) -> Answer:
-        """GET `url` and return the whole answer within `total` seconds; at most `limit` bytes of body."""
-        return await self._whole(self._request("GET", url, headers), total=total, repeatable=True, limit=limit)
+        ends = asyncio.get_running_loop().time() + total
+        request = self._request(method, url, headers, body, kind)
+        response = await self._open(request, total, repeatable=repeatable)
+        stream = Stream(response, ends=ends, idle=total, limit=limit, repeatable=repeatable)
+        try:
+            return await stream.whole()
+        finally:
+            await stream.close()
 
     @asynccontextmanager
     async def stream(
-        self,
-        url: str,
-        body: Any,
-        *,
-        headers: Mapping[str, str] | None = None,
-        total: float,
-        idle: float,
+        self, url: str, body: Any, *, headers: Mapping[str, str] | None = None, total: float, idle: float,
         limit: int = STREAM,
-    ) -> AsyncIterator[Stream]:
+    ) -> AsyncIterator[Stream]:  # fmt: skip
         """Send `body` as JSON and give the answer as soon as its head is there. Leaving closes the connection.
 
         `total` seconds for everything, `idle` seconds of silence at most, the wait for the head included.
         """
         ends = asyncio.get_running_loop().time() + total
-        request = self._request("POST", url, headers, dump_json(body))
-        response = await self._open(request, min(total, idle), repeatable=True)
+        response = await self._open(self._request("POST", url, headers, body), min(total, idle), repeatable=True)
         opened = Stream(response, ends=ends, idle=idle, limit=limit)
         try:
             with _held_back(response):
@@ -252,29 +230,15 @@ class Http:
             await opened.close()
 
     def _request(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str] | None,
-        content: bytes | None = None,
-        kind: str = "application/json",
-    ) -> httpx.Request:
-        given = dict(headers or {})
+        self, method: str, url: str, headers: Mapping[str, str] | None, body: Any, kind: str = JSON
+    ) -> httpx.Request:  # fmt: skip
+        given, content = dict(headers or {}), body if body is None or isinstance(body, bytes) else dump_json(body)
         if content is not None:
             given["content-type"] = kind
         try:
             return self._client.build_request(method, url, headers=given, content=content)
         except (httpx.InvalidURL, ValueError):
             raise ModelProtocolError(f"{_host(url)}: the request can't be written: address or header") from None
-
-    async def _whole(self, request: httpx.Request, *, total: float, repeatable: bool, limit: int) -> Answer:
-        ends = asyncio.get_running_loop().time() + total
-        response = await self._open(request, total, repeatable=repeatable)
-        stream = Stream(response, ends=ends, idle=total, limit=limit, repeatable=repeatable)
-        try:
-            return Answer(stream.status, stream.headers, await stream.body())
-        finally:
-            await stream.close()
 
     async def _open(self, request: httpx.Request, seconds: float, *, repeatable: bool) -> httpx.Response:
         host = request.url.host

@@ -16,6 +16,7 @@ from bot.config.settings import Settings
 from bot.errors import ModelRefused, ModelUnavailable, StreamCut
 from bot.http.client import Stream
 from bot.providers.account import Account
+from bot.providers.reader import Reader
 from bot.types import Image, ToolResult
 
 LONGEST_ANSWER = 200_000  # characters we take
@@ -24,46 +25,17 @@ LAST_WORDS = 0.25  # seconds for the end of a complete answer to come, so that i
 LAST_NUMBERS = 2.0  # ... and for what it cost, where that comes after it
 
 
-class Reader(Protocol):
-    """Turns the pieces of one answer into chunks.
-
-    `done`: nothing that follows matters. `whole`: the text is complete, though numbers may follow. `end` must be called
-    when the pieces are over; it gives the last chunk where `feed` has not, and raises `StreamCut` for half an answer.
-    """
-
-    @property
-    def done(self) -> bool:
-        """Whether nothing more can come."""
-        ...
-
-    @property
-    def whole(self) -> bool:
-        """Whether the server has said that the answer is complete; numbers may still follow."""
-        ...
-
-    def feed(self, piece: str) -> Chunk | None:
-        """Read one piece and return what is new in it, None where nothing is. Raises `ModelError`s."""
-        ...
-
-    def end(self) -> Chunk | None:
-        """Return the last chunk. Raises `StreamCut` where the answer is not complete."""
-        ...
-
-
 class Wire(Protocol):
     """How one API writes requests and answers for one model."""
 
     def body(self, request: Request, *, stream: bool) -> dict[str, Any]:
         """Return the JSON body of a request. Raises `ModelRefused` for what the model can't be asked."""
-        ...
 
     def reader(self, request: Request, *, trace: str) -> Reader:
         """Return a new reader for one answer; `trace` is the server's id of the request."""
-        ...
 
     def pieces(self, stream: Stream) -> AsyncGenerator[str]:
         """Give the pieces of an open answer that the reader takes."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +104,7 @@ class TextModel:
 
         async def ask() -> Chunk:
             async with self._account.place(until):
-                answer = await self._account.post(self._url, body, until=until)
+                answer = await self._account.ask("POST", self._url, body, until=until)
             reader = self._wire.reader(request, trace=answer.headers.get("x-server-trace-id", ""))
             return joined(reader.feed(answer.body.decode("utf-8", "replace")), reader.end())
 
@@ -169,6 +141,16 @@ class TextModel:
             if last := reader.end():
                 yield last
             await stream.drain(LAST_WORDS)
+
+
+async def event_pieces(stream: Stream) -> AsyncGenerator[str]:
+    """Give the data of each server-sent event of an open answer, or an answer that is no stream as one piece."""
+    if "json" in stream.headers.get("content-type", ""):  # not streamed after all, or an error with status 200
+        yield (await stream.body()).decode("utf-8", "replace")
+        return
+    async with aclosing(stream.events()) as events:
+        async for event in events:
+            yield event.data
 
 
 def joined(first: Chunk | None, last: Chunk | None) -> Chunk:
