@@ -60,7 +60,7 @@ def _url_or_none(value: str) -> str:
 
 
 def _model_source(value: str) -> str:
-    return value if value in ("huggingface", "packages") else checked_url(value)
+    return value if value == "huggingface" else checked_url(value)
 
 
 def _key(value: SecretStr) -> SecretStr:

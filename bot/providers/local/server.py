@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import IO
 
 from bot.errors import ConfigError, ModelProtocolError, ModelUnavailable
-from bot.providers.local.package_mirror import pip_command
 from bot.providers.local.weights import MODELS, fetch
 
 __all__ = ["MODELS", "LocalServer", "OpenAIServer", "fetch", "install_command", "is_installed"]
@@ -116,25 +115,13 @@ class LocalServer:
         if not self.path.is_file():
             raise ConfigError(f"there is no file {self.path}")
         key = secrets.token_urlsafe(32)
-        command = [
-            sys.executable,
-            "-m",
-            "bot.providers.local.server",
-            "serve",
-            str(self.path),
-            "--threads",
-            str(self.threads),
-        ]
+        command = [sys.executable, "-m", "bot.providers.local.server", "serve", str(self.path)]
+        command += ["--threads", str(self.threads), "--context", str(self.context)]
         with tempfile.TemporaryFile() as log:
             self._process = await asyncio.create_subprocess_exec(
-                *command,
-                "--context",
-                str(self.context),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
+                *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log,
                 env={**os.environ, KEY_VARIABLE: key},
-            )
+            )  # fmt: skip
             base = await self._base(self._process, log)
         self._api = OpenAIServer(base, key, self.path.stem)
         return base
@@ -190,12 +177,12 @@ def install_command() -> list[list[str]]:
         found.append([uv, "sync", "--project", str(project), "--inexact", "--extra", "local"])
     if uv:
         found.append([uv, "pip", "install", "--python", sys.executable, *wanted])
-    return [*found, [*pip_command(), "--python", sys.executable, "install", "--quiet", *wanted]]
+    return [*found, [sys.executable, "-m", "pip", "install", "--quiet", *wanted]]
 
 
 async def install() -> None:
     """Install the runner into this environment. Raises `ConfigError` with instructions for an installation by hand."""
-    for command in await asyncio.to_thread(install_command):
+    for command in install_command():
         process = await asyncio.create_subprocess_exec(
             *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
         )
