@@ -27,7 +27,6 @@ class Writer(Protocol):
 
     async def write(self, work: Callable[[Tx], T]) -> T:
         """Run a function in a transaction and return its result after the commit."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
