@@ -7,8 +7,8 @@ which engine is used, `storage/engines/sqlite.py` or `storage/engines/postgres.p
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
@@ -179,14 +179,20 @@ class Store:
         return await self._ask(self.engine.ask, question)
 
     async def _ask(self, ask: Callable[[Callable[[Connection], T]], Awaitable[T]], question: Callable[[Tx], T]) -> T:
-        try:
+        with self._telling(writing=False):
             answer = await ask(lambda connection: question(Tx(connection, self.clock)))
-        except DBAPIError as error:
-            if (told := self._told(error, writing=False)) is error:
-                raise
-            raise told from error
         self._outages[False].over()
         return answer
+
+    @contextmanager
+    def _telling(self, *, writing: bool) -> Iterator[None]:
+        """Raise what an error of the database means."""
+        try:
+            yield
+        except DBAPIError as error:
+            if (told := self._told(error, writing=writing)) is error:
+                raise
+            raise told from error
 
     async def retry_until_stored(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Repeat a database call until it raises no `StorageUnavailable`, for what must not be forgotten.
@@ -201,12 +207,8 @@ class Store:
 
     async def scrub_deleted(self) -> None:
         """Overwrite what was deleted, as far as the database can. Raises `StorageUnavailable`."""
-        try:
+        with self._telling(writing=True):
             await self.engine.scrub()
-        except DBAPIError as error:
-            if (told := self._told(error, writing=True)) is error:
-                raise
-            raise told from error
 
     async def watch_until_closed(self) -> None:
         """Return when the store is closed. Raises `Lost` when the database is gone, or what ended the writer."""

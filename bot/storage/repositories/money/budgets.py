@@ -61,32 +61,16 @@ class Caps:
         return bool(self.user_month or self.chat_month or self.bot_month)
 
 
-def _when(day: Any, period: str) -> ColumnElement[bool]:
-    found: ColumnElement[bool] = (
-        day.in_(bindparam("days", expanding=True)) if period == MONTH else day == bindparam("day")
-    )
-    return found
-
-
-def _spent(scope: str, period: str) -> ColumnElement[int]:
-    here = (
-        spending.c.bot == bindparam("bot"), _when(spending.c.day, period), spending.c.kind == bindparam("kind"),
-        spending.c.scope == scope, *SUBJECTS[scope],
-    )  # fmt: skip
-    return select(func.coalesce(func.sum(spending.c.amount), 0)).where(*here).scalar_subquery()
-
-
-def _held(period: str, *narrower: ColumnElement[bool]) -> ColumnElement[int]:
-    here = (
-        reservations.c.bot == bindparam("bot"),
-        _when(reservations.c.day, period),
-        reservations.c.kind == bindparam("kind"),
-    )
-    return select(func.coalesce(func.sum(reservations.c.amount), 0)).where(*here, *narrower).scalar_subquery()
-
-
 def _number(name: str) -> ColumnElement[int]:
     return bindparam(name, type_=BigInteger)
+
+
+def _sum(table: Any, period: str, *narrower: ColumnElement[bool]) -> ColumnElement[int]:
+    """The amounts of a kind on a day, or in a month."""
+    day = table.c.day
+    when = day.in_(bindparam("days", expanding=True)) if period == MONTH else day == bindparam("day")
+    here = (table.c.bot == bindparam("bot"), when, table.c.kind == bindparam("kind"), *narrower)
+    return select(func.coalesce(func.sum(table.c.amount), 0)).where(*here).scalar_subquery()
 
 
 SUBJECTS: dict[str, tuple[ColumnElement[bool], ...]] = {
@@ -99,8 +83,9 @@ NARROWER: dict[str, tuple[ColumnElement[bool], ...]] = {
     CHAT: (reservations.c.chat == bindparam("chat"),),
     BOT: (),
 }
-SPENT = {(scope, period): _spent(scope, period) for period in ("", MONTH) for scope in SUBJECTS}
-HELD = {(scope, period): _held(period, *NARROWER[scope]) for period in ("", MONTH) for scope in SUBJECTS}
+ALL = [(scope, period) for period in ("", MONTH) for scope in SUBJECTS]
+SPENT = {(s, period): _sum(spending, period, spending.c.scope == s, *SUBJECTS[s]) for s, period in ALL}
+HELD = {(scope, period): _sum(reservations, period, *NARROWER[scope]) for scope, period in ALL}
 
 
 def _fits(scope: str, period: str = "") -> ColumnElement[bool]:
