@@ -156,7 +156,7 @@ class Allowances:
                     subject = _subject(scope, incoming)
                     spent = tx.budgets.read_spent(kind, incoming.address.bot, scope, subject, month=month)
                     left, most = (self._amount(language, kind, amount) for amount in (max(cap - spent, 0), cap))
-                    lines.append(say(language, LEFT[scope, kind, month], left=left, cap=most))
+                    lines.append(say(language, f"allowance.{scope}.{'month' if month else kind}", left=left, cap=most))
             return lines
 
         lines = await self.store.read(question)
@@ -259,9 +259,10 @@ def _may(access: Access, incoming: Incoming, user: int) -> bool:
 def _caps(caps: Caps) -> list[tuple[str, bool, int]]:
     """The caps that are set, as (scope, whether the cap is for a month, amount)."""
     rows = [
-        (USER, False, caps.user), (USER, True, caps.user_month), (CHAT, False, caps.chat),
-        (CHAT, True, caps.chat_month), (BOT, False, caps.bot), (BOT, True, caps.bot_month),
-    ]  # fmt: skip
+        (scope, month, getattr(caps, f"{scope}_month" if month else scope))
+        for scope in (USER, CHAT, BOT)
+        for month in (False, True)
+    ]
     return [row for row in rows if row[2]]
 
 
@@ -287,17 +288,3 @@ SUM = re.compile(rf"(?P<amount>\d{{1,9}}(?:[.,]\d{{1,6}})?){UNIT}(?: ?(?:(?P<mon
 SUMS = re.compile(rf"{PLAIN}(?:(?: (?:and|и))?,? {PLAIN})?")
 AS_EVERYBODY = {"default", "as everybody", "как у всех", "по умолчанию"}
 UNLIMITED = {"none", "no limit", "unlimited", "без лимита", "без ограничений"}
-LEFT = {
-    (USER, MONEY, False): "allowance.user.money",
-    (USER, MONEY, True): "allowance.user.month",
-    (CHAT, MONEY, False): "allowance.chat.money",
-    (CHAT, MONEY, True): "allowance.chat.month",
-    (BOT, MONEY, False): "allowance.bot.money",
-    (BOT, MONEY, True): "allowance.bot.month",
-    (USER, TOKENS, False): "allowance.user.tokens",
-    (CHAT, TOKENS, False): "allowance.chat.tokens",
-    (BOT, TOKENS, False): "allowance.bot.tokens",
-    (USER, IMAGES, False): "allowance.user.images",
-    (CHAT, IMAGES, False): "allowance.chat.images",
-    (BOT, IMAGES, False): "allowance.bot.images",
-}

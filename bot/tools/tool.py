@@ -98,14 +98,10 @@ class Tool:
 
     @classmethod
     def of(
-        cls,
-        function: Callable[..., Any],
-        *,
-        name: str = "",
-        needs_approval: bool = False,
-        deadline: float = DEADLINE,
+        cls, function: Callable[..., Any],
+        *, name: str = "", needs_approval: bool = False, deadline: float = DEADLINE,
         doing: Mapping[str, str] | str = "",
-    ) -> Tool:
+    ) -> Tool:  # fmt: skip
         """Make a tool of a typed function with a docstring.
 
         The function returns a text, a `ToolOutput`, or any value that JSON can hold. A function that is not async runs
