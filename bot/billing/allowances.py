@@ -153,7 +153,7 @@ class Allowances:
             lines = []
             for kind in (MONEY, TOKENS, IMAGES):
                 for scope, month, cap in _caps(self.budget.caps(kind, incoming)):
-                    subject = _subject(scope, incoming)
+                    subject = {USER: incoming.user.id, CHAT: incoming.address.chat, BOT: 0}[scope]
                     spent = tx.budgets.read_spent(kind, incoming.address.bot, scope, subject, month=month)
                     left, most = (self._amount(language, kind, amount) for amount in (max(cap - spent, 0), cap))
                     lines.append(say(language, f"allowance.{scope}.{'month' if month else kind}", left=left, cap=most))
@@ -264,10 +264,6 @@ def _caps(caps: Caps) -> list[tuple[str, bool, int]]:
         for month in (False, True)
     ]
     return [row for row in rows if row[2]]
-
-
-def _subject(scope: str, incoming: Incoming) -> int:
-    return {USER: incoming.user.id, CHAT: incoming.address.chat, BOT: 0}[scope]
 
 
 def _details(allowance: Allowance) -> dict[str, str]:

@@ -106,7 +106,7 @@ class Meter:
     async def _end(self, book: Effect, *, waits: bool) -> None:
         """Book the request; a cancelled one only once: if that fails, `settle_stale` settles its reservation later."""
         if waits:
-            await self.store.retry_until_stored(lambda: self.store.write(book))
+            await self.store.write_until_stored(book)
             return
         try:
             await self.store.write(book)

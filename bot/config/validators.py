@@ -53,14 +53,6 @@ def is_this_machine(host: str) -> bool:
         return False
 
 
-def _url_or_none(value: str) -> str:
-    return checked_url(value) if value else value
-
-
-def _model_source(value: str) -> str:
-    return value if value == "huggingface" else checked_url(value)
-
-
 def _shaped(shape: str, expected: str) -> AfterValidator:
     """Check that a text or a secret has a shape; `expected` is the message of the `ValueError`."""
 
@@ -111,20 +103,12 @@ def passwords(address: str) -> set[str]:
     return written | {unquote(password) for password in written}
 
 
-def _address_or_none(value: SecretStr) -> SecretStr:
-    return SecretStr(checked_database(value.get_secret_value())) if value.get_secret_value() else value
-
-
 def _host(value: str) -> str:
     expected = "a name or an address of a machine is expected"
     bare = f"[{value}]" if value.count(":") > 1 and not value.startswith("[") else value  # IPv6
     if _parsed(f"http://{bare}", expected).path not in (None, "/") or "/" in value:
         raise ValueError(expected)
     return value
-
-
-def _off_or_line(value: str) -> str:
-    return "" if value.lower() in ("none", "off") else value
 
 
 def _split(value: Any) -> Any:
@@ -164,8 +148,8 @@ def _not_negative(value: dict[str, Decimal]) -> dict[str, Decimal]:
 
 
 Url = Annotated[str, AfterValidator(checked_url)]
-OptionalUrl = Annotated[str, AfterValidator(_url_or_none)]
-ModelSource = Annotated[str, AfterValidator(_model_source)]
+OptionalUrl = Annotated[str, AfterValidator(lambda value: checked_url(value) if value else value)]
+ModelSource = Annotated[str, AfterValidator(lambda value: value if value == "huggingface" else checked_url(value))]
 Key = Annotated[SecretStr, _shaped(KEY, NO_KEY)]
 OwnKey = Annotated[SecretStr, _shaped(rf"(?i:{PLACEHOLDER.pattern})|{KEY}", NO_KEY)]
 WebhookSecret = Annotated[
@@ -173,10 +157,13 @@ WebhookSecret = Annotated[
 ]
 Proxy = Annotated[SecretStr, AfterValidator(_proxy)]
 Database = Annotated[str, AfterValidator(checked_database)]
-OptionalDatabase = Annotated[SecretStr, AfterValidator(_address_or_none)]
+OptionalDatabase = Annotated[
+    SecretStr,
+    AfterValidator(lambda value: SecretStr(checked_database(value.get_secret_value())) if value else value),
+]
 Host = Annotated[str, AfterValidator(_host)]
 Line = Annotated[str, _shaped(r"[^\x00-\x1f\x7f]*", "one line is expected")]
-OptionalLine = Annotated[Line, AfterValidator(_off_or_line)]
+OptionalLine = Annotated[Line, AfterValidator(lambda value: "" if value.lower() in ("none", "off") else value)]
 Currency = Annotated[str, _shaped("[A-Z]{3}", "three letters like RUB are expected")]
 People = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_split), AfterValidator(_people)]
 AmountsByRole = Annotated[

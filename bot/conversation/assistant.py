@@ -149,9 +149,7 @@ class Assistant:
             turn.mark_failed(written.error)
             written.code = self.incidents.record(written.error, incoming.id) if self.incidents is not None else ""
         # The answer is paid for: a full disk must not make the bot ask, and pay, again.
-        await self.store.retry_until_stored(
-            lambda: self.store.write(lambda tx: self._save(tx, incoming, context, written))
-        )
+        await self.store.write_until_stored(lambda tx: self._save(tx, incoming, context, written))
         if self._gets_title(incoming, context, written) or context.then or len(context.history) >= memory.ENOUGH:
             self.wake_jobs()
         await reply.finish()

@@ -78,7 +78,8 @@ class Documents:
             try:
                 async with asyncio.timeout(PATIENCE):
                     passages = await self._with_vectors(self.embedder, passages, payer)
-                    vector = await self._question_vector(self.embedder, question[:LONGEST_QUESTION], payer)
+                    asked = await self._embedded(self.embedder, [question[:LONGEST_QUESTION]], payer, question=True)
+                    vector = _vectors(asked)[0].numbers
             except LimitReached as error:
                 limit = str(error)
             except (ModelError, TimeoutError) as error:
@@ -117,9 +118,6 @@ class Documents:
             new |= found
             _vectors(vectors)
         return [replace(one, vector=new.get(one.id, one.vector)) for one in passages]
-
-    async def _question_vector(self, embedder: Embedder, question: str, payer: BillTo) -> Sequence[float]:
-        return _vectors(await self._embedded(embedder, [question], payer, question=True))[0].numbers
 
     async def _embedded(
         self, embedder: Embedder, texts: Sequence[str], payer: BillTo, *, question: bool = False

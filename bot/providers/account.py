@@ -170,7 +170,7 @@ class Account:
                             return
                         answer = await found.whole() if isinstance(found, Stream) else found
                         error = self._refusal(answer, headers, repeatable=repeatable)
-                if renewed or not await self._renewed(error, headers):
+                if renewed or not isinstance(error, Unauthenticated) or not await self._credentials.renew(headers):
                     raise error
                 renewed = True
 
@@ -187,9 +187,6 @@ class Account:
     def _answered(self, status: int) -> None:
         self.metrics.model_requests.labels(str(status)).inc()
         self.outage.over()
-
-    async def _renewed(self, error: ModelError, headers: dict[str, str]) -> bool:
-        return isinstance(error, Unauthenticated) and await self._credentials.renew(headers)
 
     def _refusal(self, answer: Answer, headers: dict[str, str], *, repeatable: bool = True) -> ModelError:
         self.metrics.model_requests.labels(str(answer.status)).inc()

@@ -91,7 +91,7 @@ class TextModel:
                 return
             except ModelUnavailable as error:
                 if given:
-                    raise _cut(error) from error
+                    raise StreamCut(str(error), retry_after=error.retry_after, trace=error.trace) from error
                 if not await self._account.retry.sleep(attempt, error, until):
                     raise _uncut(error) from None
             attempt += 1
@@ -158,13 +158,10 @@ def joined(first: Chunk | None, last: Chunk | None) -> Chunk:
     if first is None or last is None:
         return first or last or Chunk()
     return Chunk(
-        last.text if last.replaces else first.text + last.text,
-        finish=last.finish or first.finish,
-        usage=last.usage or first.usage,
-        tool_calls=first.tool_calls + last.tool_calls,
-        reasoning=first.reasoning + last.reasoning,
-        sources=first.sources + last.sources,
-    )
+        last.text if last.replaces else first.text + last.text, finish=last.finish or first.finish,
+        usage=last.usage or first.usage, tool_calls=first.tool_calls + last.tool_calls,
+        reasoning=first.reasoning + last.reasoning, sources=first.sources + last.sources,
+    )  # fmt: skip
 
 
 def shortened(text: str, longest: int) -> str:
@@ -183,10 +180,6 @@ def refuse_pictures(request: Request, profile: Profile) -> None:
     )
     if newest and not profile.vision and any(isinstance(part, Image) for part in newest.parts):
         raise ModelRefused("this model does not see pictures")
-
-
-def _cut(error: ModelUnavailable) -> StreamCut:
-    return StreamCut(str(error), retry_after=error.retry_after, trace=error.trace)
 
 
 def _uncut(error: ModelUnavailable) -> ModelUnavailable:

@@ -17,14 +17,10 @@ T = TypeVar("T")
 
 
 class Box:
-    """Transactions that are repeated until the database has done them."""
+    """Transactions and questions that are repeated until the database has done them."""
 
     def __init__(self, *, store: Store) -> None:
         self.store = store
-
-    async def write(self, work: Callable[[Tx], T]) -> T:
-        """Run `work` in a transaction, again and again until the database has committed it; returns its result."""
-        return await self.store.retry_until_stored(lambda: self.store.write(work))
 
     async def read_one(self, question: Callable[[Tx], T]) -> T:
         """Ask a question of one statement, again and again until the database answers."""
@@ -54,7 +50,7 @@ class StoredInbox(Box):
             tx.inbox.count_attempts(bot)
             return tx.inbox.list_open(bot)
 
-        return await self.write(work)
+        return await self.store.write_until_stored(work)
 
     async def take(self, bot: int, place: str, known: Collection[int], *, interrupted: bool) -> Sequence[Received]:
         """Return the open updates of one chat; after an interruption, settle what was half done first."""
@@ -64,17 +60,19 @@ class StoredInbox(Box):
             return tx.inbox.list_open(bot, place)
 
         rows = await (
-            self.write(take_over) if interrupted else self.read_one(lambda tx: tx.inbox.list_open(bot, place))
+            self.store.write_until_stored(take_over)
+            if interrupted
+            else self.read_one(lambda tx: tx.inbox.list_open(bot, place))
         )
         return [row for row in rows if row.id not in known]
 
     async def done(self, ids: Sequence[int]) -> None:
         """Mark updates as done."""
-        await self.write(lambda tx: tx.inbox.mark_done(ids))
+        await self.store.write_until_stored(lambda tx: tx.inbox.mark_done(ids))
 
     async def quarantine(self, id: int, reason: str) -> None:
         """Turn an update into a dead letter, with the reason."""
-        await self.write(lambda tx: tx.inbox.dead_letter(id, reason))
+        await self.store.write_until_stored(lambda tx: tx.inbox.dead_letter(id, reason))
 
     async def find(self, bot: int, once: str) -> int | None:
         """Return the id of the update with a once-only key, or None."""
@@ -102,7 +100,7 @@ class StoredOutbox(Box):
 
     async def note_streaming_message(self, key: str, address: Address, message_id: int = 0, marker: int = 0) -> None:
         """Remember in which message the answer of a turn is being written."""
-        await self.write(lambda tx: tx.outbox.claim_message(key, address, message_id, marker))
+        await self.store.write_until_stored(lambda tx: tx.outbox.claim_message(key, address, message_id, marker))
 
     async def own_message_ids(self, address: Address, *, but: int = 0) -> set[int]:
         """Return the ids of the newest messages of the bot in a chat."""
@@ -114,23 +112,27 @@ class StoredOutbox(Box):
 
     async def begin(self, delivery: Delivery, marker: int) -> None:
         """Mark a delivery as being sent: until `progress` its outcome is unknown."""
-        await self.write(lambda tx: tx.outbox.mark_sending(delivery.id, marker))
+        await self.store.write_until_stored(lambda tx: tx.outbox.mark_sending(delivery.id, marker))
 
     async def progress(self, delivery: Delivery, message_ids: Sequence[int], *, done: int, sent: bool) -> None:
         """Store which messages of a delivery stand in the chat, and whether that is all."""
-        await self.write(lambda tx: tx.outbox.record_progress(delivery.id, message_ids, done=done, sent=sent))
+        await self.store.write_until_stored(
+            lambda tx: tx.outbox.record_progress(delivery.id, message_ids, done=done, sent=sent)
+        )
 
     async def postpone(self, delivery: Delivery, due: float, *, begun: bool = False) -> None:
         """Put a delivery off until `due` (Unix time)."""
-        await self.write(lambda tx: tx.outbox.postpone_until(delivery.id, due, begun=begun))
+        await self.store.write_until_stored(lambda tx: tx.outbox.postpone_until(delivery.id, due, begun=begun))
 
     async def dead_letter(self, delivery: Delivery, reason: str) -> None:
         """Give a delivery up for good, with the reason."""
-        await self.write(lambda tx: tx.outbox.dead_letter(delivery.id, reason))
+        await self.store.write_until_stored(lambda tx: tx.outbox.dead_letter(delivery.id, reason))
 
     async def make_public(self, delivery: Delivery) -> None:
         """Replace a delivery that can't be shown to one user alone by the sentence of `fallback`."""
-        await self.write(lambda tx: tx.outbox.replace_for_everybody(delivery.id, self.fallback(tx, delivery.address)))
+        await self.store.write_until_stored(
+            lambda tx: tx.outbox.replace_for_everybody(delivery.id, self.fallback(tx, delivery.address))
+        )
 
     async def chat_blocked(self, bot: int, chat: int) -> None:
         """Mark a chat as unreachable, and give up everything that waits for it."""
@@ -139,8 +141,8 @@ class StoredOutbox(Box):
             tx.outbox.dead_letter_chat(bot, chat)
             tx.chats.set_unreachable(bot, chat, gone=True)
 
-        await self.write(work)
+        await self.store.write_until_stored(work)
 
     async def chat_migrated(self, bot: int, old: int, new: int) -> None:
         """Give a chat its new id in all rows."""
-        await self.write(lambda tx: tx.chats.change_id(bot, old, new))
+        await self.store.write_until_stored(lambda tx: tx.chats.change_id(bot, old, new))

@@ -201,6 +201,10 @@ class Store:
         """
         return await Retry(self.clock, BACKOFF, on=StorageUnavailable).call(ask)
 
+    async def write_until_stored(self, work: Callable[[Tx], T]) -> T:
+        """Run `work` as `write` does, again and again until the database has committed it; returns its result."""
+        return await self.retry_until_stored(lambda: self.write(work))
+
     async def check_writable(self) -> None:
         """Commit to the disk without changing a row. Raises `StorageUnavailable` when that does not work."""
         await self.write(lambda tx: tx.connection.exec_driver_sql(self.engine.touch).close())

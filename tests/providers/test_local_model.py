@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from bot.errors import ConfigError, ModelUnavailable
+from bot.errors import ConfigError, ModelDenied, ModelUnavailable
 from bot.providers.local import server as local
 from bot.providers.local.weights import Weights, fetch
 from bot.sandbox.ai_studio.server import SANDBOX_FOLDER, Studio
@@ -191,7 +191,7 @@ async def test_a_local_model_answers_from_a_child_behind_a_key(runner: Path) -> 
     server = local.LocalServer(runner, threads=3)
     base = await server.start()
     pieces = [piece async for piece in server.chat([{"role": "user", "text": "привет"}])]
-    with pytest.raises(ModelUnavailable, match="401"):
+    with pytest.raises(ModelDenied, match="401"):
         async for _ in local.OpenAIServer(base, "wrong").chat([{"role": "user", "text": "a"}]):
             pass
     await server.close()

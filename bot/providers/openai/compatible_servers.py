@@ -48,12 +48,9 @@ class Servers:
     def _account(self, entry: ModelConfig) -> Account:
         key = (entry.url, entry.secret)
         if key not in self._accounts:
+            names = ServerNames(log=urlsplit(entry.url).netloc, metrics="server", traces="openai_compatible")
             self._accounts[key] = Account(
-                names=ServerNames(log=urlsplit(entry.url).netloc, metrics="server", traces="openai_compatible"),
-                http=self._http,
-                credentials=FixedKey("Bearer", entry.secret),
-                gauge=asyncio.Semaphore(AT_ONCE),
-                retry=self._retry,
-                metrics=self._metrics,
-            )
+                names=names, http=self._http, credentials=FixedKey("Bearer", entry.secret),
+                gauge=asyncio.Semaphore(AT_ONCE), retry=self._retry, metrics=self._metrics,
+            )  # fmt: skip
         return self._accounts[key]

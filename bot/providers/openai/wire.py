@@ -166,7 +166,8 @@ class EventReader(Reader):
     def _read(self, value: Mapping[str, Any], piece: str) -> Chunk | None:
         if error := failure(value, trace=self._trace):
             raise error
-        chunk = self._choice(_first(value.get("choices")))
+        # The trailing event with the numbers has no choices.
+        chunk = self._choice(next((row for row in objects(value.get("choices")) if not row.get("index")), {}))
         self._usage = usage(value.get("usage")) or self._usage
         self.done = self.done or (self._finish is not None and self._usage is not None)
         return chunk
@@ -280,11 +281,6 @@ def failure(value: Mapping[str, Any], *, trace: str = "") -> ModelError | None:
 def usage(value: Any) -> Usage | None:
     """Return the tokens that the server counted, None where it counted none."""
     return counted(value, "prompt_tokens", "completion_tokens", "completion_tokens_details.reasoning_tokens")
-
-
-def _first(choices: Any) -> Mapping[str, Any]:
-    """The first choice; the trailing chunk with the numbers has none."""
-    return next((row for row in objects(choices) if not row.get("index")), {})
 
 
 def _words(content: Any) -> str:

@@ -38,15 +38,12 @@ class YandexEmbeddings:
         return [task.result() for task in asked]
 
     async def _outcome(self, body: Mapping[str, Any]) -> Vector | ModelError:
-        try:
-            return await self._one(body)
-        except ModelError as error:
-            return error
-
-    async def _one(self, body: Mapping[str, Any]) -> Vector:
         async with self._at_once:
             await self._turn()
-            return _vector((await self._account.post(self._url, body, within=ANSWERING)).json())
+            try:
+                return _vector((await self._account.post(self._url, body, within=ANSWERING)).json())
+            except ModelError as error:
+                return error
 
     async def _turn(self) -> None:
         now = self._account.clock.monotonic()

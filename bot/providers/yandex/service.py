@@ -131,17 +131,13 @@ class YandexStudio:
 
     def listener(self) -> YandexSpeechToText | None:
         """Return the model that understands voice notes, None where SPEECH is off."""
-        settings = self._settings
-        if settings.speech == "off":
-            return None
-        return YandexSpeechToText(self._account, url=settings.yc_stt_url, operations=settings.yc_operation_url)
+        urls = {"url": self._settings.yc_stt_url, "operations": self._settings.yc_operation_url}
+        return YandexSpeechToText(self._account, **urls) if self._settings.speech == "on" else None
 
     def speaker(self) -> YandexTextToSpeech | None:
         """Return the model that reads texts aloud, None where SPEECH is off."""
-        settings = self._settings
-        if settings.speech == "off":
-            return None
-        return YandexTextToSpeech(self._account, url=settings.yc_tts_url, voice=settings.speech_voice)
+        given = {"url": self._settings.yc_tts_url, "voice": self._settings.speech_voice}
+        return YandexTextToSpeech(self._account, **given) if self._settings.speech == "on" else None
 
     def art(self) -> YandexArt | None:
         """Return the model that draws, None where IMAGE_MODEL is empty."""

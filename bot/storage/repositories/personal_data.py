@@ -50,7 +50,11 @@ class PersonalData(Repository):
             "feedback": self._rows(select(feedback).where(feedback.c.bot == bot, feedback.c.user == user)),
             "usage": self._rows(select(usage).where(usage.c.bot == bot, usage.c.user == user)),
             "operations": self._rows(select(operations).where(operations.c.bot == bot, operations.c.user == user)),
-            "reminders": [_plain(row) for row in self._jobs(bot, user) if row.kind == REMINDER],
+            "reminders": [
+                {"kind": row.kind, "chat": row.chat, "due": row.due, **json.loads(row.payload)}
+                for row in self._jobs(bot, user)
+                if row.kind == REMINDER
+            ],
         }
 
     def list_files(self, bot: int, user: int) -> Sequence[tuple[int, str, str, int]]:
@@ -232,10 +236,6 @@ def _pieces(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
 def _named(payload: str) -> int:
     found = json.loads(payload).get("user", 0)
     return found if isinstance(found, int) else 0
-
-
-def _plain(row: Row[Any]) -> Mapping[str, Any]:
-    return {"kind": row.kind, "chat": row.chat, "due": row.due, **json.loads(row.payload)}
 
 
 def _speaks(raw: str, user: int) -> bool:

@@ -90,13 +90,9 @@ class Documents(Repository):
     def store_vectors(self, vectors: Mapping[int, Sequence[float]]) -> None:
         """Store the vectors of passages, by the ids of the passages."""
         change = update(passages).where(passages.c.id == bindparam("row")).values(vector=bindparam("found"))
-        rows = [{"row": id_, "found": _bytes(vector)} for id_, vector in vectors.items()]
+        rows = [{"row": id_, "found": array("f", vector).tobytes()} for id_, vector in vectors.items()]
         if rows:
             self.connection.execute(change, rows)
-
-
-def _bytes(vector: Sequence[float]) -> bytes:
-    return array("f", vector).tobytes()
 
 
 def _vector(data: bytes | None) -> tuple[float, ...]:
