@@ -18,9 +18,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from bot.config.entries import ENV_FILE, written
 from bot.config.groups.access import AccessSettings
 from bot.config.groups.ai_studio import CredentialSettings, ModelSettings, ServiceSettings
-from bot.config.groups.budgets import BudgetSettings
+from bot.config.groups.money import BudgetSettings, PriceSettings
 from bot.config.groups.operations import ProcessSettings, StorageSettings, TelemetrySettings
-from bot.config.groups.prices import PriceSettings
 from bot.config.groups.required import RequiredSettings
 from bot.config.groups.telegram import TelegramSettings
 from bot.config.groups.tools import ToolSettings

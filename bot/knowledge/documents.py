@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 from bot.ai import Embedder, Source, Vector
 from bot.billing.metering import BillTo, Meter
 from bot.errors import LimitReached, ModelError
-from bot.knowledge.chunking import Passage, best, cut, unit
+from bot.knowledge.chunking import best, cut, unit
 from bot.prompts.catalog import instruct
+from bot.storage.repositories.files.documents import Passage
 from bot.storage.store import Store, Tx
 from bot.texts.catalog import LANGUAGES, say
 from bot.types import Incoming
@@ -67,8 +68,7 @@ class Documents:
 
     async def retrieve(self, conversation: int, question: str, window: int, payer: BillTo) -> Retrieved:
         """The documents of a conversation, or the passages for a question, that fit a `window` of so many tokens."""
-        kept = await self.store.read(lambda tx: tx.documents.list_passages(conversation))
-        passages = [Passage(one.text, one.page, vector=one.vector, name=one.name, id=one.id) for one in kept]
+        passages = await self.store.read(lambda tx: tx.documents.list_passages(conversation))
         room = budget(window)
         if sum(len(one.text) + len(_citation(one, payer.language)) + 4 for one in passages) <= room:
             return _found(passages, payer.language)

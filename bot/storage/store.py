@@ -21,8 +21,7 @@ from bot.concurrency import lease
 from bot.concurrency.lease import FencedOut, Lease, LeaseLost
 from bot.concurrency.retry import Backoff, Retry
 from bot.errors import Lost, StorageUnavailable
-from bot.storage.engines.base import Engine
-from bot.storage.engines.base import Work as Bound
+from bot.storage.engines.base import Engine, Work
 from bot.storage.engines.decision_locks import DecisionLock
 from bot.storage.engines.errors import meaning
 from bot.storage.engines.job_notify import Queue
@@ -88,15 +87,10 @@ class Tx:
     personal_data = repository(PersonalData)
 
 
-Work = Callable[[Tx], Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked(Work):
     """A queued transaction. It starts only after the transactions in `before`, whose callers were cancelled."""
 
-    work: Work
-    guards: frozenset[DecisionLock]
     done: asyncio.Future[Any]
     before: frozenset[asyncio.Future[Any]]
 
@@ -152,7 +146,12 @@ class Store:
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         done.add_done_callback(_retrieve)
         bound = work if held is None else _under(held, work)
-        self._queue.put_nowait(Asked(bound, frozenset(filter(None, (guard,))), done, frozenset(self._abandoned)))
+        self._queue.put_nowait(
+            Asked(
+                run=lambda connection: bound(Tx(connection, self.clock)), guards=frozenset(filter(None, (guard,))),
+                done=done, before=frozenset(self._abandoned),
+            )
+        )  # fmt: skip
         try:
             with tracing.call("commit", tracing.INTERNAL):
                 return await asyncio.shield(done)
@@ -239,9 +238,8 @@ class Store:
         while batch := await self._gather():
             if self.engine.lanes > 1 and (before := batch[0].before):
                 await asyncio.wait(before)
-            works = [Bound(self._bound(asked.work), asked.guards) for asked in batch]
             begun = self.clock.monotonic()
-            outcomes = await self.engine.commit(lane, works)
+            outcomes = await self.engine.commit(lane, batch)
             self.metrics.commit_seconds.observe(self.clock.monotonic() - begun)
             for asked, (result, failure) in zip(batch, outcomes, strict=True):
                 if failure is None:
@@ -260,9 +258,6 @@ class Store:
                 break
             batch.append(item)
         return batch
-
-    def _bound(self, work: Work) -> Callable[[Connection], Any]:
-        return lambda connection: work(Tx(connection, self.clock))
 
     def _abandon(self, done: asyncio.Future[Any]) -> None:
         """Let the transactions that are queued from now on wait for this one, whose caller was cancelled."""

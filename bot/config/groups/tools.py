@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 from pydantic_settings import NoDecode
 
 from bot.config.entries import McpServerConfig
-from bot.config.groups.group import SettingsGroup
+from bot.config.groups import SettingsGroup
 from bot.config.validators import ModelSource, names, rows
 
 
