@@ -79,8 +79,8 @@ class Meter:
             price = tariff.cost(charge.units)
             reservation.settle(tx, 0, price)
             if charge.units:
-                where, user, turn = payer.address, payer.user, payer.turn
-                pricing.book(tx, where, user, turn, tariff.name, Usage(), price, tariff.mode, charge.units)
+                where, user, turn, mode = payer.address, payer.user, payer.turn, tariff.mode
+                tx.ledger.add_line(where, user, turn, tariff.name, Usage(), mode=mode, cost=price, units=charge.units)
 
         waits = True
         try:

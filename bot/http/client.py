@@ -12,14 +12,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Se
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 import httpx
 
 from bot.concurrency import backpressure
 from bot.concurrency.deadline import Deadline
 from bot.errors import ConfigError, ModelError, ModelProtocolError, ModelUnavailable, OutcomeUnknown, StreamCut
-from bot.http.framing import LineSplitter, dump_json, parse_json
+from bot.http.framing import LineSplitter, dump_json, host_of, parse_json
 from bot.http.transport import Connection, Transport
 
 CONNECT = 10.0  # seconds for name, TCP and TLS together
@@ -238,7 +237,9 @@ class Http:
         try:
             return self._client.build_request(method, url, headers=given, content=content)
         except (httpx.InvalidURL, ValueError):
-            raise ModelProtocolError(f"{_host(url)}: the request can't be written: address or header") from None
+            raise ModelProtocolError(
+                f"{host_of(url) or '?'}: the request can't be written: address or header"
+            ) from None
 
     async def _open(self, request: httpx.Request, seconds: float, *, repeatable: bool) -> httpx.Response:
         host = request.url.host
@@ -287,10 +288,3 @@ def _root(error: BaseException) -> str:
     while (cause := error.__cause__ or error.__context__) is not None:
         error = cause
     return type(error).__name__
-
-
-def _host(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or "?"
-    except ValueError:
-        return "?"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from bot.errors import ModelProtocolError
 
@@ -98,3 +99,11 @@ def mapping(value: Any) -> Mapping[str, Any]:
 def objects(value: Any) -> list[Mapping[str, Any]]:
     """Return the objects in a list that a server gave, none where it gave no list."""
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def host_of(url: str) -> str:
+    """Return the host in an address, "" where it is none."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""

@@ -79,16 +79,9 @@ class Account:
     """
 
     def __init__(
-        self,
-        *,
-        names: ServerNames,
-        http: Http,
-        credentials: Credentials,
-        gauge: Gauge,
-        retry: Retry,
-        headers: Mapping[str, str] | None = None,
-        metrics: Metrics | None = None,
-    ) -> None:
+        self, *, names: ServerNames, http: Http, credentials: Credentials, gauge: Gauge, retry: Retry,
+        headers: Mapping[str, str] | None = None, metrics: Metrics | None = None,
+    ) -> None:  # fmt: skip
         self.retry = retry
         self.clock = retry.clock
         self.metrics = metrics or Metrics()

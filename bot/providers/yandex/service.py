@@ -40,27 +40,17 @@ class YandexStudio:
     """
 
     def __init__(
-        self,
-        *,
-        settings: Settings,
-        http: Http,
-        clock: Clock,
-        random: Random,
-        metrics: Metrics | None = None,
+        self, *, settings: Settings, http: Http, clock: Clock, random: Random, metrics: Metrics | None = None,
         gauge: Gauge | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self._settings = settings
         retry = Retry(clock, Backoff(0.5, 10.0, random), on=ModelUnavailable, tries=TRIES)
         self._servers = Servers(settings=settings, http=http, retry=retry, metrics=metrics)
         self._account = Account(
-            names=ServerNames(log="AI Studio", metrics="studio", traces="yandex"),
-            http=http,
-            credentials=credentials(settings, http, clock),
+            names=ServerNames(log="AI Studio", metrics="studio", traces="yandex"), http=http, retry=retry,
+            credentials=credentials(settings, http, clock), headers=_headers(settings), metrics=metrics,
             gauge=gauge or asyncio.Semaphore(settings.yc_concurrency),
-            retry=retry,
-            headers=_headers(settings),
-            metrics=metrics,
-        )
+        )  # fmt: skip
         self.outage = self._account.outage
 
     def text(self, name: str = "") -> TextModel:

@@ -19,7 +19,6 @@ times for each answer, where many are answered at once.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -30,6 +29,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from bot.clock import Clock
+from bot.concurrency.places import Places
 from bot.concurrency.retry import Backoff
 from bot.errors import StorageUnavailable
 from bot.storage.engines.base import Outcome, Work
@@ -61,7 +61,7 @@ class Postgres:
         self._clock = clock
         self._writers = writers
         self._readers = cycle(readers)
-        self._gate = Gate()
+        self._places = Places(WRITERS)
 
     @classmethod
     @asynccontextmanager
@@ -90,7 +90,7 @@ class Postgres:
         writer, tries, cuts = self._writers[lane], 0, 0
         while True:
             try:
-                async with self._gate.alone() if tries >= TOGETHER else self._gate.together():
+                async with self._places.take(WRITERS if tries >= TOGETHER else 1):
                     return await writer.run(work.run, work.guards)
             except Unguarded as missing:
                 work = replace(work, guards=work.guards | {missing.guard})
@@ -151,36 +151,6 @@ class Postgres:
 
     async def rescue(self) -> None:
         """Do nothing: what was committed is on the server."""
-
-
-class Gate:
-    """A lock that many transactions share or one holds alone."""
-
-    def __init__(self) -> None:
-        self._entry = asyncio.Lock()
-        self._inside = 0
-        self._empty = asyncio.Event()
-        self._empty.set()
-
-    @asynccontextmanager
-    async def together(self) -> AsyncIterator[None]:
-        """Hold the lock with others."""
-        async with self._entry:
-            self._inside += 1
-            self._empty.clear()
-        try:
-            yield
-        finally:
-            self._inside -= 1
-            if not self._inside:
-                self._empty.set()
-
-    @asynccontextmanager
-    async def alone(self) -> AsyncIterator[None]:
-        """Wait until nobody holds the lock, and hold it alone."""
-        async with self._entry:
-            await self._empty.wait()
-            yield
 
 
 def _version(connection: Connection) -> str:
