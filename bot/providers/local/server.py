@@ -77,7 +77,8 @@ class OpenAIServer:
             )  # fmt: skip
             async with aclosing(model.stream(Request(said, max_tokens=max_tokens))) as chunks:
                 async for chunk in chunks:
-                    yield chunk.text
+                    if chunk.text:
+                        yield chunk.text
 
 
 class LocalServer:
