@@ -168,18 +168,18 @@ class Store:
 
         `question` runs in another thread, and may run twice. Raises `StorageUnavailable` and `Lost` as `write` does.
         """
-        return await self._ask(self.engine.read, question)
+        return await self._ask(question, one=False)
 
     async def read_one(self, question: Callable[[Tx], T]) -> T:
         """Run a `question` of one statement, without a transaction: on PostgreSQL that is a third of the round trips.
 
         Two statements could see two states of the database. Raises as `read`.
         """
-        return await self._ask(self.engine.ask, question)
+        return await self._ask(question, one=True)
 
-    async def _ask(self, ask: Callable[[Callable[[Connection], T]], Awaitable[T]], question: Callable[[Tx], T]) -> T:
+    async def _ask(self, question: Callable[[Tx], T], *, one: bool) -> T:
         with self._telling(writing=False):
-            answer = await ask(lambda connection: question(Tx(connection, self.clock)))
+            answer = await self.engine.read(lambda connection: question(Tx(connection, self.clock)), one=one)
         self._outages[False].over()
         return answer
 

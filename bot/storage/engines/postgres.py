@@ -19,7 +19,7 @@ times for each answer, where many are answered at once.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from itertools import cycle
@@ -123,18 +123,13 @@ class Postgres:
             await self._clock.sleep(1.0)
         raise StorageUnavailable("the connection to the database broke during a commit, which may have been kept")
 
-    async def read(self, question: Callable[[Connection], T]) -> T:
-        """Answer a question of several statements, which see one state of the database."""
-        return await self._twice(next(self._readers).run, question)
+    async def read(self, question: Callable[[Connection], T], *, one: bool = False) -> T:
+        """Answer a question, in one state of the database or as `one` statement without a transaction.
 
-    async def ask(self, question: Callable[[Connection], T]) -> T:
-        """Answer a question of one statement, without a transaction."""
-        return await self._twice(next(self._readers).ask, question)
-
-    async def _twice(
-        self, ask: Callable[[Callable[[Connection], T]], Awaitable[T]], question: Callable[[Connection], T]
-    ) -> T:
-        """Ask again where the connection was cut while it was idle. Raises what the second try raises."""
+        It is asked again where the connection was cut while it was idle. Raises what the second try raises.
+        """
+        reader = next(self._readers)
+        ask = reader.ask if one else reader.run
         try:
             return await ask(question)
         except DBAPIError as error:

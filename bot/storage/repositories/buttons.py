@@ -116,8 +116,7 @@ class Buttons(Repository):
     def find_awaited(self, address: Address, user: int) -> ButtonPress | None:
         """Return the bot's question that the next message of a user at an address answers; None if there is none."""
         values = {"b": address.bot, "k": address.key, "u": user, "now": self.clock.time()}
-        row = self.connection.execute(AWAITED, values).one_or_none()
-        return ButtonPress(row.action, json.loads(row.payload)) if row else None
+        return self._find(lambda row: ButtonPress(row.action, json.loads(row.payload)), AWAITED, values)
 
     def cancel_awaited(self, address: Address, user: int) -> None:
         """Stop waiting for an answer of a user at an address."""

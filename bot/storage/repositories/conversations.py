@@ -86,8 +86,7 @@ class Conversations(Repository):
     def find_conversation(self, where: Address, id_: int) -> Listed | None:
         """Return a conversation of an address by its id, None where there is none."""
         query = select(*FIELDS).where(at(conversations, where), conversations.c.id == id_)
-        row = self.connection.execute(query).one_or_none()
-        return _listed(row) if row else None
+        return self._find(_listed, query)
 
     def find_current(self, where: Address) -> Listed | None:
         """Return the conversation that goes on at an address, None where there is none."""
@@ -96,8 +95,7 @@ class Conversations(Repository):
 
     def find_address(self, id_: int) -> Address | None:
         """Return the address of a conversation, None where there is no such conversation."""
-        row = self.connection.execute(select(conversations).where(conversations.c.id == id_)).one_or_none()
-        return address(row) if row else None
+        return self._find(address, select(conversations).where(conversations.c.id == id_))
 
     def make_current(self, where: Address, id_: int) -> None:
         """Make a conversation the one that goes on at an address, and take it out of the archive."""

@@ -41,8 +41,7 @@ class Jobs(Repository):
     def find_job(self, bot: int, kind: str, key: str) -> Job | None:
         """Return a job by its kind and key, None where there is none."""
         query = select(jobs).where(jobs.c.bot == bot, jobs.c.kind == kind, jobs.c.key == key)
-        row = self.connection.execute(query).one_or_none()
-        return _job(row) if row else None
+        return self._find(_job, query)
 
     def next_due_time(self, bot: int, now: float) -> float | None:
         """Return when the next job becomes due after `now` (both Unix seconds), None where there is none."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from functools import cache
 from operator import attrgetter
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, literal_column
+from sqlalchemy import ColumnElement, Connection, Executable, Row, and_, bindparam, literal_column
 
 from bot.clock import Clock
 from bot.storage.engines.job_notify import Queue
@@ -29,6 +29,11 @@ class Repository:
         self.connection = connection
         self.clock = clock
         self.queue = queue
+
+    def _find(self, read: Callable[[Any], T], query: Executable, values: Mapping[str, Any] | None = None) -> T | None:
+        """What `read` makes of the only row of a query, None where there is none."""
+        row = self.connection.execute(query, values).one_or_none()
+        return read(row) if row is not None else None
 
 
 def columns(address: Address) -> dict[str, Any]:

@@ -85,8 +85,7 @@ class Members(Repository):
 
     def find_member(self, bot: int, user: int) -> Membership | None:
         """Return the membership of a user, None where there is none."""
-        row = self.connection.execute(MEMBERS.where(members.c.bot == bot, members.c.user == user)).one_or_none()
-        return Membership(*row) if row else None
+        return self._find(lambda row: Membership(*row), MEMBERS.where(members.c.bot == bot, members.c.user == user))
 
     def store_member(self, bot: int, user: int, role: str, by: int, expires: float | None = None) -> None:
         """Give a user a role, whatever it was before."""
@@ -142,8 +141,7 @@ class Members(Repository):
 
     def find_invitation(self, bot: int, code: str) -> Invitation | None:
         """Return the invitation with that hash, None where it is used up, expired or revoked."""
-        row = self.connection.execute(INVITATIONS.where(*self._good(bot), invites.c.code == code)).one_or_none()
-        return Invitation(*row) if row else None
+        return self._find(lambda row: Invitation(*row), INVITATIONS.where(*self._good(bot), invites.c.code == code))
 
     def list_invitations(self, bot: int) -> Sequence[Invitation]:
         """Return the invitations that still let somebody in."""
@@ -174,8 +172,7 @@ class Members(Repository):
     def find_request(self, bot: int, subject: int) -> Asked | None:
         """Return the request about a user or a group, None where there is none."""
         here = (applications.c.bot == bot, applications.c.subject == subject)
-        row = self.connection.execute(ASKED.where(*here)).one_or_none()
-        return Asked(*row) if row else None
+        return self._find(lambda row: Asked(*row), ASKED.where(*here))
 
     def list_open_requests(self, bot: int) -> Sequence[Asked]:
         """Return the requests that the admins have not decided yet."""

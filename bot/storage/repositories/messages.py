@@ -206,8 +206,7 @@ class Messages(Repository):
 
     def find_message(self, message: int) -> Remembered | None:
         """Return a message by its id, None where there is none."""
-        row = self.connection.execute(GET, {"message": message}).one_or_none()
-        return _remembered(row) if row else None
+        return self._find(_remembered, GET, {"message": message})
 
     def find_of_turn(self, address: Address, turn: str, role: Role) -> Remembered | None:
         """Return the newest message with this turn and role in the conversations of an address."""
@@ -250,8 +249,7 @@ class Messages(Repository):
     def _newest(self, those: Iterable[ColumnElement[bool]], *what: Any) -> Remembered | None:
         ids = select(conversations.c.id).where(*those)
         query = select(*FIELDS).where(messages.c.conversation_id.in_(ids), *what)
-        row = self.connection.execute(query.order_by(messages.c.id.desc()).limit(1)).one_or_none()
-        return _remembered(row) if row else None
+        return self._find(_remembered, query.order_by(messages.c.id.desc()).limit(1))
 
 
 def _remembered(row: Any, speaker: str = "") -> Remembered:

@@ -51,8 +51,7 @@ class Operations(Repository):
     def find_of_turn(self, bot: int, turn: str) -> Operation | None:
         """Return the operation of a turn, None where there is none."""
         query = select(operations).where(operations.c.bot == bot, operations.c.turn == turn)
-        row = self.connection.execute(query).one_or_none()
-        return _operation(row) if row else None
+        return self._find(_operation, query)
 
     def list_open(self, where: Address, user: int) -> Sequence[Operation]:
         """Return the operations of a user in a chat that are not done and have not failed, oldest first."""

@@ -174,8 +174,7 @@ class Outbox(Repository):
 
     def next_unsent(self, where: Address) -> Delivery | None:
         """Return the oldest delivery of an address that is finished and not sent, None where there is none."""
-        row = self.connection.execute(NEXT, mapping.spot(where)).one_or_none()
-        return _delivery(row) if row else None
+        return self._find(_delivery, NEXT, mapping.spot(where))
 
     def list_waiting_addresses(self, bot: int, place: str) -> Sequence[Address]:
         """Return the addresses of a chat that have something to deliver."""

@@ -73,19 +73,19 @@ def _sum(table: Any, period: str, *narrower: ColumnElement[bool]) -> ColumnEleme
     return select(func.coalesce(func.sum(table.c.amount), 0)).where(*here).scalar_subquery()
 
 
-SUBJECTS: dict[str, tuple[ColumnElement[bool], ...]] = {
-    USER: (spending.c.subject == _number("user"),),
-    CHAT: (spending.c.subject == _number("chat"),),
-    BOT: (),
+# In a scope that is not the whole bot only the amounts of one subject are added up.
+ALL = [(scope, period) for period in ("", MONTH) for scope in (USER, CHAT, BOT)]
+SPENT = {
+    (scope, period): _sum(
+        spending, period, spending.c.scope == scope,
+        *([] if scope == BOT else [spending.c.subject == _number(scope)]),
+    )
+    for scope, period in ALL
+}  # fmt: skip
+HELD = {
+    (scope, period): _sum(reservations, period, *([] if scope == BOT else [reservations.c[scope] == bindparam(scope)]))
+    for scope, period in ALL
 }
-NARROWER: dict[str, tuple[ColumnElement[bool], ...]] = {
-    USER: (reservations.c.user == bindparam("user"),),
-    CHAT: (reservations.c.chat == bindparam("chat"),),
-    BOT: (),
-}
-ALL = [(scope, period) for period in ("", MONTH) for scope in SUBJECTS]
-SPENT = {(s, period): _sum(spending, period, spending.c.scope == s, *SUBJECTS[s]) for s, period in ALL}
-HELD = {(scope, period): _sum(reservations, period, *NARROWER[scope]) for scope, period in ALL}
 
 
 def _fits(scope: str, period: str = "") -> ColumnElement[bool]:
@@ -102,7 +102,7 @@ ROW: dict[str, Any] = {
 
 
 def _reserve(*periods: str) -> ReturningInsert[Any]:
-    fits = [_fits(scope, period) for period in periods for scope in SUBJECTS]
+    fits = [_fits(scope, period) for period in periods for scope in (USER, CHAT, BOT)]
     return insert(reservations).from_select(list(ROW), select(*ROW.values()).where(*fits)).returning(reservations.c.id)
 
 
@@ -126,7 +126,7 @@ def _over(scope: str, period: str) -> Select[tuple[bool]]:
 
 
 # Months first: what is told is what ends last.
-OVER = [(scope + period, _over(scope, period)) for period in (MONTH, "") for scope in SUBJECTS]
+OVER = [(scope + period, _over(scope, period)) for period in (MONTH, "") for scope in (USER, CHAT, BOT)]
 
 
 class Budgets(Repository):
