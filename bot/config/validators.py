@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, HttpUrl, SecretStr, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, SecretStr, TypeAdapter, ValidationError
 from pydantic_settings import NoDecode
 
 TOKEN_SHAPE = re.compile(r"\d{1,20}:[A-Za-z0-9_-]{3,}")
@@ -141,12 +141,6 @@ def _json(value: Any, empty: str, expected: str) -> Any:
         raise ValueError(expected) from None
 
 
-def _not_negative(value: dict[str, Decimal]) -> dict[str, Decimal]:
-    if any(amount < 0 for amount in value.values()):
-        raise ValueError("amounts are 0 or more")
-    return value
-
-
 Url = Annotated[str, AfterValidator(checked_url)]
 OptionalUrl = Annotated[str, AfterValidator(lambda value: checked_url(value) if value else value)]
 ModelSource = Annotated[str, AfterValidator(lambda value: value if value == "huggingface" else checked_url(value))]
@@ -167,8 +161,7 @@ OptionalLine = Annotated[Line, AfterValidator(lambda value: "" if value.lower() 
 Currency = Annotated[str, _shaped("[A-Z]{3}", "three letters like RUB are expected")]
 People = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_split), AfterValidator(_people)]
 AmountsByRole = Annotated[
-    dict[Literal["user", "operator", "admin"], Decimal],
+    dict[Literal["user", "operator", "admin"], Annotated[Decimal, Field(ge=0)]],
     NoDecode,
     BeforeValidator(partial(_json, empty="{}", expected="a JSON object is expected")),
-    AfterValidator(_not_negative),
 ]

@@ -7,32 +7,19 @@ wait until the database works again: an update or a delivery whose state was los
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from typing import TypeVar
+from dataclasses import dataclass
 
 from bot.ports import Delivery, Received, Unfinished
 from bot.storage.store import Store, Tx
 from bot.types import Address, Outgoing
 
-T = TypeVar("T")
 
-
-class Box:
-    """Transactions and questions that are repeated until the database has done them."""
-
-    def __init__(self, *, store: Store) -> None:
-        self.store = store
-
-    async def read_one(self, question: Callable[[Tx], T]) -> T:
-        """Ask a question of one statement, again and again until the database answers."""
-        return await self.store.retry_until_stored(lambda: self.store.read_one(question))
-
-
-class StoredInbox(Box):
+@dataclass(slots=True, kw_only=True)
+class StoredInbox:
     """`ports.Inbox`. `interrupted(tx, bot, rows)` is called with the updates that a process left half done."""
 
-    def __init__(self, *, store: Store, interrupted: Callable[[Tx, int, Sequence[int]], None]) -> None:
-        super().__init__(store=store)
-        self.interrupted = interrupted
+    store: Store
+    interrupted: Callable[[Tx, int, Sequence[int]], None]
 
     async def accept(self, bot: int, updates: Sequence[tuple[int, str, str, str]]) -> Sequence[Received]:
         """Store new updates in one commit. Raises `StorageUnavailable`. See `ports.Inbox`."""
@@ -59,11 +46,10 @@ class StoredInbox(Box):
             self.interrupted(tx, bot, tx.inbox.count_attempts(bot, place))
             return tx.inbox.list_open(bot, place)
 
-        rows = await (
-            self.store.write_until_stored(take_over)
-            if interrupted
-            else self.read_one(lambda tx: tx.inbox.list_open(bot, place))
-        )
+        if interrupted:
+            rows = await self.store.write_until_stored(take_over)
+        else:
+            rows = await self.store.ask_until_answered(lambda tx: tx.inbox.list_open(bot, place))
         return [row for row in rows if row.id not in known]
 
     async def done(self, ids: Sequence[int]) -> None:
@@ -76,27 +62,27 @@ class StoredInbox(Box):
 
     async def find(self, bot: int, once: str) -> int | None:
         """Return the id of the update with a once-only key, or None."""
-        return await self.read_one(lambda tx: tx.inbox.find_by_once(bot, once))
+        return await self.store.ask_until_answered(lambda tx: tx.inbox.find_by_once(bot, once))
 
 
-class StoredOutbox(Box):
+@dataclass(slots=True, kw_only=True)
+class StoredOutbox:
     """`ports.Outbox`. `fallback` makes what a group is shown where an answer can't be shown to one user alone."""
 
-    def __init__(self, *, store: Store, fallback: Callable[[Tx, Address], Outgoing]) -> None:
-        super().__init__(store=store)
-        self.fallback = fallback
+    store: Store
+    fallback: Callable[[Tx, Address], Outgoing]
 
     async def unfinished(self, bot: int, place: str | None = None) -> Unfinished:
         """Return what an earlier run left in the outbox of a chat, or of all chats."""
-        return await self.read_one(lambda tx: tx.outbox.list_unfinished(bot, place))
+        return await self.store.ask_until_answered(lambda tx: tx.outbox.list_unfinished(bot, place))
 
     async def waiting(self, bot: int, place: str) -> Sequence[Address]:
         """Return the addresses in a chat that have something to deliver."""
-        return await self.read_one(lambda tx: tx.outbox.list_waiting_addresses(bot, place))
+        return await self.store.ask_until_answered(lambda tx: tx.outbox.list_waiting_addresses(bot, place))
 
     async def next(self, address: Address) -> Delivery | None:
         """Return the oldest finished delivery to an address that is not sent, or None."""
-        return await self.read_one(lambda tx: tx.outbox.next_unsent(address))
+        return await self.store.ask_until_answered(lambda tx: tx.outbox.next_unsent(address))
 
     async def note_streaming_message(self, key: str, address: Address, message_id: int = 0, marker: int = 0) -> None:
         """Remember in which message the answer of a turn is being written."""
@@ -104,11 +90,13 @@ class StoredOutbox(Box):
 
     async def own_message_ids(self, address: Address, *, but: int = 0) -> set[int]:
         """Return the ids of the newest messages of the bot in a chat."""
-        return await self.read_one(lambda tx: tx.outbox.known_message_ids(address.bot, address.chat, but=but))
+        return await self.store.ask_until_answered(
+            lambda tx: tx.outbox.known_message_ids(address.bot, address.chat, but=but)
+        )
 
     async def highest_message_id(self, bot: int, first: int, last: int) -> int:
         """Return the highest message id known in a range of chats; 0 if none is known."""
-        return await self.read_one(lambda tx: tx.outbox.highest_message_id(bot, first, last))
+        return await self.store.ask_until_answered(lambda tx: tx.outbox.highest_message_id(bot, first, last))
 
     async def begin(self, delivery: Delivery, marker: int) -> None:
         """Mark a delivery as being sent: until `progress` its outcome is unknown."""

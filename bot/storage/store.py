@@ -204,6 +204,10 @@ class Store:
         """Run `work` as `write` does, again and again until the database has committed it; returns its result."""
         return await self.retry_until_stored(lambda: self.write(work))
 
+    async def ask_until_answered(self, question: Callable[[Tx], T]) -> T:
+        """Ask a question of one statement, again and again until the database answers."""
+        return await self.retry_until_stored(lambda: self.read_one(question))
+
     async def check_writable(self) -> None:
         """Commit to the disk without changing a row. Raises `StorageUnavailable` when that does not work."""
         await self.write(lambda tx: tx.connection.exec_driver_sql(self.engine.touch).close())

@@ -5,12 +5,10 @@ Begin with `MODELS`, `fetch` and `LocalServer`. The runner is the extra `local` 
 other OpenAI-compatible server will do as well: `OpenAIServer`.
 
     govorun models fetch qwen-0.5b --directory models
-    python -m bot.providers.local.server serve models/qwen-0.5b.gguf --port 8090
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import importlib.util
 import os
@@ -104,8 +102,12 @@ class LocalServer:
         if not self.path.is_file():
             raise ConfigError(f"there is no file {self.path}")
         key = secrets.token_urlsafe(32)
-        command = [sys.executable, "-m", "bot.providers.local.server", "serve", str(self.path)]
-        command += ["--threads", str(self.threads), "--context", str(self.context)]
+        command = [
+            sys.executable,
+            "-m",
+            "bot.providers.local.server",
+            *map(str, (self.path, self.threads, self.context)),
+        ]
         with tempfile.TemporaryFile() as log:
             self._process = await asyncio.create_subprocess_exec(
                 *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log,
@@ -190,7 +192,7 @@ async def install() -> None:
 # --- the child
 
 
-def serve(path: str, *, port: int, threads: int, context: int) -> None:
+def serve(path: str, *, threads: int, context: int) -> None:
     """Run the model until standard input ends. Prints `listening <base URL>` when it is ready."""
     import xllamacpp
 
@@ -198,7 +200,7 @@ def serve(path: str, *, port: int, threads: int, context: int) -> None:
     params.model.path = path
     params.n_ctx = context
     params.n_parallel = 1
-    params.port = port
+    params.port = 0  # any that is free
     params.cpuparams.n_threads = threads
     params.cpuparams_batch.n_threads = threads
     params.api_keys = [os.environ.get(KEY_VARIABLE) or secrets.token_urlsafe(32)]
@@ -209,20 +211,5 @@ def serve(path: str, *, port: int, threads: int, context: int) -> None:
     os._exit(0)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command `python -m bot.providers.local.server`."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bot.providers.local.server", description="A language model on this machine."
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    serving = commands.add_parser("serve", help="serve a GGUF file on 127.0.0.1")
-    serving.add_argument("path")
-    serving.add_argument("--port", type=int, default=0)
-    serving.add_argument("--threads", type=int, default=max((os.cpu_count() or 2) - 1, 1))
-    serving.add_argument("--context", type=int, default=CONTEXT)
-    given = parser.parse_args(arguments)
-    serve(given.path, port=given.port, threads=given.threads, context=given.context)
-
-
 if __name__ == "__main__":
-    main()
+    serve(sys.argv[1], threads=int(sys.argv[2]), context=int(sys.argv[3]))
