@@ -102,12 +102,8 @@ class LocalServer:
         if not self.path.is_file():
             raise ConfigError(f"there is no file {self.path}")
         key = secrets.token_urlsafe(32)
-        command = [
-            sys.executable,
-            "-m",
-            "bot.providers.local.server",
-            *map(str, (self.path, self.threads, self.context)),
-        ]
+        command = [sys.executable, "-m", "bot.providers.local.server"]
+        command += map(str, (self.path, self.threads, self.context))
         with tempfile.TemporaryFile() as log:
             self._process = await asyncio.create_subprocess_exec(
                 *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log,
