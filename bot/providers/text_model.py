@@ -11,7 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from bot.ai import Chunk, Finish, Profile, Request, Usage
+from bot.ai import Chunk, Profile, Request
 from bot.config.settings import Settings
 from bot.errors import ModelRefused, ModelUnavailable, StreamCut
 from bot.http.client import Stream
@@ -96,28 +96,6 @@ class TextModel:
                     raise _uncut(error) from None
             attempt += 1
 
-    async def whole(self, request: Request) -> Chunk:
-        """Return the whole answer at once, not streamed by the server. Raises as `stream` does."""
-        until = self._account.clock.monotonic() + self._timeouts.deadline
-        refuse_pictures(request, self._profile)
-        body = self._wire.body(request, stream=False)
-
-        async def ask() -> Chunk:
-            async with self._account.place(until):
-                answer = await self._account.ask("POST", self._url, body, until=until)
-            reader = self._wire.reader(request, trace=answer.headers.get("x-server-trace-id", ""))
-            return joined(reader.feed(answer.body.decode("utf-8", "replace")), reader.end())
-
-        try:
-            return await self._account.retry.call(ask, until=until)
-        except StreamCut as error:
-            raise _uncut(error) from None
-
-    async def complete(self, request: Request) -> tuple[str, Usage | None, Finish]:
-        """Ask without a stream and return text, usage and how the answer ended."""
-        chunk = await self.whole(request)
-        return chunk.text, chunk.usage, chunk.finish or Finish.STOP
-
     async def _answer(self, request: Request, body: dict[str, Any], until: float) -> AsyncGenerator[Chunk]:
         """Give the chunks of one try."""
         account = self._account
@@ -151,17 +129,6 @@ async def event_pieces(stream: Stream) -> AsyncGenerator[str]:
     async with aclosing(stream.events()) as events:
         async for event in events:
             yield event.data
-
-
-def joined(first: Chunk | None, last: Chunk | None) -> Chunk:
-    """Return two chunks of one answer as one chunk."""
-    if first is None or last is None:
-        return first or last or Chunk()
-    return Chunk(
-        last.text if last.replaces else first.text + last.text, finish=last.finish or first.finish,
-        usage=last.usage or first.usage, tool_calls=first.tool_calls + last.tool_calls,
-        reasoning=first.reasoning + last.reasoning, sources=first.sources + last.sources,
-    )  # fmt: skip
 
 
 def shortened(text: str, longest: int) -> str:

@@ -14,9 +14,10 @@ from bot.errors import ContextOverflow, ModelDenied, ModelProtocolError, ModelRe
 from bot.http.framing import LineSplitter
 from bot.providers.error_mapping import refusal
 from bot.providers.openai.wire import ANY, OPENAI, EventReader, OpenAIWire
-from bot.providers.text_model import LONGEST_ANSWER, joined
+from bot.providers.text_model import LONGEST_ANSWER
 from bot.providers.yandex.service import COMPATIBLE
 from bot.types import Image, Message, ToolCall, ToolResult
+from tests.support.chunks import joined
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 SEES = Profile(vision=True, tools=True, reasoning=True, native=False)
