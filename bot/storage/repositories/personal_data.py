@@ -60,7 +60,7 @@ class PersonalData(Repository):
     def list_files(self, bot: int, user: int) -> Sequence[tuple[int, str, str, int]]:
         """Return id, name, MIME type and size (bytes) of each file of a person."""
         query = select(blobs.c.id, blobs.c.name, blobs.c.mime, func.length(blobs.c.data)).where(_mine(blobs, bot, user))
-        return [row._tuple() for row in self.connection.execute(query.order_by(blobs.c.id))]
+        return self.connection.execute(query.order_by(blobs.c.id)).all()
 
     def read_file(self, bot: int, user: int, id_: int) -> bytes:
         """Return the bytes of a file of a person, empty where there is no such file."""

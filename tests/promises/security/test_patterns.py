@@ -12,6 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from bot.ai import Profile, Source
+from bot.config import validators
 from bot.features import prompt_improver, time_phrases
 from bot.knowledge import chunking, citations, documents
 from bot.llm import prompt, structured
@@ -36,6 +37,15 @@ BOUNDED = {  # patterns that are slow, and the most characters that they are giv
     r"\\(?:text|mathrm|textbf)\{[^}]*\}": 200,  # between two dollars, which `find_formula` looks for so far apart
 }
 PIECES: dict[str, tuple[str, list[str]]] = {  # functions that make patterns, the method, and patterns as they make them
+    "bot.config.validators.check": (
+        "fullmatch",
+        [
+            rf"(?i:{validators.PLACEHOLDER.pattern})|{validators.KEY}",
+            "([A-Za-z0-9_-]{16,256})?",
+            r"[^\x00-\x1f\x7f]*",
+            "[A-Z]{3}",
+        ],
+    ),
     "bot.prompts.schema._line_of": ("match", [r"\s*(\[+\s*)?([\w-]+\.)*prompt\b"]),
     "bot.sandbox.scripted.model._rule": ("search", []),  # all of them stand in `RULES`
     "bot.sandbox.scripted.tools.is_asked": ("search", [r"\bcalculator", *scripted_tools.HINTS.values()]),
