@@ -116,6 +116,7 @@ async def test_a_known_model_comes_from_the_hub_at_its_commit(tmp_path: Path) ->
 
 
 async def test_a_mirror_that_gives_something_else_is_not_believed(tmp_path: Path) -> None:
+    """T5."""
     async with hub([], WHOLE[::-1]) as url:
         with pytest.raises(ModelUnavailable, match="damaged"):
             await asyncio.to_thread(fetch, "tiny", tmp_path, quiet, source=url, models=tiny())
@@ -198,7 +199,7 @@ async def test_a_local_model_answers_from_a_child_behind_a_key(runner: Path) -> 
     with pytest.raises(ModelUnavailable):
         async for _ in local.OpenAIServer(base, "wrong").chat([{"role": "user", "text": "a"}]):
             pass
-    assert pieces == ["You said: ", "привет", " (", "3", ")"]
+    assert "".join(pieces) == "You said: привет (3)"
 
 
 @pytest.mark.skipif(local.is_installed(), reason="the extra is installed here")
@@ -229,7 +230,8 @@ async def test_the_sandbox_streams_a_local_model_through_the_native_wire(runner:
     assert (first["kind"], first["progress"]["stage"]) == ("scripted", "starting")
     assert (state["kind"], state["title"], state["progress"], state["error"]) == ("local", "tiny.gguf", None, None)
     assert lines[-1]["message"]["text"].startswith("You said: table (")
-    assert [line["status"] for line in lines][-2:] == ["ALTERNATIVE_STATUS_PARTIAL", "ALTERNATIVE_STATUS_FINAL"]
+    assert {line["status"] for line in lines[:-1]} <= {"ALTERNATIVE_STATUS_PARTIAL"}
+    assert lines[-1]["status"] == "ALTERNATIVE_STATUS_FINAL"
     assert back["kind"] == "scripted"
     assert "| Planet |" in table
     assert [entry["progress"]["stage"] for entry in states if entry["progress"]] == ["starting", "loading"]
