@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from bench.world import FIRST_USER, Turn, World
 
 REST = 2.0  # seconds until a bot that has just started is at rest
 KILL_AFTER, DOWN, DOWN_USERS = 4.0, 2.0, 5
+LIVED = (3.0, 1.5, 4.0, 0.5, 2.5)  # seconds between a start and the next of many kills
 
 
 async def run(file: Path, scenario: Scenario, data: Path) -> Figures:
@@ -132,6 +134,37 @@ async def kill(world: World, bot: Bot, scenario: Scenario) -> Figures:
     }
 
 
+async def kills(world: World, bot: Bot, scenario: Scenario) -> Figures:
+    """Kills in a row while everybody asks again and again. Then nobody asks any more, and what waits is waited for."""
+    await bot.start(world)
+    await world.warm_up()
+    talk = asyncio.create_task(world.talk(scenario.plan))
+    for number in range(scenario.kills):
+        await world.clock.sleep(LIVED[number % len(LIVED)])
+        await bot.kill()
+        begun = world.clock.monotonic()
+        await bot.start(world)
+    waiting = [turn for turn in world.turns.values() if turn.measured and not turn.final]
+    talk.cancel()
+    await asyncio.wait({talk})
+    with suppress(TimeoutError):
+        async with asyncio.timeout(scenario.settle):
+            for turn in waiting:
+                await turn.whole.wait()
+    found = figures(world)
+    waits = [(turn.final or world.clock.monotonic()) - begun for turn in waiting]
+    return {
+        "kills": scenario.kills,
+        **{name: found[name] for name in ("questions", "lost", "cut or damaged", "doubled", "out of order")},
+        "waiting at the last start": len(waiting),
+        "never answered": sum(not turn.final for turn in waiting),
+        "last start to whole answer p50 ms": percentile(waits, 0.5),
+        "last start to whole answer p95 ms": percentile(waits, 0.95),
+        "last start to last answer s": max(waits, default=0.0),
+        "429 received": found["429 received"],
+    }
+
+
 KINDS: dict[Kind, Callable[[World, Bot, Scenario], Awaitable[Figures]]] = {
-    "chat": chat, "memory": memory, "growth": growth, "kill": kill,
+    "chat": chat, "memory": memory, "growth": growth, "kill": kill, "kills": kills,
 }  # fmt: skip
