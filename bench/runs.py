@@ -16,6 +16,7 @@ from bench.figures import Figures, figures, percentile
 from bench.process import Bot, cores
 from bench.scenarios import Kind, Plan, Scenario
 from bench.world import FIRST_USER, Turn, World
+from bot.texts.catalog import say
 
 REST = 2.0  # seconds until a bot that has just started is at rest
 KILL_AFTER, DOWN, DOWN_USERS = 4.0, 2.0, 5
@@ -139,29 +140,45 @@ async def kills(world: World, bot: Bot, scenario: Scenario) -> Figures:
     await bot.start(world)
     await world.warm_up()
     talk = asyncio.create_task(world.talk(scenario.plan))
+    begun = restarted = 0.0
     for number in range(scenario.kills):
         await world.clock.sleep(LIVED[number % len(LIVED)])
         await bot.kill()
         begun = world.clock.monotonic()
-        await bot.start(world)
+        restarted = await bot.start(world)
     waiting = [turn for turn in world.turns.values() if turn.measured and not turn.final]
     talk.cancel()
     await asyncio.wait({talk})
     with suppress(TimeoutError):
         async with asyncio.timeout(scenario.settle):
-            for turn in waiting:
-                await turn.whole.wait()
-    found = figures(world)
-    waits = [(turn.final or world.clock.monotonic()) - begun for turn in waiting]
+            while any(not turn.final and turn.chat not in _excused(world) for turn in waiting):
+                await world.clock.sleep(0.5)
+    found, excused = figures(world), _excused(world)
+    ends = [turn.final or excused.get(turn.chat, 0.0) for turn in waiting]
+    waits = [(end or world.clock.monotonic()) - begun for end in ends]
     return {
         "kills": scenario.kills,
-        **{name: found[name] for name in ("questions", "lost", "cut or damaged", "doubled", "out of order")},
+        **{name: found[name] for name in ("questions", "cut or damaged", "doubled", "out of order")},
         "waiting at the last start": len(waiting),
-        "never answered": sum(not turn.final for turn in waiting),
-        "last start to whole answer p50 ms": percentile(waits, 0.5),
-        "last start to whole answer p95 ms": percentile(waits, 0.95),
-        "last start to last answer s": max(waits, default=0.0),
+        "apologies": sum(not turn.final and end > 0 for turn, end in zip(waiting, ends, strict=True)),
+        "lost": ends.count(0.0),
+        "restart s": restarted,
+        "restart to whole answer p50 ms": percentile(waits, 0.5),
+        "restart to whole answer p95 ms": percentile(waits, 0.95),
         "429 received": found["429 received"],
+    }
+
+
+def _excused(world: World) -> dict[int, float]:
+    """When each chat was last told that a question was given up: it was there at three crashes."""
+    late = world.clock.time() - world.clock.monotonic()
+    told = {say(language, "error.crashed") for language in ("en", "ru")}
+    chats = {turn.chat for turn in world.turns.values()}
+    return {
+        chat: message["date"] + 1 - late
+        for chat in chats
+        for message in world.telegram.transcript(chat)
+        if message.get("text") in told
     }
 
 
